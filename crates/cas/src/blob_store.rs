@@ -1,0 +1,191 @@
+//! The blob store: bytes under the name of their digest, shared by all checkouts of a user.
+//!
+//! `<root>/cas/<first two hex digits>/<hex>`, mode 0444. Any number of processes read and write at once; no
+//! lock exists. Contents are hashed again whenever they are read back.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::{Digest, Hasher, TemporaryFile, is_litter};
+
+/// Where blobs live.
+#[derive(Clone, Debug)]
+pub struct BlobStore {
+    directory: PathBuf,
+}
+
+/// Why a blob could not be had or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// It is not in the store.
+    #[error("blob {0} is not in the store")]
+    Missing(Digest),
+    /// What stood under its name was something else; it has been removed.
+    #[error("blob {0} was damaged and has been removed")]
+    Corrupt(Digest),
+    /// The file system said no.
+    #[error("failed to {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStatistics {
+    /// How many files.
+    pub files: u64,
+    /// Their sizes together, in bytes.
+    pub bytes: u64,
+}
+
+impl BlobStore {
+    /// The store below `root` (`<cache>/v1`). Nothing is made until something is written.
+    pub fn new(root: &Path) -> BlobStore {
+        BlobStore { directory: root.join("cas") }
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        self.directory.join(&hex[..2]).join(hex)
+    }
+
+    /// Is a blob of this name and size there? Contents are not looked at.
+    pub fn contains(&self, digest: &Digest) -> bool {
+        fs::metadata(self.path(digest)).is_ok_and(|metadata| metadata.len() == digest.size())
+    }
+
+    /// Stores a copy of the file at `source` and returns its digest.
+    pub fn put_file(&self, source: &Path) -> Result<Digest, BlobError> {
+        let digest = Digest::of_file(source).map_err(io_error("read", source))?;
+        if self.contains(&digest) {
+            return Ok(digest);
+        }
+        let destination = self.path(&digest);
+        let parent = destination.parent().expect("a blob has a directory");
+        let mut temporary = TemporaryFile::new_in(parent).map_err(io_error("write", parent))?;
+        let mut input = File::open(source).map_err(io_error("read", source))?;
+        let copied = copy_hashed(&mut input, temporary.file()).map_err(io_error("write", &destination))?;
+        if copied != digest {
+            // The file changed between hashing and copying: whoever writes it is not done.
+            return Err(BlobError::Corrupt(digest));
+        }
+        keep(temporary, &destination)?;
+        Ok(digest)
+    }
+
+    /// Stores `bytes` and returns their digest.
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
+        let digest = Digest::of(bytes);
+        if self.contains(&digest) {
+            return Ok(digest);
+        }
+        let destination = self.path(&digest);
+        let parent = destination.parent().expect("a blob has a directory");
+        let mut temporary = TemporaryFile::new_in(parent).map_err(io_error("write", parent))?;
+        temporary.file().write_all(bytes).map_err(io_error("write", &destination))?;
+        keep(temporary, &destination)?;
+        Ok(digest)
+    }
+
+    /// Copies the blob into `destination`, hashing it on the way. A blob that does not match is removed from
+    /// the store and reported as corrupt; `destination` then holds rubbish that the caller must drop.
+    pub fn copy_to(&self, digest: &Digest, destination: &mut File) -> Result<(), BlobError> {
+        let path = self.path(digest);
+        let mut source = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BlobError::Missing(*digest)),
+            Err(source) => return Err(BlobError::Io { action: "read", path, source }),
+        };
+        let copied = copy_hashed(&mut source, destination).map_err(io_error("read", &path))?;
+        if copied == *digest {
+            return Ok(());
+        }
+        let _ = fs::remove_file(&path);
+        Err(BlobError::Corrupt(*digest))
+    }
+
+    /// Removes one blob; one that is not there is as good as removed.
+    pub fn remove(&self, digest: &Digest) -> io::Result<()> {
+        match fs::remove_file(self.path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts files and bytes.
+    pub fn statistics(&self) -> io::Result<StoreStatistics> {
+        statistics_of(&self.directory)
+    }
+
+    /// Removes temporary files that dead processes left, and returns how many.
+    pub fn sweep_litter(&self) -> io::Result<u64> {
+        let now = std::time::SystemTime::now();
+        let mut count = 0;
+        for_each_file(&self.directory, &mut |path, _| {
+            if is_litter(path, now) && fs::remove_file(path).is_ok() {
+                count += 1;
+            }
+        })?;
+        Ok(count)
+    }
+}
+
+/// Counts the files below `directory`; one that is not there holds none.
+pub(crate) fn statistics_of(directory: &Path) -> io::Result<StoreStatistics> {
+    let mut statistics = StoreStatistics::default();
+    for_each_file(directory, &mut |_, metadata| {
+        statistics.files += 1;
+        statistics.bytes += metadata.len();
+    })?;
+    Ok(statistics)
+}
+
+fn for_each_file(directory: &Path, visit: &mut dyn FnMut(&Path, &fs::Metadata)) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        // Another process may be cleaning: what is gone is not counted.
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_dir() {
+            for_each_file(&entry.path(), visit)?;
+        } else {
+            visit(&entry.path(), &metadata);
+        }
+    }
+    Ok(())
+}
+
+fn keep(temporary: TemporaryFile, destination: &Path) -> Result<(), BlobError> {
+    temporary.set_mode(0o444).map_err(io_error("write", destination))?;
+    temporary.persist(destination).map_err(io_error("write", destination))
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BlobError {
+    move |source| BlobError::Io { action, path: path.to_owned(), source }
+}
+
+fn copy_hashed(source: &mut File, destination: &mut File) -> io::Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0_u8; 256 * 1024];
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+                destination.write_all(&buffer[..count])?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Content-addressable storage: digests, the blob store, the action cache and the stat snapshot.
+//!
+//! This crate knows bytes and names of bytes. It knows no build: what an action is for, which steps there
+//! are and when a result may be used is decided above it.
+
+mod action_cache;
+mod atomic;
+mod blob_store;
+mod digest;
+pub mod messages;
+mod relative_path;
+mod snapshot;
+mod tree;
+
+pub use action_cache::{ActionCache, ActionResult, CacheTrouble, OutputEntry};
+pub use atomic::{is_litter, write_atomically, TemporaryFile};
+pub use blob_store::{BlobError, BlobStore, StoreStatistics};
+pub use digest::{Digest, DigestParseError, Hasher, HashingReader};
+pub use relative_path::{PathError, RelativePath};
+pub use snapshot::{Fingerprint, StatSnapshot};
+pub use tree::{Entry, Tree, TreeError};
+
+/// Version of everything on disk below the cache directory. A store of another version is left alone: each
+/// version has a directory of its own, so an older and a newer Rondel can share one machine.
+pub const STORE_FORMAT: &str = "v1";

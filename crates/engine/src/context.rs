@@ -1,0 +1,127 @@
+//! What a step gets to work with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use rondel_cas::{Entry, RelativePath};
+use rondel_process::{Cancellation, Captured, CommandLine, Redactor, Stream, capture, run};
+
+use crate::error::StepError;
+use crate::event::{Event, NodeId};
+use crate::workspace::Workspace;
+
+/// Lines of output that are kept for the report of a failure.
+const TAIL_LINES: usize = 200;
+
+/// One file that a step upstream made.
+#[derive(Clone, Debug)]
+pub struct Artefact {
+    /// Its name among that step's outputs.
+    pub name: RelativePath,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What it is.
+    pub entry: Entry,
+}
+
+/// What a step upstream gave.
+#[derive(Clone, Debug, Default)]
+pub struct UpstreamResult {
+    /// Its files, sorted by name.
+    pub artefacts: Vec<Artefact>,
+    /// What it told.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// What a step gets to work with.
+pub struct StepContext<'a> {
+    /// Directories and stores.
+    pub workspace: &'a Workspace,
+    /// Raised when the build is to stop.
+    pub cancellation: &'a Cancellation,
+    /// Results of the node's `inputs`, in their order.
+    pub upstream: Vec<UpstreamResult>,
+    /// Is this a question only? Then nothing may be started or written.
+    pub is_query: bool,
+    pub(crate) node: NodeId,
+    pub(crate) redactor: &'a Redactor,
+    pub(crate) emit: &'a (dyn Fn(Event) + Sync),
+    pub(crate) prerequisites: &'a (dyn Fn() -> Result<(), StepError> + Sync + 'a),
+}
+
+impl StepContext<'_> {
+    /// Makes sure that the node's `on_miss` steps are done.
+    pub fn prerequisites(&self) -> Result<(), StepError> {
+        (self.prerequisites)()
+    }
+
+    /// Tells people something worth a line.
+    pub fn note(&self, text: impl Into<String>) {
+        (self.emit)(Event::Note { node: self.node, text: self.redactor.apply(&text.into()) });
+    }
+
+    /// Tells people that something is wrong but goes on.
+    pub fn warn(&self, text: impl Into<String>) {
+        (self.emit)(Event::Warning { text: self.redactor.apply(&text.into()) });
+    }
+
+    /// Tells how far something long is, in bytes.
+    pub fn progress(&self, message: &str, done: u64, total: u64) {
+        (self.emit)(Event::Progress { node: self.node, message: message.to_owned(), done, total });
+    }
+
+    /// Hands on a line of output that did not come from a command started here.
+    pub fn output(&self, stream: Stream, line: &str) {
+        (self.emit)(Event::Output { node: self.node, stream, line: self.redactor.apply(line) });
+    }
+
+    /// Runs a command, its output shown as it comes; an exit status other than 0 is an error.
+    pub fn run(&self, line: &CommandLine) -> Result<(), StepError> {
+        self.announce(line);
+        let tail: Mutex<Vec<String>> = Mutex::default();
+        let finished = run(line, self.cancellation, &|stream, text| {
+            let text = self.redactor.apply(text);
+            let mut tail = tail.lock().expect("no panic while locked");
+            if tail.len() == TAIL_LINES {
+                tail.remove(0);
+            }
+            tail.push(text.clone());
+            drop(tail);
+            (self.emit)(Event::Output { node: self.node, stream, line: text });
+        })?;
+        if finished.status.success() {
+            return Ok(());
+        }
+        let output = tail.into_inner().expect("no panic while locked");
+        Err(StepError::Command { summary: self.summary(line), status: finished.describe(), output, hint: None })
+    }
+
+    /// Runs a command and keeps what it writes; an exit status other than 0 is an error.
+    pub fn capture(&self, line: &CommandLine) -> Result<Captured, StepError> {
+        self.announce(line);
+        let captured = capture(line, self.cancellation)?;
+        if captured.finished.status.success() {
+            return Ok(captured);
+        }
+        let output: Vec<String> = captured.stderr.lines().map(|line| self.redactor.apply(line)).collect();
+        let status = captured.finished.describe();
+        Err(StepError::Command { summary: self.summary(line), status, output, hint: None })
+    }
+
+    /// Runs a command and keeps what it writes, whatever its exit status.
+    pub fn try_capture(&self, line: &CommandLine) -> Result<Captured, StepError> {
+        self.announce(line);
+        Ok(capture(line, self.cancellation)?)
+    }
+
+    fn announce(&self, line: &CommandLine) {
+        (self.emit)(Event::Command { node: self.node, line: self.redactor.apply(&line.to_shell()) });
+    }
+
+    fn summary(&self, line: &CommandLine) -> String {
+        let mut short = line.clone();
+        short.program = line.program.file_name().map_or_else(|| line.program.clone(), PathBuf::from);
+        self.redactor.apply(&short.summary())
+    }
+}

@@ -1,0 +1,96 @@
+//! What a process gets to see, in four classes.
+//!
+//! Processes start from nothing. A variable is *keyed* (it changes results: name and value are in the key),
+//! *located* (it says where things are on this machine: a placeholder is in the key), *passed* (it says how
+//! to reach the world, not what to make: its name is in the key, set or not) or *secret* (its name is in the
+//! key; its value is nowhere but in the process).
+
+/// How a variable bears on the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Changes results.
+    Keyed,
+    /// A path of this machine.
+    Located,
+    /// How to reach the world.
+    Passed,
+    /// Not to be seen.
+    Secret,
+}
+
+/// The variables of one process.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    variables: Vec<(String, Option<String>, Class)>,
+}
+
+impl Environment {
+    /// No variables at all.
+    pub fn new() -> Environment {
+        Environment::default()
+    }
+
+    /// Sets `name`, in place of what it was.
+    pub fn set(&mut self, class: Class, name: &str, value: impl Into<String>) {
+        self.set_optional(class, name, Some(value.into()));
+    }
+
+    /// Declares `name`, which may have no value on this machine.
+    pub fn set_optional(&mut self, class: Class, name: &str, value: Option<String>) {
+        self.variables.retain(|(other, ..)| other != name);
+        self.variables.push((name.to_owned(), value, class));
+    }
+
+    /// What the process gets.
+    pub fn for_process(&self) -> Vec<(String, String)> {
+        self.variables.iter().filter_map(|(name, value, _)| Some((name.clone(), value.clone()?))).collect()
+    }
+
+    /// What the key gets, sorted by name. The first character keeps classes apart: a keyed value can't look
+    /// like a placeholder.
+    pub fn for_key(&self) -> Vec<(String, String)> {
+        let mut pairs: Vec<(String, String)> = self
+            .variables
+            .iter()
+            .map(|(name, value, class)| {
+                let shown = match class {
+                    Class::Keyed => value.as_ref().map_or_else(|| "-".to_owned(), |value| format!("={value}")),
+                    Class::Located => "@located".to_owned(),
+                    Class::Passed => "@passed".to_owned(),
+                    Class::Secret => "@secret".to_owned(),
+                };
+                (name.clone(), shown)
+            })
+            .collect();
+        pairs.sort();
+        pairs
+    }
+
+    /// Names whose values are secrets.
+    pub fn secret_names(&self) -> Vec<String> {
+        let secret = self.variables.iter().filter(|(.., class)| *class == Class::Secret);
+        secret.map(|(name, ..)| name.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only keyed values reach the key; of the others the name does.
+    #[test]
+    fn four_classes() {
+        let with = |class, value: &str| {
+            let mut environment = Environment::new();
+            environment.set(class, "X", value);
+            environment.for_key()
+        };
+        assert_ne!(with(Class::Keyed, "1"), with(Class::Keyed, "2"));
+        for class in [Class::Located, Class::Passed, Class::Secret] {
+            assert_eq!(with(class, "canary-1"), with(class, "canary-2"));
+            assert_ne!(with(class, "1"), with(Class::Keyed, "1"));
+            assert_ne!(with(class, "1"), Environment::new().for_key());
+        }
+        assert_ne!(with(Class::Keyed, "@secret"), with(Class::Secret, ""));
+    }
+}

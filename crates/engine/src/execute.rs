@@ -1,0 +1,270 @@
+//! One step from beginning to end: key, lookup, run, check, store, place.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rondel_cas::{ActionResult, Digest, Entry, OutputEntry};
+
+use crate::action::ActionSpec;
+use crate::context::{Artefact, StepContext, UpstreamResult};
+use crate::error::StepError;
+use crate::event::{Event, Outcome};
+use crate::graph::{Freshness, Node};
+use crate::inputs::entry_of;
+use crate::materialize::{self, RestoreError};
+use crate::reason::{Reason, differences};
+use crate::record::{LastRun, StepRecord, last_action, read_record, write_record};
+use crate::workspace::remove_tree;
+
+/// What a step came to.
+#[derive(Clone, Debug)]
+pub(crate) struct StepResult {
+    pub outcome: Outcome,
+    pub reasons: Vec<Reason>,
+    pub result: UpstreamResult,
+}
+
+/// Runs one step if it has to be.
+pub(crate) fn execute(node: &Node, context: &StepContext<'_>, force: bool) -> Result<StepResult, StepError> {
+    let plan = node.step.prepare(context)?;
+    match plan.freshness {
+        Freshness::ByKey => keyed(node, context, &plan.spec, force),
+        Freshness::UpToDate(facts) if !force => {
+            Ok(StepResult { outcome: Outcome::Cached, reasons: Vec::new(), result: UpstreamResult { facts, ..UpstreamResult::default() } })
+        }
+        Freshness::UpToDate(_) => always(node, context, &plan.spec, vec![Reason::Forced]),
+        Freshness::Run(reasons) => always(node, context, &plan.spec, reasons),
+        Freshness::Skip(why) => {
+            let reasons = vec![Reason::Always { why }];
+            Ok(StepResult { outcome: Outcome::Skipped, reasons, result: UpstreamResult::default() })
+        }
+    }
+}
+
+/// What the stores say about a key.
+pub(crate) enum Lookup {
+    /// Known, and in place.
+    InPlace(ActionResult),
+    /// Known, not in place; whether the blobs are sound shows when they are copied.
+    Stored(ActionResult),
+    /// Not known.
+    Miss(Vec<Reason>),
+}
+
+/// Asks the action cache; writes nothing, but for removing an entry that is damaged.
+pub(crate) fn lookup(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Digest) -> Lookup {
+    let workspace = context.workspace;
+    match workspace.actions.get(key) {
+        Ok(Some(result)) if materialize::fits(spec, &result) => {
+            if materialize::is_in_place(workspace, spec, &result) {
+                return Lookup::InPlace(result);
+            }
+            let missing = result.outputs.iter().find_map(|output| match &output.entry {
+                Entry::File { digest, .. } if !workspace.blobs.contains(digest) => Some(output.path.to_string()),
+                _ => None,
+            });
+            match missing {
+                Some(path) => Lookup::Miss(vec![Reason::OutputMissing { path }]),
+                None => Lookup::Stored(result),
+            }
+        }
+        Ok(Some(_)) => Lookup::Miss(vec![Reason::Corrupt { what: "the stored result".to_owned() }]),
+        Ok(None) => Lookup::Miss(explain(node, context, spec, key)),
+        Err(trouble) => {
+            context.warn(format!("{trouble}; the step runs again"));
+            Lookup::Miss(vec![Reason::Corrupt { what: "the stored result".to_owned() }])
+        }
+    }
+}
+
+fn explain(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Digest) -> Vec<Reason> {
+    let record = read_record(&context.workspace.state, &node.label);
+    match record.action {
+        None => vec![Reason::NoPrevious],
+        Some(action) if action == *key => vec![Reason::ResultGone],
+        Some(_) => {
+            let reasons = differences(&record.members, &spec.members());
+            if reasons.is_empty() { vec![Reason::ResultGone] } else { reasons }
+        }
+    }
+}
+
+fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool) -> Result<StepResult, StepError> {
+    let key = spec.digest().map_err(|error| StepError::failed(error.to_string()))?;
+    if force {
+        return run(node, context, spec, &key, vec![Reason::Forced]);
+    }
+    match lookup(node, context, spec, &key) {
+        Lookup::InPlace(result) => Ok(hit(node, context, spec, &key, result, Outcome::Cached)),
+        Lookup::Stored(result) => match materialize::restore(context.workspace, spec, &result) {
+            Ok(()) => Ok(hit(node, context, spec, &key, result, Outcome::Restored)),
+            Err(RestoreError::Blob(error)) => {
+                context.warn(format!("{error}; the step runs again"));
+                run(node, context, spec, &key, vec![Reason::Corrupt { what: "an output".to_owned() }])
+            }
+            Err(RestoreError::Step(error)) => Err(error),
+        },
+        Lookup::Miss(reasons) => run(node, context, spec, &key, reasons),
+    }
+}
+
+fn hit(
+    node: &Node,
+    context: &StepContext<'_>,
+    spec: &ActionSpec,
+    key: &Digest,
+    result: ActionResult,
+    outcome: Outcome,
+) -> StepResult {
+    let state = &context.workspace.state;
+    if last_action(state, &node.label) != Some(*key) {
+        let last_run = read_record(state, &node.label).last_run;
+        remember(node, context, StepRecord { action: Some(*key), members: spec.members(), last_run });
+    }
+    let artefacts = artefacts(context, spec, &result.outputs);
+    StepResult { outcome, reasons: Vec::new(), result: UpstreamResult { artefacts, facts: result.facts } }
+}
+
+/// Where the outputs stand, for steps downstream.
+pub(crate) fn artefacts(context: &StepContext<'_>, spec: &ActionSpec, outputs: &[OutputEntry]) -> Vec<Artefact> {
+    let artefact = |output: &OutputEntry| Artefact {
+        name: output.path.clone(),
+        path: materialize::destination(context.workspace, spec, &output.path),
+        entry: output.entry.clone(),
+    };
+    outputs.iter().map(artefact).collect()
+}
+
+fn remember(node: &Node, context: &StepContext<'_>, record: StepRecord) {
+    if let Err(error) = write_record(&context.workspace.state, &node.label, &record) {
+        context.warn(format!("the record of `{}` was not written: {error}", node.label));
+    }
+}
+
+fn run(
+    node: &Node,
+    context: &StepContext<'_>,
+    spec: &ActionSpec,
+    key: &Digest,
+    reasons: Vec<Reason>,
+) -> Result<StepResult, StepError> {
+    let workspace = context.workspace;
+    context.prerequisites()?;
+    (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
+    let begun = Instant::now();
+    let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
+    let outcome = run_in(node, context, spec, key, &staging, begun);
+    remove_tree(&staging);
+    let result = outcome?;
+    let last_run = Some(LastRun {
+        at_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        duration_ms: begun.elapsed().as_millis() as u64,
+        reasons: reasons.clone(),
+        action: Some(*key),
+    });
+    remember(node, context, StepRecord { action: Some(*key), members: spec.members(), last_run });
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result })
+}
+
+fn run_in(
+    node: &Node,
+    context: &StepContext<'_>,
+    spec: &ActionSpec,
+    key: &Digest,
+    staging: &Path,
+    begun: Instant,
+) -> Result<UpstreamResult, StepError> {
+    let workspace = context.workspace;
+    let report = node.step.run(context, spec, staging)?;
+    let found = materialize::collect(spec, staging)?;
+    // Looked at before the outputs are kept: a step that read a half-written file must not be remembered.
+    let changed = spec.inputs.changed_since(&workspace.snapshot);
+    let mut outputs = Vec::with_capacity(found.len());
+    let mut kept = changed.is_empty();
+    for (path, absolute) in &found {
+        normalise_mode(absolute).map_err(|source| StepError::unwritable(absolute, &source))?;
+        let metadata = std::fs::symlink_metadata(absolute).map_err(|source| StepError::unreadable(absolute, &source))?;
+        let entry = if metadata.is_symlink() {
+            entry_of(absolute, &workspace.snapshot).map_err(|source| StepError::unreadable(absolute, &source))?
+        } else {
+            Entry::File { digest: keep_blob(context, absolute, &mut kept)?, executable: crate::inputs::is_executable(&metadata) }
+        };
+        let output = OutputEntry { path: path.clone(), entry };
+        if materialize::leaves(&output) {
+            let message = format!("the output `{path}` is a symbolic link that leads out of the workspace");
+            return Err(StepError::failed(message));
+        }
+        outputs.push(output);
+    }
+    if let Some(first) = changed.first() {
+        let more = if changed.len() > 1 { format!(" and {} more", changed.len() - 1) } else { String::new() };
+        context.warn(format!("`{first}`{more} changed while `{}` ran: its result is used but not cached", node.label));
+    }
+    let result = ActionResult { outputs, facts: report.facts, duration_ms: begun.elapsed().as_millis() as u64 };
+    if kept && let Err(trouble) = workspace.actions.put(key, &result) {
+        context.warn(format!("the result of `{}` was not cached: {trouble}", node.label));
+    }
+    materialize::place(workspace, spec, staging)?;
+    let artefacts = artefacts(context, spec, &result.outputs);
+    Ok(UpstreamResult { artefacts, facts: result.facts })
+}
+
+/// Puts one output into the store; a store that can't take it costs the caching, not the build.
+fn keep_blob(context: &StepContext<'_>, path: &Path, kept: &mut bool) -> Result<Digest, StepError> {
+    if *kept {
+        match context.workspace.blobs.put_file(path) {
+            Ok(digest) => return Ok(digest),
+            Err(error) => {
+                *kept = false;
+                let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+                context.warn(format!("{error}{cause}; the result is used but not cached"));
+            }
+        }
+    }
+    Digest::of_file(path).map_err(|source| StepError::unreadable(path, &source))
+}
+
+/// 0755 or 0644: the umask of whoever builds is not part of a result.
+fn normalise_mode(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = std::fs::symlink_metadata(path)?;
+        if metadata.is_file() {
+            let mode = if metadata.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        }
+    }
+    let _ = path;
+    Ok(())
+}
+
+/// A step whose result is not stored.
+fn always(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, reasons: Vec<Reason>) -> Result<StepResult, StepError> {
+    let workspace = context.workspace;
+    context.prerequisites()?;
+    (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
+    let begun = Instant::now();
+    let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
+    let outcome = node.step.run(context, spec, &staging).and_then(|report| {
+        let found = materialize::collect(spec, &staging)?;
+        let mut outputs = Vec::new();
+        for (path, absolute) in found {
+            let entry = entry_of(&absolute, &workspace.snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
+            outputs.push(OutputEntry { path, entry });
+        }
+        materialize::place(workspace, spec, &staging)?;
+        Ok((artefacts(context, spec, &outputs), report.facts))
+    });
+    remove_tree(&staging);
+    let (artefacts, facts): (Vec<Artefact>, BTreeMap<String, String>) = outcome?;
+    let last_run = Some(LastRun {
+        at_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        duration_ms: begun.elapsed().as_millis() as u64,
+        reasons: reasons.clone(),
+        action: None,
+    });
+    remember(node, context, StepRecord { action: None, members: spec.members(), last_run });
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result: UpstreamResult { artefacts, facts } })
+}

@@ -1,0 +1,131 @@
+//! Input files of a step: enumerated, hashed, and checked again after the step.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rondel_cas::{Entry, PathError, RelativePath, StatSnapshot};
+
+use crate::error::StepError;
+
+/// One input: its name in the key, where it lies, and what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Name in the key.
+    pub path: RelativePath,
+    /// Where it lies on this machine.
+    pub absolute: PathBuf,
+    /// What it is.
+    pub entry: Entry,
+}
+
+/// Inputs by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputSet {
+    inputs: BTreeMap<RelativePath, (PathBuf, Entry)>,
+}
+
+impl InputSet {
+    /// Adds one input, in place of what had its name.
+    pub fn insert(&mut self, input: Input) {
+        self.inputs.insert(input.path, (input.absolute, input.entry));
+    }
+
+    /// Hashes the file or link at `absolute` and adds it as `path`.
+    pub fn add(&mut self, path: RelativePath, absolute: PathBuf, snapshot: &StatSnapshot) -> Result<(), StepError> {
+        let entry = entry_of(&absolute, snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
+        self.inputs.insert(path, (absolute, entry));
+        Ok(())
+    }
+
+    /// All inputs, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = Input> {
+        self.inputs.iter().map(|(path, (absolute, entry))| Input {
+            path: path.clone(),
+            absolute: absolute.clone(),
+            entry: entry.clone(),
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty()
+    }
+
+    /// The inputs that are no longer what they were when they were hashed.
+    pub fn changed_since(&self, snapshot: &StatSnapshot) -> Vec<RelativePath> {
+        let differs = |absolute: &Path, entry: &Entry| entry_of(absolute, snapshot).ok().as_ref() != Some(entry);
+        let changed = self.inputs.iter().filter(|(_, (absolute, entry))| differs(absolute, entry));
+        changed.map(|(path, _)| path.clone()).collect()
+    }
+}
+
+/// What stands at `path`. A link is the text it holds, and its target's contents are not looked at: whoever
+/// follows it reads a file that has to be an input itself, or lies outside the tree.
+pub(crate) fn entry_of(path: &Path, snapshot: &StatSnapshot) -> io::Result<Entry> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_symlink() {
+        let target = fs::read_link(path)?;
+        let target = target.to_str().ok_or_else(|| io::Error::other("the link's target is not valid UTF-8"))?;
+        return Ok(Entry::Symlink { target: target.to_owned() });
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(Entry::File { digest: snapshot.digest(path, &metadata)?, executable: is_executable(&metadata) })
+}
+
+#[cfg(unix)]
+pub(crate) fn is_executable(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_executable(_metadata: &fs::Metadata) -> bool {
+    false
+}
+
+/// All files and links below `root`, as paths relative to it, sorted. Links are not followed. `skip` is asked
+/// for each directory and file. Names that are not UTF-8 are an error.
+pub(crate) fn walk(
+    root: &Path,
+    skip: &dyn Fn(&RelativePath, bool) -> bool,
+) -> Result<Vec<RelativePath>, StepError> {
+    let mut found = Vec::new();
+    let mut open: Vec<Option<RelativePath>> = vec![None];
+    while let Some(directory) = open.pop() {
+        let absolute = directory.as_ref().map_or_else(|| root.to_owned(), |path| path.below(root));
+        let entries = fs::read_dir(&absolute).map_err(|source| StepError::unreadable(&absolute, &source))?;
+        for entry in entries {
+            let entry = entry.map_err(|source| StepError::unreadable(&absolute, &source))?;
+            let name = entry.file_name();
+            let name = name.to_str().ok_or_else(|| not_text(&entry.path()))?;
+            let name = RelativePath::new(name).map_err(|error| StepError::failed(error.to_string()))?;
+            let path = directory.as_ref().map_or_else(|| name.clone(), |parent| parent.join(&name));
+            let kind = entry.file_type().map_err(|source| StepError::unreadable(&entry.path(), &source))?;
+            if skip(&path, kind.is_dir()) {
+                continue;
+            }
+            if kind.is_dir() {
+                open.push(Some(path));
+            } else if kind.is_file() || kind.is_symlink() {
+                found.push(path);
+            }
+            // Sockets, FIFOs and devices hold nothing that could be an input.
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn not_text(path: &Path) -> StepError {
+    StepError::failed(PathError::NotText(path.to_string_lossy().into_owned()).to_string())
+        .hint("rename it, or exclude its directory from the inputs")
+}

@@ -1,0 +1,34 @@
+//! The build engine: a graph of steps, their actions and keys, a parallel scheduler, events, explanations.
+//!
+//! It knows steps, files and digests. It knows neither Go nor Docker nor build.ron, reads no variable of the
+//! caller's environment, and prints nothing: what happens goes up as `Event`s.
+
+mod action;
+mod context;
+mod environment;
+mod error;
+mod event;
+mod execute;
+mod globs;
+mod graph;
+mod inputs;
+mod materialize;
+mod plan;
+mod reason;
+mod record;
+mod scheduler;
+mod workspace;
+
+pub use action::{ActionSpec, OutputKind, OutputSpec, KEY_FORMAT};
+pub use context::{Artefact, StepContext, UpstreamResult};
+pub use environment::{Class, Environment};
+pub use error::StepError;
+pub use event::{Event, NodeId, Outcome, OutputReport};
+pub use globs::GlobSet;
+pub use graph::{Freshness, Graph, Node, Plan, RunReport, Step};
+pub use inputs::{Input, InputSet};
+pub use plan::{plan, Planned};
+pub use reason::Reason;
+pub use record::{read_record, LastRun, StepRecord};
+pub use scheduler::{build, BuildOptions, Summary};
+pub use workspace::Workspace;

@@ -1,0 +1,210 @@
+//! Putting results in their place: atomically, inside the workspace, old outputs whole until new ones stand.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rondel_cas::{ActionResult, BlobError, Entry, OutputEntry, RelativePath, TemporaryFile};
+
+use crate::action::{ActionSpec, OutputKind, OutputSpec};
+use crate::error::StepError;
+use crate::inputs::{entry_of, walk};
+use crate::workspace::{Workspace, remove_tree};
+
+/// Why a stored result could not be put in its place.
+pub(crate) enum RestoreError {
+    /// A blob is gone or damaged: the step has to run.
+    Blob(BlobError),
+    /// The workspace can't be written.
+    Step(StepError),
+}
+
+/// Does every entry of `result` belong to a declared output, and every file output have its entry?
+pub(crate) fn fits(spec: &ActionSpec, result: &ActionResult) -> bool {
+    let belongs = |path: &RelativePath| spec.outputs.iter().any(|output| belongs_to(path, output));
+    let present = |output: &OutputSpec| {
+        output.kind == OutputKind::Directory || result.outputs.iter().any(|entry| entry.path == output.name)
+    };
+    result.outputs.iter().all(|entry| belongs(&entry.path) && !leaves(entry)) && spec.outputs.iter().all(present)
+}
+
+fn belongs_to(path: &RelativePath, output: &OutputSpec) -> bool {
+    match output.kind {
+        OutputKind::File => *path == output.name,
+        OutputKind::Directory => *path != output.name && path.is_within(&output.name),
+    }
+}
+
+/// A link that would lead out of the output that holds it.
+pub(crate) fn leaves(entry: &OutputEntry) -> bool {
+    let Entry::Symlink { target } = &entry.entry else { return false };
+    let base = entry.path.parent().map(|parent| format!("{parent}/")).unwrap_or_default();
+    target.starts_with('/') || RelativePath::new(&format!("{base}{target}")).is_err()
+}
+
+/// Where the entry at `path` of the staging directory belongs.
+pub(crate) fn destination(workspace: &Workspace, spec: &ActionSpec, path: &RelativePath) -> PathBuf {
+    let output = spec.outputs.iter().find(|output| belongs_to(path, output)).expect("checked by `fits`");
+    let rest = &path.as_str()[output.name.as_str().len()..];
+    workspace.root.join(format!("{}{rest}", output.destination))
+}
+
+/// Does everything stand where it belongs, and nothing else in output directories?
+pub(crate) fn is_in_place(workspace: &Workspace, spec: &ActionSpec, result: &ActionResult) -> bool {
+    let stands = |entry: &OutputEntry| {
+        let path = destination(workspace, spec, &entry.path);
+        entry_of(&path, &workspace.snapshot).is_ok_and(|found| found == entry.entry)
+    };
+    let directories = spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory);
+    let exact = |output: &OutputSpec| {
+        let wanted = result.outputs.iter().filter(|entry| belongs_to(&entry.path, output)).count();
+        let path = output.destination.below(&workspace.root);
+        walk(&path, &|_, _| false).is_ok_and(|found| found.len() == wanted)
+    };
+    result.outputs.iter().all(stands) && directories.into_iter().all(exact)
+}
+
+/// Copies a stored result into a staging directory and puts it in place.
+pub(crate) fn restore(workspace: &Workspace, spec: &ActionSpec, result: &ActionResult) -> Result<(), RestoreError> {
+    let write = |path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| RestoreError::Step(StepError::unwritable(&path, &source))
+    };
+    let staging = workspace.new_staging().map_err(write(&workspace.state))?;
+    let outcome = (|| {
+        for output in spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory) {
+            fs::create_dir_all(output.name.below(&staging)).map_err(write(&staging))?;
+        }
+        for entry in &result.outputs {
+            let path = entry.path.below(&staging);
+            let parent = path.parent().expect("below the staging directory");
+            fs::create_dir_all(parent).map_err(write(parent))?;
+            match &entry.entry {
+                Entry::File { digest, executable } => {
+                    let mut temporary = TemporaryFile::new_in(parent).map_err(write(&path))?;
+                    workspace.blobs.copy_to(digest, temporary.file()).map_err(RestoreError::Blob)?;
+                    temporary.set_mode(if *executable { 0o755 } else { 0o644 }).map_err(write(&path))?;
+                    temporary.persist(&path).map_err(write(&path))?;
+                }
+                Entry::Symlink { target } => make_symlink(target, &path).map_err(write(&path))?,
+            }
+        }
+        place(workspace, spec, &staging).map_err(RestoreError::Step)
+    })();
+    remove_tree(&staging);
+    outcome
+}
+
+#[cfg(unix)]
+fn make_symlink(target: &str, path: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, path)
+}
+
+#[cfg(not(unix))]
+fn make_symlink(_target: &str, _path: &Path) -> io::Result<()> {
+    Err(io::Error::other("links in outputs are not supported on this system"))
+}
+
+/// What a step left in its staging directory, by path there. Missing outputs and links that lead out of
+/// their output are errors.
+pub(crate) fn collect(spec: &ActionSpec, staging: &Path) -> Result<BTreeMap<RelativePath, PathBuf>, StepError> {
+    let mut found = BTreeMap::new();
+    for output in &spec.outputs {
+        let path = output.name.below(staging);
+        let metadata = fs::symlink_metadata(&path)
+            .map_err(|_| StepError::failed(format!("the step did not make its output `{}`", output.destination)))?;
+        match output.kind {
+            OutputKind::File if metadata.is_file() => {
+                found.insert(output.name.clone(), path);
+            }
+            OutputKind::Directory if metadata.is_dir() => {
+                for inner in walk(&path, &|_, _| false)? {
+                    let absolute = inner.below(&path);
+                    found.insert(output.name.join(&inner), absolute);
+                }
+            }
+            _ => {
+                let what = if output.kind == OutputKind::File { "a regular file" } else { "a directory" };
+                return Err(StepError::failed(format!("the output `{}` is not {what}", output.destination)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Moves all declared outputs from `staging` to where they belong. What stood there goes only when the new
+/// output takes its place.
+pub(crate) fn place(workspace: &Workspace, spec: &ActionSpec, staging: &Path) -> Result<(), StepError> {
+    for output in &spec.outputs {
+        let from = output.name.below(staging);
+        let to = output.destination.below(&workspace.root);
+        let parent = to.parent().expect("below the root");
+        fs::create_dir_all(parent).map_err(|source| StepError::unwritable(parent, &source))?;
+        check_inside(workspace, parent)?;
+        let outcome = match output.kind {
+            OutputKind::File => replace_file(&from, &to, staging),
+            OutputKind::Directory => replace_directory(&from, &to, staging),
+        };
+        outcome.map_err(|source| StepError::unwritable(&to, &source))?;
+    }
+    Ok(())
+}
+
+/// A link planted in the way (`dist` -> `/etc`) must not lead outputs out of the workspace.
+fn check_inside(workspace: &Workspace, parent: &Path) -> Result<(), StepError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| StepError::unreadable(&path, &source)
+    };
+    let root = workspace.root.canonicalize().map_err(unreadable(&workspace.root))?;
+    let real = parent.canonicalize().map_err(unreadable(parent))?;
+    if real.starts_with(&root) {
+        return Ok(());
+    }
+    let message = format!("`{}` leads out of the workspace, to `{}`", parent.display(), real.display());
+    Err(StepError::failed(message).hint("remove the symbolic link, or give the target another `out`"))
+}
+
+fn replace_file(from: &Path, to: &Path, staging: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(to).is_ok_and(|metadata| metadata.is_dir()) {
+        move_aside(to, staging)?;
+    }
+    fs::rename(from, to)
+}
+
+fn replace_directory(from: &Path, to: &Path, staging: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(to) {
+        Err(_) => fs::rename(from, to),
+        Ok(_) => {
+            if exchange(from, to).is_ok() {
+                return Ok(());
+            }
+            // Without an atomic exchange there is a moment with nothing in place; if the second rename fails,
+            // the old output is put back.
+            let aside = move_aside(to, staging)?;
+            fs::rename(from, to).inspect_err(|_| drop(fs::rename(&aside, to)))
+        }
+    }
+}
+
+fn move_aside(path: &Path, staging: &Path) -> io::Result<PathBuf> {
+    let aside = staging.join(".rondel-former");
+    remove_tree(&aside);
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+/// Swaps two paths in one step, where the system can.
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    {
+        let _ = (one, other);
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+}

@@ -1,0 +1,93 @@
+//! What a build would do, found out without doing or writing anything.
+
+use std::collections::BTreeMap;
+
+use rondel_process::{Cancellation, Redactor};
+
+use crate::context::{StepContext, UpstreamResult};
+use crate::error::StepError;
+use crate::event::{Event, NodeId};
+use crate::execute::{Lookup, artefacts, lookup};
+use crate::graph::{Freshness, Graph};
+use crate::reason::Reason;
+use crate::workspace::Workspace;
+
+/// What would become of one step.
+#[derive(Debug)]
+pub enum Planned {
+    /// Nothing to do.
+    UpToDate,
+    /// Its result is stored and would be put back in place.
+    Restore,
+    /// It would run.
+    Run(Vec<Reason>),
+    /// It waits for steps that would run; whether it runs depends on what they make.
+    Depends(Vec<NodeId>),
+    /// It would be passed over.
+    Skip(String),
+    /// It is needed only if a step that waits for it runs.
+    OnDemand,
+    /// Its inputs can't be told.
+    Unknown(StepError),
+}
+
+/// What would become of all that `roots` may need, by node.
+pub fn plan(graph: &Graph, roots: &[NodeId], workspace: &Workspace, warn: &(dyn Fn(Event) + Sync)) -> BTreeMap<NodeId, Planned> {
+    let mut planned: BTreeMap<NodeId, Planned> = BTreeMap::new();
+    let mut results: BTreeMap<NodeId, UpstreamResult> = BTreeMap::new();
+    let demanded = graph.demanded(roots);
+    let (cancellation, redactor) = (Cancellation::new(), Redactor::default());
+    for id in graph.reachable(roots) {
+        let node = graph.node(id);
+        if !demanded.contains(&id) {
+            planned.insert(id, Planned::OnDemand);
+            continue;
+        }
+        let unsettled = |other: &&NodeId| !matches!(planned.get(other), Some(Planned::UpToDate | Planned::Restore | Planned::Skip(_)));
+        let waits: Vec<NodeId> = node.inputs.iter().chain(&node.after).filter(unsettled).copied().collect();
+        if !waits.is_empty() {
+            planned.insert(id, Planned::Depends(waits));
+            continue;
+        }
+        let context = StepContext {
+            workspace,
+            cancellation: &cancellation,
+            upstream: node.inputs.iter().map(|input| results.get(input).cloned().unwrap_or_default()).collect(),
+            is_query: true,
+            node: id,
+            redactor: &redactor,
+            emit: warn,
+            prerequisites: &|| Ok(()),
+        };
+        let (state, result) = plan_one(graph, id, &context);
+        planned.insert(id, state);
+        results.insert(id, result);
+    }
+    planned
+}
+
+fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, UpstreamResult) {
+    let node = graph.node(id);
+    let nothing = UpstreamResult::default();
+    let plan = match node.step.prepare(context) {
+        Ok(plan) => plan,
+        Err(error) => return (Planned::Unknown(error), nothing),
+    };
+    let key = match plan.freshness {
+        Freshness::ByKey => plan.spec.digest(),
+        Freshness::UpToDate(facts) => return (Planned::UpToDate, UpstreamResult { facts, ..nothing }),
+        Freshness::Run(reasons) => return (Planned::Run(reasons), nothing),
+        Freshness::Skip(why) => return (Planned::Skip(why), nothing),
+    };
+    let key = match key {
+        Ok(key) => key,
+        Err(error) => return (Planned::Unknown(StepError::failed(error.to_string())), nothing),
+    };
+    let (state, result) = match lookup(node, context, &plan.spec, &key) {
+        Lookup::InPlace(result) => (Planned::UpToDate, result),
+        Lookup::Stored(result) => (Planned::Restore, result),
+        Lookup::Miss(reasons) => return (Planned::Run(reasons), nothing),
+    };
+    let artefacts = artefacts(context, &plan.spec, &result.outputs);
+    (state, UpstreamResult { artefacts, facts: result.facts })
+}

@@ -1,0 +1,129 @@
+//! Why a step runs: typed, and true.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::{MemberKind, Members};
+
+/// One cause of a run, with old and new value where there are such.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each field is what its name says, and Display spells it out")]
+pub enum Reason {
+    /// This step has never run here, and nobody else has stored its result.
+    NoPrevious,
+    /// Nothing changed, but the stored result is gone.
+    ResultGone,
+    /// `--force`
+    Forced,
+    /// Steps of this kind always run, or this one declares no inputs.
+    Always { why: String },
+    InputChanged { path: String, old: String, new: String },
+    InputAdded { path: String },
+    InputRemoved { path: String },
+    UpstreamChanged { path: String },
+    ArgumentChanged { old: String, new: String },
+    EnvironmentChanged { name: String, old: Option<String>, new: Option<String> },
+    SettingChanged { name: String, old: Option<String>, new: Option<String> },
+    ToolChanged { name: String, old: Option<String>, new: Option<String> },
+    OutputsChanged,
+    /// An output is not there and the store does not have it.
+    OutputMissing { path: String },
+    /// What the store had was damaged.
+    Corrupt { what: String },
+    /// Something that a step checks by itself is not as it should be.
+    NotPresent { what: String },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let change = |old: &Option<String>, new: &Option<String>| match (old, new) {
+            (Some(old), Some(new)) => format!("changed from `{}` to `{}`", shown(old), shown(new)),
+            (None, Some(new)) => format!("is new (`{}`)", shown(new)),
+            _ => "is gone".to_owned(),
+        };
+        match self {
+            Reason::NoPrevious => formatter.write_str("first build"),
+            Reason::ResultGone => formatter.write_str("its stored result is gone"),
+            Reason::Forced => formatter.write_str("forced"),
+            Reason::Always { why } => formatter.write_str(why),
+            Reason::InputChanged { path, .. } => write!(formatter, "{path} changed"),
+            Reason::InputAdded { path } => write!(formatter, "{path} is new"),
+            Reason::InputRemoved { path } => write!(formatter, "{path} is gone"),
+            Reason::UpstreamChanged { path } => write!(formatter, "{path} was rebuilt"),
+            Reason::ArgumentChanged { old, new } => {
+                write!(formatter, "arguments changed from `{}` to `{}`", shown(old), shown(new))
+            }
+            Reason::EnvironmentChanged { name, old, new } => write!(formatter, "{name} {}", change(old, new)),
+            Reason::SettingChanged { name, old, new } => write!(formatter, "{name} {}", change(old, new)),
+            Reason::ToolChanged { name, old, new } => write!(formatter, "the tool {name} {}", change(old, new)),
+            Reason::OutputsChanged => formatter.write_str("its outputs are declared otherwise"),
+            Reason::OutputMissing { path } => write!(formatter, "{path} is missing"),
+            Reason::Corrupt { what } => write!(formatter, "{what} was damaged in the cache"),
+            Reason::NotPresent { what } => formatter.write_str(what),
+        }
+    }
+}
+
+/// Values are cut: an explanation is one line.
+fn shown(value: &str) -> String {
+    let value = value.strip_prefix('=').unwrap_or(value);
+    let short: String = value.chars().take(60).collect();
+    if short.len() < value.len() { format!("{short}…") } else { short }
+}
+
+/// What differs between two keys: causes first (files, then results upstream), then the rest.
+pub(crate) fn differences(old: &Members, new: &Members) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    for kind in [MemberKind::Input, MemberKind::Upstream, MemberKind::Environment, MemberKind::Tool, MemberKind::Setting] {
+        reasons.extend(named_differences(kind, old, new));
+    }
+    let of = |members: &Members, kind: MemberKind| -> Vec<String> {
+        members.iter().filter(|((other, _), _)| *other == kind).map(|((_, name), value)| format!("{name}{value}")).collect()
+    };
+    if of(old, MemberKind::Argument) != of(new, MemberKind::Argument) {
+        reasons.push(argument_difference(old, new));
+    }
+    if of(old, MemberKind::Output) != of(new, MemberKind::Output) {
+        reasons.push(Reason::OutputsChanged);
+    }
+    reasons
+}
+
+fn named_differences(kind: MemberKind, old: &Members, new: &Members) -> Vec<Reason> {
+    let mut names: Vec<&String> =
+        old.keys().chain(new.keys()).filter(|(other, _)| *other == kind).map(|(_, name)| name).collect();
+    names.sort();
+    names.dedup();
+    let mut reasons = Vec::new();
+    for name in names {
+        let key = (kind, name.clone());
+        let (before, after) = (old.get(&key).cloned(), new.get(&key).cloned());
+        if before == after {
+            continue;
+        }
+        let name = name.clone();
+        reasons.push(match (kind, before, after) {
+            (MemberKind::Input, Some(old), Some(new)) => Reason::InputChanged { path: name, old, new },
+            (MemberKind::Input, None, _) => Reason::InputAdded { path: name },
+            (MemberKind::Input, ..) => Reason::InputRemoved { path: name },
+            (MemberKind::Upstream, ..) => Reason::UpstreamChanged { path: name },
+            (MemberKind::Environment, old, new) => Reason::EnvironmentChanged { name, old, new },
+            (MemberKind::Tool, old, new) => Reason::ToolChanged { name, old, new },
+            (_, old, new) => Reason::SettingChanged { name, old, new },
+        });
+    }
+    reasons
+}
+
+/// The first arguments that differ.
+fn argument_difference(old: &Members, new: &Members) -> Reason {
+    let list = |members: &Members| -> Vec<String> {
+        members.iter().filter(|((kind, _), _)| *kind == MemberKind::Argument).map(|(_, value)| value.clone()).collect()
+    };
+    let (old, new) = (list(old), list(new));
+    let index = old.iter().zip(&new).position(|(one, other)| one != other).unwrap_or(old.len().min(new.len()));
+    let at = |list: &[String]| list.get(index).cloned().unwrap_or_else(|| "(none)".to_owned());
+    Reason::ArgumentChanged { old: at(&old), new: at(&new) }
+}

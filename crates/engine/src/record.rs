@@ -1,0 +1,106 @@
+//! The last action of each step, kept in the workspace so that the next miss can be explained.
+//!
+//! `.rondel/actions/<label>`: a first line with the action's digest, then JSON. Losing it costs explanations.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use rondel_cas::{Digest, write_atomically};
+use serde::{Deserialize, Serialize};
+
+use crate::action::{MemberKind, Members};
+use crate::reason::Reason;
+
+/// What is known of a step's last action and last run.
+#[derive(Clone, Debug, Default)]
+pub struct StepRecord {
+    /// Digest of the last action, hit or run.
+    pub action: Option<Digest>,
+    /// Its members.
+    pub(crate) members: Members,
+    /// The last time that it ran.
+    pub last_run: Option<LastRun>,
+}
+
+/// The last time that a step really ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// Seconds since 1970.
+    pub at_s: u64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// The action that ran.
+    pub action: Option<Digest>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    members: Vec<(MemberKind, String, String)>,
+    last_run: Option<LastRun>,
+}
+
+impl StepRecord {
+    /// The inputs, tools and settings of the last action, one line each: `input a/b.go <digest>`.
+    pub fn describe(&self) -> Vec<String> {
+        let word = |kind: &MemberKind| match kind {
+            MemberKind::Argument => "argument",
+            MemberKind::Environment => "environment",
+            MemberKind::Setting => "setting",
+            MemberKind::Tool => "tool",
+            MemberKind::Input => "input",
+            MemberKind::Upstream => "upstream",
+            MemberKind::Output => "output",
+        };
+        let members = self.members.iter().map(|((kind, name), value)| {
+            let name = if *kind == MemberKind::Argument { "" } else { name.as_str() };
+            [word(kind), name, value.strip_prefix('=').unwrap_or(value)].join(" ").replace("  ", " ")
+        });
+        members.collect()
+    }
+}
+
+/// Where the record of the step `label` is.
+pub(crate) fn record_path(state: &Path, label: &str) -> PathBuf {
+    // Labels hold `/`, which is escaped so that one label is one file.
+    let name: String = label
+        .chars()
+        .map(|character| match character {
+            '/' => "+".to_owned(),
+            '+' | '%' => format!("%{:02x}", u32::from(character)),
+            other => other.to_string(),
+        })
+        .collect();
+    state.join("actions").join(name)
+}
+
+/// The digest of the last action only: one short read.
+pub(crate) fn last_action(state: &Path, label: &str) -> Option<Digest> {
+    let file = fs::File::open(record_path(state, label)).ok()?;
+    let mut line = String::new();
+    BufReader::with_capacity(256, file).take(256).read_line(&mut line).ok()?;
+    line.trim_end().parse().ok()
+}
+
+/// The record of the step `label`; an empty one if there is none that can be read.
+pub fn read_record(state: &Path, label: &str) -> StepRecord {
+    let parse = || -> Option<StepRecord> {
+        let text = fs::read_to_string(record_path(state, label)).ok()?;
+        let (digest, body) = text.split_once('\n')?;
+        let stored: Stored = serde_json::from_str(body).ok()?;
+        let members = stored.members.into_iter().map(|(kind, name, value)| ((kind, name), value)).collect();
+        Some(StepRecord { action: digest.parse().ok(), members, last_run: stored.last_run })
+    };
+    parse().unwrap_or_default()
+}
+
+/// Keeps the record; what goes wrong is only worth a warning.
+pub(crate) fn write_record(state: &Path, label: &str, record: &StepRecord) -> std::io::Result<()> {
+    let members = record.members.iter().map(|((kind, name), value)| (*kind, name.clone(), value.clone())).collect();
+    let stored = Stored { members, last_run: record.last_run.clone() };
+    let digest = record.action.map(|digest| digest.to_string()).unwrap_or_default();
+    let body = serde_json::to_string(&stored).expect("records are plain data");
+    write_atomically(&record_path(state, label), format!("{digest}\n{body}\n").as_bytes())
+}

@@ -1,0 +1,118 @@
+//! `Workspace`: the directories that a build works in, and its stores.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rondel_cas::{ActionCache, BlobStore, STORE_FORMAT, StatSnapshot};
+
+/// Where everything is.
+pub struct Workspace {
+    /// Directory of build.ron; outputs are below it.
+    pub root: PathBuf,
+    /// `.rondel` below it: what may be deleted at any time.
+    pub state: PathBuf,
+    /// The user's cache directory, shared by all workspaces.
+    pub cache: PathBuf,
+    /// Blobs.
+    pub blobs: BlobStore,
+    /// Action results.
+    pub actions: ActionCache,
+    /// Digests of files that did not change.
+    pub snapshot: StatSnapshot,
+    counter: AtomicU64,
+}
+
+impl Workspace {
+    /// Opens the workspace at `root` with the stores below `cache`. Writes nothing.
+    pub fn open(root: &Path, cache: &Path) -> Workspace {
+        let state = root.join(".rondel");
+        let store = cache.join(STORE_FORMAT);
+        Workspace {
+            root: root.to_owned(),
+            snapshot: StatSnapshot::open(&state.join("snapshot")),
+            state,
+            blobs: BlobStore::new(&store),
+            actions: ActionCache::new(&store),
+            cache: cache.to_owned(),
+            counter: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes `.rondel`, which ignores itself in git, and sweeps what dead processes left in it.
+    pub fn prepare(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.state)?;
+        let ignore = self.state.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(&ignore, "*\n")?;
+        }
+        self.sweep_staging();
+        Ok(())
+    }
+
+    /// A new empty directory in the workspace's own file system, so that what is made there can be renamed
+    /// into place.
+    pub fn new_staging(&self) -> io::Result<PathBuf> {
+        loop {
+            let count = self.counter.fetch_add(1, Ordering::Relaxed);
+            let path = self.state.join("staging").join(format!("{}-{count}", std::process::id()));
+            fs::create_dir_all(path.parent().expect("joined above"))?;
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(path),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn sweep_staging(&self) {
+        let Ok(entries) = fs::read_dir(self.state.join("staging")) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let owner = name.to_str().and_then(|name| name.split('-').next()).and_then(|pid| pid.parse::<i32>().ok());
+            if owner.is_none_or(|pid| !is_alive(pid)) {
+                remove_tree(&entry.path());
+            }
+        }
+    }
+}
+
+/// Is there a process of this number? (In another container there may be one that we can't see; its staging
+/// directory is then lost to it, and its step fails and can be run again.)
+fn is_alive(pid: i32) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, test_kill_process};
+        Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = pid;
+        true
+    }
+}
+
+/// Removes a directory and all below it, made writable first where need be (Go's module cache is read-only).
+pub(crate) fn remove_tree(path: &Path) {
+    if fs::remove_dir_all(path).is_ok() {
+        return;
+    }
+    make_writable(path);
+    let _ = fs::remove_dir_all(path);
+}
+
+fn make_writable(path: &Path) {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return };
+    if !metadata.is_dir() {
+        return;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o755));
+    }
+    if let Ok(entries) = fs::read_dir(path) {
+        entries.flatten().for_each(|entry| make_writable(&entry.path()));
+    }
+}

@@ -1,0 +1,251 @@
+//! Running a program to its end.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::cancellation::signal_group;
+use crate::{Cancellation, CommandLine};
+
+/// Lines longer than this are handed on in pieces, so that a program without newlines can't fill the memory.
+const LINE_MAX: u64 = 64 * 1024;
+/// What `capture` keeps of standard output at most.
+const CAPTURE_MAX: usize = 256 * 1024 * 1024;
+/// How much of standard error `capture` keeps for the error message.
+const STDERR_TAIL: usize = 16 * 1024;
+/// How long processes that a finished child left behind may hold on to its output.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Where a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished {
+    /// Its exit status.
+    pub status: ExitStatus,
+}
+
+impl Finished {
+    /// The status in words: `exit status 2`, `signal 9`.
+    pub fn describe(&self) -> String {
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::ExitStatusExt;
+            if let Some(signal) = self.status.signal() {
+                return format!("signal {signal}");
+            }
+        }
+        self.status.code().map_or_else(|| "an unknown status".to_owned(), |code| format!("exit status {code}"))
+    }
+}
+
+/// What a program wrote.
+#[derive(Debug)]
+pub struct Captured {
+    /// How it ended.
+    pub finished: Finished,
+    /// All of standard output.
+    pub stdout: Vec<u8>,
+    /// The end of standard error.
+    pub stderr: String,
+}
+
+/// A program could not be run, or was stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It could not be started.
+    #[error("failed to start `{program}`")]
+    Start {
+        /// Which program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The build was cancelled while it ran, or before.
+    #[error("interrupted")]
+    Interrupted,
+    /// It wrote more than can be kept.
+    #[error("`{program}` wrote more than {} MiB", CAPTURE_MAX / 1024 / 1024)]
+    TooMuchOutput {
+        /// Which program.
+        program: String,
+    },
+}
+
+/// Runs a program and hands on its lines, without their newline; bytes that are not UTF-8 are replaced.
+/// `on_line` is called from two threads.
+pub fn run(
+    line: &CommandLine,
+    cancellation: &Cancellation,
+    on_line: &(dyn Fn(Stream, &str) + Sync),
+) -> Result<Finished, ProcessError> {
+    supervise(line, cancellation, &|stream, pipe| {
+        let mut reader = BufReader::new(pipe);
+        let mut buffer = Vec::new();
+        loop {
+            buffer.clear();
+            match reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {
+                    let text = String::from_utf8_lossy(&buffer);
+                    on_line(stream, text.trim_end_matches(['\n', '\r']));
+                }
+            }
+        }
+    })
+}
+
+/// Runs a program and keeps what it writes.
+pub fn capture(line: &CommandLine, cancellation: &Cancellation) -> Result<Captured, ProcessError> {
+    let stdout = Mutex::new(Vec::new());
+    let stderr = Mutex::new(Vec::new());
+    let finished = supervise(line, cancellation, &|stream, mut pipe| {
+        let mut buffer = vec![0_u8; 64 * 1024];
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            match stream {
+                Stream::Stdout => {
+                    let mut kept = stdout.lock().expect("no panic while locked");
+                    if kept.len() <= CAPTURE_MAX {
+                        kept.extend_from_slice(&buffer[..count]);
+                    }
+                }
+                Stream::Stderr => {
+                    let mut kept = stderr.lock().expect("no panic while locked");
+                    kept.extend_from_slice(&buffer[..count]);
+                    let excess = kept.len().saturating_sub(STDERR_TAIL);
+                    kept.drain(..excess);
+                }
+            }
+        }
+    })?;
+    let stdout = stdout.into_inner().expect("no panic while locked");
+    if stdout.len() > CAPTURE_MAX {
+        return Err(ProcessError::TooMuchOutput { program: line.program.display().to_string() });
+    }
+    let stderr = stderr.into_inner().expect("no panic while locked");
+    Ok(Captured { finished, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
+}
+
+/// Starts the program in a group of its own, lets `drain` empty both pipes, and waits.
+fn supervise(
+    line: &CommandLine,
+    cancellation: &Cancellation,
+    drain: &(dyn Fn(Stream, Box<dyn Read + Send>) + Sync),
+) -> Result<Finished, ProcessError> {
+    if cancellation.is_raised() {
+        return Err(ProcessError::Interrupted);
+    }
+    let start_error =
+        |source: io::Error| ProcessError::Start { program: line.program.display().to_string(), source };
+    let mut command = line.to_command().map_err(|error| start_error(io::Error::other(error)))?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+    }
+    let mut child = command.spawn().map_err(start_error)?;
+    let group = child.id();
+    cancellation.register(group);
+    let stdout = child.stdout.take().expect("piped above");
+    let stderr = child.stderr.take().expect("piped above");
+    let status = std::thread::scope(|scope| {
+        let out = scope.spawn(|| drain(Stream::Stdout, Box::new(stdout)));
+        let err = scope.spawn(|| drain(Stream::Stderr, Box::new(stderr)));
+        wait_without_reaping(&mut child);
+        // Whatever the child left in its group may still hold the pipes: it gets a moment, then it goes.
+        // The zombie keeps the group's number ours until `wait` below.
+        let deadline = std::time::Instant::now() + LINGER;
+        while !(out.is_finished() && err.is_finished()) && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        signal_group(group, true);
+        cancellation.unregister(group);
+        child.wait()
+    });
+    let status = status.map_err(start_error)?;
+    if cancellation.is_raised() && !status.success() {
+        return Err(ProcessError::Interrupted);
+    }
+    Ok(Finished { status })
+}
+
+/// Waits for the child's end but leaves it a zombie, so that its number is not given to another process yet.
+#[cfg(unix)]
+fn wait_without_reaping(child: &mut Child) {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+    let pid = Pid::from_child(child);
+    while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {}
+}
+
+#[cfg(not(unix))]
+fn wait_without_reaping(child: &mut Child) {
+    let _ = child.wait();
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn shell(script: &str) -> CommandLine {
+        CommandLine::new("/bin/sh", "/").arguments(["-c", script])
+    }
+
+    #[test]
+    fn environment_is_closed_and_output_captured() {
+        let mut line = shell("echo \"$A-${HOME-none}\"; echo oops >&2; exit 3");
+        line.environment = vec![("A".into(), "b".into())];
+        let captured = capture(&line, &Cancellation::new()).unwrap();
+        assert_eq!(captured.stdout, b"b-none\n");
+        assert_eq!(captured.stderr, "oops\n");
+        assert_eq!(captured.finished.describe(), "exit status 3");
+    }
+
+    #[test]
+    fn a_child_that_ignores_sigterm_is_killed_on_the_second_cancel() {
+        let cancellation = Cancellation::new();
+        let other = cancellation.clone();
+        let canceller = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            other.cancel();
+            std::thread::sleep(Duration::from_millis(100));
+            other.cancel();
+        });
+        let begun = Instant::now();
+        let outcome = run(&shell("trap '' TERM; while :; do sleep 1; done"), &cancellation, &|_, _| {});
+        canceller.join().unwrap();
+        assert!(matches!(outcome, Err(ProcessError::Interrupted)));
+        assert!(begun.elapsed() < Duration::from_secs(4), "killed at once, not after the grace period");
+    }
+
+    #[test]
+    fn a_background_process_does_not_hold_up_the_end() {
+        let begun = Instant::now();
+        let outcome = run(&shell("sleep 60 & echo done"), &Cancellation::new(), &|_, _| {}).unwrap();
+        assert!(outcome.status.success());
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn endless_lines_come_in_pieces() {
+        let longest = Mutex::new(0);
+        let line = shell("head -c 1000000 /dev/zero | tr '\\0' x");
+        let mut line = line;
+        line.environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        run(&line, &Cancellation::new(), &|_, text| {
+            let mut longest = longest.lock().unwrap();
+            *longest = text.len().max(*longest);
+        })
+        .unwrap();
+        assert_eq!(longest.into_inner().unwrap(), LINE_MAX as usize);
+    }
+}
