@@ -23,25 +23,39 @@ pub struct Input {
 /// Inputs by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputSet {
-    inputs: BTreeMap<RelativePath, (PathBuf, Entry)>,
+    inputs: BTreeMap<RelativePath, (PathBuf, Entry, Follow)>,
+}
+
+/// Is an input the thing at its path, or what a link at its path leads to?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Follow {
+    No,
+    Yes,
 }
 
 impl InputSet {
     /// Adds one input, in place of what had its name.
     pub fn insert(&mut self, input: Input) {
-        self.inputs.insert(input.path, (input.absolute, input.entry));
+        self.inputs.insert(input.path, (input.absolute, input.entry, Follow::No));
     }
 
-    /// Hashes the file or link at `absolute` and adds it as `path`.
+    /// Hashes the file or link at `absolute` and adds it as `path`. A link counts twice: as the text it holds,
+    /// and as the contents of the file that it leads to, since a reader sees those.
     pub fn add(&mut self, path: RelativePath, absolute: PathBuf, snapshot: &StatSnapshot) -> Result<(), StepError> {
         let entry = entry_of(&absolute, snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
-        self.inputs.insert(path, (absolute, entry));
+        if matches!(entry, Entry::Symlink { .. })
+            && let Ok(behind) = entry_behind(&absolute, snapshot)
+        {
+            let name = RelativePath::new(&format!("{path} (behind the link)")).expect("a path and more text");
+            self.inputs.insert(name, (absolute.clone(), behind, Follow::Yes));
+        }
+        self.inputs.insert(path, (absolute, entry, Follow::No));
         Ok(())
     }
 
     /// All inputs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = Input> {
-        self.inputs.iter().map(|(path, (absolute, entry))| Input {
+        self.inputs.iter().map(|(path, (absolute, entry, _))| Input {
             path: path.clone(),
             absolute: absolute.clone(),
             entry: entry.clone(),
@@ -60,14 +74,28 @@ impl InputSet {
 
     /// The inputs that are no longer what they were when they were hashed.
     pub fn changed_since(&self, snapshot: &StatSnapshot) -> Vec<RelativePath> {
-        let differs = |absolute: &Path, entry: &Entry| entry_of(absolute, snapshot).ok().as_ref() != Some(entry);
-        let changed = self.inputs.iter().filter(|(_, (absolute, entry))| differs(absolute, entry));
+        let differs = |absolute: &Path, entry: &Entry, follow: Follow| {
+            let now = match follow {
+                Follow::No => entry_of(absolute, snapshot),
+                Follow::Yes => entry_behind(absolute, snapshot),
+            };
+            now.ok().as_ref() != Some(entry)
+        };
+        let changed = self.inputs.iter().filter(|(_, (absolute, entry, follow))| differs(absolute, entry, *follow));
         changed.map(|(path, _)| path.clone()).collect()
     }
 }
 
-/// What stands at `path`. A link is the text it holds, and its target's contents are not looked at: whoever
-/// follows it reads a file that has to be an input itself, or lies outside the tree.
+/// The file that the link at `path` leads to.
+fn entry_behind(path: &Path, snapshot: &StatSnapshot) -> io::Result<Entry> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(Entry::File { digest: snapshot.digest(path, &metadata)?, executable: is_executable(&metadata) })
+}
+
+/// What stands at `path`. A link is the text it holds.
 pub(crate) fn entry_of(path: &Path, snapshot: &StatSnapshot) -> io::Result<Entry> {
     let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {

@@ -1,1 +1,27 @@
-//! x
+//! Go as a build tool: exact toolchains, download settings, closed compile environments, package closures.
+//!
+//! It knows the go command's rules. It knows no target, no image and no build.ron; the command lines that
+//! build something are put together in `rondel-targets`.
+
+mod closure;
+mod directories;
+mod download;
+mod environment;
+mod go_mod;
+mod head;
+mod identity;
+mod provision;
+mod settings;
+mod toolchain;
+mod unpack;
+mod watch;
+
+pub use closure::{Closure, ClosureQuery, list_arguments};
+pub use directories::GoDirectories;
+pub use download::{Fetcher, FetchError};
+pub use environment::{compile_environment, default_variant};
+pub use go_mod::{GoMod, go_version_of, needs_newer};
+pub use head::head_digest;
+pub use provision::{Provision, Provisioned};
+pub use settings::{DownloadSettings, ProxyEntry};
+pub use toolchain::{GoPin, Host, Toolchain, system_toolchain};

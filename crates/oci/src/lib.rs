@@ -1,1 +1,20 @@
-//! x
+//! OCI images from files: deterministic layers, configuration, manifest, index, layout. Needs no Docker.
+//!
+//! It knows the OCI image specification and tar. It knows no target, no Go and no daemon.
+
+mod archive;
+mod codec;
+mod image;
+mod layer;
+mod layout;
+mod reference;
+mod static_base;
+mod tar_header;
+
+pub use archive::write_archive;
+pub use codec::{CODEC, compress};
+pub use image::{Health, ImageConfig, PlatformImage, created_text};
+pub use layer::{LayerEntry, LayerSource, Layer, write_layer};
+pub use layout::{LayoutInput, LayoutReport, write_layout};
+pub use reference::{Reference, ReferenceError};
+pub use static_base::{ROOT_BUNDLE, static_base, zoneinfo_environment, zoneinfo_path};

@@ -1,0 +1,69 @@
+//! The environment in which Go compiles: closed, with every setting that shapes the result named.
+
+use std::path::Path;
+
+use rondel_engine::{Class, Environment};
+
+use crate::{GoDirectories, Toolchain};
+
+/// What a compiling `go` sees for one platform. Nothing of the caller's gets in: no `go env -w` (`GOENV=off`),
+/// no parent `go.work`, no `GOFLAGS`, no proxy. Declared variables are set on top by the caller.
+pub fn compile_environment(toolchain_root: &Path, directories: &GoDirectories, os: &str, architecture: &str) -> Environment {
+    let mut environment = Environment::new();
+    for (name, value) in [
+        ("GOOS", os),
+        ("GOARCH", architecture),
+        ("CGO_ENABLED", "0"),
+        ("GOENV", "off"),
+        ("GOFLAGS", ""),
+        ("GOWORK", "off"),
+        ("GOTOOLCHAIN", "local"),
+        ("GO111MODULE", "on"),
+        ("GOEXPERIMENT", ""),
+        ("GODEBUG", ""),
+        ("GOPROXY", "off"),
+        ("GOTELEMETRY", "off"),
+        ("LC_ALL", "C"),
+        ("TZ", "UTC"),
+    ] {
+        environment.set(Class::Keyed, name, value);
+    }
+    if let Some((name, value)) = default_variant(architecture) {
+        environment.set(Class::Keyed, name, value);
+    }
+    for (name, path) in [
+        ("GOROOT", toolchain_root),
+        ("GOCACHE", &directories.build_cache),
+        ("GOMODCACHE", &directories.module_cache),
+        ("GOPATH", &directories.home),
+        ("HOME", &directories.home),
+    ] {
+        environment.set(Class::Located, name, path.to_string_lossy());
+    }
+    let path = format!("{}:/usr/bin:/bin", toolchain_root.join("bin").display());
+    environment.set(Class::Located, "PATH", path);
+    environment
+}
+
+/// The variable that picks an architecture's variant, and Go's default for it, written out so that it is in
+/// the key. Architectures that are not listed have none.
+pub fn default_variant(architecture: &str) -> Option<(&'static str, &'static str)> {
+    match architecture {
+        "amd64" => Some(("GOAMD64", "v1")),
+        "386" => Some(("GO386", "sse2")),
+        "arm" => Some(("GOARM", "7")),
+        "arm64" => Some(("GOARM64", "v8.0")),
+        "mips" | "mipsle" => Some(("GOMIPS", "hardfloat")),
+        "mips64" | "mips64le" => Some(("GOMIPS64", "hardfloat")),
+        "ppc64" | "ppc64le" => Some(("GOPPC64", "power8")),
+        "riscv64" => Some(("GORISCV64", "rva20u64")),
+        _ => None,
+    }
+}
+
+impl Toolchain {
+    /// `compile_environment` of this toolchain.
+    pub fn environment(&self, directories: &GoDirectories, os: &str, architecture: &str) -> Environment {
+        compile_environment(&self.root, directories, os, architecture)
+    }
+}

@@ -1,0 +1,80 @@
+//! The few lines of go.mod that Rondel itself needs: `module`, `go`, `toolchain`.
+
+/// What a go.mod says of versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GoMod {
+    /// `module`
+    pub module: Option<String>,
+    /// `go 1.22`, without the word.
+    pub go: Option<String>,
+    /// `toolchain go1.22.12`, without `go`.
+    pub toolchain: Option<String>,
+}
+
+impl GoMod {
+    /// Reads the three lines; everything else is left to Go.
+    pub fn parse(text: &str) -> GoMod {
+        let mut result = GoMod::default();
+        for line in text.lines() {
+            let line = line.split("//").next().unwrap_or("").trim();
+            let Some((word, rest)) = line.split_once(char::is_whitespace) else { continue };
+            let rest = rest.trim().trim_matches(['"', '`']).to_owned();
+            match word {
+                "module" if rest != "(" => result.module = Some(rest),
+                "go" if rest != "(" => result.go = Some(rest),
+                "toolchain" => result.toolchain = rest.strip_prefix("go").map(str::to_owned),
+                _ => {}
+            }
+        }
+        result
+    }
+
+    /// The release that go.mod asks for: its `toolchain` line, else its `go` line; a language version since
+    /// 1.21 (`go 1.22`) means its first release (`1.22.0`).
+    pub fn wanted_version(&self) -> Option<String> {
+        let version = self.toolchain.as_ref().or(self.go.as_ref())?;
+        let parts: Vec<&str> = version.split('.').collect();
+        let minor: Option<u32> = parts.get(1).and_then(|part| part.parse().ok());
+        Some(if parts.len() == 2 && minor.is_some_and(|minor| minor >= 21) { format!("{version}.0") } else { version.clone() })
+    }
+}
+
+/// Numbers of a Go version for comparison: `1.22rc1` < `1.22.0` < `1.22.12`.
+pub fn go_version_of(text: &str) -> Option<(u32, u32, i64, u32)> {
+    let (numbers, pre) = match text.find(|character: char| character.is_ascii_alphabetic()) {
+        Some(index) => text.split_at(index),
+        None => (text, ""),
+    };
+    let mut parts = numbers.split('.').map(str::parse::<u32>);
+    let major = parts.next()?.ok()?;
+    let minor = parts.next().transpose().ok()?.unwrap_or(0);
+    let patch = parts.next().transpose().ok()?;
+    let number = pre.trim_start_matches(|character: char| character.is_ascii_alphabetic()).parse().unwrap_or(0);
+    let patch = match (pre.is_empty(), patch) {
+        (false, _) => if pre.starts_with("beta") { -2 } else { -1 },
+        (true, patch) => i64::from(patch.unwrap_or(0)),
+    };
+    Some((major, minor, patch, number))
+}
+
+/// Does go.mod ask for a newer Go than `version`?
+pub fn needs_newer(go_mod: &GoMod, version: &str) -> Option<String> {
+    let wanted = go_mod.go.as_ref()?;
+    (go_version_of(wanted)? > go_version_of(version)?).then(|| wanted.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        let go_mod = GoMod::parse("module example.com/x // c\n\ngo 1.22\n\nrequire (\n\tgo.uber.org/x v1.0.0\n)\n");
+        assert_eq!(go_mod.module.as_deref(), Some("example.com/x"));
+        assert_eq!(go_mod.wanted_version().as_deref(), Some("1.22.0"));
+        assert_eq!(GoMod::parse("go 1.21.3\ntoolchain go1.22.12").wanted_version().as_deref(), Some("1.22.12"));
+        assert_eq!(needs_newer(&go_mod, "1.22.12"), None);
+        assert_eq!(needs_newer(&GoMod::parse("go 1.23"), "1.22.12").as_deref(), Some("1.23"));
+        assert_eq!(needs_newer(&GoMod::parse("go 1.23.0"), "1.23rc1").as_deref(), Some("1.23.0"));
+    }
+}

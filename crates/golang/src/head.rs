@@ -1,0 +1,111 @@
+//! The head of a Go source file: all of it that can change which files and packages belong to a build.
+//!
+//! `go list` looks at a file's build constraints, package clause, imports, cgo preamble and `//go:embed`
+//! lines, and at nothing else. As long as none of these changes, an edit can't change the closure, and Rondel
+//! need not ask `go` again. What is taken as the head is more than that (everything up to the first
+//! declaration, and each line that holds `go:embed`): too much costs a question, too little would be a lie.
+
+use rondel_cas::{Digest, Hasher};
+
+/// The digest of a file's head.
+pub fn head_digest(source: &[u8]) -> Digest {
+    let end = end_of_imports(source);
+    let mut hasher = Hasher::new();
+    hasher.update(&source[..end]);
+    for line in source[end..].split(|&byte| byte == b'\n') {
+        if contains(line, b"go:embed") {
+            hasher.update(b"\n");
+            hasher.update(line);
+        }
+    }
+    hasher.finish()
+}
+
+fn contains(line: &[u8], needle: &[u8]) -> bool {
+    line.windows(needle.len()).any(|window| window == needle)
+}
+
+/// Where the first declaration that is no import begins, or the end of the file. Comments and literals are
+/// skipped as Go's scanner does, so that a `func` inside one of them ends nothing.
+fn end_of_imports(source: &[u8]) -> usize {
+    let mut index = 0;
+    while index < source.len() {
+        let rest = &source[index..];
+        if rest.starts_with(b"//") {
+            index += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+        } else if rest.starts_with(b"/*") {
+            index += rest.windows(2).skip(2).position(|pair| pair == b"*/").map_or(rest.len(), |at| at + 4);
+        } else if rest[0] == b'"' || rest[0] == b'\'' {
+            index += end_of_literal(rest);
+        } else if rest[0] == b'`' {
+            index += rest[1..].iter().position(|&byte| byte == b'`').map_or(rest.len(), |at| at + 2);
+        } else if is_word(rest[0]) {
+            let length = rest.iter().take_while(|&&byte| is_word(byte)).count();
+            if matches!(&rest[..length], b"func" | b"type" | b"var" | b"const") {
+                return index;
+            }
+            index += length;
+        } else {
+            index += 1;
+        }
+    }
+    source.len()
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// Length of an interpreted literal; one that is not closed ends with its line.
+fn end_of_literal(rest: &[u8]) -> usize {
+    let mut index = 1;
+    while index < rest.len() && rest[index] != rest[0] && rest[index] != b'\n' {
+        index += if rest[index] == b'\\' { 2 } else { 1 };
+    }
+    (index + 1).min(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "//go:build linux\n\npackage a\n\nimport (\n\t\"fmt\"\n\t_ \"embed\"\n)\n\n//go:embed x\nvar x string\n\nfunc f() { fmt.Println(1) }\n";
+
+    fn same(one: &str, other: &str) -> bool {
+        head_digest(one.as_bytes()) == head_digest(other.as_bytes())
+    }
+
+    #[test]
+    fn what_can_change_the_closure_is_seen() {
+        for (from, to) in [
+            ("linux", "darwin"),
+            ("package a", "package b"),
+            ("\"fmt\"", "\"log\""),
+            ("//go:embed x", "//go:embed y"),
+            ("//go:embed x\n", ""),
+            ("import (", "import \"C\"\nimport ("),
+        ] {
+            assert!(!same(BASE, &BASE.replace(from, to)), "{from} -> {to}");
+        }
+        assert!(!same(BASE, &format!("{BASE}\n//go:embed later\nvar y string\n")));
+    }
+
+    #[test]
+    fn bodies_are_not() {
+        assert!(same(BASE, &BASE.replace("Println(1)", "Println(2)")));
+        assert!(same(BASE, &format!("{BASE}// a comment\n")));
+    }
+
+    /// A keyword in a comment or literal before an import must not hide the import.
+    #[test]
+    fn comments_and_literals_end_nothing() {
+        for head in ["/* func */", "// type x\n", "/*\nvar\n*/", "/**/", "/* * / const */"] {
+            let one = format!("package a {head}\nimport \"one\"\nfunc f() {{}}\n");
+            assert!(!same(&one, &one.replace("\"one\"", "\"two\"")), "{head}");
+        }
+        let one = "package a\nimport `func`\nimport \"var\"\nimport \"one\"\nfunc f() {}";
+        assert!(!same(one, &one.replace("\"one\"", "\"two\"")));
+        let one = "package a\nimport funcs \"one\"\nimport typed \"x\"\nvar _ = 1";
+        assert!(!same(one, &one.replace("\"x\"", "\"y\"")));
+    }
+}

@@ -1,0 +1,155 @@
+//! Unpacking a Go SDK: the module zip of the proxies, or the tar.gz of the download page.
+//!
+//! Archives are hostile until checked: names stay below the directory, no links, no duplicates, sizes bounded.
+//! Each file is hashed on the way, which gives `h1` (of the zip) and the identity (of both).
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::path::Path;
+
+use base64::Engine as _;
+use flate2::bufread::{DeflateDecoder, GzDecoder};
+use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchive};
+use rondel_cas::{Digest, Hasher, RelativePath, Tree};
+use sha2::{Digest as _, Sha256};
+
+use crate::identity;
+
+/// An SDK unpacks to about 210 MB; ten times that is not one.
+const UNPACKED_MAX: u64 = 2 * 1024 * 1024 * 1024;
+const FILES_MAX: usize = 100_000;
+
+/// What unpacking found.
+pub(crate) struct Unpacked {
+    /// `h1:…` over all names and contents, for a module zip.
+    pub module_hash: Option<String>,
+    /// Identity of what was unpacked.
+    pub identity: Digest,
+}
+
+/// Unpacks the module zip at `archive`, whose names begin with `prefix` (`golang.org/toolchain@…/`), into
+/// `destination`.
+pub(crate) fn unpack_module(archive: &Path, prefix: &str, destination: &Path) -> io::Result<Unpacked> {
+    let mut buffer = vec![0_u8; RECOMMENDED_BUFFER_SIZE];
+    let wrong = |error: rawzip::Error| io::Error::other(format!("not a sound zip archive: {error}"));
+    let zip = ZipArchive::from_file(File::open(archive)?, &mut buffer).map_err(wrong)?;
+    let mut writer = Writer::new(destination);
+    let mut hashes: BTreeMap<String, Digest> = BTreeMap::new();
+    let mut entries = zip.entries(&mut buffer);
+    while let Some(entry) = entries.next_entry().map_err(wrong)? {
+        let name = std::str::from_utf8(entry.file_path().as_ref()).map_err(io::Error::other)?.to_owned();
+        if entry.is_dir() {
+            continue;
+        }
+        let path = name.strip_prefix(prefix).ok_or_else(|| io::Error::other(format!("`{name}` is not below `{prefix}`")))?;
+        // A module can't hold another go.mod, so the SDK's own are renamed in the zip.
+        let path = match path.rsplit_once('/') {
+            Some((directory, "_go.mod")) => format!("{directory}/go.mod"),
+            _ => path.to_owned(),
+        };
+        let data = zip.get_entry(entry.wayfinder()).map_err(wrong)?;
+        let digest = match entry.compression_method() {
+            CompressionMethod::STORE => writer.file(&path, &mut data.verifying_reader(data.reader()))?,
+            CompressionMethod::DEFLATE => {
+                let inflater = DeflateDecoder::new(BufReader::new(data.reader()));
+                writer.file(&path, &mut data.verifying_reader(inflater))?
+            }
+            other => return Err(io::Error::other(format!("`{name}` is compressed in an unknown way ({other:?})"))),
+        };
+        if hashes.insert(name.clone(), digest).is_some() {
+            return Err(io::Error::other(format!("`{name}` is in the archive twice")));
+        }
+    }
+    writer.set_modes()?;
+    Ok(Unpacked { module_hash: Some(module_hash(&hashes)), identity: writer.identity()? })
+}
+
+/// Unpacks the archive of the download page, whose names begin with `go/`.
+pub(crate) fn unpack_archive(archive: &Path, destination: &Path) -> io::Result<Unpacked> {
+    let file = BufReader::new(File::open(archive)?);
+    let mut tar = tar::Archive::new(GzDecoder::new(file));
+    let mut writer = Writer::new(destination);
+    for entry in tar.entries()? {
+        let mut entry = entry?;
+        let name = std::str::from_utf8(&entry.path_bytes()).map_err(io::Error::other)?.to_owned();
+        let kind = entry.header().entry_type();
+        if kind.is_dir() || kind == tar::EntryType::XGlobalHeader {
+            continue;
+        }
+        if !kind.is_file() {
+            return Err(io::Error::other(format!("`{name}` is neither a file nor a directory")));
+        }
+        let path = name.strip_prefix("go/").ok_or_else(|| io::Error::other(format!("`{name}` is not below `go/`")))?;
+        writer.file(path, &mut entry)?;
+    }
+    writer.set_modes()?;
+    Ok(Unpacked { module_hash: None, identity: writer.identity()? })
+}
+
+/// `h1`: base64 of SHA-256 over the sorted lines `<sha256 hex>  <name>\n` (golang.org/x/mod/sumdb/dirhash).
+fn module_hash(hashes: &BTreeMap<String, Digest>) -> String {
+    let mut hasher = Sha256::new();
+    for (name, digest) in hashes {
+        hasher.update(format!("{}  {name}\n", digest.hex()));
+    }
+    format!("h1:{}", base64::engine::general_purpose::STANDARD.encode(hasher.finalize()))
+}
+
+struct Writer<'a> {
+    destination: &'a Path,
+    tree: Tree,
+    files: usize,
+    bytes: u64,
+}
+
+impl<'a> Writer<'a> {
+    fn new(destination: &'a Path) -> Writer<'a> {
+        Writer { destination, tree: Tree::new(), files: 0, bytes: 0 }
+    }
+
+    fn file(&mut self, name: &str, contents: &mut dyn Read) -> io::Result<Digest> {
+        let path = RelativePath::new(name).ok().filter(|path| path.as_str() == name);
+        let path = path.ok_or_else(|| io::Error::other(format!("`{}` is not a sound name", name.escape_debug())))?;
+        self.files += 1;
+        if self.files > FILES_MAX {
+            return Err(io::Error::other("too many files for a Go toolchain"));
+        }
+        let target = path.below(self.destination);
+        fs::create_dir_all(target.parent().expect("below the destination"))?;
+        let mut file = File::create_new(&target)?;
+        let mut hasher = Hasher::new();
+        let mut buffer = [0_u8; 64 * 1024];
+        loop {
+            let count = contents.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            self.bytes += count as u64;
+            if self.bytes > UNPACKED_MAX {
+                return Err(io::Error::other("too large for a Go toolchain"));
+            }
+            hasher.update(&buffer[..count]);
+            file.write_all(&buffer[..count])?;
+        }
+        let digest = hasher.finish();
+        identity::insert(&mut self.tree, name, digest);
+        Ok(digest)
+    }
+
+    /// Programs become executable: the zip has no modes.
+    fn set_modes(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        for (path, _) in self.tree.entries() {
+            use std::os::unix::fs::PermissionsExt;
+            if path.as_str().starts_with("bin/") || path.as_str().starts_with("pkg/tool/") {
+                fs::set_permissions(path.below(self.destination), fs::Permissions::from_mode(0o755))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn identity(&self) -> io::Result<Digest> {
+        self.tree.root_digest().map_err(io::Error::other)
+    }
+}

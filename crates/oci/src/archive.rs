@@ -1,0 +1,38 @@
+//! A layout as one tar stream, the form in which a daemon loads it.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::tar_header::{Header, Kind};
+
+/// Writes the files of the layout at `directory` as an uncompressed tar: sorted, without times and owners.
+/// Only the blobs that `manifest.json` names go along with it, since a daemon that reads it reads no others.
+pub fn write_archive(directory: &Path, destination: &mut dyn Write) -> io::Result<()> {
+    let manifest = fs::read(directory.join("manifest.json"))?;
+    let parsed: serde_json::Value = serde_json::from_slice(&manifest).map_err(io::Error::other)?;
+    let mut files = vec!["manifest.json".to_owned()];
+    for image in parsed.as_array().into_iter().flatten() {
+        let layers = image["Layers"].as_array().into_iter().flatten();
+        for path in layers.chain(std::iter::once(&image["Config"])).filter_map(|value| value.as_str()) {
+            let sound = path.strip_prefix("blobs/sha256/").is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            if !sound {
+                return Err(io::Error::other(format!("`manifest.json` names `{path}`")));
+            }
+            files.push(path.to_owned());
+        }
+    }
+    files.sort();
+    files.dedup();
+    for path in files {
+        let mut file = File::open(directory.join(&path))?;
+        let size = file.metadata()?.len();
+        let header = Header { path: &path, kind: Kind::File { size }, mode: 0o644, uid: 0, gid: 0 };
+        destination.write_all(&header.encode()?)?;
+        if io::copy(&mut file, destination)? != size {
+            return Err(io::Error::other(format!("`{path}` changed while it was read")));
+        }
+        destination.write_all(&vec![0; (size.next_multiple_of(512) - size) as usize])?;
+    }
+    destination.write_all(&[0; 1024])
+}

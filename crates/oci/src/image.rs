@@ -1,0 +1,191 @@
+//! Configuration, manifest and index as the OCI image specification (1.1) has them, in canonical JSON:
+//! compact, fields in a fixed order, maps sorted.
+
+use std::collections::BTreeMap;
+
+use rondel_cas::Digest;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::layer::Layer;
+
+/// What a container started from the image does.
+#[derive(Clone, Debug, Default)]
+pub struct ImageConfig {
+    /// `uid:gid` or a name.
+    pub user: String,
+    /// `8080/tcp`
+    pub ports: Vec<String>,
+    /// `NAME=value`, in order.
+    pub environment: Vec<(String, String)>,
+    /// Program and arguments.
+    pub entrypoint: Vec<String>,
+    /// Default arguments.
+    pub command: Vec<String>,
+    /// Directory.
+    pub directory: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Docker's extension of the configuration.
+    pub health: Option<Health>,
+    /// Seconds since 1970.
+    pub created_s: u64,
+}
+
+/// Docker's `HEALTHCHECK`.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Seconds between checks.
+    pub interval_s: u64,
+    /// Seconds for one check.
+    pub timeout_s: u64,
+    /// Seconds during which failures do not count.
+    pub start_period_s: u64,
+    /// Failures that make it unhealthy.
+    pub retries: u64,
+}
+
+/// The image of one platform.
+#[derive(Clone, Debug)]
+pub struct PlatformImage {
+    /// `GOOS`
+    pub os: String,
+    /// `GOARCH`
+    pub architecture: String,
+    /// Lowest first, each with a word on what it is.
+    pub layers: Vec<(Layer, String)>,
+}
+
+/// RFC 3339 in UTC.
+pub fn created_text(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days since 0000-03-01 (Howard Hinnant's civil_from_days).
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
+    let month = if month_shifted < 10 { month_shifted + 3 } else { month_shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// The configuration of one platform's image.
+pub(crate) fn config_json(config: &ImageConfig, image: &PlatformImage) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Config<'a> {
+        created: &'a str,
+        architecture: &'a str,
+        os: &'a str,
+        config: Map<String, Value>,
+        rootfs: Value,
+        history: Vec<Value>,
+    }
+    let created = created_text(config.created_s);
+    let mut process = Map::new();
+    let mut put = |name: &str, value: Value| process.insert(name.to_owned(), value);
+    if !config.user.is_empty() {
+        put("User", json!(config.user));
+    }
+    if !config.ports.is_empty() {
+        let ports: BTreeMap<&str, Value> = config.ports.iter().map(|port| (port.as_str(), json!({}))).collect();
+        put("ExposedPorts", json!(ports));
+    }
+    let environment: Vec<String> = config.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    put("Env", json!(environment));
+    for (name, list) in [("Entrypoint", &config.entrypoint), ("Cmd", &config.command)] {
+        if !list.is_empty() {
+            put(name, json!(list));
+        }
+    }
+    put("WorkingDir", json!(if config.directory.is_empty() { "/" } else { &config.directory }));
+    if !config.labels.is_empty() {
+        put("Labels", json!(config.labels));
+    }
+    if let Some(health) = &config.health {
+        let nanoseconds = |seconds: u64| seconds * 1_000_000_000;
+        let test: Vec<&str> = std::iter::once("CMD").chain(health.command.iter().map(String::as_str)).collect();
+        put(
+            "Healthcheck",
+            json!({
+                "Test": test,
+                "Interval": nanoseconds(health.interval_s),
+                "Timeout": nanoseconds(health.timeout_s),
+                "StartPeriod": nanoseconds(health.start_period_s),
+                "Retries": health.retries,
+            }),
+        );
+    }
+    let diff_ids: Vec<String> = image.layers.iter().map(|(layer, _)| layer.diff_id.oci()).collect();
+    let history = image.layers.iter().map(|(_, what)| json!({"created": created, "created_by": "rondel", "comment": what}));
+    to_json(&Config {
+        created: &created,
+        architecture: &image.architecture,
+        os: &image.os,
+        config: process,
+        rootfs: json!({"type": "layers", "diff_ids": diff_ids}),
+        history: history.collect(),
+    })
+}
+
+/// The manifest of one platform's image.
+pub(crate) fn manifest_json(config: &Digest, image: &PlatformImage, annotations: &BTreeMap<String, String>) -> Vec<u8> {
+    let layers: Vec<Value> = image
+        .layers
+        .iter()
+        .map(|(layer, _)| descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &layer.digest))
+        .collect();
+    to_json(&json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": descriptor("application/vnd.oci.image.config.v1+json", config),
+        "layers": layers,
+        "annotations": annotations,
+    }))
+}
+
+/// The index over all platforms.
+pub(crate) fn index_json(manifests: &[(Digest, &PlatformImage)], annotations: &BTreeMap<String, String>) -> Vec<u8> {
+    let manifests: Vec<Value> = manifests
+        .iter()
+        .map(|(digest, image)| {
+            let mut entry = descriptor(MANIFEST, digest);
+            entry["platform"] = json!({"architecture": image.architecture, "os": image.os});
+            entry
+        })
+        .collect();
+    to_json(&json!({
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": manifests,
+        "annotations": annotations,
+    }))
+}
+
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+pub(crate) fn descriptor(media_type: &str, digest: &Digest) -> Value {
+    json!({"mediaType": media_type, "digest": digest.oci(), "size": digest.size()})
+}
+
+pub(crate) fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::created_text;
+
+    #[test]
+    fn times() {
+        assert_eq!(created_text(0), "1970-01-01T00:00:00Z");
+        assert_eq!(created_text(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(created_text(1_795_478_399), "2026-11-23T23:59:59Z");
+        assert_eq!(created_text(4_107_542_400), "2100-03-01T00:00:00Z");
+    }
+}

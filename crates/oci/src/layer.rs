@@ -1,0 +1,192 @@
+//! Layers: files in, one deterministic compressed tar out.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use rondel_cas::{Digest, Hasher, RelativePath};
+
+use crate::codec::compress;
+use crate::tar_header::{Header, Kind};
+
+/// What stands at a path of a layer.
+#[derive(Clone, Debug)]
+pub struct LayerEntry {
+    /// What it is.
+    pub source: LayerSource,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// Where the contents come from.
+#[derive(Clone, Debug)]
+pub enum LayerSource {
+    /// A file of this machine.
+    File(PathBuf),
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// An empty directory.
+    Directory,
+    /// A symbolic link.
+    Symlink(String),
+}
+
+/// A layer that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Digest of the compressed tar: the descriptor's.
+    pub digest: Digest,
+    /// Digest of the tar itself: the diff ID.
+    pub diff_id: Digest,
+}
+
+impl LayerEntry {
+    /// A file or some bytes, owned by root, 0755 or 0644.
+    pub fn file(source: LayerSource, executable: bool) -> LayerEntry {
+        LayerEntry { source, mode: if executable { 0o755 } else { 0o644 }, uid: 0, gid: 0 }
+    }
+
+    /// A directory of root's, 0755.
+    pub fn directory() -> LayerEntry {
+        LayerEntry { source: LayerSource::Directory, mode: 0o755, uid: 0, gid: 0 }
+    }
+}
+
+/// Writes the entries as gzip-compressed tar. Parents that are not among them are added. The same entries give
+/// the same bytes, always.
+pub fn write_layer(entries: &BTreeMap<RelativePath, LayerEntry>, destination: &mut File, threads: usize) -> io::Result<Layer> {
+    let mut entries = entries.clone();
+    let paths: Vec<RelativePath> = entries.keys().cloned().collect();
+    for path in paths {
+        let mut parent = path.parent();
+        while let Some(directory) = parent {
+            parent = directory.parent();
+            entries.entry(directory).or_insert_with(LayerEntry::directory);
+        }
+    }
+    let mut tar = TarReader::new(&entries);
+    let mut output = HashingWriter { inner: destination, hasher: Hasher::new() };
+    compress(&mut tar, &mut output, threads)?;
+    Ok(Layer { digest: output.hasher.finish(), diff_id: tar.hasher.finish() })
+}
+
+/// The tar as a stream, hashed as it is read, so that no layer is ever in memory whole.
+struct TarReader<'a> {
+    entries: Vec<(&'a RelativePath, &'a LayerEntry)>,
+    next: usize,
+    pending: Vec<u8>,
+    offset: usize,
+    file: Option<(File, u64, PathBuf)>,
+    padding: usize,
+    ended: bool,
+    hasher: Hasher,
+}
+
+impl<'a> TarReader<'a> {
+    fn new(entries: &'a BTreeMap<RelativePath, LayerEntry>) -> TarReader<'a> {
+        TarReader {
+            entries: entries.iter().collect(),
+            next: 0,
+            pending: Vec::new(),
+            offset: 0,
+            file: None,
+            padding: 0,
+            ended: false,
+            hasher: Hasher::new(),
+        }
+    }
+
+    /// Prepares the next header, or the end.
+    fn advance(&mut self) -> io::Result<()> {
+        self.offset = 0;
+        self.pending.clear();
+        if self.padding > 0 {
+            self.pending.resize(std::mem::take(&mut self.padding), 0);
+            return Ok(());
+        }
+        let Some((path, entry)) = self.entries.get(self.next) else {
+            if !self.ended {
+                self.ended = true;
+                self.pending.resize(1024, 0);
+            }
+            return Ok(());
+        };
+        self.next += 1;
+        let header = |kind| Header { path: path.as_str(), kind, mode: entry.mode, uid: entry.uid, gid: entry.gid }.encode();
+        let pad = |size: u64| (size.next_multiple_of(512) - size) as usize;
+        match &entry.source {
+            LayerSource::Directory => self.pending = header(Kind::Directory)?,
+            LayerSource::Symlink(target) => self.pending = header(Kind::Symlink { target })?,
+            LayerSource::Bytes(bytes) => {
+                self.pending = header(Kind::File { size: bytes.len() as u64 })?;
+                self.pending.extend_from_slice(bytes);
+                self.padding = pad(bytes.len() as u64);
+            }
+            LayerSource::File(source) => {
+                let file = File::open(source)?;
+                let size = file.metadata()?.len();
+                self.pending = header(Kind::File { size })?;
+                self.padding = pad(size);
+                self.file = Some((file, size, source.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.offset < self.pending.len() {
+                let count = buffer.len().min(self.pending.len() - self.offset);
+                buffer[..count].copy_from_slice(&self.pending[self.offset..self.offset + count]);
+                self.offset += count;
+                return Ok(count);
+            }
+            if let Some((file, left, path)) = &mut self.file {
+                if *left > 0 {
+                    let want = buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    let count = file.read(&mut buffer[..want])?;
+                    if count == 0 {
+                        return Err(io::Error::other(format!("`{}` became shorter while it was read", path.display())));
+                    }
+                    *left -= count as u64;
+                    return Ok(count);
+                }
+                self.file = None;
+            }
+            self.advance()?;
+            if self.pending.is_empty() && self.file.is_none() {
+                return Ok(0);
+            }
+        }
+    }
+}
+
+impl Read for TarReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.read_some(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+struct HashingWriter<'a> {
+    inner: &'a mut File,
+    hasher: Hasher,
+}
+
+impl Write for HashingWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write_all(bytes)?;
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,91 @@
+//! The OCI image layout: a directory that registries' tools read, and older Docker daemons load.
+//!
+//! `oci-layout`, `index.json`, `blobs/sha256/…`, and beside them Docker's `manifest.json`, which points to the
+//! same blobs: one form for all readers.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rondel_cas::Digest;
+use serde_json::json;
+
+use crate::Reference;
+use crate::image::{ImageConfig, INDEX, PlatformImage, config_json, descriptor, index_json, manifest_json, to_json};
+
+/// What a layout is made of.
+pub struct LayoutInput<'a> {
+    /// One image a platform, sorted by platform.
+    pub images: &'a [PlatformImage],
+    /// Where the compressed layers are, by digest.
+    pub layers: &'a BTreeMap<Digest, PathBuf>,
+    /// What containers do.
+    pub config: &'a ImageConfig,
+    /// Annotations of index and manifests.
+    pub annotations: &'a BTreeMap<String, String>,
+    /// Names; they are in the layout, and not in the image's digest.
+    pub tags: &'a [Reference],
+    /// Which of the images an older Docker daemon loads: index into `images`.
+    pub loadable: usize,
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayoutReport {
+    /// Digest of the image index: the image's digest.
+    pub index: Digest,
+    /// Digest of the loadable image's configuration: Docker's image ID.
+    pub image_id: Digest,
+    /// Sizes of all distinct blobs together, in bytes.
+    pub bytes: u64,
+}
+
+/// Writes the layout into `directory`, which is empty or not there.
+pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<LayoutReport> {
+    let blobs = directory.join("blobs/sha256");
+    fs::create_dir_all(&blobs)?;
+    let mut written: BTreeMap<Digest, ()> = BTreeMap::new();
+    for image in input.images {
+        for (layer, _) in &image.layers {
+            if written.insert(layer.digest, ()).is_none() {
+                let source = input.layers.get(&layer.digest).ok_or_else(|| io::Error::other("a layer is missing"))?;
+                fs::copy(source, blobs.join(layer.digest.hex()))?;
+            }
+        }
+    }
+    let mut put = |bytes: &[u8]| -> io::Result<Digest> {
+        let digest = Digest::of(bytes);
+        fs::write(blobs.join(digest.hex()), bytes)?;
+        written.insert(digest, ());
+        Ok(digest)
+    };
+    let mut manifests = Vec::with_capacity(input.images.len());
+    let mut image_id = None;
+    for (position, image) in input.images.iter().enumerate() {
+        let config = put(&config_json(input.config, image))?;
+        let manifest = put(&manifest_json(&config, image, input.annotations))?;
+        manifests.push((manifest, image));
+        if position == input.loadable {
+            image_id = Some(config);
+        }
+    }
+    let index = put(&index_json(&manifests, input.annotations))?;
+    let image_id = image_id.ok_or_else(|| io::Error::other("no image to load"))?;
+    let mut root = descriptor(INDEX, &index);
+    if let Some(first) = input.tags.first() {
+        root["annotations"] = json!({
+            "io.containerd.image.name": first.to_string(),
+            "org.opencontainers.image.ref.name": first.tag(),
+        });
+    }
+    let top = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [root]});
+    fs::write(directory.join("index.json"), to_json(&top))?;
+    fs::write(directory.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
+    let layers: Vec<String> = input.images[input.loadable].layers.iter().map(|(layer, _)| blob(&layer.digest)).collect();
+    let tags: Vec<String> = input.tags.iter().map(ToString::to_string).collect();
+    let docker = json!([{"Config": blob(&image_id), "RepoTags": tags, "Layers": layers}]);
+    fs::write(directory.join("manifest.json"), to_json(&docker))?;
+    Ok(LayoutReport { index, image_id, bytes: written.keys().map(Digest::size).sum() })
+}
