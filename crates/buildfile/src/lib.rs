@@ -11,6 +11,7 @@ mod check;
 mod diagnostic;
 mod fields;
 mod kinds;
+mod lock;
 mod model;
 mod names;
 mod platform;
@@ -21,6 +22,7 @@ mod template;
 mod value;
 
 pub use diagnostic::{render, Diagnostic, Span, Spanned};
+pub use lock::{LockFile, LockedGo};
 pub use model::*;
 pub use names::{NameError, TargetName, VariableName};
 pub use platform::{Platform, PlatformError};

@@ -56,6 +56,11 @@ impl StepContext<'_> {
         (self.prerequisites)()
     }
 
+    /// `text` without secrets.
+    pub fn redact(&self, text: &str) -> String {
+        self.redactor.apply(text)
+    }
+
     /// Tells people something worth a line.
     pub fn note(&self, text: impl Into<String>) {
         (self.emit)(Event::Note { node: self.node, text: self.redactor.apply(&text.into()) });

@@ -57,6 +57,9 @@ pub(crate) fn lookup(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, 
     let workspace = context.workspace;
     match workspace.actions.get(key) {
         Ok(Some(result)) if materialize::fits(spec, &result) => {
+            if let Some(reason) = node.step.amiss(context, &result.facts) {
+                return Lookup::Miss(vec![reason]);
+            }
             if materialize::is_in_place(workspace, spec, &result) {
                 return Lookup::InPlace(result);
             }

@@ -52,6 +52,11 @@ impl GlobSet {
         never || never_at_top || self.excluded.iter().any(|output| path.is_within(output))
     }
 
+    /// All files and links below `root` but those in directories that `skip` names, sorted.
+    pub fn files_below(root: &Path, skip: &dyn Fn(&RelativePath) -> bool) -> Result<Vec<RelativePath>, StepError> {
+        walk(root, &|path, is_directory| is_directory && skip(path))
+    }
+
     /// Hashes all files below `root` that match; `prefix` goes before their names in the key.
     pub fn collect(
         &self,

@@ -15,6 +15,13 @@ pub trait Step: Send + Sync {
     /// context is a query, runs nothing at all and writes nothing.
     fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError>;
 
+    /// Asked when the result is known by its key: is something outside the outputs amiss (an image that the
+    /// daemon no longer has)? Then the step runs after all.
+    fn amiss(&self, context: &StepContext<'_>, facts: &BTreeMap<String, String>) -> Option<Reason> {
+        let _ = (context, facts);
+        None
+    }
+
     /// Makes the outputs that `spec` declares, in the directory `staging`.
     fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError>;
 }
@@ -52,10 +59,14 @@ pub struct RunReport {
 pub struct Node {
     /// Unique: `server`, `server (linux/arm64)`, `image: layer 2`.
     pub label: String,
+    /// What people call it: the label without what goes without saying.
+    pub title: String,
     /// The target that it belongs to.
     pub target: String,
     /// Shown only when something goes wrong with it, or at high verbosity.
     pub hidden: bool,
+    /// Is its output shown as it comes? Otherwise it is shown if the step fails.
+    pub streams: bool,
     /// Steps whose results are inputs of this one.
     pub inputs: Vec<NodeId>,
     /// Steps that must be through before this one looks at its inputs.

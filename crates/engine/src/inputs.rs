@@ -20,6 +20,16 @@ pub struct Input {
     pub entry: Entry,
 }
 
+/// Ends the name under which the contents behind a link are an input.
+const BEHIND_LINK: &str = " (behind the link)";
+
+impl Input {
+    /// Is this the contents behind a link, which is an input of its own?
+    pub fn is_behind_link(&self) -> bool {
+        self.path.as_str().ends_with(BEHIND_LINK)
+    }
+}
+
 /// Inputs by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputSet {
@@ -46,7 +56,7 @@ impl InputSet {
         if matches!(entry, Entry::Symlink { .. })
             && let Ok(behind) = entry_behind(&absolute, snapshot)
         {
-            let name = RelativePath::new(&format!("{path} (behind the link)")).expect("a path and more text");
+            let name = RelativePath::new(&format!("{path}{BEHIND_LINK}")).expect("a path and more text");
             self.inputs.insert(name, (absolute.clone(), behind, Follow::Yes));
         }
         self.inputs.insert(path, (absolute, entry, Follow::No));

@@ -9,6 +9,29 @@ use crate::tar_header::{Header, Kind};
 /// Writes the files of the layout at `directory` as an uncompressed tar: sorted, without times and owners.
 /// Only the blobs that `manifest.json` names go along with it, since a daemon that reads it reads no others.
 pub fn write_archive(directory: &Path, destination: &mut dyn Write) -> io::Result<()> {
+    for path in files_of(directory)? {
+        let mut file = File::open(directory.join(&path))?;
+        let size = file.metadata()?.len();
+        let header = Header { path: &path, kind: Kind::File { size }, mode: 0o644, uid: 0, gid: 0 };
+        destination.write_all(&header.encode()?)?;
+        if io::copy(&mut file, destination)? != size {
+            return Err(io::Error::other(format!("`{path}` changed while it was read")));
+        }
+        destination.write_all(&vec![0; (size.next_multiple_of(512) - size) as usize])?;
+    }
+    destination.write_all(&[0; 1024])
+}
+
+/// How many bytes `write_archive` writes.
+pub fn archive_size(directory: &Path) -> io::Result<u64> {
+    let mut total = 1024;
+    for path in files_of(directory)? {
+        total += 512 + fs::metadata(directory.join(&path))?.len().next_multiple_of(512);
+    }
+    Ok(total)
+}
+
+fn files_of(directory: &Path) -> io::Result<Vec<String>> {
     let manifest = fs::read(directory.join("manifest.json"))?;
     let parsed: serde_json::Value = serde_json::from_slice(&manifest).map_err(io::Error::other)?;
     let mut files = vec!["manifest.json".to_owned()];
@@ -24,15 +47,5 @@ pub fn write_archive(directory: &Path, destination: &mut dyn Write) -> io::Resul
     }
     files.sort();
     files.dedup();
-    for path in files {
-        let mut file = File::open(directory.join(&path))?;
-        let size = file.metadata()?.len();
-        let header = Header { path: &path, kind: Kind::File { size }, mode: 0o644, uid: 0, gid: 0 };
-        destination.write_all(&header.encode()?)?;
-        if io::copy(&mut file, destination)? != size {
-            return Err(io::Error::other(format!("`{path}` changed while it was read")));
-        }
-        destination.write_all(&vec![0; (size.next_multiple_of(512) - size) as usize])?;
-    }
-    destination.write_all(&[0; 1024])
+    Ok(files)
 }

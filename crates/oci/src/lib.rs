@@ -11,7 +11,7 @@ mod reference;
 mod static_base;
 mod tar_header;
 
-pub use archive::write_archive;
+pub use archive::{archive_size, write_archive};
 pub use codec::{CODEC, compress};
 pub use image::{Health, ImageConfig, PlatformImage, created_text};
 pub use layer::{LayerEntry, LayerSource, Layer, write_layer};

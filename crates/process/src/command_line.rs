@@ -1,6 +1,7 @@
 //! `CommandLine`: everything about a program that is to run, and its form for people.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use xshell::{Shell, cmd};
 
@@ -17,6 +18,8 @@ pub struct CommandLine {
     pub environment: Vec<(String, String)>,
     /// Names in `environment` whose values are never shown.
     pub secret_names: Vec<String>,
+    /// How long it may take.
+    pub timeout: Option<Duration>,
 }
 
 impl CommandLine {
@@ -28,6 +31,7 @@ impl CommandLine {
             directory: directory.into(),
             environment: Vec::new(),
             secret_names: Vec::new(),
+            timeout: None,
         }
     }
 

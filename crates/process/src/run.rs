@@ -2,7 +2,8 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use crate::cancellation::signal_group;
@@ -72,6 +73,14 @@ pub enum ProcessError {
     /// The build was cancelled while it ran, or before.
     #[error("interrupted")]
     Interrupted,
+    /// It took longer than it may.
+    #[error("`{program}` was stopped after {seconds} s")]
+    TimedOut {
+        /// Which program.
+        program: String,
+        /// How long it had.
+        seconds: u64,
+    },
     /// It wrote more than can be kept.
     #[error("`{program}` wrote more than {} MiB", CAPTURE_MAX / 1024 / 1024)]
     TooMuchOutput {
@@ -157,10 +166,17 @@ fn supervise(
     cancellation.register(group);
     let stdout = child.stdout.take().expect("piped above");
     let stderr = child.stderr.take().expect("piped above");
+    let timed_out = AtomicBool::new(false);
     let status = std::thread::scope(|scope| {
         let out = scope.spawn(|| drain(Stream::Stdout, Box::new(stdout)));
         let err = scope.spawn(|| drain(Stream::Stderr, Box::new(stderr)));
+        let (ended, watch) = mpsc::channel::<()>();
+        if let Some(timeout) = line.timeout {
+            let timed_out = &timed_out;
+            scope.spawn(move || watch_clock(group, timeout, &watch, timed_out));
+        }
         wait_without_reaping(&mut child);
+        drop(ended);
         // Whatever the child left in its group may still hold the pipes: it gets a moment, then it goes.
         // The zombie keeps the group's number ours until `wait` below.
         let deadline = std::time::Instant::now() + LINGER;
@@ -175,7 +191,21 @@ fn supervise(
     if cancellation.is_raised() && !status.success() {
         return Err(ProcessError::Interrupted);
     }
+    if let (true, Some(timeout)) = (timed_out.into_inner(), line.timeout) {
+        return Err(ProcessError::TimedOut { program: line.program.display().to_string(), seconds: timeout.as_secs() });
+    }
     Ok(Finished { status })
+}
+
+/// Ends the group when the time is over: SIGTERM, and SIGKILL five seconds later.
+fn watch_clock(group: u32, timeout: Duration, ended: &mpsc::Receiver<()>, timed_out: &AtomicBool) {
+    for (wait, kill) in [(timeout, false), (Duration::from_secs(5), true)] {
+        if ended.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout) {
+            return;
+        }
+        timed_out.store(true, Ordering::SeqCst);
+        signal_group(group, kill);
+    }
 }
 
 /// Waits for the child's end but leaves it a zombie, so that its number is not given to another process yet.
@@ -225,6 +255,15 @@ mod tests {
         canceller.join().unwrap();
         assert!(matches!(outcome, Err(ProcessError::Interrupted)));
         assert!(begun.elapsed() < Duration::from_secs(4), "killed at once, not after the grace period");
+    }
+
+    #[test]
+    fn a_timeout_is_kept() {
+        let mut line = shell("sleep 60");
+        line.environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        line.timeout = Some(Duration::from_millis(200));
+        let outcome = run(&line, &Cancellation::new(), &|_, _| {});
+        assert!(matches!(outcome, Err(ProcessError::TimedOut { .. })), "{outcome:?}");
     }
 
     #[test]

@@ -1,2 +1,53 @@
-//! x
-pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+//! The command line of Rondel: what is typed, what is shown, how it ends.
+//!
+//! The only crate that prints, reads the process environment, or knows the current directory. Everything
+//! below takes these as values and reports events.
+
+mod cli;
+mod exit;
+mod session;
+mod signals;
+mod ui;
+mod verbs;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use crate::exit::Exit;
+
+/// This Rondel's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Everything, from the arguments to the exit code.
+pub fn main() -> ExitCode {
+    install_panic_message();
+    rondel_process::adopt_orphans();
+    let exit = catch_unwind(AssertUnwindSafe(run)).unwrap_or(Exit::StepFailed);
+    rondel_process::end_orphans();
+    ExitCode::from(exit.code())
+}
+
+fn run() -> Exit {
+    let caller = session::Caller::read();
+    let outcome = cli::parse(&caller.arguments).and_then(|invocation| verbs::dispatch(&caller, &invocation));
+    match outcome {
+        Ok(exit) => exit,
+        Err(failure) => {
+            ui::print_failure(&failure, caller.wants_color_by_default());
+            failure.exit()
+        }
+    }
+}
+
+/// A broken invariant says so, and asks for a report; nobody is shown a backtrace.
+fn install_panic_message() {
+    std::panic::set_hook(Box::new(|info| {
+        let payload = info.payload();
+        let message = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let place = info.location().map(|location| format!(" ({}:{})", location.file(), location.line())).unwrap_or_default();
+        ui::print_error_line(&format!(
+            "internal error: {}{place}\n\nhint: this is a bug in Rondel {VERSION}; please report it with the line above",
+            message.unwrap_or("unknown")
+        ));
+    }));
+}

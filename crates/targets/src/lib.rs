@@ -1,1 +1,17 @@
-//! x
+//! Lowers each target of build.ron to engine steps: the only place that names `go build` and `docker`.
+//!
+//! It takes a read and checked `BuildFile`, the caller's environment as values, and gives back a graph. What is
+//! run, and when, the engine decides; what people see of it, `rondel` does.
+
+mod docker;
+mod dockerignore;
+mod go_support;
+mod lower;
+mod request;
+mod steps;
+mod variables;
+
+pub use docker::{Docker, DockerSocket};
+pub use go_support::{GoSupport, resolve_go_version};
+pub use lower::{Lowered, lower};
+pub use request::{LowerError, PlatformChoice, Request, DEFAULT_DOWNLOAD_PAGE};

@@ -1,0 +1,81 @@
+//! `build.lock`: pins, written by `cargo xtask lock` and committed.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// All pins of a workspace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockFile {
+    format: u64,
+    /// Toolchains: by Go version, then by the platform that they run on.
+    #[serde(default)]
+    pub go: BTreeMap<String, BTreeMap<String, LockedGo>>,
+}
+
+/// One toolchain for one host, in both forms in which Go is distributed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedGo {
+    /// `h1:…` of the module zip.
+    #[serde(default)]
+    pub module: Option<String>,
+    /// SHA-256 of the archive on the download page, 64 hex digits.
+    #[serde(default)]
+    pub archive: Option<String>,
+    /// Digest of what is unpacked, `<hex>/<size>`.
+    pub identity: String,
+}
+
+impl LockFile {
+    /// Reads the text; the error says what is wrong and where.
+    pub fn parse(text: &str) -> Result<LockFile, String> {
+        let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
+        let lock: LockFile = options.from_str(text).map_err(|error| error.to_string())?;
+        if lock.format != 1 {
+            return Err(format!("format {} is not known; this Rondel reads format 1", lock.format));
+        }
+        Ok(lock)
+    }
+
+    /// The text of the file: sorted, so that two machines write the same.
+    pub fn render(&self) -> String {
+        let mut text = String::from("// Pins, written by `cargo xtask lock`. Commit this file.\n(\n    format: 1,\n    go: {\n");
+        for (version, hosts) in &self.go {
+            text.push_str(&format!("        {version:?}: {{\n"));
+            for (host, pin) in hosts {
+                text.push_str(&format!("            {host:?}: (\n"));
+                for (name, value) in [("module", &pin.module), ("archive", &pin.archive)] {
+                    if let Some(value) = value {
+                        text.push_str(&format!("                {name}: {value:?},\n"));
+                    }
+                }
+                text.push_str(&format!("                identity: {:?},\n            ),\n", pin.identity));
+            }
+            text.push_str("        },\n");
+        }
+        text.push_str("    },\n)\n");
+        text
+    }
+
+    /// An empty lock file.
+    pub fn empty() -> LockFile {
+        LockFile { format: 1, go: BTreeMap::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip() {
+        let mut lock = LockFile::empty();
+        let pin = LockedGo { module: Some("h1:x=".into()), archive: None, identity: "ab/1".into() };
+        lock.go.entry("1.22.12".into()).or_default().insert("linux/amd64".into(), pin);
+        assert_eq!(LockFile::parse(&lock.render()).unwrap(), lock);
+        assert!(LockFile::parse("(format: 2)").is_err());
+        assert!(LockFile::parse("(format: 1, oci: {})").is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! What surrounds a run: the caller's environment and directory, build.ron and build.lock, the cache.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use rondel_buildfile::{BuildFile, LockFile, TargetName, suggest};
+use rondel_engine::Workspace;
+use rondel_targets::{Lowered, PlatformChoice, Request, lower};
+
+use crate::VERSION;
+use crate::cli::{Color, Invocation};
+use crate::exit::Failure;
+
+/// What the process was started with.
+pub(crate) struct Caller {
+    pub arguments: Vec<std::ffi::OsString>,
+    pub environment: BTreeMap<String, String>,
+    pub directory: PathBuf,
+}
+
+impl Caller {
+    /// Reads arguments, environment and current directory: once, here.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn read() -> Caller {
+        // Variables that are not UTF-8 can be in no key and no build.ron, so they are as good as not set.
+        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Caller {
+            arguments: std::env::args_os().skip(1).collect(),
+            environment: environment.collect(),
+            directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Colours on a terminal, unless `NO_COLOR` is set (no-color.org).
+    pub fn wants_color_by_default(&self) -> bool {
+        std::io::stderr().is_terminal() && self.get("NO_COLOR").is_none() && self.get("TERM") != Some("dumb")
+    }
+
+    pub fn wants_color(&self, color: Color) -> bool {
+        match color {
+            Color::Auto => self.wants_color_by_default(),
+            Color::Always => true,
+            Color::Never => false,
+        }
+    }
+
+    /// `$RONDEL_CACHE_DIR`, else the platform's cache directory.
+    pub fn cache_directory(&self) -> Result<PathBuf, Failure> {
+        let chosen = if let Some(directory) = self.get("RONDEL_CACHE_DIR") {
+            self.directory.join(directory)
+        } else if let Some(directory) = self.get("XDG_CACHE_HOME").filter(|directory| directory.starts_with('/')) {
+            Path::new(directory).join("rondel")
+        } else if let Some(home) = self.get("HOME") {
+            Path::new(home).join(if cfg!(target_os = "macos") { "Library/Caches/rondel" } else { ".cache/rondel" })
+        } else if let Some(local) = self.get("LOCALAPPDATA") {
+            Path::new(local).join("rondel")
+        } else {
+            return Err(Failure::Environment {
+                message: "there is no directory for the cache: neither RONDEL_CACHE_DIR nor HOME is set".to_owned(),
+                hint: Some("set RONDEL_CACHE_DIR".to_owned()),
+            });
+        };
+        Ok(chosen)
+    }
+}
+
+/// A read build.ron with its surroundings.
+pub(crate) struct Session<'c> {
+    pub caller: &'c Caller,
+    pub file: BuildFile,
+    pub text: String,
+    /// As people know it: relative to where they are, if it is below.
+    pub name: String,
+    pub lock: LockFile,
+    pub root: PathBuf,
+    pub cache: PathBuf,
+}
+
+impl<'c> Session<'c> {
+    /// Finds and reads build.ron and build.lock.
+    pub fn open(caller: &'c Caller, invocation: &Invocation) -> Result<Session<'c>, Failure> {
+        let path = match &invocation.file {
+            Some(file) => caller.directory.join(file),
+            None => find_upwards(&caller.directory)?,
+        };
+        let name = path.strip_prefix(&caller.directory).unwrap_or(&path).display().to_string();
+        let metadata = std::fs::metadata(&path).map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
+        if metadata.len() > rondel_buildfile::SIZE_MAX as u64 {
+            return Err(Failure::usage(format!("`{name}` has {} bytes; at most {} are read", metadata.len(), rondel_buildfile::SIZE_MAX)));
+        }
+        let bytes = std::fs::read(&path).map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("`{name}` is not valid UTF-8")))?;
+        let file = BuildFile::parse(&text, VERSION)
+            .map_err(|diagnostics| Failure::BuildFile { name: name.clone(), text: text.clone(), diagnostics })?;
+        let root = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let lock = read_lock(&root)?;
+        Ok(Session { caller, file, text, name, lock, root, cache: caller.cache_directory()? })
+    }
+
+    /// The stores and directories of this workspace.
+    pub fn workspace(&self) -> Workspace {
+        Workspace::open(&self.root, &self.cache)
+    }
+
+    /// The names of targets, checked.
+    pub fn target_names(&self, words: &[String]) -> Result<Vec<TargetName>, Failure> {
+        let mut names = Vec::with_capacity(words.len());
+        for word in words {
+            let known = self.file.targets.iter().find(|target| target.name.value.as_str() == word);
+            let Some(target) = known else { return Err(self.unknown_word(word)) };
+            if !names.contains(&target.name.value) {
+                names.push(target.name.value.clone());
+            }
+        }
+        Ok(names)
+    }
+
+    /// A word that is neither target nor verb.
+    pub fn unknown_word(&self, word: &str) -> Failure {
+        let names = self.file.targets.iter().map(|target| target.name.value.as_str());
+        let near = suggest(word, names.chain(crate::cli::VERBS.iter().map(|(verb, _)| *verb)));
+        let failure = Failure::usage(format!("there is no target `{}`", word.escape_debug()));
+        match near {
+            Some(near) => failure.hint(format!("did you mean `{near}`? `cargo xtask` lists all targets")),
+            None => failure.hint("`cargo xtask` lists all targets"),
+        }
+    }
+
+    /// The graph of `targets`.
+    pub fn lower(&self, invocation: &Invocation, targets: Vec<TargetName>) -> Result<Lowered, Failure> {
+        let request = Request {
+            file: &self.file,
+            lock: &self.lock,
+            root: self.root.clone(),
+            cache: self.cache.clone(),
+            environment: &self.caller.environment,
+            overrides: &invocation.set,
+            targets,
+            platforms: invocation.platforms.clone().unwrap_or(PlatformChoice::Own),
+            arguments: invocation.rest.clone(),
+            offline: invocation.offline,
+            locked: invocation.locked,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        lower(&request).map_err(|error| Failure::lowering(error, &self.name, &self.text))
+    }
+
+    /// Every public target.
+    pub fn all_targets(&self) -> Vec<TargetName> {
+        self.file.targets.iter().filter(|target| !target.private).map(|target| target.name.value.clone()).collect()
+    }
+}
+
+/// build.lock beside build.ron; none pins nothing.
+pub(crate) fn read_lock(root: &Path) -> Result<LockFile, Failure> {
+    let path = root.join("build.lock");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => LockFile::parse(&text).map_err(|error| {
+            Failure::usage(format!("build.lock can't be read: {error}")).hint("restore it from version control, or delete it and run `cargo xtask lock`")
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(LockFile::empty()),
+        Err(error) => Err(Failure::from(anyhow::Error::from(error)).context_of(&path)),
+    }
+}
+
+impl Failure {
+    fn context_of(self, path: &Path) -> Failure {
+        match self {
+            Failure::Other(error) => Failure::Other(Err::<(), _>(error).context(format!("failed to read `{}`", path.display())).expect_err("made from an error")),
+            other => other,
+        }
+    }
+}
+
+fn find_upwards(directory: &Path) -> Result<PathBuf, Failure> {
+    let found = directory.ancestors().map(|ancestor| ancestor.join("build.ron")).find(|path| path.is_file());
+    found.ok_or_else(|| {
+        Failure::usage(format!("there is no build.ron in `{}` or above", directory.display())).hint("name one with `--file PATH`")
+    })
+}

@@ -1,0 +1,26 @@
+//! Ctrl-C and its kin: once asks, twice insists, three times leaves.
+
+use rondel_process::Cancellation;
+
+/// Raises `cancellation` when the process is asked to stop. SIGPIPE needs nothing: writes are checked.
+pub(crate) fn forward_to(cancellation: &Cancellation) {
+    let cancellation = cancellation.clone();
+    let wanted = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
+    // Without a handler the default action ends us, which is no worse than not starting at all.
+    let Ok(mut signals) = signal_hook::iterator::Signals::new(wanted) else { return };
+    std::thread::spawn(move || {
+        for (count, _) in signals.forever().enumerate() {
+            if count < 2 {
+                cancellation.cancel();
+            } else {
+                leave();
+            }
+        }
+    });
+}
+
+#[allow(clippy::disallowed_methods, reason = "the third Ctrl-C: somebody wants out, whatever hangs")]
+fn leave() {
+    rondel_process::end_orphans();
+    std::process::exit(130);
+}

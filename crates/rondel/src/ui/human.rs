@@ -1,0 +1,221 @@
+//! Progress for people: live bars on a terminal, one line a step elsewhere.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rondel_engine::{Event, Graph, NodeId, Outcome, StepError};
+use rondel_process::Stream;
+
+use crate::ui::{bytes_text, duration_text, highlight, print_line, with_hint, without_control_sequences};
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verbosity {
+    pub quiet: bool,
+    pub verbose: bool,
+    pub bars: bool,
+    pub steps: bool,
+    pub color: bool,
+}
+
+/// Shows events to people.
+pub(crate) struct Human<'g> {
+    graph: &'g Graph,
+    verbosity: Verbosity,
+    bars: MultiProgress,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    bars: BTreeMap<NodeId, ProgressBar>,
+    /// Output of steps that show theirs only if they fail.
+    kept: BTreeMap<NodeId, Vec<String>>,
+    /// Last quarter of a download that was told, where there are no bars.
+    told: BTreeMap<NodeId, u64>,
+    results: BTreeMap<NodeId, (Outcome, BTreeMap<String, String>)>,
+}
+
+/// Lines of output that are kept for the report of a failure.
+const KEPT_MAX: usize = 2000;
+
+impl<'g> Human<'g> {
+    pub fn new(graph: &'g Graph, verbosity: Verbosity) -> Human<'g> {
+        let bars = MultiProgress::new();
+        if !verbosity.bars {
+            bars.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        Human { graph, verbosity, bars, state: Mutex::default() }
+    }
+
+    fn line(&self, text: &str) {
+        self.bars.suspend(|| print_line(text));
+    }
+
+    /// `   Running server: why`, the verb to the right of a column, in colour.
+    fn step_line(&self, verb: &str, code: &str, text: &str) {
+        if self.verbosity.quiet || !self.verbosity.steps {
+            return;
+        }
+        let padded = format!("{verb:>12}");
+        let verb = if self.verbosity.color { format!("\x1b[{code}m{padded}\x1b[0m") } else { padded };
+        self.line(&format!("{verb} {text}"));
+    }
+
+    /// Called from several threads.
+    pub fn show(&self, event: &Event) {
+        match event {
+            Event::Started { node, reasons } => {
+                let step = self.graph.node(*node);
+                let shown: Vec<String> = reasons.iter().take(3).map(ToString::to_string).collect();
+                let more = if reasons.len() > 3 { format!(" (and {} more)", reasons.len() - 3) } else { String::new() };
+                if !step.hidden || self.verbosity.verbose {
+                    self.step_line("Running", "1;36", &format!("{}: {}{more}", step.title, shown.join(", ")));
+                }
+                self.bar(*node, &step.title, 0);
+            }
+            Event::Command { line, .. } if self.verbosity.verbose => self.line(&format!("{:>12} {line}", "$")),
+            Event::Output { node, stream, line } => self.output(*node, *stream, line),
+            Event::Progress { node, message, done, total } => self.progress(*node, message, *done, *total),
+            Event::Note { node, text } => {
+                let text = format!("{}: {}", self.graph.node(*node).title, without_control_sequences(text));
+                self.step_line("Note", "1;34", &text);
+            }
+            Event::Warning { text } => {
+                self.line(&highlight(&format!("warning: {}", without_control_sequences(text)), self.verbosity.color));
+            }
+            Event::Finished { node, outcome, reasons, duration, facts, .. } => {
+                self.finished(*node, *outcome, reasons, *duration, facts);
+            }
+            Event::Command { .. } => {}
+        }
+    }
+
+    fn bar(&self, node: NodeId, message: &str, total: u64) -> ProgressBar {
+        let mut state = self.state.lock().expect("no panic while locked");
+        let bar = state.bars.entry(node).or_insert_with(|| {
+            let bar = self.bars.add(ProgressBar::new_spinner());
+            let style = ProgressStyle::with_template("{spinner:>12} {msg} {elapsed}").expect("a constant template");
+            bar.set_style(style);
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        if total > 0 && bar.length() != Some(total) {
+            bar.set_length(total);
+            let style = ProgressStyle::with_template("{bar:>12} {msg} {bytes}/{total_bytes} {eta}").expect("a constant template");
+            bar.set_style(style);
+        }
+        bar.set_message(message.to_owned());
+        bar.clone()
+    }
+
+    fn progress(&self, node: NodeId, message: &str, done: u64, total: u64) {
+        self.bar(node, message, total).set_position(done);
+        if self.verbosity.bars {
+            return;
+        }
+        let quarter = if total == 0 { 0 } else { done * 4 / total };
+        let key = quarter + 1;
+        let mut state = self.state.lock().expect("no panic while locked");
+        let is_news = state.told.get(&node) != Some(&key);
+        state.told.insert(node, key);
+        drop(state);
+        if is_news && total == 0 {
+            self.step_line("Working", "1;36", message);
+        } else if is_news {
+            self.step_line("Working", "1;36", &format!("{message}: {} of {}", bytes_text(done), bytes_text(total)));
+        }
+    }
+
+    fn output(&self, node: NodeId, stream: Stream, line: &str) {
+        let step = self.graph.node(node);
+        let _ = stream;
+        let line = without_control_sequences(line);
+        if (step.streams && !self.verbosity.quiet) || self.verbosity.verbose {
+            self.line(&format!("{:>12} {line}", format!("{} |", step.title)));
+        } else {
+            let mut state = self.state.lock().expect("no panic while locked");
+            let kept = state.kept.entry(node).or_default();
+            if kept.len() < KEPT_MAX {
+                kept.push(line);
+            }
+        }
+    }
+
+    fn finished(&self, node: NodeId, outcome: Outcome, reasons: &[rondel_engine::Reason], duration: Duration, facts: &BTreeMap<String, String>) {
+        let step = self.graph.node(node);
+        let mut state = self.state.lock().expect("no panic while locked");
+        if let Some(bar) = state.bars.remove(&node) {
+            bar.finish_and_clear();
+        }
+        if outcome != Outcome::Failed {
+            state.kept.remove(&node);
+        }
+        state.results.insert(node, (outcome, facts.clone()));
+        drop(state);
+        if step.hidden && !self.verbosity.verbose && outcome != Outcome::Failed {
+            return;
+        }
+        let why = reasons.first().map(ToString::to_string).unwrap_or_default();
+        let took = duration_text(duration);
+        match outcome {
+            Outcome::Ran => self.step_line("Done", "1;32", &format!("{} in {took}", step.title)),
+            Outcome::Cached => self.step_line("Up to date", "32", &step.title),
+            Outcome::Restored => self.step_line("Restored", "1;32", &format!("{} from the cache in {took}", step.title)),
+            Outcome::Failed => self.step_line("Failed", "1;31", &step.title),
+            Outcome::Skipped => self.step_line("Not needed", "2", &format!("{}: {why}", step.title)),
+        }
+    }
+
+    /// What a failed step printed, its command and its status: last, and readable.
+    pub fn failure(&self, node: NodeId, error: &StepError) {
+        let step = self.graph.node(node);
+        let mut text = String::new();
+        if let StepError::Command { output, .. } = error {
+            let state = self.state.lock().expect("no panic while locked");
+            let kept = state.kept.get(&node);
+            // What was streamed has been seen already; what was kept is the same as the error's own tail, and longer.
+            let lines: Vec<String> = match kept {
+                Some(kept) => kept.clone(),
+                None if step.streams && !self.verbosity.quiet && !output.is_empty() && self.was_streamed(error) => Vec::new(),
+                None if self.verbosity.verbose && !output.is_empty() && !step.streams => Vec::new(),
+                None => output.iter().map(|line| without_control_sequences(line)).collect(),
+            };
+            for line in lines {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+        text.push_str(&with_hint(&format!("error: {}: {error}", step.title), error.hint_text()));
+        self.line(&highlight(&text, self.verbosity.color));
+    }
+
+    /// Output that `StepContext::run` collected was shown line by line; what a step put into its error by
+    /// itself was not, and such errors carry a hint or a status of their own making.
+    fn was_streamed(&self, error: &StepError) -> bool {
+        matches!(error, StepError::Command { status, summary, .. } if !summary.starts_with("the container") && (status.starts_with("exit status") || status.starts_with("signal")) && !summary.starts_with("docker run"))
+    }
+
+    /// The last lines: images, and how much was done.
+    pub fn summary(&self, begun: Instant, notes: &[String]) {
+        let state = self.state.lock().expect("no panic while locked");
+        for (node, (outcome, facts)) in &state.results {
+            let (Some(digest), false) = (facts.get("digest"), *outcome == Outcome::Failed) else { continue };
+            let size = facts.get("size_bytes").and_then(|text| text.parse().ok()).map(bytes_text).unwrap_or_default();
+            let platforms = facts.get("platforms").map_or("", String::as_str);
+            self.step_line("Image", "1;35", &format!("{} {digest} {size} {platforms}", self.graph.node(*node).title));
+            if let Some(tags) = facts.get("tags").filter(|tags| !tags.is_empty()) {
+                self.step_line("", "0", &tags.replace(' ', ", "));
+            }
+        }
+        let count = |wanted: &[Outcome]| {
+            state.results.iter().filter(|(node, (outcome, _))| wanted.contains(outcome) && !self.graph.node(**node).hidden).count()
+        };
+        for note in notes {
+            self.step_line("Platform", "2", note);
+        }
+        let (ran, cached) = (count(&[Outcome::Ran]), count(&[Outcome::Cached, Outcome::Restored]));
+        self.step_line("Finished", "1;32", &format!("in {}: {ran} ran, {cached} up to date", duration_text(begun.elapsed())));
+    }
+}

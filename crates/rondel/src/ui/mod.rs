@@ -1,0 +1,96 @@
+//! Everything that is printed.
+//!
+//! People read standard error; standard output is for data (lists, graphs, events), so that it can be piped.
+//! A write that fails (a closed pipe) is not an error: nobody is left to tell.
+
+mod human;
+mod json;
+mod safe_text;
+
+pub(crate) use human::{Human, Verbosity};
+pub(crate) use json::Json;
+pub(crate) use safe_text::without_control_sequences;
+
+use std::io::Write;
+
+use crate::exit::Failure;
+
+/// Writes to standard output.
+pub(crate) fn print_data(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Writes a line to standard error.
+pub(crate) fn print_line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// `error: …`
+pub(crate) fn print_error_line(text: &str) {
+    print_line(&format!("error: {text}"));
+}
+
+/// Why nothing was built.
+pub(crate) fn print_failure(failure: &Failure, color: bool) {
+    match failure {
+        Failure::BuildFile { name, text, diagnostics } => {
+            for diagnostic in diagnostics.iter().take(50) {
+                let shown = rondel_buildfile::render(name, text, diagnostic);
+                print_line(&highlight(&shown, color));
+            }
+            let count = diagnostics.len();
+            if count > 1 {
+                print_line(&format!("{count} mistakes in {name}; nothing was run"));
+            }
+        }
+        Failure::Usage { message, hint } | Failure::Environment { message, hint } => {
+            print_line(&highlight(&with_hint(&format!("error: {message}"), hint.as_deref()), color));
+        }
+        Failure::Other(error) => {
+            let causes: Vec<String> = error.chain().skip(1).map(|cause| format!("  caused by: {cause}")).collect();
+            print_line(&highlight(&[vec![format!("error: {error}")], causes].concat().join("\n"), color));
+        }
+    }
+}
+
+/// A message and, after an empty line, its hint.
+pub(crate) fn with_hint(message: &str, hint: Option<&str>) -> String {
+    hint.map_or_else(|| message.to_owned(), |hint| format!("{message}\n\nhint: {hint}"))
+}
+
+/// `error:` in red, `hint:` in cyan, at the beginnings of lines.
+pub(crate) fn highlight(text: &str, color: bool) -> String {
+    if !color {
+        return text.to_owned();
+    }
+    let lines = text.lines().map(|line| {
+        for (word, code) in [("error:", "1;31"), ("warning:", "1;33"), ("hint:", "1;36")] {
+            if let Some(rest) = line.strip_prefix(word) {
+                return format!("\x1b[{code}m{word}\x1b[0m{rest}");
+            }
+        }
+        line.to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// `1.2 MiB`
+pub(crate) fn bytes_text(bytes: u64) -> String {
+    const UNITS: &[&str] = &["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// `1.23 s` or `12 ms`
+pub(crate) fn duration_text(duration: std::time::Duration) -> String {
+    if duration.as_millis() < 1000 { format!("{} ms", duration.as_millis()) } else { format!("{:.2} s", duration.as_secs_f64()) }
+}

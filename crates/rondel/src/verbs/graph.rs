@@ -1,0 +1,81 @@
+//! `graph`: the steps and what they wait for, as Mermaid, DOT or JSON.
+
+use rondel_engine::{Graph, NodeId, Planned, plan};
+use serde_json::json;
+
+use crate::cli::Invocation;
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+use crate::ui::print_data;
+
+/// Prints the graph of the named targets, or of all.
+pub(crate) fn graph(session: &Session<'_>, invocation: &Invocation, words: &[String]) -> Result<Exit, Failure> {
+    let targets = if words.is_empty() { session.all_targets() } else { session.target_names(words)? };
+    let lowered = session.lower(invocation, targets)?;
+    let planned = plan(&lowered.graph, &lowered.roots, &session.workspace(), &|_| {});
+    let state = |id: &NodeId| match planned.get(id) {
+        Some(Planned::UpToDate | Planned::Restore) => "cached",
+        Some(Planned::Run(_)) => "changed",
+        _ => "unknown",
+    };
+    let nodes: Vec<NodeId> = planned.keys().copied().collect();
+    let text = match invocation.format.as_deref().unwrap_or("mermaid") {
+        "mermaid" => mermaid(&lowered.graph, &nodes, &state),
+        "dot" => dot(&lowered.graph, &nodes, &state),
+        "json" => as_json(&lowered.graph, &nodes, &state),
+        other => return Err(Failure::usage(format!("--format takes mermaid, dot or json, not `{other}`"))),
+    };
+    print_data(&text);
+    Ok(Exit::Done)
+}
+
+/// (from, to, is an input)
+fn edges<'g>(graph: &'g Graph, nodes: &'g [NodeId]) -> impl Iterator<Item = (NodeId, NodeId, bool)> + 'g {
+    nodes.iter().flat_map(|&id| {
+        let node = graph.node(id);
+        let inputs = node.inputs.iter().map(move |&other| (other, id, true));
+        inputs.chain(node.after.iter().chain(&node.on_miss).map(move |&other| (other, id, false)))
+    })
+}
+
+fn mermaid(graph: &Graph, nodes: &[NodeId], state: &dyn Fn(&NodeId) -> &'static str) -> String {
+    let mut text = String::from("flowchart LR\n");
+    for id in nodes {
+        text.push_str(&format!("  n{id}[\"{}\"]:::{}\n", graph.node(*id).label.replace('"', "#quot;"), state(id)));
+    }
+    for (from, to, is_input) in edges(graph, nodes) {
+        text.push_str(&format!("  n{from} {} n{to}\n", if is_input { "-->" } else { "-.->" }));
+    }
+    text.push_str("  classDef cached fill:#dfd\n  classDef changed fill:#fdd\n  classDef unknown fill:#eee\n");
+    text
+}
+
+fn dot(graph: &Graph, nodes: &[NodeId], state: &dyn Fn(&NodeId) -> &'static str) -> String {
+    let mut text = String::from("digraph rondel {\n  rankdir=LR;\n  node [shape=box, style=filled];\n");
+    for id in nodes {
+        let color = match state(id) {
+            "cached" => "#ddffdd",
+            "changed" => "#ffdddd",
+            _ => "#eeeeee",
+        };
+        text.push_str(&format!("  n{id} [label={:?}, fillcolor=\"{color}\"];\n", graph.node(*id).label));
+    }
+    for (from, to, is_input) in edges(graph, nodes) {
+        text.push_str(&format!("  n{from} -> n{to}{};\n", if is_input { "" } else { " [style=dashed]" }));
+    }
+    text.push_str("}\n");
+    text
+}
+
+fn as_json(graph: &Graph, nodes: &[NodeId], state: &dyn Fn(&NodeId) -> &'static str) -> String {
+    let steps: Vec<_> = nodes
+        .iter()
+        .map(|id| {
+            let node = graph.node(*id);
+            json!({"id": id, "step": node.label, "target": node.target, "state": state(id)})
+        })
+        .collect();
+    let edges: Vec<_> =
+        edges(graph, nodes).map(|(from, to, is_input)| json!({"from": from, "to": to, "kind": if is_input { "input" } else { "order" }})).collect();
+    format!("{}\n", json!({"steps": steps, "edges": edges}))
+}

@@ -1,0 +1,304 @@
+//! What all Go steps share: which toolchain, where things are, how modules are reached.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rondel_buildfile::{GoChoice, LockFile};
+use rondel_cas::RelativePath;
+use rondel_engine::{StepContext, StepError};
+use rondel_golang::{
+    Closure, ClosureQuery, DownloadSettings, GoDirectories, GoMod, GoPin, Host, Provision, Toolchain, list_arguments, needs_newer,
+    system_toolchain,
+};
+use rondel_process::{Cancellation, CommandLine, capture, find_tool};
+
+use crate::request::LowerError;
+
+/// Which Go a project is built with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GoVersion {
+    /// Exactly this.
+    Exact(String),
+    /// The `go` on PATH.
+    System,
+}
+
+/// What all Go steps of a build share.
+pub struct GoSupport {
+    pub(crate) version: GoVersion,
+    host: Host,
+    pin: Option<GoPin>,
+    pub(crate) directories: GoDirectories,
+    settings: Mutex<DownloadSettings>,
+    environment: BTreeMap<String, String>,
+    /// Directory of go.mod.
+    pub(crate) module: PathBuf,
+    download_page: String,
+    pub(crate) offline: bool,
+    locked: bool,
+    toolchain: Mutex<Option<Toolchain>>,
+}
+
+/// The version that `choice` means for the module in `module`.
+pub fn resolve_go_version(choice: &GoChoice, module: &Path) -> Result<Option<String>, LowerError> {
+    let go_mod = std::fs::read_to_string(module.join("go.mod")).ok().map(|text| GoMod::parse(&text));
+    match choice {
+        GoChoice::System => Ok(None),
+        GoChoice::Version(version) => {
+            if let Some(wanted) = go_mod.as_ref().and_then(|go_mod| needs_newer(go_mod, version)) {
+                let message = format!("go.mod asks for Go {wanted}, and build.ron says Go {version}");
+                return Err(LowerError::configuration(message).hint("raise `go:` in build.ron, then run `cargo xtask lock`"));
+            }
+            Ok(Some(version.clone()))
+        }
+        GoChoice::FromGoMod => {
+            let go_mod = go_mod.ok_or_else(|| {
+                LowerError::configuration(format!("`go: FromGoMod`, but there is no `{}`", module.join("go.mod").display()))
+                    .hint("write `go: Version(\"…\")`, or set `root`")
+            })?;
+            let version = go_mod.wanted_version().ok_or_else(|| {
+                LowerError::configuration("go.mod has neither a `go` nor a `toolchain` line").hint("write `go: Version(\"…\")`")
+            })?;
+            Ok(Some(version))
+        }
+    }
+}
+
+/// What `GoSupport` is made from.
+pub(crate) struct GoRequest<'a> {
+    pub choice: &'a GoChoice,
+    pub lock: &'a LockFile,
+    pub module: &'a Path,
+    pub cache: &'a Path,
+    pub environment: &'a BTreeMap<String, String>,
+    pub offline: bool,
+    pub locked: bool,
+}
+
+impl GoSupport {
+    pub(crate) fn new(request: &GoRequest<'_>) -> Result<GoSupport, LowerError> {
+        let host = Host::current();
+        let version = match resolve_go_version(request.choice, request.module)? {
+            Some(version) => GoVersion::Exact(version),
+            None => GoVersion::System,
+        };
+        let pin = match &version {
+            GoVersion::Exact(version) => pin_of(request.lock, version, &host)?,
+            GoVersion::System => None,
+        };
+        let go_env_file = request.environment.get("GOENV").map(PathBuf::from).or_else(|| {
+            let config = match (request.environment.get("XDG_CONFIG_HOME"), request.environment.get("HOME"), host.os) {
+                (_, Some(home), "darwin") => PathBuf::from(home).join("Library/Application Support"),
+                (Some(config), ..) => PathBuf::from(config),
+                (None, Some(home), _) => PathBuf::from(home).join(".config"),
+                _ => return None,
+            };
+            Some(config.join("go/env"))
+        });
+        Ok(GoSupport {
+            version,
+            host,
+            pin,
+            directories: GoDirectories::below(request.cache),
+            settings: Mutex::new(DownloadSettings::new(request.environment, go_env_file.as_deref())),
+            environment: request.environment.clone(),
+            module: request.module.to_owned(),
+            download_page: request.environment.get("RONDEL_GO_DOWNLOAD_PAGE").cloned().unwrap_or_else(|| crate::DEFAULT_DOWNLOAD_PAGE.to_owned()),
+            offline: request.offline,
+            locked: request.locked,
+            toolchain: Mutex::new(None),
+        })
+    }
+
+    /// For `lock`: the same, whatever is pinned.
+    pub fn unpinned(
+        choice: &GoChoice,
+        module: &Path,
+        cache: &Path,
+        environment: &BTreeMap<String, String>,
+        offline: bool,
+    ) -> Result<GoSupport, LowerError> {
+        let lock = LockFile::empty();
+        GoSupport::new(&GoRequest { choice, lock: &lock, module, cache, environment, offline, locked: false })
+    }
+
+    fn search_path(&self) -> &str {
+        self.environment.get("PATH").map_or("", String::as_str)
+    }
+
+    /// The identity of the toolchain, for keys. With a pin it is known without the toolchain.
+    pub(crate) fn identity(&self, context: &StepContext<'_>) -> Result<String, StepError> {
+        match (&self.version, self.pin.as_ref().and_then(|pin| pin.identity)) {
+            (GoVersion::Exact(version), Some(identity)) => Ok(format!("go{version} {identity}")),
+            (GoVersion::Exact(version), None) if self.locked => {
+                Err(StepError::environment(format!("build.lock does not pin Go {version} for {}, and --locked forbids to go on", self.host))
+                    .hint("run `cargo xtask lock` and commit build.lock"))
+            }
+            _ => {
+                if context.is_query && self.installed(context)?.is_none() {
+                    return Err(StepError::environment("the Go toolchain has not been fetched yet, so its identity is not known"));
+                }
+                let toolchain = self.toolchain(context)?;
+                Ok(format!("go{} {}", toolchain.version, toolchain.identity))
+            }
+        }
+    }
+
+    fn installed(&self, context: &StepContext<'_>) -> Result<Option<Toolchain>, StepError> {
+        match &self.version {
+            GoVersion::System => self.system(context).map(Some),
+            GoVersion::Exact(version) => {
+                let settings = DownloadSettings::default();
+                Ok(self.provision(version, &settings).installed()?.map(|found| found.toolchain))
+            }
+        }
+    }
+
+    fn system(&self, context: &StepContext<'_>) -> Result<Toolchain, StepError> {
+        let program = find_tool("go", self.search_path(), &self.module).map_err(|error| {
+            StepError::environment(error.to_string()).hint("install Go, or write `go: Version(\"…\")` and Rondel fetches it")
+        })?;
+        system_toolchain(&program, &context.workspace.snapshot).map_err(StepError::environment)
+    }
+
+    fn provision<'a>(&'a self, version: &'a str, settings: &'a DownloadSettings) -> Provision<'a> {
+        Provision {
+            version,
+            host: &self.host,
+            pin: self.pin.as_ref(),
+            settings,
+            download_page: &self.download_page,
+            toolchains: &self.directories.toolchains,
+            offline: self.offline,
+        }
+    }
+
+    /// The toolchain, fetched if need be.
+    pub(crate) fn toolchain(&self, context: &StepContext<'_>) -> Result<Toolchain, StepError> {
+        let mut cell = self.toolchain.lock().expect("no panic while locked");
+        if let Some(toolchain) = cell.as_ref() {
+            return Ok(toolchain.clone());
+        }
+        let toolchain = match &self.version {
+            GoVersion::System => self.system(context)?,
+            GoVersion::Exact(version) => {
+                if self.pin.is_none() {
+                    context.warn(format!("build.lock does not pin Go {version} for {}: what is fetched can't be checked (run `cargo xtask lock`)", self.host));
+                }
+                self.fetch(version, &|message, done, total| {
+                    context.progress(message, done, total);
+                    !context.cancellation.is_raised()
+                })?
+                .0
+            }
+        };
+        for directory in [&self.directories.home, &self.directories.build_cache, &self.directories.module_cache] {
+            std::fs::create_dir_all(directory).map_err(|error| StepError::unwritable(directory, &error))?;
+        }
+        *cell = Some(toolchain.clone());
+        Ok(toolchain)
+    }
+
+    fn fetch(&self, version: &str, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<(Toolchain, GoPin), StepError> {
+        let settings = self.effective_settings();
+        let provisioned = self.provision(version, &settings).ensure(progress)?;
+        Ok((provisioned.toolchain, provisioned.seen))
+    }
+
+    /// For `lock`: fetches the toolchain and says what of it can be pinned.
+    pub fn pins(&self, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<Option<(String, String, GoPin)>, StepError> {
+        let GoVersion::Exact(version) = &self.version else { return Ok(None) };
+        let (_, seen) = self.fetch(version, progress)?;
+        Ok(Some((version.clone(), self.host.to_string(), seen)))
+    }
+
+    /// The user's settings; where they name no proxy, what an installed `go env` says.
+    fn effective_settings(&self) -> DownloadSettings {
+        let mut settings = self.settings.lock().expect("no panic while locked");
+        if settings.proxies().is_none()
+            && let Ok(go) = find_tool("go", self.search_path(), &self.module)
+        {
+            let line = CommandLine::new(go, "/").arguments(["env"]).environment(self.environment.clone());
+            if let Ok(captured) = capture(&line, &Cancellation::new())
+                && captured.finished.status.success()
+            {
+                settings.fill_in(&String::from_utf8_lossy(&captured.stdout));
+            }
+        }
+        settings.clone()
+    }
+
+    /// How a download runs: the user's settings, and the toolchain's own where there are none.
+    pub(crate) fn download_environment(&self, toolchain: &Toolchain) -> Vec<(String, String)> {
+        let mut settings = self.effective_settings();
+        settings.fill_in(&std::fs::read_to_string(toolchain.root.join("go.env")).unwrap_or_default());
+        settings.for_process()
+    }
+
+    /// A variable of the caller's environment.
+    pub(crate) fn caller(&self, name: &str) -> Option<String> {
+        self.environment.get(name).cloned()
+    }
+
+    /// `-mod=`: Go's own rule, written out.
+    pub(crate) fn mod_flag(&self) -> String {
+        let vendored = self.module.join("vendor/modules.txt").is_file();
+        format!("-mod={}", if vendored { "vendor" } else { "readonly" })
+    }
+
+    /// The closure for `query`: remembered, or asked of `go`. `None` in a query that would have to ask; with it
+    /// comes the reason why it would.
+    pub(crate) fn closure(
+        &self,
+        context: &StepContext<'_>,
+        label: &str,
+        query: &ClosureQuery,
+        flags: &[String],
+        environment: &dyn Fn(&Toolchain) -> Vec<(String, String)>,
+    ) -> Result<Result<Closure, String>, StepError> {
+        let name = rondel_cas::Digest::of(label.as_bytes()).short();
+        let file = context.workspace.state.join("closures").join(name);
+        let why = match Closure::recall(&file, query, &context.workspace.snapshot) {
+            Ok(closure) => return Ok(Ok(closure)),
+            Err(why) => why,
+        };
+        if context.is_query {
+            return Ok(Err(why));
+        }
+        context.prerequisites()?;
+        let toolchain = self.toolchain(context)?;
+        let line = CommandLine::new(toolchain.go(), &self.module)
+            .arguments(list_arguments(query, flags))
+            .environment(environment(&toolchain));
+        let captured = context.capture(&line)?;
+        let outside = [toolchain.root.clone(), self.directories.module_cache.clone()];
+        let closure = Closure::from_list(query, &captured.stdout, &outside, &context.workspace.snapshot)?;
+        if let Err(error) = closure.remember(&file) {
+            context.warn(format!("the packages of `{label}` were not remembered: {error}"));
+        }
+        Ok(Ok(closure))
+    }
+
+    /// The name of a file in keys: relative to the module, `@up` for each step out of it.
+    pub(crate) fn key_path(&self, path: &Path) -> Result<RelativePath, StepError> {
+        let mut base = self.module.as_path();
+        let mut climbed = String::new();
+        loop {
+            if let Ok(rest) = path.strip_prefix(base) {
+                let rest = rest.to_str().ok_or_else(|| StepError::failed(format!("`{}` is not valid UTF-8", path.display())))?;
+                return RelativePath::new(&format!("{climbed}{rest}")).map_err(|error| StepError::failed(error.to_string()));
+            }
+            climbed.push_str("@up/");
+            base = base.parent().ok_or_else(|| StepError::failed(format!("`{}` has no place in a key", path.display())))?;
+        }
+    }
+}
+
+fn pin_of(lock: &LockFile, version: &str, host: &Host) -> Result<Option<GoPin>, LowerError> {
+    let Some(locked) = lock.go.get(version).and_then(|hosts| hosts.get(&host.to_string())) else { return Ok(None) };
+    let identity = locked.identity.parse().map_err(|error| {
+        LowerError::configuration(format!("build.lock: the identity of Go {version}: {error}")).hint("run `cargo xtask lock --update go`")
+    })?;
+    Ok(Some(GoPin { module: locked.module.clone(), archive: locked.archive.clone(), identity: Some(identity) }))
+}

@@ -1,0 +1,165 @@
+//! `DockerBuild`: any Dockerfile through `docker build`, keyed by all that it is given.
+//!
+//! The key holds the Dockerfile, the context that is left after `.dockerignore`, the build arguments, and for
+//! each image that the Dockerfile starts from, the ID that the daemon has for it. What the build fetches from
+//! the network is outside of any key: a `RUN` that asks the world gives what the world gave the last time.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rondel_cas::RelativePath;
+use rondel_engine::{ActionSpec, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError};
+
+use crate::docker::Docker;
+use crate::dockerignore::DockerIgnore;
+
+/// A context larger than this is worth a word, in bytes.
+const CONTEXT_WORTH_A_WORD: u64 = 50 * 1024 * 1024;
+
+pub(crate) struct DockerBuildStep {
+    pub docker: Docker,
+    /// Name of the target, for paths.
+    pub name: String,
+    /// Absolute.
+    pub dockerfile: PathBuf,
+    /// Absolute.
+    pub context: PathBuf,
+    pub build_args: Vec<(String, String)>,
+    pub stage: Option<String>,
+    pub tags: Vec<String>,
+}
+
+impl DockerBuildStep {
+    fn ignore(&self) -> DockerIgnore {
+        let own = PathBuf::from(format!("{}.dockerignore", self.dockerfile.display()));
+        let text = std::fs::read_to_string(own).or_else(|_| std::fs::read_to_string(self.context.join(".dockerignore")));
+        text.map(|text| DockerIgnore::parse(&text)).unwrap_or_default()
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for (name, value) in &self.build_args {
+            arguments.extend(["--build-arg".to_owned(), format!("{name}={value}")]);
+        }
+        if let Some(stage) = &self.stage {
+            arguments.extend(["--target".to_owned(), stage.clone()]);
+        }
+        for tag in &self.tags {
+            arguments.extend(["--tag".to_owned(), tag.clone()]);
+        }
+        arguments
+    }
+}
+
+impl Step for DockerBuildStep {
+    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+        let snapshot = &context.workspace.snapshot;
+        let text = std::fs::read_to_string(&self.dockerfile).map_err(|error| StepError::unreadable(&self.dockerfile, &error))?;
+        let destination = RelativePath::new(&format!(".rondel/out/{}/image-id", self.name)).map_err(|error| StepError::failed(error.to_string()))?;
+        let name = RelativePath::new("image-id").expect("a constant");
+        let mut spec = ActionSpec {
+            arguments: [vec!["docker".to_owned(), "build".to_owned()], self.arguments()].concat(),
+            environment: self.docker.environment().clone(),
+            outputs: vec![OutputSpec { name, destination, kind: OutputKind::File }],
+            ..ActionSpec::default()
+        };
+        spec.settings.insert("builder".to_owned(), if self.docker.has_plugin("buildx") { "buildx" } else { "docker" }.to_owned());
+        spec.inputs.add(RelativePath::new("Dockerfile").expect("a constant"), self.dockerfile.clone(), snapshot)?;
+        let ignore = self.ignore();
+        let prefix = RelativePath::new("context").expect("a constant");
+        for path in GlobSet::files_below(&self.context, &|path| path.as_str() == ".rondel" || path.as_str() == ".git")? {
+            if !ignore.ignores(&path) {
+                spec.inputs.add(prefix.join(&path), path.below(&self.context), snapshot)?;
+            }
+        }
+        for base in base_images(&text, &self.build_args) {
+            let id = self.docker.image(context, &base)?.map_or_else(|| "not in Docker yet".to_owned(), |image| image.id);
+            spec.tools.insert(format!("base image {base}"), id);
+        }
+        Ok(Plan { spec, freshness: Freshness::ByKey })
+    }
+
+    fn amiss(&self, context: &StepContext<'_>, facts: &BTreeMap<String, String>) -> Option<Reason> {
+        let id = facts.get("image_id")?;
+        let gone = |what: String| Some(Reason::NotPresent { what });
+        match self.docker.image(context, id) {
+            Ok(Some(image)) => {
+                let missing = self.tags.iter().find(|tag| !image.tags.contains(tag))?;
+                gone(format!("`{missing}` is another image in Docker"))
+            }
+            Ok(None) => gone("Docker no longer has the image".to_owned()),
+            Err(error) => gone(error.to_string()),
+        }
+    }
+
+    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+        self.docker.require_daemon(context)?;
+        let bytes: u64 = spec.inputs.iter().filter_map(|input| std::fs::metadata(&input.absolute).ok()).map(|metadata| metadata.len()).sum();
+        if bytes > CONTEXT_WORTH_A_WORD {
+            context.note(format!("the context has {} MB in {} files; a .dockerignore makes it smaller", bytes / 1_000_000, spec.inputs.len()));
+        }
+        let id_file = staging.join("image-id");
+        let buildx = self.docker.has_plugin("buildx");
+        let mut arguments: Vec<String> = if buildx {
+            ["buildx", "build", "--load", "--provenance=false", "--progress=plain"].map(str::to_owned).to_vec()
+        } else {
+            vec!["build".to_owned()]
+        };
+        arguments.extend(["--file".to_owned(), self.dockerfile.display().to_string()]);
+        arguments.extend(["--iidfile".to_owned(), id_file.display().to_string()]);
+        arguments.extend(self.arguments());
+        arguments.push(self.context.display().to_string());
+        let builder = if buildx { "1" } else { "0" };
+        let line = self.docker.command(arguments).environment([("DOCKER_BUILDKIT".to_owned(), builder.to_owned())]);
+        context.run(&line)?;
+        let id = std::fs::read_to_string(&id_file).map_err(|error| StepError::unreadable(&id_file, &error))?;
+        let facts = [("image_id", id.trim().to_owned()), ("tags", self.tags.join(" "))];
+        Ok(RunReport { facts: facts.map(|(name, value)| (name.to_owned(), value)).into() })
+    }
+}
+
+/// The images that a Dockerfile starts from: neither stages of its own, nor `scratch`, nor names that hold a
+/// variable which no `ARG` before the first `FROM` and no build argument gives.
+fn base_images(dockerfile: &str, build_args: &[(String, String)]) -> Vec<String> {
+    let mut variables: BTreeMap<String, String> = BTreeMap::new();
+    let mut stages: Vec<String> = Vec::new();
+    let mut images: Vec<String> = Vec::new();
+    for line in dockerfile.lines() {
+        let words: Vec<&str> = line.split_whitespace().filter(|word| !word.starts_with("--")).collect();
+        match words.as_slice() {
+            [word, argument, ..] if word.eq_ignore_ascii_case("ARG") && images.is_empty() && stages.is_empty() => {
+                let (name, default) = argument.split_once('=').unwrap_or((argument, ""));
+                let given = build_args.iter().find(|(other, _)| other == name).map_or(default, |(_, value)| value);
+                variables.insert(name.to_owned(), given.trim_matches('"').to_owned());
+            }
+            [word, image, rest @ ..] if word.eq_ignore_ascii_case("FROM") => {
+                let mut image = (*image).to_owned();
+                for (name, value) in &variables {
+                    image = image.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value);
+                }
+                if image != "scratch" && !image.contains('$') && !stages.contains(&image) && !images.contains(&image) {
+                    images.push(image);
+                }
+                if let [word, name, ..] = rest
+                    && word.eq_ignore_ascii_case("AS")
+                {
+                    stages.push((*name).to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    images
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base_images;
+
+    #[test]
+    fn images_of_a_dockerfile() {
+        let text = "ARG GO=1.22\nFROM --platform=$BUILDPLATFORM golang:${GO}-alpine AS build\nRUN x\nfrom build as test\nFROM scratch\nFROM alpine:3.19\nFROM $OTHER\n";
+        assert_eq!(base_images(text, &[]), ["golang:1.22-alpine", "alpine:3.19"]);
+        assert_eq!(base_images(text, &[("GO".to_owned(), "1.23".to_owned())])[0], "golang:1.23-alpine");
+    }
+}

@@ -1,0 +1,312 @@
+//! `DockerRun`: a container from an image made here, healthy before it counts as running.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rondel_buildfile::Health;
+use rondel_engine::{ActionSpec, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError};
+use rondel_process::{Cancellation, CommandLine, Stream, capture, run};
+
+use crate::docker::Docker;
+use crate::variables::EnvironmentValue;
+
+pub(crate) struct DockerRunStep {
+    pub docker: Docker,
+    pub project: String,
+    pub target: String,
+    pub args: Vec<String>,
+    pub user: Option<String>,
+    pub publish: Vec<String>,
+    pub host_gateway: bool,
+    pub env: Vec<(String, EnvironmentValue)>,
+    pub volumes: Vec<String>,
+    pub network: Option<String>,
+    pub read_only: bool,
+    pub cap_add: Vec<String>,
+    /// Asked from the host, through a published port.
+    pub health: Option<Health>,
+    /// The probe inside the image and its argument.
+    pub probe: Option<(String, String)>,
+    pub health_timeout: Duration,
+    pub detach: bool,
+}
+
+/// How often health is asked for while waiting.
+const PULSE: Duration = Duration::from_millis(150);
+/// How long a container without a health check must live to count as running.
+const SETTLE: Duration = Duration::from_secs(1);
+
+impl DockerRunStep {
+    fn labels(&self) -> [String; 2] {
+        [format!("rondel.project={}", self.project), format!("rondel.target={}", self.target)]
+    }
+
+    fn line(&self, image: &str) -> CommandLine {
+        let mut arguments: Vec<String> = ["run", "--detach", "--init=false"].map(str::to_owned).to_vec();
+        let mut flag = |name: &str, value: &str| arguments.push(format!("--{name}={value}"));
+        for label in self.labels() {
+            flag("label", &label);
+        }
+        if let Some(user) = &self.user {
+            flag("user", user);
+        }
+        if self.read_only {
+            flag("read-only", "true");
+            flag("tmpfs", "/tmp");
+        }
+        flag("cap-drop", "ALL");
+        for capability in &self.cap_add {
+            flag("cap-add", capability);
+        }
+        flag("security-opt", "no-new-privileges");
+        for port in &self.publish {
+            flag("publish", &on_loopback(port));
+        }
+        if self.host_gateway {
+            flag("add-host", "host.docker.internal:host-gateway");
+        }
+        if let Some(network) = &self.network {
+            flag("network", network);
+        }
+        for volume in &self.volumes {
+            flag("volume", volume);
+        }
+        let mut secrets = Vec::new();
+        for (name, value) in &self.env {
+            match value {
+                EnvironmentValue::Plain(value) => flag("env", &format!("{name}={value}")),
+                EnvironmentValue::Secret(value) => {
+                    flag("env", name);
+                    secrets.push((name.clone(), value.clone()));
+                }
+            }
+        }
+        arguments.push(image.to_owned());
+        arguments.extend(self.args.iter().cloned());
+        let mut line = self.docker.command(arguments);
+        line.secret_names = secrets.iter().map(|(name, _)| name.clone()).collect();
+        line.environment(secrets)
+    }
+
+    /// Containers of this target that an earlier run left behind.
+    fn reap(&self, context: &StepContext<'_>) -> Result<(), StepError> {
+        let mut arguments = vec!["ps".to_owned(), "--all".to_owned(), "--quiet".to_owned()];
+        arguments.extend(self.labels().iter().map(|label| format!("--filter=label={label}")));
+        let listed = context.capture(&self.docker.command(arguments))?;
+        for id in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
+            context.note(format!("removing the container {} of an earlier run", &id[..id.len().min(12)]));
+            context.capture(&self.docker.command(["rm", "--force", "--volumes", id]))?;
+        }
+        Ok(())
+    }
+
+    fn start(&self, context: &StepContext<'_>, image: &str) -> Result<String, StepError> {
+        let line = self.line(image);
+        match context.capture(&line) {
+            Ok(captured) => Ok(String::from_utf8_lossy(&captured.stdout).trim().to_owned()),
+            Err(StepError::Command { summary, status, output, .. }) => {
+                let text = output.join("\n");
+                let taken = ["port is already allocated", "address already in use"].iter().any(|words| text.contains(words));
+                let hint = if taken {
+                    Some(format!("a port of `publish` ({}) is taken: stop what listens there, or publish another one", self.publish.join(", ")))
+                } else {
+                    None
+                };
+                // `docker run` leaves the container that it could not start.
+                let _ = self.reap_quietly();
+                Err(StepError::Command { summary, status, output, hint })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn reap_quietly(&self) -> Option<()> {
+        let mut arguments = vec!["ps".to_owned(), "--all".to_owned(), "--quiet".to_owned()];
+        arguments.extend(self.labels().iter().map(|label| format!("--filter=label={label}")));
+        let fresh = Cancellation::new();
+        let listed = capture(&self.docker.command(arguments), &fresh).ok()?;
+        for id in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
+            capture(&self.docker.command(["rm", "--force", "--volumes", id]), &fresh).ok()?;
+        }
+        Some(())
+    }
+
+    /// (is running, exit code)
+    fn state(&self, id: &str) -> (bool, String) {
+        let line = self.docker.command(["inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}{{if .State.OOMKilled}} (out of memory){{end}}", id]);
+        match capture(&line, &Cancellation::new()) {
+            Ok(captured) if captured.finished.status.success() => {
+                let text = String::from_utf8_lossy(&captured.stdout).trim().to_owned();
+                let (running, code) = text.split_once(' ').unwrap_or((&text, ""));
+                (running == "true", code.to_owned())
+            }
+            _ => (false, "unknown".to_owned()),
+        }
+    }
+
+    /// One question; `None` if there is nothing to ask.
+    fn is_healthy(&self, id: &str) -> Option<bool> {
+        if let Some(health) = &self.health {
+            return Some(self.published(health.port).is_some_and(|address| ask(&address, &health.path)));
+        }
+        let (probe, url) = self.probe.as_ref()?;
+        let captured = capture(&self.docker.command(["exec", id, probe, url]), &Cancellation::new());
+        Some(captured.is_ok_and(|captured| captured.finished.status.success()))
+    }
+
+    /// Where on the host the container's `port` is.
+    fn published(&self, port: u16) -> Option<String> {
+        let wanted = port.to_string();
+        self.publish.iter().find_map(|entry| {
+            let entry = on_loopback(entry);
+            let (host, container) = entry.rsplit_once(':')?;
+            (container.split('/').next() == Some(&wanted)).then(|| host.replace("0.0.0.0", "127.0.0.1"))
+        })
+    }
+
+    fn wait_until_healthy(&self, context: &StepContext<'_>, id: &str) -> Result<(), StepError> {
+        let begun = Instant::now();
+        loop {
+            if context.cancellation.is_raised() {
+                return Err(StepError::Interrupted);
+            }
+            let (running, code) = self.state(id);
+            if !running {
+                return Err(self.died(context, id, &code));
+            }
+            match self.is_healthy(id) {
+                Some(true) => {
+                    let place = self.health.as_ref().map(|health| (health.port, health.path.clone())).or_else(|| self.probe_place());
+                    let place = place.and_then(|(port, path)| self.published(port).map(|address| format!(" at http://{address}{path}")));
+                    context.note(format!("healthy after {:.1} s{}", begun.elapsed().as_secs_f64(), place.unwrap_or_default()));
+                    return Ok(());
+                }
+                None if begun.elapsed() > SETTLE => {
+                    context.note("running (the image has no health check)");
+                    return Ok(());
+                }
+                _ if begun.elapsed() > self.health_timeout => {
+                    let tail = self.last_lines(id);
+                    let message = format!("the container did not become healthy within {} s", self.health_timeout.as_secs());
+                    return Err(StepError::Command { summary: format!("docker run … {}", self.target), status: message, output: tail, hint: Some("its last lines are above; `health_timeout_s` gives it longer".to_owned()) });
+                }
+                _ => std::thread::sleep(PULSE),
+            }
+        }
+    }
+
+    fn probe_place(&self) -> Option<(u16, String)> {
+        let (_, url) = self.probe.as_ref()?;
+        let rest = url.strip_prefix("http://127.0.0.1:")?;
+        let (port, path) = rest.split_once('/')?;
+        Some((port.parse().ok()?, format!("/{path}")))
+    }
+
+    fn last_lines(&self, id: &str) -> Vec<String> {
+        let captured = capture(&self.docker.command(["logs", "--tail", "20", id]), &Cancellation::new());
+        captured.map_or_else(|_| Vec::new(), |captured| {
+            let text = format!("{}{}", String::from_utf8_lossy(&captured.stdout), captured.stderr);
+            text.lines().map(str::to_owned).collect()
+        })
+    }
+
+    fn died(&self, context: &StepContext<'_>, id: &str, code: &str) -> StepError {
+        let output = self.last_lines(id).iter().map(|line| context.redact(line)).collect();
+        StepError::Command {
+            summary: format!("the container of `{}`", self.target),
+            status: format!("exit status {code}"),
+            output,
+            hint: None,
+        }
+    }
+
+    /// Hands on what the container writes, until it ends or somebody asks to stop.
+    fn follow(&self, context: &StepContext<'_>, id: &str) -> Result<(), StepError> {
+        let line = self.docker.command(["logs", "--follow", id]);
+        match run(&line, context.cancellation, &|stream: Stream, text: &str| context.output(stream, text)) {
+            Err(rondel_process::ProcessError::Interrupted) => return Err(StepError::Interrupted),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        if context.cancellation.is_raised() {
+            return Err(StepError::Interrupted);
+        }
+        match self.state(id) {
+            (true, _) => Err(StepError::failed("the connection to the container's output was lost")),
+            (false, code) if code == "0" => Ok(()),
+            (false, code) => Err(self.died(context, id, &code)),
+        }
+    }
+
+    fn stop(&self, context: &StepContext<'_>, id: &str) {
+        // The build may be cancelled: these must run all the same.
+        let fresh = Cancellation::new();
+        let _ = capture(&self.docker.command(["stop", "--time", "10", id]), &fresh);
+        if capture(&self.docker.command(["rm", "--force", "--volumes", id]), &fresh).is_err() {
+            context.warn(format!("the container {id} was not removed; the next run does it"));
+        }
+    }
+}
+
+impl Step for DockerRunStep {
+    fn prepare(&self, _context: &StepContext<'_>) -> Result<Plan, StepError> {
+        let why = "it starts a container".to_owned();
+        Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::Run(vec![Reason::Always { why }]) })
+    }
+
+    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
+        self.docker.require_daemon(context)?;
+        let image = context.upstream[0].facts.get("image_id").cloned().unwrap_or_default();
+        if self.user.is_none() {
+            let user = self.docker.image(context, &image)?.map(|image| image.user).unwrap_or_default();
+            if matches!(user.split(':').next(), None | Some("" | "0" | "root")) {
+                return Err(StepError::configuration(format!("`{}` would run as root", self.target))
+                    .hint("give it `user: \"10001:10001\"`, or the image a user"));
+            }
+        }
+        self.reap(context)?;
+        let id = self.start(context, &image)?;
+        let outcome = self.wait_until_healthy(context, &id);
+        let facts = BTreeMap::from([("container".to_owned(), id.chars().take(12).collect())]);
+        if self.detach && outcome.is_ok() {
+            return Ok(RunReport { facts });
+        }
+        let outcome = outcome.and_then(|()| self.follow(context, &id));
+        self.stop(context, &id);
+        outcome.map(|()| RunReport { facts })
+    }
+}
+
+/// `8080:8080` is published on loopback; who wants the world says `0.0.0.0:8080:8080`.
+fn on_loopback(port: &str) -> String {
+    if port.matches(':').count() == 1 { format!("127.0.0.1:{port}") } else { port.to_owned() }
+}
+
+/// HTTP/1.0 GET; is the answer a success?
+fn ask(address: &str, path: &str) -> bool {
+    let Ok(address) = address.parse() else { return false };
+    let answer = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+        let mut head = [0_u8; 12];
+        stream.read_exact(&mut head)?;
+        Ok(head.starts_with(b"HTTP/1.") && head[9] == b'2')
+    };
+    answer().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::on_loopback;
+
+    #[test]
+    fn ports_are_on_loopback_unless_said_otherwise() {
+        assert_eq!(on_loopback("8080:80"), "127.0.0.1:8080:80");
+        assert_eq!(on_loopback("0.0.0.0:8080:80"), "0.0.0.0:8080:80");
+        assert_eq!(on_loopback("80"), "80");
+    }
+}

@@ -1,0 +1,189 @@
+//! `Exec` and `Shell`: any command, in the source tree, with declared inputs and outputs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rondel_cas::RelativePath;
+use rondel_engine::{
+    ActionSpec, Class, Environment, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError,
+};
+use rondel_process::{CommandLine, find_tool};
+
+use crate::go_support::GoSupport;
+use crate::variables::EnvironmentValue;
+
+pub(crate) struct ExecStep {
+    /// Directory of the project: inputs and outputs are relative to it.
+    pub root: PathBuf,
+    /// Directory that the command runs in.
+    pub directory: PathBuf,
+    /// The same for the key.
+    pub directory_key: String,
+    pub command: Vec<String>,
+    pub inputs: Option<GlobSet>,
+    /// Path below `root`, path below the workspace, file or directory.
+    pub outputs: Vec<(RelativePath, RelativePath, OutputKind)>,
+    pub env: Vec<(String, EnvironmentValue)>,
+    pub passed: Vec<(String, Option<String>)>,
+    pub path: String,
+    pub home: Option<String>,
+    pub timeout: Option<Duration>,
+    /// For `go` itself: the project's own toolchain.
+    pub go: Option<Arc<GoSupport>>,
+    /// Runs always: it was given arguments.
+    pub has_arguments: bool,
+}
+
+impl ExecStep {
+    fn environment(&self) -> Environment {
+        let mut environment = Environment::new();
+        environment.set(Class::Keyed, "LANG", "C.UTF-8");
+        environment.set(Class::Located, "PATH", &self.path);
+        environment.set_optional(Class::Located, "HOME", self.home.clone());
+        for (name, value) in &self.passed {
+            environment.set_optional(Class::Passed, name, value.clone());
+        }
+        for (name, value) in &self.env {
+            match value {
+                EnvironmentValue::Plain(value) => environment.set(Class::Keyed, name, value),
+                EnvironmentValue::Secret(value) => environment.set(Class::Secret, name, value),
+            }
+        }
+        environment
+    }
+
+    fn program(&self, context: &StepContext<'_>) -> Result<PathBuf, StepError> {
+        if let Some(go) = &self.go {
+            return Ok(go.toolchain(context)?.go());
+        }
+        find_tool(&self.command[0], &self.path, &self.directory)
+            .map_err(|error| StepError::environment(error.to_string()).hint("install it, or correct `command`"))
+    }
+
+    fn tool_identity(&self, context: &StepContext<'_>) -> Result<String, StepError> {
+        if let Some(go) = &self.go {
+            return go.identity(context);
+        }
+        let program = self.program(context)?;
+        let metadata = fs::metadata(&program).map_err(|error| StepError::unreadable(&program, &error))?;
+        let digest = context.workspace.snapshot.digest(&program, &metadata);
+        Ok(digest.map_err(|error| StepError::unreadable(&program, &error))?.to_string())
+    }
+
+    fn is_directory(&self, path: &RelativePath) -> bool {
+        self.outputs.iter().any(|(other, _, kind)| other == path && *kind == OutputKind::Directory)
+    }
+
+    /// Copies what the outputs are now, so that a failure can put it back.
+    fn keep_former(&self, backup: &Path) -> io::Result<()> {
+        for (path, ..) in &self.outputs {
+            let (from, to) = (path.below(&self.root), path.below(backup));
+            if from.exists() {
+                copy_tree(&from, &to)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_back(&self, backup: &Path) {
+        for (path, ..) in &self.outputs {
+            let (former, place) = (path.below(backup), path.below(&self.root));
+            if former.exists() {
+                let _ = if place.is_dir() { fs::remove_dir_all(&place) } else { fs::remove_file(&place) };
+                let _ = copy_tree(&former, &place);
+            }
+        }
+    }
+}
+
+impl Step for ExecStep {
+    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+        let mut spec = ActionSpec { arguments: self.command.clone(), environment: self.environment(), ..ActionSpec::default() };
+        spec.settings.insert("directory".to_owned(), self.directory_key.clone());
+        for (path, destination, kind) in &self.outputs {
+            spec.outputs.push(OutputSpec { name: path.clone(), destination: destination.clone(), kind: *kind });
+        }
+        let always = |why: &str| Freshness::Run(vec![Reason::Always { why: why.to_owned() }]);
+        let Some(inputs) = &self.inputs else {
+            spec.outputs.clear();
+            return Ok(Plan { spec, freshness: always("it declares no inputs") });
+        };
+        if self.has_arguments {
+            spec.outputs.clear();
+            return Ok(Plan { spec, freshness: always("it was given arguments") });
+        }
+        spec.tools.insert(self.command[0].clone(), self.tool_identity(context)?);
+        spec.inputs = inputs.collect(&self.root, None, &context.workspace.snapshot)?;
+        Ok(Plan { spec, freshness: Freshness::ByKey })
+    }
+
+    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+        let program = self.program(context)?;
+        let backup = staging.join(".rondel-former-outputs");
+        self.keep_former(&backup).map_err(|error| StepError::unwritable(&backup, &error))?;
+        for (path, ..) in &self.outputs {
+            let parent = path.parent().map_or_else(|| self.root.clone(), |parent| parent.below(&self.root));
+            fs::create_dir_all(&parent).map_err(|error| StepError::unwritable(&parent, &error))?;
+        }
+        let mut environment = spec.environment.clone();
+        if let Some(go) = &self.go {
+            let toolchain = go.toolchain(context)?;
+            let host = rondel_golang::Host::current();
+            environment = toolchain.environment(&go.directories, host.os, host.architecture);
+            for (name, value) in &self.env {
+                let (class, value) = match value {
+                    EnvironmentValue::Plain(value) => (Class::Keyed, value),
+                    EnvironmentValue::Secret(value) => (Class::Secret, value),
+                };
+                environment.set(class, name, value);
+            }
+        }
+        let mut line = CommandLine::new(program, &self.directory)
+            .arguments(self.command[1..].iter().cloned())
+            .environment(environment.for_process());
+        line.secret_names = environment.secret_names();
+        line.timeout = self.timeout;
+        let outcome = context.run(&line).and_then(|()| {
+            for path in spec.outputs.iter().map(|output| &output.name) {
+                let from = path.below(&self.root);
+                let (is_there, wanted_directory) = (from.exists(), self.is_directory(path));
+                if !is_there || from.is_dir() != wanted_directory {
+                    let what = if wanted_directory { "directory" } else { "file" };
+                    return Err(StepError::failed(format!("the command did not make its output `{path}`, a {what}"))
+                        .hint("correct `outputs`: they are relative to `root`, and a directory ends with `/`"));
+                }
+                copy_tree(&from, &path.below(staging)).map_err(|error| StepError::unwritable(&from, &error))?;
+            }
+            Ok(())
+        });
+        if outcome.is_err() {
+            self.put_back(&backup);
+        }
+        let _ = fs::remove_dir_all(&backup);
+        outcome.map(|()| RunReport::default())
+    }
+}
+
+/// Copies a file or a directory with all below it; links stay links.
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(from)?;
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    if metadata.is_dir() {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
+        }
+        return Ok(());
+    }
+    #[cfg(unix)]
+    if metadata.is_symlink() {
+        return std::os::unix::fs::symlink(fs::read_link(from)?, to);
+    }
+    fs::copy(from, to).map(drop)
+}

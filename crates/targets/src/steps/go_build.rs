@@ -1,0 +1,172 @@
+//! `GoBuild`: executables for one platform.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rondel_buildfile::Platform;
+use rondel_cas::RelativePath;
+use rondel_engine::{
+    ActionSpec, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError,
+};
+use rondel_golang::{Closure, ClosureQuery, compile_environment};
+use rondel_process::CommandLine;
+
+use crate::go_support::GoSupport;
+
+/// One target on one platform, all texts resolved.
+pub(crate) struct GoBuildStep {
+    pub go: Arc<GoSupport>,
+    pub label: String,
+    pub platform: Platform,
+    pub packages: Vec<String>,
+    pub tags: Vec<String>,
+    pub ldflags: Vec<String>,
+    pub stamp: Vec<(String, String)>,
+    pub gcflags: Vec<String>,
+    pub env: Vec<(String, String)>,
+    /// Directory of the outputs, relative to the workspace.
+    pub out: RelativePath,
+}
+
+/// Stands in argument lists for the staging directory.
+const OUT: &str = "{out}/";
+
+impl GoBuildStep {
+    fn environment(&self, root: &Path) -> Environment {
+        let mut environment = compile_environment(root, &self.go.directories, self.platform.os(), self.platform.architecture());
+        for (name, value) in &self.env {
+            environment.set(Class::Keyed, name, value);
+        }
+        environment
+    }
+
+    /// Flags that decide which files belong to the build; `go list` gets them too.
+    fn selecting_flags(&self) -> Vec<String> {
+        let mut flags = vec![self.go.mod_flag()];
+        if !self.tags.is_empty() {
+            flags.push(format!("-tags={}", self.tags.join(",")));
+        }
+        flags
+    }
+
+    fn ldflags(&self) -> Result<String, StepError> {
+        // Without it a comment in package main changes the bytes of the binary.
+        let mut flags = vec!["-buildid=".to_owned()];
+        flags.extend(self.ldflags.iter().cloned());
+        for (name, value) in &self.stamp {
+            flags.push(format!("-X {}", quoted(&format!("{name}={value}"))?));
+        }
+        Ok(flags.join(" "))
+    }
+
+    fn query(&self, identity: &str) -> ClosureQuery {
+        let mut settings: BTreeMap<String, String> = BTreeMap::new();
+        settings.insert("platform".to_owned(), self.platform.to_string());
+        settings.insert("go".to_owned(), identity.to_owned());
+        settings.insert("flags".to_owned(), self.selecting_flags().join(" "));
+        settings.extend(self.env.iter().map(|(name, value)| (format!("env {name}"), value.clone())));
+        ClosureQuery { module: self.go.module.clone(), packages: self.packages.clone(), tests: false, settings }
+    }
+
+    fn spec(&self, context: &StepContext<'_>, identity: &str, closure: &Closure) -> Result<ActionSpec, StepError> {
+        if closure.mains.is_empty() {
+            let message = format!("`{}` names no command: no package main in {}", self.label, self.packages.join(" "));
+            return Err(StepError::configuration(message).hint("point `packages` at a package with `func main`"));
+        }
+        let mut spec = ActionSpec::default();
+        spec.arguments = ["go", "build", "-trimpath", "-buildvcs=false", "-pgo=auto"].map(str::to_owned).to_vec();
+        spec.arguments.extend(self.selecting_flags());
+        if !self.gcflags.is_empty() {
+            spec.arguments.push(format!("-gcflags={}", self.gcflags.join(" ")));
+        }
+        spec.arguments.push(format!("-ldflags={}", self.ldflags()?));
+        spec.arguments.extend(["-o".to_owned(), OUT.to_owned(), "--".to_owned()]);
+        spec.arguments.extend(self.packages.iter().cloned());
+        spec.environment = self.environment(Path::new("/"));
+        spec.tools.insert("go".to_owned(), identity.to_owned());
+        spec.settings.insert("platform".to_owned(), self.platform.to_string());
+        for file in closure.files.iter().chain(closure.module_files()) {
+            spec.inputs.add(self.go.key_path(file)?, file.clone(), &context.workspace.snapshot)?;
+        }
+        for import_path in closure.mains.keys() {
+            let name = executable_name(import_path, self.platform.os());
+            let name = RelativePath::new(&name).map_err(|error| StepError::failed(error.to_string()))?;
+            if spec.outputs.iter().any(|output| output.name == name) {
+                let message = format!("`{}` builds two commands named `{name}`", self.label);
+                return Err(StepError::configuration(message).hint("build them in two targets"));
+            }
+            let platform = format!("{}_{}", self.platform.os(), self.platform.architecture());
+            let directory = self.out.join(&RelativePath::new(&platform).expect("a platform's name"));
+            spec.outputs.push(OutputSpec { destination: directory.join(&name), name, kind: OutputKind::File });
+        }
+        Ok(spec)
+    }
+}
+
+impl Step for GoBuildStep {
+    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+        let identity = self.go.identity(context)?;
+        let flags = self.selecting_flags();
+        let environment = |toolchain: &rondel_golang::Toolchain| self.environment(&toolchain.root).for_process();
+        match self.go.closure(context, &self.label, &self.query(&identity), &flags, &environment)? {
+            Ok(closure) => Ok(Plan { spec: self.spec(context, &identity, &closure)?, freshness: Freshness::ByKey }),
+            Err(why) => {
+                let reasons = vec![Reason::NotPresent { what: why }];
+                Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::Run(reasons) })
+            }
+        }
+    }
+
+    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+        let toolchain = self.go.toolchain(context)?;
+        let out = format!("{}/", staging.display());
+        let arguments = spec.arguments[1..].iter().map(|argument| if argument == OUT { out.clone() } else { argument.clone() });
+        let line = CommandLine::new(toolchain.go(), &self.go.module)
+            .arguments(arguments)
+            .environment(self.environment(&toolchain.root).for_process());
+        context.run(&line)?;
+        Ok(RunReport::default())
+    }
+}
+
+/// The name that `go build` gives a command: the last element of its path, or the one before a major version.
+fn executable_name(import_path: &str, os: &str) -> String {
+    let mut parts = import_path.rsplit('/');
+    let last = parts.next().unwrap_or(import_path);
+    let is_version = last.strip_prefix('v').is_some_and(|rest| {
+        rest.bytes().all(|byte| byte.is_ascii_digit()) && rest.parse::<u32>().is_ok_and(|number| number >= 2)
+    });
+    let name = if is_version { parts.next().unwrap_or(last) } else { last };
+    if os == "windows" { format!("{name}.exe") } else { name.to_owned() }
+}
+
+/// One word of the go command's flag lists, which know quotes but no escapes.
+fn quoted(text: &str) -> Result<String, StepError> {
+    match (text.contains(char::is_whitespace) || text.contains(['\'', '"']), text.contains('\''), text.contains('"')) {
+        (false, ..) => Ok(text.to_owned()),
+        (true, false, _) => Ok(format!("'{text}'")),
+        (true, true, false) => Ok(format!("\"{text}\"")),
+        (true, true, true) => Err(StepError::configuration(format!("`{text}` has both kinds of quotes: Go can't be given it in a flag"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_executables() {
+        assert_eq!(executable_name("example.com/a/cmd/tool", "linux"), "tool");
+        assert_eq!(executable_name("github.com/x/task/v3", "linux"), "task");
+        assert_eq!(executable_name("example.com/v1", "windows"), "v1.exe");
+    }
+
+    #[test]
+    fn quoting_for_flags() {
+        assert_eq!(quoted("main.version=v1").unwrap(), "main.version=v1");
+        assert_eq!(quoted("a=b c").unwrap(), "'a=b c'");
+        assert_eq!(quoted("a=it's").unwrap(), "\"a=it's\"");
+        assert!(quoted("a='\"").is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! `GoModDownload`: a presence check over the module cache, and the download if something is missing.
+//!
+//! The cache is mutable and shared, so this is no stored result: each time it is asked for, go.mod and go.sum
+//! must be as they were and every module directory must be there. It is asked for only when a build runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rondel_cas::{Digest, write_atomically};
+use rondel_engine::{ActionSpec, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError};
+use rondel_process::CommandLine;
+use serde::{Deserialize, Serialize};
+
+use crate::go_support::GoSupport;
+
+pub(crate) struct GoModDownloadStep {
+    pub go: Arc<GoSupport>,
+}
+
+/// What was there after the last download.
+#[derive(Serialize, Deserialize, PartialEq)]
+struct Presence {
+    module_files: String,
+    directories: Vec<PathBuf>,
+}
+
+/// A line of `go mod download -json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Downloaded {
+    #[serde(default)]
+    dir: PathBuf,
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    error: String,
+}
+
+impl GoModDownloadStep {
+    /// go.mod, go.sum and where modules are kept, as one text.
+    fn module_files(&self, context: &StepContext<'_>) -> Result<String, StepError> {
+        let mut text = format!("{}\n", self.go.directories.module_cache.display());
+        for name in ["go.mod", "go.sum"] {
+            let path = self.go.module.join(name);
+            let digest = match std::fs::metadata(&path) {
+                Ok(metadata) => {
+                    let digest = context.workspace.snapshot.digest(&path, &metadata);
+                    digest.map_err(|error| StepError::unreadable(&path, &error))?.to_string()
+                }
+                Err(_) if name == "go.sum" => "none".to_owned(),
+                Err(error) => {
+                    return Err(StepError::unreadable(&path, &error).hint("`root` in build.ron is the directory of go.mod"));
+                }
+            };
+            text.push_str(&format!("{name} {digest}\n"));
+        }
+        Ok(text)
+    }
+
+    fn record(&self, context: &StepContext<'_>) -> PathBuf {
+        let name = Digest::of(self.go.module.to_string_lossy().as_bytes()).short();
+        context.workspace.state.join("modules").join(name)
+    }
+}
+
+impl Step for GoModDownloadStep {
+    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+        let spec = ActionSpec::default();
+        let plan = |freshness| Ok(Plan { spec: spec.clone(), freshness });
+        let now = self.module_files(context)?;
+        if self.go.module.join("vendor/modules.txt").is_file() {
+            return plan(Freshness::UpToDate([("modules".to_owned(), "vendored".to_owned())].into()));
+        }
+        let stored = std::fs::read(self.record(context)).ok();
+        let Some(presence) = stored.and_then(|bytes| serde_json::from_slice::<Presence>(&bytes).ok()) else {
+            return plan(Freshness::Run(vec![Reason::NoPrevious]));
+        };
+        if presence.module_files != now {
+            return plan(Freshness::Run(vec![Reason::NotPresent { what: "go.mod or go.sum changed".to_owned() }]));
+        }
+        if let Some(gone) = presence.directories.iter().find(|directory| !directory.is_dir()) {
+            let name = gone.strip_prefix(&self.go.directories.module_cache).unwrap_or(gone).display().to_string();
+            return plan(Freshness::Run(vec![Reason::NotPresent { what: format!("{name} is not in the module cache") }]));
+        }
+        plan(Freshness::UpToDate([("modules".to_owned(), presence.directories.len().to_string())].into()))
+    }
+
+    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
+        let toolchain = self.go.toolchain(context)?;
+        let before = self.module_files(context)?;
+        let mut environment = toolchain.environment(&self.go.directories, "linux", "amd64").for_process();
+        // The user's HOME for netrc, and their PATH for the version control of private modules.
+        for (name, value) in [("HOME", self.go.caller("HOME")), ("PATH", self.go.caller("PATH"))] {
+            if let Some(value) = value {
+                environment.retain(|(other, _)| other != name);
+                environment.push((name.to_owned(), value));
+            }
+        }
+        let settings = if self.go.offline { vec![("GOPROXY".to_owned(), "off".to_owned())] } else { self.go.download_environment(&toolchain) };
+        for (name, value) in settings {
+            environment.retain(|(other, _)| *other != name);
+            environment.push((name, value));
+        }
+        context.progress("downloading modules", 0, 0);
+        let line = CommandLine::new(toolchain.go(), &self.go.module).arguments(["mod", "download", "-json"]).environment(environment);
+        let captured = context.try_capture(&line)?;
+        let mut directories = Vec::new();
+        let mut errors = Vec::new();
+        for module in serde_json::Deserializer::from_slice(&captured.stdout).into_iter::<Downloaded>().map_while(Result::ok) {
+            if module.error.is_empty() {
+                directories.push(module.dir);
+            } else {
+                errors.push(format!("{}: {}", module.path, module.error));
+            }
+        }
+        if !captured.finished.status.success() || !errors.is_empty() {
+            errors.extend(captured.stderr.lines().map(str::to_owned));
+            return Err(StepError::Command {
+                summary: "go mod download".to_owned(),
+                status: captured.finished.describe(),
+                output: errors,
+                hint: Some("check go.mod, GOPROXY and the network".to_owned()),
+            });
+        }
+        directories.sort();
+        // go.sum may have been completed by the download.
+        let after = self.module_files(context)?;
+        if before != after {
+            context.note("go.sum was completed; commit it");
+        }
+        let count = directories.len();
+        let presence = Presence { module_files: after, directories };
+        let record = self.record(context);
+        if let Err(error) = write_atomically(&record, &serde_json::to_vec(&presence).expect("plain data")) {
+            context.warn(format!("what was downloaded was not remembered: {error}"));
+        }
+        Ok(RunReport { facts: BTreeMap::from([("modules".to_owned(), count.to_string())]) })
+    }
+}

@@ -1,0 +1,149 @@
+//! One layer of an image: the static base, files of the tree, or what other steps made.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::sync::Arc;
+
+use rondel_cas::{Entry, RelativePath};
+use rondel_engine::{
+    ActionSpec, Artefact, Freshness, GlobSet, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError,
+};
+use rondel_oci::{CODEC, LayerEntry, LayerSource, ROOT_BUNDLE, static_base, write_layer, zoneinfo_path};
+
+use crate::go_support::{GoSupport, GoVersion};
+
+/// What a layer holds.
+pub(crate) enum LayerContents {
+    /// The `Static` base; with the toolchain's time zones if there is a toolchain here.
+    StaticBase(Option<Arc<GoSupport>>),
+    /// Files and directories of the tree: path in the image, path below `root`.
+    Tree { root: std::path::PathBuf, files: Vec<(RelativePath, RelativePath)>, excluded: Vec<RelativePath> },
+    /// What the steps upstream made, one file each: the path in the image for each upstream step, in order.
+    Outputs(Vec<RelativePath>),
+}
+
+pub(crate) struct LayerStep {
+    pub contents: LayerContents,
+    /// Unique in the workspace: `image/base`.
+    pub name: String,
+    pub threads: usize,
+}
+
+impl LayerStep {
+    /// The one file that a step upstream made.
+    fn only_artefact<'c>(&self, context: &'c StepContext<'_>, index: usize, place: &RelativePath) -> Result<&'c Artefact, StepError> {
+        let artefacts = &context.upstream[index].artefacts;
+        match artefacts.as_slice() {
+            [only] => Ok(only),
+            _ => {
+                let names: Vec<&str> = artefacts.iter().map(|artefact| artefact.name.as_str()).collect();
+                Err(StepError::configuration(format!("`/{place}` needs one output, and there are {}: {}", names.len(), names.join(", ")))
+                    .hint("build one package per target"))
+            }
+        }
+    }
+
+    fn tree_inputs(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(), StepError> {
+        let LayerContents::Tree { root, files, excluded } = &self.contents else { return Ok(()) };
+        for (place, path) in files {
+            let absolute = path.below(root);
+            let metadata = std::fs::metadata(&absolute).map_err(|error| {
+                StepError::configuration(format!("`{path}` can't be put into the image: {error}"))
+            })?;
+            spec.arguments.push(format!("{path} -> /{place}"));
+            if metadata.is_dir() {
+                let globs = GlobSet::everything(excluded.clone());
+                for input in globs.collect(&absolute, Some(path), &context.workspace.snapshot)?.iter() {
+                    spec.inputs.insert(input);
+                }
+            } else {
+                spec.inputs.add(path.clone(), absolute, &context.workspace.snapshot)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entries(&self, context: &StepContext<'_>, spec: &ActionSpec) -> Result<BTreeMap<RelativePath, LayerEntry>, StepError> {
+        let mut entries = BTreeMap::new();
+        match &self.contents {
+            LayerContents::StaticBase(zones) => {
+                entries = static_base();
+                if let Some(go) = zones {
+                    let path = go.toolchain(context)?.root.join("lib/time/zoneinfo.zip");
+                    entries.insert(zoneinfo_path(), LayerEntry::file(LayerSource::File(path), false));
+                }
+            }
+            LayerContents::Tree { files, .. } => {
+                for input in spec.inputs.iter().filter(|input| !input.is_behind_link()) {
+                    let Some((place, source)) = files.iter().find(|(_, source)| input.path.is_within(source)) else { continue };
+                    let rest = &input.path.as_str()[source.as_str().len()..];
+                    let path = RelativePath::new(&format!("{place}{rest}")).map_err(|error| StepError::failed(error.to_string()))?;
+                    let entry = match &input.entry {
+                        Entry::File { executable, .. } => LayerEntry::file(LayerSource::File(input.absolute.clone()), *executable),
+                        // A link that is named itself means the file that it leads to.
+                        Entry::Symlink { .. } if input.path == *source => {
+                            LayerEntry::file(LayerSource::File(input.absolute.clone()), false)
+                        }
+                        Entry::Symlink { target } => LayerEntry { mode: 0o777, ..LayerEntry::file(LayerSource::Symlink(target.clone()), false) },
+                    };
+                    entries.insert(path, entry);
+                }
+            }
+            LayerContents::Outputs(places) => {
+                for (index, place) in places.iter().enumerate() {
+                    let artefact = self.only_artefact(context, index, place)?;
+                    let executable = matches!(artefact.entry, Entry::File { executable: true, .. });
+                    entries.insert(place.clone(), LayerEntry::file(LayerSource::File(artefact.path.clone()), executable));
+                }
+            }
+        }
+        Ok(entries)
+    }
+}
+
+impl Step for LayerStep {
+    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+        let name = RelativePath::new("layer.tar.gz").expect("a constant");
+        let destination = RelativePath::new(&format!(".rondel/out/{}.tar.gz", self.name)).map_err(|error| StepError::failed(error.to_string()))?;
+        let mut spec = ActionSpec {
+            arguments: vec!["layer".to_owned()],
+            settings: BTreeMap::from([("codec".to_owned(), CODEC.to_owned())]),
+            outputs: vec![OutputSpec { name, destination, kind: OutputKind::File }],
+            ..ActionSpec::default()
+        };
+        match &self.contents {
+            LayerContents::StaticBase(zones) => {
+                spec.settings.insert("base".to_owned(), format!("static-1 {ROOT_BUNDLE}"));
+                if let Some(go) = zones {
+                    let version = match &go.version {
+                        GoVersion::Exact(version) => version.clone(),
+                        GoVersion::System => go.identity(context)?,
+                    };
+                    spec.settings.insert("time zones".to_owned(), format!("go{version}"));
+                }
+            }
+            LayerContents::Tree { .. } => self.tree_inputs(context, &mut spec)?,
+            LayerContents::Outputs(places) => {
+                for (index, place) in places.iter().enumerate() {
+                    let artefact = self.only_artefact(context, index, place)?;
+                    spec.upstream.insert(place.clone(), artefact.entry.clone());
+                }
+            }
+        }
+        Ok(Plan { spec, freshness: Freshness::ByKey })
+    }
+
+    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+        let entries = self.entries(context, spec)?;
+        let path = staging.join("layer.tar.gz");
+        let mut file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .open(&path)
+            .map_err(|error| StepError::unwritable(&path, &error))?;
+        let layer = write_layer(&entries, &mut file, self.threads).map_err(|error| StepError::unwritable(&path, &error))?;
+        let facts = [("diff_id", layer.diff_id.to_string()), ("files", entries.len().to_string())];
+        Ok(RunReport { facts: facts.map(|(name, value)| (name.to_owned(), value)).into() })
+    }
+}

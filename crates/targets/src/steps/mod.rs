@@ -1,0 +1,13 @@
+//! One file a kind of step: what it depends on, and how it is done.
+
+pub(crate) mod compose;
+pub(crate) mod docker_build;
+pub(crate) mod docker_run;
+pub(crate) mod exec;
+pub(crate) mod go_build;
+pub(crate) mod go_mod_download;
+pub(crate) mod go_test;
+pub(crate) mod image;
+pub(crate) mod layer;
+pub(crate) mod load;
+pub(crate) mod probe;
