@@ -151,6 +151,11 @@ impl<'a> Variables<'a> {
     }
 
     fn ask_git(&self, query: GitQuery) -> Option<String> {
+        // The commit stands in two small files; a process is started only for what is not as simple as that.
+        if let (GitQuery::Commit | GitQuery::ShortCommit, Some(commit)) = (query, head_commit(&self.root)) {
+            let length = if query == GitQuery::Commit { commit.len() } else { 12 };
+            return Some(commit[..length].to_owned());
+        }
         let arguments: &[&str] = match query {
             GitQuery::Describe => &["describe", "--tags", "--always", "--abbrev=12"],
             GitQuery::Commit | GitQuery::ShortCommit => &["rev-parse", "--verify", "HEAD^{commit}"],
@@ -184,6 +189,27 @@ impl<'a> Variables<'a> {
     fn is_shallow(&self) -> bool {
         self.root.ancestors().any(|directory| directory.join(".git/shallow").is_file())
     }
+}
+
+/// The commit that HEAD names, read from the repository's files: a branch with a file of its own or in
+/// `packed-refs`, or a detached HEAD. Anything else (a worktree, another format of references) is `None`.
+fn head_commit(root: &Path) -> Option<String> {
+    let git = root.ancestors().map(|directory| directory.join(".git")).find(|path| path.exists())?;
+    let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
+    let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let Some(name) = head.trim().strip_prefix("ref: ") else { return Some(head.trim().to_owned()).filter(|text| is_commit(text)) };
+    if !name.starts_with("refs/heads/") || name.contains("..") {
+        return None;
+    }
+    let commit = match std::fs::read_to_string(git.join(name)) {
+        Ok(text) => text.trim().to_owned(),
+        Err(_) => {
+            let packed = std::fs::read_to_string(git.join("packed-refs")).ok()?;
+            let line = packed.lines().find(|line| line.split_once(' ').is_some_and(|(_, other)| other == name))?;
+            line.split_once(' ')?.0.to_owned()
+        }
+    };
+    is_commit(&commit).then_some(commit)
 }
 
 /// A repository is data: it gets no hook, no monitor, no pager and no external diff of its own run; and one
