@@ -240,17 +240,13 @@ fn check_path(path: &Spanned<String>, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What an image needs beyond its fields: outputs for its platforms, a Linux platform, something to start.
+/// Images are for Linux.
 fn check_image(target: &Target, file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     let TargetKind::Image(image) = &target.kind else { return };
-    for platform in image.platforms.iter().flatten().chain(&file.platforms) {
+    for platform in image.platforms.as_ref().unwrap_or(&file.platforms) {
         if platform.value.os() != "linux" {
             let message = format!("an image can't be made for `{}`: images are for Linux", platform.value);
-            diagnostics.push(Diagnostic::new(platform.span, message)
-                .hint("give the `Image` its own `platforms`"));
-        }
-        if image.platforms.is_some() && image.platforms.as_ref().is_some_and(|own| own.iter().all(|p| p.value.os() == "linux")) {
-            break;
+            diagnostics.push(Diagnostic::new(platform.span, message).hint("give the `Image` its own `platforms`"));
         }
     }
 }

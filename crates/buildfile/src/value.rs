@@ -49,9 +49,10 @@ impl<'a> Value<'a> {
         let mut text = self.text.trim();
         loop {
             if let Some(comment) = text.strip_prefix("//") {
-                text = comment.split_once('\n').map_or("", |(_, rest)| rest).trim_start();
+                // Always a slice of the source, even an empty one: places are computed from it.
+                text = comment.split_once('\n').map_or(&comment[comment.len()..], |(_, rest)| rest).trim_start();
             } else if let Some(comment) = text.strip_prefix("/*") {
-                text = comment.split_once("*/").map_or("", |(_, rest)| rest).trim_start();
+                text = comment.split_once("*/").map_or(&comment[comment.len()..], |(_, rest)| rest).trim_start();
             } else {
                 return Value { source: self.source, text };
             }

@@ -88,6 +88,8 @@ pub enum Outcome {
     Restored,
     /// It failed.
     Failed,
+    /// It was stopped because somebody asked to.
+    Interrupted,
     /// It was not needed, or could not be because another one failed.
     Skipped,
 }

@@ -125,5 +125,12 @@ fn argument_difference(old: &Members, new: &Members) -> Reason {
     let (old, new) = (list(old), list(new));
     let index = old.iter().zip(&new).position(|(one, other)| one != other).unwrap_or(old.len().min(new.len()));
     let at = |list: &[String]| list.get(index).cloned().unwrap_or_else(|| "(none)".to_owned());
-    Reason::ArgumentChanged { old: at(&old), new: at(&new) }
+    let (old, new) = (at(&old), at(&new));
+    // Of an argument that is a list of words itself (`-ldflags=…`), the word that differs says more.
+    let (old_words, new_words): (Vec<&str>, Vec<&str>) = (old.split(' ').collect(), new.split(' ').collect());
+    let word = old_words.iter().zip(&new_words).position(|(one, other)| one != other);
+    match word.filter(|_| old_words.len() == new_words.len()) {
+        Some(word) => Reason::ArgumentChanged { old: old_words[word].to_owned(), new: new_words[word].to_owned() },
+        None => Reason::ArgumentChanged { old, new },
+    }
 }

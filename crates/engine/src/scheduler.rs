@@ -209,7 +209,8 @@ impl Build<'_> {
                 Ok(result)
             }
             Err(error) => {
-                self.finish(id, Outcome::Failed, Vec::new());
+                let outcome = if matches!(error, StepError::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
+                self.finish(id, outcome, Vec::new());
                 self.summary.lock().expect("no panic while locked").failures.push((id, error));
                 Err(())
             }

@@ -69,8 +69,8 @@ impl<'g> Human<'g> {
         match event {
             Event::Started { node, reasons } => {
                 let step = self.graph.node(*node);
-                let shown: Vec<String> = reasons.iter().take(3).map(ToString::to_string).collect();
-                let more = if reasons.len() > 3 { format!(" (and {} more)", reasons.len() - 3) } else { String::new() };
+                let shown: Vec<String> = reasons.iter().take(2).map(ToString::to_string).collect();
+                let more = if reasons.len() > 2 { format!(" (and {} more)", reasons.len() - 2) } else { String::new() };
                 if !step.hidden || self.verbosity.verbose {
                     self.step_line("Running", "1;36", &format!("{}: {}{more}", step.title, shown.join(", ")));
                 }
@@ -165,6 +165,7 @@ impl<'g> Human<'g> {
             Outcome::Cached => self.step_line("Up to date", "32", &step.title),
             Outcome::Restored => self.step_line("Restored", "1;32", &format!("{} from the cache in {took}", step.title)),
             Outcome::Failed => self.step_line("Failed", "1;31", &step.title),
+            Outcome::Interrupted => self.step_line("Stopped", "1;33", &step.title),
             Outcome::Skipped => self.step_line("Not needed", "2", &format!("{}: {why}", step.title)),
         }
     }

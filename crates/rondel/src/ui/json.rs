@@ -108,7 +108,7 @@ fn outcome_text(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Ran => "ran",
         Outcome::Cached | Outcome::Restored => "cached",
-        Outcome::Failed => "failed",
+        Outcome::Failed | Outcome::Interrupted => "failed",
         Outcome::Skipped => "skipped",
     }
 }

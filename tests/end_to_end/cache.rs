@@ -1,0 +1,197 @@
+//! The cache: outputs restored, damage mended, nothing kept that was made while its inputs changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::space::TestSpace;
+
+const COPY: &str = r#""copy": Exec(command: ["sh", "-c", "cat in > out; echo ran >> ../log"], inputs: ["in"], outputs: ["out"])"#;
+
+fn space() -> TestSpace {
+    let space = TestSpace::with_targets(COPY);
+    space.write("in", "one\n");
+    space.ok(&["copy"]);
+    space
+}
+
+fn runs(space: &TestSpace) -> usize {
+    fs::read_to_string(space.beside("log")).map_or(0, |text| text.lines().count())
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.path().is_dir() { found.extend(files_below(&entry.path())) } else { found.push(entry.path()) }
+    }
+    found
+}
+
+#[test]
+fn content_decides_not_time() {
+    let space = space();
+    space.ok(&["copy"]);
+    space.write("in", "one\n");
+    space.ok(&["copy"]);
+    assert_eq!(runs(&space), 1, "rewritten with the same contents");
+    space.write("in", "two\n");
+    space.ok(&["copy"]);
+    assert_eq!((runs(&space), space.read("out").as_str()), (2, "two\n"));
+    space.write("in", "one\n");
+    space.ok(&["copy"]);
+    assert_eq!((runs(&space), space.read("out").as_str()), (2, "one\n"), "restored from the store");
+}
+
+/// Same size, same modification time, other contents.
+#[test]
+fn an_edit_with_its_time_put_back_is_seen() {
+    let space = space();
+    let path = space.root().join("in");
+    let time = fs::metadata(&path).unwrap().modified().unwrap();
+    space.write("in", "uno\n");
+    fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    space.ok(&["copy"]);
+    assert_eq!(space.read("out"), "uno\n");
+}
+
+#[test]
+fn a_deleted_or_edited_output_is_put_back() {
+    let space = space();
+    space.remove("out");
+    space.ok(&["copy"]);
+    assert_eq!((runs(&space), space.read("out").as_str()), (1, "one\n"));
+    space.write("out", "edited by hand\n");
+    space.ok(&["copy"]);
+    assert_eq!((runs(&space), space.read("out").as_str()), (1, "one\n"));
+}
+
+#[test]
+fn damaged_blobs_and_results_are_mended() {
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 4] = [
+        ("flipped", |path| {
+            let mut bytes = fs::read(path).unwrap();
+            bytes[0] ^= 1;
+            write_over(path, &bytes);
+        }),
+        ("emptied", |path| write_over(path, b"")),
+        ("cut", |path| write_over(path, &fs::read(path).unwrap()[..1])),
+        ("removed", |path| fs::remove_file(path).unwrap()),
+    ];
+    for what in ["cas", "ac"] {
+        for (name, damage) in damages {
+            let space = space();
+            files_below(&space.cache().join("v1").join(what)).iter().for_each(|path| damage(path));
+            space.remove("out");
+            space.ok(&["copy"]);
+            assert_eq!(space.read("out"), "one\n", "{what} {name}");
+            // And it is whole again.
+            let before = runs(&space);
+            space.remove("out");
+            space.ok(&["copy"]);
+            assert_eq!((space.read("out").as_str(), runs(&space)), ("one\n", before), "{what} {name}, mended");
+        }
+    }
+}
+
+fn write_over(path: &Path, bytes: &[u8]) {
+    let _ = fs::remove_file(path);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_torn_snapshot_or_record_costs_nothing_but_time() {
+    let space = space();
+    for path in files_below(&space.root().join(".rondel")) {
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    space.ok(&["copy"]);
+    space.remove(".rondel");
+    space.ok(&["copy"]);
+    assert_eq!(runs(&space), 1);
+}
+
+#[test]
+fn an_input_that_changes_while_the_step_runs_is_used_but_not_cached() {
+    let space = TestSpace::with_targets(r#""copy": Exec(command: ["sh", "-c", "cat in > out; echo late >> in"], inputs: ["in"], outputs: ["out"])"#);
+    space.write("in", "one\n");
+    let run = space.ok(&["copy"]);
+    assert!(run.stderr.contains("`in` changed while `copy` ran: its result is used but not cached"), "{}", run.stderr);
+    assert!(files_below(&space.cache().join("v1/ac")).is_empty());
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_a_warning() {
+    let mut space = TestSpace::with_targets(COPY);
+    space.write("in", "one\n");
+    // A file where the store's directory should be.
+    fs::write(space.beside("blocked"), "").unwrap();
+    let blocked = space.beside("blocked").display().to_string();
+    space.set("RONDEL_CACHE_DIR", &blocked);
+    let run = space.ok(&["copy"]);
+    assert!(run.stderr.contains("the result is used but not cached"), "{}", run.stderr);
+    assert_eq!(space.read("out"), "one\n");
+}
+
+#[test]
+fn two_at_once_do_not_disturb_each_other() {
+    let space = TestSpace::with_targets(
+        r#""slow": Exec(command: ["sh", "-c", "sleep 0.3; cat in > out"], inputs: ["in"], outputs: ["out"])"#,
+    );
+    space.write("in", "one\n");
+    let children: Vec<_> = (0..6).map(|_| space.start(&["slow"])).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(space.read("out"), "one\n");
+    assert!(space.ran(&["slow"]).is_empty());
+}
+
+#[test]
+fn outputs_stay_within_the_workspace() {
+    let space = TestSpace::with_targets(r#""make": Exec(command: ["sh", "-c", "mkdir -p gen && echo x > gen/out"], inputs: ["in"], outputs: ["gen/out"])"#);
+    space.write("in", "");
+    let outside = space.beside("outside");
+    fs::create_dir_all(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, space.root().join("gen")).unwrap();
+    space.run(&["make"]).fails(1, &["leads out of the workspace"]);
+}
+
+/// Query verbs write nothing: no file appears, and no time changes.
+#[test]
+fn queries_change_nothing() {
+    let space = TestSpace::small();
+    space.ok(&["server"]);
+    space.append("greet/greet.go", "\n// changed\n");
+    let state = |space: &TestSpace| {
+        let mut all = files_below(&space.root());
+        all.extend(files_below(&space.cache().join("v1")));
+        all.sort();
+        all.into_iter().map(|path| (fs::metadata(&path).unwrap().modified().unwrap(), path)).collect::<Vec<_>>()
+    };
+    let before = state(&space);
+    let plan = space.ok(&["plan", "image"]);
+    assert!(plan.stdout.contains("run         server: greet/greet.go changed"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("depends     image"), "{}", plan.stdout);
+    for arguments in [&["why", "image"][..], &["graph", "image"], &["list"], &["doctor"], &["cache", "stats"]] {
+        space.run(arguments);
+    }
+    assert!(before == state(&space), "a query wrote something");
+}
+
+#[test]
+fn why_names_the_cause_with_old_and_new() {
+    let space = TestSpace::small();
+    space.ok(&["server"]);
+    space.append("greet/greet.go", "\n// changed\n");
+    space.ok(&["server"]);
+    let why = space.ok(&["why", "server"]);
+    for words in ["server (linux/amd64): up to date", "greet/greet.go changed", "was ", "is  "] {
+        assert!(why.stdout.contains(words), "{words}\n{}", why.stdout);
+    }
+    let verbose = space.ok(&["why", "server", "--verbose"]);
+    for words in ["depends on input go.mod", "depends on tool go go1.22.12", "depends on environment GOOS linux"] {
+        assert!(verbose.stdout.contains(words), "{words}\n{}", verbose.stdout);
+    }
+}

@@ -1,0 +1,352 @@
+//! `TestSpace`: a workspace of its own, with a cache of its own, and what was seen of a run in it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use serde_json::Value;
+
+/// The workspace of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository")
+}
+
+/// A directory with a build.ron and what goes with it; removed at the end.
+pub struct TestSpace {
+    directory: PathBuf,
+    environment: BTreeMap<String, String>,
+}
+
+/// What a run printed and how it ended.
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A small module without dependencies: an embedded file, a library package, a second command.
+const MODULE: &[(&str, &str)] = &[
+    ("go.mod", "module example.com/small\n\ngo 1.22\n"),
+    ("cmd/small/main.go", "package main\n\nimport (\n\t\"fmt\"\n\n\t\"example.com/small/greet\"\n)\n\nvar version = \"none\"\n\nfunc main() { fmt.Println(version, greet.Text()) }\n"),
+    ("cmd/other/main.go", "package main\n\nfunc main() {}\n"),
+    ("greet/greet.go", "package greet\n\nimport _ \"embed\"\n\n//go:embed text/*.txt\nvar files embedFS\n\nfunc Text() string { return files.read() }\n"),
+    ("greet/embed.go", "package greet\n\nimport \"embed\"\n\ntype embedFS = wrapped\n\ntype wrapped struct{ fs embed.FS }\n\nfunc (w wrapped) read() string { return \"hello\" }\n"),
+    ("greet/greet_test.go", "package greet\n\nimport \"testing\"\n\nfunc TestText(t *testing.T) {\n\tif Text() == \"\" {\n\t\tt.Fatal(\"empty\")\n\t}\n}\n"),
+    ("greet/text/hello.txt", "hello\n"),
+    ("README.md", "# small\n"),
+];
+
+const BUILD_FILE: &str = r#"(
+    format: 1,
+    project: "small",
+    go: Version("1.22.12"),
+    platforms: ["linux/amd64", "linux/arm64"],
+    vars: {"version": "v1"},
+    targets: {
+        "server": GoBuild(packages: ["./cmd/small"], ldflags: ["-s", "-w"], stamp: {"main.version": "{version}"}),
+        "image": Image(
+            base: Static,
+            files: {"/app/small": Output("server"), "/etc/small/readme": File("deploy/readme.txt")},
+            tags: ["rondel-test-small:latest"],
+        ),
+        "test": GoTest(packages: ["./..."]),
+    },
+)
+"#;
+
+static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+impl TestSpace {
+    /// An empty workspace.
+    pub fn empty() -> TestSpace {
+        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("rondel-test-{}-{count}", std::process::id()));
+        fs::create_dir_all(directory.join("work")).unwrap();
+        fs::create_dir_all(directory.join("home")).unwrap();
+        let mut environment = BTreeMap::new();
+        environment.insert("HOME".to_owned(), directory.join("home").display().to_string());
+        environment.insert("RONDEL_CACHE_DIR".to_owned(), directory.join("cache").display().to_string());
+        environment.insert("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned());
+        // No daemon, unless a test asks for one: what is loaded into it outlives the test.
+        environment.insert("DOCKER_HOST".to_owned(), "unix:///nonexistent/docker.sock".to_owned());
+        for name in ["SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
+            if let Ok(value) = std::env::var(name) {
+                environment.insert(name.to_owned(), value);
+            }
+        }
+        environment.insert("GOPROXY".to_owned(), goproxy().to_owned());
+        TestSpace { directory, environment }
+    }
+
+    /// The small module and its build.ron, with the toolchain and Go's build cache shared among all tests.
+    pub fn small() -> TestSpace {
+        let space = TestSpace::empty().with_shared_go();
+        for (path, text) in MODULE {
+            space.write(path, text);
+        }
+        // An embed pattern needs its variable in the same file.
+        space.write(
+            "greet/greet.go",
+            "package greet\n\nimport \"embed\"\n\n//go:embed text/*.txt\nvar files embed.FS\n\n// Text is what is embedded.\nfunc Text() string {\n\tbytes, err := files.ReadFile(\"text/hello.txt\")\n\tif err != nil {\n\t\tpanic(err)\n\t}\n\treturn string(bytes)\n}\n",
+        );
+        space.remove("greet/embed.go");
+        space.write("deploy/readme.txt", "read me\n");
+        space.write("build.ron", BUILD_FILE);
+        space.write("build.lock", &fs::read_to_string(repository().join("build.lock")).unwrap());
+        space
+    }
+
+    /// A workspace whose build.ron has these targets and nothing that needs Go.
+    pub fn with_targets(targets: &str) -> TestSpace {
+        let space = TestSpace::empty();
+        space.write("build.ron", &format!("(format: 1, project: \"t\", go: System, targets: {{{targets}}})\n"));
+        space
+    }
+
+    /// Another copy of the same tree, elsewhere, with an empty cache.
+    pub fn clone_elsewhere(&self) -> TestSpace {
+        let other = TestSpace::empty().with_shared_toolchain();
+        copy(&self.root(), &other.root(), &|name| !matches!(name, ".rondel" | "dist"));
+        other
+    }
+
+    /// Shares toolchain, modules and Go's build cache, so that a test costs a link and not a compile.
+    pub fn with_shared_go(self) -> TestSpace {
+        let go = shared_cache().join("go");
+        fs::create_dir_all(self.cache()).unwrap();
+        std::os::unix::fs::symlink(go, self.cache().join("go")).unwrap();
+        self
+    }
+
+    /// Shares the toolchain only: everything is compiled anew.
+    pub fn with_shared_toolchain(self) -> TestSpace {
+        fs::create_dir_all(self.cache().join("go")).unwrap();
+        std::os::unix::fs::symlink(shared_cache().join("go/toolchains"), self.cache().join("go/toolchains")).unwrap();
+        self
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.directory.join("work")
+    }
+
+    pub fn cache(&self) -> PathBuf {
+        self.directory.join("cache")
+    }
+
+    /// A directory beside the workspace.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    pub fn set(&mut self, name: &str, value: &str) -> &mut TestSpace {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn unset(&mut self, name: &str) -> &mut TestSpace {
+        self.environment.remove(name);
+        self
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn append(&self, path: &str, text: &str) {
+        self.write(path, &format!("{}{text}", self.read(path)));
+    }
+
+    pub fn replace(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        assert!(text.contains(from), "`{from}` is not in {path}");
+        self.write(path, &text.replace(from, to));
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        String::from_utf8_lossy(&self.bytes(path)).into_owned()
+    }
+
+    pub fn bytes(&self, path: &str) -> Vec<u8> {
+        fs::read(self.root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    pub fn exists(&self, path: &str) -> bool {
+        self.root().join(path).exists()
+    }
+
+    pub fn remove(&self, path: &str) {
+        let path = self.root().join(path);
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+
+    /// Programs of these names, first on PATH, that write their name to a log and then do as the real one does.
+    pub fn record_programs(&mut self, names: &[&str]) -> PathBuf {
+        let log = self.beside("recorded");
+        let directory = self.beside("recorders");
+        fs::create_dir_all(&directory).unwrap();
+        for name in names {
+            let script = format!("#!/bin/sh\necho {name} \"$@\" >> {}\nPATH=${{PATH#*:}} exec {name} \"$@\"\n", log.display());
+            let path = directory.join(name);
+            fs::write(&path, script).unwrap();
+            make_executable(&path);
+        }
+        let path = format!("{}:{}", directory.display(), self.environment["PATH"]);
+        self.set("PATH", &path);
+        log
+    }
+
+    /// A program on PATH with this script.
+    pub fn program(&mut self, name: &str, script: &str) {
+        let directory = self.beside("programs");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+        make_executable(&directory.join(name));
+        let path = &self.environment["PATH"];
+        if !path.starts_with(&directory.display().to_string()) {
+            let path = format!("{}:{path}", directory.display());
+            self.set("PATH", &path);
+        }
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rondel-under-test"));
+        command.args(arguments).current_dir(self.root()).env_clear().envs(&self.environment);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(self.command(arguments).output().unwrap())
+    }
+
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Runs and expects success.
+    pub fn ok(&self, arguments: &[&str]) -> Run {
+        let run = self.run(arguments);
+        assert_eq!(run.code, 0, "{arguments:?}\n{}{}", run.stdout, run.stderr);
+        run
+    }
+
+    /// Runs with events and expects success; how each step ended, by its label.
+    pub fn outcomes(&self, arguments: &[&str]) -> BTreeMap<String, String> {
+        let run = self.ok(&[&["--events", "json"], arguments].concat());
+        run.events().iter().filter(|event| event["event"] == "step_finished").map(|event| {
+            (event["step"].as_str().unwrap().to_owned(), event["outcome"].as_str().unwrap().to_owned())
+        }).collect()
+    }
+
+    /// The labels of the steps that ran, and their first reasons.
+    pub fn ran(&self, arguments: &[&str]) -> BTreeMap<String, String> {
+        let run = self.ok(&[&["--events", "json"], arguments].concat());
+        run.events().iter().filter(|event| event["event"] == "step_finished" && event["outcome"] == "ran").map(|event| {
+            (event["step"].as_str().unwrap().to_owned(), event["reason"].as_str().unwrap_or_default().to_owned())
+        }).collect()
+    }
+}
+
+impl Drop for TestSpace {
+    fn drop(&mut self) {
+        // Read-only directories of Go's module cache, if a test had one of its own.
+        let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&self.directory).output();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+impl Run {
+    pub fn of(output: Output) -> Run {
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    pub fn events(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+    }
+
+    /// Expects this exit code, and these words in what people are told.
+    pub fn fails(&self, code: i32, words: &[&str]) -> &Run {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "`{word}` is not said:\n{}", self.stderr);
+        }
+        assert!(!self.stderr.contains("panicked") && !self.stderr.contains("internal error"), "{}", self.stderr);
+        self
+    }
+}
+
+pub fn make_executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Copies a tree, but what `wanted` refuses by name.
+pub fn copy(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if !wanted(&name) {
+            continue;
+        }
+        let target = to.join(&name);
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target, wanted);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Where the toolchain and Go's caches are that all tests share: in the target directory, kept between runs.
+pub fn shared_cache() -> PathBuf {
+    static READY: Mutex<bool> = Mutex::new(false);
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared-cache");
+    let mut ready = READY.lock().unwrap();
+    if !*ready {
+        // Fetched by Rondel itself, once.
+        let mut space = TestSpace::empty();
+        space.set("RONDEL_CACHE_DIR", &cache.display().to_string());
+        space.write("build.ron", "(format: 1, project: \"t\", go: Version(\"1.22.12\"), targets: {\"v\": Exec(command: [\"go\", \"version\"])})");
+        space.write("go.mod", "module example.com/x\n\ngo 1.22\n");
+        space.write("build.lock", &fs::read_to_string(repository().join("build.lock")).unwrap());
+        let run = space.ok(&["v"]);
+        assert!(run.stderr.contains("go1.22.12"), "{}", run.stderr);
+        *ready = true;
+    }
+    cache
+}
+
+/// The module proxies of the environment, or of an installed Go.
+pub fn goproxy() -> &'static str {
+    static PROXY: OnceLock<String> = OnceLock::new();
+    PROXY.get_or_init(|| {
+        std::env::var("GOPROXY").ok().filter(|value| !value.is_empty()).unwrap_or_else(|| {
+            let output = Command::new("go").args(["env", "GOPROXY"]).output();
+            output.ok().map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+        })
+    })
+}
+
+/// Is `what` here? If not, the test is skipped and says so; in CI that is a failure.
+pub fn require(is_here: bool, what: &str) -> bool {
+    if !is_here {
+        assert!(std::env::var_os("RONDEL_TEST_REQUIRE").is_none(), "RONDEL_TEST_REQUIRE is set, and there is no {what}");
+        println!("skipped: no {what}");
+    }
+    is_here
+}
+
+/// Is this program on PATH?
+pub fn has_program(name: &str) -> bool {
+    Command::new("sh").args(["-c", &format!("command -v {name}")]).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+}
