@@ -1,1 +1,172 @@
-//! x
+//! What needs a real Docker daemon. Public images are stand-ins where none can be pulled (tests/images).
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::space::{Run, TestSpace, copy, repository, require};
+
+/// One test at a time: they share the daemon and the names in it.
+static DAEMON: Mutex<()> = Mutex::new(());
+
+fn daemon() -> Option<MutexGuard<'static, ()>> {
+    let answers = Command::new("docker").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    require(answers.is_ok_and(|status| status.success()), "docker").then(|| DAEMON.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// The sample service with the daemon of this machine, under names of its own.
+fn council(port: u16) -> TestSpace {
+    let mut space = TestSpace::empty().with_shared_go();
+    copy(&repository().join("examples"), &space.root().join("examples"), &|_| true);
+    for file in ["build.ron", "build.lock"] {
+        std::fs::copy(repository().join(file), space.root().join(file)).unwrap();
+    }
+    space.replace("build.ron", "project: \"council\"", "project: \"rondel-test\"");
+    space.unset("DOCKER_HOST").set("IMAGE_REPO", "rondel-test").set("COUNCIL_PORT", &port.to_string());
+    space
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_there() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn containers() -> String {
+    docker(&["ps", "--all", "--quiet", "--filter", "label=rondel.project=rondel-test"])
+}
+
+#[test]
+fn a_reachable_daemon_gets_the_image_once() {
+    let Some(_guard) = daemon() else { return };
+    let mut space = council(free_port());
+    docker(&["rmi", "--force", "rondel-test:latest", "rondel-test:dev"]);
+    space.ok(&["image"]);
+    assert!(!docker(&["images", "--quiet", "rondel-test:latest"]).is_empty());
+    let log = space.record_programs(&["docker", "go"]);
+    let outcomes = space.outcomes(&["image"]);
+    assert_eq!(outcomes["image: docker"], "cached");
+    assert!(!log.exists());
+    docker(&["rmi", "--force", "rondel-test:latest"]);
+    let ran = space.ran(&["image"]);
+    assert_eq!(ran.keys().collect::<Vec<_>>(), ["image: docker"]);
+    assert_eq!(docker(&["image", "inspect", "--format", "{{.Config.User}}", "rondel-test:latest"]), "65532:65532");
+}
+
+#[test]
+fn run_is_healthy_not_root_and_leaves_nothing() {
+    let Some(_guard) = daemon() else { return };
+    let port = free_port();
+    let space = council(port);
+    let child = space.start(&["run"]);
+    wait_for("health", || get(port, "/api/v1/health").is_some_and(|answer| answer.contains("200 OK") && answer.contains("\"uid\":10001")));
+    let id = containers();
+    let facts = docker(&["inspect", "--format", "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}", &id]);
+    assert_eq!(facts, "10001:10001 true [ALL] [no-new-privileges]");
+    // A second one finds the first of the same target and takes its place; here the port is taken by somebody else.
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let run = Run::of(child.wait_with_output().unwrap());
+    run.fails(130, &["run: healthy after", &format!("http://127.0.0.1:{port}/api/v1/health"), "listening"]);
+    assert_eq!(containers(), "", "the container is gone");
+}
+
+#[test]
+fn a_port_that_is_taken_and_a_container_that_dies() {
+    let Some(_guard) = daemon() else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let space = council(listener.local_addr().unwrap().port());
+    space.run(&["run"]).fails(1, &["is taken: stop what listens there"]);
+    assert_eq!(containers(), "");
+    drop(listener);
+    space.replace("build.ron", "\"REDIS_URL\": Env(\"REDIS_URL\", \"redis://host.docker.internal:6379/0\")", "\"REDIS_URL\": \"nonsense://\"");
+    space.run(&["run"]).fails(1, &["REDIS_URL", "the container of `run`", "exit status 1"]);
+    assert_eq!(containers(), "");
+}
+
+#[test]
+fn a_secret_reaches_the_container_and_nobody_else() {
+    let Some(_guard) = daemon() else { return };
+    let port = free_port();
+    let mut space = council(port);
+    space.replace("build.ron", "\"REDIS_URL\": Env", "\"API_KEY\": Secret(\"API_KEY\"),\n                \"REDIS_URL\": Env");
+    space.replace("build.ron", "host_gateway: true,", "host_gateway: true, detach: true,");
+    let canary = "c4n4ry-4p1-k3y";
+    space.set("API_KEY", canary);
+    let run = space.ok(&["run", "--verbose"]);
+    assert!(!run.stderr.contains(canary), "{}", run.stderr);
+    let answer = Command::new("curl").args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-d", "{}"]).arg(format!("http://127.0.0.1:{port}/api/v1/agents")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), "401", "the service knows the key");
+    let found = Command::new("grep").args(["-r", "-a", "-l", canary]).arg(space.root()).arg(space.cache().join("v1")).output().unwrap();
+    assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
+    docker(&["rm", "--force", &containers()]);
+}
+
+#[test]
+fn the_dockerfile_is_built_and_not_built_again() {
+    let Some(_guard) = daemon() else { return };
+    if !require(!docker(&["images", "--quiet", "golang:1.22-alpine"]).is_empty(), "golang:1.22-alpine (see tests/images)") {
+        return;
+    }
+    let mut space = council(free_port());
+    let proxy = crate::space::goproxy().to_owned();
+    space.set("GOPROXY", &proxy);
+    space.ok(&["docker-image"]);
+    let version = docker(&["run", "--rm", "rondel-test:docker", "/app/council", "version"]);
+    assert_eq!(version, "council dev (unknown)");
+    assert!(space.ran(&["docker-image"]).is_empty());
+    space.append("examples/council/internal/api/api_test.go", "\n// ignored by .dockerignore\n");
+    assert!(space.ran(&["docker-image"]).is_empty());
+    docker(&["rmi", "--force", "rondel-test:docker"]);
+    assert!(space.ran(&["docker-image"]).contains_key("docker-image"));
+    space.append("examples/council/Dockerfile.backend", "LABEL changed=yes\n");
+    assert_eq!(space.ran(&["docker-image"])["docker-image"], "Dockerfile changed");
+    space.append("examples/council/internal/api/health.go", "\n// changed\n");
+    assert_eq!(space.ran(&["docker-image"])["docker-image"], "context/internal/api/health.go changed");
+    docker(&["rmi", "--force", "rondel-test:docker"]);
+}
+
+#[test]
+fn compose_brings_all_services_up_and_down() {
+    let Some(_guard) = daemon() else { return };
+    let compose = Command::new("docker").args(["compose", "version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let images = ["postgres:16-alpine", "redis:7-alpine"].iter().all(|image| !docker(&["images", "--quiet", image]).is_empty());
+    if !require(compose.is_ok_and(|status| status.success()) && images, "docker compose with its images (see tests/images)") {
+        return;
+    }
+    let port = free_port();
+    let space = council(port);
+    let run = space.ok(&["up"]);
+    for service in ["backend: healthy", "postgres: healthy", "redis: healthy"] {
+        assert!(run.stderr.contains(service), "{service}\n{}", run.stderr);
+    }
+    let health = get(port, "/api/v1/health").unwrap();
+    assert!(health.contains("\"postgres\":\"up\"") && health.contains("\"redis\":\"up\""), "{health}");
+    // The image that runs is the one that was just made.
+    let made = docker(&["image", "inspect", "--format", "{{.Id}}", "rondel-test:latest"]);
+    let id = docker(&["ps", "--quiet", "--filter", "label=com.docker.compose.project=rondel-test", "--filter", "label=com.docker.compose.service=backend"]);
+    assert_eq!(docker(&["inspect", "--format", "{{.Image}}", &id]), made);
+    space.ok(&["down"]);
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project=rondel-test"]), "");
+}

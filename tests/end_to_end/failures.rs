@@ -1,1 +1,237 @@
-//! x
+//! What goes wrong: one clear sentence, a hint, the right exit code, and nothing lost.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::space::{Run, TestSpace, has_program, repository, require};
+
+#[test]
+fn a_compile_error_is_shown_once() {
+    let space = TestSpace::small();
+    space.ok(&["image"]);
+    let (binary, layout) = (space.bytes("dist/server/linux_amd64/small"), space.read("dist/image/index.json"));
+    space.append("greet/greet.go", "\nfunc broken() { undefined() }\n");
+    let run = space.run(&["image"]);
+    run.fails(1, &["greet/greet.go:15:17: undefined: undefined", "error: server: `go build", "ended with exit status 1"]);
+    assert_eq!(run.stderr.matches("undefined: undefined").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.trim_end().lines().last().unwrap().starts_with("error: server"), "the error is last:\n{}", run.stderr);
+    assert!(binary == space.bytes("dist/server/linux_amd64/small") && layout == space.read("dist/image/index.json"), "old outputs stay");
+}
+
+#[test]
+fn a_missing_package_is_an_error_of_go_list() {
+    let space = TestSpace::small();
+    space.replace("cmd/small/main.go", "\"fmt\"", "\"fmt\"\n\n\t_ \"example.com/small/nowhere\"");
+    space.run(&["image"]).fails(1, &["example.com/small/nowhere", "go list"]);
+}
+
+#[test]
+fn a_package_without_main_is_no_command() {
+    let space = TestSpace::small();
+    space.replace("build.ron", "./cmd/small", "./greet");
+    space.run(&["server"]).fails(2, &["names no command", "hint: point `packages` at a package with `func main`"]);
+}
+
+#[test]
+fn no_network_and_no_toolchain() {
+    let mut space = TestSpace::small();
+    let empty = space.beside("empty-cache").display().to_string();
+    space.set("RONDEL_CACHE_DIR", &empty).set("GOPROXY", "http://127.0.0.1:9");
+    space.run(&["server"]).fails(3, &["Go 1.22.12 could not be fetched", "hint: check the network and GOPROXY"]);
+    space.run(&["server", "--offline"]).fails(3, &["--offline forbids fetching it"]);
+    space.set("GOPROXY", "off");
+    space.run(&["server"]).fails(3, &["names no proxy"]);
+}
+
+#[test]
+fn a_toolchain_with_another_hash_is_refused() {
+    let mut space = TestSpace::small();
+    let empty = space.beside("empty-cache").display().to_string();
+    space.set("RONDEL_CACHE_DIR", &empty);
+    space.replace("build.lock", "h1:", "h1:AAAA");
+    let run = space.run(&["server"]);
+    run.fails(3, &["is not what build.lock pins", "pinned: h1:AAAA", "found:  h1:Hdh4VJAl", "nothing of it was run"]);
+    assert!(!std::path::Path::new(&empty).join("go/toolchains/go1.22.12.linux-amd64").exists());
+}
+
+#[test]
+fn a_proxy_of_files_and_a_torn_download() {
+    let mut space = TestSpace::small();
+    let empty = space.beside("empty-cache").display().to_string();
+    let proxy = space.beside("proxy/golang.org/toolchain/@v");
+    fs::create_dir_all(&proxy).unwrap();
+    fs::write(proxy.join("v0.0.1-go1.22.12.linux-amd64.zip"), b"PK\x03\x04 not a zip").unwrap();
+    let url = format!("file://{}", space.beside("proxy").display());
+    space.set("RONDEL_CACHE_DIR", &empty).set("GOPROXY", &url);
+    space.run(&["server"]).fails(3, &["can't be used: not a sound zip archive"]);
+}
+
+#[test]
+fn locked_refuses_what_is_not_pinned() {
+    let space = TestSpace::small();
+    space.write("build.lock", "(format: 1, go: {})");
+    space.run(&["server", "--locked"]).fails(3, &["build.lock does not pin Go 1.22.12", "hint: run `cargo xtask lock`"]);
+    assert!(space.ok(&["server"]).stderr.contains("warning: build.lock does not pin"));
+}
+
+#[test]
+fn go_mod_that_asks_for_a_newer_go_is_found_at_load() {
+    let space = TestSpace::small();
+    space.replace("go.mod", "go 1.22", "go 1.25");
+    space.run(&["server"]).fails(2, &["go.mod asks for Go 1.25, and build.ron says Go 1.22.12", "-->"]);
+}
+
+#[test]
+fn no_docker() {
+    let space = TestSpace::small();
+    let run = space.ok(&["image"]);
+    assert!(run.stderr.contains("no Docker daemon is reachable"), "{}", run.stderr);
+    space.replace("build.ron", "\"test\":", "\"run\": DockerRun(image: \"image\"),\n        \"test\":");
+    if require(has_program("docker"), "docker") {
+        space.run(&["run"]).fails(3, &["no Docker daemon is reachable", "hint: start Docker"]);
+    }
+    let mut bare = TestSpace::with_targets(r#""run": DockerRun(image: "i"), "i": Image(base: Static, entrypoint: ["/x"])"#);
+    bare.set("PATH", "/nonexistent");
+    bare.run(&["run"]).fails(3, &["`docker` was not found on PATH"]);
+}
+
+#[test]
+fn a_missing_program_is_said_before_anything_runs() {
+    let space = TestSpace::with_targets(
+        r#""first": Exec(command: ["touch", "ran"]), "all": Group(targets: ["first", "second"]), "second": Exec(command: ["no-such-program"])"#,
+    );
+    space.run(&["all"]).fails(3, &["`no-such-program` was not found on PATH"]);
+    assert!(!space.exists("ran"));
+}
+
+#[test]
+fn a_variable_that_is_not_set() {
+    let mut space = TestSpace::with_targets(r#""a": Exec(command: ["echo", Env("RONDEL_TEST_VALUE")]), "b": Exec(command: ["true"])"#);
+    space.run(&["a"]).fails(3, &["the environment variable `RONDEL_TEST_VALUE` is not set", "hint: set RONDEL_TEST_VALUE"]);
+    space.ok(&["b"]);
+    space.set("RONDEL_TEST_VALUE", "x");
+    space.ok(&["a"]);
+}
+
+/// A full disk, as a file system of one megabyte.
+#[test]
+fn a_full_disk() {
+    if !require(has_program("mount") && Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n"), "root") {
+        return;
+    }
+    let space = TestSpace::with_targets(r#""big": Exec(command: ["sh", "-c", "head -c 3000000 /dev/zero > out"], inputs: ["in"], outputs: ["out"])"#);
+    space.write("in", "");
+    fs::create_dir_all(space.cache()).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(space.cache()).status().unwrap().success();
+    if !require(mounted, "right to mount") {
+        return;
+    }
+    let run = space.run(&["big"]);
+    assert!(Command::new("umount").arg(space.cache()).status().unwrap().success());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("the result is used but not cached"), "{}", run.stderr);
+    assert_eq!(space.bytes("out").len(), 3_000_000);
+    // The workspace itself is full: an error, and the former output stays.
+    let small = TestSpace::with_targets(r#""big": Exec(command: ["sh", "-c", "head -c 3000000 /dev/zero > out"], inputs: ["in"], outputs: ["out"])"#);
+    assert!(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(small.root()).status().unwrap().success());
+    small.write("in", "");
+    small.write("out", "former");
+    small.write("build.ron", r#"(format: 1, project: "t", targets: {"big": Exec(command: ["sh", "-c", "head -c 3000000 /dev/zero > out"], inputs: ["in"], outputs: ["out"])})"#);
+    let run = small.run(&["big"]);
+    let former = small.read("out");
+    assert!(Command::new("umount").arg(small.root()).status().unwrap().success());
+    assert_ne!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("No space left on device"), "{}", run.stderr);
+    assert_eq!(former, "former");
+}
+
+#[test]
+fn a_failed_command_leaves_the_former_output() {
+    let space = TestSpace::with_targets(r#""gen": Exec(command: ["sh", "-c", "cat in > out; test -s in"], inputs: ["in"], outputs: ["out"])"#);
+    space.write("in", "good\n");
+    space.ok(&["gen"]);
+    space.write("in", "");
+    space.run(&["gen"]).fails(1, &["error: gen: `sh -c", "ended with exit status 1"]);
+    assert_eq!(space.read("out"), "good\n");
+}
+
+#[test]
+fn after_a_failure_the_rest_stops_or_goes_on() {
+    let targets = r#""bad": Exec(command: ["false"]), "good": Exec(command: ["touch", "ran"]), "next": Exec(command: ["touch", "next"], after: ["bad"]),
+        "all": Group(targets: ["bad", "next", "good"])"#;
+    let space = TestSpace::with_targets(targets);
+    space.run(&["all", "-j1"]).fails(1, &["error: bad"]);
+    assert!(!space.exists("ran") && !space.exists("next"));
+    space.run(&["all", "-j1", "--keep-going"]).fails(1, &["error: bad"]);
+    assert!(space.exists("ran") && !space.exists("next"));
+}
+
+#[test]
+fn a_timeout() {
+    let space = TestSpace::with_targets(r#""slow": Exec(command: ["sleep", "60"], timeout_s: 1)"#);
+    let begun = Instant::now();
+    space.run(&["slow"]).fails(1, &["was stopped after 1 s"]);
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+/// Ctrl-C: exit code 130, no process left, not even one that left its group; the former output untouched.
+#[test]
+fn interruption_leaves_nothing_behind() {
+    if !require(has_program("setsid"), "setsid") {
+        return;
+    }
+    let marker = format!("86{}", std::process::id());
+    let script = format!("echo partial > out; setsid sleep {marker} & sleep {marker}");
+    let space = TestSpace::with_targets(&format!(r#""slow": Exec(command: ["sh", "-c", "{script}"], inputs: ["in"], outputs: ["out"])"#));
+    space.write("in", "");
+    space.write("out", "former\n");
+    let child = space.start(&["slow"]);
+    std::thread::sleep(Duration::from_millis(800));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let run = Run::of(child.wait_with_output().unwrap());
+    run.fails(130, &["interrupted"]);
+    let left = Command::new("pgrep").args(["-f", &format!("sleep {marker}")]).stdout(Stdio::null()).status().unwrap();
+    assert!(!left.success(), "a process was left");
+    assert_eq!(space.read("out"), "former\n");
+}
+
+/// The value of a secret is in no output, no record, no key, no store.
+#[test]
+fn a_secret_is_nowhere() {
+    let mut space = TestSpace::with_targets(
+        r#""use": Exec(command: ["sh", "-c", "echo token is $TOKEN; printf %s \"$TOKEN\" | wc -c > out"], env: {"TOKEN": Secret("MY_TOKEN")}, inputs: ["in"], outputs: ["out"])"#,
+    );
+    space.write("in", "");
+    space.run(&["use"]).fails(3, &["the secret `MY_TOKEN` is not set"]);
+    let canary = "c4n4ry-s3cr3t-v4lu3";
+    space.set("MY_TOKEN", canary);
+    for arguments in [&["use", "--verbose"][..], &["use", "--force", "--events", "json"], &["why", "use", "--verbose"], &["plan", "use"]] {
+        let run = space.ok(arguments);
+        assert!(!run.stdout.contains(canary) && !run.stderr.contains(canary), "{arguments:?}");
+    }
+    assert_eq!(space.read("out").trim(), canary.len().to_string(), "the process got it");
+    let found = Command::new("grep").args(["-r", "-a", "-l", canary]).arg(space.root()).arg(space.cache()).output().unwrap();
+    assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
+    // Another value is the same key.
+    space.set("MY_TOKEN", "another-value");
+    assert!(space.ran(&["use"]).is_empty());
+}
+
+#[test]
+fn output_of_children_cannot_act_on_the_terminal() {
+    let space = TestSpace::with_targets(r#""evil": Exec(command: ["printf", "\\033]52;c;ZXZpbA==\\007a\\033[2Jb\\033[31mred\\033[0m\\n"])"#);
+    let run = space.ok(&["evil"]);
+    assert!(run.stderr.contains("ab\u{1b}[31mred\u{1b}[0m"), "{:?}", run.stderr);
+    assert!(!run.stderr.contains("]52") && !run.stderr.contains("[2J"));
+}
+
+#[test]
+fn the_repositorys_own_file_is_sound() {
+    let space = TestSpace::empty();
+    fs::copy(repository().join("build.ron"), space.root().join("build.ron")).unwrap();
+    let run = space.ok(&[]);
+    for target in ["image", "docker-image", "run", "up", "down", "test"] {
+        assert!(run.stdout.contains(&format!("\n  {target} ")), "{}", run.stdout);
+    }
+}

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use crate::cancellation::signal_group;
@@ -167,9 +167,12 @@ fn supervise(
     let stdout = child.stdout.take().expect("piped above");
     let stderr = child.stderr.take().expect("piped above");
     let timed_out = AtomicBool::new(false);
+    let abandoned = Arc::new(AtomicBool::new(false));
     let status = std::thread::scope(|scope| {
-        let out = scope.spawn(|| drain(Stream::Stdout, Box::new(stdout)));
-        let err = scope.spawn(|| drain(Stream::Stderr, Box::new(stderr)));
+        let pipe_out = Pipe { inner: stdout, abandoned: Arc::clone(&abandoned) };
+        let pipe_err = Pipe { inner: stderr, abandoned: Arc::clone(&abandoned) };
+        let out = scope.spawn(|| drain(Stream::Stdout, Box::new(pipe_out)));
+        let err = scope.spawn(|| drain(Stream::Stderr, Box::new(pipe_err)));
         let (ended, watch) = mpsc::channel::<()>();
         if let Some(timeout) = line.timeout {
             let timed_out = &timed_out;
@@ -184,6 +187,9 @@ fn supervise(
             std::thread::sleep(Duration::from_millis(1));
         }
         signal_group(group, true);
+        // One that left the group (a session of its own) can still hold them: it is not waited for. It ends
+        // with Rondel, see `end_orphans`.
+        abandoned.store(true, Ordering::SeqCst);
         cancellation.unregister(group);
         child.wait()
     });
@@ -205,6 +211,36 @@ fn watch_clock(group: u32, timeout: Duration, ended: &mpsc::Receiver<()>, timed_
         }
         timed_out.store(true, Ordering::SeqCst);
         signal_group(group, kill);
+    }
+}
+
+/// The reading end of a child's output that can be given up while somebody still holds the writing end.
+struct Pipe<R> {
+    inner: R,
+    abandoned: Arc<AtomicBool>,
+}
+
+#[cfg(unix)]
+impl<R: Read + std::os::fd::AsFd> Read for Pipe<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let patience = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        loop {
+            let mut ready = [PollFd::new(&self.inner, PollFlags::IN)];
+            match poll(&mut ready, Some(&patience)) {
+                Ok(0) if self.abandoned.load(Ordering::SeqCst) => return Ok(0),
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return self.inner.read(buffer),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl<R: Read> Read for Pipe<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer)
     }
 }
 
@@ -272,6 +308,16 @@ mod tests {
         let outcome = run(&shell("sleep 60 & echo done"), &Cancellation::new(), &|_, _| {}).unwrap();
         assert!(outcome.status.success());
         assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+
+    /// A process in a session of its own keeps the pipes open: nobody waits for it.
+    #[test]
+    fn a_process_that_left_its_group_does_not_hold_up_the_end() {
+        let begun = Instant::now();
+        let mut line = shell("setsid sleep 20 & echo done");
+        line.environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
+        run(&line, &Cancellation::new(), &|_, _| {}).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
