@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::space::TestSpace;
 
-const COPY: &str = r#""copy": Exec(command: ["sh", "-c", "cat in > out; echo ran >> ../log"], inputs: ["in"], outputs: ["out"])"#;
+const COPY: &str =
+    r#""copy": Exec(command: ["sh", "-c", "cat in > out; echo ran >> ../log"], inputs: ["in"], outputs: ["out"])"#;
 
 fn space() -> TestSpace {
     let space = TestSpace::with_targets(COPY);
@@ -113,7 +114,9 @@ fn a_torn_snapshot_or_record_costs_nothing_but_time() {
 
 #[test]
 fn an_input_that_changes_while_the_step_runs_is_used_but_not_cached() {
-    let space = TestSpace::with_targets(r#""copy": Exec(command: ["sh", "-c", "cat in > out; echo late >> in"], inputs: ["in"], outputs: ["out"])"#);
+    let space = TestSpace::with_targets(
+        r#""copy": Exec(command: ["sh", "-c", "cat in > out; echo late >> in"], inputs: ["in"], outputs: ["out"])"#,
+    );
     space.write("in", "one\n");
     let run = space.ok(&["copy"]);
     assert!(run.stderr.contains("`in` changed while `copy` ran: its result is used but not cached"), "{}", run.stderr);
@@ -150,7 +153,9 @@ fn two_at_once_do_not_disturb_each_other() {
 
 #[test]
 fn outputs_stay_within_the_workspace() {
-    let space = TestSpace::with_targets(r#""make": Exec(command: ["sh", "-c", "mkdir -p gen && echo x > gen/out"], inputs: ["in"], outputs: ["gen/out"])"#);
+    let space = TestSpace::with_targets(
+        r#""make": Exec(command: ["sh", "-c", "mkdir -p gen && echo x > gen/out"], inputs: ["in"], outputs: ["gen/out"])"#,
+    );
     space.write("in", "");
     let outside = space.beside("outside");
     fs::create_dir_all(&outside).unwrap();

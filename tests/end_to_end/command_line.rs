@@ -80,7 +80,8 @@ fn events_are_one_object_a_line() {
 
 #[test]
 fn verbose_lines_can_be_pasted() {
-    let space = TestSpace::with_targets(r#""hello": Exec(command: ["sh", "-c", "echo it\\'s \"$A\""], env: {"A": "b c"})"#);
+    let space =
+        TestSpace::with_targets(r#""hello": Exec(command: ["sh", "-c", "echo it\\'s \"$A\""], env: {"A": "b c"})"#);
     let run = space.ok(&["hello", "--verbose"]);
     let line = run.stderr.lines().find_map(|line| line.trim_start().strip_prefix("$ ")).unwrap();
     let output = std::process::Command::new("sh").args(["-c", line]).output().unwrap();
@@ -115,7 +116,8 @@ fn lock_writes_and_keeps_pins() {
 
 #[test]
 fn cache_stats_and_clean() {
-    let mut space = TestSpace::with_targets(r#""copy": Exec(command: ["cp", "in", "out"], inputs: ["in"], outputs: ["out"])"#);
+    let mut space =
+        TestSpace::with_targets(r#""copy": Exec(command: ["cp", "in", "out"], inputs: ["in"], outputs: ["out"])"#);
     space.write("in", "x");
     space.ok(&["copy"]);
     assert!(space.ok(&["cache", "stats"]).stdout.contains("1 files"));
@@ -140,7 +142,8 @@ fn a_closed_pipe_is_no_crash() {
 
 #[test]
 fn doctor_says_what_is_missing() {
-    let mut space = TestSpace::with_targets(r#""run": DockerRun(image: "i"), "i": Image(base: Static, entrypoint: ["/x"])"#);
+    let mut space =
+        TestSpace::with_targets(r#""run": DockerRun(image: "i"), "i": Image(base: Static, entrypoint: ["/x"])"#);
     space.program("docker", "exit 0");
     space.program("go", "exit 0");
     let run = space.run(&["doctor"]);

@@ -13,7 +13,8 @@ static DAEMON: Mutex<()> = Mutex::new(());
 
 fn daemon() -> Option<MutexGuard<'static, ()>> {
     let answers = Command::new("docker").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    require(answers.is_ok_and(|status| status.success()), "docker").then(|| DAEMON.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    require(answers.is_ok_and(|status| status.success()), "docker")
+        .then(|| DAEMON.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
 }
 
 fn docker(arguments: &[&str]) -> String {
@@ -81,9 +82,16 @@ fn run_is_healthy_not_root_and_leaves_nothing() {
     let port = free_port();
     let space = council(port);
     let child = space.start(&["run"]);
-    wait_for("health", || get(port, "/api/v1/health").is_some_and(|answer| answer.contains("200 OK") && answer.contains("\"uid\":10001")));
+    wait_for("health", || {
+        get(port, "/api/v1/health").is_some_and(|answer| answer.contains("200 OK") && answer.contains("\"uid\":10001"))
+    });
     let id = containers();
-    let facts = docker(&["inspect", "--format", "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}", &id]);
+    let facts = docker(&[
+        "inspect",
+        "--format",
+        "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}",
+        &id,
+    ]);
     assert_eq!(facts, "10001:10001 true [ALL] [no-new-privileges]");
     // A second one finds the first of the same target and takes its place; here the port is taken by somebody else.
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
@@ -100,7 +108,11 @@ fn a_port_that_is_taken_and_a_container_that_dies() {
     space.run(&["run"]).fails(1, &["is taken: stop what listens there"]);
     assert_eq!(containers(), "");
     drop(listener);
-    space.replace("build.ron", "\"REDIS_URL\": Env(\"REDIS_URL\", \"redis://host.docker.internal:6379/0\")", "\"REDIS_URL\": \"nonsense://\"");
+    space.replace(
+        "build.ron",
+        "\"REDIS_URL\": Env(\"REDIS_URL\", \"redis://host.docker.internal:6379/0\")",
+        "\"REDIS_URL\": \"nonsense://\"",
+    );
     space.run(&["run"]).fails(1, &["REDIS_URL", "the container of `run`", "exit status 1"]);
     assert_eq!(containers(), "");
 }
@@ -110,15 +122,28 @@ fn a_secret_reaches_the_container_and_nobody_else() {
     let Some(_guard) = daemon() else { return };
     let port = free_port();
     let mut space = council(port);
-    space.replace("build.ron", "\"REDIS_URL\": Env", "\"API_KEY\": Secret(\"API_KEY\"),\n                \"REDIS_URL\": Env");
+    space.replace(
+        "build.ron",
+        "\"REDIS_URL\": Env",
+        "\"API_KEY\": Secret(\"API_KEY\"),\n                \"REDIS_URL\": Env",
+    );
     space.replace("build.ron", "host_gateway: true,", "host_gateway: true, detach: true,");
     let canary = "c4n4ry-4p1-k3y";
     space.set("API_KEY", canary);
     let run = space.ok(&["run", "--verbose"]);
     assert!(!run.stderr.contains(canary), "{}", run.stderr);
-    let answer = Command::new("curl").args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-d", "{}"]).arg(format!("http://127.0.0.1:{port}/api/v1/agents")).output().unwrap();
+    let answer = Command::new("curl")
+        .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-d", "{}"])
+        .arg(format!("http://127.0.0.1:{port}/api/v1/agents"))
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&answer.stdout), "401", "the service knows the key");
-    let found = Command::new("grep").args(["-r", "-a", "-l", canary]).arg(space.root()).arg(space.cache().join("v1")).output().unwrap();
+    let found = Command::new("grep")
+        .args(["-r", "-a", "-l", canary])
+        .arg(space.root())
+        .arg(space.cache().join("v1"))
+        .output()
+        .unwrap();
     assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
     docker(&["rm", "--force", &containers()]);
 }
@@ -126,7 +151,10 @@ fn a_secret_reaches_the_container_and_nobody_else() {
 #[test]
 fn the_dockerfile_is_built_and_not_built_again() {
     let Some(_guard) = daemon() else { return };
-    if !require(!docker(&["images", "--quiet", "golang:1.22-alpine"]).is_empty(), "golang:1.22-alpine (see tests/images)") {
+    if !require(
+        !docker(&["images", "--quiet", "golang:1.22-alpine"]).is_empty(),
+        "golang:1.22-alpine (see tests/images)",
+    ) {
         return;
     }
     let mut space = council(free_port());
@@ -150,9 +178,14 @@ fn the_dockerfile_is_built_and_not_built_again() {
 #[test]
 fn compose_brings_all_services_up_and_down() {
     let Some(_guard) = daemon() else { return };
-    let compose = Command::new("docker").args(["compose", "version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let images = ["postgres:16-alpine", "redis:7-alpine"].iter().all(|image| !docker(&["images", "--quiet", image]).is_empty());
-    if !require(compose.is_ok_and(|status| status.success()) && images, "docker compose with its images (see tests/images)") {
+    let compose =
+        Command::new("docker").args(["compose", "version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let images =
+        ["postgres:16-alpine", "redis:7-alpine"].iter().all(|image| !docker(&["images", "--quiet", image]).is_empty());
+    if !require(
+        compose.is_ok_and(|status| status.success()) && images,
+        "docker compose with its images (see tests/images)",
+    ) {
         return;
     }
     let port = free_port();
@@ -165,7 +198,14 @@ fn compose_brings_all_services_up_and_down() {
     assert!(health.contains("\"postgres\":\"up\"") && health.contains("\"redis\":\"up\""), "{health}");
     // The image that runs is the one that was just made.
     let made = docker(&["image", "inspect", "--format", "{{.Id}}", "rondel-test:latest"]);
-    let id = docker(&["ps", "--quiet", "--filter", "label=com.docker.compose.project=rondel-test", "--filter", "label=com.docker.compose.service=backend"]);
+    let id = docker(&[
+        "ps",
+        "--quiet",
+        "--filter",
+        "label=com.docker.compose.project=rondel-test",
+        "--filter",
+        "label=com.docker.compose.service=backend",
+    ]);
     assert_eq!(docker(&["inspect", "--format", "{{.Image}}", &id]), made);
     space.ok(&["down"]);
     assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project=rondel-test"]), "");

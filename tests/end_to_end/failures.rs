@@ -13,10 +13,20 @@ fn a_compile_error_is_shown_once() {
     let (binary, layout) = (space.bytes("dist/server/linux_amd64/small"), space.read("dist/image/index.json"));
     space.append("greet/greet.go", "\nfunc broken() { undefined() }\n");
     let run = space.run(&["image"]);
-    run.fails(1, &["greet/greet.go:15:17: undefined: undefined", "error: server: `go build", "ended with exit status 1"]);
+    run.fails(
+        1,
+        &["greet/greet.go:17:17: undefined: undefined", "error: server: `go build", "ended with exit status 1"],
+    );
     assert_eq!(run.stderr.matches("undefined: undefined").count(), 1, "{}", run.stderr);
-    assert!(run.stderr.trim_end().lines().last().unwrap().starts_with("error: server"), "the error is last:\n{}", run.stderr);
-    assert!(binary == space.bytes("dist/server/linux_amd64/small") && layout == space.read("dist/image/index.json"), "old outputs stay");
+    assert!(
+        run.stderr.trim_end().lines().last().unwrap().starts_with("error: server"),
+        "the error is last:\n{}",
+        run.stderr
+    );
+    assert!(
+        binary == space.bytes("dist/server/linux_amd64/small") && layout == space.read("dist/image/index.json"),
+        "old outputs stay"
+    );
 }
 
 #[test]
@@ -71,7 +81,9 @@ fn a_proxy_of_files_and_a_torn_download() {
 fn locked_refuses_what_is_not_pinned() {
     let space = TestSpace::small();
     space.write("build.lock", "(format: 1, go: {})");
-    space.run(&["server", "--locked"]).fails(3, &["build.lock does not pin Go 1.22.12", "hint: run `cargo xtask lock`"]);
+    space
+        .run(&["server", "--locked"])
+        .fails(3, &["build.lock does not pin Go 1.22.12", "hint: run `cargo xtask lock`"]);
     assert!(space.ok(&["server"]).stderr.contains("warning: build.lock does not pin"));
 }
 
@@ -91,7 +103,8 @@ fn no_docker() {
     if require(has_program("docker"), "docker") {
         space.run(&["run"]).fails(3, &["no Docker daemon is reachable", "hint: start Docker"]);
     }
-    let mut bare = TestSpace::with_targets(r#""run": DockerRun(image: "i"), "i": Image(base: Static, entrypoint: ["/x"])"#);
+    let mut bare =
+        TestSpace::with_targets(r#""run": DockerRun(image: "i"), "i": Image(base: Static, entrypoint: ["/x"])"#);
     bare.set("PATH", "/nonexistent");
     bare.run(&["run"]).fails(3, &["`docker` was not found on PATH"]);
 }
@@ -107,8 +120,12 @@ fn a_missing_program_is_said_before_anything_runs() {
 
 #[test]
 fn a_variable_that_is_not_set() {
-    let mut space = TestSpace::with_targets(r#""a": Exec(command: ["echo", Env("RONDEL_TEST_VALUE")]), "b": Exec(command: ["true"])"#);
-    space.run(&["a"]).fails(3, &["the environment variable `RONDEL_TEST_VALUE` is not set", "hint: set RONDEL_TEST_VALUE"]);
+    let mut space = TestSpace::with_targets(
+        r#""a": Exec(command: ["echo", Env("RONDEL_TEST_VALUE")]), "b": Exec(command: ["true"])"#,
+    );
+    space
+        .run(&["a"])
+        .fails(3, &["the environment variable `RONDEL_TEST_VALUE` is not set", "hint: set RONDEL_TEST_VALUE"]);
     space.ok(&["b"]);
     space.set("RONDEL_TEST_VALUE", "x");
     space.ok(&["a"]);
@@ -117,13 +134,23 @@ fn a_variable_that_is_not_set() {
 /// A full disk, as a file system of one megabyte.
 #[test]
 fn a_full_disk() {
-    if !require(has_program("mount") && Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n"), "root") {
+    if !require(
+        has_program("mount") && Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n"),
+        "root",
+    ) {
         return;
     }
-    let space = TestSpace::with_targets(r#""big": Exec(command: ["sh", "-c", "head -c 3000000 /dev/zero > out"], inputs: ["in"], outputs: ["out"])"#);
+    let space = TestSpace::with_targets(
+        r#""big": Exec(command: ["sh", "-c", "head -c 3000000 /dev/zero > out"], inputs: ["in"], outputs: ["out"])"#,
+    );
     space.write("in", "");
     fs::create_dir_all(space.cache()).unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(space.cache()).status().unwrap().success();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(space.cache())
+        .status()
+        .unwrap()
+        .success();
     if !require(mounted, "right to mount") {
         return;
     }
@@ -133,8 +160,17 @@ fn a_full_disk() {
     assert!(run.stderr.contains("the result is used but not cached"), "{}", run.stderr);
     assert_eq!(space.bytes("out").len(), 3_000_000);
     // The workspace itself is full: an error, and the former output stays.
-    let small = TestSpace::with_targets(r#""big": Exec(command: ["sh", "-c", "head -c 3000000 /dev/zero > out"], inputs: ["in"], outputs: ["out"])"#);
-    assert!(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(small.root()).status().unwrap().success());
+    let small = TestSpace::with_targets(
+        r#""big": Exec(command: ["sh", "-c", "head -c 3000000 /dev/zero > out"], inputs: ["in"], outputs: ["out"])"#,
+    );
+    assert!(
+        Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(small.root())
+            .status()
+            .unwrap()
+            .success()
+    );
     small.write("in", "");
     small.write("out", "former");
     small.write("build.ron", r#"(format: 1, project: "t", targets: {"big": Exec(command: ["sh", "-c", "head -c 3000000 /dev/zero > out"], inputs: ["in"], outputs: ["out"])})"#);
@@ -148,7 +184,9 @@ fn a_full_disk() {
 
 #[test]
 fn a_failed_command_leaves_the_former_output() {
-    let space = TestSpace::with_targets(r#""gen": Exec(command: ["sh", "-c", "cat in > out; test -s in"], inputs: ["in"], outputs: ["out"])"#);
+    let space = TestSpace::with_targets(
+        r#""gen": Exec(command: ["sh", "-c", "cat in > out; test -s in"], inputs: ["in"], outputs: ["out"])"#,
+    );
     space.write("in", "good\n");
     space.ok(&["gen"]);
     space.write("in", "");
@@ -183,7 +221,9 @@ fn interruption_leaves_nothing_behind() {
     }
     let marker = format!("86{}", std::process::id());
     let script = format!("echo partial > out; setsid sleep {marker} & sleep {marker}");
-    let space = TestSpace::with_targets(&format!(r#""slow": Exec(command: ["sh", "-c", "{script}"], inputs: ["in"], outputs: ["out"])"#));
+    let space = TestSpace::with_targets(&format!(
+        r#""slow": Exec(command: ["sh", "-c", "{script}"], inputs: ["in"], outputs: ["out"])"#
+    ));
     space.write("in", "");
     space.write("out", "former\n");
     let child = space.start(&["slow"]);
@@ -206,12 +246,18 @@ fn a_secret_is_nowhere() {
     space.run(&["use"]).fails(3, &["the secret `MY_TOKEN` is not set"]);
     let canary = "c4n4ry-s3cr3t-v4lu3";
     space.set("MY_TOKEN", canary);
-    for arguments in [&["use", "--verbose"][..], &["use", "--force", "--events", "json"], &["why", "use", "--verbose"], &["plan", "use"]] {
+    for arguments in [
+        &["use", "--verbose"][..],
+        &["use", "--force", "--events", "json"],
+        &["why", "use", "--verbose"],
+        &["plan", "use"],
+    ] {
         let run = space.ok(arguments);
         assert!(!run.stdout.contains(canary) && !run.stderr.contains(canary), "{arguments:?}");
     }
     assert_eq!(space.read("out").trim(), canary.len().to_string(), "the process got it");
-    let found = Command::new("grep").args(["-r", "-a", "-l", canary]).arg(space.root()).arg(space.cache()).output().unwrap();
+    let found =
+        Command::new("grep").args(["-r", "-a", "-l", canary]).arg(space.root()).arg(space.cache()).output().unwrap();
     assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
     // Another value is the same key.
     space.set("MY_TOKEN", "another-value");
@@ -220,7 +266,9 @@ fn a_secret_is_nowhere() {
 
 #[test]
 fn output_of_children_cannot_act_on_the_terminal() {
-    let space = TestSpace::with_targets(r#""evil": Exec(command: ["printf", "\\033]52;c;ZXZpbA==\\007a\\033[2Jb\\033[31mred\\033[0m\\n"])"#);
+    let space = TestSpace::with_targets(
+        r#""evil": Exec(command: ["printf", "\\033]52;c;ZXZpbA==\\007a\\033[2Jb\\033[31mred\\033[0m\\n"])"#,
+    );
     let run = space.ok(&["evil"]);
     assert!(run.stderr.contains("ab\u{1b}[31mred\u{1b}[0m"), "{:?}", run.stderr);
     assert!(!run.stderr.contains("]52") && !run.stderr.contains("[2J"));

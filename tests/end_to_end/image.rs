@@ -36,7 +36,11 @@ fn the_sample_service_becomes_an_image() {
     }
     let binary = space.root().join("dist/server/linux_amd64/council");
     let output = Command::new(binary).arg("version").output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "council dev (unknown)\n", "no git here: the defaults are stamped");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "council dev (unknown)\n",
+        "no git here: the defaults are stamped"
+    );
 }
 
 #[test]
@@ -52,12 +56,21 @@ fn the_second_time_nothing_is_started() {
     if require(has_program("strace"), "strace") {
         let trace = space.beside("trace");
         let mut command = Command::new("strace");
-        command.args(["-f", "-e", "trace=execve", "-o"]).arg(&trace).arg(env!("CARGO_BIN_EXE_rondel-under-test")).arg("image");
+        command
+            .args(["-f", "-e", "trace=execve", "-o"])
+            .arg(&trace)
+            .arg(env!("CARGO_BIN_EXE_rondel-under-test"))
+            .arg("image");
         let plain = space.command(&["image"]);
         command.current_dir(space.root()).env_clear();
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
         assert!(command.output().unwrap().status.success());
-        let started: Vec<String> = fs::read_to_string(&trace).unwrap().lines().filter(|line| line.contains("execve(") && line.contains("= 0")).map(str::to_owned).collect();
+        let started: Vec<String> = fs::read_to_string(&trace)
+            .unwrap()
+            .lines()
+            .filter(|line| line.contains("execve(") && line.contains("= 0"))
+            .map(str::to_owned)
+            .collect();
         assert!(started.iter().skip(1).all(|line| line.contains("/git\"")), "{started:#?}");
     }
 }
@@ -67,7 +80,11 @@ fn the_second_time_nothing_is_started() {
 fn the_same_digest_everywhere() {
     let one = TestSpace::small();
     let mut two = one.clone_elsewhere();
-    two.set("TZ", "Asia/Tokyo").set("LANG", "tr_TR.UTF-8").set("GOFLAGS", "-race").set("GOOS", "plan9").set("CGO_ENABLED", "1");
+    two.set("TZ", "Asia/Tokyo")
+        .set("LANG", "tr_TR.UTF-8")
+        .set("GOFLAGS", "-race")
+        .set("GOOS", "plan9")
+        .set("CGO_ENABLED", "1");
     two.set("GOEXPERIMENT", "rangefunc").set("USER", "somebody").set("GOAMD64", "v3");
     // What `go env -w` left, and a go.work above the tree.
     fs::create_dir_all(two.beside("home/.config/go")).unwrap();
@@ -83,7 +100,10 @@ fn the_same_digest_everywhere() {
 
 #[test]
 fn another_user_with_another_umask_makes_the_same_bytes() {
-    if !require(has_program("runuser") && Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n"), "root") {
+    if !require(
+        has_program("runuser") && Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n"),
+        "root",
+    ) {
         return;
     }
     let one = TestSpace::small();
@@ -99,7 +119,8 @@ fn another_user_with_another_umask_makes_the_same_bytes() {
     fs::remove_file(two.cache().join("go/toolchains")).unwrap();
     line.push_str(&format!(" {} image", program.display()));
     assert!(Command::new("chown").args(["-R", "nobody"]).arg(two.beside("")).status().unwrap().success());
-    let output = Command::new("runuser").args(["-u", "nobody", "--", "sh", "-c", &line]).arg(two.root()).output().unwrap();
+    let output =
+        Command::new("runuser").args(["-u", "nobody", "--", "sh", "-c", &line]).arg(two.root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(digest(&one, &["image"]), digest_of_layout(&two));
 }
@@ -117,14 +138,25 @@ fn other_tools_accept_the_layout() {
     if require(has_program("crane"), "crane") {
         // crane validates tarballs: the layout as Docker's archive, made by another program.
         let archive = space.beside("image.tar");
-        let status = Command::new("tar").arg("-C").arg(&layout).arg("-cf").arg(&archive).args(["manifest.json", "blobs"]).status().unwrap();
+        let status = Command::new("tar")
+            .arg("-C")
+            .arg(&layout)
+            .arg("-cf")
+            .arg(&archive)
+            .args(["manifest.json", "blobs"])
+            .status()
+            .unwrap();
         assert!(status.success());
         let output = Command::new("crane").args(["validate", "--tarball"]).arg(&archive).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     if require(has_program("skopeo"), "skopeo") {
         for platform in ["amd64", "arm64"] {
-            let output = Command::new("skopeo").args(["inspect", "--override-arch", platform]).arg(format!("oci:{}", layout.display())).output().unwrap();
+            let output = Command::new("skopeo")
+                .args(["inspect", "--override-arch", platform])
+                .arg(format!("oci:{}", layout.display()))
+                .output()
+                .unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             let image: Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(image["Architecture"], platform);
@@ -139,14 +171,30 @@ fn other_tools_accept_the_layout() {
         // umoci reads manifests, not nested indexes: skopeo flattens.
         let flat = space.beside("flat");
         let source = format!("oci:{}", single.root().join("dist/image").display());
-        let status = Command::new("skopeo").args(["copy", "-q", &source, &format!("oci:{}:{tag}", flat.display())]).status().unwrap();
+        let status = Command::new("skopeo")
+            .args(["copy", "-q", &source, &format!("oci:{}:{tag}", flat.display())])
+            .status()
+            .unwrap();
         assert!(status.success());
-        let output = Command::new("umoci").args(["unpack", "--image", &format!("{}:{tag}", flat.display())]).arg(&bundle).output().unwrap();
+        let output = Command::new("umoci")
+            .args(["unpack", "--image", &format!("{}:{tag}", flat.display())])
+            .arg(&bundle)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let root = bundle.join("rootfs");
         assert_eq!(fs::read_to_string(root.join("etc/small/readme")).unwrap(), "read me\n");
-        assert!(fs::read_to_string(root.join("etc/ssl/certs/ca-certificates.crt")).unwrap().matches("BEGIN CERTIFICATE").count() > 100);
-        assert_eq!(fs::metadata(root.join("app/small")).unwrap().len(), single.bytes("dist/server/linux_amd64/small").len() as u64);
+        assert!(
+            fs::read_to_string(root.join("etc/ssl/certs/ca-certificates.crt"))
+                .unwrap()
+                .matches("BEGIN CERTIFICATE")
+                .count()
+                > 100
+        );
+        assert_eq!(
+            fs::metadata(root.join("app/small")).unwrap().len(),
+            single.bytes("dist/server/linux_amd64/small").len() as u64
+        );
         // No compiler, no source, no shell.
         for path in ["bin/sh", "usr/local/go", "src", "go.mod"] {
             assert!(!root.join(path).exists(), "{path}");
@@ -162,5 +210,6 @@ fn golden_digest_of_an_image_without_go() {
     );
     space.write("b", "contents\n");
     space.write("c/deep/er", &"x".repeat(3_000_000));
-    expect_test::expect!["sha256:8f9e49b473ac530194339386c90e293c994b5a9bc63ef2bc9c2beb561f50c690"].assert_eq(&digest(&space, &["image"]));
+    expect_test::expect!["sha256:8f9e49b473ac530194339386c90e293c994b5a9bc63ef2bc9c2beb561f50c690"]
+        .assert_eq(&digest(&space, &["image"]));
 }

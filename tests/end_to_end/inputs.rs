@@ -161,7 +161,14 @@ fn arguments_variables_and_toolchain_count() {
 #[test]
 fn the_callers_environment_does_not_count() {
     let mut space = built();
-    for (name, value) in [("GOFLAGS", "-race"), ("TZ", "Asia/Tokyo"), ("HOME", "/nonexistent"), ("GOOS", "plan9"), ("LANG", "C"), ("HTTPS_PROXY", "http://127.0.0.1:1")] {
+    for (name, value) in [
+        ("GOFLAGS", "-race"),
+        ("TZ", "Asia/Tokyo"),
+        ("HOME", "/nonexistent"),
+        ("GOOS", "plan9"),
+        ("LANG", "C"),
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
+    ] {
         space.set(name, value);
         assert!(space.ran(&["image"]).is_empty(), "{name}");
     }

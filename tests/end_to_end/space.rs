@@ -30,11 +30,23 @@ pub struct Run {
 /// A small module without dependencies: an embedded file, a library package, a second command.
 const MODULE: &[(&str, &str)] = &[
     ("go.mod", "module example.com/small\n\ngo 1.22\n"),
-    ("cmd/small/main.go", "package main\n\nimport (\n\t\"fmt\"\n\n\t\"example.com/small/greet\"\n)\n\nvar version = \"none\"\n\nfunc main() { fmt.Println(version, greet.Text()) }\n"),
+    (
+        "cmd/small/main.go",
+        "package main\n\nimport (\n\t\"fmt\"\n\n\t\"example.com/small/greet\"\n)\n\nvar version = \"none\"\n\nfunc main() { fmt.Println(version, greet.Text()) }\n",
+    ),
     ("cmd/other/main.go", "package main\n\nfunc main() {}\n"),
-    ("greet/greet.go", "package greet\n\nimport _ \"embed\"\n\n//go:embed text/*.txt\nvar files embedFS\n\nfunc Text() string { return files.read() }\n"),
-    ("greet/embed.go", "package greet\n\nimport \"embed\"\n\ntype embedFS = wrapped\n\ntype wrapped struct{ fs embed.FS }\n\nfunc (w wrapped) read() string { return \"hello\" }\n"),
-    ("greet/greet_test.go", "package greet\n\nimport \"testing\"\n\nfunc TestText(t *testing.T) {\n\tif Text() == \"\" {\n\t\tt.Fatal(\"empty\")\n\t}\n}\n"),
+    (
+        "greet/greet.go",
+        "package greet\n\nimport _ \"embed\"\n\n//go:embed text/*.txt\nvar files embedFS\n\nfunc Text() string { return files.read() }\n",
+    ),
+    (
+        "greet/embed.go",
+        "package greet\n\nimport \"embed\"\n\ntype embedFS = wrapped\n\ntype wrapped struct{ fs embed.FS }\n\nfunc (w wrapped) read() string { return \"hello\" }\n",
+    ),
+    (
+        "greet/greet_test.go",
+        "package greet\n\nimport \"testing\"\n\nfunc TestText(t *testing.T) {\n\tif Text() == \"\" {\n\t\tt.Fatal(\"empty\")\n\t}\n}\n",
+    ),
     ("greet/text/hello.txt", "hello\n"),
     ("README.md", "# small\n"),
 ];
@@ -69,7 +81,8 @@ impl TestSpace {
         let mut environment = BTreeMap::new();
         environment.insert("HOME".to_owned(), directory.join("home").display().to_string());
         environment.insert("RONDEL_CACHE_DIR".to_owned(), directory.join("cache").display().to_string());
-        environment.insert("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned());
+        environment
+            .insert("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned());
         // No daemon, unless a test asks for one: what is loaded into it outlives the test.
         environment.insert("DOCKER_HOST".to_owned(), "unix:///nonexistent/docker.sock".to_owned());
         for name in ["SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
@@ -190,7 +203,8 @@ impl TestSpace {
         let directory = self.beside("recorders");
         fs::create_dir_all(&directory).unwrap();
         for name in names {
-            let script = format!("#!/bin/sh\necho {name} \"$@\" >> {}\nPATH=${{PATH#*:}} exec {name} \"$@\"\n", log.display());
+            let script =
+                format!("#!/bin/sh\necho {name} \"$@\" >> {}\nPATH=${{PATH#*:}} exec {name} \"$@\"\n", log.display());
             let path = directory.join(name);
             fs::write(&path, script).unwrap();
             make_executable(&path);
@@ -238,17 +252,23 @@ impl TestSpace {
     /// Runs with events and expects success; how each step ended, by its label.
     pub fn outcomes(&self, arguments: &[&str]) -> BTreeMap<String, String> {
         let run = self.ok(&[&["--events", "json"], arguments].concat());
-        run.events().iter().filter(|event| event["event"] == "step_finished").map(|event| {
-            (event["step"].as_str().unwrap().to_owned(), event["outcome"].as_str().unwrap().to_owned())
-        }).collect()
+        run.events()
+            .iter()
+            .filter(|event| event["event"] == "step_finished")
+            .map(|event| (event["step"].as_str().unwrap().to_owned(), event["outcome"].as_str().unwrap().to_owned()))
+            .collect()
     }
 
     /// The labels of the steps that ran, and their first reasons.
     pub fn ran(&self, arguments: &[&str]) -> BTreeMap<String, String> {
         let run = self.ok(&[&["--events", "json"], arguments].concat());
-        run.events().iter().filter(|event| event["event"] == "step_finished" && event["outcome"] == "ran").map(|event| {
-            (event["step"].as_str().unwrap().to_owned(), event["reason"].as_str().unwrap_or_default().to_owned())
-        }).collect()
+        run.events()
+            .iter()
+            .filter(|event| event["event"] == "step_finished" && event["outcome"] == "ran")
+            .map(|event| {
+                (event["step"].as_str().unwrap().to_owned(), event["reason"].as_str().unwrap_or_default().to_owned())
+            })
+            .collect()
     }
 }
 
@@ -270,7 +290,10 @@ impl Run {
     }
 
     pub fn events(&self) -> Vec<Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
+            .collect()
     }
 
     /// Expects this exit code, and these words in what people are told.
@@ -340,7 +363,10 @@ pub fn goproxy() -> &'static str {
 /// Is `what` here? If not, the test is skipped and says so; in CI that is a failure.
 pub fn require(is_here: bool, what: &str) -> bool {
     if !is_here {
-        assert!(std::env::var_os("RONDEL_TEST_REQUIRE").is_none(), "RONDEL_TEST_REQUIRE is set, and there is no {what}");
+        assert!(
+            std::env::var_os("RONDEL_TEST_REQUIRE").is_none(),
+            "RONDEL_TEST_REQUIRE is set, and there is no {what}"
+        );
         println!("skipped: no {what}");
     }
     is_here
@@ -348,5 +374,9 @@ pub fn require(is_here: bool, what: &str) -> bool {
 
 /// Is this program on PATH?
 pub fn has_program(name: &str) -> bool {
-    Command::new("sh").args(["-c", &format!("command -v {name}")]).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+    Command::new("sh")
+        .args(["-c", &format!("command -v {name}")])
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }

@@ -42,7 +42,13 @@ fn files_stay_readable() {
 
 #[test]
 fn nothing_is_left_lying_about() {
-    let words = [["to", "do!("].concat(), ["dbg", "!("].concat(), ["unimple", "mented!("].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat()];
+    let words = [
+        ["to", "do!("].concat(),
+        ["dbg", "!("].concat(),
+        ["unimple", "mented!("].concat(),
+        ["FIX", "ME"].concat(),
+        ["XX", "X"].concat(),
+    ];
     for path in rust_files() {
         let text = fs::read_to_string(&path).unwrap();
         for word in &words {

@@ -107,9 +107,10 @@ fn check_reference(
     let (fits, needed) = match (wanted, &target.kind) {
         (Wanted::Anything, _) => (true, ""),
         (Wanted::File, TargetKind::GoBuild(_)) => (true, ""),
-        (Wanted::File, TargetKind::Exec(exec) | TargetKind::Shell(exec)) => {
-            (exec.outputs.len() == 1 && exec.inputs.is_some(), "`GoBuild`, or an `Exec` with inputs and exactly one output")
-        }
+        (Wanted::File, TargetKind::Exec(exec) | TargetKind::Shell(exec)) => (
+            exec.outputs.len() == 1 && exec.inputs.is_some(),
+            "`GoBuild`, or an `Exec` with inputs and exactly one output",
+        ),
         (Wanted::File, _) => (false, "`GoBuild`, or an `Exec` with inputs and exactly one output"),
         (Wanted::Image, kind) => {
             (matches!(kind, TargetKind::Image(_) | TargetKind::DockerBuild(_)), "`Image` or `DockerBuild`")
@@ -147,7 +148,9 @@ fn each_text<'a>(target: &'a Target, visit: &mut dyn FnMut(&'a Text)) {
             .chain(&image.user)
             .chain(&image.directory)
             .collect(),
-        TargetKind::DockerBuild(build) => build.tags.iter().chain(pairs(&build.build_args)).chain(&build.stage).collect(),
+        TargetKind::DockerBuild(build) => {
+            build.tags.iter().chain(pairs(&build.build_args)).chain(&build.stage).collect()
+        }
         TargetKind::DockerRun(run) => [&run.args, &run.publish, &run.volumes, &run.cap_add]
             .into_iter()
             .flatten()
@@ -318,7 +321,8 @@ fn check_variable_cycles(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
 fn check_outputs(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     let mut taken: Vec<(String, Span, &TargetName)> = Vec::new();
     for target in &file.targets {
-        let normal = |path: &str| path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/");
+        let normal =
+            |path: &str| path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/");
         let default = format!("dist/{}", target.name.value);
         let outputs: Vec<(String, Span)> = match &target.kind {
             TargetKind::GoBuild(build) => vec![out_of(&build.out, default, target)],
@@ -329,9 +333,17 @@ fn check_outputs(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
             _ => Vec::new(),
         };
         for (path, span) in outputs {
-            let within = |one: &str, other: &str| one == other || one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
-            if let Some((other, _, owner)) = taken.iter().find(|(other, ..)| within(&path, other) || within(other, &path)) {
-                let message = format!("`{}` and `{owner}` both write `{}`", target.name.value, if path.len() < other.len() { other } else { &path });
+            let within = |one: &str, other: &str| {
+                one == other || one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
+            };
+            if let Some((other, _, owner)) =
+                taken.iter().find(|(other, ..)| within(&path, other) || within(other, &path))
+            {
+                let message = format!(
+                    "`{}` and `{owner}` both write `{}`",
+                    target.name.value,
+                    if path.len() < other.len() { other } else { &path }
+                );
                 diagnostics.push(Diagnostic::new(span, message).hint("give one of them another output"));
             }
             taken.push((path, span, &target.name.value));
@@ -341,7 +353,9 @@ fn check_outputs(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
 
 fn out_of(out: &Option<Spanned<String>>, default: String, target: &Target) -> (String, Span) {
     match out {
-        Some(out) => (out.value.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"), out.span),
+        Some(out) => {
+            (out.value.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"), out.span)
+        }
         None => (default, target.name.span),
     }
 }

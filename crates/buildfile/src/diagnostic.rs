@@ -50,9 +50,9 @@ pub fn render(file_name: &str, text: &str, diagnostic: &Diagnostic) -> String {
     let characters: Vec<char> = line.chars().collect();
     let from = column.saturating_sub(60);
     let shown: String = characters.iter().skip(from).take(140).map(|&character| visible(character)).collect();
-    let length = text.get(diagnostic.span.start..diagnostic.span.end.min(text.len())).map_or(1, |slice| {
-        slice.split('\n').next().unwrap_or("").trim_end().chars().count()
-    });
+    let length = text
+        .get(diagnostic.span.start..diagnostic.span.end.min(text.len()))
+        .map_or(1, |slice| slice.split('\n').next().unwrap_or("").trim_end().chars().count());
     let room = shown.chars().count().saturating_sub(column - from).max(1);
     let underline = "^".repeat(length.clamp(1, room));
     let pad = " ".repeat(column - from);

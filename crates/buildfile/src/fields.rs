@@ -152,8 +152,11 @@ impl Reader<'_> {
         let text = self.text_or_secret(value)?;
         if matches!(text.source, TextSource::Secret { .. }) {
             let message = "a secret can't go here: it would reach a command line, a key or an image";
-            self.report(Diagnostic::new(text.span, message)
-                .hint("a `Secret` goes into the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…` only"));
+            self.report(
+                Diagnostic::new(text.span, message).hint(
+                    "a `Secret` goes into the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…` only",
+                ),
+            );
             return None;
         }
         Some(text)
@@ -186,14 +189,18 @@ impl Reader<'_> {
             }
             ("Secret", [name]) => TextSource::Secret { name: self.variable(*name)? },
             ("Env" | "Git" | "Secret", _) => {
-                let message = format!("`{}` takes a name{}", call.name,
-                    if call.name == "Secret" { "" } else { " and, if you like, a default" });
+                let message = format!(
+                    "`{}` takes a name{}",
+                    call.name,
+                    if call.name == "Secret" { "" } else { " and, if you like, a default" }
+                );
                 self.report(Diagnostic::new(span, message));
                 return None;
             }
             (other, _) => {
                 let mut diagnostic = Diagnostic::new(call.name_span, format!("`{other}` is not a source of text"));
-                diagnostic.hint = suggest(other, ["Env", "Git", "Secret"]).map(|near| format!("did you mean `{near}`?"));
+                diagnostic.hint =
+                    suggest(other, ["Env", "Git", "Secret"]).map(|near| format!("did you mean `{near}`?"));
                 self.report(diagnostic);
                 return None;
             }

@@ -4,13 +4,22 @@ use crate::fields::{Fields, Reader};
 use crate::names::TargetName;
 use crate::value::{Named, Value};
 use crate::{
-    Base, ComposeDown, ComposeUp, Created, Diagnostic, DockerBuild, DockerRun, Exec, FileSource, GoBuild, GoTest, Health,
-    Image, Platform, Span, Spanned, Target, TargetKind, Template, Text, TextSource, read, suggest,
+    Base, ComposeDown, ComposeUp, Created, Diagnostic, DockerBuild, DockerRun, Exec, FileSource, GoBuild, GoTest,
+    Health, Image, Platform, Span, Spanned, Target, TargetKind, Template, Text, TextSource, read, suggest,
 };
 
 const KINDS: &[&str] = &[
-    "GoModDownload", "GoBuild", "GoTest", "Image", "DockerBuild", "DockerRun", "ComposeUp", "ComposeDown", "Exec",
-    "Shell", "Group",
+    "GoModDownload",
+    "GoBuild",
+    "GoTest",
+    "Image",
+    "DockerBuild",
+    "DockerRun",
+    "ComposeUp",
+    "ComposeDown",
+    "Exec",
+    "Shell",
+    "Group",
 ];
 
 /// One target: its name, its common fields and its own.
@@ -94,13 +103,25 @@ fn go_build(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<GoBuild>
     let env = fields.take("env");
     let platforms_field = fields.take("platforms");
     let result = GoBuild {
-        tags: { let value = fields.take("tags"); reader.texts(value) },
-        ldflags: { let value = fields.take("ldflags"); reader.texts(value) },
-        gcflags: { let value = fields.take("gcflags"); reader.texts(value) },
+        tags: {
+            let value = fields.take("tags");
+            reader.texts(value)
+        },
+        ldflags: {
+            let value = fields.take("ldflags");
+            reader.texts(value)
+        },
+        gcflags: {
+            let value = fields.take("gcflags");
+            reader.texts(value)
+        },
         stamp: reader.text_map(stamp, false),
         env: reader.environment(env, false),
         platforms: platforms(reader, platforms_field),
-        out: { let value = fields.take("out"); path(reader, value) },
+        out: {
+            let value = fields.take("out");
+            path(reader, value)
+        },
         packages: non_empty(reader, packages?, "packages"),
     };
     Some(result)
@@ -121,11 +142,26 @@ fn go_test(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<GoTest> {
     let inputs = fields.take("inputs");
     let env = fields.take("env");
     Some(GoTest {
-        race: { let value = fields.take("race"); reader.boolean(value, false) },
-        tags: { let value = fields.take("tags"); reader.texts(value) },
-        run: { let value = fields.take("run"); reader.optional_text(value) },
-        short: { let value = fields.take("short"); reader.boolean(value, false) },
-        timeout: { let value = fields.take("timeout"); reader.optional_text(value) },
+        race: {
+            let value = fields.take("race");
+            reader.boolean(value, false)
+        },
+        tags: {
+            let value = fields.take("tags");
+            reader.texts(value)
+        },
+        run: {
+            let value = fields.take("run");
+            reader.optional_text(value)
+        },
+        short: {
+            let value = fields.take("short");
+            reader.boolean(value, false)
+        },
+        timeout: {
+            let value = fields.take("timeout");
+            reader.optional_text(value)
+        },
         env: reader.environment(env, true),
         inputs: inputs.map(|value| reader.strings(Some(value), "globs")),
         packages: non_empty(reader, packages?, "packages"),
@@ -143,19 +179,43 @@ fn image(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Image> {
     let result = Image {
         base: base.unwrap_or(Base::Static),
         files: image_files(reader, files),
-        entrypoint: { let value = fields.take("entrypoint"); reader.texts(value) },
-        command: { let value = fields.take("cmd"); reader.texts(value) },
-        user: { let value = fields.take("user"); reader.optional_text(value) },
-        directory: { let value = fields.take("workdir"); reader.optional_text(value) },
-        ports: { let value = fields.take("ports"); ports(reader, value) },
+        entrypoint: {
+            let value = fields.take("entrypoint");
+            reader.texts(value)
+        },
+        command: {
+            let value = fields.take("cmd");
+            reader.texts(value)
+        },
+        user: {
+            let value = fields.take("user");
+            reader.optional_text(value)
+        },
+        directory: {
+            let value = fields.take("workdir");
+            reader.optional_text(value)
+        },
+        ports: {
+            let value = fields.take("ports");
+            ports(reader, value)
+        },
         env: reader.environment(env, false),
         labels: reader.text_map(labels, false),
         health: health.and_then(|value| self::health(reader, value)),
-        tags: { let value = fields.take("tags"); reader.texts(value) },
+        tags: {
+            let value = fields.take("tags");
+            reader.texts(value)
+        },
         created: created.map_or(Some(Created::Epoch), |value| self::created(reader, value)).unwrap_or(Created::Epoch),
-        tzdata: { let value = fields.take("tzdata"); reader.boolean(value, false) },
+        tzdata: {
+            let value = fields.take("tzdata");
+            reader.boolean(value, false)
+        },
         platforms: platforms(reader, platforms_field),
-        out: { let value = fields.take("out"); path(reader, value) },
+        out: {
+            let value = fields.take("out");
+            path(reader, value)
+        },
     };
     base.map(|_| result)
 }
@@ -165,15 +225,18 @@ fn base_of(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Base> {
         && matches!(call.name, "From" | "Layout")
     {
         let message = format!("`{}` can't be a base yet: `Static` is the only one", call.name);
-        reader.report(Diagnostic::new(value.span(), message)
-            .hint("for an image on top of another one, use a `DockerBuild` target"));
+        reader.report(
+            Diagnostic::new(value.span(), message)
+                .hint("for an image on top of another one, use a `DockerBuild` target"),
+        );
         return None;
     }
     reader.choice(value, &[("Static", Base::Static)])
 }
 
 fn image_files(reader: &mut Reader<'_>, value: Option<Value<'_>>) -> Vec<(Spanned<String>, Spanned<FileSource>)> {
-    let Some(entries) = value.and_then(|value| reader.kept(value.map("a map, `{\"/path\": Output(\"target\")}`"))) else {
+    let Some(entries) = value.and_then(|value| reader.kept(value.map("a map, `{\"/path\": Output(\"target\")}`")))
+    else {
         return Vec::new();
     };
     let mut result = Vec::new();
@@ -239,7 +302,10 @@ fn health(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Health> {
     reader.finish(fields);
     let sound = health.path.starts_with('/') && health.path.chars().all(|character| character.is_ascii_graphic());
     if !sound || health.port == 0 {
-        reader.report(Diagnostic::new(value.span(), "a health check needs a port above 0 and a path that begins with `/`"));
+        reader.report(Diagnostic::new(
+            value.span(),
+            "a health check needs a port above 0 and a path that begins with `/`",
+        ));
         return None;
     }
     Some(health)
@@ -269,10 +335,19 @@ fn docker_build(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Dock
     let build_args = fields.take("build_args");
     Some(DockerBuild {
         dockerfile: dockerfile.unwrap_or(Spanned { value: "Dockerfile".to_owned(), span: Span::default() }),
-        context: { let value = fields.take("context"); path(reader, value) },
+        context: {
+            let value = fields.take("context");
+            path(reader, value)
+        },
         build_args: reader.environment(build_args, false),
-        stage: { let value = fields.take("target"); reader.optional_text(value) },
-        tags: { let value = fields.take("tags"); reader.texts(value) },
+        stage: {
+            let value = fields.take("target");
+            reader.optional_text(value)
+        },
+        tags: {
+            let value = fields.take("tags");
+            reader.texts(value)
+        },
     })
 }
 
@@ -282,18 +357,45 @@ fn docker_run(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Docker
     let image = image.and_then(|value| reader.target_name(value));
     let (env, health_field, timeout) = (fields.take("env"), fields.take("health"), fields.take("health_timeout_s"));
     let result = DockerRun {
-        args: { let value = fields.take("args"); reader.texts(value) },
-        user: { let value = fields.take("user"); reader.optional_text(value) },
-        publish: { let value = fields.take("publish"); reader.texts(value) },
-        host_gateway: { let value = fields.take("host_gateway"); reader.boolean(value, false) },
+        args: {
+            let value = fields.take("args");
+            reader.texts(value)
+        },
+        user: {
+            let value = fields.take("user");
+            reader.optional_text(value)
+        },
+        publish: {
+            let value = fields.take("publish");
+            reader.texts(value)
+        },
+        host_gateway: {
+            let value = fields.take("host_gateway");
+            reader.boolean(value, false)
+        },
         env: reader.environment(env, true),
-        volumes: { let value = fields.take("volumes"); reader.texts(value) },
-        network: { let value = fields.take("network"); reader.optional_text(value) },
-        read_only: { let value = fields.take("read_only"); reader.boolean(value, true) },
-        cap_add: { let value = fields.take("cap_add"); reader.texts(value) },
+        volumes: {
+            let value = fields.take("volumes");
+            reader.texts(value)
+        },
+        network: {
+            let value = fields.take("network");
+            reader.optional_text(value)
+        },
+        read_only: {
+            let value = fields.take("read_only");
+            reader.boolean(value, true)
+        },
+        cap_add: {
+            let value = fields.take("cap_add");
+            reader.texts(value)
+        },
         health: health_field.and_then(|value| health(reader, value)),
         health_timeout_s: reader.seconds(timeout, 60),
-        detach: { let value = fields.take("detach"); reader.boolean(value, false) },
+        detach: {
+            let value = fields.take("detach");
+            reader.boolean(value, false)
+        },
         image: image?,
     };
     Some(result)
@@ -314,10 +416,16 @@ fn compose_up(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Compos
     Some(ComposeUp {
         file: file.unwrap_or(Spanned { value: "docker-compose.yml".to_owned(), span: Span::default() }),
         images: pairs,
-        wait: { let value = fields.take("wait"); reader.boolean(value, true) },
+        wait: {
+            let value = fields.take("wait");
+            reader.boolean(value, true)
+        },
         wait_timeout_s: reader.seconds(timeout, 120),
         env: reader.environment(env, true),
-        project_name: { let value = fields.take("project_name"); reader.optional_text(value) },
+        project_name: {
+            let value = fields.take("project_name");
+            reader.optional_text(value)
+        },
     })
 }
 
@@ -326,9 +434,15 @@ fn compose_down(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Comp
     let env = fields.take("env");
     Some(ComposeDown {
         file: file.unwrap_or(Spanned { value: "docker-compose.yml".to_owned(), span: Span::default() }),
-        volumes: { let value = fields.take("volumes"); reader.boolean(value, false) },
+        volumes: {
+            let value = fields.take("volumes");
+            reader.boolean(value, false)
+        },
         env: reader.environment(env, true),
-        project_name: { let value = fields.take("project_name"); reader.optional_text(value) },
+        project_name: {
+            let value = fields.take("project_name");
+            reader.optional_text(value)
+        },
     })
 }
 
@@ -370,10 +484,16 @@ fn exec_common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Exec {
     Exec {
         command: Vec::new(),
         inputs: inputs.map(|value| reader.strings(Some(value), "globs")),
-        outputs: { let value = fields.take("outputs"); reader.strings(value, "a path") },
+        outputs: {
+            let value = fields.take("outputs");
+            reader.strings(value, "a path")
+        },
         env: reader.environment(env, true),
         pass_env: pass_env.into_iter().filter(|name| reader.check_variable(name)).collect(),
-        directory: { let value = fields.take("dir"); path(reader, value) },
+        directory: {
+            let value = fields.take("dir");
+            path(reader, value)
+        },
         timeout_s: timeout.map(|value| reader.seconds(Some(value), 600)),
     }
 }

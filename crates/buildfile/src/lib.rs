@@ -21,13 +21,13 @@ mod suggest;
 mod template;
 mod value;
 
-pub use diagnostic::{render, Diagnostic, Span, Spanned};
+pub use diagnostic::{Diagnostic, Span, Spanned, render};
 pub use lock::{LockFile, LockedGo};
 pub use model::*;
 pub use names::{NameError, TargetName, VariableName};
 pub use platform::{Platform, PlatformError};
-pub use template::{Part, Template};
 pub use suggest::suggest;
+pub use template::{Part, Template};
 
 /// The `format:` that this Rondel reads.
 pub const FORMAT: u64 = 1;

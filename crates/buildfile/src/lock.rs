@@ -41,7 +41,8 @@ impl LockFile {
 
     /// The text of the file: sorted, so that two machines write the same.
     pub fn render(&self) -> String {
-        let mut text = String::from("// Pins, written by `cargo xtask lock`. Commit this file.\n(\n    format: 1,\n    go: {\n");
+        let mut text =
+            String::from("// Pins, written by `cargo xtask lock`. Commit this file.\n(\n    format: 1,\n    go: {\n");
         for (version, hosts) in &self.go {
             text.push_str(&format!("        {version:?}: {{\n"));
             for (host, pin) in hosts {

@@ -16,15 +16,17 @@ pub(crate) fn prescan(text: &str) -> Result<(), Diagnostic> {
     }
     if text.starts_with('\u{feff}') {
         let span = Span { start: 0, end: 3 };
-        return Err(Diagnostic::new(span, "the file begins with a byte order mark")
-            .hint("save it as UTF-8 without BOM"));
+        return Err(
+            Diagnostic::new(span, "the file begins with a byte order mark").hint("save it as UTF-8 without BOM")
+        );
     }
     for (start, character) in text.char_indices() {
         let span = Span { start, end: start + character.len_utf8() };
         if is_bidirectional(character) {
             let message = format!("a mark that reorders text (U+{:04X})", u32::from(character));
-            return Err(Diagnostic::new(span, message)
-                .hint("such marks let a file show other than what it says; remove it"));
+            return Err(
+                Diagnostic::new(span, message).hint("such marks let a file show other than what it says; remove it")
+            );
         }
         if character.is_control() && !matches!(character, '\n' | '\r' | '\t') {
             let message = format!("a control character (U+{:04X})", u32::from(character));
@@ -86,7 +88,8 @@ fn end_of_raw_string(bytes: &[u8], index: usize) -> usize {
     let hashes = raw_string_hashes(bytes, index).unwrap_or(0);
     let mut at = index + hashes + 2;
     while at < bytes.len() {
-        let closes = bytes[at] == b'"' && bytes[at + 1..].iter().take(hashes).filter(|&&byte| byte == b'#').count() == hashes;
+        let closes =
+            bytes[at] == b'"' && bytes[at + 1..].iter().take(hashes).filter(|&&byte| byte == b'#').count() == hashes;
         if closes {
             return at + hashes;
         }

@@ -72,11 +72,15 @@ fn project_name(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Spanned<Str
     let name = reader.string(value, "the project's name")?;
     let sound = name.value.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
         && name.value.len() <= 63
-        && name.value.chars().all(|character| {
-            character.is_ascii_lowercase() || character.is_ascii_digit() || "-_".contains(character)
-        });
+        && name
+            .value
+            .chars()
+            .all(|character| character.is_ascii_lowercase() || character.is_ascii_digit() || "-_".contains(character));
     if !sound {
-        reader.report(Diagnostic::new(name.span, "a project's name is made of a-z, 0-9, `-` and `_`, a letter or digit first"));
+        reader.report(Diagnostic::new(
+            name.span,
+            "a project's name is made of a-z, 0-9, `-` and `_`, a letter or digit first",
+        ));
         return None;
     }
     Some(name)
@@ -98,7 +102,8 @@ fn go_choice(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Spanned<GoChoi
             let version = reader.string(*version, "a Go version")?;
             if !is_go_version(&version.value) {
                 let message = format!("`{}` is not a Go version", version.value.escape_debug());
-                reader.report(Diagnostic::new(version.span, message).hint("write it as Go does, without `go`: 1.22.12"));
+                reader
+                    .report(Diagnostic::new(version.span, message).hint("write it as Go does, without `go`: 1.22.12"));
                 return None;
             }
             GoChoice::Version(version.value)
@@ -120,7 +125,9 @@ fn is_go_version(text: &str) -> bool {
     let parts: Vec<&str> = numbers.split('.').collect();
     let digits = |part: &str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
     let prerelease = rest.strip_prefix("rc").or_else(|| rest.strip_prefix("beta"));
-    (2..=3).contains(&parts.len()) && parts.iter().all(|part| digits(part)) && (rest.is_empty() || prerelease.is_some_and(digits))
+    (2..=3).contains(&parts.len())
+        && parts.iter().all(|part| digits(part))
+        && (rest.is_empty() || prerelease.is_some_and(digits))
 }
 
 fn variables(reader: &mut Reader<'_>, value: Option<Value<'_>>) -> std::collections::BTreeMap<VariableName, Variable> {
@@ -154,7 +161,8 @@ pub(crate) fn platform(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Span
         Err(error) => {
             let all: Vec<String> = Platform::all().collect();
             let mut diagnostic = Diagnostic::new(text.span, error.to_string());
-            diagnostic.hint = suggest(&text.value, all.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+            diagnostic.hint =
+                suggest(&text.value, all.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
             reader.report(diagnostic);
             None
         }

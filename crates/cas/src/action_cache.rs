@@ -92,8 +92,7 @@ impl ActionCache {
     /// Remembers what `action` gave. The blobs that `result` names must be stored before.
     pub fn put(&self, action: &Digest, result: &ActionResult) -> Result<(), CacheTrouble> {
         let path = self.path(action);
-        write_atomically(&path, &encode(result))
-            .map_err(|source| CacheTrouble::Io { action: "write", path, source })
+        write_atomically(&path, &encode(result)).map_err(|source| CacheTrouble::Io { action: "write", path, source })
     }
 
     /// Forgets what `action` gave.

@@ -191,10 +191,7 @@ mod tests {
     #[test]
     fn text_form_round_trips_and_rejects_everything_else() {
         let digest = Digest::of(b"abc");
-        assert_eq!(
-            digest.to_string(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad/3"
-        );
+        assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad/3");
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
         for wrong in ["", "abc/3", "BA/3", &digest.hex(), &format!("{}/-1", digest.hex()), "é/1"] {
             assert!(wrong.parse::<Digest>().is_err(), "{wrong}");

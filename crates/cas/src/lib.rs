@@ -13,7 +13,7 @@ mod snapshot;
 mod tree;
 
 pub use action_cache::{ActionCache, ActionResult, CacheTrouble, OutputEntry};
-pub use atomic::{is_litter, write_atomically, TemporaryFile};
+pub use atomic::{TemporaryFile, is_litter, write_atomically};
 pub use blob_store::{BlobError, BlobStore, StoreStatistics};
 pub use digest::{Digest, DigestParseError, Hasher, HashingReader};
 pub use relative_path::{PathError, RelativePath};

@@ -173,9 +173,11 @@ mod tests {
             &text(&[("tool:go", "x")]),
             &["b".into(), "a".into()],
         );
-        expect!["sha256:30d12337bd4dba0a7331cb3d0bcff8f6149d6435b15d186aed4224fd575fe634"].assert_eq(&Digest::of(&command_message).oci());
+        expect!["sha256:30d12337bd4dba0a7331cb3d0bcff8f6149d6435b15d186aed4224fd575fe634"]
+            .assert_eq(&Digest::of(&command_message).oci());
         let action_message = action(&Digest::of(&command_message), &Digest::of(&directory_message), b"rondel-1");
-        expect!["sha256:67b773aa9638c0ab1af27fc9c0e3da26d2746d100b0832ed7beda543c16a28d2"].assert_eq(&Digest::of(&action_message).oci());
+        expect!["sha256:67b773aa9638c0ab1af27fc9c0e3da26d2746d100b0832ed7beda543c16a28d2"]
+            .assert_eq(&Digest::of(&action_message).oci());
     }
 
     #[test]

@@ -67,8 +67,7 @@ impl Tree {
 
     /// Digest of the root's canonical `Directory` message, which holds those of its subdirectories.
     pub fn root_digest(&self) -> Result<Digest, TreeError> {
-        let entries: Vec<(&str, &Entry)> =
-            self.entries.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
+        let entries: Vec<(&str, &Entry)> = self.entries.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
         directory_digest(&entries, 0)
     }
 }
@@ -135,10 +134,7 @@ mod tests {
     fn executable_bit_link_target_and_name_count() {
         let base = tree(&["a"]).root_digest().unwrap();
         let mut executable = tree(&[]);
-        executable.insert(
-            RelativePath::new("a").unwrap(),
-            Entry::File { digest: Digest::of(b"a"), executable: true },
-        );
+        executable.insert(RelativePath::new("a").unwrap(), Entry::File { digest: Digest::of(b"a"), executable: true });
         assert_ne!(base, executable.root_digest().unwrap());
         assert_ne!(base, tree(&["b"]).root_digest().unwrap());
         let link = |target: &str| {

@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn golden_key() {
-        expect!["8e6b89cb9572f6b4c32c0bcabeec33d603232a081663c9aacd083ae3c63b9cf9/156"].assert_eq(&spec().digest().unwrap().to_string());
+        expect!["8e6b89cb9572f6b4c32c0bcabeec33d603232a081663c9aacd083ae3c63b9cf9/156"]
+            .assert_eq(&spec().digest().unwrap().to_string());
     }
 
     /// Every member changes the key, and the explanation sees it.

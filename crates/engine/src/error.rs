@@ -110,7 +110,9 @@ impl From<ProcessError> for StepError {
             ProcessError::Start { ref program, ref source } => {
                 StepError::environment(format!("failed to start `{program}`: {source}"))
             }
-            other @ (ProcessError::TooMuchOutput { .. } | ProcessError::TimedOut { .. }) => StepError::failed(other.to_string()),
+            other @ (ProcessError::TooMuchOutput { .. } | ProcessError::TimedOut { .. }) => {
+                StepError::failed(other.to_string())
+            }
         }
     }
 }

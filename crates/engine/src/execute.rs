@@ -30,9 +30,11 @@ pub(crate) fn execute(node: &Node, context: &StepContext<'_>, force: bool) -> Re
     let plan = node.step.prepare(context)?;
     match plan.freshness {
         Freshness::ByKey => keyed(node, context, &plan.spec, force),
-        Freshness::UpToDate(facts) if !force => {
-            Ok(StepResult { outcome: Outcome::Cached, reasons: Vec::new(), result: UpstreamResult { facts, ..UpstreamResult::default() } })
-        }
+        Freshness::UpToDate(facts) if !force => Ok(StepResult {
+            outcome: Outcome::Cached,
+            reasons: Vec::new(),
+            result: UpstreamResult { facts, ..UpstreamResult::default() },
+        }),
         Freshness::UpToDate(_) => always(node, context, &plan.spec, vec![Reason::Forced]),
         Freshness::Run(reasons) => always(node, context, &plan.spec, reasons),
         Freshness::Skip(why) => {
@@ -187,11 +189,15 @@ fn run_in(
     let mut kept = changed.is_empty();
     for (path, absolute) in &found {
         normalise_mode(absolute).map_err(|source| StepError::unwritable(absolute, &source))?;
-        let metadata = std::fs::symlink_metadata(absolute).map_err(|source| StepError::unreadable(absolute, &source))?;
+        let metadata =
+            std::fs::symlink_metadata(absolute).map_err(|source| StepError::unreadable(absolute, &source))?;
         let entry = if metadata.is_symlink() {
             entry_of(absolute, &workspace.snapshot).map_err(|source| StepError::unreadable(absolute, &source))?
         } else {
-            Entry::File { digest: keep_blob(context, absolute, &mut kept)?, executable: crate::inputs::is_executable(&metadata) }
+            Entry::File {
+                digest: keep_blob(context, absolute, &mut kept)?,
+                executable: crate::inputs::is_executable(&metadata),
+            }
         };
         let output = OutputEntry { path: path.clone(), entry };
         if materialize::leaves(&output) {
@@ -244,7 +250,12 @@ fn normalise_mode(path: &Path) -> std::io::Result<()> {
 }
 
 /// A step whose result is not stored.
-fn always(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, reasons: Vec<Reason>) -> Result<StepResult, StepError> {
+fn always(
+    node: &Node,
+    context: &StepContext<'_>,
+    spec: &ActionSpec,
+    reasons: Vec<Reason>,
+) -> Result<StepResult, StepError> {
     let workspace = context.workspace;
     context.prerequisites()?;
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
@@ -254,7 +265,8 @@ fn always(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, reasons: Ve
         let found = materialize::collect(spec, &staging)?;
         let mut outputs = Vec::new();
         for (path, absolute) in found {
-            let entry = entry_of(&absolute, &workspace.snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
+            let entry =
+                entry_of(&absolute, &workspace.snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
             outputs.push(OutputEntry { path, entry });
         }
         materialize::place(workspace, spec, &staging)?;

@@ -132,10 +132,7 @@ pub(crate) fn is_executable(_metadata: &fs::Metadata) -> bool {
 
 /// All files and links below `root`, as paths relative to it, sorted. Links are not followed. `skip` is asked
 /// for each directory and file. Names that are not UTF-8 are an error.
-pub(crate) fn walk(
-    root: &Path,
-    skip: &dyn Fn(&RelativePath, bool) -> bool,
-) -> Result<Vec<RelativePath>, StepError> {
+pub(crate) fn walk(root: &Path, skip: &dyn Fn(&RelativePath, bool) -> bool) -> Result<Vec<RelativePath>, StepError> {
     let mut found = Vec::new();
     let mut open: Vec<Option<RelativePath>> = vec![None];
     while let Some(directory) = open.pop() {

@@ -32,7 +32,12 @@ pub enum Planned {
 }
 
 /// What would become of all that `roots` may need, by node.
-pub fn plan(graph: &Graph, roots: &[NodeId], workspace: &Workspace, warn: &(dyn Fn(Event) + Sync)) -> BTreeMap<NodeId, Planned> {
+pub fn plan(
+    graph: &Graph,
+    roots: &[NodeId],
+    workspace: &Workspace,
+    warn: &(dyn Fn(Event) + Sync),
+) -> BTreeMap<NodeId, Planned> {
     let mut planned: BTreeMap<NodeId, Planned> = BTreeMap::new();
     let mut results: BTreeMap<NodeId, UpstreamResult> = BTreeMap::new();
     let demanded = graph.demanded(roots);
@@ -43,7 +48,9 @@ pub fn plan(graph: &Graph, roots: &[NodeId], workspace: &Workspace, warn: &(dyn 
             planned.insert(id, Planned::OnDemand);
             continue;
         }
-        let unsettled = |other: &&NodeId| !matches!(planned.get(other), Some(Planned::UpToDate | Planned::Restore | Planned::Skip(_)));
+        let unsettled = |other: &&NodeId| {
+            !matches!(planned.get(other), Some(Planned::UpToDate | Planned::Restore | Planned::Skip(_)))
+        };
         let waits: Vec<NodeId> = node.inputs.iter().chain(&node.after).filter(unsettled).copied().collect();
         if !waits.is_empty() {
             planned.insert(id, Planned::Depends(waits));

@@ -18,22 +18,55 @@ pub enum Reason {
     /// `--force`
     Forced,
     /// Steps of this kind always run, or this one declares no inputs.
-    Always { why: String },
-    InputChanged { path: String, old: String, new: String },
-    InputAdded { path: String },
-    InputRemoved { path: String },
-    UpstreamChanged { path: String },
-    ArgumentChanged { old: String, new: String },
-    EnvironmentChanged { name: String, old: Option<String>, new: Option<String> },
-    SettingChanged { name: String, old: Option<String>, new: Option<String> },
-    ToolChanged { name: String, old: Option<String>, new: Option<String> },
+    Always {
+        why: String,
+    },
+    InputChanged {
+        path: String,
+        old: String,
+        new: String,
+    },
+    InputAdded {
+        path: String,
+    },
+    InputRemoved {
+        path: String,
+    },
+    UpstreamChanged {
+        path: String,
+    },
+    ArgumentChanged {
+        old: String,
+        new: String,
+    },
+    EnvironmentChanged {
+        name: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
+    SettingChanged {
+        name: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
+    ToolChanged {
+        name: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
     OutputsChanged,
     /// An output is not there and the store does not have it.
-    OutputMissing { path: String },
+    OutputMissing {
+        path: String,
+    },
     /// What the store had was damaged.
-    Corrupt { what: String },
+    Corrupt {
+        what: String,
+    },
     /// Something that a step checks by itself is not as it should be.
-    NotPresent { what: String },
+    NotPresent {
+        what: String,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -76,11 +109,17 @@ fn shown(value: &str) -> String {
 /// What differs between two keys: causes first (files, then results upstream), then the rest.
 pub(crate) fn differences(old: &Members, new: &Members) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    for kind in [MemberKind::Input, MemberKind::Upstream, MemberKind::Environment, MemberKind::Tool, MemberKind::Setting] {
+    for kind in
+        [MemberKind::Input, MemberKind::Upstream, MemberKind::Environment, MemberKind::Tool, MemberKind::Setting]
+    {
         reasons.extend(named_differences(kind, old, new));
     }
     let of = |members: &Members, kind: MemberKind| -> Vec<String> {
-        members.iter().filter(|((other, _), _)| *other == kind).map(|((_, name), value)| format!("{name}{value}")).collect()
+        members
+            .iter()
+            .filter(|((other, _), _)| *other == kind)
+            .map(|((_, name), value)| format!("{name}{value}"))
+            .collect()
     };
     if of(old, MemberKind::Argument) != of(new, MemberKind::Argument) {
         reasons.push(argument_difference(old, new));

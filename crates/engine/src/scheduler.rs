@@ -209,7 +209,8 @@ impl Build<'_> {
                 Ok(result)
             }
             Err(error) => {
-                let outcome = if matches!(error, StepError::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
+                let outcome =
+                    if matches!(error, StepError::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
                 self.finish(id, outcome, Vec::new());
                 self.summary.lock().expect("no panic while locked").failures.push((id, error));
                 Err(())
@@ -226,7 +227,14 @@ impl Build<'_> {
     fn finish(&self, id: NodeId, outcome: Outcome, reasons: Vec<Reason>) {
         self.summary.lock().expect("no panic while locked").outcomes.insert(id, outcome);
         let duration = std::time::Duration::ZERO;
-        (self.emit)(Event::Finished { node: id, outcome, reasons, duration, outputs: Vec::new(), facts: BTreeMap::new() });
+        (self.emit)(Event::Finished {
+            node: id,
+            outcome,
+            reasons,
+            duration,
+            outputs: Vec::new(),
+            facts: BTreeMap::new(),
+        });
     }
 
     fn report(&self, id: NodeId, result: &StepResult, begun: Instant) {

@@ -163,7 +163,12 @@ impl Closure {
 
     /// Makes the closure of what `go list` printed. `outside` are the directories whose files are pinned
     /// otherwise: the toolchain and the module cache.
-    pub fn from_list(query: &ClosureQuery, output: &[u8], outside: &[PathBuf], snapshot: &StatSnapshot) -> Result<Closure, StepError> {
+    pub fn from_list(
+        query: &ClosureQuery,
+        output: &[u8],
+        outside: &[PathBuf],
+        snapshot: &StatSnapshot,
+    ) -> Result<Closure, StepError> {
         let mut closure = Closure {
             query: query.digest(),
             module_files: BTreeMap::new(),
@@ -179,7 +184,9 @@ impl Closure {
             ["go.mod", "go.sum", "vendor/modules.txt"].iter().map(|name| query.module.join(name)).collect();
         let mut errors = Vec::new();
         for package in serde_json::Deserializer::from_slice(output).into_iter::<Package>() {
-            let package = package.map_err(|error| StepError::failed(format!("`go list` printed something else than expected: {error}")))?;
+            let package = package.map_err(|error| {
+                StepError::failed(format!("`go list` printed something else than expected: {error}"))
+            })?;
             if let Some(error) = &package.error {
                 let place = if error.pos.is_empty() { String::new() } else { format!("{}: ", error.pos) };
                 errors.push(format!("{place}{}", error.err.trim()));
@@ -191,7 +198,8 @@ impl Closure {
             if let Some(module) = package.module.as_ref().filter(|module| module.main) {
                 closure.module_path.clone_from(&module.path);
             }
-            let elsewhere = package.dir.as_os_str().is_empty() || outside.iter().any(|directory| package.dir.starts_with(directory));
+            let elsewhere = package.dir.as_os_str().is_empty()
+                || outside.iter().any(|directory| package.dir.starts_with(directory));
             if !package.standard && !elsewhere {
                 closure.add_package(&package, query, &mut watched, &mut module_files);
             }
@@ -211,7 +219,8 @@ impl Closure {
             watched.insert((query.module.join(base), Names::Packages));
         }
         closure.watched = watched.into_iter().map(|(directory, names)| Watched::look(&directory, names)).collect();
-        closure.module_files = module_files.into_iter().map(|path| (path.clone(), file_digest(&path, snapshot))).collect();
+        closure.module_files =
+            module_files.into_iter().map(|path| (path.clone(), file_digest(&path, snapshot))).collect();
         for path in closure.files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "go")) {
             let source = fs::read(path).map_err(|error| StepError::unreadable(path, &error))?;
             closure.heads.insert(path.clone(), (Digest::of(&source), head_digest(&source)));
@@ -227,8 +236,17 @@ impl Closure {
         module_files: &mut BTreeSet<PathBuf>,
     ) {
         let lists = [
-            &package.go_files, &package.cgo_files, &package.c_files, &package.cxx_files, &package.m_files, &package.h_files,
-            &package.f_files, &package.s_files, &package.swig_files, &package.swig_cxx_files, &package.syso_files,
+            &package.go_files,
+            &package.cgo_files,
+            &package.c_files,
+            &package.cxx_files,
+            &package.m_files,
+            &package.h_files,
+            &package.f_files,
+            &package.s_files,
+            &package.swig_files,
+            &package.swig_cxx_files,
+            &package.syso_files,
             &package.embed_files,
         ];
         let test_lists =
@@ -241,7 +259,8 @@ impl Closure {
             self.files.insert(profile);
         }
         watched.insert((package.dir.clone(), if query.tests { Names::SourcesAndTests } else { Names::Sources }));
-        let test_patterns = package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns).filter(|_| query.tests);
+        let test_patterns =
+            package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns).filter(|_| query.tests);
         for pattern in package.embed_patterns.iter().chain(test_patterns) {
             watched.extend(embed_directories(&package.dir, pattern));
         }

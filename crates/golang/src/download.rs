@@ -62,7 +62,12 @@ impl Fetcher {
     }
 
     /// Writes what is at `url` to `destination`. `progress` is told (done, total) bytes and says whether to go on.
-    pub fn fetch(&self, url: &str, destination: &mut File, progress: &dyn Fn(u64, u64) -> bool) -> Result<(), FetchError> {
+    pub fn fetch(
+        &self,
+        url: &str,
+        destination: &mut File,
+        progress: &dyn Fn(u64, u64) -> bool,
+    ) -> Result<(), FetchError> {
         let failed = |message: String| FetchError::Failed { url: without_password(url), message };
         if let Some(path) = url.strip_prefix("file://") {
             let mut source = File::open(path).map_err(|error| match error.kind() {

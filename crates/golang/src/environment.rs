@@ -8,7 +8,12 @@ use crate::{GoDirectories, Toolchain};
 
 /// What a compiling `go` sees for one platform. Nothing of the caller's gets in: no `go env -w` (`GOENV=off`),
 /// no parent `go.work`, no `GOFLAGS`, no proxy. Declared variables are set on top by the caller.
-pub fn compile_environment(toolchain_root: &Path, directories: &GoDirectories, os: &str, architecture: &str) -> Environment {
+pub fn compile_environment(
+    toolchain_root: &Path,
+    directories: &GoDirectories,
+    os: &str,
+    architecture: &str,
+) -> Environment {
     let mut environment = Environment::new();
     for (name, value) in [
         ("GOOS", os),

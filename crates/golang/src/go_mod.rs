@@ -35,7 +35,11 @@ impl GoMod {
         let version = self.toolchain.as_ref().or(self.go.as_ref())?;
         let parts: Vec<&str> = version.split('.').collect();
         let minor: Option<u32> = parts.get(1).and_then(|part| part.parse().ok());
-        Some(if parts.len() == 2 && minor.is_some_and(|minor| minor >= 21) { format!("{version}.0") } else { version.clone() })
+        Some(if parts.len() == 2 && minor.is_some_and(|minor| minor >= 21) {
+            format!("{version}.0")
+        } else {
+            version.clone()
+        })
     }
 }
 
@@ -51,7 +55,13 @@ pub fn go_version_of(text: &str) -> Option<(u32, u32, i64, u32)> {
     let patch = parts.next().transpose().ok()?;
     let number = pre.trim_start_matches(|character: char| character.is_ascii_alphabetic()).parse().unwrap_or(0);
     let patch = match (pre.is_empty(), patch) {
-        (false, _) => if pre.starts_with("beta") { -2 } else { -1 },
+        (false, _) => {
+            if pre.starts_with("beta") {
+                -2
+            } else {
+                -1
+            }
+        }
         (true, patch) => i64::from(patch.unwrap_or(0)),
     };
     Some((major, minor, patch, number))

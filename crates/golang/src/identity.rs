@@ -43,7 +43,8 @@ fn add_directory(
     for entry in fs::read_dir(root.join(directory))? {
         let entry = entry?;
         let name = entry.file_name();
-        let path = format!("{directory}/{}", name.to_str().ok_or_else(|| io::Error::other("a name that is not UTF-8"))?);
+        let path =
+            format!("{directory}/{}", name.to_str().ok_or_else(|| io::Error::other("a name that is not UTF-8"))?);
         let metadata = entry.metadata()?;
         if metadata.is_dir() {
             add_directory(tree, root, &path, digest)?;

@@ -18,7 +18,7 @@ mod watch;
 
 pub use closure::{Closure, ClosureQuery, list_arguments};
 pub use directories::GoDirectories;
-pub use download::{Fetcher, FetchError};
+pub use download::{FetchError, Fetcher};
 pub use environment::{compile_environment, default_variant};
 pub use go_mod::{GoMod, go_version_of, needs_newer};
 pub use head::head_digest;

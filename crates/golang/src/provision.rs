@@ -84,12 +84,16 @@ impl Provision<'_> {
                 self.settings.get("GOPROXY").unwrap_or("")
             ))
             .hint("set GOPROXY to a module proxy, or write `go: System` to use an installed Go")),
-            Some(_) => self.from_proxies(&fetcher, progress),
-            None => self.from_download_page(&fetcher, progress),
+            Some(_) => self.fetch_from_proxies(&fetcher, progress),
+            None => self.fetch_from_download_page(&fetcher, progress),
         }
     }
 
-    fn from_proxies(&self, fetcher: &Fetcher, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<Provisioned, StepError> {
+    fn fetch_from_proxies(
+        &self,
+        fetcher: &Fetcher,
+        progress: &dyn Fn(&str, u64, u64) -> bool,
+    ) -> Result<Provisioned, StepError> {
         let name = format!("v0.0.1-go{}.{}-{}", self.version, self.host.os, self.host.architecture);
         let mut last = None;
         for entry in self.settings.proxies().unwrap_or_default() {
@@ -108,7 +112,11 @@ impl Provision<'_> {
         Err(self.fetch_error(last.expect("there is at least one proxy")))
     }
 
-    fn from_download_page(&self, fetcher: &Fetcher, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<Provisioned, StepError> {
+    fn fetch_from_download_page(
+        &self,
+        fetcher: &Fetcher,
+        progress: &dyn Fn(&str, u64, u64) -> bool,
+    ) -> Result<Provisioned, StepError> {
         let name = format!("go{}.{}-{}.tar.gz", self.version, self.host.os, self.host.architecture);
         let url = format!("{}/{name}", self.download_page.trim_end_matches('/'));
         let file = self.fetch(fetcher, &url, progress).map_err(|error| self.fetch_error(error))?;
@@ -121,7 +129,12 @@ impl Provision<'_> {
         self.install(&url, Some(archive.hex()), &|staging| unpack_archive(file.path(), staging), progress)
     }
 
-    fn fetch(&self, fetcher: &Fetcher, url: &str, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<TemporaryFile, FetchError> {
+    fn fetch(
+        &self,
+        fetcher: &Fetcher,
+        url: &str,
+        progress: &dyn Fn(&str, u64, u64) -> bool,
+    ) -> Result<TemporaryFile, FetchError> {
         let mut file = TemporaryFile::new_in(self.toolchains).map_err(FetchError::Write)?;
         let message = format!("fetching Go {}", self.version);
         fetcher.fetch(url, file.file(), &|done, total| progress(&message, done, total))?;
@@ -144,7 +157,10 @@ impl Provision<'_> {
             fs::create_dir_all(&sdk).map_err(|error| StepError::unwritable(&sdk, &error))?;
             let unpacked = unpack(&sdk).map_err(|error| match error.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::PermissionDenied => StepError::unwritable(&sdk, &error),
-                _ => StepError::environment(format!("what `{}` gave can't be used: {error}", crate::download::without_password(url))),
+                _ => StepError::environment(format!(
+                    "what `{}` gave can't be used: {error}",
+                    crate::download::without_password(url)
+                )),
             })?;
             if let (Some(pinned), Some(found)) = (self.pin.and_then(|pin| pin.module.as_ref()), &unpacked.module_hash)
                 && pinned != found
@@ -169,7 +185,11 @@ impl Provision<'_> {
                     fs::rename(&staging, &directory).map_err(|_| StepError::unwritable(&directory, &error))?;
                 }
             }
-            let toolchain = Toolchain { version: self.version.to_owned(), root: directory.join("sdk"), identity: unpacked.identity };
+            let toolchain = Toolchain {
+                version: self.version.to_owned(),
+                root: directory.join("sdk"),
+                identity: unpacked.identity,
+            };
             Ok(Provisioned { toolchain, seen })
         })();
         let _ = fs::remove_dir_all(&staging);
@@ -189,12 +209,17 @@ impl Provision<'_> {
         match error {
             FetchError::Interrupted => StepError::Interrupted,
             FetchError::Write(source) => StepError::unwritable(self.toolchains, &source),
-            FetchError::NotFound(url) => {
-                StepError::environment(format!("there is no Go {} for {}: `{}` is not there", self.version, self.host, crate::download::without_password(&url)))
-                    .hint("check `go:` in build.ron, and GOPROXY")
+            FetchError::NotFound(url) => StepError::environment(format!(
+                "there is no Go {} for {}: `{}` is not there",
+                self.version,
+                self.host,
+                crate::download::without_password(&url)
+            ))
+            .hint("check `go:` in build.ron, and GOPROXY"),
+            FetchError::Failed { .. } => {
+                StepError::environment(format!("Go {} could not be fetched: {error}", self.version))
+                    .hint("check the network and GOPROXY; with an installed Go, write `go: System`")
             }
-            FetchError::Failed { .. } => StepError::environment(format!("Go {} could not be fetched: {error}", self.version))
-                .hint("check the network and GOPROXY; with an installed Go, write `go: System`"),
         }
     }
 }

@@ -5,9 +5,26 @@ use std::path::Path;
 
 /// The variables that say how to download, and nothing about what a build makes of it.
 const NAMES: &[&str] = &[
-    "GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH", "GOVCS", "NETRC",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
-    "SSH_AUTH_SOCK", "GIT_SSH", "GIT_SSH_COMMAND",
+    "GOPROXY",
+    "GONOPROXY",
+    "GOPRIVATE",
+    "GOSUMDB",
+    "GONOSUMDB",
+    "GOINSECURE",
+    "GOAUTH",
+    "GOVCS",
+    "NETRC",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SSH_AUTH_SOCK",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
 ];
 
 /// The user's effective download settings.
@@ -96,7 +113,17 @@ impl DownloadSettings {
                 }
             }
             let only_direct = text.is_empty() && self.get("GOPROXY").is_some_and(|value| value.contains("direct"));
-            values.insert("GOPROXY".to_owned(), if only_direct { "direct" } else if text.is_empty() { "off" } else { &text }.to_owned());
+            values.insert(
+                "GOPROXY".to_owned(),
+                if only_direct {
+                    "direct"
+                } else if text.is_empty() {
+                    "off"
+                } else {
+                    &text
+                }
+                .to_owned(),
+            );
         }
         values.into_iter().collect()
     }
@@ -118,14 +145,18 @@ mod tests {
             proxies.into_iter().map(|entry| (entry.url, entry.falls_through_on_error)).collect::<Vec<_>>()
         };
         assert_eq!(urls("https://a/,direct"), [("https://a".to_owned(), false)]);
-        assert_eq!(urls("https://a|file:///b,off,https://c"), [("https://a".to_owned(), true), ("file:///b".to_owned(), false)]);
+        assert_eq!(
+            urls("https://a|file:///b,off,https://c"),
+            [("https://a".to_owned(), true), ("file:///b".to_owned(), false)]
+        );
         assert!(urls("off").is_empty());
         assert!(settings(&[]).proxies().is_none());
     }
 
     #[test]
     fn only_download_settings_are_taken_and_direct_is_dropped() {
-        let settings = settings(&[("GOPROXY", "https://a,direct"), ("GOFLAGS", "-toolexec=x"), ("GOPRIVATE", "corp.example")]);
+        let settings =
+            settings(&[("GOPROXY", "https://a,direct"), ("GOFLAGS", "-toolexec=x"), ("GOPRIVATE", "corp.example")]);
         let pairs = settings.for_process();
         assert!(pairs.contains(&("GOPROXY".to_owned(), "https://a".to_owned())));
         assert!(pairs.contains(&("GOPRIVATE".to_owned(), "corp.example".to_owned())));

@@ -42,7 +42,8 @@ pub(crate) fn unpack_module(archive: &Path, prefix: &str, destination: &Path) ->
         if entry.is_dir() {
             continue;
         }
-        let path = name.strip_prefix(prefix).ok_or_else(|| io::Error::other(format!("`{name}` is not below `{prefix}`")))?;
+        let path =
+            name.strip_prefix(prefix).ok_or_else(|| io::Error::other(format!("`{name}` is not below `{prefix}`")))?;
         // A module can't hold another go.mod, so the SDK's own are renamed in the zip.
         let path = match path.rsplit_once('/') {
             Some((directory, "_go.mod")) => format!("{directory}/go.mod"),

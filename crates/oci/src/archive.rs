@@ -38,7 +38,8 @@ fn files_of(directory: &Path) -> io::Result<Vec<String>> {
     for image in parsed.as_array().into_iter().flatten() {
         let layers = image["Layers"].as_array().into_iter().flatten();
         for path in layers.chain(std::iter::once(&image["Config"])).filter_map(|value| value.as_str()) {
-            let sound = path.strip_prefix("blobs/sha256/").is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            let sound =
+                path.strip_prefix("blobs/sha256/").is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
             if !sound {
                 return Err(io::Error::other(format!("`manifest.json` names `{path}`")));
             }

@@ -89,7 +89,8 @@ fn deflate(block: &[u8]) -> io::Result<Block> {
     loop {
         let consumed = encoder.total_in() as usize;
         let room = deflated.capacity() - deflated.len();
-        let status = encoder.compress_vec(&block[consumed..], &mut deflated, FlushCompress::Sync).map_err(io::Error::other)?;
+        let status =
+            encoder.compress_vec(&block[consumed..], &mut deflated, FlushCompress::Sync).map_err(io::Error::other)?;
         // A flush is complete when there was room to spare after it.
         if encoder.total_in() as usize == block.len() && deflated.len() < deflated.capacity() {
             return Ok(Block { deflated, checksum });
@@ -142,6 +143,7 @@ mod tests {
         for threads in [2, 3, 8] {
             assert!(gzip(&bytes, threads) == one, "{threads} threads");
         }
-        expect_test::expect!["9675988a2415183db4c7e3bfbe1d4cfe7a9cba0e6854efc2eb1bead62e9cd655/3941367"].assert_eq(&Digest::of(&one).to_string());
+        expect_test::expect!["9675988a2415183db4c7e3bfbe1d4cfe7a9cba0e6854efc2eb1bead62e9cd655/3941367"]
+            .assert_eq(&Digest::of(&one).to_string());
     }
 }

@@ -121,7 +121,8 @@ pub(crate) fn config_json(config: &ImageConfig, image: &PlatformImage) -> Vec<u8
         );
     }
     let diff_ids: Vec<String> = image.layers.iter().map(|(layer, _)| layer.diff_id.oci()).collect();
-    let history = image.layers.iter().map(|(_, what)| json!({"created": created, "created_by": "rondel", "comment": what}));
+    let history =
+        image.layers.iter().map(|(_, what)| json!({"created": created, "created_by": "rondel", "comment": what}));
     to_json(&Config {
         created: &created,
         architecture: &image.architecture,

@@ -59,7 +59,11 @@ impl LayerEntry {
 
 /// Writes the entries as gzip-compressed tar. Parents that are not among them are added. The same entries give
 /// the same bytes, always.
-pub fn write_layer(entries: &BTreeMap<RelativePath, LayerEntry>, destination: &mut File, threads: usize) -> io::Result<Layer> {
+pub fn write_layer(
+    entries: &BTreeMap<RelativePath, LayerEntry>,
+    destination: &mut File,
+    threads: usize,
+) -> io::Result<Layer> {
     let mut entries = entries.clone();
     let paths: Vec<RelativePath> = entries.keys().cloned().collect();
     for path in paths {
@@ -117,7 +121,8 @@ impl<'a> TarReader<'a> {
             return Ok(());
         };
         self.next += 1;
-        let header = |kind| Header { path: path.as_str(), kind, mode: entry.mode, uid: entry.uid, gid: entry.gid }.encode();
+        let header =
+            |kind| Header { path: path.as_str(), kind, mode: entry.mode, uid: entry.uid, gid: entry.gid }.encode();
         let pad = |size: u64| (size.next_multiple_of(512) - size) as usize;
         match &entry.source {
             LayerSource::Directory => self.pending = header(Kind::Directory)?,

@@ -12,7 +12,7 @@ use rondel_cas::Digest;
 use serde_json::json;
 
 use crate::Reference;
-use crate::image::{ImageConfig, INDEX, PlatformImage, config_json, descriptor, index_json, manifest_json, to_json};
+use crate::image::{INDEX, ImageConfig, PlatformImage, config_json, descriptor, index_json, manifest_json, to_json};
 
 /// What a layout is made of.
 pub struct LayoutInput<'a> {
@@ -83,7 +83,8 @@ pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<Lay
     fs::write(directory.join("index.json"), to_json(&top))?;
     fs::write(directory.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
     let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
-    let layers: Vec<String> = input.images[input.loadable].layers.iter().map(|(layer, _)| blob(&layer.digest)).collect();
+    let layers: Vec<String> =
+        input.images[input.loadable].layers.iter().map(|(layer, _)| blob(&layer.digest)).collect();
     let tags: Vec<String> = input.tags.iter().map(ToString::to_string).collect();
     let docker = json!([{"Config": blob(&image_id), "RepoTags": tags, "Layers": layers}]);
     fs::write(directory.join("manifest.json"), to_json(&docker))?;

@@ -14,7 +14,7 @@ mod tar_header;
 pub use archive::{archive_size, write_archive};
 pub use codec::{CODEC, compress};
 pub use image::{Health, ImageConfig, PlatformImage, created_text};
-pub use layer::{LayerEntry, LayerSource, Layer, write_layer};
+pub use layer::{Layer, LayerEntry, LayerSource, write_layer};
 pub use layout::{LayoutInput, LayoutReport, write_layout};
 pub use reference::{Reference, ReferenceError};
 pub use static_base::{ROOT_BUNDLE, static_base, zoneinfo_environment, zoneinfo_path};

@@ -19,7 +19,9 @@ pub fn static_base() -> BTreeMap<RelativePath, LayerEntry> {
         (path("etc/ssl/certs/ca-certificates.crt"), text(&certificates())),
         (
             path("etc/passwd"),
-            text("root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"),
+            text(
+                "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
+            ),
         ),
         (path("etc/group"), text("root:x:0:\nnobody:x:65534:\nnonroot:x:65532:\n")),
         (path("home/nonroot"), home),

@@ -53,7 +53,14 @@ impl Header<'_> {
             Kind::Symlink { target } => (b'2', target),
         };
         let names = split.unwrap_or(("", floor(&path, 100)));
-        bytes.extend_from_slice(&block(names, kind, self.mode, (self.uid, self.gid), size.min((1 << 33) - 1), floor(link, 100)));
+        bytes.extend_from_slice(&block(
+            names,
+            kind,
+            self.mode,
+            (self.uid, self.gid),
+            size.min((1 << 33) - 1),
+            floor(link, 100),
+        ));
         Ok(bytes)
     }
 }
@@ -74,9 +81,10 @@ fn split_path(path: &str) -> Option<(&str, &str)> {
     if path.len() <= 100 {
         return Some(("", path));
     }
-    let candidates = path.match_indices('/').map(|(index, _)| index);
-    let fitting = candidates.filter(|&index| index <= 155 && path.len() - index - 1 <= 100 && index + 1 < path.len());
-    fitting.last().map(|index| (&path[..index], &path[index + 1..]))
+    let candidates = path.match_indices('/').rev().map(|(index, _)| index);
+    let mut fitting =
+        candidates.filter(|&index| index <= 155 && path.len() - index - 1 <= 100 && index + 1 < path.len());
+    fitting.next().map(|index| (&path[..index], &path[index + 1..]))
 }
 
 /// `<length> <key>=<value>\n`, where the length counts itself.
@@ -89,7 +97,14 @@ fn pax_record(key: &str, value: &str) -> String {
     format!("{length}{rest}")
 }
 
-fn block((prefix, name): (&str, &str), kind: u8, mode: u32, (uid, gid): (u32, u32), size: u64, link: &str) -> [u8; 512] {
+fn block(
+    (prefix, name): (&str, &str),
+    kind: u8,
+    mode: u32,
+    (uid, gid): (u32, u32),
+    size: u64,
+    link: &str,
+) -> [u8; 512] {
     let mut bytes = [0_u8; 512];
     let mut put = |offset: usize, text: &[u8]| bytes[offset..offset + text.len()].copy_from_slice(text);
     put(0, name.as_bytes());

@@ -105,9 +105,6 @@ mod tests {
         let mut line = CommandLine::new("/bin/echo", "/tmp/a b").arguments(["it's", "", "x=1"]);
         line.environment = vec![("TOKEN".into(), "canary".into()), ("A".into(), "b c".into())];
         line.secret_names = vec!["TOKEN".into()];
-        assert_eq!(
-            line.to_shell(),
-            r"cd '/tmp/a b' && env -i TOKEN='***' A='b c' /bin/echo 'it'\''s' '' x=1"
-        );
+        assert_eq!(line.to_shell(), r"cd '/tmp/a b' && env -i TOKEN='***' A='b c' /bin/echo 'it'\''s' '' x=1");
     }
 }

@@ -10,8 +10,8 @@ mod run;
 mod tool;
 
 pub use cancellation::Cancellation;
-pub use command_line::{quote, CommandLine};
+pub use command_line::{CommandLine, quote};
 pub use orphans::{adopt_orphans, end_orphans};
 pub use redaction::Redactor;
-pub use run::{capture, run, Captured, Finished, ProcessError, Stream};
-pub use tool::{find_tool, ToolMissing};
+pub use run::{Captured, Finished, ProcessError, Stream, capture, run};
+pub use tool::{ToolMissing, find_tool};

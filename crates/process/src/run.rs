@@ -152,8 +152,7 @@ fn supervise(
     if cancellation.is_raised() {
         return Err(ProcessError::Interrupted);
     }
-    let start_error =
-        |source: io::Error| ProcessError::Start { program: line.program.display().to_string(), source };
+    let start_error = |source: io::Error| ProcessError::Start { program: line.program.display().to_string(), source };
     let mut command = line.to_command().map_err(|error| start_error(io::Error::other(error)))?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     #[cfg(unix)]

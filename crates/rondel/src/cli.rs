@@ -90,8 +90,25 @@ exit codes: 0 done; 1 a step failed; 2 the command line or build.ron is wrong;
 ";
 
 const OPTIONS: &[&str] = &[
-    "file", "jobs", "keep-going", "force", "offline", "locked", "platform", "all-platforms", "set", "quiet", "verbose", "events",
-    "color", "progress", "format", "update", "all", "help", "version",
+    "file",
+    "jobs",
+    "keep-going",
+    "force",
+    "offline",
+    "locked",
+    "platform",
+    "all-platforms",
+    "set",
+    "quiet",
+    "verbose",
+    "events",
+    "color",
+    "progress",
+    "format",
+    "update",
+    "all",
+    "help",
+    "version",
 ];
 
 /// Reads the arguments.
@@ -151,7 +168,9 @@ fn read_option(invocation: &mut Invocation, parser: &mut lexopt::Parser, option:
         "jobs" => {
             let jobs = value()?;
             let number = jobs.parse().ok().filter(|number| (1..=1024).contains(number));
-            invocation.jobs = Some(number.ok_or_else(|| Failure::usage(format!("--jobs takes a number from 1 to 1024, not `{jobs}`")))?);
+            invocation.jobs = Some(
+                number.ok_or_else(|| Failure::usage(format!("--jobs takes a number from 1 to 1024, not `{jobs}`")))?,
+            );
         }
         "keep-going" => invocation.keep_going = true,
         "force" => invocation.force = true,
@@ -161,7 +180,8 @@ fn read_option(invocation: &mut Invocation, parser: &mut lexopt::Parser, option:
         "all-platforms" => invocation.platforms = Some(PlatformChoice::All),
         "set" => {
             let pair = value()?;
-            let (name, value) = pair.split_once('=').ok_or_else(|| Failure::usage(format!("--set takes NAME=VALUE, not `{pair}`")))?;
+            let (name, value) =
+                pair.split_once('=').ok_or_else(|| Failure::usage(format!("--set takes NAME=VALUE, not `{pair}`")))?;
             invocation.set.insert(name.to_owned(), value.to_owned());
         }
         "quiet" => invocation.quiet = true,
@@ -170,9 +190,20 @@ fn read_option(invocation: &mut Invocation, parser: &mut lexopt::Parser, option:
             choose("--events", &value()?, &[("json", ())])?;
             invocation.events_json = true;
         }
-        "color" => invocation.color = choose("--color", &value()?, &[("auto", Color::Auto), ("always", Color::Always), ("never", Color::Never)])?,
+        "color" => {
+            invocation.color = choose(
+                "--color",
+                &value()?,
+                &[("auto", Color::Auto), ("always", Color::Always), ("never", Color::Never)],
+            )?
+        }
         "progress" => {
-            let choices = [("auto", Progress::Auto), ("bar", Progress::Bar), ("plain", Progress::Plain), ("none", Progress::None)];
+            let choices = [
+                ("auto", Progress::Auto),
+                ("bar", Progress::Bar),
+                ("plain", Progress::Plain),
+                ("none", Progress::None),
+            ];
             invocation.progress = choose("--progress", &value()?, &choices)?;
         }
         "format" => invocation.format = Some(value()?),

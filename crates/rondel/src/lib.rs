@@ -43,8 +43,10 @@ fn run() -> Exit {
 fn install_panic_message() {
     std::panic::set_hook(Box::new(|info| {
         let payload = info.payload();
-        let message = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        let place = info.location().map(|location| format!(" ({}:{})", location.file(), location.line())).unwrap_or_default();
+        let message =
+            payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let place =
+            info.location().map(|location| format!(" ({}:{})", location.file(), location.line())).unwrap_or_default();
         ui::print_error_line(&format!(
             "internal error: {}{place}\n\nhint: this is a bug in Rondel {VERSION}; please report it with the line above",
             message.unwrap_or("unknown")

@@ -25,7 +25,8 @@ impl Caller {
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn read() -> Caller {
         // Variables that are not UTF-8 can be in no key and no build.ron, so they are as good as not set.
-        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Caller {
             arguments: std::env::args_os().skip(1).collect(),
             environment: environment.collect(),
@@ -90,14 +91,23 @@ impl<'c> Session<'c> {
             None => find_upwards(&caller.directory)?,
         };
         let name = path.strip_prefix(&caller.directory).unwrap_or(&path).display().to_string();
-        let metadata = std::fs::metadata(&path).map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
+        let metadata =
+            std::fs::metadata(&path).map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
         if metadata.len() > rondel_buildfile::SIZE_MAX as u64 {
-            return Err(Failure::usage(format!("`{name}` has {} bytes; at most {} are read", metadata.len(), rondel_buildfile::SIZE_MAX)));
+            return Err(Failure::usage(format!(
+                "`{name}` has {} bytes; at most {} are read",
+                metadata.len(),
+                rondel_buildfile::SIZE_MAX
+            )));
         }
-        let bytes = std::fs::read(&path).map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
+        let bytes =
+            std::fs::read(&path).map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("`{name}` is not valid UTF-8")))?;
-        let file = BuildFile::parse(&text, VERSION)
-            .map_err(|diagnostics| Failure::BuildFile { name: name.clone(), text: text.clone(), diagnostics })?;
+        let file = BuildFile::parse(&text, VERSION).map_err(|diagnostics| Failure::BuildFile {
+            name: name.clone(),
+            text: text.clone(),
+            diagnostics,
+        })?;
         let root = path.parent().unwrap_or(Path::new("/")).to_owned();
         let lock = read_lock(&root)?;
         Ok(Session { caller, file, text, name, lock, root, cache: caller.cache_directory()? })
@@ -162,7 +172,8 @@ pub(crate) fn read_lock(root: &Path) -> Result<LockFile, Failure> {
     let path = root.join("build.lock");
     match std::fs::read_to_string(&path) {
         Ok(text) => LockFile::parse(&text).map_err(|error| {
-            Failure::usage(format!("build.lock can't be read: {error}")).hint("restore it from version control, or delete it and run `cargo xtask lock`")
+            Failure::usage(format!("build.lock can't be read: {error}"))
+                .hint("restore it from version control, or delete it and run `cargo xtask lock`")
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(LockFile::empty()),
         Err(error) => Err(Failure::from(anyhow::Error::from(error)).context_of(&path)),
@@ -172,7 +183,11 @@ pub(crate) fn read_lock(root: &Path) -> Result<LockFile, Failure> {
 impl Failure {
     fn context_of(self, path: &Path) -> Failure {
         match self {
-            Failure::Other(error) => Failure::Other(Err::<(), _>(error).context(format!("failed to read `{}`", path.display())).expect_err("made from an error")),
+            Failure::Other(error) => Failure::Other(
+                Err::<(), _>(error)
+                    .context(format!("failed to read `{}`", path.display()))
+                    .expect_err("made from an error"),
+            ),
             other => other,
         }
     }
@@ -181,6 +196,7 @@ impl Failure {
 fn find_upwards(directory: &Path) -> Result<PathBuf, Failure> {
     let found = directory.ancestors().map(|ancestor| ancestor.join("build.ron")).find(|path| path.is_file());
     found.ok_or_else(|| {
-        Failure::usage(format!("there is no build.ron in `{}` or above", directory.display())).hint("name one with `--file PATH`")
+        Failure::usage(format!("there is no build.ron in `{}` or above", directory.display()))
+            .hint("name one with `--file PATH`")
     })
 }

@@ -95,15 +95,25 @@ impl DockerSocket {
         stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(patience))?;
         let mut writer = BufWriter::with_capacity(256 * 1024, &stream);
-        write!(writer, "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/x-tar\r\nContent-Length: {size}\r\n\r\n")?;
+        write!(
+            writer,
+            "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/x-tar\r\nContent-Length: {size}\r\n\r\n"
+        )?;
         body(&mut writer)?;
         writer.flush()?;
         drop(writer);
         let mut answer = Vec::new();
         (&stream).take(ANSWER_MAX).read_to_end(&mut answer)?;
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(|| io::Error::other("no HTTP answer"))?;
+        let end = answer
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .ok_or_else(|| io::Error::other("no HTTP answer"))?;
         let head = String::from_utf8_lossy(&answer[..end]);
-        let status = head.split_whitespace().nth(1).and_then(|word| word.parse().ok()).ok_or_else(|| io::Error::other("no HTTP status"))?;
+        let status = head
+            .split_whitespace()
+            .nth(1)
+            .and_then(|word| word.parse().ok())
+            .ok_or_else(|| io::Error::other("no HTTP status"))?;
         Ok((status, answer[end + 4..].to_vec()))
     }
 
@@ -144,8 +154,19 @@ pub struct Docker {
 
 /// How the command reaches a daemon, and nothing that changes what is built.
 const PASSED: &[&str] = &[
-    "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR",
-    "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "XDG_RUNTIME_DIR",
+    "SSH_AUTH_SOCK",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
 ];
 
 impl Docker {
@@ -163,7 +184,10 @@ impl Docker {
         for name in ["HOME", "PATH"] {
             closed.set(Class::Located, name, environment.get(name).cloned().unwrap_or_default());
         }
-        let home = environment.get("DOCKER_CONFIG").map(PathBuf::from).or_else(|| environment.get("HOME").map(|home| Path::new(home).join(".docker")));
+        let home = environment
+            .get("DOCKER_CONFIG")
+            .map(PathBuf::from)
+            .or_else(|| environment.get("HOME").map(|home| Path::new(home).join(".docker")));
         let mut plugin_directories: Vec<PathBuf> = home.into_iter().map(|home| home.join("cli-plugins")).collect();
         for directory in ["/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec", "/opt/homebrew/lib"] {
             plugin_directories.push(Path::new(directory).join("docker/cli-plugins"));
@@ -174,7 +198,9 @@ impl Docker {
 
     /// `docker …`, in the directory given to `find`.
     pub fn command<I: IntoIterator<Item = S>, S: Into<String>>(&self, arguments: I) -> CommandLine {
-        CommandLine::new(&self.program, &self.directory).arguments(arguments).environment(self.environment.for_process())
+        CommandLine::new(&self.program, &self.directory)
+            .arguments(arguments)
+            .environment(self.environment.for_process())
     }
 
     /// What the command sees, for keys.
@@ -190,7 +216,8 @@ impl Docker {
     /// Fails if no daemon answers.
     pub fn require_daemon(&self, context: &rondel_engine::StepContext<'_>) -> Result<(), StepError> {
         let unreachable = |detail: &str| {
-            StepError::environment(format!("no Docker daemon is reachable{detail}")).hint("start Docker, or set DOCKER_HOST")
+            StepError::environment(format!("no Docker daemon is reachable{detail}"))
+                .hint("start Docker, or set DOCKER_HOST")
         };
         match &self.socket {
             Some(socket) => match socket.get("/_ping") {
@@ -200,7 +227,11 @@ impl Docker {
             },
             None => {
                 let captured = context.try_capture(&self.command(["version", "--format", "{{.Server.Version}}"]))?;
-                if captured.finished.status.success() { Ok(()) } else { Err(unreachable(&format!(": {}", captured.stderr.trim()))) }
+                if captured.finished.status.success() {
+                    Ok(())
+                } else {
+                    Err(unreachable(&format!(": {}", captured.stderr.trim())))
+                }
             }
         }
     }
@@ -208,12 +239,20 @@ impl Docker {
     /// The image of this ID or name, asked over the socket, or of the command where there is no socket.
     pub fn image(&self, context: &rondel_engine::StepContext<'_>, id: &str) -> Result<Option<DockerImage>, StepError> {
         if let Some(socket) = &self.socket {
-            return socket.image(id).map_err(|error| StepError::environment(format!("the Docker daemon can't be asked: {error}")));
+            return socket
+                .image(id)
+                .map_err(|error| StepError::environment(format!("the Docker daemon can't be asked: {error}")));
         }
         if context.is_query {
             return Ok(None);
         }
-        let captured = context.try_capture(&self.command(["image", "inspect", "--format", "{{.Id}} {{json .Config.User}} {{json .RepoTags}}", id]))?;
+        let captured = context.try_capture(&self.command([
+            "image",
+            "inspect",
+            "--format",
+            "{{.Id}} {{json .Config.User}} {{json .RepoTags}}",
+            id,
+        ]))?;
         if !captured.finished.status.success() {
             return Ok(None);
         }

@@ -8,8 +8,8 @@ use rondel_buildfile::{GoChoice, LockFile};
 use rondel_cas::RelativePath;
 use rondel_engine::{StepContext, StepError};
 use rondel_golang::{
-    Closure, ClosureQuery, DownloadSettings, GoDirectories, GoMod, GoPin, Host, Provision, Toolchain, list_arguments, needs_newer,
-    system_toolchain,
+    Closure, ClosureQuery, DownloadSettings, GoDirectories, GoMod, GoPin, Host, Provision, Toolchain, list_arguments,
+    needs_newer, system_toolchain,
 };
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
@@ -48,17 +48,23 @@ pub fn resolve_go_version(choice: &GoChoice, module: &Path) -> Result<Option<Str
         GoChoice::Version(version) => {
             if let Some(wanted) = go_mod.as_ref().and_then(|go_mod| needs_newer(go_mod, version)) {
                 let message = format!("go.mod asks for Go {wanted}, and build.ron says Go {version}");
-                return Err(LowerError::configuration(message).hint("raise `go:` in build.ron, then run `cargo xtask lock`"));
+                return Err(
+                    LowerError::configuration(message).hint("raise `go:` in build.ron, then run `cargo xtask lock`")
+                );
             }
             Ok(Some(version.clone()))
         }
         GoChoice::FromGoMod => {
             let go_mod = go_mod.ok_or_else(|| {
-                LowerError::configuration(format!("`go: FromGoMod`, but there is no `{}`", module.join("go.mod").display()))
-                    .hint("write `go: Version(\"…\")`, or set `root`")
+                LowerError::configuration(format!(
+                    "`go: FromGoMod`, but there is no `{}`",
+                    module.join("go.mod").display()
+                ))
+                .hint("write `go: Version(\"…\")`, or set `root`")
             })?;
             let version = go_mod.wanted_version().ok_or_else(|| {
-                LowerError::configuration("go.mod has neither a `go` nor a `toolchain` line").hint("write `go: Version(\"…\")`")
+                LowerError::configuration("go.mod has neither a `go` nor a `toolchain` line")
+                    .hint("write `go: Version(\"…\")`")
             })?;
             Ok(Some(version))
         }
@@ -104,7 +110,11 @@ impl GoSupport {
             settings: Mutex::new(DownloadSettings::new(request.environment, go_env_file.as_deref())),
             environment: request.environment.clone(),
             module: request.module.to_owned(),
-            download_page: request.environment.get("RONDEL_GO_DOWNLOAD_PAGE").cloned().unwrap_or_else(|| crate::DEFAULT_DOWNLOAD_PAGE.to_owned()),
+            download_page: request
+                .environment
+                .get("RONDEL_GO_DOWNLOAD_PAGE")
+                .cloned()
+                .unwrap_or_else(|| crate::DEFAULT_DOWNLOAD_PAGE.to_owned()),
             offline: request.offline,
             locked: request.locked,
             toolchain: Mutex::new(None),
@@ -131,13 +141,16 @@ impl GoSupport {
     pub(crate) fn identity(&self, context: &StepContext<'_>) -> Result<String, StepError> {
         match (&self.version, self.pin.as_ref().and_then(|pin| pin.identity)) {
             (GoVersion::Exact(version), Some(identity)) => Ok(format!("go{version} {identity}")),
-            (GoVersion::Exact(version), None) if self.locked => {
-                Err(StepError::environment(format!("build.lock does not pin Go {version} for {}, and --locked forbids to go on", self.host))
-                    .hint("run `cargo xtask lock` and commit build.lock"))
-            }
+            (GoVersion::Exact(version), None) if self.locked => Err(StepError::environment(format!(
+                "build.lock does not pin Go {version} for {}, and --locked forbids to go on",
+                self.host
+            ))
+            .hint("run `cargo xtask lock` and commit build.lock")),
             _ => {
                 if context.is_query && self.installed(context)?.is_none() {
-                    return Err(StepError::environment("the Go toolchain has not been fetched yet, so its identity is not known"));
+                    return Err(StepError::environment(
+                        "the Go toolchain has not been fetched yet, so its identity is not known",
+                    ));
                 }
                 let toolchain = self.toolchain(context)?;
                 Ok(format!("go{} {}", toolchain.version, toolchain.identity))
@@ -157,7 +170,8 @@ impl GoSupport {
 
     fn system(&self, context: &StepContext<'_>) -> Result<Toolchain, StepError> {
         let program = find_tool("go", self.search_path(), &self.module).map_err(|error| {
-            StepError::environment(error.to_string()).hint("install Go, or write `go: Version(\"…\")` and Rondel fetches it")
+            StepError::environment(error.to_string())
+                .hint("install Go, or write `go: Version(\"…\")` and Rondel fetches it")
         })?;
         system_toolchain(&program, &context.workspace.snapshot).map_err(StepError::environment)
     }
@@ -207,7 +221,10 @@ impl GoSupport {
     }
 
     /// For `lock`: fetches the toolchain and says what of it can be pinned.
-    pub fn pins(&self, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<Option<(String, String, GoPin)>, StepError> {
+    pub fn pins(
+        &self,
+        progress: &dyn Fn(&str, u64, u64) -> bool,
+    ) -> Result<Option<(String, String, GoPin)>, StepError> {
         let GoVersion::Exact(version) = &self.version else { return Ok(None) };
         let (_, seen) = self.fetch(version, progress)?;
         Ok(Some((version.clone(), self.host.to_string(), seen)))
@@ -286,11 +303,16 @@ impl GoSupport {
         let mut climbed = String::new();
         loop {
             if let Ok(rest) = path.strip_prefix(base) {
-                let rest = rest.to_str().ok_or_else(|| StepError::failed(format!("`{}` is not valid UTF-8", path.display())))?;
-                return RelativePath::new(&format!("{climbed}{rest}")).map_err(|error| StepError::failed(error.to_string()));
+                let rest = rest
+                    .to_str()
+                    .ok_or_else(|| StepError::failed(format!("`{}` is not valid UTF-8", path.display())))?;
+                return RelativePath::new(&format!("{climbed}{rest}"))
+                    .map_err(|error| StepError::failed(error.to_string()));
             }
             climbed.push_str("@up/");
-            base = base.parent().ok_or_else(|| StepError::failed(format!("`{}` has no place in a key", path.display())))?;
+            base = base
+                .parent()
+                .ok_or_else(|| StepError::failed(format!("`{}` has no place in a key", path.display())))?;
         }
     }
 }
@@ -298,7 +320,8 @@ impl GoSupport {
 fn pin_of(lock: &LockFile, version: &str, host: &Host) -> Result<Option<GoPin>, LowerError> {
     let Some(locked) = lock.go.get(version).and_then(|hosts| hosts.get(&host.to_string())) else { return Ok(None) };
     let identity = locked.identity.parse().map_err(|error| {
-        LowerError::configuration(format!("build.lock: the identity of Go {version}: {error}")).hint("run `cargo xtask lock --update go`")
+        LowerError::configuration(format!("build.lock: the identity of Go {version}: {error}"))
+            .hint("run `cargo xtask lock --update go`")
     })?;
     Ok(Some(GoPin { module: locked.module.clone(), archive: locked.archive.clone(), identity: Some(identity) }))
 }

@@ -71,8 +71,10 @@ impl<'a> Variables<'a> {
             TextSource::Git { query, default } => match (self.git(*query), default) {
                 (Some(value), _) => Ok(value),
                 (None, Some(default)) => self.template(default),
-                (None, None) => Err(LowerError::environment("git has no answer here (no repository, no commit, or no git)")
-                    .hint("give a default: Git(Describe, \"dev\")")),
+                (None, None) => {
+                    Err(LowerError::environment("git has no answer here (no repository, no commit, or no git)")
+                        .hint("give a default: Git(Describe, \"dev\")"))
+                }
             },
             TextSource::Secret { .. } => Err(LowerError::configuration("a secret can't go here")),
         }?;
@@ -90,13 +92,19 @@ impl<'a> Variables<'a> {
         text.map(|text| self.text(text).map_err(|error| at(error, text))).transpose()
     }
 
-    pub fn pairs(&self, pairs: &[(rondel_buildfile::Spanned<String>, Text)]) -> Result<Vec<(String, String)>, LowerError> {
+    pub fn pairs(
+        &self,
+        pairs: &[(rondel_buildfile::Spanned<String>, Text)],
+    ) -> Result<Vec<(String, String)>, LowerError> {
         let value = |text: &Text| self.text(text).map_err(|error| at(error, text));
         pairs.iter().map(|(name, text)| Ok((name.value.clone(), value(text)?))).collect()
     }
 
     /// An entry of a process environment, which may be a secret.
-    pub fn environment(&self, pairs: &[(rondel_buildfile::Spanned<String>, Text)]) -> Result<Vec<(String, EnvironmentValue)>, LowerError> {
+    pub fn environment(
+        &self,
+        pairs: &[(rondel_buildfile::Spanned<String>, Text)],
+    ) -> Result<Vec<(String, EnvironmentValue)>, LowerError> {
         let mut result = Vec::with_capacity(pairs.len());
         for (name, text) in pairs {
             let value = match &text.source {
@@ -165,8 +173,16 @@ impl<'a> Variables<'a> {
         let path = self.environment.get("PATH").map_or("", String::as_str);
         let git = find_tool("git", path, &self.root).ok()?;
         let line = CommandLine::new(git, &self.root).arguments(SAFE.iter().chain(arguments).copied()).environment(
-            [("PATH", path), ("LC_ALL", "C"), ("TZ", "UTC"), ("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_OPTIONAL_LOCKS", "0"), ("GIT_TERMINAL_PROMPT", "0")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            [
+                ("PATH", path),
+                ("LC_ALL", "C"),
+                ("TZ", "UTC"),
+                ("GIT_CONFIG_NOSYSTEM", "1"),
+                ("GIT_CONFIG_GLOBAL", "/dev/null"),
+                ("GIT_OPTIONAL_LOCKS", "0"),
+                ("GIT_TERMINAL_PROMPT", "0"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
         let captured = capture(&line, &Cancellation::new()).ok()?;
         if !captured.finished.status.success() {
@@ -174,9 +190,9 @@ impl<'a> Variables<'a> {
         }
         let answer = String::from_utf8(captured.stdout).ok()?.trim().to_owned();
         if query == GitQuery::Describe && self.is_shallow() {
-            self.warnings.borrow_mut().push(
-                "this is a shallow clone: `git describe` may not see the tag that others see".to_owned(),
-            );
+            self.warnings
+                .borrow_mut()
+                .push("this is a shallow clone: `git describe` may not see the tag that others see".to_owned());
         }
         match query {
             _ if answer.is_empty() => None,
@@ -197,7 +213,9 @@ fn head_commit(root: &Path) -> Option<String> {
     let git = root.ancestors().map(|directory| directory.join(".git")).find(|path| path.exists())?;
     let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
     let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let Some(name) = head.trim().strip_prefix("ref: ") else { return Some(head.trim().to_owned()).filter(|text| is_commit(text)) };
+    let Some(name) = head.trim().strip_prefix("ref: ") else {
+        return Some(head.trim().to_owned()).filter(|text| is_commit(text));
+    };
     if !name.starts_with("refs/heads/") || name.contains("..") {
         return None;
     }
@@ -214,8 +232,17 @@ fn head_commit(root: &Path) -> Option<String> {
 
 /// A repository is data: it gets no hook, no monitor, no pager and no external diff of its own run; and one
 /// that belongs to somebody else is read all the same, since nothing of it is run.
-const SAFE: &[&str] =
-    &["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", "-c", "log.showSignature=false", "--no-pager"];
+const SAFE: &[&str] = &[
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "safe.directory=*",
+    "-c",
+    "log.showSignature=false",
+    "--no-pager",
+];
 
 fn at(mut error: LowerError, text: &Text) -> LowerError {
     error.span.get_or_insert(text.span);

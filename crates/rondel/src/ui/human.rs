@@ -104,7 +104,8 @@ impl<'g> Human<'g> {
         });
         if total > 0 && bar.length() != Some(total) {
             bar.set_length(total);
-            let style = ProgressStyle::with_template("{bar:>12} {msg} {bytes}/{total_bytes} {eta}").expect("a constant template");
+            let style = ProgressStyle::with_template("{bar:>12} {msg} {bytes}/{total_bytes} {eta}")
+                .expect("a constant template");
             bar.set_style(style);
         }
         bar.set_message(message.to_owned());
@@ -116,7 +117,7 @@ impl<'g> Human<'g> {
         if self.verbosity.bars {
             return;
         }
-        let quarter = if total == 0 { 0 } else { done * 4 / total };
+        let quarter = (done * 4).checked_div(total).unwrap_or(0);
         let key = quarter + 1;
         let mut state = self.state.lock().expect("no panic while locked");
         let is_news = state.told.get(&node) != Some(&key);
@@ -144,7 +145,14 @@ impl<'g> Human<'g> {
         }
     }
 
-    fn finished(&self, node: NodeId, outcome: Outcome, reasons: &[rondel_engine::Reason], duration: Duration, facts: &BTreeMap<String, String>) {
+    fn finished(
+        &self,
+        node: NodeId,
+        outcome: Outcome,
+        reasons: &[rondel_engine::Reason],
+        duration: Duration,
+        facts: &BTreeMap<String, String>,
+    ) {
         let step = self.graph.node(node);
         let mut state = self.state.lock().expect("no panic while locked");
         if let Some(bar) = state.bars.remove(&node) {
@@ -163,7 +171,9 @@ impl<'g> Human<'g> {
         match outcome {
             Outcome::Ran => self.step_line("Done", "1;32", &format!("{} in {took}", step.title)),
             Outcome::Cached => self.step_line("Up to date", "32", &step.title),
-            Outcome::Restored => self.step_line("Restored", "1;32", &format!("{} from the cache in {took}", step.title)),
+            Outcome::Restored => {
+                self.step_line("Restored", "1;32", &format!("{} from the cache in {took}", step.title))
+            }
             Outcome::Failed => self.step_line("Failed", "1;31", &step.title),
             Outcome::Interrupted => self.step_line("Stopped", "1;33", &step.title),
             Outcome::Skipped => self.step_line("Not needed", "2", &format!("{}: {why}", step.title)),
@@ -180,7 +190,9 @@ impl<'g> Human<'g> {
             // What was streamed has been seen already; what was kept is the same as the error's own tail, and longer.
             let lines: Vec<String> = match kept {
                 Some(kept) => kept.clone(),
-                None if step.streams && !self.verbosity.quiet && !output.is_empty() && self.was_streamed(error) => Vec::new(),
+                None if step.streams && !self.verbosity.quiet && !output.is_empty() && self.was_streamed(error) => {
+                    Vec::new()
+                }
                 None if self.verbosity.verbose && !output.is_empty() && !step.streams => Vec::new(),
                 None => output.iter().map(|line| without_control_sequences(line)).collect(),
             };
@@ -211,12 +223,20 @@ impl<'g> Human<'g> {
             }
         }
         let count = |wanted: &[Outcome]| {
-            state.results.iter().filter(|(node, (outcome, _))| wanted.contains(outcome) && !self.graph.node(**node).hidden).count()
+            state
+                .results
+                .iter()
+                .filter(|(node, (outcome, _))| wanted.contains(outcome) && !self.graph.node(**node).hidden)
+                .count()
         };
         for note in notes {
             self.step_line("Platform", "2", note);
         }
         let (ran, cached) = (count(&[Outcome::Ran]), count(&[Outcome::Cached, Outcome::Restored]));
-        self.step_line("Finished", "1;32", &format!("in {}: {ran} ran, {cached} up to date", duration_text(begun.elapsed())));
+        self.step_line(
+            "Finished",
+            "1;32",
+            &format!("in {}: {ran} ran, {cached} up to date", duration_text(begun.elapsed())),
+        );
     }
 }

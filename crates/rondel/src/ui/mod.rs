@@ -92,5 +92,9 @@ pub(crate) fn bytes_text(bytes: u64) -> String {
 
 /// `1.23 s` or `12 ms`
 pub(crate) fn duration_text(duration: std::time::Duration) -> String {
-    if duration.as_millis() < 1000 { format!("{} ms", duration.as_millis()) } else { format!("{:.2} s", duration.as_secs_f64()) }
+    if duration.as_millis() < 1000 {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{:.2} s", duration.as_secs_f64())
+    }
 }

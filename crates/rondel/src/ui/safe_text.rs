@@ -16,7 +16,9 @@ pub(crate) fn without_control_sequences(line: &str) -> String {
             let end = body.find(|character: char| ('\u{40}'..='\u{7e}').contains(&character));
             let Some(end) = end else { return result };
             let parameters = &body[..end];
-            if body.as_bytes()[end] == b'm' && parameters.bytes().all(|byte| byte.is_ascii_digit() || byte == b';' || byte == b':') {
+            if body.as_bytes()[end] == b'm'
+                && parameters.bytes().all(|byte| byte.is_ascii_digit() || byte == b';' || byte == b':')
+            {
                 result.push_str(&format!("\x1b[{parameters}m"));
             }
             rest = &body[end + 1..];

@@ -20,7 +20,10 @@ pub(crate) fn build(session: &Session<'_>, invocation: &Invocation) -> Result<Ex
     let workspace = session.workspace();
     if let Err(error) = workspace.prepare() {
         let message = format!("failed to write `{}`: {error}", workspace.state.display());
-        return Err(Failure::Environment { message, hint: Some("Rondel keeps its state there; make the directory writable".to_owned()) });
+        return Err(Failure::Environment {
+            message,
+            hint: Some("Rondel keeps its state there; make the directory writable".to_owned()),
+        });
     }
     let cancellation = Cancellation::new();
     signals::forward_to(&cancellation);

@@ -19,17 +19,23 @@ pub(crate) fn cache(caller: &Caller, words: &[String], invocation: &Invocation) 
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["stats"] => stats(&directory),
         ["clean"] => clean(&directory, invocation.all),
-        _ => Err(Failure::usage("`cache` takes `stats` or `clean`").hint("`cache clean --all` removes toolchains, modules and Go's build cache too")),
+        _ => Err(Failure::usage("`cache` takes `stats` or `clean`")
+            .hint("`cache clean --all` removes toolchains, modules and Go's build cache too")),
     }
 }
 
 fn stats(directory: &Path) -> Result<Exit, Failure> {
     let store = directory.join(STORE_FORMAT);
-    let failed = |error: std::io::Error| Failure::Environment { message: format!("failed to read `{}`: {error}", directory.display()), hint: None };
+    let failed = |error: std::io::Error| Failure::Environment {
+        message: format!("failed to read `{}`: {error}", directory.display()),
+        hint: None,
+    };
     let blobs = BlobStore::new(&store).statistics().map_err(failed)?;
     let actions = ActionCache::new(&store).statistics().map_err(failed)?;
     let mut text = format!("{}\n", directory.display());
-    let mut line = |what: &str, files: u64, bytes: u64| text.push_str(&format!("  {what:<18} {:>10}  {files} files\n", bytes_text(bytes)));
+    let mut line = |what: &str, files: u64, bytes: u64| {
+        text.push_str(&format!("  {what:<18} {:>10}  {files} files\n", bytes_text(bytes)))
+    };
     line("blobs", blobs.files, blobs.bytes);
     line("action results", actions.files, actions.bytes);
     for (name, what) in GO {
@@ -60,7 +66,10 @@ fn clean(directory: &Path, all: bool) -> Result<Exit, Failure> {
     let mut bytes = 0;
     for path in gone {
         bytes += size_of(&path).1;
-        remove(&path).map_err(|error| Failure::Environment { message: format!("failed to remove `{}`: {error}", path.display()), hint: None })?;
+        remove(&path).map_err(|error| Failure::Environment {
+            message: format!("failed to remove `{}`: {error}", path.display()),
+            hint: None,
+        })?;
     }
     print_line(&format!("removed {}", bytes_text(bytes)));
     Ok(Exit::Done)

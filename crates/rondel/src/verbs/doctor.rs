@@ -23,7 +23,13 @@ pub(crate) fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
     tool_finding(session, "git", &["--version"], false, "versions from git fall back to their defaults", &mut findings);
     go_findings(session, &mut findings);
     let needs_docker = kinds.iter().any(|kind| {
-        matches!(kind, TargetKind::DockerBuild(_) | TargetKind::DockerRun(_) | TargetKind::ComposeUp(_) | TargetKind::ComposeDown(_))
+        matches!(
+            kind,
+            TargetKind::DockerBuild(_)
+                | TargetKind::DockerRun(_)
+                | TargetKind::ComposeUp(_)
+                | TargetKind::ComposeDown(_)
+        )
     });
     docker_findings(session, needs_docker, &kinds, &mut findings);
     let needs_compiler = kinds.iter().any(|kind| matches!(kind, TargetKind::GoTest(test) if test.race));
@@ -51,17 +57,28 @@ fn cache_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) 
     let directory = &session.cache;
     // The nearest directory that is there is what decides; `doctor` itself makes nothing.
     let existing = directory.ancestors().find(|path| path.is_dir());
-    let writable = existing.is_some_and(|path| std::fs::metadata(path).is_ok_and(|metadata| !metadata.permissions().readonly()));
+    let writable =
+        existing.is_some_and(|path| std::fs::metadata(path).is_ok_and(|metadata| !metadata.permissions().readonly()));
     let line = format!("cache directory {}", directory.display());
     findings.push(if writable { (Verdict::Good, line) } else { (Verdict::Missing, format!("{line}: not writable")) });
 }
 
-fn tool_finding(session: &Session<'_>, name: &str, arguments: &[&str], needed: bool, without: &str, findings: &mut Vec<(Verdict, String)>) {
+fn tool_finding(
+    session: &Session<'_>,
+    name: &str,
+    arguments: &[&str],
+    needed: bool,
+    without: &str,
+    findings: &mut Vec<(Verdict, String)>,
+) {
     let path = session.caller.get("PATH").unwrap_or("");
     let found = find_tool(name, path, &session.root).ok().map(|program| {
-        let line = CommandLine::new(&program, "/").arguments(arguments.iter().copied()).environment(session.caller.environment.clone());
+        let line = CommandLine::new(&program, "/")
+            .arguments(arguments.iter().copied())
+            .environment(session.caller.environment.clone());
         let answer = capture(&line, &Cancellation::new()).ok().filter(|captured| captured.finished.status.success());
-        let text = answer.map(|captured| String::from_utf8_lossy(&captured.stdout).lines().next().unwrap_or("").to_owned());
+        let text =
+            answer.map(|captured| String::from_utf8_lossy(&captured.stdout).lines().next().unwrap_or("").to_owned());
         format!("{name} at {}: {}", program.display(), text.unwrap_or_else(|| "does not answer".to_owned()))
     });
     findings.push(match found {
@@ -79,14 +96,16 @@ fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
         Ok(None) => tool_finding(session, "go", &["version"], true, "`go: System` needs an installed Go", findings),
         Ok(Some(version)) => {
             let pinned = session.lock.go.get(&version).is_some_and(|hosts| hosts.contains_key(&host.to_string()));
-            let directory = session.cache.join("go/toolchains").join(format!("go{version}.{}-{}", host.os, host.architecture));
+            let directory =
+                session.cache.join("go/toolchains").join(format!("go{version}.{}-{}", host.os, host.architecture));
             let there = if directory.is_dir() { "unpacked" } else { "fetched when it is needed" };
             let pin = if pinned { "pinned in build.lock" } else { "not pinned: run `cargo xtask lock`" };
             findings.push((Verdict::Good, format!("Go {version} for {host}: {there}, {pin}")));
         }
     }
     if session.file.go.value != GoChoice::System {
-        let proxy = session.caller.get("GOPROXY").map_or_else(|| "not set in the environment".to_owned(), |_| "set".to_owned());
+        let proxy =
+            session.caller.get("GOPROXY").map_or_else(|| "not set in the environment".to_owned(), |_| "set".to_owned());
         findings.push((Verdict::Good, format!("GOPROXY: {proxy}")));
     }
 }
@@ -97,14 +116,27 @@ fn docker_findings(session: &Session<'_>, needed: bool, kinds: &[&TargetKind], f
     match daemon {
         Some((200, body)) => {
             let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-            findings.push((Verdict::Good, format!("Docker daemon {}", value["Version"].as_str().unwrap_or("of an unknown version"))));
+            findings.push((
+                Verdict::Good,
+                format!("Docker daemon {}", value["Version"].as_str().unwrap_or("of an unknown version")),
+            ));
         }
-        _ => findings.push((missing, "no Docker daemon is reachable: images are built without one, but not loaded or run".to_owned())),
+        _ => findings.push((
+            missing,
+            "no Docker daemon is reachable: images are built without one, but not loaded or run".to_owned(),
+        )),
     }
     if !needed {
         return;
     }
-    tool_finding(session, "docker", &["--version"], true, "DockerBuild, DockerRun and Compose need the command", findings);
+    tool_finding(
+        session,
+        "docker",
+        &["--version"],
+        true,
+        "DockerBuild, DockerRun and Compose need the command",
+        findings,
+    );
     let Ok(docker) = rondel_targets::Docker::find(&session.caller.environment, &session.root) else { return };
     if kinds.iter().any(|kind| matches!(kind, TargetKind::DockerBuild(_))) {
         findings.push(match docker.has_plugin("buildx") {

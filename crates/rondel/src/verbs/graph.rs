@@ -75,7 +75,8 @@ fn as_json(graph: &Graph, nodes: &[NodeId], state: &dyn Fn(&NodeId) -> &'static 
             json!({"id": id, "step": node.label, "target": node.target, "state": state(id)})
         })
         .collect();
-    let edges: Vec<_> =
-        edges(graph, nodes).map(|(from, to, is_input)| json!({"from": from, "to": to, "kind": if is_input { "input" } else { "order" }})).collect();
+    let edges: Vec<_> = edges(graph, nodes)
+        .map(|(from, to, is_input)| json!({"from": from, "to": to, "kind": if is_input { "input" } else { "order" }}))
+        .collect();
     format!("{}\n", json!({"steps": steps, "edges": edges}))
 }

@@ -13,7 +13,12 @@ const GROUPS: &[&str] = &["build", "run", "check", "other"];
 /// Prints the list.
 pub(crate) fn list(session: &Session<'_>) -> Result<Exit, Failure> {
     let targets: Vec<&Target> = session.file.targets.iter().filter(|target| !target.private).collect();
-    let width = targets.iter().map(|target| target.name.value.as_str().len()).chain(VERBS.iter().map(|(verb, _)| verb.len())).max().unwrap_or(0);
+    let width = targets
+        .iter()
+        .map(|target| target.name.value.as_str().len())
+        .chain(VERBS.iter().map(|(verb, _)| verb.len()))
+        .max()
+        .unwrap_or(0);
     let mut text = format!("{}\n", session.file.project.value);
     for group in GROUPS {
         let members: Vec<&&Target> = targets.iter().filter(|target| group_of(&target.kind) == *group).collect();
@@ -36,7 +41,9 @@ pub(crate) fn list(session: &Session<'_>) -> Result<Exit, Failure> {
 
 fn group_of(kind: &TargetKind) -> &'static str {
     match kind {
-        TargetKind::GoModDownload | TargetKind::GoBuild(_) | TargetKind::Image(_) | TargetKind::DockerBuild(_) => "build",
+        TargetKind::GoModDownload | TargetKind::GoBuild(_) | TargetKind::Image(_) | TargetKind::DockerBuild(_) => {
+            "build"
+        }
         TargetKind::DockerRun(_) | TargetKind::ComposeUp(_) | TargetKind::ComposeDown(_) => "run",
         TargetKind::GoTest(_) => "check",
         TargetKind::Exec(_) | TargetKind::Shell(_) | TargetKind::Group(_) => "other",

@@ -19,23 +19,38 @@ pub(crate) fn lock(session: &Session<'_>, invocation: &Invocation) -> Result<Exi
     }
     let module = session.file.root.as_ref().map_or_else(|| session.root.clone(), |root| session.root.join(&root.value));
     let lowering = |error| Failure::lowering(error, &session.name, &session.text);
-    let go = GoSupport::unpinned(&session.file.go.value, &module, &session.cache, &session.caller.environment, invocation.offline).map_err(lowering)?;
+    let go = GoSupport::unpinned(
+        &session.file.go.value,
+        &module,
+        &session.cache,
+        &session.caller.environment,
+        invocation.offline,
+    )
+    .map_err(lowering)?;
     let told = Cell::new(5);
     let pins = go.pins(&|message, done, total| {
-        let quarter = if total == 0 { 0 } else { done * 4 / total };
+        let quarter = (done * 4).checked_div(total).unwrap_or(0);
         if told.replace(quarter) != quarter && !invocation.quiet {
-            let size = if total == 0 { String::new() } else { format!(": {} of {}", bytes_text(done), bytes_text(total)) };
+            let size =
+                if total == 0 { String::new() } else { format!(": {} of {}", bytes_text(done), bytes_text(total)) };
             print_line(&format!("{:>12} {message}{size}", "Working"));
         }
         true
     });
-    let pins = pins.map_err(|error| Failure::Environment { message: error.to_string(), hint: error.hint_text().map(str::to_owned) })?;
+    let pins = pins.map_err(|error| Failure::Environment {
+        message: error.to_string(),
+        hint: error.hint_text().map(str::to_owned),
+    })?;
     let Some((version, host, seen)) = pins else {
         print_line("`go: System` uses the installed Go: there is nothing to pin");
         return Ok(Exit::Done);
     };
     let mut lock = session.lock.clone();
-    let mut fresh = LockedGo { module: seen.module, archive: seen.archive, identity: seen.identity.map(|digest| digest.to_string()).unwrap_or_default() };
+    let mut fresh = LockedGo {
+        module: seen.module,
+        archive: seen.archive,
+        identity: seen.identity.map(|digest| digest.to_string()).unwrap_or_default(),
+    };
     let hosts = lock.go.entry(version.clone()).or_default();
     match hosts.get(&host) {
         Some(old) if old.identity == fresh.identity => {
@@ -45,10 +60,19 @@ pub(crate) fn lock(session: &Session<'_>, invocation: &Invocation) -> Result<Exi
             print_line(&format!("{:>12} Go {version} for {host}", "Unchanged"));
         }
         Some(old) if invocation.update.is_empty() => {
-            let message = format!("Go {version} for {host} is not what build.lock pins\n  pinned: {}\n  found:  {}", old.identity, fresh.identity);
-            return Err(Failure::Environment { message, hint: Some("if the pin is to move, run `cargo xtask lock --update go`".to_owned()) });
+            let message = format!(
+                "Go {version} for {host} is not what build.lock pins\n  pinned: {}\n  found:  {}",
+                old.identity, fresh.identity
+            );
+            return Err(Failure::Environment {
+                message,
+                hint: Some("if the pin is to move, run `cargo xtask lock --update go`".to_owned()),
+            });
         }
-        Some(old) => print_line(&format!("{:>12} Go {version} for {host}\n  old: {}\n  new: {}", "Moved", old.identity, fresh.identity)),
+        Some(old) => print_line(&format!(
+            "{:>12} Go {version} for {host}\n  old: {}\n  new: {}",
+            "Moved", old.identity, fresh.identity
+        )),
         None => print_line(&format!("{:>12} Go {version} for {host}: {}", "Pinned", fresh.identity)),
     }
     hosts.insert(host, fresh);
@@ -56,7 +80,9 @@ pub(crate) fn lock(session: &Session<'_>, invocation: &Invocation) -> Result<Exi
         lock.go.retain(|other, _| *other == version);
     }
     let path = session.root.join("build.lock");
-    rondel_cas::write_atomically(&path, lock.render().as_bytes())
-        .map_err(|error| Failure::Environment { message: format!("failed to write `{}`: {error}", path.display()), hint: None })?;
+    rondel_cas::write_atomically(&path, lock.render().as_bytes()).map_err(|error| Failure::Environment {
+        message: format!("failed to write `{}`: {error}", path.display()),
+        hint: None,
+    })?;
     Ok(Exit::Done)
 }

@@ -22,7 +22,10 @@ pub(crate) fn dispatch(caller: &Caller, invocation: &Invocation) -> Result<Exit,
     }
     if invocation.help {
         let verbs: Vec<String> = VERBS.iter().map(|(name, what)| format!("  {name:<10} {what}")).collect();
-        print_data(&format!("{HELP}\nverbs (a target of the same name wins; `:verb` always means the verb):\n{}\n", verbs.join("\n")));
+        print_data(&format!(
+            "{HELP}\nverbs (a target of the same name wins; `:verb` always means the verb):\n{}\n",
+            verbs.join("\n")
+        ));
         return Ok(Exit::Done);
     }
     // Emptying the cache must work where build.ron does not.

@@ -32,7 +32,9 @@ pub(crate) fn plan(session: &Session<'_>, invocation: &Invocation, words: &[Stri
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
             Planned::Run(reasons) => ("run", reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-            Planned::Depends(on) => ("depends", format!("on what {} makes", on.iter().map(title).collect::<Vec<_>>().join(", "))),
+            Planned::Depends(on) => {
+                ("depends", format!("on what {} makes", on.iter().map(title).collect::<Vec<_>>().join(", ")))
+            }
             Planned::Skip(why) => ("skip", why.clone()),
             Planned::OnDemand => ("on demand", "only if a step that needs it runs".to_owned()),
             Planned::Unknown(error) => ("unknown", error.to_string()),

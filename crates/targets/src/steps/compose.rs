@@ -60,7 +60,8 @@ impl Compose {
         if !self.docker.has_plugin("compose") {
             let captured = context.try_capture(&self.docker.command(["compose", "version"]))?;
             if !captured.finished.status.success() {
-                return Err(StepError::environment("`docker compose` is not installed").hint("install Docker's compose plugin (version 2)"));
+                return Err(StepError::environment("`docker compose` is not installed")
+                    .hint("install Docker's compose plugin (version 2)"));
             }
         }
         self.docker.require_daemon(context)
@@ -106,7 +107,8 @@ impl ComposeUpStep {
         }
         let of = |object: &Value, key: &str| object[key].as_str().unwrap_or_default().to_owned();
         let line = |object: &Value| {
-            let (state, health, code) = (of(object, "State"), of(object, "Health"), object["ExitCode"].as_i64().unwrap_or(0));
+            let (state, health, code) =
+                (of(object, "State"), of(object, "Health"), object["ExitCode"].as_i64().unwrap_or(0));
             let detail = match (state.as_str(), health.as_str()) {
                 ("running", "") => "running".to_owned(),
                 ("running", health) => health.to_owned(),
@@ -144,9 +146,12 @@ impl Step for ComposeUpStep {
             context.note(format!("{service}: {state}"));
         }
         if let Err(StepError::Command { summary, status, mut output, .. }) = outcome {
-            for (service, state) in services.iter().filter(|(_, state)| !matches!(state.as_str(), "healthy" | "running")) {
+            for (service, state) in
+                services.iter().filter(|(_, state)| !matches!(state.as_str(), "healthy" | "running"))
+            {
                 output.push(format!("--- {service} ({state}), last lines:"));
-                let arguments = ["logs", "--no-color", "--no-log-prefix", "--tail=20", service.as_str()].map(str::to_owned);
+                let arguments =
+                    ["logs", "--no-color", "--no-log-prefix", "--tail=20", service.as_str()].map(str::to_owned);
                 let captured = context.try_capture(&self.compose.line(Some(&overrides), &arguments))?;
                 output.extend(String::from_utf8_lossy(&captured.stdout).lines().map(|line| context.redact(line)));
             }

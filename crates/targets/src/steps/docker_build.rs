@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rondel_cas::RelativePath;
-use rondel_engine::{ActionSpec, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError};
+use rondel_engine::{
+    ActionSpec, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError,
+};
 
 use crate::docker::Docker;
 use crate::dockerignore::DockerIgnore;
@@ -32,7 +34,8 @@ pub(crate) struct DockerBuildStep {
 impl DockerBuildStep {
     fn ignore(&self) -> DockerIgnore {
         let own = PathBuf::from(format!("{}.dockerignore", self.dockerfile.display()));
-        let text = std::fs::read_to_string(own).or_else(|_| std::fs::read_to_string(self.context.join(".dockerignore")));
+        let text =
+            std::fs::read_to_string(own).or_else(|_| std::fs::read_to_string(self.context.join(".dockerignore")));
         text.map(|text| DockerIgnore::parse(&text)).unwrap_or_default()
     }
 
@@ -54,8 +57,10 @@ impl DockerBuildStep {
 impl Step for DockerBuildStep {
     fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
         let snapshot = &context.workspace.snapshot;
-        let text = std::fs::read_to_string(&self.dockerfile).map_err(|error| StepError::unreadable(&self.dockerfile, &error))?;
-        let destination = RelativePath::new(&format!(".rondel/out/{}/image-id", self.name)).map_err(|error| StepError::failed(error.to_string()))?;
+        let text = std::fs::read_to_string(&self.dockerfile)
+            .map_err(|error| StepError::unreadable(&self.dockerfile, &error))?;
+        let destination = RelativePath::new(&format!(".rondel/out/{}/image-id", self.name))
+            .map_err(|error| StepError::failed(error.to_string()))?;
         let name = RelativePath::new("image-id").expect("a constant");
         let mut spec = ActionSpec {
             arguments: [vec!["docker".to_owned(), "build".to_owned()], self.arguments()].concat(),
@@ -63,17 +68,22 @@ impl Step for DockerBuildStep {
             outputs: vec![OutputSpec { name, destination, kind: OutputKind::File }],
             ..ActionSpec::default()
         };
-        spec.settings.insert("builder".to_owned(), if self.docker.has_plugin("buildx") { "buildx" } else { "docker" }.to_owned());
+        spec.settings.insert(
+            "builder".to_owned(),
+            if self.docker.has_plugin("buildx") { "buildx" } else { "docker" }.to_owned(),
+        );
         spec.inputs.add(RelativePath::new("Dockerfile").expect("a constant"), self.dockerfile.clone(), snapshot)?;
         let ignore = self.ignore();
         let prefix = RelativePath::new("context").expect("a constant");
-        for path in GlobSet::files_below(&self.context, &|path| path.as_str() == ".rondel" || path.as_str() == ".git")? {
+        for path in GlobSet::files_below(&self.context, &|path| path.as_str() == ".rondel" || path.as_str() == ".git")?
+        {
             if !ignore.ignores(&path) {
                 spec.inputs.add(prefix.join(&path), path.below(&self.context), snapshot)?;
             }
         }
         for base in base_images(&text, &self.build_args) {
-            let id = self.docker.image(context, &base)?.map_or_else(|| "not in Docker yet".to_owned(), |image| image.id);
+            let id =
+                self.docker.image(context, &base)?.map_or_else(|| "not in Docker yet".to_owned(), |image| image.id);
             spec.tools.insert(format!("base image {base}"), id);
         }
         Ok(Plan { spec, freshness: Freshness::ByKey })
@@ -94,9 +104,18 @@ impl Step for DockerBuildStep {
 
     fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
         self.docker.require_daemon(context)?;
-        let bytes: u64 = spec.inputs.iter().filter_map(|input| std::fs::metadata(&input.absolute).ok()).map(|metadata| metadata.len()).sum();
+        let bytes: u64 = spec
+            .inputs
+            .iter()
+            .filter_map(|input| std::fs::metadata(&input.absolute).ok())
+            .map(|metadata| metadata.len())
+            .sum();
         if bytes > CONTEXT_WORTH_A_WORD {
-            context.note(format!("the context has {} MB in {} files; a .dockerignore makes it smaller", bytes / 1_000_000, spec.inputs.len()));
+            context.note(format!(
+                "the context has {} MB in {} files; a .dockerignore makes it smaller",
+                bytes / 1_000_000,
+                spec.inputs.len()
+            ));
         }
         let id_file = staging.join("image-id");
         let buildx = self.docker.has_plugin("buildx");

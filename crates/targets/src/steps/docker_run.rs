@@ -109,9 +109,13 @@ impl DockerRunStep {
             Ok(captured) => Ok(String::from_utf8_lossy(&captured.stdout).trim().to_owned()),
             Err(StepError::Command { summary, status, output, .. }) => {
                 let text = output.join("\n");
-                let taken = ["port is already allocated", "address already in use"].iter().any(|words| text.contains(words));
+                let taken =
+                    ["port is already allocated", "address already in use"].iter().any(|words| text.contains(words));
                 let hint = if taken {
-                    Some(format!("a port of `publish` ({}) is taken: stop what listens there, or publish another one", self.publish.join(", ")))
+                    Some(format!(
+                        "a port of `publish` ({}) is taken: stop what listens there, or publish another one",
+                        self.publish.join(", ")
+                    ))
                 } else {
                     None
                 };
@@ -136,7 +140,12 @@ impl DockerRunStep {
 
     /// (is running, exit code)
     fn state(&self, id: &str) -> (bool, String) {
-        let line = self.docker.command(["inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}{{if .State.OOMKilled}} (out of memory){{end}}", id]);
+        let line = self.docker.command([
+            "inspect",
+            "--format",
+            "{{.State.Running}} {{.State.ExitCode}}{{if .State.OOMKilled}} (out of memory){{end}}",
+            id,
+        ]);
         match capture(&line, &Cancellation::new()) {
             Ok(captured) if captured.finished.status.success() => {
                 let text = String::from_utf8_lossy(&captured.stdout).trim().to_owned();
@@ -179,9 +188,19 @@ impl DockerRunStep {
             }
             match self.is_healthy(id) {
                 Some(true) => {
-                    let place = self.health.as_ref().map(|health| (health.port, health.path.clone())).or_else(|| self.probe_place());
-                    let place = place.and_then(|(port, path)| self.published(port).map(|address| format!(" at http://{address}{path}")));
-                    context.note(format!("healthy after {:.1} s{}", begun.elapsed().as_secs_f64(), place.unwrap_or_default()));
+                    let place = self
+                        .health
+                        .as_ref()
+                        .map(|health| (health.port, health.path.clone()))
+                        .or_else(|| self.probe_place());
+                    let place = place.and_then(|(port, path)| {
+                        self.published(port).map(|address| format!(" at http://{address}{path}"))
+                    });
+                    context.note(format!(
+                        "healthy after {:.1} s{}",
+                        begun.elapsed().as_secs_f64(),
+                        place.unwrap_or_default()
+                    ));
                     return Ok(());
                 }
                 None if begun.elapsed() > SETTLE => {
@@ -190,8 +209,14 @@ impl DockerRunStep {
                 }
                 _ if begun.elapsed() > self.health_timeout => {
                     let tail = self.last_lines(id);
-                    let message = format!("the container did not become healthy within {} s", self.health_timeout.as_secs());
-                    return Err(StepError::Command { summary: format!("docker run … {}", self.target), status: message, output: tail, hint: Some("its last lines are above; `health_timeout_s` gives it longer".to_owned()) });
+                    let message =
+                        format!("the container did not become healthy within {} s", self.health_timeout.as_secs());
+                    return Err(StepError::Command {
+                        summary: format!("docker run … {}", self.target),
+                        status: message,
+                        output: tail,
+                        hint: Some("its last lines are above; `health_timeout_s` gives it longer".to_owned()),
+                    });
                 }
                 _ => std::thread::sleep(PULSE),
             }
@@ -207,10 +232,13 @@ impl DockerRunStep {
 
     fn last_lines(&self, id: &str) -> Vec<String> {
         let captured = capture(&self.docker.command(["logs", "--tail", "20", id]), &Cancellation::new());
-        captured.map_or_else(|_| Vec::new(), |captured| {
-            let text = format!("{}{}", String::from_utf8_lossy(&captured.stdout), captured.stderr);
-            text.lines().map(str::to_owned).collect()
-        })
+        captured.map_or_else(
+            |_| Vec::new(),
+            |captured| {
+                let text = format!("{}{}", String::from_utf8_lossy(&captured.stdout), captured.stderr);
+                text.lines().map(str::to_owned).collect()
+            },
+        )
     }
 
     fn died(&self, context: &StepContext<'_>, id: &str, code: &str) -> StepError {

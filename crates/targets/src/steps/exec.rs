@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rondel_cas::RelativePath;
 use rondel_engine::{
-    ActionSpec, Class, Environment, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError,
+    ActionSpec, Class, Environment, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport, Step,
+    StepContext, StepError,
 };
 use rondel_process::{CommandLine, find_tool};
 
@@ -101,7 +102,8 @@ impl ExecStep {
 
 impl Step for ExecStep {
     fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
-        let mut spec = ActionSpec { arguments: self.command.clone(), environment: self.environment(), ..ActionSpec::default() };
+        let mut spec =
+            ActionSpec { arguments: self.command.clone(), environment: self.environment(), ..ActionSpec::default() };
         spec.settings.insert("directory".to_owned(), self.directory_key.clone());
         for (path, destination, kind) in &self.outputs {
             spec.outputs.push(OutputSpec { name: path.clone(), destination: destination.clone(), kind: *kind });

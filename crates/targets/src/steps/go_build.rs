@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rondel_buildfile::Platform;
 use rondel_cas::RelativePath;
 use rondel_engine::{
-    ActionSpec, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError,
+    ActionSpec, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext,
+    StepError,
 };
 use rondel_golang::{Closure, ClosureQuery, compile_environment};
 use rondel_process::CommandLine;
@@ -34,7 +35,8 @@ const OUT: &str = "{out}/";
 
 impl GoBuildStep {
     fn environment(&self, root: &Path) -> Environment {
-        let mut environment = compile_environment(root, &self.go.directories, self.platform.os(), self.platform.architecture());
+        let mut environment =
+            compile_environment(root, &self.go.directories, self.platform.os(), self.platform.architecture());
         for (name, value) in &self.env {
             environment.set(Class::Keyed, name, value);
         }
@@ -74,8 +76,10 @@ impl GoBuildStep {
             let message = format!("`{}` names no command: no package main in {}", self.label, self.packages.join(" "));
             return Err(StepError::configuration(message).hint("point `packages` at a package with `func main`"));
         }
-        let mut spec = ActionSpec::default();
-        spec.arguments = ["go", "build", "-trimpath", "-buildvcs=false", "-pgo=auto"].map(str::to_owned).to_vec();
+        let mut spec = ActionSpec {
+            arguments: ["go", "build", "-trimpath", "-buildvcs=false", "-pgo=auto"].map(str::to_owned).to_vec(),
+            ..ActionSpec::default()
+        };
         spec.arguments.extend(self.selecting_flags());
         if !self.gcflags.is_empty() {
             spec.arguments.push(format!("-gcflags={}", self.gcflags.join(" ")));
@@ -121,7 +125,8 @@ impl Step for GoBuildStep {
     fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
         let toolchain = self.go.toolchain(context)?;
         let out = format!("{}/", staging.display());
-        let arguments = spec.arguments[1..].iter().map(|argument| if argument == OUT { out.clone() } else { argument.clone() });
+        let arguments =
+            spec.arguments[1..].iter().map(|argument| if argument == OUT { out.clone() } else { argument.clone() });
         let line = CommandLine::new(toolchain.go(), &self.go.module)
             .arguments(arguments)
             .environment(self.environment(&toolchain.root).for_process());
@@ -147,7 +152,9 @@ fn quoted(text: &str) -> Result<String, StepError> {
         (false, ..) => Ok(text.to_owned()),
         (true, false, _) => Ok(format!("'{text}'")),
         (true, true, false) => Ok(format!("\"{text}\"")),
-        (true, true, true) => Err(StepError::configuration(format!("`{text}` has both kinds of quotes: Go can't be given it in a flag"))),
+        (true, true, true) => {
+            Err(StepError::configuration(format!("`{text}` has both kinds of quotes: Go can't be given it in a flag")))
+        }
     }
 }
 

@@ -50,7 +50,9 @@ impl GoModDownloadStep {
                 }
                 Err(_) if name == "go.sum" => "none".to_owned(),
                 Err(error) => {
-                    return Err(StepError::unreadable(&path, &error).hint("`root` in build.ron is the directory of go.mod"));
+                    return Err(
+                        StepError::unreadable(&path, &error).hint("`root` in build.ron is the directory of go.mod")
+                    );
                 }
             };
             text.push_str(&format!("{name} {digest}\n"));
@@ -81,7 +83,9 @@ impl Step for GoModDownloadStep {
         }
         if let Some(gone) = presence.directories.iter().find(|directory| !directory.is_dir()) {
             let name = gone.strip_prefix(&self.go.directories.module_cache).unwrap_or(gone).display().to_string();
-            return plan(Freshness::Run(vec![Reason::NotPresent { what: format!("{name} is not in the module cache") }]));
+            return plan(Freshness::Run(vec![Reason::NotPresent {
+                what: format!("{name} is not in the module cache"),
+            }]));
         }
         plan(Freshness::UpToDate([("modules".to_owned(), presence.directories.len().to_string())].into()))
     }
@@ -97,17 +101,25 @@ impl Step for GoModDownloadStep {
                 environment.push((name.to_owned(), value));
             }
         }
-        let settings = if self.go.offline { vec![("GOPROXY".to_owned(), "off".to_owned())] } else { self.go.download_environment(&toolchain) };
+        let settings = if self.go.offline {
+            vec![("GOPROXY".to_owned(), "off".to_owned())]
+        } else {
+            self.go.download_environment(&toolchain)
+        };
         for (name, value) in settings {
             environment.retain(|(other, _)| *other != name);
             environment.push((name, value));
         }
         context.progress("downloading modules", 0, 0);
-        let line = CommandLine::new(toolchain.go(), &self.go.module).arguments(["mod", "download", "-json"]).environment(environment);
+        let line = CommandLine::new(toolchain.go(), &self.go.module)
+            .arguments(["mod", "download", "-json"])
+            .environment(environment);
         let captured = context.try_capture(&line)?;
         let mut directories = Vec::new();
         let mut errors = Vec::new();
-        for module in serde_json::Deserializer::from_slice(&captured.stdout).into_iter::<Downloaded>().map_while(Result::ok) {
+        for module in
+            serde_json::Deserializer::from_slice(&captured.stdout).into_iter::<Downloaded>().map_while(Result::ok)
+        {
             if module.error.is_empty() {
                 directories.push(module.dir);
             } else {

@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rondel_engine::{ActionSpec, Class, Environment, Freshness, GlobSet, Plan, Reason, RunReport, Step, StepContext, StepError};
+use rondel_engine::{
+    ActionSpec, Class, Environment, Freshness, GlobSet, Plan, Reason, RunReport, Step, StepContext, StepError,
+};
 use rondel_golang::compile_environment;
 use rondel_process::{CommandLine, find_tool};
 
@@ -51,7 +53,8 @@ impl GoTestStep {
         let path = self.go.caller("PATH").unwrap_or_default();
         let compiler = find_tool("gcc", &path, &self.go.module).or_else(|_| find_tool("cc", &path, &self.go.module));
         let compiler = compiler.map_err(|_| {
-            StepError::environment("`race: true` needs a C compiler, and neither `gcc` nor `cc` is on PATH").hint("install gcc, or write `race: false`")
+            StepError::environment("`race: true` needs a C compiler, and neither `gcc` nor `cc` is on PATH")
+                .hint("install gcc, or write `race: false`")
         })?;
         let metadata = std::fs::metadata(&compiler).map_err(|error| StepError::unreadable(&compiler, &error))?;
         let digest = context.workspace.snapshot.digest(&compiler, &metadata);
@@ -61,8 +64,10 @@ impl GoTestStep {
 
 impl Step for GoTestStep {
     fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
-        let mut spec = ActionSpec::default();
-        spec.arguments = ["go", "test", "-trimpath", "-buildvcs=false"].map(str::to_owned).to_vec();
+        let mut spec = ActionSpec {
+            arguments: ["go", "test", "-trimpath", "-buildvcs=false"].map(str::to_owned).to_vec(),
+            ..ActionSpec::default()
+        };
         spec.arguments.push(self.go.mod_flag());
         if self.race {
             spec.arguments.push("-race".to_owned());

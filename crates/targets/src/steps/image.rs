@@ -60,7 +60,8 @@ impl Step for ImageStep {
             put(&format!("layers of {platform}"), names.join(", "));
             for (position, (index, what)) in layers.iter().enumerate() {
                 let (layer, _) = self.layer(context, *index)?;
-                let slot = RelativePath::new(&format!("{platform}/{position} {what}")).map_err(|error| StepError::failed(error.to_string()))?;
+                let slot = RelativePath::new(&format!("{platform}/{position} {what}"))
+                    .map_err(|error| StepError::failed(error.to_string()))?;
                 spec.upstream.insert(slot, Entry::File { digest: layer.digest, executable: false });
                 put(&format!("diff ID {position} of {platform}"), layer.diff_id.to_string());
             }
@@ -79,7 +80,11 @@ impl Step for ImageStep {
                 files.insert(layer.digest, path);
                 layers.push((layer, what.clone()));
             }
-            images.push(PlatformImage { os: platform.os().to_owned(), architecture: platform.architecture().to_owned(), layers });
+            images.push(PlatformImage {
+                os: platform.os().to_owned(),
+                architecture: platform.architecture().to_owned(),
+                layers,
+            });
         }
         let input = LayoutInput {
             images: &images,

@@ -32,14 +32,23 @@ pub(crate) struct LayerStep {
 
 impl LayerStep {
     /// The one file that a step upstream made.
-    fn only_artefact<'c>(&self, context: &'c StepContext<'_>, index: usize, place: &RelativePath) -> Result<&'c Artefact, StepError> {
+    fn only_artefact<'c>(
+        &self,
+        context: &'c StepContext<'_>,
+        index: usize,
+        place: &RelativePath,
+    ) -> Result<&'c Artefact, StepError> {
         let artefacts = &context.upstream[index].artefacts;
         match artefacts.as_slice() {
             [only] => Ok(only),
             _ => {
                 let names: Vec<&str> = artefacts.iter().map(|artefact| artefact.name.as_str()).collect();
-                Err(StepError::configuration(format!("`/{place}` needs one output, and there are {}: {}", names.len(), names.join(", ")))
-                    .hint("build one package per target"))
+                Err(StepError::configuration(format!(
+                    "`/{place}` needs one output, and there are {}: {}",
+                    names.len(),
+                    names.join(", ")
+                ))
+                .hint("build one package per target"))
             }
         }
     }
@@ -48,9 +57,8 @@ impl LayerStep {
         let LayerContents::Tree { root, files, excluded } = &self.contents else { return Ok(()) };
         for (place, path) in files {
             let absolute = path.below(root);
-            let metadata = std::fs::metadata(&absolute).map_err(|error| {
-                StepError::configuration(format!("`{path}` can't be put into the image: {error}"))
-            })?;
+            let metadata = std::fs::metadata(&absolute)
+                .map_err(|error| StepError::configuration(format!("`{path}` can't be put into the image: {error}")))?;
             spec.arguments.push(format!("{path} -> /{place}"));
             if metadata.is_dir() {
                 let globs = GlobSet::everything(excluded.clone());
@@ -64,7 +72,11 @@ impl LayerStep {
         Ok(())
     }
 
-    fn entries(&self, context: &StepContext<'_>, spec: &ActionSpec) -> Result<BTreeMap<RelativePath, LayerEntry>, StepError> {
+    fn entries(
+        &self,
+        context: &StepContext<'_>,
+        spec: &ActionSpec,
+    ) -> Result<BTreeMap<RelativePath, LayerEntry>, StepError> {
         let mut entries = BTreeMap::new();
         match &self.contents {
             LayerContents::StaticBase(zones) => {
@@ -76,16 +88,23 @@ impl LayerStep {
             }
             LayerContents::Tree { files, .. } => {
                 for input in spec.inputs.iter().filter(|input| !input.is_behind_link()) {
-                    let Some((place, source)) = files.iter().find(|(_, source)| input.path.is_within(source)) else { continue };
+                    let Some((place, source)) = files.iter().find(|(_, source)| input.path.is_within(source)) else {
+                        continue;
+                    };
                     let rest = &input.path.as_str()[source.as_str().len()..];
-                    let path = RelativePath::new(&format!("{place}{rest}")).map_err(|error| StepError::failed(error.to_string()))?;
+                    let path = RelativePath::new(&format!("{place}{rest}"))
+                        .map_err(|error| StepError::failed(error.to_string()))?;
                     let entry = match &input.entry {
-                        Entry::File { executable, .. } => LayerEntry::file(LayerSource::File(input.absolute.clone()), *executable),
+                        Entry::File { executable, .. } => {
+                            LayerEntry::file(LayerSource::File(input.absolute.clone()), *executable)
+                        }
                         // A link that is named itself means the file that it leads to.
                         Entry::Symlink { .. } if input.path == *source => {
                             LayerEntry::file(LayerSource::File(input.absolute.clone()), false)
                         }
-                        Entry::Symlink { target } => LayerEntry { mode: 0o777, ..LayerEntry::file(LayerSource::Symlink(target.clone()), false) },
+                        Entry::Symlink { target } => {
+                            LayerEntry { mode: 0o777, ..LayerEntry::file(LayerSource::Symlink(target.clone()), false) }
+                        }
                     };
                     entries.insert(path, entry);
                 }
@@ -94,7 +113,8 @@ impl LayerStep {
                 for (index, place) in places.iter().enumerate() {
                     let artefact = self.only_artefact(context, index, place)?;
                     let executable = matches!(artefact.entry, Entry::File { executable: true, .. });
-                    entries.insert(place.clone(), LayerEntry::file(LayerSource::File(artefact.path.clone()), executable));
+                    entries
+                        .insert(place.clone(), LayerEntry::file(LayerSource::File(artefact.path.clone()), executable));
                 }
             }
         }
@@ -105,7 +125,8 @@ impl LayerStep {
 impl Step for LayerStep {
     fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
         let name = RelativePath::new("layer.tar.gz").expect("a constant");
-        let destination = RelativePath::new(&format!(".rondel/out/{}.tar.gz", self.name)).map_err(|error| StepError::failed(error.to_string()))?;
+        let destination = RelativePath::new(&format!(".rondel/out/{}.tar.gz", self.name))
+            .map_err(|error| StepError::failed(error.to_string()))?;
         let mut spec = ActionSpec {
             arguments: vec!["layer".to_owned()],
             settings: BTreeMap::from([("codec".to_owned(), CODEC.to_owned())]),
@@ -142,7 +163,8 @@ impl Step for LayerStep {
             .write(true)
             .open(&path)
             .map_err(|error| StepError::unwritable(&path, &error))?;
-        let layer = write_layer(&entries, &mut file, self.threads).map_err(|error| StepError::unwritable(&path, &error))?;
+        let layer =
+            write_layer(&entries, &mut file, self.threads).map_err(|error| StepError::unwritable(&path, &error))?;
         let facts = [("diff_id", layer.diff_id.to_string()), ("files", entries.len().to_string())];
         Ok(RunReport { facts: facts.map(|(name, value)| (name.to_owned(), value)).into() })
     }

@@ -46,9 +46,13 @@ impl Step for LoadStep {
         };
         let missing = |tag: &str, found: &[String]| !found.iter().any(|other| other == tag);
         match found {
-            None => plan(Freshness::Run(vec![Reason::NotPresent { what: "Docker does not have this image".to_owned() }])),
+            None => {
+                plan(Freshness::Run(vec![Reason::NotPresent { what: "Docker does not have this image".to_owned() }]))
+            }
             Some(image) => match tags.split_whitespace().find(|tag| missing(tag, &image.tags)) {
-                Some(tag) => plan(Freshness::Run(vec![Reason::NotPresent { what: format!("`{tag}` is another image in Docker") }])),
+                Some(tag) => plan(Freshness::Run(vec![Reason::NotPresent {
+                    what: format!("`{tag}` is another image in Docker"),
+                }])),
                 None => plan(Freshness::UpToDate(self.facts(context))),
             },
         }
@@ -58,10 +62,13 @@ impl Step for LoadStep {
         let layout = self.layout.below(&context.workspace.root);
         let socket = self.socket.as_ref().or(self.docker.as_ref().and_then(|docker| docker.socket.as_ref()));
         if let Some(socket) = socket {
-            socket.load(&layout).map_err(|error| StepError::environment(format!("the image was not loaded into Docker: {error}")))?;
+            socket
+                .load(&layout)
+                .map_err(|error| StepError::environment(format!("the image was not loaded into Docker: {error}")))?;
         } else if let Some(docker) = &self.docker {
             let archive = staging.join("image.tar");
-            let mut file = std::fs::File::create_new(&archive).map_err(|error| StepError::unwritable(&archive, &error))?;
+            let mut file =
+                std::fs::File::create_new(&archive).map_err(|error| StepError::unwritable(&archive, &error))?;
             rondel_oci::write_archive(&layout, &mut file).map_err(|error| StepError::unwritable(&archive, &error))?;
             context.run(&docker.command(["load", "--quiet", "--input", &archive.to_string_lossy()]))?;
         }

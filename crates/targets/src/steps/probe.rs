@@ -35,9 +35,18 @@ impl Step for ProbeStep {
         let platform = format!("{}_{}", self.platform.os(), self.platform.architecture());
         let destination = RelativePath::new(&format!(".rondel/out/probe/{platform}")).expect("a platform's name");
         let spec = ActionSpec {
-            arguments: ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", "{out}/probe", "."]
-                .map(str::to_owned)
-                .to_vec(),
+            arguments: [
+                "go",
+                "build",
+                "-trimpath",
+                "-buildvcs=false",
+                "-ldflags=-s -w -buildid=",
+                "-o",
+                "{out}/probe",
+                ".",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             environment: self.environment(Path::new("/")),
             settings: BTreeMap::from([
                 ("platform".to_owned(), self.platform.to_string()),
@@ -55,13 +64,19 @@ impl Step for ProbeStep {
         let source = staging.join("source");
         let write = |name: &str, text: &str| {
             let path = source.join(name);
-            std::fs::create_dir_all(&source).and_then(|()| std::fs::write(&path, text)).map_err(|error| StepError::unwritable(&path, &error))
+            std::fs::create_dir_all(&source)
+                .and_then(|()| std::fs::write(&path, text))
+                .map_err(|error| StepError::unwritable(&path, &error))
         };
         write("main.go", SOURCE)?;
         write("go.mod", GO_MOD)?;
         let out = staging.join("probe").display().to_string();
-        let arguments = spec.arguments[1..].iter().map(|argument| if argument.starts_with("{out}") { out.clone() } else { argument.clone() });
-        let line = CommandLine::new(toolchain.go(), &source).arguments(arguments).environment(self.environment(&toolchain.root).for_process());
+        let arguments = spec.arguments[1..]
+            .iter()
+            .map(|argument| if argument.starts_with("{out}") { out.clone() } else { argument.clone() });
+        let line = CommandLine::new(toolchain.go(), &source)
+            .arguments(arguments)
+            .environment(self.environment(&toolchain.root).for_process());
         context.run(&line)?;
         Ok(RunReport::default())
     }

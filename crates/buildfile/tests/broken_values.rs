@@ -1,0 +1,388 @@
+//! Broken values, references and names, and what Rondel says of them, word for word.
+
+mod support;
+
+use expect_test::expect;
+use support::check;
+
+#[test]
+fn unknown_variable() {
+    check(
+        r#"vars: {"version": "1"}, targets: {"server": GoBuild(packages: ["."], stamp: {"main.v": "{verison}"})}"#,
+        expect![[r#"
+            error: there is no variable `verison`
+             --> build.ron:4:92
+              |
+            4 | gets: {"server": GoBuild(packages: ["."], stamp: {"main.v": "{verison}"})},
+              |                                                             ^^^^^^^^^^^
+
+            hint: did you mean `{version}`?
+        "#]],
+    );
+}
+
+#[test]
+fn bad_template() {
+    check(
+        r#"targets: {"server": GoBuild(packages: ["."], stamp: {"main.v": "{version"})}"#,
+        expect![[r#"
+            error: a `{` without its `}`; write `{{` for a brace
+             --> build.ron:4:68
+              |
+            4 | gets: {"server": GoBuild(packages: ["."], stamp: {"main.v": "{version"})},
+              |                                                             ^^^^^^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn duplicate_target() {
+    check(
+        r#"targets: {"a": GoModDownload(), "a": GoBuild(packages: ["."])}"#,
+        expect![[r#"
+            error: target `a` is given twice
+             --> build.ron:4:37
+              |
+            4 |     targets: {"a": GoModDownload(), "a": GoBuild(packages: ["."])},
+              |                                     ^^^
+
+            hint: remove one of the two
+        "#]],
+    );
+}
+
+#[test]
+fn duplicate_field() {
+    check(
+        r#"targets: {"a": GoBuild(packages: ["."], packages: ["./x"])}"#,
+        expect![[r#"
+            error: field `packages` is given twice
+             --> build.ron:4:45
+              |
+            4 |     targets: {"a": GoBuild(packages: ["."], packages: ["./x"])},
+              |                                             ^^^^^^^^
+
+            hint: remove one of the two
+        "#]],
+    );
+}
+
+#[test]
+fn duplicate_key() {
+    check(
+        r#"targets: {"a": GoBuild(packages: ["."], stamp: {"main.a": "1", "main.a": "2"})}"#,
+        expect![[r#"
+            error: key `main.a` is given twice
+             --> build.ron:4:68
+              |
+            4 | gets: {"a": GoBuild(packages: ["."], stamp: {"main.a": "1", "main.a": "2"})},
+              |                                                             ^^^^^^^^
+
+            hint: remove one of the two
+        "#]],
+    );
+}
+
+#[test]
+fn cycle() {
+    check(
+        r#"targets: {"a": Group(targets: ["b"]), "b": Exec(command: ["true"], after: ["c"]), "c": Group(targets: ["a"])}"#,
+        expect![[r#"
+            error: targets wait for each other: `a` -> `b` -> `c` -> `a`
+             --> build.ron:4:15
+              |
+            4 |     targets: {"a": Group(targets: ["b"]), "b": Exec(command: ["true"], after: ["c"]), "c": Group(targets: ["a"])},
+              |               ^^^
+        "#]],
+    );
+}
+
+#[test]
+fn variable_cycle() {
+    check(
+        r#"vars: {"a": "{b}", "b": "{a}"}, targets: {}"#,
+        expect![[r#"
+            error: the variable `a` is made from itself
+             --> build.ron:4:12
+              |
+            4 |     vars: {"a": "{b}", "b": "{a}"}, targets: {},
+              |            ^^^
+        "#]],
+    );
+}
+
+#[test]
+fn two_targets_with_one_output() {
+    check(
+        r#"targets: {"a": Exec(command: ["x"], outputs: ["gen/x"]), "b": Exec(command: ["y"], outputs: ["gen"])}"#,
+        expect![[r#"
+            error: `b` and `a` both write `gen/x`
+             --> build.ron:4:98
+              |
+            4 | ], outputs: ["gen/x"]), "b": Exec(command: ["y"], outputs: ["gen"])},
+              |                                                             ^^^^^
+
+            hint: give one of them another output
+        "#]],
+    );
+}
+
+#[test]
+fn path_leaves_the_root() {
+    check(
+        r#"targets: {"a": Exec(command: ["x"], outputs: ["../x"])}"#,
+        expect![[r#"
+            error: `../x` leaves the root
+             --> build.ron:4:51
+              |
+            4 |     targets: {"a": Exec(command: ["x"], outputs: ["../x"])},
+              |                                                   ^^^^^^
+
+            hint: paths are relative to `root`
+        "#]],
+    );
+}
+
+#[test]
+fn absolute_input_file() {
+    check(
+        r#"targets: {"a": Image(base: Static, files: {"/etc/x": File("/etc/passwd")})}"#,
+        expect![[r#"
+            error: `/etc/passwd` leaves the root
+             --> build.ron:4:58
+              |
+            4 |     targets: {"a": Image(base: Static, files: {"/etc/x": File("/etc/passwd")})},
+              |                                                          ^^^^^^^^^^^^^^^^^^^
+
+            hint: paths are relative to `root`
+        "#]],
+    );
+}
+
+#[test]
+fn relative_image_path() {
+    check(
+        r#"targets: {"a": Image(base: Static, files: {"etc/x": File("x")})}"#,
+        expect![[r#"
+            error: `etc/x` is not an absolute path of a file
+             --> build.ron:4:48
+              |
+            4 |     targets: {"a": Image(base: Static, files: {"etc/x": File("x")})},
+              |                                                ^^^^^^^
+
+            hint: write "/app/name"
+        "#]],
+    );
+}
+
+#[test]
+fn secret_in_a_build_argument() {
+    check(
+        r#"targets: {"a": DockerBuild(build_args: {"TOKEN": Secret("TOKEN")})}"#,
+        expect![[r#"
+            error: a secret can't go here: it would reach a command line, a key or an image
+             --> build.ron:4:54
+              |
+            4 |     targets: {"a": DockerBuild(build_args: {"TOKEN": Secret("TOKEN")})},
+              |                                                      ^^^^^^^^^^^^^^^
+
+            hint: a `Secret` goes into the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…` only
+        "#]],
+    );
+}
+
+#[test]
+fn secret_in_a_command() {
+    check(
+        r#"targets: {"a": Exec(command: ["curl", Secret("TOKEN")])}"#,
+        expect![[r#"
+            error: a secret can't go here: it would reach a command line, a key or an image
+             --> build.ron:4:43
+              |
+            4 |     targets: {"a": Exec(command: ["curl", Secret("TOKEN")])},
+              |                                           ^^^^^^^^^^^^^^^
+
+            hint: a `Secret` goes into the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…` only
+        "#]],
+    );
+}
+
+#[test]
+fn secret_as_variable() {
+    check(
+        r#"vars: {"token": Secret("TOKEN")}, targets: {}"#,
+        expect![[r#"
+            error: a secret can't go here: it would reach a command line, a key or an image
+             --> build.ron:4:21
+              |
+            4 |     vars: {"token": Secret("TOKEN")}, targets: {},
+              |                     ^^^^^^^^^^^^^^^
+
+            hint: a `Secret` goes into the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…` only
+        "#]],
+    );
+}
+
+#[test]
+fn unknown_platform() {
+    check(
+        r#"platforms: ["linux/adm64"], targets: {}"#,
+        expect![[r#"
+            error: `linux/adm64` is not a platform that Go knows
+             --> build.ron:4:17
+              |
+            4 |     platforms: ["linux/adm64"], targets: {},
+              |                 ^^^^^^^^^^^^^
+
+            hint: did you mean `linux/amd64`?
+        "#]],
+    );
+}
+
+#[test]
+fn image_for_another_system() {
+    check(
+        r#"platforms: ["linux/amd64", "darwin/arm64"], targets: {"a": Image(base: Static)}"#,
+        expect![[r#"
+            error: an image can't be made for `darwin/arm64`: images are for Linux
+             --> build.ron:4:32
+              |
+            4 |     platforms: ["linux/amd64", "darwin/arm64"], targets: {"a": Image(base: Static)},
+              |                                ^^^^^^^^^^^^^^
+
+            hint: give the `Image` its own `platforms`
+        "#]],
+    );
+}
+
+#[test]
+fn bad_port() {
+    check(
+        r#"targets: {"a": Image(base: Static, ports: ["http"])}"#,
+        expect![[r#"
+            error: `http` is not a port
+             --> build.ron:4:48
+              |
+            4 |     targets: {"a": Image(base: Static, ports: ["http"])},
+              |                                                ^^^^^^
+
+            hint: write "8080/tcp"
+        "#]],
+    );
+}
+
+#[test]
+fn bad_health() {
+    check(
+        r#"targets: {"a": Image(base: Static, health: Http(port: 99999, path: "/"))}"#,
+        expect![[r#"
+            error: expected a port between 1 and 65535, found `99999`
+             --> build.ron:4:59
+              |
+            4 |     targets: {"a": Image(base: Static, health: Http(port: 99999, path: "/"))},
+              |                                                           ^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn base_that_is_not_there_yet() {
+    check(
+        r#"targets: {"a": Image(base: From("alpine:3.19"))}"#,
+        expect![[r#"
+            error: `From` can't be a base yet: `Static` is the only one
+             --> build.ron:4:32
+              |
+            4 |     targets: {"a": Image(base: From("alpine:3.19"))},
+              |                                ^^^^^^^^^^^^^^^^^^^
+
+            hint: for an image on top of another one, use a `DockerBuild` target
+        "#]],
+    );
+}
+
+#[test]
+fn bad_git_query() {
+    check(
+        r#"vars: {"v": Git(Descibe)}, targets: {}"#,
+        expect![[r#"
+            error: expected one of Describe, Commit, ShortCommit, CommitTime, CommitTimestamp, Branch, found `Descibe`
+             --> build.ron:4:21
+              |
+            4 |     vars: {"v": Git(Descibe)}, targets: {},
+              |                     ^^^^^^^
+
+            hint: did you mean `Describe`?
+        "#]],
+    );
+}
+
+#[test]
+fn bad_target_name() {
+    check(
+        r#"targets: {"-x": GoModDownload()}"#,
+        expect![[r#"
+            error: `-x` can't be a target's name: letters, digits, `-`, `_`, `.` and `/`, a letter or digit first
+             --> build.ron:4:15
+              |
+            4 |     targets: {"-x": GoModDownload()},
+              |               ^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn bad_variable_name() {
+    check(
+        r#"targets: {"a": Exec(command: ["x"], env: {"A-B": "1"})}"#,
+        expect![[r#"
+            error: `A-B` can't be the name of an environment variable
+             --> build.ron:4:47
+              |
+            4 |     targets: {"a": Exec(command: ["x"], env: {"A-B": "1"})},
+              |                                               ^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn missing_comma() {
+    check(
+        r#"targets: {"a": GoModDownload() "b": GoModDownload()}"#,
+        expect![[r#"
+            error: expected `,`
+             --> build.ron:4:36
+              |
+            4 |     targets: {"a": GoModDownload() "b": GoModDownload()},
+              |                                    ^
+        "#]],
+    );
+}
+
+#[test]
+fn unclosed() {
+    check(
+        r#"targets: {"a": GoModDownload("#,
+        expect![[r#"
+            error: unexpected char ',' (expected fields in parentheses, `(name: value, …)`)
+             --> build.ron:4:34
+              |
+            4 |     targets: {"a": GoModDownload(,
+              |                                  ^
+        "#]],
+    );
+}
+
+#[test]
+fn not_a_target() {
+    check(
+        r#"targets: {"a": ["./x"]}"#,
+        expect![[r#"
+            error: expected a kind of target, `GoBuild(…)` for example, found `["./x"]`
+             --> build.ron:4:20
+              |
+            4 |     targets: {"a": ["./x"]},
+              |                    ^^^^^^^
+        "#]],
+    );
+}
