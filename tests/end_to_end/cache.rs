@@ -119,7 +119,40 @@ fn an_input_that_changes_while_the_step_runs_is_used_but_not_cached() {
     );
     space.write("in", "one\n");
     let run = space.ok(&["copy"]);
-    assert!(run.stderr.contains("`in` changed while `copy` ran: its result is used but not cached"), "{}", run.stderr);
+    assert!(run.stderr.contains("in changed while `copy` ran: its result is used but not cached"), "{}", run.stderr);
+    assert!(files_below(&space.cache().join("v1/ac")).is_empty());
+}
+
+/// A file that comes while the step runs is in what the step made, and not in its key.
+#[test]
+fn a_file_that_comes_while_the_step_runs_is_not_cached() {
+    let mut space = TestSpace::small();
+    let script = "case \"$1\" in build) sed -i 's/x/x/' greet/greet.go; echo 'package greet' > greet/late.go;; esac\nexec \"$REAL_GO\" \"$@\"";
+    let go = crate::space::shared_cache().join("go/toolchains/go1.22.12.linux-amd64/sdk/bin/go");
+    if !crate::space::require(go.exists(), "shared toolchain for linux/amd64") {
+        return;
+    }
+    // A toolchain whose `go` adds a file to the tree when it builds.
+    let sdk = space.beside("sdk");
+    std::fs::create_dir_all(sdk.join("bin")).unwrap();
+    for name in ["src", "pkg", "lib", "VERSION", "go.env"] {
+        std::os::unix::fs::symlink(go.ancestors().nth(2).unwrap().join(name), sdk.join(name)).unwrap();
+    }
+    std::fs::write(
+        sdk.join("bin/go"),
+        format!("#!/bin/sh\n{}\n", script.replace("$REAL_GO", &go.display().to_string())),
+    )
+    .unwrap();
+    crate::space::make_executable(&sdk.join("bin/go"));
+    space.replace("build.ron", "Version(\"1.22.12\")", "System");
+    let path = format!("{}:/usr/bin:/bin", sdk.join("bin").display());
+    space.set("PATH", &path);
+    let run = space.ok(&["server"]);
+    assert!(
+        run.stderr.contains("while `server (linux/amd64)` ran: its result is used but not cached"),
+        "{}",
+        run.stderr
+    );
     assert!(files_below(&space.cache().join("v1/ac")).is_empty());
 }
 
@@ -139,7 +172,7 @@ fn a_cache_that_cannot_be_written_is_a_warning() {
 #[test]
 fn two_at_once_do_not_disturb_each_other() {
     let space = TestSpace::with_targets(
-        r#""slow": Exec(command: ["sh", "-c", "sleep 0.3; cat in > out"], inputs: ["in"], outputs: ["out"])"#,
+        r#""slow": Exec(command: ["sh", "-c", "sleep 0.2; : > out; sleep 0.2; cat in > out; echo ran >> ../log"], inputs: ["in"], outputs: ["out"])"#,
     );
     space.write("in", "one\n");
     let children: Vec<_> = (0..6).map(|_| space.start(&["slow"])).collect();
@@ -147,7 +180,7 @@ fn two_at_once_do_not_disturb_each_other() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    assert_eq!(space.read("out"), "one\n");
+    assert_eq!((space.read("out").as_str(), runs(&space)), ("one\n", 1));
     assert!(space.ran(&["slow"]).is_empty());
 }
 

@@ -1,8 +1,9 @@
 //! One step from beginning to end: key, lookup, run, check, store, place.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rondel_cas::{ActionResult, Digest, Entry, OutputEntry};
 
@@ -14,7 +15,7 @@ use crate::graph::{Freshness, Node};
 use crate::inputs::entry_of;
 use crate::materialize::{self, RestoreError};
 use crate::reason::{Reason, differences};
-use crate::record::{LastRun, StepRecord, last_action, read_record, write_record};
+use crate::record::{LastRun, StepRecord, last_action, lock_path, read_record, write_record};
 use crate::workspace::remove_tree;
 
 /// What a step came to.
@@ -100,7 +101,14 @@ fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool)
     if force {
         return run(node, context, spec, &key, vec![Reason::Forced]);
     }
-    match lookup(node, context, spec, &key) {
+    let mut found = lookup(node, context, spec, &key);
+    let mut _lock = None;
+    if node.step.works_in_tree() && !matches!(found, Lookup::InPlace(_)) {
+        _lock = lock_tree(node, context)?;
+        // Whoever held it may have done the work.
+        found = lookup(node, context, spec, &key);
+    }
+    match found {
         Lookup::InPlace(result) => Ok(hit(node, context, spec, &key, result, Outcome::Cached)),
         Lookup::Stored(result) => match materialize::restore(context.workspace, spec, &result) {
             Ok(()) => Ok(hit(node, context, spec, &key, result, Outcome::Restored)),
@@ -111,6 +119,35 @@ fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool)
             Err(RestoreError::Step(error)) => Err(error),
         },
         Lookup::Miss(reasons) => run(node, context, spec, &key, reasons),
+    }
+}
+
+/// Waits for other processes that run this step in this workspace. The system releases the lock of a process
+/// that dies. `None` where the file system knows no locks.
+fn lock_tree(node: &Node, context: &StepContext<'_>) -> Result<Option<File>, StepError> {
+    let path = lock_path(&context.workspace.state, &node.label);
+    let parent = path.parent().expect("below the state directory");
+    std::fs::create_dir_all(parent).map_err(|source| StepError::unwritable(parent, &source))?;
+    let file = File::create(&path).map_err(|source| StepError::unwritable(&path, &source))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => {
+                if context.cancellation.is_raised() {
+                    return Err(StepError::Interrupted);
+                }
+                if !std::mem::replace(&mut told, true) {
+                    context.note("waiting for another run of the same step in this workspace");
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Err(TryLockError::Error(error)) => {
+                context
+                    .warn(format!("`{}` can't be locked ({error}): don't run this step twice at once", path.display()));
+                return Ok(None);
+            }
+        }
     }
 }
 
@@ -183,10 +220,11 @@ fn run_in(
     let workspace = context.workspace;
     let report = node.step.run(context, spec, staging)?;
     let found = materialize::collect(spec, staging)?;
-    // Looked at before the outputs are kept: a step that read a half-written file must not be remembered.
-    let changed = spec.inputs.changed_since(&workspace.snapshot);
+    // Looked at before the outputs are kept: a step that read something else than its key says must not be
+    // remembered. The whole key is made again, so that files which came meanwhile are seen too.
+    let changed = changed_meanwhile(node, context, spec, key);
     let mut outputs = Vec::with_capacity(found.len());
-    let mut kept = changed.is_empty();
+    let mut kept = changed.is_none();
     for (path, absolute) in &found {
         normalise_mode(absolute).map_err(|source| StepError::unwritable(absolute, &source))?;
         let metadata =
@@ -206,9 +244,8 @@ fn run_in(
         }
         outputs.push(output);
     }
-    if let Some(first) = changed.first() {
-        let more = if changed.len() > 1 { format!(" and {} more", changed.len() - 1) } else { String::new() };
-        context.warn(format!("`{first}`{more} changed while `{}` ran: its result is used but not cached", node.label));
+    if let Some(what) = changed {
+        context.warn(format!("{what} while `{}` ran: its result is used but not cached", node.label));
     }
     let result = ActionResult { outputs, facts: report.facts, duration_ms: begun.elapsed().as_millis() as u64 };
     if kept && let Err(trouble) = workspace.actions.put(key, &result) {
@@ -217,6 +254,26 @@ fn run_in(
     materialize::place(workspace, spec, staging)?;
     let artefacts = artefacts(context, spec, &result.outputs);
     Ok(UpstreamResult { artefacts, facts: result.facts })
+}
+
+/// What differs from what the step was keyed with, in words.
+fn changed_meanwhile(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Digest) -> Option<String> {
+    let question =
+        StepContext { is_query: true, upstream: context.upstream.clone(), prerequisites: &|| Ok(()), ..*context };
+    let plan = match node.step.prepare(&question) {
+        Ok(plan) => plan,
+        Err(error) => return Some(format!("an input changed ({error})")),
+    };
+    match plan.freshness {
+        Freshness::ByKey if plan.spec.digest().is_ok_and(|digest| digest == *key) => None,
+        Freshness::Run(reasons) => {
+            Some(reasons.first().map_or_else(|| "an input changed".to_owned(), ToString::to_string))
+        }
+        _ => {
+            let reasons = differences(&spec.members(), &plan.spec.members());
+            Some(reasons.first().map_or_else(|| "an input changed".to_owned(), ToString::to_string))
+        }
+    }
 }
 
 /// Puts one output into the store; a store that can't take it costs the caching, not the build.

@@ -22,6 +22,12 @@ pub trait Step: Send + Sync {
         None
     }
 
+    /// Does it make its outputs in the source tree itself? Then two of them at once would read each other's
+    /// halves, so one waits for the other.
+    fn works_in_tree(&self) -> bool {
+        false
+    }
+
     /// Makes the outputs that `spec` declares, in the directory `staging`.
     fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError>;
 }

@@ -1,4 +1,4 @@
-//! Input files of a step: enumerated, hashed, and checked again after the step.
+//! Input files of a step: enumerated and hashed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,20 +33,13 @@ impl Input {
 /// Inputs by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputSet {
-    inputs: BTreeMap<RelativePath, (PathBuf, Entry, Follow)>,
-}
-
-/// Is an input the thing at its path, or what a link at its path leads to?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Follow {
-    No,
-    Yes,
+    inputs: BTreeMap<RelativePath, (PathBuf, Entry)>,
 }
 
 impl InputSet {
     /// Adds one input, in place of what had its name.
     pub fn insert(&mut self, input: Input) {
-        self.inputs.insert(input.path, (input.absolute, input.entry, Follow::No));
+        self.inputs.insert(input.path, (input.absolute, input.entry));
     }
 
     /// Hashes the file or link at `absolute` and adds it as `path`. A link counts twice: as the text it holds,
@@ -57,15 +50,15 @@ impl InputSet {
             && let Ok(behind) = entry_behind(&absolute, snapshot)
         {
             let name = RelativePath::new(&format!("{path}{BEHIND_LINK}")).expect("a path and more text");
-            self.inputs.insert(name, (absolute.clone(), behind, Follow::Yes));
+            self.inputs.insert(name, (absolute.clone(), behind));
         }
-        self.inputs.insert(path, (absolute, entry, Follow::No));
+        self.inputs.insert(path, (absolute, entry));
         Ok(())
     }
 
     /// All inputs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = Input> {
-        self.inputs.iter().map(|(path, (absolute, entry, _))| Input {
+        self.inputs.iter().map(|(path, (absolute, entry))| Input {
             path: path.clone(),
             absolute: absolute.clone(),
             entry: entry.clone(),
@@ -80,19 +73,6 @@ impl InputSet {
     /// Is there none?
     pub fn is_empty(&self) -> bool {
         self.inputs.is_empty()
-    }
-
-    /// The inputs that are no longer what they were when they were hashed.
-    pub fn changed_since(&self, snapshot: &StatSnapshot) -> Vec<RelativePath> {
-        let differs = |absolute: &Path, entry: &Entry, follow: Follow| {
-            let now = match follow {
-                Follow::No => entry_of(absolute, snapshot),
-                Follow::Yes => entry_behind(absolute, snapshot),
-            };
-            now.ok().as_ref() != Some(entry)
-        };
-        let changed = self.inputs.iter().filter(|(_, (absolute, entry, follow))| differs(absolute, entry, *follow));
-        changed.map(|(path, _)| path.clone()).collect()
     }
 }
 

@@ -64,16 +64,22 @@ impl StepRecord {
 
 /// Where the record of the step `label` is.
 pub(crate) fn record_path(state: &Path, label: &str) -> PathBuf {
-    // Labels hold `/`, which is escaped so that one label is one file.
-    let name: String = label
-        .chars()
-        .map(|character| match character {
-            '/' => "+".to_owned(),
-            '+' | '%' => format!("%{:02x}", u32::from(character)),
-            other => other.to_string(),
-        })
-        .collect();
-    state.join("actions").join(name)
+    state.join("actions").join(file_name(label))
+}
+
+/// Where the lock of the step `label` is.
+pub(crate) fn lock_path(state: &Path, label: &str) -> PathBuf {
+    state.join("locks").join(file_name(label))
+}
+
+/// Labels hold `/`, which is escaped so that one label is one file.
+fn file_name(label: &str) -> String {
+    let escape = |character| match character {
+        '/' => "+".to_owned(),
+        '+' | '%' => format!("%{:02x}", u32::from(character)),
+        other => other.to_string(),
+    };
+    label.chars().map(escape).collect()
 }
 
 /// The digest of the last action only: one short read.

@@ -101,6 +101,7 @@ impl Lowering<'_> {
             docker,
             project: self.request.file.project.value.clone(),
             target: target.name.value.to_string(),
+            workspace: rondel_cas::Digest::of(self.request.root.to_string_lossy().as_bytes()).short(),
             args,
             user: self.variables.optional(run.user.as_ref())?,
             publish: self.variables.texts(&run.publish)?,

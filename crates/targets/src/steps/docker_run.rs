@@ -17,6 +17,8 @@ pub(crate) struct DockerRunStep {
     pub docker: Docker,
     pub project: String,
     pub target: String,
+    /// Tells the containers of one checkout from those of another.
+    pub workspace: String,
     pub args: Vec<String>,
     pub user: Option<String>,
     pub publish: Vec<String>,
@@ -40,8 +42,12 @@ const PULSE: Duration = Duration::from_millis(150);
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl DockerRunStep {
-    fn labels(&self) -> [String; 2] {
-        [format!("rondel.project={}", self.project), format!("rondel.target={}", self.target)]
+    fn labels(&self) -> [String; 3] {
+        [
+            format!("rondel.project={}", self.project),
+            format!("rondel.target={}", self.target),
+            format!("rondel.workspace={}", self.workspace),
+        ]
     }
 
     fn line(&self, image: &str) -> CommandLine {

@@ -122,6 +122,10 @@ impl Step for ExecStep {
         Ok(Plan { spec, freshness: Freshness::ByKey })
     }
 
+    fn works_in_tree(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
         let program = self.program(context)?;
         let backup = staging.join(".rondel-former-outputs");
