@@ -258,6 +258,12 @@ fn run_in(
 
 /// What differs from what the step was keyed with, in words.
 fn changed_meanwhile(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Digest) -> Option<String> {
+    let snapshot = &context.workspace.snapshot;
+    for artefact in context.upstream.iter().flat_map(|upstream| &upstream.artefacts) {
+        if entry_of(&artefact.path, snapshot).ok().as_ref() != Some(&artefact.entry) {
+            return Some(format!("`{}` changed", artefact.path.display()));
+        }
+    }
     let question =
         StepContext { is_query: true, upstream: context.upstream.clone(), prerequisites: &|| Ok(()), ..*context };
     let plan = match node.step.prepare(&question) {

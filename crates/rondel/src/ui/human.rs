@@ -102,11 +102,16 @@ impl<'g> Human<'g> {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        if total > 0 && bar.length() != Some(total) {
+        let length = bar.length().unwrap_or(0);
+        if total > 0 && length != total {
             bar.set_length(total);
-            let style = ProgressStyle::with_template("{bar:>12} {msg} {bytes}/{total_bytes} {eta}")
-                .expect("a constant template");
-            bar.set_style(style);
+            bar.set_style(
+                ProgressStyle::with_template("{bar:>12} {msg} {bytes}/{total_bytes} {eta}")
+                    .expect("a constant template"),
+            );
+        } else if total == 0 && length > 0 {
+            bar.unset_length();
+            bar.set_style(ProgressStyle::with_template("{spinner:>12} {msg} {elapsed}").expect("a constant template"));
         }
         bar.set_message(message.to_owned());
         bar.clone()

@@ -21,6 +21,7 @@ pub(crate) struct GoModDownloadStep {
 /// What was there after the last download.
 #[derive(Serialize, Deserialize, PartialEq)]
 struct Presence {
+    module_cache: PathBuf,
     module_files: String,
     directories: Vec<PathBuf>,
 }
@@ -38,9 +39,9 @@ struct Downloaded {
 }
 
 impl GoModDownloadStep {
-    /// go.mod, go.sum and where modules are kept, as one text.
+    /// go.mod and go.sum, as one text.
     fn module_files(&self, context: &StepContext<'_>) -> Result<String, StepError> {
-        let mut text = format!("{}\n", self.go.directories.module_cache.display());
+        let mut text = String::new();
         for name in ["go.mod", "go.sum"] {
             let path = self.go.module.join(name);
             let digest = match std::fs::metadata(&path) {
@@ -78,6 +79,11 @@ impl Step for GoModDownloadStep {
         let Some(presence) = stored.and_then(|bytes| serde_json::from_slice::<Presence>(&bytes).ok()) else {
             return plan(Freshness::Run(vec![Reason::NoPrevious]));
         };
+        if presence.module_cache != self.go.directories.module_cache {
+            return plan(Freshness::Run(vec![Reason::NotPresent {
+                what: "the module cache is another one".to_owned(),
+            }]));
+        }
         if presence.module_files != now {
             return plan(Freshness::Run(vec![Reason::NotPresent { what: "go.mod or go.sum changed".to_owned() }]));
         }
@@ -142,7 +148,8 @@ impl Step for GoModDownloadStep {
             context.note("go.sum was completed; commit it");
         }
         let count = directories.len();
-        let presence = Presence { module_files: after, directories };
+        let module_cache = self.go.directories.module_cache.clone();
+        let presence = Presence { module_cache, module_files: after, directories };
         let record = self.record(context);
         if let Err(error) = write_atomically(&record, &serde_json::to_vec(&presence).expect("plain data")) {
             context.warn(format!("what was downloaded was not remembered: {error}"));
