@@ -95,6 +95,15 @@ fn go_mod_that_asks_for_a_newer_go_is_found_at_load() {
 }
 
 #[test]
+fn cgo_and_settings_of_rondels_own_are_refused() {
+    let space = TestSpace::small();
+    space.replace("build.ron", "ldflags: [\"-s\", \"-w\"],", "env: {\"CGO_ENABLED\": \"1\"},");
+    space.run(&["server"]).fails(2, &["`CGO_ENABLED`: `GoBuild` builds without cgo", "-->"]);
+    space.replace("build.ron", "CGO_ENABLED", "GOOS");
+    space.run(&["server"]).fails(2, &["`GOOS` is set by Rondel itself"]);
+}
+
+#[test]
 fn no_docker() {
     let space = TestSpace::small();
     let run = space.ok(&["image"]);

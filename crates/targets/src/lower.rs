@@ -288,6 +288,7 @@ impl Lowering<'_> {
         waits: &Waits,
         platforms: &[Platform],
     ) -> Lowers<BTreeMap<Platform, NodeId>> {
+        check_compile_settings(&build.env)?;
         let downloads = self.downloads(waits)?;
         let name = &target.name.value;
         let out = match &build.out {
@@ -400,6 +401,41 @@ impl Lowering<'_> {
         }
         Ok(waits)
     }
+}
+
+/// `env` of a `GoBuild` is for `GOAMD64` and its kin. What Rondel sets itself can't be set, and cgo would bring
+/// a C compiler that no key knows.
+fn check_compile_settings(env: &[(Spanned<String>, rondel_buildfile::Text)]) -> Lowers<()> {
+    const OWN: &[&str] = &[
+        "GOOS",
+        "GOARCH",
+        "GOROOT",
+        "GOCACHE",
+        "GOMODCACHE",
+        "GOPATH",
+        "GOENV",
+        "GOWORK",
+        "GOTOOLCHAIN",
+        "GOPROXY",
+        "GO111MODULE",
+        "HOME",
+        "PATH",
+        "TMPDIR",
+        "GOTMPDIR",
+    ];
+    for (name, _) in env {
+        if name.value.starts_with("CGO_") || matches!(name.value.as_str(), "CC" | "CXX" | "PKG_CONFIG") {
+            return Err(LowerError::configuration(format!("`{}`: `GoBuild` builds without cgo", name.value))
+                .at(name.span)
+                .hint("build with cgo in a `DockerBuild`"));
+        }
+        if OWN.contains(&name.value.as_str()) {
+            return Err(LowerError::configuration(format!("`{}` is set by Rondel itself", name.value))
+                .at(name.span)
+                .hint("platforms are given in `platforms`, the toolchain in `go`"));
+        }
+    }
+    Ok(())
 }
 
 /// What a target waits for, besides its inputs.

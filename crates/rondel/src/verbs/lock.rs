@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use rondel_buildfile::LockedGo;
+use rondel_buildfile::{LockFile, LockedGo};
 use rondel_targets::GoSupport;
 
 use crate::cli::Invocation;
@@ -45,44 +45,48 @@ pub(crate) fn lock(session: &Session<'_>, invocation: &Invocation) -> Result<Exi
         print_line("`go: System` uses the installed Go: there is nothing to pin");
         return Ok(Exit::Done);
     };
-    let mut lock = session.lock.clone();
-    let mut fresh = LockedGo {
+    let fresh = LockedGo {
         module: seen.module,
         archive: seen.archive,
         identity: seen.identity.map(|digest| digest.to_string()).unwrap_or_default(),
     };
-    let hosts = lock.go.entry(version.clone()).or_default();
-    match hosts.get(&host) {
-        Some(old) if old.identity == fresh.identity => {
-            // The other form of distribution may have been seen on another day.
-            fresh.module = fresh.module.or_else(|| old.module.clone());
-            fresh.archive = fresh.archive.or_else(|| old.archive.clone());
-            print_line(&format!("{:>12} Go {version} for {host}", "Unchanged"));
-        }
-        Some(old) if invocation.update.is_empty() => {
-            let message = format!(
-                "Go {version} for {host} is not what build.lock pins\n  pinned: {}\n  found:  {}",
-                old.identity, fresh.identity
-            );
-            return Err(Failure::Environment {
-                message,
-                hint: Some("if the pin is to move, run `cargo xtask lock --update go`".to_owned()),
-            });
-        }
-        Some(old) => print_line(&format!(
-            "{:>12} Go {version} for {host}\n  old: {}\n  new: {}",
-            "Moved", old.identity, fresh.identity
-        )),
-        None => print_line(&format!("{:>12} Go {version} for {host}: {}", "Pinned", fresh.identity)),
-    }
-    hosts.insert(host, fresh);
-    if !invocation.update.is_empty() {
-        lock.go.retain(|other, _| *other == version);
-    }
+    let lock = with_pin(&session.lock, &version, &host, fresh, !invocation.update.is_empty())?;
     let path = session.root.join("build.lock");
     rondel_cas::write_atomically(&path, lock.render().as_bytes()).map_err(|error| Failure::Environment {
         message: format!("failed to write `{}`: {error}", path.display()),
         hint: None,
     })?;
     Ok(Exit::Done)
+}
+
+/// The lock file with this pin in it. One that stands is only moved if `moves` says so; other versions go then.
+fn with_pin(lock: &LockFile, version: &str, host: &str, mut fresh: LockedGo, moves: bool) -> Result<LockFile, Failure> {
+    let mut lock = lock.clone();
+    let hosts = lock.go.entry(version.to_owned()).or_default();
+    match hosts.get(host) {
+        Some(old) if old.identity == fresh.identity => {
+            // The other form of distribution may have been seen on another day.
+            fresh.module = fresh.module.or_else(|| old.module.clone());
+            fresh.archive = fresh.archive.or_else(|| old.archive.clone());
+            print_line(&format!("{:>12} Go {version} for {host}", "Unchanged"));
+        }
+        Some(old) if !moves => {
+            let message = format!(
+                "Go {version} for {host} is not what build.lock pins\n  pinned: {}\n  found:  {}",
+                old.identity, fresh.identity
+            );
+            let hint = Some("if the pin is to move, run `cargo xtask lock --update go`".to_owned());
+            return Err(Failure::Environment { message, hint });
+        }
+        Some(old) => {
+            let (old, new) = (&old.identity, &fresh.identity);
+            print_line(&format!("{:>12} Go {version} for {host}\n  old: {old}\n  new: {new}", "Moved"));
+        }
+        None => print_line(&format!("{:>12} Go {version} for {host}: {}", "Pinned", fresh.identity)),
+    }
+    hosts.insert(host.to_owned(), fresh);
+    if moves {
+        lock.go.retain(|other, _| *other == version);
+    }
+    Ok(lock)
 }

@@ -4,10 +4,11 @@
 //! each image that the Dockerfile starts from, the ID that the daemon has for it. What the build fetches from
 //! the network is outside of any key: a `RUN` that asks the world gives what the world gave the last time.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::RelativePath;
+use rondel_cas::{Digest, RelativePath};
 use rondel_engine::{
     ActionSpec, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError,
 };
@@ -75,12 +76,26 @@ impl Step for DockerBuildStep {
         spec.inputs.add(RelativePath::new("Dockerfile").expect("a constant"), self.dockerfile.clone(), snapshot)?;
         let ignore = self.ignore();
         let prefix = RelativePath::new("context").expect("a constant");
-        for path in GlobSet::files_below(&self.context, &|path| path.as_str() == ".rondel" || path.as_str() == ".git")?
-        {
+        // Docker copies permission bits and empty directories, which inputs do not have.
+        let modes = RefCell::new(String::new());
+        let files = GlobSet::files_below(&self.context, &|path| {
+            let skipped = path.as_str() == ".rondel" || path.as_str() == ".git";
+            if !skipped && !ignore.ignores(path) {
+                modes.borrow_mut().push_str(&mode_line(path, &path.below(&self.context)));
+            }
+            skipped
+        })?;
+        for path in files {
             if !ignore.ignores(&path) {
-                spec.inputs.add(prefix.join(&path), path.below(&self.context), snapshot)?;
+                let absolute = path.below(&self.context);
+                modes.borrow_mut().push_str(&mode_line(&path, &absolute));
+                spec.inputs.add(prefix.join(&path), absolute, snapshot)?;
             }
         }
+        let mut lines: Vec<String> = modes.into_inner().lines().map(str::to_owned).collect();
+        lines.sort();
+        let digest = Digest::of(lines.join("\n").as_bytes()).to_string();
+        spec.settings.insert("directories and permissions of the context".to_owned(), digest);
         for base in base_images(&text, &self.build_args) {
             let id =
                 self.docker.image(context, &base)?.map_or_else(|| "not in Docker yet".to_owned(), |image| image.id);
@@ -134,6 +149,21 @@ impl Step for DockerBuildStep {
         let id = std::fs::read_to_string(&id_file).map_err(|error| StepError::unreadable(&id_file, &error))?;
         let facts = [("image_id", id.trim().to_owned()), ("tags", self.tags.join(" "))];
         Ok(RunReport { facts: facts.map(|(name, value)| (name.to_owned(), value)).into() })
+    }
+}
+
+/// Permission bits and path of one file or directory.
+fn mode_line(path: &RelativePath, absolute: &Path) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::symlink_metadata(absolute).map_or(0, |metadata| metadata.permissions().mode());
+        format!("{mode:o} {path}\n")
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = absolute;
+        format!("{path}\n")
     }
 }
 
