@@ -99,7 +99,8 @@ impl StepContext<'_> {
             return Ok(());
         }
         let output = tail.into_inner().expect("no panic while locked");
-        Err(StepError::Command { summary: self.summary(line), status: finished.describe(), output, hint: None })
+        let (summary, status, told) = (self.summary(line), finished.describe(), output.len());
+        Err(StepError::Command { summary, status, output, told, hint: None })
     }
 
     /// Runs a command and keeps what it writes; an exit status other than 0 is an error.
@@ -111,7 +112,7 @@ impl StepContext<'_> {
         }
         let output: Vec<String> = captured.stderr.lines().map(|line| self.redactor.apply(line)).collect();
         let status = captured.finished.describe();
-        Err(StepError::Command { summary: self.summary(line), status, output, hint: None })
+        Err(StepError::Command { summary: self.summary(line), status, output, told: 0, hint: None })
     }
 
     /// Runs a command and keeps what it writes, whatever its exit status.

@@ -17,6 +17,8 @@ pub enum StepError {
         status: String,
         /// The last lines of its output.
         output: Vec<String>,
+        /// How many of them, from the first, were told as `Event::Output` already.
+        told: usize,
         /// What to do.
         hint: Option<String>,
     },

@@ -210,6 +210,7 @@ impl Closure {
                 summary: format!("go list {}", query.packages.join(" ")),
                 status: "errors".to_owned(),
                 output: errors,
+                told: 0,
                 hint: None,
             });
         }

@@ -189,30 +189,19 @@ impl<'g> Human<'g> {
     pub fn failure(&self, node: NodeId, error: &StepError) {
         let step = self.graph.node(node);
         let mut text = String::new();
-        if let StepError::Command { output, .. } = error {
+        if let StepError::Command { output, told, .. } = error {
             let state = self.state.lock().expect("no panic while locked");
-            let kept = state.kept.get(&node);
-            // What was streamed has been seen already; what was kept is the same as the error's own tail, and longer.
-            let lines: Vec<String> = match kept {
-                Some(kept) => kept.clone(),
-                None if step.streams && !self.verbosity.quiet && !output.is_empty() && self.was_streamed(error) => {
-                    Vec::new()
-                }
-                None if self.verbosity.verbose && !output.is_empty() && !step.streams => Vec::new(),
-                None => output.iter().map(|line| without_control_sequences(line)).collect(),
-            };
-            for line in lines {
-                text.push_str(&format!("  {line}\n"));
+            // What was shown as it came is not shown again; what was kept instead is more than the error's tail.
+            let shown_as_it_came = (step.streams && !self.verbosity.quiet) || self.verbosity.verbose;
+            let (told, rest) = output.split_at((*told).min(output.len()));
+            let kept = state.kept.get(&node).map_or(told, Vec::as_slice);
+            let earlier = if shown_as_it_came || told.is_empty() { &[] } else { kept };
+            for line in earlier.iter().chain(rest) {
+                text.push_str(&format!("  {}\n", without_control_sequences(line)));
             }
         }
         text.push_str(&with_hint(&format!("error: {}: {error}", step.title), error.hint_text()));
         self.line(&highlight(&text, self.verbosity.color));
-    }
-
-    /// Output that `StepContext::run` collected was shown line by line; what a step put into its error by
-    /// itself was not, and such errors carry a hint or a status of their own making.
-    fn was_streamed(&self, error: &StepError) -> bool {
-        matches!(error, StepError::Command { status, summary, .. } if !summary.starts_with("the container") && (status.starts_with("exit status") || status.starts_with("signal")) && !summary.starts_with("docker run"))
     }
 
     /// The last lines: images, and how much was done.

@@ -145,7 +145,7 @@ impl Step for ComposeUpStep {
         for (service, state) in &services {
             context.note(format!("{service}: {state}"));
         }
-        if let Err(StepError::Command { summary, status, mut output, .. }) = outcome {
+        if let Err(StepError::Command { summary, status, mut output, told, .. }) = outcome {
             for (service, state) in
                 services.iter().filter(|(_, state)| !matches!(state.as_str(), "healthy" | "running"))
             {
@@ -155,7 +155,7 @@ impl Step for ComposeUpStep {
                 let captured = context.try_capture(&self.compose.line(Some(&overrides), &arguments))?;
                 output.extend(String::from_utf8_lossy(&captured.stdout).lines().map(|line| context.redact(line)));
             }
-            return Err(StepError::Command { summary, status, output, hint: None });
+            return Err(StepError::Command { summary, status, output, told, hint: None });
         }
         outcome?;
         let facts: BTreeMap<String, String> = services.into_iter().collect();

@@ -127,7 +127,7 @@ impl DockerRunStep {
                 };
                 // `docker run` leaves the container that it could not start.
                 let _ = self.reap_quietly();
-                Err(StepError::Command { summary, status, output, hint })
+                Err(StepError::Command { summary, status, output, told: 0, hint })
             }
             Err(error) => Err(error),
         }
@@ -190,7 +190,8 @@ impl DockerRunStep {
             }
             let (running, code) = self.state(id);
             if !running {
-                return Err(self.died(context, id, &code));
+                let lines = self.last_lines(id).iter().map(|line| context.redact(line)).collect();
+                return Err(self.died(&code, lines));
             }
             match self.is_healthy(id) {
                 Some(true) => {
@@ -221,6 +222,7 @@ impl DockerRunStep {
                         summary: format!("docker run … {}", self.target),
                         status: message,
                         output: tail,
+                        told: 0,
                         hint: Some("its last lines are above; `health_timeout_s` gives it longer".to_owned()),
                     });
                 }
@@ -247,14 +249,10 @@ impl DockerRunStep {
         )
     }
 
-    fn died(&self, context: &StepContext<'_>, id: &str, code: &str) -> StepError {
-        let output = self.last_lines(id).iter().map(|line| context.redact(line)).collect();
-        StepError::Command {
-            summary: format!("the container of `{}`", self.target),
-            status: format!("exit status {code}"),
-            output,
-            hint: None,
-        }
+    /// The error of a container that ended; `output` are lines of it that nobody has seen yet.
+    fn died(&self, code: &str, output: Vec<String>) -> StepError {
+        let (summary, status) = (format!("the container of `{}`", self.target), format!("exit status {code}"));
+        StepError::Command { summary, status, output, told: 0, hint: None }
     }
 
     /// Hands on what the container writes, until it ends or somebody asks to stop.
@@ -271,7 +269,7 @@ impl DockerRunStep {
         match self.state(id) {
             (true, _) => Err(StepError::failed("the connection to the container's output was lost")),
             (false, code) if code == "0" => Ok(()),
-            (false, code) => Err(self.died(context, id, &code)),
+            (false, code) => Err(self.died(&code, Vec::new())),
         }
     }
 

@@ -138,6 +138,7 @@ impl Step for GoModDownloadStep {
                 summary: "go mod download".to_owned(),
                 status: captured.finished.describe(),
                 output: errors,
+                told: 0,
                 hint: Some("check go.mod, GOPROXY and the network".to_owned()),
             });
         }
