@@ -47,48 +47,26 @@ enum Wanted {
     Image,
 }
 
+/// Every target that `target` mentions, where, and what it has to be.
 fn references(target: &Target) -> Vec<(Spanned<&TargetName>, Wanted)> {
-    let own = |name: &'_ Spanned<TargetName>| Spanned { value: name.value.clone(), span: name.span };
-    let mut result: Vec<(Spanned<TargetName>, Wanted)> =
-        target.after.iter().map(|name| (own(name), Wanted::Anything)).collect();
+    fn of(name: &Spanned<TargetName>) -> Spanned<&TargetName> {
+        Spanned { value: &name.value, span: name.span }
+    }
+    let mut result: Vec<_> = target.after.iter().map(|name| (of(name), Wanted::Anything)).collect();
     match &target.kind {
         TargetKind::Image(image) => {
             for (_, source) in &image.files {
-                if let FileSource::Output(name) = &source.value {
-                    result.push((Spanned { value: name.clone(), span: source.span }, Wanted::File));
+                if let FileSource::Output(value) = &source.value {
+                    result.push((Spanned { value, span: source.span }, Wanted::File));
                 }
             }
         }
-        TargetKind::DockerRun(run) => result.push((own(&run.image), Wanted::Image)),
-        TargetKind::ComposeUp(up) => result.extend(up.images.iter().map(|(_, name)| (own(name), Wanted::Image))),
-        TargetKind::Group(names) => result.extend(names.iter().map(|name| (own(name), Wanted::Anything))),
+        TargetKind::DockerRun(run) => result.push((of(&run.image), Wanted::Image)),
+        TargetKind::ComposeUp(up) => result.extend(up.images.iter().map(|(_, name)| (of(name), Wanted::Image))),
+        TargetKind::Group(names) => result.extend(names.iter().map(|name| (of(name), Wanted::Anything))),
         _ => {}
     }
-    // Borrowed from the target itself, so that the caller can keep them.
-    let names = target_names_of(target);
     result
-        .into_iter()
-        .filter_map(|(name, wanted)| {
-            let value = names.iter().copied().find(|other| **other == name.value)?;
-            Some((Spanned { value, span: name.span }, wanted))
-        })
-        .collect()
-}
-
-/// Every target name that `target` mentions.
-fn target_names_of(target: &Target) -> Vec<&TargetName> {
-    let mut names: Vec<&TargetName> = target.after.iter().map(|name| &name.value).collect();
-    match &target.kind {
-        TargetKind::Image(image) => names.extend(image.files.iter().filter_map(|(_, source)| match &source.value {
-            FileSource::Output(name) => Some(name),
-            FileSource::File(_) => None,
-        })),
-        TargetKind::DockerRun(run) => names.push(&run.image.value),
-        TargetKind::ComposeUp(up) => names.extend(up.images.iter().map(|(_, name)| &name.value)),
-        TargetKind::Group(members) => names.extend(members.iter().map(|name| &name.value)),
-        _ => {}
-    }
-    names
 }
 
 fn check_reference(
@@ -279,8 +257,8 @@ fn check_cycles(file: &BuildFile, targets: &BTreeMap<&TargetName, &Target>, diag
         marks.insert(name, Mark::Open);
         path.push(name);
         if let Some(target) = targets.get(name) {
-            for next in target_names_of(target) {
-                if let Some(circle) = visit(next, targets, marks, path) {
+            for (next, _) in references(target) {
+                if let Some(circle) = visit(next.value, targets, marks, path) {
                     return Some(circle);
                 }
             }

@@ -95,14 +95,6 @@ impl ActionCache {
         write_atomically(&path, &encode(result)).map_err(|source| CacheTrouble::Io { action: "write", path, source })
     }
 
-    /// Forgets what `action` gave.
-    pub fn remove(&self, action: &Digest) -> io::Result<()> {
-        match fs::remove_file(self.path(action)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
     /// Counts files and bytes.
     pub fn statistics(&self) -> io::Result<StoreStatistics> {
         statistics_of(&self.directory)

@@ -7,7 +7,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
 
 const PREFIX: &str = ".rondel-tmp-";
 
@@ -80,12 +79,4 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = TemporaryFile::new_in(directory)?;
     temporary.file().write_all(bytes)?;
     temporary.persist(path)
-}
-
-/// Was `path` left behind by a process that died while writing? (A temporary name, a day old.)
-pub fn is_litter(path: &Path, now: SystemTime) -> bool {
-    let named = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
-    let age = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let old = age.and_then(|time| now.duration_since(time).ok()).is_some_and(|age| age > Duration::from_secs(86_400));
-    named && old
 }

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{Digest, Hasher, TemporaryFile, is_litter};
+use crate::{Digest, Hasher, TemporaryFile};
 
 /// Where blobs live.
 #[derive(Clone, Debug)]
@@ -111,29 +111,9 @@ impl BlobStore {
         Err(BlobError::Corrupt(*digest))
     }
 
-    /// Removes one blob; one that is not there is as good as removed.
-    pub fn remove(&self, digest: &Digest) -> io::Result<()> {
-        match fs::remove_file(self.path(digest)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
     /// Counts files and bytes.
     pub fn statistics(&self) -> io::Result<StoreStatistics> {
         statistics_of(&self.directory)
-    }
-
-    /// Removes temporary files that dead processes left, and returns how many.
-    pub fn sweep_litter(&self) -> io::Result<u64> {
-        let now = std::time::SystemTime::now();
-        let mut count = 0;
-        for_each_file(&self.directory, &mut |path, _| {
-            if is_litter(path, now) && fs::remove_file(path).is_ok() {
-                count += 1;
-            }
-        })?;
-        Ok(count)
     }
 }
 

@@ -158,32 +158,6 @@ impl Write for Hasher {
     }
 }
 
-/// Passes bytes through and hashes them.
-pub struct HashingReader<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> HashingReader<R> {
-    /// Hashes what is read from `inner`.
-    pub fn new(inner: R) -> HashingReader<R> {
-        HashingReader { inner, hasher: Hasher::new() }
-    }
-
-    /// The digest of what was read.
-    pub fn finish(self) -> Digest {
-        self.hasher.finish()
-    }
-}
-
-impl<R: Read> Read for HashingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

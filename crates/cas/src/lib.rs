@@ -13,9 +13,9 @@ mod snapshot;
 mod tree;
 
 pub use action_cache::{ActionCache, ActionResult, CacheTrouble, OutputEntry};
-pub use atomic::{TemporaryFile, is_litter, write_atomically};
+pub use atomic::{TemporaryFile, write_atomically};
 pub use blob_store::{BlobError, BlobStore, StoreStatistics};
-pub use digest::{Digest, DigestParseError, Hasher, HashingReader};
+pub use digest::{Digest, DigestParseError, Hasher};
 pub use relative_path::{PathError, RelativePath};
 pub use snapshot::{Fingerprint, StatSnapshot};
 pub use tree::{Entry, Tree, TreeError};

@@ -68,7 +68,7 @@ struct Recorded {
 
 /// Digests by absolute path. Shared by threads; saved once at the end.
 pub struct StatSnapshot {
-    file: Option<PathBuf>,
+    file: PathBuf,
     state: Mutex<State>,
 }
 
@@ -82,12 +82,7 @@ impl StatSnapshot {
     /// Reads the snapshot at `file`; one that is missing, torn or of another version is an empty one.
     pub fn open(file: &Path) -> StatSnapshot {
         let entries = fs::read(file).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
-        StatSnapshot { file: Some(file.to_owned()), state: Mutex::new(State { entries, changed: false }) }
-    }
-
-    /// A snapshot that is never saved.
-    pub fn in_memory() -> StatSnapshot {
-        StatSnapshot { file: None, state: Mutex::default() }
+        StatSnapshot { file: file.to_owned(), state: Mutex::new(State { entries, changed: false }) }
     }
 
     /// The digest of the file at `path`, whose metadata (of the file itself, links not followed) is `metadata`.
@@ -116,11 +111,13 @@ impl StatSnapshot {
     /// as many as were asked for.
     pub fn save(&self) -> io::Result<()> {
         let mut state = self.state.lock().expect("no panic while locked");
-        let Some(file) = self.file.as_ref().filter(|_| state.changed) else { return Ok(()) };
+        if !state.changed {
+            return Ok(());
+        }
         if state.entries.len() > 200_000 {
             state.entries.retain(|path, _| fs::symlink_metadata(path).is_ok());
         }
-        write_atomically(file, &encode(&state.entries))?;
+        write_atomically(&self.file, &encode(&state.entries))?;
         state.changed = false;
         Ok(())
     }

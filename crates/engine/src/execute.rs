@@ -178,6 +178,12 @@ pub(crate) fn artefacts(context: &StepContext<'_>, spec: &ActionSpec, outputs: &
     outputs.iter().map(artefact).collect()
 }
 
+/// A run that began at `begun` and is through now.
+fn last_run(begun: Instant, reasons: &[Reason], action: Option<Digest>) -> LastRun {
+    let at_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    LastRun { at_s, duration_ms: begun.elapsed().as_millis() as u64, reasons: reasons.to_vec(), action }
+}
+
 fn remember(node: &Node, context: &StepContext<'_>, record: StepRecord) {
     if let Err(error) = write_record(&context.workspace.state, &node.label, &record) {
         context.warn(format!("the record of `{}` was not written: {error}", node.label));
@@ -199,12 +205,7 @@ fn run(
     let outcome = run_in(node, context, spec, key, &staging, begun);
     remove_tree(&staging);
     let result = outcome?;
-    let last_run = Some(LastRun {
-        at_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        duration_ms: begun.elapsed().as_millis() as u64,
-        reasons: reasons.clone(),
-        action: Some(*key),
-    });
+    let last_run = Some(last_run(begun, &reasons, Some(*key)));
     remember(node, context, StepRecord { action: Some(*key), members: spec.members(), last_run });
     Ok(StepResult { outcome: Outcome::Ran, reasons, result })
 }
@@ -337,12 +338,7 @@ fn always(
     });
     remove_tree(&staging);
     let (artefacts, facts): (Vec<Artefact>, BTreeMap<String, String>) = outcome?;
-    let last_run = Some(LastRun {
-        at_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        duration_ms: begun.elapsed().as_millis() as u64,
-        reasons: reasons.clone(),
-        action: None,
-    });
+    let last_run = Some(last_run(begun, &reasons, None));
     remember(node, context, StepRecord { action: None, members: spec.members(), last_run });
     Ok(StepResult { outcome: Outcome::Ran, reasons, result: UpstreamResult { artefacts, facts } })
 }

@@ -176,6 +176,28 @@ impl Lowering<'_> {
         })
     }
 
+    /// A step of Rondel's own, which people see only if it fails or they ask for all.
+    pub(crate) fn add_hidden(
+        &mut self,
+        target: &str,
+        label: String,
+        inputs: Vec<NodeId>,
+        after: Vec<NodeId>,
+        step: Box<dyn Step>,
+    ) -> NodeId {
+        self.graph.add(Node {
+            title: label.clone(),
+            label,
+            target: target.to_owned(),
+            hidden: true,
+            streams: false,
+            inputs,
+            after,
+            on_miss: Vec::new(),
+            step,
+        })
+    }
+
     pub(crate) fn go(&mut self) -> Lowers<Arc<GoSupport>> {
         if let Some(go) = &self.go {
             return Ok(Arc::clone(go));
@@ -208,17 +230,7 @@ impl Lowering<'_> {
             return Ok(vec![node]);
         }
         let step = Box::new(GoModDownloadStep { go: self.go()? });
-        let node = self.graph.add(Node {
-            label: "go modules".to_owned(),
-            title: "go modules".to_owned(),
-            target: "go modules".to_owned(),
-            hidden: true,
-            streams: false,
-            inputs: Vec::new(),
-            after: Vec::new(),
-            on_miss: Vec::new(),
-            step,
-        });
+        let node = self.add_hidden("go modules", "go modules".to_owned(), Vec::new(), Vec::new(), step);
         self.modules = Some(node);
         Ok(vec![node])
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rondel_buildfile::{Created, FileSource, GitQuery, Image, Platform, Spanned, Target, TargetKind};
-use rondel_engine::{Node, NodeId};
+use rondel_engine::NodeId;
 use rondel_golang::Host;
 use rondel_oci::{ImageConfig, Reference, zoneinfo_environment};
 
@@ -116,17 +116,7 @@ impl Lowering<'_> {
             name: format!("{}/{}", target.name.value, what.replace('/', "_")),
             threads: self.request.threads,
         };
-        self.graph.add(Node {
-            title: label.clone(),
-            label,
-            target: target.name.value.to_string(),
-            hidden: true,
-            streams: false,
-            inputs,
-            after: waits.after.clone(),
-            on_miss: Vec::new(),
-            step: Box::new(step),
-        })
+        self.add_hidden(target.name.value.as_str(), label, inputs, waits.after.clone(), Box::new(step))
     }
 
     /// The layer of what other steps made for one platform, the health probe among it.
@@ -186,17 +176,7 @@ impl Lowering<'_> {
         }
         let label = format!("health probe ({platform})");
         let step = Box::new(ProbeStep { go: self.go()?, platform: platform.clone() });
-        let node = self.graph.add(Node {
-            title: label.clone(),
-            target: "health probe".to_owned(),
-            label,
-            hidden: true,
-            streams: false,
-            inputs: Vec::new(),
-            after: Vec::new(),
-            on_miss: Vec::new(),
-            step,
-        });
+        let node = self.add_hidden("health probe", label, Vec::new(), Vec::new(), step);
         self.probes.insert(platform.clone(), node);
         Ok(node)
     }

@@ -97,11 +97,15 @@ impl DockerRunStep {
         line.environment(secrets)
     }
 
+    /// Lists the containers of this target, running or not.
+    fn list_line(&self) -> CommandLine {
+        let filters = self.labels().map(|label| format!("--filter=label={label}"));
+        self.docker.command(["ps", "--all", "--quiet"]).arguments(filters)
+    }
+
     /// Containers of this target that an earlier run left behind.
     fn reap(&self, context: &StepContext<'_>) -> Result<(), StepError> {
-        let mut arguments = vec!["ps".to_owned(), "--all".to_owned(), "--quiet".to_owned()];
-        arguments.extend(self.labels().iter().map(|label| format!("--filter=label={label}")));
-        let listed = context.capture(&self.docker.command(arguments))?;
+        let listed = context.capture(&self.list_line())?;
         for id in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
             context.note(format!("removing the container {} of an earlier run", &id[..id.len().min(12)]));
             context.capture(&self.docker.command(["rm", "--force", "--volumes", id]))?;
@@ -134,10 +138,8 @@ impl DockerRunStep {
     }
 
     fn reap_quietly(&self) -> Option<()> {
-        let mut arguments = vec!["ps".to_owned(), "--all".to_owned(), "--quiet".to_owned()];
-        arguments.extend(self.labels().iter().map(|label| format!("--filter=label={label}")));
         let fresh = Cancellation::new();
-        let listed = capture(&self.docker.command(arguments), &fresh).ok()?;
+        let listed = capture(&self.list_line(), &fresh).ok()?;
         for id in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
             capture(&self.docker.command(["rm", "--force", "--volumes", id]), &fresh).ok()?;
         }
