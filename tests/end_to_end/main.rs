@@ -11,5 +11,7 @@ mod docker;
 mod failures;
 mod image;
 mod inputs;
+mod server;
 mod space;
 mod tidy;
+mod toolchain;

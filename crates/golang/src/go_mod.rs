@@ -29,10 +29,11 @@ impl GoMod {
         result
     }
 
-    /// The release that go.mod asks for: its `toolchain` line, else its `go` line; a language version since
-    /// 1.21 (`go 1.22`) means its first release (`1.22.0`).
+    /// The release that go.mod asks for: the newer one of its `toolchain` and `go` lines, as the go command has
+    /// it; a language version since 1.21 (`go 1.22`) means its first release (`1.22.0`).
     pub fn wanted_version(&self) -> Option<String> {
-        let version = self.toolchain.as_ref().or(self.go.as_ref())?;
+        let newer = |one: &&String, other: &&String| go_version_of(one).cmp(&go_version_of(other));
+        let version = self.go.iter().chain(&self.toolchain).max_by(newer)?;
         let parts: Vec<&str> = version.split('.').collect();
         let minor: Option<u32> = parts.get(1).and_then(|part| part.parse().ok());
         Some(if parts.len() == 2 && minor.is_some_and(|minor| minor >= 21) {
@@ -83,6 +84,8 @@ mod tests {
         assert_eq!(go_mod.module.as_deref(), Some("example.com/x"));
         assert_eq!(go_mod.wanted_version().as_deref(), Some("1.22.0"));
         assert_eq!(GoMod::parse("go 1.21.3\ntoolchain go1.22.12").wanted_version().as_deref(), Some("1.22.12"));
+        assert_eq!(GoMod::parse("go 1.23.1\ntoolchain go1.22.12").wanted_version().as_deref(), Some("1.23.1"));
+        assert_eq!(GoMod::parse("go 1.22\ntoolchain default").wanted_version().as_deref(), Some("1.22.0"));
         assert_eq!(needs_newer(&go_mod, "1.22.12"), None);
         assert_eq!(needs_newer(&GoMod::parse("go 1.23"), "1.22.12").as_deref(), Some("1.23"));
         assert_eq!(needs_newer(&GoMod::parse("go 1.23.0"), "1.23rc1").as_deref(), Some("1.23.0"));

@@ -4,12 +4,14 @@
 //! build something are put together in `rondel-targets`.
 
 mod closure;
+mod credentials;
 mod directories;
 mod download;
 mod environment;
 mod go_mod;
 mod head;
 mod identity;
+mod partial;
 mod provision;
 mod settings;
 mod toolchain;
@@ -17,11 +19,13 @@ mod unpack;
 mod watch;
 
 pub use closure::{Closure, ClosureQuery, list_arguments};
+pub use credentials::Credentials;
 pub use directories::GoDirectories;
 pub use download::{FetchError, Fetcher};
 pub use environment::{compile_environment, default_variant};
 pub use go_mod::{GoMod, go_version_of, needs_newer};
 pub use head::head_digest;
-pub use provision::{Provision, Provisioned};
+pub use partial::PartialDownload;
+pub use provision::{Form, Provision, Provisioned};
 pub use settings::{DownloadSettings, ProxyEntry};
-pub use toolchain::{GoPin, Host, Toolchain, system_toolchain};
+pub use toolchain::{GoPin, Host, Toolchain, installed_version, is_untouched, system_toolchain};

@@ -1,17 +1,20 @@
 //! Provisioning: the exact toolchain, fetched, checked, unpacked once per user.
 //!
-//! Two processes may do it at once: each unpacks into a directory of its own, and the first to rename wins.
+//! Two processes may do it at once: the second waits for the first's download and finds it done. Each unpacks
+//! into a directory of its own, and the first to rename wins. An interrupted download goes on where it stopped.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, TemporaryFile};
+use rondel_cas::Digest;
 use rondel_engine::StepError;
 
+use crate::credentials::Credentials;
 use crate::download::{FetchError, Fetcher};
+use crate::partial::PartialDownload;
 use crate::settings::DownloadSettings;
-use crate::unpack::{Unpacked, unpack_archive, unpack_module};
+use crate::unpack::{Unpacked, unpack_archive, unpack_module, unpack_zip_archive};
 use crate::{GoPin, Host, Toolchain};
 
 /// Everything that provisioning needs to know.
@@ -28,8 +31,49 @@ pub struct Provision<'a> {
     pub download_page: &'a str,
     /// Directory of unpacked toolchains.
     pub toolchains: &'a Path,
+    /// Who the user is to the servers.
+    pub credentials: Credentials,
     /// Never ask the network?
     pub offline: bool,
+}
+
+/// The two forms in which Go is distributed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The module zip of the proxies.
+    Module,
+    /// The archive of the download page.
+    Archive,
+}
+
+/// Is a toolchain to be used, or only looked at?
+enum Destination {
+    Installed,
+    Nowhere,
+}
+
+/// Why a toolchain was not made ready: the fetching may go on elsewhere, everything else may not.
+enum Trouble {
+    Fetch(FetchError),
+    Step(StepError),
+}
+
+/// What was fetched is not what it should be, or something else is in the way.
+enum Failed {
+    Unsound(StepError),
+    Step(StepError),
+}
+
+/// What can be wrong with an archive.
+enum Unsound {
+    Other { pinned: String, found: String },
+    Unreadable(io::Error),
+}
+
+impl From<io::Error> for Unsound {
+    fn from(error: io::Error) -> Unsound {
+        Unsound::Unreadable(error)
+    }
 }
 
 /// A toolchain, and what was seen of it when it was fetched.
@@ -75,115 +119,171 @@ impl Provision<'_> {
             let message = format!("Go {} is not on this machine and --offline forbids fetching it", self.version);
             return Err(StepError::environment(message).hint("run once without --offline"));
         }
-        fs::create_dir_all(self.toolchains).map_err(|error| StepError::unwritable(self.toolchains, &error))?;
-        let fetcher = Fetcher::new(self.settings.get("SSL_CERT_FILE").map(PathBuf::from));
         match self.settings.proxies() {
-            Some(proxies) if proxies.is_empty() => Err(StepError::environment(format!(
-                "Go {} is not on this machine, and GOPROXY ({}) names no proxy to fetch it from",
-                self.version,
-                self.settings.get("GOPROXY").unwrap_or("")
-            ))
-            .hint("set GOPROXY to a module proxy, or write `go: System` to use an installed Go")),
-            Some(_) => self.fetch_from_proxies(&fetcher, progress),
-            None => self.fetch_from_download_page(&fetcher, progress),
+            Some(proxies) if proxies.is_empty() => Err(self.no_proxy()),
+            Some(_) => self.fetch_from_proxies(&Destination::Installed, progress),
+            None => self.fetch_from_download_page(&Destination::Installed, progress),
         }
+    }
+
+    /// What build.lock would pin of the form `form`, found by fetching it and installing nothing. `None` if
+    /// the settings name no place for that form.
+    pub fn look(&self, form: Form, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<Option<GoPin>, StepError> {
+        let provisioned = match form {
+            Form::Module => match self.settings.proxies() {
+                Some(proxies) if !proxies.is_empty() => self.fetch_from_proxies(&Destination::Nowhere, progress)?,
+                _ => return Ok(None),
+            },
+            Form::Archive => self.fetch_from_download_page(&Destination::Nowhere, progress)?,
+        };
+        Ok(Some(provisioned.seen))
+    }
+
+    fn no_proxy(&self) -> StepError {
+        StepError::environment(format!(
+            "Go {} is not on this machine, and GOPROXY ({}) names no proxy to fetch it from",
+            self.version,
+            self.settings.get("GOPROXY").unwrap_or("")
+        ))
+        .hint("set GOPROXY to a module proxy, or write `go: System` to use an installed Go")
     }
 
     fn fetch_from_proxies(
         &self,
-        fetcher: &Fetcher,
+        destination: &Destination,
         progress: &dyn Fn(&str, u64, u64) -> bool,
     ) -> Result<Provisioned, StepError> {
         let name = format!("v0.0.1-go{}.{}-{}", self.version, self.host.os, self.host.architecture);
         let mut last = None;
         for entry in self.settings.proxies().unwrap_or_default() {
             let url = format!("{}/golang.org/toolchain/@v/{name}.zip", entry.url);
-            match self.fetch(fetcher, &url, progress) {
-                Ok(file) => {
-                    let prefix = format!("golang.org/toolchain@{name}/");
-                    let unpacked = |staging: &Path| unpack_module(file.path(), &prefix, staging);
-                    return self.install(&url, None, &unpacked, progress);
+            let prefix = format!("golang.org/toolchain@{name}/");
+            let unpack = |archive: &Path, staging: Option<&Path>| Ok((None, unpack_module(archive, &prefix, staging)?));
+            match self.fetch_and_unpack("module", &url, &unpack, destination, progress) {
+                Ok(provisioned) => return Ok(provisioned),
+                Err(Trouble::Fetch(FetchError::NotFound(url))) => last = Some(FetchError::NotFound(url)),
+                Err(Trouble::Fetch(error @ FetchError::Failed { .. })) if entry.falls_through_on_error => {
+                    last = Some(error);
                 }
-                Err(FetchError::NotFound(_)) => last = Some(FetchError::NotFound(url)),
-                Err(error @ FetchError::Failed { .. }) if entry.falls_through_on_error => last = Some(error),
-                Err(error) => return Err(self.fetch_error(error)),
+                Err(Trouble::Fetch(error)) => return Err(self.fetch_error(error)),
+                Err(Trouble::Step(error)) => return Err(error),
             }
         }
-        Err(self.fetch_error(last.expect("there is at least one proxy")))
+        Err(last.map_or_else(|| self.no_proxy(), |error| self.fetch_error(error)))
     }
 
     fn fetch_from_download_page(
         &self,
-        fetcher: &Fetcher,
+        destination: &Destination,
         progress: &dyn Fn(&str, u64, u64) -> bool,
     ) -> Result<Provisioned, StepError> {
-        let name = format!("go{}.{}-{}.tar.gz", self.version, self.host.os, self.host.architecture);
+        let ending = if self.host.os == "windows" { "zip" } else { "tar.gz" };
+        let name = format!("go{}.{}-{}.{ending}", self.version, self.host.os, self.host.architecture);
         let url = format!("{}/{name}", self.download_page.trim_end_matches('/'));
-        let file = self.fetch(fetcher, &url, progress).map_err(|error| self.fetch_error(error))?;
-        let archive = Digest::of_file(file.path()).map_err(|error| StepError::unreadable(file.path(), &error))?;
-        if let Some(pinned) = self.pin.and_then(|pin| pin.archive.as_ref())
-            && *pinned != archive.hex()
-        {
-            return Err(mismatch(&url, &format!("sha256 {pinned}"), &format!("sha256 {}", archive.hex())));
-        }
-        self.install(&url, Some(archive.hex()), &|staging| unpack_archive(file.path(), staging), progress)
+        let unpack = |archive: &Path, staging: Option<&Path>| {
+            let digest = Digest::of_file(archive)?.hex();
+            if let Some(pinned) = self.pin.and_then(|pin| pin.archive.as_ref())
+                && *pinned != digest
+            {
+                return Err(Unsound::Other { pinned: format!("sha256 {pinned}"), found: format!("sha256 {digest}") });
+            }
+            let unpacked =
+                if ending == "zip" { unpack_zip_archive(archive, staging)? } else { unpack_archive(archive, staging)? };
+            Ok((Some(digest), unpacked))
+        };
+        self.fetch_and_unpack("archive", &url, &unpack, destination, progress).map_err(|trouble| match trouble {
+            Trouble::Fetch(error) => self.fetch_error(error),
+            Trouble::Step(error) => error,
+        })
     }
 
-    fn fetch(
+    /// Fetches, unpacks and checks. What was put together from two attempts and is not sound is fetched once
+    /// more from its beginning: a server may have changed its mind between them.
+    fn fetch_and_unpack(
         &self,
-        fetcher: &Fetcher,
+        form: &str,
         url: &str,
+        unpack: &dyn Fn(&Path, Option<&Path>) -> Result<(Option<String>, Unpacked), Unsound>,
+        destination: &Destination,
         progress: &dyn Fn(&str, u64, u64) -> bool,
-    ) -> Result<TemporaryFile, FetchError> {
-        let mut file = TemporaryFile::new_in(self.toolchains).map_err(FetchError::Write)?;
+    ) -> Result<Provisioned, Trouble> {
+        let unwritable = |error: io::Error| Trouble::Step(StepError::unwritable(self.toolchains, &error));
+        let name = format!("{}-{}-{}-{form}", self.version, self.host.os, self.host.architecture);
         let message = format!("fetching Go {}", self.version);
-        fetcher.fetch(url, file.file(), &|done, total| progress(&message, done, total))?;
-        Ok(file)
+        let waiting = format!("waiting for another process that fetches Go {}", self.version);
+        let partial = PartialDownload::open(self.toolchains, &name, &|| progress(&waiting, 0, 0));
+        let Some(mut partial) = partial.map_err(unwritable)? else { return Err(Trouble::Step(StepError::Interrupted)) };
+        if matches!(destination, Destination::Installed)
+            && let Some(found) = self.installed().map_err(Trouble::Step)?
+        {
+            // The other process has done it meanwhile.
+            partial.discard();
+            return Ok(found);
+        }
+        let certificates = self.settings.get("SSL_CERT_FILE").map(PathBuf::from);
+        let fetcher = Fetcher::new(certificates, self.credentials.clone());
+        loop {
+            let was_there = partial.was_there;
+            fetcher.fetch(url, &mut partial, &|done, total| progress(&message, done, total)).map_err(Trouble::Fetch)?;
+            let went_on = was_there && partial.was_there;
+            match self.install(url, partial.path(), unpack, destination, progress) {
+                Ok(provisioned) => {
+                    partial.discard();
+                    return Ok(provisioned);
+                }
+                Err(Failed::Unsound(_)) if went_on => partial.restart(url, None).map_err(unwritable)?,
+                Err(Failed::Unsound(error)) => {
+                    partial.discard();
+                    return Err(Trouble::Step(error));
+                }
+                Err(Failed::Step(error)) => return Err(Trouble::Step(error)),
+            }
+        }
     }
 
     /// Unpacks beside the destination, checks, and renames: nothing of it can run before it was checked.
     fn install(
         &self,
         url: &str,
-        archive: Option<String>,
-        unpack: &dyn Fn(&Path) -> io::Result<Unpacked>,
+        archive: &Path,
+        unpack: &dyn Fn(&Path, Option<&Path>) -> Result<(Option<String>, Unpacked), Unsound>,
+        destination: &Destination,
         progress: &dyn Fn(&str, u64, u64) -> bool,
-    ) -> Result<Provisioned, StepError> {
+    ) -> Result<Provisioned, Failed> {
         progress(&format!("unpacking Go {}", self.version), 0, 0);
         let staging = self.toolchains.join(format!(".rondel-tmp-{}-{}", self.version, std::process::id()));
         let _ = fs::remove_dir_all(&staging);
         let outcome = (|| {
             let sdk = staging.join("sdk");
-            fs::create_dir_all(&sdk).map_err(|error| StepError::unwritable(&sdk, &error))?;
-            let unpacked = unpack(&sdk).map_err(|error| match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::PermissionDenied => StepError::unwritable(&sdk, &error),
-                _ => StepError::environment(format!(
-                    "what `{}` gave can't be used: {error}",
-                    crate::download::without_password(url)
-                )),
+            let into = match destination {
+                Destination::Installed => {
+                    fs::create_dir_all(&sdk).map_err(|error| Failed::Step(StepError::unwritable(&sdk, &error)))?;
+                    Some(sdk.as_path())
+                }
+                Destination::Nowhere => None,
+            };
+            let (archive, unpacked) = unpack(archive, into).map_err(|unsound| match unsound {
+                Unsound::Other { pinned, found } => Failed::Unsound(mismatch(url, &pinned, &found)),
+                Unsound::Unreadable(error) => match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::PermissionDenied => {
+                        Failed::Step(StepError::unwritable(&sdk, &error))
+                    }
+                    _ => Failed::Unsound(StepError::environment(format!(
+                        "what `{}` gave can't be used: {error}",
+                        crate::download::without_password(url)
+                    ))),
+                },
             })?;
             if let (Some(pinned), Some(found)) = (self.pin.and_then(|pin| pin.module.as_ref()), &unpacked.module_hash)
                 && pinned != found
             {
-                return Err(mismatch(url, pinned, found));
+                return Err(Failed::Unsound(mismatch(url, pinned, found)));
             }
-            self.check_identity(&unpacked.identity)?;
+            self.check_identity(&unpacked.identity).map_err(Failed::Unsound)?;
             let seen = GoPin { module: unpacked.module_hash, archive, identity: Some(unpacked.identity) };
-            let mut text = format!("identity {}\n", unpacked.identity);
-            for (name, value) in [("module", &seen.module), ("archive", &seen.archive)] {
-                if let Some(value) = value {
-                    text.push_str(&format!("{name} {value}\n"));
-                }
-            }
-            let file = staging.join("rondel-identity");
-            fs::write(&file, text).map_err(|error| StepError::unwritable(&file, &error))?;
             let directory = self.directory();
-            if let Err(error) = fs::rename(&staging, &directory) {
-                // Another process was faster, or something unusable is in the way.
-                if self.installed()?.is_none() {
-                    let _ = fs::remove_dir_all(&directory);
-                    fs::rename(&staging, &directory).map_err(|_| StepError::unwritable(&directory, &error))?;
-                }
+            if matches!(destination, Destination::Installed) {
+                self.move_into_place(&staging, &directory, &seen).map_err(Failed::Step)?;
             }
             let toolchain = Toolchain {
                 version: self.version.to_owned(),
@@ -194,6 +294,26 @@ impl Provision<'_> {
         })();
         let _ = fs::remove_dir_all(&staging);
         outcome
+    }
+
+    fn move_into_place(&self, staging: &Path, directory: &Path, seen: &GoPin) -> Result<(), StepError> {
+        let mut text = String::new();
+        let identity = seen.identity.map(|identity| identity.to_string());
+        for (name, value) in [("identity", &identity), ("module", &seen.module), ("archive", &seen.archive)] {
+            if let Some(value) = value {
+                text.push_str(&format!("{name} {value}\n"));
+            }
+        }
+        let file = staging.join("rondel-identity");
+        fs::write(&file, text).map_err(|error| StepError::unwritable(&file, &error))?;
+        if let Err(error) = fs::rename(staging, directory) {
+            // Another process was faster, or something unusable is in the way.
+            if self.installed()?.is_none() {
+                let _ = fs::remove_dir_all(directory);
+                fs::rename(staging, directory).map_err(|_| StepError::unwritable(directory, &error))?;
+            }
+        }
+        Ok(())
     }
 
     fn check_identity(&self, found: &Digest) -> Result<(), StepError> {

@@ -10,9 +10,9 @@ use crate::identity::identity_of_directory;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// `GOHOSTOS`
-    pub os: &'static str,
+    pub os: String,
     /// `GOHOSTARCH`
-    pub architecture: &'static str,
+    pub architecture: String,
 }
 
 impl Host {
@@ -29,7 +29,12 @@ impl Host {
             "powerpc64" => "ppc64le",
             other => other,
         };
-        Host { os, architecture }
+        Host::new(os, architecture)
+    }
+
+    /// As Go names them.
+    pub fn new(os: &str, architecture: &str) -> Host {
+        Host { os: os.to_owned(), architecture: architecture.to_owned() }
     }
 }
 
@@ -68,6 +73,29 @@ impl Toolchain {
     }
 }
 
+/// Is what stands at `toolchain` still what its identity says? Hashes what `snapshot` does not know.
+pub fn is_untouched(toolchain: &Toolchain, snapshot: &StatSnapshot) -> std::io::Result<bool> {
+    let found = identity_of_directory(&toolchain.root, &|path, metadata| snapshot.digest(path, metadata))?;
+    Ok(found == toolchain.identity)
+}
+
+/// The version of the `go` at `program`, which is not started. `None` if it stands in no Go installation.
+pub fn installed_version(program: &Path) -> Option<String> {
+    let real = program.canonicalize().ok()?;
+    let text = std::fs::read_to_string(real.parent()?.parent()?.join("VERSION")).ok()?;
+    Some(version_line(&text))
+}
+
+/// `1.22.12` of `go1.22.12`; some distributions add words after it.
+fn version_line(text: &str) -> String {
+    text.lines()
+        .next()
+        .and_then(|line| line.split_whitespace().next())
+        .unwrap_or("")
+        .trim_start_matches("go")
+        .to_owned()
+}
+
 /// The toolchain of the `go` at `program`, which is not started: its root is found from its place.
 pub fn system_toolchain(program: &Path, snapshot: &StatSnapshot) -> Result<Toolchain, String> {
     let real = program.canonicalize().map_err(|error| format!("failed to read `{}`: {error}", program.display()))?;
@@ -77,7 +105,7 @@ pub fn system_toolchain(program: &Path, snapshot: &StatSnapshot) -> Result<Toolc
     };
     let text = std::fs::read_to_string(root.join("VERSION"))
         .map_err(|error| format!("failed to read `{}`: {error}", root.join("VERSION").display()))?;
-    let version = text.lines().next().unwrap_or("").trim_start_matches("go").to_owned();
+    let version = version_line(&text);
     let identity = identity_of_directory(root, &|path, metadata| snapshot.digest(path, metadata))
         .map_err(|error| format!("failed to read `{}`: {error}", root.display()))?;
     Ok(Toolchain { version, root: root.to_owned(), identity })

@@ -29,8 +29,25 @@ pub(crate) struct Unpacked {
 }
 
 /// Unpacks the module zip at `archive`, whose names begin with `prefix` (`golang.org/toolchain@…/`), into
-/// `destination`.
-pub(crate) fn unpack_module(archive: &Path, prefix: &str, destination: &Path) -> io::Result<Unpacked> {
+/// `destination`; without one it is only looked at.
+pub(crate) fn unpack_module(archive: &Path, prefix: &str, destination: Option<&Path>) -> io::Result<Unpacked> {
+    let (hashes, identity) = unpack_zip(archive, prefix, destination, true)?;
+    Ok(Unpacked { module_hash: Some(module_hash(&hashes)), identity })
+}
+
+/// Unpacks the zip archive that the download page has for Windows, whose names begin with `go/`.
+pub(crate) fn unpack_zip_archive(archive: &Path, destination: Option<&Path>) -> io::Result<Unpacked> {
+    let (_, identity) = unpack_zip(archive, "go/", destination, false)?;
+    Ok(Unpacked { module_hash: None, identity })
+}
+
+/// Digests by the names in the archive, and the identity.
+fn unpack_zip(
+    archive: &Path,
+    prefix: &str,
+    destination: Option<&Path>,
+    is_module: bool,
+) -> io::Result<(BTreeMap<String, Digest>, Digest)> {
     let mut buffer = vec![0_u8; RECOMMENDED_BUFFER_SIZE];
     let wrong = |error: rawzip::Error| io::Error::other(format!("not a sound zip archive: {error}"));
     let zip = ZipArchive::from_file(File::open(archive)?, &mut buffer).map_err(wrong)?;
@@ -46,7 +63,7 @@ pub(crate) fn unpack_module(archive: &Path, prefix: &str, destination: &Path) ->
             name.strip_prefix(prefix).ok_or_else(|| io::Error::other(format!("`{name}` is not below `{prefix}`")))?;
         // A module can't hold another go.mod, so the SDK's own are renamed in the zip.
         let path = match path.rsplit_once('/') {
-            Some((directory, "_go.mod")) => format!("{directory}/go.mod"),
+            Some((directory, "_go.mod")) if is_module => format!("{directory}/go.mod"),
             _ => path.to_owned(),
         };
         let data = zip.get_entry(entry.wayfinder()).map_err(wrong)?;
@@ -63,11 +80,11 @@ pub(crate) fn unpack_module(archive: &Path, prefix: &str, destination: &Path) ->
         }
     }
     writer.set_modes()?;
-    Ok(Unpacked { module_hash: Some(module_hash(&hashes)), identity: writer.identity()? })
+    Ok((hashes, writer.identity()?))
 }
 
 /// Unpacks the archive of the download page, whose names begin with `go/`.
-pub(crate) fn unpack_archive(archive: &Path, destination: &Path) -> io::Result<Unpacked> {
+pub(crate) fn unpack_archive(archive: &Path, destination: Option<&Path>) -> io::Result<Unpacked> {
     let file = BufReader::new(File::open(archive)?);
     let mut tar = tar::Archive::new(GzDecoder::new(file));
     let mut writer = Writer::new(destination);
@@ -98,14 +115,14 @@ fn module_hash(hashes: &BTreeMap<String, Digest>) -> String {
 }
 
 struct Writer<'a> {
-    destination: &'a Path,
+    destination: Option<&'a Path>,
     tree: Tree,
     files: usize,
     bytes: u64,
 }
 
 impl<'a> Writer<'a> {
-    fn new(destination: &'a Path) -> Writer<'a> {
+    fn new(destination: Option<&'a Path>) -> Writer<'a> {
         Writer { destination, tree: Tree::new(), files: 0, bytes: 0 }
     }
 
@@ -116,9 +133,14 @@ impl<'a> Writer<'a> {
         if self.files > FILES_MAX {
             return Err(io::Error::other("too many files for a Go toolchain"));
         }
-        let target = path.below(self.destination);
-        fs::create_dir_all(target.parent().expect("below the destination"))?;
-        let mut file = File::create_new(&target)?;
+        let mut file = match self.destination {
+            Some(destination) => {
+                let target = path.below(destination);
+                fs::create_dir_all(target.parent().expect("below the destination"))?;
+                Some(File::create_new(&target)?)
+            }
+            None => None,
+        };
         let mut hasher = Hasher::new();
         let mut buffer = [0_u8; 64 * 1024];
         loop {
@@ -131,7 +153,9 @@ impl<'a> Writer<'a> {
                 return Err(io::Error::other("too large for a Go toolchain"));
             }
             hasher.update(&buffer[..count]);
-            file.write_all(&buffer[..count])?;
+            if let Some(file) = &mut file {
+                file.write_all(&buffer[..count])?;
+            }
         }
         let digest = hasher.finish();
         identity::insert(&mut self.tree, name, digest);
@@ -140,11 +164,13 @@ impl<'a> Writer<'a> {
 
     /// Programs become executable: the zip has no modes.
     fn set_modes(&self) -> io::Result<()> {
+        let Some(destination) = self.destination else { return Ok(()) };
+        let _ = destination;
         #[cfg(unix)]
         for (path, _) in self.tree.entries() {
             use std::os::unix::fs::PermissionsExt;
             if path.as_str().starts_with("bin/") || path.as_str().starts_with("pkg/tool/") {
-                fs::set_permissions(path.below(self.destination), fs::Permissions::from_mode(0o755))?;
+                fs::set_permissions(path.below(destination), fs::Permissions::from_mode(0o755))?;
             }
         }
         Ok(())

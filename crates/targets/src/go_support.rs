@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rondel_buildfile::{GoChoice, LockFile};
-use rondel_cas::RelativePath;
+use rondel_cas::{RelativePath, StatSnapshot};
 use rondel_engine::{StepContext, StepError};
 use rondel_golang::{
-    Closure, ClosureQuery, DownloadSettings, GoDirectories, GoMod, GoPin, Host, Provision, Toolchain, list_arguments,
-    needs_newer, system_toolchain,
+    Closure, ClosureQuery, Credentials, DownloadSettings, Form, GoDirectories, GoMod, GoPin, Host, Provision,
+    Toolchain, installed_version, is_untouched, list_arguments, needs_newer, system_toolchain,
 };
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
@@ -89,12 +89,17 @@ impl GoSupport {
             Some(version) => GoVersion::Exact(version),
             None => GoVersion::System,
         };
+        check_pins(request.lock, &version)?;
+        if version == GoVersion::System {
+            check_system_version(request)?;
+        }
         let pin = match &version {
             GoVersion::Exact(version) => pin_of(request.lock, version, &host)?,
             GoVersion::System => None,
         };
         let go_env_file = request.environment.get("GOENV").map(PathBuf::from).or_else(|| {
-            let config = match (request.environment.get("XDG_CONFIG_HOME"), request.environment.get("HOME"), host.os) {
+            let (config, home) = (request.environment.get("XDG_CONFIG_HOME"), request.environment.get("HOME"));
+            let config = match (config, home, host.os.as_str()) {
                 (_, Some(home), "darwin") => PathBuf::from(home).join("Library/Application Support"),
                 (Some(config), ..) => PathBuf::from(config),
                 (None, Some(home), _) => PathBuf::from(home).join(".config"),
@@ -141,6 +146,10 @@ impl GoSupport {
     pub(crate) fn identity(&self, context: &StepContext<'_>) -> Result<String, StepError> {
         match (&self.version, self.pin.as_ref().and_then(|pin| pin.identity)) {
             (GoVersion::Exact(version), Some(identity)) => Ok(format!("go{version} {identity}")),
+            (GoVersion::System, _) if self.locked => {
+                Err(StepError::environment("`go: System` is whatever is installed, and --locked forbids to go on")
+                    .hint("write `go: Version(\"…\")` and run `cargo xtask lock`"))
+            }
             (GoVersion::Exact(version), None) if self.locked => Err(StepError::environment(format!(
                 "build.lock does not pin Go {version} for {}, and --locked forbids to go on",
                 self.host
@@ -177,11 +186,17 @@ impl GoSupport {
     }
 
     fn provision<'a>(&'a self, version: &'a str, settings: &'a DownloadSettings) -> Provision<'a> {
+        self.provision_for(version, &self.host, settings)
+    }
+
+    /// For any host; pins are known of the own one only.
+    fn provision_for<'a>(&'a self, version: &'a str, host: &'a Host, settings: &'a DownloadSettings) -> Provision<'a> {
         Provision {
             version,
-            host: &self.host,
-            pin: self.pin.as_ref(),
+            host,
+            pin: self.pin.as_ref().filter(|_| *host == self.host),
             settings,
+            credentials: Credentials::new(&self.environment, settings.get("GOAUTH")),
             download_page: &self.download_page,
             toolchains: &self.directories.toolchains,
             offline: self.offline,
@@ -207,11 +222,32 @@ impl GoSupport {
                 .0
             }
         };
+        if self.locked && self.pin.is_some() {
+            self.check_toolchain(context, &toolchain)?;
+        }
         for directory in [&self.directories.home, &self.directories.build_cache, &self.directories.module_cache] {
             std::fs::create_dir_all(directory).map_err(|error| StepError::unwritable(directory, &error))?;
         }
         *cell = Some(toolchain.clone());
         Ok(toolchain)
+    }
+
+    /// With `--locked`: is the unpacked toolchain, which others could have edited, still what is pinned?
+    fn check_toolchain(&self, context: &StepContext<'_>, toolchain: &Toolchain) -> Result<(), StepError> {
+        let snapshot = StatSnapshot::open(&context.workspace.state.join("snapshot-toolchain"));
+        let sound =
+            is_untouched(toolchain, &snapshot).map_err(|error| StepError::unreadable(&toolchain.root, &error))?;
+        if let Err(error) = snapshot.save() {
+            context.warn(format!("the digests of the toolchain were not kept: {error}"));
+        }
+        if sound {
+            return Ok(());
+        }
+        Err(StepError::environment(format!(
+            "the toolchain in `{}` was changed after it was unpacked: it is not what build.lock pins",
+            toolchain.root.display()
+        ))
+        .hint("nothing of it was run; `cargo xtask cache clean --all` removes it, and the next run fetches it anew"))
     }
 
     fn fetch(&self, version: &str, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<(Toolchain, GoPin), StepError> {
@@ -220,14 +256,56 @@ impl GoSupport {
         Ok((provisioned.toolchain, provisioned.seen))
     }
 
-    /// For `lock`: fetches the toolchain and says what of it can be pinned.
+    /// The version that `lock` pins; `None` for the installed Go.
+    pub fn version(&self) -> Option<&str> {
+        match &self.version {
+            GoVersion::Exact(version) => Some(version),
+            GoVersion::System => None,
+        }
+    }
+
+    /// For `lock`: fetches the toolchain for `host` in both forms and says what can be pinned; and why a form
+    /// could not be looked at. One form must be there, and both must unpack to the same.
     pub fn pins(
         &self,
+        host: &Host,
         progress: &dyn Fn(&str, u64, u64) -> bool,
-    ) -> Result<Option<(String, String, GoPin)>, StepError> {
-        let GoVersion::Exact(version) = &self.version else { return Ok(None) };
-        let (_, seen) = self.fetch(version, progress)?;
-        Ok(Some((version.clone(), self.host.to_string(), seen)))
+    ) -> Result<(GoPin, Option<String>), StepError> {
+        let version = self.version().ok_or_else(|| StepError::configuration("`go: System` can't be pinned"))?;
+        if self.offline {
+            return Err(StepError::environment("pins can't be looked up with --offline"));
+        }
+        let settings = self.effective_settings();
+        let provision = self.provision_for(version, host, &settings);
+        let of = |form, what: &str| {
+            provision
+                .look(form, &|message, done, total| progress(&format!("{message} for {host} ({what})"), done, total))
+        };
+        let module = of(Form::Module, "module");
+        let archive = of(Form::Archive, "archive");
+        match (module, archive) {
+            (Ok(Some(module)), Ok(Some(archive))) => {
+                if module.identity != archive.identity {
+                    return Err(StepError::environment(format!(
+                        "the module proxy and the download page give two different toolchains of Go {version} for {host}"
+                    ))
+                    .hint("nothing was pinned; find out which of the two is wrong"));
+                }
+                Ok((GoPin { archive: archive.archive, ..module }, None))
+            }
+            (Ok(Some(module)), other) => {
+                Ok((module, Some(other.err().map_or_else(String::new, |error| error.to_string()))))
+            }
+            (other, Ok(Some(archive))) => {
+                let why = match other {
+                    Err(error) => error.to_string(),
+                    Ok(_) => "GOPROXY names no proxy".to_owned(),
+                };
+                Ok((archive, Some(why)))
+            }
+            (Err(error), _) | (_, Err(error)) => Err(error),
+            (Ok(None), Ok(None)) => Err(StepError::environment("there is no place to fetch Go from")),
+        }
     }
 
     /// The user's settings; where they name no proxy, what an installed `go env` says.
@@ -313,6 +391,32 @@ impl GoSupport {
             base = base
                 .parent()
                 .ok_or_else(|| StepError::failed(format!("`{}` has no place in a key", path.display())))?;
+        }
+    }
+}
+
+/// A version that is not pinned where others are: it was moved, and `lock` was forgotten.
+fn check_pins(lock: &LockFile, version: &GoVersion) -> Result<(), LowerError> {
+    let GoVersion::Exact(version) = version else { return Ok(()) };
+    if lock.go.is_empty() || lock.go.contains_key(version) {
+        return Ok(());
+    }
+    let pinned: Vec<&str> = lock.go.keys().map(String::as_str).collect();
+    Err(LowerError::configuration(format!("Go {version} is wanted, and build.lock pins Go {}", pinned.join(", ")))
+        .hint("run `cargo xtask lock` and commit build.lock"))
+}
+
+/// `go: System` with a go.mod that asks for more than is installed.
+fn check_system_version(request: &GoRequest<'_>) -> Result<(), LowerError> {
+    let go_mod = std::fs::read_to_string(request.module.join("go.mod")).ok().map(|text| GoMod::parse(&text));
+    let path = request.environment.get("PATH").map_or("", String::as_str);
+    let (Some(go_mod), Ok(program)) = (go_mod, find_tool("go", path, request.module)) else { return Ok(()) };
+    let Some(installed) = installed_version(&program) else { return Ok(()) };
+    match needs_newer(&go_mod, &installed) {
+        None => Ok(()),
+        Some(wanted) => {
+            Err(LowerError::environment(format!("go.mod asks for Go {wanted}, and the Go on PATH is {installed}"))
+                .hint("install a newer Go, or write `go: FromGoMod` and Rondel fetches it"))
         }
     }
 }

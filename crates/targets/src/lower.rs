@@ -243,7 +243,7 @@ impl Lowering<'_> {
         is_image: bool,
     ) -> Lowers<Vec<Platform>> {
         let host = Host::current();
-        let os = if is_image { "linux" } else { host.os };
+        let os = if is_image { "linux" } else { &host.os };
         let machine = Platform::new(&format!("{os}/{}", host.architecture)).ok();
         let declared: Vec<Platform> =
             own.unwrap_or(&self.request.file.platforms).iter().map(|platform| platform.value.clone()).collect();

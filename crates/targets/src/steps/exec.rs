@@ -138,7 +138,7 @@ impl Step for ExecStep {
         if let Some(go) = &self.go {
             let toolchain = go.toolchain(context)?;
             let host = rondel_golang::Host::current();
-            environment = toolchain.environment(&go.directories, host.os, host.architecture);
+            environment = toolchain.environment(&go.directories, &host.os, &host.architecture);
             for (name, value) in &self.env {
                 let (class, value) = match value {
                     EnvironmentValue::Plain(value) => (Class::Keyed, value),

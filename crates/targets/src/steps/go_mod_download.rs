@@ -117,9 +117,12 @@ impl Step for GoModDownloadStep {
             environment.push((name, value));
         }
         context.progress("downloading modules", 0, 0);
-        let line = CommandLine::new(toolchain.go(), &self.go.module)
+        let secret_names = environment.iter().filter(|(name, value)| holds_password(name, value));
+        let secret_names = secret_names.map(|(name, _)| name.clone()).collect();
+        let mut line = CommandLine::new(toolchain.go(), &self.go.module)
             .arguments(["mod", "download", "-json"])
             .environment(environment);
+        line.secret_names = secret_names;
         let captured = context.try_capture(&line)?;
         let mut directories = Vec::new();
         let mut errors = Vec::new();
@@ -157,4 +160,10 @@ impl Step for GoModDownloadStep {
         }
         Ok(RunReport { facts: BTreeMap::from([("modules".to_owned(), count.to_string())]) })
     }
+}
+
+/// Download settings are shown with the command, unless a user and password stand in them.
+fn holds_password(name: &str, value: &str) -> bool {
+    name == "GOAUTH"
+        || value.split([',', '|']).any(|url| url.split_once("://").is_some_and(|(_, rest)| rest.contains('@')))
 }

@@ -32,7 +32,7 @@ pub(crate) struct GoTestStep {
 impl GoTestStep {
     fn environment(&self, root: &Path) -> Environment {
         let host = rondel_golang::Host::current();
-        let mut environment = compile_environment(root, &self.go.directories, host.os, host.architecture);
+        let mut environment = compile_environment(root, &self.go.directories, &host.os, &host.architecture);
         // Tests start programs; which ones are there is the machine's affair.
         let path = format!("{}:{}", root.join("bin").display(), self.go.caller("PATH").unwrap_or_default());
         environment.set(Class::Located, "PATH", path);

@@ -1,0 +1,243 @@
+//! The Go toolchain: fetched from a proxy or a download page, gone on with, pinned, checked, shared.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use crate::server::Server;
+use crate::space::{TestSpace, goproxy, make_executable, repository, shared_cache};
+
+const ZIP: &str = "/golang.org/toolchain/@v/v0.0.1-go1.22.12.linux-amd64.zip";
+const ARCHIVE: &str = "/go1.22.12.linux-amd64.tar.gz";
+
+/// The module zip of the toolchain as the proxy has it, and the archive of the download page as it would be:
+/// the same files below `go/`.
+fn forms() -> (PathBuf, PathBuf) {
+    static READY: Mutex<()> = Mutex::new(());
+    let _guard = READY.lock().unwrap();
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("toolchain-forms");
+    fs::create_dir_all(&directory).unwrap();
+    let (zip, archive) = (directory.join("go.zip"), directory.join("go.tar.gz"));
+    if !zip.exists() {
+        let proxy = goproxy().split([',', '|']).next().unwrap().trim_end_matches('/').to_owned();
+        let part = directory.join("part.zip");
+        let status = Command::new("curl").args(["-sfL", "-o"]).arg(&part).arg(format!("{proxy}{ZIP}")).status();
+        assert!(status.unwrap().success(), "the toolchain's zip could not be fetched");
+        fs::rename(part, &zip).unwrap();
+    }
+    if !archive.exists() {
+        let sdk = shared_cache().join("go/toolchains/go1.22.12.linux-amd64/sdk");
+        let part = directory.join("part.tar.gz");
+        let status = Command::new("tar")
+            .args(["-I", "gzip -1", "--transform", "s,^\\./,go/,", "-cf"])
+            .arg(&part)
+            .arg("-C")
+            .arg(sdk)
+            .args(["./bin", "./pkg", "./src", "./lib", "./VERSION", "./go.env"])
+            .status();
+        assert!(status.unwrap().success());
+        fs::rename(part, &archive).unwrap();
+    }
+    (zip, archive)
+}
+
+/// A workspace with an empty cache that runs `go version`, and a server that has both forms.
+fn space() -> (TestSpace, Server) {
+    let (zip, archive) = forms();
+    let server = Server::start(&[(ZIP, &zip), (ARCHIVE, &archive)]);
+    let mut space = TestSpace::empty();
+    space.write(
+        "build.ron",
+        "(format: 1, project: \"t\", go: Version(\"1.22.12\"), targets: {\"v\": Exec(command: [\"go\", \"version\"])})",
+    );
+    space.write("go.mod", "module example.com/x\n\ngo 1.22\n");
+    space.write("build.lock", &fs::read_to_string(repository().join("build.lock")).unwrap());
+    space.set("GOPROXY", &server.url).set("RONDEL_GO_DOWNLOAD_PAGE", &server.url);
+    (space, server)
+}
+
+/// No proxy is known: none in the environment, and no `go` on PATH that could say one.
+fn without_proxy(space: &mut TestSpace) {
+    space.unset("GOPROXY").set("PATH", "/nonexistent");
+}
+
+fn litter(space: &TestSpace) -> Vec<String> {
+    let names = fs::read_dir(space.cache().join("go/toolchains")).unwrap().flatten();
+    names.map(|entry| entry.file_name().into_string().unwrap()).filter(|name| name.starts_with('.')).collect()
+}
+
+#[test]
+fn a_connection_that_breaks_is_taken_up_again() {
+    let (space, server) = space();
+    server.behave(|manners| manners.breaks_off = Some((20_000_000, 2)));
+    space.ok(&["v"]);
+    assert_eq!(server.requests(), [ZIP.to_owned(), format!("{ZIP} 20000000"), format!("{ZIP} 40000000")]);
+    assert!(litter(&space).is_empty(), "{:?}", litter(&space));
+}
+
+#[test]
+fn an_interrupted_download_goes_on_in_the_next_run() {
+    let (space, server) = space();
+    server.behave(|manners| (manners.breaks_off, manners.then_down) = (Some((30_000_000, 1)), true));
+    space.run(&["v"]).fails(3, &["could not be fetched", "503", "hint: check the network"]);
+    assert_eq!(litter(&space).len(), 2, "the beginning and where it is from: {:?}", litter(&space));
+    server.behave(|manners| manners.is_down = false);
+    space.ok(&["v"]);
+    assert_eq!(server.requests().last().unwrap(), &format!("{ZIP} 30000000"));
+    assert!(litter(&space).is_empty());
+}
+
+#[test]
+fn what_changed_meanwhile_is_fetched_whole() {
+    // The server says honestly that it has something else by now, or lies and sends the rest of it: found by
+    // the hash, and fetched once more.
+    for lies in [false, true] {
+        let (space, server) = space();
+        let (zip, _) = forms();
+        let cache = space.cache().join("go/toolchains");
+        fs::create_dir_all(&cache).unwrap();
+        fs::write(cache.join(".partial-1.22.12-linux-amd64-module"), vec![7; 1_000_000]).unwrap();
+        let from = format!("{}{ZIP}\n\"one\"\n", server.url);
+        fs::write(cache.join(".partial-1.22.12-linux-amd64-module.from"), from).unwrap();
+        server.behave(|manners| {
+            (manners.lies, manners.tag) = (lies, if lies { "\"one\"" } else { "\"two\"" }.to_owned())
+        });
+        space.ok(&["v"]);
+        let requests = server.requests();
+        assert_eq!(requests[0], format!("{ZIP} 1000000"), "{lies}");
+        assert_eq!(requests.len(), if lies { 2 } else { 1 }, "{requests:?}");
+        assert!(fs::metadata(zip).unwrap().len() > 1_000_000);
+    }
+}
+
+#[test]
+fn two_processes_fetch_once() {
+    let (space, server) = space();
+    let runs: Vec<_> = (0..3).map(|_| space.start(&["v"])).collect();
+    for run in runs {
+        let output = run.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("go1.22.12"));
+    }
+    assert_eq!(server.requests(), [ZIP]);
+    assert!(litter(&space).is_empty());
+}
+
+#[test]
+fn the_download_page_serves_where_no_proxy_is_known() {
+    let (mut space, server) = space();
+    without_proxy(&mut space);
+    space.ok(&["v"]);
+    assert_eq!(server.requests(), [ARCHIVE]);
+    // The same identity as the module's, which build.lock pins; and with another hash it is refused.
+    let (mut space, _server) = self::space();
+    without_proxy(&mut space);
+    space.replace("build.lock", "identity:", &format!("archive: \"{}\",\n                identity:", "0".repeat(64)));
+    space
+        .run(&["v"])
+        .fails(3, &["is not what build.lock pins", "pinned: sha256 0000", "found:  sha256 ", "nothing of it was run"]);
+    assert!(!space.cache().join("go/toolchains/go1.22.12.linux-amd64").exists());
+}
+
+#[test]
+fn lock_pins_both_forms_for_several_hosts_and_moves_them() {
+    let (mut space, server) = space();
+    let known = space.read("build.lock");
+    space.remove("build.lock");
+    let run = space.ok(&["lock"]);
+    assert!(run.stderr.contains("Pinned Go 1.22.12 for linux/amd64 (module and archive)"), "{}", run.stderr);
+    let both = space.read("build.lock");
+    for line in known.lines().filter(|line| line.contains("h1:") || line.contains("identity:")) {
+        assert!(both.contains(line), "{line}\n{both}");
+    }
+    assert!(both.contains("archive: \""), "{both}");
+    assert!(!space.cache().join("go/toolchains/go1.22.12.linux-amd64").exists(), "nothing is installed");
+    assert!(space.ok(&["lock"]).stderr.contains("Unchanged"), "nothing to look up");
+    assert_eq!(server.requests().len(), 2);
+
+    // Another host, whose archive alone is there.
+    let (_, archive) = forms();
+    server.serve("/go1.22.12.linux-arm64.tar.gz", &archive);
+    let run = space.ok(&["lock", "--platform", "linux/arm64"]);
+    assert!(run.stderr.contains("Pinned Go 1.22.12 for linux/arm64 (archive)"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("the module form is not pinned: there is no Go 1.22.12 for linux/arm64"),
+        "{}",
+        run.stderr
+    );
+    assert!(space.read("build.lock").contains("\"linux/arm64\": ("));
+
+    // A pin that stands is not moved silently, and with --update it is shown.
+    let identity = both.lines().find(|line| line.contains("identity")).unwrap().split('"').nth(1).unwrap().to_owned();
+    let wrong = both
+        .replace(&identity, &format!("{}/1", "0".repeat(64)))
+        .replace("                archive", "                //");
+    space.write("build.lock", &wrong);
+    space.run(&["lock"]).fails(3, &["is not what build.lock pins", "pinned: 0000", "hint: if the pin is to move"]);
+    assert_eq!(space.read("build.lock"), wrong);
+    let run = space.ok(&["lock", "--update", "go"]);
+    assert!(run.stderr.contains("Moved Go 1.22.12 to 1.22.12 for linux/amd64"), "{}", run.stderr);
+    assert!(run.stderr.contains("old: 0000") && run.stderr.contains(&format!("new: {identity}")), "{}", run.stderr);
+    assert_eq!(space.read("build.lock"), both);
+    space.set("GOPROXY", "off").set("RONDEL_GO_DOWNLOAD_PAGE", "http://127.0.0.1:9");
+    space.run(&["lock", "--update", "go"]).fails(3, &["Go 1.22.12 could not be fetched"]);
+    assert_eq!(space.read("build.lock"), both);
+}
+
+#[test]
+fn a_version_that_moved_without_its_pin_is_found_at_load() {
+    let (space, _server) = space();
+    space.replace("build.ron", "1.22.12", "1.22.11");
+    space
+        .run(&["v"])
+        .fails(2, &["Go 1.22.11 is wanted, and build.lock pins Go 1.22.12", "-->", "run `cargo xtask lock`"]);
+    space.replace("build.ron", "Version(\"1.22.11\")", "FromGoMod");
+    space.write("go.mod", "module example.com/x\n\ngo 1.22.12\n");
+    space.ok(&["v"]);
+    space.append("go.mod", "\ntoolchain go1.23.4\n");
+    space.run(&["v"]).fails(2, &["Go 1.23.4 is wanted, and build.lock pins Go 1.22.12"]);
+}
+
+#[test]
+fn a_proxy_that_wants_a_password() {
+    let (mut space, server) = space();
+    // me:secret-word
+    server.behave(|manners| manners.wants = Some("Basic bWU6c2VjcmV0LXdvcmQ=".to_owned()));
+    let with = |user: &str| server.url.replace("http://", &format!("http://{user}@"));
+    space.set("GOPROXY", &with("me:wrong-word"));
+    let run = space.run(&["v"]);
+    run.fails(3, &["the server answered 401"]);
+    assert!(!run.stderr.contains("wrong-word"), "{}", run.stderr);
+    space.set("GOPROXY", &with("me:secret-word"));
+    let run = space.ok(&["v", "--verbose"]);
+    assert!(!run.stderr.contains("secret-word"), "{}", run.stderr);
+}
+
+#[test]
+fn a_toolchain_that_was_edited_is_refused_with_locked() {
+    let (space, _server) = space();
+    space.write("main.go", "package main\n\nfunc main() {}\n");
+    space.replace("build.ron", "targets: {", "targets: {\"b\": GoBuild(packages: [\".\"]), ");
+    space.ok(&["b", "--locked"]);
+    let file = space.cache().join("go/toolchains/go1.22.12.linux-amd64/sdk/src/fmt/print.go");
+    fs::write(&file, format!("{}// edited\n", fs::read_to_string(&file).unwrap())).unwrap();
+    space.append("main.go", "// more\n");
+    space.run(&["b", "--locked"]).fails(3, &["was changed after it was unpacked", "hint: nothing of it was run"]);
+}
+
+#[test]
+fn the_installed_go_is_checked_against_go_mod_and_not_for_locked() {
+    let mut space = TestSpace::with_targets(r#""b": GoBuild(packages: ["."])"#);
+    space.write("go.mod", "module example.com/x\n\ngo 1.22\n");
+    space.write("main.go", "package main\n\nfunc main() {}\n");
+    space.run(&["b", "--locked"]).fails(3, &["`go: System` is whatever is installed", "hint: write `go: Version"]);
+    space.replace("go.mod", "go 1.22", "go 1.99");
+    let old = space.beside("old/bin");
+    fs::create_dir_all(&old).unwrap();
+    fs::write(space.beside("old/VERSION"), "go1.20.1\ntime 2023-01-01\n").unwrap();
+    fs::write(old.join("go"), "#!/bin/sh\n").unwrap();
+    make_executable(&old.join("go"));
+    space.set("PATH", &format!("{}:/usr/bin:/bin", old.display()));
+    space.run(&["b"]).fails(3, &["go.mod asks for Go 1.99, and the Go on PATH is 1.20.1"]);
+}
