@@ -29,8 +29,8 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     for variable in file.vars.values() {
         check_variables(&variable.text, file, diagnostics);
     }
-    if let Some(root) = &file.root {
-        check_path(root, diagnostics);
+    for path in file.root.iter().chain(&file.go_work) {
+        check_path(path, diagnostics);
     }
     if diagnostics.is_empty() {
         check_cycles(file, &targets, diagnostics);
@@ -100,6 +100,13 @@ fn check_reference(
     }
 }
 
+impl Target {
+    /// The targets that this one mentions: what it waits for, and what it is made from.
+    pub fn references(&self) -> Vec<&TargetName> {
+        references(self).into_iter().map(|(name, _)| name.value).collect()
+    }
+}
+
 /// Calls `visit` with every text of a target.
 fn each_text<'a>(target: &'a Target, visit: &mut dyn FnMut(&'a Text)) {
     let pairs = |list: &'a [(Spanned<String>, Text)]| list.iter().map(|(_, text)| text);
@@ -147,7 +154,7 @@ fn variables_of(text: &Text) -> Vec<&VariableName> {
     let template: Option<&Template> = match &text.source {
         TextSource::Template(template) => Some(template),
         TextSource::Environment { default, .. } | TextSource::Git { default, .. } => default.as_ref(),
-        TextSource::Secret { .. } => None,
+        TextSource::Secret { .. } | TextSource::Tool { .. } => None,
     };
     template.map(|template| template.variables().collect()).unwrap_or_default()
 }

@@ -163,6 +163,27 @@ impl Reader<'_> {
     }
 
     pub fn text_or_secret(&mut self, value: Value<'_>) -> Option<Text> {
+        let text = self.any_text(value)?;
+        if matches!(text.source, TextSource::Tool { .. }) {
+            let message = "a `Tool` can't go here: it is a program, not a text";
+            self.report(Diagnostic::new(text.span, message).hint("a `Tool` goes into the `command` of an `Exec`"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// The words of a command: texts, and tools.
+    pub fn command(&mut self, value: Value<'_>) -> Vec<Text> {
+        let Some(items) = self.kept(value.list("a list of texts")) else { return Vec::new() };
+        let mut words = Vec::with_capacity(items.len());
+        for item in items {
+            let is_tool = item.call().is_some_and(|call| call.name == "Tool");
+            words.extend(if is_tool { self.any_text(item) } else { self.text(item) });
+        }
+        words
+    }
+
+    fn any_text(&mut self, value: Value<'_>) -> Option<Text> {
         const EXPECTED: &str = "a string, `Env(\"NAME\")` or `Git(…)`";
         let span = value.span();
         if value.is_string() {
@@ -187,12 +208,13 @@ impl Reader<'_> {
             ("Git", [query, default]) => {
                 TextSource::Git { query: self.git_query(*query)?, default: Some(self.template(*default)?) }
             }
+            ("Tool", [name]) => TextSource::Tool { name: self.tool_name(*name)? },
             ("Secret", [name]) => TextSource::Secret { name: self.variable(*name)? },
-            ("Env" | "Git" | "Secret", _) => {
+            ("Env" | "Git" | "Secret" | "Tool", _) => {
                 let message = format!(
                     "`{}` takes a name{}",
                     call.name,
-                    if call.name == "Secret" { "" } else { " and, if you like, a default" }
+                    if matches!(call.name, "Secret" | "Tool") { "" } else { " and, if you like, a default" }
                 );
                 self.report(Diagnostic::new(span, message));
                 return None;
@@ -217,6 +239,22 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// An import path, or its last element.
+    fn tool_name(&mut self, value: Value<'_>) -> Option<String> {
+        let text = self.string(value, "the name of a tool")?;
+        let sound = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with(['.', '-'])
+                && part.chars().all(|character| character.is_ascii_alphanumeric() || "-_.~+!".contains(character))
+        };
+        if text.value.split('/').all(sound) {
+            return Some(text.value);
+        }
+        let message = format!("`{}` is not the name of a tool", text.value.escape_debug());
+        self.report(Diagnostic::new(text.span, message).hint("write its import path, or the last element of that"));
+        None
     }
 
     /// A name of the process environment.
@@ -244,6 +282,7 @@ impl Reader<'_> {
             ("CommitTime", GitQuery::CommitTime),
             ("CommitTimestamp", GitQuery::CommitTimestamp),
             ("Branch", GitQuery::Branch),
+            ("Dirty", GitQuery::Dirty),
         ];
         self.choice(value, QUERIES)
     }

@@ -4,8 +4,8 @@ use crate::fields::{Fields, Reader};
 use crate::names::TargetName;
 use crate::value::{Named, Value};
 use crate::{
-    Base, ComposeDown, ComposeUp, Created, Diagnostic, DockerBuild, DockerRun, Exec, FileSource, GoBuild, GoTest,
-    Health, Image, Platform, Span, Spanned, Target, TargetKind, Template, Text, TextSource, read, suggest,
+    Base, BuildMode, ComposeDown, ComposeUp, Created, Diagnostic, DockerBuild, DockerRun, Exec, FileSource, GoBuild,
+    GoTest, Health, Image, Platform, Span, Spanned, Target, TargetKind, Template, Text, TextSource, read, suggest,
 };
 
 const KINDS: &[&str] = &[
@@ -117,14 +117,64 @@ fn go_build(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<GoBuild>
         },
         stamp: reader.text_map(stamp, false),
         env: reader.environment(env, false),
+        cgo: {
+            let value = fields.take("cgo");
+            reader.boolean(value, false)
+        },
+        build_mode: {
+            let value = fields.take("buildmode");
+            value.map_or(Some(BuildMode::Default), |value| build_mode(reader, value)).unwrap_or(BuildMode::Default)
+        },
+        sbom: {
+            let value = fields.take("sbom");
+            reader.boolean(value, false)
+        },
         platforms: platforms(reader, platforms_field),
         out: {
             let value = fields.take("out");
             path(reader, value)
         },
-        packages: non_empty(reader, packages?, "packages"),
+        packages: {
+            let packages = non_empty(reader, packages?, "packages");
+            check_patterns(reader, &packages);
+            packages
+        },
     };
     Some(result)
+}
+
+/// `…` is one character in many editors, and three in Go.
+fn check_patterns(reader: &mut Reader<'_>, packages: &[Text]) {
+    for text in packages {
+        if let TextSource::Template(template) = &text.source
+            && template.parts.iter().any(|part| matches!(part, crate::Part::Literal(text) if text.contains('…')))
+        {
+            let message = "a package pattern has three dots, and this is one character that looks like them";
+            reader.report(Diagnostic::new(text.span, message).hint("write \"./cmd/...\""));
+        }
+    }
+}
+
+/// `buildmode:`, a string as Go has it.
+fn build_mode(reader: &mut Reader<'_>, value: Value<'_>) -> Option<BuildMode> {
+    let mode = reader.string(value, "a build mode, \"exe\" or \"pie\"")?;
+    match mode.value.as_str() {
+        "exe" => Some(BuildMode::Executable),
+        "pie" => Some(BuildMode::PositionIndependent),
+        "c-archive" | "c-shared" | "plugin" | "shared" => {
+            let message =
+                format!("`-buildmode={}` needs cgo and makes a library: `GoBuild` makes executables", mode.value);
+            reader.report(
+                Diagnostic::new(mode.span, message).hint("build it with an `Exec`: command: [\"go\", \"build\", …]"),
+            );
+            None
+        }
+        other => {
+            let message = format!("`{}` is not a build mode of executables", other.escape_debug());
+            reader.report(Diagnostic::new(mode.span, message).hint("write \"exe\" or \"pie\""));
+            None
+        }
+    }
 }
 
 fn non_empty(reader: &mut Reader<'_>, value: Value<'_>, name: &str) -> Vec<Text> {
@@ -450,7 +500,12 @@ fn exec(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Exec> {
     let command = fields.take("command");
     let command = reader.required(command, "command", fields);
     let mut exec = exec_common(reader, fields);
-    exec.command = non_empty(reader, command?, "command");
+    let command = command?;
+    let before = reader.diagnostics.len();
+    exec.command = reader.command(command);
+    if exec.command.is_empty() && reader.diagnostics.len() == before {
+        reader.report(Diagnostic::new(command.span(), "`command` is empty"));
+    }
     Some(exec)
 }
 

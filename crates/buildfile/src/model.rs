@@ -12,6 +12,8 @@ pub struct BuildFile {
     pub root: Option<Spanned<String>>,
     /// Which Go.
     pub go: Spanned<GoChoice>,
+    /// The go.work that the module is built with, relative to the root; none is used if it is left out.
+    pub go_work: Option<Spanned<String>>,
     /// Platforms of everything that is built per platform.
     pub platforms: Vec<Spanned<Platform>>,
     /// Variables by name.
@@ -68,6 +70,11 @@ pub enum TextSource {
         /// Used when there is no answer.
         default: Option<Template>,
     },
+    /// `Tool("name")`: a command of the module's dependencies, built for this machine; only in `command`.
+    Tool {
+        /// Import path, or the last element of one that go.mod's `tool` lines have.
+        name: String,
+    },
     /// `Secret("NAME")`: from the caller's environment; only into the environment of a process.
     Secret {
         /// The variable of the caller's environment.
@@ -90,6 +97,8 @@ pub enum GitQuery {
     CommitTimestamp,
     /// The branch.
     Branch,
+    /// `-dirty` if a source file of the step is not as it was committed, else nothing.
+    Dirty,
 }
 
 /// One target.
@@ -168,10 +177,27 @@ pub struct GoBuild {
     pub gcflags: Vec<Text>,
     /// `GOAMD64` and its like, `GOEXPERIMENT`, `GODEBUG`: in the key.
     pub env: Vec<(Spanned<String>, Text)>,
+    /// With cgo: the C compiler's identity is in the key then.
+    pub cgo: bool,
+    /// `-buildmode`
+    pub build_mode: BuildMode,
+    /// A bill of materials beside each executable?
+    pub sbom: bool,
     /// Instead of the file's platforms.
     pub platforms: Option<Vec<Spanned<Platform>>>,
     /// Directory of the outputs, instead of `dist/<target>`.
     pub out: Option<Spanned<String>>,
+}
+
+/// The build modes that make executables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuildMode {
+    /// Go's own choice for the platform.
+    Default,
+    /// `exe`
+    Executable,
+    /// `pie`: loaded at any address.
+    PositionIndependent,
 }
 
 /// `GoTest(…)`

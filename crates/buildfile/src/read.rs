@@ -24,6 +24,7 @@ pub(crate) fn build_file(text: &str, version: &str, diagnostics: &mut Vec<Diagno
         Some(value) => go_choice(&mut reader, value),
         None => Some(Spanned { value: GoChoice::FromGoMod, span: whole.span() }),
     };
+    let go_work = fields.take("go_work").and_then(|value| reader.string(value, "the path of a go.work"));
     let platforms = fields.take("platforms");
     let platforms = kinds::platforms(&mut reader, platforms).unwrap_or_default();
     let vars = fields.take("vars");
@@ -32,7 +33,7 @@ pub(crate) fn build_file(text: &str, version: &str, diagnostics: &mut Vec<Diagno
     let targets = reader.required(targets, "targets", &fields);
     let targets = targets.map(|value| targets_of(&mut reader, value)).unwrap_or_default();
     reader.finish(fields);
-    Some(BuildFile { project: project?, root, go: go?, platforms, vars, targets })
+    Some(BuildFile { project: project?, root, go: go?, go_work, platforms, vars, targets })
 }
 
 fn check_format(reader: &mut Reader<'_>, value: Value<'_>) -> Option<()> {

@@ -1,14 +1,15 @@
 //! What a step gets to work with.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use rondel_cas::{Entry, RelativePath};
 use rondel_process::{Cancellation, Captured, CommandLine, Redactor, Stream, capture, run};
 
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
+use crate::inputs::InputSet;
 use crate::workspace::Workspace;
 
 /// Lines of output that are kept for the report of a failure.
@@ -32,6 +33,25 @@ pub struct UpstreamResult {
     pub artefacts: Vec<Artefact>,
     /// What it told.
     pub facts: BTreeMap<String, String>,
+    /// The files of the source tree that it was made from.
+    pub sources: Arc<Sources>,
+}
+
+/// Files of the source tree that a result was made from: those of the step, and of all before it.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The step's own inputs.
+    pub inputs: InputSet,
+    /// Of the steps before it.
+    pub upstream: Vec<Arc<Sources>>,
+}
+
+impl Sources {
+    /// Calls `visit` with the place of each file, a file perhaps more than once.
+    pub fn each(&self, visit: &mut dyn FnMut(&Path)) {
+        self.inputs.places().for_each(&mut *visit);
+        self.upstream.iter().for_each(|sources| sources.each(visit));
+    }
 }
 
 /// What a step gets to work with.
@@ -42,6 +62,8 @@ pub struct StepContext<'a> {
     pub cancellation: &'a Cancellation,
     /// Results of the node's `inputs`, in their order.
     pub upstream: Vec<UpstreamResult>,
+    /// What the steps before this one were made from: those of `upstream`, and those that it only waits for.
+    pub sources: Vec<Arc<Sources>>,
     /// Is this a question only? Then nothing may be started or written.
     pub is_query: bool,
     pub(crate) node: NodeId,
@@ -83,7 +105,7 @@ impl StepContext<'_> {
 
     /// Runs a command, its output shown as it comes; an exit status other than 0 is an error.
     pub fn run(&self, line: &CommandLine) -> Result<(), StepError> {
-        self.announce(line);
+        let line = &self.announce(line);
         let tail: Mutex<Vec<String>> = Mutex::default();
         let finished = run(line, self.cancellation, &|stream, text| {
             let text = self.redactor.apply(text);
@@ -105,7 +127,7 @@ impl StepContext<'_> {
 
     /// Runs a command and keeps what it writes; an exit status other than 0 is an error.
     pub fn capture(&self, line: &CommandLine) -> Result<Captured, StepError> {
-        self.announce(line);
+        let line = &self.announce(line);
         let captured = capture(line, self.cancellation)?;
         if captured.finished.status.success() {
             return Ok(captured);
@@ -117,12 +139,20 @@ impl StepContext<'_> {
 
     /// Runs a command and keeps what it writes, whatever its exit status.
     pub fn try_capture(&self, line: &CommandLine) -> Result<Captured, StepError> {
-        self.announce(line);
+        let line = &self.announce(line);
         Ok(capture(line, self.cancellation)?)
     }
 
-    fn announce(&self, line: &CommandLine) {
+    /// Tells of the command, and adds what the workspace wants its processes to see besides.
+    fn announce(&self, line: &CommandLine) -> CommandLine {
+        let mut line = line.clone();
+        for (name, value) in &self.workspace.disturbance {
+            if !line.environment.iter().any(|(other, _)| other == name) {
+                line.environment.push((name.clone(), value.clone()));
+            }
+        }
         (self.emit)(Event::Command { node: self.node, line: self.redactor.apply(&line.to_shell()) });
+        line
     }
 
     fn summary(&self, line: &CommandLine) -> String {

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rondel_cas::{ActionResult, Digest, Entry, OutputEntry};
 
 use crate::action::ActionSpec;
-use crate::context::{Artefact, StepContext, UpstreamResult};
+use crate::context::{Artefact, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, Outcome};
-use crate::graph::{Freshness, Node};
+use crate::graph::{Freshness, Node, Plan};
 use crate::inputs::entry_of;
 use crate::materialize::{self, RestoreError};
 use crate::reason::{Reason, differences};
@@ -29,17 +30,23 @@ pub(crate) struct StepResult {
 /// Runs one step if it has to be.
 pub(crate) fn execute(node: &Node, context: &StepContext<'_>, force: bool) -> Result<StepResult, StepError> {
     let plan = node.step.prepare(context)?;
-    match plan.freshness {
+    let mut result = execute_plan(node, context, &plan, force)?;
+    result.result.sources = Arc::new(Sources { inputs: plan.spec.inputs, upstream: context.sources.clone() });
+    Ok(result)
+}
+
+fn execute_plan(node: &Node, context: &StepContext<'_>, plan: &Plan, force: bool) -> Result<StepResult, StepError> {
+    match &plan.freshness {
         Freshness::ByKey => keyed(node, context, &plan.spec, force),
         Freshness::UpToDate(facts) if !force => Ok(StepResult {
             outcome: Outcome::Cached,
             reasons: Vec::new(),
-            result: UpstreamResult { facts, ..UpstreamResult::default() },
+            result: UpstreamResult { facts: facts.clone(), ..UpstreamResult::default() },
         }),
         Freshness::UpToDate(_) => always(node, context, &plan.spec, vec![Reason::Forced]),
-        Freshness::Run(reasons) => always(node, context, &plan.spec, reasons),
+        Freshness::Run(reasons) => always(node, context, &plan.spec, reasons.clone()),
         Freshness::Skip(why) => {
-            let reasons = vec![Reason::Always { why }];
+            let reasons = vec![Reason::Always { why: why.clone() }];
             Ok(StepResult { outcome: Outcome::Skipped, reasons, result: UpstreamResult::default() })
         }
     }
@@ -165,7 +172,8 @@ fn hit(
         remember(node, context, StepRecord { action: Some(*key), members: spec.members(), last_run });
     }
     let artefacts = artefacts(context, spec, &result.outputs);
-    StepResult { outcome, reasons: Vec::new(), result: UpstreamResult { artefacts, facts: result.facts } }
+    let result = UpstreamResult { artefacts, facts: result.facts, ..UpstreamResult::default() };
+    StepResult { outcome, reasons: Vec::new(), result }
 }
 
 /// Where the outputs stand, for steps downstream.
@@ -254,7 +262,7 @@ fn run_in(
     }
     materialize::place(workspace, spec, staging)?;
     let artefacts = artefacts(context, spec, &result.outputs);
-    Ok(UpstreamResult { artefacts, facts: result.facts })
+    Ok(UpstreamResult { artefacts, facts: result.facts, ..UpstreamResult::default() })
 }
 
 /// What differs from what the step was keyed with, in words.
@@ -265,8 +273,13 @@ fn changed_meanwhile(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, 
             return Some(format!("`{}` changed", artefact.path.display()));
         }
     }
-    let question =
-        StepContext { is_query: true, upstream: context.upstream.clone(), prerequisites: &|| Ok(()), ..*context };
+    let question = StepContext {
+        is_query: true,
+        upstream: context.upstream.clone(),
+        sources: context.sources.clone(),
+        prerequisites: &|| Ok(()),
+        ..*context
+    };
     let plan = match node.step.prepare(&question) {
         Ok(plan) => plan,
         Err(error) => return Some(format!("an input changed ({error})")),
@@ -340,5 +353,6 @@ fn always(
     let (artefacts, facts): (Vec<Artefact>, BTreeMap<String, String>) = outcome?;
     let last_run = Some(last_run(begun, &reasons, None));
     remember(node, context, StepRecord { action: None, members: spec.members(), last_run });
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result: UpstreamResult { artefacts, facts } })
+    let result = UpstreamResult { artefacts, facts, ..UpstreamResult::default() };
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result })
 }

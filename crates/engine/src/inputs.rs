@@ -65,6 +65,11 @@ impl InputSet {
         })
     }
 
+    /// Where they lie, the same place perhaps twice.
+    pub fn places(&self) -> impl Iterator<Item = &Path> {
+        self.inputs.values().map(|(place, _)| place.as_path())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.inputs.len()

@@ -20,7 +20,7 @@ mod scheduler;
 mod workspace;
 
 pub use action::{ActionSpec, KEY_FORMAT, OutputKind, OutputSpec};
-pub use context::{Artefact, StepContext, UpstreamResult};
+pub use context::{Artefact, Sources, StepContext, UpstreamResult};
 pub use environment::{Class, Environment};
 pub use error::StepError;
 pub use event::{Event, NodeId, Outcome, OutputReport};

@@ -1,10 +1,11 @@
 //! What a build would do, found out without doing or writing anything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rondel_process::{Cancellation, Redactor};
 
-use crate::context::{StepContext, UpstreamResult};
+use crate::context::{Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
 use crate::execute::{Lookup, artefacts, lookup};
@@ -56,10 +57,12 @@ pub fn plan(
             planned.insert(id, Planned::Depends(waits));
             continue;
         }
+        let result_of = |other: &NodeId| results.get(other).cloned().unwrap_or_default();
         let context = StepContext {
             workspace,
             cancellation: &cancellation,
-            upstream: node.inputs.iter().map(|input| results.get(input).cloned().unwrap_or_default()).collect(),
+            upstream: node.inputs.iter().map(result_of).collect(),
+            sources: node.inputs.iter().chain(&node.after).map(|other| result_of(other).sources).collect(),
             is_query: true,
             node: id,
             redactor: &redactor,
@@ -76,7 +79,7 @@ pub fn plan(
 fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, UpstreamResult) {
     let node = graph.node(id);
     let nothing = UpstreamResult::default();
-    let plan = match node.step.prepare(context) {
+    let mut plan = match node.step.prepare(context) {
         Ok(plan) => plan,
         Err(error) => return (Planned::Unknown(error), nothing),
     };
@@ -96,5 +99,7 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
         Lookup::Miss(reasons) => return (Planned::Run(reasons), nothing),
     };
     let artefacts = artefacts(context, &plan.spec, &result.outputs);
-    (state, UpstreamResult { artefacts, facts: result.facts })
+    let inputs = std::mem::take(&mut plan.spec.inputs);
+    let sources = Arc::new(Sources { inputs, upstream: context.sources.clone() });
+    (state, UpstreamResult { artefacts, facts: result.facts, sources })
 }

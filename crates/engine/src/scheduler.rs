@@ -32,6 +32,8 @@ pub struct Summary {
     pub outcomes: BTreeMap<NodeId, Outcome>,
     /// What failed, in the order of failing.
     pub failures: Vec<(NodeId, StepError)>,
+    /// What each node gave that came through.
+    pub results: BTreeMap<NodeId, UpstreamResult>,
     /// Was the build asked to stop?
     pub interrupted: bool,
 }
@@ -88,6 +90,11 @@ pub fn build(
         emit(Event::Warning { text: format!("the stat snapshot was not saved: {error}") });
     }
     let mut summary = build.summary.into_inner().expect("no panic while locked");
+    for (id, cell) in build.cells.into_iter().enumerate() {
+        if let Some(Ok(result)) = cell.into_inner().expect("no panic while locked") {
+            summary.results.insert(id, result.result);
+        }
+    }
     summary.interrupted = cancellation.is_raised();
     summary
 }
@@ -173,9 +180,11 @@ impl Build<'_> {
                 Err(()) => return self.skip(id, input),
             }
         }
+        let mut sources: Vec<_> = upstream.iter().map(|result| result.sources.clone()).collect();
         for &other in &node.after {
-            if self.ensure(other).is_err() {
-                return self.skip(id, other);
+            match self.ensure(other) {
+                Ok(result) => sources.push(result.result.sources),
+                Err(()) => return self.skip(id, other),
             }
         }
         let failed_prerequisite = Mutex::new(None);
@@ -192,6 +201,7 @@ impl Build<'_> {
             workspace: self.workspace,
             cancellation: self.cancellation,
             upstream,
+            sources,
             is_query: false,
             node: id,
             redactor: self.redactor,

@@ -21,6 +21,9 @@ pub struct Workspace {
     pub actions: ActionCache,
     /// Digests of files that did not change.
     pub snapshot: StatSnapshot,
+    /// Variables that every process gets besides its own: nothing, but for a build that is to show that they
+    /// do not matter.
+    pub disturbance: Vec<(String, String)>,
     counter: AtomicU64,
 }
 
@@ -36,6 +39,7 @@ impl Workspace {
             blobs: BlobStore::new(&store),
             actions: ActionCache::new(&store),
             cache: cache.to_owned(),
+            disturbance: Vec::new(),
             counter: AtomicU64::new(0),
         }
     }

@@ -12,6 +12,7 @@ use rondel_cas::{Digest, StatSnapshot, write_atomically};
 use rondel_engine::StepError;
 use serde::{Deserialize, Serialize};
 
+use crate::go_mod::GoMod;
 use crate::head::head_digest;
 use crate::watch::{Names, Watched, embed_directories};
 
@@ -20,6 +21,8 @@ use crate::watch::{Names, Watched, embed_directories};
 pub struct ClosureQuery {
     /// Directory of go.mod.
     pub module: PathBuf,
+    /// The go.work that is in force.
+    pub go_work: Option<PathBuf>,
     /// Package patterns.
     pub packages: Vec<String>,
     /// With the packages' tests?
@@ -46,6 +49,10 @@ pub struct Closure {
     pub module_path: String,
     /// Does a package of the closure use cgo?
     pub uses_cgo: bool,
+    /// Directories outside of the tree that `#cgo` lines name with `-I` and `-L`.
+    pub c_directories: BTreeSet<PathBuf>,
+    /// Directories of the modules in the module cache.
+    pub modules: BTreeSet<PathBuf>,
 }
 
 /// A package as `go list -json` describes it; the fields asked for.
@@ -65,6 +72,12 @@ struct Package {
     x_test_embed_patterns: Vec<String>,
     go_files: Vec<String>,
     cgo_files: Vec<String>,
+    #[serde(rename = "CgoCFLAGS")]
+    cgo_c_flags: Vec<String>,
+    #[serde(rename = "CgoCPPFLAGS")]
+    cgo_cpp_flags: Vec<String>,
+    #[serde(rename = "CgoLDFLAGS")]
+    cgo_ld_flags: Vec<String>,
     c_files: Vec<String>,
     #[serde(rename = "CXXFiles")]
     cxx_files: Vec<String>,
@@ -91,6 +104,7 @@ struct Package {
 struct Module {
     path: String,
     main: bool,
+    dir: PathBuf,
     go_mod: Option<PathBuf>,
 }
 
@@ -103,7 +117,7 @@ struct PackageError {
 }
 
 const FIELDS: &str = "-json=ImportPath,Dir,Name,Standard,DepOnly,Module,Error,EmbedPatterns,TestEmbedPatterns,\
-XTestEmbedPatterns,GoFiles,CgoFiles,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles,\
+XTestEmbedPatterns,GoFiles,CgoFiles,CgoCFLAGS,CgoCPPFLAGS,CgoLDFLAGS,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles,\
 EmbedFiles,TestGoFiles,XTestGoFiles,TestEmbedFiles,XTestEmbedFiles";
 
 /// The arguments of the `go list` that answers a query; `flags` are those of the build (`-tags`, `-mod`).
@@ -120,7 +134,7 @@ pub fn list_arguments(query: &ClosureQuery, flags: &[String]) -> Vec<String> {
 
 impl ClosureQuery {
     fn digest(&self) -> Digest {
-        let text = serde_json::to_string(&(2, &self.module, &self.packages, self.tests, &self.settings));
+        let text = serde_json::to_string(&(3, &self.module, &self.go_work, &self.packages, self.tests, &self.settings));
         Digest::of(text.expect("plain data").as_bytes())
     }
 }
@@ -178,10 +192,11 @@ impl Closure {
             mains: BTreeMap::new(),
             module_path: String::new(),
             uses_cgo: false,
+            c_directories: BTreeSet::new(),
+            modules: BTreeSet::new(),
         };
         let mut watched: BTreeSet<(PathBuf, Names)> = BTreeSet::new();
-        let mut module_files: BTreeSet<PathBuf> =
-            ["go.mod", "go.sum", "vendor/modules.txt"].iter().map(|name| query.module.join(name)).collect();
+        let mut module_files = module_files(query);
         let mut errors = Vec::new();
         for package in serde_json::Deserializer::from_slice(output).into_iter::<Package>() {
             let package = package.map_err(|error| {
@@ -191,12 +206,19 @@ impl Closure {
                 let place = if error.pos.is_empty() { String::new() } else { format!("{}: ", error.pos) };
                 errors.push(format!("{place}{}", error.err.trim()));
             }
-            closure.uses_cgo |= !package.standard && !package.cgo_files.is_empty();
+            if !package.standard && !package.cgo_files.is_empty() {
+                closure.uses_cgo = true;
+                closure.add_c_directories(&package);
+            }
             if package.name == "main" && !package.dep_only && !package.import_path.ends_with(".test") {
                 closure.mains.insert(package.import_path.clone(), package.dir.clone());
             }
             if let Some(module) = package.module.as_ref().filter(|module| module.main) {
                 closure.module_path.clone_from(&module.path);
+            }
+            let module = package.module.as_ref().map(|module| module.dir.clone()).unwrap_or_default();
+            if !package.standard && outside.iter().any(|directory| module.starts_with(directory)) {
+                closure.modules.insert(module);
             }
             let elsewhere = package.dir.as_os_str().is_empty()
                 || outside.iter().any(|directory| package.dir.starts_with(directory));
@@ -206,12 +228,16 @@ impl Closure {
         }
         if !errors.is_empty() {
             errors.dedup();
+            let excluded = errors.iter().any(|error| {
+                error.contains("build constraints exclude all Go files") || error.starts_with("no Go files in")
+            });
+            let hint = "a package that needs cgo has no files without it: write `cgo: true`, if that is why";
             return Err(StepError::Command {
                 summary: format!("go list {}", query.packages.join(" ")),
                 status: "errors".to_owned(),
                 output: errors,
                 told: 0,
-                hint: None,
+                hint: excluded.then(|| hint.to_owned()),
             });
         }
         for pattern in query.packages.iter().filter(|pattern| pattern.contains("...")) {
@@ -255,6 +281,11 @@ impl Closure {
         let names = lists.into_iter().chain(test_lists.into_iter().filter(|_| query.tests)).flatten();
         // The generated main of a test binary is named by its absolute path in the build cache.
         self.files.extend(names.filter(|name| !Path::new(name).is_absolute()).map(|name| package.dir.join(name)));
+        if !package.cgo_files.is_empty() {
+            // A C file includes what it likes from below its package.
+            watched.insert((package.dir.clone(), Names::AllBelow));
+            self.files.extend(headers_below(&package.dir));
+        }
         let profile = package.dir.join("default.pgo");
         if package.name == "main" && profile.is_file() {
             self.files.insert(profile);
@@ -268,6 +299,11 @@ impl Closure {
         module_files.extend(package.module.as_ref().and_then(|module| module.go_mod.clone()));
     }
 
+    fn add_c_directories(&mut self, package: &Package) {
+        let flags = package.cgo_c_flags.iter().chain(&package.cgo_cpp_flags).chain(&package.cgo_ld_flags);
+        self.c_directories.extend(flags.filter_map(|flag| c_directory(flag)));
+    }
+
     /// go.mod and its kin, as far as they exist.
     pub fn module_files(&self) -> impl Iterator<Item = &PathBuf> {
         self.module_files.iter().filter(|(_, digest)| digest.is_some()).map(|(path, _)| path)
@@ -277,4 +313,75 @@ impl Closure {
 fn file_digest(path: &Path, snapshot: &StatSnapshot) -> Option<Digest> {
     let metadata = fs::metadata(path).ok()?;
     snapshot.digest(path, &metadata).ok()
+}
+
+/// The directory that `-I…` or `-L…` names absolutely.
+pub fn c_directory(flag: &str) -> Option<PathBuf> {
+    let path = flag.strip_prefix("-I").or_else(|| flag.strip_prefix("-L")).or_else(|| flag.strip_prefix("-isystem"))?;
+    Some(PathBuf::from(path.trim())).filter(|path| path.is_absolute())
+}
+
+/// go.mod and its kin: of the module, of those that go.work uses, and of directories that replace modules, which
+/// count by what they require even if no package of theirs is used.
+fn module_files(query: &ClosureQuery) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    let mut open = vec![query.module.clone()];
+    if let Some(go_work) = &query.go_work {
+        let base = go_work.parent().unwrap_or(Path::new("/"));
+        let read = fs::read_to_string(go_work).map(|text| GoMod::parse(&text)).unwrap_or_default();
+        files.extend([go_work.clone(), base.join("go.work.sum"), base.join("vendor/modules.txt")]);
+        open.extend(read.uses.iter().chain(&read.replaced_by).map(|directory| base.join(directory)));
+    }
+    let mut seen = BTreeSet::new();
+    while let Some(directory) = open.pop() {
+        let directory = lexically(&directory);
+        if !seen.insert(directory.clone()) {
+            continue;
+        }
+        let text = fs::read_to_string(directory.join("go.mod")).unwrap_or_default();
+        open.extend(GoMod::parse(&text).replaced_by.iter().map(|by| directory.join(by)));
+        files.extend([directory.join("go.mod"), directory.join("go.sum")]);
+    }
+    files.insert(query.module.join("vendor/modules.txt"));
+    files
+}
+
+/// The path without `.` and `..`.
+fn lexically(path: &Path) -> PathBuf {
+    let mut result = PathBuf::new();
+    for component in path.components() {
+        match component {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                result.pop();
+            }
+            other => result.push(other),
+        }
+    }
+    result
+}
+
+/// Files below `directory` that C sources may include; not those of a module inside it.
+fn headers_below(directory: &Path) -> Vec<PathBuf> {
+    const ENDINGS: &[&str] =
+        &["c", "h", "cc", "cpp", "cxx", "hh", "hpp", "hxx", "inc", "inl", "def", "tcc", "ipp", "x", "td"];
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(&next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                if !path.join("go.mod").exists() {
+                    open.push(path);
+                }
+            } else if path
+                .extension()
+                .and_then(|ending| ending.to_str())
+                .is_some_and(|ending| ENDINGS.contains(&ending))
+            {
+                found.push(path);
+            }
+        }
+    }
+    found
 }

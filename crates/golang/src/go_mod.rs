@@ -1,4 +1,5 @@
-//! The few lines of go.mod that Rondel itself needs: `module`, `go`, `toolchain`.
+//! The few lines of go.mod and go.work that Rondel itself needs: `module`, `go`, `toolchain`, `tool`, `use`, and
+//! replacements by directories.
 
 /// What a go.mod says of versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,20 +10,48 @@ pub struct GoMod {
     pub go: Option<String>,
     /// `toolchain go1.22.12`, without `go`.
     pub toolchain: Option<String>,
+    /// `tool`: import paths.
+    pub tools: Vec<String>,
+    /// `use` of a go.work: directories, as they are written.
+    pub uses: Vec<String>,
+    /// Directories that `replace` puts in the place of modules, as they are written.
+    pub replaced_by: Vec<String>,
 }
 
 impl GoMod {
-    /// Reads the three lines; everything else is left to Go.
+    /// Reads these lines, alone or in blocks; everything else is left to Go.
     pub fn parse(text: &str) -> GoMod {
         let mut result = GoMod::default();
+        let mut block: Option<String> = None;
         for line in text.lines() {
             let line = line.split("//").next().unwrap_or("").trim();
-            let Some((word, rest)) = line.split_once(char::is_whitespace) else { continue };
-            let rest = rest.trim().trim_matches(['"', '`']).to_owned();
-            match word {
-                "module" if rest != "(" => result.module = Some(rest),
-                "go" if rest != "(" => result.go = Some(rest),
-                "toolchain" => result.toolchain = rest.strip_prefix("go").map(str::to_owned),
+            let (word, rest) = match &block {
+                Some(_) if line == ")" => {
+                    block = None;
+                    continue;
+                }
+                Some(word) => (word.clone(), line),
+                None => {
+                    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+                    if rest.trim() == "(" {
+                        block = Some(word.to_owned());
+                        continue;
+                    }
+                    (word.to_owned(), rest.trim())
+                }
+            };
+            let unquoted = rest.trim_matches(['"', '`']).to_owned();
+            match word.as_str() {
+                _ if unquoted.is_empty() => {}
+                "module" => result.module = Some(unquoted),
+                "go" => result.go = Some(unquoted),
+                "toolchain" => result.toolchain = unquoted.strip_prefix("go").map(str::to_owned),
+                "tool" => result.tools.push(unquoted),
+                "use" => result.uses.push(unquoted),
+                "replace" => {
+                    let by = rest.split_once("=>").map(|(_, by)| by.trim().trim_matches(['"', '`']));
+                    result.replaced_by.extend(by.filter(|by| by.starts_with(['.', '/'])).map(str::to_owned));
+                }
                 _ => {}
             }
         }
@@ -77,6 +106,16 @@ pub fn needs_newer(go_mod: &GoMod, version: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_alone_and_in_blocks() {
+        let text = "module \"x\"\ntool example.com/a/cmd/one // c\ntool (\n\texample.com/two\n)\nreplace a => ../a\nreplace (\n\tb v1.0.0 => ./b\n\tc => example.com/c v1.2.3\n)\nuse (\n\t.\n\t./lib\n)\n";
+        let go_mod = GoMod::parse(text);
+        assert_eq!(go_mod.module.as_deref(), Some("x"));
+        assert_eq!(go_mod.tools, ["example.com/a/cmd/one", "example.com/two"]);
+        assert_eq!(go_mod.replaced_by, ["../a", "./b"]);
+        assert_eq!(go_mod.uses, [".", "./lib"]);
+    }
 
     #[test]
     fn versions() {

@@ -3,6 +3,7 @@
 //! It knows the go command's rules. It knows no target, no image and no build.ron; the command lines that
 //! build something are put together in `rondel-targets`.
 
+mod c_compiler;
 mod closure;
 mod credentials;
 mod directories;
@@ -11,6 +12,7 @@ mod environment;
 mod go_mod;
 mod head;
 mod identity;
+mod module_cache;
 mod partial;
 mod provision;
 mod settings;
@@ -18,13 +20,15 @@ mod toolchain;
 mod unpack;
 mod watch;
 
-pub use closure::{Closure, ClosureQuery, list_arguments};
+pub use c_compiler::{NoIdentity, c_identity};
+pub use closure::{Closure, ClosureQuery, c_directory, list_arguments};
 pub use credentials::Credentials;
 pub use directories::GoDirectories;
 pub use download::{FetchError, Fetcher};
 pub use environment::{compile_environment, default_variant};
 pub use go_mod::{GoMod, go_version_of, needs_newer};
 pub use head::head_digest;
+pub use module_cache::{Tampered, module_sums, remove_module, tampered_module};
 pub use partial::PartialDownload;
 pub use provision::{Form, Provision, Provisioned};
 pub use settings::{DownloadSettings, ProxyEntry};

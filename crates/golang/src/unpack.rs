@@ -106,7 +106,7 @@ pub(crate) fn unpack_archive(archive: &Path, destination: Option<&Path>) -> io::
 }
 
 /// `h1`: base64 of SHA-256 over the sorted lines `<sha256 hex>  <name>\n` (golang.org/x/mod/sumdb/dirhash).
-fn module_hash(hashes: &BTreeMap<String, Digest>) -> String {
+pub(crate) fn module_hash(hashes: &BTreeMap<String, Digest>) -> String {
     let mut hasher = Sha256::new();
     for (name, digest) in hashes {
         hasher.update(format!("{}  {name}\n", digest.hex()));

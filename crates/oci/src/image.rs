@@ -54,6 +54,8 @@ pub struct PlatformImage {
     pub os: String,
     /// `GOARCH`
     pub architecture: String,
+    /// `v7` of `linux/arm/v7`.
+    pub variant: Option<String>,
     /// Lowest first, each with a word on what it is.
     pub layers: Vec<(Layer, String)>,
 }
@@ -81,6 +83,8 @@ pub(crate) fn config_json(config: &ImageConfig, image: &PlatformImage) -> Vec<u8
         created: &'a str,
         architecture: &'a str,
         os: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        variant: Option<&'a str>,
         config: Map<String, Value>,
         rootfs: Value,
         history: Vec<Value>,
@@ -127,6 +131,7 @@ pub(crate) fn config_json(config: &ImageConfig, image: &PlatformImage) -> Vec<u8
         created: &created,
         architecture: &image.architecture,
         os: &image.os,
+        variant: image.variant.as_deref(),
         config: process,
         rootfs: json!({"type": "layers", "diff_ids": diff_ids}),
         history: history.collect(),
@@ -156,6 +161,9 @@ pub(crate) fn index_json(manifests: &[(Digest, &PlatformImage)], annotations: &B
         .map(|(digest, image)| {
             let mut entry = descriptor(MANIFEST, digest);
             entry["platform"] = json!({"architecture": image.architecture, "os": image.os});
+            if let Some(variant) = &image.variant {
+                entry["platform"]["variant"] = json!(variant);
+            }
             entry
         })
         .collect();

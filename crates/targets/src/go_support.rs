@@ -1,18 +1,20 @@
 //! What all Go steps share: which toolchain, where things are, how modules are reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use rondel_buildfile::{GoChoice, LockFile};
+use rondel_buildfile::{BuildFile, GoChoice, LockFile, Platform};
 use rondel_cas::{RelativePath, StatSnapshot};
-use rondel_engine::{StepContext, StepError};
+use rondel_engine::{Class, Environment, StepContext, StepError};
 use rondel_golang::{
     Closure, ClosureQuery, Credentials, DownloadSettings, Form, GoDirectories, GoMod, GoPin, Host, Provision,
-    Toolchain, installed_version, is_untouched, list_arguments, needs_newer, system_toolchain,
+    Toolchain, compile_environment, is_untouched, list_arguments, module_sums, remove_module, system_toolchain,
+    tampered_module,
 };
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
+use crate::go_version::{check_pins, check_system_version, go_work_of, module_directory, resolve_go_version};
 use crate::request::LowerError;
 
 /// Which Go a project is built with.
@@ -34,41 +36,14 @@ pub struct GoSupport {
     environment: BTreeMap<String, String>,
     /// Directory of go.mod.
     pub(crate) module: PathBuf,
+    /// The go.work that is in force.
+    pub(crate) go_work: Option<PathBuf>,
+    /// Directory of build.ron: a go.work up to there that is not in force is worth a word.
+    workspace: PathBuf,
     download_page: String,
     pub(crate) offline: bool,
     locked: bool,
     toolchain: Mutex<Option<Toolchain>>,
-}
-
-/// The version that `choice` means for the module in `module`.
-pub fn resolve_go_version(choice: &GoChoice, module: &Path) -> Result<Option<String>, LowerError> {
-    let go_mod = std::fs::read_to_string(module.join("go.mod")).ok().map(|text| GoMod::parse(&text));
-    match choice {
-        GoChoice::System => Ok(None),
-        GoChoice::Version(version) => {
-            if let Some(wanted) = go_mod.as_ref().and_then(|go_mod| needs_newer(go_mod, version)) {
-                let message = format!("go.mod asks for Go {wanted}, and build.ron says Go {version}");
-                return Err(
-                    LowerError::configuration(message).hint("raise `go:` in build.ron, then run `cargo xtask lock`")
-                );
-            }
-            Ok(Some(version.clone()))
-        }
-        GoChoice::FromGoMod => {
-            let go_mod = go_mod.ok_or_else(|| {
-                LowerError::configuration(format!(
-                    "`go: FromGoMod`, but there is no `{}`",
-                    module.join("go.mod").display()
-                ))
-                .hint("write `go: Version(\"…\")`, or set `root`")
-            })?;
-            let version = go_mod.wanted_version().ok_or_else(|| {
-                LowerError::configuration("go.mod has neither a `go` nor a `toolchain` line")
-                    .hint("write `go: Version(\"…\")`")
-            })?;
-            Ok(Some(version))
-        }
-    }
 }
 
 /// What `GoSupport` is made from.
@@ -76,6 +51,8 @@ pub(crate) struct GoRequest<'a> {
     pub choice: &'a GoChoice,
     pub lock: &'a LockFile,
     pub module: &'a Path,
+    pub go_work: Option<PathBuf>,
+    pub workspace: &'a Path,
     pub cache: &'a Path,
     pub environment: &'a BTreeMap<String, String>,
     pub offline: bool,
@@ -85,7 +62,7 @@ pub(crate) struct GoRequest<'a> {
 impl GoSupport {
     pub(crate) fn new(request: &GoRequest<'_>) -> Result<GoSupport, LowerError> {
         let host = Host::current();
-        let version = match resolve_go_version(request.choice, request.module)? {
+        let version = match resolve_go_version(request.choice, request.module, request.go_work.as_deref())? {
             Some(version) => GoVersion::Exact(version),
             None => GoVersion::System,
         };
@@ -115,6 +92,8 @@ impl GoSupport {
             settings: Mutex::new(DownloadSettings::new(request.environment, go_env_file.as_deref())),
             environment: request.environment.clone(),
             module: request.module.to_owned(),
+            go_work: request.go_work.clone(),
+            workspace: request.workspace.to_owned(),
             download_page: request
                 .environment
                 .get("RONDEL_GO_DOWNLOAD_PAGE")
@@ -128,14 +107,24 @@ impl GoSupport {
 
     /// For `lock`: the same, whatever is pinned.
     pub fn unpinned(
-        choice: &GoChoice,
-        module: &Path,
+        file: &BuildFile,
+        workspace: &Path,
         cache: &Path,
         environment: &BTreeMap<String, String>,
         offline: bool,
     ) -> Result<GoSupport, LowerError> {
-        let lock = LockFile::empty();
-        GoSupport::new(&GoRequest { choice, lock: &lock, module, cache, environment, offline, locked: false })
+        let module = module_directory(file, workspace);
+        GoSupport::new(&GoRequest {
+            choice: &file.go.value,
+            lock: &LockFile::empty(),
+            module: &module,
+            go_work: go_work_of(file, &module)?,
+            workspace,
+            cache,
+            environment,
+            offline,
+            locked: false,
+        })
     }
 
     fn search_path(&self) -> &str {
@@ -336,10 +325,87 @@ impl GoSupport {
         self.environment.get(name).cloned()
     }
 
+    /// Is what the build needs vendored?
+    pub(crate) fn is_vendored(&self) -> bool {
+        let directory = self.go_work.as_deref().and_then(Path::parent).unwrap_or(&self.module);
+        directory.join("vendor/modules.txt").is_file()
+    }
+
     /// `-mod=`: Go's own rule, written out.
     pub(crate) fn mod_flag(&self) -> String {
-        let vendored = self.module.join("vendor/modules.txt").is_file();
-        format!("-mod={}", if vendored { "vendor" } else { "readonly" })
+        format!("-mod={}", if self.is_vendored() { "vendor" } else { "readonly" })
+    }
+
+    /// The closed environment of a compiling `go` whose GOROOT is `root`.
+    pub(crate) fn compile_environment(&self, root: &Path, platform: &Platform) -> Environment {
+        let mut environment = compile_environment(root, &self.directories, platform.os(), platform.architecture());
+        if let Some((name, value)) = platform.variant_setting() {
+            environment.set(Class::Keyed, name, value);
+        }
+        if let Some(go_work) = &self.go_work {
+            environment.set(Class::Located, "GOWORK", go_work.to_string_lossy());
+        }
+        environment
+    }
+
+    /// The platform that programs for this machine are built for.
+    pub(crate) fn own_platform(&self) -> Result<Platform, LowerError> {
+        Platform::new(&self.host.to_string()).map_err(|error| LowerError::environment(error.to_string()))
+    }
+
+    /// go.mod, go.sum and those of a go.work: what says which modules there are.
+    pub(crate) fn module_files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.module.join("go.mod"), self.module.join("go.sum")];
+        if let Some(go_work) = &self.go_work {
+            let base = go_work.parent().unwrap_or(Path::new("/"));
+            files.extend([go_work.clone(), base.join("go.work.sum")]);
+            let text = std::fs::read_to_string(go_work).unwrap_or_default();
+            for used in GoMod::parse(&text).uses {
+                files.extend([base.join(&used).join("go.mod"), base.join(&used).join("go.sum")]);
+            }
+        }
+        files
+    }
+
+    /// Before bytes of the module cache reach a build: are they what go.sum says? With `--locked` others are
+    /// refused; else they are removed and fetched anew, and that is said.
+    pub(crate) fn check_modules(
+        &self,
+        context: &StepContext<'_>,
+        directories: &BTreeSet<PathBuf>,
+    ) -> Result<(), StepError> {
+        let texts: Vec<String> = self
+            .module_files()
+            .iter()
+            .filter(|path| path.extension().is_some_and(|ending| ending == "sum"))
+            .filter_map(|path| std::fs::read_to_string(path).ok())
+            .collect();
+        let sums = module_sums(&texts);
+        let cache = &self.directories.module_cache;
+        let unreadable = |error: std::io::Error| StepError::unreadable(cache, &error);
+        let snapshot = StatSnapshot::open(&context.workspace.state.join("snapshot-modules"));
+        for _ in 0..directories.len() {
+            let Some(tampered) = tampered_module(cache, directories, &sums, &snapshot).map_err(unreadable)? else {
+                break;
+            };
+            let message = format!(
+                "`{}` in the module cache was changed after it was downloaded\n  go.sum: {}\n  found:  {}",
+                tampered.module, tampered.pinned, tampered.found
+            );
+            if self.locked {
+                return Err(StepError::environment(message).hint(format!(
+                    "nothing was built from it; find out who changed `{}`, then remove it",
+                    tampered.directory.display()
+                )));
+            }
+            context.warn(format!("{message}\nit is fetched anew"));
+            remove_module(cache, &tampered.directory).map_err(unreadable)?;
+            crate::steps::go_mod_download::download(self, context)?;
+        }
+        if let Err(error) = snapshot.save() {
+            context.warn(format!("the digests of the modules were not kept: {error}"));
+        }
+        Ok(())
     }
 
     /// The closure for `query`: remembered, or asked of `go`. `None` in a query that would have to ask; with it
@@ -363,6 +429,16 @@ impl GoSupport {
         }
         context.prerequisites()?;
         let toolchain = self.toolchain(context)?;
+        if self.go_work.is_none()
+            && let Some(unused) = self
+                .module
+                .ancestors()
+                .take_while(|path| path.starts_with(&self.workspace))
+                .find_map(|path| Some(path.join("go.work")).filter(|path| path.is_file()))
+        {
+            let unused = unused.strip_prefix(&self.workspace).unwrap_or(&unused).display().to_string();
+            context.note(format!("`{unused}` is not used; `go_work: \"…\"` in build.ron builds with it"));
+        }
         let line = CommandLine::new(toolchain.go(), &self.module)
             .arguments(list_arguments(query, flags))
             .environment(environment(&toolchain));
@@ -391,32 +467,6 @@ impl GoSupport {
             base = base
                 .parent()
                 .ok_or_else(|| StepError::failed(format!("`{}` has no place in a key", path.display())))?;
-        }
-    }
-}
-
-/// A version that is not pinned where others are: it was moved, and `lock` was forgotten.
-fn check_pins(lock: &LockFile, version: &GoVersion) -> Result<(), LowerError> {
-    let GoVersion::Exact(version) = version else { return Ok(()) };
-    if lock.go.is_empty() || lock.go.contains_key(version) {
-        return Ok(());
-    }
-    let pinned: Vec<&str> = lock.go.keys().map(String::as_str).collect();
-    Err(LowerError::configuration(format!("Go {version} is wanted, and build.lock pins Go {}", pinned.join(", ")))
-        .hint("run `cargo xtask lock` and commit build.lock"))
-}
-
-/// `go: System` with a go.mod that asks for more than is installed.
-fn check_system_version(request: &GoRequest<'_>) -> Result<(), LowerError> {
-    let go_mod = std::fs::read_to_string(request.module.join("go.mod")).ok().map(|text| GoMod::parse(&text));
-    let path = request.environment.get("PATH").map_or("", String::as_str);
-    let (Some(go_mod), Ok(program)) = (go_mod, find_tool("go", path, request.module)) else { return Ok(()) };
-    let Some(installed) = installed_version(&program) else { return Ok(()) };
-    match needs_newer(&go_mod, &installed) {
-        None => Ok(()),
-        Some(wanted) => {
-            Err(LowerError::environment(format!("go.mod asks for Go {wanted}, and the Go on PATH is {installed}"))
-                .hint("install a newer Go, or write `go: FromGoMod` and Rondel fetches it"))
         }
     }
 }

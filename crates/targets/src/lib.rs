@@ -3,10 +3,14 @@
 //! It takes a read and checked `BuildFile`, the caller's environment as values, and gives back a graph. What is
 //! run, and when, the engine decides; what people see of it, `rondel` does.
 
+mod c_support;
 mod docker;
 mod dockerignore;
+mod git;
 mod go_support;
+mod go_version;
 mod lower;
+mod lower_go;
 mod lower_image;
 mod lower_run;
 mod request;
@@ -14,6 +18,7 @@ mod steps;
 mod variables;
 
 pub use docker::{Docker, DockerSocket};
-pub use go_support::{GoSupport, resolve_go_version};
+pub use go_support::GoSupport;
+pub use go_version::{go_work_of, module_directory, resolve_go_version};
 pub use lower::{Lowered, lower};
 pub use request::{DEFAULT_DOWNLOAD_PAGE, LowerError, PlatformChoice, Request};

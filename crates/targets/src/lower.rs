@@ -1,20 +1,20 @@
 //! Targets to nodes: names resolved, texts evaluated, platforms chosen.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rondel_buildfile::{GoBuild, GoTest, Platform, Spanned, Target, TargetKind, TargetName, suggest};
+use rondel_buildfile::{Platform, Spanned, Target, TargetKind, TargetName, suggest};
 use rondel_cas::RelativePath;
-use rondel_engine::{GlobSet, Graph, Node, NodeId, Step};
+use rondel_engine::{Graph, Node, NodeId, Step};
 use rondel_golang::Host;
 
-use crate::go_support::{GoRequest, GoSupport};
+use crate::git::WorkTrees;
+use crate::go_support::GoSupport;
 use crate::request::{LowerError, PlatformChoice, Request};
 use crate::steps::compose::ComposeDownStep;
-use crate::steps::go_build::GoBuildStep;
-use crate::steps::go_mod_download::GoModDownloadStep;
-use crate::steps::go_test::GoTestStep;
+use crate::steps::dirty::DirtyStep;
 use crate::variables::Variables;
 
 /// A graph, ready to be built.
@@ -46,6 +46,8 @@ pub fn lower(request: &Request<'_>) -> Result<Lowered, LowerError> {
         go: None,
         modules: None,
         probes: BTreeMap::new(),
+        tools: BTreeMap::new(),
+        trees: OnceCell::new(),
         notes: Vec::new(),
         arguments_used: false,
     };
@@ -83,9 +85,12 @@ pub(crate) struct Lowering<'a> {
     pub(crate) root: PathBuf,
     pub(crate) graph: Graph,
     done: BTreeMap<TargetName, Vec<NodeId>>,
-    go: Option<Arc<GoSupport>>,
-    modules: Option<NodeId>,
+    pub(crate) go: Option<Arc<GoSupport>>,
+    pub(crate) modules: Option<NodeId>,
     pub(crate) probes: BTreeMap<Platform, NodeId>,
+    /// Tools by import path.
+    pub(crate) tools: BTreeMap<String, NodeId>,
+    trees: OnceCell<Arc<WorkTrees>>,
     notes: Vec<String>,
     arguments_used: bool,
 }
@@ -198,43 +203,6 @@ impl Lowering<'_> {
         })
     }
 
-    pub(crate) fn go(&mut self) -> Lowers<Arc<GoSupport>> {
-        if let Some(go) = &self.go {
-            return Ok(Arc::clone(go));
-        }
-        let request = self.request;
-        let go = GoSupport::new(&GoRequest {
-            choice: &request.file.go.value,
-            lock: request.lock,
-            module: &self.root,
-            cache: &request.cache,
-            environment: request.environment,
-            offline: request.offline,
-            locked: request.locked,
-        })
-        .map_err(|error| error.at(request.file.go.span))?;
-        Ok(Arc::clone(self.go.insert(Arc::new(go))))
-    }
-
-    pub(crate) fn go_mod_download(&mut self, target: &Target, waits: Waits) -> Lowers<NodeId> {
-        let step = GoModDownloadStep { go: self.go()? };
-        Ok(self.add(target, target.name.value.to_string(), waits, Vec::new(), false, Box::new(step)))
-    }
-
-    /// The downloads that a Go step needs if it runs: those it names, or one of its own.
-    pub(crate) fn downloads(&mut self, waits: &Waits) -> Lowers<Vec<NodeId>> {
-        if !waits.downloads.is_empty() {
-            return Ok(waits.downloads.clone());
-        }
-        if let Some(node) = self.modules {
-            return Ok(vec![node]);
-        }
-        let step = Box::new(GoModDownloadStep { go: self.go()? });
-        let node = self.add_hidden("go modules", "go modules".to_owned(), Vec::new(), Vec::new(), step);
-        self.modules = Some(node);
-        Ok(vec![node])
-    }
-
     /// The platforms to build now, of those that are declared.
     pub(crate) fn platforms(
         &mut self,
@@ -258,7 +226,7 @@ impl Lowering<'_> {
             PlatformChoice::All => Ok(declared),
             PlatformChoice::Some(wanted) => {
                 for platform in wanted {
-                    if !declared.contains(platform) {
+                    if !declared.iter().any(|other| platform.means(other)) {
                         let list: Vec<String> = declared.iter().map(ToString::to_string).collect();
                         return Err(LowerError::configuration(format!(
                             "`{}` is not declared for {platform}",
@@ -267,107 +235,23 @@ impl Lowering<'_> {
                         .hint(format!("it is for {}; add the platform to `platforms` in build.ron", list.join(", "))));
                     }
                 }
-                Ok(declared.into_iter().filter(|platform| wanted.contains(platform)).collect())
+                let is_wanted = |platform: &Platform| wanted.iter().any(|word| word.means(platform));
+                Ok(declared.into_iter().filter(is_wanted).collect())
             }
-            PlatformChoice::Own => match machine.filter(|machine| declared.contains(machine)) {
-                Some(machine) => {
-                    let rest = declared.len() - 1;
-                    let note = format!("{machine}; {rest} more with --all-platforms");
-                    if rest > 0 && !self.notes.contains(&note) {
-                        self.notes.push(note);
+            PlatformChoice::Own => {
+                match machine.and_then(|own| declared.iter().find(|other| own.means(other)).cloned()) {
+                    Some(machine) => {
+                        let rest = declared.len() - 1;
+                        let note = format!("{machine}; {rest} more with --all-platforms");
+                        if rest > 0 && !self.notes.contains(&note) {
+                            self.notes.push(note);
+                        }
+                        Ok(vec![machine])
                     }
-                    Ok(vec![machine])
+                    None => Ok(declared),
                 }
-                None => Ok(declared),
-            },
-        }
-    }
-
-    pub(crate) fn go_build(
-        &mut self,
-        target: &Target,
-        build: &GoBuild,
-        waits: &Waits,
-    ) -> Lowers<BTreeMap<Platform, NodeId>> {
-        let platforms = self.platforms(build.platforms.as_ref(), target, false)?;
-        self.go_build_for(target, build, waits, &platforms)
-    }
-
-    pub(crate) fn go_build_for(
-        &mut self,
-        target: &Target,
-        build: &GoBuild,
-        waits: &Waits,
-        platforms: &[Platform],
-    ) -> Lowers<BTreeMap<Platform, NodeId>> {
-        check_compile_settings(&build.env)?;
-        let downloads = self.downloads(waits)?;
-        let name = &target.name.value;
-        let out = match &build.out {
-            Some(out) => output_path(out)?,
-            None => path(&format!("dist/{name}"))?,
-        };
-        let mut nodes = BTreeMap::new();
-        for platform in platforms {
-            let label = format!("{name} ({platform})");
-            let existing = self.graph.nodes().find(|(_, node)| node.label == label).map(|(id, _)| id);
-            if let Some(node) = existing {
-                nodes.insert(platform.clone(), node);
-                continue;
             }
-            let step = GoBuildStep {
-                go: self.go()?,
-                label: label.clone(),
-                platform: platform.clone(),
-                packages: self.variables.texts(&build.packages)?,
-                tags: self.variables.texts(&build.tags)?,
-                ldflags: self.variables.texts(&build.ldflags)?,
-                stamp: self.variables.pairs(&build.stamp)?,
-                gcflags: self.variables.texts(&build.gcflags)?,
-                env: self.variables.pairs(&build.env)?,
-                out: out.clone(),
-            };
-            if let Some(package) = step.packages.iter().find(|package| package.starts_with('-')) {
-                return Err(LowerError::configuration(format!("`{package}` is a flag, not a package"))
-                    .at(build.packages[0].span));
-            }
-            let node = self.graph.add(Node {
-                title: if platforms.len() == 1 { name.to_string() } else { label.clone() },
-                label,
-                target: name.to_string(),
-                hidden: false,
-                streams: false,
-                inputs: Vec::new(),
-                after: waits.after.clone(),
-                on_miss: downloads.clone(),
-                step: Box::new(step),
-            });
-            nodes.insert(platform.clone(), node);
         }
-        Ok(nodes)
-    }
-
-    pub(crate) fn go_test(&mut self, target: &Target, test: &GoTest, waits: &Waits, wanted: bool) -> Lowers<NodeId> {
-        let downloads = self.downloads(waits)?;
-        let excluded = self.declared_outputs()?;
-        let inputs = match &test.inputs {
-            Some(globs) => GlobSet::new(globs.iter().map(|glob| glob.value.as_str()), excluded),
-            None => GlobSet::everything(excluded),
-        };
-        let step = GoTestStep {
-            go: self.go()?,
-            packages: self.variables.texts(&test.packages)?,
-            race: test.race,
-            tags: self.variables.texts(&test.tags)?,
-            run: self.variables.optional(test.run.as_ref())?,
-            short: test.short,
-            timeout: self.variables.optional(test.timeout.as_ref())?,
-            env: self.variables.environment(&test.env)?,
-            inputs,
-            arguments: self.arguments(wanted),
-        };
-        let waits = Waits { after: waits.after.clone(), downloads };
-        Ok(self.add(target, target.name.value.to_string(), waits, Vec::new(), true, Box::new(step)))
     }
 
     /// What stands after `--`, for a target that was asked for by name.
@@ -379,10 +263,60 @@ impl Lowering<'_> {
         self.request.arguments.clone()
     }
 
-    /// Outputs in the source tree, which no glob matches; relative to the project's directory.
-    pub(crate) fn declared_outputs(&self) -> Lowers<Vec<RelativePath>> {
+    /// A step, or two of which one is taken once it is known whether the sources are dirty.
+    pub(crate) fn step(&self, make: &dyn Fn() -> Lowers<Box<dyn Step>>) -> Lowers<Box<dyn Step>> {
+        let (clean, dirty) = self.variables.both(make)?;
+        let Some(dirty) = dirty else { return Ok(clean) };
+        let trees = match self.trees.get() {
+            Some(trees) => Arc::clone(trees),
+            None => {
+                let outputs = self.declared_outputs(None)?;
+                let derived = outputs.iter().map(|output| output.below(&self.root)).collect();
+                let trees = Arc::new(WorkTrees::new(self.request.environment, derived));
+                Arc::clone(self.trees.get_or_init(|| trees))
+            }
+        };
+        Ok(Box::new(DirtyStep { clean, dirty, trees, is_dirty: false.into() }))
+    }
+
+    /// The targets that must be through before `target` begins, by `after` alone.
+    pub(crate) fn waited_for<'a>(&'a self, target: &'a Target) -> BTreeSet<&'a TargetName> {
+        let mut open: Vec<&TargetName> = target.after.iter().map(|name| &name.value).collect();
+        self.reach(&mut open, &|target| match &target.kind {
+            TargetKind::Group(_) => target.references(),
+            _ => target.after.iter().map(|name| &name.value).collect(),
+        })
+    }
+
+    /// The targets of this run.
+    pub(crate) fn wanted(&self) -> BTreeSet<&TargetName> {
+        self.reach(&mut self.request.targets.iter().collect(), &|target| target.references())
+    }
+
+    fn reach<'a>(
+        &'a self,
+        open: &mut Vec<&'a TargetName>,
+        next: &dyn Fn(&'a Target) -> Vec<&'a TargetName>,
+    ) -> BTreeSet<&'a TargetName> {
+        let mut found = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            if found.insert(name) {
+                let target = self.request.file.targets.iter().find(|target| target.name.value == *name);
+                open.extend(target.map(next).unwrap_or_default());
+            }
+        }
+        found
+    }
+
+    /// Outputs in the source tree, which no glob matches; relative to the project's directory. Those that
+    /// `reader` waits for are files like all others to it.
+    pub(crate) fn declared_outputs(&self, reader: Option<&Target>) -> Lowers<Vec<RelativePath>> {
+        let known = reader.map(|reader| self.waited_for(reader)).unwrap_or_default();
         let mut outputs = Vec::new();
         for target in &self.request.file.targets {
+            if known.contains(&target.name.value) {
+                continue;
+            }
             if let TargetKind::Exec(exec) | TargetKind::Shell(exec) = &target.kind {
                 for output in &exec.outputs {
                     outputs.push(output_path(output)?);
@@ -413,41 +347,6 @@ impl Lowering<'_> {
         }
         Ok(waits)
     }
-}
-
-/// `env` of a `GoBuild` is for `GOAMD64` and its kin. What Rondel sets itself can't be set, and cgo would bring
-/// a C compiler that no key knows.
-fn check_compile_settings(env: &[(Spanned<String>, rondel_buildfile::Text)]) -> Lowers<()> {
-    const OWN: &[&str] = &[
-        "GOOS",
-        "GOARCH",
-        "GOROOT",
-        "GOCACHE",
-        "GOMODCACHE",
-        "GOPATH",
-        "GOENV",
-        "GOWORK",
-        "GOTOOLCHAIN",
-        "GOPROXY",
-        "GO111MODULE",
-        "HOME",
-        "PATH",
-        "TMPDIR",
-        "GOTMPDIR",
-    ];
-    for (name, _) in env {
-        if name.value.starts_with("CGO_") || matches!(name.value.as_str(), "CC" | "CXX" | "PKG_CONFIG") {
-            return Err(LowerError::configuration(format!("`{}`: `GoBuild` builds without cgo", name.value))
-                .at(name.span)
-                .hint("build with cgo in a `DockerBuild`"));
-        }
-        if OWN.contains(&name.value.as_str()) {
-            return Err(LowerError::configuration(format!("`{}` is set by Rondel itself", name.value))
-                .at(name.span)
-                .hint("platforms are given in `platforms`, the toolchain in `go`"));
-        }
-    }
-    Ok(())
 }
 
 /// What a target waits for, besides its inputs.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rondel_buildfile::{Created, FileSource, GitQuery, Image, Platform, Spanned, Target, TargetKind};
+use rondel_buildfile::{Created, FileSource, GitQuery, Image, Platform, Spanned, Target, TargetKind, Text};
 use rondel_engine::NodeId;
 use rondel_golang::Host;
 use rondel_oci::{ImageConfig, Reference, zoneinfo_environment};
@@ -38,18 +38,49 @@ impl Lowering<'_> {
             }
             layers_of.push((platform.clone(), layers));
         }
-        let config = self.image_config(target, image)?;
-        let mut annotations: BTreeMap<String, String> = config
-            .labels
-            .iter()
-            .filter(|(name, _)| name.starts_with("org.opencontainers.image."))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        annotations
-            .entry("org.opencontainers.image.title".to_owned())
-            .or_insert_with(|| self.request.file.project.value.clone());
+        let out = match &image.out {
+            Some(out) => output_path(out)?,
+            None => path(&format!("dist/{name}"))?,
+        };
+        let host = Host::current();
+        let loadable = platforms.iter().position(|platform| platform.architecture() == host.architecture).unwrap_or(0);
+        let step = self.step(&|| {
+            let config = self.image_config(target, image)?;
+            let mut annotations: BTreeMap<String, String> = config
+                .labels
+                .iter()
+                .filter(|(name, _)| name.starts_with("org.opencontainers.image."))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            annotations
+                .entry("org.opencontainers.image.title".to_owned())
+                .or_insert_with(|| self.request.file.project.value.clone());
+            Ok(Box::new(ImageStep {
+                config,
+                annotations,
+                tags: self.image_tags(&image.tags)?,
+                platforms: layers_of.clone(),
+                loadable,
+                out: out.clone(),
+            }))
+        })?;
+        let layout = self.add(
+            target,
+            name.to_string(),
+            Waits { after: waits.after.clone(), downloads: Vec::new() },
+            inputs,
+            false,
+            step,
+        );
+        let load = LoadStep { docker: None, socket: DockerSocket::find(self.request.environment), layout: out };
+        let load = self.add(target, format!("{name}: docker"), Waits::default(), vec![layout], false, Box::new(load));
+        Ok(vec![layout, load])
+    }
+
+    /// Names of an image, each once.
+    pub(crate) fn image_tags(&self, texts: &[Text]) -> Lowers<Vec<Reference>> {
         let mut tags = Vec::new();
-        for text in &image.tags {
+        for text in texts {
             let tag = self.variables.text(text).map_err(|error| error.at(text.span))?;
             let tag =
                 Reference::new(&tag).map_err(|error| LowerError::configuration(error.to_string()).at(text.span))?;
@@ -57,24 +88,7 @@ impl Lowering<'_> {
                 tags.push(tag);
             }
         }
-        let out = match &image.out {
-            Some(out) => output_path(out)?,
-            None => path(&format!("dist/{name}"))?,
-        };
-        let host = Host::current();
-        let loadable = platforms.iter().position(|platform| platform.architecture() == host.architecture).unwrap_or(0);
-        let step = ImageStep { config, annotations, tags, platforms: layers_of, loadable, out: out.clone() };
-        let layout = self.add(
-            target,
-            name.to_string(),
-            Waits { after: waits.after.clone(), downloads: Vec::new() },
-            inputs,
-            false,
-            Box::new(step),
-        );
-        let load = LoadStep { docker: None, socket: DockerSocket::find(self.request.environment), layout: out };
-        let load = self.add(target, format!("{name}: docker"), Waits::default(), vec![layout], false, Box::new(load));
-        Ok(vec![layout, load])
+        Ok(tags)
     }
 
     /// The layers that all platforms have in common: the base and the files of the tree.

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rondel_buildfile::{ComposeUp, DockerBuild, DockerRun, Exec, Spanned, Target, TargetKind, TargetName};
+use rondel_buildfile::{
+    ComposeUp, DockerBuild, DockerRun, Exec, Part, Spanned, Target, TargetKind, TargetName, Text, TextSource,
+};
 use rondel_engine::{GlobSet, Node, NodeId, OutputKind};
-use rondel_oci::Reference;
 use rondel_process::find_tool;
 
 use crate::docker::Docker;
@@ -24,25 +25,22 @@ impl Lowering<'_> {
     }
 
     pub(crate) fn docker_build(&mut self, target: &Target, build: &DockerBuild, waits: Waits) -> Lowers<NodeId> {
-        let mut tags = Vec::new();
-        for text in &build.tags {
-            let tag = self.variables.text(text).map_err(|error| error.at(text.span))?;
-            tags.push(
-                Reference::new(&tag)
-                    .map_err(|error| LowerError::configuration(error.to_string()).at(text.span))?
-                    .to_string(),
-            );
-        }
-        let step = DockerBuildStep {
-            docker: self.docker()?,
-            name: target.name.value.to_string(),
-            dockerfile: self.root.join(&build.dockerfile.value),
-            context: build.context.as_ref().map_or_else(|| self.root.clone(), |context| self.root.join(&context.value)),
-            build_args: self.variables.pairs(&build.build_args)?,
-            stage: self.variables.optional(build.stage.as_ref())?,
-            tags,
-        };
-        Ok(self.add(target, target.name.value.to_string(), waits, Vec::new(), true, Box::new(step)))
+        let docker = self.docker()?;
+        let step = self.step(&|| {
+            Ok(Box::new(DockerBuildStep {
+                docker: docker.clone(),
+                name: target.name.value.to_string(),
+                dockerfile: self.root.join(&build.dockerfile.value),
+                context: build
+                    .context
+                    .as_ref()
+                    .map_or_else(|| self.root.clone(), |context| self.root.join(&context.value)),
+                build_args: self.variables.pairs(&build.build_args)?,
+                stage: self.variables.optional(build.stage.as_ref())?,
+                tags: self.image_tags(&build.tags)?.iter().map(ToString::to_string).collect(),
+            }))
+        })?;
+        Ok(self.add(target, target.name.value.to_string(), waits, Vec::new(), true, step))
     }
 
     /// The node whose facts name the image of `name` in the daemon.
@@ -166,25 +164,29 @@ impl Lowering<'_> {
         waits: Waits,
         wanted: bool,
     ) -> Lowers<NodeId> {
-        let mut command = self.variables.texts(&exec.command)?;
-        if is_shell {
-            command = vec!["sh".to_owned(), "-eu".to_owned(), "-c".to_owned(), command.remove(0)];
-        }
         let arguments = self.arguments(wanted && !is_shell);
-        let has_arguments = !arguments.is_empty();
-        command.extend(arguments);
+        let (mut tools, mut inputs) = (Vec::new(), Vec::new());
+        for (position, word) in exec.command.iter().enumerate() {
+            if let TextSource::Tool { name } = &word.source {
+                tools.push((position, inputs.len()));
+                inputs.push(self.tool(name).map_err(|error| error.at(word.span))?);
+            }
+        }
+        let starts_go = !is_shell
+            && matches!(&exec.command[0].source, TextSource::Template(template)
+                if matches!(template.parts.as_slice(), [Part::Literal(word)] if word == "go"));
+        let go = if starts_go || !tools.is_empty() {
+            let go = self.go()?;
+            let platform = go.own_platform()?;
+            Some((go, platform))
+        } else {
+            None
+        };
         let request = self.request;
         let search_path = request.environment.get("PATH").cloned().unwrap_or_default();
         let directory =
             exec.directory.as_ref().map_or_else(|| self.root.clone(), |directory| self.root.join(&directory.value));
-        let go = if command[0] == "go" && !is_shell { Some(self.go()?) } else { None };
-        // A program by name must be there before anything runs; one by path may be what another step makes.
-        if go.is_none() && !command[0].contains('/') {
-            find_tool(&command[0], &search_path, &directory).map_err(|error| {
-                LowerError::environment(error.to_string()).at(target.name.span).hint("install it, or correct `command`")
-            })?;
-        }
-        let excluded = self.declared_outputs()?;
+        let excluded = self.declared_outputs(Some(target))?;
         let mut outputs = Vec::new();
         for output in &exec.outputs {
             let below_root = output_path(output)?;
@@ -194,29 +196,49 @@ impl Lowering<'_> {
             outputs.push((below_root, destination, kind));
         }
         let downloads = if go.is_some() { self.downloads(&waits)? } else { waits.downloads };
-        let step = ExecStep {
-            root: self.root.clone(),
-            directory,
-            directory_key: exec.directory.as_ref().map_or_else(|| ".".to_owned(), |directory| directory.value.clone()),
-            command,
-            inputs: exec
-                .inputs
-                .as_ref()
-                .map(|globs| GlobSet::new(globs.iter().map(|glob| glob.value.as_str()), excluded)),
-            outputs,
-            env: self.variables.environment(&exec.env)?,
-            passed: exec
-                .pass_env
-                .iter()
-                .map(|name| (name.value.clone(), request.environment.get(&name.value).cloned()))
-                .collect(),
-            path: search_path,
-            home: request.environment.get("HOME").cloned(),
-            timeout: exec.timeout_s.map(Duration::from_secs),
-            go,
-            has_arguments,
-        };
+        let step = self.step(&|| {
+            let mut command = self.command_words(exec)?;
+            if is_shell {
+                command = vec!["sh".to_owned(), "-eu".to_owned(), "-c".to_owned(), command.remove(0)];
+            }
+            command.extend(arguments.iter().cloned());
+            // A program by name must be there before anything runs; one by path may be what another step makes.
+            let is_tool = tools.iter().any(|(position, _)| *position == 0);
+            if !starts_go && !is_tool && !command[0].contains('/') {
+                find_tool(&command[0], &search_path, &directory).map_err(|error| {
+                    let error = LowerError::environment(error.to_string()).at(target.name.span);
+                    error.hint("install it, or correct `command`")
+                })?;
+            }
+            let globs = exec.inputs.as_ref().map(|globs| globs.iter().map(|glob| glob.value.as_str()));
+            let caller = |name: &Spanned<String>| (name.value.clone(), request.environment.get(&name.value).cloned());
+            Ok(Box::new(ExecStep {
+                root: self.root.clone(),
+                directory: directory.clone(),
+                directory_key: exec.directory.as_ref().map_or_else(|| ".".to_owned(), |path| path.value.clone()),
+                command,
+                inputs: globs.map(|globs| GlobSet::new(globs, excluded.clone())),
+                outputs: outputs.clone(),
+                env: self.variables.environment(&exec.env)?,
+                passed: exec.pass_env.iter().map(caller).collect(),
+                path: search_path.clone(),
+                home: request.environment.get("HOME").cloned(),
+                timeout: exec.timeout_s.map(Duration::from_secs),
+                tools: tools.clone(),
+                go: go.clone(),
+                has_arguments: !arguments.is_empty(),
+            }))
+        })?;
         let waits = Waits { after: waits.after, downloads };
-        Ok(self.add(target, target.name.value.to_string(), waits, Vec::new(), true, Box::new(step)))
+        Ok(self.add(target, target.name.value.to_string(), waits, inputs, true, step))
+    }
+
+    /// The words of a command; a tool is a placeholder, `{tool:NAME}`.
+    fn command_words(&self, exec: &Exec) -> Lowers<Vec<String>> {
+        let word = |text: &Text| match &text.source {
+            TextSource::Tool { name } => Ok(format!("{{tool:{name}}}")),
+            _ => self.variables.text(text).map_err(|error| error.at(text.span)),
+        };
+        exec.command.iter().map(word).collect()
     }
 }

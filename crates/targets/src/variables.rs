@@ -1,12 +1,12 @@
 //! Values of texts: templates, the environment, git. Evaluated only where a wanted target uses them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{BuildFile, GitQuery, Part, Template, Text, TextSource, VariableName};
-use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
+use crate::git;
 use crate::request::LowerError;
 
 /// Evaluates texts, each variable at most once.
@@ -19,6 +19,17 @@ pub(crate) struct Variables<'a> {
     answers: RefCell<BTreeMap<GitQuery, Option<String>>>,
     secrets: RefCell<Vec<String>>,
     warnings: RefCell<Vec<String>>,
+    dirt: Cell<Dirt>,
+}
+
+/// What `Git(Dirty)` is now. It differs from step to step, so each that uses it is made twice: as it would be
+/// if its sources were clean and as it would be if they were not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dirt {
+    /// It can't be used here.
+    Nowhere,
+    /// Taken as it says; was it asked for?
+    Is { dirty: bool, used: bool },
 }
 
 /// The value of an entry of a process environment.
@@ -45,6 +56,7 @@ impl<'a> Variables<'a> {
             answers: RefCell::default(),
             secrets: RefCell::default(),
             warnings: RefCell::default(),
+            dirt: Cell::new(Dirt::Nowhere),
         }
     }
 
@@ -58,6 +70,38 @@ impl<'a> Variables<'a> {
         self.warnings.borrow().clone()
     }
 
+    /// Evaluates with `make`, taking sources as clean; and, if that matters, once more, taking them as dirty.
+    pub fn both<T>(&self, make: &dyn Fn() -> Result<T, LowerError>) -> Result<(T, Option<T>), LowerError> {
+        let with = |dirty| {
+            self.values.borrow_mut().clear();
+            self.dirt.set(Dirt::Is { dirty, used: false });
+            let made = make();
+            let used = matches!(self.dirt.replace(Dirt::Nowhere), Dirt::Is { used: true, .. });
+            if used {
+                self.values.borrow_mut().clear();
+            }
+            Ok((made?, used))
+        };
+        match with(false)? {
+            (clean, false) => Ok((clean, None)),
+            (clean, true) => Ok((clean, Some(with(true)?.0))),
+        }
+    }
+
+    fn dirty(&self) -> Result<Option<String>, LowerError> {
+        if !self.root.ancestors().any(|directory| directory.join(".git").exists()) {
+            return Ok(None);
+        }
+        match self.dirt.get() {
+            Dirt::Nowhere => Err(LowerError::configuration("`Git(Dirty)` can't be used here")
+                .hint("it is for `GoBuild`, `Image`, `DockerBuild`, `Exec` and `Shell`, whose sources can be dirty")),
+            Dirt::Is { dirty, .. } => {
+                self.dirt.set(Dirt::Is { dirty, used: true });
+                Ok(Some(if dirty { "-dirty" } else { "" }.to_owned()))
+            }
+        }
+    }
+
     /// The value of a text that holds no secret.
     pub fn text(&self, text: &Text) -> Result<String, LowerError> {
         let value = match &text.source {
@@ -68,7 +112,7 @@ impl<'a> Variables<'a> {
                 (None, None) => Err(LowerError::environment(format!("the environment variable `{name}` is not set"))
                     .hint(format!("set {name}, or give a default: Env(\"{name}\", \"…\")"))),
             },
-            TextSource::Git { query, default } => match (self.git(*query), default) {
+            TextSource::Git { query, default } => match (self.answer(*query)?, default) {
                 (Some(value), _) => Ok(value),
                 (None, Some(default)) => self.template(default),
                 (None, None) => {
@@ -77,6 +121,7 @@ impl<'a> Variables<'a> {
                 }
             },
             TextSource::Secret { .. } => Err(LowerError::configuration("a secret can't go here")),
+            TextSource::Tool { .. } => Err(LowerError::configuration("a tool can't go here")),
         }?;
         if value.contains('\0') {
             return Err(LowerError::configuration("the value holds a NUL").at(text.span));
@@ -158,9 +203,13 @@ impl<'a> Variables<'a> {
         answer
     }
 
+    fn answer(&self, query: GitQuery) -> Result<Option<String>, LowerError> {
+        if query == GitQuery::Dirty { self.dirty() } else { Ok(self.git(query)) }
+    }
+
     fn ask_git(&self, query: GitQuery) -> Option<String> {
         // The commit stands in two small files; a process is started only for what is not as simple as that.
-        if let (GitQuery::Commit | GitQuery::ShortCommit, Some(commit)) = (query, head_commit(&self.root)) {
+        if let (GitQuery::Commit | GitQuery::ShortCommit, Some(commit)) = (query, git::head_commit(&self.root)) {
             let length = if query == GitQuery::Commit { commit.len() } else { 12 };
             return Some(commit[..length].to_owned());
         }
@@ -169,26 +218,11 @@ impl<'a> Variables<'a> {
             GitQuery::Commit | GitQuery::ShortCommit => &["rev-parse", "--verify", "HEAD^{commit}"],
             GitQuery::CommitTime | GitQuery::CommitTimestamp => &["log", "-1", "--no-show-signature", "--format=%ct"],
             GitQuery::Branch => &["symbolic-ref", "--short", "-q", "HEAD"],
+            // Not one answer for all: see `dirty`.
+            GitQuery::Dirty => return None,
         };
-        let path = self.environment.get("PATH").map_or("", String::as_str);
-        let git = find_tool("git", path, &self.root).ok()?;
-        let line = CommandLine::new(git, &self.root).arguments(SAFE.iter().chain(arguments).copied()).environment(
-            [
-                ("PATH", path),
-                ("LC_ALL", "C"),
-                ("TZ", "UTC"),
-                ("GIT_CONFIG_NOSYSTEM", "1"),
-                ("GIT_CONFIG_GLOBAL", "/dev/null"),
-                ("GIT_OPTIONAL_LOCKS", "0"),
-                ("GIT_TERMINAL_PROMPT", "0"),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
-        let captured = capture(&line, &Cancellation::new()).ok()?;
-        if !captured.finished.status.success() {
-            return None;
-        }
-        let answer = String::from_utf8(captured.stdout).ok()?.trim().to_owned();
+        let answer = git::ask(self.environment, &self.root, arguments)?;
+        let answer = String::from_utf8(answer).ok()?.trim().to_owned();
         if query == GitQuery::Describe && self.is_shallow() {
             self.warnings
                 .borrow_mut()
@@ -206,43 +240,6 @@ impl<'a> Variables<'a> {
         self.root.ancestors().any(|directory| directory.join(".git/shallow").is_file())
     }
 }
-
-/// The commit that HEAD names, read from the repository's files: a branch with a file of its own or in
-/// `packed-refs`, or a detached HEAD. Anything else (a worktree, another format of references) is `None`.
-fn head_commit(root: &Path) -> Option<String> {
-    let git = root.ancestors().map(|directory| directory.join(".git")).find(|path| path.exists())?;
-    let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
-    let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let Some(name) = head.trim().strip_prefix("ref: ") else {
-        return Some(head.trim().to_owned()).filter(|text| is_commit(text));
-    };
-    if !name.starts_with("refs/heads/") || name.contains("..") {
-        return None;
-    }
-    let commit = match std::fs::read_to_string(git.join(name)) {
-        Ok(text) => text.trim().to_owned(),
-        Err(_) => {
-            let packed = std::fs::read_to_string(git.join("packed-refs")).ok()?;
-            let line = packed.lines().find(|line| line.split_once(' ').is_some_and(|(_, other)| other == name))?;
-            line.split_once(' ')?.0.to_owned()
-        }
-    };
-    is_commit(&commit).then_some(commit)
-}
-
-/// A repository is data: it gets no hook, no monitor, no pager and no external diff of its own run; and one
-/// that belongs to somebody else is read all the same, since nothing of it is run.
-const SAFE: &[&str] = &[
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "safe.directory=*",
-    "-c",
-    "log.showSignature=false",
-    "--no-pager",
-];
 
 fn at(mut error: LowerError, text: &Text) -> LowerError {
     error.span.get_or_insert(text.span);

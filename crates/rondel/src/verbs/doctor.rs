@@ -3,7 +3,7 @@
 use rondel_buildfile::{GoChoice, TargetKind};
 use rondel_golang::Host;
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
-use rondel_targets::{DockerSocket, resolve_go_version};
+use rondel_targets::{DockerSocket, go_work_of, module_directory, resolve_go_version};
 
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
@@ -89,9 +89,11 @@ fn tool_finding(
 }
 
 fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
-    let module = session.file.root.as_ref().map_or_else(|| session.root.clone(), |root| session.root.join(&root.value));
+    let module = module_directory(&session.file, &session.root);
     let host = Host::current();
-    match resolve_go_version(&session.file.go.value, &module) {
+    let version = go_work_of(&session.file, &module)
+        .and_then(|go_work| resolve_go_version(&session.file.go.value, &module, go_work.as_deref()));
+    match version {
         Err(error) => findings.push((Verdict::Missing, format!("Go: {error}"))),
         Ok(None) => tool_finding(session, "go", &["version"], true, "`go: System` needs an installed Go", findings),
         Ok(Some(version)) => {

@@ -26,10 +26,9 @@ pub(crate) fn lock(session: &Session<'_>, invocation: &Invocation, words: &[Stri
         }
     }
     let moves = !invocation.update.is_empty();
-    let module = session.file.root.as_ref().map_or_else(|| session.root.clone(), |root| session.root.join(&root.value));
     let go = GoSupport::unpinned(
-        &session.file.go.value,
-        &module,
+        &session.file,
+        &session.root,
         &session.cache,
         &session.caller.environment,
         invocation.offline,

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rondel_buildfile::Platform;
 use rondel_cas::RelativePath;
 use rondel_engine::{
-    ActionSpec, Class, Environment, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport, Step,
-    StepContext, StepError,
+    ActionSpec, Artefact, Class, Environment, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport,
+    Step, StepContext, StepError,
 };
 use rondel_process::{CommandLine, find_tool};
 
@@ -32,17 +33,27 @@ pub(crate) struct ExecStep {
     pub path: String,
     pub home: Option<String>,
     pub timeout: Option<Duration>,
-    /// For `go` itself: the project's own toolchain.
-    pub go: Option<Arc<GoSupport>>,
+    /// Words of the command that are tools, and which of the upstream steps made each.
+    pub tools: Vec<(usize, usize)>,
+    /// For `go` itself and for tools: the project's own toolchain, and this machine's platform.
+    pub go: Option<(Arc<GoSupport>, Platform)>,
     /// Runs always: it was given arguments.
     pub has_arguments: bool,
 }
 
 impl ExecStep {
-    fn environment(&self) -> Environment {
-        let mut environment = Environment::new();
+    /// `root` is GOROOT, for a step with Go.
+    fn environment(&self, root: &Path) -> Environment {
+        let mut environment = match &self.go {
+            Some((go, platform)) => go.compile_environment(root, platform),
+            None => Environment::new(),
+        };
         environment.set(Class::Keyed, "LANG", "C.UTF-8");
-        environment.set(Class::Located, "PATH", &self.path);
+        let path = match &self.go {
+            Some(_) => format!("{}:{}", root.join("bin").display(), self.path),
+            None => self.path.clone(),
+        };
+        environment.set(Class::Located, "PATH", path);
         environment.set_optional(Class::Located, "HOME", self.home.clone());
         for (name, value) in &self.passed {
             environment.set_optional(Class::Passed, name, value.clone());
@@ -56,22 +67,50 @@ impl ExecStep {
         environment
     }
 
+    /// What `Tool(…)` stands for: the only file that the step upstream made.
+    fn tool<'c>(&self, context: &'c StepContext<'_>, index: usize) -> Result<&'c Artefact, StepError> {
+        let tool = context.upstream.get(index).and_then(|upstream| upstream.artefacts.first());
+        tool.ok_or_else(|| StepError::failed("a tool was not built").hint("run again with --force"))
+    }
+
+    /// The command with tools in their places.
+    fn words(&self, context: &StepContext<'_>) -> Result<Vec<String>, StepError> {
+        let mut words = self.command.clone();
+        for (position, index) in &self.tools {
+            words[*position] = self.tool(context, *index)?.path.display().to_string();
+        }
+        Ok(words)
+    }
+
     fn program(&self, context: &StepContext<'_>) -> Result<PathBuf, StepError> {
-        if let Some(go) = &self.go {
+        if let Some((_, index)) = self.tools.iter().find(|(position, _)| *position == 0) {
+            return Ok(self.tool(context, *index)?.path.clone());
+        }
+        if let Some((go, _)) = self.go.as_ref().filter(|_| self.command[0] == "go") {
             return Ok(go.toolchain(context)?.go());
         }
         find_tool(&self.command[0], &self.path, &self.directory)
             .map_err(|error| StepError::environment(error.to_string()).hint("install it, or correct `command`"))
     }
 
-    fn tool_identity(&self, context: &StepContext<'_>) -> Result<String, StepError> {
-        if let Some(go) = &self.go {
-            return go.identity(context);
+    /// Identities of the programs that run.
+    fn identities(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(), StepError> {
+        if let Some((go, _)) = &self.go {
+            spec.tools.insert("go".to_owned(), go.identity(context)?);
+        }
+        for (position, index) in &self.tools {
+            let slot = RelativePath::new(&format!("tool/{position}")).expect("a number");
+            spec.upstream.insert(slot, self.tool(context, *index)?.entry.clone());
+        }
+        if self.tools.iter().any(|(position, _)| *position == 0) || (self.go.is_some() && self.command[0] == "go") {
+            return Ok(());
         }
         let program = self.program(context)?;
         let metadata = fs::metadata(&program).map_err(|error| StepError::unreadable(&program, &error))?;
         let digest = context.workspace.snapshot.digest(&program, &metadata);
-        Ok(digest.map_err(|error| StepError::unreadable(&program, &error))?.to_string())
+        let digest = digest.map_err(|error| StepError::unreadable(&program, &error))?;
+        spec.tools.insert(self.command[0].clone(), digest.to_string());
+        Ok(())
     }
 
     fn is_directory(&self, path: &RelativePath) -> bool {
@@ -102,8 +141,11 @@ impl ExecStep {
 
 impl Step for ExecStep {
     fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
-        let mut spec =
-            ActionSpec { arguments: self.command.clone(), environment: self.environment(), ..ActionSpec::default() };
+        let mut spec = ActionSpec {
+            arguments: self.command.clone(),
+            environment: self.environment(Path::new("/")),
+            ..ActionSpec::default()
+        };
         spec.settings.insert("directory".to_owned(), self.directory_key.clone());
         for (path, destination, kind) in &self.outputs {
             spec.outputs.push(OutputSpec { name: path.clone(), destination: destination.clone(), kind: *kind });
@@ -117,7 +159,7 @@ impl Step for ExecStep {
             spec.outputs.clear();
             return Ok(Plan { spec, freshness: always("it was given arguments") });
         }
-        spec.tools.insert(self.command[0].clone(), self.tool_identity(context)?);
+        self.identities(context, &mut spec)?;
         spec.inputs = inputs.collect(&self.root, None, &context.workspace.snapshot)?;
         Ok(Plan { spec, freshness: Freshness::ByKey })
     }
@@ -134,21 +176,14 @@ impl Step for ExecStep {
             let parent = path.parent().map_or_else(|| self.root.clone(), |parent| parent.below(&self.root));
             fs::create_dir_all(&parent).map_err(|error| StepError::unwritable(&parent, &error))?;
         }
-        let mut environment = spec.environment.clone();
-        if let Some(go) = &self.go {
-            let toolchain = go.toolchain(context)?;
-            let host = rondel_golang::Host::current();
-            environment = toolchain.environment(&go.directories, &host.os, &host.architecture);
-            for (name, value) in &self.env {
-                let (class, value) = match value {
-                    EnvironmentValue::Plain(value) => (Class::Keyed, value),
-                    EnvironmentValue::Secret(value) => (Class::Secret, value),
-                };
-                environment.set(class, name, value);
-            }
-        }
+        let root = match &self.go {
+            Some((go, _)) => go.toolchain(context)?.root,
+            None => PathBuf::from("/"),
+        };
+        let environment = self.environment(&root);
+        let words = self.words(context)?;
         let mut line = CommandLine::new(program, &self.directory)
-            .arguments(self.command[1..].iter().cloned())
+            .arguments(words[1..].iter().cloned())
             .environment(environment.for_process());
         line.secret_names = environment.secret_names();
         line.timeout = self.timeout;

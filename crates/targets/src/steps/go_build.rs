@@ -1,7 +1,7 @@
 //! `GoBuild`: executables for one platform.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_buildfile::Platform;
@@ -10,9 +10,10 @@ use rondel_engine::{
     ActionSpec, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext,
     StepError,
 };
-use rondel_golang::{Closure, ClosureQuery, compile_environment};
+use rondel_golang::{Closure, ClosureQuery};
 use rondel_process::CommandLine;
 
+use crate::c_support::CSupport;
 use crate::go_support::GoSupport;
 
 /// One target on one platform, all texts resolved.
@@ -26,6 +27,12 @@ pub(crate) struct GoBuildStep {
     pub stamp: Vec<(String, String)>,
     pub gcflags: Vec<String>,
     pub env: Vec<(String, String)>,
+    /// `-buildmode=`, if Go is not to choose.
+    pub build_mode: Option<&'static str>,
+    /// With cgo: by which compilers.
+    pub c: Option<CSupport>,
+    /// Files in the source tree that targets of this run make without being waited for, and their targets.
+    pub foreign: Vec<(PathBuf, String)>,
     /// Directory of the outputs, relative to the workspace.
     pub out: RelativePath,
 }
@@ -35,10 +42,12 @@ const OUT: &str = "{out}/";
 
 impl GoBuildStep {
     fn environment(&self, root: &Path) -> Environment {
-        let mut environment =
-            compile_environment(root, &self.go.directories, self.platform.os(), self.platform.architecture());
-        for (name, value) in &self.env {
+        let mut environment = self.go.compile_environment(root, &self.platform);
+        for (name, value) in self.env.iter().filter(|(name, _)| !matches!(name.as_str(), "CC" | "CXX")) {
             environment.set(Class::Keyed, name, value);
+        }
+        if let Some(c) = &self.c {
+            c.set(root, &mut environment);
         }
         environment
     }
@@ -67,8 +76,16 @@ impl GoBuildStep {
         settings.insert("platform".to_owned(), self.platform.to_string());
         settings.insert("go".to_owned(), identity.to_owned());
         settings.insert("flags".to_owned(), self.selecting_flags().join(" "));
+        settings.insert("cgo".to_owned(), self.c.is_some().to_string());
         settings.extend(self.env.iter().map(|(name, value)| (format!("env {name}"), value.clone())));
-        ClosureQuery { module: self.go.module.clone(), packages: self.packages.clone(), tests: false, settings }
+        let go_work = self.go.go_work.clone();
+        ClosureQuery {
+            module: self.go.module.clone(),
+            go_work,
+            packages: self.packages.clone(),
+            tests: false,
+            settings,
+        }
     }
 
     fn spec(&self, context: &StepContext<'_>, identity: &str, closure: &Closure) -> Result<ActionSpec, StepError> {
@@ -76,11 +93,23 @@ impl GoBuildStep {
             let message = format!("`{}` names no command: no package main in {}", self.label, self.packages.join(" "));
             return Err(StepError::configuration(message).hint("point `packages` at a package with `func main`"));
         }
+        if let Some((file, target)) = self
+            .foreign
+            .iter()
+            .find(|(file, _)| closure.files.range(file.clone()..).next().is_some_and(|input| input.starts_with(file)))
+        {
+            let name = file.strip_prefix(&self.go.module).unwrap_or(file).display();
+            let message = format!("`{}` reads `{name}`, which `{target}` makes in the same run", self.label);
+            return Err(StepError::configuration(message).hint(format!("write `after: [\"{target}\"]`")));
+        }
         let mut spec = ActionSpec {
             arguments: ["go", "build", "-trimpath", "-buildvcs=false", "-pgo=auto"].map(str::to_owned).to_vec(),
             ..ActionSpec::default()
         };
         spec.arguments.extend(self.selecting_flags());
+        if let Some(mode) = self.build_mode {
+            spec.arguments.push(format!("-buildmode={mode}"));
+        }
         if !self.gcflags.is_empty() {
             spec.arguments.push(format!("-gcflags={}", self.gcflags.join(" ")));
         }
@@ -100,7 +129,7 @@ impl GoBuildStep {
                 let message = format!("`{}` builds two commands named `{name}`", self.label);
                 return Err(StepError::configuration(message).hint("build them in two targets"));
             }
-            let platform = format!("{}_{}", self.platform.os(), self.platform.architecture());
+            let platform = self.platform.directory_name();
             let directory = self.out.join(&RelativePath::new(&platform).expect("a platform's name"));
             spec.outputs.push(OutputSpec { destination: directory.join(&name), name, kind: OutputKind::File });
         }
@@ -114,7 +143,19 @@ impl Step for GoBuildStep {
         let flags = self.selecting_flags();
         let environment = |toolchain: &rondel_golang::Toolchain| self.environment(&toolchain.root).for_process();
         match self.go.closure(context, &self.label, &self.query(&identity), &flags, &environment)? {
-            Ok(closure) => Ok(Plan { spec: self.spec(context, &identity, &closure)?, freshness: Freshness::ByKey }),
+            Ok(closure) => {
+                let mut spec = self.spec(context, &identity, &closure)?;
+                if let Some(c) = &self.c {
+                    match c.identity(context, &closure.c_directories)? {
+                        Ok(identity) => spec.tools.insert("C compiler".to_owned(), identity),
+                        Err(what) => {
+                            let freshness = Freshness::Run(vec![Reason::NotPresent { what }]);
+                            return Ok(Plan { spec, freshness });
+                        }
+                    };
+                }
+                Ok(Plan { spec, freshness: Freshness::ByKey })
+            }
             Err(why) => {
                 let reasons = vec![Reason::NotPresent { what: why }];
                 Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::Run(reasons) })
@@ -124,6 +165,16 @@ impl Step for GoBuildStep {
 
     fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
         let toolchain = self.go.toolchain(context)?;
+        let modules = self.go.closure(
+            context,
+            &self.label,
+            &self.query(&self.go.identity(context)?),
+            &self.selecting_flags(),
+            &|_| Vec::new(),
+        )?;
+        if let Ok(closure) = modules {
+            self.go.check_modules(context, &closure.modules)?;
+        }
         let out = format!("{}/", staging.display());
         let arguments =
             spec.arguments[1..].iter().map(|argument| if argument == OUT { out.clone() } else { argument.clone() });
@@ -136,7 +187,7 @@ impl Step for GoBuildStep {
 }
 
 /// The name that `go build` gives a command: the last element of its path, or the one before a major version.
-fn executable_name(import_path: &str, os: &str) -> String {
+pub(crate) fn executable_name(import_path: &str, os: &str) -> String {
     let mut parts = import_path.rsplit('/');
     let last = parts.next().unwrap_or(import_path);
     let is_version = last.strip_prefix('v').is_some_and(|rest| {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rondel_buildfile::Platform;
 use rondel_cas::{Digest, write_atomically};
 use rondel_engine::{ActionSpec, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError};
 use rondel_process::CommandLine;
@@ -42,14 +43,15 @@ impl GoModDownloadStep {
     /// go.mod and go.sum, as one text.
     fn module_files(&self, context: &StepContext<'_>) -> Result<String, StepError> {
         let mut text = String::new();
-        for name in ["go.mod", "go.sum"] {
-            let path = self.go.module.join(name);
+        for path in self.go.module_files() {
+            let name = path.strip_prefix(&self.go.module).unwrap_or(&path).display().to_string();
+            let is_needed = path.ends_with("go.mod") && self.go.go_work.is_none();
             let digest = match std::fs::metadata(&path) {
                 Ok(metadata) => {
                     let digest = context.workspace.snapshot.digest(&path, &metadata);
                     digest.map_err(|error| StepError::unreadable(&path, &error))?.to_string()
                 }
-                Err(_) if name == "go.sum" => "none".to_owned(),
+                Err(_) if !is_needed => "none".to_owned(),
                 Err(error) => {
                     return Err(
                         StepError::unreadable(&path, &error).hint("`root` in build.ron is the directory of go.mod")
@@ -72,7 +74,7 @@ impl Step for GoModDownloadStep {
         let spec = ActionSpec::default();
         let plan = |freshness| Ok(Plan { spec: spec.clone(), freshness });
         let now = self.module_files(context)?;
-        if self.go.module.join("vendor/modules.txt").is_file() {
+        if self.go.is_vendored() {
             return plan(Freshness::UpToDate([("modules".to_owned(), "vendored".to_owned())].into()));
         }
         let stored = std::fs::read(self.record(context)).ok();
@@ -97,54 +99,8 @@ impl Step for GoModDownloadStep {
     }
 
     fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
-        let toolchain = self.go.toolchain(context)?;
         let before = self.module_files(context)?;
-        let mut environment = toolchain.environment(&self.go.directories, "linux", "amd64").for_process();
-        // The user's HOME for netrc, and their PATH for the version control of private modules.
-        for (name, value) in [("HOME", self.go.caller("HOME")), ("PATH", self.go.caller("PATH"))] {
-            if let Some(value) = value {
-                environment.retain(|(other, _)| other != name);
-                environment.push((name.to_owned(), value));
-            }
-        }
-        let settings = if self.go.offline {
-            vec![("GOPROXY".to_owned(), "off".to_owned())]
-        } else {
-            self.go.download_environment(&toolchain)
-        };
-        for (name, value) in settings {
-            environment.retain(|(other, _)| *other != name);
-            environment.push((name, value));
-        }
-        context.progress("downloading modules", 0, 0);
-        let secret_names = environment.iter().filter(|(name, value)| holds_password(name, value));
-        let secret_names = secret_names.map(|(name, _)| name.clone()).collect();
-        let mut line = CommandLine::new(toolchain.go(), &self.go.module)
-            .arguments(["mod", "download", "-json"])
-            .environment(environment);
-        line.secret_names = secret_names;
-        let captured = context.try_capture(&line)?;
-        let mut directories = Vec::new();
-        let mut errors = Vec::new();
-        for module in
-            serde_json::Deserializer::from_slice(&captured.stdout).into_iter::<Downloaded>().map_while(Result::ok)
-        {
-            if module.error.is_empty() {
-                directories.push(module.dir);
-            } else {
-                errors.push(format!("{}: {}", module.path, module.error));
-            }
-        }
-        if !captured.finished.status.success() || !errors.is_empty() {
-            errors.extend(captured.stderr.lines().map(str::to_owned));
-            return Err(StepError::Command {
-                summary: "go mod download".to_owned(),
-                status: captured.finished.describe(),
-                output: errors,
-                told: 0,
-                hint: Some("check go.mod, GOPROXY and the network".to_owned()),
-            });
-        }
+        let mut directories = download(&self.go, context)?;
         directories.sort();
         // go.sum may have been completed by the download.
         let after = self.module_files(context)?;
@@ -160,6 +116,55 @@ impl Step for GoModDownloadStep {
         }
         Ok(RunReport { facts: BTreeMap::from([("modules".to_owned(), count.to_string())]) })
     }
+}
+
+/// Runs `go mod download`; the directories of the modules that are there then.
+pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Vec<PathBuf>, StepError> {
+    let toolchain = go.toolchain(context)?;
+    // Any platform: which one is downloaded for makes no difference.
+    let platform = Platform::new("linux/amd64").expect("a platform that Go knows");
+    let mut environment = go.compile_environment(&toolchain.root, &platform).for_process();
+    // The user's HOME for netrc, and their PATH for the version control of private modules.
+    for (name, value) in [("HOME", go.caller("HOME")), ("PATH", go.caller("PATH"))] {
+        if let Some(value) = value {
+            environment.retain(|(other, _)| other != name);
+            environment.push((name.to_owned(), value));
+        }
+    }
+    let settings =
+        if go.offline { vec![("GOPROXY".to_owned(), "off".to_owned())] } else { go.download_environment(&toolchain) };
+    for (name, value) in settings {
+        environment.retain(|(other, _)| *other != name);
+        environment.push((name, value));
+    }
+    context.progress("downloading modules", 0, 0);
+    let secret_names = environment.iter().filter(|(name, value)| holds_password(name, value));
+    let secret_names = secret_names.map(|(name, _)| name.clone()).collect();
+    let mut line =
+        CommandLine::new(toolchain.go(), &go.module).arguments(["mod", "download", "-json"]).environment(environment);
+    line.secret_names = secret_names;
+    let captured = context.try_capture(&line)?;
+    let mut directories = Vec::new();
+    let mut errors = Vec::new();
+    for module in serde_json::Deserializer::from_slice(&captured.stdout).into_iter::<Downloaded>().map_while(Result::ok)
+    {
+        if module.error.is_empty() {
+            directories.push(module.dir);
+        } else {
+            errors.push(format!("{}: {}", module.path, module.error));
+        }
+    }
+    if !captured.finished.status.success() || !errors.is_empty() {
+        errors.extend(captured.stderr.lines().map(str::to_owned));
+        return Err(StepError::Command {
+            summary: "go mod download".to_owned(),
+            status: captured.finished.describe(),
+            output: errors,
+            told: 0,
+            hint: Some("check go.mod, GOPROXY and the network".to_owned()),
+        });
+    }
+    Ok(directories)
 }
 
 /// Download settings are shown with the command, unless a user and password stand in them.

@@ -6,19 +6,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rondel_buildfile::Platform;
 use rondel_engine::{
     ActionSpec, Class, Environment, Freshness, GlobSet, Plan, Reason, RunReport, Step, StepContext, StepError,
 };
-use rondel_golang::compile_environment;
-use rondel_process::{CommandLine, find_tool};
+use rondel_process::CommandLine;
 
+use crate::c_support::CSupport;
 use crate::go_support::GoSupport;
 use crate::variables::EnvironmentValue;
 
 pub(crate) struct GoTestStep {
     pub go: Arc<GoSupport>,
+    /// This machine's.
+    pub platform: Platform,
     pub packages: Vec<String>,
-    pub race: bool,
+    /// The race detector links with C.
+    pub race: Option<CSupport>,
     pub tags: Vec<String>,
     pub run: Option<String>,
     pub short: bool,
@@ -31,13 +35,12 @@ pub(crate) struct GoTestStep {
 
 impl GoTestStep {
     fn environment(&self, root: &Path) -> Environment {
-        let host = rondel_golang::Host::current();
-        let mut environment = compile_environment(root, &self.go.directories, &host.os, &host.architecture);
+        let mut environment = self.go.compile_environment(root, &self.platform);
         // Tests start programs; which ones are there is the machine's affair.
         let path = format!("{}:{}", root.join("bin").display(), self.go.caller("PATH").unwrap_or_default());
         environment.set(Class::Located, "PATH", path);
-        if self.race {
-            environment.set(Class::Keyed, "CGO_ENABLED", "1");
+        if let Some(c) = &self.race {
+            c.set(root, &mut environment);
         }
         for (name, value) in &self.env {
             match value {
@@ -46,19 +49,6 @@ impl GoTestStep {
             }
         }
         environment
-    }
-
-    /// The C compiler that the race detector links with.
-    fn compiler(&self, context: &StepContext<'_>) -> Result<String, StepError> {
-        let path = self.go.caller("PATH").unwrap_or_default();
-        let compiler = find_tool("gcc", &path, &self.go.module).or_else(|_| find_tool("cc", &path, &self.go.module));
-        let compiler = compiler.map_err(|_| {
-            StepError::environment("`race: true` needs a C compiler, and neither `gcc` nor `cc` is on PATH")
-                .hint("install gcc, or write `race: false`")
-        })?;
-        let metadata = std::fs::metadata(&compiler).map_err(|error| StepError::unreadable(&compiler, &error))?;
-        let digest = context.workspace.snapshot.digest(&compiler, &metadata);
-        Ok(digest.map_err(|error| StepError::unreadable(&compiler, &error))?.to_string())
     }
 }
 
@@ -69,9 +59,15 @@ impl Step for GoTestStep {
             ..ActionSpec::default()
         };
         spec.arguments.push(self.go.mod_flag());
-        if self.race {
+        if let Some(c) = &self.race {
             spec.arguments.push("-race".to_owned());
-            spec.tools.insert("cc".to_owned(), self.compiler(context)?);
+            match c.digest(context)? {
+                Ok(digest) => spec.tools.insert("C compiler".to_owned(), digest),
+                Err(what) => {
+                    let freshness = Freshness::Run(vec![Reason::NotPresent { what }]);
+                    return Ok(Plan { spec, freshness });
+                }
+            };
         }
         if self.short {
             spec.arguments.push("-short".to_owned());

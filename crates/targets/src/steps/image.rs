@@ -83,6 +83,7 @@ impl Step for ImageStep {
             images.push(PlatformImage {
                 os: platform.os().to_owned(),
                 architecture: platform.architecture().to_owned(),
+                variant: oci_variant(platform),
                 layers,
             });
         }
@@ -105,5 +106,14 @@ impl Step for ImageStep {
             ("tags", self.tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
         ];
         Ok(RunReport { facts: facts.map(|(name, value)| (name.to_owned(), value)).into() })
+    }
+}
+
+/// The variant as the image specification has it: that of `GOARM` is always said, others if they are declared.
+fn oci_variant(platform: &Platform) -> Option<String> {
+    match (platform.architecture(), platform.variant()) {
+        ("arm", None) => Some("v7".to_owned()),
+        ("amd64" | "arm" | "arm64", Some(variant)) => Some(variant.trim_end_matches(".0").to_owned()),
+        _ => None,
     }
 }

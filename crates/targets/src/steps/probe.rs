@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use rondel_buildfile::Platform;
 use rondel_cas::{Digest, RelativePath};
-use rondel_engine::{ActionSpec, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError};
-use rondel_golang::compile_environment;
+use rondel_engine::{
+    ActionSpec, Class, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError,
+};
 use rondel_process::CommandLine;
 
 use crate::go_support::GoSupport;
@@ -25,14 +26,17 @@ pub(crate) struct ProbeStep {
 
 impl ProbeStep {
     fn environment(&self, root: &Path) -> rondel_engine::Environment {
-        compile_environment(root, &self.go.directories, self.platform.os(), self.platform.architecture())
+        let mut environment = self.go.compile_environment(root, &self.platform);
+        // A module of its own.
+        environment.set(Class::Keyed, "GOWORK", "off");
+        environment
     }
 }
 
 impl Step for ProbeStep {
     fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
         let name = RelativePath::new("probe").expect("a constant");
-        let platform = format!("{}_{}", self.platform.os(), self.platform.architecture());
+        let platform = self.platform.directory_name();
         let destination = RelativePath::new(&format!(".rondel/out/probe/{platform}")).expect("a platform's name");
         let spec = ActionSpec {
             arguments: [

@@ -1,0 +1,136 @@
+//! The C toolchain that cgo uses, and its identity.
+//!
+//! What a C compiler makes depends on its driver, on the programs that the driver starts, and on the system's
+//! headers and libraries. The programs are taken by their contents. Headers and libraries are taken by how they
+//! look from outside (name, size, times): that is quick, and a key of a cgo build is for this machine only. What
+//! a driver says of itself is remembered as long as the driver is the same.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rondel_cas::{Digest, Hasher, StatSnapshot, write_atomically};
+use rondel_process::{Captured, CommandLine};
+use serde::{Deserialize, Serialize};
+
+/// What a driver says of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Answers {
+    driver: Digest,
+    programs: Vec<PathBuf>,
+    includes: Vec<PathBuf>,
+    libraries: Vec<PathBuf>,
+}
+
+/// Why there is no identity.
+#[derive(Debug)]
+pub enum NoIdentity {
+    /// It would have to be asked, and this is a query.
+    NotAsked,
+    /// Something could not be read or run.
+    Failed(String),
+}
+
+/// Programs that a driver may start.
+const PROGRAMS: &[&str] = &["cc1", "cc1plus", "as", "ld", "collect2", "lto-wrapper"];
+
+/// The identity of the drivers (a C and perhaps a C++ compiler) with all that they use, and of `extra`
+/// directories of headers and libraries. `ask` runs a command; without it only what is remembered in `memory` counts.
+pub fn c_identity(
+    drivers: &[PathBuf],
+    extra: &BTreeSet<PathBuf>,
+    memory: &Path,
+    snapshot: &StatSnapshot,
+    ask: Option<&dyn Fn(&CommandLine) -> Result<Captured, String>>,
+) -> Result<String, NoIdentity> {
+    let failed =
+        |path: &Path, error: io::Error| NoIdentity::Failed(format!("failed to read `{}`: {error}", path.display()));
+    let digest = |path: &Path| {
+        let metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
+        snapshot.digest(path, &metadata).map_err(|error| failed(path, error))
+    };
+    let mut hasher = Hasher::new();
+    let mut directories: BTreeSet<(PathBuf, bool)> = extra.iter().map(|path| (path.clone(), true)).collect();
+    for driver in drivers {
+        let own = digest(driver)?;
+        let file = memory.join(Digest::of(driver.to_string_lossy().as_bytes()).short());
+        let known = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Answers>(&bytes).ok());
+        let answers = match (known.filter(|answers| answers.driver == own), ask) {
+            (Some(answers), _) => answers,
+            (None, None) => return Err(NoIdentity::NotAsked),
+            (None, Some(ask)) => {
+                let answers = interview(driver, own, ask).map_err(NoIdentity::Failed)?;
+                // Not remembered, it is asked again the next time.
+                let _ = write_atomically(&file, &serde_json::to_vec(&answers).expect("plain data"));
+                answers
+            }
+        };
+        for program in std::iter::once(driver).chain(&answers.programs) {
+            hasher.update(format!("{} {}\n", program.display(), digest(program)?).as_bytes());
+        }
+        directories.extend(answers.includes.into_iter().map(|path| (path, true)));
+        directories.extend(answers.libraries.into_iter().map(|path| (path, false)));
+    }
+    for (directory, is_deep) in directories {
+        look_at(&directory, is_deep, &mut hasher);
+    }
+    Ok(hasher.finish().to_string())
+}
+
+fn interview(
+    driver: &Path,
+    own: Digest,
+    ask: &dyn Fn(&CommandLine) -> Result<Captured, String>,
+) -> Result<Answers, String> {
+    let line = |arguments: &[&str]| {
+        CommandLine::new(driver, "/")
+            .arguments(arguments.iter().copied())
+            .environment([("LC_ALL".to_owned(), "C".to_owned()), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())])
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut programs = Vec::new();
+    for program in PROGRAMS {
+        let said = ask(&line(&[&format!("-print-prog-name={program}")]))?;
+        let path = PathBuf::from(text(&said.stdout).trim());
+        let path = if path.is_absolute() { path } else { Path::new("/usr/bin").join(path) };
+        if path.is_file() {
+            programs.push(path);
+        }
+    }
+    let said = ask(&line(&["-E", "-v", "-x", "c", "/dev/null"]))?;
+    let mut includes = Vec::new();
+    let listed = said.stderr.lines().skip_while(|line| !line.contains("search starts here"));
+    for line in listed.take_while(|line| !line.starts_with("End of search list")) {
+        includes.extend(line.strip_prefix(' ').map(|path| PathBuf::from(path.trim())));
+    }
+    let said = ask(&line(&["-print-search-dirs"]))?;
+    let said = text(&said.stdout);
+    let libraries = said.lines().find_map(|line| line.strip_prefix("libraries: =")).unwrap_or("");
+    let libraries = libraries.split(':').map(PathBuf::from).filter_map(|path| path.canonicalize().ok()).collect();
+    Ok(Answers { driver: own, programs, includes, libraries })
+}
+
+/// Names, sizes and times of headers (with all directories below) or of libraries.
+fn look_at(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
+    let mut lines = BTreeSet::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if metadata.is_dir() {
+            if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                lines.insert(format!("{name} -> {:?}", fs::read_link(&path).ok()));
+            } else if is_deep || name == "pkgconfig" {
+                look_at(&path, is_deep, hasher);
+            }
+            continue;
+        }
+        let is_library = name.ends_with(".a") || name.ends_with(".o") || name.ends_with(".pc") || name.contains(".so");
+        if is_deep || is_library {
+            lines.insert(format!("{name} {} {:?}", metadata.len(), metadata.modified().ok()));
+        }
+    }
+    hasher.update(format!("{}\n", directory.display()).as_bytes());
+    lines.iter().for_each(|line| hasher.update(format!("{line}\n").as_bytes()));
+}

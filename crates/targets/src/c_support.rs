@@ -1,0 +1,83 @@
+//! The C compiler of steps with cgo: found on the caller's PATH, or where `CC` of the target says, and keyed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rondel_cas::Digest;
+use rondel_engine::{Class, Environment, StepContext, StepError};
+use rondel_golang::{NoIdentity, c_directory, c_identity};
+use rondel_process::find_tool;
+
+use crate::go_support::GoSupport;
+use crate::request::LowerError;
+
+/// Compilers, and the PATH on which they find their like.
+pub(crate) struct CSupport {
+    compiler: PathBuf,
+    cxx_compiler: Option<PathBuf>,
+    path: String,
+    /// What `-I` and `-L` of the declared flags name.
+    directories: BTreeSet<PathBuf>,
+}
+
+impl CSupport {
+    /// The compilers for a step whose declared environment is `env`.
+    pub fn find(go: &GoSupport, env: &[(String, String)]) -> Result<CSupport, LowerError> {
+        let path = go.caller("PATH").unwrap_or_default();
+        let declared = |name: &str| env.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+        let find = |name: &str| find_tool(name, &path, &go.module).ok();
+        let compiler = match declared("CC") {
+            Some(name) => find(&name).ok_or_else(|| {
+                LowerError::environment(format!("the C compiler `{name}` was not found")).hint("correct `CC`")
+            })?,
+            None => find("gcc").or_else(|| find("cc")).or_else(|| find("clang")).ok_or_else(|| {
+                LowerError::environment("cgo needs a C compiler, and neither `gcc` nor `cc` nor `clang` is on PATH")
+                    .hint("install gcc, or build without cgo")
+            })?,
+        };
+        let cxx_compiler = match declared("CXX") {
+            Some(name) => Some(find(&name).ok_or_else(|| {
+                LowerError::environment(format!("the C++ compiler `{name}` was not found")).hint("correct `CXX`")
+            })?),
+            None => find("g++").or_else(|| find("c++")).or_else(|| find("clang++")),
+        };
+        let flags =
+            env.iter().filter(|(name, _)| name.starts_with("CGO_")).flat_map(|(_, value)| value.split_whitespace());
+        Ok(CSupport { compiler, cxx_compiler, path, directories: flags.filter_map(c_directory).collect() })
+    }
+
+    /// What cgo sees besides.
+    pub fn set(&self, toolchain_root: &Path, environment: &mut Environment) {
+        environment.set(Class::Keyed, "CGO_ENABLED", "1");
+        environment.set(Class::Located, "CC", self.compiler.to_string_lossy());
+        if let Some(compiler) = &self.cxx_compiler {
+            environment.set(Class::Located, "CXX", compiler.to_string_lossy());
+        }
+        let path = format!("{}:{}", toolchain_root.join("bin").display(), self.path);
+        environment.set(Class::Located, "PATH", path);
+    }
+
+    /// The identity for keys, with the directories that `#cgo` lines name; why it is not known, in a query.
+    pub fn identity(
+        &self,
+        context: &StepContext<'_>,
+        directories: &BTreeSet<PathBuf>,
+    ) -> Result<Result<String, String>, StepError> {
+        let drivers: Vec<PathBuf> = std::iter::once(&self.compiler).chain(&self.cxx_compiler).cloned().collect();
+        let extra = self.directories.union(directories).cloned().collect();
+        let memory = context.workspace.state.join("compilers");
+        let ask = |line: &rondel_process::CommandLine| context.capture(line).map_err(|error| error.to_string());
+        let ask: Option<&dyn Fn(&_) -> _> = if context.is_query { None } else { Some(&ask) };
+        match c_identity(&drivers, &extra, &memory, &context.workspace.snapshot, ask) {
+            Ok(identity) => Ok(Ok(identity)),
+            Err(NoIdentity::NotAsked) => Ok(Err("the C compiler is not known yet".to_owned())),
+            Err(NoIdentity::Failed(why)) => Err(StepError::environment(format!("the C compiler: {why}"))),
+        }
+    }
+
+    /// For steps without a closure: all that is known of the compilers, as one digest.
+    pub fn digest(&self, context: &StepContext<'_>) -> Result<Result<String, String>, StepError> {
+        let identity = self.identity(context, &BTreeSet::new())?;
+        Ok(identity.map(|text| Digest::of(text.as_bytes()).to_string()))
+    }
+}
