@@ -9,6 +9,7 @@ mod cache;
 mod command_line;
 mod docker;
 mod failures;
+mod go_inputs;
 mod image;
 mod inputs;
 mod matrix;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::Digest;
-use rondel_engine::{Class, Environment, StepContext, StepError};
+use rondel_cas::{Digest, Hasher};
+use rondel_engine::{ActionSpec, Class, Environment, StepContext, StepError};
 use rondel_golang::{NoIdentity, c_directory, c_identity};
 use rondel_process::find_tool;
 
@@ -73,6 +73,29 @@ impl CSupport {
             Err(NoIdentity::NotAsked) => Ok(Err("the C compiler is not known yet".to_owned())),
             Err(NoIdentity::Failed(why)) => Err(StepError::environment(format!("the C compiler: {why}"))),
         }
+    }
+
+    /// Makes Go's build cache see what it does not look at: the compiler, system headers, and headers outside of
+    /// a package's own directory. `seen` is a digest of them; as a macro that nobody uses it changes what the go
+    /// command hashes and no byte of what is made.
+    pub fn mark(environment: &mut Environment, declared: &[(String, String)], seen: &Digest) {
+        let own = declared.iter().find(|(name, _)| name == "CGO_CPPFLAGS").map_or("", |(_, value)| value.as_str());
+        let flags = format!("{own} -DRONDEL_C_INPUTS={}", seen.short());
+        environment.set(Class::Located, "CGO_CPPFLAGS", flags.trim());
+    }
+
+    /// The compiler and all inputs of a step that C code may be made from.
+    pub fn inputs(spec: &ActionSpec) -> Digest {
+        const NOT_C: &[&str] = &["go", "mod", "sum", "work", "md", "txt", "json", "yaml", "yml", "pgo"];
+        let mut hasher = Hasher::new();
+        hasher.update(spec.tools.get("C compiler").map_or("", String::as_str).as_bytes());
+        for input in spec.inputs.iter() {
+            let ending = input.path.as_str().rsplit_once('.').map_or("", |(_, ending)| ending);
+            if !NOT_C.contains(&ending) {
+                hasher.update(format!("\n{} {:?}", input.path, input.entry).as_bytes());
+            }
+        }
+        hasher.finish()
     }
 
     /// For steps without a closure: all that is known of the compilers, as one digest.

@@ -178,9 +178,13 @@ impl Step for GoBuildStep {
         let out = format!("{}/", staging.display());
         let arguments =
             spec.arguments[1..].iter().map(|argument| if argument == OUT { out.clone() } else { argument.clone() });
+        let mut environment = self.environment(&toolchain.root);
+        if self.c.is_some() {
+            CSupport::mark(&mut environment, &self.env, &CSupport::inputs(spec));
+        }
         let line = CommandLine::new(toolchain.go(), &self.go.module)
             .arguments(arguments)
-            .environment(self.environment(&toolchain.root).for_process());
+            .environment(environment.for_process());
         context.run(&line)?;
         Ok(RunReport::default())
     }

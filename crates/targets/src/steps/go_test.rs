@@ -99,7 +99,10 @@ impl Step for GoTestStep {
     fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
         context.prerequisites()?;
         let toolchain = self.go.toolchain(context)?;
-        let environment = self.environment(&toolchain.root);
+        let mut environment = self.environment(&toolchain.root);
+        if self.race.is_some() {
+            CSupport::mark(&mut environment, &[], &CSupport::inputs(spec));
+        }
         let mut line = CommandLine::new(toolchain.go(), &self.go.module)
             .arguments(spec.arguments[1..].iter().cloned())
             .environment(environment.for_process());
