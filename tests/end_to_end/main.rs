@@ -13,6 +13,7 @@ mod go_inputs;
 mod image;
 mod inputs;
 mod matrix;
+mod public;
 mod server;
 mod space;
 mod stamps;

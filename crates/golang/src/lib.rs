@@ -3,6 +3,7 @@
 //! It knows the go command's rules. It knows no target, no image and no build.ron; the command lines that
 //! build something are put together in `rondel-targets`.
 
+mod build_info;
 mod c_compiler;
 mod closure;
 mod credentials;
@@ -16,10 +17,12 @@ mod module_cache;
 mod partial;
 mod provision;
 mod settings;
+mod spdx;
 mod toolchain;
 mod unpack;
 mod watch;
 
+pub use build_info::{BuildInfo, ModuleVersion};
 pub use c_compiler::{NoIdentity, c_identity};
 pub use closure::{Closure, ClosureQuery, c_directory, list_arguments};
 pub use credentials::Credentials;
@@ -32,4 +35,5 @@ pub use module_cache::{Tampered, module_sums, remove_module, tampered_module};
 pub use partial::PartialDownload;
 pub use provision::{Form, Provision, Provisioned};
 pub use settings::{DownloadSettings, ProxyEntry};
+pub use spdx::{SPDX_FORMAT, SpdxSubject, spdx_document};
 pub use toolchain::{GoPin, Host, Toolchain, installed_version, is_untouched, system_toolchain};
