@@ -1,6 +1,7 @@
 //! What a build would do, found out without doing or writing anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rondel_process::{Cancellation, Redactor};
@@ -39,6 +40,27 @@ pub fn plan(
     workspace: &Workspace,
     warn: &(dyn Fn(Event) + Sync),
 ) -> BTreeMap<NodeId, Planned> {
+    plan_with_results(graph, roots, workspace, warn).0
+}
+
+/// The files of the source tree that `roots` are made from, as far as they can be told without running anything.
+pub fn planned_sources(graph: &Graph, roots: &[NodeId], workspace: &Workspace) -> BTreeSet<PathBuf> {
+    let (_, results) = plan_with_results(graph, roots, workspace, &|_| {});
+    let mut sources = BTreeSet::new();
+    for result in results.values() {
+        result.sources.each(&mut |path| {
+            sources.insert(path.to_owned());
+        });
+    }
+    sources
+}
+
+fn plan_with_results(
+    graph: &Graph,
+    roots: &[NodeId],
+    workspace: &Workspace,
+    warn: &(dyn Fn(Event) + Sync),
+) -> (BTreeMap<NodeId, Planned>, BTreeMap<NodeId, UpstreamResult>) {
     let mut planned: BTreeMap<NodeId, Planned> = BTreeMap::new();
     let mut results: BTreeMap<NodeId, UpstreamResult> = BTreeMap::new();
     let demanded = graph.demanded(roots);
@@ -73,7 +95,7 @@ pub fn plan(
         planned.insert(id, state);
         results.insert(id, result);
     }
-    planned
+    (planned, results)
 }
 
 fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, UpstreamResult) {
@@ -96,7 +118,11 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
     let (state, result) = match lookup(node, context, &plan.spec, &key) {
         Lookup::InPlace(result) => (Planned::UpToDate, result),
         Lookup::Stored(result) => (Planned::Restore, result),
-        Lookup::Miss(reasons) => return (Planned::Run(reasons), nothing),
+        Lookup::Miss(reasons) => {
+            let inputs = std::mem::take(&mut plan.spec.inputs);
+            let sources = Arc::new(Sources { inputs, upstream: context.sources.clone() });
+            return (Planned::Run(reasons), UpstreamResult { sources, ..nothing });
+        }
     };
     let artefacts = artefacts(context, &plan.spec, &result.outputs);
     let inputs = std::mem::take(&mut plan.spec.inputs);

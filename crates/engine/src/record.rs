@@ -82,6 +82,20 @@ fn file_name(label: &str) -> String {
     label.chars().map(escape).collect()
 }
 
+/// All records of a workspace, by label.
+pub fn records(state: &Path) -> Vec<(String, StepRecord)> {
+    let names = fs::read_dir(state.join("actions")).into_iter().flatten().flatten();
+    let labels = names.filter_map(|entry| entry.file_name().to_str().map(label_of));
+    let mut records: Vec<_> = labels.map(|label| (label.clone(), read_record(state, &label))).collect();
+    records.sort_by(|one, other| one.0.cmp(&other.0));
+    records
+}
+
+/// Undoes `file_name`.
+fn label_of(name: &str) -> String {
+    name.replace('+', "/").replace("%2b", "+").replace("%25", "%")
+}
+
 /// The digest of the last action only: one short read.
 pub(crate) fn last_action(state: &Path, label: &str) -> Option<Digest> {
     let file = fs::File::open(record_path(state, label)).ok()?;

@@ -15,6 +15,8 @@ pub(crate) const VERBS: &[(&str, &str)] = &[
     ("plan", "what would run and why; changes nothing"),
     ("why", "why a target's steps ran the last time"),
     ("graph", "the steps as a graph (--format mermaid, dot or json)"),
+    ("verify", "build a second time, elsewhere, and compare; or compare with a file or layout"),
+    ("inspect", "what an executable or image is made of, and how it was made (--format json)"),
     ("lock", "pin toolchains in build.lock (--update go moves a pin)"),
     ("cache", "`cache stats` says what is stored, `cache clean` empties it"),
     ("doctor", "what this machine has, and what build.ron needs"),
@@ -86,7 +88,8 @@ options:
   -V, --version            the version
 
 exit codes: 0 done; 1 a step failed; 2 the command line or build.ron is wrong;
-            3 this machine lacks something (Docker, network); 130 interrupted
+            3 this machine lacks something (Docker, network); 4 `verify` found a
+            difference; 130 interrupted
 ";
 
 const OPTIONS: &[&str] = &[

@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     StepFailed,
     Configuration,
     Environment,
+    /// `verify` found a difference.
+    Different,
     Interrupted,
 }
 
@@ -21,6 +23,7 @@ impl Exit {
             Exit::StepFailed => 1,
             Exit::Configuration => 2,
             Exit::Environment => 3,
+            Exit::Different => 4,
             Exit::Interrupted => 130,
         }
     }

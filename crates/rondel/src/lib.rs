@@ -4,6 +4,7 @@
 //! below takes these as values and reports events.
 
 mod cli;
+mod elsewhere;
 mod exit;
 mod session;
 mod signals;

@@ -11,6 +11,7 @@ use rondel_targets::{Lowered, PlatformChoice, Request, lower};
 
 use crate::VERSION;
 use crate::cli::{Color, Invocation};
+use crate::elsewhere::Elsewhere;
 use crate::exit::Failure;
 
 /// What the process was started with.
@@ -148,6 +149,7 @@ impl<'c> Session<'c> {
             file: &self.file,
             lock: &self.lock,
             root: self.root.clone(),
+            repository: self.root.clone(),
             cache: self.cache.clone(),
             environment: &self.caller.environment,
             overrides: &invocation.set,
@@ -157,6 +159,32 @@ impl<'c> Session<'c> {
             offline: invocation.offline,
             locked: invocation.locked,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        lower(&request).map_err(|error| Failure::lowering(error, &self.name, &self.text))
+    }
+
+    /// The same graph for a copy of the tree. Git is asked where the original is.
+    pub fn lower_elsewhere(
+        &self,
+        invocation: &Invocation,
+        targets: Vec<TargetName>,
+        platforms: PlatformChoice,
+        place: &Elsewhere,
+    ) -> Result<Lowered, Failure> {
+        let request = Request {
+            file: &self.file,
+            lock: &self.lock,
+            root: place.root.clone(),
+            repository: self.root.clone(),
+            cache: place.cache.clone(),
+            environment: &place.environment,
+            overrides: &invocation.set,
+            targets,
+            platforms,
+            arguments: Vec::new(),
+            offline: invocation.offline,
+            locked: invocation.locked,
+            threads: 1,
         };
         lower(&request).map_err(|error| Failure::lowering(error, &self.name, &self.text))
     }

@@ -74,6 +74,8 @@ pub(crate) struct WorkTrees {
     environment: BTreeMap<String, String>,
     /// What other targets make: derived, so it is never what makes a build dirty; what it is made from is.
     derived: Vec<PathBuf>,
+    /// Of a copy of the tree: where it begins, and what it is a copy of is below `/`.
+    copy: Option<PathBuf>,
     state: Mutex<State>,
 }
 
@@ -84,8 +86,17 @@ struct State {
 }
 
 impl WorkTrees {
-    pub fn new(environment: &BTreeMap<String, String>, derived: Vec<PathBuf>) -> WorkTrees {
-        WorkTrees { environment: environment.clone(), derived, state: Mutex::default() }
+    /// `root` is the workspace, `repository` what it is a copy of, or the same.
+    pub fn new(
+        environment: &BTreeMap<String, String>,
+        root: &Path,
+        repository: &Path,
+        derived: Vec<PathBuf>,
+    ) -> WorkTrees {
+        let original = repository.strip_prefix("/").unwrap_or(repository);
+        let depth = original.components().count();
+        let copy = (root != repository && root.ends_with(original)).then(|| root.ancestors().nth(depth)).flatten();
+        WorkTrees { environment: environment.clone(), derived, copy: copy.map(Path::to_owned), state: Mutex::default() }
     }
 
     /// Is the file at `path` not what a commit says? So it is if it was changed or added since, or stands in no
@@ -94,6 +105,9 @@ impl WorkTrees {
         if self.derived.iter().any(|derived| path.starts_with(derived)) {
             return false;
         }
+        let original =
+            self.copy.as_ref().and_then(|copy| path.strip_prefix(copy).ok()).map(|rest| Path::new("/").join(rest));
+        let path = original.as_deref().unwrap_or(path);
         let mut state = self.state.lock().expect("no panic while locked");
         let Some(directory) = path.parent() else { return true };
         let Some(repository) = repository_of(directory, &mut state.repositories) else { return true };

@@ -367,6 +367,15 @@ impl GoSupport {
         files
     }
 
+    /// The go.sum and go.work.sum that are there.
+    pub(crate) fn sum_files(&self) -> Vec<PathBuf> {
+        let mut files = self.module_files();
+        files.retain(|path| path.extension().is_some_and(|ending| ending == "sum") && path.is_file());
+        files.sort();
+        files.dedup();
+        files
+    }
+
     /// Before bytes of the module cache reach a build: are they what go.sum says? With `--locked` others are
     /// refused; else they are removed and fetched anew, and that is said.
     pub(crate) fn check_modules(
@@ -374,13 +383,8 @@ impl GoSupport {
         context: &StepContext<'_>,
         directories: &BTreeSet<PathBuf>,
     ) -> Result<(), StepError> {
-        let texts: Vec<String> = self
-            .module_files()
-            .iter()
-            .filter(|path| path.extension().is_some_and(|ending| ending == "sum"))
-            .filter_map(|path| std::fs::read_to_string(path).ok())
-            .collect();
-        let sums = module_sums(&texts);
+        let texts = self.sum_files().into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+        let sums = module_sums(&texts.collect::<Vec<_>>());
         let cache = &self.directories.module_cache;
         let unreadable = |error: std::io::Error| StepError::unreadable(cache, &error);
         let snapshot = StatSnapshot::open(&context.workspace.state.join("snapshot-modules"));

@@ -39,13 +39,14 @@ pub fn lower(request: &Request<'_>) -> Result<Lowered, LowerError> {
     };
     let mut lowering = Lowering {
         request,
-        variables: Variables::new(request.file, request.environment, request.overrides, &request.root),
+        variables: Variables::new(request.file, request.environment, request.overrides, &request.repository),
         root,
         graph: Graph::new(),
         done: BTreeMap::new(),
         go: None,
         modules: None,
         probes: BTreeMap::new(),
+        sboms: BTreeMap::new(),
         tools: BTreeMap::new(),
         trees: OnceCell::new(),
         notes: Vec::new(),
@@ -88,6 +89,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) go: Option<Arc<GoSupport>>,
     pub(crate) modules: Option<NodeId>,
     pub(crate) probes: BTreeMap<Platform, NodeId>,
+    /// Bills of materials by the build that they are of.
+    pub(crate) sboms: BTreeMap<NodeId, NodeId>,
     /// Tools by import path.
     pub(crate) tools: BTreeMap<String, NodeId>,
     trees: OnceCell<Arc<WorkTrees>>,
@@ -134,7 +137,7 @@ impl Lowering<'_> {
         let waits = Waits { after, downloads };
         let nodes = match &target.kind {
             TargetKind::GoModDownload => vec![self.go_mod_download(target, waits)?],
-            TargetKind::GoBuild(build) => self.go_build(target, build, &waits)?.into_values().collect(),
+            TargetKind::GoBuild(build) => self.go_build(target, build, &waits)?,
             TargetKind::GoTest(test) => vec![self.go_test(target, test, &waits, wanted)?],
             TargetKind::Image(image) => self.image(target, image, &waits, wanted)?,
             TargetKind::DockerBuild(build) => vec![self.docker_build(target, build, waits)?],
@@ -272,7 +275,12 @@ impl Lowering<'_> {
             None => {
                 let outputs = self.declared_outputs(None)?;
                 let derived = outputs.iter().map(|output| output.below(&self.root)).collect();
-                let trees = Arc::new(WorkTrees::new(self.request.environment, derived));
+                let trees = Arc::new(WorkTrees::new(
+                    self.request.environment,
+                    &self.request.root,
+                    &self.request.repository,
+                    derived,
+                ));
                 Arc::clone(self.trees.get_or_init(|| trees))
             }
         };

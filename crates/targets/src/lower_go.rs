@@ -17,6 +17,7 @@ use crate::request::LowerError;
 use crate::steps::go_build::{GoBuildStep, executable_name};
 use crate::steps::go_mod_download::GoModDownloadStep;
 use crate::steps::go_test::GoTestStep;
+use crate::steps::sbom::SbomStep;
 
 impl Lowering<'_> {
     pub(crate) fn go(&mut self) -> Lowers<Arc<GoSupport>> {
@@ -58,14 +59,29 @@ impl Lowering<'_> {
         Ok(vec![node])
     }
 
-    pub(crate) fn go_build(
-        &mut self,
-        target: &Target,
-        build: &GoBuild,
-        waits: &Waits,
-    ) -> Lowers<BTreeMap<Platform, NodeId>> {
+    /// The builds of all platforms, and their bills of materials.
+    pub(crate) fn go_build(&mut self, target: &Target, build: &GoBuild, waits: &Waits) -> Lowers<Vec<NodeId>> {
         let platforms = self.platforms(build.platforms.as_ref(), target, false)?;
-        self.go_build_for(target, build, waits, &platforms)
+        let builds = self.go_build_for(target, build, waits, &platforms)?;
+        let mut nodes: Vec<NodeId> = builds.values().copied().collect();
+        if build.sbom {
+            for (platform, node) in builds {
+                nodes.push(self.sbom(target, build, &platform, node)?);
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn sbom(&mut self, target: &Target, build: &GoBuild, platform: &Platform, node: NodeId) -> Lowers<NodeId> {
+        if let Some(sbom) = self.sboms.get(&node) {
+            return Ok(*sbom);
+        }
+        let directory = out_directory(target, build)?.join(&path(&platform.directory_name())?);
+        let step = SbomStep { go: self.go()?, project: self.request.file.project.value.clone(), directory };
+        let label = format!("{}: sbom", self.graph.node(node).label);
+        let sbom = self.add_hidden(target.name.value.as_str(), label, vec![node], Vec::new(), Box::new(step));
+        self.sboms.insert(node, sbom);
+        Ok(sbom)
     }
 
     pub(crate) fn go_build_for(
@@ -78,10 +94,7 @@ impl Lowering<'_> {
         let downloads = self.downloads(waits)?;
         let go = self.go()?;
         let name = &target.name.value;
-        let out = match &build.out {
-            Some(out) => output_path(out)?,
-            None => path(&format!("dist/{name}"))?,
-        };
+        let out = out_directory(target, build)?;
         let foreign = self.made_by_others(target)?;
         let mut nodes = BTreeMap::new();
         for platform in platforms {
@@ -237,6 +250,14 @@ impl Lowering<'_> {
                     .hint("write the import path"))
             }
         }
+    }
+}
+
+/// Where the executables go, one directory a platform.
+fn out_directory(target: &Target, build: &GoBuild) -> Lowers<RelativePath> {
+    match &build.out {
+        Some(out) => output_path(out),
+        None => path(&format!("dist/{}", target.name.value)),
     }
 }
 

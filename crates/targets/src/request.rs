@@ -16,6 +16,8 @@ pub struct Request<'a> {
     pub lock: &'a LockFile,
     /// Directory of build.ron.
     pub root: PathBuf,
+    /// Where git is asked: the same, but for a copy of the tree.
+    pub repository: PathBuf,
     /// The user's cache directory.
     pub cache: PathBuf,
     /// The caller's environment.

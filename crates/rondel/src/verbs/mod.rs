@@ -4,9 +4,11 @@ mod build;
 mod cache;
 mod doctor;
 mod graph;
+mod inspect;
 mod list;
 mod lock;
 mod plan;
+mod verify;
 mod why;
 
 use crate::cli::{HELP, Invocation, VERBS};
@@ -54,6 +56,8 @@ pub(crate) fn dispatch(caller: &Caller, invocation: &Invocation) -> Result<Exit,
         "graph" => graph::graph(&session, invocation, words),
         "lock" => lock::lock(&session, invocation, words),
         "cache" => cache::cache(caller, words, invocation),
+        "inspect" => inspect::inspect(&session, invocation, words),
+        "verify" => verify::verify(&session, invocation, words),
         "doctor" => doctor::doctor(&session),
         _ => Err(session.unknown_word(first)),
     }

@@ -12,3 +12,4 @@ pub(crate) mod image;
 pub(crate) mod layer;
 pub(crate) mod load;
 pub(crate) mod probe;
+pub(crate) mod sbom;

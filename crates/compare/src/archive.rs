@@ -1,0 +1,193 @@
+//! gzip, tar and zip: which entry differs, and in what.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+
+use flate2::bufread::GzDecoder;
+use rawzip::{CompressionMethod, ZipArchive};
+
+use crate::{Difference, SIZE_MAX, Traces, compare_bytes};
+
+/// The difference inside of two archives of the same form; `None` if they are none, or differ only in how they
+/// are packed and nothing can be said about it.
+pub(crate) fn compare(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
+    let both = |test: &dyn Fn(&[u8]) -> bool| test(first) && test(second);
+    if both(&|bytes| bytes.starts_with(b"\x1f\x8b")) {
+        return compare_gzip(first, second, traces, depth);
+    }
+    if both(&|bytes| bytes.get(257..262) == Some(b"ustar")) {
+        return compare_entries("tar", tar_entries(first)?, tar_entries(second)?, traces, depth);
+    }
+    if both(&|bytes| bytes.starts_with(b"PK\x03\x04")) {
+        return compare_entries("zip", zip_entries(first)?, zip_entries(second)?, traces, depth);
+    }
+    None
+}
+
+fn compare_gzip(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
+    let (one, other) = (unzipped(first)?, unzipped(second)?);
+    if let Some(difference) = compare_bytes(&one, &other, traces, depth + 1) {
+        return Some(difference);
+    }
+    let time = |bytes: &[u8]| bytes.get(4..8).and_then(|part| part.try_into().ok()).map(u32::from_le_bytes);
+    if time(first) != time(second) {
+        let text = format!("a timestamp: {} and {}", shown_time(time(first)?.into()), shown_time(time(second)?.into()));
+        return Some(Difference::new(text).within("gzip header"));
+    }
+    Some(Difference::new("the contents are the same, and compressed in another way (another compressor or level?)"))
+}
+
+fn unzipped(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut result = Vec::new();
+    GzDecoder::new(bytes).take(SIZE_MAX).read_to_end(&mut result).ok()?;
+    Some(result)
+}
+
+/// One entry of an archive: what its header says, by name, and its contents.
+struct Entry {
+    path: String,
+    header: BTreeMap<&'static str, String>,
+    contents: Vec<u8>,
+}
+
+fn tar_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
+    let mut archive = tar::Archive::new(Cursor::new(bytes));
+    let mut entries = Vec::new();
+    for entry in archive.entries().ok()? {
+        let mut entry = entry.ok()?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).escape_debug().to_string();
+        let link = entry.link_name_bytes().map(|link| String::from_utf8_lossy(&link).escape_debug().to_string());
+        let name = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"")).escape_debug().to_string();
+        let header = entry.header();
+        let header = BTreeMap::from([
+            ("modification time", shown_time(header.mtime().unwrap_or(0))),
+            ("mode", format!("{:o}", header.mode().unwrap_or(0))),
+            ("owner", format!("{}:{}", header.uid().unwrap_or(0), header.gid().unwrap_or(0))),
+            ("name of the owner", format!("{}:{}", name(header.username_bytes()), name(header.groupname_bytes()))),
+            ("type", format!("{:?}", header.entry_type())),
+            ("link", link.unwrap_or_default()),
+        ]);
+        let mut contents = Vec::new();
+        (&mut entry).take(SIZE_MAX).read_to_end(&mut contents).ok()?;
+        entries.push(Entry { path, header, contents });
+    }
+    Some(entries)
+}
+
+fn zip_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
+    let zip = ZipArchive::from_slice(bytes).ok()?;
+    let mut entries = Vec::new();
+    for entry in zip.entries() {
+        let entry = entry.ok()?;
+        let path = String::from_utf8_lossy(entry.file_path().as_ref()).escape_debug().to_string();
+        let header = BTreeMap::from([
+            ("modification time", format!("{:?}", entry.last_modified())),
+            ("mode", format!("{:o}", entry.mode().value())),
+        ]);
+        let method = entry.compression_method();
+        let data = zip.get_entry(entry.wayfinder()).ok()?;
+        let mut contents = Vec::new();
+        match method {
+            CompressionMethod::STORE => contents.extend_from_slice(data.data()),
+            CompressionMethod::DEFLATE => {
+                let reader = flate2::bufread::DeflateDecoder::new(data.data());
+                reader.take(SIZE_MAX).read_to_end(&mut contents).ok()?;
+            }
+            _ => return None,
+        }
+        entries.push(Entry { path, header, contents });
+    }
+    Some(entries)
+}
+
+fn compare_entries(
+    form: &str,
+    first: Vec<Entry>,
+    second: Vec<Entry>,
+    traces: &Traces,
+    depth: u32,
+) -> Option<Difference> {
+    let names = |entries: &[Entry]| entries.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>();
+    for (one, other) in first.iter().zip(&second) {
+        if one.path != other.path {
+            return Some(Difference::new(order_of(&names(&first), &names(&second), &one.path, &other.path)));
+        }
+        let mut what = Vec::new();
+        for (name, value) in &one.header {
+            if other.header.get(name) != Some(value) {
+                what.push(format!("{name}: {value} and {}", other.header.get(name).map_or("(none)", String::as_str)));
+            }
+        }
+        let place = format!("entry {}", one.path);
+        let inside = compare_bytes(&one.contents, &other.contents, traces, depth + 1);
+        match (inside, what.is_empty()) {
+            (Some(mut inside), _) => {
+                inside.what.extend(what);
+                return Some(inside.within(place));
+            }
+            (None, false) => return Some(Difference { place: vec![place], what }),
+            (None, true) => {}
+        }
+    }
+    if first.len() != second.len() {
+        let longer = if first.len() > second.len() { &first } else { &second };
+        let extra = &longer[first.len().min(second.len())].path;
+        return Some(Difference::new(format!(
+            "{} and {} entries; `{extra}` is in one only",
+            first.len(),
+            second.len()
+        )));
+    }
+    Some(Difference::new(format!(
+        "the entries are the same, and the {form} around them is not (padding, extra fields?)"
+    )))
+}
+
+fn order_of(first: &[String], second: &[String], one: &str, other: &str) -> String {
+    if !second.iter().any(|name| name == one) {
+        format!("entry `{one}` is in the first only")
+    } else if !first.iter().any(|name| name == other) {
+        format!("entry `{other}` is in the second only")
+    } else {
+        format!("the entries are in another order: `{one}` and `{other}` at the same place")
+    }
+}
+
+/// Seconds since 1970, and the day for people.
+fn shown_time(seconds: u64) -> String {
+    let (hours, minutes, rest) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let (year, month, day) = date_of(seconds / 86_400);
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{rest:02}Z")
+}
+
+/// Year, month and day of a number of days since 1970, by counting: archives hold few of them.
+fn date_of(mut days: u64) -> (u64, u64, u64) {
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while year < 9999 && days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    (year, month, days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_for_people() {
+        assert_eq!(shown_time(0), "1970-01-01T00:00:00Z");
+        assert_eq!(shown_time(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(shown_time(1_795_489_445), "2026-11-24T03:04:05Z");
+    }
+}

@@ -1,0 +1,278 @@
+//! `inspect`: what an executable or an image is: what it says of itself, and what Rondel's records say of how it
+//! was made.
+
+use std::path::{Path, PathBuf};
+
+use rondel_buildfile::TargetKind;
+use rondel_cas::{Digest, Entry};
+use rondel_compare::{LayoutImage, layer_files, read_layout};
+use rondel_engine::{StepRecord, Workspace, records};
+use rondel_golang::BuildInfo;
+use serde_json::{Value, json};
+
+use crate::cli::Invocation;
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+use crate::ui::{bytes_text, print_data, without_control_sequences};
+
+/// Prints what is known of files, layouts, or all that a target made.
+pub(crate) fn inspect(session: &Session<'_>, invocation: &Invocation, words: &[String]) -> Result<Exit, Failure> {
+    if words.is_empty() {
+        return Err(
+            Failure::usage("`inspect` needs a file, an OCI layout or a target").hint("`cargo xtask inspect image`")
+        );
+    }
+    let is_json = match invocation.format.as_deref() {
+        None | Some("text") => false,
+        Some("json") => true,
+        Some(other) => return Err(Failure::usage(format!("--format takes text or json, not `{other}`"))),
+    };
+    let workspace = session.workspace();
+    let mut found = Vec::new();
+    for word in words {
+        for path in places(session, word)? {
+            found.push(if path.is_dir() { layout(&path)? } else { file(&path, &workspace)? });
+        }
+    }
+    if is_json {
+        let text = serde_json::to_string_pretty(&found).expect("plain data");
+        print_data(&format!("{text}\n"));
+    } else {
+        for (index, value) in found.iter().enumerate() {
+            let gap = if index > 0 { "\n" } else { "" };
+            let text = text_of(value, invocation.verbose);
+            let lines = text.lines().map(|line| format!("{}\n", without_control_sequences(line)));
+            print_data(&format!("{gap}{}", lines.collect::<String>()));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// A path as it stands; of a target, what stands in its output directory.
+fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
+    let target = session.file.targets.iter().find(|target| target.name.value.as_str() == word);
+    let Some(target) = target else {
+        let path = session.caller.directory.join(word);
+        return if path.exists() { Ok(vec![path]) } else { Err(session.unknown_word(word)) };
+    };
+    let own = match &target.kind {
+        TargetKind::GoBuild(build) => build.out.as_ref(),
+        TargetKind::Image(image) => image.out.as_ref(),
+        other => {
+            return Err(Failure::usage(format!(
+                "`{word}` is a `{}`: it makes no executable and no image",
+                other.word()
+            )));
+        }
+    };
+    let default = format!("dist/{word}");
+    let directory = session.root.join(own.map_or(default.as_str(), |out| out.value.as_str()));
+    if directory.join("oci-layout").is_file() {
+        return Ok(vec![directory]);
+    }
+    let mut files = Vec::new();
+    for platform in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+        let entries = std::fs::read_dir(platform.path()).into_iter().flatten().flatten().map(|entry| entry.path());
+        files.extend(entries.filter(|path| path.is_file() && !path.to_string_lossy().ends_with(".spdx.json")));
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(Failure::usage(format!("`{word}` has not been built")).hint(format!("`cargo xtask {word}`")));
+    }
+    Ok(files)
+}
+
+fn file(path: &Path, workspace: &Workspace) -> Result<Value, Failure> {
+    let bytes =
+        std::fs::read(path).map_err(|error| Failure::usage(format!("failed to read `{}`: {error}", path.display())))?;
+    let digest = Digest::of(&bytes);
+    let mut value = json!({"path": path.display().to_string(), "digest": digest.oci(), "size_bytes": bytes.len()});
+    let info = BuildInfo::of(&bytes);
+    let made = made_by(workspace, &digest);
+    if info.is_none() && made.is_empty() {
+        return Err(Failure::usage(format!(
+            "`{}` says nothing of how it was built, and no record here does",
+            path.display()
+        ))
+        .hint("inspect takes executables that Go made, what Rondel made here, and OCI layouts"));
+    }
+    if let Some(info) = info {
+        value["go"] = build_info(&info);
+    }
+    value["made_by"] = json!(made);
+    Ok(value)
+}
+
+fn build_info(info: &BuildInfo) -> Value {
+    let module = |module: &rondel_golang::ModuleVersion| {
+        let mut value = json!({"path": module.path, "version": module.version, "sum": module.sum});
+        if let Some(by) = &module.replaced_by {
+            value["replaced_by"] = json!({"path": by.path, "version": by.version, "sum": by.sum});
+        }
+        value
+    };
+    json!({
+        "version": info.go_version,
+        "package": info.path,
+        "module": info.main.as_ref().map(module),
+        "dependencies": info.dependencies.iter().map(module).collect::<Vec<_>>(),
+        "settings": info.settings.iter().map(|(name, value)| json!([name, value])).collect::<Vec<_>>(),
+    })
+}
+
+/// The steps whose last result holds these bytes.
+fn made_by(workspace: &Workspace, digest: &Digest) -> Vec<Value> {
+    let mut made = Vec::new();
+    for (label, record) in records(&workspace.state) {
+        let Some(key) = record.action else { continue };
+        let Ok(Some(result)) = workspace.actions.get(&key) else { continue };
+        let holds = result
+            .outputs
+            .iter()
+            .any(|output| matches!(&output.entry, Entry::File { digest: other, .. } if other == digest));
+        if holds {
+            made.push(step(&label, &key, &record, result.duration_ms));
+        }
+    }
+    made
+}
+
+fn step(label: &str, key: &Digest, record: &StepRecord, duration_ms: u64) -> Value {
+    let mut value = json!({"step": label, "key": key.oci(), "duration_ms": duration_ms});
+    for name in ["argument", "environment", "setting", "tool", "input", "upstream"] {
+        let lines =
+            record.describe().into_iter().filter_map(|line| line.strip_prefix(name).map(|rest| rest.trim().to_owned()));
+        value[format!("{name}s")] = json!(lines.collect::<Vec<_>>());
+    }
+    value
+}
+
+fn layout(path: &Path) -> Result<Value, Failure> {
+    let wrong = |error: std::io::Error| Failure::usage(format!("`{}` is no sound OCI layout: {error}", path.display()));
+    let (digest, images) = read_layout(path).map_err(wrong)?;
+    let mut platforms = Vec::new();
+    for image in &images {
+        platforms.push(platform(image).map_err(wrong)?);
+    }
+    Ok(json!({"path": path.display().to_string(), "digest": digest, "platforms": platforms}))
+}
+
+fn platform(image: &LayoutImage) -> std::io::Result<Value> {
+    let mut layers = Vec::new();
+    for (index, (digest, size, place)) in image.layers.iter().enumerate() {
+        let mut files = Vec::new();
+        let mut executables = Vec::new();
+        layer_files(place, &mut |name, size, contents| {
+            files.push(json!({"path": format!("/{name}"), "size_bytes": size}));
+            let mut head = [0_u8; 4];
+            let count = contents.read(&mut head).unwrap_or(0);
+            // ELF, Mach-O, PE: nothing else is worth reading whole.
+            let is_program = matches!(&head[..count], b"\x7fELF" | [0xcf, 0xfa, 0xed, 0xfe] | [b'M', b'Z', ..]);
+            if is_program {
+                let mut bytes = head[..count].to_vec();
+                if contents.read_to_end(&mut bytes).is_ok()
+                    && let Some(info) = BuildInfo::of(&bytes)
+                {
+                    let mut value = build_info(&info);
+                    value["path"] = json!(format!("/{name}"));
+                    value["digest"] = json!(Digest::of(&bytes).oci());
+                    executables.push(value);
+                }
+            }
+        })?;
+        let what = &image.config["history"][index]["comment"];
+        layers.push(
+            json!({"digest": digest, "size_bytes": size, "what": what, "files": files, "executables": executables}),
+        );
+    }
+    Ok(json!({
+        "platform": image.platform,
+        "manifest": image.digest,
+        "created": image.config["created"],
+        "config": image.config["config"],
+        "annotations": image.manifest["annotations"],
+        "layers": layers,
+    }))
+}
+
+/// The same for people.
+fn text_of(value: &Value, verbose: bool) -> String {
+    let mut text = format!("{}\n", plain(&value["path"]));
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<12} {value}\n"));
+    line("digest", plain(&value["digest"]));
+    if let Some(size) = value["size_bytes"].as_u64() {
+        line("size", format!("{size} bytes"));
+    }
+    if value["go"].is_object() {
+        go_text(&value["go"], verbose, &mut line);
+    }
+    for made in value["made_by"].as_array().into_iter().flatten() {
+        line("made by", plain(&made["step"]));
+        line("key", plain(&made["key"]));
+        line("command", strings(&made["arguments"]).join(" "));
+        for name in ["tools", "environments", "settings"] {
+            for entry in strings(&made[name]) {
+                line(name.trim_end_matches('s'), entry);
+            }
+        }
+        let inputs = strings(&made["inputs"]);
+        line("inputs", format!("{}{}", inputs.len(), if verbose { "" } else { " (--verbose lists them)" }));
+        if verbose {
+            inputs.into_iter().for_each(|input| line("", input));
+        }
+    }
+    for platform in value["platforms"].as_array().into_iter().flatten() {
+        platform_text(platform, verbose, &mut line);
+    }
+    text
+}
+
+fn go_text(go: &Value, verbose: bool, line: &mut dyn FnMut(&str, String)) {
+    line("go", plain(&go["version"]));
+    line("package", plain(&go["package"]));
+    line("module", format!("{} {}", plain(&go["module"]["path"]), plain(&go["module"]["version"])));
+    for pair in go["settings"].as_array().into_iter().flatten() {
+        line("setting", format!("{}={}", plain(&pair[0]), plain(&pair[1])));
+    }
+    let dependencies: Vec<&Value> = go["dependencies"].as_array().into_iter().flatten().collect();
+    line("depends on", format!("{} modules", dependencies.len()));
+    for module in dependencies {
+        let by = &module["replaced_by"];
+        let by = if by.is_object() {
+            format!(" => {} {}", plain(&by["path"]), plain(&by["version"]))
+        } else {
+            String::new()
+        };
+        let sum = if verbose { format!("  {}", plain(&module["sum"])) } else { String::new() };
+        line("", format!("{} {}{by}{sum}", plain(&module["path"]), plain(&module["version"])));
+    }
+}
+
+fn platform_text(platform: &Value, verbose: bool, line: &mut dyn FnMut(&str, String)) {
+    line("platform", plain(&platform["platform"]));
+    line("manifest", plain(&platform["manifest"]));
+    line("created", plain(&platform["created"]));
+    for (name, value) in platform["config"].as_object().into_iter().flatten() {
+        line(&name.to_lowercase(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    for layer in platform["layers"].as_array().into_iter().flatten() {
+        let files: Vec<&Value> = layer["files"].as_array().into_iter().flatten().collect();
+        let size = bytes_text(layer["size_bytes"].as_u64().unwrap_or(0));
+        line("layer", format!("{} {size}, {} files: {}", plain(&layer["digest"]), files.len(), plain(&layer["what"])));
+        for file in files.iter().filter(|_| verbose) {
+            line("", format!("{} {} bytes", plain(&file["path"]), file["size_bytes"]));
+        }
+        for go in layer["executables"].as_array().into_iter().flatten() {
+            line("executable", plain(&go["path"]));
+            go_text(go, verbose, line);
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().unwrap_or("").to_owned()
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(plain).collect()
+}
