@@ -10,9 +10,12 @@ pub struct Platform {
     variant: Option<String>,
 }
 
+/// What build.ron says, and what the variable says.
+type Values = &'static [(&'static str, &'static str)];
+
 /// The variants of architectures: the environment variable of the go command, and what build.ron says with what
 /// that variable says. The first of each is not always Go's default.
-const VARIANTS: &[(&str, &str, &[(&str, &str)])] = &[
+const VARIANTS: &[(&str, &str, Values)] = &[
     ("386", "GO386", &[("sse2", "sse2"), ("softfloat", "softfloat")]),
     ("amd64", "GOAMD64", &[("v1", "v1"), ("v2", "v2"), ("v3", "v3"), ("v4", "v4")]),
     ("arm", "GOARM", &[("v5", "5"), ("v6", "6"), ("v7", "7")]),

@@ -32,6 +32,9 @@ pub enum NoIdentity {
     Failed(String),
 }
 
+/// Runs a command and keeps what it says.
+pub type Ask<'a> = dyn Fn(&CommandLine) -> Result<Captured, String> + 'a;
+
 /// Programs that a driver may start.
 const PROGRAMS: &[&str] = &["cc1", "cc1plus", "as", "ld", "collect2", "lto-wrapper"];
 
@@ -42,7 +45,7 @@ pub fn c_identity(
     extra: &BTreeSet<PathBuf>,
     memory: &Path,
     snapshot: &StatSnapshot,
-    ask: Option<&dyn Fn(&CommandLine) -> Result<Captured, String>>,
+    ask: Option<&Ask<'_>>,
 ) -> Result<String, NoIdentity> {
     let failed =
         |path: &Path, error: io::Error| NoIdentity::Failed(format!("failed to read `{}`: {error}", path.display()));
@@ -78,11 +81,7 @@ pub fn c_identity(
     Ok(hasher.finish().to_string())
 }
 
-fn interview(
-    driver: &Path,
-    own: Digest,
-    ask: &dyn Fn(&CommandLine) -> Result<Captured, String>,
-) -> Result<Answers, String> {
+fn interview(driver: &Path, own: Digest, ask: &Ask<'_>) -> Result<Answers, String> {
     let line = |arguments: &[&str]| {
         CommandLine::new(driver, "/")
             .arguments(arguments.iter().copied())

@@ -64,6 +64,9 @@ enum Failed {
     Step(StepError),
 }
 
+/// Unpacks an archive into a directory, or only looks at it; the archive's own hash comes with it where it has one.
+type Unpack<'a> = dyn Fn(&Path, Option<&Path>) -> Result<(Option<String>, Unpacked), Unsound> + 'a;
+
 /// What can be wrong with an archive.
 enum Unsound {
     Other { pinned: String, found: String },
@@ -203,7 +206,7 @@ impl Provision<'_> {
         &self,
         form: &str,
         url: &str,
-        unpack: &dyn Fn(&Path, Option<&Path>) -> Result<(Option<String>, Unpacked), Unsound>,
+        unpack: &Unpack<'_>,
         destination: &Destination,
         progress: &dyn Fn(&str, u64, u64) -> bool,
     ) -> Result<Provisioned, Trouble> {
@@ -246,7 +249,7 @@ impl Provision<'_> {
         &self,
         url: &str,
         archive: &Path,
-        unpack: &dyn Fn(&Path, Option<&Path>) -> Result<(Option<String>, Unpacked), Unsound>,
+        unpack: &Unpack<'_>,
         destination: &Destination,
         progress: &dyn Fn(&str, u64, u64) -> bool,
     ) -> Result<Provisioned, Failed> {

@@ -49,7 +49,10 @@ impl Step for SbomStep {
                     .hint("Go 1.18 and later write it; write `sbom: false` for an older one")
             })?;
             for module in &mut info.dependencies {
-                let module = module.replaced_by.as_deref_mut().unwrap_or(module);
+                let module = match &mut module.replaced_by {
+                    Some(by) => &mut **by,
+                    None => module,
+                };
                 if module.sum.is_empty()
                     && let Some(sum) = sums.get(&format!("{}@{}", module.path, module.version))
                 {
