@@ -306,7 +306,7 @@ fn bad_git_query() {
     check(
         r#"vars: {"v": Git(Descibe)}, targets: {}"#,
         expect![[r#"
-            error: expected one of Describe, Commit, ShortCommit, CommitTime, CommitTimestamp, Branch, found `Descibe`
+            error: expected one of Describe, Commit, ShortCommit, CommitTime, CommitTimestamp, Branch, Dirty, found `Descibe`
              --> build.ron:4:21
               |
             4 |     vars: {"v": Git(Descibe)}, targets: {},

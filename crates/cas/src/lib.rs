@@ -17,7 +17,7 @@ pub use atomic::{TemporaryFile, write_atomically};
 pub use blob_store::{BlobError, BlobStore, StoreStatistics};
 pub use digest::{Digest, DigestParseError, Hasher};
 pub use relative_path::{PathError, RelativePath};
-pub use snapshot::{Fingerprint, StatSnapshot};
+pub use snapshot::{FINGERPRINT_LENGTH, Fingerprint, StatSnapshot, now_ns};
 pub use tree::{Entry, Tree, TreeError};
 
 /// Version of everything on disk below the cache directory. A store of another version is left alone: each

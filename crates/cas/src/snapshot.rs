@@ -19,6 +19,9 @@ use crate::{Digest, write_atomically};
 const GRANULARITY_NS: i128 = 2_000_000_000;
 const MAGIC: &[u8] = b"rondel-snapshot 1\n";
 
+/// Bytes of a fingerprint.
+pub const FINGERPRINT_LENGTH: usize = 44;
+
 /// How a file looks from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
@@ -53,8 +56,76 @@ impl Fingerprint {
         Fingerprint { size: metadata.len(), mtime_ns: 0, ctime_ns: i128::MAX, inode: 0, device: 0, mode: 0 }
     }
 
+    /// Of the directory `directory` and of the files `names` in it, links not followed: one walk along the path
+    /// for all of them, which is half of what looking at a file costs. `None` for what is not there.
+    #[cfg(unix)]
+    pub fn of_all(directory: &Path, names: &[&str]) -> (Option<Fingerprint>, Vec<Option<Fingerprint>>) {
+        use rustix::fs::{AtFlags, Mode, OFlags, fstat, open, statat};
+        #[cfg(target_os = "linux")]
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        #[cfg(not(target_os = "linux"))]
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(opened) = open(directory, flags, Mode::empty()) else { return (None, vec![None; names.len()]) };
+        let own = fstat(&opened).ok().map(|stat| Fingerprint::of_stat(&stat));
+        let one = |name: &&str| statat(&opened, *name, AtFlags::SYMLINK_NOFOLLOW).ok();
+        (own, names.iter().map(|name| one(name).map(|stat| Fingerprint::of_stat(&stat))).collect())
+    }
+
+    /// The same, one by one.
+    #[cfg(not(unix))]
+    pub fn of_all(directory: &Path, names: &[&str]) -> (Option<Fingerprint>, Vec<Option<Fingerprint>>) {
+        let of = |path: &Path| fs::symlink_metadata(path).ok().map(|metadata| Fingerprint::of(&metadata));
+        (of(directory), names.iter().map(|name| of(&directory.join(name))).collect())
+    }
+
+    #[cfg(unix)]
+    #[allow(clippy::unnecessary_cast, reason = "the fields' types differ from system to system")]
+    fn of_stat(stat: &rustix::fs::Stat) -> Fingerprint {
+        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Fingerprint {
+            size: stat.st_size as u64,
+            mtime_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            ctime_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            inode: stat.st_ino as u64,
+            device: stat.st_dev as u64,
+            mode: stat.st_mode as u32,
+        }
+    }
+
+    /// As bytes, for files of those who keep fingerprints themselves.
+    pub fn to_bytes(&self) -> [u8; FINGERPRINT_LENGTH] {
+        let mut bytes = [0; FINGERPRINT_LENGTH];
+        let numbers = [self.size, self.inode, self.device, self.mtime_ns as u64, self.ctime_ns as u64];
+        for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes[40..].copy_from_slice(&self.mode.to_le_bytes());
+        bytes
+    }
+
+    /// Undoes `to_bytes`. (Nanoseconds since 1970 fit into 63 bits until 2262.)
+    pub fn from_bytes(bytes: &[u8; FINGERPRINT_LENGTH]) -> Fingerprint {
+        let number = |index: usize| {
+            let part: [u8; 8] = bytes[index * 8..][..8].try_into().expect("eight bytes");
+            u64::from_le_bytes(part)
+        };
+        Fingerprint {
+            size: number(0),
+            inode: number(1),
+            device: number(2),
+            mtime_ns: i128::from(number(3) as i64),
+            ctime_ns: i128::from(number(4) as i64),
+            mode: u32::from_le_bytes(bytes[40..].try_into().expect("four bytes")),
+        }
+    }
+
+    /// Is the owner's executable bit set?
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o100 != 0
+    }
+
     /// Had the file been still long enough at `moment_ns` for a later change to be seen?
-    fn is_settled(&self, moment_ns: i128) -> bool {
+    pub fn is_settled(&self, moment_ns: i128) -> bool {
         self.mtime_ns.max(self.ctime_ns) < moment_ns.saturating_sub(GRANULARITY_NS)
     }
 }
@@ -123,7 +194,8 @@ impl StatSnapshot {
     }
 }
 
-fn now_ns() -> i128 {
+/// Nanoseconds since 1970.
+pub fn now_ns() -> i128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_nanos() as i128)
 }
 
@@ -195,6 +267,23 @@ mod tests {
 
     fn fingerprint(time_ns: i128) -> Fingerprint {
         Fingerprint { size: 1, mtime_ns: time_ns, ctime_ns: time_ns, inode: 2, device: 3, mode: 0o100_644 }
+    }
+
+    /// Two ways of asking, one answer.
+    #[test]
+    fn looking_at_all_is_looking_at_each() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let (own, files) = Fingerprint::of_all(&here, &["lib.rs", "nowhere.rs", "tree.rs"]);
+        let of = |path: &Path| Some(Fingerprint::of(&fs::symlink_metadata(path).unwrap()));
+        assert_eq!(own, of(&here));
+        assert_eq!(files, [of(&here.join("lib.rs")), None, of(&here.join("tree.rs"))]);
+        assert_eq!(Fingerprint::of_all(&here.join("lib.rs"), &["x"]), (None, vec![None]));
+    }
+
+    #[test]
+    fn fingerprints_as_bytes() {
+        let one = Fingerprint { mtime_ns: 1_795_489_445_123_456_789, ..fingerprint(7) };
+        assert_eq!(Fingerprint::from_bytes(&one.to_bytes()), one);
     }
 
     #[test]

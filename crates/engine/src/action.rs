@@ -92,14 +92,19 @@ impl ActionSpec {
         let outputs: Vec<String> = self.outputs.iter().map(output_text).collect();
         let command = messages::command(&self.arguments, &self.environment.for_key(), &properties, &outputs);
         // Inputs and upstream results share one root, in directories of their own: neither can shadow the other.
-        let mut tree = Tree::new();
-        for input in self.inputs.iter() {
-            tree.insert(below("in", &input.path), input.entry.clone());
+        let mut nodes = Vec::new();
+        if let Some(digest) = self.inputs.root_digest()? {
+            nodes.push(messages::Node::Directory { name: "in", digest });
         }
-        for (slot, entry) in &self.upstream {
-            tree.insert(below("up", slot), entry.clone());
+        if !self.upstream.is_empty() {
+            let mut tree = Tree::new();
+            for (slot, entry) in &self.upstream {
+                tree.insert(slot.clone(), entry.clone());
+            }
+            nodes.push(messages::Node::Directory { name: "up", digest: tree.root_digest()? });
         }
-        let action = messages::action(&Digest::of(&command), &tree.root_digest()?, KEY_FORMAT.as_bytes());
+        let root = Digest::of(&messages::directory(&nodes));
+        let action = messages::action(&Digest::of(&command), &root, KEY_FORMAT.as_bytes());
         Ok(Digest::of(&action))
     }
 
@@ -129,10 +134,6 @@ impl ActionSpec {
         }
         members
     }
-}
-
-fn below(directory: &str, path: &RelativePath) -> RelativePath {
-    RelativePath::new(directory).expect("a plain name").join(path)
 }
 
 fn output_text(output: &OutputSpec) -> String {

@@ -49,7 +49,7 @@ pub struct Sources {
 impl Sources {
     /// Calls `visit` with the place of each file, a file perhaps more than once.
     pub fn each(&self, visit: &mut dyn FnMut(&Path)) {
-        self.inputs.places().for_each(&mut *visit);
+        self.inputs.each_place(visit);
         self.upstream.iter().for_each(|sources| sources.each(visit));
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rondel_cas::{Entry, PathError, RelativePath, StatSnapshot};
+use rondel_cas::{Digest, Entry, PathError, RelativePath, StatSnapshot, Tree, TreeError};
 
 use crate::error::StepError;
 
@@ -28,17 +29,39 @@ impl Input {
     pub fn is_behind_link(&self) -> bool {
         self.path.as_str().ends_with(BEHIND_LINK)
     }
+
+    /// The name of the contents behind the link `path`.
+    pub fn name_behind_link(path: &RelativePath) -> RelativePath {
+        RelativePath::new(&format!("{path}{BEHIND_LINK}")).expect("a path and more text")
+    }
+}
+
+/// Inputs whose tree was hashed before, and that are enumerated only if somebody wants to see them.
+pub trait KnownInputs: Send + Sync {
+    /// Calls `visit` with each, in any order.
+    fn each(&self, visit: &mut dyn FnMut(Input));
 }
 
 /// Inputs by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct InputSet {
     inputs: BTreeMap<RelativePath, (PathBuf, Entry)>,
+    known: Option<(Digest, Arc<dyn KnownInputs>)>,
 }
 
 impl InputSet {
+    /// The inputs whose tree has the digest `root`.
+    pub fn known(root: Digest, inputs: Arc<dyn KnownInputs>) -> InputSet {
+        InputSet { inputs: BTreeMap::new(), known: Some((root, inputs)) }
+    }
+
     /// Adds one input, in place of what had its name.
     pub fn insert(&mut self, input: Input) {
+        if let Some((_, known)) = self.known.take() {
+            known.each(&mut |input| {
+                self.inputs.insert(input.path, (input.absolute, input.entry));
+            });
+        }
         self.inputs.insert(input.path, (input.absolute, input.entry));
     }
 
@@ -49,35 +72,56 @@ impl InputSet {
         if matches!(entry, Entry::Symlink { .. })
             && let Ok(behind) = entry_behind(&absolute, snapshot)
         {
-            let name = RelativePath::new(&format!("{path}{BEHIND_LINK}")).expect("a path and more text");
-            self.inputs.insert(name, (absolute.clone(), behind));
+            self.insert(Input { path: Input::name_behind_link(&path), absolute: absolute.clone(), entry: behind });
         }
-        self.inputs.insert(path, (absolute, entry));
+        self.insert(Input { path, absolute, entry });
         Ok(())
     }
 
     /// All inputs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = Input> {
-        self.inputs.iter().map(|(path, (absolute, entry))| Input {
-            path: path.clone(),
-            absolute: absolute.clone(),
-            entry: entry.clone(),
-        })
+        let mut all: Vec<Input> = Vec::with_capacity(self.inputs.len());
+        match &self.known {
+            Some((_, known)) => {
+                known.each(&mut |input| all.push(input));
+                all.sort_by(|one, other| one.path.cmp(&other.path));
+            }
+            None => all.extend(self.inputs.iter().map(|(path, (absolute, entry))| Input {
+                path: path.clone(),
+                absolute: absolute.clone(),
+                entry: entry.clone(),
+            })),
+        }
+        all.into_iter()
     }
 
-    /// Where they lie, the same place perhaps twice.
-    pub fn places(&self) -> impl Iterator<Item = &Path> {
-        self.inputs.values().map(|(place, _)| place.as_path())
+    /// Calls `visit` with where each lies, the same place perhaps twice.
+    pub fn each_place(&self, visit: &mut dyn FnMut(&Path)) {
+        match &self.known {
+            Some((_, known)) => known.each(&mut |input| visit(&input.absolute)),
+            None => self.inputs.values().for_each(|(place, _)| visit(place)),
+        }
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.inputs.len()
+    /// The digest of the tree that they make; `None` if there are none.
+    pub fn root_digest(&self) -> Result<Option<Digest>, TreeError> {
+        if let Some((root, _)) = &self.known {
+            return Ok(Some(*root));
+        }
+        if self.inputs.is_empty() {
+            return Ok(None);
+        }
+        let mut tree = Tree::new();
+        for (path, (_, entry)) in &self.inputs {
+            tree.insert(path.clone(), entry.clone());
+        }
+        tree.root_digest().map(Some)
     }
+}
 
-    /// Is there none?
-    pub fn is_empty(&self) -> bool {
-        self.inputs.is_empty()
+impl std::fmt::Debug for InputSet {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(self.iter()).finish()
     }
 }
 

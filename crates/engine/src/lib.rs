@@ -26,7 +26,7 @@ pub use error::StepError;
 pub use event::{Event, NodeId, Outcome, OutputReport};
 pub use globs::GlobSet;
 pub use graph::{Freshness, Graph, Node, Plan, RunReport, Step};
-pub use inputs::{Input, InputSet};
+pub use inputs::{Input, InputSet, KnownInputs};
 pub use plan::{Planned, plan, planned_sources};
 pub use reason::Reason;
 pub use record::{LastRun, StepRecord, read_record, records};

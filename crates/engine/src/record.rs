@@ -1,6 +1,7 @@
 //! The last action of each step, kept in the workspace so that the next miss can be explained.
 //!
-//! `.rondel/actions/<label>`: a first line with the action's digest, then JSON. Losing it costs explanations.
+//! `.rondel/actions/<label>`: a first line with the action's digest, one of JSON, then a line for each input: its
+//! value, a tabulator, its path. Losing it costs explanations.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -108,9 +109,15 @@ pub(crate) fn last_action(state: &Path, label: &str) -> Option<Digest> {
 pub fn read_record(state: &Path, label: &str) -> StepRecord {
     let parse = || -> Option<StepRecord> {
         let text = fs::read_to_string(record_path(state, label)).ok()?;
-        let (digest, body) = text.split_once('\n')?;
+        let (digest, rest) = text.split_once('\n')?;
+        let (body, inputs) = rest.split_once('\n')?;
         let stored: Stored = serde_json::from_str(body).ok()?;
-        let members = stored.members.into_iter().map(|(kind, name, value)| ((kind, name), value)).collect();
+        let mut members: Members =
+            stored.members.into_iter().map(|(kind, name, value)| ((kind, name), value)).collect();
+        for line in inputs.lines() {
+            let (value, path) = line.split_once('\t')?;
+            members.insert((MemberKind::Input, unescaped(path)), unescaped(value));
+        }
         Some(StepRecord { action: digest.parse().ok(), members, last_run: stored.last_run })
     };
     parse().unwrap_or_default()
@@ -118,9 +125,67 @@ pub fn read_record(state: &Path, label: &str) -> StepRecord {
 
 /// Keeps the record; what goes wrong is only worth a warning.
 pub(crate) fn write_record(state: &Path, label: &str, record: &StepRecord) -> std::io::Result<()> {
-    let members = record.members.iter().map(|((kind, name), value)| (*kind, name.clone(), value.clone())).collect();
+    let is_input = |kind: &MemberKind| *kind == MemberKind::Input;
+    let others = record.members.iter().filter(|((kind, _), _)| !is_input(kind));
+    let members = others.map(|((kind, name), value)| (*kind, name.clone(), value.clone())).collect();
     let stored = Stored { members, last_run: record.last_run.clone() };
     let digest = record.action.map(|digest| digest.to_string()).unwrap_or_default();
-    let body = serde_json::to_string(&stored).expect("records are plain data");
-    write_atomically(&record_path(state, label), format!("{digest}\n{body}\n").as_bytes())
+    let mut text = format!("{digest}\n{}\n", serde_json::to_string(&stored).expect("records are plain data"));
+    for ((_, path), value) in record.members.iter().filter(|((kind, _), _)| is_input(kind)) {
+        push_escaped(&mut text, value);
+        text.push('\t');
+        push_escaped(&mut text, path);
+        text.push('\n');
+    }
+    write_atomically(&record_path(state, label), text.as_bytes())
+}
+
+/// Names and texts of links may hold what separates.
+fn push_escaped(text: &mut String, part: &str) {
+    if part.contains(['\t', '\n', '\\']) {
+        text.push_str(&part.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n"));
+    } else {
+        text.push_str(part);
+    }
+}
+
+fn unescaped(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
+    let mut result = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (character, character == '\\') {
+            (_, true) => result.push(match characters.next() {
+                Some('t') => '\t',
+                Some('n') => '\n',
+                Some(other) => other,
+                None => '\\',
+            }),
+            (other, false) => result.push(other),
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_round_trip() {
+        let state = std::env::temp_dir().join(format!("rondel-records-{}", std::process::id()));
+        let mut record = StepRecord { action: Some(Digest::of(b"x")), ..StepRecord::default() };
+        for name in ["a/b.go", "with\ttab", "with\nline", "with\\t", "\\", "\t", "é ü"] {
+            record.members.insert((MemberKind::Input, name.to_owned()), format!("value of {name}"));
+            record.members.insert((MemberKind::Setting, name.to_owned()), name.to_owned());
+        }
+        write_record(&state, "a/b+c (x)", &record).unwrap();
+        let read = read_record(&state, "a/b+c (x)");
+        assert_eq!((read.action, &read.members), (record.action, &record.members));
+        assert_eq!(records(&state).len(), 1);
+        assert_eq!(records(&state)[0].0, "a/b+c (x)");
+        fs::remove_dir_all(state).unwrap();
+    }
 }

@@ -7,14 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rondel_cas::{Digest, StatSnapshot, write_atomically};
-use rondel_engine::StepError;
-use serde::{Deserialize, Serialize};
+use rondel_cas::{Digest, Entry, RelativePath, Tree, write_atomically};
+use rondel_engine::{Input, InputSet, KnownInputs, StepError};
+use serde::Deserialize;
 
+use crate::closure_file::{FoundFile, Header, Looked, Stored, WatchedDirectory, read_all};
 use crate::go_mod::GoMod;
-use crate::head::head_digest;
-use crate::watch::{Names, Watched, embed_directories};
+use crate::watch::{Names, embed_directories, with_all_below};
 
 /// What is asked, in full: whatever changes the answer of `go list` besides the tree itself.
 #[derive(Clone, Debug)]
@@ -32,27 +33,33 @@ pub struct ClosureQuery {
 }
 
 /// The files of a closure.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Closure {
-    query: Digest,
-    /// go.mod, go.sum, vendor/modules.txt and the go.mod of each replaced module, with their digests (or none
-    /// if the file is not there).
-    module_files: BTreeMap<PathBuf, Option<Digest>>,
-    watched: Vec<Watched>,
-    /// Go files: digest of the contents when the head was taken, and of the head.
-    heads: BTreeMap<PathBuf, (Digest, Digest)>,
-    /// All files but those of `module_files`.
-    pub files: BTreeSet<PathBuf>,
+    stored: Stored,
+    /// Directory of go.mod: names in keys are relative to it.
+    base: PathBuf,
+    /// Is there something to be remembered for the next time?
+    is_worth_remembering: bool,
     /// Import paths of the main packages, with their directories.
     pub mains: BTreeMap<String, PathBuf>,
-    /// Import path prefix of the module.
-    pub module_path: String,
     /// Does a package of the closure use cgo?
     pub uses_cgo: bool,
     /// Directories outside of the tree that `#cgo` lines name with `-I` and `-L`.
     pub c_directories: BTreeSet<PathBuf>,
     /// Directories of the modules in the module cache.
     pub modules: BTreeSet<PathBuf>,
+}
+
+/// What is gathered from the packages.
+#[derive(Default)]
+struct Gathered {
+    files: BTreeSet<PathBuf>,
+    module_files: BTreeSet<PathBuf>,
+    watched: BTreeSet<(PathBuf, Names)>,
+    mains: BTreeMap<String, PathBuf>,
+    uses_cgo: bool,
+    c_directories: BTreeSet<PathBuf>,
+    modules: BTreeSet<PathBuf>,
 }
 
 /// A package as `go list -json` describes it; the fields asked for.
@@ -102,8 +109,6 @@ struct Package {
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
 struct Module {
-    path: String,
-    main: bool,
     dir: PathBuf,
     go_mod: Option<PathBuf>,
 }
@@ -134,69 +139,55 @@ pub fn list_arguments(query: &ClosureQuery, flags: &[String]) -> Vec<String> {
 
 impl ClosureQuery {
     fn digest(&self) -> Digest {
-        let text = serde_json::to_string(&(3, &self.module, &self.go_work, &self.packages, self.tests, &self.settings));
+        let text = serde_json::to_string(&(4, &self.module, &self.go_work, &self.packages, self.tests, &self.settings));
         Digest::of(text.expect("plain data").as_bytes())
     }
 }
 
 impl Closure {
     /// The remembered closure, if it still answers `query`; else why not, in words.
-    pub fn recall(file: &Path, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
-        let stored = fs::read(file).ok().and_then(|bytes| serde_json::from_slice::<Closure>(&bytes).ok());
-        let closure = stored.ok_or("the packages are not known yet")?;
-        if closure.query != query.digest() {
+    pub fn recall(file: &Path, query: &ClosureQuery) -> Result<Closure, String> {
+        let stored = fs::read(file).ok().and_then(|bytes| Stored::decode(&bytes));
+        let mut stored = stored.ok_or("the packages are not known yet")?;
+        if stored.header.query != query.digest().to_string() {
             return Err("the packages are asked for in another way".to_owned());
         }
-        let relative = |path: &Path| path.strip_prefix(&query.module).unwrap_or(path).display().to_string();
-        for (path, digest) in &closure.module_files {
-            if file_digest(path, snapshot) != *digest {
-                return Err(format!("{} changed", relative(path)));
+        let is_worth_remembering = match stored.look_again(&query.module) {
+            Looked::Same { is_worth_storing } => is_worth_storing,
+            Looked::Edited => {
+                stored.header.root = None;
+                true
             }
-        }
-        for (path, (contents, head)) in &closure.heads {
-            let now = file_digest(path, snapshot);
-            if now.is_none() {
-                return Err(format!("{} is gone", relative(path)));
-            }
-            if now != Some(*contents) && fs::read(path).map(|source| head_digest(&source)).ok() != Some(*head) {
-                return Err(format!("{} changed", relative(path)));
-            }
-        }
-        if let Some(watched) = closure.watched.iter().find(|watched| !watched.holds()) {
-            let name = relative(&watched.directory);
-            let name = if name.is_empty() { ".".to_owned() } else { name };
-            return Err(format!("files came or went in {name}"));
-        }
-        Ok(closure)
+            Looked::Stale(why) => return Err(why),
+        };
+        Ok(Closure::of(stored, &query.module, is_worth_remembering))
     }
 
-    /// Remembers the closure.
-    pub fn remember(&self, file: &Path) -> std::io::Result<()> {
-        write_atomically(file, &serde_json::to_vec(self).expect("plain data"))
+    fn of(stored: Stored, base: &Path, is_worth_remembering: bool) -> Closure {
+        let header = &stored.header;
+        Closure {
+            mains: header.mains.iter().cloned().collect(),
+            uses_cgo: header.uses_cgo,
+            c_directories: header.c_directories.iter().cloned().collect(),
+            modules: header.modules.iter().cloned().collect(),
+            base: base.to_owned(),
+            stored,
+            is_worth_remembering,
+        }
+    }
+
+    /// Remembers the closure, if there is anything new to it.
+    pub fn remember(&mut self, file: &Path) -> std::io::Result<()> {
+        if !std::mem::take(&mut self.is_worth_remembering) {
+            return Ok(());
+        }
+        write_atomically(file, &self.stored.encode())
     }
 
     /// Makes the closure of what `go list` printed. `outside` are the directories whose files are pinned
     /// otherwise: the toolchain and the module cache.
-    pub fn from_list(
-        query: &ClosureQuery,
-        output: &[u8],
-        outside: &[PathBuf],
-        snapshot: &StatSnapshot,
-    ) -> Result<Closure, StepError> {
-        let mut closure = Closure {
-            query: query.digest(),
-            module_files: BTreeMap::new(),
-            watched: Vec::new(),
-            heads: BTreeMap::new(),
-            files: BTreeSet::new(),
-            mains: BTreeMap::new(),
-            module_path: String::new(),
-            uses_cgo: false,
-            c_directories: BTreeSet::new(),
-            modules: BTreeSet::new(),
-        };
-        let mut watched: BTreeSet<(PathBuf, Names)> = BTreeSet::new();
-        let mut module_files = module_files(query);
+    pub fn from_list(query: &ClosureQuery, output: &[u8], outside: &[PathBuf]) -> Result<Closure, StepError> {
+        let mut gathered = Gathered { module_files: module_files(query), ..Gathered::default() };
         let mut errors = Vec::new();
         for package in serde_json::Deserializer::from_slice(output).into_iter::<Package>() {
             let package = package.map_err(|error| {
@@ -206,62 +197,148 @@ impl Closure {
                 let place = if error.pos.is_empty() { String::new() } else { format!("{}: ", error.pos) };
                 errors.push(format!("{place}{}", error.err.trim()));
             }
-            if !package.standard && !package.cgo_files.is_empty() {
-                closure.uses_cgo = true;
-                closure.add_c_directories(&package);
-            }
-            if package.name == "main" && !package.dep_only && !package.import_path.ends_with(".test") {
-                closure.mains.insert(package.import_path.clone(), package.dir.clone());
-            }
-            if let Some(module) = package.module.as_ref().filter(|module| module.main) {
-                closure.module_path.clone_from(&module.path);
-            }
-            let module = package.module.as_ref().map(|module| module.dir.clone()).unwrap_or_default();
-            if !package.standard && outside.iter().any(|directory| module.starts_with(directory)) {
-                closure.modules.insert(module);
-            }
-            let elsewhere = package.dir.as_os_str().is_empty()
-                || outside.iter().any(|directory| package.dir.starts_with(directory));
-            if !package.standard && !elsewhere {
-                closure.add_package(&package, query, &mut watched, &mut module_files);
-            }
+            gathered.add(&package, query, outside);
         }
         if !errors.is_empty() {
-            errors.dedup();
-            let excluded = errors.iter().any(|error| {
-                error.contains("build constraints exclude all Go files") || error.starts_with("no Go files in")
-            });
-            let hint = "a package that needs cgo has no files without it: write `cgo: true`, if that is why";
-            return Err(StepError::Command {
-                summary: format!("go list {}", query.packages.join(" ")),
-                status: "errors".to_owned(),
-                output: errors,
-                told: 0,
-                hint: excluded.then(|| hint.to_owned()),
-            });
+            return Err(list_errors(query, errors));
         }
         for pattern in query.packages.iter().filter(|pattern| pattern.contains("...")) {
             let base = pattern.split("...").next().unwrap_or("").trim_start_matches("./");
             let base = base.rsplit_once('/').map_or("", |(directory, _)| directory);
-            watched.insert((query.module.join(base), Names::Packages));
+            gathered.watched.extend(with_all_below(&query.module.join(base), Names::Packages));
         }
-        closure.watched = watched.into_iter().map(|(directory, names)| Watched::look(&directory, names)).collect();
-        closure.module_files =
-            module_files.into_iter().map(|path| (path.clone(), file_digest(&path, snapshot))).collect();
-        for path in closure.files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "go")) {
-            let source = fs::read(path).map_err(|error| StepError::unreadable(path, &error))?;
-            closure.heads.insert(path.clone(), (Digest::of(&source), head_digest(&source)));
-        }
-        Ok(closure)
+        gathered.into_closure(query)
     }
 
-    fn add_package(
-        &mut self,
-        package: &Package,
-        query: &ClosureQuery,
-        watched: &mut BTreeSet<(PathBuf, Names)>,
-        module_files: &mut BTreeSet<PathBuf>,
-    ) {
+    /// The inputs of a build: all files, by their names in keys. The digest of their tree is made once.
+    pub fn inputs(&mut self) -> Result<InputSet, StepError> {
+        let root = match self.stored.header.root.as_ref().and_then(|text| text.parse().ok()) {
+            Some(root) => root,
+            None => {
+                let mut tree = Tree::new();
+                for file in self.stored.files.iter() {
+                    each_input(&self.base, file, &mut |input| tree.insert(input.path, input.entry))?;
+                }
+                let root: Digest = tree.root_digest().map_err(|error| StepError::failed(error.to_string()))?;
+                self.stored.header.root = Some(root.to_string());
+                self.is_worth_remembering = true;
+                root
+            }
+        };
+        let files = ClosureInputs { base: self.base.clone(), files: Arc::clone(&self.stored.files) };
+        Ok(InputSet::known(root, Arc::new(files)))
+    }
+
+    /// Is the file at `path`, or one below it, in the closure?
+    pub fn reads(&self, path: &Path) -> bool {
+        self.stored.files.iter().any(|file| file.path.starts_with(path))
+    }
+}
+
+/// The files of a closure as inputs of a step.
+struct ClosureInputs {
+    base: PathBuf,
+    files: Arc<Vec<FoundFile>>,
+}
+
+impl KnownInputs for ClosureInputs {
+    fn each(&self, visit: &mut dyn FnMut(Input)) {
+        for file in self.files.iter() {
+            // Names were checked when the digest of the tree was made.
+            let _ = each_input(&self.base, file, visit);
+        }
+    }
+}
+
+/// A file as input; a link as two, the text it holds and what it leads to.
+fn each_input(base: &Path, file: &FoundFile, visit: &mut dyn FnMut(Input)) -> Result<(), StepError> {
+    let Some(state) = &file.state else { return Ok(()) };
+    let path = key_path(base, &file.path)?;
+    let entry = Entry::File { digest: state.digest, executable: state.fingerprint.is_executable() };
+    if let Some(target) = &state.link {
+        let behind = Input::name_behind_link(&path);
+        visit(Input { path, absolute: file.path.clone(), entry: Entry::Symlink { target: target.clone() } });
+        visit(Input { path: behind, absolute: file.path.clone(), entry });
+    } else {
+        visit(Input { path, absolute: file.path.clone(), entry });
+    }
+    Ok(())
+}
+
+/// The name of a file in keys: relative to `base`, `@up` for each step out of it.
+pub fn key_path(base: &Path, path: &Path) -> Result<RelativePath, StepError> {
+    let mut base = base;
+    let mut climbed = String::new();
+    loop {
+        if let Ok(rest) = path.strip_prefix(base) {
+            let rest =
+                rest.to_str().ok_or_else(|| StepError::failed(format!("`{}` is not valid UTF-8", path.display())))?;
+            return RelativePath::new(&format!("{climbed}{rest}"))
+                .map_err(|error| StepError::failed(error.to_string()));
+        }
+        climbed.push_str("@up/");
+        base = base.parent().ok_or_else(|| StepError::failed(format!("`{}` has no place in a key", path.display())))?;
+    }
+}
+
+fn list_errors(query: &ClosureQuery, mut errors: Vec<String>) -> StepError {
+    errors.dedup();
+    let excluded = errors
+        .iter()
+        .any(|error| error.contains("build constraints exclude all Go files") || error.starts_with("no Go files in"));
+    let hint = "a package that needs cgo has no files without it: write `cgo: true`, if that is why";
+    StepError::Command {
+        summary: format!("go list {}", query.packages.join(" ")),
+        status: "errors".to_owned(),
+        output: errors,
+        told: 0,
+        hint: excluded.then(|| hint.to_owned()),
+    }
+}
+
+impl Gathered {
+    fn add(&mut self, package: &Package, query: &ClosureQuery, outside: &[PathBuf]) {
+        if !package.standard && !package.cgo_files.is_empty() {
+            self.uses_cgo = true;
+            let flags = package.cgo_c_flags.iter().chain(&package.cgo_cpp_flags).chain(&package.cgo_ld_flags);
+            self.c_directories.extend(flags.filter_map(|flag| c_directory(flag)));
+        }
+        if package.name == "main" && !package.dep_only && !package.import_path.ends_with(".test") {
+            self.mains.insert(package.import_path.clone(), package.dir.clone());
+        }
+        let module = package.module.as_ref().map(|module| module.dir.clone()).unwrap_or_default();
+        if !package.standard && outside.iter().any(|directory| module.starts_with(directory)) {
+            self.modules.insert(module);
+        }
+        let elsewhere =
+            package.dir.as_os_str().is_empty() || outside.iter().any(|directory| package.dir.starts_with(directory));
+        if !package.standard && !elsewhere {
+            self.add_package(package, query);
+        }
+    }
+
+    fn into_closure(self, query: &ClosureQuery) -> Result<Closure, StepError> {
+        // Directories first: what comes between the two looks is then seen as a change.
+        let directories = self.watched.into_iter().map(|(path, names)| WatchedDirectory::look(path, names)).collect();
+        let mut paths: BTreeMap<PathBuf, bool> = self.files.into_iter().map(|path| (path, false)).collect();
+        paths.extend(self.module_files.into_iter().map(|path| (path, true)));
+        let paths: Vec<(PathBuf, bool)> = paths.into_iter().collect();
+        if let Some((path, _)) = paths.iter().find(|(path, _)| path.to_str().is_none()) {
+            return Err(StepError::failed(format!("`{}` is not valid UTF-8", path.display())));
+        }
+        let files = read_all(&paths).map_err(|(path, error)| StepError::unreadable(&path, &error))?;
+        let header = Header {
+            query: query.digest().to_string(),
+            mains: self.mains.into_iter().collect(),
+            uses_cgo: self.uses_cgo,
+            c_directories: self.c_directories.into_iter().collect(),
+            modules: self.modules.into_iter().collect(),
+            root: None,
+        };
+        Ok(Closure::of(Stored { header, directories, files: Arc::new(files) }, &query.module, true))
+    }
+
+    fn add_package(&mut self, package: &Package, query: &ClosureQuery) {
         let lists = [
             &package.go_files,
             &package.cgo_files,
@@ -283,36 +360,21 @@ impl Closure {
         self.files.extend(names.filter(|name| !Path::new(name).is_absolute()).map(|name| package.dir.join(name)));
         if !package.cgo_files.is_empty() {
             // A C file includes what it likes from below its package.
-            watched.insert((package.dir.clone(), Names::AllBelow));
+            self.watched.extend(with_all_below(&package.dir, Names::All));
             self.files.extend(headers_below(&package.dir));
         }
         let profile = package.dir.join("default.pgo");
         if package.name == "main" && profile.is_file() {
             self.files.insert(profile);
         }
-        watched.insert((package.dir.clone(), if query.tests { Names::SourcesAndTests } else { Names::Sources }));
+        self.watched.insert((package.dir.clone(), if query.tests { Names::SourcesAndTests } else { Names::Sources }));
         let test_patterns =
             package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns).filter(|_| query.tests);
         for pattern in package.embed_patterns.iter().chain(test_patterns) {
-            watched.extend(embed_directories(&package.dir, pattern));
+            self.watched.extend(embed_directories(&package.dir, pattern));
         }
-        module_files.extend(package.module.as_ref().and_then(|module| module.go_mod.clone()));
+        self.module_files.extend(package.module.as_ref().and_then(|module| module.go_mod.clone()));
     }
-
-    fn add_c_directories(&mut self, package: &Package) {
-        let flags = package.cgo_c_flags.iter().chain(&package.cgo_cpp_flags).chain(&package.cgo_ld_flags);
-        self.c_directories.extend(flags.filter_map(|flag| c_directory(flag)));
-    }
-
-    /// go.mod and its kin, as far as they exist.
-    pub fn module_files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.module_files.iter().filter(|(_, digest)| digest.is_some()).map(|(path, _)| path)
-    }
-}
-
-fn file_digest(path: &Path, snapshot: &StatSnapshot) -> Option<Digest> {
-    let metadata = fs::metadata(path).ok()?;
-    snapshot.digest(path, &metadata).ok()
 }
 
 /// The directory that `-I…` or `-L…` names absolutely.

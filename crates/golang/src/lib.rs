@@ -6,6 +6,7 @@
 mod build_info;
 mod c_compiler;
 mod closure;
+mod closure_file;
 mod credentials;
 mod directories;
 mod download;
@@ -24,7 +25,7 @@ mod watch;
 
 pub use build_info::{BuildInfo, ModuleVersion};
 pub use c_compiler::{NoIdentity, c_identity};
-pub use closure::{Closure, ClosureQuery, c_directory, list_arguments};
+pub use closure::{Closure, ClosureQuery, c_directory, key_path, list_arguments};
 pub use credentials::Credentials;
 pub use directories::GoDirectories;
 pub use download::{FetchError, Fetcher};

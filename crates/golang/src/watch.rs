@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, Hasher};
-use serde::{Deserialize, Serialize};
 
 /// Which names of a directory matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Names {
     /// Files that Go compiles, without tests.
     Sources,
@@ -16,38 +15,57 @@ pub(crate) enum Names {
     SourcesAndTests,
     /// Everything: something is embedded from here.
     All,
-    /// Everything below, for an embedded directory.
-    AllBelow,
-    /// All directories below that a pattern with `...` may match, with their source files.
+    /// Files that Go compiles, and directories that a pattern with `...` goes into.
     Packages,
 }
 
-/// One directory and what it held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Watched {
-    pub directory: PathBuf,
-    pub names: Names,
-    pub digest: Digest,
+impl Names {
+    /// Undoes `as u8`.
+    pub fn of(number: u8) -> Option<Names> {
+        let all = [Names::Sources, Names::SourcesAndTests, Names::All, Names::Packages];
+        all.into_iter().find(|names| *names as u8 == number)
+    }
+
+    /// The line for a name, if it matters.
+    fn line(self, name: &str, is_directory: bool) -> Option<String> {
+        let matters = match self {
+            Names::Sources | Names::SourcesAndTests => {
+                !is_directory && is_source(name, self == Names::SourcesAndTests) || name == "go.mod"
+            }
+            Names::All => true,
+            Names::Packages if is_directory => goes_into(name),
+            Names::Packages => is_source(name, true) || name == "go.mod",
+        };
+        let name = name.escape_debug();
+        matters.then(|| if is_directory { format!("{name}/") } else { name.to_string() })
+    }
 }
 
-impl Watched {
-    /// Looks now.
-    pub fn look(directory: &Path, names: Names) -> Watched {
-        Watched { directory: directory.to_owned(), names, digest: listing(directory, names) }
-    }
+/// Go passes over the others, see `go help packages`.
+fn goes_into(name: &str) -> bool {
+    !name.starts_with(['.', '_']) && !matches!(name, "testdata" | "vendor")
+}
 
-    /// Does the directory hold what it held?
-    pub fn holds(&self) -> bool {
-        listing(&self.directory, self.names) == self.digest
+/// `directory` and all below it that matter, each by itself: a directory shows from outside when a name in it
+/// comes or goes, and says nothing of those below.
+pub(crate) fn with_all_below(directory: &Path, names: Names) -> Vec<(PathBuf, Names)> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(&next).into_iter().flatten().flatten() {
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_directory && (names != Names::Packages || goes_into(&entry.file_name().to_string_lossy())) {
+                open.push(entry.path());
+            }
+        }
+        found.push((next, names));
     }
+    found
 }
 
 /// Digest of the names that matter; of a directory that can't be read, that of a mark.
-fn listing(directory: &Path, names: Names) -> Digest {
-    let mut lines = BTreeSet::new();
-    if collect(directory, "", names, &mut lines).is_err() {
-        return Digest::of(b"unreadable");
-    }
+pub(crate) fn listing(directory: &Path, names: Names) -> Digest {
+    let Ok(lines) = lines(directory, names) else { return Digest::of(b"unreadable") };
     let mut hasher = Hasher::new();
     for line in lines {
         hasher.update(line.as_bytes());
@@ -56,39 +74,13 @@ fn listing(directory: &Path, names: Names) -> Digest {
     hasher.finish()
 }
 
-fn collect(directory: &Path, prefix: &str, names: Names, lines: &mut BTreeSet<String>) -> std::io::Result<()> {
+fn lines(directory: &Path, names: Names) -> std::io::Result<BTreeSet<String>> {
+    let mut lines = BTreeSet::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        let name = entry.file_name().to_string_lossy().escape_debug().to_string();
-        let is_directory = entry.file_type()?.is_dir();
-        let path = format!("{prefix}{name}");
-        match names {
-            Names::Sources | Names::SourcesAndTests => {
-                if !is_directory && is_source(&name, names == Names::SourcesAndTests) || name == "go.mod" {
-                    lines.insert(path);
-                }
-            }
-            Names::All => {
-                lines.insert(if is_directory { format!("{path}/") } else { path });
-            }
-            Names::AllBelow => {
-                if is_directory {
-                    collect(&entry.path(), &format!("{path}/"), names, lines)?;
-                }
-                lines.insert(path);
-            }
-            Names::Packages => {
-                // Go passes over these, see `go help packages`.
-                let passed_over = name.starts_with(['.', '_']) || matches!(name.as_str(), "testdata" | "vendor");
-                if is_directory && !passed_over {
-                    collect(&entry.path(), &format!("{path}/"), names, lines)?;
-                } else if !is_directory && (is_source(&name, true) || name == "go.mod") {
-                    lines.insert(path);
-                }
-            }
-        }
+        lines.extend(names.line(&entry.file_name().to_string_lossy(), entry.file_type()?.is_dir()));
     }
-    Ok(())
+    Ok(lines)
 }
 
 /// The endings of `go/build`, and the profile of `-pgo`.
@@ -128,6 +120,6 @@ pub(crate) fn embed_directories(package: &Path, pattern: &str) -> Vec<(PathBuf, 
         }
         open = next;
     }
-    found.extend(open.into_iter().map(|directory| (directory, Names::AllBelow)));
+    found.extend(open.iter().flat_map(|directory| with_all_below(directory, Names::All)));
     found
 }

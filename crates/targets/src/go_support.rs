@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rondel_buildfile::{BuildFile, GoChoice, LockFile, Platform};
-use rondel_cas::{RelativePath, StatSnapshot};
+use rondel_cas::StatSnapshot;
 use rondel_engine::{Class, Environment, StepContext, StepError};
 use rondel_golang::{
     Closure, ClosureQuery, Credentials, DownloadSettings, Form, GoDirectories, GoMod, GoPin, Host, Provision,
@@ -422,9 +422,8 @@ impl GoSupport {
         flags: &[String],
         environment: &dyn Fn(&Toolchain) -> Vec<(String, String)>,
     ) -> Result<Result<Closure, String>, StepError> {
-        let name = rondel_cas::Digest::of(label.as_bytes()).short();
-        let file = context.workspace.state.join("closures").join(name);
-        let why = match Closure::recall(&file, query, &context.workspace.snapshot) {
+        let file = closure_file(context, label);
+        let why = match Closure::recall(&file, query) {
             Ok(closure) => return Ok(Ok(closure)),
             Err(why) => why,
         };
@@ -448,31 +447,23 @@ impl GoSupport {
             .environment(environment(&toolchain));
         let captured = context.capture(&line)?;
         let outside = [toolchain.root.clone(), self.directories.module_cache.clone()];
-        let closure = Closure::from_list(query, &captured.stdout, &outside, &context.workspace.snapshot)?;
-        if let Err(error) = closure.remember(&file) {
-            context.warn(format!("the packages of `{label}` were not remembered: {error}"));
-        }
-        Ok(Ok(closure))
+        Closure::from_list(query, &captured.stdout, &outside).map(Ok)
     }
 
-    /// The name of a file in keys: relative to the module, `@up` for each step out of it.
-    pub(crate) fn key_path(&self, path: &Path) -> Result<RelativePath, StepError> {
-        let mut base = self.module.as_path();
-        let mut climbed = String::new();
-        loop {
-            if let Ok(rest) = path.strip_prefix(base) {
-                let rest = rest
-                    .to_str()
-                    .ok_or_else(|| StepError::failed(format!("`{}` is not valid UTF-8", path.display())))?;
-                return RelativePath::new(&format!("{climbed}{rest}"))
-                    .map_err(|error| StepError::failed(error.to_string()));
-            }
-            climbed.push_str("@up/");
-            base = base
-                .parent()
-                .ok_or_else(|| StepError::failed(format!("`{}` has no place in a key", path.display())))?;
+    /// Keeps a closure for the next time.
+    pub(crate) fn remember(&self, context: &StepContext<'_>, label: &str, closure: &mut Closure) {
+        if context.is_query {
+            return;
+        }
+        if let Err(error) = closure.remember(&closure_file(context, label)) {
+            context.warn(format!("the packages of `{label}` were not remembered: {error}"));
         }
     }
+}
+
+/// Where the closure of the step `label` is kept.
+fn closure_file(context: &StepContext<'_>, label: &str) -> PathBuf {
+    context.workspace.state.join("closures").join(rondel_cas::Digest::of(label.as_bytes()).short())
 }
 
 fn pin_of(lock: &LockFile, version: &str, host: &Host) -> Result<Option<GoPin>, LowerError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rondel_buildfile::{BuildMode, GoBuild, GoTest, Platform, Target, TargetKind};
 use rondel_cas::RelativePath;
@@ -124,6 +124,7 @@ impl Lowering<'_> {
                         BuildMode::PositionIndependent => Some("pie"),
                     },
                     foreign: foreign.clone(),
+                    modules: Mutex::default(),
                     out: out.clone(),
                 };
                 check_flags(build, &step)?;
@@ -206,6 +207,7 @@ impl Lowering<'_> {
             build_mode: None,
             c: None,
             foreign: Vec::new(),
+            modules: Mutex::default(),
             out: RelativePath::new(&format!(".rondel/out/tools/{import_path}"))
                 .map_err(|error| LowerError::configuration(error.to_string()))?,
             go,

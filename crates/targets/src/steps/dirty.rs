@@ -28,7 +28,7 @@ impl Step for DirtyStep {
         let plan = self.clean.prepare(context)?;
         let mut found = false;
         let mut look = |path: &Path| found = found || self.trees.is_dirty(path);
-        plan.spec.inputs.places().for_each(&mut look);
+        plan.spec.inputs.each_place(&mut look);
         context.sources.iter().for_each(|sources| sources.each(&mut look));
         self.is_dirty.store(found, Ordering::Relaxed);
         if found { self.dirty.prepare(context) } else { Ok(plan) }

@@ -129,7 +129,7 @@ impl Step for DockerBuildStep {
             context.note(format!(
                 "the context has {} MB in {} files; a .dockerignore makes it smaller",
                 bytes / 1_000_000,
-                spec.inputs.len()
+                spec.inputs.iter().count()
             ));
         }
         let id_file = staging.join("image-id");

@@ -1,8 +1,8 @@
 //! `GoBuild`: executables for one platform.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rondel_buildfile::Platform;
 use rondel_cas::RelativePath;
@@ -33,6 +33,8 @@ pub(crate) struct GoBuildStep {
     pub c: Option<CSupport>,
     /// Files in the source tree that targets of this run make without being waited for, and their targets.
     pub foreign: Vec<(PathBuf, String)>,
+    /// Directories of the modules that the last `prepare` found: checked before they reach the build.
+    pub modules: Mutex<BTreeSet<PathBuf>>,
     /// Directory of the outputs, relative to the workspace.
     pub out: RelativePath,
 }
@@ -88,16 +90,12 @@ impl GoBuildStep {
         }
     }
 
-    fn spec(&self, context: &StepContext<'_>, identity: &str, closure: &Closure) -> Result<ActionSpec, StepError> {
+    fn spec(&self, identity: &str, closure: &mut Closure) -> Result<ActionSpec, StepError> {
         if closure.mains.is_empty() {
             let message = format!("`{}` names no command: no package main in {}", self.label, self.packages.join(" "));
             return Err(StepError::configuration(message).hint("point `packages` at a package with `func main`"));
         }
-        if let Some((file, target)) = self
-            .foreign
-            .iter()
-            .find(|(file, _)| closure.files.range(file.clone()..).next().is_some_and(|input| input.starts_with(file)))
-        {
+        if let Some((file, target)) = self.foreign.iter().find(|(file, _)| closure.reads(file)) {
             let name = file.strip_prefix(&self.go.module).unwrap_or(file).display();
             let message = format!("`{}` reads `{name}`, which `{target}` makes in the same run", self.label);
             return Err(StepError::configuration(message).hint(format!("write `after: [\"{target}\"]`")));
@@ -119,9 +117,7 @@ impl GoBuildStep {
         spec.environment = self.environment(Path::new("/"));
         spec.tools.insert("go".to_owned(), identity.to_owned());
         spec.settings.insert("platform".to_owned(), self.platform.to_string());
-        for file in closure.files.iter().chain(closure.module_files()) {
-            spec.inputs.add(self.go.key_path(file)?, file.clone(), &context.workspace.snapshot)?;
-        }
+        spec.inputs = closure.inputs()?;
         for import_path in closure.mains.keys() {
             let name = executable_name(import_path, self.platform.os());
             let name = RelativePath::new(&name).map_err(|error| StepError::failed(error.to_string()))?;
@@ -143,8 +139,12 @@ impl Step for GoBuildStep {
         let flags = self.selecting_flags();
         let environment = |toolchain: &rondel_golang::Toolchain| self.environment(&toolchain.root).for_process();
         match self.go.closure(context, &self.label, &self.query(&identity), &flags, &environment)? {
-            Ok(closure) => {
-                let mut spec = self.spec(context, &identity, &closure)?;
+            Ok(mut closure) => {
+                let mut spec = self.spec(&identity, &mut closure)?;
+                self.go.remember(context, &self.label, &mut closure);
+                if !context.is_query {
+                    self.modules.lock().expect("no panic while locked").clone_from(&closure.modules);
+                }
                 if let Some(c) = &self.c {
                     match c.identity(context, &closure.c_directories)? {
                         Ok(identity) => spec.tools.insert("C compiler".to_owned(), identity),
@@ -165,16 +165,8 @@ impl Step for GoBuildStep {
 
     fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
         let toolchain = self.go.toolchain(context)?;
-        let modules = self.go.closure(
-            context,
-            &self.label,
-            &self.query(&self.go.identity(context)?),
-            &self.selecting_flags(),
-            &|_| Vec::new(),
-        )?;
-        if let Ok(closure) = modules {
-            self.go.check_modules(context, &closure.modules)?;
-        }
+        let modules = std::mem::take(&mut *self.modules.lock().expect("no panic while locked"));
+        self.go.check_modules(context, &modules)?;
         let out = format!("{}/", staging.display());
         let arguments =
             spec.arguments[1..].iter().map(|argument| if argument == OUT { out.clone() } else { argument.clone() });

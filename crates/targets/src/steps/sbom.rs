@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rondel_cas::{Entry, RelativePath};
 use rondel_engine::{ActionSpec, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError};
-use rondel_golang::{BuildInfo, SPDX_FORMAT, SpdxSubject, module_sums, spdx_document};
+use rondel_golang::{BuildInfo, SPDX_FORMAT, SpdxSubject, key_path, module_sums, spdx_document};
 
 use crate::go_support::GoSupport;
 
@@ -27,7 +27,7 @@ impl Step for SbomStep {
         spec.settings.insert("format".to_owned(), SPDX_FORMAT.to_owned());
         spec.settings.insert("project".to_owned(), self.project.clone());
         for path in self.go.sum_files() {
-            spec.inputs.add(self.go.key_path(&path)?, path, &context.workspace.snapshot)?;
+            spec.inputs.add(key_path(&self.go.module, &path)?, path, &context.workspace.snapshot)?;
         }
         for artefact in &context.upstream[0].artefacts {
             spec.upstream.insert(artefact.name.clone(), artefact.entry.clone());

@@ -1,0 +1,498 @@
+//! The closure on disk, and the quick way of finding out whether it still holds.
+//!
+//! One compact file, read at once. Each file of the closure and each watched directory stands in it with how it
+//! looked from outside when it was last looked into; as long as it looks the same (and had been still for longer
+//! than the file system's granularity, see `rondel_cas::StatSnapshot`), it is the same, and one `stat` was
+//! enough. The looking is shared among all cores. Only what looks different is read again.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rondel_cas::{Digest, FINGERPRINT_LENGTH, Fingerprint, now_ns};
+use serde::{Deserialize, Serialize};
+
+use crate::head::head_digest;
+use crate::watch::{Names, listing};
+
+const MAGIC: &[u8] = b"rondel-closure 5\n";
+/// Fewer things than this are looked at by one thread.
+const WORTH_THREADS: usize = 512;
+
+/// One file of a closure.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundFile {
+    /// Absolute.
+    pub path: PathBuf,
+    /// go.mod and its kin: a change of such a file is a reason to ask anew.
+    pub is_module_file: bool,
+    /// `None` if there is no such file, which matters for module files.
+    pub state: Option<FileState>,
+}
+
+/// What a file was when it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FileState {
+    /// Of the file itself; of what a link leads to.
+    pub fingerprint: Fingerprint,
+    pub moment_ns: i128,
+    pub digest: Digest,
+    /// Of a Go file.
+    pub head: Option<Digest>,
+    /// The text of a link.
+    pub link: Option<String>,
+}
+
+/// One directory whose names matter.
+#[derive(Clone, Debug)]
+pub(crate) struct WatchedDirectory {
+    pub path: PathBuf,
+    pub names: Names,
+    /// `None` if it is not there.
+    pub fingerprint: Option<Fingerprint>,
+    pub moment_ns: i128,
+    pub listing: Digest,
+}
+
+/// What is stored besides, as JSON.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Header {
+    pub query: String,
+    pub mains: Vec<(String, PathBuf)>,
+    pub uses_cgo: bool,
+    pub c_directories: Vec<PathBuf>,
+    pub modules: Vec<PathBuf>,
+    /// Digest of the inputs' tree, once it was asked for.
+    pub root: Option<String>,
+}
+
+/// All that is stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stored {
+    pub header: Header,
+    pub directories: Vec<WatchedDirectory>,
+    /// Sorted by path.
+    pub files: Arc<Vec<FoundFile>>,
+}
+
+/// What looking again found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// All as it was; is there something to be stored for the next time?
+    Same { is_worth_storing: bool },
+    /// Contents changed, and nothing that could change which files belong to the closure.
+    Edited,
+    /// `go list` has to be asked; why, in words.
+    Stale(String),
+}
+
+impl FoundFile {
+    /// Looks at the file and reads it.
+    pub fn read(path: PathBuf, is_module_file: bool) -> std::io::Result<FoundFile> {
+        let state = match read_state(&path) {
+            Ok(state) => Some(state),
+            Err(error) if is_module_file && error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(FoundFile { path, is_module_file, state })
+    }
+
+    /// Is `now` how it looked when it was read?
+    fn looks_same(&self, now: Option<&Fingerprint>) -> bool {
+        match (&self.state, now) {
+            (None, now) => now.is_none(),
+            // What a link leads to is not seen from its own looks.
+            (Some(state), Some(now)) => {
+                state.link.is_none() && state.fingerprint == *now && state.fingerprint.is_settled(state.moment_ns)
+            }
+            (Some(_), None) => false,
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or("")
+    }
+}
+
+fn read_state(path: &Path) -> std::io::Result<FileState> {
+    let link = match fs::symlink_metadata(path)?.is_symlink() {
+        true => Some(
+            fs::read_link(path)?
+                .to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| std::io::Error::other("the link's target is not valid UTF-8"))?,
+        ),
+        false => None,
+    };
+    // The moment and the looks are taken before the first byte is read: what changes meanwhile is younger.
+    let moment_ns = now_ns();
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    let fingerprint = Fingerprint::of(&metadata);
+    let is_go = path.extension().is_some_and(|ending| ending == "go");
+    let (digest, head) = if is_go {
+        let source = fs::read(path)?;
+        (Digest::of(&source), Some(head_digest(&source)))
+    } else {
+        (Digest::of_file(path)?, None)
+    };
+    Ok(FileState { fingerprint, moment_ns, digest, head, link })
+}
+
+impl WatchedDirectory {
+    /// Looks at the directory and lists it.
+    pub fn look(path: PathBuf, names: Names) -> WatchedDirectory {
+        let moment_ns = now_ns();
+        let fingerprint = fs::metadata(&path).ok().map(|metadata| Fingerprint::of(&metadata));
+        let listing = listing(&path, names);
+        let moment_ns = if fingerprint.is_some() { moment_ns } else { 0 };
+        WatchedDirectory { path, names, fingerprint, moment_ns, listing }
+    }
+
+    /// Is `now` how it looked when it was listed? A directory changes its own times whenever a name in it comes,
+    /// goes or is exchanged.
+    fn looks_same(&self, now: Option<&Fingerprint>) -> bool {
+        match (&self.fingerprint, now) {
+            (Some(fingerprint), Some(now)) => fingerprint == now && fingerprint.is_settled(self.moment_ns),
+            _ => false,
+        }
+    }
+}
+
+/// One directory: its files, and what is watched of it.
+struct Unit<'a> {
+    directory: &'a Path,
+    files: std::ops::Range<usize>,
+    watched: Vec<usize>,
+}
+
+/// What does not look as it did: indices of files and of watched directories.
+#[derive(Default)]
+struct Changed {
+    files: Vec<usize>,
+    directories: Vec<usize>,
+}
+
+impl Stored {
+    /// Each directory once, so that it is found once. The files are sorted: those of a directory stand together.
+    fn units(&self) -> Vec<Unit<'_>> {
+        let mut units: Vec<Unit<'_>> = Vec::new();
+        let mut places: HashMap<&Path, usize> = HashMap::with_capacity(self.directories.len());
+        let mut begin = 0;
+        for group in self.files.chunk_by(|one, other| one.path.parent() == other.path.parent()) {
+            let directory = group[0].path.parent().unwrap_or(Path::new("/"));
+            places.insert(directory, units.len());
+            units.push(Unit { directory, files: begin..begin + group.len(), watched: Vec::new() });
+            begin += group.len();
+        }
+        for (index, watched) in self.directories.iter().enumerate() {
+            match places.get(watched.path.as_path()) {
+                Some(place) => units[*place].watched.push(index),
+                None => {
+                    places.insert(&watched.path, units.len());
+                    units.push(Unit { directory: &watched.path, files: 0..0, watched: vec![index] });
+                }
+            }
+        }
+        units
+    }
+
+    fn changed_in(&self, units: &[Unit<'_>]) -> Changed {
+        let mut changed = Changed::default();
+        for unit in units {
+            let files = &self.files[unit.files.clone()];
+            let names: Vec<&str> = files.iter().map(FoundFile::name).collect();
+            let (own, looks) = Fingerprint::of_all(unit.directory, &names);
+            let differing = files.iter().zip(&looks).enumerate();
+            let differing = differing.filter(|(_, (file, now))| !file.looks_same(now.as_ref()));
+            changed.files.extend(differing.map(|(index, _)| unit.files.start + index));
+            let differing = unit.watched.iter().filter(|index| !self.directories[**index].looks_same(own.as_ref()));
+            changed.directories.extend(differing);
+        }
+        changed
+    }
+
+    /// Looks at everything from outside, on all cores.
+    fn changed(&self) -> Changed {
+        let units = self.units();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        if self.files.len() < WORTH_THREADS || threads == 1 {
+            return self.changed_in(&units);
+        }
+        let mut changed = std::thread::scope(|scope| {
+            let parts = units.chunks(units.len().div_ceil(threads));
+            let workers: Vec<_> = parts.map(|part| scope.spawn(|| self.changed_in(part))).collect();
+            let mut all = Changed::default();
+            for worker in workers {
+                let found = worker.join().expect("looking at files does not panic");
+                all.files.extend(found.files);
+                all.directories.extend(found.directories);
+            }
+            all
+        });
+        changed.files.sort_unstable();
+        changed.directories.sort_unstable();
+        changed
+    }
+}
+
+/// Reads all of `paths`, on all cores.
+pub(crate) fn read_all(paths: &[(PathBuf, bool)]) -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let read = |part: &[(PathBuf, bool)]| -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
+        let one = |(path, is_module_file): &(PathBuf, bool)| {
+            FoundFile::read(path.clone(), *is_module_file).map_err(|error| (path.clone(), error))
+        };
+        part.iter().map(one).collect()
+    };
+    if paths.len() < WORTH_THREADS || threads == 1 {
+        return read(paths);
+    }
+    std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            paths.chunks(paths.len().div_ceil(threads)).map(|part| scope.spawn(move || read(part))).collect();
+        let mut found = Vec::with_capacity(paths.len());
+        for worker in workers {
+            found.extend(worker.join().expect("reading files does not panic")?);
+        }
+        Ok(found)
+    })
+}
+
+impl Stored {
+    /// Looks at everything again and brings it up to date. Paths in words are relative to `base`.
+    pub fn look_again(&mut self, base: &Path) -> Looked {
+        let relative = |path: &Path| path.strip_prefix(base).unwrap_or(path).display().to_string();
+        let (mut is_worth_storing, mut is_edited) = (false, false);
+        let changed = self.changed();
+        for index in changed.files {
+            let file = &mut Arc::make_mut(&mut self.files)[index];
+            let now = FoundFile::read(file.path.clone(), file.is_module_file);
+            let now = now.map(|found| found.state).unwrap_or(None);
+            match (&file.state, now) {
+                (_, None) => return Looked::Stale(format!("{} is gone", relative(&file.path))),
+                (None, Some(_)) => return Looked::Stale(format!("{} changed", relative(&file.path))),
+                (Some(old), Some(new)) => {
+                    let same = old.digest == new.digest && old.link == new.link;
+                    let executable = old.fingerprint.is_executable() == new.fingerprint.is_executable();
+                    if !same && (file.is_module_file || old.head != new.head) {
+                        return Looked::Stale(format!("{} changed", relative(&file.path)));
+                    }
+                    is_edited |= !same || !executable;
+                    is_worth_storing |= *old != new;
+                    file.state = Some(new);
+                }
+            }
+        }
+        for index in changed.directories {
+            let watched = &mut self.directories[index];
+            let now = WatchedDirectory::look(watched.path.clone(), watched.names);
+            if now.listing != watched.listing {
+                let name = relative(&watched.path);
+                let name = if name.is_empty() { ".".to_owned() } else { name };
+                return Looked::Stale(format!("files came or went in {name}"));
+            }
+            is_worth_storing |= now.fingerprint.is_some();
+            *watched = now;
+        }
+        if is_edited { Looked::Edited } else { Looked::Same { is_worth_storing } }
+    }
+
+    /// The file's contents: mark, checksum, header, then directories and files, each path as what it shares with
+    /// the one before and the rest.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(self.files.len() * 150 + 4096);
+        let header = serde_json::to_vec(&self.header).expect("plain data");
+        put_bytes(&mut body, &header);
+        let mut last = String::new();
+        put_number(&mut body, self.directories.len() as u64);
+        for watched in &self.directories {
+            put_path(&mut body, &mut last, &watched.path);
+            body.push(watched.names as u8);
+            put_fingerprint(&mut body, watched.fingerprint.as_ref(), watched.moment_ns);
+            put_digest(&mut body, &watched.listing);
+        }
+        last.clear();
+        put_number(&mut body, self.files.len() as u64);
+        for file in self.files.iter() {
+            put_path(&mut body, &mut last, &file.path);
+            body.push(u8::from(file.is_module_file));
+            let state = file.state.as_ref();
+            put_fingerprint(&mut body, state.map(|state| &state.fingerprint), state.map_or(0, |state| state.moment_ns));
+            if let Some(state) = state {
+                put_digest(&mut body, &state.digest);
+                body.push(u8::from(state.head.is_some()) | u8::from(state.link.is_some()) << 1);
+                if let Some(head) = &state.head {
+                    put_digest(&mut body, head);
+                }
+                if let Some(link) = &state.link {
+                    put_bytes(&mut body, link.as_bytes());
+                }
+            }
+        }
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(Digest::of(&body).hash());
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
+    /// Undoes `encode`; `None` for anything torn, flipped or foreign.
+    pub fn decode(bytes: &[u8]) -> Option<Stored> {
+        let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
+        if Digest::of(body).hash() != checksum {
+            return None;
+        }
+        let mut reader = Reader(body);
+        let header = serde_json::from_slice(reader.bytes()?).ok()?;
+        let mut last = String::new();
+        let count = reader.number()?;
+        let mut directories = Vec::new();
+        for _ in 0..count {
+            let path = reader.path(&mut last)?;
+            let names = Names::of(reader.byte()?)?;
+            let (fingerprint, moment_ns) = reader.fingerprint()?;
+            directories.push(WatchedDirectory { path, names, fingerprint, moment_ns, listing: reader.digest()? });
+        }
+        last.clear();
+        let count = reader.number()?;
+        let mut files = Vec::new();
+        for _ in 0..count {
+            let path = reader.path(&mut last)?;
+            let is_module_file = reader.byte()? != 0;
+            let state = match reader.fingerprint()? {
+                (None, _) => None,
+                (Some(fingerprint), moment_ns) => {
+                    let digest = reader.digest()?;
+                    let flags = reader.byte()?;
+                    let head = if flags & 1 != 0 { Some(reader.digest()?) } else { None };
+                    let link = if flags & 2 != 0 { Some(reader.text()?) } else { None };
+                    Some(FileState { fingerprint, moment_ns, digest, head, link })
+                }
+            };
+            files.push(FoundFile { path, is_module_file, state });
+        }
+        reader.0.is_empty().then_some(Stored { header, directories, files: Arc::new(files) })
+    }
+}
+
+fn put_number(body: &mut Vec<u8>, number: u64) {
+    body.extend_from_slice(&number.to_le_bytes());
+}
+
+fn put_bytes(body: &mut Vec<u8>, bytes: &[u8]) {
+    body.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    body.extend_from_slice(bytes);
+}
+
+/// Paths are UTF-8: others were refused when the closure was made.
+fn put_path(body: &mut Vec<u8>, last: &mut String, path: &Path) {
+    let path = path.to_string_lossy();
+    let mut shared = last.bytes().zip(path.bytes()).take_while(|(one, other)| one == other).count().min(0xffff);
+    while !path.is_char_boundary(shared) {
+        shared -= 1;
+    }
+    body.extend_from_slice(&(shared as u16).to_le_bytes());
+    put_bytes(body, &path.as_bytes()[shared..]);
+    last.clear();
+    last.push_str(&path);
+}
+
+fn put_fingerprint(body: &mut Vec<u8>, fingerprint: Option<&Fingerprint>, moment_ns: i128) {
+    body.push(u8::from(fingerprint.is_some()));
+    if let Some(fingerprint) = fingerprint {
+        body.extend_from_slice(&fingerprint.to_bytes());
+        put_number(body, moment_ns as u64);
+    }
+}
+
+fn put_digest(body: &mut Vec<u8>, digest: &Digest) {
+    body.extend_from_slice(digest.hash());
+    put_number(body, digest.size());
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, tail) = self.0.split_first_chunk::<N>()?;
+        self.0 = tail;
+        Some(*head)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take::<1>().map(|bytes| bytes[0])
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = u32::from_le_bytes(self.take()?) as usize;
+        let (head, tail) = self.0.split_at_checked(length)?;
+        self.0 = tail;
+        Some(head)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        std::str::from_utf8(self.bytes()?).ok().map(str::to_owned)
+    }
+
+    fn path(&mut self, last: &mut String) -> Option<PathBuf> {
+        let shared = usize::from(u16::from_le_bytes(self.take()?));
+        let rest = std::str::from_utf8(self.bytes()?).ok()?;
+        if !last.is_char_boundary(shared) {
+            return None;
+        }
+        last.truncate(shared);
+        last.push_str(rest);
+        Some(PathBuf::from(last.as_str()))
+    }
+
+    fn fingerprint(&mut self) -> Option<(Option<Fingerprint>, i128)> {
+        if self.byte()? == 0 {
+            return Some((None, 0));
+        }
+        let fingerprint = Fingerprint::from_bytes(&self.take::<FINGERPRINT_LENGTH>()?);
+        Some((Some(fingerprint), i128::from(self.number()? as i64)))
+    }
+
+    fn digest(&mut self) -> Option<Digest> {
+        let hash = self.take()?;
+        Some(Digest::from_parts(hash, self.number()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_round_trips_and_damage_is_seen() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut stored = Stored::default();
+        stored.header.query = "q".to_owned();
+        stored.directories.push(WatchedDirectory::look(here.clone(), Names::Sources));
+        stored.directories.push(WatchedDirectory::look(here.join("nowhere"), Names::All));
+        for name in ["lib.rs", "head.rs"] {
+            Arc::make_mut(&mut stored.files).push(FoundFile::read(here.join(name), false).unwrap());
+        }
+        Arc::make_mut(&mut stored.files).push(FoundFile::read(here.join("go.mod"), true).unwrap());
+        Arc::make_mut(&mut stored.files)[0].state.as_mut().unwrap().link = Some("é".to_owned());
+        let good = stored.encode();
+        let read = Stored::decode(&good).unwrap();
+        assert_eq!(good, read.encode());
+        assert_eq!(format!("{stored:?}"), format!("{read:?}"));
+        for length in 0..good.len() {
+            assert!(Stored::decode(&good[..length]).is_none(), "cut at {length}");
+        }
+        for index in 0..good.len() {
+            let mut bad = good.clone();
+            bad[index] ^= 0x20;
+            assert!(Stored::decode(&bad).is_none(), "flipped at {index}");
+        }
+    }
+}
