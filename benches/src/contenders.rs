@@ -36,15 +36,26 @@ pub(crate) struct Contender {
 
 /// Directories, tools and servers of one run.
 pub(crate) struct Lab {
-    root: PathBuf,
-    rondel: PathBuf,
+    pub root: PathBuf,
+    pub rondel: PathBuf,
     goroot: PathBuf,
-    cache: PathBuf,
+    pub cache: PathBuf,
     goproxy: String,
     registry: Option<Child>,
 }
 
 impl Contender {
+    /// A command in the directory `tree`.
+    pub fn new(name: &str, tree: &Path, words: &[&str], environment: BTreeMap<String, String>) -> Contender {
+        Contender {
+            name: name.to_owned(),
+            tree: tree.to_owned(),
+            command: words.iter().map(|&word| word.to_owned()).collect(),
+            directory: tree.to_owned(),
+            environment,
+        }
+    }
+
     /// Seconds of one run.
     pub fn run(&self) -> Result<f64> {
         let begun = Instant::now();
@@ -126,7 +137,7 @@ impl Lab {
         })
     }
 
-    fn environment(&self) -> BTreeMap<String, String> {
+    pub fn environment(&self) -> BTreeMap<String, String> {
         let path = format!("{}:{}", self.goroot.join("bin").display(), std::env::var("PATH").unwrap_or_default());
         let home = std::env::var("HOME").unwrap_or_default();
         BTreeMap::from([
@@ -137,7 +148,7 @@ impl Lab {
         ])
     }
 
-    fn go_environment(&self, build_cache: &str) -> BTreeMap<String, String> {
+    pub fn go_environment(&self, build_cache: &str) -> BTreeMap<String, String> {
         let mut environment = self.environment();
         for (name, value) in [("GOENV", "off"), ("GOFLAGS", "-mod=readonly"), ("GOWORK", "off"), ("CGO_ENABLED", "0")] {
             environment.insert(name.into(), value.into());
@@ -185,7 +196,7 @@ impl Lab {
         Ok(all)
     }
 
-    fn repository(&self) -> &Path {
+    pub fn repository(&self) -> &Path {
         self.root.ancestors().nth(2).unwrap_or(&self.root)
     }
 

@@ -25,7 +25,7 @@ pub fn generate(root: &Path, packages: usize, go: &str) -> io::Result<()> {
     write(
         "build.ron".to_owned(),
         &format!(
-            "(format: 1, project: \"big\", go: {go}, platforms: [\"linux/amd64\"],\n targets: {{\"big\": GoBuild(packages: [\"./cmd/big\"], ldflags: [\"-s\", \"-w\"])}})\n"
+            "(format: 1, project: \"big\", go: {go}, platforms: [\"linux/amd64\", \"linux/arm64\"],\n targets: {{\"big\": GoBuild(packages: [\"./cmd/big\"], ldflags: [\"-s\", \"-w\"])}})\n"
         ),
     )?;
     for index in 0..packages {
@@ -48,11 +48,15 @@ pub fn generate(root: &Path, packages: usize, go: &str) -> io::Result<()> {
             let body: String = (0..20).map(|line| format!("\tx = x*{} + {line}\n", line + number)).collect();
             write(
                 file(format!("f{number}.go")),
-                &format!("package {name}\n\n// F{number} computes.\nfunc F{number}(x int) int {{\n{body}\treturn x\n}}\n"),
+                &format!(
+                    "package {name}\n\n// F{number} computes.\nfunc F{number}(x int) int {{\n{body}\treturn x\n}}\n"
+                ),
             )?;
             write(
                 file(format!("f{number}_test.go")),
-                &format!("package {name}\n\nimport \"testing\"\n\nfunc TestF{number}(t *testing.T) {{ F{number}(1) }}\n"),
+                &format!(
+                    "package {name}\n\nimport \"testing\"\n\nfunc TestF{number}(t *testing.T) {{ F{number}(1) }}\n"
+                ),
             )?;
         }
         for os in ["windows", "darwin", "plan9"] {

@@ -8,7 +8,9 @@ const TARGETS: &str = r#""hello": Exec(doc: "Says hello", command: ["echo", "hel
 fn the_list_has_targets_and_verbs() {
     let space = TestSpace::with_targets(TARGETS);
     let run = space.ok(&[]);
-    for words in ["hello   Says hello", "plan    what would run", "doctor"] {
+    for words in
+        ["hello    Says hello", "plan     what would run", "verify   build a second time", "inspect  what", "doctor"]
+    {
         assert!(run.stdout.contains(words), "{words}\n{}", run.stdout);
     }
     assert!(!run.stdout.contains("hidden"));

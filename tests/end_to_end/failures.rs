@@ -98,9 +98,11 @@ fn go_mod_that_asks_for_a_newer_go_is_found_at_load() {
 fn cgo_and_settings_of_rondels_own_are_refused() {
     let space = TestSpace::small();
     space.replace("build.ron", "ldflags: [\"-s\", \"-w\"],", "env: {\"CGO_ENABLED\": \"1\"},");
-    space.run(&["server"]).fails(2, &["`CGO_ENABLED`: `GoBuild` builds without cgo", "-->"]);
+    space.run(&["server"]).fails(2, &["`CGO_ENABLED` is set by Rondel itself", "-->", "hint: write `cgo: true`"]);
     space.replace("build.ron", "CGO_ENABLED", "GOOS");
     space.run(&["server"]).fails(2, &["`GOOS` is set by Rondel itself"]);
+    space.replace("build.ron", "\"GOOS\": \"1\"", "\"CGO_LDFLAGS\": \"-lm\"");
+    space.run(&["server"]).fails(2, &["this `GoBuild` builds without cgo", "hint: write `cgo: true`"]);
 }
 
 #[test]

@@ -210,11 +210,16 @@ fn run(
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
-    let outcome = run_in(node, context, spec, key, &staging, begun);
+    // The record is made while the step runs: of many inputs that takes a while.
+    let (outcome, members) = std::thread::scope(|scope| {
+        let members = scope.spawn(|| spec.members());
+        let outcome = run_in(node, context, spec, key, &staging, begun);
+        (outcome, members.join().expect("naming members does not panic"))
+    });
     remove_tree(&staging);
     let result = outcome?;
     let last_run = Some(last_run(begun, &reasons, Some(*key)));
-    remember(node, context, StepRecord { action: Some(*key), members: spec.members(), last_run });
+    remember(node, context, StepRecord { action: Some(*key), members, last_run });
     Ok(StepResult { outcome: Outcome::Ran, reasons, result })
 }
 

@@ -131,18 +131,21 @@ pub(crate) fn differences(old: &Members, new: &Members) -> Vec<Reason> {
 }
 
 fn named_differences(kind: MemberKind, old: &Members, new: &Members) -> Vec<Reason> {
-    let mut names: Vec<&String> =
-        old.keys().chain(new.keys()).filter(|(other, _)| *other == kind).map(|(_, name)| name).collect();
-    names.sort();
-    names.dedup();
+    fn of(members: &Members, kind: MemberKind) -> impl Iterator<Item = (&String, &String)> {
+        let begin = members.range((kind, String::new())..);
+        begin.take_while(move |((other, _), _)| *other == kind).map(|((_, name), value)| (name, value))
+    }
+    let (mut old, mut new) = (of(old, kind).peekable(), of(new, kind).peekable());
     let mut reasons = Vec::new();
-    for name in names {
-        let key = (kind, name.clone());
-        let (before, after) = (old.get(&key).cloned(), new.get(&key).cloned());
+    // Both are sorted by name.
+    while let Some(name) = old.peek().map(|(name, _)| *name).into_iter().chain(new.peek().map(|(name, _)| *name)).min()
+    {
+        let before = old.next_if(|(other, _)| *other == name).map(|(_, value)| value);
+        let after = new.next_if(|(other, _)| *other == name).map(|(_, value)| value);
         if before == after {
             continue;
         }
-        let name = name.clone();
+        let (name, before, after) = (name.clone(), before.cloned(), after.cloned());
         reasons.push(match (kind, before, after) {
             (MemberKind::Input, Some(old), Some(new)) => Reason::InputChanged { path: name, old, new },
             (MemberKind::Input, None, _) => Reason::InputAdded { path: name },

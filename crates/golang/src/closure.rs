@@ -148,12 +148,17 @@ impl Closure {
     /// The remembered closure, if it still answers `query`; else why not, in words.
     pub fn recall(file: &Path, query: &ClosureQuery) -> Result<Closure, String> {
         let stored = fs::read(file).ok().and_then(|bytes| Stored::decode(&bytes));
-        let mut stored = stored.ok_or("the packages are not known yet")?;
+        Closure::of(stored.ok_or("the packages are not known yet")?, &query.module, false).again(query)
+    }
+
+    /// The same closure held against the tree again, if it still answers `query`; else why not, in words.
+    pub fn again(self, query: &ClosureQuery) -> Result<Closure, String> {
+        let Closure { mut stored, is_worth_remembering: was_worth, .. } = self;
         if stored.header.query != query.digest().to_string() {
             return Err("the packages are asked for in another way".to_owned());
         }
         let is_worth_remembering = match stored.look_again(&query.module) {
-            Looked::Same { is_worth_storing } => is_worth_storing,
+            Looked::Same { is_worth_storing } => is_worth_storing || was_worth,
             Looked::Edited => {
                 stored.header.root = None;
                 true
@@ -216,9 +221,7 @@ impl Closure {
             Some(root) => root,
             None => {
                 let mut tree = Tree::new();
-                for file in self.stored.files.iter() {
-                    each_input(&self.base, file, &mut |input| tree.insert(input.path, input.entry))?;
-                }
+                each_input(&self.base, &self.stored.files, &mut |input| tree.insert(input.path, input.entry))?;
                 let root: Digest = tree.root_digest().map_err(|error| StepError::failed(error.to_string()))?;
                 self.stored.header.root = Some(root.to_string());
                 self.is_worth_remembering = true;
@@ -243,24 +246,36 @@ struct ClosureInputs {
 
 impl KnownInputs for ClosureInputs {
     fn each(&self, visit: &mut dyn FnMut(Input)) {
-        for file in self.files.iter() {
-            // Names were checked when the digest of the tree was made.
-            let _ = each_input(&self.base, file, visit);
-        }
+        // Names were checked when the digest of the tree was made.
+        let _ = each_input(&self.base, &self.files, visit);
     }
 }
 
-/// A file as input; a link as two, the text it holds and what it leads to.
-fn each_input(base: &Path, file: &FoundFile, visit: &mut dyn FnMut(Input)) -> Result<(), StepError> {
-    let Some(state) = &file.state else { return Ok(()) };
-    let path = key_path(base, &file.path)?;
-    let entry = Entry::File { digest: state.digest, executable: state.fingerprint.is_executable() };
-    if let Some(target) = &state.link {
-        let behind = Input::name_behind_link(&path);
-        visit(Input { path, absolute: file.path.clone(), entry: Entry::Symlink { target: target.clone() } });
-        visit(Input { path: behind, absolute: file.path.clone(), entry });
-    } else {
-        visit(Input { path, absolute: file.path.clone(), entry });
+/// Files as inputs; a link as two, the text it holds and what it leads to.
+fn each_input(base: &Path, files: &[FoundFile], visit: &mut dyn FnMut(Input)) -> Result<(), StepError> {
+    // Files are sorted: those of a directory come together, and its name is made once.
+    let mut last: Option<(&Path, RelativePath)> = None;
+    for file in files {
+        let Some(state) = &file.state else { continue };
+        let path = match (file.path.parent().filter(|parent| !base.starts_with(parent)), RelativePath::new(file.name()))
+        {
+            (Some(parent), Ok(name)) => {
+                if last.as_ref().is_none_or(|(directory, _)| *directory != parent) {
+                    last = Some((parent, key_path(base, parent)?));
+                }
+                let (_, directory) = last.as_ref().expect("just set");
+                directory.join(&name)
+            }
+            _ => key_path(base, &file.path)?,
+        };
+        let entry = Entry::File { digest: state.digest, executable: state.fingerprint.is_executable() };
+        if let Some(target) = &state.link {
+            let behind = Input::name_behind_link(&path);
+            visit(Input { path, absolute: file.path.clone(), entry: Entry::Symlink { target: target.clone() } });
+            visit(Input { path: behind, absolute: file.path.clone(), entry });
+        } else {
+            visit(Input { path, absolute: file.path.clone(), entry });
+        }
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub use closure::{Closure, ClosureQuery, c_directory, key_path, list_arguments};
 pub use credentials::Credentials;
 pub use directories::GoDirectories;
 pub use download::{FetchError, Fetcher};
-pub use environment::{compile_environment, default_variant};
+pub use environment::{collector_percent, compile_environment, default_variant, spare_memory};
 pub use go_mod::{GoMod, go_version_of, needs_newer};
 pub use head::head_digest;
 pub use module_cache::{Tampered, module_sums, remove_module, tampered_module};

@@ -44,6 +44,8 @@ pub struct GoSupport {
     pub(crate) offline: bool,
     locked: bool,
     toolchain: Mutex<Option<Toolchain>>,
+    /// What this run knows of the closures, by step: they are looked at again after a step.
+    closures: Mutex<BTreeMap<String, Closure>>,
 }
 
 /// What `GoSupport` is made from.
@@ -102,6 +104,7 @@ impl GoSupport {
             offline: request.offline,
             locked: request.locked,
             toolchain: Mutex::new(None),
+            closures: Mutex::default(),
         })
     }
 
@@ -240,8 +243,12 @@ impl GoSupport {
     }
 
     fn fetch(&self, version: &str, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<(Toolchain, GoPin), StepError> {
-        let settings = self.effective_settings();
-        let provisioned = self.provision(version, &settings).ensure(progress)?;
+        // How to reach a proxy is asked only if one has to be: an installed `go` takes its time to answer.
+        let found = self.provision(version, &DownloadSettings::default()).installed()?;
+        let provisioned = match found {
+            Some(found) => found,
+            None => self.provision(version, &self.effective_settings()).ensure(progress)?,
+        };
         Ok((provisioned.toolchain, provisioned.seen))
     }
 
@@ -423,7 +430,12 @@ impl GoSupport {
         environment: &dyn Fn(&Toolchain) -> Vec<(String, String)>,
     ) -> Result<Result<Closure, String>, StepError> {
         let file = closure_file(context, label);
-        let why = match Closure::recall(&file, query) {
+        let known = self.closures.lock().expect("no panic while locked").remove(label);
+        let recalled = match known {
+            Some(closure) => closure.again(query),
+            None => Closure::recall(&file, query),
+        };
+        let why = match recalled {
             Ok(closure) => return Ok(Ok(closure)),
             Err(why) => why,
         };
@@ -450,14 +462,15 @@ impl GoSupport {
         Closure::from_list(query, &captured.stdout, &outside).map(Ok)
     }
 
-    /// Keeps a closure for the next time.
-    pub(crate) fn remember(&self, context: &StepContext<'_>, label: &str, closure: &mut Closure) {
+    /// Keeps a closure for the next time, in this run and in the next.
+    pub(crate) fn remember(&self, context: &StepContext<'_>, label: &str, mut closure: Closure) {
         if context.is_query {
             return;
         }
         if let Err(error) = closure.remember(&closure_file(context, label)) {
             context.warn(format!("the packages of `{label}` were not remembered: {error}"));
         }
+        self.closures.lock().expect("no panic while locked").insert(label.to_owned(), closure);
     }
 }
 

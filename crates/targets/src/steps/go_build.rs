@@ -10,7 +10,7 @@ use rondel_engine::{
     ActionSpec, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext,
     StepError,
 };
-use rondel_golang::{Closure, ClosureQuery};
+use rondel_golang::{Closure, ClosureQuery, collector_percent, spare_memory};
 use rondel_process::CommandLine;
 
 use crate::c_support::CSupport;
@@ -52,6 +52,18 @@ impl GoBuildStep {
             c.set(root, &mut environment);
         }
         environment
+    }
+
+    /// What the process sees. How much memory the tools may spend for speed is this machine's affair and in no key,
+    /// unless the target says it.
+    fn for_process(&self, environment: Environment) -> Vec<(String, String)> {
+        let mut pairs = environment.for_process();
+        if !self.env.iter().any(|(name, _)| name == "GOGC")
+            && let Some(percent) = spare_memory().and_then(collector_percent)
+        {
+            pairs.push(("GOGC".to_owned(), percent.to_owned()));
+        }
+        pairs
     }
 
     /// Flags that decide which files belong to the build; `go list` gets them too.
@@ -137,16 +149,17 @@ impl Step for GoBuildStep {
     fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
         let identity = self.go.identity(context)?;
         let flags = self.selecting_flags();
-        let environment = |toolchain: &rondel_golang::Toolchain| self.environment(&toolchain.root).for_process();
+        let environment = |toolchain: &rondel_golang::Toolchain| self.for_process(self.environment(&toolchain.root));
         match self.go.closure(context, &self.label, &self.query(&identity), &flags, &environment)? {
             Ok(mut closure) => {
                 let mut spec = self.spec(&identity, &mut closure)?;
-                self.go.remember(context, &self.label, &mut closure);
                 if !context.is_query {
                     self.modules.lock().expect("no panic while locked").clone_from(&closure.modules);
                 }
+                let c_directories = std::mem::take(&mut closure.c_directories);
+                self.go.remember(context, &self.label, closure);
                 if let Some(c) = &self.c {
-                    match c.identity(context, &closure.c_directories)? {
+                    match c.identity(context, &c_directories)? {
                         Ok(identity) => spec.tools.insert("C compiler".to_owned(), identity),
                         Err(what) => {
                             let freshness = Freshness::Run(vec![Reason::NotPresent { what }]);
@@ -176,7 +189,7 @@ impl Step for GoBuildStep {
         }
         let line = CommandLine::new(toolchain.go(), &self.go.module)
             .arguments(arguments)
-            .environment(environment.for_process());
+            .environment(self.for_process(environment));
         context.run(&line)?;
         Ok(RunReport::default())
     }

@@ -1,0 +1,140 @@
+//! A module of 2,000 packages with 40,000 files: no-op, edit, from nothing, a second platform, `verify`; each
+//! held against a bare `go build` with the same flags and a cache of its own, in turns.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+use crate::contenders::{Contender, Lab};
+use crate::generated::{FILES, generate};
+use crate::statistics::{Samples, table};
+
+const PACKAGES: usize = 2_000;
+
+/// Two copies of the module, and how each side builds it.
+struct Big<'l> {
+    lab: &'l Lab,
+    root: PathBuf,
+}
+
+/// Measures all of it.
+pub(crate) fn scale(lab: &Lab, rounds: usize) -> Result<()> {
+    let big = Big { lab, root: lab.root.join("big") };
+    let _ = fs::remove_dir_all(&big.root);
+    for tree in ["bare", "rondel"] {
+        let tree = big.root.join(tree);
+        generate(&tree, PACKAGES, "Version(\"1.22.12\")")?;
+        fs::copy(lab.repository().join("build.lock"), tree.join("build.lock"))?;
+    }
+    println!("{PACKAGES} packages, {} files, of which a build reads {}", PACKAGES * FILES, PACKAGES * 8);
+
+    println!("\nfrom nothing");
+    table(&[
+        timed("bare go build", &big.bare("amd64"))?,
+        timed("rondel", &big.rondel(&["big", "--platform", "linux/amd64"]))?,
+    ]);
+    let (one, other) =
+        (fs::read(big.root.join("bare.out"))?, fs::read(big.root.join("rondel/dist/big/linux_amd64/big"))?);
+    println!("  the same bytes: {}", one == other);
+    ensure!(one == other, "rondel and a bare `go build` with the same flags made different bytes");
+
+    println!("\na second platform, the first one there");
+    table(&[
+        timed("bare go build", &big.bare("arm64"))?,
+        timed("rondel", &big.rondel(&["big", "--platform", "linux/arm64"]))?,
+    ]);
+
+    println!("\nnothing changed");
+    // What was written a moment ago is not trusted to stay as it is.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let (bare, rondel) = (big.bare("amd64"), big.rondel(&["big", "--platform", "linux/amd64"]));
+    let (mut left, mut right) = (Samples::new("bare go build"), Samples::new("rondel"));
+    for round in 0..=rounds {
+        let (one, other) = (bare.run()?, rondel.run()?);
+        if round > 0 {
+            left.push(one);
+            right.push(other);
+        }
+    }
+    table(&[left, right]);
+
+    println!("\none function body of one file changed");
+    let (mut left, mut right) = (Samples::new("bare go build"), Samples::new("rondel"));
+    for round in 0..=rounds {
+        for tree in ["bare", "rondel"] {
+            edit(&big.root.join(tree), round)?;
+        }
+        // In turns, and who is first changes too.
+        let (one, other) = if round % 2 == 0 {
+            let one = bare.run()?;
+            (one, rondel.run()?)
+        } else {
+            let other = rondel.run()?;
+            (bare.run()?, other)
+        };
+        if round > 0 {
+            left.push(one);
+            right.push(other);
+        }
+    }
+    table(&[left, right]);
+
+    println!("\nverify, what it verifies being there; and with the first build, from nothing");
+    let _ = fs::remove_dir_all(big.root.join("cache-amd64"));
+    let cold = timed("bare go build, from nothing", &bare)?;
+    let warm = timed("rondel verify big", &big.rondel(&["verify", "big", "--platform", "linux/amd64"]))?;
+    for path in ["rondel-cache/go/build", "rondel-cache/v1", "rondel/.rondel", "rondel/dist"] {
+        let _ = fs::remove_dir_all(big.root.join(path));
+    }
+    let both = timed("rondel verify big, from nothing", &big.rondel(&["verify", "big", "--platform", "linux/amd64"]))?;
+    table(&[cold, warm, both]);
+    Ok(())
+}
+
+fn timed(name: &str, contender: &Contender) -> Result<Samples> {
+    let mut samples = Samples::new(name);
+    samples.push(contender.run()?);
+    Ok(samples)
+}
+
+fn edit(tree: &Path, round: usize) -> Result<()> {
+    let path = tree.join("p/p1999/f1.go");
+    let text = fs::read_to_string(&path)?;
+    let lines = text.lines().enumerate().map(|(number, line)| match number {
+        4 => format!("\tx = x*1 + {round}000"),
+        _ => line.to_owned(),
+    });
+    fs::write(&path, lines.collect::<Vec<_>>().join("\n") + "\n")?;
+    Ok(())
+}
+
+impl Big<'_> {
+    fn bare(&self, architecture: &str) -> Contender {
+        let mut environment: BTreeMap<String, String> = self.lab.go_environment("unused");
+        environment.insert("GOARCH".into(), architecture.into());
+        environment.insert("GOCACHE".into(), self.root.join("cache-amd64").display().to_string());
+        let out = self.root.join(if architecture == "amd64" { "bare.out" } else { "bare.arm64.out" });
+        let out = out.display().to_string();
+        let words =
+            ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid= -s -w", "-o", &out, "./cmd/big"];
+        Contender::new("bare go build", &self.root.join("bare"), &words, environment)
+    }
+
+    fn rondel(&self, words: &[&str]) -> Contender {
+        let mut environment = self.lab.environment();
+        let cache = self.root.join("rondel-cache");
+        let _ = fs::create_dir_all(cache.join("go"));
+        // The toolchain is no part of what is measured.
+        let toolchains = cache.join("go/toolchains");
+        if !toolchains.exists() {
+            let _ = std::os::unix::fs::symlink(self.lab.cache.join("go/toolchains"), toolchains);
+        }
+        environment.insert("RONDEL_CACHE_DIR".into(), cache.display().to_string());
+        environment.insert("DOCKER_HOST".into(), "unix:///nonexistent".into());
+        let program = self.lab.rondel.display().to_string();
+        let words: Vec<&str> = std::iter::once(program.as_str()).chain(words.iter().copied()).collect();
+        Contender::new("rondel", &self.root.join("rondel"), &words, environment)
+    }
+}
