@@ -1,7 +1,11 @@
-//! Real programs of other people, described in a few lines: identical twice, and identical to a bare `go build`.
+//! Large builds: real programs of other people, described in a few lines, and a generated module of thousands of
+//! files. Identical twice, and identical to a bare `go build`.
 
 use std::fs;
 use std::process::Command;
+
+#[path = "../../benches/src/generated.rs"]
+mod generated;
 
 use crate::space::{TestSpace, copy, repository};
 
@@ -15,6 +19,11 @@ fn fixture(name: &str) -> TestSpace {
 fn check(name: &str, import_path: &str) {
     let one = fixture(name);
     assert!(one.read("build.ron").lines().count() <= 10);
+    is_exact(&one, name, import_path);
+}
+
+/// Builds `name` twice with Rondel and once by hand.
+fn is_exact(one: &TestSpace, name: &str, import_path: &str) {
     one.ok(&[name, "--locked"]);
     let path = format!("dist/{name}/linux_amd64/{name}");
     let bytes = one.bytes(&path);
@@ -52,4 +61,35 @@ fn task() {
 #[test]
 fn crane() {
     check("crane", "github.com/google/go-containerregistry/cmd/crane");
+}
+
+#[test]
+fn a_generated_module_of_many_files() {
+    const PACKAGES: usize = 200;
+    let space = TestSpace::empty().with_shared_go();
+    generated::generate(&space.root(), PACKAGES, "Version(\"1.22.12\")").unwrap();
+    fs::copy(repository().join("build.lock"), space.root().join("build.lock")).unwrap();
+    is_exact(&space, "big", "./cmd/big");
+    let directory = format!("p/p{:04}", PACKAGES - 1);
+    let at = |name: &str| format!("{directory}/{name}");
+    // What a build for Linux does not read, one after the other, in the package that is furthest from the command.
+    for name in ["README.md", "notes.txt", "testdata/1.golden", "f1_test.go", "other_windows.go"] {
+        space.append(&at(name), "\n");
+        assert!(space.ran(&["big"]).is_empty(), "{name}");
+    }
+    space.write(&at("new_darwin.go"), "package nonsense\n");
+    space.write(&at("testdata/3.golden"), "new\n");
+    assert!(space.ran(&["big"]).is_empty(), "new files that are not read");
+    // And what it does.
+    for name in ["f1.go", "data/1.txt", "sum.go"] {
+        space.append(&at(name), "\n");
+        let ran = space.ran(&["big"]);
+        assert!(!ran.is_empty() && ran.values().all(|reason| reason.contains(name)), "{name}: {ran:?}");
+    }
+    for (name, text) in [("data/3.txt", "new\n"), ("new_linux.go", "package p0199\n\nfunc init() {}\n")] {
+        space.write(&at(name), text);
+        let ran = space.ran(&["big"]);
+        assert!(!ran.is_empty(), "{name} is new: {ran:?}");
+    }
+    assert_eq!(generated::FILES * PACKAGES, 4_000);
 }
