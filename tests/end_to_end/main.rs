@@ -8,6 +8,7 @@
 mod cache;
 mod command_line;
 mod docker;
+mod environment;
 mod failures;
 mod go_inputs;
 mod image;

@@ -386,3 +386,131 @@ fn not_a_target() {
         "#]],
     );
 }
+
+#[test]
+fn unknown_buildmode() {
+    check(
+        r#"targets: {"a": GoBuild(packages: ["."], buildmode: "pi")}"#,
+        expect![[r#"
+            error: `pi` is not a build mode of executables
+             --> build.ron:4:56
+              |
+            4 |     targets: {"a": GoBuild(packages: ["."], buildmode: "pi")},
+              |                                                        ^^^^
+
+            hint: write "exe" or "pie"
+        "#]],
+    );
+}
+
+#[test]
+fn buildmode_that_makes_a_library() {
+    check(
+        r#"targets: {"a": GoBuild(packages: ["."], buildmode: "c-shared")}"#,
+        expect![[r#"
+            error: `-buildmode=c-shared` needs cgo and makes a library: `GoBuild` makes executables
+             --> build.ron:4:56
+              |
+            4 |     targets: {"a": GoBuild(packages: ["."], buildmode: "c-shared")},
+              |                                                        ^^^^^^^^^^
+
+            hint: build it with an `Exec`: command: ["go", "build", …]
+        "#]],
+    );
+}
+
+#[test]
+fn tool_outside_of_a_command() {
+    check(
+        r#"targets: {"a": GoBuild(packages: ["."], ldflags: [Tool("stringer")])}"#,
+        expect![[r#"
+            error: a `Tool` can't go here: it is a program, not a text
+             --> build.ron:4:55
+              |
+            4 |     targets: {"a": GoBuild(packages: ["."], ldflags: [Tool("stringer")])},
+              |                                                       ^^^^^^^^^^^^^^^^
+
+            hint: a `Tool` goes into the `command` of an `Exec`
+        "#]],
+    );
+}
+
+#[test]
+fn tool_without_a_name() {
+    check(
+        r#"targets: {"a": Exec(command: [Tool("")])}"#,
+        expect![[r#"
+            error: `` is not the name of a tool
+             --> build.ron:4:40
+              |
+            4 |     targets: {"a": Exec(command: [Tool("")])},
+              |                                        ^^
+
+            hint: write its import path, or the last element of that
+        "#]],
+    );
+}
+
+#[test]
+fn unknown_variant() {
+    check(
+        r#"platforms: ["linux/amd64/v9"], targets: {"a": GoBuild(packages: ["."])}"#,
+        expect![[r#"
+            error: `linux/amd64/v9` is not a platform that Go knows
+             --> build.ron:4:17
+              |
+            4 |     platforms: ["linux/amd64/v9"], targets: {"a": GoBuild(packages: ["."])},
+              |                 ^^^^^^^^^^^^^^^^
+
+            hint: did you mean `linux/amd64`?
+        "#]],
+    );
+}
+
+#[test]
+fn variant_of_an_architecture_without() {
+    check(
+        r#"platforms: ["linux/s390x/v1"], targets: {"a": GoBuild(packages: ["."])}"#,
+        expect![[r#"
+            error: `linux/s390x/v1` is not a platform that Go knows
+             --> build.ron:4:17
+              |
+            4 |     platforms: ["linux/s390x/v1"], targets: {"a": GoBuild(packages: ["."])},
+              |                 ^^^^^^^^^^^^^^^^
+
+            hint: did you mean `linux/s390x`?
+        "#]],
+    );
+}
+
+#[test]
+fn pattern_with_a_character_for_three_dots() {
+    check(
+        r#"targets: {"a": GoBuild(packages: ["./cmd/…"])}"#,
+        expect![[r#"
+            error: a package pattern has three dots, and this is one character that looks like them
+             --> build.ron:4:39
+              |
+            4 |     targets: {"a": GoBuild(packages: ["./cmd/…"])},
+              |                                       ^^^^^^^^^
+
+            hint: write "./cmd/..."
+        "#]],
+    );
+}
+
+#[test]
+fn dirty_with_a_wrong_name() {
+    check(
+        r#"targets: {"a": GoBuild(packages: ["."], stamp: {"main.d": Git(Drity)})}"#,
+        expect![[r#"
+            error: expected one of Describe, Commit, ShortCommit, CommitTime, CommitTimestamp, Branch, Dirty, found `Drity`
+             --> build.ron:4:67
+              |
+            4 | rgets: {"a": GoBuild(packages: ["."], stamp: {"main.d": Git(Drity)})},
+              |                                                             ^^^^^
+
+            hint: did you mean `Dirty`?
+        "#]],
+    );
+}
