@@ -10,6 +10,7 @@
 mod check;
 mod diagnostic;
 mod fields;
+mod go_kinds;
 mod kinds;
 mod lock;
 mod model;
