@@ -1,12 +1,13 @@
 //! The Go toolchain: fetched from a proxy or a download page, gone on with, pinned, checked, shared.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use crate::server::Server;
-use crate::space::{TestSpace, goproxy, make_executable, repository, shared_cache};
+use crate::space::{TestSpace, goproxy, has_program, make_executable, repository, require, shared_cache};
 
 const ZIP: &str = "/golang.org/toolchain/@v/v0.0.1-go1.22.12.linux-amd64.zip";
 const ARCHIVE: &str = "/go1.22.12.linux-amd64.tar.gz";
@@ -240,4 +241,55 @@ fn the_installed_go_is_checked_against_go_mod_and_not_for_locked() {
     make_executable(&old.join("go"));
     space.set("PATH", &format!("{}:/usr/bin:/bin", old.display()));
     space.run(&["b"]).fails(3, &["go.mod asks for Go 1.99, and the Go on PATH is 1.20.1"]);
+}
+
+/// `python3` serving a directory over TLS; ended with the test.
+struct TlsServer {
+    child: Child,
+    url: String,
+}
+
+impl TlsServer {
+    fn start(directory: &Path) -> TlsServer {
+        const SCRIPT: &str = "import http.server as h, ssl\ns = h.ThreadingHTTPServer(('127.0.0.1', 0), h.SimpleHTTPRequestHandler)\nc = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\nc.load_cert_chain('leaf.pem', 'leaf.key')\ns.socket = c.wrap_socket(s.socket, server_side=True)\nprint(s.server_port, flush=True)\ns.serve_forever()";
+        let mut command = Command::new("python3");
+        command.args(["-c", SCRIPT]).current_dir(directory).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        TlsServer { child, url: format!("https://127.0.0.1:{}", port.trim()) }
+    }
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A proxy whose certificate only the user's own authority vouches for.
+#[test]
+fn a_company_proxy_with_a_certificate_of_its_own() {
+    if !require(has_program("openssl") && has_program("python3"), "openssl and python3") {
+        return;
+    }
+    let (mut space, _) = space();
+    let site = space.beside("site");
+    let module = site.join(ZIP.trim_start_matches('/'));
+    fs::create_dir_all(module.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(forms().0, module).unwrap();
+    for arguments in [
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=company",
+        "req -x509 -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.pem -days 2 -subj /CN=127.0.0.1 -CA ca.pem -CAkey ca.key -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE",
+    ] {
+        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(&site).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let server = TlsServer::start(&site);
+    space.set("GOPROXY", &server.url);
+    space.unset("SSL_CERT_FILE");
+    space.run(&["v"]).fails(3, &["could not be fetched", "certificate"]);
+    space.set("SSL_CERT_FILE", &site.join("ca.pem").display().to_string());
+    space.ok(&["v"]);
 }
