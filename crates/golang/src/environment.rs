@@ -56,7 +56,10 @@ pub fn spare_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let total: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    // Version 2 of control groups, and version 1.
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = |path: &&str| std::fs::read_to_string(path).ok()?.trim().parse().ok();
+    let group = limits.iter().find_map(limit);
     let total = group.map_or(total * 1024, |limit: u64| limit.min(total * 1024));
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     Some(total / cores)
