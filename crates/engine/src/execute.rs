@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rondel_cas::{ActionResult, Digest, Entry, OutputEntry};
 
-use crate::action::ActionSpec;
+use crate::action::{ActionSpec, Members};
 use crate::context::{Artefact, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, Outcome};
@@ -58,8 +58,8 @@ pub(crate) enum Lookup {
     InPlace(ActionResult),
     /// Known, not in place; whether the blobs are sound shows when they are copied.
     Stored(ActionResult),
-    /// Not known.
-    Miss(Vec<Reason>),
+    /// Not known: why, and the members of the key, if they were looked at to find out.
+    Miss(Vec<Reason>, Option<Members>),
 }
 
 /// Asks the action cache; writes nothing, but for removing an entry that is damaged.
@@ -68,7 +68,7 @@ pub(crate) fn lookup(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, 
     match workspace.actions.get(key) {
         Ok(Some(result)) if materialize::fits(spec, &result) => {
             if let Some(reason) = node.step.amiss(context, &result.facts) {
-                return Lookup::Miss(vec![reason]);
+                return Lookup::Miss(vec![reason], None);
             }
             if materialize::is_in_place(workspace, spec, &result) {
                 return Lookup::InPlace(result);
@@ -78,27 +78,31 @@ pub(crate) fn lookup(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, 
                 _ => None,
             });
             match missing {
-                Some(path) => Lookup::Miss(vec![Reason::OutputMissing { path }]),
+                Some(path) => Lookup::Miss(vec![Reason::OutputMissing { path }], None),
                 None => Lookup::Stored(result),
             }
         }
-        Ok(Some(_)) => Lookup::Miss(vec![Reason::Corrupt { what: "the stored result".to_owned() }]),
-        Ok(None) => Lookup::Miss(explain(node, context, spec, key)),
+        Ok(Some(_)) => Lookup::Miss(vec![Reason::Corrupt { what: "the stored result".to_owned() }], None),
+        Ok(None) => {
+            let (reasons, members) = explain(node, context, spec, key);
+            Lookup::Miss(reasons, members)
+        }
         Err(trouble) => {
             context.warn(format!("{trouble}; the step runs again"));
-            Lookup::Miss(vec![Reason::Corrupt { what: "the stored result".to_owned() }])
+            Lookup::Miss(vec![Reason::Corrupt { what: "the stored result".to_owned() }], None)
         }
     }
 }
 
-fn explain(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Digest) -> Vec<Reason> {
+fn explain(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Digest) -> (Vec<Reason>, Option<Members>) {
     let record = read_record(&context.workspace.state, &node.label);
     match record.action {
-        None => vec![Reason::NoPrevious],
-        Some(action) if action == *key => vec![Reason::ResultGone],
+        None => (vec![Reason::NoPrevious], None),
+        Some(action) if action == *key => (vec![Reason::ResultGone], None),
         Some(_) => {
-            let reasons = differences(&record.members, &spec.members());
-            if reasons.is_empty() { vec![Reason::ResultGone] } else { reasons }
+            let members = spec.members();
+            let reasons = differences(&record.members, &members);
+            (if reasons.is_empty() { vec![Reason::ResultGone] } else { reasons }, Some(members))
         }
     }
 }
@@ -106,7 +110,7 @@ fn explain(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Dige
 fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool) -> Result<StepResult, StepError> {
     let key = spec.digest().map_err(|error| StepError::failed(error.to_string()))?;
     if force {
-        return run(node, context, spec, &key, vec![Reason::Forced]);
+        return run(node, context, spec, &key, vec![Reason::Forced], None);
     }
     let mut found = lookup(node, context, spec, &key);
     let mut _lock = None;
@@ -121,11 +125,11 @@ fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool)
             Ok(()) => Ok(hit(node, context, spec, &key, result, Outcome::Restored)),
             Err(RestoreError::Blob(error)) => {
                 context.warn(format!("{error}; the step runs again"));
-                run(node, context, spec, &key, vec![Reason::Corrupt { what: "an output".to_owned() }])
+                run(node, context, spec, &key, vec![Reason::Corrupt { what: "an output".to_owned() }], None)
             }
             Err(RestoreError::Step(error)) => Err(error),
         },
-        Lookup::Miss(reasons) => run(node, context, spec, &key, reasons),
+        Lookup::Miss(reasons, members) => run(node, context, spec, &key, reasons, members),
     }
 }
 
@@ -204,6 +208,7 @@ fn run(
     spec: &ActionSpec,
     key: &Digest,
     reasons: Vec<Reason>,
+    members: Option<Members>,
 ) -> Result<StepResult, StepError> {
     let workspace = context.workspace;
     context.prerequisites()?;
@@ -212,7 +217,7 @@ fn run(
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
     // The record is made while the step runs: of many inputs that takes a while.
     let (outcome, members) = std::thread::scope(|scope| {
-        let members = scope.spawn(|| spec.members());
+        let members = scope.spawn(|| members.unwrap_or_else(|| spec.members()));
         let outcome = run_in(node, context, spec, key, &staging, begun);
         (outcome, members.join().expect("naming members does not panic"))
     });

@@ -118,7 +118,7 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
     let (state, result) = match lookup(node, context, &plan.spec, &key) {
         Lookup::InPlace(result) => (Planned::UpToDate, result),
         Lookup::Stored(result) => (Planned::Restore, result),
-        Lookup::Miss(reasons) => {
+        Lookup::Miss(reasons, _) => {
             let inputs = std::mem::take(&mut plan.spec.inputs);
             let sources = Arc::new(Sources { inputs, upstream: context.sources.clone() });
             return (Planned::Run(reasons), UpstreamResult { sources, ..nothing });
