@@ -52,36 +52,12 @@ pub(crate) fn scale(lab: &Lab, rounds: usize) -> Result<()> {
     // What was written a moment ago is not trusted to stay as it is.
     std::thread::sleep(std::time::Duration::from_secs(3));
     let (bare, rondel) = (big.bare("amd64"), big.rondel(&["big", "--platform", "linux/amd64"]));
-    let (mut left, mut right) = (Samples::new("bare go build"), Samples::new("rondel"));
-    for round in 0..=rounds {
-        let (one, other) = (bare.run()?, rondel.run()?);
-        if round > 0 {
-            left.push(one);
-            right.push(other);
-        }
-    }
-    table(&[left, right]);
+    table(&in_turns(rounds, &bare, &rondel, |_| Ok(()))?);
 
     println!("\none function body of one file changed");
-    let (mut left, mut right) = (Samples::new("bare go build"), Samples::new("rondel"));
-    for round in 0..=rounds {
-        for tree in ["bare", "rondel"] {
-            edit(&big.root.join(tree), round)?;
-        }
-        // In turns, and who is first changes too.
-        let (one, other) = if round % 2 == 0 {
-            let one = bare.run()?;
-            (one, rondel.run()?)
-        } else {
-            let other = rondel.run()?;
-            (bare.run()?, other)
-        };
-        if round > 0 {
-            left.push(one);
-            right.push(other);
-        }
-    }
-    table(&[left, right]);
+    table(&in_turns(rounds, &bare, &rondel, |round| {
+        ["bare", "rondel"].iter().try_for_each(|tree| edit(&big.root.join(tree), round))
+    })?);
 
     println!("\nverify: of what is there already; and from nothing, so that it builds twice");
     let (mut cold, mut warm, mut both) = (
@@ -90,7 +66,7 @@ pub(crate) fn scale(lab: &Lab, rounds: usize) -> Result<()> {
         Samples::new("rondel verify big, from nothing"),
     );
     for _ in 0..COLD_ROUNDS {
-        let _ = fs::remove_dir_all(big.root.join("cache-amd64"));
+        let _ = fs::remove_dir_all(big.root.join("cache-bare"));
         cold.push(bare.run()?);
         for path in ["rondel-cache/go/build", "rondel-cache/v1", "rondel/.rondel", "rondel/dist"] {
             let _ = fs::remove_dir_all(big.root.join(path));
@@ -101,6 +77,31 @@ pub(crate) fn scale(lab: &Lab, rounds: usize) -> Result<()> {
     }
     table(&[cold, warm, both]);
     Ok(())
+}
+
+/// Both, each round after `before`; who is first changes. The first round is not counted.
+fn in_turns(
+    rounds: usize,
+    bare: &Contender,
+    rondel: &Contender,
+    before: impl Fn(usize) -> Result<()>,
+) -> Result<[Samples; 2]> {
+    let mut samples = [Samples::new("bare go build"), Samples::new("rondel")];
+    for round in 0..=rounds {
+        before(round)?;
+        let (one, other) = if round % 2 == 0 {
+            let one = bare.run()?;
+            (one, rondel.run()?)
+        } else {
+            let other = rondel.run()?;
+            (bare.run()?, other)
+        };
+        if round > 0 {
+            samples[0].push(one);
+            samples[1].push(other);
+        }
+    }
+    Ok(samples)
 }
 
 fn timed(name: &str, contender: &Contender) -> Result<Samples> {
@@ -124,7 +125,7 @@ impl Big<'_> {
     fn bare(&self, architecture: &str) -> Contender {
         let mut environment: BTreeMap<String, String> = self.lab.go_environment("unused");
         environment.insert("GOARCH".into(), architecture.into());
-        environment.insert("GOCACHE".into(), self.root.join("cache-amd64").display().to_string());
+        environment.insert("GOCACHE".into(), self.root.join("cache-bare").display().to_string());
         let out = self.root.join(if architecture == "amd64" { "bare.out" } else { "bare.arm64.out" });
         let out = out.display().to_string();
         let words =

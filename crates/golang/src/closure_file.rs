@@ -10,15 +10,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{Digest, FINGERPRINT_LENGTH, Fingerprint, now_ns};
+use rondel_cas::{Digest, FINGERPRINT_LENGTH, Fingerprint, in_parts, now_ns};
 use serde::{Deserialize, Serialize};
 
 use crate::head::head_digest;
 use crate::watch::{Names, listing};
 
 const MAGIC: &[u8] = b"rondel-closure 5\n";
-/// Fewer things than this are looked at by one thread.
-const WORTH_THREADS: usize = 512;
 
 /// One file of a closure.
 #[derive(Clone, Debug)]
@@ -218,21 +216,11 @@ impl Stored {
     /// Looks at everything from outside, on all cores.
     fn changed(&self) -> Changed {
         let units = self.units();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        if self.files.len() < WORTH_THREADS || threads == 1 {
-            return self.changed_in(&units);
+        let mut changed = Changed::default();
+        for found in in_parts(&units, self.files.len(), |part| self.changed_in(part)) {
+            changed.files.extend(found.files);
+            changed.directories.extend(found.directories);
         }
-        let mut changed = std::thread::scope(|scope| {
-            let parts = units.chunks(units.len().div_ceil(threads));
-            let workers: Vec<_> = parts.map(|part| scope.spawn(|| self.changed_in(part))).collect();
-            let mut all = Changed::default();
-            for worker in workers {
-                let found = worker.join().expect("looking at files does not panic");
-                all.files.extend(found.files);
-                all.directories.extend(found.directories);
-            }
-            all
-        });
         changed.files.sort_unstable();
         changed.directories.sort_unstable();
         changed
@@ -241,25 +229,14 @@ impl Stored {
 
 /// Reads all of `paths`, on all cores.
 pub(crate) fn read_all(paths: &[(PathBuf, bool)]) -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let read = |part: &[(PathBuf, bool)]| -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
         let one = |(path, is_module_file): &(PathBuf, bool)| {
             FoundFile::read(path.clone(), *is_module_file).map_err(|error| (path.clone(), error))
         };
         part.iter().map(one).collect()
     };
-    if paths.len() < WORTH_THREADS || threads == 1 {
-        return read(paths);
-    }
-    std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            paths.chunks(paths.len().div_ceil(threads)).map(|part| scope.spawn(move || read(part))).collect();
-        let mut found = Vec::with_capacity(paths.len());
-        for worker in workers {
-            found.extend(worker.join().expect("reading files does not panic")?);
-        }
-        Ok(found)
-    })
+    let parts = in_parts(paths, paths.len(), read).into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(parts.into_iter().flatten().collect())
 }
 
 impl Stored {

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rondel_cas::in_parts;
 use rondel_compare::Traces;
 use rondel_engine::Workspace;
 
@@ -93,15 +94,10 @@ impl Elsewhere {
         // Last first: a directory lists its files in another order on many file systems.
         files.sort();
         let files: Vec<(usize, &PathBuf)> = files.iter().rev().enumerate().collect();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-        std::thread::scope(|scope| {
-            let copy_all = |part: &[(usize, &PathBuf)]| {
-                part.iter().try_for_each(|(index, file)| copy(file, &below(&tree, file), *index))
-            };
-            let parts = files.chunks(files.len().div_ceil(threads).max(1));
-            let workers: Vec<_> = parts.map(|part| scope.spawn(move || copy_all(part))).collect();
-            workers.into_iter().try_for_each(|worker| worker.join().expect("copying does not panic"))
-        })?;
+        let copy_all = |part: &[(usize, &PathBuf)]| {
+            part.iter().try_for_each(|(index, file)| copy(file, &below(&tree, file), *index))
+        };
+        in_parts(&files, files.len(), copy_all).into_iter().collect::<io::Result<()>>()?;
         fs::create_dir_all(self.root.join(".rondel"))?;
         // Not ignored by git, unlike the first: whoever asks git for the state of the whole tree sees a
         // difference that has nothing to do with what is built.
