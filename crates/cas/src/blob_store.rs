@@ -61,10 +61,15 @@ impl BlobStore {
         fs::metadata(self.path(digest)).is_ok_and(|metadata| metadata.len() == digest.size())
     }
 
+    /// Is it there, with the contents that its name says? What is put again mends what was damaged.
+    fn is_sound(&self, digest: &Digest) -> bool {
+        self.contains(digest) && Digest::of_file(&self.path(digest)).is_ok_and(|found| found == *digest)
+    }
+
     /// Stores a copy of the file at `source` and returns its digest.
     pub fn put_file(&self, source: &Path) -> Result<Digest, BlobError> {
         let digest = Digest::of_file(source).map_err(io_error("read", source))?;
-        if self.contains(&digest) {
+        if self.is_sound(&digest) {
             return Ok(digest);
         }
         let destination = self.path(&digest);
@@ -83,7 +88,7 @@ impl BlobStore {
     /// Stores `bytes` and returns their digest.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
         let digest = Digest::of(bytes);
-        if self.contains(&digest) {
+        if self.is_sound(&digest) {
             return Ok(digest);
         }
         let destination = self.path(&digest);

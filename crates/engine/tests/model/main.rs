@@ -1,0 +1,76 @@
+//! Random changes of a source tree against a model that always rebuilds.
+//!
+//! A case is some changes and a build after them: the outputs must be what a rebuild from nothing gives, "up to date"
+//! must be said when and only when it is so, and each reason must be true and none left out. Changes happen between
+//! builds, while a step runs, and while files are hashed. `RONDEL_MODEL_CASES` says how many (3,000 if it isn't
+//! set), `RONDEL_MODEL_SEED` where to begin; a failure prints the seed that brings it back.
+
+mod chance;
+mod changes;
+mod steps;
+mod tree;
+mod world;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use world::World;
+
+/// Builds in one world; in the last ones of each third world changes happen during builds.
+const CASES_PER_WORLD: u64 = 25;
+
+fn setting(name: &str, default: u64) -> u64 {
+    #[allow(clippy::disallowed_methods, reason = "a test's own settings")]
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn live(world: &mut World) {
+    for case in 0..CASES_PER_WORLD {
+        for _ in 0..world.chance.below(4) {
+            world.change();
+        }
+        if world.is_stormy && case > CASES_PER_WORLD / 2 {
+            if world.chance.once_in(2) { world.run_with_changes() } else { world.run_in_a_storm() }
+        }
+        world.note(format!("case {case}"));
+        world.check();
+    }
+}
+
+#[test]
+fn never_a_wrong_hit_never_an_unneeded_run() {
+    let first = setting("RONDEL_MODEL_SEED", 1);
+    let worlds = setting("RONDEL_MODEL_CASES", 3_000).div_ceil(CASES_PER_WORLD);
+    let next = AtomicU64::new(first);
+    let counts: Mutex<BTreeMap<&'static str, u64>> = Mutex::default();
+    let live_all = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + worlds {
+                return;
+            }
+            let mut world = World::new(seed);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| live(&mut world))) {
+                eprintln!("steps: {:#?}", world.steps);
+                world.history.iter().for_each(|line| eprintln!("  {line}"));
+                eprintln!("RONDEL_MODEL_SEED={seed} RONDEL_MODEL_CASES=1 brings this back");
+                std::panic::resume_unwind(payload);
+            }
+            let mut counts = counts.lock().unwrap();
+            world.counts.iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(live_all)).collect();
+        workers.into_iter().for_each(|worker| worker.join().expect("a world failed, see above"));
+    });
+    println!(
+        "{} cases, seeds {first} to {}: {:?}",
+        worlds * CASES_PER_WORLD,
+        first + worlds - 1,
+        counts.lock().unwrap()
+    );
+}

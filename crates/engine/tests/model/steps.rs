@@ -1,0 +1,188 @@
+//! Steps whose work is a function that the model can compute too: what they read is written down, whole or as a digit.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rondel_cas::{Digest, RelativePath};
+use rondel_engine::{
+    ActionSpec, Class, Freshness, GlobSet, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError,
+};
+
+use crate::changes::Change;
+use crate::tree::{self, PATTERNS, Value};
+
+/// A part of a key by kind and name, as the model has it.
+pub type Members = BTreeMap<(&'static str, String), String>;
+
+/// What a step is told to be.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub patterns: usize,
+    /// Indices of steps whose outputs it reads.
+    pub upstream: Vec<usize>,
+    pub argument: String,
+    pub variable: Option<String>,
+    pub setting: String,
+    pub tool: String,
+    /// Values that must not matter.
+    pub located: String,
+    pub passed: Option<String>,
+    pub secret: String,
+    /// Is the output one digit, so that what comes after often sees the same?
+    pub is_narrow: bool,
+    pub kind: OutputKind,
+    /// Below the workspace.
+    pub destination: String,
+}
+
+/// A change that happens while the step runs.
+#[derive(Clone, Debug)]
+pub struct Meanwhile {
+    pub change: Change,
+    /// Undone at the end, by the change that follows.
+    pub and_back: Option<Change>,
+    pub before_reading: bool,
+}
+
+pub struct ModelStep {
+    pub config: Config,
+    pub meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+impl Config {
+    fn output_name(&self) -> &'static str {
+        if self.kind == OutputKind::File { "out" } else { "tree" }
+    }
+
+    /// All that is in the key, given what is read.
+    pub fn members(&self, inputs: &BTreeMap<String, Value>, upstream: &BTreeMap<String, Value>) -> Members {
+        let mut members = Members::new();
+        members.insert(("argument", String::new()), self.argument.clone());
+        members.insert(("environment", "VARIABLE".to_owned()), format!("{:?}", self.variable));
+        members.insert(("setting", "platform".to_owned()), self.setting.clone());
+        members.insert(("tool", "cc".to_owned()), self.tool.clone());
+        members.insert(("output", self.output_name().to_owned()), String::new());
+        members.extend(inputs.iter().map(|(path, value)| (("input", path.clone()), value.text())));
+        members.extend(upstream.iter().map(|(slot, value)| (("upstream", slot.clone()), value.text())));
+        members
+    }
+
+    /// What the step makes of what it read, by path below its destination; a file's own path is empty.
+    pub fn outputs(&self, members: &Members) -> BTreeMap<String, Value> {
+        let whole: String = members.iter().map(|((kind, name), value)| format!("{kind} {name} {value}\n")).collect();
+        let text = if self.is_narrow { format!("{}", Digest::of(whole.as_bytes()).hash()[0] % 2) } else { whole };
+        let file = |executable| Value::File { contents: text.clone().into_bytes(), executable };
+        match self.kind {
+            OutputKind::File => [(String::new(), file(false))].into(),
+            OutputKind::Directory => {
+                let link = Value::Link { target: "sub/tool".to_owned() };
+                [("all".to_owned(), file(false)), ("link".to_owned(), link), ("sub/tool".to_owned(), file(true))].into()
+            }
+        }
+    }
+
+    /// The name that a step downstream has for an output.
+    pub fn slot(&self, position: usize, path: &str) -> String {
+        let name = self.output_name();
+        if path.is_empty() { format!("{position}/{name}") } else { format!("{position}/{name}/{path}") }
+    }
+}
+
+impl Step for ModelStep {
+    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+        let config = &self.config;
+        let mut spec = ActionSpec { arguments: vec!["model".into(), config.argument.clone()], ..ActionSpec::default() };
+        spec.environment.set_optional(Class::Keyed, "VARIABLE", config.variable.clone());
+        spec.environment.set(Class::Located, "HOME", &config.located);
+        spec.environment.set_optional(Class::Passed, "PROXY", config.passed.clone());
+        spec.environment.set(Class::Secret, "TOKEN", &config.secret);
+        spec.settings.insert("platform".to_owned(), config.setting.clone());
+        spec.tools.insert("cc".to_owned(), config.tool.clone());
+        let excluded = vec![RelativePath::new("gen").expect("a name")];
+        let globs = GlobSet::new(PATTERNS[config.patterns].iter().map(|pattern| pattern.glob), excluded);
+        spec.inputs = globs.collect(&context.workspace.root, None, &context.workspace.snapshot)?;
+        for (position, upstream) in context.upstream.iter().enumerate() {
+            for artefact in &upstream.artefacts {
+                let slot = RelativePath::new(&format!("{position}/{}", artefact.name)).expect("joined names");
+                spec.upstream.insert(slot, artefact.entry.clone());
+            }
+        }
+        spec.outputs = vec![OutputSpec {
+            name: RelativePath::new(config.output_name()).expect("a name"),
+            destination: RelativePath::new(&config.destination).expect("a path"),
+            kind: config.kind,
+        }];
+        Ok(Plan { spec, freshness: Freshness::ByKey })
+    }
+
+    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+        let root = &context.workspace.root;
+        let meanwhile = self.meanwhile.lock().expect("no panic while locked").take();
+        if let Some(meanwhile) = meanwhile.as_ref().filter(|meanwhile| meanwhile.before_reading) {
+            meanwhile.change.apply(root);
+        }
+        let inputs = tree::inputs(root, PATTERNS[self.config.patterns]);
+        if let Some(meanwhile) = &meanwhile {
+            if !meanwhile.before_reading {
+                meanwhile.change.apply(root);
+            }
+            if let Some(back) = &meanwhile.and_back {
+                back.apply(root);
+            }
+        }
+        let mut upstream = BTreeMap::new();
+        for (position, result) in context.upstream.iter().enumerate() {
+            for artefact in &result.artefacts {
+                let value = tree::value_of(&artefact.path, false)
+                    .ok_or_else(|| StepError::failed(format!("{} is not there", artefact.path.display())))?;
+                upstream.insert(format!("{position}/{}", artefact.name), value);
+            }
+        }
+        let outputs = self.config.outputs(&self.config.members(&inputs, &upstream));
+        write(&staging.join(self.config.output_name()), &outputs)
+            .map_err(|error| StepError::failed(error.to_string()))?;
+        Ok(RunReport::default())
+    }
+}
+
+fn write(base: &Path, outputs: &BTreeMap<String, Value>) -> std::io::Result<()> {
+    for (path, value) in outputs {
+        let path = if path.is_empty() { base.to_owned() } else { base.join(path) };
+        fs::create_dir_all(path.parent().expect("below the staging directory"))?;
+        match value {
+            Value::File { contents, executable } => {
+                fs::write(&path, contents)?;
+                // Bits that are not part of a result differ from run to run.
+                fs::set_permissions(&path, fs::Permissions::from_mode(if *executable { 0o700 } else { 0o640 }))?;
+            }
+            Value::Link { target } => symlink(target, &path)?,
+        }
+    }
+    Ok(())
+}
+
+/// What stands at an output's destination.
+pub fn standing(destination: &PathBuf) -> BTreeMap<String, Value> {
+    fn below(base: &Path, path: &str, found: &mut BTreeMap<String, Value>) {
+        let absolute = if path.is_empty() { base.to_owned() } else { base.join(path) };
+        if fs::symlink_metadata(&absolute).is_ok_and(|metadata| metadata.is_dir()) {
+            for entry in fs::read_dir(&absolute).into_iter().flatten().flatten() {
+                let name = entry.file_name().into_string().expect("the model writes text");
+                below(base, &if path.is_empty() { name } else { format!("{path}/{name}") }, found);
+            }
+        } else if let Some(value) = tree::value_of(&absolute, false) {
+            found.insert(path.to_owned(), value);
+        }
+    }
+    let mut found = BTreeMap::new();
+    below(destination, "", &mut found);
+    found
+}
+
+/// The step of a graph and of the model at once.
+pub fn step(config: &Config, meanwhile: Option<Meanwhile>) -> Arc<ModelStep> {
+    Arc::new(ModelStep { config: config.clone(), meanwhile: Mutex::new(meanwhile) })
+}

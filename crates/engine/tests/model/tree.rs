@@ -1,0 +1,95 @@
+//! The source tree as the model sees it: read with nothing but the standard library, by rules written a second time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rondel_cas::Digest;
+
+/// What stands at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    File { contents: Vec<u8>, executable: bool },
+    Link { target: String },
+}
+
+impl Value {
+    /// As a reason names it.
+    pub fn text(&self) -> String {
+        match self {
+            Value::File { contents, executable: false } => Digest::of(contents).to_string(),
+            Value::File { contents, executable: true } => format!("{} executable", Digest::of(contents)),
+            Value::Link { target } => format!("link to {target}"),
+        }
+    }
+}
+
+/// A glob, and the same as a predicate.
+pub struct Pattern {
+    pub glob: &'static str,
+    pub matches: fn(&str) -> bool,
+}
+
+/// Lists of globs that steps have.
+pub const PATTERNS: &[&[Pattern]] = &[
+    &[Pattern { glob: "**", matches: |_| true }],
+    &[Pattern { glob: "src/**", matches: |path| path.starts_with("src/") }],
+    &[Pattern { glob: "**/*.c", matches: |path| path.ends_with(".c") }],
+    &[
+        Pattern { glob: "src/a/*", matches: |path| path.rsplit_once('/').is_some_and(|(parent, _)| parent == "src/a") },
+        Pattern { glob: "*.txt", matches: |path| !path.contains('/') && path.ends_with(".txt") },
+    ],
+    &[
+        Pattern { glob: "src/{a,b}/**", matches: |path| path.starts_with("src/a/") || path.starts_with("src/b/") },
+        Pattern { glob: "!**/x*", matches: |path| path.rsplit('/').next().is_some_and(|name| name.starts_with('x')) },
+    ],
+];
+
+/// Does the list say yes to `path`? The last pattern that says something decides.
+pub fn matches(patterns: &[Pattern], path: &str) -> bool {
+    let last = patterns.iter().rev().find(|pattern| (pattern.matches)(path));
+    last.is_some_and(|pattern| !pattern.glob.starts_with('!'))
+}
+
+/// The inputs below `root` that match; what a link leads to is one of its own.
+pub fn inputs(root: &Path, patterns: &[Pattern]) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    read(root, "", &mut |path, value| {
+        if !matches(patterns, path) {
+            return;
+        }
+        if matches!(value, Value::Link { .. })
+            && let Some(behind) = value_of(&root.join(path), true)
+        {
+            found.insert(format!("{path} (behind the link)"), behind);
+        }
+        found.insert(path.to_owned(), value);
+    });
+    found
+}
+
+/// The file at `path`, of a link the text or what it leads to; `None` if there is nothing that could be an input.
+pub fn value_of(path: &Path, follow: bool) -> Option<Value> {
+    let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) }.ok()?;
+    if metadata.is_symlink() {
+        return Some(Value::Link { target: fs::read_link(path).ok()?.to_str()?.to_owned() });
+    }
+    let executable = metadata.permissions().mode() & 0o100 != 0;
+    metadata.is_file().then(|| fs::read(path).ok()).flatten().map(|contents| Value::File { contents, executable })
+}
+
+fn read(root: &Path, directory: &str, visit: &mut dyn FnMut(&str, Value)) {
+    for entry in fs::read_dir(root.join(directory)).into_iter().flatten().flatten() {
+        let name = entry.file_name().into_string().expect("the model writes text");
+        let path = if directory.is_empty() { name.clone() } else { format!("{directory}/{name}") };
+        if matches!(path.as_str(), "target" | "dist" | "gen") || name == ".git" || name == ".rondel" {
+            continue;
+        }
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            read(root, &path, visit);
+        } else if let Some(value) = value_of(&root.join(&path), false) {
+            visit(&path, value);
+        }
+    }
+}

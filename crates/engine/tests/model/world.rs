@@ -1,0 +1,507 @@
+//! A world: a tree, a graph of steps, a cache, and what a model that always rebuilds says of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rondel_cas::Digest;
+use rondel_engine::{
+    BuildOptions, Event, Graph, Node, Outcome, OutputKind, Planned, Reason, Step, Workspace, build, plan,
+};
+use rondel_process::{Cancellation, Redactor};
+
+use crate::chance::Chance;
+use crate::changes::Change;
+use crate::steps::{Config, Meanwhile, Members, ModelStep, standing};
+use crate::tree::{self, PATTERNS, Value};
+
+pub struct World {
+    pub chance: Chance,
+    directory: PathBuf,
+    pub steps: Vec<Config>,
+    /// What is known to be stored, by members.
+    stored: HashMap<Members, BTreeMap<String, Value>>,
+    /// What the record of each step holds.
+    last: HashMap<usize, Members>,
+    /// Keys whose last result was not stored.
+    not_kept: HashSet<Members>,
+    /// Blobs that were flipped, and that were deleted.
+    flipped: BTreeSet<Vec<u8>>,
+    deleted: BTreeSet<Vec<u8>>,
+    /// After changes during a run the model can't say what is stored besides.
+    pub is_uncertain: bool,
+    /// Do changes happen during builds too, later on?
+    pub is_stormy: bool,
+    pub history: Vec<String>,
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// What the model says of one step.
+struct Expected {
+    members: Members,
+    outputs: BTreeMap<String, Value>,
+    outcome: Outcome,
+}
+
+struct Shared(std::sync::Arc<ModelStep>);
+
+impl Step for Shared {
+    fn prepare(
+        &self,
+        context: &rondel_engine::StepContext<'_>,
+    ) -> Result<rondel_engine::Plan, rondel_engine::StepError> {
+        self.0.prepare(context)
+    }
+
+    fn run(
+        &self,
+        context: &rondel_engine::StepContext<'_>,
+        spec: &rondel_engine::ActionSpec,
+        staging: &Path,
+    ) -> Result<rondel_engine::RunReport, rondel_engine::StepError> {
+        self.0.run(context, spec, staging)
+    }
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let mut chance = Chance::new(seed);
+        let base = if Path::new("/dev/shm").is_dir() && chance.once_in(2) {
+            PathBuf::from("/dev/shm")
+        } else {
+            std::env::temp_dir()
+        };
+        let directory = base.join(format!("rondel-model-{}-{seed}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(directory.join("work/src")).unwrap();
+        fs::create_dir_all(directory.join("work/dist")).unwrap();
+        let count = 1 + chance.below(4);
+        let steps = (0..count).map(|index| draw_step(&mut chance, index)).collect();
+        World {
+            chance,
+            directory,
+            steps,
+            stored: HashMap::new(),
+            last: HashMap::new(),
+            not_kept: HashSet::new(),
+            flipped: BTreeSet::new(),
+            deleted: BTreeSet::new(),
+            is_uncertain: false,
+            is_stormy: seed % 3 == 0,
+            history: Vec::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.directory.join("work")
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.directory.join("cache")
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    pub fn note(&mut self, text: String) {
+        self.history.push(text);
+    }
+
+    /// One change between two builds: of the tree, of the steps, of outputs, of the cache.
+    pub fn change(&mut self) {
+        let index = self.chance.below(self.steps.len());
+        match self.chance.below(24) {
+            0..=14 => {
+                let change = Change::draw(&mut self.chance);
+                self.note(format!("{change:?}"));
+                change.apply(&self.root());
+                self.count("changes of the tree");
+            }
+            15 => self.change_step(index),
+            16 => self.change_what_must_not_matter(index),
+            17 | 18 => self.spoil_output(index),
+            // Blobs are spoilt in worlds without changes during builds: which of them such a build mends is not known.
+            19 if !self.is_stormy => self.spoil_blob(),
+            20 => {
+                let what = *self.chance.of(&["snapshot", "actions", ""]);
+                self.note(format!("removed .rondel/{what}"));
+                let path = self.root().join(".rondel").join(what);
+                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+                if what != "snapshot" {
+                    self.last.clear();
+                    self.not_kept.clear();
+                }
+                self.count("losses of state");
+            }
+            21 if self.chance.once_in(4) => {
+                self.note("removed all results".to_owned());
+                let _ = fs::remove_dir_all(self.cache().join("v1/ac"));
+                self.stored.clear();
+                self.count("losses of state");
+            }
+            _ => {
+                let path = self.root().join(".rondel/snapshot");
+                if let Ok(mut bytes) = fs::read(&path) {
+                    let place = self.chance.below(bytes.len());
+                    if self.chance.once_in(2) {
+                        bytes[place] ^= 1 << self.chance.below(8)
+                    } else {
+                        bytes.truncate(place)
+                    }
+                    fs::write(path, bytes).unwrap();
+                    self.note(format!("damaged the snapshot at {place}"));
+                    self.count("damages of the snapshot");
+                }
+            }
+        }
+    }
+
+    fn change_step(&mut self, index: usize) {
+        let value = (*self.chance.of(&["1", "2", "3"])).to_owned();
+        let which = self.chance.below(5);
+        let step = &mut self.steps[index];
+        match which {
+            0 => step.argument = format!("{index}: {value}"),
+            1 => step.variable = Some(value).filter(|value| value != "3"),
+            2 => step.setting = value,
+            3 => step.tool = value,
+            _ => step.patterns = (step.patterns + 1) % PATTERNS.len(),
+        }
+        self.note(format!("step {index} is {:?}", self.steps[index]));
+        self.count("changes of members of a key");
+    }
+
+    fn change_what_must_not_matter(&mut self, index: usize) {
+        let value = (*self.chance.of(&["one", "two", "three"])).to_owned();
+        let which = self.chance.below(4);
+        let step = &mut self.steps[index];
+        match which {
+            0 => step.located = value,
+            1 => step.passed = Some(value).filter(|value| value != "three"),
+            2 => step.secret = value,
+            _ => step.destination = format!("dist/{value}/{index}"),
+        }
+        self.note(format!("step {index} is {:?}", self.steps[index]));
+        self.count("changes of what is in no key");
+    }
+
+    fn spoil_output(&mut self, index: usize) {
+        let path = self.root().join(&self.steps[index].destination);
+        let all: Vec<PathBuf> =
+            standing(&path).keys().map(|name| if name.is_empty() { path.clone() } else { path.join(name) }).collect();
+        if all.is_empty() {
+            return;
+        }
+        let one = self.chance.of(&all).clone();
+        match self.chance.below(4) {
+            0 => drop(fs::remove_file(&one)),
+            1 => drop(if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }),
+            2 if path.is_dir() => fs::write(path.join("stray"), "stray").unwrap(),
+            _ => {
+                let _ = fs::remove_file(&one);
+                fs::write(&one, "spoilt").unwrap();
+            }
+        }
+        self.note(format!("spoilt the output {}", one.display()));
+        self.count("spoilt outputs");
+    }
+
+    fn spoil_blob(&mut self) {
+        let mut blobs = Vec::new();
+        for fan in fs::read_dir(self.cache().join("v1/cas")).into_iter().flatten().flatten() {
+            blobs.extend(fs::read_dir(fan.path()).into_iter().flatten().flatten().map(|entry| entry.path()));
+        }
+        blobs.sort();
+        if blobs.is_empty() {
+            return;
+        }
+        let path = self.chance.of(&blobs).clone();
+        let contents = fs::read(&path).unwrap();
+        let known: Vec<&Vec<u8>> = self.stored.values().flat_map(BTreeMap::values).filter_map(contents_of).collect();
+        // What was flipped before has no contents that the model knows.
+        if !known.contains(&&contents) || contents.is_empty() || self.chance.once_in(2) {
+            let hex = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let real = known.into_iter().find(|known| Digest::of(known).hex() == hex).cloned();
+            fs::remove_file(&path).unwrap();
+            self.flipped.retain(|flipped| Digest::of(flipped).hex() != hex);
+            self.deleted.extend(real);
+        } else {
+            let mut bad = contents.clone();
+            bad[0] ^= 1;
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, bad).unwrap();
+            self.flipped.insert(contents);
+        }
+        self.note(format!("spoilt a blob: flipped {}, deleted {}", self.flipped.len(), self.deleted.len()));
+        self.count("spoilt blobs");
+    }
+
+    /// What the model says, in the order of the steps.
+    fn expect(&self) -> Vec<Expected> {
+        let mut all: Vec<Expected> = Vec::new();
+        let mut stored = self.stored.clone();
+        let (mut flipped, mut deleted) = (self.flipped.clone(), self.deleted.clone());
+        for config in &self.steps {
+            let inputs = tree::inputs(&self.root(), PATTERNS[config.patterns]);
+            let mut upstream = BTreeMap::new();
+            for (position, &other) in config.upstream.iter().enumerate() {
+                let outputs = all[other].outputs.iter();
+                upstream.extend(outputs.map(|(path, value)| (self.steps[other].slot(position, path), value.clone())));
+            }
+            let members = config.members(&inputs, &upstream);
+            let outputs = config.outputs(&members);
+            let contents = || outputs.values().filter_map(contents_of);
+            let outcome = if !stored.contains_key(&members) {
+                Outcome::Ran
+            } else if standing(&self.root().join(&config.destination)) == outputs {
+                Outcome::Cached
+            } else if contents().any(|contents| deleted.contains(contents) || flipped.contains(contents)) {
+                Outcome::Ran
+            } else {
+                Outcome::Restored
+            };
+            if outcome == Outcome::Ran {
+                stored.insert(members.clone(), outputs.clone());
+                for contents in outputs.values().filter_map(contents_of) {
+                    flipped.remove(contents);
+                    deleted.remove(contents);
+                }
+            }
+            all.push(Expected { members, outputs, outcome });
+        }
+        all
+    }
+
+    fn graph(&self, meanwhile: Option<(usize, Meanwhile)>) -> (Graph, Vec<usize>) {
+        let mut graph = Graph::new();
+        let mut ids = Vec::new();
+        for (index, config) in self.steps.iter().enumerate() {
+            let own = meanwhile.as_ref().filter(|(other, _)| *other == index).map(|(_, meanwhile)| meanwhile.clone());
+            ids.push(graph.add(Node {
+                label: format!("step {index}"),
+                title: format!("step {index}"),
+                target: format!("step {index}"),
+                hidden: false,
+                streams: false,
+                inputs: config.upstream.iter().map(|&other| ids[other]).collect(),
+                after: Vec::new(),
+                on_miss: Vec::new(),
+                step: Box::new(Shared(crate::steps::step(config, own))),
+            }));
+        }
+        (graph, ids)
+    }
+
+    /// Builds; what became of each step, and why it ran.
+    fn run(&self, meanwhile: Option<(usize, Meanwhile)>, jobs: usize) -> (Vec<(Outcome, Vec<Reason>)>, Vec<String>) {
+        let (graph, ids) = self.graph(meanwhile);
+        let workspace = Workspace::open(&self.root(), &self.cache());
+        workspace.prepare().unwrap();
+        let (ends, warnings) = (Mutex::new(BTreeMap::new()), Mutex::new(Vec::new()));
+        let emit = |event: Event| match event {
+            Event::Finished { node, outcome, reasons, .. } => {
+                drop(ends.lock().unwrap().insert(node, (outcome, reasons)))
+            }
+            Event::Warning { text } => warnings.lock().unwrap().push(text),
+            _ => {}
+        };
+        let options = BuildOptions { jobs, keep_going: false, force: false };
+        let (cancellation, redactor) = (Cancellation::new(), Redactor::default());
+        let summary = build(&graph, &ids, &workspace, options, &cancellation, &redactor, &emit);
+        let failures: Vec<String> = summary.failures.iter().map(|(node, error)| format!("{node}: {error}")).collect();
+        let ends = ends.into_inner().unwrap();
+        let of = |id: &usize| ends.get(id).cloned().unwrap_or((Outcome::Failed, Vec::new()));
+        (ids.iter().map(of).collect(), [warnings.into_inner().unwrap(), failures].concat())
+    }
+
+    /// Asks what would be done, builds, and holds both against the model.
+    pub fn check(&mut self) {
+        let expected = self.expect();
+        self.check_plan(&expected);
+        let jobs = 1 + self.chance.below(3);
+        let (ends, warnings) = self.run(None, jobs);
+        for (index, (expected, (outcome, reasons))) in expected.into_iter().zip(ends).enumerate() {
+            let told = format!("step {index}: {outcome:?} because of {reasons:?}; warnings {warnings:?}");
+            let found = standing(&self.root().join(&self.steps[index].destination));
+            assert!(found == expected.outputs, "WRONG OUTPUT, {told}\nfound {found:?}\nwanted {:?}", expected.outputs);
+            let is_hit = matches!(outcome, Outcome::Cached | Outcome::Restored);
+            let unforeseen_hit = self.is_uncertain && expected.outcome == Outcome::Ran && is_hit;
+            assert!(outcome == expected.outcome || unforeseen_hit, "expected {:?}, {told}", expected.outcome);
+            if outcome == Outcome::Ran {
+                self.check_reasons(index, &expected, &reasons, &told);
+            } else {
+                assert!(reasons.is_empty(), "{told}");
+            }
+            self.count(match outcome {
+                Outcome::Ran => "steps that ran",
+                Outcome::Restored => "steps restored",
+                _ => "steps up to date",
+            });
+            if outcome == Outcome::Ran {
+                for contents in expected.outputs.values().filter_map(contents_of) {
+                    self.flipped.remove(contents);
+                    self.deleted.remove(contents);
+                }
+            }
+            self.not_kept.remove(&expected.members);
+            self.last.insert(index, expected.members.clone());
+            self.stored.insert(expected.members, expected.outputs);
+        }
+    }
+
+    /// Each reason is true, and all that are true are told.
+    fn check_reasons(&self, index: usize, expected: &Expected, reasons: &[Reason], told: &str) {
+        let spoilt =
+            |set: &BTreeSet<Vec<u8>>| expected.outputs.values().filter_map(contents_of).any(|it| set.contains(it));
+        if self.stored.contains_key(&expected.members) {
+            let is_true = match reasons {
+                [Reason::OutputMissing { .. }] => spoilt(&self.deleted),
+                [Reason::Corrupt { .. }] => spoilt(&self.flipped),
+                _ => false,
+            };
+            assert!(is_true, "not the reason, {told}");
+            return;
+        }
+        if self.is_uncertain {
+            return;
+        }
+        let Some(last) = self.last.get(&index) else {
+            assert_eq!(reasons, [Reason::NoPrevious], "{told}");
+            return;
+        };
+        if *last == expected.members {
+            assert_eq!(reasons, [Reason::ResultGone], "{told}");
+            return;
+        }
+        let names = |wanted: &'static str| {
+            let changed =
+                move |key: &&(&'static str, String)| key.0 == wanted && last.get(*key) != expected.members.get(*key);
+            last.keys().chain(expected.members.keys()).collect::<BTreeSet<_>>().into_iter().filter(changed)
+        };
+        let mut wanted = Vec::new();
+        for key in names("input") {
+            let path = key.1.clone();
+            wanted.push(match (last.get(key).cloned(), expected.members.get(key).cloned()) {
+                (Some(old), Some(new)) => Reason::InputChanged { path, old, new },
+                (None, _) => Reason::InputAdded { path },
+                (_, None) => Reason::InputRemoved { path },
+            });
+        }
+        wanted.extend(names("upstream").map(|key| Reason::UpstreamChanged { path: key.1.clone() }));
+        let kinds: BTreeSet<&str> = ["environment", "tool", "setting", "argument"]
+            .into_iter()
+            .filter(|kind| names(kind).next().is_some())
+            .collect();
+        let (files, rest): (Vec<Reason>, Vec<Reason>) = reasons.iter().cloned().partition(|reason| {
+            matches!(
+                reason,
+                Reason::InputChanged { .. }
+                    | Reason::InputAdded { .. }
+                    | Reason::InputRemoved { .. }
+                    | Reason::UpstreamChanged { .. }
+            )
+        });
+        assert_eq!(files, wanted, "not the files, {told}");
+        let rest: BTreeSet<&str> = rest
+            .iter()
+            .map(|reason| match reason {
+                Reason::EnvironmentChanged { .. } => "environment",
+                Reason::ToolChanged { .. } => "tool",
+                Reason::SettingChanged { .. } => "setting",
+                Reason::ArgumentChanged { .. } => "argument",
+                other => panic!("{other:?} is not true, {told}"),
+            })
+            .collect();
+        assert_eq!(rest, kinds, "{told}");
+    }
+
+    /// What `plan` says agrees with the model as far as it can know.
+    fn check_plan(&mut self, expected: &[Expected]) {
+        let (graph, ids) = self.graph(None);
+        let workspace = Workspace::open(&self.root(), &self.cache());
+        let planned = plan(&graph, &ids, &workspace, &|_| {});
+        for (index, id) in ids.iter().enumerate() {
+            let outcome = expected[index].outcome;
+            let agrees = match &planned[id] {
+                Planned::UpToDate => outcome == Outcome::Cached,
+                Planned::Restore => outcome == Outcome::Restored || !self.flipped.is_empty(),
+                Planned::Run(_) => outcome == Outcome::Ran,
+                Planned::Depends(on) => {
+                    on.iter().any(|other| matches!(planned[other], Planned::Run(_) | Planned::Depends(_)))
+                }
+                _ => false,
+            };
+            let excused = self.is_uncertain && outcome == Outcome::Ran;
+            assert!(agrees || excused, "plan says {:?} of step {index}, the model {outcome:?}", planned[id]);
+        }
+    }
+
+    /// A build during which a file changes: nothing is asserted of it but that it does not fail badly; what the
+    /// cache took from it shows in all later builds.
+    pub fn run_with_changes(&mut self) {
+        self.is_uncertain = true;
+        let index = self.chance.below(self.steps.len());
+        let change = Change::draw(&mut self.chance);
+        let and_back = self.chance.once_in(3).then(|| Change::draw(&mut self.chance));
+        let meanwhile = Meanwhile { change, and_back, before_reading: self.chance.once_in(2) };
+        self.note(format!("while step {index} ran: {meanwhile:?}"));
+        self.count("builds with a change during a step");
+        let jobs = 1 + self.chance.below(3);
+        self.run(Some((index, meanwhile)), jobs);
+        self.forget_records();
+    }
+
+    /// A build while somebody writes without end: files change while they are hashed.
+    pub fn run_in_a_storm(&mut self) {
+        self.is_uncertain = true;
+        let changes: Vec<Change> = (0..40).map(|_| Change::draw(&mut self.chance)).collect();
+        self.note(format!("a storm of {changes:?}"));
+        self.count("builds in a storm");
+        let root = self.root();
+        std::thread::scope(|scope| {
+            scope.spawn(|| changes.iter().for_each(|change| change.apply(&root)));
+            self.run(None, 2);
+        });
+        self.forget_records();
+    }
+
+    fn forget_records(&mut self) {
+        // What was stored meanwhile stays: if it is wrong, a later build gives it out, and that shows.
+        self.last.clear();
+    }
+}
+
+fn contents_of(value: &Value) -> Option<&Vec<u8>> {
+    match value {
+        Value::File { contents, .. } => Some(contents),
+        Value::Link { .. } => None,
+    }
+}
+
+fn draw_step(chance: &mut Chance, index: usize) -> Config {
+    let upstream = (0..index).filter(|_| chance.once_in(2)).collect();
+    Config {
+        patterns: chance.below(PATTERNS.len()),
+        upstream,
+        // Of its own: which of two alike steps runs and which is restored would be a matter of luck.
+        argument: format!("{index}: 1"),
+        variable: None,
+        setting: "1".to_owned(),
+        tool: "1".to_owned(),
+        located: "one".to_owned(),
+        passed: None,
+        secret: "one".to_owned(),
+        is_narrow: chance.once_in(2),
+        kind: if chance.once_in(2) { OutputKind::File } else { OutputKind::Directory },
+        destination: format!("dist/one/{index}"),
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
