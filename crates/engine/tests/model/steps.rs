@@ -31,7 +31,7 @@ pub struct Config {
     pub located: String,
     pub passed: Option<String>,
     pub secret: String,
-    /// Is the output one digit, so that what comes after often sees the same?
+    /// Is the output one digit (and the step's own, so that no two share a blob), so that what comes after often sees the same?
     pub is_narrow: bool,
     pub kind: OutputKind,
     /// Below the workspace.
@@ -73,7 +73,11 @@ impl Config {
     /// What the step makes of what it read, by path below its destination; a file's own path is empty.
     pub fn outputs(&self, members: &Members) -> BTreeMap<String, Value> {
         let whole: String = members.iter().map(|((kind, name), value)| format!("{kind} {name} {value}\n")).collect();
-        let text = if self.is_narrow { format!("{}", Digest::of(whole.as_bytes()).hash()[0] % 2) } else { whole };
+        let text = if self.is_narrow {
+            format!("{} {}", &self.argument[..1], Digest::of(whole.as_bytes()).hash()[0] % 2)
+        } else {
+            whole
+        };
         let file = |executable| Value::File { contents: text.clone().into_bytes(), executable };
         match self.kind {
             OutputKind::File => [(String::new(), file(false))].into(),

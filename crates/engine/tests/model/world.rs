@@ -219,21 +219,21 @@ impl World {
             return;
         }
         let path = self.chance.of(&blobs).clone();
-        let contents = fs::read(&path).unwrap();
-        let known: Vec<&Vec<u8>> = self.stored.values().flat_map(BTreeMap::values).filter_map(contents_of).collect();
-        // What was flipped before has no contents that the model knows.
-        if !known.contains(&&contents) || contents.is_empty() || self.chance.once_in(2) {
-            let hex = path.file_name().unwrap().to_str().unwrap().to_owned();
-            let real = known.into_iter().find(|known| Digest::of(known).hex() == hex).cloned();
-            fs::remove_file(&path).unwrap();
-            self.flipped.retain(|flipped| Digest::of(flipped).hex() != hex);
-            self.deleted.extend(real);
-        } else {
-            let mut bad = contents.clone();
-            bad[0] ^= 1;
-            fs::remove_file(&path).unwrap();
-            fs::write(&path, bad).unwrap();
-            self.flipped.insert(contents);
+        let hex = path.file_name().unwrap().to_str().unwrap();
+        let mut known = self.stored.values().flat_map(BTreeMap::values).filter_map(contents_of);
+        let real = known.find(|known| Digest::of(known).hex() == hex).cloned();
+        fs::remove_file(&path).unwrap();
+        match real {
+            Some(real) if !real.is_empty() && !self.flipped.contains(&real) && self.chance.once_in(2) => {
+                let mut bad = real.clone();
+                bad[0] ^= 1;
+                fs::write(&path, bad).unwrap();
+                self.flipped.insert(real);
+            }
+            real => {
+                self.flipped.retain(|flipped| Digest::of(flipped).hex() != hex);
+                self.deleted.extend(real);
+            }
         }
         self.note(format!("spoilt a blob: flipped {}, deleted {}", self.flipped.len(), self.deleted.len()));
         self.count("spoilt blobs");
