@@ -28,11 +28,24 @@ impl Digest {
 
     /// The digest of a file's contents, read in pieces of 128 KiB.
     pub fn of_file(path: &Path) -> io::Result<Digest> {
+        Digest::of_file_of_size(path, u64::MAX)
+    }
+
+    /// The same, of a file that has about `size` bytes: a small one needs a small buffer.
+    pub(crate) fn of_file_of_size(path: &Path, size: u64) -> io::Result<Digest> {
+        const SMALL: usize = 8 * 1024;
         let mut file = std::fs::File::open(path)?;
         let mut hasher = Hasher::new();
-        let mut buffer = vec![0_u8; 128 * 1024];
+        let (mut small, mut large);
+        let buffer: &mut [u8] = if size < SMALL as u64 {
+            small = [0_u8; SMALL];
+            &mut small
+        } else {
+            large = vec![0_u8; 128 * 1024];
+            &mut large
+        };
         loop {
-            match file.read(&mut buffer) {
+            match file.read(buffer) {
                 Ok(0) => return Ok(hasher.finish()),
                 Ok(count) => hasher.update(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -58,10 +71,15 @@ impl Digest {
 
     /// The hash as 64 lower-case hex digits.
     pub fn hex(&self) -> String {
-        let mut text = String::with_capacity(64);
-        for byte in self.hash {
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 15)]));
+        self.hex_bytes().into_iter().map(char::from).collect()
+    }
+
+    /// The same as ASCII.
+    pub(crate) fn hex_bytes(&self) -> [u8; 64] {
+        let mut text = [0; 64];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.hash) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
         }
         text
     }

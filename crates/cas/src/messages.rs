@@ -91,6 +91,29 @@ pub fn directory(nodes: &[Node<'_>]) -> Vec<u8> {
     message.0
 }
 
+/// Appends the `FileNode` of a `Directory` to the message that is in the making; files come sorted by name.
+pub(crate) fn push_file(message: &mut Vec<u8>, name: &str, of: &Digest, executable: bool) {
+    let size_length = if of.size() == 0 { 0 } else { 1 + varint_length(of.size()) };
+    let digest_length = 2 + 64 + size_length;
+    let name_length = if name.is_empty() { 0 } else { 1 + varint_length(name.len() as u64) + name.len() };
+    let length = name_length + 1 + varint_length(digest_length as u64) + digest_length + 2 * usize::from(executable);
+    let mut writer = Message(std::mem::take(message));
+    writer.varint(1 << 3 | 2);
+    writer.varint(length as u64);
+    writer.text(1, name);
+    writer.varint(2 << 3 | 2);
+    writer.varint(digest_length as u64);
+    writer.bytes(1, &of.hex_bytes());
+    writer.number(2, of.size());
+    writer.number(4, u64::from(executable));
+    *message = writer.0;
+}
+
+/// How many bytes `value` takes.
+fn varint_length(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+}
+
 /// `Command { arguments = 1, environment_variables = 2, platform = 5, output_paths = 7 }`.
 ///
 /// `environment`, `properties` and `outputs` are sorted here; `arguments` keep their order.
@@ -178,6 +201,19 @@ mod tests {
         let action_message = action(&Digest::of(&command_message), &Digest::of(&directory_message), b"rondel-1");
         expect!["sha256:67b773aa9638c0ab1af27fc9c0e3da26d2746d100b0832ed7beda543c16a28d2"]
             .assert_eq(&Digest::of(&action_message).oci());
+    }
+
+    /// A file at a time is the same as all at once.
+    #[test]
+    fn files_one_by_one() {
+        let names = ["a", "b", "c", "long".repeat(50).leak()];
+        for size in [0_u64, 1, 127, 128, 16_383, 16_384, u64::MAX] {
+            let digest = Digest::from_parts([size as u8; 32], size);
+            let node = |name| Node::File { name, digest, executable: name == "b" };
+            let mut message = Vec::new();
+            names.iter().for_each(|name| push_file(&mut message, name, &digest, *name == "b"));
+            assert_eq!(message, directory(&names.map(node)), "{size}");
+        }
     }
 
     #[test]

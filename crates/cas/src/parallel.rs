@@ -1,5 +1,7 @@
 //! Many small things on all cores: a slice in as many parts as there are cores. Does not know what is done.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 /// Fewer things than this are done by one thread.
 const WORTH_THREADS: usize = 512;
 
@@ -18,6 +20,37 @@ pub fn in_parts<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&[T])
     })
 }
 
+/// Calls `work` with each of `items` on all cores, each core taking the next few when it is through with its own.
+/// The results are in the order of the items. `weight`: small things in all, for deciding whether threads are worth it.
+pub(crate) fn on_all_cores<T: Sync, R: Send>(items: &[T], weight: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    const AT_ONCE: usize = 8;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    if items.len() < 2 || weight < WORTH_THREADS || threads == 1 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut done: Vec<(usize, Vec<R>)> = Vec::new();
+        loop {
+            let begin = next.fetch_add(AT_ONCE, Ordering::Relaxed);
+            let Some(part) = items.get(begin..items.len().min(begin + AT_ONCE)).filter(|part| !part.is_empty()) else {
+                return done;
+            };
+            done.push((begin, part.iter().map(&work).collect()));
+        }
+    };
+    let mut parts: Vec<(usize, Vec<R>)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
+        let mut parts = take();
+        for other in others {
+            parts.extend(other.join().expect("work on a part does not panic"));
+        }
+        parts
+    });
+    parts.sort_unstable_by_key(|(begin, _)| *begin);
+    parts.into_iter().flat_map(|(_, part)| part).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,6 +60,8 @@ mod tests {
         for count in [0, 1, WORTH_THREADS - 1, WORTH_THREADS, 10_007] {
             let items: Vec<usize> = (0..count).collect();
             assert_eq!(in_parts(&items, count, <[usize]>::to_vec).concat(), items, "{count}");
+            assert_eq!(on_all_cores(&items, count, |item| *item), items, "{count}");
+            assert_eq!(on_all_cores(&items, 10 * WORTH_THREADS, |item| *item), items, "{count}");
             assert_eq!(in_parts(&items, 10 * WORTH_THREADS, <[usize]>::to_vec).concat(), items, "{count}");
         }
     }

@@ -1,9 +1,9 @@
 //! The stat snapshot: digests of files that have not changed since they were last hashed.
 //!
-//! As git's index does it: path -> (size, mtime, ctime, inode, device, mode) -> digest. An entry is believed
-//! only if the file looks exactly as it did, and only if its times were older than the moment of recording
-//! by more than the file system's granularity: a file written in the same tick as it was hashed could change
-//! again without looking different ("racily clean"), so it is hashed anew until it has aged.
+//! As git's index does it: path -> (size, mtime, ctime, inode, device, mode) -> digest, and of directories the names
+//! in them. What is known of a file is believed only if the file looks exactly as it did, and only if its last
+//! change lies before the horizon that was taken before it was read (see `Horizon`): a file written in the same tick
+//! as it was hashed could change again without looking different, so it is hashed anew until it has aged.
 //! Losing the snapshot costs time, never correctness.
 
 use std::collections::HashMap;
@@ -11,307 +11,243 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::fingerprint::{Fingerprint, Kind};
+use crate::horizon::Horizon;
+use crate::snapshot_file::{Block, Draft, DraftEntry, Stored};
 use crate::{Digest, write_atomically};
-
-/// Times closer than this to the moment of recording are not trusted (2 s: FAT's, and that of unknown ones).
-const GRANULARITY_NS: i128 = 2_000_000_000;
-const MAGIC: &[u8] = b"rondel-snapshot 1\n";
-
-/// Bytes of a fingerprint.
-pub const FINGERPRINT_LENGTH: usize = 44;
-
-/// How a file looks from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    size: u64,
-    mtime_ns: i128,
-    ctime_ns: i128,
-    inode: u64,
-    device: u64,
-    mode: u32,
-}
-
-impl Fingerprint {
-    /// From what `stat` said.
-    #[cfg(unix)]
-    pub fn of(metadata: &Metadata) -> Fingerprint {
-        use std::os::unix::fs::MetadataExt;
-        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        Fingerprint {
-            size: metadata.size(),
-            mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-            inode: metadata.ino(),
-            device: metadata.dev(),
-            mode: metadata.mode(),
-        }
-    }
-
-    /// From what the system said; without inodes and change times, so never believed (see `is_settled`).
-    #[cfg(not(unix))]
-    pub fn of(metadata: &Metadata) -> Fingerprint {
-        let _ = metadata;
-        Fingerprint { size: metadata.len(), mtime_ns: 0, ctime_ns: i128::MAX, inode: 0, device: 0, mode: 0 }
-    }
-
-    /// Of the directory `directory` and of the files `names` in it, links not followed: one walk along the path
-    /// for all of them, which is half of what looking at a file costs. `None` for what is not there.
-    #[cfg(unix)]
-    pub fn of_all(directory: &Path, names: &[&str]) -> (Option<Fingerprint>, Vec<Option<Fingerprint>>) {
-        use rustix::fs::{AtFlags, Mode, OFlags, fstat, open, statat};
-        #[cfg(target_os = "linux")]
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        #[cfg(not(target_os = "linux"))]
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(opened) = open(directory, flags, Mode::empty()) else { return (None, vec![None; names.len()]) };
-        let own = fstat(&opened).ok().map(|stat| Fingerprint::of_stat(&stat));
-        let one = |name: &&str| statat(&opened, *name, AtFlags::SYMLINK_NOFOLLOW).ok();
-        (own, names.iter().map(|name| one(name).map(|stat| Fingerprint::of_stat(&stat))).collect())
-    }
-
-    /// The same, one by one.
-    #[cfg(not(unix))]
-    pub fn of_all(directory: &Path, names: &[&str]) -> (Option<Fingerprint>, Vec<Option<Fingerprint>>) {
-        let of = |path: &Path| fs::symlink_metadata(path).ok().map(|metadata| Fingerprint::of(&metadata));
-        (of(directory), names.iter().map(|name| of(&directory.join(name))).collect())
-    }
-
-    #[cfg(unix)]
-    #[allow(clippy::unnecessary_cast, reason = "the fields' types differ from system to system")]
-    fn of_stat(stat: &rustix::fs::Stat) -> Fingerprint {
-        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        Fingerprint {
-            size: stat.st_size as u64,
-            mtime_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            ctime_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
-            inode: stat.st_ino as u64,
-            device: stat.st_dev as u64,
-            mode: stat.st_mode as u32,
-        }
-    }
-
-    /// As bytes, for files of those who keep fingerprints themselves.
-    pub fn to_bytes(&self) -> [u8; FINGERPRINT_LENGTH] {
-        let mut bytes = [0; FINGERPRINT_LENGTH];
-        let numbers = [self.size, self.inode, self.device, self.mtime_ns as u64, self.ctime_ns as u64];
-        for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
-            place.copy_from_slice(&number.to_le_bytes());
-        }
-        bytes[40..].copy_from_slice(&self.mode.to_le_bytes());
-        bytes
-    }
-
-    /// Undoes `to_bytes`. (Nanoseconds since 1970 fit into 63 bits until 2262.)
-    pub fn from_bytes(bytes: &[u8; FINGERPRINT_LENGTH]) -> Fingerprint {
-        let number = |index: usize| {
-            let part: [u8; 8] = bytes[index * 8..][..8].try_into().expect("eight bytes");
-            u64::from_le_bytes(part)
-        };
-        Fingerprint {
-            size: number(0),
-            inode: number(1),
-            device: number(2),
-            mtime_ns: i128::from(number(3) as i64),
-            ctime_ns: i128::from(number(4) as i64),
-            mode: u32::from_le_bytes(bytes[40..].try_into().expect("four bytes")),
-        }
-    }
-
-    /// Is the owner's executable bit set?
-    pub fn is_executable(&self) -> bool {
-        self.mode & 0o100 != 0
-    }
-
-    /// Had the file been still long enough at `moment_ns` for a later change to be seen?
-    pub fn is_settled(&self, moment_ns: i128) -> bool {
-        self.mtime_ns.max(self.ctime_ns) < moment_ns.saturating_sub(GRANULARITY_NS)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Recorded {
-    fingerprint: Fingerprint,
-    moment_ns: i128,
-    digest: Digest,
-}
 
 /// Digests by absolute path. Shared by threads; saved once at the end.
 pub struct StatSnapshot {
     file: PathBuf,
-    state: Mutex<State>,
+    /// Where the file system's clock may be asked, by making a file for a moment.
+    clock: Mutex<Option<PathBuf>>,
+    stored: Stored,
+    learned: Mutex<Learned>,
 }
 
+/// What this process found out.
 #[derive(Default)]
-struct State {
-    entries: HashMap<PathBuf, Recorded>,
-    changed: bool,
+struct Learned {
+    /// Directories that were walked and did not look as stored.
+    directories: HashMap<PathBuf, Block>,
+    /// Single files.
+    files: HashMap<PathBuf, (Fingerprint, i128, [u8; 32])>,
+    is_saved: bool,
 }
 
 impl StatSnapshot {
     /// Reads the snapshot at `file`; one that is missing, torn or of another version is an empty one.
     pub fn open(file: &Path) -> StatSnapshot {
-        let entries = fs::read(file).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
-        StatSnapshot { file: file.to_owned(), state: Mutex::new(State { entries, changed: false }) }
+        let stored = fs::read(file).ok().and_then(Stored::decode).unwrap_or_default();
+        StatSnapshot { file: file.to_owned(), clock: Mutex::default(), stored, learned: Mutex::default() }
+    }
+
+    /// Lets the clock of the file system be asked by making files in `directory` for a moment. Without it less is
+    /// believed of files that are seconds old.
+    pub fn ask_clock_in(&self, directory: &Path) {
+        *self.clock.lock().expect("no panic while locked") = Some(directory.to_owned());
+    }
+
+    /// Taken before the first byte is read: a change while reading is then younger than it.
+    pub(crate) fn horizon(&self) -> Horizon {
+        let directory = self.clock.lock().expect("no panic while locked").clone();
+        Horizon::now(directory.as_deref())
     }
 
     /// The digest of the file at `path`, whose metadata (of the file itself, links not followed) is `metadata`.
-    /// Hashes it only if the snapshot has no entry that can be believed.
+    /// Hashes it only if the snapshot has nothing that can be believed.
     pub fn digest(&self, path: &Path, metadata: &Metadata) -> io::Result<Digest> {
-        let fingerprint = Fingerprint::of(metadata);
-        {
-            let state = self.state.lock().expect("no panic while locked");
-            if let Some(recorded) = state.entries.get(path)
-                && recorded.fingerprint == fingerprint
-                && recorded.fingerprint.is_settled(recorded.moment_ns)
-            {
-                return Ok(recorded.digest);
-            }
+        let looks = Fingerprint::of(metadata);
+        if let Some(digest) = self.known(path, &looks) {
+            return Ok(digest);
         }
-        // The moment is taken before the first byte is read: a change while reading is then younger than it.
-        let moment_ns = now_ns();
+        let horizon = self.horizon();
         let digest = Digest::of_file(path)?;
-        let mut state = self.state.lock().expect("no panic while locked");
-        state.changed = true;
-        state.entries.insert(path.to_owned(), Recorded { fingerprint, moment_ns, digest });
+        if digest.size() == looks.size() {
+            let mut learned = self.learned.lock().expect("no panic while locked");
+            learned.is_saved = false;
+            learned.files.insert(path.to_owned(), (looks, horizon.on(looks.device()), *digest.hash()));
+        }
         Ok(digest)
     }
 
-    /// Saves what was learned. Entries of files that are gone are dropped now and then: when there are twice
-    /// as many as were asked for.
+    fn known(&self, path: &Path, looks: &Fingerprint) -> Option<Digest> {
+        let learned = self.learned.lock().expect("no panic while locked");
+        if let Some((recorded, horizon, hash)) = learned.files.get(path) {
+            let is_believed = recorded == looks && looks.is_older_than(*horizon);
+            return is_believed.then(|| Digest::from_parts(*hash, looks.size()));
+        }
+        let (directory, name) = (path.parent()?, path.file_name()?.to_str()?);
+        let fresh = learned.directories.get(directory).cloned();
+        drop(learned);
+        fresh.or_else(|| self.stored.find(directory))?.find(name)?.digest_if(looks)
+    }
+
+    /// What is known of the names in a directory.
+    pub(crate) fn block(&self, directory: &Path) -> Option<Block> {
+        let learned = self.learned.lock().expect("no panic while locked");
+        let fresh = learned.directories.get(directory).cloned();
+        drop(learned);
+        fresh.or_else(|| self.stored.find(directory))
+    }
+
+    /// Takes what a walk found out.
+    pub(crate) fn learn(&self, directories: Vec<(PathBuf, Block)>) {
+        if !directories.is_empty() {
+            let mut learned = self.learned.lock().expect("no panic while locked");
+            learned.is_saved = false;
+            learned.directories.extend(directories);
+        }
+    }
+
+    /// Saves what was learned. What is known of directories that are gone is dropped.
     pub fn save(&self) -> io::Result<()> {
-        let mut state = self.state.lock().expect("no panic while locked");
-        if !state.changed {
+        let mut learned = self.learned.lock().expect("no panic while locked");
+        if learned.is_saved || (learned.directories.is_empty() && learned.files.is_empty()) {
             return Ok(());
         }
-        if state.entries.len() > 200_000 {
-            state.entries.retain(|path, _| fs::symlink_metadata(path).is_ok());
+        let files = std::mem::take(&mut learned.files);
+        for (directory, files) in by_directory(&files) {
+            let block = learned.directories.get(directory).cloned().or_else(|| self.stored.find(directory));
+            if let Some(block) = with_files(directory, block, files).encode() {
+                learned.directories.insert(directory.to_owned(), block);
+            }
         }
-        write_atomically(&self.file, &encode(&state.entries))?;
-        state.changed = false;
+        let mut blocks: Vec<(&str, Block)> = Vec::new();
+        for (path, block) in self.stored.blocks() {
+            if !learned.directories.contains_key(Path::new(path)) && fs::symlink_metadata(path).is_ok() {
+                blocks.push((path, block));
+            }
+        }
+        let fresh = learned.directories.iter().filter_map(|(path, block)| Some((path.to_str()?, block.clone())));
+        blocks.extend(fresh);
+        blocks.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
+        write_atomically(&self.file, &Stored::encode(blocks.iter().map(|(_, block)| block.bytes())))?;
+        learned.is_saved = true;
         Ok(())
     }
 }
 
-/// Nanoseconds since 1970.
-pub fn now_ns() -> i128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_nanos() as i128)
-}
+type Known = (Fingerprint, i128, [u8; 32]);
 
-fn encode(entries: &HashMap<PathBuf, Recorded>) -> Vec<u8> {
-    let mut sorted: Vec<_> = entries.iter().collect();
-    sorted.sort_by_key(|(path, _)| *path);
-    let mut body = Vec::with_capacity(entries.len() * 160);
-    for (path, recorded) in sorted {
-        let Some(path) = path.to_str() else { continue };
-        body.extend_from_slice(&(path.len() as u32).to_le_bytes());
-        body.extend_from_slice(path.as_bytes());
-        let fingerprint = &recorded.fingerprint;
-        for number in [fingerprint.size, fingerprint.inode, fingerprint.device, recorded.digest.size()] {
-            body.extend_from_slice(&number.to_le_bytes());
+fn by_directory(files: &HashMap<PathBuf, Known>) -> HashMap<&Path, Vec<(&str, Known)>> {
+    let mut groups: HashMap<&Path, Vec<(&str, Known)>> = HashMap::new();
+    for (path, known) in files {
+        if let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) {
+            groups.entry(directory).or_default().push((name, *known));
         }
-        for number in [fingerprint.mtime_ns, fingerprint.ctime_ns, recorded.moment_ns] {
-            body.extend_from_slice(&number.to_le_bytes());
+    }
+    groups
+}
+
+/// A directory's block with what is known of single files in it.
+fn with_files(directory: &Path, block: Option<Block>, files: Vec<(&str, Known)>) -> Draft {
+    let nothing = || Draft { path: directory.to_owned(), own: None, entries: Vec::new() };
+    let mut draft = block.map_or_else(nothing, |block| block.draft(directory));
+    let places: HashMap<String, usize> =
+        draft.entries.iter().enumerate().map(|(place, entry)| (entry.name.clone(), place)).collect();
+    for (name, known) in files {
+        // What a link leads to is looked at under the link's name, and the link itself is known by its text.
+        match places.get(name) {
+            Some(&place) if draft.entries[place].kind == Kind::File => draft.entries[place].known = Some(known),
+            Some(_) => {}
+            // A name that came after the directory was read: its names are not all here any more.
+            None => {
+                draft.own = None;
+                draft.entries.push(DraftEntry { name: name.to_owned(), kind: Kind::File, known: Some(known) });
+            }
         }
-        body.extend_from_slice(&fingerprint.mode.to_le_bytes());
-        body.extend_from_slice(recorded.digest.hash());
     }
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(Digest::of(&body).hash());
-    bytes.extend_from_slice(&body);
-    bytes
+    draft
 }
 
-fn decode(bytes: &[u8]) -> Option<HashMap<PathBuf, Recorded>> {
-    let rest = bytes.strip_prefix(MAGIC)?;
-    let (checksum, body) = rest.split_at_checked(32)?;
-    if Digest::of(body).hash() != checksum {
-        return None;
-    }
-    let mut reader = Reader(body);
-    let mut entries = HashMap::new();
-    while !reader.0.is_empty() {
-        let length = u32::from_le_bytes(reader.take()?) as usize;
-        let (path, after) = reader.0.split_at_checked(length)?;
-        let path = PathBuf::from(std::str::from_utf8(path).ok()?);
-        reader.0 = after;
-        let size = u64::from_le_bytes(reader.take()?);
-        let inode = u64::from_le_bytes(reader.take()?);
-        let device = u64::from_le_bytes(reader.take()?);
-        let digest_size = u64::from_le_bytes(reader.take()?);
-        let mtime_ns = i128::from_le_bytes(reader.take()?);
-        let ctime_ns = i128::from_le_bytes(reader.take()?);
-        let moment_ns = i128::from_le_bytes(reader.take()?);
-        let mode = u32::from_le_bytes(reader.take()?);
-        let digest = Digest::from_parts(reader.take()?, digest_size);
-        let fingerprint = Fingerprint { size, mtime_ns, ctime_ns, inode, device, mode };
-        entries.insert(path, Recorded { fingerprint, moment_ns, digest });
-    }
-    Some(entries)
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, tail) = self.0.split_first_chunk::<N>()?;
-        self.0 = tail;
-        Some(*head)
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    fn fingerprint(time_ns: i128) -> Fingerprint {
-        Fingerprint { size: 1, mtime_ns: time_ns, ctime_ns: time_ns, inode: 2, device: 3, mode: 0o100_644 }
-    }
+    struct Directory(PathBuf);
 
-    /// Two ways of asking, one answer.
-    #[test]
-    fn looking_at_all_is_looking_at_each() {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let (own, files) = Fingerprint::of_all(&here, &["lib.rs", "nowhere.rs", "tree.rs"]);
-        let of = |path: &Path| Some(Fingerprint::of(&fs::symlink_metadata(path).unwrap()));
-        assert_eq!(own, of(&here));
-        assert_eq!(files, [of(&here.join("lib.rs")), None, of(&here.join("tree.rs"))]);
-        assert_eq!(Fingerprint::of_all(&here.join("lib.rs"), &["x"]), (None, vec![None]));
-    }
-
-    #[test]
-    fn fingerprints_as_bytes() {
-        let one = Fingerprint { mtime_ns: 1_795_489_445_123_456_789, ..fingerprint(7) };
-        assert_eq!(Fingerprint::from_bytes(&one.to_bytes()), one);
-    }
-
-    #[test]
-    fn racily_clean_entries_are_not_settled() {
-        let second = 1_000_000_000;
-        assert!(!fingerprint(100 * second).is_settled(100 * second));
-        assert!(!fingerprint(100 * second).is_settled(102 * second));
-        assert!(fingerprint(100 * second).is_settled(103 * second));
-        // A clock that was put back: the file is younger than the recording.
-        assert!(!fingerprint(100 * second).is_settled(50 * second));
-    }
-
-    #[test]
-    fn format_round_trips_and_damage_empties_it() {
-        let recorded = Recorded { fingerprint: fingerprint(5), moment_ns: 9, digest: Digest::of(b"x") };
-        let entries = HashMap::from([(PathBuf::from("/a/b"), recorded), (PathBuf::from("/c"), recorded)]);
-        let good = encode(&entries);
-        let read = decode(&good).unwrap();
-        assert_eq!(read.len(), 2);
-        assert_eq!(read[Path::new("/a/b")].digest, Digest::of(b"x"));
-        assert_eq!(read[Path::new("/c")].fingerprint, fingerprint(5));
-        for length in 0..good.len() {
-            assert!(decode(&good[..length]).is_none(), "cut at {length}");
+    impl Directory {
+        fn new(name: &str) -> Directory {
+            let path = std::env::temp_dir().join(format!("rondel-snapshot-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(path.join("state")).unwrap();
+            Directory(path)
         }
-        for index in 0..good.len() {
-            let mut bad = good.clone();
-            bad[index] ^= 0x10;
-            assert!(decode(&bad).is_none(), "flipped at {index}");
+
+        fn open(&self) -> StatSnapshot {
+            let snapshot = StatSnapshot::open(&self.0.join("state/snapshot"));
+            snapshot.ask_clock_in(&self.0.join("state"));
+            snapshot
         }
+
+        fn digest(&self, snapshot: &StatSnapshot) -> Digest {
+            let path = self.0.join("file");
+            snapshot.digest(&path, &fs::symlink_metadata(&path).unwrap()).unwrap()
+        }
+
+        fn write(&self, text: &str) {
+            fs::write(self.0.join("file"), text).unwrap();
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn an_aged_file_is_believed_after_it_was_saved() {
+        let directory = Directory::new("aged");
+        directory.write("one");
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        let snapshot = directory.open();
+        directory.digest(&snapshot);
+        snapshot.save().unwrap();
+        let again = directory.open();
+        let path = directory.0.join("file");
+        let looks = Fingerprint::of(&fs::symlink_metadata(&path).unwrap());
+        assert_eq!(again.known(&path, &looks), Some(Digest::of(b"one")));
+        again.save().unwrap();
+        directory.write("two");
+        assert_eq!(directory.digest(&again), Digest::of(b"two"));
+        assert_eq!(directory.digest(&directory.open()), Digest::of(b"two"));
+    }
+
+    /// Written, hashed, written again at once with the same size, over and over: never the old digest.
+    #[test]
+    fn same_size_in_the_same_tick() {
+        let directory = Directory::new("tick");
+        for round in 0..500 {
+            let snapshot = directory.open();
+            directory.write("aaaa");
+            directory.digest(&snapshot);
+            snapshot.save().unwrap();
+            directory.write("bbbb");
+            assert_eq!(directory.digest(&snapshot), Digest::of(b"bbbb"), "round {round}");
+            assert_eq!(directory.digest(&directory.open()), Digest::of(b"bbbb"), "round {round}, saved");
+        }
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten() {
+        let directory = Directory::new("gone");
+        fs::create_dir(directory.0.join("deep")).unwrap();
+        for path in ["file", "deep/file"].map(|path| directory.0.join(path)) {
+            fs::write(&path, "x").unwrap();
+            let snapshot = directory.open();
+            snapshot.digest(&path, &fs::symlink_metadata(&path).unwrap()).unwrap();
+            snapshot.save().unwrap();
+        }
+        assert!(directory.open().block(&directory.0.join("deep")).is_some());
+        fs::remove_dir_all(directory.0.join("deep")).unwrap();
+        directory.write("y");
+        let snapshot = directory.open();
+        directory.digest(&snapshot);
+        snapshot.save().unwrap();
+        assert!(directory.open().block(&directory.0.join("deep")).is_none());
+        assert!(directory.open().block(&directory.0).is_some());
     }
 }

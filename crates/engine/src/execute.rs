@@ -228,6 +228,12 @@ fn run(
     Ok(StepResult { outcome: Outcome::Ran, reasons, result })
 }
 
+/// How things were before a step ran.
+struct Before {
+    time: SystemTime,
+    tree_writes: u64,
+}
+
 fn run_in(
     node: &Node,
     context: &StepContext<'_>,
@@ -237,11 +243,13 @@ fn run_in(
     begun: Instant,
 ) -> Result<UpstreamResult, StepError> {
     let workspace = context.workspace;
-    let report = node.step.run(context, spec, staging)?;
+    let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
+    let run = || node.step.run(context, spec, staging);
+    let report = if node.step.may_write_in_tree() { workspace.while_writing_in_tree(run) } else { run() }?;
     let found = materialize::collect(spec, staging)?;
     // Looked at before the outputs are kept: a step that read something else than its key says must not be
     // remembered. The whole key is made again, so that files which came meanwhile are seen too.
-    let changed = changed_meanwhile(node, context, spec, key);
+    let changed = changed_meanwhile(node, context, spec, key, &before);
     let mut outputs = Vec::with_capacity(found.len());
     let mut kept = changed.is_none();
     for (path, absolute) in &found {
@@ -276,7 +284,13 @@ fn run_in(
 }
 
 /// What differs from what the step was keyed with, in words.
-fn changed_meanwhile(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Digest) -> Option<String> {
+fn changed_meanwhile(
+    node: &Node,
+    context: &StepContext<'_>,
+    spec: &ActionSpec,
+    key: &Digest,
+    before: &Before,
+) -> Option<String> {
     let snapshot = &context.workspace.snapshot;
     for artefact in context.upstream.iter().flat_map(|upstream| &upstream.artefacts) {
         if entry_of(&artefact.path, snapshot).ok().as_ref() != Some(&artefact.entry) {
@@ -295,7 +309,21 @@ fn changed_meanwhile(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, 
         Err(error) => return Some(format!("an input changed ({error})")),
     };
     match plan.freshness {
-        Freshness::ByKey if plan.spec.digest().is_ok_and(|digest| digest == *key) => None,
+        // Contents that were changed and changed back have been there while the step read: looks tell, where contents
+        // are the same.
+        Freshness::ByKey if plan.spec.digest().is_ok_and(|digest| digest == *key) => {
+            let (now, then) = (&plan.spec.inputs, &spec.inputs);
+            // What Rondel does in the tree at the same time, and the step itself, would look like somebody's change.
+            let names_tell =
+                !node.step.may_write_in_tree() && context.workspace.left_tree_alone_since(before.tree_writes);
+            if now.looks() != then.looks() {
+                Some(written_since(spec, before.time))
+            } else if names_tell && now.directory_looks() != then.directory_looks() {
+                Some("files came and went in a directory of the inputs".to_owned())
+            } else {
+                None
+            }
+        }
         Freshness::Run(reasons) => {
             Some(reasons.first().map_or_else(|| "an input changed".to_owned(), ToString::to_string))
         }
@@ -304,6 +332,19 @@ fn changed_meanwhile(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, 
             Some(reasons.first().map_or_else(|| "an input changed".to_owned(), ToString::to_string))
         }
     }
+}
+
+/// The first input that was written after `began`, in words.
+fn written_since(spec: &ActionSpec, began: SystemTime) -> String {
+    let mut found = None;
+    spec.inputs.each_place(&mut |path| {
+        let modified = || std::fs::metadata(path).and_then(|metadata| metadata.modified());
+        if found.is_none() && modified().is_ok_and(|modified| modified >= began) {
+            found = Some(path.to_owned());
+        }
+    });
+    let what = found.map_or_else(|| "an input".to_owned(), |path| format!("`{}`", path.display()));
+    format!("{what} was written, though it holds now what it held before,")
 }
 
 /// Puts one output into the store; a store that can't take it costs the caching, not the build.
@@ -348,7 +389,9 @@ fn always(
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
-    let outcome = node.step.run(context, spec, &staging).and_then(|report| {
+    let run = || node.step.run(context, spec, &staging);
+    let ran = if node.step.may_write_in_tree() { workspace.while_writing_in_tree(run) } else { run() };
+    let outcome = ran.and_then(|report| {
         let found = materialize::collect(spec, &staging)?;
         let mut outputs = Vec::new();
         for (path, absolute) in found {

@@ -28,6 +28,12 @@ pub trait Step: Send + Sync {
         false
     }
 
+    /// Can it write in the source tree while it runs, as a user's command can? Then names that come and go there are
+    /// its own affair.
+    fn may_write_in_tree(&self) -> bool {
+        false
+    }
+
     /// Makes the outputs that `spec` declares, in the directory `staging`.
     fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError>;
 }

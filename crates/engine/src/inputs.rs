@@ -6,7 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{Digest, Entry, PathError, RelativePath, StatSnapshot, Tree, TreeError};
+use rondel_cas::{
+    BEHIND_LINK, Digest, Entry, Fingerprint, GlobSet, Listing, PathError, RelativePath, StatSnapshot, Tree, TreeError,
+    WalkError, messages,
+};
 
 use crate::error::StepError;
 
@@ -20,9 +23,6 @@ pub struct Input {
     /// What it is.
     pub entry: Entry,
 }
-
-/// Ends the name under which the contents behind a link are an input.
-const BEHIND_LINK: &str = " (behind the link)";
 
 impl Input {
     /// Is this the contents behind a link, which is an input of its own?
@@ -40,6 +40,61 @@ impl Input {
 pub trait KnownInputs: Send + Sync {
     /// Calls `visit` with each, in any order.
     fn each(&self, visit: &mut dyn FnMut(Input));
+
+    /// A number that is another one when any of them looks different from outside, contents the same or not.
+    fn looks(&self) -> u64;
+
+    /// The same of the directories that they were found in.
+    fn directory_looks(&self) -> u64;
+}
+
+/// Inputs that a walk found, and the name that goes before theirs in the key.
+struct Listed {
+    listing: Listing,
+    prefix: Option<RelativePath>,
+}
+
+impl KnownInputs for Listed {
+    fn each(&self, visit: &mut dyn FnMut(Input)) {
+        self.listing.each(&mut |path, absolute, entry| {
+            let path = self.prefix.as_ref().map_or_else(|| path.clone(), |prefix| prefix.join(&path));
+            visit(Input { path, absolute, entry });
+        });
+    }
+
+    fn looks(&self) -> u64 {
+        self.listing.looks()
+    }
+
+    fn directory_looks(&self) -> u64 {
+        self.listing.directory_looks()
+    }
+}
+
+/// Hashes all files below `root` that match; `prefix` goes before their names in the key.
+pub fn collect(
+    globs: &GlobSet,
+    root: &Path,
+    prefix: Option<&RelativePath>,
+    snapshot: &StatSnapshot,
+) -> Result<InputSet, StepError> {
+    let listing = snapshot.list(root, globs).map_err(|error| match error {
+        WalkError::Io { path, source } => StepError::unreadable(&path, &source),
+        WalkError::Name(error) => not_text(error),
+    })?;
+    let Some(mut digest) = listing.root_digest() else { return Ok(InputSet::default()) };
+    let mut path = prefix.cloned();
+    while let Some(directory) = path {
+        let node = messages::Node::Directory { name: directory.file_name(), digest };
+        digest = Digest::of(&messages::directory(&[node]));
+        path = directory.parent();
+    }
+    Ok(InputSet::known(digest, Arc::new(Listed { listing, prefix: prefix.cloned() })))
+}
+
+/// All files and links below `root` but those in directories that `skip` names, sorted.
+pub fn files_below(root: &Path, skip: &dyn Fn(&RelativePath) -> bool) -> Result<Vec<RelativePath>, StepError> {
+    walk(root, &|path, is_directory| is_directory && skip(path))
 }
 
 /// Inputs by name.
@@ -47,17 +102,20 @@ pub trait KnownInputs: Send + Sync {
 pub struct InputSet {
     inputs: BTreeMap<RelativePath, (PathBuf, Entry)>,
     known: Option<(Digest, Arc<dyn KnownInputs>)>,
+    /// Of those that were added one by one.
+    looks: u64,
 }
 
 impl InputSet {
     /// The inputs whose tree has the digest `root`.
     pub fn known(root: Digest, inputs: Arc<dyn KnownInputs>) -> InputSet {
-        InputSet { inputs: BTreeMap::new(), known: Some((root, inputs)) }
+        InputSet { inputs: BTreeMap::new(), known: Some((root, inputs)), looks: 0 }
     }
 
     /// Adds one input, in place of what had its name.
     pub fn insert(&mut self, input: Input) {
         if let Some((_, known)) = self.known.take() {
+            self.looks = self.looks.wrapping_add(known.looks());
             known.each(&mut |input| {
                 self.inputs.insert(input.path, (input.absolute, input.entry));
             });
@@ -68,6 +126,9 @@ impl InputSet {
     /// Hashes the file or link at `absolute` and adds it as `path`. A link counts twice: as the text it holds,
     /// and as the contents of the file that it leads to, since a reader sees those.
     pub fn add(&mut self, path: RelativePath, absolute: PathBuf, snapshot: &StatSnapshot) -> Result<(), StepError> {
+        if let Ok(metadata) = fs::metadata(&absolute) {
+            self.looks = self.looks.wrapping_add(Fingerprint::of(&metadata).looks());
+        }
         let entry = entry_of(&absolute, snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
         if matches!(entry, Entry::Symlink { .. })
             && let Ok(behind) = entry_behind(&absolute, snapshot)
@@ -101,6 +162,16 @@ impl InputSet {
             Some((_, known)) => known.each(&mut |input| visit(&input.absolute)),
             None => self.inputs.values().for_each(|(place, _)| visit(place)),
         }
+    }
+
+    /// A number that is another one when any of them looks different from outside, contents the same or not.
+    pub fn looks(&self) -> u64 {
+        self.looks.wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.looks()))
+    }
+
+    /// The same of the directories that were listed to find them; 0 where none was.
+    pub fn directory_looks(&self) -> u64 {
+        self.known.as_ref().map_or(0, |(_, known)| known.directory_looks())
     }
 
     /// The digest of the tree that they make; `None` if there are none.
@@ -170,7 +241,9 @@ pub(crate) fn walk(root: &Path, skip: &dyn Fn(&RelativePath, bool) -> bool) -> R
         for entry in entries {
             let entry = entry.map_err(|source| StepError::unreadable(&absolute, &source))?;
             let name = entry.file_name();
-            let name = name.to_str().ok_or_else(|| not_text(&entry.path()))?;
+            let name = name
+                .to_str()
+                .ok_or_else(|| not_text(PathError::NotText(entry.path().to_string_lossy().into_owned())))?;
             let name = RelativePath::new(name).map_err(|error| StepError::failed(error.to_string()))?;
             let path = directory.as_ref().map_or_else(|| name.clone(), |parent| parent.join(&name));
             let kind = entry.file_type().map_err(|source| StepError::unreadable(&entry.path(), &source))?;
@@ -189,7 +262,6 @@ pub(crate) fn walk(root: &Path, skip: &dyn Fn(&RelativePath, bool) -> bool) -> R
     Ok(found)
 }
 
-fn not_text(path: &Path) -> StepError {
-    StepError::failed(PathError::NotText(path.to_string_lossy().into_owned()).to_string())
-        .hint("rename it, or exclude its directory from the inputs")
+fn not_text(error: PathError) -> StepError {
+    StepError::failed(error.to_string()).hint("rename it, or exclude its directory from the inputs")
 }

@@ -140,6 +140,11 @@ pub(crate) fn place(workspace: &Workspace, spec: &ActionSpec, staging: &Path) ->
         let from = output.name.below(staging);
         let to = output.destination.below(&workspace.root);
         let parent = to.parent().expect("below the root");
+        // In `dist` and `.rondel` nobody looks for sources; but the first output makes `dist` itself.
+        let is_apart = ["dist/", ".rondel/"].iter().any(|apart| output.destination.as_str().starts_with(apart));
+        if !is_apart || !parent.exists() {
+            workspace.note_tree_write();
+        }
         fs::create_dir_all(parent).map_err(|source| StepError::unwritable(parent, &source))?;
         check_inside(workspace, parent)?;
         let outcome = match output.kind {

@@ -24,6 +24,10 @@ pub struct Workspace {
     /// Variables that every process gets besides its own: nothing, but for a build that is to show that they
     /// do not matter.
     pub disturbance: Vec<(String, String)>,
+    /// How often Rondel itself did something in the source tree: a step there ended, an output was put there.
+    tree_writes: AtomicU64,
+    /// Steps that may be writing there now.
+    tree_writers: AtomicU64,
     counter: AtomicU64,
 }
 
@@ -40,6 +44,8 @@ impl Workspace {
             actions: ActionCache::new(&store),
             cache: cache.to_owned(),
             disturbance: Vec::new(),
+            tree_writes: AtomicU64::new(0),
+            tree_writers: AtomicU64::new(0),
             counter: AtomicU64::new(0),
         }
     }
@@ -52,7 +58,32 @@ impl Workspace {
             fs::write(&ignore, "*\n")?;
         }
         self.sweep_staging();
+        self.snapshot.ask_clock_in(&self.state);
         Ok(())
+    }
+
+    /// Something of Rondel's own changes names in the source tree.
+    pub(crate) fn note_tree_write(&self) {
+        self.tree_writes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A step runs that may do so.
+    pub(crate) fn while_writing_in_tree<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.tree_writers.fetch_add(1, Ordering::SeqCst);
+        let outcome = work();
+        self.note_tree_write();
+        self.tree_writers.fetch_sub(1, Ordering::SeqCst);
+        outcome
+    }
+
+    /// A number to be held against later.
+    pub(crate) fn tree_writes(&self) -> u64 {
+        self.tree_writes.load(Ordering::SeqCst)
+    }
+
+    /// Has nothing of Rondel's own changed names in the source tree since `tree_writes` was this?
+    pub(crate) fn left_tree_alone_since(&self, tree_writes: u64) -> bool {
+        self.tree_writers.load(Ordering::SeqCst) == 0 && self.tree_writes() == tree_writes
     }
 
     /// A new empty directory in the workspace's own file system, so that what is made there can be renamed

@@ -228,7 +228,9 @@ impl Closure {
                 root
             }
         };
-        let files = ClosureInputs { base: self.base.clone(), files: Arc::clone(&self.stored.files) };
+        let watched = self.stored.directories.iter().filter_map(|watched| watched.fingerprint);
+        let directory_looks = watched.fold(0, |sum: u64, fingerprint| sum.wrapping_add(fingerprint.looks()));
+        let files = ClosureInputs { base: self.base.clone(), files: Arc::clone(&self.stored.files), directory_looks };
         Ok(InputSet::known(root, Arc::new(files)))
     }
 
@@ -242,12 +244,22 @@ impl Closure {
 struct ClosureInputs {
     base: PathBuf,
     files: Arc<Vec<FoundFile>>,
+    directory_looks: u64,
 }
 
 impl KnownInputs for ClosureInputs {
     fn each(&self, visit: &mut dyn FnMut(Input)) {
         // Names were checked when the digest of the tree was made.
         let _ = each_input(&self.base, &self.files, visit);
+    }
+
+    fn looks(&self) -> u64 {
+        let states = self.files.iter().filter_map(|file| file.state.as_ref());
+        states.fold(0, |sum: u64, state| sum.wrapping_add(state.fingerprint.looks()))
+    }
+
+    fn directory_looks(&self) -> u64 {
+        self.directory_looks
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use rondel_buildfile::{BuildMode, GoBuild, GoTest, Platform, Target, TargetKind};
-use rondel_cas::RelativePath;
-use rondel_engine::{GlobSet, Node, NodeId};
+use rondel_cas::{GlobSet, RelativePath};
+use rondel_engine::{Node, NodeId};
 use rondel_golang::{GoMod, go_version_of};
 
 use crate::c_support::CSupport;

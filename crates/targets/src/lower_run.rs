@@ -6,7 +6,8 @@ use std::time::Duration;
 use rondel_buildfile::{
     ComposeUp, DockerBuild, DockerRun, Exec, Part, Spanned, Target, TargetKind, TargetName, Text, TextSource,
 };
-use rondel_engine::{GlobSet, Node, NodeId, OutputKind};
+use rondel_cas::GlobSet;
+use rondel_engine::{Node, NodeId, OutputKind};
 use rondel_process::find_tool;
 
 use crate::docker::Docker;

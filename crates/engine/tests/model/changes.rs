@@ -55,6 +55,11 @@ pub enum Change {
         path: String,
         target: &'static str,
     },
+    /// Back to what it held.
+    PutBack {
+        path: String,
+        contents: Option<Vec<u8>>,
+    },
 }
 
 fn place(chance: &mut Chance) -> String {
@@ -68,7 +73,7 @@ impl Change {
         let contents = *chance.of(CONTENTS);
         match chance.below(20) {
             0..=6 => Change::Write { path, contents },
-            7..=9 => Change::WriteAndPutBack { path, contents: *chance.of(&CONTENTS[..4]) },
+            7..=9 => Change::WriteAndPutBack { path, contents: chance.of(&CONTENTS[..4]) },
             10 => Change::Replace { path, contents },
             11 => Change::Rename { from: path, to: place(chance) },
             12 => Change::Remove { path },
@@ -77,8 +82,18 @@ impl Change {
             15 | 16 => Change::Mode { path, mode: *chance.of(&[0o644, 0o755, 0o600, 0o700, 0o744, 0o654]) },
             17 => Change::Touch { path, seconds: *chance.of(&[-1_000_000_000, -86_400, 0, 3600, 1_000_000_000]) },
             18 => Change::Rename { from: "src/a".to_owned(), to: "src/b".to_owned() },
-            _ => Change::Link { path, target: *chance.of(&["x.c", "main.c", "../lib/y.c", "nowhere", "."]) },
+            _ => Change::Link { path, target: chance.of(&["x.c", "main.c", "../lib/y.c", "nowhere", "."]) },
         }
+    }
+
+    /// What undoes it, for changes of contents.
+    pub fn and_back(&self, root: &Path) -> Option<Change> {
+        let (Change::Write { path, .. } | Change::WriteAndPutBack { path, .. } | Change::Remove { path }) = self else {
+            return None;
+        };
+        let is_file = fs::symlink_metadata(root.join(path)).is_ok_and(|metadata| metadata.is_file());
+        let contents = is_file.then(|| fs::read(root.join(path)).ok()).flatten();
+        Some(Change::PutBack { path: path.clone(), contents })
     }
 
     /// Does it; what can't be done on the tree as it is stays undone.
@@ -117,6 +132,8 @@ impl Change {
                     let _ = file.set_times(FileTimes::new().set_modified(time).set_accessed(time));
                 }
             }
+            Change::PutBack { path, contents: Some(contents) } => drop(fs::write(at(path), contents)),
+            Change::PutBack { path, contents: None } => drop(fs::remove_file(at(path))),
             Change::Link { path, target } => {
                 let _ = fs::create_dir_all(parent(&at(path)));
                 if fs::symlink_metadata(at(path)).is_ok_and(|metadata| metadata.is_dir()) {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use rondel_cas::{Digest, RelativePath};
+use rondel_cas::{Digest, GlobSet, RelativePath};
 use rondel_engine::{
-    ActionSpec, Class, Freshness, GlobSet, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError,
+    ActionSpec, Class, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError, collect,
 };
 
 use crate::changes::Change;
@@ -107,7 +107,7 @@ impl Step for ModelStep {
         spec.tools.insert("cc".to_owned(), config.tool.clone());
         let excluded = vec![RelativePath::new("gen").expect("a name")];
         let globs = GlobSet::new(PATTERNS[config.patterns].iter().map(|pattern| pattern.glob), excluded);
-        spec.inputs = globs.collect(&context.workspace.root, None, &context.workspace.snapshot)?;
+        spec.inputs = collect(&globs, &context.workspace.root, None, &context.workspace.snapshot)?;
         for (position, upstream) in context.upstream.iter().enumerate() {
             for artefact in &upstream.artefacts {
                 let slot = RelativePath::new(&format!("{position}/{}", artefact.name)).expect("joined names");
@@ -169,7 +169,7 @@ fn write(base: &Path, outputs: &BTreeMap<String, Value>) -> std::io::Result<()> 
 }
 
 /// What stands at an output's destination.
-pub fn standing(destination: &PathBuf) -> BTreeMap<String, Value> {
+pub fn standing(destination: &Path) -> BTreeMap<String, Value> {
     fn below(base: &Path, path: &str, found: &mut BTreeMap<String, Value>) {
         let absolute = if path.is_empty() { base.to_owned() } else { base.join(path) };
         if fs::symlink_metadata(&absolute).is_ok_and(|metadata| metadata.is_dir()) {

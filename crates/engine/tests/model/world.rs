@@ -88,7 +88,7 @@ impl World {
             flipped: BTreeSet::new(),
             deleted: BTreeSet::new(),
             is_uncertain: false,
-            is_stormy: seed % 3 == 0,
+            is_stormy: seed.is_multiple_of(3),
             history: Vec::new(),
             counts: BTreeMap::new(),
         }
@@ -144,7 +144,9 @@ impl World {
             }
             _ => {
                 let path = self.root().join(".rondel/snapshot");
-                if let Ok(mut bytes) = fs::read(&path) {
+                if let Ok(mut bytes) = fs::read(&path)
+                    && !bytes.is_empty()
+                {
                     let place = self.chance.below(bytes.len());
                     if self.chance.once_in(2) {
                         bytes[place] ^= 1 << self.chance.below(8)
@@ -326,7 +328,12 @@ impl World {
         for (index, (expected, (outcome, reasons))) in expected.into_iter().zip(ends).enumerate() {
             let told = format!("step {index}: {outcome:?} because of {reasons:?}; warnings {warnings:?}");
             let found = standing(&self.root().join(&self.steps[index].destination));
-            assert!(found == expected.outputs, "WRONG OUTPUT, {told}\nfound {found:?}\nwanted {:?}", expected.outputs);
+            assert!(
+                found == expected.outputs,
+                "WRONG OUTPUT, {told}\nfound {}\nwanted {}",
+                text_of(&found),
+                text_of(&expected.outputs)
+            );
             let is_hit = matches!(outcome, Outcome::Cached | Outcome::Restored);
             let unforeseen_hit = self.is_uncertain && expected.outcome == Outcome::Ran && is_hit;
             assert!(outcome == expected.outcome || unforeseen_hit, "expected {:?}, {told}", expected.outcome);
@@ -445,8 +452,8 @@ impl World {
         self.is_uncertain = true;
         let index = self.chance.below(self.steps.len());
         let change = Change::draw(&mut self.chance);
-        let and_back = self.chance.once_in(3).then(|| Change::draw(&mut self.chance));
-        let meanwhile = Meanwhile { change, and_back, before_reading: self.chance.once_in(2) };
+        let and_back = if self.chance.once_in(2) { change.and_back(&self.root()) } else { None };
+        let meanwhile = Meanwhile { change, and_back, before_reading: !self.chance.once_in(3) };
         self.note(format!("while step {index} ran: {meanwhile:?}"));
         self.count("builds with a change during a step");
         let jobs = 1 + self.chance.below(3);
@@ -472,6 +479,11 @@ impl World {
         // What was stored meanwhile stays: if it is wrong, a later build gives it out, and that shows.
         self.last.clear();
     }
+}
+
+fn text_of(outputs: &BTreeMap<String, Value>) -> String {
+    let text = |value: &Value| contents_of(value).map(|contents| String::from_utf8_lossy(contents).into_owned());
+    outputs.iter().map(|(path, value)| format!("`{path}`: {}\n", text(value).unwrap_or_default())).collect()
 }
 
 fn contents_of(value: &Value) -> Option<&Vec<u8>> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, RelativePath};
 use rondel_engine::{
-    ActionSpec, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError,
+    ActionSpec, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError, files_below,
 };
 
 use crate::docker::Docker;
@@ -78,7 +78,7 @@ impl Step for DockerBuildStep {
         let prefix = RelativePath::new("context").expect("a constant");
         // Docker copies permission bits and empty directories, which inputs do not have.
         let modes = RefCell::new(String::new());
-        let files = GlobSet::files_below(&self.context, &|path| {
+        let files = files_below(&self.context, &|path| {
             let skipped = path.as_str() == ".rondel" || path.as_str() == ".git";
             if !skipped && !ignore.ignores(path) {
                 modes.borrow_mut().push_str(&mode_line(path, &path.below(&self.context)));

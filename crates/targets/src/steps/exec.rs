@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rondel_buildfile::Platform;
-use rondel_cas::RelativePath;
+use rondel_cas::{GlobSet, RelativePath};
 use rondel_engine::{
-    ActionSpec, Artefact, Class, Environment, Freshness, GlobSet, OutputKind, OutputSpec, Plan, Reason, RunReport,
-    Step, StepContext, StepError,
+    ActionSpec, Artefact, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step,
+    StepContext, StepError, collect,
 };
 use rondel_process::{CommandLine, find_tool};
 
@@ -160,8 +160,12 @@ impl Step for ExecStep {
             return Ok(Plan { spec, freshness: always("it was given arguments") });
         }
         self.identities(context, &mut spec)?;
-        spec.inputs = inputs.collect(&self.root, None, &context.workspace.snapshot)?;
+        spec.inputs = collect(inputs, &self.root, None, &context.workspace.snapshot)?;
         Ok(Plan { spec, freshness: Freshness::ByKey })
+    }
+
+    fn may_write_in_tree(&self) -> bool {
+        true
     }
 
     fn works_in_tree(&self) -> bool {

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rondel_buildfile::Platform;
+use rondel_cas::GlobSet;
 use rondel_engine::{
-    ActionSpec, Class, Environment, Freshness, GlobSet, Plan, Reason, RunReport, Step, StepContext, StepError,
+    ActionSpec, Class, Environment, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError, collect,
 };
 use rondel_process::CommandLine;
 
@@ -92,8 +93,12 @@ impl Step for GoTestStep {
             return Ok(Plan { spec, freshness: Freshness::Run(vec![Reason::Always { why }]) });
         }
         spec.tools.insert("go".to_owned(), self.go.identity(context)?);
-        spec.inputs = self.inputs.collect(&self.go.module, None, &context.workspace.snapshot)?;
+        spec.inputs = collect(&self.inputs, &self.go.module, None, &context.workspace.snapshot)?;
         Ok(Plan { spec, freshness: Freshness::ByKey })
+    }
+
+    fn may_write_in_tree(&self) -> bool {
+        true
     }
 
     fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {

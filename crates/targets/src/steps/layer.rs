@@ -5,9 +5,9 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
-use rondel_cas::{Entry, RelativePath};
+use rondel_cas::{Entry, GlobSet, RelativePath};
 use rondel_engine::{
-    ActionSpec, Artefact, Freshness, GlobSet, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError,
+    ActionSpec, Artefact, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError, collect,
 };
 use rondel_oci::{CODEC, LayerEntry, LayerSource, ROOT_BUNDLE, static_base, write_layer, zoneinfo_path};
 
@@ -62,7 +62,7 @@ impl LayerStep {
             spec.arguments.push(format!("{path} -> /{place}"));
             if metadata.is_dir() {
                 let globs = GlobSet::everything(excluded.clone());
-                for input in globs.collect(&absolute, Some(path), &context.workspace.snapshot)?.iter() {
+                for input in collect(&globs, &absolute, Some(path), &context.workspace.snapshot)?.iter() {
                     spec.inputs.insert(input);
                 }
             } else {
