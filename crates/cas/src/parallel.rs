@@ -1,14 +1,22 @@
 //! Many small things on all cores: a slice in as many parts as there are cores. Does not know what is done.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Fewer things than this are done by one thread.
 const WORTH_THREADS: usize = 512;
 
+/// Cores that this process may use, at most eight: more of them have to wait for the same disk.
+fn cores() -> usize {
+    // Asking reads files of the system's; the answer does not change.
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(8))
+}
+
 /// Calls `work` with parts of `items` that together are all of them, each on a thread of its own where there is much
 /// to do: `count` small things in all. The results are in the order of the parts.
 pub fn in_parts<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let threads = cores();
     if items.is_empty() || count < WORTH_THREADS || threads == 1 {
         return vec![work(items)];
     }
@@ -24,7 +32,7 @@ pub fn in_parts<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&[T])
 /// The results are in the order of the items. `weight`: small things in all, for deciding whether threads are worth it.
 pub(crate) fn on_all_cores<T: Sync, R: Send>(items: &[T], weight: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     const AT_ONCE: usize = 8;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let threads = cores();
     if items.len() < 2 || weight < WORTH_THREADS || threads == 1 {
         return items.iter().map(work).collect();
     }

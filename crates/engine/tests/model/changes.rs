@@ -11,6 +11,7 @@ const DIRECTORIES: &[&str] = &["", "src", "src/a", "src/a/deep", "src/b", "lib",
 const NAMES: &[&str] = &["x.c", "y.c", "main.c", "z.txt", "link"];
 /// Of one size, so that only looking closer tells them apart; the last ones of other sizes.
 const CONTENTS: &[&str] = &["aaaa", "bbbb", "cccc", "dddd", "", "longer than four"];
+const LINK_TARGETS: &[&str] = &["x.c", "main.c", "../lib/y.c", "nowhere", "."];
 
 /// One change.
 #[derive(Clone, Debug)]
@@ -73,7 +74,7 @@ impl Change {
         let contents = *chance.of(CONTENTS);
         match chance.below(20) {
             0..=6 => Change::Write { path, contents },
-            7..=9 => Change::WriteAndPutBack { path, contents: chance.of(&CONTENTS[..4]) },
+            7..=9 => Change::WriteAndPutBack { path, contents: CONTENTS[chance.below(4)] },
             10 => Change::Replace { path, contents },
             11 => Change::Rename { from: path, to: place(chance) },
             12 => Change::Remove { path },
@@ -82,7 +83,7 @@ impl Change {
             15 | 16 => Change::Mode { path, mode: *chance.of(&[0o644, 0o755, 0o600, 0o700, 0o744, 0o654]) },
             17 => Change::Touch { path, seconds: *chance.of(&[-1_000_000_000, -86_400, 0, 3600, 1_000_000_000]) },
             18 => Change::Rename { from: "src/a".to_owned(), to: "src/b".to_owned() },
-            _ => Change::Link { path, target: chance.of(&["x.c", "main.c", "../lib/y.c", "nowhere", "."]) },
+            _ => Change::Link { path, target: LINK_TARGETS[chance.below(LINK_TARGETS.len())] },
         }
     }
 
