@@ -10,6 +10,7 @@ mod command_line;
 mod docker;
 mod environment;
 mod failures;
+mod faults;
 mod go_inputs;
 mod image;
 mod inputs;

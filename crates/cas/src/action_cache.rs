@@ -4,14 +4,14 @@
 //! result as JSON. A file that does not match its own checksum, or says something that no result says
 //! (a path that leaves the root, say), is trouble and a miss.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::blob_store::statistics_of;
-use crate::{Digest, Entry, RelativePath, StoreStatistics, write_atomically};
+use crate::collect::note_use;
+use crate::{Digest, Entry, RelativePath, write_atomically};
 
 const MAGIC: &str = "rondel-action-result 1 ";
 
@@ -35,6 +35,12 @@ pub struct ActionResult {
     /// How long it took, in milliseconds.
     #[serde(default)]
     pub duration_ms: u64,
+    /// For which target it was made first; equal actions of other targets and projects share it.
+    #[serde(default)]
+    pub target: String,
+    /// What kind of target that is.
+    #[serde(default)]
+    pub kind: String,
 }
 
 /// The cache could not answer or keep; the build goes on without it.
@@ -59,12 +65,13 @@ pub enum CacheTrouble {
 #[derive(Clone, Debug)]
 pub struct ActionCache {
     directory: PathBuf,
+    scratch: PathBuf,
 }
 
 impl ActionCache {
     /// The cache below `root` (`<cache>/v1`). Nothing is made until something is written.
     pub fn new(root: &Path) -> ActionCache {
-        ActionCache { directory: root.join("ac") }
+        ActionCache { directory: root.join("ac"), scratch: root.join("tmp") }
     }
 
     fn path(&self, action: &Digest) -> PathBuf {
@@ -75,7 +82,13 @@ impl ActionCache {
     /// What `action` gave, or `None` if that isn't known.
     pub fn get(&self, action: &Digest) -> Result<Option<ActionResult>, CacheTrouble> {
         let path = self.path(action);
-        let bytes = match fs::read(&path) {
+        let read = File::open(&path).and_then(|mut file| {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            note_use(&file);
+            Ok(bytes)
+        });
+        let bytes = match read {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CacheTrouble::Io { action: "read", path, source }),
@@ -92,13 +105,17 @@ impl ActionCache {
     /// Remembers what `action` gave. The blobs that `result` names must be stored before.
     pub fn put(&self, action: &Digest, result: &ActionResult) -> Result<(), CacheTrouble> {
         let path = self.path(action);
-        write_atomically(&path, &encode(result)).map_err(|source| CacheTrouble::Io { action: "write", path, source })
+        write_atomically(&self.scratch, &path, &encode(result)).map_err(|source| CacheTrouble::Io {
+            action: "write",
+            path,
+            source,
+        })
     }
+}
 
-    /// Counts files and bytes.
-    pub fn statistics(&self) -> io::Result<StoreStatistics> {
-        statistics_of(&self.directory)
-    }
+/// The result in the file at `path`, if it is whole.
+pub(crate) fn read_result(path: &Path) -> Option<ActionResult> {
+    decode(&fs::read(path).ok()?)
 }
 
 fn encode(result: &ActionResult) -> Vec<u8> {
@@ -129,6 +146,8 @@ mod tests {
             }],
             facts: [("digest".to_owned(), "sha256:0".to_owned())].into(),
             duration_ms: 7,
+            target: "server".to_owned(),
+            kind: "GoBuild".to_owned(),
         }
     }
 

@@ -6,9 +6,92 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 const PREFIX: &str = ".rondel-tmp-";
+/// What belongs to a process that can't be seen from here (of another machine or container) is left alone this long.
+const UNSEEN_OWNER: Duration = Duration::from_secs(24 * 3600);
+
+/// A name for something that belongs to this process and is left behind if it is killed.
+pub fn temporary_name() -> String {
+    // Unique among this process's names; where it is made settles it with other processes.
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("{PREFIX}{}-{}-{count}", process_namespace(), std::process::id())
+}
+
+/// Numbers of processes mean something within one namespace only: two containers that share a cache have two.
+fn process_namespace() -> &'static str {
+    static NAMESPACE: OnceLock<String> = OnceLock::new();
+    NAMESPACE.get_or_init(|| {
+        let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        let digits: String = link.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+        if digits.is_empty() { "0".to_owned() } else { digits }
+    })
+}
+
+/// Removes what processes that are gone have left in `directory` under temporary names.
+pub fn sweep_abandoned(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if name
+            .to_str()
+            .is_some_and(|name| is_abandoned(name, || entry.metadata().ok()?.modified().ok()?.elapsed().ok()))
+        {
+            remove_tree(&entry.path());
+        }
+    }
+}
+
+fn is_abandoned(name: &str, age: impl Fn() -> Option<Duration>) -> bool {
+    let Some(rest) = name.strip_prefix(PREFIX) else { return false };
+    let mut parts = rest.split('-');
+    match (parts.next(), parts.next().and_then(|pid| pid.parse().ok())) {
+        (Some(namespace), Some(pid)) if namespace == process_namespace() => !is_alive(pid),
+        _ => age().is_some_and(|age| age > UNSEEN_OWNER),
+    }
+}
+
+fn is_alive(pid: i32) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, test_kill_process};
+        Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = pid;
+        true
+    }
+}
+
+/// Removes a file, or a directory and all below it, made writable first where need be (Go's module cache is
+/// read-only). Says nothing if something stays.
+pub fn remove_tree(path: &Path) {
+    if fs::remove_file(path).is_ok() || fs::remove_dir_all(path).is_ok() {
+        return;
+    }
+    make_writable(path);
+    let _ = fs::remove_dir_all(path);
+}
+
+fn make_writable(path: &Path) {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return };
+    if !metadata.is_dir() {
+        return;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o755));
+    }
+    if let Ok(entries) = fs::read_dir(path) {
+        entries.flatten().for_each(|entry| make_writable(&entry.path()));
+    }
+}
 
 /// A file under a temporary name that is removed unless it is persisted.
 pub struct TemporaryFile {
@@ -19,12 +102,9 @@ pub struct TemporaryFile {
 impl TemporaryFile {
     /// A new file in `directory`, which is made if it is not there. Mode 0644, less the umask.
     pub fn new_in(directory: &Path) -> io::Result<TemporaryFile> {
-        // Unique among this process's files; `create_new` below settles it with other processes.
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
         fs::create_dir_all(directory)?;
         loop {
-            let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let path = directory.join(format!("{PREFIX}{}-{count}", std::process::id()));
+            let path = directory.join(temporary_name());
             match OpenOptions::new().write(true).read(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(TemporaryFile { path, file: Some(file) }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -73,10 +153,39 @@ impl Drop for TemporaryFile {
     }
 }
 
-/// Writes `bytes` to `path` through a temporary file beside it.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = TemporaryFile::new_in(directory)?;
+/// Writes `bytes` to `path` through a temporary file in `scratch`, which is a directory of the same file system.
+pub fn write_atomically(scratch: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temporary = TemporaryFile::new_in(scratch)?;
     temporary.file().write_all(bytes)?;
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
     temporary.persist(path)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_dead_processes_left_is_swept_and_what_living_ones_have_is_not() {
+        let directory = std::env::temp_dir().join(format!("rondel-sweep-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        #[allow(clippy::disallowed_methods, reason = "the test needs the number of a process that is gone")]
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = child.id();
+        child.wait().unwrap();
+        let own = TemporaryFile::new_in(&directory).unwrap();
+        let of = |namespace: &str, pid: u32| directory.join(format!("{PREFIX}{namespace}-{pid}-0"));
+        let (left, unseen, other) = (of(process_namespace(), dead), of("12", dead), directory.join("file"));
+        fs::create_dir_all(left.join("below/it")).unwrap();
+        fs::write(&unseen, "").unwrap();
+        fs::write(&other, "").unwrap();
+        sweep_abandoned(&directory);
+        assert!(!left.exists() && unseen.exists() && other.exists() && own.path().exists());
+        assert!(is_abandoned(unseen.file_name().unwrap().to_str().unwrap(), || Some(UNSEEN_OWNER * 2)));
+        assert!(!is_abandoned("file", || Some(UNSEEN_OWNER * 2)));
+        drop(own);
+        fs::remove_dir_all(directory).unwrap();
+    }
 }

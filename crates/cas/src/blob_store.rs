@@ -1,18 +1,20 @@
 //! The blob store: bytes under the name of their digest, shared by all checkouts of a user.
 //!
-//! `<root>/cas/<first two hex digits>/<hex>`, mode 0444. Any number of processes read and write at once; no
+//! `<root>/cas/<first two hex digits>/<hex>`, mode 0444; written in `<root>/tmp` and renamed. Any number of processes read and write at once; no
 //! lock exists. Contents are hashed again whenever they are read back.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::collect::note_use;
 use crate::{Digest, Hasher, TemporaryFile};
 
 /// Where blobs live.
 #[derive(Clone, Debug)]
 pub struct BlobStore {
     directory: PathBuf,
+    scratch: PathBuf,
 }
 
 /// Why a blob could not be had or kept.
@@ -36,19 +38,10 @@ pub enum BlobError {
     },
 }
 
-/// What a store holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StoreStatistics {
-    /// How many files.
-    pub files: u64,
-    /// Their sizes together, in bytes.
-    pub bytes: u64,
-}
-
 impl BlobStore {
     /// The store below `root` (`<cache>/v1`). Nothing is made until something is written.
     pub fn new(root: &Path) -> BlobStore {
-        BlobStore { directory: root.join("cas") }
+        BlobStore { directory: root.join("cas"), scratch: root.join("tmp") }
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
@@ -63,7 +56,12 @@ impl BlobStore {
 
     /// Is it there, with the contents that its name says? What is put again mends what was damaged.
     fn is_sound(&self, digest: &Digest) -> bool {
-        self.contains(digest) && Digest::of_file(&self.path(digest)).is_ok_and(|found| found == *digest)
+        let Ok(file) = File::open(self.path(digest)) else { return false };
+        let is_sound = Digest::of_open(&file, digest.size()).is_ok_and(|found| found == *digest);
+        if is_sound {
+            note_use(&file);
+        }
+        is_sound
     }
 
     /// Stores a copy of the file at `source` and returns its digest.
@@ -73,8 +71,7 @@ impl BlobStore {
             return Ok(digest);
         }
         let destination = self.path(&digest);
-        let parent = destination.parent().expect("a blob has a directory");
-        let mut temporary = TemporaryFile::new_in(parent).map_err(io_error("write", parent))?;
+        let mut temporary = TemporaryFile::new_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
         let mut input = File::open(source).map_err(io_error("read", source))?;
         let copied = copy_hashed(&mut input, temporary.file()).map_err(io_error("write", &destination))?;
         if copied != digest {
@@ -92,8 +89,7 @@ impl BlobStore {
             return Ok(digest);
         }
         let destination = self.path(&digest);
-        let parent = destination.parent().expect("a blob has a directory");
-        let mut temporary = TemporaryFile::new_in(parent).map_err(io_error("write", parent))?;
+        let mut temporary = TemporaryFile::new_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
         temporary.file().write_all(bytes).map_err(io_error("write", &destination))?;
         keep(temporary, &destination)?;
         Ok(digest)
@@ -115,43 +111,12 @@ impl BlobStore {
         let _ = fs::remove_file(&path);
         Err(BlobError::Corrupt(*digest))
     }
-
-    /// Counts files and bytes.
-    pub fn statistics(&self) -> io::Result<StoreStatistics> {
-        statistics_of(&self.directory)
-    }
-}
-
-/// Counts the files below `directory`; one that is not there holds none.
-pub(crate) fn statistics_of(directory: &Path) -> io::Result<StoreStatistics> {
-    let mut statistics = StoreStatistics::default();
-    for_each_file(directory, &mut |_, metadata| {
-        statistics.files += 1;
-        statistics.bytes += metadata.len();
-    })?;
-    Ok(statistics)
-}
-
-fn for_each_file(directory: &Path, visit: &mut dyn FnMut(&Path, &fs::Metadata)) -> io::Result<()> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        // Another process may be cleaning: what is gone is not counted.
-        let Ok(metadata) = entry.metadata() else { continue };
-        if metadata.is_dir() {
-            for_each_file(&entry.path(), visit)?;
-        } else {
-            visit(&entry.path(), &metadata);
-        }
-    }
-    Ok(())
 }
 
 fn keep(temporary: TemporaryFile, destination: &Path) -> Result<(), BlobError> {
     temporary.set_mode(0o444).map_err(io_error("write", destination))?;
+    let parent = destination.parent().expect("a blob has a directory");
+    fs::create_dir_all(parent).map_err(io_error("write", parent))?;
     temporary.persist(destination).map_err(io_error("write", destination))
 }
 

@@ -6,6 +6,7 @@
 mod action_cache;
 mod atomic;
 mod blob_store;
+mod collect;
 mod digest;
 mod fingerprint;
 mod globs;
@@ -20,8 +21,9 @@ mod tree;
 mod walk;
 
 pub use action_cache::{ActionCache, ActionResult, CacheTrouble, OutputEntry};
-pub use atomic::{TemporaryFile, write_atomically};
-pub use blob_store::{BlobError, BlobStore, StoreStatistics};
+pub use atomic::{TemporaryFile, remove_tree, sweep_abandoned, temporary_name, write_atomically};
+pub use blob_store::{BlobError, BlobStore};
+pub use collect::{Collected, RunningBuild, Store, StoredResult, Verified};
 pub use digest::{Digest, DigestParseError, Hasher};
 pub use fingerprint::{FINGERPRINT_LENGTH, Fingerprint, now_ns};
 pub use globs::GlobSet;

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 
 use crate::fingerprint::{Fingerprint, Kind};
 use crate::horizon::Horizon;
-use crate::snapshot_file::{Block, Draft, DraftEntry, Stored};
+use crate::snapshot_file::{Block, Draft, DraftEntry, SNAPSHOT_FORMAT, Stored};
 use crate::{Digest, write_atomically};
 
 /// Digests by absolute path. Shared by threads; saved once at the end.
@@ -38,9 +38,12 @@ struct Learned {
 
 impl StatSnapshot {
     /// Reads the snapshot at `file`; one that is missing, torn or of another version is an empty one.
+    ///
+    /// The version is in the file's name: a Rondel of another version has one of its own.
     pub fn open(file: &Path) -> StatSnapshot {
-        let stored = fs::read(file).ok().and_then(Stored::decode).unwrap_or_default();
-        StatSnapshot { file: file.to_owned(), clock: Mutex::default(), stored, learned: Mutex::default() }
+        let file = file.with_extension(SNAPSHOT_FORMAT);
+        let stored = fs::read(&file).ok().and_then(Stored::decode).unwrap_or_default();
+        StatSnapshot { file, clock: Mutex::default(), stored, learned: Mutex::default() }
     }
 
     /// Lets the clock of the file system be asked by making files in `directory` for a moment. Without it less is
@@ -123,7 +126,8 @@ impl StatSnapshot {
         let fresh = learned.directories.iter().filter_map(|(path, block)| Some((path.to_str()?, block.clone())));
         blocks.extend(fresh);
         blocks.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
-        write_atomically(&self.file, &Stored::encode(blocks.iter().map(|(_, block)| block.bytes())))?;
+        let scratch = self.file.parent().unwrap_or(Path::new(".")).join("tmp");
+        write_atomically(&scratch, &self.file, &Stored::encode(blocks.iter().map(|(_, block)| block.bytes())))?;
         learned.is_saved = true;
         Ok(())
     }

@@ -18,6 +18,8 @@ use std::sync::Arc;
 use crate::fingerprint::{FINGERPRINT_LENGTH, Fingerprint, Kind};
 use crate::{Digest, in_parts};
 
+/// Version of all that is said above.
+pub(crate) const SNAPSHOT_FORMAT: &str = "2";
 const MAGIC: &[u8] = b"rondel-snapshot 2\n";
 const HEADER: usize = 16 + FINGERPRINT_LENGTH + 8;
 const RECORD: usize = FINGERPRINT_LENGTH + 8 + 32 + 8;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rondel_cas::{ActionResult, Digest, Entry, OutputEntry};
+use rondel_cas::{ActionResult, Digest, Entry, OutputEntry, remove_tree};
 
 use crate::action::{ActionSpec, Members};
 use crate::context::{Artefact, Sources, StepContext, UpstreamResult};
@@ -17,7 +17,6 @@ use crate::inputs::entry_of;
 use crate::materialize::{self, RestoreError};
 use crate::reason::{Reason, differences};
 use crate::record::{LastRun, StepRecord, last_action, lock_path, read_record, write_record};
-use crate::workspace::remove_tree;
 
 /// What a step came to.
 #[derive(Clone, Debug)]
@@ -274,7 +273,13 @@ fn run_in(
     if let Some(what) = changed {
         context.warn(format!("{what} while `{}` ran: its result is used but not cached", node.label));
     }
-    let result = ActionResult { outputs, facts: report.facts, duration_ms: begun.elapsed().as_millis() as u64 };
+    let result = ActionResult {
+        outputs,
+        facts: report.facts,
+        duration_ms: begun.elapsed().as_millis() as u64,
+        target: node.target.clone(),
+        kind: node.kind.to_owned(),
+    };
     if kept && let Err(trouble) = workspace.actions.put(key, &result) {
         context.warn(format!("the result of `{}` was not cached: {trouble}", node.label));
     }

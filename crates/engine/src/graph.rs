@@ -75,6 +75,8 @@ pub struct Node {
     pub title: String,
     /// The target that it belongs to.
     pub target: String,
+    /// What kind of target that is: `GoBuild`.
+    pub kind: &'static str,
     /// Shown only when something goes wrong with it, or at high verbosity.
     pub hidden: bool,
     /// Is its output shown as it comes? Otherwise it is shown if the step fails.
@@ -87,6 +89,24 @@ pub struct Node {
     pub on_miss: Vec<NodeId>,
     /// The work.
     pub step: Box<dyn Step>,
+}
+
+impl Node {
+    /// A node that waits for nothing, is shown, and keeps its output until it fails.
+    pub fn new(label: String, target: String, kind: &'static str, step: Box<dyn Step>) -> Node {
+        Node {
+            title: label.clone(),
+            label,
+            target,
+            kind,
+            hidden: false,
+            streams: false,
+            inputs: Vec::new(),
+            after: Vec::new(),
+            on_miss: Vec::new(),
+            step,
+        }
+    }
 }
 
 /// Steps by index; the indices of what a node waits for are smaller than its own.

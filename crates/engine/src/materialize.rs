@@ -5,12 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{ActionResult, BlobError, Entry, OutputEntry, RelativePath, TemporaryFile};
+use rondel_cas::{ActionResult, BlobError, Entry, OutputEntry, RelativePath, TemporaryFile, remove_tree};
 
 use crate::action::{ActionSpec, OutputKind, OutputSpec};
 use crate::error::StepError;
 use crate::inputs::{entry_of, walk};
-use crate::workspace::{Workspace, remove_tree};
+use crate::workspace::Workspace;
 
 /// Why a stored result could not be put in its place.
 pub(crate) enum RestoreError {

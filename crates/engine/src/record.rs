@@ -137,7 +137,7 @@ pub(crate) fn write_record(state: &Path, label: &str, record: &StepRecord) -> st
         push_escaped(&mut text, path);
         text.push('\n');
     }
-    write_atomically(&record_path(state, label), text.as_bytes())
+    write_atomically(&state.join("tmp"), &record_path(state, label), text.as_bytes())
 }
 
 /// Names and texts of links may hold what separates.

@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rondel_cas::{ActionCache, BlobStore, STORE_FORMAT, StatSnapshot};
+use rondel_cas::{
+    ActionCache, BlobStore, STORE_FORMAT, StatSnapshot, Store, sweep_abandoned, temporary_name, write_atomically,
+};
 
 /// Where everything is.
 pub struct Workspace {
@@ -19,6 +21,8 @@ pub struct Workspace {
     pub blobs: BlobStore,
     /// Action results.
     pub actions: ActionCache,
+    /// Both, for those who look after them.
+    pub store: Store,
     /// Digests of files that did not change.
     pub snapshot: StatSnapshot,
     /// Variables that every process gets besides its own: nothing, but for a build that is to show that they
@@ -28,7 +32,6 @@ pub struct Workspace {
     tree_writes: AtomicU64,
     /// Steps that may be writing there now.
     tree_writers: AtomicU64,
-    counter: AtomicU64,
 }
 
 impl Workspace {
@@ -42,11 +45,11 @@ impl Workspace {
             state,
             blobs: BlobStore::new(&store),
             actions: ActionCache::new(&store),
+            store: Store::new(&store),
             cache: cache.to_owned(),
             disturbance: Vec::new(),
             tree_writes: AtomicU64::new(0),
             tree_writers: AtomicU64::new(0),
-            counter: AtomicU64::new(0),
         }
     }
 
@@ -55,11 +58,18 @@ impl Workspace {
         fs::create_dir_all(&self.state)?;
         let ignore = self.state.join(".gitignore");
         if !ignore.exists() {
-            fs::write(&ignore, "*\n")?;
+            write_atomically(&self.scratch(), &ignore, b"*\n")?;
         }
-        self.sweep_staging();
-        self.snapshot.ask_clock_in(&self.state);
+        for directory in [self.scratch(), self.state.join("staging")] {
+            sweep_abandoned(&directory);
+        }
+        self.snapshot.ask_clock_in(&self.scratch());
         Ok(())
+    }
+
+    /// Where files of the state are written before they get their names.
+    pub fn scratch(&self) -> PathBuf {
+        self.state.join("tmp")
     }
 
     /// Something of Rondel's own changes names in the source tree.
@@ -89,65 +99,15 @@ impl Workspace {
     /// A new empty directory in the workspace's own file system, so that what is made there can be renamed
     /// into place.
     pub fn new_staging(&self) -> io::Result<PathBuf> {
+        let directory = self.state.join("staging");
+        fs::create_dir_all(&directory)?;
         loop {
-            let count = self.counter.fetch_add(1, Ordering::Relaxed);
-            let path = self.state.join("staging").join(format!("{}-{count}", std::process::id()));
-            fs::create_dir_all(path.parent().expect("joined above"))?;
+            let path = directory.join(temporary_name());
             match fs::create_dir(&path) {
                 Ok(()) => return Ok(path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    fn sweep_staging(&self) {
-        let Ok(entries) = fs::read_dir(self.state.join("staging")) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let owner = name.to_str().and_then(|name| name.split('-').next()).and_then(|pid| pid.parse::<i32>().ok());
-            if owner.is_none_or(|pid| !is_alive(pid)) {
-                remove_tree(&entry.path());
-            }
-        }
-    }
-}
-
-/// Is there a process of this number? (In another container there may be one that we can't see; its staging
-/// directory is then lost to it, and its step fails and can be run again.)
-fn is_alive(pid: i32) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Pid, test_kill_process};
-        Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = pid;
-        true
-    }
-}
-
-/// Removes a directory and all below it, made writable first where need be (Go's module cache is read-only).
-pub(crate) fn remove_tree(path: &Path) {
-    if fs::remove_dir_all(path).is_ok() {
-        return;
-    }
-    make_writable(path);
-    let _ = fs::remove_dir_all(path);
-}
-
-fn make_writable(path: &Path) {
-    let Ok(metadata) = fs::symlink_metadata(path) else { return };
-    if !metadata.is_dir() {
-        return;
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o755));
-    }
-    if let Ok(entries) = fs::read_dir(path) {
-        entries.flatten().for_each(|entry| make_writable(&entry.path()));
     }
 }

@@ -65,7 +65,8 @@ pub fn c_identity(
             (None, Some(ask)) => {
                 let answers = interview(driver, own, ask).map_err(NoIdentity::Failed)?;
                 // Not remembered, it is asked again the next time.
-                let _ = write_atomically(&file, &serde_json::to_vec(&answers).expect("plain data"));
+                let scratch = memory.parent().unwrap_or(memory).join("tmp");
+                let _ = write_atomically(&scratch, &file, &serde_json::to_vec(&answers).expect("plain data"));
                 answers
             }
         };

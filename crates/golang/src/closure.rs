@@ -181,12 +181,12 @@ impl Closure {
         }
     }
 
-    /// Remembers the closure, if there is anything new to it.
-    pub fn remember(&mut self, file: &Path) -> std::io::Result<()> {
+    /// Remembers the closure, if there is anything new to it; `scratch` is where files are written first.
+    pub fn remember(&mut self, file: &Path, scratch: &Path) -> std::io::Result<()> {
         if !std::mem::take(&mut self.is_worth_remembering) {
             return Ok(());
         }
-        write_atomically(file, &self.stored.encode())
+        write_atomically(scratch, file, &self.stored.encode())
     }
 
     /// Makes the closure of what `go list` printed. `outside` are the directories whose files are pinned

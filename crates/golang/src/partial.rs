@@ -36,10 +36,9 @@ impl PartialDownload {
                     std::thread::sleep(Duration::from_millis(50));
                     continue;
                 }
-                // No locks on this file system: a name of our own then.
+                // No locks on this file system: a name of our own then, which is swept if we are killed.
                 Err(TryLockError::Error(_)) => {
-                    let name = format!("{name}-{}", std::process::id());
-                    let path = directory.join(format!(".partial-{name}"));
+                    let path = directory.join(rondel_cas::temporary_name());
                     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
                     return Ok(Some(PartialDownload { path, file, done: 0, source: None, was_there: false }));
                 }

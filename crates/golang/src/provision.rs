@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::Digest;
+use rondel_cas::{Digest, sweep_abandoned, temporary_name};
 use rondel_engine::StepError;
 
 use crate::credentials::Credentials;
@@ -254,8 +254,8 @@ impl Provision<'_> {
         progress: &dyn Fn(&str, u64, u64) -> bool,
     ) -> Result<Provisioned, Failed> {
         progress(&format!("unpacking Go {}", self.version), 0, 0);
-        let staging = self.toolchains.join(format!(".rondel-tmp-{}-{}", self.version, std::process::id()));
-        let _ = fs::remove_dir_all(&staging);
+        sweep_abandoned(self.toolchains);
+        let staging = self.toolchains.join(temporary_name());
         let outcome = (|| {
             let sdk = staging.join("sdk");
             let into = match destination {

@@ -18,7 +18,7 @@ pub(crate) const VERBS: &[(&str, &str)] = &[
     ("verify", "build a second time, elsewhere, and compare; or compare with a file or layout"),
     ("inspect", "what an executable or image is made of, and how it was made (--format json)"),
     ("lock", "pin toolchains in build.lock (--update go moves a pin)"),
-    ("cache", "`cache stats` says what is stored, `cache clean` empties it"),
+    ("cache", "what is stored: `cache stats`, `gc` (--max SIZE), `verify`, `clean` (--all)"),
     ("doctor", "what this machine has, and what build.ron needs"),
 ];
 
@@ -61,6 +61,7 @@ pub(crate) struct Invocation {
     pub format: Option<String>,
     pub update: Vec<String>,
     pub all: bool,
+    pub max: Option<String>,
     pub help: bool,
     pub version: bool,
 }
@@ -110,6 +111,7 @@ const OPTIONS: &[&str] = &[
     "format",
     "update",
     "all",
+    "max",
     "help",
     "version",
 ];
@@ -135,6 +137,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Failure> {
         format: None,
         update: Vec::new(),
         all: false,
+        max: None,
         help: false,
         version: false,
     };
@@ -212,6 +215,7 @@ fn read_option(invocation: &mut Invocation, parser: &mut lexopt::Parser, option:
         "format" => invocation.format = Some(value()?),
         "update" => invocation.update.push(value()?),
         "all" => invocation.all = true,
+        "max" => invocation.max = Some(value()?),
         "help" => invocation.help = true,
         "version" => invocation.version = true,
         _ => {

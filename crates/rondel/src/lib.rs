@@ -6,6 +6,7 @@
 mod cli;
 mod elsewhere;
 mod exit;
+mod housekeeping;
 mod session;
 mod signals;
 mod ui;

@@ -467,7 +467,7 @@ impl GoSupport {
         if context.is_query {
             return;
         }
-        if let Err(error) = closure.remember(&closure_file(context, label)) {
+        if let Err(error) = closure.remember(&closure_file(context, label), &context.workspace.scratch()) {
             context.warn(format!("the packages of `{label}` were not remembered: {error}"));
         }
         self.closures.lock().expect("no panic while locked").insert(label.to_owned(), closure);
@@ -476,7 +476,7 @@ impl GoSupport {
 
 /// Where the closure of the step `label` is kept.
 fn closure_file(context: &StepContext<'_>, label: &str) -> PathBuf {
-    context.workspace.state.join("closures").join(rondel_cas::Digest::of(label.as_bytes()).short())
+    context.workspace.state.join("closures.5").join(rondel_cas::Digest::of(label.as_bytes()).short())
 }
 
 fn pin_of(lock: &LockFile, version: &str, host: &Host) -> Result<Option<GoPin>, LowerError> {

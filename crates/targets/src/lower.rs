@@ -172,15 +172,11 @@ impl Lowering<'_> {
         step: Box<dyn Step>,
     ) -> NodeId {
         self.graph.add(Node {
-            title: label.clone(),
-            label,
-            target: target.name.value.to_string(),
-            hidden: false,
             streams,
             inputs,
             after: waits.after,
             on_miss: waits.downloads,
-            step,
+            ..Node::new(label, target.name.value.to_string(), target.kind.word(), step)
         })
     }
 
@@ -193,17 +189,14 @@ impl Lowering<'_> {
         after: Vec<NodeId>,
         step: Box<dyn Step>,
     ) -> NodeId {
-        self.graph.add(Node {
-            title: label.clone(),
-            label,
-            target: target.to_owned(),
-            hidden: true,
-            streams: false,
-            inputs,
-            after,
-            on_miss: Vec::new(),
-            step,
-        })
+        let kind = self.kind_of(target);
+        self.graph.add(Node { hidden: true, inputs, after, ..Node::new(label, target.to_owned(), kind, step) })
+    }
+
+    /// The kind of a target, in the word of build.ron.
+    pub(crate) fn kind_of(&self, target: &str) -> &'static str {
+        let found = self.request.file.targets.iter().find(|other| other.name.value.as_str() == target);
+        found.map_or("", |target| target.kind.word())
     }
 
     /// The platforms to build now, of those that are declared.

@@ -132,14 +132,9 @@ impl Lowering<'_> {
             })?;
             let node = self.graph.add(Node {
                 title: if platforms.len() == 1 { name.to_string() } else { label.clone() },
-                label,
-                target: name.to_string(),
-                hidden: false,
-                streams: false,
-                inputs: Vec::new(),
                 after: waits.after.clone(),
                 on_miss: downloads.clone(),
-                step,
+                ..Node::new(label, name.to_string(), "GoBuild", step)
             });
             nodes.insert(platform.clone(), node);
         }
@@ -212,17 +207,8 @@ impl Lowering<'_> {
                 .map_err(|error| LowerError::configuration(error.to_string()))?,
             go,
         };
-        let node = self.graph.add(Node {
-            title: label.clone(),
-            label,
-            target: "tools".to_owned(),
-            hidden: true,
-            streams: false,
-            inputs: Vec::new(),
-            after: Vec::new(),
-            on_miss: downloads,
-            step: Box::new(step),
-        });
+        let node = Node::new(label, "tools".to_owned(), "GoBuild", Box::new(step));
+        let node = self.graph.add(Node { hidden: true, on_miss: downloads, ..node });
         self.tools.insert(import_path, node);
         Ok(node)
     }

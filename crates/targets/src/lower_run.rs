@@ -62,17 +62,8 @@ impl Lowering<'_> {
             None => path(&format!("dist/{name}"))?,
         };
         let step = LoadStep { docker: Some(docker.clone()), socket: None, layout: out };
-        Ok(self.graph.add(Node {
-            label: format!("{name}: into docker"),
-            title: format!("{name}: docker"),
-            target: name.to_string(),
-            hidden: false,
-            streams: false,
-            inputs: vec![layout],
-            after: Vec::new(),
-            on_miss: Vec::new(),
-            step: Box::new(step),
-        }))
+        let node = Node::new(format!("{name}: into docker"), name.to_string(), "Image", Box::new(step));
+        Ok(self.graph.add(Node { title: format!("{name}: docker"), inputs: vec![layout], ..node }))
     }
 
     /// The health check that the image of `name` brings.

@@ -5,6 +5,8 @@
 //! builds, while a step runs, and while files are hashed. `RONDEL_MODEL_CASES` says how many (3,000 if it isn't
 //! set), `RONDEL_MODEL_SEED` where to begin; a failure prints the seed that brings it back.
 
+#![allow(clippy::disallowed_macros, reason = "a test tells what it did")]
+
 mod chance;
 mod changes;
 mod steps;

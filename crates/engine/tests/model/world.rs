@@ -128,7 +128,7 @@ impl World {
             20 => {
                 let what = *self.chance.of(&["snapshot", "actions", ""]);
                 self.note(format!("removed .rondel/{what}"));
-                let path = self.root().join(".rondel").join(what);
+                let path = self.root().join(".rondel").join(if what == "snapshot" { "snapshot.2" } else { what });
                 let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
                 if what != "snapshot" {
                     self.last.clear();
@@ -143,7 +143,7 @@ impl World {
                 self.count("losses of state");
             }
             _ => {
-                let path = self.root().join(".rondel/snapshot");
+                let path = self.root().join(".rondel/snapshot.2");
                 if let Ok(mut bytes) = fs::read(&path)
                     && !bytes.is_empty()
                 {
@@ -282,17 +282,10 @@ impl World {
         let mut ids = Vec::new();
         for (index, config) in self.steps.iter().enumerate() {
             let own = meanwhile.as_ref().filter(|(other, _)| *other == index).map(|(_, meanwhile)| meanwhile.clone());
-            ids.push(graph.add(Node {
-                label: format!("step {index}"),
-                title: format!("step {index}"),
-                target: format!("step {index}"),
-                hidden: false,
-                streams: false,
-                inputs: config.upstream.iter().map(|&other| ids[other]).collect(),
-                after: Vec::new(),
-                on_miss: Vec::new(),
-                step: Box::new(Shared(crate::steps::step(config, own))),
-            }));
+            let name = format!("step {index}");
+            let step = Box::new(Shared(crate::steps::step(config, own)));
+            let inputs = config.upstream.iter().map(|&other| ids[other]).collect();
+            ids.push(graph.add(Node { inputs, ..Node::new(name.clone(), name, "Model", step) }));
         }
         (graph, ids)
     }

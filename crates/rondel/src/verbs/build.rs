@@ -9,6 +9,7 @@ use rondel_targets::Lowered;
 
 use crate::cli::{Invocation, Progress};
 use crate::exit::{Exit, Failure};
+use crate::housekeeping::{Housekeeping, limit};
 use crate::session::Session;
 use crate::signals;
 use crate::ui::{Human, Json, print_line};
@@ -34,9 +35,16 @@ pub(crate) fn build(session: &Session<'_>, invocation: &Invocation) -> Result<Ex
         prepare(&workspace)?;
         let ui = Json::new(&lowered.graph, &session.file.project.value, &invocation.words);
         let redactor = Redactor::new(lowered.secrets.iter().cloned());
-        let emit = |event: Event| ui.show(&event);
+        let housekeeping = Housekeeping::new(&workspace.cache, limit(session.caller)?);
+        let emit = |event: Event| {
+            if matches!(event, Event::Started { .. }) {
+                housekeeping.step_began();
+            }
+            ui.show(&event);
+        };
         warn(&lowered, &emit);
         let options = options(invocation);
+        let _running = workspace.store.begin_build();
         let summary = run_build(&lowered.graph, &lowered.roots, &workspace, options, &cancellation, &redactor, &emit);
         let exit = exit_of(&summary);
         summary.failures.iter().for_each(|(node, error)| ui.failure(*node, error));
@@ -74,9 +82,16 @@ pub(crate) fn run_graph(
     };
     let ui = Human::new(&lowered.graph, verbosity);
     let redactor = Redactor::new(lowered.secrets.iter().cloned());
-    let emit = |event: Event| ui.show(&event);
+    let housekeeping = Housekeeping::new(&workspace.cache, limit(session.caller)?);
+    let emit = |event: Event| {
+        if matches!(event, Event::Started { .. }) {
+            housekeeping.step_began();
+        }
+        ui.show(&event);
+    };
     warn(lowered, &emit);
     let options = options(invocation);
+    let _running = workspace.store.begin_build();
     let summary = run_build(&lowered.graph, &lowered.roots, workspace, options, cancellation, &redactor, &emit);
     for (node, error) in &summary.failures {
         if !matches!(error, rondel_engine::StepError::Interrupted) {

@@ -59,7 +59,11 @@ pub(crate) fn lock(session: &Session<'_>, invocation: &Invocation, words: &[Stri
         lock.go.retain(|other, _| *other == version);
     }
     let path = session.root.join("build.lock");
-    rondel_cas::write_atomically(&path, lock.render().as_bytes()).map_err(|error| Failure::Environment {
+    let workspace = session.workspace();
+    let written = workspace
+        .prepare()
+        .and_then(|()| rondel_cas::write_atomically(&workspace.scratch(), &path, lock.render().as_bytes()));
+    written.map_err(|error| Failure::Environment {
         message: format!("failed to write `{}`: {error}", path.display()),
         hint: None,
     })?;

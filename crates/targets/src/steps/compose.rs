@@ -131,7 +131,7 @@ impl Step for ComposeUpStep {
     fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
         self.compose.require(context)?;
         let overrides = context.workspace.state.join("out").join(&self.name).join("compose-override.yml");
-        rondel_cas::write_atomically(&overrides, self.overrides(context).as_bytes())
+        rondel_cas::write_atomically(&context.workspace.scratch(), &overrides, self.overrides(context).as_bytes())
             .map_err(|error| StepError::unwritable(&overrides, &error))?;
         let mut arguments = vec!["up".to_owned(), "--detach".to_owned()];
         if self.wait {

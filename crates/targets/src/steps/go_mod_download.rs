@@ -111,7 +111,8 @@ impl Step for GoModDownloadStep {
         let module_cache = self.go.directories.module_cache.clone();
         let presence = Presence { module_cache, module_files: after, directories };
         let record = self.record(context);
-        if let Err(error) = write_atomically(&record, &serde_json::to_vec(&presence).expect("plain data")) {
+        let text = serde_json::to_vec(&presence).expect("plain data");
+        if let Err(error) = write_atomically(&context.workspace.scratch(), &record, &text) {
             context.warn(format!("what was downloaded was not remembered: {error}"));
         }
         Ok(RunReport { facts: BTreeMap::from([("modules".to_owned(), count.to_string())]) })

@@ -1,0 +1,293 @@
+//! Faults at every system call that writes: killed, disk full, disk broken, no descriptors left.
+//!
+//! Each sweep runs Rondel under `strace` with a fault at the N-th call of a family, N = 1, 2, 3 … until a run passes
+//! untouched. After each faulty run: outputs are whole, old or new; the next run gives the right result without
+//! help, and the one after it finds nothing to do; nothing is left behind that would pile up. (`strace` counts calls
+//! by thread, and the children of a step are struck too.)
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::space::{Run, TestSpace, has_program, require};
+
+/// Families of calls that write, and the faults that each can meet.
+const FAMILIES: &[(&str, &[&str])] = &[
+    ("mkdir,mkdirat", &["signal=KILL", "error=ENOSPC", "error=EIO"]),
+    ("openat", &["signal=KILL", "error=ENOSPC", "error=EIO", "error=EMFILE"]),
+    ("write,pwrite64,writev", &["signal=KILL", "error=ENOSPC", "error=EIO"]),
+    ("chmod,fchmod,fchmodat", &["signal=KILL", "error=EIO"]),
+    ("rename,renameat,renameat2", &["signal=KILL", "error=ENOSPC", "error=EIO"]),
+    ("unlink,unlinkat,rmdir", &["signal=KILL", "error=EIO"]),
+    ("symlink,symlinkat,utimensat,ftruncate,copy_file_range,sendfile,flock", &["signal=KILL", "error=EIO"]),
+];
+
+/// How often each family and fault was tried.
+type Tried = BTreeMap<String, usize>;
+
+/// One run with a fault at the `count`-th call; `None` if there was no such call.
+fn struck(space: &TestSpace, calls: &str, fault: &str, count: usize, arguments: &[&str]) -> Option<Run> {
+    let log = space.beside("strace.log");
+    let rondel = space.command(arguments);
+    let mut command = Command::new("strace");
+    command.args(["-f", "-q", "-o"]).arg(&log);
+    if fault.starts_with("error") {
+        // Stops at the calls in question only; signals are not sent then.
+        command.arg("--seccomp-bpf");
+    }
+    command.args(["-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:{fault}:when={count}"), "--"]);
+    command.arg(rondel.get_program()).args(rondel.get_args());
+    command.current_dir(space.root()).env_clear();
+    command.envs(rondel.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(std::process::Stdio::null());
+    let run = Run::of(command.output().unwrap());
+    let text = fs::read_to_string(&log).unwrap_or_default();
+    (text.contains("(INJECTED)") || text.contains("killed by SIGKILL")).then_some(run)
+}
+
+/// Runs `arguments` with every fault at every place. `before` makes the work that the run has to do (told a number
+/// that is always another), `after` checks what is there then, told whether the run claims to have succeeded.
+fn sweep(
+    space: &TestSpace,
+    arguments: &[&str],
+    before: &dyn Fn(&TestSpace, usize),
+    after: &dyn Fn(&TestSpace, usize, bool, &str),
+) -> Tried {
+    let mut tried = Tried::new();
+    let mut number = 0;
+    for (calls, faults) in FAMILIES {
+        for fault in *faults {
+            for count in 1.. {
+                number += 1;
+                before(space, number);
+                let Some(run) = struck(space, calls, fault, count, arguments) else { break };
+                let place = format!("{fault} at {calls} {count}");
+                assert!(
+                    !run.stderr.contains("panicked") && !run.stderr.contains("internal error"),
+                    "{place}: {}",
+                    run.stderr
+                );
+                let is_told = run.code == 0 || run.code == -1 || run.stderr.contains("error") || run.code == 137;
+                // Standard error itself may have been struck.
+                assert!(is_told || calls.contains("write"), "{place}: exit code {} and nothing said", run.code);
+                after(space, number, run.code == 0, &place);
+                *tried.entry(format!("{fault} at {calls}")).or_default() += 1;
+            }
+        }
+    }
+    tried
+}
+
+fn report(what: &str, tried: &Tried) {
+    println!("{what}: {} faults", tried.values().sum::<usize>());
+    tried.iter().for_each(|(place, count)| println!("  {count:>4} x {place}"));
+    assert!(tried.len() >= 12, "{what}: whole families were never struck: {tried:?}");
+}
+
+/// What killed processes leave is swept by those that come after.
+fn litter(space: &TestSpace) -> Vec<String> {
+    let mut found = Vec::new();
+    for place in [
+        "work",
+        "work/.rondel",
+        "work/.rondel/staging",
+        "work/.rondel/tmp",
+        "cache/v1/tmp",
+        "cache/v1/running",
+        "cache/go/toolchains",
+    ] {
+        for entry in fs::read_dir(space.beside(place)).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            if name.starts_with(".rondel-tmp") {
+                found.push(format!("{place}/{name}"));
+            }
+        }
+    }
+    found
+}
+
+const TARGETS: &str = r#""make": Exec(
+    command: ["sh", "-c", "mkdir -p gen/sub && cat in > gen/sub/whole && cat in in in in > gen/long && ln -sf long gen/link && cat in > out && chmod +x out"],
+    inputs: ["in"], outputs: ["gen/", "out"])"#;
+
+fn long(number: usize) -> String {
+    format!("{number:08}\n").repeat(2000)
+}
+
+/// Both outputs are whole, of one run each.
+fn outputs_are(space: &TestSpace, number: usize) -> bool {
+    let text = long(number);
+    let read = |path: &str| fs::read_to_string(space.root().join(path)).unwrap_or_default();
+    read("out") == text && read("gen/sub/whole") == text && read("gen/link") == text.repeat(4)
+}
+
+fn check_make(space: &TestSpace, number: usize, succeeded: bool, place: &str) {
+    if succeeded {
+        assert!(outputs_are(space, number), "{place}: success was claimed, and the outputs are not right");
+    }
+    let run = space.run(&["make"]);
+    assert_eq!(run.code, 0, "after {place}: {}", run.stderr);
+    assert!(outputs_are(space, number), "after {place}: the next run gave something else\n{}", run.stderr);
+    let again = space.ran(&["make"]);
+    assert!(again.is_empty(), "after {place}: runs again: {again:?}");
+    // Restored from what is stored now, it is right too.
+    space.remove("out");
+    space.remove("gen");
+    let run = space.ok(&["make"]);
+    assert!(outputs_are(space, number), "after {place}: what was stored is wrong\n{}", run.stderr);
+}
+
+fn has_strace() -> bool {
+    require(has_program("strace"), "strace")
+}
+
+#[test]
+fn storing_and_placing() {
+    if !has_strace() {
+        return;
+    }
+    let space = TestSpace::with_targets(TARGETS);
+    space.write("in", &long(0));
+    space.ok(&["make"]);
+    let before = |space: &TestSpace, number: usize| space.write("in", &long(number));
+    let tried = sweep(&space, &["make"], &before, &check_make);
+    report("storing and placing", &tried);
+    space.write("in", "end\n");
+    space.ok(&["make"]);
+    assert_eq!(litter(&space), Vec::<String>::new());
+    // Everything that was ever stored is sound.
+    let verified = space.ok(&["cache", "verify"]);
+    assert!(!verified.stderr.contains("removed"), "{}", verified.stderr);
+}
+
+#[test]
+fn restoring() {
+    if !has_strace() {
+        return;
+    }
+    let space = TestSpace::with_targets(TARGETS);
+    space.write("in", &long(0));
+    space.ok(&["make"]);
+    let before = |space: &TestSpace, _: usize| {
+        let _ = fs::remove_file(space.root().join("out"));
+        let _ = fs::remove_dir_all(space.root().join("gen"));
+    };
+    let after = |space: &TestSpace, _: usize, succeeded: bool, place: &str| check_make(space, 0, succeeded, place);
+    let tried = sweep(&space, &["make"], &before, &after);
+    report("restoring", &tried);
+    assert_eq!(litter(&space), Vec::<String>::new());
+}
+
+/// A module zip of a toolchain that is small, in the way of `golang.org/toolchain`.
+fn small_toolchain(space: &mut TestSpace) {
+    let script = r##"
+import sys, zipfile
+prefix = "golang.org/toolchain@v0.0.1-go1.22.12.linux-amd64/"
+with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr(prefix + "bin/go", "#!/bin/sh\necho go version go1.22.12 linux/amd64\n")
+    archive.writestr(prefix + "pkg/tool/linux_amd64/compile", "compiler")
+    archive.writestr(prefix + "src/fmt/print.go", "package fmt\n" * 5000)
+    archive.writestr(prefix + "VERSION", "go1.22.12\n")
+"##;
+    let directory = space.beside("proxy/golang.org/toolchain/@v");
+    fs::create_dir_all(&directory).unwrap();
+    let archive = directory.join("v0.0.1-go1.22.12.linux-amd64.zip");
+    assert!(Command::new("python3").args(["-c", script]).arg(archive).status().unwrap().success());
+    let url = format!("file://{}", space.beside("proxy").display());
+    space.set("GOPROXY", &url);
+}
+
+#[test]
+fn unpacking_a_toolchain() {
+    if !has_strace() || !require(has_program("python3"), "python3") || !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let mut space = TestSpace::empty();
+    small_toolchain(&mut space);
+    space.write(
+        "build.ron",
+        r#"(format: 1, project: "t", go: Version("1.22.12"), targets: {"v": Exec(command: ["go", "version"], inputs: ["in"], outputs: [])})"#,
+    );
+    space.write("go.mod", "module example.com/x\n\ngo 1.22\n");
+    space.write("in", "");
+    let toolchains = |space: &TestSpace| space.cache().join("go/toolchains");
+    let before = |space: &TestSpace, number: usize| {
+        let _ = fs::remove_dir_all(toolchains(space).join("go1.22.12.linux-amd64"));
+        space.write("in", &format!("{number}"));
+    };
+    let after = |space: &TestSpace, number: usize, _: bool, place: &str| {
+        let compiler = toolchains(space).join("go1.22.12.linux-amd64/sdk/pkg/tool/linux_amd64/compile");
+        let source = toolchains(space).join("go1.22.12.linux-amd64/sdk/src/fmt/print.go");
+        if compiler.exists() {
+            assert_eq!(fs::metadata(&source).map_or(0, |metadata| metadata.len()), 60_000, "{place}: half a toolchain");
+        }
+        space.write("in", &format!("{number} again"));
+        let run = space.run(&["v"]);
+        assert_eq!(run.code, 0, "after {place}: {}", run.stderr);
+        assert!(run.stderr.contains("go version go1.22.12"), "after {place}: {}", run.stderr);
+        assert_eq!(fs::read(&source).unwrap().len(), 60_000, "after {place}");
+        assert_eq!(fs::read_to_string(&compiler).unwrap(), "compiler", "after {place}");
+    };
+    let tried = sweep(&space, &["v"], &before, &after);
+    report("unpacking a toolchain", &tried);
+    before(&space, 0);
+    space.ok(&["v"]);
+    assert_eq!(litter(&space), Vec::<String>::new());
+    let names: Vec<_> = fs::read_dir(toolchains(&space)).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+}
+
+#[test]
+fn writing_the_lock_file() {
+    if !has_strace() || !require(has_program("python3"), "python3") || !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let mut space = TestSpace::empty();
+    small_toolchain(&mut space);
+    space.write("build.ron", r#"(format: 1, project: "t", go: Version("1.22.12"), targets: {})"#);
+    space.write("go.mod", "module example.com/x\n\ngo 1.22\n");
+    space.write("build.lock", "(format: 1, go: {})\n");
+    space.ok(&["lock"]);
+    let whole = space.read("build.lock");
+    assert!(whole.contains("1.22.12"), "{whole}");
+    let before = |space: &TestSpace, _: usize| space.write("build.lock", "(format: 1, go: {})\n");
+    let after = |space: &TestSpace, _: usize, succeeded: bool, place: &str| {
+        let found = space.read("build.lock");
+        assert!(found == whole || (!succeeded && found == "(format: 1, go: {})\n"), "{place}: {found}");
+        space.ok(&["lock"]);
+        assert_eq!(space.read("build.lock"), whole, "after {place}");
+    };
+    let tried = sweep(&space, &["lock"], &before, &after);
+    report("writing the lock file", &tried);
+    assert_eq!(litter(&space), Vec::<String>::new());
+}
+
+#[test]
+fn collecting() {
+    if !has_strace() {
+        return;
+    }
+    let space = TestSpace::with_targets(TARGETS);
+    let before = |space: &TestSpace, number: usize| {
+        let _ = fs::remove_dir_all(space.cache());
+        for number in [number * 2 + 1, number] {
+            space.write("in", &long(number));
+            space.ok(&["make"]);
+        }
+    };
+    let tried = sweep(&space, &["cache", "gc", "--max", "100KiB"], &before, &check_make);
+    println!("collecting: {tried:?}");
+    assert!(tried.len() >= 5, "{tried:?}");
+    space.ok(&["cache", "gc", "--max", "100KiB"]);
+    let left: u64 = files(&space.cache().join("v1"));
+    assert!(left <= 100 * 1024, "{left} bytes are left");
+    assert_eq!(litter(&space), Vec::<String>::new());
+}
+
+fn files(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { entry.metadata().unwrap().len() })
+        .sum()
+}
