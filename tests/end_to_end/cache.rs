@@ -229,7 +229,9 @@ fn why_names_the_cause_with_old_and_new() {
         assert!(why.stdout.contains(words), "{words}\n{}", why.stdout);
     }
     let verbose = space.ok(&["why", "server", "--verbose"]);
-    for words in ["depends on input go.mod", "depends on tool go go1.22.12", "depends on environment GOOS linux"] {
+    for words in
+        ["    input go.mod ", "    tool go go1.22.12", "    environment GOOS linux", "    environment HOME @located"]
+    {
         assert!(verbose.stdout.contains(words), "{words}\n{}", verbose.stdout);
     }
 }

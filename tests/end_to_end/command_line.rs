@@ -125,7 +125,7 @@ fn cache_stats_and_clean() {
     assert!(space.ok(&["cache", "stats"]).stdout.contains("1 files"));
     assert!(space.ok(&["cache", "clean"]).stderr.contains("removed"));
     assert_eq!(space.ran(&["copy"])["copy"], "its stored result is gone");
-    space.run(&["cache"]).fails(2, &["`cache` takes `stats` or `clean`"]);
+    space.run(&["cache"]).fails(2, &["`cache` takes `stats`, `gc`, `verify` or `clean`"]);
     // It works where build.ron does not.
     space.write("build.ron", "broken");
     space.ok(&["cache", "clean"]);

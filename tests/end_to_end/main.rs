@@ -7,8 +7,10 @@
 
 mod cache;
 mod command_line;
+mod concurrency;
 mod docker;
 mod environment;
+mod explained;
 mod failures;
 mod faults;
 mod go_inputs;
@@ -17,6 +19,7 @@ mod inputs;
 mod matrix;
 mod provenance;
 mod public;
+mod scheduling;
 mod server;
 mod space;
 mod stamps;

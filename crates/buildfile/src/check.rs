@@ -25,6 +25,7 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
         each_text(target, &mut |text| check_variables(text, file, diagnostics));
         check_paths(target, diagnostics);
         check_image(target, file, diagnostics);
+        check_pool(target, file, diagnostics);
     }
     for variable in file.vars.values() {
         check_variables(&variable.text, file, diagnostics);
@@ -37,6 +38,21 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
         check_variable_cycles(file, diagnostics);
         check_outputs(file, diagnostics);
     }
+}
+
+/// Without `pools`, any name is a pool; with it, a name that it does not have is a slip of the pen.
+fn check_pool(target: &Target, file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(pool) = &target.limits.pool else { return };
+    let names = || file.pools.iter().map(|(name, _)| name.value.as_str());
+    if file.pools.is_empty() || names().any(|name| name == pool.value) {
+        return;
+    }
+    let mut diagnostic = Diagnostic::new(pool.span, format!("there is no pool `{}` in `pools`", pool.value));
+    diagnostic.hint = Some(match suggest(&pool.value, names()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("pools are: {}", names().collect::<Vec<_>>().join(", ")),
+    });
+    diagnostics.push(diagnostic);
 }
 
 /// What a reference may point to.

@@ -5,7 +5,7 @@ use crate::go_kinds::{go_build, go_test};
 use crate::names::TargetName;
 use crate::value::{Named, Value};
 use crate::{
-    Base, ComposeDown, ComposeUp, Created, Diagnostic, DockerBuild, DockerRun, Exec, FileSource, Health, Image,
+    Base, ComposeDown, ComposeUp, Created, Diagnostic, DockerBuild, DockerRun, Exec, FileSource, Health, Image, Limits,
     Platform, Span, Spanned, Target, TargetKind, Template, Text, TextSource, read, suggest,
 };
 
@@ -52,6 +52,7 @@ pub(crate) fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target
     let after = reader.target_names(after);
     let private = fields.take("private");
     let private = reader.boolean(private, false);
+    let limits = if call.name == "Group" { Limits::default() } else { limits(reader, &mut fields) };
     let kind = match call.name {
         "GoModDownload" => Some(TargetKind::GoModDownload),
         "GoBuild" => go_build(reader, &mut fields).map(TargetKind::GoBuild),
@@ -66,7 +67,20 @@ pub(crate) fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target
         _ => group(reader, &mut fields).map(TargetKind::Group),
     };
     reader.finish(fields);
-    Some(Target { name, doc, after, private, kind: kind? })
+    Some(Target { name, doc, after, private, limits, kind: kind? })
+}
+
+fn limits(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Limits {
+    let pool = fields.take("pool").and_then(|value| reader.string(value, "the name of a pool"));
+    let retries = fields.take("retries").and_then(|value| {
+        let retries = reader.kept(value.parse::<u32>("a number of tries"))?;
+        if retries > 10 {
+            reader.report(Diagnostic::new(value.span(), "expected at most 10 retries"));
+        }
+        Some(retries)
+    });
+    let timeout_s = fields.take("timeout_s").map(|value| reader.seconds(Some(value), 600));
+    Limits { pool, retries: retries.unwrap_or(0), timeout_s }
 }
 
 /// An empty text that stands for one that could not be read.
@@ -406,13 +420,13 @@ fn short_shell(reader: &mut Reader<'_>, name: Spanned<TargetName>, arguments: Va
     let mut empty = reader.fields("Shell", arguments.span(), None)?;
     let mut exec = exec_common(reader, &mut empty);
     exec.command = vec![reader.text(*script)?];
-    Some(Target { name, doc: None, after: Vec::new(), private: false, kind: TargetKind::Shell(exec) })
+    let kind = TargetKind::Shell(exec);
+    Some(Target { name, doc: None, after: Vec::new(), private: false, limits: Limits::default(), kind })
 }
 
 fn exec_common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Exec {
     let inputs = fields.take("inputs");
     let env = fields.take("env");
-    let timeout = fields.take("timeout_s");
     let pass_env = fields.take("pass_env");
     let pass_env = reader.strings(pass_env, "the name of an environment variable");
     Exec {
@@ -428,7 +442,6 @@ fn exec_common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Exec {
             let value = fields.take("dir");
             path(reader, value)
         },
-        timeout_s: timeout.map(|value| reader.seconds(Some(value), 600)),
     }
 }
 

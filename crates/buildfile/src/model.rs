@@ -18,6 +18,8 @@ pub struct BuildFile {
     pub platforms: Vec<Spanned<Platform>>,
     /// Variables by name.
     pub vars: BTreeMap<VariableName, Variable>,
+    /// How many steps of a pool may run at once, by its name; 1 for those that are not here.
+    pub pools: Vec<(Spanned<String>, usize)>,
     /// Targets in the order of the file.
     pub targets: Vec<Target>,
 }
@@ -112,8 +114,21 @@ pub struct Target {
     pub after: Vec<Spanned<TargetName>>,
     /// Left out of the list.
     pub private: bool,
+    /// What bounds its steps.
+    pub limits: Limits,
     /// What it is.
     pub kind: TargetKind,
+}
+
+/// What bounds the steps of a target; nothing, if it is not declared.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Steps of one pool run one after the other, or as many at once as `pools` says.
+    pub pool: Option<Spanned<String>>,
+    /// How often a step is tried again when it fails.
+    pub retries: u32,
+    /// Seconds that the commands of a step may take together, each time it is tried.
+    pub timeout_s: Option<u64>,
 }
 
 /// What a target is.
@@ -391,6 +406,4 @@ pub struct Exec {
     pub pass_env: Vec<Spanned<String>>,
     /// Directory below the root.
     pub directory: Option<Spanned<String>>,
-    /// Seconds it may take.
-    pub timeout_s: Option<u64>,
 }

@@ -29,11 +29,13 @@ pub(crate) fn build_file(text: &str, version: &str, diagnostics: &mut Vec<Diagno
     let platforms = kinds::platforms(&mut reader, platforms).unwrap_or_default();
     let vars = fields.take("vars");
     let vars = variables(&mut reader, vars);
+    let pools = fields.take("pools");
+    let pools = pools_of(&mut reader, pools);
     let targets = fields.take("targets");
     let targets = reader.required(targets, "targets", &fields);
     let targets = targets.map(|value| targets_of(&mut reader, value)).unwrap_or_default();
     reader.finish(fields);
-    Some(BuildFile { project: project?, root, go: go?, go_work, platforms, vars, targets })
+    Some(BuildFile { project: project?, root, go: go?, go_work, platforms, vars, pools, targets })
 }
 
 fn check_format(reader: &mut Reader<'_>, value: Value<'_>) -> Option<()> {
@@ -147,6 +149,20 @@ fn variables(reader: &mut Reader<'_>, value: Option<Value<'_>>) -> std::collecti
         result.insert(name, Variable { text, span: entry.name_span });
     }
     result
+}
+
+/// `pools: {"database": 2}`
+fn pools_of(reader: &mut Reader<'_>, value: Option<Value<'_>>) -> Vec<(Spanned<String>, usize)> {
+    let Some(entries) = value.and_then(|value| reader.kept(value.map("a map of pools"))) else { return Vec::new() };
+    let mut pools = Vec::new();
+    for entry in reader.without_duplicates(entries, "pool") {
+        match reader.kept(entry.value.parse::<usize>("how many steps may run at once")) {
+            Some(depth @ 1..=1024) => pools.push((Spanned { value: entry.name, span: entry.name_span }, depth)),
+            Some(_) => reader.report(Diagnostic::new(entry.value.span(), "expected between 1 and 1024 steps at once")),
+            None => {}
+        }
+    }
+    pools
 }
 
 fn targets_of(reader: &mut Reader<'_>, value: Value<'_>) -> Vec<crate::Target> {

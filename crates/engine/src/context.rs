@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rondel_cas::{Entry, RelativePath};
-use rondel_process::{Cancellation, Captured, CommandLine, Redactor, Stream, capture, run};
+use rondel_process::{Cancellation, Captured, CommandLine, ProcessError, Redactor, Stream, capture, run};
 
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
@@ -66,6 +67,8 @@ pub struct StepContext<'a> {
     pub sources: Vec<Arc<Sources>>,
     /// Is this a question only? Then nothing may be started or written.
     pub is_query: bool,
+    /// When the commands of this try have to be through, and how long they had.
+    pub(crate) deadline: Option<(Instant, Duration)>,
     pub(crate) node: NodeId,
     pub(crate) redactor: &'a Redactor,
     pub(crate) emit: &'a (dyn Fn(Event) + Sync),
@@ -116,7 +119,8 @@ impl StepContext<'_> {
             tail.push(text.clone());
             drop(tail);
             (self.emit)(Event::Output { node: self.node, stream, line: text });
-        })?;
+        });
+        let finished = finished.map_err(|error| self.with_whole_timeout(error))?;
         if finished.status.success() {
             return Ok(());
         }
@@ -128,7 +132,7 @@ impl StepContext<'_> {
     /// Runs a command and keeps what it writes; an exit status other than 0 is an error.
     pub fn capture(&self, line: &CommandLine) -> Result<Captured, StepError> {
         let line = &self.announce(line);
-        let captured = capture(line, self.cancellation)?;
+        let captured = capture(line, self.cancellation).map_err(|error| self.with_whole_timeout(error))?;
         if captured.finished.status.success() {
             return Ok(captured);
         }
@@ -140,7 +144,7 @@ impl StepContext<'_> {
     /// Runs a command and keeps what it writes, whatever its exit status.
     pub fn try_capture(&self, line: &CommandLine) -> Result<Captured, StepError> {
         let line = &self.announce(line);
-        Ok(capture(line, self.cancellation)?)
+        Ok(capture(line, self.cancellation).map_err(|error| self.with_whole_timeout(error))?)
     }
 
     /// Tells of the command, and adds what the workspace wants its processes to see besides.
@@ -151,8 +155,22 @@ impl StepContext<'_> {
                 line.environment.push((name.clone(), value.clone()));
             }
         }
+        if let Some((deadline, _)) = self.deadline {
+            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            line.timeout = Some(line.timeout.map_or(left, |own| own.min(left)));
+        }
         (self.emit)(Event::Command { node: self.node, line: self.redactor.apply(&line.to_shell()) });
         line
+    }
+
+    /// People know how long the step may take, not what was left of it for its last command.
+    fn with_whole_timeout(&self, error: ProcessError) -> ProcessError {
+        match (error, self.deadline) {
+            (ProcessError::TimedOut { program, .. }, Some((_, whole))) => {
+                ProcessError::TimedOut { program, seconds: whole.as_secs() }
+            }
+            (error, _) => error,
+        }
     }
 
     fn summary(&self, line: &CommandLine) -> String {

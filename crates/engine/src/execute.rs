@@ -1,14 +1,14 @@
 //! One step from beginning to end: key, lookup, run, check, store, place.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rondel_cas::{ActionResult, Digest, Entry, OutputEntry, remove_tree};
 
 use crate::action::{ActionSpec, Members};
+use crate::attempts::attempt;
 use crate::context::{Artefact, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, Outcome};
@@ -16,7 +16,8 @@ use crate::graph::{Freshness, Node, Plan};
 use crate::inputs::entry_of;
 use crate::materialize::{self, RestoreError};
 use crate::reason::{Reason, differences};
-use crate::record::{LastRun, StepRecord, last_action, lock_path, read_record, write_record};
+use crate::record::{LastRun, StepRecord, last_action, read_record, write_record};
+use crate::turns::{own_turn, pool_turn};
 
 /// What a step came to.
 #[derive(Clone, Debug)]
@@ -97,6 +98,7 @@ fn explain(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Dige
     let record = read_record(&context.workspace.state, &node.label);
     match record.action {
         None => (vec![Reason::NoPrevious], None),
+        Some(action) if action == *key && record.is_unkept => (vec![Reason::NotKept], None),
         Some(action) if action == *key => (vec![Reason::ResultGone], None),
         Some(_) => {
             let members = spec.members();
@@ -114,7 +116,7 @@ fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool)
     let mut found = lookup(node, context, spec, &key);
     let mut _lock = None;
     if node.step.works_in_tree() && !matches!(found, Lookup::InPlace(_)) {
-        _lock = lock_tree(node, context)?;
+        _lock = own_turn(node, context)?;
         // Whoever held it may have done the work.
         found = lookup(node, context, spec, &key);
     }
@@ -132,35 +134,6 @@ fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool)
     }
 }
 
-/// Waits for other processes that run this step in this workspace. The system releases the lock of a process
-/// that dies. `None` where the file system knows no locks.
-fn lock_tree(node: &Node, context: &StepContext<'_>) -> Result<Option<File>, StepError> {
-    let path = lock_path(&context.workspace.state, &node.label);
-    let parent = path.parent().expect("below the state directory");
-    std::fs::create_dir_all(parent).map_err(|source| StepError::unwritable(parent, &source))?;
-    let file = File::create(&path).map_err(|source| StepError::unwritable(&path, &source))?;
-    let mut told = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => {
-                if context.cancellation.is_raised() {
-                    return Err(StepError::Interrupted);
-                }
-                if !std::mem::replace(&mut told, true) {
-                    context.note("waiting for another run of the same step in this workspace");
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            Err(TryLockError::Error(error)) => {
-                context
-                    .warn(format!("`{}` can't be locked ({error}): don't run this step twice at once", path.display()));
-                return Ok(None);
-            }
-        }
-    }
-}
-
 fn hit(
     node: &Node,
     context: &StepContext<'_>,
@@ -172,7 +145,11 @@ fn hit(
     let state = &context.workspace.state;
     if last_action(state, &node.label) != Some(*key) {
         let last_run = read_record(state, &node.label).last_run;
-        remember(node, context, StepRecord { action: Some(*key), members: spec.members(), last_run });
+        remember(
+            node,
+            context,
+            StepRecord { action: Some(*key), members: spec.members(), last_run, ..StepRecord::default() },
+        );
     }
     let artefacts = artefacts(context, spec, &result.outputs);
     let result = UpstreamResult { artefacts, facts: result.facts, ..UpstreamResult::default() };
@@ -211,6 +188,7 @@ fn run(
 ) -> Result<StepResult, StepError> {
     let workspace = context.workspace;
     context.prerequisites()?;
+    let _turn = node.pool.as_ref().map(|pool| pool_turn(pool, context)).transpose()?;
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
@@ -221,9 +199,10 @@ fn run(
         (outcome, members.join().expect("naming members does not panic"))
     });
     remove_tree(&staging);
-    let result = outcome?;
+    let (result, is_kept) = outcome?;
     let last_run = Some(last_run(begun, &reasons, Some(*key)));
-    remember(node, context, StepRecord { action: Some(*key), members, last_run });
+    let record = StepRecord { action: Some(*key), members, last_run, is_unkept: !is_kept, ..StepRecord::default() };
+    remember(node, context, record);
     Ok(StepResult { outcome: Outcome::Ran, reasons, result })
 }
 
@@ -240,11 +219,10 @@ fn run_in(
     key: &Digest,
     staging: &Path,
     begun: Instant,
-) -> Result<UpstreamResult, StepError> {
+) -> Result<(UpstreamResult, bool), StepError> {
     let workspace = context.workspace;
     let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
-    let run = || node.step.run(context, spec, staging);
-    let report = if node.step.may_write_in_tree() { workspace.while_writing_in_tree(run) } else { run() }?;
+    let report = attempt(node, context, spec, staging)?;
     let found = materialize::collect(spec, staging)?;
     // Looked at before the outputs are kept: a step that read something else than its key says must not be
     // remembered. The whole key is made again, so that files which came meanwhile are seen too.
@@ -282,10 +260,11 @@ fn run_in(
     };
     if kept && let Err(trouble) = workspace.actions.put(key, &result) {
         context.warn(format!("the result of `{}` was not cached: {trouble}", node.label));
+        kept = false;
     }
     materialize::place(workspace, spec, staging)?;
     let artefacts = artefacts(context, spec, &result.outputs);
-    Ok(UpstreamResult { artefacts, facts: result.facts, ..UpstreamResult::default() })
+    Ok((UpstreamResult { artefacts, facts: result.facts, ..UpstreamResult::default() }, kept))
 }
 
 /// What differs from what the step was keyed with, in words.
@@ -391,12 +370,11 @@ fn always(
 ) -> Result<StepResult, StepError> {
     let workspace = context.workspace;
     context.prerequisites()?;
+    let _turn = node.pool.as_ref().map(|pool| pool_turn(pool, context)).transpose()?;
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
-    let run = || node.step.run(context, spec, &staging);
-    let ran = if node.step.may_write_in_tree() { workspace.while_writing_in_tree(run) } else { run() };
-    let outcome = ran.and_then(|report| {
+    let outcome = attempt(node, context, spec, &staging).and_then(|report| {
         let found = materialize::collect(spec, &staging)?;
         let mut outputs = Vec::new();
         for (path, absolute) in found {
@@ -410,7 +388,7 @@ fn always(
     remove_tree(&staging);
     let (artefacts, facts): (Vec<Artefact>, BTreeMap<String, String>) = outcome?;
     let last_run = Some(last_run(begun, &reasons, None));
-    remember(node, context, StepRecord { action: None, members: spec.members(), last_run });
+    remember(node, context, StepRecord { members: spec.members(), last_run, ..StepRecord::default() });
     let result = UpstreamResult { artefacts, facts, ..UpstreamResult::default() };
     Ok(StepResult { outcome: Outcome::Ran, reasons, result })
 }

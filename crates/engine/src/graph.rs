@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::action::ActionSpec;
 use crate::context::StepContext;
@@ -87,8 +88,23 @@ pub struct Node {
     pub after: Vec<NodeId>,
     /// Steps that are needed only if this one runs.
     pub on_miss: Vec<NodeId>,
+    /// Steps of one pool do not run side by side.
+    pub pool: Option<Pool>,
+    /// How often the step is tried again when it fails.
+    pub retries: u32,
+    /// How long its commands may take together, each time it is tried.
+    pub timeout: Option<Duration>,
     /// The work.
     pub step: Box<dyn Step>,
+}
+
+/// Steps of which only so many may run at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// How many; at least 1.
+    pub depth: usize,
 }
 
 impl Node {
@@ -104,6 +120,9 @@ impl Node {
             inputs: Vec::new(),
             after: Vec::new(),
             on_miss: Vec::new(),
+            pool: None,
+            retries: 0,
+            timeout: None,
             step,
         }
     }
@@ -132,6 +151,11 @@ impl Graph {
     /// The node of index `id`.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
+    }
+
+    /// Changes nodes that are in the graph already.
+    pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.nodes.iter_mut()
     }
 
     /// All nodes, in an order in which they could run.

@@ -4,7 +4,9 @@
 //! caller's environment, and prints nothing: what happens goes up as `Event`s.
 
 mod action;
+mod attempts;
 mod context;
+mod durations;
 mod environment;
 mod error;
 mod event;
@@ -16,6 +18,7 @@ mod plan;
 mod reason;
 mod record;
 mod scheduler;
+mod turns;
 mod workspace;
 
 pub use action::{ActionSpec, KEY_FORMAT, OutputKind, OutputSpec};
@@ -23,10 +26,10 @@ pub use context::{Artefact, Sources, StepContext, UpstreamResult};
 pub use environment::{Class, Environment};
 pub use error::StepError;
 pub use event::{Event, NodeId, Outcome, OutputReport};
-pub use graph::{Freshness, Graph, Node, Plan, RunReport, Step};
+pub use graph::{Freshness, Graph, Node, Plan, Pool, RunReport, Step};
 pub use inputs::{Input, InputSet, KnownInputs, collect, files_below};
 pub use plan::{Planned, plan, planned_sources};
 pub use reason::Reason;
-pub use record::{LastRun, StepRecord, read_record, records};
+pub use record::{LastRun, StepRecord, read_record, read_record_file, records};
 pub use scheduler::{BuildOptions, Summary, build};
 pub use workspace::Workspace;

@@ -86,6 +86,7 @@ fn plan_with_results(
             upstream: node.inputs.iter().map(result_of).collect(),
             sources: node.inputs.iter().chain(&node.after).map(|other| result_of(other).sources).collect(),
             is_query: true,
+            deadline: None,
             node: id,
             redactor: &redactor,
             emit: warn,

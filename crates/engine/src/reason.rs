@@ -15,6 +15,8 @@ pub enum Reason {
     NoPrevious,
     /// Nothing changed, but the stored result is gone.
     ResultGone,
+    /// Nothing changed, but the last result was not stored.
+    NotKept,
     /// `--force`
     Forced,
     /// Steps of this kind always run, or this one declares no inputs.
@@ -28,12 +30,20 @@ pub enum Reason {
     },
     InputAdded {
         path: String,
+        #[serde(default)]
+        new: String,
     },
     InputRemoved {
         path: String,
+        #[serde(default)]
+        old: String,
     },
     UpstreamChanged {
         path: String,
+        #[serde(default)]
+        old: Option<String>,
+        #[serde(default)]
+        new: Option<String>,
     },
     ArgumentChanged {
         old: String,
@@ -79,12 +89,14 @@ impl fmt::Display for Reason {
         match self {
             Reason::NoPrevious => formatter.write_str("first build"),
             Reason::ResultGone => formatter.write_str("its stored result is gone"),
+            Reason::NotKept => formatter.write_str("its last result was used but not cached"),
             Reason::Forced => formatter.write_str("forced"),
             Reason::Always { why } => formatter.write_str(why),
             Reason::InputChanged { path, .. } => write!(formatter, "{path} changed"),
-            Reason::InputAdded { path } => write!(formatter, "{path} is new"),
-            Reason::InputRemoved { path } => write!(formatter, "{path} is gone"),
-            Reason::UpstreamChanged { path } => write!(formatter, "{path} was rebuilt"),
+            Reason::InputAdded { path, .. } => write!(formatter, "{path} is new"),
+            Reason::InputRemoved { path, .. } => write!(formatter, "{path} is gone"),
+            Reason::UpstreamChanged { path, new: None, old: Some(_) } => write!(formatter, "{path} is gone"),
+            Reason::UpstreamChanged { path, .. } => write!(formatter, "{path} was rebuilt"),
             Reason::ArgumentChanged { old, new } => {
                 write!(formatter, "arguments changed from `{}` to `{}`", shown(old), shown(new))
             }
@@ -121,9 +133,7 @@ pub(crate) fn differences(old: &Members, new: &Members) -> Vec<Reason> {
             .map(|((_, name), value)| format!("{name}{value}"))
             .collect()
     };
-    if of(old, MemberKind::Argument) != of(new, MemberKind::Argument) {
-        reasons.push(argument_difference(old, new));
-    }
+    reasons.extend(argument_differences(old, new));
     if of(old, MemberKind::Output) != of(new, MemberKind::Output) {
         reasons.push(Reason::OutputsChanged);
     }
@@ -148,9 +158,9 @@ fn named_differences(kind: MemberKind, old: &Members, new: &Members) -> Vec<Reas
         let (name, before, after) = (name.clone(), before.cloned(), after.cloned());
         reasons.push(match (kind, before, after) {
             (MemberKind::Input, Some(old), Some(new)) => Reason::InputChanged { path: name, old, new },
-            (MemberKind::Input, None, _) => Reason::InputAdded { path: name },
-            (MemberKind::Input, ..) => Reason::InputRemoved { path: name },
-            (MemberKind::Upstream, ..) => Reason::UpstreamChanged { path: name },
+            (MemberKind::Input, None, new) => Reason::InputAdded { path: name, new: new.unwrap_or_default() },
+            (MemberKind::Input, old, _) => Reason::InputRemoved { path: name, old: old.unwrap_or_default() },
+            (MemberKind::Upstream, old, new) => Reason::UpstreamChanged { path: name, old, new },
             (MemberKind::Environment, old, new) => Reason::EnvironmentChanged { name, old, new },
             (MemberKind::Tool, old, new) => Reason::ToolChanged { name, old, new },
             (_, old, new) => Reason::SettingChanged { name, old, new },
@@ -159,20 +169,35 @@ fn named_differences(kind: MemberKind, old: &Members, new: &Members) -> Vec<Reas
     reasons
 }
 
-/// The first arguments that differ.
-fn argument_difference(old: &Members, new: &Members) -> Reason {
+/// The arguments that differ, each with what stands in its place; of an argument that is a list of words itself
+/// (`-ldflags=…`), the words.
+fn argument_differences(old: &Members, new: &Members) -> Vec<Reason> {
     let list = |members: &Members| -> Vec<String> {
         members.iter().filter(|((kind, _), _)| *kind == MemberKind::Argument).map(|(_, value)| value.clone()).collect()
     };
     let (old, new) = (list(old), list(new));
-    let index = old.iter().zip(&new).position(|(one, other)| one != other).unwrap_or(old.len().min(new.len()));
-    let at = |list: &[String]| list.get(index).cloned().unwrap_or_else(|| "(none)".to_owned());
-    let (old, new) = (at(&old), at(&new));
-    // Of an argument that is a list of words itself (`-ldflags=…`), the word that differs says more.
-    let (old_words, new_words): (Vec<&str>, Vec<&str>) = (old.split(' ').collect(), new.split(' ').collect());
-    let word = old_words.iter().zip(&new_words).position(|(one, other)| one != other);
-    match word.filter(|_| old_words.len() == new_words.len()) {
-        Some(word) => Reason::ArgumentChanged { old: old_words[word].to_owned(), new: new_words[word].to_owned() },
-        None => Reason::ArgumentChanged { old, new },
+    let mut reasons = Vec::new();
+    for (old, new) in differing(&old, &new) {
+        let words = |text: &Option<String>| -> Vec<String> {
+            text.iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect()
+        };
+        let text = |argument: Option<String>| argument.unwrap_or_else(|| "(none)".to_owned());
+        if old.is_some() && new.is_some() {
+            let changed = differing(&words(&old), &words(&new)).into_iter();
+            reasons.extend(changed.map(|(old, new)| Reason::ArgumentChanged { old: text(old), new: text(new) }));
+        } else {
+            reasons.push(Reason::ArgumentChanged { old: text(old), new: text(new) });
+        }
     }
+    reasons
+}
+
+/// What stands between the common beginning and the common end of two lists, in pairs.
+fn differing(old: &[String], new: &[String]) -> Vec<(Option<String>, Option<String>)> {
+    let begin = old.iter().zip(new).take_while(|(one, other)| one == other).count();
+    let (old, new) = (&old[begin..], &new[begin..]);
+    let end = old.iter().rev().zip(new.iter().rev()).take_while(|(one, other)| one == other).count();
+    let (old, new) = (&old[..old.len() - end], &new[..new.len() - end]);
+    let pairs = (0..old.len().max(new.len())).map(|index| (old.get(index).cloned(), new.get(index).cloned()));
+    pairs.filter(|(old, new)| old != new).collect()
 }

@@ -1,7 +1,8 @@
 //! The last action of each step, kept in the workspace so that the next miss can be explained.
 //!
-//! `.rondel/actions/<label>`: a first line with the action's digest, one of JSON, then a line for each input: its
-//! value, a tabulator, its path. Losing it costs explanations.
+//! `.rondel/actions.2/<label>`: a first line with the action's digest, one of JSON, then a line for each input: its
+//! value, a tabulator, its path; last the checksum of all that. Losing it costs explanations. The version is in the
+//! directory's name: a Rondel of another version has one of its own.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -11,17 +12,24 @@ use rondel_cas::{Digest, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::action::{MemberKind, Members};
-use crate::reason::Reason;
+use crate::reason::{Reason, differences};
+
+/// Where the records are, below `.rondel`.
+const ACTIONS: &str = "actions.2";
 
 /// What is known of a step's last action and last run.
 #[derive(Clone, Debug, Default)]
 pub struct StepRecord {
+    /// Of which step.
+    pub label: String,
     /// Digest of the last action, hit or run.
     pub action: Option<Digest>,
     /// Its members.
     pub(crate) members: Members,
     /// The last time that it ran.
     pub last_run: Option<LastRun>,
+    /// Was the last result that is told of here not stored, because something changed meanwhile?
+    pub is_unkept: bool,
 }
 
 /// The last time that a step really ran.
@@ -41,9 +49,32 @@ pub struct LastRun {
 struct Stored {
     members: Vec<(MemberKind, String, String)>,
     last_run: Option<LastRun>,
+    #[serde(default)]
+    label: String,
+    #[serde(default)]
+    is_unkept: bool,
 }
 
 impl StepRecord {
+    /// What makes the action of `self` another one than that of `other`: causes first, then the rest.
+    pub fn differences_from(&self, other: &StepRecord) -> Vec<Reason> {
+        differences(&other.members, &self.members)
+    }
+
+    /// How many members there are of each kind, in words.
+    pub fn counts(&self) -> Vec<(usize, &'static str)> {
+        let count = |wanted| self.members.keys().filter(|(kind, _)| *kind == wanted).count();
+        let kinds = [
+            (MemberKind::Input, "inputs"),
+            (MemberKind::Upstream, "results of other steps"),
+            (MemberKind::Environment, "variables"),
+            (MemberKind::Tool, "tools"),
+            (MemberKind::Setting, "settings"),
+            (MemberKind::Argument, "arguments"),
+        ];
+        kinds.map(|(kind, word)| (count(kind), word)).into_iter().filter(|(count, _)| *count > 0).collect()
+    }
+
     /// The inputs, tools and settings of the last action, one line each: `input a/b.go <digest>`.
     pub fn describe(&self) -> Vec<String> {
         let word = |kind: &MemberKind| match kind {
@@ -65,7 +96,7 @@ impl StepRecord {
 
 /// Where the record of the step `label` is.
 pub(crate) fn record_path(state: &Path, label: &str) -> PathBuf {
-    state.join("actions").join(file_name(label))
+    state.join(ACTIONS).join(file_name(label))
 }
 
 /// Where the lock of the step `label` is.
@@ -85,7 +116,7 @@ fn file_name(label: &str) -> String {
 
 /// All records of a workspace, by label.
 pub fn records(state: &Path) -> Vec<(String, StepRecord)> {
-    let names = fs::read_dir(state.join("actions")).into_iter().flatten().flatten();
+    let names = fs::read_dir(state.join(ACTIONS)).into_iter().flatten().flatten();
     let labels = names.filter_map(|entry| entry.file_name().to_str().map(label_of));
     let mut records: Vec<_> = labels.map(|label| (label.clone(), read_record(state, &label))).collect();
     records.sort_by(|one, other| one.0.cmp(&other.0));
@@ -107,20 +138,33 @@ pub(crate) fn last_action(state: &Path, label: &str) -> Option<Digest> {
 
 /// The record of the step `label`; an empty one if there is none that can be read.
 pub fn read_record(state: &Path, label: &str) -> StepRecord {
-    let parse = || -> Option<StepRecord> {
-        let text = fs::read_to_string(record_path(state, label)).ok()?;
-        let (digest, rest) = text.split_once('\n')?;
-        let (body, inputs) = rest.split_once('\n')?;
-        let stored: Stored = serde_json::from_str(body).ok()?;
-        let mut members: Members =
-            stored.members.into_iter().map(|(kind, name, value)| ((kind, name), value)).collect();
-        for line in inputs.lines() {
-            let (value, path) = line.split_once('\t')?;
-            members.insert((MemberKind::Input, unescaped(path)), unescaped(value));
-        }
-        Some(StepRecord { action: digest.parse().ok(), members, last_run: stored.last_run })
-    };
-    parse().unwrap_or_default()
+    let text = fs::read_to_string(record_path(state, label)).unwrap_or_default();
+    parse(&text).unwrap_or_default()
+}
+
+/// The record in a file, also one that was copied from another machine.
+pub fn read_record_file(path: &Path) -> std::io::Result<StepRecord> {
+    let no_record = || std::io::Error::other("it is no record of a step, or a damaged one");
+    parse(&fs::read_to_string(path)?).ok_or_else(no_record)
+}
+
+/// `None` for anything torn, flipped or foreign: an explanation that is made of it would not be true.
+fn parse(text: &str) -> Option<StepRecord> {
+    let (whole, checksum) = text.strip_suffix('\n')?.rsplit_once("\n# ")?;
+    let whole = &text[..=whole.len()];
+    if Digest::of(whole.as_bytes()).hex() != checksum {
+        return None;
+    }
+    let (digest, rest) = whole.split_once('\n')?;
+    let (body, inputs) = rest.split_once('\n')?;
+    let stored: Stored = serde_json::from_str(body).ok()?;
+    let mut members: Members = stored.members.into_iter().map(|(kind, name, value)| ((kind, name), value)).collect();
+    for line in inputs.lines() {
+        let (value, path) = line.split_once('\t')?;
+        members.insert((MemberKind::Input, unescaped(path)), unescaped(value));
+    }
+    let Stored { label, last_run, is_unkept, .. } = stored;
+    Some(StepRecord { label, action: digest.parse().ok(), members, last_run, is_unkept })
 }
 
 /// Keeps the record; what goes wrong is only worth a warning.
@@ -128,7 +172,8 @@ pub(crate) fn write_record(state: &Path, label: &str, record: &StepRecord) -> st
     let is_input = |kind: &MemberKind| *kind == MemberKind::Input;
     let others = record.members.iter().filter(|((kind, _), _)| !is_input(kind));
     let members = others.map(|((kind, name), value)| (*kind, name.clone(), value.clone())).collect();
-    let stored = Stored { members, last_run: record.last_run.clone() };
+    let (label_text, last_run) = (label.to_owned(), record.last_run.clone());
+    let stored = Stored { members, last_run, label: label_text, is_unkept: record.is_unkept };
     let digest = record.action.map(|digest| digest.to_string()).unwrap_or_default();
     let mut text = format!("{digest}\n{}\n", serde_json::to_string(&stored).expect("records are plain data"));
     for ((_, path), value) in record.members.iter().filter(|((kind, _), _)| is_input(kind)) {
@@ -137,6 +182,7 @@ pub(crate) fn write_record(state: &Path, label: &str, record: &StepRecord) -> st
         push_escaped(&mut text, path);
         text.push('\n');
     }
+    text.push_str(&format!("# {}\n", Digest::of(text.as_bytes()).hex()));
     write_atomically(&state.join("tmp"), &record_path(state, label), text.as_bytes())
 }
 

@@ -1,12 +1,14 @@
 //! The scheduler: topological, parallel, bounded by `-j`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
 use rondel_process::{Cancellation, Redactor};
 
 use crate::context::{StepContext, UpstreamResult};
+use crate::durations::{self, Durations, critical_paths};
 use crate::error::StepError;
 use crate::event::{Event, NodeId, Outcome, OutputReport};
 use crate::execute::{StepResult, execute};
@@ -48,14 +50,64 @@ struct Build<'a> {
     /// One cell a node, locked while the node runs: whoever comes second waits and finds the result.
     cells: Vec<Mutex<Option<Result<StepResult, ()>>>>,
     summary: Mutex<Summary>,
+    /// Of the steps that ran.
+    durations: Mutex<Durations>,
 }
 
-#[derive(Default)]
-struct Queue {
-    ready: VecDeque<NodeId>,
+/// What may run, and what waits for what.
+struct Queue<'a> {
+    /// The longest way to the end first, then the order of the graph.
+    ready: BinaryHeap<(u64, Reverse<NodeId>)>,
+    /// How many each node still waits for.
     waiting: BTreeMap<NodeId, usize>,
+    /// Steps of each pool that are at work.
+    busy: BTreeMap<&'a str, usize>,
     running: usize,
     stop: bool,
+}
+
+/// What does not change while the queue does.
+struct Order {
+    /// Who waits for each node.
+    dependents: BTreeMap<NodeId, Vec<NodeId>>,
+    paths: Vec<u64>,
+}
+
+impl<'a> Queue<'a> {
+    /// The next node that may begin now.
+    fn take(&mut self, graph: &'a Graph) -> Option<NodeId> {
+        let mut held = Vec::new();
+        let mut found = None;
+        while let Some((path, Reverse(id))) = self.ready.pop() {
+            let pool = graph.node(id).pool.as_ref();
+            if pool.is_none_or(|pool| self.busy.get(pool.name.as_str()).is_none_or(|busy| *busy < pool.depth)) {
+                if let Some(pool) = pool {
+                    *self.busy.entry(&pool.name).or_default() += 1;
+                }
+                self.running += 1;
+                found = Some(id);
+                break;
+            }
+            held.push((path, Reverse(id)));
+        }
+        self.ready.extend(held);
+        found
+    }
+
+    /// The node is through, well or not.
+    fn put_back(&mut self, graph: &'a Graph, id: NodeId, order: &Order) {
+        self.running -= 1;
+        if let Some(busy) = graph.node(id).pool.as_ref().and_then(|pool| self.busy.get_mut(pool.name.as_str())) {
+            *busy -= 1;
+        }
+        for other in order.dependents.get(&id).into_iter().flatten() {
+            let count = self.waiting.get_mut(other).expect("every demanded node is counted");
+            *count -= 1;
+            if *count == 0 {
+                self.ready.push((order.paths[*other], Reverse(*other)));
+            }
+        }
+    }
 }
 
 /// Builds `roots` and all that they need. Events come from several threads.
@@ -77,6 +129,7 @@ pub fn build(
         emit,
         cells: (0..graph.len()).map(|_| Mutex::new(None)).collect(),
         summary: Mutex::default(),
+        durations: Mutex::default(),
     };
     let demanded = graph.demanded(roots);
     build.run_all(&demanded);
@@ -85,6 +138,10 @@ pub fn build(
         if untouched {
             build.finish(id, Outcome::Skipped, vec![Reason::Always { why: "nothing that needs it runs".to_owned() }]);
         }
+    }
+    let ran = build.durations.into_inner().expect("no panic while locked");
+    if let Err(error) = durations::add(&workspace.state, &ran) {
+        emit(Event::Warning { text: format!("how long steps took was not remembered: {error}") });
     }
     if let Err(error) = workspace.snapshot.save() {
         emit(Event::Warning { text: format!("the stat snapshot was not saved: {error}") });
@@ -101,60 +158,54 @@ pub fn build(
 
 impl Build<'_> {
     fn run_all(&self, demanded: &BTreeSet<NodeId>) {
-        let mut queue = Queue::default();
+        let paths = critical_paths(self.graph, &durations::read(&self.workspace.state));
+        let mut order = Order { dependents: BTreeMap::new(), paths };
+        let mut queue = Queue {
+            ready: BinaryHeap::new(),
+            waiting: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            running: 0,
+            stop: false,
+        };
         for &id in demanded {
-            let count = self.waits_for(id, demanded).len();
-            if count == 0 {
-                queue.ready.push_back(id);
+            let node = self.graph.node(id);
+            let all = node.inputs.iter().chain(&node.after).chain(&node.on_miss);
+            let waits: BTreeSet<NodeId> = all.copied().filter(|other| demanded.contains(other)).collect();
+            if waits.is_empty() {
+                queue.ready.push((order.paths[id], Reverse(id)));
             }
-            queue.waiting.insert(id, count);
+            queue.waiting.insert(id, waits.len());
+            waits.into_iter().for_each(|other| order.dependents.entry(other).or_default().push(id));
         }
         let workers = self.options.jobs.clamp(1, demanded.len().max(1));
         let (queue, signal) = (Mutex::new(queue), Condvar::new());
         if workers == 1 {
-            return self.work(demanded, &queue, &signal);
+            return self.work(&order, &queue, &signal);
         }
         std::thread::scope(|scope| {
             for _ in 0..workers {
-                scope.spawn(|| self.work(demanded, &queue, &signal));
+                scope.spawn(|| self.work(&order, &queue, &signal));
             }
         });
     }
 
-    /// The demanded nodes that must be through before `id`.
-    fn waits_for(&self, id: NodeId, demanded: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-        let node = self.graph.node(id);
-        let all = node.inputs.iter().chain(&node.after).chain(&node.on_miss);
-        all.copied().filter(|other| demanded.contains(other)).collect()
-    }
-
-    fn work(&self, demanded: &BTreeSet<NodeId>, queue: &Mutex<Queue>, signal: &Condvar) {
+    fn work<'a>(&'a self, order: &Order, queue: &Mutex<Queue<'a>>, signal: &Condvar) {
         let mut state = queue.lock().expect("no panic while locked");
         loop {
             if state.stop || self.cancellation.is_raised() || (state.ready.is_empty() && state.running == 0) {
                 signal.notify_all();
                 return;
             }
-            let Some(id) = state.ready.pop_front() else {
+            let Some(id) = state.take(self.graph) else {
                 state = signal.wait(state).expect("no panic while locked");
                 continue;
             };
-            state.running += 1;
             drop(state);
             let sound = self.ensure(id).is_ok();
             state = queue.lock().expect("no panic while locked");
-            state.running -= 1;
+            state.put_back(self.graph, id, order);
             if !sound && !self.options.keep_going {
                 state.stop = true;
-            }
-            for &other in demanded {
-                if self.waits_for(other, demanded).contains(&id) {
-                    let count = state.waiting.get_mut(&other).expect("every demanded node is counted");
-                    *count -= 1;
-                    if *count == 0 {
-                        state.ready.push_back(other);
-                    }
-                }
             }
             signal.notify_all();
         }
@@ -203,6 +254,7 @@ impl Build<'_> {
             upstream,
             sources,
             is_query: false,
+            deadline: None,
             node: id,
             redactor: self.redactor,
             emit: self.emit,
@@ -248,6 +300,10 @@ impl Build<'_> {
     }
 
     fn report(&self, id: NodeId, result: &StepResult, begun: Instant) {
+        if result.outcome == Outcome::Ran {
+            let (label, duration) = (self.graph.node(id).label.clone(), begun.elapsed().as_millis() as u64);
+            self.durations.lock().expect("no panic while locked").insert(label, duration);
+        }
         self.summary.lock().expect("no panic while locked").outcomes.insert(id, result.outcome);
         let outputs = result.result.artefacts.iter().filter_map(|artefact| match artefact.entry {
             rondel_cas::Entry::File { digest, .. } => {

@@ -13,7 +13,7 @@ use crate::exit::Failure;
 pub(crate) const VERBS: &[(&str, &str)] = &[
     ("list", "every target with its description"),
     ("plan", "what would run and why; changes nothing"),
-    ("why", "why a target's steps ran the last time"),
+    ("why", "why a target's steps ran the last time; --against RECORD: what differs from another run"),
     ("graph", "the steps as a graph (--format mermaid, dot or json)"),
     ("verify", "build a second time, elsewhere, and compare; or compare with a file or layout"),
     ("inspect", "what an executable or image is made of, and how it was made (--format json)"),
@@ -62,6 +62,7 @@ pub(crate) struct Invocation {
     pub update: Vec<String>,
     pub all: bool,
     pub max: Option<String>,
+    pub against: Option<String>,
     pub help: bool,
     pub version: bool,
 }
@@ -112,6 +113,7 @@ const OPTIONS: &[&str] = &[
     "update",
     "all",
     "max",
+    "against",
     "help",
     "version",
 ];
@@ -138,6 +140,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Invocation, Failure> {
         update: Vec::new(),
         all: false,
         max: None,
+        against: None,
         help: false,
         version: false,
     };
@@ -215,6 +218,7 @@ fn read_option(invocation: &mut Invocation, parser: &mut lexopt::Parser, option:
         "format" => invocation.format = Some(value()?),
         "update" => invocation.update.push(value()?),
         "all" => invocation.all = true,
+        "against" => invocation.against = Some(value()?),
         "max" => invocation.max = Some(value()?),
         "help" => invocation.help = true,
         "version" => invocation.version = true,

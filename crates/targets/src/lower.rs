@@ -4,10 +4,11 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rondel_buildfile::{Platform, Spanned, Target, TargetKind, TargetName, suggest};
 use rondel_cas::RelativePath;
-use rondel_engine::{Graph, Node, NodeId, Step};
+use rondel_engine::{Graph, Node, NodeId, Pool, Step};
 use rondel_golang::Host;
 
 use crate::git::WorkTrees;
@@ -70,6 +71,7 @@ pub fn lower(request: &Request<'_>) -> Result<Lowered, LowerError> {
         return Err(LowerError::configuration("none of the targets takes arguments after `--`")
             .hint("`GoTest`, `DockerRun` and `Exec` do"));
     }
+    lowering.limit();
     Ok(Lowered {
         secrets: lowering.variables.secrets(),
         warnings: lowering.variables.warnings(),
@@ -101,6 +103,22 @@ pub(crate) struct Lowering<'a> {
 pub(crate) type Lowers<T> = Result<T, LowerError>;
 
 impl Lowering<'_> {
+    /// Gives the nodes of each target its pool, its retries and its timeout.
+    fn limit(&mut self) {
+        let targets = &self.request.file.targets;
+        for node in self.graph.nodes_mut() {
+            let Some(target) = targets.iter().find(|target| target.name.value.as_str() == node.target) else {
+                continue;
+            };
+            node.pool = target.limits.pool.as_ref().map(|pool| {
+                let declared = self.request.file.pools.iter().find(|(name, _)| name.value == pool.value);
+                Pool { name: pool.value.clone(), depth: declared.map_or(1, |(_, depth)| *depth) }
+            });
+            node.retries = target.limits.retries;
+            node.timeout = target.limits.timeout_s.map(Duration::from_secs);
+        }
+    }
+
     pub(crate) fn find(&self, name: &TargetName) -> Lowers<&'_ Target> {
         self.request.file.targets.iter().find(|target| target.name.value == *name).ok_or_else(|| {
             let names = self.request.file.targets.iter().map(|target| target.name.value.as_str());

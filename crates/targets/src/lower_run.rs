@@ -215,7 +215,6 @@ impl Lowering<'_> {
                 passed: exec.pass_env.iter().map(caller).collect(),
                 path: search_path.clone(),
                 home: request.environment.get("HOME").cloned(),
-                timeout: exec.timeout_s.map(Duration::from_secs),
                 tools: tools.clone(),
                 go: go.clone(),
                 has_arguments: !arguments.is_empty(),

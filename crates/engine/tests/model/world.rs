@@ -126,11 +126,11 @@ impl World {
             // Blobs are spoilt in worlds without changes during builds: which of them such a build mends is not known.
             19 if !self.is_stormy => self.spoil_blob(),
             20 => {
-                let what = *self.chance.of(&["snapshot", "actions", ""]);
+                let what = *self.chance.of(&["snapshot.2", "actions.2", "durations", ""]);
                 self.note(format!("removed .rondel/{what}"));
-                let path = self.root().join(".rondel").join(if what == "snapshot" { "snapshot.2" } else { what });
+                let path = self.root().join(".rondel").join(what);
                 let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-                if what != "snapshot" {
+                if what != "snapshot.2" && what != "durations" {
                     self.last.clear();
                     self.not_kept.clear();
                 }
@@ -386,11 +386,14 @@ impl World {
             let path = key.1.clone();
             wanted.push(match (last.get(key).cloned(), expected.members.get(key).cloned()) {
                 (Some(old), Some(new)) => Reason::InputChanged { path, old, new },
-                (None, _) => Reason::InputAdded { path },
-                (_, None) => Reason::InputRemoved { path },
+                (None, new) => Reason::InputAdded { path, new: new.unwrap_or_default() },
+                (old, None) => Reason::InputRemoved { path, old: old.unwrap_or_default() },
             });
         }
-        wanted.extend(names("upstream").map(|key| Reason::UpstreamChanged { path: key.1.clone() }));
+        wanted.extend(names("upstream").map(|key| {
+            let (old, new) = (last.get(key).cloned(), expected.members.get(key).cloned());
+            Reason::UpstreamChanged { path: key.1.clone(), old, new }
+        }));
         let kinds: BTreeSet<&str> = ["environment", "tool", "setting", "argument"]
             .into_iter()
             .filter(|kind| names(kind).next().is_some())

@@ -1,16 +1,38 @@
-//! `why`: the causes of the last run of each step of a target; of one that is up to date, what it depends on.
+//! `why`: the causes of the last run of each step of a target; of one that is up to date, what it depends on; with
+//! `--against`, all in which it differs from another record.
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rondel_engine::{Planned, Reason, plan, read_record};
+use rondel_engine::{Planned, Reason, StepRecord, plan, read_record, read_record_file};
+use serde_json::{Value, json};
 
 use crate::cli::Invocation;
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::ui::print_data;
+use crate::ui::{print_data, without_control_sequences};
+
+/// Inputs are listed if there are no more than this.
+const FEW: usize = 12;
+
+/// What is told of one step.
+struct Told {
+    step: String,
+    state: &'static str,
+    detail: String,
+    record: StepRecord,
+}
 
 /// Prints the causes.
 pub(crate) fn why(session: &Session<'_>, invocation: &Invocation, words: &[String]) -> Result<Exit, Failure> {
+    // Two records, wherever they come from, need no target.
+    if let ([word], Some(against)) = (words, &invocation.against)
+        && session.target_names(words).is_err()
+        && session.caller.directory.join(word).is_file()
+    {
+        let record = record_at(session, word)?;
+        return against_record(session, invocation, vec![(word.clone(), record)], against);
+    }
     let targets = session.target_names(words)?;
     if targets.is_empty() {
         return Err(Failure::usage("`why` needs a target").hint("`cargo xtask why image`"));
@@ -18,58 +40,168 @@ pub(crate) fn why(session: &Session<'_>, invocation: &Invocation, words: &[Strin
     let lowered = session.lower(invocation, targets)?;
     let workspace = session.workspace();
     let planned = plan(&lowered.graph, &lowered.roots, &workspace, &|_| {});
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let mut text = String::new();
+    let mut all = Vec::new();
     for (id, state) in &planned {
         let node = lowered.graph.node(*id);
         let record = read_record(&workspace.state, &node.label);
         if node.hidden && !invocation.verbose && record.last_run.is_none() {
             continue;
         }
-        let today = match state {
-            Planned::UpToDate => "up to date".to_owned(),
-            Planned::Restore => "stored, not in place".to_owned(),
-            Planned::Run(reasons) => format!("would run: {}", list(reasons)),
-            Planned::Depends(_) => "waits for steps that would run".to_owned(),
-            Planned::Skip(why) => format!("passed over: {why}"),
-            Planned::OnDemand => "runs only if a step needs it".to_owned(),
-            Planned::Unknown(error) => format!("can't be told: {error}"),
+        let (state, detail) = match state {
+            Planned::UpToDate => ("up to date", String::new()),
+            Planned::Restore => ("stored, not in place", String::new()),
+            Planned::Run(reasons) => ("would run", with_values(reasons, "    ")),
+            Planned::Depends(_) => ("waits for steps that would run", String::new()),
+            Planned::Skip(why) => ("passed over", format!("    {why}\n")),
+            Planned::OnDemand => ("runs only if a step needs it", String::new()),
+            Planned::Unknown(error) => ("can't be told", format!("    {error}\n")),
         };
-        text.push_str(&format!("{}: {today}\n", node.label));
-        match &record.last_run {
-            None => text.push_str("  it has not run in this workspace\n"),
-            Some(run) => {
-                let ago = now.saturating_sub(run.at_s);
-                text.push_str(&format!("  last run {} ago, {} ms, because\n", age(ago), run.duration_ms));
-                for reason in &run.reasons {
-                    text.push_str(&format!("    {reason}{}\n", values(reason)));
-                }
-            }
-        }
-        if invocation.verbose {
-            for line in record.describe() {
-                text.push_str(&format!("  depends on {line}\n"));
-            }
-        } else {
-            let members = record.describe().len();
-            if members > 0 {
-                text.push_str(&format!("  depends on {members} things (--verbose lists them)\n"));
-            }
-        }
+        all.push(Told { step: node.label.clone(), state, detail, record });
     }
-    print_data(&text);
+    if let Some(against) = &invocation.against {
+        let records = all.into_iter().map(|told| (told.step, told.record)).collect();
+        return against_record(session, invocation, records, against);
+    }
+    match invocation.format.as_deref() {
+        None | Some("text") => all.iter().for_each(|told| print_data(&as_text(told, invocation.verbose))),
+        Some("json") => print_data(&format!("{}\n", json!(all.iter().map(as_json).collect::<Vec<Value>>()))),
+        Some(other) => return Err(Failure::usage(format!("--format takes text or json, not `{other}`"))),
+    }
     Ok(Exit::Done)
 }
 
-fn list(reasons: &[Reason]) -> String {
-    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn as_text(told: &Told, verbose: bool) -> String {
+    let mut text = format!("{}: {}\n{}", told.step, told.state, told.detail);
+    match &told.record.last_run {
+        None => text.push_str("  it has not run in this workspace\n"),
+        Some(run) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let ago = age(now.saturating_sub(run.at_s));
+            text.push_str(&format!("  last run {ago} ago, {} ms, because\n", run.duration_ms));
+            text.push_str(&with_values(&run.reasons, "    "));
+        }
+    }
+    let counts = told.record.counts();
+    if !counts.is_empty() {
+        let words: Vec<String> = counts.iter().map(|(count, word)| format!("{count} {word}")).collect();
+        text.push_str(&format!("  depends on {}\n", words.join(", ")));
+    }
+    let inputs = counts.iter().find(|(_, word)| *word == "inputs").map_or(0, |(count, _)| *count);
+    for line in told.record.describe() {
+        let is_short = (inputs <= FEW || !line.starts_with("input ")) && !line.ends_with(" @located");
+        if verbose || is_short {
+            text.push_str(&format!("    {}\n", without_control_sequences(&line)));
+        }
+    }
+    if inputs > FEW && !verbose {
+        text.push_str("    (--verbose lists the inputs)\n");
+    }
+    text
 }
 
-/// Old and new digest and size of a changed file.
-fn values(reason: &Reason) -> String {
-    match reason {
-        Reason::InputChanged { old, new, .. } => format!("\n      was {old}\n      is  {new}"),
-        _ => String::new(),
+fn as_json(told: &Told) -> Value {
+    json!({
+        "step": told.step,
+        "state": told.state,
+        "last_run": told.record.last_run,
+        "depends_on": told.record.describe(),
+    })
+}
+
+/// Holds records against another one, or against those of a directory with the same names.
+fn against_record(
+    session: &Session<'_>,
+    invocation: &Invocation,
+    records: Vec<(String, StepRecord)>,
+    against: &str,
+) -> Result<Exit, Failure> {
+    let path = session.caller.directory.join(against);
+    let mut differences: Vec<(String, Vec<Reason>)> = Vec::new();
+    if path.is_dir() {
+        let others = records_in(&path)?;
+        for (step, record) in &records {
+            if let Some(other) = others.iter().find(|other| other.label == record.label) {
+                differences.push((step.clone(), record.differences_from(other)));
+            }
+        }
+    } else {
+        let other = record_at(session, against)?;
+        let same = records.iter().find(|(_, record)| record.label == other.label);
+        let known = || records.iter().filter(|(_, record)| record.action.is_some() || record.last_run.is_some());
+        let (step, record) = match (same, known().count()) {
+            (Some(found), _) => found,
+            (None, 1) => known().next().expect("there is one"),
+            _ => {
+                let steps: Vec<&str> = records.iter().map(|(step, _)| step.as_str()).collect();
+                let message =
+                    format!("`{against}` is a record of `{}`, which is none of: {}", other.label, steps.join(", "));
+                return Err(Failure::usage(message));
+            }
+        };
+        differences.push((step.clone(), record.differences_from(&other)));
+    }
+    if differences.is_empty() {
+        return Err(Failure::usage(format!("`{against}` has no record of these steps"))
+            .hint("records are the files of `.rondel/actions.2` in a workspace, one for each step that ran there"));
+    }
+    if invocation.format.as_deref() == Some("json") {
+        let all: Vec<Value> =
+            differences.iter().map(|(step, reasons)| json!({"step": step, "differences": reasons})).collect();
+        print_data(&format!("{}\n", json!(all)));
+        return Ok(Exit::Done);
+    }
+    for (step, reasons) in differences {
+        match reasons.is_empty() {
+            true => print_data(&format!("{step}: the same as in `{against}`\n")),
+            false => print_data(&format!("{step}: differs from `{against}`\n{}", with_values(&reasons, "    "))),
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn record_at(session: &Session<'_>, path: &str) -> Result<StepRecord, Failure> {
+    read_record_file(&session.caller.directory.join(path)).map_err(|error| {
+        Failure::usage(format!("failed to read the record `{path}`: {error}"))
+            .hint("records are the files of `.rondel/actions.2` in a workspace, one for each step that ran there")
+    })
+}
+
+fn records_in(directory: &Path) -> Result<Vec<StepRecord>, Failure> {
+    let entries = std::fs::read_dir(directory)
+        .map_err(|error| Failure::usage(format!("failed to read `{}`: {error}", directory.display())))?;
+    Ok(entries.flatten().filter_map(|entry| read_record_file(&entry.path()).ok()).collect())
+}
+
+/// One line a reason, the first cause first, with the old and the new value where there are such.
+fn with_values(reasons: &[Reason], indent: &str) -> String {
+    let mut text = String::new();
+    for reason in reasons {
+        let (old, new) = match reason {
+            Reason::InputChanged { old, new, .. } => (Some(old), Some(new)),
+            Reason::InputAdded { new, .. } => (None, Some(new)),
+            Reason::InputRemoved { old, .. } => (Some(old), None),
+            Reason::UpstreamChanged { old, new, .. } => (old.as_ref(), new.as_ref()),
+            Reason::EnvironmentChanged { old, new, .. }
+            | Reason::SettingChanged { old, new, .. }
+            | Reason::ToolChanged { old, new, .. } => (old.as_ref(), new.as_ref()),
+            _ => (None, None),
+        };
+        text.push_str(&format!("{indent}{}\n", without_control_sequences(&reason.to_string())));
+        for (word, value) in [("was", old), ("is ", new)] {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                text.push_str(&format!("{indent}  {word} {}\n", without_control_sequences(&readable(value))));
+            }
+        }
+    }
+    text
+}
+
+/// `<hash>/<size>` as a digest and a size; anything else as it is.
+fn readable(value: &str) -> String {
+    let (digest, rest) = value.split_once(' ').unwrap_or((value, ""));
+    match digest.parse::<rondel_cas::Digest>() {
+        Ok(digest) => format!("{}, {} bytes {rest}", digest.oci(), digest.size()).trim_end().to_owned(),
+        Err(_) => value.strip_prefix('=').unwrap_or(value).to_owned(),
     }
 }
 

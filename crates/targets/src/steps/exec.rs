@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rondel_buildfile::Platform;
 use rondel_cas::{GlobSet, RelativePath};
@@ -32,7 +31,6 @@ pub(crate) struct ExecStep {
     pub passed: Vec<(String, Option<String>)>,
     pub path: String,
     pub home: Option<String>,
-    pub timeout: Option<Duration>,
     /// Words of the command that are tools, and which of the upstream steps made each.
     pub tools: Vec<(usize, usize)>,
     /// For `go` itself and for tools: the project's own toolchain, and this machine's platform.
@@ -190,7 +188,6 @@ impl Step for ExecStep {
             .arguments(words[1..].iter().cloned())
             .environment(environment.for_process());
         line.secret_names = environment.secret_names();
-        line.timeout = self.timeout;
         let outcome = context.run(&line).and_then(|()| {
             for path in spec.outputs.iter().map(|output| &output.name) {
                 let from = path.below(&self.root);

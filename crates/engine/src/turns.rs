@@ -1,0 +1,70 @@
+//! Waiting for one's turn: steps that must not run side by side, in this process or in any other of this workspace.
+//!
+//! Turns are locks on files in `.rondel/locks`, which the system releases when a process dies.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::context::StepContext;
+use crate::error::StepError;
+use crate::graph::{Node, Pool};
+use crate::record::lock_path;
+
+/// How long one waits before asking again.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Waits for other processes that run this step in this workspace. `None` where the file system knows no locks.
+pub(crate) fn own_turn(node: &Node, context: &StepContext<'_>) -> Result<Option<File>, StepError> {
+    let path = lock_path(&context.workspace.state, &node.label);
+    wait_for_one(&[path], "another run of the same step in this workspace", context)
+}
+
+/// Waits until fewer than `pool.depth` steps of the pool run.
+pub(crate) fn pool_turn(pool: &Pool, context: &StepContext<'_>) -> Result<Option<File>, StepError> {
+    let path = |place: usize| lock_path(&context.workspace.state, &format!("pool {} {place}", pool.name));
+    let places: Vec<PathBuf> = (0..pool.depth).map(path).collect();
+    wait_for_one(&places, &format!("another step of the pool `{}`", pool.name), context)
+}
+
+/// Locks one of `paths`.
+fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Result<Option<File>, StepError> {
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        let parent = path.parent().expect("below the state directory");
+        std::fs::create_dir_all(parent).map_err(|source| StepError::unwritable(parent, &source))?;
+        files.push(File::create(path).map_err(|source| StepError::unwritable(path, &source))?);
+    }
+    let mut told = false;
+    loop {
+        match lock_one(&mut files) {
+            Ok(Some(file)) => return Ok(Some(file)),
+            Ok(None) => {
+                if context.cancellation.is_raised() {
+                    return Err(StepError::Interrupted);
+                }
+                if !std::mem::replace(&mut told, true) {
+                    context.note(format!("waiting for {what}"));
+                }
+                std::thread::sleep(PATIENCE);
+            }
+            Err(error) => {
+                let path = paths[0].display();
+                context.warn(format!("`{path}` can't be locked ({error}): don't run this step twice at once"));
+                return Ok(None);
+            }
+        }
+    }
+}
+
+fn lock_one(files: &mut Vec<File>) -> io::Result<Option<File>> {
+    for place in 0..files.len() {
+        match files[place].try_lock() {
+            Ok(()) => return Ok(Some(files.swap_remove(place))),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(None)
+}
