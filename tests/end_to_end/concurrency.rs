@@ -95,11 +95,16 @@ fn what_a_running_build_holds_stays() {
     assert!(gc.stderr.contains("0 B of 0 B left"), "{}", gc.stderr);
 }
 
+/// Puts back the times of what was stored or used in the last minutes.
 fn age(directory: &Path, by: Duration) {
     for entry in fs::read_dir(directory).unwrap().flatten() {
         if entry.path().is_dir() {
             age(&entry.path(), by);
         } else {
+            let is_new = |age: Duration| age < Duration::from_secs(300);
+            if !entry.metadata().unwrap().modified().unwrap().elapsed().is_ok_and(is_new) {
+                continue;
+            }
             let file = fs::File::open(entry.path()).unwrap();
             file.set_modified(std::time::SystemTime::now() - by).unwrap();
         }
@@ -191,7 +196,7 @@ fn files(directory: &Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn a_killed_holder_of_a_lock() {
     let space = TestSpace::with_targets(
-        r#""slow": Exec(command: ["sh", "-c", "test -e quick || sleep 60; cat in > out"], inputs: ["in"], outputs: ["out"], pool: "one")"#,
+        r#""slow": Exec(command: ["sh", "-c", "test -e quick || {{ echo $$ > pid; sleep 30; }}; cat in > out"], inputs: ["in"], outputs: ["out"], pool: "one")"#,
     );
     space.write("in", "x\n");
     let mut holder = space.start(&["slow"]);
@@ -208,7 +213,8 @@ fn a_killed_holder_of_a_lock() {
     assert!(begun.elapsed() < Duration::from_secs(20));
     assert_eq!(space.read("out"), "x\n");
     // The child of the killed one is an orphan that only the test knows.
-    let _ = Command::new("pkill").args(["-f", "test -e quick || sleep 60"]).status();
+    let orphan = space.read("pid");
+    assert!(Command::new("kill").args(["-KILL", "--", &format!("-{}", orphan.trim())]).status().unwrap().success());
 }
 
 /// A store that may be read and not written: hits are hits, results are used and not cached, with a warning.
@@ -289,7 +295,7 @@ fn what_other_versions_left_stays() {
 #[test]
 fn limits_of_the_system() {
     let space = TestSpace::with_targets(
-        r#""big": Exec(command: ["sh", "-c", "for i in 1 2 3 4 5 6 7 8; do head -c 1000 /dev/zero > gen/$i; done; for i in 1 2 3; do cat gen/*; done > gen/big; rm -f gen/?"], inputs: ["in"], outputs: ["gen/"])"#,
+        r#""big": Exec(command: ["sh", "-c", "mkdir -p gen; for i in 1 2 3 4 5 6 7 8; do head -c 1000 /dev/zero > gen/$i; done; for i in 1 2 3; do cat gen/*; done > gen/big; rm -f gen/?"], inputs: ["in"], outputs: ["gen/"])"#,
     );
     space.write("in", "0\n");
     let limited = |limit: &str| {
@@ -312,7 +318,9 @@ fn limits_of_the_system() {
     // Blocks of 512 bytes: from nothing at all up to more than the output has.
     for blocks in [0, 1, 2, 8, 40, 46, 47, 60, 100] {
         space.write("in", &format!("f{blocks}\n"));
-        after(limited(&format!("-f {blocks}")), &format!("ulimit -f {blocks}"));
+        let run = limited(&format!("-f {blocks}"));
+        assert!(run.code >= 0, "ulimit -f {blocks}: killed");
+        after(run, &format!("ulimit -f {blocks}"));
     }
     for count in 3..24 {
         space.write("in", &format!("n{count}\n"));

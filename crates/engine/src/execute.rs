@@ -117,8 +117,12 @@ fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool)
     let mut _lock = None;
     if node.step.works_in_tree() && !matches!(found, Lookup::InPlace(_)) {
         _lock = own_turn(node, context)?;
-        // Whoever held it may have done the work.
-        found = lookup(node, context, spec, &key);
+        // Whoever held it may have done the work. What was damaged is gone by now, and is the reason all the same.
+        let again = lookup(node, context, spec, &key);
+        let was_damaged = matches!(&found, Lookup::Miss(reasons, _) if matches!(reasons[..], [Reason::Corrupt { .. }]));
+        if !(was_damaged && matches!(again, Lookup::Miss(..))) {
+            found = again;
+        }
     }
     match found {
         Lookup::InPlace(result) => Ok(hit(node, context, spec, &key, result, Outcome::Cached)),

@@ -23,6 +23,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Everything, from the arguments to the exit code.
 pub fn main() -> ExitCode {
     install_panic_message();
+    signals::survive_size_limits();
     rondel_process::adopt_orphans();
     let exit = catch_unwind(AssertUnwindSafe(run)).unwrap_or(Exit::StepFailed);
     rondel_process::end_orphans();

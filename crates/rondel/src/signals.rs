@@ -19,6 +19,15 @@ pub(crate) fn forward_to(cancellation: &Cancellation) {
     });
 }
 
+/// A file that grows over the limit of its size is an error of the write, not the end of the process. (A handler, which
+/// other programs do not inherit, in place of ignoring, which they would.)
+pub(crate) fn survive_size_limits() {
+    #[cfg(unix)]
+    {
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
+    }
+}
+
 #[allow(clippy::disallowed_methods, reason = "the third Ctrl-C: somebody wants out, whatever hangs")]
 fn leave() {
     rondel_process::end_orphans();
