@@ -14,6 +14,7 @@ mod explained;
 mod failures;
 mod faults;
 mod go_inputs;
+mod hostile;
 mod image;
 mod inputs;
 mod matrix;

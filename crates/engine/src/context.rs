@@ -1,6 +1,6 @@
 //! What a step gets to work with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -109,14 +109,14 @@ impl StepContext<'_> {
     /// Runs a command, its output shown as it comes; an exit status other than 0 is an error.
     pub fn run(&self, line: &CommandLine) -> Result<(), StepError> {
         let line = &self.announce(line);
-        let tail: Mutex<Vec<String>> = Mutex::default();
+        let tail: Mutex<VecDeque<String>> = Mutex::default();
         let finished = run(line, self.cancellation, &|stream, text| {
             let text = self.redactor.apply(text);
             let mut tail = tail.lock().expect("no panic while locked");
             if tail.len() == TAIL_LINES {
-                tail.remove(0);
+                tail.pop_front();
             }
-            tail.push(text.clone());
+            tail.push_back(text.clone());
             drop(tail);
             (self.emit)(Event::Output { node: self.node, stream, line: text });
         });
@@ -124,7 +124,7 @@ impl StepContext<'_> {
         if finished.status.success() {
             return Ok(());
         }
-        let output = tail.into_inner().expect("no panic while locked");
+        let output = Vec::from(tail.into_inner().expect("no panic while locked"));
         let (summary, status, told) = (self.summary(line), finished.describe(), output.len());
         Err(StepError::Command { summary, status, output, told, hint: None })
     }

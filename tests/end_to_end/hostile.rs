@@ -1,0 +1,228 @@
+//! What comes from outside: odd names, links that lead astray, forged results, floods of output, children that stay.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::space::{Run, TestSpace, require};
+
+/// Runs under a limit of address space, in KiB.
+fn with_memory(space: &TestSpace, kib: u64, arguments: &[&str]) -> Run {
+    let rondel = space.command(arguments);
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -v {kib} && exec \"$0\" \"$@\"")]);
+    command.arg(rondel.get_program()).args(rondel.get_args()).current_dir(space.root()).env_clear();
+    command.envs(rondel.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    Run::of(command.output().unwrap())
+}
+
+const COPY: &str =
+    r#""copy": Exec(command: ["sh", "-c", "rm -rf out; cp -R in out"], inputs: ["in/**"], outputs: ["out/"])"#;
+
+#[test]
+fn names_of_every_kind() {
+    let space = TestSpace::with_targets(COPY);
+    let long = "n".repeat(255);
+    let names = [
+        "new\nline",
+        "esc\u{1b}]52;c;x\u{7}",
+        "-rf",
+        " ",
+        "tab\there",
+        "quote\"'`$(x)",
+        "é\u{301}\u{202e}",
+        "back\\slash",
+        &long,
+    ];
+    for name in names {
+        space.write(&format!("in/{name}"), "one");
+        if name.len() < 200 {
+            space.write(&format!("in/{name}.d/{name}"), "two");
+        }
+    }
+    space.ok(&["copy"]);
+    assert!(space.ran(&["copy"]).is_empty());
+    for name in names {
+        space.write(&format!("in/{name}"), &format!("changed {}", name.len()));
+        let run = space.ok(&["copy"]);
+        assert!(run.stderr.contains("changed") && !run.stderr.contains("\u{1b}]52"), "{:?}", run.stderr);
+        assert_eq!(space.read(&format!("out/{name}")), format!("changed {}", name.len()));
+        let why = space.ok(&["why", "copy"]);
+        assert!(!why.stdout.contains("\u{1b}]52"), "{:?}", why.stdout);
+    }
+    space.remove("out");
+    assert_eq!(space.outcomes(&["copy"])["copy"], "cached");
+    for name in names {
+        assert_eq!(space.read(&format!("out/{name}")), format!("changed {}", name.len()), "{name:?} was restored");
+    }
+    // A name that can't be in a key is said, with what to do; where nobody asks for it, it is nobody's business.
+    fs::write(space.root().join("in").join(OsStr::from_bytes(b"latin-\xe9")), "").unwrap();
+    space.run(&["copy"]).fails(1, &["is not valid UTF-8", "hint: rename it"]);
+    fs::create_dir_all(space.root().join("elsewhere")).unwrap();
+    fs::remove_file(space.root().join("in").join(OsStr::from_bytes(b"latin-\xe9"))).unwrap();
+    fs::write(space.root().join("elsewhere").join(OsStr::from_bytes(b"latin-\xe9")), "").unwrap();
+    space.ok(&["copy"]);
+}
+
+#[test]
+fn links_that_lead_nowhere_in_circles_and_out() {
+    let space = TestSpace::with_targets(
+        r#""read": Exec(command: ["sh", "-c", "ls in | wc -l > read.out"], inputs: ["in/**"], outputs: ["read.out"]),
+           "make": Exec(command: ["sh", "-c", "rm -rf gen; mkdir -p gen/sub; ln -s \"$(cat where)\" gen/sub/link"], inputs: ["where"], outputs: ["gen/"])"#,
+    );
+    space.write("in/file", "x");
+    space.write("secret", "outside of the inputs");
+    for (name, target) in [
+        ("self", "self"),
+        ("circle", ".."),
+        ("dangling", "nowhere/at/all"),
+        ("out", "../secret"),
+        ("far", "/etc/passwd"),
+    ] {
+        symlink(target, space.root().join("in").join(name)).unwrap();
+    }
+    space.ok(&["read"]);
+    assert!(space.ran(&["read"]).is_empty());
+    // What stands behind a link is read by whoever follows it.
+    space.write("secret", "changed");
+    assert_eq!(space.ran(&["read"])["read"], "in/out (behind the link) changed");
+    for (inside, target) in [
+        (true, "link"),
+        (true, ".."),
+        (true, "../sub"),
+        (true, "../../secret"),
+        (false, "../../../secret"),
+        (false, "/etc/passwd"),
+        (false, "../.."),
+    ] {
+        space.write("where", target);
+        let run = space.run(&["make"]);
+        if inside {
+            assert_eq!(run.code, 0, "{target}: {}", run.stderr);
+            space.remove("gen");
+            assert_eq!(space.outcomes(&["make"])["make"], "cached", "{target}");
+            assert_eq!(fs::read_link(space.root().join("gen/sub/link")).unwrap().to_str(), Some(target));
+        } else {
+            run.fails(1, &["is a symbolic link that leads out"]);
+        }
+    }
+}
+
+/// A result whose checksum is right and that says what no step could have said: somebody else wrote it.
+#[test]
+fn forged_results_write_nothing_elsewhere() {
+    let space = TestSpace::with_targets(COPY);
+    space.write("in/file", "sound");
+    space.ok(&["copy"]);
+    let outside = space.beside("outside");
+    fs::write(&outside, "untouched").unwrap();
+    let result = || {
+        let directory = fs::read_dir(space.cache().join("v1/ac")).unwrap().next().unwrap().unwrap().path();
+        fs::read_dir(directory).unwrap().next().unwrap().unwrap().path()
+    };
+    let sound = fs::read_to_string(result()).unwrap();
+    let (_, body) = sound.split_once('\n').unwrap();
+    assert!(body.contains("out/file"), "{body}");
+    let file = r#"{"file":{"digest":"DIGEST","executable":false}}"#;
+    let digest = body.split("\"digest\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let entry = |path: &str, entry: &str| {
+        let entry = entry.replace("DIGEST", digest);
+        format!(r#"{{"outputs":[{{"path":"{path}","entry":{entry}}}],"facts":{{}}}}"#)
+    };
+    let link = |target: &str| format!(r#"{{"symlink":{{"target":"{target}"}}}}"#);
+    let forged = [
+        entry("../outside", file),
+        entry("/etc/rondel-was-here", file),
+        entry("out/../../outside", file),
+        entry("outevil/file", file),
+        entry("out", file),
+        entry("out/link", &link("../../outside")),
+        entry("out/link", &link("/etc/passwd")),
+        entry("out/file", &file.replace("DIGEST", "../../../../outside/9")),
+        "{}".to_owned(),
+        "[]".to_owned(),
+        "not JSON".to_owned(),
+        format!(r#"{{"outputs":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000)),
+    ];
+    for body in forged {
+        let checksum = Command::new("sh")
+            .args(["-c", "sha256sum | cut -c1-64"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .and_then(|mut child| {
+                use std::io::Write;
+                child.stdin.take().unwrap().write_all(body.as_bytes())?;
+                child.wait_with_output()
+            })
+            .unwrap();
+        let path = result();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, format!("rondel-action-result 1 {}{body}", String::from_utf8(checksum.stdout).unwrap()))
+            .unwrap();
+        space.remove("out");
+        let run = space.ok(&["copy"]);
+        assert_eq!(space.read("out/file"), "sound", "{}", run.stderr);
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "untouched", "{body:.80}");
+        assert!(!std::path::Path::new("/etc/rondel-was-here").exists() && !space.exists("outevil"));
+    }
+}
+
+/// Five gigabytes of nothing: hashed in pieces.
+#[test]
+fn a_huge_sparse_file() {
+    let space = TestSpace::with_targets(r#""x": Exec(command: ["true"], inputs: ["huge"])"#);
+    space.write("huge", "");
+    fs::File::options().write(true).open(space.root().join("huge")).unwrap().set_len(5 << 30).unwrap();
+    let run = with_memory(&space, 800_000, &["x"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(space.ran(&["x"]).is_empty());
+}
+
+/// A flood on standard output fills no memory, kept back or streamed.
+#[test]
+fn a_flood_of_output() {
+    let space = TestSpace::with_targets(
+        r#""flood": Exec(command: ["sh", "-c", "yes | head -c 4000000; head -c 30000000 /dev/zero; exit $CODE"], env: {"CODE": Env("CODE", "0")})"#,
+    );
+    let begun = Instant::now();
+    for arguments in [&["flood", "--quiet"][..], &["flood", "--progress", "none"]] {
+        let run = with_memory(&space, 900_000, arguments);
+        assert_eq!(run.code, 0, "{}", run.stderr.get(..2000).unwrap_or(&run.stderr));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(120));
+}
+
+/// A child that ignores SIGTERM goes five seconds later, or at the second Ctrl-C.
+#[test]
+fn a_child_that_ignores_the_first_request() {
+    if !require(cfg!(unix), "signals") {
+        return;
+    }
+    let space = TestSpace::with_targets(
+        r#""stubborn": Exec(command: ["sh", "-c", "trap '' TERM INT; echo $$ > pid; while :; do sleep 0.2; done"])"#,
+    );
+    for requests in [1, 2] {
+        let child = space.start(&["stubborn"]);
+        let begun = Instant::now();
+        while !space.exists("pid") && begun.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        let begun = Instant::now();
+        for _ in 0..requests {
+            assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let run = Run::of(child.wait_with_output().unwrap());
+        run.fails(130, &["interrupted"]);
+        let limit = if requests == 1 { 15 } else { 4 };
+        assert!(begun.elapsed() < Duration::from_secs(limit), "{requests} requests: {:?}", begun.elapsed());
+        let pid = space.read("pid");
+        assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "it is still there");
+        space.remove("pid");
+    }
+}
