@@ -61,7 +61,8 @@ impl<'g> Human<'g> {
         }
         let padded = format!("{verb:>12}");
         let verb = if self.verbosity.color { format!("\x1b[{code}m{padded}\x1b[0m") } else { padded };
-        self.line(&format!("{verb} {text}"));
+        // Names of files are in it, and a name can hold anything.
+        self.line(&format!("{verb} {}", without_control_sequences(text).replace('\n', "\\n")));
     }
 
     /// Called from several threads.
@@ -200,7 +201,8 @@ impl<'g> Human<'g> {
                 text.push_str(&format!("  {}\n", without_control_sequences(line)));
             }
         }
-        text.push_str(&with_hint(&format!("error: {}: {error}", step.title), error.hint_text()));
+        let message = without_control_sequences(&format!("error: {}: {error}", step.title));
+        text.push_str(&with_hint(&message, error.hint_text()));
         self.line(&highlight(&text, self.verbosity.color));
     }
 

@@ -5,7 +5,7 @@ use rondel_engine::{Planned, plan as plan_graph};
 use crate::cli::Invocation;
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::ui::{highlight, print_data, print_line};
+use crate::ui::{highlight, print_data, print_line, without_control_sequences};
 
 /// Prints one line a step.
 pub(crate) fn plan(session: &Session<'_>, invocation: &Invocation, words: &[String]) -> Result<Exit, Failure> {
@@ -39,6 +39,7 @@ pub(crate) fn plan(session: &Session<'_>, invocation: &Invocation, words: &[Stri
             Planned::OnDemand => ("on demand", "only if a step that needs it runs".to_owned()),
             Planned::Unknown(error) => ("unknown", error.to_string()),
         };
+        let detail = without_control_sequences(&detail).replace('\n', "\\n");
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         text.push_str(&format!("{word:<11} {}{detail}\n", node.title));
     }
