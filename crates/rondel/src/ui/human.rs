@@ -62,7 +62,7 @@ impl<'g> Human<'g> {
         let padded = format!("{verb:>12}");
         let verb = if self.verbosity.color { format!("\x1b[{code}m{padded}\x1b[0m") } else { padded };
         // Names of files are in it, and a name can hold anything.
-        self.line(&format!("{verb} {}", without_control_sequences(text).replace('\n', "\\n")));
+        self.line(&format!("{verb} {}", without_control_sequences(&text.replace('\n', "\\n"))));
     }
 
     /// Called from several threads.
@@ -201,7 +201,8 @@ impl<'g> Human<'g> {
                 text.push_str(&format!("  {}\n", without_control_sequences(line)));
             }
         }
-        let message = without_control_sequences(&format!("error: {}: {error}", step.title));
+        let message = format!("error: {}: {error}", step.title);
+        let message = message.lines().map(without_control_sequences).collect::<Vec<_>>().join("\n");
         text.push_str(&with_hint(&message, error.hint_text()));
         self.line(&highlight(&text, self.verbosity.color));
     }

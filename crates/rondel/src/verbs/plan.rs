@@ -39,7 +39,7 @@ pub(crate) fn plan(session: &Session<'_>, invocation: &Invocation, words: &[Stri
             Planned::OnDemand => ("on demand", "only if a step that needs it runs".to_owned()),
             Planned::Unknown(error) => ("unknown", error.to_string()),
         };
-        let detail = without_control_sequences(&detail).replace('\n', "\\n");
+        let detail = without_control_sequences(&detail.replace('\n', "\\n"));
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         text.push_str(&format!("{word:<11} {}{detail}\n", node.title));
     }
