@@ -81,6 +81,11 @@ impl Lab {
             .current_dir(repository)
             .status()?;
         ensure!(cargo.success(), "cargo build failed");
+        let cargo = Command::new("cargo")
+            .args(["build", "--quiet", "--release", "--package", "rondel"])
+            .current_dir(repository)
+            .status()?;
+        ensure!(cargo.success(), "cargo build --release failed");
         let root = repository.join("target/bench");
         let _ = fs::remove_dir_all(root.join("trees"));
         let cache = root.join("cache");
@@ -354,8 +359,14 @@ impl Lab {
 
     /// The largest resident set of a no-op, as the kernel counts it.
     pub fn memory(&self) -> Result<()> {
-        let contender = self.rondel_in("rondel", &["image"], self.repository())?;
+        let contender =
+            self.rondel_in("rondel image, nothing changed (git included)", &["image"], self.repository())?;
         contender.run()?;
+        self.memory_of(&contender)
+    }
+
+    /// The most memory that one run has at once.
+    pub fn memory_of(&self, contender: &Contender) -> Result<()> {
         let script = "import resource, subprocess, sys\nsubprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL, check=True)\nprint(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
         let output = Command::new("python3")
             .args(["-c", script])
@@ -367,7 +378,7 @@ impl Lab {
         match output {
             Ok(output) if output.status.success() => {
                 let kib: f64 = String::from_utf8_lossy(&output.stdout).trim().parse()?;
-                println!("  rondel image, nothing changed: {:.1} MiB resident at most (git included)", kib / 1024.0);
+                println!("  {}: {:.1} MiB resident at most", contender.name, kib / 1024.0);
             }
             Ok(output) => bail!("{}", String::from_utf8_lossy(&output.stderr)),
             Err(_) => println!("  left out: no python3 to ask the kernel with"),

@@ -1,12 +1,13 @@
 //! Side-by-side measurements against what a user would run instead: bare `go build`, ko, BuildKit.
 //!
-//! `cargo run --release -p rondel-benches [scale] [ROUNDS]`. All contenders take turns in one run on copies of the sample
+//! `cargo run --release -p rondel-benches [scale|inputs] [ROUNDS]`. All contenders take turns in one run on copies of the sample
 //! service, each warm, so that a noisy machine is as unfair to one as to another; the ratios count, not the times.
 //! A contender that is not on this machine is left out and named.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a bench starts programs and prints")]
 
 mod contenders;
 mod generated;
+mod inputs;
 mod scale;
 mod statistics;
 
@@ -19,15 +20,17 @@ use crate::statistics::{Samples, table};
 
 fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let is_scale = words.first().is_some_and(|word| word == "scale");
-    if is_scale {
+    let mode = words.first().filter(|word| ["scale", "inputs"].contains(&word.as_str())).cloned();
+    if mode.is_some() {
         words.remove(0);
     }
     let rounds: usize = words.first().map_or(Ok(10), |text| text.parse()).context("ROUNDS is a number")?;
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("benches/ is in the repository")?;
     let lab = Lab::set_up(repository)?;
-    if is_scale {
-        return scale::scale(&lab, rounds);
+    match mode.as_deref() {
+        Some("scale") => return scale::scale(&lab, rounds),
+        Some(_) => return inputs::inputs(&lab, rounds),
+        None => {}
     }
     let contenders = lab.contenders()?;
     println!("machine: {} cores, {rounds} rounds, contenders take turns", std::thread::available_parallelism()?);
