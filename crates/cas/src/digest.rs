@@ -51,7 +51,13 @@ impl Digest {
         loop {
             match file.read(buffer) {
                 Ok(0) => return Ok(hasher.finish()),
-                Ok(count) => hasher.update(&buffer[..count]),
+                Ok(count) => {
+                    hasher.update(&buffer[..count]);
+                    // As much as there was, and less than was asked for: the end.
+                    if count < buffer.len() && hasher.size == size {
+                        return Ok(hasher.finish());
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

@@ -205,6 +205,42 @@ impl OpenDirectory {
         Ok(Fingerprint::of_stat(&stat))
     }
 
+    /// Opens the file `name` in it for reading. A link is not followed, and a FIFO that took the name is not waited for.
+    pub fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
+        use rustix::fs::{Mode, OFlags, openat};
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(openat(&self.descriptor, name, flags, Mode::empty())?.into())
+    }
+
+    /// What is in it: names and kinds.
+    pub fn names(&self) -> io::Result<Vec<(std::ffi::OsString, Kind)>> {
+        use rustix::fs::{Dir, FileType, Mode, OFlags, openat};
+        use std::os::unix::ffi::OsStrExt;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut names = Vec::new();
+        for entry in Dir::new(openat(&self.descriptor, ".", flags, Mode::empty())?)? {
+            let entry = entry?;
+            let bytes = entry.file_name().to_bytes();
+            if bytes == b"." || bytes == b".." {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                FileType::RegularFile => Kind::File,
+                FileType::Directory => Kind::Directory,
+                FileType::Symlink => Kind::Link,
+                // Some file systems do not say.
+                FileType::Unknown => {
+                    let looks =
+                        rustix::fs::statat(&self.descriptor, entry.file_name(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+                    looks.map_or(Kind::Other, |looks| Fingerprint::of_stat(&looks).kind())
+                }
+                _ => Kind::Other,
+            };
+            names.push((std::ffi::OsStr::from_bytes(bytes).to_owned(), kind));
+        }
+        Ok(names)
+    }
+
     /// Does the file system keep a directory's times in step with its names? Of network and other foreign file
     /// systems nobody knows.
     #[cfg(target_os = "linux")]
@@ -236,6 +272,19 @@ impl OpenDirectory {
 
     pub fn look(&self, name: &str) -> io::Result<Fingerprint> {
         Ok(Fingerprint::of(&std::fs::symlink_metadata(self.path.join(name))?))
+    }
+
+    pub fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
+        std::fs::File::open(self.path.join(name))
+    }
+
+    pub fn names(&self) -> io::Result<Vec<(std::ffi::OsString, Kind)>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let entry = entry?;
+            names.push((entry.file_name(), Fingerprint::of(&entry.metadata()?).kind()));
+        }
+        Ok(names)
     }
 
     pub fn tells_of_names(&self) -> bool {

@@ -12,8 +12,8 @@ use crate::fingerprint::{Fingerprint, Kind, OpenDirectory};
 use crate::horizon::Horizon;
 use crate::listing::{Found, Gathered, Listing};
 use crate::parallel::on_all_cores;
-use crate::snapshot_file::{Block, Draft, DraftEntry};
-use crate::{Digest, GlobSet, PathError, RelativePath, StatSnapshot};
+use crate::snapshot_file::{Block, Draft, DraftEntry, Record};
+use crate::{Digest, GlobSet, PathError, StatSnapshot};
 
 /// Why a tree can't be listed.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,9 @@ pub enum WalkError {
     Name(#[from] PathError),
 }
 
+/// Larger files are read after the walk, shared among all cores; smaller ones at once.
+const LARGE: u64 = 1 << 20;
+
 /// One directory of a walk.
 struct Scanned {
     /// Relative to the root of the walk; empty for the root itself.
@@ -44,7 +47,9 @@ struct Scanned {
 enum State {
     /// All as it was.
     Same(Gathered),
-    /// Something is not: what is there now, and which of the files have to be read.
+    /// Something was not, and is known now.
+    Learned { absolute: PathBuf, block: Block, gathered: Gathered },
+    /// What is there now, and which of the files have to be read still.
     Changed { draft: Draft, unread: Vec<usize> },
 }
 
@@ -82,13 +87,12 @@ impl StatSnapshot {
         for Scanned { path, state, .. } in scanned {
             let gathered = match state {
                 State::Same(gathered) => gathered,
+                State::Learned { absolute, block, gathered } => {
+                    learned.push((absolute, block));
+                    gathered
+                }
                 State::Changed { draft, .. } => {
-                    let absolute = draft.path.clone();
-                    let too_large = |path: &PathBuf| WalkError::Io {
-                        path: path.clone(),
-                        source: io::Error::other("it holds too many names"),
-                    };
-                    let block = draft.encode().ok_or_else(|| too_large(&absolute))?;
+                    let (absolute, block) = encode(draft)?;
                     learned.push((absolute, block.clone()));
                     walk.gather(&path, block)?
                 }
@@ -161,11 +165,11 @@ impl Walk<'_> {
     ) -> Result<Scanned, WalkError> {
         let horizon = self.horizon.get_or_init(|| self.snapshot.horizon());
         let names = match &block {
-            Some(block) if names_known => (0..block.len())
-                .map(|index| block.record(index))
-                .map(|record| (record.name().to_owned(), record.kind()))
-                .collect(),
-            _ => match names_in(&absolute) {
+            Some(block) if names_known => {
+                let records = (0..block.len()).map(|index| block.record(index));
+                records.map(|record| (record.name().to_owned(), record.kind())).collect()
+            }
+            _ => match names_in(&absolute, opened) {
                 Err(WalkError::Io { source, .. }) if is_gone(&source) && !path.is_empty() => Vec::new(),
                 names => names?,
             },
@@ -179,22 +183,19 @@ impl Walk<'_> {
                 directories.push(child.path(&name).to_owned());
             }
             if kind == Kind::File && self.globs.matches(child.path(&name)) {
-                let looks = match opened.look(&name) {
-                    Ok(looks) => looks,
-                    Err(error) if is_gone(&error) => {
+                match look_and_read(opened, &name, record, horizon) {
+                    Ok(Some(file)) => {
+                        if file.is_unread {
+                            unread.push(entries.len());
+                        }
+                        known = Some(file.known);
+                    }
+                    // Something else by now, or gone.
+                    Ok(None) => {
                         is_whole = false;
                         continue;
                     }
                     Err(source) => return Err(WalkError::Io { path: absolute.join(name), source }),
-                };
-                if looks.kind() != Kind::File {
-                    // Something else by now.
-                    is_whole = false;
-                    continue;
-                }
-                if record.and_then(|record| record.digest_if(&looks)).is_none() {
-                    unread.push(entries.len());
-                    known = Some((looks, horizon.on(looks.device()), [0; 32]));
                 }
             }
             entries.push(DraftEntry { name, kind, known });
@@ -203,7 +204,13 @@ impl Walk<'_> {
         let own_horizon = horizon.on(own.device());
         let own = (is_whole && own_horizon > 0 && opened.tells_of_names()).then_some((own, own_horizon));
         let draft = Draft { path: absolute, own, entries };
-        Ok(Scanned { path: path.to_owned(), directories, looks, state: State::Changed { draft, unread } })
+        let state = if unread.is_empty() {
+            let (absolute, block) = encode(draft)?;
+            State::Learned { gathered: self.gather(path, block.clone())?, absolute, block }
+        } else {
+            State::Changed { draft, unread }
+        };
+        Ok(Scanned { path: path.to_owned(), directories, looks, state })
     }
 
     /// Reads the files that do not look as they did.
@@ -231,13 +238,8 @@ impl Walk<'_> {
             let State::Changed { draft, .. } = &mut scanned[job.directory].state else { continue };
             match digest? {
                 Some(digest) => {
-                    let (looks, horizon, hash) = draft.entries[job.entry].known.as_mut().expect("looked at before");
-                    *hash = *digest.hash();
-                    if looks.size() != digest.size() {
-                        // It changes right now: what was read counts for this once.
-                        *looks = looks.with_size(digest.size());
-                        *horizon = i128::from(i64::MIN);
-                    }
+                    let known = draft.entries[job.entry].known.as_mut().expect("looked at before");
+                    *known = known_as(known.0, known.1, &digest);
                 }
                 None => gone.push((job.directory, job.entry)),
             }
@@ -318,23 +320,77 @@ fn not_text(path: &Path) -> PathError {
     PathError::NotText(path.to_string_lossy().into_owned())
 }
 
-fn names_in(directory: &Path) -> Result<Vec<(String, Kind)>, WalkError> {
-    let failed = |source| WalkError::Io { path: directory.to_owned(), source };
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let kind = match entry.file_type() {
-            Ok(kind) if kind.is_dir() => Kind::Directory,
-            Ok(kind) if kind.is_file() => Kind::File,
-            Ok(kind) if kind.is_symlink() => Kind::Link,
-            Ok(_) => Kind::Other,
-            Err(error) if is_gone(&error) => continue,
-            Err(error) => return Err(failed(error)),
-        };
-        let name = entry.file_name().into_string().map_err(|_| not_text(&entry.path()))?;
-        // A name of the file system is one component; what else could it be?
-        RelativePath::new(&name)?;
-        names.push((name, kind));
+fn names_in(directory: &Path, opened: &OpenDirectory) -> Result<Vec<(String, Kind)>, WalkError> {
+    let names = opened.names().map_err(|source| WalkError::Io { path: directory.to_owned(), source })?;
+    let text = |(name, kind): (std::ffi::OsString, Kind)| match name.into_string() {
+        Ok(name) => Ok((name, kind)),
+        Err(name) => Err(not_text(&directory.join(name)).into()),
+    };
+    names.into_iter().map(text).collect()
+}
+
+/// A file that was looked at: how it looks, up to which horizon that is believed, and what it holds.
+struct LookedAt {
+    known: (Fingerprint, i128, [u8; 32]),
+    /// Too large to be read at once.
+    is_unread: bool,
+}
+
+/// Looks at a file, and reads it if `record` does not tell what it holds. `None` if no file is there any more.
+fn look_and_read(
+    opened: &OpenDirectory,
+    name: &str,
+    record: Option<Record<'_>>,
+    horizon: &Horizon,
+) -> io::Result<Option<LookedAt>> {
+    let looked = || -> io::Result<Option<LookedAt>> {
+        if let Some(record) = record.filter(|record| record.known().is_some()) {
+            let looks = opened.look(name)?;
+            if record.digest_if(&looks).is_some() {
+                return Ok(record.known().map(|known| LookedAt { known, is_unread: false }));
+            }
+        }
+        let file = opened.open_file(name)?;
+        let looks = Fingerprint::of(&file.metadata()?);
+        if looks.kind() != Kind::File {
+            return Ok(None);
+        }
+        let believed = horizon.on(looks.device());
+        if looks.size() >= LARGE {
+            return Ok(Some(LookedAt { known: (looks, believed, [0; 32]), is_unread: true }));
+        }
+        let digest = Digest::of_open(&file, looks.size())?;
+        Ok(Some(LookedAt { known: known_as(looks, believed, &digest), is_unread: false }))
+    };
+    match looked() {
+        Err(error) if is_gone(&error) || is_link(&error) => Ok(None),
+        looked => looked,
     }
-    Ok(names)
+}
+
+/// A file that has another size than it looked like changes right now: what was read counts for this once.
+fn known_as(looks: Fingerprint, horizon: i128, digest: &Digest) -> (Fingerprint, i128, [u8; 32]) {
+    if looks.size() == digest.size() {
+        return (looks, horizon, *digest.hash());
+    }
+    (looks.with_size(digest.size()), i128::from(i64::MIN), *digest.hash())
+}
+
+fn encode(draft: Draft) -> Result<(PathBuf, Block), WalkError> {
+    let path = draft.path.clone();
+    match draft.encode() {
+        Some(block) => Ok((path, block)),
+        None => Err(WalkError::Io { path, source: io::Error::other("it holds too many names") }),
+    }
+}
+
+/// What opening a link says that is not to be followed.
+#[cfg(unix)]
+fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_link(_error: &io::Error) -> bool {
+    false
 }
