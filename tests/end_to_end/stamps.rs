@@ -183,3 +183,45 @@ fn a_changed_stamp_only_relinks() {
     };
     assert_eq!((started("compile"), started("asm"), started("link")), (0, 0, 1));
 }
+
+/// What is read from the repository's files is what `git describe` says: without tags, with them, packed and not.
+#[test]
+fn describe_is_what_git_says() {
+    let space = TestSpace::with_targets(r#""x": Exec(command: ["echo", "it is {describe}."])"#);
+    space.replace("build.ron", "go: System,", "go: System, vars: {\"describe\": Git(Describe, \"none\")},");
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .args(["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "tag.gpgSign=false"])
+            .args(arguments)
+            .current_dir(space.root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let check = |what: &str| {
+        let said = git(&["describe", "--tags", "--always", "--abbrev=12"]);
+        let run = space.ok(&["x"]);
+        assert!(run.stderr.contains(&format!("it is {said}.")), "{what}: {said}\n{}", run.stderr);
+    };
+    assert!(space.ok(&["x"]).stderr.contains("it is none."));
+    git(&["init", "--quiet"]);
+    assert!(space.ok(&["x"]).stderr.contains("it is none."));
+    git(&["add", "build.ron"]);
+    git(&["commit", "--quiet", "-m", "one"]);
+    check("no tags");
+    git(&["pack-refs", "--all"]);
+    check("no tags, packed");
+    git(&["checkout", "--quiet", "--detach"]);
+    check("no tags, detached");
+    git(&["tag", "team/v1"]);
+    check("a tag in a directory");
+    git(&["commit", "--quiet", "--allow-empty", "-m", "two"]);
+    check("after a tag");
+    git(&["pack-refs", "--all"]);
+    check("a packed tag");
+    git(&["tag", "-d", "team/v1"]);
+    check("the tag is gone");
+    git(&["tag", "-a", "v2", "-m", "v2"]);
+    check("an annotated tag");
+}

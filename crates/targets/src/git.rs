@@ -54,6 +54,35 @@ pub(crate) fn head_commit(root: &Path) -> Option<String> {
     is_commit(&commit).then_some(commit)
 }
 
+/// The commit that HEAD names in a repository that has no tag at all: then `git describe --always` can say nothing
+/// else, and needs not be asked.
+pub(crate) fn untagged_commit(root: &Path) -> Option<String> {
+    let git = root.ancestors().map(|directory| directory.join(".git")).find(|path| path.exists())?;
+    let packed = match std::fs::read_to_string(git.join("packed-refs")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        packed => packed.ok()?,
+    };
+    if packed.contains(" refs/tags/") || !has_no_files(&git.join("refs/tags"))? {
+        return None;
+    }
+    head_commit(root)
+}
+
+/// Is there no file below `directory`? `None` if that can't be told.
+fn has_no_files(directory: &Path) -> Option<bool> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(true),
+        entries => entries.ok()?,
+    };
+    for entry in entries {
+        let entry = entry.ok()?;
+        if !entry.file_type().ok()?.is_dir() || !has_no_files(&entry.path())? {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
 /// A repository is data: it gets no hook, no monitor, no pager and no external diff of its own run; and one
 /// that belongs to somebody else is read all the same, since nothing of it is run.
 const SAFE: &[&str] = &[

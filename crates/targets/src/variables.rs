@@ -213,6 +213,12 @@ impl<'a> Variables<'a> {
             let length = if query == GitQuery::Commit { commit.len() } else { 12 };
             return Some(commit[..length].to_owned());
         }
+        if query == GitQuery::Describe
+            && let Some(commit) = git::untagged_commit(&self.root)
+            && !self.is_shallow()
+        {
+            return Some(commit[..12].to_owned());
+        }
         let arguments: &[&str] = match query {
             GitQuery::Describe => &["describe", "--tags", "--always", "--abbrev=12"],
             GitQuery::Commit | GitQuery::ShortCommit => &["rev-parse", "--verify", "HEAD^{commit}"],
