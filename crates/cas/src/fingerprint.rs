@@ -150,7 +150,7 @@ impl Fingerprint {
     }
 
     /// When anything about it changed last, in nanoseconds since 1970.
-    pub(crate) fn ctime_ns(&self) -> i128 {
+    pub fn ctime_ns(&self) -> i128 {
         self.ctime_ns
     }
 

@@ -33,6 +33,11 @@ impl Horizon {
         Horizon { asked: directory.and_then(ask), elsewhere_ns: now_ns().saturating_sub(UNKNOWN_GRANULARITY_NS) }
     }
 
+    /// The time of the file system that was asked.
+    pub fn asked_ns(&self) -> Option<i128> {
+        self.asked.map(|(_, time_ns)| time_ns)
+    }
+
     /// Changes before this, on `device`, differ from all later ones.
     pub fn on(&self, device: u64) -> i128 {
         match self.asked {

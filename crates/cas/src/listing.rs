@@ -20,6 +20,7 @@ pub struct Listing {
     count: usize,
     looks: u64,
     directory_looks: u64,
+    newest_ns: i128,
 }
 
 /// One directory, relative to the root, and what matches in it.
@@ -37,6 +38,7 @@ pub(crate) struct Gathered {
     /// The file nodes of the directory's message, if there are no links among them.
     message: Vec<u8>,
     looks: u64,
+    newest_ns: i128,
 }
 
 struct Link {
@@ -47,7 +49,7 @@ struct Link {
 
 impl Gathered {
     pub fn new(block: Block) -> Gathered {
-        Gathered { block, files: Vec::new(), links: Vec::new(), message: Vec::new(), looks: 0 }
+        Gathered { block, files: Vec::new(), links: Vec::new(), message: Vec::new(), looks: 0, newest_ns: 0 }
     }
 
     /// A file that matches, at `place` of the block. Files come in the order of the block, which is that of their
@@ -56,11 +58,14 @@ impl Gathered {
         self.files.push(place as u32);
         messages::push_file(&mut self.message, name, digest, looks.is_executable());
         self.looks = self.looks.wrapping_add(looks.looks());
+        self.newest_ns = self.newest_ns.max(looks.ctime_ns());
     }
 
     pub fn link(&mut self, name: &str, target: &str, behind: Option<(Digest, Fingerprint)>) {
-        let looks = behind.as_ref().map_or(0, |(_, looks)| looks.looks());
-        self.looks = self.looks.wrapping_add(looks);
+        if let Some((_, looks)) = &behind {
+            self.looks = self.looks.wrapping_add(looks.looks());
+            self.newest_ns = self.newest_ns.max(looks.ctime_ns());
+        }
         let behind = behind.map(|(digest, looks)| Entry::File { digest, executable: looks.is_executable() });
         self.links.push(Link { name: name.to_owned(), target: target.to_owned(), behind });
     }
@@ -107,14 +112,17 @@ impl Gathered {
 }
 
 impl Listing {
-    pub(crate) fn new(root: &Path, mut found: Vec<Found>, directory_looks: u64) -> Listing {
+    pub(crate) fn new(root: &Path, mut found: Vec<Found>, directories: &[Fingerprint]) -> Listing {
         found.sort_by(|one, other| one.path.cmp(&other.path));
         let digest = digest_of(&found);
         found.retain(|found| !found.gathered.is_empty());
         let count = found.iter().map(|found| found.gathered.len()).sum();
         let looks = found.iter().fold(0, |sum: u64, found| sum.wrapping_add(found.gathered.looks));
         found.iter_mut().for_each(|found| found.gathered.message = Vec::new());
-        Listing { root: root.to_owned(), found, digest, count, looks, directory_looks }
+        let directory_looks = directories.iter().fold(0, |sum: u64, own| sum.wrapping_add(own.looks()));
+        let newest = found.iter().map(|found| found.gathered.newest_ns);
+        let newest_ns = newest.chain(directories.iter().map(Fingerprint::ctime_ns)).max().unwrap_or(0);
+        Listing { root: root.to_owned(), found, digest, count, looks, directory_looks, newest_ns }
     }
 
     /// The digest of the tree's root directory, as `Tree` would give it; `None` if nothing is in it.
@@ -140,6 +148,11 @@ impl Listing {
     /// The same of the directories that were walked: names that came and went leave their mark there.
     pub fn directory_looks(&self) -> u64 {
         self.directory_looks
+    }
+
+    /// When any of the files and directories changed last, in nanoseconds since 1970.
+    pub fn newest_ns(&self) -> i128 {
+        self.newest_ns
     }
 
     /// Calls `visit` with the path of each entry, where it lies, and what it is: files and links, and under a name

@@ -58,6 +58,21 @@ impl StatSnapshot {
         Horizon::now(directory.as_deref())
     }
 
+    /// Waits until the file system's clock has moved on from `newest_ns`, the last change of some files: from then on
+    /// every change of them shows from outside. A tick is some milliseconds, and mostly over already.
+    pub fn wait_past(&self, newest_ns: i128) {
+        const TICK_MAX_NS: i128 = 50_000_000;
+        for _ in 0..25 {
+            match self.horizon().asked_ns() {
+                // A change in the future was made by another clock, or before this one was put back.
+                Some(now) if now <= newest_ns && newest_ns - now < TICK_MAX_NS => {
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                }
+                _ => return,
+            }
+        }
+    }
+
     /// The digest of the file at `path`, whose metadata (of the file itself, links not followed) is `metadata`.
     /// Hashes it only if the snapshot has nothing that can be believed.
     pub fn digest(&self, path: &Path, metadata: &Metadata) -> io::Result<Digest> {

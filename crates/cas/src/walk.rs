@@ -40,7 +40,7 @@ struct Scanned {
     path: String,
     /// Relative paths of the directories in it that can hold something.
     directories: Vec<String>,
-    looks: u64,
+    own: Fingerprint,
     state: State,
 }
 
@@ -83,7 +83,7 @@ impl StatSnapshot {
         walk.read_changed(&mut scanned)?;
         let mut learned = Vec::new();
         let mut found = Vec::with_capacity(scanned.len());
-        let looks = scanned.iter().fold(0, |sum: u64, scanned| sum.wrapping_add(scanned.looks));
+        let directories: Vec<Fingerprint> = scanned.iter().map(|scanned| scanned.own).collect();
         for Scanned { path, state, .. } in scanned {
             let gathered = match state {
                 State::Same(gathered) => gathered,
@@ -100,7 +100,7 @@ impl StatSnapshot {
             found.push(Found { path, gathered });
         }
         self.learn(learned);
-        Ok(Listing::new(root, found, looks))
+        Ok(Listing::new(root, found, &directories))
     }
 }
 
@@ -151,7 +151,7 @@ impl Walk<'_> {
                 _ => {}
             }
         }
-        Some(Scanned { path: path.to_owned(), directories, looks: own.looks(), state: State::Same(gathered) })
+        Some(Scanned { path: path.to_owned(), directories, own: *own, state: State::Same(gathered) })
     }
 
     fn scan_changed(
@@ -200,7 +200,7 @@ impl Walk<'_> {
             }
             entries.push(DraftEntry { name, kind, known });
         }
-        let looks = own.looks();
+        let looks = own;
         let own_horizon = horizon.on(own.device());
         let own = (is_whole && own_horizon > 0 && opened.tells_of_names()).then_some((own, own_horizon));
         let draft = Draft { path: absolute, own, entries };
@@ -210,7 +210,7 @@ impl Walk<'_> {
         } else {
             State::Changed { draft, unread }
         };
-        Ok(Scanned { path: path.to_owned(), directories, looks, state })
+        Ok(Scanned { path: path.to_owned(), directories, own: looks, state })
     }
 
     /// Reads the files that do not look as they did.

@@ -225,6 +225,8 @@ fn run_in(
     begun: Instant,
 ) -> Result<(UpstreamResult, bool), StepError> {
     let workspace = context.workspace;
+    // What changes while the step runs must look different afterwards, also if it is changed back.
+    workspace.snapshot.wait_past(spec.inputs.newest_ns());
     let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
     let report = attempt(node, context, spec, staging)?;
     let found = materialize::collect(spec, staging)?;

@@ -46,6 +46,9 @@ pub trait KnownInputs: Send + Sync {
 
     /// The same of the directories that they were found in.
     fn directory_looks(&self) -> u64;
+
+    /// When any of them changed last, in nanoseconds since 1970.
+    fn newest_ns(&self) -> i128;
 }
 
 /// Inputs that a walk found, and the name that goes before theirs in the key.
@@ -69,6 +72,10 @@ impl KnownInputs for Listed {
     fn directory_looks(&self) -> u64 {
         self.listing.directory_looks()
     }
+
+    fn newest_ns(&self) -> i128 {
+        self.listing.newest_ns()
+    }
 }
 
 /// Hashes all files below `root` that match; `prefix` goes before their names in the key.
@@ -82,13 +89,14 @@ pub fn collect(
         WalkError::Io { path, source } => StepError::unreadable(&path, &source),
         WalkError::Name(error) => not_text(error),
     })?;
-    let Some(mut digest) = listing.root_digest() else { return Ok(InputSet::default()) };
+    let mut digest = listing.root_digest();
     let mut path = prefix.cloned();
     while let Some(directory) = path {
-        let node = messages::Node::Directory { name: directory.file_name(), digest };
-        digest = Digest::of(&messages::directory(&[node]));
+        let of = |digest| messages::Node::Directory { name: directory.file_name(), digest };
+        digest = digest.map(|digest| Digest::of(&messages::directory(&[of(digest)])));
         path = directory.parent();
     }
+    // Also where nothing was found: that something came and went must show.
     Ok(InputSet::known(digest, Arc::new(Listed { listing, prefix: prefix.cloned() })))
 }
 
@@ -101,21 +109,25 @@ pub fn files_below(root: &Path, skip: &dyn Fn(&RelativePath) -> bool) -> Result<
 #[derive(Clone, Default)]
 pub struct InputSet {
     inputs: BTreeMap<RelativePath, (PathBuf, Entry)>,
-    known: Option<(Digest, Arc<dyn KnownInputs>)>,
+    known: Option<(Option<Digest>, Arc<dyn KnownInputs>)>,
     /// Of those that were added one by one.
     looks: u64,
+    directory_looks: u64,
+    newest_ns: i128,
 }
 
 impl InputSet {
-    /// The inputs whose tree has the digest `root`.
-    pub fn known(root: Digest, inputs: Arc<dyn KnownInputs>) -> InputSet {
-        InputSet { inputs: BTreeMap::new(), known: Some((root, inputs)), looks: 0 }
+    /// The inputs whose tree has the digest `root`; none, if there is no tree.
+    pub fn known(root: Option<Digest>, inputs: Arc<dyn KnownInputs>) -> InputSet {
+        InputSet { known: Some((root, inputs)), ..InputSet::default() }
     }
 
     /// Adds one input, in place of what had its name.
     pub fn insert(&mut self, input: Input) {
         if let Some((_, known)) = self.known.take() {
             self.looks = self.looks.wrapping_add(known.looks());
+            self.directory_looks = self.directory_looks.wrapping_add(known.directory_looks());
+            self.newest_ns = self.newest_ns.max(known.newest_ns());
             known.each(&mut |input| {
                 self.inputs.insert(input.path, (input.absolute, input.entry));
             });
@@ -127,7 +139,9 @@ impl InputSet {
     /// and as the contents of the file that it leads to, since a reader sees those.
     pub fn add(&mut self, path: RelativePath, absolute: PathBuf, snapshot: &StatSnapshot) -> Result<(), StepError> {
         if let Ok(metadata) = fs::metadata(&absolute) {
-            self.looks = self.looks.wrapping_add(Fingerprint::of(&metadata).looks());
+            let fingerprint = Fingerprint::of(&metadata);
+            self.looks = self.looks.wrapping_add(fingerprint.looks());
+            self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
         }
         let entry = entry_of(&absolute, snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
         if matches!(entry, Entry::Symlink { .. })
@@ -171,13 +185,18 @@ impl InputSet {
 
     /// The same of the directories that were listed to find them; 0 where none was.
     pub fn directory_looks(&self) -> u64 {
-        self.known.as_ref().map_or(0, |(_, known)| known.directory_looks())
+        self.directory_looks.wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.directory_looks()))
+    }
+
+    /// When any of them changed last, in nanoseconds since 1970.
+    pub fn newest_ns(&self) -> i128 {
+        self.known.as_ref().map_or(0, |(_, known)| known.newest_ns()).max(self.newest_ns)
     }
 
     /// The digest of the tree that they make; `None` if there are none.
     pub fn root_digest(&self) -> Result<Option<Digest>, TreeError> {
         if let Some((root, _)) = &self.known {
-            return Ok(Some(*root));
+            return Ok(*root);
         }
         if self.inputs.is_empty() {
             return Ok(None);

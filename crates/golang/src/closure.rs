@@ -229,9 +229,14 @@ impl Closure {
             }
         };
         let watched = self.stored.directories.iter().filter_map(|watched| watched.fingerprint);
-        let directory_looks = watched.fold(0, |sum: u64, fingerprint| sum.wrapping_add(fingerprint.looks()));
-        let files = ClosureInputs { base: self.base.clone(), files: Arc::clone(&self.stored.files), directory_looks };
-        Ok(InputSet::known(root, Arc::new(files)))
+        let (mut directory_looks, mut newest_ns) = (0_u64, 0);
+        for fingerprint in watched {
+            directory_looks = directory_looks.wrapping_add(fingerprint.looks());
+            newest_ns = fingerprint.ctime_ns().max(newest_ns);
+        }
+        let files = Arc::clone(&self.stored.files);
+        let files = ClosureInputs { base: self.base.clone(), files, directory_looks, newest_ns };
+        Ok(InputSet::known(Some(root), Arc::new(files)))
     }
 
     /// Is the file at `path`, or one below it, in the closure?
@@ -245,6 +250,8 @@ struct ClosureInputs {
     base: PathBuf,
     files: Arc<Vec<FoundFile>>,
     directory_looks: u64,
+    /// Of the directories.
+    newest_ns: i128,
 }
 
 impl KnownInputs for ClosureInputs {
@@ -260,6 +267,11 @@ impl KnownInputs for ClosureInputs {
 
     fn directory_looks(&self) -> u64 {
         self.directory_looks
+    }
+
+    fn newest_ns(&self) -> i128 {
+        let states = self.files.iter().filter_map(|file| file.state.as_ref());
+        states.map(|state| state.fingerprint.ctime_ns()).max().unwrap_or(0).max(self.newest_ns)
     }
 }
 

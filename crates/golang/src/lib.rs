@@ -38,3 +38,4 @@ pub use provision::{Form, Provision, Provisioned};
 pub use settings::{DownloadSettings, ProxyEntry};
 pub use spdx::{SPDX_FORMAT, SpdxSubject, spdx_document};
 pub use toolchain::{GoPin, Host, Toolchain, installed_version, is_untouched, system_toolchain};
+pub use unpack::{ArchiveKind, unpack};

@@ -28,6 +28,30 @@ pub(crate) struct Unpacked {
     pub identity: Digest,
 }
 
+/// The forms in which a toolchain comes.
+#[derive(Clone, Copy, Debug)]
+pub enum ArchiveKind<'a> {
+    /// A module zip of the proxies, whose names begin with `prefix`.
+    ModuleZip {
+        /// `golang.org/toolchain@…/`
+        prefix: &'a str,
+    },
+    /// The zip of the download page, for Windows.
+    Zip,
+    /// The tar.gz of the download page.
+    TarGz,
+}
+
+/// Unpacks `archive` into `destination`, or only looks at it; the identity of what is in it.
+pub fn unpack(archive: &Path, kind: ArchiveKind<'_>, destination: Option<&Path>) -> io::Result<Digest> {
+    let unpacked = match kind {
+        ArchiveKind::ModuleZip { prefix } => unpack_module(archive, prefix, destination),
+        ArchiveKind::Zip => unpack_zip_archive(archive, destination),
+        ArchiveKind::TarGz => unpack_archive(archive, destination),
+    };
+    unpacked.map(|unpacked| unpacked.identity)
+}
+
 /// Unpacks the module zip at `archive`, whose names begin with `prefix` (`golang.org/toolchain@…/`), into
 /// `destination`; without one it is only looked at.
 pub(crate) fn unpack_module(archive: &Path, prefix: &str, destination: Option<&Path>) -> io::Result<Unpacked> {
