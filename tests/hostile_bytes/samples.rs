@@ -1,0 +1,179 @@
+//! Sound samples of each format, to be changed.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use rondel_cas::{ActionCache, ActionResult, Digest, Entry, GlobSet, OutputEntry, RelativePath, StatSnapshot};
+
+/// Samples for the entry point `name`.
+pub fn of(name: &str) -> Vec<Vec<u8>> {
+    let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    match name {
+        "build_file" => {
+            let every = r#"(format: 1, project: "x", go: FromGoMod, pools: {"p": 2}, vars: {"a": Env("A", "b{{"), "g": Git(Describe, "none")}, platforms: ["linux/amd64"], targets: {"e": Exec(command: ["a"], inputs: ["**", "!x/*"], outputs: ["o/"], env: {"K": "{a}", "S": Secret("S")}, retries: 1, pool: "p", timeout_s: 3), "s": Shell("echo"), "g": Group(targets: ["e"])})"#;
+            vec![std::fs::read(repository.join("build.ron")).unwrap(), every.as_bytes().to_vec()]
+        }
+        "lock_file" => vec![std::fs::read(repository.join("build.lock")).unwrap()],
+        "action_result" => vec![action_result()],
+        "snapshot" => vec![snapshot()],
+        "record" => vec![record()],
+        "closure" => {
+            vec![b"\x02\0\0\0\0\0\0\0{}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(), vec![0; 64], (0..=255).collect()]
+        }
+        "toolchain_zip" => vec![zip()],
+        "toolchain_archive" | "layer" => vec![tar_gz(), gzip(b"not a tar archive")],
+        "executable" => {
+            let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+            let mut go = own[..4096].to_vec();
+            go.resize(8192, 0);
+            go[4096..4096 + 14].copy_from_slice(b"\xff Go buildinf:");
+            go[4096 + 15] = 2;
+            vec![own[..16 * 1024].to_vec(), go]
+        }
+        other => panic!("no samples for {other}"),
+    }
+}
+
+/// Each sample is read by its reader.
+pub fn check() {
+    for sample in of("build_file") {
+        rondel_buildfile::BuildFile::parse(std::str::from_utf8(&sample).unwrap(), "0.1.0").unwrap();
+    }
+    rondel_buildfile::LockFile::parse(std::str::from_utf8(&of("lock_file")[0]).unwrap()).unwrap();
+    let directory = std::env::temp_dir().join(format!("rondel-samples-{}", std::process::id()));
+    std::fs::create_dir_all(directory.join("in")).unwrap();
+    for (name, kind) in [
+        ("toolchain_zip", rondel_golang::ArchiveKind::ModuleZip { prefix: "go@v1/" }),
+        ("toolchain_archive", rondel_golang::ArchiveKind::TarGz),
+    ] {
+        std::fs::write(directory.join(name), &of(name)[0]).unwrap();
+        rondel_golang::unpack(&directory.join(name), kind, None).unwrap();
+    }
+    let record = of("record").remove(0);
+    let checked = [&record[..], b"\n# ", Digest::of(&[&record[..], b"\n"].concat()).hex().as_bytes(), b"\n"].concat();
+    std::fs::write(directory.join("record"), checked).unwrap();
+    assert_eq!(rondel_engine::read_record_file(&directory.join("record")).unwrap().label, "x");
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+fn action_result() -> Vec<u8> {
+    let entry = |path: &str, entry| OutputEntry { path: RelativePath::new(path).unwrap(), entry };
+    let result = ActionResult {
+        outputs: vec![
+            entry("bin/x", Entry::File { digest: Digest::of(b"x"), executable: true }),
+            entry("link", Entry::Symlink { target: "bin/x".to_owned() }),
+        ],
+        facts: BTreeMap::from([("digest".to_owned(), "sha256:0".to_owned())]),
+        ..ActionResult::default()
+    };
+    let directory = std::env::temp_dir().join(format!("rondel-sample-result-{}", std::process::id()));
+    let cache = ActionCache::new(&directory);
+    let action = Digest::of(b"action");
+    cache.put(&action, &result).unwrap();
+    let bytes = std::fs::read(directory.join("ac").join(&action.hex()[..2]).join(action.hex())).unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
+    let line = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+    bytes[line + 1..].to_vec()
+}
+
+fn snapshot() -> Vec<u8> {
+    // Of the very tree that the entry point walks.
+    let directory = std::env::temp_dir().join(format!("rondel-fuzz-snapshot-{}", std::process::id()));
+    std::fs::create_dir_all(directory.join("tree/a")).unwrap();
+    std::fs::write(directory.join("tree/a/file"), b"contents").unwrap();
+    let snapshot = StatSnapshot::open(&directory.join("sample"));
+    snapshot.list(&directory.join("tree"), &GlobSet::everything(Vec::new())).unwrap();
+    snapshot.save().unwrap();
+    let bytes = std::fs::read(directory.join("sample.2")).unwrap();
+    bytes[b"rondel-snapshot 2\n".len() + 32..].to_vec()
+}
+
+fn record() -> Vec<u8> {
+    let digest = Digest::of(b"x");
+    format!(
+        "{digest}\n{{\"members\":[[\"argument\",\"0000\",\"go\"],[\"tool\",\"go\",\"1\"]],\"last_run\":{{\"at_s\":1,\"duration_ms\":2,\"reasons\":[{{\"kind\":\"no_previous\"}}],\"action\":\"{digest}\"}},\"label\":\"x\"}}\n{digest}\ta/b.go\n{digest} executable\twith\\ttab"
+    )
+    .into_bytes()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn header(kind: tar::EntryType, size: usize) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(size as u64);
+    header.set_mode(0o644);
+    header
+}
+
+fn tar_gz() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, contents) in
+        [("go/bin/go", &b"#!/bin/sh\n"[..]), ("go/src/fmt/print.go", &[b'x'; 3000]), ("go/VERSION", b"go1.22.12")]
+    {
+        builder.append_data(&mut header(tar::EntryType::Regular, contents.len()), name, contents).unwrap();
+    }
+    gzip(&builder.into_inner().unwrap())
+}
+
+/// A zip of two stored files (APPNOTE.TXT 4.3).
+fn zip() -> Vec<u8> {
+    let files: [(&str, &[u8]); 2] = [("go@v1/bin/go", b"#!/bin/sh\n"), ("go@v1/src/_go.mod", b"module std\n")];
+    let (mut bytes, mut central) = (Vec::new(), Vec::new());
+    for (name, contents) in files {
+        let offset = bytes.len() as u32;
+        let size = (contents.len() as u32).to_le_bytes();
+        let common = [
+            &[20, 0, 0, 0, 0, 0, 0, 0, 0, 0][..],
+            &crc32fast::hash(contents).to_le_bytes(),
+            &size,
+            &size,
+            &(name.len() as u16).to_le_bytes(),
+            &[0, 0],
+        ]
+        .concat();
+        bytes.extend([b"PK\x03\x04", &common[..], name.as_bytes(), contents].concat());
+        central.extend([b"PK\x01\x02\x14\0", &common[..], &[0; 10], &offset.to_le_bytes(), name.as_bytes()].concat());
+    }
+    let begin = (bytes.len() as u32).to_le_bytes();
+    let size = (central.len() as u32).to_le_bytes();
+    bytes.extend(&central);
+    bytes.extend([b"PK\x05\x06\0\0\0\0\x02\0\x02\0", &size[..], &begin, &[0, 0]].concat());
+    bytes
+}
+
+/// What each is, and the archive.
+pub fn evil_archives() -> Vec<(&'static str, Vec<u8>)> {
+    type Evil = (&'static str, tar::EntryType, &'static str, Option<&'static str>);
+    let evil: &[Evil] = &[
+        ("a name that climbs out", tar::EntryType::Regular, "go/../../escaped", None),
+        ("an absolute name", tar::EntryType::Regular, "/tmp/escaped", None),
+        ("a name outside of the prefix", tar::EntryType::Regular, "other/file", None),
+        ("a name twice", tar::EntryType::Regular, "go/bin/go", None),
+        ("a file as directory", tar::EntryType::Regular, "go/bin/go/below", None),
+        ("a symbolic link", tar::EntryType::Symlink, "go/bin/link", Some("../../../escaped")),
+        ("a hard link", tar::EntryType::Link, "go/bin/hard", Some("/etc/passwd")),
+        ("a device", tar::EntryType::Char, "go/dev", None),
+        ("a block device", tar::EntryType::Block, "go/dev", None),
+        ("a fifo", tar::EntryType::Fifo, "go/fifo", None),
+    ];
+    let archive = |(_, kind, name, link): &Evil| {
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append_data(&mut header(tar::EntryType::Regular, 2), "go/bin/go", &b"go"[..]).unwrap();
+        let mut header = header(*kind, 0);
+        // Written as it is: the library would refuse such names.
+        header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+        if let Some(link) = link {
+            header.as_gnu_mut().unwrap().linkname[..link.len()].copy_from_slice(link.as_bytes());
+        }
+        header.set_mode(0o4755);
+        header.set_cksum();
+        builder.append(&header, &[][..]).unwrap();
+        gzip(&builder.into_inner().unwrap())
+    };
+    evil.iter().map(|evil| (evil.0, archive(evil))).collect()
+}

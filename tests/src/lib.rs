@@ -1,0 +1,166 @@
+//! What reads bytes from outside, each as a function of some bytes: for `tests/hostile_bytes` (changed samples, always)
+//! and for `tests/fuzz` (cargo-fuzz, where a nightly toolchain is there). None of them may panic, hang, take memory
+//! without bound, or write outside of the directory that it is given.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rondel_cas::{ActionCache, Digest, GlobSet, StatSnapshot};
+use rondel_golang::{ArchiveKind, ClosureQuery};
+
+/// A reader of bytes, which may use a directory of its own.
+pub type EntryPoint = fn(&[u8], &Path);
+
+/// All of them, by name.
+pub const ENTRY_POINTS: &[(&str, EntryPoint)] = &[
+    ("build_file", build_file),
+    ("lock_file", lock_file),
+    ("action_result", action_result),
+    ("snapshot", snapshot),
+    ("record", record),
+    ("closure", closure),
+    ("toolchain_zip", toolchain_zip),
+    ("toolchain_archive", toolchain_archive),
+    ("layer", layer),
+    ("executable", executable),
+];
+
+/// Calls the entry point `name` with a directory that is there for it alone.
+pub fn call(name: &str, bytes: &[u8]) {
+    let (_, entry_point) = ENTRY_POINTS.iter().find(|(other, _)| *other == name).expect("a known entry point");
+    let directory = std::env::temp_dir().join(format!("rondel-fuzz-{name}-{}", std::process::id()));
+    fs::create_dir_all(&directory).expect("the temporary directory can be written");
+    entry_point(bytes, &directory);
+}
+
+fn build_file(bytes: &[u8], _: &Path) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Err(diagnostics) = rondel_buildfile::BuildFile::parse(text, "0.1.0") {
+        for diagnostic in diagnostics {
+            assert!(!rondel_buildfile::render("build.ron", text, &diagnostic).is_empty());
+        }
+    }
+}
+
+fn lock_file(bytes: &[u8], _: &Path) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(lock) = rondel_buildfile::LockFile::parse(text) {
+        let again = rondel_buildfile::LockFile::parse(&lock.render());
+        assert!(again.is_ok_and(|again| again.render() == lock.render()), "what is written is read the same");
+    }
+}
+
+/// The body of a stored result; the checksum is made right, as a forger would.
+fn action_result(body: &[u8], directory: &Path) {
+    let action = Digest::of(b"action");
+    let path = directory.join("ac").join(&action.hex()[..2]).join(action.hex());
+    let mut bytes = format!("rondel-action-result 1 {}\n", Digest::of(body).hex()).into_bytes();
+    bytes.extend_from_slice(body);
+    put(&path, &bytes);
+    if let Ok(Some(result)) = ActionCache::new(directory).get(&action) {
+        for output in &result.outputs {
+            assert!(output.path.below(Path::new("/root")).starts_with("/root"));
+        }
+    }
+}
+
+/// The blocks of a snapshot, with a checksum that is right.
+fn snapshot(body: &[u8], directory: &Path) {
+    let parts: Vec<u8> = body.chunks(1 << 20).flat_map(|piece| *Digest::of(piece).hash()).collect();
+    let mut bytes = b"rondel-snapshot 2\n".to_vec();
+    bytes.extend_from_slice(Digest::of(&parts).hash());
+    bytes.extend_from_slice(body);
+    put(&directory.join("snapshot.2"), &bytes);
+    put(&directory.join("tree/a/file"), b"contents");
+    let snapshot = StatSnapshot::open(&directory.join("snapshot"));
+    let listing = snapshot.list(&directory.join("tree"), &GlobSet::everything(Vec::new())).expect("the tree is sound");
+    listing.each(&mut |_, _, _| {});
+    let _ = snapshot.save();
+}
+
+fn record(body: &[u8], directory: &Path) {
+    let mut bytes = body.to_vec();
+    bytes.extend_from_slice(format!("\n# {}\n", Digest::of(&[body, b"\n"].concat()).hex()).as_bytes());
+    let path = directory.join("record");
+    put(&path, &bytes);
+    if let Ok(record) = rondel_engine::read_record_file(&path) {
+        let _ = (record.describe(), record.counts(), record.differences_from(&rondel_engine::StepRecord::default()));
+    }
+}
+
+fn closure(body: &[u8], directory: &Path) {
+    let mut bytes = b"rondel-closure 5\n".to_vec();
+    bytes.extend_from_slice(Digest::of(body).hash());
+    bytes.extend_from_slice(body);
+    let path = directory.join("closure");
+    put(&path, &bytes);
+    let query = ClosureQuery {
+        module: PathBuf::from("/nonexistent"),
+        go_work: None,
+        packages: vec!["./...".to_owned()],
+        tests: false,
+        settings: BTreeMap::new(),
+    };
+    if let Ok(mut closure) = rondel_golang::Closure::recall(&path, &query) {
+        let _ = closure.inputs();
+    }
+}
+
+fn toolchain_zip(bytes: &[u8], directory: &Path) {
+    unpack(bytes, directory, ArchiveKind::ModuleZip { prefix: "go@v1/" });
+    unpack(bytes, directory, ArchiveKind::Zip);
+}
+
+fn toolchain_archive(bytes: &[u8], directory: &Path) {
+    unpack(bytes, directory, ArchiveKind::TarGz);
+}
+
+fn unpack(bytes: &[u8], directory: &Path, kind: ArchiveKind<'_>) {
+    let archive = directory.join("archive");
+    put(&archive, bytes);
+    let destination = directory.join("box/within");
+    let _ = fs::remove_dir_all(directory.join("box"));
+    fs::create_dir_all(&destination).expect("the temporary directory can be written");
+    let _ = rondel_golang::unpack(&archive, kind, Some(&destination));
+    let names = |path: &Path| fs::read_dir(path).map_or(0, Iterator::count);
+    assert_eq!((names(&directory.join("box")), names(directory) <= 4), (1, true), "something was written outside");
+    each_file(&destination, &mut |path| {
+        let metadata = fs::symlink_metadata(path).expect("it was listed");
+        assert!(metadata.is_file(), "{} is no regular file", path.display());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(metadata.permissions().mode() & 0o7000, 0, "{} has more than permissions", path.display());
+        }
+    });
+}
+
+fn each_file(directory: &Path, visit: &mut dyn FnMut(&Path)) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => each_file(&entry.path(), visit),
+            _ => visit(&entry.path()),
+        }
+    }
+}
+
+fn layer(bytes: &[u8], directory: &Path) {
+    let path = directory.join("layer");
+    put(&path, bytes);
+    let _ = rondel_compare::layer_files(&path, &mut |_, _, contents| {
+        let _ = std::io::copy(&mut std::io::Read::take(contents, 1 << 20), &mut std::io::sink());
+    });
+    let other = directory.join("other");
+    put(&other, b"something else");
+    let _ = rondel_compare::compare_files(&path, &other, &rondel_compare::Traces::default());
+}
+
+fn executable(bytes: &[u8], _: &Path) {
+    let _ = rondel_golang::BuildInfo::of(bytes);
+}
+
+fn put(path: &Path, bytes: &[u8]) {
+    let parent = path.parent().expect("below the directory");
+    fs::create_dir_all(parent).and_then(|()| fs::write(path, bytes)).expect("the temporary directory can be written");
+}
