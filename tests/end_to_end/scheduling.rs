@@ -30,18 +30,19 @@ fn the_longest_way_begins_first() {
     assert_eq!(log(&space), ["head", "tail", "middle", "short"]);
 }
 
-const EXCLUSIVE: &str = "mkdir busy || echo together >> log; sleep 0.15; rmdir busy";
+/// A member of the pool is busy until the step outside of it has seen that (10 s at most).
+const EXCLUSIVE: &str = "mkdir busy || echo together >> log; i=0; while [ ! -e seen ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; sleep 0.1; rmdir busy";
+const FREE: &str = "i=0; while [ ! -d busy ] && [ ! -e seen ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; [ ! -d busy ] || echo beside >> log; touch seen";
 
 /// Steps of a pool do not run side by side: not in one process, not in two; others do meanwhile.
 #[test]
 fn a_pool_is_kept_in_and_between_processes() {
     let member = |name: &str| format!(r#""{name}": Shell(script: "{EXCLUSIVE}", pool: "database")"#);
-    let free = r#""free": Shell(script: "test -d busy && echo beside >> log || true")"#;
     let targets = [
         member("a"),
         member("b"),
         member("c"),
-        free.to_owned(),
+        format!(r#""free": Shell(script: "{FREE}")"#),
         r#""all": Group(targets: ["a", "b", "c", "free"])"#.to_owned(),
     ];
     let space = TestSpace::with_targets(&targets.join(", "));

@@ -82,7 +82,7 @@ fn stats(store: &Store, directory: &Path, limit: u64, invocation: &Invocation) -
             go.for_each(|(_, what, sizes)| line(what, sizes));
             text.push_str(&format!("\nblobs and results may take {} (RONDEL_CACHE_MAX)\n", bytes_text(limit)));
             for ((kind, target), share) in &shares {
-                let kind = if kind.is_empty() { "(older)" } else { kind };
+                let kind = if kind.is_empty() { "other" } else { kind };
                 text.push_str(&format!(
                     "  {kind:<18} {:>10}  {} results  {target}\n",
                     bytes_text(share.bytes),
