@@ -23,6 +23,9 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("symlink,symlinkat,utimensat,ftruncate,copy_file_range,sendfile,flock", &["signal=KILL", "error=EIO"]),
 ];
 
+/// A signal came: the call is to be made again.
+const INTERRUPTED: &str = "error=EINTR";
+
 /// How often each family and fault was tried.
 type Tried = BTreeMap<String, usize>;
 
@@ -32,7 +35,11 @@ fn struck(space: &TestSpace, calls: &str, fault: &str, count: usize, arguments: 
     let rondel = space.command(arguments);
     let mut command = Command::new("strace");
     command.args(["-f", "-q", "-o"]).arg(&log);
-    if fault.starts_with("error") {
+    if fault == INTERRUPTED {
+        // Rondel alone: what other programs make of it is their business.
+        command.arg("--detach-on=execve");
+    }
+    if fault.starts_with("error") && fault != INTERRUPTED {
         // Stops at the calls in question only; signals are not sent then.
         command.arg("--seccomp-bpf");
     }
@@ -159,6 +166,93 @@ fn storing_and_placing() {
     // Everything that was ever stored is sound.
     let verified = space.ok(&["cache", "verify"]);
     assert!(!verified.stderr.contains("removed"), "{}", verified.stderr);
+}
+
+/// A call that a signal interrupted is made again: nobody notices. Only of opening directories, which local file
+/// systems do not let signals interrupt, the standard library says that it was interrupted: that is told.
+#[test]
+fn interrupted_calls() {
+    if !has_strace() {
+        return;
+    }
+    let space = TestSpace::with_targets(TARGETS);
+    let (mut tried, mut number) = (Tried::new(), 0);
+    for calls in ["openat", "read,pread64,readv", "write,pwrite64,writev", "wait4,waitid,poll,flock", "copy_file_range"]
+    {
+        for count in 1.. {
+            number += 1;
+            space.write("in", &long(number));
+            let Some(run) = struck(&space, calls, INTERRUPTED, count, &["make"]) else { break };
+            // The dynamic loader, before Rondel's first line, does not try again.
+            if run.stderr.contains("while loading shared libraries") {
+                continue;
+            }
+            if calls == "openat" && run.stderr.contains("Interrupted system call") {
+                space.ok(&["make"]);
+            } else {
+                assert!(run.code == 0 && !run.stderr.contains("warning"), "{calls} {count}: {}", run.stderr);
+            }
+            assert!(outputs_are(&space, number), "{calls} {count}: {}", run.stderr);
+            assert!(space.ran(&["make"]).is_empty(), "{calls} {count}");
+            *tried.entry(calls.to_owned()).or_default() += 1;
+        }
+    }
+    println!("interrupted calls: {tried:?}");
+    assert!(tried.len() >= 4, "whole families were never struck: {tried:?}");
+}
+
+/// Reads and writes that do less than they were asked to, down to a byte at a time, and every other one interrupted.
+const SHORT: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <sys/types.h>
+#include <unistd.h>
+static __thread unsigned turn;
+static size_t less(size_t wanted) {
+    static const size_t most[] = {1, 7, 4096, 3, 65536, 1000};
+    size_t limit = most[turn++ / 2 % 6];
+    return wanted < limit ? wanted : limit;
+}
+#define CALL(type, name, parameters, arguments) \
+    type name parameters { \
+        static type (*real) parameters; \
+        if (!real) *(void **)&real = dlsym(RTLD_NEXT, #name); \
+        if (turn++ % 2) { errno = EINTR; return -1; } \
+        count = less(count); \
+        return real arguments; \
+    }
+CALL(ssize_t, read, (int file, void *bytes, size_t count), (file, bytes, count))
+CALL(ssize_t, write, (int file, const void *bytes, size_t count), (file, bytes, count))
+CALL(ssize_t, pread64, (int file, void *bytes, size_t count, off64_t place), (file, bytes, count, place))
+CALL(ssize_t, copy_file_range, (int from, off64_t *x, int to, off64_t *y, size_t count, unsigned flags), (from, x, to, y, count, flags))
+CALL(ssize_t, sendfile64, (int to, int from, off64_t *place, size_t count), (to, from, place, count))
+"#;
+
+#[test]
+fn short_reads_and_writes() {
+    if !require(has_program("cc"), "cc") {
+        return;
+    }
+    let mut space = TestSpace::with_targets(TARGETS);
+    let (source, library) = (space.beside("short.c"), space.beside("short.so"));
+    fs::write(&source, SHORT).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).status();
+    assert!(built.unwrap().success());
+    space.set("LD_PRELOAD", &library.display().to_string());
+    for number in 0..6 {
+        space.write("in", &long(number));
+        let run = space.ok(&["make"]);
+        assert!(outputs_are(&space, number) && !run.stderr.contains("warning"), "{}", run.stderr);
+        assert!(space.ran(&["make"]).is_empty());
+        space.remove("out");
+        space.remove("gen");
+        assert_eq!(space.outcomes(&["make"])["make"], "cached");
+        assert!(outputs_are(&space, number));
+    }
+    space.set("LD_PRELOAD", "");
+    assert!(space.ran(&["make"]).is_empty(), "the key is another one");
+    assert!(!space.ok(&["cache", "verify"]).stderr.contains("removed"));
 }
 
 #[test]

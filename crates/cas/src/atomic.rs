@@ -163,6 +163,16 @@ pub fn write_atomically(scratch: &Path, path: &Path, bytes: &[u8]) -> io::Result
     temporary.persist(path)
 }
 
+/// Copies a file's contents and permissions, as `std::fs::copy` does, and again where a signal interrupted that.
+pub fn copy_file(from: &Path, to: &Path) -> io::Result<u64> {
+    loop {
+        match fs::copy(from, to) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;

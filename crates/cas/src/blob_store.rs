@@ -55,7 +55,7 @@ impl BlobStore {
     }
 
     /// Is it there, with the contents that its name says? What is put again mends what was damaged.
-    fn is_sound(&self, digest: &Digest) -> bool {
+    pub(crate) fn is_sound(&self, digest: &Digest) -> bool {
         let Ok(file) = File::open(self.path(digest)) else { return false };
         let is_sound = Digest::of_open(&file, digest.size()).is_ok_and(|found| found == *digest);
         if is_sound {
@@ -73,7 +73,10 @@ impl BlobStore {
         let destination = self.path(&digest);
         let mut temporary = TemporaryFile::new_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
         let mut input = File::open(source).map_err(io_error("read", source))?;
-        let copied = copy_hashed(&mut input, temporary.file()).map_err(io_error("write", &destination))?;
+        let copied = copy_hashed(&mut input, temporary.file()).map_err(|failed| match failed {
+            CopyError::Read(error) => io_error("read", source)(error),
+            CopyError::Write(error) => io_error("write", &destination)(error),
+        })?;
         if copied != digest {
             // The file changed between hashing and copying: whoever writes it is not done.
             return Err(BlobError::Corrupt(digest));
@@ -95,16 +98,19 @@ impl BlobStore {
         Ok(digest)
     }
 
-    /// Copies the blob into `destination`, hashing it on the way. A blob that does not match is removed from
-    /// the store and reported as corrupt; `destination` then holds rubbish that the caller must drop.
-    pub fn copy_to(&self, digest: &Digest, destination: &mut File) -> Result<(), BlobError> {
+    /// Copies the blob into `destination`, which lies at `place`, hashing it on the way. A blob that does not match is
+    /// removed from the store and reported as corrupt; `destination` then holds rubbish that the caller must drop.
+    pub fn copy_to(&self, digest: &Digest, destination: &mut File, place: &Path) -> Result<(), BlobError> {
         let path = self.path(digest);
         let mut source = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BlobError::Missing(*digest)),
             Err(source) => return Err(BlobError::Io { action: "read", path, source }),
         };
-        let copied = copy_hashed(&mut source, destination).map_err(io_error("read", &path))?;
+        let copied = copy_hashed(&mut source, destination).map_err(|failed| match failed {
+            CopyError::Read(error) => io_error("read", &path)(error),
+            CopyError::Write(error) => io_error("write", place)(error),
+        })?;
         if copied == *digest {
             return Ok(());
         }
@@ -124,7 +130,13 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Blob
     move |source| BlobError::Io { action, path: path.to_owned(), source }
 }
 
-fn copy_hashed(source: &mut File, destination: &mut File) -> io::Result<Digest> {
+/// On which side copying failed.
+enum CopyError {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+fn copy_hashed(source: &mut File, destination: &mut File) -> Result<Digest, CopyError> {
     let mut hasher = Hasher::new();
     let mut buffer = vec![0_u8; 256 * 1024];
     loop {
@@ -132,10 +144,10 @@ fn copy_hashed(source: &mut File, destination: &mut File) -> io::Result<Digest> 
             Ok(0) => return Ok(hasher.finish()),
             Ok(count) => {
                 hasher.update(&buffer[..count]);
-                destination.write_all(&buffer[..count])?;
+                destination.write_all(&buffer[..count]).map_err(CopyError::Write)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(CopyError::Read(error)),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::action_cache::read_result;
 use crate::atomic::sweep_abandoned;
-use crate::{Digest, Entry, TemporaryFile};
+use crate::{BlobStore, Digest, Entry, TemporaryFile};
 
 /// A use is noted when the last note of one is older than this: most uses cost nothing.
 const NOTED_EVERY: Duration = Duration::from_secs(600);
@@ -57,6 +57,8 @@ pub struct Collected {
     pub left: u64,
     /// Bytes over the limit that running builds hold.
     pub held: u64,
+    /// Bytes over the limit that the system does not let go of.
+    pub stuck: u64,
 }
 
 /// What looking at everything found.
@@ -93,7 +95,6 @@ impl Store {
 
     /// When the oldest running build began.
     fn oldest_build(&self) -> Option<SystemTime> {
-        sweep_abandoned(&self.running());
         let entries = fs::read_dir(self.running()).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.metadata().ok()?.modified().ok()).min()
     }
@@ -125,10 +126,8 @@ impl Store {
     /// Removes results, least recently used first, and the blobs that only they name, until at most `limit` bytes
     /// are left. `stop` is asked now and then; stopping early is safe.
     pub fn collect(&self, limit: u64, stop: &dyn Fn() -> bool) -> io::Result<Collected> {
+        sweep_abandoned(&self.running());
         sweep_abandoned(&self.root.join("tmp"));
-        // What was used shortly before a build began may not have been noted as such.
-        let held_since = self.oldest_build().map(|began| began.checked_sub(NOTED_EVERY).unwrap_or(began));
-        let is_held = |time: SystemTime| held_since.is_some_and(|since| time >= since);
         let blobs: HashMap<String, (PathBuf, Metadata)> = files_in(&self.root.join("cas"))?
             .into_iter()
             .map(|(path, metadata)| (name_of(&path), (path, metadata)))
@@ -143,42 +142,51 @@ impl Store {
             if stop() {
                 return Ok(collected);
             }
-            let new: Vec<(String, u64)> = result
+            let new: HashSet<(String, u64)> = result
                 .blobs
                 .iter()
                 .map(|blob| (blob.hex(), blob.size()))
                 .filter(|(hex, _)| !kept.contains(hex) && blobs.contains_key(hex))
                 .collect();
-            let size = result.size + new.iter().collect::<HashSet<_>>().iter().map(|(_, size)| size).sum::<u64>();
-            let held = is_held(result.used);
+            let size = result.size + new.iter().map(|(_, size)| size).sum::<u64>();
             is_full |= collected.left + size > limit;
-            if is_full && !held {
-                let path = self.root.join("ac").join(&result.action[..2]).join(&result.action);
-                collected.remove(&path, result.used, result.size);
-                continue;
-            }
             if is_full {
-                collected.held += size;
+                let path = self.root.join("ac").join(&result.action[..2]).join(&result.action);
+                let removal = self.remove(&path, result.used);
+                if matches!(removal, Removal::Done | Removal::NotThere) {
+                    collected.note(removal, result.size);
+                    continue;
+                }
+                collected.note(removal, size);
+            } else {
+                collected.left += size;
             }
-            collected.left += size;
             kept.extend(new.into_iter().map(|(hex, _)| hex));
         }
         for (hex, (path, metadata)) in &blobs {
             if stop() {
                 return Ok(collected);
             }
-            if kept.contains(hex) {
-                continue;
-            }
-            let stored = modified(metadata);
-            if is_held(stored) {
-                collected.left += metadata.len();
-                collected.held += metadata.len();
-            } else {
-                collected.remove(path, stored, metadata.len());
+            if !kept.contains(hex) {
+                collected.note(self.remove(path, modified(metadata)), metadata.len());
             }
         }
         Ok(collected)
+    }
+
+    /// Removes a file that was last used at `used`, unless somebody has used it since, or a build that runs by now
+    /// may count on it.
+    fn remove(&self, path: &Path, used: SystemTime) -> Removal {
+        // Asked each time: builds begin. What was used shortly before one began may not have been noted as such.
+        let since = self.oldest_build().map(|began| began.checked_sub(NOTED_EVERY).unwrap_or(began));
+        if since.is_some_and(|since| used >= since) {
+            return Removal::Held;
+        }
+        match fs::symlink_metadata(path) {
+            Err(_) => Removal::NotThere,
+            Ok(metadata) if modified(&metadata) != used => Removal::Held,
+            Ok(_) => fs::remove_file(path).map_or(Removal::Stuck, |()| Removal::Done),
+        }
     }
 
     /// Hashes every blob and reads every result again; removes what is damaged, and results whose blobs are not
@@ -188,6 +196,7 @@ impl Store {
         let blobs = files_in(&self.root.join("cas"))?;
         let hashed = crate::parallel::on_all_cores(&blobs, blobs.len() * 64, |(path, _)| Digest::of_file(path));
         let mut sound: HashSet<String> = HashSet::new();
+        let store = BlobStore::new(&self.root);
         for ((path, _), digest) in blobs.iter().zip(hashed) {
             match digest {
                 Ok(digest) if digest.hex() == name_of(path) => {
@@ -206,7 +215,8 @@ impl Store {
         for (path, _) in files_in(&self.root.join("ac"))? {
             let whole = read_result(&path).is_some_and(|result| {
                 result.outputs.iter().all(|output| match &output.entry {
-                    Entry::File { digest, .. } => sound.contains(&digest.hex()),
+                    // What a build has stored meanwhile was not looked at yet.
+                    Entry::File { digest, .. } => sound.contains(&digest.hex()) || store.is_sound(digest),
                     Entry::Symlink { .. } => true,
                 })
             });
@@ -221,15 +231,35 @@ impl Store {
     }
 }
 
+/// What became of a file that was to be removed.
+#[derive(Clone, Copy)]
+enum Removal {
+    Done,
+    /// Somebody else has removed it.
+    NotThere,
+    /// Somebody needs it.
+    Held,
+    /// The system said no.
+    Stuck,
+}
+
 impl Collected {
-    /// Removes a file, if nobody has used it since it was looked at.
-    fn remove(&mut self, path: &Path, used: SystemTime, size: u64) {
-        let now = fs::symlink_metadata(path).map(|metadata| modified(&metadata));
-        if now.is_ok_and(|now| now == used) && fs::remove_file(path).is_ok() {
-            self.files += 1;
-            self.bytes += size;
-        } else if path.exists() {
-            self.left += size;
+    /// Counts what became of something that takes `size`.
+    fn note(&mut self, removal: Removal, size: u64) {
+        match removal {
+            Removal::Done => {
+                self.files += 1;
+                self.bytes += size;
+            }
+            Removal::NotThere => {}
+            Removal::Held => {
+                self.left += size;
+                self.held += size;
+            }
+            Removal::Stuck => {
+                self.left += size;
+                self.stuck += size;
+            }
         }
     }
 }

@@ -183,6 +183,9 @@ pub(crate) struct OpenDirectory {
 }
 
 #[cfg(unix)]
+use rustix::io::retry_on_intr;
+
+#[cfg(unix)]
 impl OpenDirectory {
     /// Opens it; what is in it can't be listed through this.
     pub fn new(path: &Path) -> io::Result<OpenDirectory> {
@@ -191,7 +194,7 @@ impl OpenDirectory {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         #[cfg(not(target_os = "linux"))]
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(OpenDirectory { descriptor: open(path, flags, Mode::empty())? })
+        Ok(OpenDirectory { descriptor: retry_on_intr(|| open(path, flags, Mode::empty()))? })
     }
 
     /// How the directory itself looks.
@@ -209,7 +212,7 @@ impl OpenDirectory {
     pub fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
         use rustix::fs::{Mode, OFlags, openat};
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        Ok(openat(&self.descriptor, name, flags, Mode::empty())?.into())
+        Ok(retry_on_intr(|| openat(&self.descriptor, name, flags, Mode::empty()))?.into())
     }
 
     /// What is in it: names and kinds.
@@ -218,7 +221,7 @@ impl OpenDirectory {
         use std::os::unix::ffi::OsStrExt;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let mut names = Vec::new();
-        for entry in Dir::new(openat(&self.descriptor, ".", flags, Mode::empty())?)? {
+        for entry in Dir::new(retry_on_intr(|| openat(&self.descriptor, ".", flags, Mode::empty()))?)? {
             let entry = entry?;
             let bytes = entry.file_name().to_bytes();
             if bytes == b"." || bytes == b".." {

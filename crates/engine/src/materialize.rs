@@ -83,7 +83,7 @@ pub(crate) fn restore(workspace: &Workspace, spec: &ActionSpec, result: &ActionR
             match &entry.entry {
                 Entry::File { digest, executable } => {
                     let mut temporary = TemporaryFile::new_in(parent).map_err(write(&path))?;
-                    workspace.blobs.copy_to(digest, temporary.file()).map_err(RestoreError::Blob)?;
+                    workspace.blobs.copy_to(digest, temporary.file(), &path).map_err(RestoreError::Blob)?;
                     temporary.set_mode(if *executable { 0o755 } else { 0o644 }).map_err(write(&path))?;
                     temporary.persist(&path).map_err(write(&path))?;
                 }

@@ -36,6 +36,7 @@ impl PartialDownload {
                     std::thread::sleep(Duration::from_millis(50));
                     continue;
                 }
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // No locks on this file system: a name of our own then, which is swept if we are killed.
                 Err(TryLockError::Error(_)) => {
                     let path = directory.join(rondel_cas::temporary_name());

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::Digest;
+use rondel_cas::{Digest, copy_file};
 use serde_json::json;
 
 use crate::Reference;
@@ -50,7 +50,7 @@ pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<Lay
         for (layer, _) in &image.layers {
             if written.insert(layer.digest, ()).is_none() {
                 let source = input.layers.get(&layer.digest).ok_or_else(|| io::Error::other("a layer is missing"))?;
-                fs::copy(source, blobs.join(layer.digest.hex()))?;
+                copy_file(source, &blobs.join(layer.digest.hex()))?;
             }
         }
     }

@@ -1,7 +1,13 @@
-//! Processes that outlived the child that started them.
+//! Processes that outlived those that started them.
 //!
 //! On Linux Rondel makes itself the reaper of such processes, so that a grandchild which left its group (a
 //! session of its own) still is Rondel's child and can be found and ended. Elsewhere groups must do.
+//!
+//! A Rondel that is killed can end nobody. But its children have inherited its locks, so that what they are at stays
+//! locked until the last of them is gone, and whoever waits for such a lock can find them by it.
+
+use std::fs::File;
+use std::path::Path;
 
 /// Makes orphaned descendants children of this process. Does nothing where the system can't.
 pub fn adopt_orphans() {
@@ -44,4 +50,72 @@ fn children_of(parent: i32) -> Vec<i32> {
     }
     debug_assert!(!children.contains(&parent));
     children
+}
+
+/// Lets processes that are started from now on hold the lock of `file` too, in case that this process is killed. To
+/// give the lock back it must be unlocked then: closing it here is not enough.
+pub fn bequeath_lock(file: &File) {
+    #[cfg(unix)]
+    {
+        // Failure leaves the lock to this process alone.
+        let _ = rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty());
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+    }
+}
+
+/// Ends the processes that hold the lock of the file at `path` which one that is gone has left to them: with SIGTERM, or
+/// with SIGKILL if `kill` is set. Returns their numbers. Does nothing where they can't be told.
+pub fn end_heirs(path: &Path, kill: bool) -> Vec<i32> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Pid, Signal, kill_process};
+        let heirs = heirs_of(path);
+        for pid in heirs.iter().copied().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, if kill { Signal::KILL } else { Signal::TERM });
+        }
+        heirs
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (path, kill);
+        Vec::new()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn heirs_of(path: &Path) -> Vec<i32> {
+    let Ok(path) = path.canonicalize() else { return Vec::new() };
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    numbers.filter(|&pid| has_inherited_lock(pid, &path)).collect()
+}
+
+/// Does the process hold a lock of the file that another one, which is gone, has taken?
+#[cfg(target_os = "linux")]
+fn has_inherited_lock(pid: i32, path: &Path) -> bool {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let ours = files.filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == path));
+    // `lock: 1: FLOCK ADVISORY WRITE <who took it> …`, see proc_pid_fdinfo(5).
+    let taker = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("lock:") && line.contains("FLOCK"))?;
+        line.split_whitespace().nth(5)?.parse::<i32>().ok().filter(|pid| *pid > 0)
+    };
+    ours.filter_map(|entry| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_str()?)).ok()?;
+        taker(&text)
+    })
+    .any(is_gone)
+}
+
+/// Is there no such process, or nothing of it but its exit status?
+#[cfg(target_os = "linux")]
+fn is_gone(pid: i32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        // The state stands after the name, which may hold anything.
+        Ok(text) => text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X'])),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rondel_cas::in_parts;
+use rondel_cas::{copy_file, in_parts};
 use rondel_compare::Traces;
 use rondel_engine::Workspace;
 
@@ -234,7 +234,7 @@ fn copy(from: &Path, to: &Path, index: usize) -> io::Result<()> {
     if metadata.is_symlink() {
         return link(&fs::read_link(from)?, to);
     }
-    fs::copy(from, to)?;
+    copy_file(from, to)?;
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(946_684_800 + index as u64);
     #[cfg(unix)]
     {
@@ -271,7 +271,7 @@ fn copy_repository(from: &Path, to: &Path) -> io::Result<()> {
     for name in ["HEAD", "config", "packed-refs", "index", "shallow", "info/exclude", "info/attributes"] {
         if git.join(name).is_file() {
             fs::create_dir_all(target.join(name).parent().expect("below .git"))?;
-            fs::copy(git.join(name), target.join(name))?;
+            copy_file(&git.join(name), &target.join(name))?;
         }
     }
     let mut references = Vec::new();
@@ -279,7 +279,7 @@ fn copy_repository(from: &Path, to: &Path) -> io::Result<()> {
     for reference in references {
         let place = target.join(reference.strip_prefix(&git).unwrap_or(&reference));
         fs::create_dir_all(place.parent().expect("below .git"))?;
-        fs::copy(&reference, place)?;
+        copy_file(&reference, &place)?;
     }
     fs::write(target.join("objects/info/alternates"), format!("{}\n", git.join("objects").display()))
 }

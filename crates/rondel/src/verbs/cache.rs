@@ -109,6 +109,16 @@ fn collect(store: &Store, directory: &Path, limit: u64) -> Result<Exit, Failure>
         bytes_text(collected.left),
         bytes_text(limit)
     ));
+    if collected.stuck > 0 {
+        return Err(Failure::Environment {
+            message: format!(
+                "{} could not be removed from `{}`",
+                bytes_text(collected.stuck),
+                directory.join(STORE_FORMAT).display()
+            ),
+            hint: Some("are these files and directories yours, and writable?".to_owned()),
+        });
+    }
     Ok(Exit::Done)
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_buildfile::Platform;
-use rondel_cas::{GlobSet, RelativePath};
+use rondel_cas::{GlobSet, RelativePath, copy_file};
 use rondel_engine::{
     ActionSpec, Artefact, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step,
     StepContext, StepError, collect,
@@ -227,5 +227,5 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     if metadata.is_symlink() {
         return std::os::unix::fs::symlink(fs::read_link(from)?, to);
     }
-    fs::copy(from, to).map(drop)
+    copy_file(from, to).map(drop)
 }
