@@ -62,7 +62,7 @@ pub(crate) fn inputs(lab: &Lab, rounds: usize) -> Result<()> {
         for round in 0..=rounds {
             let mut times = vec![on_two_threads(&files, |file| drop(fs::read(file).map(Sha256::digest)))];
             for contender in &contenders[..2] {
-                fs::remove_file(tree.join(".rondel/snapshot.2"))?;
+                fs::remove_file(tree.join(".rondel/snapshot.3"))?;
                 times.push(contender.run()?);
             }
             if round > 0 {
@@ -72,7 +72,7 @@ pub(crate) fn inputs(lab: &Lab, rounds: usize) -> Result<()> {
         table(&samples);
         println!("\nmemory");
         lab.memory_of(&contenders[0])?;
-        fs::remove_file(tree.join(".rondel/snapshot.2"))?;
+        fs::remove_file(tree.join(".rondel/snapshot.3"))?;
         lab.memory_of(&contenders[0])?;
     }
     Ok(())

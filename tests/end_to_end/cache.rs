@@ -127,26 +127,11 @@ fn an_input_that_changes_while_the_step_runs_is_used_but_not_cached() {
 #[test]
 fn a_file_that_comes_while_the_step_runs_is_not_cached() {
     let mut space = TestSpace::small();
+    // A `go` that adds a file to the tree when it builds.
     let script = "case \"$1\" in build) sed -i 's/x/x/' greet/greet.go; echo 'package greet' > greet/late.go;; esac\nexec \"$REAL_GO\" \"$@\"";
-    let go = crate::space::shared_cache().join("go/toolchains/go1.22.12.linux-amd64/sdk/bin/go");
-    if !crate::space::require(go.exists(), "shared toolchain for linux/amd64") {
+    if !space.wrap_go(script) {
         return;
     }
-    // A toolchain whose `go` adds a file to the tree when it builds.
-    let sdk = space.beside("sdk");
-    std::fs::create_dir_all(sdk.join("bin")).unwrap();
-    for name in ["src", "pkg", "lib", "VERSION", "go.env"] {
-        std::os::unix::fs::symlink(go.ancestors().nth(2).unwrap().join(name), sdk.join(name)).unwrap();
-    }
-    std::fs::write(
-        sdk.join("bin/go"),
-        format!("#!/bin/sh\n{}\n", script.replace("$REAL_GO", &go.display().to_string())),
-    )
-    .unwrap();
-    crate::space::make_executable(&sdk.join("bin/go"));
-    space.replace("build.ron", "Version(\"1.22.12\")", "System");
-    let path = format!("{}:/usr/bin:/bin", sdk.join("bin").display());
-    space.set("PATH", &path);
     let run = space.ok(&["server"]);
     assert!(
         run.stderr.contains("while `server (linux/amd64)` ran: its result is used but not cached"),

@@ -256,3 +256,25 @@ fn a_module_cache_that_was_edited_is_found() {
     space.append("main.go", "\n// and more\n");
     space.run(&["server", "--locked"]).fails(3, &["was changed after it was downloaded"]);
 }
+
+/// A source file that is edited after `go list` has read it and before Rondel does: the package that it imports from
+/// then on is an input all the same.
+#[test]
+fn an_import_that_comes_while_go_list_runs() {
+    let mut space = TestSpace::small();
+    let script = r##"case "$1" in list) ;; *) exec "$REAL_GO" "$@";; esac
+"$REAL_GO" "$@" > ../listed || exit
+if [ ! -e ../edited ]; then
+    touch ../edited
+    sed -i 's#^\t"fmt"#\t"fmt"\n\n\t_ "example.com/small/late"#' cmd/small/main.go
+fi
+cat ../listed"##;
+    if !space.wrap_go(script) {
+        return;
+    }
+    space.write("late/late.go", "package late\n\nfunc init() { println(\"one\") }\n");
+    space.ok(&["server"]);
+    assert!(space.read("cmd/small/main.go").contains("small/late"), "the script did not edit");
+    space.write("late/late.go", "package late\n\nfunc init() { println(\"two\") }\n");
+    assert_eq!(space.ran(&["server"])["server (linux/amd64)"], "late/late.go changed");
+}

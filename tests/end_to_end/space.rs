@@ -227,6 +227,25 @@ impl TestSpace {
         }
     }
 
+    /// A toolchain whose `go` is a script that may call the real one as `$REAL_GO`. `false` if there is none to wrap.
+    pub fn wrap_go(&mut self, script: &str) -> bool {
+        let go = shared_cache().join("go/toolchains/go1.22.12.linux-amd64/sdk/bin/go");
+        if !require(go.exists(), "shared toolchain for linux/amd64") {
+            return false;
+        }
+        let sdk = self.beside("sdk");
+        fs::create_dir_all(sdk.join("bin")).unwrap();
+        for name in ["src", "pkg", "lib", "VERSION", "go.env"] {
+            std::os::unix::fs::symlink(go.ancestors().nth(2).unwrap().join(name), sdk.join(name)).unwrap();
+        }
+        fs::write(sdk.join("bin/go"), format!("#!/bin/sh\nREAL_GO={}\n{script}\n", go.display())).unwrap();
+        make_executable(&sdk.join("bin/go"));
+        self.replace("build.ron", "Version(\"1.22.12\")", "System");
+        let path = format!("{}:/usr/bin:/bin", sdk.join("bin").display());
+        self.set("PATH", &path);
+        true
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rondel-under-test"));
         command.args(arguments).current_dir(self.root()).env_clear().envs(&self.environment);

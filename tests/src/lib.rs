@@ -68,10 +68,10 @@ fn action_result(body: &[u8], directory: &Path) {
 /// The blocks of a snapshot, with a checksum that is right.
 fn snapshot(body: &[u8], directory: &Path) {
     let parts: Vec<u8> = body.chunks(1 << 20).flat_map(|piece| *Digest::of(piece).hash()).collect();
-    let mut bytes = b"rondel-snapshot 2\n".to_vec();
+    let mut bytes = b"rondel-snapshot 3\n".to_vec();
     bytes.extend_from_slice(Digest::of(&parts).hash());
     bytes.extend_from_slice(body);
-    put(&directory.join("snapshot.2"), &bytes);
+    put(&directory.join("snapshot.3"), &bytes);
     put(&directory.join("tree/a/file"), b"contents");
     let snapshot = StatSnapshot::open(&directory.join("snapshot"));
     let listing = snapshot.list(&directory.join("tree"), &GlobSet::everything(Vec::new())).expect("the tree is sound");
@@ -90,7 +90,7 @@ fn record(body: &[u8], directory: &Path) {
 }
 
 fn closure(body: &[u8], directory: &Path) {
-    let mut bytes = b"rondel-closure 5\n".to_vec();
+    let mut bytes = b"rondel-closure 6\n".to_vec();
     bytes.extend_from_slice(Digest::of(body).hash());
     bytes.extend_from_slice(body);
     let path = directory.join("closure");
@@ -102,7 +102,9 @@ fn closure(body: &[u8], directory: &Path) {
         tests: false,
         settings: BTreeMap::new(),
     };
-    if let Ok(mut closure) = rondel_golang::Closure::recall(&path, &query) {
+    if let Ok(mut closure) =
+        rondel_golang::Closure::recall(&path, &query, &StatSnapshot::open(&directory.join("snapshot")))
+    {
         let _ = closure.inputs();
     }
 }

@@ -4,9 +4,6 @@ use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
-/// How far apart two changes must be for a file system of which nothing is known to tell them apart (2 s: FAT's).
-const GRANULARITY_NS: i128 = 2_000_000_000;
-
 /// What a name stands for, as far as inputs go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -58,7 +55,7 @@ impl Fingerprint {
         }
     }
 
-    /// From what the system said; without inodes and change times, so never believed (see `is_settled`).
+    /// From what the system said; without inodes and change times, so never believed (see `is_older_than`).
     #[cfg(not(unix))]
     pub fn of(metadata: &Metadata) -> Fingerprint {
         let mode = match metadata {
@@ -75,6 +72,12 @@ impl Fingerprint {
     pub fn of_all(directory: &Path, names: &[&str]) -> (Option<Fingerprint>, Vec<Option<Fingerprint>>) {
         let Ok(opened) = OpenDirectory::new(directory) else { return (None, vec![None; names.len()]) };
         (opened.own().ok(), names.iter().map(|name| opened.look(name).ok()).collect())
+    }
+
+    /// Of the directory at `path`, and whether its times tell when a name in it comes or goes; `None` if it is not there.
+    pub fn of_directory(path: &Path) -> Option<(Fingerprint, bool)> {
+        let opened = OpenDirectory::new(path).ok()?;
+        Some((opened.own().ok()?, opened.tells_of_names()))
     }
 
     #[cfg(unix)]
@@ -121,12 +124,6 @@ impl Fingerprint {
     /// Is the owner's executable bit set?
     pub fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0
-    }
-
-    /// Had the file been still long enough at `moment_ns` of this machine's clock for a later change to be seen, on
-    /// a file system of which nothing is known?
-    pub fn is_settled(&self, moment_ns: i128) -> bool {
-        self.is_older_than(moment_ns.saturating_sub(GRANULARITY_NS))
     }
 
     /// Was the last change of anything about it before `horizon_ns`? (Only the change time tells: others can be set.)
@@ -296,7 +293,7 @@ impl OpenDirectory {
 }
 
 /// Nanoseconds since 1970.
-pub fn now_ns() -> i128 {
+pub(crate) fn now_ns() -> i128 {
     use std::time::{SystemTime, UNIX_EPOCH};
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_nanos() as i128)
 }
@@ -316,15 +313,10 @@ mod tests {
     }
 
     #[test]
-    fn racily_clean_entries_are_not_settled() {
-        let second = 1_000_000_000;
-        assert!(!fingerprint(100 * second).is_settled(100 * second));
-        assert!(!fingerprint(100 * second).is_settled(102 * second));
-        assert!(fingerprint(100 * second).is_settled(103 * second));
-        // A clock that was put back: the file is younger than the recording.
-        assert!(!fingerprint(100 * second).is_settled(50 * second));
-        // Neither tick nor horizon may be the same.
+    fn neither_tick_nor_horizon_may_be_the_same() {
         assert!(!fingerprint(100).is_older_than(100) && fingerprint(99).is_older_than(100));
+        // A clock that was put back: the file is younger than the recording.
+        assert!(!fingerprint(100).is_older_than(50));
     }
 
     /// Each part of the looks counts.

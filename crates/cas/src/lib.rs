@@ -25,8 +25,9 @@ pub use atomic::{TemporaryFile, copy_file, remove_tree, sweep_abandoned, tempora
 pub use blob_store::{BlobError, BlobStore};
 pub use collect::{Collected, RunningBuild, Store, StoredResult, Verified};
 pub use digest::{Digest, DigestParseError, Hasher};
-pub use fingerprint::{FINGERPRINT_LENGTH, Fingerprint, now_ns};
+pub use fingerprint::{FINGERPRINT_LENGTH, Fingerprint};
 pub use globs::GlobSet;
+pub use horizon::{HORIZON_LENGTH, Horizon};
 pub use listing::{BEHIND_LINK, Listing};
 pub use parallel::in_parts;
 pub use relative_path::{PathError, RelativePath};

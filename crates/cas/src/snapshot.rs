@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use crate::fingerprint::{Fingerprint, Kind};
 use crate::horizon::Horizon;
@@ -22,7 +23,13 @@ pub struct StatSnapshot {
     file: PathBuf,
     /// Where the file system's clock may be asked, by making a file for a moment.
     clock: Mutex<Option<PathBuf>>,
+    /// The first look at the clock.
+    begun: OnceLock<Horizon>,
+    /// The latest moment that anything here is believed by.
+    latest: Mutex<Option<Horizon>>,
     stored: Stored,
+    /// Did a clock go back since it was stored?
+    is_distrusted: AtomicBool,
     learned: Mutex<Learned>,
 }
 
@@ -43,7 +50,15 @@ impl StatSnapshot {
     pub fn open(file: &Path) -> StatSnapshot {
         let file = file.with_extension(SNAPSHOT_FORMAT);
         let stored = fs::read(&file).ok().and_then(Stored::decode).unwrap_or_default();
-        StatSnapshot { file, clock: Mutex::default(), stored, learned: Mutex::default() }
+        StatSnapshot {
+            file,
+            clock: Mutex::default(),
+            begun: OnceLock::new(),
+            latest: Mutex::new(stored.horizon),
+            stored,
+            is_distrusted: AtomicBool::new(false),
+            learned: Mutex::default(),
+        }
     }
 
     /// Lets the clock of the file system be asked by making files in `directory` for a moment. Without it less is
@@ -52,10 +67,34 @@ impl StatSnapshot {
         *self.clock.lock().expect("no panic while locked") = Some(directory.to_owned());
     }
 
-    /// Taken before the first byte is read: a change while reading is then younger than it.
-    pub(crate) fn horizon(&self) -> Horizon {
+    /// The moment up to which changes that were made before it can be told from later ones. Taken before the first
+    /// byte is read: a change while reading is then younger than it.
+    pub fn horizon(&self) -> Horizon {
         let directory = self.clock.lock().expect("no panic while locked").clone();
-        Horizon::now(directory.as_deref())
+        let now = Horizon::now(directory.as_deref());
+        let mut latest = self.latest.lock().expect("no panic while locked");
+        match *latest {
+            // From here on times come a second time: what is known could look the same and be something else.
+            Some(before) if now.went_back_since(&before) => {
+                self.is_distrusted.store(true, Ordering::SeqCst);
+                *self.learned.lock().expect("no panic while locked") = Learned::default();
+                *latest = Some(now);
+            }
+            Some(before) => *latest = Some(before.later_of(now)),
+            None => *latest = Some(now),
+        }
+        now
+    }
+
+    /// The horizon as it was at the first question.
+    pub fn begun(&self) -> Horizon {
+        *self.begun.get_or_init(|| self.horizon())
+    }
+
+    /// What an earlier process found out, if it can be believed.
+    fn stored(&self) -> Option<&Stored> {
+        self.begun();
+        (!self.is_distrusted.load(Ordering::SeqCst)).then_some(&self.stored)
     }
 
     /// Waits until the file system's clock has moved on from `newest_ns`, the last change of some files: from then on
@@ -70,6 +109,19 @@ impl StatSnapshot {
                 }
                 _ => return,
             }
+        }
+    }
+
+    /// Waits for the next tick of the file system's clock. What was changed before this was called is older than the
+    /// horizon that it returns.
+    pub fn settle(&self) -> Horizon {
+        let now = self.horizon();
+        match now.asked_ns() {
+            Some(now_ns) => {
+                self.wait_past(now_ns);
+                self.horizon()
+            }
+            None => now,
         }
     }
 
@@ -99,7 +151,7 @@ impl StatSnapshot {
         let (directory, name) = (path.parent()?, path.file_name()?.to_str()?);
         let fresh = learned.directories.get(directory).cloned();
         drop(learned);
-        fresh.or_else(|| self.stored.find(directory))?.find(name)?.digest_if(looks)
+        fresh.or_else(|| self.stored()?.find(directory))?.find(name)?.digest_if(looks)
     }
 
     /// What is known of the names in a directory.
@@ -107,7 +159,7 @@ impl StatSnapshot {
         let learned = self.learned.lock().expect("no panic while locked");
         let fresh = learned.directories.get(directory).cloned();
         drop(learned);
-        fresh.or_else(|| self.stored.find(directory))
+        fresh.or_else(|| self.stored()?.find(directory))
     }
 
     /// Takes what a walk found out.
@@ -121,19 +173,21 @@ impl StatSnapshot {
 
     /// Saves what was learned. What is known of directories that are gone is dropped.
     pub fn save(&self) -> io::Result<()> {
+        let stored = self.stored();
+        let horizon = self.latest.lock().expect("no panic while locked").unwrap_or_else(|| self.begun());
         let mut learned = self.learned.lock().expect("no panic while locked");
         if learned.is_saved || (learned.directories.is_empty() && learned.files.is_empty()) {
             return Ok(());
         }
         let files = std::mem::take(&mut learned.files);
         for (directory, files) in by_directory(&files) {
-            let block = learned.directories.get(directory).cloned().or_else(|| self.stored.find(directory));
+            let block = learned.directories.get(directory).cloned().or_else(|| stored?.find(directory));
             if let Some(block) = with_files(directory, block, files).encode() {
                 learned.directories.insert(directory.to_owned(), block);
             }
         }
         let mut blocks: Vec<(&str, Block)> = Vec::new();
-        for (path, block) in self.stored.blocks() {
+        for (path, block) in stored.into_iter().flat_map(Stored::blocks) {
             if !learned.directories.contains_key(Path::new(path)) && fs::symlink_metadata(path).is_ok() {
                 blocks.push((path, block));
             }
@@ -142,7 +196,8 @@ impl StatSnapshot {
         blocks.extend(fresh);
         blocks.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
         let scratch = self.file.parent().unwrap_or(Path::new(".")).join("tmp");
-        write_atomically(&scratch, &self.file, &Stored::encode(blocks.iter().map(|(_, block)| block.bytes())))?;
+        let bytes = Stored::encode(&horizon, blocks.iter().map(|(_, block)| block.bytes()));
+        write_atomically(&scratch, &self.file, &bytes)?;
         learned.is_saved = true;
         Ok(())
     }
@@ -233,6 +288,35 @@ mod tests {
         directory.write("two");
         assert_eq!(directory.digest(&again), Digest::of(b"two"));
         assert_eq!(directory.digest(&directory.open()), Digest::of(b"two"));
+    }
+
+    /// A file system whose clock was put back: what was stored is of no use, and what is learned then is.
+    #[test]
+    fn a_clock_that_went_back() {
+        let directory = Directory::new("back");
+        directory.write("one");
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        let looks = || Fingerprint::of(&fs::symlink_metadata(directory.0.join("file")).unwrap());
+        let snapshot = directory.open();
+        directory.digest(&snapshot);
+        // As if all of this had been in the future.
+        let ahead = snapshot.horizon().to_bytes();
+        let ahead = u64::from_le_bytes(ahead[8..16].try_into().unwrap()) + 3_600_000_000_000;
+        let mut bytes = snapshot.horizon().to_bytes();
+        bytes[8..16].copy_from_slice(&ahead.to_le_bytes());
+        *snapshot.latest.lock().unwrap() = Some(Horizon::from_bytes(&bytes));
+        snapshot.save().unwrap();
+        let again = directory.open();
+        assert_eq!(again.known(&directory.0.join("file"), &looks()), None);
+        assert_eq!(directory.digest(&again), Digest::of(b"one"));
+        again.save().unwrap();
+        let path = directory.0.join("file");
+        assert_eq!(directory.open().known(&path, &looks()), Some(Digest::of(b"one")));
+        // Within one process too.
+        *again.latest.lock().unwrap() = Some(Horizon::from_bytes(&bytes));
+        assert!(again.known(&path, &looks()).is_some());
+        again.horizon();
+        assert_eq!(again.known(&path, &looks()), None);
     }
 
     /// Written, hashed, written again at once with the same size, over and over: never the old digest.

@@ -1,7 +1,7 @@
 //! The stat snapshot on disk: one block a directory, one record of fixed size a name, read at once and used in place.
 //!
 //! ```text
-//! file    mark, SHA-256 of the SHA-256s of each MiB of the rest, then the blocks, sorted by path
+//! file    mark, SHA-256 of the SHA-256s of each MiB of the rest, the latest horizon (24), then the blocks, sorted by path
 //! block   u32 length of all of it; u32 length of the path; u32 number of records; u32 length of the names;
 //!         fingerprint of the directory (44); i64 horizon, 0 if its names are not all here;
 //!         path; records, sorted by name; names
@@ -16,11 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::fingerprint::{FINGERPRINT_LENGTH, Fingerprint, Kind};
+use crate::horizon::{HORIZON_LENGTH, Horizon};
 use crate::{Digest, in_parts};
 
 /// Version of all that is said above.
-pub(crate) const SNAPSHOT_FORMAT: &str = "2";
-const MAGIC: &[u8] = b"rondel-snapshot 2\n";
+pub(crate) const SNAPSHOT_FORMAT: &str = "3";
+const MAGIC: &[u8] = b"rondel-snapshot 3\n";
 const HEADER: usize = 16 + FINGERPRINT_LENGTH + 8;
 const RECORD: usize = FINGERPRINT_LENGTH + 8 + 32 + 8;
 const PIECE: usize = 1 << 20;
@@ -201,6 +202,8 @@ impl Draft {
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
     bytes: Arc<Vec<u8>>,
+    /// The latest moment that anything in it is believed by; `None` of an empty one.
+    pub horizon: Option<Horizon>,
     /// Where each block begins, in the order of their paths.
     begins: Vec<u32>,
 }
@@ -212,8 +215,8 @@ impl Stored {
         if body.len() > u32::MAX as usize || checksum_of(body) != checksum {
             return None;
         }
-        let start = MAGIC.len() + 32;
-        let (mut begins, mut place) = (Vec::new(), start);
+        let horizon = Some(Horizon::from_bytes(body.first_chunk::<HORIZON_LENGTH>()?));
+        let (mut begins, mut place) = (Vec::new(), MAGIC.len() + 32 + HORIZON_LENGTH);
         while place < bytes.len() {
             let length = number(&bytes, place);
             let (path, records, names) =
@@ -224,13 +227,14 @@ impl Stored {
             begins.push(place as u32);
             place += length;
         }
-        Some(Stored { bytes: Arc::new(bytes), begins })
+        Some(Stored { bytes: Arc::new(bytes), horizon, begins })
     }
 
     /// The file's contents: these blocks, by path.
-    pub fn encode<'b>(blocks: impl Iterator<Item = &'b [u8]>) -> Vec<u8> {
+    pub fn encode<'b>(horizon: &Horizon, blocks: impl Iterator<Item = &'b [u8]>) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&[0; 32]);
+        bytes.extend_from_slice(&horizon.to_bytes());
         blocks.for_each(|block| bytes.extend_from_slice(block));
         let (head, body) = bytes.split_at_mut(MAGIC.len() + 32);
         head[MAGIC.len()..].copy_from_slice(&checksum_of(body));
@@ -291,7 +295,7 @@ mod tests {
 
     fn file() -> Vec<u8> {
         let blocks: Vec<Block> = ["/a", "/a/b", "/c"].map(|path| draft(path).encode().unwrap()).into();
-        Stored::encode(blocks.iter().map(Block::bytes))
+        Stored::encode(&Horizon::now(None), blocks.iter().map(Block::bytes))
     }
 
     #[test]

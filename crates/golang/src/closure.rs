@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{Digest, Entry, RelativePath, Tree, write_atomically};
+use rondel_cas::{Digest, Entry, Fingerprint, Horizon, RelativePath, StatSnapshot, Tree, write_atomically};
 use rondel_engine::{Input, InputSet, KnownInputs, StepError};
 use serde::Deserialize;
 
@@ -145,19 +145,22 @@ impl ClosureQuery {
 }
 
 impl Closure {
-    /// The remembered closure, if it still answers `query`; else why not, in words.
-    pub fn recall(file: &Path, query: &ClosureQuery) -> Result<Closure, String> {
+    /// The remembered closure, if it still answers `query`; else why not, in words. `snapshot` tells the time.
+    pub fn recall(file: &Path, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
         let stored = fs::read(file).ok().and_then(|bytes| Stored::decode(&bytes));
-        Closure::of(stored.ok_or("the packages are not known yet")?, &query.module, false).again(query)
+        let mut stored = stored.ok_or("the packages are not known yet")?;
+        // Where a clock went back, times come a second time.
+        stored.horizon = stored.horizon.filter(|before| !snapshot.begun().went_back_since(before));
+        Closure::of(stored, &query.module, false).again(query, snapshot)
     }
 
     /// The same closure held against the tree again, if it still answers `query`; else why not, in words.
-    pub fn again(self, query: &ClosureQuery) -> Result<Closure, String> {
+    pub fn again(self, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
         let Closure { mut stored, is_worth_remembering: was_worth, .. } = self;
         if stored.header.query != query.digest().to_string() {
             return Err("the packages are asked for in another way".to_owned());
         }
-        let is_worth_remembering = match stored.look_again(&query.module) {
+        let is_worth_remembering = match stored.look_again(&query.module, snapshot) {
             Looked::Same { is_worth_storing } => is_worth_storing || was_worth,
             Looked::Edited => {
                 stored.header.root = None;
@@ -191,7 +194,12 @@ impl Closure {
 
     /// Makes the closure of what `go list` printed. `outside` are the directories whose files are pinned
     /// otherwise: the toolchain and the module cache.
-    pub fn from_list(query: &ClosureQuery, output: &[u8], outside: &[PathBuf]) -> Result<Closure, StepError> {
+    pub fn from_list(
+        query: &ClosureQuery,
+        output: &[u8],
+        outside: &[PathBuf],
+        snapshot: &StatSnapshot,
+    ) -> Result<Closure, StepError> {
         let mut gathered = Gathered { module_files: module_files(query), ..Gathered::default() };
         let mut errors = Vec::new();
         for package in serde_json::Deserializer::from_slice(output).into_iter::<Package>() {
@@ -212,7 +220,7 @@ impl Closure {
             let base = base.rsplit_once('/').map_or("", |(directory, _)| directory);
             gathered.watched.extend(with_all_below(&query.module.join(base), Names::Packages));
         }
-        gathered.into_closure(query)
+        gathered.into_closure(query, &snapshot.horizon())
     }
 
     /// The inputs of a build: all files, by their names in keys. The digest of their tree is made once.
@@ -237,6 +245,22 @@ impl Closure {
         let files = Arc::clone(&self.stored.files);
         let files = ClosureInputs { base: self.base.clone(), files, directory_looks, newest_ns };
         Ok(InputSet::known(Some(root), Arc::new(files)))
+    }
+
+    /// May a file or directory of it have changed at `horizon` or later?
+    pub fn is_younger_than(&self, horizon: &Horizon) -> bool {
+        self.looks().any(|looks| !looks.is_older_than(horizon.on(looks.device())))
+    }
+
+    /// Does everything look as it does in `other`?
+    pub fn looks_like(&self, other: &Closure) -> bool {
+        self.looks().eq(other.looks())
+    }
+
+    /// Of all files and directories.
+    fn looks(&self) -> impl Iterator<Item = &Fingerprint> {
+        let files = self.stored.files.iter().filter_map(|file| Some(&file.state.as_ref()?.fingerprint));
+        files.chain(self.stored.directories.iter().filter_map(|watched| watched.fingerprint.as_ref()))
     }
 
     /// Is the file at `path`, or one below it, in the closure?
@@ -356,16 +380,17 @@ impl Gathered {
         }
     }
 
-    fn into_closure(self, query: &ClosureQuery) -> Result<Closure, StepError> {
+    fn into_closure(self, query: &ClosureQuery, horizon: &Horizon) -> Result<Closure, StepError> {
         // Directories first: what comes between the two looks is then seen as a change.
-        let directories = self.watched.into_iter().map(|(path, names)| WatchedDirectory::look(path, names)).collect();
+        let watched = self.watched.into_iter();
+        let directories = watched.map(|(path, names)| WatchedDirectory::look(path, names, horizon)).collect();
         let mut paths: BTreeMap<PathBuf, bool> = self.files.into_iter().map(|path| (path, false)).collect();
         paths.extend(self.module_files.into_iter().map(|path| (path, true)));
         let paths: Vec<(PathBuf, bool)> = paths.into_iter().collect();
         if let Some((path, _)) = paths.iter().find(|(path, _)| path.to_str().is_none()) {
             return Err(StepError::failed(format!("`{}` is not valid UTF-8", path.display())));
         }
-        let files = read_all(&paths).map_err(|(path, error)| StepError::unreadable(&path, &error))?;
+        let files = read_all(&paths, horizon).map_err(|(path, error)| StepError::unreadable(&path, &error))?;
         let header = Header {
             query: query.digest().to_string(),
             mains: self.mains.into_iter().collect(),
@@ -374,7 +399,11 @@ impl Gathered {
             modules: self.modules.into_iter().collect(),
             root: None,
         };
-        Ok(Closure::of(Stored { header, directories, files: Arc::new(files) }, &query.module, true))
+        Ok(Closure::of(
+            Stored { header, horizon: Some(*horizon), directories, files: Arc::new(files) },
+            &query.module,
+            true,
+        ))
     }
 
     fn add_package(&mut self, package: &Package, query: &ClosureQuery) {

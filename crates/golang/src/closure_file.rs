@@ -1,22 +1,21 @@
 //! The closure on disk, and the quick way of finding out whether it still holds.
 //!
 //! One compact file, read at once. Each file of the closure and each watched directory stands in it with how it
-//! looked from outside when it was last looked into; as long as it looks the same (and had been still for longer
-//! than the file system's granularity, see `rondel_cas::StatSnapshot`), it is the same, and one `stat` was
-//! enough. The looking is shared among all cores. Only what looks different is read again.
+//! looked from outside when it was last looked into; as long as it looks the same (and its last change lies before the
+//! horizon that was taken before, see `rondel_cas::Horizon`), it is the same, and one `stat` was enough. The looking is shared among all cores. Only what looks different is read again.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{Digest, FINGERPRINT_LENGTH, Fingerprint, in_parts, now_ns};
+use rondel_cas::{Digest, FINGERPRINT_LENGTH, Fingerprint, HORIZON_LENGTH, Horizon, StatSnapshot, in_parts};
 use serde::{Deserialize, Serialize};
 
 use crate::head::head_digest;
 use crate::watch::{Names, listing};
 
-const MAGIC: &[u8] = b"rondel-closure 5\n";
+const MAGIC: &[u8] = b"rondel-closure 6\n";
 
 /// One file of a closure.
 #[derive(Clone, Debug)]
@@ -34,7 +33,8 @@ pub(crate) struct FoundFile {
 pub(crate) struct FileState {
     /// Of the file itself; of what a link leads to.
     pub fingerprint: Fingerprint,
-    pub moment_ns: i128,
+    /// Up to when these looks are believed.
+    pub horizon_ns: i128,
     pub digest: Digest,
     /// Of a Go file.
     pub head: Option<Digest>,
@@ -49,7 +49,8 @@ pub(crate) struct WatchedDirectory {
     pub names: Names,
     /// `None` if it is not there.
     pub fingerprint: Option<Fingerprint>,
-    pub moment_ns: i128,
+    /// Up to when its looks vouch for its names; 0 where they never do.
+    pub horizon_ns: i128,
     pub listing: Digest,
 }
 
@@ -69,6 +70,8 @@ pub(crate) struct Header {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stored {
     pub header: Header,
+    /// The latest of all horizons; `None` if nothing is believed any more.
+    pub horizon: Option<Horizon>,
     pub directories: Vec<WatchedDirectory>,
     /// Sorted by path.
     pub files: Arc<Vec<FoundFile>>,
@@ -87,8 +90,8 @@ pub(crate) enum Looked {
 
 impl FoundFile {
     /// Looks at the file and reads it.
-    pub fn read(path: PathBuf, is_module_file: bool) -> std::io::Result<FoundFile> {
-        let state = match read_state(&path) {
+    pub fn read(path: PathBuf, is_module_file: bool, horizon: &Horizon) -> std::io::Result<FoundFile> {
+        let state = match read_state(&path, horizon) {
             Ok(state) => Some(state),
             Err(error) if is_module_file && error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
@@ -102,7 +105,7 @@ impl FoundFile {
             (None, now) => now.is_none(),
             // What a link leads to is not seen from its own looks.
             (Some(state), Some(now)) => {
-                state.link.is_none() && state.fingerprint == *now && state.fingerprint.is_settled(state.moment_ns)
+                state.link.is_none() && state.fingerprint == *now && now.is_older_than(state.horizon_ns)
             }
             (Some(_), None) => false,
         }
@@ -113,7 +116,7 @@ impl FoundFile {
     }
 }
 
-fn read_state(path: &Path) -> std::io::Result<FileState> {
+fn read_state(path: &Path, horizon: &Horizon) -> std::io::Result<FileState> {
     let link = match fs::symlink_metadata(path)?.is_symlink() {
         true => Some(
             fs::read_link(path)?
@@ -123,8 +126,7 @@ fn read_state(path: &Path) -> std::io::Result<FileState> {
         ),
         false => None,
     };
-    // The moment and the looks are taken before the first byte is read: what changes meanwhile is younger.
-    let moment_ns = now_ns();
+    // Horizon and looks are taken before the first byte is read: what changes meanwhile is younger.
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(std::io::Error::other("not a regular file"));
@@ -137,24 +139,24 @@ fn read_state(path: &Path) -> std::io::Result<FileState> {
     } else {
         (Digest::of_file(path)?, None)
     };
-    Ok(FileState { fingerprint, moment_ns, digest, head, link })
+    Ok(FileState { fingerprint, horizon_ns: horizon.on(fingerprint.device()), digest, head, link })
 }
 
 impl WatchedDirectory {
     /// Looks at the directory and lists it.
-    pub fn look(path: PathBuf, names: Names) -> WatchedDirectory {
-        let moment_ns = now_ns();
-        let fingerprint = fs::metadata(&path).ok().map(|metadata| Fingerprint::of(&metadata));
+    pub fn look(path: PathBuf, names: Names, horizon: &Horizon) -> WatchedDirectory {
+        let looks = Fingerprint::of_directory(&path);
         let listing = listing(&path, names);
-        let moment_ns = if fingerprint.is_some() { moment_ns } else { 0 };
-        WatchedDirectory { path, names, fingerprint, moment_ns, listing }
+        let vouches = looks.filter(|(_, tells_of_names)| *tells_of_names);
+        let horizon_ns = vouches.map_or(0, |(fingerprint, _)| horizon.on(fingerprint.device()));
+        WatchedDirectory { path, names, fingerprint: looks.map(|(fingerprint, _)| fingerprint), horizon_ns, listing }
     }
 
     /// Is `now` how it looked when it was listed? A directory changes its own times whenever a name in it comes,
     /// goes or is exchanged.
     fn looks_same(&self, now: Option<&Fingerprint>) -> bool {
         match (&self.fingerprint, now) {
-            (Some(fingerprint), Some(now)) => fingerprint == now && fingerprint.is_settled(self.moment_ns),
+            (Some(fingerprint), Some(now)) => fingerprint == now && now.is_older_than(self.horizon_ns),
             _ => false,
         }
     }
@@ -228,10 +230,13 @@ impl Stored {
 }
 
 /// Reads all of `paths`, on all cores.
-pub(crate) fn read_all(paths: &[(PathBuf, bool)]) -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
+pub(crate) fn read_all(
+    paths: &[(PathBuf, bool)],
+    horizon: &Horizon,
+) -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
     let read = |part: &[(PathBuf, bool)]| -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
         let one = |(path, is_module_file): &(PathBuf, bool)| {
-            FoundFile::read(path.clone(), *is_module_file).map_err(|error| (path.clone(), error))
+            FoundFile::read(path.clone(), *is_module_file, horizon).map_err(|error| (path.clone(), error))
         };
         part.iter().map(one).collect()
     };
@@ -241,16 +246,27 @@ pub(crate) fn read_all(paths: &[(PathBuf, bool)]) -> Result<Vec<FoundFile>, (Pat
 
 impl Stored {
     /// Looks at everything again and brings it up to date. Paths in words are relative to `base`.
-    pub fn look_again(&mut self, base: &Path) -> Looked {
+    pub fn look_again(&mut self, base: &Path, snapshot: &StatSnapshot) -> Looked {
         let relative = |path: &Path| path.strip_prefix(base).unwrap_or(path).display().to_string();
         let (mut is_worth_storing, mut is_edited) = (false, false);
-        let changed = self.changed();
+        let changed = match self.horizon {
+            Some(_) => self.changed(),
+            None => {
+                Changed { files: (0..self.files.len()).collect(), directories: (0..self.directories.len()).collect() }
+            }
+        };
+        if changed.files.is_empty() && changed.directories.is_empty() {
+            return Looked::Same { is_worth_storing };
+        }
+        let horizon = snapshot.horizon();
+        self.horizon = Some(self.horizon.map_or(horizon, |before| before.later_of(horizon)));
         for index in changed.files {
             let file = &mut Arc::make_mut(&mut self.files)[index];
-            let now = FoundFile::read(file.path.clone(), file.is_module_file);
+            let now = FoundFile::read(file.path.clone(), file.is_module_file, &horizon);
             let now = now.map(|found| found.state).unwrap_or(None);
             match (&file.state, now) {
-                (_, None) => return Looked::Stale(format!("{} is gone", relative(&file.path))),
+                (None, None) => {}
+                (Some(_), None) => return Looked::Stale(format!("{} is gone", relative(&file.path))),
                 (None, Some(_)) => return Looked::Stale(format!("{} changed", relative(&file.path))),
                 (Some(old), Some(new)) => {
                     let same = old.digest == new.digest && old.link == new.link;
@@ -266,13 +282,13 @@ impl Stored {
         }
         for index in changed.directories {
             let watched = &mut self.directories[index];
-            let now = WatchedDirectory::look(watched.path.clone(), watched.names);
+            let now = WatchedDirectory::look(watched.path.clone(), watched.names, &horizon);
             if now.listing != watched.listing {
                 let name = relative(&watched.path);
                 let name = if name.is_empty() { ".".to_owned() } else { name };
                 return Looked::Stale(format!("files came or went in {name}"));
             }
-            is_worth_storing |= now.fingerprint.is_some();
+            is_worth_storing |= now.horizon_ns != watched.horizon_ns || now.fingerprint != watched.fingerprint;
             *watched = now;
         }
         if is_edited { Looked::Edited } else { Looked::Same { is_worth_storing } }
@@ -284,12 +300,13 @@ impl Stored {
         let mut body = Vec::with_capacity(self.files.len() * 150 + 4096);
         let header = serde_json::to_vec(&self.header).expect("plain data");
         put_bytes(&mut body, &header);
+        body.extend_from_slice(&self.horizon.map_or([0; HORIZON_LENGTH], |horizon| horizon.to_bytes()));
         let mut last = String::new();
         put_number(&mut body, self.directories.len() as u64);
         for watched in &self.directories {
             put_path(&mut body, &mut last, &watched.path);
             body.push(watched.names as u8);
-            put_fingerprint(&mut body, watched.fingerprint.as_ref(), watched.moment_ns);
+            put_fingerprint(&mut body, watched.fingerprint.as_ref(), watched.horizon_ns);
             put_digest(&mut body, &watched.listing);
         }
         last.clear();
@@ -298,7 +315,11 @@ impl Stored {
             put_path(&mut body, &mut last, &file.path);
             body.push(u8::from(file.is_module_file));
             let state = file.state.as_ref();
-            put_fingerprint(&mut body, state.map(|state| &state.fingerprint), state.map_or(0, |state| state.moment_ns));
+            put_fingerprint(
+                &mut body,
+                state.map(|state| &state.fingerprint),
+                state.map_or(0, |state| state.horizon_ns),
+            );
             if let Some(state) = state {
                 put_digest(&mut body, &state.digest);
                 body.push(u8::from(state.head.is_some()) | u8::from(state.link.is_some()) << 1);
@@ -324,14 +345,16 @@ impl Stored {
         }
         let mut reader = Reader(body);
         let header = serde_json::from_slice(reader.bytes()?).ok()?;
+        let horizon = Some(reader.take()?).filter(|bytes| *bytes != [0; HORIZON_LENGTH]);
+        let horizon = horizon.map(|bytes| Horizon::from_bytes(&bytes));
         let mut last = String::new();
         let count = reader.number()?;
         let mut directories = Vec::new();
         for _ in 0..count {
             let path = reader.path(&mut last)?;
             let names = Names::of(reader.byte()?)?;
-            let (fingerprint, moment_ns) = reader.fingerprint()?;
-            directories.push(WatchedDirectory { path, names, fingerprint, moment_ns, listing: reader.digest()? });
+            let (fingerprint, horizon_ns) = reader.fingerprint()?;
+            directories.push(WatchedDirectory { path, names, fingerprint, horizon_ns, listing: reader.digest()? });
         }
         last.clear();
         let count = reader.number()?;
@@ -341,17 +364,17 @@ impl Stored {
             let is_module_file = reader.byte()? != 0;
             let state = match reader.fingerprint()? {
                 (None, _) => None,
-                (Some(fingerprint), moment_ns) => {
+                (Some(fingerprint), horizon_ns) => {
                     let digest = reader.digest()?;
                     let flags = reader.byte()?;
                     let head = if flags & 1 != 0 { Some(reader.digest()?) } else { None };
                     let link = if flags & 2 != 0 { Some(reader.text()?) } else { None };
-                    Some(FileState { fingerprint, moment_ns, digest, head, link })
+                    Some(FileState { fingerprint, horizon_ns, digest, head, link })
                 }
             };
             files.push(FoundFile { path, is_module_file, state });
         }
-        reader.0.is_empty().then_some(Stored { header, directories, files: Arc::new(files) })
+        reader.0.is_empty().then_some(Stored { header, horizon, directories, files: Arc::new(files) })
     }
 }
 
@@ -377,11 +400,11 @@ fn put_path(body: &mut Vec<u8>, last: &mut String, path: &Path) {
     last.push_str(&path);
 }
 
-fn put_fingerprint(body: &mut Vec<u8>, fingerprint: Option<&Fingerprint>, moment_ns: i128) {
+fn put_fingerprint(body: &mut Vec<u8>, fingerprint: Option<&Fingerprint>, horizon_ns: i128) {
     body.push(u8::from(fingerprint.is_some()));
     if let Some(fingerprint) = fingerprint {
         body.extend_from_slice(&fingerprint.to_bytes());
-        put_number(body, moment_ns as u64);
+        put_number(body, horizon_ns as u64);
     }
 }
 
@@ -450,14 +473,15 @@ mod tests {
     #[test]
     fn the_file_round_trips_and_damage_is_seen() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let mut stored = Stored::default();
+        let horizon = Horizon::now(None);
+        let mut stored = Stored { horizon: Some(horizon), ..Stored::default() };
         stored.header.query = "q".to_owned();
-        stored.directories.push(WatchedDirectory::look(here.clone(), Names::Sources));
-        stored.directories.push(WatchedDirectory::look(here.join("nowhere"), Names::All));
+        stored.directories.push(WatchedDirectory::look(here.clone(), Names::Sources, &horizon));
+        stored.directories.push(WatchedDirectory::look(here.join("nowhere"), Names::All, &horizon));
         for name in ["lib.rs", "head.rs"] {
-            Arc::make_mut(&mut stored.files).push(FoundFile::read(here.join(name), false).unwrap());
+            Arc::make_mut(&mut stored.files).push(FoundFile::read(here.join(name), false, &horizon).unwrap());
         }
-        Arc::make_mut(&mut stored.files).push(FoundFile::read(here.join("go.mod"), true).unwrap());
+        Arc::make_mut(&mut stored.files).push(FoundFile::read(here.join("go.mod"), true, &horizon).unwrap());
         Arc::make_mut(&mut stored.files)[0].state.as_mut().unwrap().link = Some("é".to_owned());
         let good = stored.encode();
         let read = Stored::decode(&good).unwrap();

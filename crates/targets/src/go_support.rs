@@ -432,8 +432,8 @@ impl GoSupport {
         let file = closure_file(context, label);
         let known = self.closures.lock().expect("no panic while locked").remove(label);
         let recalled = match known {
-            Some(closure) => closure.again(query),
-            None => Closure::recall(&file, query),
+            Some(closure) => closure.again(query, &context.workspace.snapshot),
+            None => Closure::recall(&file, query, &context.workspace.snapshot),
         };
         let why = match recalled {
             Ok(closure) => return Ok(Ok(closure)),
@@ -457,9 +457,22 @@ impl GoSupport {
         let line = CommandLine::new(toolchain.go(), &self.module)
             .arguments(list_arguments(query, flags))
             .environment(environment(&toolchain));
-        let captured = context.capture(&line)?;
         let outside = [toolchain.root.clone(), self.directories.module_cache.clone()];
-        Closure::from_list(query, &captured.stdout, &outside).map(Ok)
+        let snapshot = &context.workspace.snapshot;
+        // What changes between the reading of `go list` and ours would be taken for what `go list` has seen. So it is
+        // asked again until nothing changed meanwhile, or until what looks new looked so the last time too.
+        let mut last: Option<Closure> = None;
+        for _ in 0..LISTS_MAX {
+            let before = snapshot.settle();
+            let captured = context.capture(&line)?;
+            let closure = Closure::from_list(query, &captured.stdout, &outside, snapshot)?;
+            if !closure.is_younger_than(&before) || last.is_some_and(|last| closure.looks_like(&last)) {
+                return Ok(Ok(closure));
+            }
+            last = Some(closure);
+        }
+        Err(StepError::failed("the sources change all the time while `go list` reads them")
+            .hint("run again when nothing writes to them"))
     }
 
     /// Keeps a closure for the next time, in this run and in the next.
@@ -474,9 +487,12 @@ impl GoSupport {
     }
 }
 
+/// How often `go list` is asked while the sources change.
+const LISTS_MAX: usize = 20;
+
 /// Where the closure of the step `label` is kept.
 fn closure_file(context: &StepContext<'_>, label: &str) -> PathBuf {
-    context.workspace.state.join("closures.5").join(rondel_cas::Digest::of(label.as_bytes()).short())
+    context.workspace.state.join("closures.6").join(rondel_cas::Digest::of(label.as_bytes()).short())
 }
 
 fn pin_of(lock: &LockFile, version: &str, host: &Host) -> Result<Option<GoPin>, LowerError> {

@@ -126,11 +126,11 @@ impl World {
             // Blobs are spoilt in worlds without changes during builds: which of them such a build mends is not known.
             19 if !self.is_stormy => self.spoil_blob(),
             20 => {
-                let what = *self.chance.of(&["snapshot.2", "actions.2", "durations", ""]);
+                let what = *self.chance.of(&["snapshot.3", "actions.2", "durations", ""]);
                 self.note(format!("removed .rondel/{what}"));
                 let path = self.root().join(".rondel").join(what);
                 let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-                if what != "snapshot.2" && what != "durations" {
+                if what != "snapshot.3" && what != "durations" {
                     self.last.clear();
                     self.not_kept.clear();
                 }
@@ -143,7 +143,7 @@ impl World {
                 self.count("losses of state");
             }
             _ => {
-                let path = self.root().join(".rondel/snapshot.2");
+                let path = self.root().join(".rondel/snapshot.3");
                 if let Ok(mut bytes) = fs::read(&path)
                     && !bytes.is_empty()
                 {
