@@ -9,6 +9,7 @@ mod samples;
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use rondel_tests::{ENTRY_POINTS, call};
 
@@ -64,8 +65,12 @@ fn changed(sample: &[u8], other: &[u8], chance: &mut Chance) -> Vec<u8> {
     bytes
 }
 
+/// Entry points and their samples have a directory each, whichever test calls them.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn no_reader_breaks() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (cases, seed) = (setting("RONDEL_HOSTILE_CASES", 400), setting("RONDEL_HOSTILE_SEED", 1));
     for (name, _) in ENTRY_POINTS {
         let samples = samples::of(name);
@@ -93,12 +98,14 @@ fn no_reader_breaks() {
 /// Samples are what their readers take: otherwise changes of them would not reach deep.
 #[test]
 fn samples_are_sound() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     samples::check();
 }
 
 /// Archives with what no toolchain has: refused, nothing of it outside, nothing but plain files inside.
 #[test]
 fn archives_that_try_to_get_out() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for (what, archive) in samples::evil_archives() {
         let directory = std::env::temp_dir().join(format!("rondel-evil-{}", std::process::id()));
         let destination = directory.join("box/within");

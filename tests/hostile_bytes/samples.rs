@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use rondel_cas::{ActionCache, ActionResult, Digest, Entry, GlobSet, OutputEntry, RelativePath, StatSnapshot};
+use rondel_golang::Closure;
+use rondel_tests::{closure_query, directory_of};
 
 /// Samples for the entry point `name`.
 pub fn of(name: &str) -> Vec<Vec<u8>> {
@@ -17,9 +19,7 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         "action_result" => vec![action_result()],
         "snapshot" => vec![snapshot()],
         "record" => vec![record()],
-        "closure" => {
-            vec![b"\x02\0\0\0\0\0\0\0{}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(), vec![0; 64], (0..=255).collect()]
-        }
+        "closure" => vec![closure()],
         "toolchain_zip" => vec![zip()],
         "toolchain_archive" | "layer" => vec![tar_gz(), gzip(b"not a tar archive")],
         "executable" => {
@@ -53,6 +53,10 @@ pub fn check() {
     let checked = [&record[..], b"\n# ", Digest::of(&[&record[..], b"\n"].concat()).hex().as_bytes(), b"\n"].concat();
     std::fs::write(directory.join("record"), checked).unwrap();
     assert_eq!(rondel_engine::read_record_file(&directory.join("record")).unwrap().label, "x");
+    of("closure");
+    let (sample, clock) = (directory_of("closure").join("sample"), StatSnapshot::open(&directory.join("clock")));
+    let recalled = Closure::recall(&sample, &closure_query(&directory_of("closure")), &clock).unwrap();
+    assert_eq!(recalled.mains.len(), 1);
     std::fs::remove_dir_all(directory).unwrap();
 }
 
@@ -78,14 +82,36 @@ fn action_result() -> Vec<u8> {
 
 fn snapshot() -> Vec<u8> {
     // Of the very tree that the entry point walks.
-    let directory = std::env::temp_dir().join(format!("rondel-fuzz-snapshot-{}", std::process::id()));
+    let directory = directory_of("snapshot");
     std::fs::create_dir_all(directory.join("tree/a")).unwrap();
     std::fs::write(directory.join("tree/a/file"), b"contents").unwrap();
     let snapshot = StatSnapshot::open(&directory.join("sample"));
     snapshot.list(&directory.join("tree"), &GlobSet::everything(Vec::new())).unwrap();
     snapshot.save().unwrap();
-    let bytes = std::fs::read(directory.join("sample.2")).unwrap();
-    bytes[b"rondel-snapshot 2\n".len() + 32..].to_vec()
+    let bytes = std::fs::read(directory.join("sample.3")).unwrap();
+    bytes[b"rondel-snapshot 3\n".len() + 32..].to_vec()
+}
+
+fn closure() -> Vec<u8> {
+    let directory = directory_of("closure");
+    let query = closure_query(&directory);
+    for (path, text) in
+        [("go.mod", "module example.com/x\n"), ("cmd/main.go", "package main\n"), ("cmd/text/a", "embedded\n")]
+    {
+        let path = query.module.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let package = serde_json::json!({
+        "ImportPath": "example.com/x/cmd", "Dir": query.module.join("cmd"), "Name": "main", "GoFiles": ["main.go"],
+        "EmbedPatterns": ["text/*"], "EmbedFiles": ["text/a"], "Module": {"Dir": query.module},
+    });
+    let snapshot = StatSnapshot::open(&directory.join("clock"));
+    let mut closure = Closure::from_list(&query, package.to_string().as_bytes(), &[], &snapshot).unwrap();
+    closure.inputs().unwrap();
+    closure.remember(&directory.join("sample"), &directory).unwrap();
+    let bytes = std::fs::read(directory.join("sample")).unwrap();
+    bytes[b"rondel-closure 6\n".len() + 32..].to_vec()
 }
 
 fn record() -> Vec<u8> {

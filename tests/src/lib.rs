@@ -29,9 +29,14 @@ pub const ENTRY_POINTS: &[(&str, EntryPoint)] = &[
 /// Calls the entry point `name` with a directory that is there for it alone.
 pub fn call(name: &str, bytes: &[u8]) {
     let (_, entry_point) = ENTRY_POINTS.iter().find(|(other, _)| *other == name).expect("a known entry point");
-    let directory = std::env::temp_dir().join(format!("rondel-fuzz-{name}-{}", std::process::id()));
+    let directory = directory_of(name);
     fs::create_dir_all(&directory).expect("the temporary directory can be written");
     entry_point(bytes, &directory);
+}
+
+/// The directory that the entry point `name` has for itself.
+pub fn directory_of(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("rondel-fuzz-{name}-{}", std::process::id()))
 }
 
 fn build_file(bytes: &[u8], _: &Path) {
@@ -95,17 +100,20 @@ fn closure(body: &[u8], directory: &Path) {
     bytes.extend_from_slice(body);
     let path = directory.join("closure");
     put(&path, &bytes);
-    let query = ClosureQuery {
-        module: PathBuf::from("/nonexistent"),
+    let snapshot = StatSnapshot::open(&directory.join("clock"));
+    if let Ok(mut closure) = rondel_golang::Closure::recall(&path, &closure_query(directory), &snapshot) {
+        let _ = closure.inputs();
+    }
+}
+
+/// What the closures that are read here answer; the module is `module` below `directory`.
+pub fn closure_query(directory: &Path) -> ClosureQuery {
+    ClosureQuery {
+        module: directory.join("module"),
         go_work: None,
         packages: vec!["./...".to_owned()],
         tests: false,
         settings: BTreeMap::new(),
-    };
-    if let Ok(mut closure) =
-        rondel_golang::Closure::recall(&path, &query, &StatSnapshot::open(&directory.join("snapshot")))
-    {
-        let _ = closure.inputs();
     }
 }
 
