@@ -1,7 +1,8 @@
 //! Every reader of bytes from outside, with samples that were changed in many ways: cut, flipped, repeated, spliced.
 //!
 //! `RONDEL_HOSTILE_CASES` says how many for each reader (400 if it isn't set), `RONDEL_HOSTILE_SEED` where to begin.
-//! The same entry points are fuzzed by `tests/fuzz`.
+//! The same entry points are fuzzed by `tests/fuzz`; `RONDEL_HOSTILE_SAMPLES` names a directory that gets the samples,
+//! as corpora to begin with.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a test has settings and tells what it did")]
 
@@ -74,8 +75,13 @@ fn no_reader_breaks() {
     let (cases, seed) = (setting("RONDEL_HOSTILE_CASES", 400), setting("RONDEL_HOSTILE_SEED", 1));
     for (name, _) in ENTRY_POINTS {
         let samples = samples::of(name);
-        for sample in &samples {
+        for (number, sample) in samples.iter().enumerate() {
             call(name, sample);
+            if let Some(directory) = std::env::var_os("RONDEL_HOSTILE_SAMPLES") {
+                let directory = std::path::Path::new(&directory).join(name);
+                std::fs::create_dir_all(&directory).unwrap();
+                std::fs::write(directory.join(format!("sample-{number}")), sample).unwrap();
+            }
         }
         for case in seed..seed + cases {
             let mut chance = Chance(case.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);

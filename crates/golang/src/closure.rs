@@ -11,11 +11,9 @@ use std::sync::Arc;
 
 use rondel_cas::{Digest, Entry, Fingerprint, Horizon, RelativePath, StatSnapshot, Tree, write_atomically};
 use rondel_engine::{Input, InputSet, KnownInputs, StepError};
-use serde::Deserialize;
 
 use crate::closure_file::{FoundFile, Header, Looked, Stored, WatchedDirectory, read_all};
-use crate::go_mod::GoMod;
-use crate::watch::{Names, embed_directories, with_all_below};
+use crate::go_list::{Gathered, gather};
 
 /// What is asked, in full: whatever changes the answer of `go list` besides the tree itself.
 #[derive(Clone, Debug)]
@@ -48,93 +46,6 @@ pub struct Closure {
     pub c_directories: BTreeSet<PathBuf>,
     /// Directories of the modules in the module cache.
     pub modules: BTreeSet<PathBuf>,
-}
-
-/// What is gathered from the packages.
-#[derive(Default)]
-struct Gathered {
-    files: BTreeSet<PathBuf>,
-    module_files: BTreeSet<PathBuf>,
-    watched: BTreeSet<(PathBuf, Names)>,
-    mains: BTreeMap<String, PathBuf>,
-    uses_cgo: bool,
-    c_directories: BTreeSet<PathBuf>,
-    modules: BTreeSet<PathBuf>,
-}
-
-/// A package as `go list -json` describes it; the fields asked for.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
-struct Package {
-    import_path: String,
-    dir: PathBuf,
-    name: String,
-    standard: bool,
-    dep_only: bool,
-    module: Option<Module>,
-    error: Option<PackageError>,
-    embed_patterns: Vec<String>,
-    test_embed_patterns: Vec<String>,
-    x_test_embed_patterns: Vec<String>,
-    go_files: Vec<String>,
-    cgo_files: Vec<String>,
-    #[serde(rename = "CgoCFLAGS")]
-    cgo_c_flags: Vec<String>,
-    #[serde(rename = "CgoCPPFLAGS")]
-    cgo_cpp_flags: Vec<String>,
-    #[serde(rename = "CgoLDFLAGS")]
-    cgo_ld_flags: Vec<String>,
-    c_files: Vec<String>,
-    #[serde(rename = "CXXFiles")]
-    cxx_files: Vec<String>,
-    m_files: Vec<String>,
-    h_files: Vec<String>,
-    f_files: Vec<String>,
-    s_files: Vec<String>,
-    swig_files: Vec<String>,
-    #[serde(rename = "SwigCXXFiles")]
-    swig_cxx_files: Vec<String>,
-    syso_files: Vec<String>,
-    embed_files: Vec<String>,
-    test_go_files: Vec<String>,
-    #[serde(rename = "XTestGoFiles")]
-    x_test_go_files: Vec<String>,
-    test_embed_files: Vec<String>,
-    #[serde(rename = "XTestEmbedFiles")]
-    x_test_embed_files: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
-struct Module {
-    dir: PathBuf,
-    go_mod: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct PackageError {
-    err: String,
-    #[serde(default)]
-    pos: String,
-}
-
-const FIELDS: &str = "-json=ImportPath,Dir,Name,Standard,DepOnly,Module,Error,EmbedPatterns,TestEmbedPatterns,\
-XTestEmbedPatterns,GoFiles,CgoFiles,CgoCFLAGS,CgoCPPFLAGS,CgoLDFLAGS,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles,\
-EmbedFiles,TestGoFiles,XTestGoFiles,TestEmbedFiles,XTestEmbedFiles";
-
-/// The arguments of the `go list` that answers a query; `flags` are those of the build (`-tags`, `-mod`).
-pub fn list_arguments(query: &ClosureQuery, flags: &[String]) -> Vec<String> {
-    let mut arguments = vec!["list".to_owned(), "-e".to_owned(), "-deps".to_owned(), FIELDS.to_owned()];
-    if query.tests {
-        arguments.push("-test".to_owned());
-    }
-    arguments.extend(flags.iter().cloned());
-    arguments.push("--".to_owned());
-    arguments.extend(query.packages.iter().cloned());
-    arguments
 }
 
 impl ClosureQuery {
@@ -200,27 +111,7 @@ impl Closure {
         outside: &[PathBuf],
         snapshot: &StatSnapshot,
     ) -> Result<Closure, StepError> {
-        let mut gathered = Gathered { module_files: module_files(query), ..Gathered::default() };
-        let mut errors = Vec::new();
-        for package in serde_json::Deserializer::from_slice(output).into_iter::<Package>() {
-            let package = package.map_err(|error| {
-                StepError::failed(format!("`go list` printed something else than expected: {error}"))
-            })?;
-            if let Some(error) = &package.error {
-                let place = if error.pos.is_empty() { String::new() } else { format!("{}: ", error.pos) };
-                errors.push(format!("{place}{}", error.err.trim()));
-            }
-            gathered.add(&package, query, outside);
-        }
-        if !errors.is_empty() {
-            return Err(list_errors(query, errors));
-        }
-        for pattern in query.packages.iter().filter(|pattern| pattern.contains("...")) {
-            let base = pattern.split("...").next().unwrap_or("").trim_start_matches("./");
-            let base = base.rsplit_once('/').map_or("", |(directory, _)| directory);
-            gathered.watched.extend(with_all_below(&query.module.join(base), Names::Packages));
-        }
-        gathered.into_closure(query, &snapshot.horizon())
+        into_closure(gather(query, output, outside)?, query, &snapshot.horizon())
     }
 
     /// The inputs of a build: all files, by their names in keys. The digest of their tree is made once.
@@ -344,174 +235,78 @@ pub fn key_path(base: &Path, path: &Path) -> Result<RelativePath, StepError> {
     }
 }
 
-fn list_errors(query: &ClosureQuery, mut errors: Vec<String>) -> StepError {
-    errors.dedup();
-    let excluded = errors
-        .iter()
-        .any(|error| error.contains("build constraints exclude all Go files") || error.starts_with("no Go files in"));
-    let hint = "a package that needs cgo has no files without it: write `cgo: true`, if that is why";
-    StepError::Command {
-        summary: format!("go list {}", query.packages.join(" ")),
-        status: "errors".to_owned(),
-        output: errors,
-        told: 0,
-        hint: excluded.then(|| hint.to_owned()),
+/// Reads all that was gathered.
+fn into_closure(gathered: Gathered, query: &ClosureQuery, horizon: &Horizon) -> Result<Closure, StepError> {
+    // Directories first: what comes between the two looks is then seen as a change.
+    let watched = gathered.watched.into_iter();
+    let directories = watched.map(|(path, names)| WatchedDirectory::look(path, names, horizon)).collect();
+    let mut paths: BTreeMap<PathBuf, bool> = gathered.files.into_iter().map(|path| (path, false)).collect();
+    paths.extend(gathered.module_files.into_iter().map(|path| (path, true)));
+    let paths: Vec<(PathBuf, bool)> = paths.into_iter().collect();
+    if let Some((path, _)) = paths.iter().find(|(path, _)| path.to_str().is_none()) {
+        return Err(StepError::failed(format!("`{}` is not valid UTF-8", path.display())));
     }
+    let files = read_all(&paths, horizon).map_err(|(path, error)| StepError::unreadable(&path, &error))?;
+    let header = Header {
+        query: query.digest().to_string(),
+        mains: gathered.mains.into_iter().collect(),
+        uses_cgo: gathered.uses_cgo,
+        c_directories: gathered.c_directories.into_iter().collect(),
+        modules: gathered.modules.into_iter().collect(),
+        root: None,
+    };
+    Ok(Closure::of(
+        Stored { header, horizon: Some(*horizon), directories, files: Arc::new(files) },
+        &query.module,
+        true,
+    ))
 }
 
-impl Gathered {
-    fn add(&mut self, package: &Package, query: &ClosureQuery, outside: &[PathBuf]) {
-        if !package.standard && !package.cgo_files.is_empty() {
-            self.uses_cgo = true;
-            let flags = package.cgo_c_flags.iter().chain(&package.cgo_cpp_flags).chain(&package.cgo_ld_flags);
-            self.c_directories.extend(flags.filter_map(|flag| c_directory(flag)));
-        }
-        if package.name == "main" && !package.dep_only && !package.import_path.ends_with(".test") {
-            self.mains.insert(package.import_path.clone(), package.dir.clone());
-        }
-        let module = package.module.as_ref().map(|module| module.dir.clone()).unwrap_or_default();
-        if !package.standard && outside.iter().any(|directory| module.starts_with(directory)) {
-            self.modules.insert(module);
-        }
-        let elsewhere =
-            package.dir.as_os_str().is_empty() || outside.iter().any(|directory| package.dir.starts_with(directory));
-        if !package.standard && !elsewhere {
-            self.add_package(package, query);
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn into_closure(self, query: &ClosureQuery, horizon: &Horizon) -> Result<Closure, StepError> {
-        // Directories first: what comes between the two looks is then seen as a change.
-        let watched = self.watched.into_iter();
-        let directories = watched.map(|(path, names)| WatchedDirectory::look(path, names, horizon)).collect();
-        let mut paths: BTreeMap<PathBuf, bool> = self.files.into_iter().map(|path| (path, false)).collect();
-        paths.extend(self.module_files.into_iter().map(|path| (path, true)));
-        let paths: Vec<(PathBuf, bool)> = paths.into_iter().collect();
-        if let Some((path, _)) = paths.iter().find(|(path, _)| path.to_str().is_none()) {
-            return Err(StepError::failed(format!("`{}` is not valid UTF-8", path.display())));
-        }
-        let files = read_all(&paths, horizon).map_err(|(path, error)| StepError::unreadable(&path, &error))?;
-        let header = Header {
-            query: query.digest().to_string(),
-            mains: self.mains.into_iter().collect(),
-            uses_cgo: self.uses_cgo,
-            c_directories: self.c_directories.into_iter().collect(),
-            modules: self.modules.into_iter().collect(),
-            root: None,
+    /// What is remembered is believed by its looks, unless a clock went back: then the same looks come a second time.
+    #[test]
+    fn a_clock_that_went_back_ends_belief() {
+        let directory = std::env::temp_dir().join(format!("rondel-closure-{}", std::process::id()));
+        let query = ClosureQuery {
+            module: directory.join("module"),
+            go_work: None,
+            packages: vec!["./cmd".to_owned()],
+            tests: false,
+            settings: BTreeMap::new(),
         };
-        Ok(Closure::of(
-            Stored { header, horizon: Some(*horizon), directories, files: Arc::new(files) },
-            &query.module,
-            true,
-        ))
-    }
-
-    fn add_package(&mut self, package: &Package, query: &ClosureQuery) {
-        let lists = [
-            &package.go_files,
-            &package.cgo_files,
-            &package.c_files,
-            &package.cxx_files,
-            &package.m_files,
-            &package.h_files,
-            &package.f_files,
-            &package.s_files,
-            &package.swig_files,
-            &package.swig_cxx_files,
-            &package.syso_files,
-            &package.embed_files,
-        ];
-        let test_lists =
-            [&package.test_go_files, &package.x_test_go_files, &package.test_embed_files, &package.x_test_embed_files];
-        let names = lists.into_iter().chain(test_lists.into_iter().filter(|_| query.tests)).flatten();
-        // The generated main of a test binary is named by its absolute path in the build cache.
-        self.files.extend(names.filter(|name| !Path::new(name).is_absolute()).map(|name| package.dir.join(name)));
-        if !package.cgo_files.is_empty() {
-            // A C file includes what it likes from below its package.
-            self.watched.extend(with_all_below(&package.dir, Names::All));
-            self.files.extend(headers_below(&package.dir));
+        fs::create_dir_all(query.module.join("cmd")).unwrap();
+        fs::write(query.module.join("go.mod"), "module example.com/x\n").unwrap();
+        fs::write(query.module.join("cmd/main.go"), "package main\n").unwrap();
+        let snapshot = StatSnapshot::open(&directory.join("snapshot"));
+        snapshot.ask_clock_in(&directory.join("tmp"));
+        snapshot.settle();
+        let package = serde_json::json!({
+            "ImportPath": "example.com/x/cmd", "Dir": query.module.join("cmd"), "Name": "main", "GoFiles": ["main.go"],
+        });
+        let mut closure = Closure::from_list(&query, package.to_string().as_bytes(), &[], &snapshot).unwrap();
+        let digest_of = |closure: &Closure| {
+            let found = closure.stored.files.iter().find(|file| file.name() == "main.go").unwrap();
+            found.state.as_ref().unwrap().digest
+        };
+        // As if an edit had left the looks as they were.
+        let other = Digest::of(b"something else");
+        let files = Arc::make_mut(&mut closure.stored.files);
+        files.iter_mut().find(|file| file.name() == "main.go").unwrap().state.as_mut().unwrap().digest = other;
+        let remembered = directory.join("closure");
+        for (ahead_ns, believed) in [(0_i64, other), (3_600_000_000_000, Digest::of(b"package main\n"))] {
+            let mut bytes = snapshot.horizon().to_bytes();
+            let time_ns = i64::from_le_bytes(bytes[8..16].try_into().unwrap()) + ahead_ns;
+            bytes[8..16].copy_from_slice(&time_ns.to_le_bytes());
+            closure.stored.horizon = Some(Horizon::from_bytes(&bytes));
+            closure.is_worth_remembering = true;
+            closure.remember(&remembered, &directory).unwrap();
+            let now = StatSnapshot::open(&directory.join("snapshot"));
+            now.ask_clock_in(&directory.join("tmp"));
+            assert_eq!(digest_of(&Closure::recall(&remembered, &query, &now).unwrap()), believed, "{ahead_ns}");
         }
-        let profile = package.dir.join("default.pgo");
-        if package.name == "main" && profile.is_file() {
-            self.files.insert(profile);
-        }
-        self.watched.insert((package.dir.clone(), if query.tests { Names::SourcesAndTests } else { Names::Sources }));
-        let test_patterns =
-            package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns).filter(|_| query.tests);
-        for pattern in package.embed_patterns.iter().chain(test_patterns) {
-            self.watched.extend(embed_directories(&package.dir, pattern));
-        }
-        self.module_files.extend(package.module.as_ref().and_then(|module| module.go_mod.clone()));
+        fs::remove_dir_all(directory).unwrap();
     }
-}
-
-/// The directory that `-I…` or `-L…` names absolutely.
-pub fn c_directory(flag: &str) -> Option<PathBuf> {
-    let path = flag.strip_prefix("-I").or_else(|| flag.strip_prefix("-L")).or_else(|| flag.strip_prefix("-isystem"))?;
-    Some(PathBuf::from(path.trim())).filter(|path| path.is_absolute())
-}
-
-/// go.mod and its kin: of the module, of those that go.work uses, and of directories that replace modules, which
-/// count by what they require even if no package of theirs is used.
-fn module_files(query: &ClosureQuery) -> BTreeSet<PathBuf> {
-    let mut files = BTreeSet::new();
-    let mut open = vec![query.module.clone()];
-    if let Some(go_work) = &query.go_work {
-        let base = go_work.parent().unwrap_or(Path::new("/"));
-        let read = fs::read_to_string(go_work).map(|text| GoMod::parse(&text)).unwrap_or_default();
-        files.extend([go_work.clone(), base.join("go.work.sum"), base.join("vendor/modules.txt")]);
-        open.extend(read.uses.iter().chain(&read.replaced_by).map(|directory| base.join(directory)));
-    }
-    let mut seen = BTreeSet::new();
-    while let Some(directory) = open.pop() {
-        let directory = lexically(&directory);
-        if !seen.insert(directory.clone()) {
-            continue;
-        }
-        let text = fs::read_to_string(directory.join("go.mod")).unwrap_or_default();
-        open.extend(GoMod::parse(&text).replaced_by.iter().map(|by| directory.join(by)));
-        files.extend([directory.join("go.mod"), directory.join("go.sum")]);
-    }
-    files.insert(query.module.join("vendor/modules.txt"));
-    files
-}
-
-/// The path without `.` and `..`.
-fn lexically(path: &Path) -> PathBuf {
-    let mut result = PathBuf::new();
-    for component in path.components() {
-        match component {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir => {
-                result.pop();
-            }
-            other => result.push(other),
-        }
-    }
-    result
-}
-
-/// Files below `directory` that C sources may include; not those of a module inside it.
-fn headers_below(directory: &Path) -> Vec<PathBuf> {
-    const ENDINGS: &[&str] =
-        &["c", "h", "cc", "cpp", "cxx", "hh", "hpp", "hxx", "inc", "inl", "def", "tcc", "ipp", "x", "td"];
-    let mut found = Vec::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(next) = open.pop() {
-        for entry in fs::read_dir(&next).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                if !path.join("go.mod").exists() {
-                    open.push(path);
-                }
-            } else if path
-                .extension()
-                .and_then(|ending| ending.to_str())
-                .is_some_and(|ending| ENDINGS.contains(&ending))
-            {
-                found.push(path);
-            }
-        }
-    }
-    found
 }

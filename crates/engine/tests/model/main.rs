@@ -3,12 +3,14 @@
 //! A case is some changes and a build after them: the outputs must be what a rebuild from nothing gives, "up to date"
 //! must be said when and only when it is so, and each reason must be true and none left out. Changes happen between
 //! builds, while a step runs, and while files are hashed. `RONDEL_MODEL_CASES` says how many (3,000 if it isn't
-//! set), `RONDEL_MODEL_SEED` where to begin; a failure prints the seed that brings it back.
+//! set), `RONDEL_MODEL_SEED` where to begin; a failure prints the seed that brings it back. Some of it is done where the
+//! clock is put back.
 
 #![allow(clippy::disallowed_macros, reason = "a test tells what it did")]
 
 mod chance;
 mod changes;
+mod clock;
 mod steps;
 mod tree;
 mod world;
@@ -18,6 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use clock::SettableClock;
 use world::World;
 
 /// Builds in one world; in the last ones of each third world changes happen during builds.
@@ -41,6 +44,20 @@ fn live(world: &mut World) {
     }
 }
 
+/// If something is wrong, tells what happened in the world, and how to make that happen again.
+fn live_and_tell(world: &mut World, settings: &str) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| live(world))) {
+        eprintln!("steps: {:#?}", world.steps);
+        world.history.iter().for_each(|line| eprintln!("  {line}"));
+        eprintln!("{settings} brings this back");
+        std::panic::resume_unwind(payload);
+    }
+}
+
+fn add(counts: &mut BTreeMap<&'static str, u64>, world: &World) {
+    world.counts.iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+}
+
 #[test]
 fn never_a_wrong_hit_never_an_unneeded_run() {
     let first = setting("RONDEL_MODEL_SEED", 1);
@@ -53,15 +70,9 @@ fn never_a_wrong_hit_never_an_unneeded_run() {
             if seed >= first + worlds {
                 return;
             }
-            let mut world = World::new(seed);
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| live(&mut world))) {
-                eprintln!("steps: {:#?}", world.steps);
-                world.history.iter().for_each(|line| eprintln!("  {line}"));
-                eprintln!("RONDEL_MODEL_SEED={seed} RONDEL_MODEL_CASES=1 brings this back");
-                std::panic::resume_unwind(payload);
-            }
-            let mut counts = counts.lock().unwrap();
-            world.counts.iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+            let mut world = World::new(seed, None);
+            live_and_tell(&mut world, &format!("RONDEL_MODEL_SEED={seed} RONDEL_MODEL_CASES=1"));
+            add(&mut counts.lock().unwrap(), &world);
         }
     };
     std::thread::scope(|scope| {
@@ -75,4 +86,28 @@ fn never_a_wrong_hit_never_an_unneeded_run() {
         first + worlds - 1,
         counts.lock().unwrap()
     );
+}
+
+/// The same where the file system's clock stands still, and is put forward and back. `RONDEL_MODEL_CLOCK_CASES` says how
+/// many (400 if it isn't set).
+#[test]
+fn whatever_the_clock_says() {
+    let Some(clock) = SettableClock::mount() else {
+        #[allow(clippy::disallowed_methods, reason = "a test's own settings")]
+        let is_required = std::env::var_os("RONDEL_TEST_REQUIRE").is_some();
+        assert!(!is_required, "RONDEL_TEST_REQUIRE is set, and there is no file system whose clock can be set");
+        println!("skipped: no fuse2fs, no libfaketime, or no right to mount");
+        return;
+    };
+    let first = setting("RONDEL_MODEL_SEED", 1);
+    let worlds = setting("RONDEL_MODEL_CLOCK_CASES", 400).div_ceil(CASES_PER_WORLD);
+    let (mut clock, mut counts) = (Some(clock), BTreeMap::new());
+    for seed in first..first + worlds {
+        let mut world = World::new(seed, clock.take());
+        live_and_tell(&mut world, &format!("RONDEL_MODEL_SEED={seed} RONDEL_MODEL_CLOCK_CASES=1"));
+        add(&mut counts, &world);
+        clock = world.take_clock();
+    }
+    println!("{} cases on a settable clock: {counts:?}", worlds * CASES_PER_WORLD);
+    assert!(counts.contains_key("clocks put back"), "{counts:?}");
 }

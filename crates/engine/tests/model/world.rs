@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -13,6 +14,7 @@ use rondel_process::{Cancellation, Redactor};
 
 use crate::chance::Chance;
 use crate::changes::Change;
+use crate::clock::SettableClock;
 use crate::steps::{Config, Meanwhile, Members, ModelStep, standing};
 use crate::tree::{self, PATTERNS, Value};
 
@@ -33,6 +35,10 @@ pub struct World {
     pub is_uncertain: bool,
     /// Do changes happen during builds too, later on?
     pub is_stormy: bool,
+    /// Of the file system that the world is on, if that can be set.
+    clock: Option<SettableClock>,
+    /// Was it put back since the last build?
+    went_back: bool,
     pub history: Vec<String>,
     pub counts: BTreeMap<&'static str, u64>,
 }
@@ -65,9 +71,12 @@ impl Step for Shared {
 }
 
 impl World {
-    pub fn new(seed: u64) -> World {
+    /// On the file system of `clock`, if there is one; else on one that the machine has.
+    pub fn new(seed: u64, clock: Option<SettableClock>) -> World {
         let mut chance = Chance::new(seed);
-        let base = if Path::new("/dev/shm").is_dir() && chance.once_in(2) {
+        let base = if let Some(clock) = &clock {
+            clock.place()
+        } else if Path::new("/dev/shm").is_dir() && chance.once_in(2) {
             PathBuf::from("/dev/shm")
         } else {
             std::env::temp_dir()
@@ -88,7 +97,10 @@ impl World {
             flipped: BTreeSet::new(),
             deleted: BTreeSet::new(),
             is_uncertain: false,
-            is_stormy: seed.is_multiple_of(3),
+            // What happens within one tick of a clock that stands still can't be told.
+            is_stormy: seed.is_multiple_of(3) && clock.is_none(),
+            clock,
+            went_back: false,
             history: Vec::new(),
             counts: BTreeMap::new(),
         }
@@ -112,6 +124,9 @@ impl World {
 
     /// One change between two builds: of the tree, of the steps, of outputs, of the cache.
     pub fn change(&mut self) {
+        if self.clock.is_some() && self.chance.once_in(3) {
+            return self.move_clock();
+        }
         let index = self.chance.below(self.steps.len());
         match self.chance.below(24) {
             0..=14 => {
@@ -159,6 +174,46 @@ impl World {
                 }
             }
         }
+    }
+
+    fn move_clock(&mut self) {
+        if self.chance.once_in(3) {
+            return self.edit_at_the_same_time();
+        }
+        let seconds = *self.chance.of(&[1, 1, 2, 2, 5, 3600, -1, -2, -3, -5, -3600]);
+        // A clock that was put back and forth again between two builds deceives everybody (see ARCHITECTURE.md).
+        if let Some(clock) = self.clock.as_mut().filter(|_| seconds < 0 || !self.went_back) {
+            clock.advance(seconds);
+            self.went_back |= seconds < 0;
+            self.note(format!("the clock was moved by {seconds} s"));
+            self.count(if seconds < 0 { "clocks put back" } else { "clocks put forward" });
+        }
+    }
+
+    /// Puts the clock back to when a file was last changed, and changes it again: it looks as it did.
+    fn edit_at_the_same_time(&mut self) {
+        let candidates: Vec<Change> = (0..30).map(|_| Change::draw(&mut self.chance)).collect();
+        let root = self.root();
+        let same_size = candidates.into_iter().find_map(|change| {
+            let Change::Write { path, contents } = &change else { return None };
+            let metadata = fs::symlink_metadata(root.join(path)).ok()?;
+            let fits = metadata.is_file() && metadata.len() == contents.len() as u64;
+            fits.then(|| (metadata.ctime(), change))
+        });
+        let Some((changed_s, change)) = same_size else { return };
+        let clock = self.clock.as_mut().expect("a world with a clock");
+        if changed_s < clock.now_s() {
+            clock.advance(changed_s - clock.now_s());
+            self.went_back = true;
+            self.note(format!("the clock was put back for {change:?}"));
+            change.apply(&root);
+            self.count("edits at the time of an earlier one");
+        }
+    }
+
+    /// Gives the clock to the next world.
+    pub fn take_clock(&mut self) -> Option<SettableClock> {
+        self.clock.take()
     }
 
     fn change_step(&mut self, index: usize) {
@@ -315,9 +370,13 @@ impl World {
     /// Asks what would be done, builds, and holds both against the model.
     pub fn check(&mut self) {
         let expected = self.expect();
-        self.check_plan(&expected);
+        // A question can't ask the file system for its time, since that takes a file.
+        if !self.went_back {
+            self.check_plan(&expected);
+        }
         let jobs = 1 + self.chance.below(3);
         let (ends, warnings) = self.run(None, jobs);
+        self.went_back = false;
         for (index, (expected, (outcome, reasons))) in expected.into_iter().zip(ends).enumerate() {
             let told = format!("step {index}: {outcome:?} because of {reasons:?}; warnings {warnings:?}");
             let found = standing(&self.root().join(&self.steps[index].destination));
