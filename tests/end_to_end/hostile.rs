@@ -182,18 +182,28 @@ fn a_huge_sparse_file() {
     assert!(space.ran(&["x"]).is_empty());
 }
 
-/// A flood on standard output fills no memory, kept back or streamed.
+/// A flood on standard output fills no memory, in lines and without end of line, kept back or streamed: each has more
+/// than the whole process may take.
 #[test]
 fn a_flood_of_output() {
-    let space = TestSpace::with_targets(
-        r#""flood": Exec(command: ["sh", "-c", "yes | head -c 4000000; head -c 30000000 /dev/zero; exit $CODE"], env: {"CODE": Env("CODE", "0")})"#,
-    );
-    let begun = Instant::now();
-    for arguments in [&["flood", "--quiet"][..], &["flood", "--progress", "none"]] {
-        let run = with_memory(&space, 900_000, arguments);
-        assert_eq!(run.code, 0, "{}", run.stderr.get(..2000).unwrap_or(&run.stderr));
+    let line = "0123456789".repeat(20);
+    let space = TestSpace::with_targets(&format!(
+        r#""lines": Shell(script: "yes {line} | head -c 280000000"),
+           "endless": Shell(script: "head -c 280000000 /dev/zero | tr '\\0' x"),
+           "failing": Shell(script: "yes {line} | head -c 280000000; exit 3")"#
+    ));
+    for arguments in [&["lines", "--quiet"][..], &["endless", "--progress", "none"], &["failing", "--quiet"]] {
+        let rondel = space.command(arguments);
+        let script = "ulimit -v 250000 && { \"$0\" \"$@\"; echo status $?; } 2>&1 | tail -c 100000";
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(rondel.get_program()).args(rondel.get_args());
+        command.current_dir(space.root()).env_clear().stdin(Stdio::null());
+        command.envs(rondel.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let run = Run::of(command.output().unwrap());
+        let status = if arguments[0] == "failing" { "status 1" } else { "status 0" };
+        assert_eq!(run.stdout.lines().last(), Some(status), "{arguments:?}: {:.2000}", run.stdout);
+        assert_eq!(run.stdout.contains("ended with exit status 3"), arguments[0] == "failing", "{arguments:?}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(120));
 }
 
 /// A child that ignores SIGTERM goes five seconds later, or at the second Ctrl-C.
