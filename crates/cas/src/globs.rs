@@ -113,6 +113,22 @@ impl GlobSet {
         last.is_some_and(|pattern| pattern.is_positive) && !self.is_excluded(path, false)
     }
 
+    /// Does every file below the directory `path` match, as far as a walk comes there? If in doubt, no. The path of the
+    /// root is empty.
+    pub fn covers(&self, path: &str) -> bool {
+        let all = |pattern: &Pattern| match &pattern.shape {
+            Shape::All => true,
+            Shape::Under(directory) => is_within(path, directory.trim_end_matches('/')),
+            _ => false,
+        };
+        let is_open = |end: usize| !self.is_excluded(&path[..end], true);
+        let ends = path.match_indices('/').map(|(place, _)| place).chain([path.len()]);
+        let mut patterns = self.patterns.iter();
+        patterns.clone().all(|pattern| pattern.is_positive)
+            && patterns.any(all)
+            && (path.is_empty() || ends.into_iter().all(is_open))
+    }
+
     /// Can something below the directory `path` match?
     pub(crate) fn reaches(&self, path: &str) -> bool {
         let mut positive = self.patterns.iter().filter(|pattern| pattern.is_positive);
@@ -216,6 +232,30 @@ mod tests {
         }
         assert!(!GlobSet::new(["a/b/**", "!c/**"], vec![]).reaches("c"));
         assert!(!GlobSet::new(["a/b/**"], vec![]).reaches("a/bc"));
+    }
+
+    #[test]
+    fn what_is_covered() {
+        let outputs = || vec![RelativePath::new("gen/out").unwrap()];
+        for (globs, directory, expected) in [
+            (&["**"][..], "", true),
+            (&["**"], "a/b", true),
+            (&["**"], "gen", true),
+            (&["**"], "gen/out", false),
+            (&["**"], "gen/out/below", false),
+            (&["**"], "dist", false),
+            (&["**"], "dist/below", false),
+            (&["**"], ".git/hooks", false),
+            (&["a/**"], "a", true),
+            (&["a/**"], "a/b/c", true),
+            (&["a/**"], "ab", false),
+            (&["a/**"], "", false),
+            (&["*.c", "a/**"], "a", true),
+            (&["**/*.c"], "a", false),
+            (&["**", "!a/x"], "a", false),
+        ] {
+            assert_eq!(GlobSet::new(globs, outputs()).covers(directory), expected, "{globs:?} {directory}");
+        }
     }
 
     #[test]

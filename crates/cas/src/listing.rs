@@ -44,7 +44,26 @@ pub(crate) struct Gathered {
 struct Link {
     name: String,
     target: String,
-    behind: Option<Entry>,
+    behind: Behind,
+}
+
+/// What a link leads to.
+#[derive(Clone)]
+pub(crate) enum Behind {
+    /// Nothing that could be read.
+    Nothing,
+    File(Digest, Fingerprint),
+    /// It is not walked.
+    Directory,
+}
+
+impl Link {
+    fn entry_behind(&self) -> Option<Entry> {
+        match &self.behind {
+            Behind::File(digest, looks) => Some(Entry::File { digest: *digest, executable: looks.is_executable() }),
+            Behind::Nothing | Behind::Directory => None,
+        }
+    }
 }
 
 impl Gathered {
@@ -61,12 +80,11 @@ impl Gathered {
         self.newest_ns = self.newest_ns.max(looks.ctime_ns());
     }
 
-    pub fn link(&mut self, name: &str, target: &str, behind: Option<(Digest, Fingerprint)>) {
-        if let Some((_, looks)) = &behind {
+    pub fn link(&mut self, name: &str, target: &str, behind: Behind) {
+        if let Behind::File(_, looks) = &behind {
             self.looks = self.looks.wrapping_add(looks.looks());
             self.newest_ns = self.newest_ns.max(looks.ctime_ns());
         }
-        let behind = behind.map(|(digest, looks)| Entry::File { digest, executable: looks.is_executable() });
         self.links.push(Link { name: name.to_owned(), target: target.to_owned(), behind });
     }
 
@@ -75,7 +93,7 @@ impl Gathered {
     }
 
     fn len(&self) -> usize {
-        self.files.len() + self.links.iter().map(|link| 1 + usize::from(link.behind.is_some())).sum::<usize>()
+        self.files.len() + self.links.iter().map(|link| 1 + usize::from(link.entry_behind().is_some())).sum::<usize>()
     }
 
     /// Calls `visit` with each name and what stands there.
@@ -86,8 +104,8 @@ impl Gathered {
             visit(record.name(), Entry::File { digest: record.digest(), executable });
         }
         for link in &self.links {
-            if let Some(behind) = &link.behind {
-                visit(&format!("{}{BEHIND_LINK}", link.name), behind.clone());
+            if let Some(behind) = link.entry_behind() {
+                visit(&format!("{}{BEHIND_LINK}", link.name), behind);
             }
             visit(&link.name, Entry::Symlink { target: link.target.clone() });
         }
@@ -153,6 +171,17 @@ impl Listing {
     /// When any of the files and directories changed last, in nanoseconds since 1970.
     pub fn newest_ns(&self) -> i128 {
         self.newest_ns
+    }
+
+    /// The links that lead to directories, which are not walked: their paths, and where they lie.
+    pub fn links_to_directories(&self) -> impl Iterator<Item = (String, PathBuf)> {
+        self.found.iter().flat_map(move |Found { path: directory, gathered }| {
+            let links = gathered.links.iter().filter(|link| matches!(link.behind, Behind::Directory));
+            links.map(move |link| {
+                let path = if directory.is_empty() { link.name.clone() } else { format!("{directory}/{}", link.name) };
+                (path.clone(), self.root.join(path))
+            })
+        })
     }
 
     /// Calls `visit` with the path of each entry, where it lies, and what it is: files and links, and under a name

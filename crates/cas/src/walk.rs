@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use crate::fingerprint::{Fingerprint, Kind, OpenDirectory};
 use crate::horizon::Horizon;
-use crate::listing::{Found, Gathered, Listing};
+use crate::listing::{Behind, Found, Gathered, Listing};
 use crate::parallel::on_all_cores;
 use crate::snapshot_file::{Block, Draft, DraftEntry, Record};
 use crate::{Digest, GlobSet, PathError, StatSnapshot};
@@ -283,11 +283,14 @@ impl Walk<'_> {
             Err(error) => return Err(failed(error)),
         };
         let target = target.to_str().ok_or_else(|| failed(io::Error::other("the link's target is not valid UTF-8")))?;
-        let metadata = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file);
-        let behind = metadata.and_then(|metadata| {
-            let digest = self.snapshot.digest(&path, &metadata).ok()?;
-            Some((digest, Fingerprint::of(&metadata)))
-        });
+        let behind = match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => Behind::Directory,
+            Ok(metadata) if metadata.is_file() => match self.snapshot.digest(&path, &metadata) {
+                Ok(digest) => Behind::File(digest, Fingerprint::of(&metadata)),
+                Err(_) => Behind::Nothing,
+            },
+            _ => Behind::Nothing,
+        };
         gathered.link(name, target, behind);
         Ok(())
     }

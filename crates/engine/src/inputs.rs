@@ -96,8 +96,24 @@ pub fn collect(
         digest = digest.map(|digest| Digest::of(&messages::directory(&[of(digest)])));
         path = directory.parent();
     }
+    let blind_spot = blind_spot(&listing, globs, root);
     // Also where nothing was found: that something came and went must show.
-    Ok(InputSet::known(digest, Arc::new(Listed { listing, prefix: prefix.cloned() })))
+    let inputs = InputSet::known(digest, Arc::new(Listed { listing, prefix: prefix.cloned() }));
+    Ok(InputSet { blind_spot, ..inputs })
+}
+
+/// The first link to a directory whose files are not all inputs themselves.
+fn blind_spot(listing: &Listing, globs: &GlobSet, root: &Path) -> Option<String> {
+    let mut links = listing.links_to_directories().peekable();
+    links.peek()?;
+    let root = root.canonicalize().ok()?;
+    let is_seen = |place: &Path| {
+        let target = place.canonicalize().ok();
+        target.is_some_and(|target| {
+            target.strip_prefix(&root).is_ok_and(|path| path.to_str().is_some_and(|path| globs.covers(path)))
+        })
+    };
+    links.find(|(_, place)| !is_seen(place)).map(|(path, _)| path)
 }
 
 /// All files and links below `root` but those in directories that `skip` names, sorted.
@@ -110,6 +126,7 @@ pub fn files_below(root: &Path, skip: &dyn Fn(&RelativePath) -> bool) -> Result<
 pub struct InputSet {
     inputs: BTreeMap<RelativePath, (PathBuf, Entry)>,
     known: Option<(Option<Digest>, Arc<dyn KnownInputs>)>,
+    blind_spot: Option<String>,
     /// Of those that were added one by one.
     looks: u64,
     directory_looks: u64,
@@ -120,6 +137,13 @@ impl InputSet {
     /// The inputs whose tree has the digest `root`; none, if there is no tree.
     pub fn known(root: Option<Digest>, inputs: Arc<dyn KnownInputs>) -> InputSet {
         InputSet { known: Some((root, inputs)), ..InputSet::default() }
+    }
+
+    /// Why the inputs are not all that can be read through them, if that is so: a link among them leads to a directory
+    /// that is not looked at. A step that may read there can't be known to be up to date.
+    pub fn blind_spot(&self) -> Option<String> {
+        let link = self.blind_spot.as_ref()?;
+        Some(format!("`{link}` leads to a directory that is not among its inputs"))
     }
 
     /// Adds one input, in place of what had its name.

@@ -159,7 +159,8 @@ impl Step for ExecStep {
         }
         self.identities(context, &mut spec)?;
         spec.inputs = collect(inputs, &self.root, None, &context.workspace.snapshot)?;
-        Ok(Plan { spec, freshness: Freshness::ByKey })
+        let freshness = spec.inputs.blind_spot().map_or(Freshness::ByKey, |why| always(&why));
+        Ok(Plan { spec, freshness })
     }
 
     fn may_write_in_tree(&self) -> bool {

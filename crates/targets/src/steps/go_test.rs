@@ -94,7 +94,8 @@ impl Step for GoTestStep {
         }
         spec.tools.insert("go".to_owned(), self.go.identity(context)?);
         spec.inputs = collect(&self.inputs, &self.go.module, None, &context.workspace.snapshot)?;
-        Ok(Plan { spec, freshness: Freshness::ByKey })
+        let blind = spec.inputs.blind_spot().map(|why| Freshness::Run(vec![Reason::Always { why }]));
+        Ok(Plan { spec, freshness: blind.unwrap_or(Freshness::ByKey) })
     }
 
     fn may_write_in_tree(&self) -> bool {
