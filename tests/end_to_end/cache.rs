@@ -54,6 +54,31 @@ fn an_edit_with_its_time_put_back_is_seen() {
     assert_eq!(space.read("out"), "uno\n");
 }
 
+/// A step gives the same whether it ran or was restored, to the last directory.
+#[test]
+fn directories_that_hold_nothing_are_no_output() {
+    let space = TestSpace::with_targets(
+        r#""make": Exec(command: ["sh", "-c", "mkdir -p gen/empty/deep gen/full gen/.hidden && cat in > gen/full/file"], inputs: ["in"], outputs: ["gen/"])"#,
+    );
+    space.write("in", "x\n");
+    let tree = |space: &TestSpace| {
+        let mut find = std::process::Command::new("find");
+        let output = find.args(["gen", "-printf", "%p %y %m\\n"]).current_dir(space.root());
+        let mut lines: Vec<String> =
+            String::from_utf8(output.output().unwrap().stdout).unwrap().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let run = space.ok(&["make"]);
+    assert!(run.stderr.contains("directories that hold nothing are no part of an output (`gen/"), "{}", run.stderr);
+    let ran = tree(&space);
+    assert_eq!(ran, ["gen d 755", "gen/full d 755", "gen/full/file f 644"]);
+    space.remove("gen");
+    assert_eq!(space.outcomes(&["make"])["make"], "cached");
+    assert_eq!(tree(&space), ran);
+    assert!(space.ran(&["make"]).is_empty());
+}
+
 #[test]
 fn a_deleted_or_edited_output_is_put_back() {
     let space = space();

@@ -1,11 +1,11 @@
 //! One step from beginning to end: key, lookup, run, check, store, place.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use rondel_cas::{ActionResult, Digest, Entry, OutputEntry, remove_tree};
+use rondel_cas::{ActionResult, Digest, Entry, OutputEntry, RelativePath, remove_tree};
 
 use crate::action::{ActionSpec, Members};
 use crate::attempts::attempt;
@@ -229,7 +229,7 @@ fn run_in(
     workspace.snapshot.wait_past(spec.inputs.newest_ns());
     let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
     let report = attempt(node, context, spec, staging)?;
-    let found = materialize::collect(spec, staging)?;
+    let found = outputs_in(context, spec, staging)?;
     // Looked at before the outputs are kept: a step that read something else than its key says must not be
     // remembered. The whole key is made again, so that files which came meanwhile are seen too.
     let changed = changed_meanwhile(node, context, spec, key, &before);
@@ -271,6 +271,18 @@ fn run_in(
     materialize::place(workspace, spec, staging)?;
     let artefacts = artefacts(context, spec, &result.outputs);
     Ok((UpstreamResult { artefacts, facts: result.facts, ..UpstreamResult::default() }, kept))
+}
+
+/// What the step made, by name.
+fn outputs_in(
+    context: &StepContext<'_>,
+    spec: &ActionSpec,
+    staging: &Path,
+) -> Result<BTreeMap<RelativePath, PathBuf>, StepError> {
+    if let Some(empty) = materialize::prune(spec, staging) {
+        context.note(format!("directories that hold nothing are no part of an output (`{empty}`)"));
+    }
+    materialize::collect(spec, staging)
 }
 
 /// What differs from what the step was keyed with, in words.
@@ -381,7 +393,7 @@ fn always(
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
     let outcome = attempt(node, context, spec, &staging).and_then(|report| {
-        let found = materialize::collect(spec, &staging)?;
+        let found = outputs_in(context, spec, &staging)?;
         let mut outputs = Vec::new();
         for (path, absolute) in found {
             let entry =

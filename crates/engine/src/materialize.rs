@@ -106,6 +106,29 @@ fn make_symlink(_target: &str, _path: &Path) -> io::Result<()> {
     Err(io::Error::other("links in outputs are not supported on this system"))
 }
 
+/// Removes the directories of outputs that hold nothing: what is stored knows files and links only, and what a step gives
+/// must be the same whether it ran or was restored. Returns the first of them.
+pub(crate) fn prune(spec: &ActionSpec, staging: &Path) -> Option<RelativePath> {
+    fn below(directory: &Path, path: &RelativePath, first: &mut Option<RelativePath>) {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_str().and_then(|name| RelativePath::new(name).ok());
+            if let (Some(name), true) = (name, entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+                let path = path.join(&name);
+                below(&entry.path(), &path, first);
+                // Says no if there is something in it.
+                if fs::remove_dir(entry.path()).is_ok() {
+                    first.get_or_insert(path);
+                }
+            }
+        }
+    }
+    let mut first = None;
+    for output in spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory) {
+        below(&output.name.below(staging), &output.destination, &mut first);
+    }
+    first
+}
+
 /// What a step left in its staging directory, by path there. Missing outputs and links that lead out of
 /// their output are errors.
 pub(crate) fn collect(spec: &ActionSpec, staging: &Path) -> Result<BTreeMap<RelativePath, PathBuf>, StepError> {
