@@ -36,15 +36,19 @@ pub(crate) fn on_all_cores<T: Sync, R: Send>(items: &[T], weight: usize, work: i
     if items.len() < 2 || weight < WORTH_THREADS || threads == 1 {
         return items.iter().map(work).collect();
     }
+    // The last ones are taken one by one, so that all cores are through at about the same time.
+    let bulk = items.len().saturating_sub(threads * 2 * AT_ONCE) / AT_ONCE;
+    let range = |turn: usize| match turn.checked_sub(bulk) {
+        None => turn * AT_ONCE..(turn + 1) * AT_ONCE,
+        Some(single) => bulk * AT_ONCE + single..bulk * AT_ONCE + single + 1,
+    };
     let next = AtomicUsize::new(0);
     let take = || {
         let mut done: Vec<(usize, Vec<R>)> = Vec::new();
         loop {
-            let begin = next.fetch_add(AT_ONCE, Ordering::Relaxed);
-            let Some(part) = items.get(begin..items.len().min(begin + AT_ONCE)).filter(|part| !part.is_empty()) else {
-                return done;
-            };
-            done.push((begin, part.iter().map(&work).collect()));
+            let turn = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = items.get(range(turn)) else { return done };
+            done.push((turn, part.iter().map(&work).collect()));
         }
     };
     let mut parts: Vec<(usize, Vec<R>)> = std::thread::scope(|scope| {
@@ -55,7 +59,7 @@ pub(crate) fn on_all_cores<T: Sync, R: Send>(items: &[T], weight: usize, work: i
         }
         parts
     });
-    parts.sort_unstable_by_key(|(begin, _)| *begin);
+    parts.sort_unstable_by_key(|(turn, _)| *turn);
     parts.into_iter().flat_map(|(_, part)| part).collect()
 }
 
@@ -65,7 +69,7 @@ mod tests {
 
     #[test]
     fn all_of_them_in_order() {
-        for count in [0, 1, WORTH_THREADS - 1, WORTH_THREADS, 10_007] {
+        for count in [0, 1, 7, 31, 32, 33, 41, WORTH_THREADS - 1, WORTH_THREADS, 10_007] {
             let items: Vec<usize> = (0..count).collect();
             assert_eq!(in_parts(&items, count, <[usize]>::to_vec).concat(), items, "{count}");
             assert_eq!(on_all_cores(&items, count, |item| *item), items, "{count}");
