@@ -1,9 +1,15 @@
-//! Keeps the store below its limit while builds go on: in the background, at the lowest priority, and never waited for.
+//! Keeps the store below its limit while builds go on: in the background, at the lowest priority, and not waited for.
+//!
+//! A store may be so large, and builds so short, that none of them is long enough. So once a day a build that is through,
+//! and has said so, lets the collection come to its end before the process ends.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
 
 use rondel_cas::{STORE_FORMAT, Store};
 
@@ -14,6 +20,10 @@ use crate::session::Caller;
 const LIMIT: u64 = 10 << 30;
 /// Looking through the store again is not worth it sooner.
 const EVERY: Duration = Duration::from_secs(600);
+/// If it could not be looked through for so long, there is time for it.
+const OVERDUE: Duration = Duration::from_secs(24 * 3600);
+/// How much, at most.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The limit of the store, in bytes.
 pub(crate) fn limit(caller: &Caller) -> Result<u64, Failure> {
@@ -50,6 +60,8 @@ pub(crate) struct Housekeeping {
     limit: u64,
     has_begun: AtomicBool,
     stop: Arc<AtomicBool>,
+    /// One that is overdue, at work.
+    overdue: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Housekeeping {
@@ -57,7 +69,27 @@ impl Housekeeping {
     pub fn new(cache: &Path, limit: u64) -> Housekeeping {
         let root = cache.join(STORE_FORMAT);
         let stamp = root.join("collected");
-        Housekeeping { store: Store::new(&root), stamp, limit, has_begun: AtomicBool::new(false), stop: Arc::default() }
+        Housekeeping {
+            store: Store::new(&root),
+            stamp,
+            limit,
+            has_begun: AtomicBool::new(false),
+            stop: Arc::default(),
+            overdue: Mutex::default(),
+        }
+    }
+
+    /// How long ago it was last done; `None` where the store can't be written.
+    fn age(&self) -> Option<Duration> {
+        let stamp = || File::options().write(true).open(&self.stamp);
+        match File::create_new(&self.stamp) {
+            Ok(_) => Some(Duration::MAX),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let last = stamp().and_then(|stamp| stamp.metadata()?.modified()).ok()?;
+                Some(last.elapsed().unwrap_or(Duration::ZERO))
+            }
+            Err(_) => None,
+        }
     }
 
     /// A step runs: something will be stored, and there is time. Called often.
@@ -65,25 +97,33 @@ impl Housekeeping {
         if self.has_begun.swap(true, Ordering::SeqCst) {
             return;
         }
-        let last = std::fs::metadata(&self.stamp).and_then(|metadata| metadata.modified());
-        if last.is_ok_and(|last| last.elapsed().unwrap_or(Duration::ZERO) < EVERY) {
+        let Some(age) = self.age() else { return };
+        if age < EVERY {
             return;
         }
         let (store, stamp, limit, stop) = (self.store.clone(), self.stamp.clone(), self.limit, Arc::clone(&self.stop));
-        // Nobody waits for it: what it has not done when the process ends, the next build's does. What goes wrong
-        // with it will go wrong with `cache gc`, which says so.
-        std::thread::spawn(move || {
+        // What it has not done when the process ends, the next build's does. What goes wrong with it will go wrong with
+        // `cache gc`, which says so.
+        let collection = std::thread::spawn(move || {
             lowest_priority();
             if store.collect(limit, &|| stop.load(Ordering::SeqCst)).is_ok() && !stop.load(Ordering::SeqCst) {
-                let file = std::fs::File::create(stamp);
+                let file = File::create(stamp);
                 let _ = file.and_then(|file| file.set_modified(SystemTime::now()));
             }
         });
+        if age > OVERDUE {
+            *self.overdue.lock().expect("no panic while locked") = Some(collection);
+        }
     }
 }
 
 impl Drop for Housekeeping {
     fn drop(&mut self) {
+        let begun = Instant::now();
+        let overdue = self.overdue.lock().expect("no panic while locked").take();
+        while overdue.as_ref().is_some_and(|overdue| !overdue.is_finished()) && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.stop.store(true, Ordering::SeqCst);
     }
 }
