@@ -194,6 +194,22 @@ fn two_at_once_do_not_disturb_each_other() {
     assert!(space.ran(&["slow"]).is_empty());
 }
 
+/// So do those that always run.
+#[test]
+fn two_at_once_that_always_run() {
+    let space = TestSpace::with_targets(
+        r#""slow": Exec(command: ["sh", "-c", "mkdir busy || exit 9; sleep 0.2; cat in > out; rmdir busy; echo ran >> ../log"], inputs: ["in", "far"], outputs: ["out"])"#,
+    );
+    space.write("in", "one\n");
+    std::os::unix::fs::symlink("/usr", space.root().join("far")).unwrap();
+    let children: Vec<_> = (0..3).map(|_| space.start(&["slow"])).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!((space.read("out").as_str(), runs(&space)), ("one\n", 3));
+}
+
 #[test]
 fn outputs_stay_within_the_workspace() {
     let space = TestSpace::with_targets(

@@ -387,6 +387,7 @@ fn always(
     reasons: Vec<Reason>,
 ) -> Result<StepResult, StepError> {
     let workspace = context.workspace;
+    let _own = if node.step.works_in_tree() { own_turn(node, context)? } else { None };
     context.prerequisites()?;
     let _turn = node.pool.as_ref().map(|pool| pool_turn(pool, context)).transpose()?;
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
