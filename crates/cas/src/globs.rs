@@ -124,7 +124,7 @@ impl GlobSet {
         let is_open = |end: usize| !self.is_excluded(&path[..end], true);
         let ends = path.match_indices('/').map(|(place, _)| place).chain([path.len()]);
         let mut patterns = self.patterns.iter();
-        patterns.clone().all(|pattern| pattern.is_positive)
+        patterns.clone().all(|pattern| pattern.is_positive || !pattern.shape.reaches(path))
             && patterns.any(all)
             && (path.is_empty() || ends.into_iter().all(is_open))
     }
@@ -253,6 +253,9 @@ mod tests {
             (&["*.c", "a/**"], "a", true),
             (&["**/*.c"], "a", false),
             (&["**", "!a/x"], "a", false),
+            (&["**", "!**/*.md"], "a", false),
+            (&["**", "!b/**"], "a", true),
+            (&["**", "!b/**"], "", false),
         ] {
             assert_eq!(GlobSet::new(globs, outputs()).covers(directory), expected, "{globs:?} {directory}");
         }
