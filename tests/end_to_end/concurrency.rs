@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::space::{Run, TestSpace, has_program, require};
@@ -252,12 +252,8 @@ fn a_store_that_cannot_be_written() {
     let space = many(2);
     space.ok(&["all"]);
     let nobody = |space: &TestSpace, arguments: &[&str]| {
-        let rondel = space.command(arguments);
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
-        command.arg(rondel.get_program()).args(rondel.get_args()).current_dir(space.root()).env_clear();
-        command.envs(rondel.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
-        Run::of(command.output().unwrap())
+        let before = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+        Run::of(space.under("setpriv", &before, arguments).output().unwrap())
     };
     for directory in ["work", "home"] {
         assert!(Command::new("chown").args(["-R", "65534"]).arg(space.beside(directory)).status().unwrap().success());
@@ -324,15 +320,6 @@ fn limits_of_the_system() {
         r#""big": Exec(command: ["sh", "-c", "mkdir -p gen; for i in 1 2 3 4 5 6 7 8; do head -c 1000 /dev/zero > gen/$i; done; for i in 1 2 3; do cat gen/*; done > gen/big; rm -f gen/?"], inputs: ["in"], outputs: ["gen/"])"#,
     );
     space.write("in", "0\n");
-    let limited = |limit: &str| {
-        let rondel = space.command(&["big"]);
-        let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
-        let mut command = Command::new("sh");
-        command.args(["-c", &script]).arg(rondel.get_program()).args(rondel.get_args());
-        command.current_dir(space.root()).env_clear().stdin(Stdio::null());
-        command.envs(rondel.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Run::of(command.output().unwrap())
-    };
     let after = |run: Run, what: &str| {
         assert!(!run.stderr.contains("panicked") && !run.stderr.contains("internal error"), "{what}: {}", run.stderr);
         space.ok(&["big"]);
@@ -344,12 +331,12 @@ fn limits_of_the_system() {
     // Blocks of 512 bytes: from nothing at all up to more than the output has.
     for blocks in [0, 1, 2, 8, 40, 46, 47, 60, 100] {
         space.write("in", &format!("f{blocks}\n"));
-        let run = limited(&format!("-f {blocks}"));
+        let run = space.limited(&format!("-f {blocks}"), &["big"]);
         assert!(run.code >= 0, "ulimit -f {blocks}: killed");
         after(run, &format!("ulimit -f {blocks}"));
     }
     for count in 3..24 {
         space.write("in", &format!("n{count}\n"));
-        after(limited(&format!("-n {count}")), &format!("ulimit -n {count}"));
+        after(space.limited(&format!("-n {count}"), &["big"]), &format!("ulimit -n {count}"));
     }
 }

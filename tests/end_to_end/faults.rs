@@ -32,23 +32,17 @@ type Tried = BTreeMap<String, usize>;
 /// One run with a fault at the `count`-th call; `None` if there was no such call.
 fn struck(space: &TestSpace, calls: &str, fault: &str, count: usize, arguments: &[&str]) -> Option<Run> {
     let log = space.beside("strace.log");
-    let rondel = space.command(arguments);
-    let mut command = Command::new("strace");
-    command.args(["-f", "-q", "-o"]).arg(&log);
+    let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{fault}:when={count}"));
+    let mut options = vec!["-f", "-q", "-o", log.to_str().unwrap(), "-e", &trace, "-e", &inject];
     if fault == INTERRUPTED {
         // Rondel alone: what other programs make of it is their business.
-        command.arg("--detach-on=execve");
-    }
-    if fault.starts_with("error") && fault != INTERRUPTED {
+        options.push("--detach-on=execve");
+    } else if fault.starts_with("error") {
         // Stops at the calls in question only; signals are not sent then.
-        command.arg("--seccomp-bpf");
+        options.push("--seccomp-bpf");
     }
-    command.args(["-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:{fault}:when={count}"), "--"]);
-    command.arg(rondel.get_program()).args(rondel.get_args());
-    command.current_dir(space.root()).env_clear();
-    command.envs(rondel.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdin(std::process::Stdio::null());
-    let run = Run::of(command.output().unwrap());
+    options.push("--");
+    let run = Run::of(space.under("strace", &options, arguments).output().unwrap());
     let text = fs::read_to_string(&log).unwrap_or_default();
     (text.contains("(INJECTED)") || text.contains("killed by SIGKILL")).then_some(run)
 }

@@ -9,16 +9,6 @@ use std::time::{Duration, Instant};
 
 use crate::space::{Run, TestSpace, require};
 
-/// Runs under a limit of address space, in KiB.
-fn with_memory(space: &TestSpace, kib: u64, arguments: &[&str]) -> Run {
-    let rondel = space.command(arguments);
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("ulimit -v {kib} && exec \"$0\" \"$@\"")]);
-    command.arg(rondel.get_program()).args(rondel.get_args()).current_dir(space.root()).env_clear();
-    command.envs(rondel.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
-    Run::of(command.output().unwrap())
-}
-
 const COPY: &str =
     r#""copy": Exec(command: ["sh", "-c", "rm -rf out; cp -R in out"], inputs: ["in/**"], outputs: ["out/"])"#;
 
@@ -195,7 +185,7 @@ fn a_huge_sparse_file() {
     let space = TestSpace::with_targets(r#""x": Exec(command: ["true"], inputs: ["huge"])"#);
     space.write("huge", "");
     fs::File::options().write(true).open(space.root().join("huge")).unwrap().set_len(5 << 30).unwrap();
-    let run = with_memory(&space, 800_000, &["x"]);
+    let run = space.limited("-v 800000", &["x"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(space.ran(&["x"]).is_empty());
 }
@@ -210,13 +200,8 @@ fn a_flood_of_output() {
            "failing": Shell(script: "yes {line} | head -c 380000000; exit 3")"#
     ));
     for arguments in [&["endless", "--progress", "none"][..], &["failing", "--quiet"]] {
-        let rondel = space.command(arguments);
         let script = "ulimit -v 350000 && { \"$0\" \"$@\"; echo status $?; } 2>&1 | tail -c 100000";
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).arg(rondel.get_program()).args(rondel.get_args());
-        command.current_dir(space.root()).env_clear().stdin(Stdio::null());
-        command.envs(rondel.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let run = Run::of(command.output().unwrap());
+        let run = Run::of(space.under("sh", &["-c", script], arguments).output().unwrap());
         let status = if arguments[0] == "failing" { "status 1" } else { "status 0" };
         assert_eq!(run.stdout.lines().last(), Some(status), "{arguments:?}: {:.2000}", run.stdout);
         assert_eq!(run.stdout.contains("ended with exit status 3"), arguments[0] == "failing", "{arguments:?}");

@@ -1,6 +1,7 @@
 //! `TestSpace`: a workspace of its own, with a cache of its own, and what was seen of a run in it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -247,7 +248,23 @@ impl TestSpace {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rondel-under-test"));
+        self.started(Command::new(env!("CARGO_BIN_EXE_rondel-under-test")), arguments)
+    }
+
+    /// Rondel as another program starts it: `program`, its own arguments `before`, then Rondel with `arguments`.
+    pub fn under<S: AsRef<OsStr>>(&self, program: &str, before: &[S], arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(before).arg(env!("CARGO_BIN_EXE_rondel-under-test"));
+        self.started(command, arguments)
+    }
+
+    /// Runs under a limit of the system, as the shell's `ulimit` takes it.
+    pub fn limited(&self, limit: &str, arguments: &[&str]) -> Run {
+        let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+        Run::of(self.under("sh", &["-c", &script], arguments).output().unwrap())
+    }
+
+    fn started(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.args(arguments).current_dir(self.root()).env_clear().envs(&self.environment);
         command.stdin(Stdio::null());
         command

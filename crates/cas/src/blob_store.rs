@@ -73,10 +73,7 @@ impl BlobStore {
         let destination = self.path(&digest);
         let mut temporary = TemporaryFile::new_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
         let mut input = File::open(source).map_err(io_error("read", source))?;
-        let copied = copy_hashed(&mut input, temporary.file()).map_err(|failed| match failed {
-            CopyError::Read(error) => io_error("read", source)(error),
-            CopyError::Write(error) => io_error("write", &destination)(error),
-        })?;
+        let copied = copy_hashed(&mut input, temporary.file()).map_err(|error| error.between(source, &destination))?;
         if copied != digest {
             // The file changed between hashing and copying: whoever writes it is not done.
             return Err(BlobError::Corrupt(digest));
@@ -107,10 +104,7 @@ impl BlobStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BlobError::Missing(*digest)),
             Err(source) => return Err(BlobError::Io { action: "read", path, source }),
         };
-        let copied = copy_hashed(&mut source, destination).map_err(|failed| match failed {
-            CopyError::Read(error) => io_error("read", &path)(error),
-            CopyError::Write(error) => io_error("write", place)(error),
-        })?;
+        let copied = copy_hashed(&mut source, destination).map_err(|error| error.between(&path, place))?;
         if copied == *digest {
             return Ok(());
         }
@@ -134,6 +128,16 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Blob
 enum CopyError {
     Read(io::Error),
     Write(io::Error),
+}
+
+impl CopyError {
+    /// Of copying from `source` to `destination`.
+    fn between(self, source: &Path, destination: &Path) -> BlobError {
+        match self {
+            CopyError::Read(error) => io_error("read", source)(error),
+            CopyError::Write(error) => io_error("write", destination)(error),
+        }
+    }
 }
 
 fn copy_hashed(source: &mut File, destination: &mut File) -> Result<Digest, CopyError> {

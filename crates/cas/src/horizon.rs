@@ -92,7 +92,6 @@ impl Horizon {
 mod tests {
     use super::*;
 
-    /// What changes after the horizon was taken never looks older than it.
     #[test]
     fn clocks_that_go_back() {
         let at = |asked, elsewhere_ns| Horizon { asked, elsewhere_ns };
@@ -113,6 +112,7 @@ mod tests {
         }
     }
 
+    /// What changes after the horizon was taken never looks older than it.
     #[test]
     fn later_changes_are_not_older() {
         let directory = std::env::temp_dir().join(format!("rondel-horizon-{}", std::process::id()));

@@ -48,7 +48,6 @@ struct Link {
 }
 
 /// What a link leads to.
-#[derive(Clone)]
 pub(crate) enum Behind {
     /// Nothing that could be read.
     Nothing,

@@ -8,6 +8,7 @@ use crate::action::ActionSpec;
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::event::NodeId;
+use crate::inputs::InputSet;
 use crate::reason::Reason;
 
 /// One kind of work. Implementations live in `rondel-targets`.
@@ -59,6 +60,18 @@ pub enum Freshness {
     Run(Vec<Reason>),
     /// The step can't be done here and isn't needed; the text says why.
     Skip(String),
+}
+
+impl Freshness {
+    /// The step runs always; why, in words.
+    pub fn always(why: impl Into<String>) -> Freshness {
+        Freshness::Run(vec![Reason::Always { why: why.into() }])
+    }
+
+    /// By the key, if what can be read through these inputs is in it; else the step runs always.
+    pub fn of(inputs: &InputSet) -> Freshness {
+        inputs.blind_spot().map_or(Freshness::ByKey, Freshness::always)
+    }
 }
 
 /// What a run tells, besides its outputs.

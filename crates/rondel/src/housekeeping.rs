@@ -81,11 +81,12 @@ impl Housekeeping {
 
     /// How long ago it was last done; `None` where the store can't be written.
     fn age(&self) -> Option<Duration> {
-        let stamp = || File::options().write(true).open(&self.stamp);
         match File::create_new(&self.stamp) {
             Ok(_) => Some(Duration::MAX),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let last = stamp().and_then(|stamp| stamp.metadata()?.modified()).ok()?;
+                // For writing, which may not be allowed.
+                let stamp = File::options().write(true).open(&self.stamp).ok()?;
+                let last = stamp.metadata().and_then(|metadata| metadata.modified()).ok()?;
                 Some(last.elapsed().unwrap_or(Duration::ZERO))
             }
             Err(_) => None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rondel_engine::{ActionSpec, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError};
+use rondel_engine::{ActionSpec, Freshness, Plan, RunReport, Step, StepContext, StepError};
 use rondel_process::CommandLine;
 use serde_json::{Value, json};
 
@@ -125,7 +125,7 @@ impl ComposeUpStep {
 impl Step for ComposeUpStep {
     fn prepare(&self, _context: &StepContext<'_>) -> Result<Plan, StepError> {
         let why = "it starts services".to_owned();
-        Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::Run(vec![Reason::Always { why }]) })
+        Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::always(why) })
     }
 
     fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
@@ -166,7 +166,7 @@ impl Step for ComposeUpStep {
 impl Step for ComposeDownStep {
     fn prepare(&self, _context: &StepContext<'_>) -> Result<Plan, StepError> {
         let why = "it stops services".to_owned();
-        Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::Run(vec![Reason::Always { why }]) })
+        Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::always(why) })
     }
 
     fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {

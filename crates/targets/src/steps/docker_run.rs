@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rondel_buildfile::Health;
-use rondel_engine::{ActionSpec, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError};
+use rondel_engine::{ActionSpec, Freshness, Plan, RunReport, Step, StepContext, StepError};
 use rondel_process::{Cancellation, CommandLine, Stream, capture, run};
 
 use crate::docker::Docker;
@@ -288,7 +288,7 @@ impl DockerRunStep {
 impl Step for DockerRunStep {
     fn prepare(&self, _context: &StepContext<'_>) -> Result<Plan, StepError> {
         let why = "it starts a container".to_owned();
-        Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::Run(vec![Reason::Always { why }]) })
+        Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::always(why) })
     }
 
     fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {

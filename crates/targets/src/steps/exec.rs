@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rondel_buildfile::Platform;
 use rondel_cas::{GlobSet, RelativePath, copy_file};
 use rondel_engine::{
-    ActionSpec, Artefact, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step,
-    StepContext, StepError, collect,
+    ActionSpec, Artefact, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext,
+    StepError, collect,
 };
 use rondel_process::{CommandLine, find_tool};
 
@@ -148,18 +148,17 @@ impl Step for ExecStep {
         for (path, destination, kind) in &self.outputs {
             spec.outputs.push(OutputSpec { name: path.clone(), destination: destination.clone(), kind: *kind });
         }
-        let always = |why: &str| Freshness::Run(vec![Reason::Always { why: why.to_owned() }]);
         let Some(inputs) = &self.inputs else {
             spec.outputs.clear();
-            return Ok(Plan { spec, freshness: always("it declares no inputs") });
+            return Ok(Plan { spec, freshness: Freshness::always("it declares no inputs") });
         };
         if self.has_arguments {
             spec.outputs.clear();
-            return Ok(Plan { spec, freshness: always("it was given arguments") });
+            return Ok(Plan { spec, freshness: Freshness::always("it was given arguments") });
         }
         self.identities(context, &mut spec)?;
         spec.inputs = collect(inputs, &self.root, None, &context.workspace.snapshot)?;
-        let freshness = spec.inputs.blind_spot().map_or(Freshness::ByKey, |why| always(&why));
+        let freshness = Freshness::of(&spec.inputs);
         Ok(Plan { spec, freshness })
     }
 

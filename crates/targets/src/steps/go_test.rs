@@ -85,17 +85,16 @@ impl Step for GoTestStep {
         spec.arguments.extend(self.arguments.iter().cloned());
         spec.environment = self.environment(Path::new("/"));
         if self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_))) {
-            let why = "its environment holds a secret, which is in no key".to_owned();
-            return Ok(Plan { spec, freshness: Freshness::Run(vec![Reason::Always { why }]) });
+            let freshness = Freshness::always("its environment holds a secret, which is in no key");
+            return Ok(Plan { spec, freshness });
         }
         if !self.arguments.is_empty() {
-            let why = "it was given arguments".to_owned();
-            return Ok(Plan { spec, freshness: Freshness::Run(vec![Reason::Always { why }]) });
+            return Ok(Plan { spec, freshness: Freshness::always("it was given arguments") });
         }
         spec.tools.insert("go".to_owned(), self.go.identity(context)?);
         spec.inputs = collect(&self.inputs, &self.go.module, None, &context.workspace.snapshot)?;
-        let blind = spec.inputs.blind_spot().map(|why| Freshness::Run(vec![Reason::Always { why }]));
-        Ok(Plan { spec, freshness: blind.unwrap_or(Freshness::ByKey) })
+        let freshness = Freshness::of(&spec.inputs);
+        Ok(Plan { spec, freshness })
     }
 
     fn may_write_in_tree(&self) -> bool {
