@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use rondel_cas::{ActionCache, ActionResult, Digest, Entry, GlobSet, OutputEntry, RelativePath, StatSnapshot};
+use rondel_cas::{ActionCache, ActionResult, Digest, Entry, OutputEntry, RelativePath};
 use rondel_golang::Closure;
 use rondel_tests::{closure_query, directory_of};
+use rondel_tree::{GlobSet, StatSnapshot};
 
 /// Samples for the entry point `name`.
 pub fn of(name: &str) -> Vec<Vec<u8>> {

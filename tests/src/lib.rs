@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{ActionCache, Digest, GlobSet, StatSnapshot};
+use rondel_cas::{ActionCache, Digest};
 use rondel_golang::{ArchiveKind, ClosureQuery};
+use rondel_tree::{GlobSet, StatSnapshot};
 
 /// A reader of bytes, which may use a directory of its own.
 pub type EntryPoint = fn(&[u8], &Path);
@@ -158,12 +159,12 @@ fn each_file(directory: &Path, visit: &mut dyn FnMut(&Path)) {
 fn layer(bytes: &[u8], directory: &Path) {
     let path = directory.join("layer");
     put(&path, bytes);
-    let _ = rondel_compare::layer_files(&path, &mut |_, _, contents| {
+    let _ = rondel_diff::layer_files(&path, &mut |_, _, contents| {
         let _ = std::io::copy(&mut std::io::Read::take(contents, 1 << 20), &mut std::io::sink());
     });
     let other = directory.join("other");
     put(&other, b"something else");
-    let _ = rondel_compare::compare_files(&path, &other, &rondel_compare::Traces::default());
+    let _ = rondel_diff::compare_files(&path, &other, &rondel_diff::Traces::default());
 }
 
 fn executable(bytes: &[u8], _: &Path) {

@@ -1,6 +1,6 @@
 //! Reading the fields of one thing: what was asked for, what was left over, all mistakes kept.
 
-use crate::names::TargetName;
+use crate::TargetName;
 use crate::template::Template;
 use crate::value::{Named, Value};
 use crate::{Diagnostic, GitQuery, Span, Spanned, Text, TextSource, suggest};

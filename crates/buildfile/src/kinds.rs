@@ -1,8 +1,8 @@
 //! The fields of each kind of target; those that run `go` are in `go_kinds`.
 
+use crate::TargetName;
 use crate::fields::{Fields, Reader};
 use crate::go_kinds::{go_build, go_test};
-use crate::names::TargetName;
 use crate::value::{Named, Value};
 use crate::{
     Base, ComposeDown, ComposeUp, Created, Diagnostic, DockerBuild, DockerRun, Exec, FileSource, Health, Image, Limits,

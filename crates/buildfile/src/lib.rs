@@ -14,8 +14,6 @@ mod go_kinds;
 mod kinds;
 mod lock;
 mod model;
-mod names;
-mod platform;
 mod prescan;
 mod read;
 mod suggest;
@@ -25,8 +23,7 @@ mod value;
 pub use diagnostic::{Diagnostic, Span, Spanned, render};
 pub use lock::{LockFile, LockedGo};
 pub use model::*;
-pub use names::{NameError, TargetName, VariableName};
-pub use platform::{Platform, PlatformError};
+pub use rondel_names::{NameError, Platform, PlatformError, TargetName, VariableName};
 pub use suggest::suggest;
 pub use template::{Part, Template};
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::collect::note_use;
+use crate::last_use::note_use;
 use crate::{Digest, Entry, RelativePath, write_atomically};
 
 const MAGIC: &str = "rondel-action-result 1 ";

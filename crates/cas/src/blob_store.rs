@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::collect::note_use;
+use crate::last_use::note_use;
 use crate::{Digest, Hasher, TemporaryFile};
 
 /// Where blobs live.

@@ -32,12 +32,12 @@ impl Digest {
     }
 
     /// The same, of a file that has about `size` bytes: a small one needs a small buffer.
-    pub(crate) fn of_file_of_size(path: &Path, size: u64) -> io::Result<Digest> {
+    pub fn of_file_of_size(path: &Path, size: u64) -> io::Result<Digest> {
         Digest::of_open(&std::fs::File::open(path)?, size)
     }
 
     /// The same, of an open file from where it stands.
-    pub(crate) fn of_open(mut file: &std::fs::File, size: u64) -> io::Result<Digest> {
+    pub fn of_open(mut file: &std::fs::File, size: u64) -> io::Result<Digest> {
         const SMALL: usize = 8 * 1024;
         let mut hasher = Hasher::new();
         let (mut small, mut large);

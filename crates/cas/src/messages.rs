@@ -92,7 +92,7 @@ pub fn directory(nodes: &[Node<'_>]) -> Vec<u8> {
 }
 
 /// Appends the `FileNode` of a `Directory` to the message that is in the making; files come sorted by name.
-pub(crate) fn push_file(message: &mut Vec<u8>, name: &str, of: &Digest, executable: bool) {
+pub fn push_file(message: &mut Vec<u8>, name: &str, of: &Digest, executable: bool) {
     let size_length = if of.size() == 0 { 0 } else { 1 + varint_length(of.size()) };
     let digest_length = 2 + 64 + size_length;
     let name_length = if name.is_empty() { 0 } else { 1 + varint_length(name.len() as u64) + name.len() };

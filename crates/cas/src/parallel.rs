@@ -15,7 +15,7 @@ fn cores() -> usize {
 
 /// Calls `work` with parts of `items` that together are all of them, each on a thread of its own where there is much
 /// to do: `count` small things in all. The results are in the order of the parts.
-pub fn in_parts<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
+pub fn par_chunks<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
     let threads = cores();
     if items.is_empty() || count < WORTH_THREADS || threads == 1 {
         return vec![work(items)];
@@ -30,7 +30,7 @@ pub fn in_parts<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&[T])
 
 /// Calls `work` with each of `items` on all cores, each core taking the next few when it is through with its own.
 /// The results are in the order of the items. `weight`: small things in all, for deciding whether threads are worth it.
-pub(crate) fn on_all_cores<T: Sync, R: Send>(items: &[T], weight: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn par_map<T: Sync, R: Send>(items: &[T], weight: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     const AT_ONCE: usize = 8;
     let threads = cores();
     if items.len() < 2 || weight < WORTH_THREADS || threads == 1 {
@@ -71,10 +71,10 @@ mod tests {
     fn all_of_them_in_order() {
         for count in [0, 1, 7, 31, 32, 33, 41, WORTH_THREADS - 1, WORTH_THREADS, 10_007] {
             let items: Vec<usize> = (0..count).collect();
-            assert_eq!(in_parts(&items, count, <[usize]>::to_vec).concat(), items, "{count}");
-            assert_eq!(on_all_cores(&items, count, |item| *item), items, "{count}");
-            assert_eq!(on_all_cores(&items, 10 * WORTH_THREADS, |item| *item), items, "{count}");
-            assert_eq!(in_parts(&items, 10 * WORTH_THREADS, <[usize]>::to_vec).concat(), items, "{count}");
+            assert_eq!(par_chunks(&items, count, <[usize]>::to_vec).concat(), items, "{count}");
+            assert_eq!(par_map(&items, count, |item| *item), items, "{count}");
+            assert_eq!(par_map(&items, 10 * WORTH_THREADS, |item| *item), items, "{count}");
+            assert_eq!(par_chunks(&items, 10 * WORTH_THREADS, <[usize]>::to_vec).concat(), items, "{count}");
         }
     }
 }

@@ -23,6 +23,16 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Its node in a `Directory` message, under `name`.
+    pub fn node<'a>(&'a self, name: &'a str) -> Node<'a> {
+        match self {
+            Entry::File { digest, executable } => Node::File { name, digest: *digest, executable: *executable },
+            Entry::Symlink { target } => Node::Symlink { name, target },
+        }
+    }
+}
+
 /// Two entries of a tree cannot stand together.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is both a file and a directory")]
@@ -88,10 +98,7 @@ fn directory_digest(entries: &[(&str, &Entry)], depth: usize) -> Result<Digest, 
     }
     let mut nodes = Vec::with_capacity(files.len() + directories.len());
     for (name, entry) in &files {
-        nodes.push(match entry {
-            Entry::File { digest, executable } => Node::File { name, digest: *digest, executable: *executable },
-            Entry::Symlink { target } => Node::Symlink { name, target },
-        });
+        nodes.push(entry.node(name));
     }
     for (name, children) in &directories {
         if files.contains_key(name) {

@@ -18,6 +18,15 @@ pub enum Class {
     Secret,
 }
 
+/// The value of a variable that a target declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvironmentValue {
+    /// In the key.
+    Plain(String),
+    /// Never seen.
+    Secret(String),
+}
+
 /// The variables of one process.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {

@@ -1,11 +1,68 @@
-//! `StepError`: why a step has no result.
+//! `UserError`, the one failure that people are shown, and `StepError`: why a step has no result.
+//!
+//! Libraries below keep small typed errors; whoever knows what the caller was trying to do makes a `UserError` of them.
+//! Neither knows how it is shown.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use rondel_process::ProcessError;
 
-/// A failure for people: what, a hint, and what kind of trouble it is.
+/// What kind of trouble it is; the exit code follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// build.ron or the command line asks for something that can't be.
+    Input,
+    /// This machine lacks something: a tool, a daemon, the network, room on the disk.
+    Environment,
+    /// The step itself failed.
+    Step,
+}
+
+/// A failure for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct UserError {
+    /// What failed, on what: lower case, names in backticks, no full stop.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The bytes of build.ron that it is about, if it is about some.
+    pub span: Option<Range<usize>>,
+    /// What kind of trouble it is.
+    pub category: Category,
+}
+
+impl UserError {
+    fn new(category: Category, message: impl Into<String>) -> UserError {
+        UserError { message: message.into(), hint: None, span: None, category }
+    }
+
+    /// build.ron or the command line is wrong.
+    pub fn input(message: impl Into<String>) -> UserError {
+        UserError::new(Category::Input, message)
+    }
+
+    /// This machine lacks something.
+    pub fn environment(message: impl Into<String>) -> UserError {
+        UserError::new(Category::Environment, message)
+    }
+
+    /// The same with a place in build.ron, unless it has one.
+    pub fn at(mut self, span: impl Into<Range<usize>>) -> UserError {
+        self.span.get_or_insert(span.into());
+        self
+    }
+
+    /// The same with a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> UserError {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Why a step has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// A command ended badly. What it printed has been shown as it came.
@@ -22,30 +79,9 @@ pub enum StepError {
         /// What to do.
         hint: Option<String>,
     },
-    /// The step itself failed.
-    #[error("{message}")]
-    Failed {
-        /// What failed, on what.
-        message: String,
-        /// What to do.
-        hint: Option<String>,
-    },
-    /// This machine lacks something: a tool, a daemon, the network.
-    #[error("{message}")]
-    Environment {
-        /// What is missing.
-        message: String,
-        /// What to do.
-        hint: Option<String>,
-    },
-    /// build.ron or the command line asks for something that can't be.
-    #[error("{message}")]
-    Configuration {
-        /// What can't be.
-        message: String,
-        /// What to do.
-        hint: Option<String>,
-    },
+    /// Anything else that people can be told.
+    #[error("{0}")]
+    User(#[from] UserError),
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -54,17 +90,17 @@ pub enum StepError {
 impl StepError {
     /// The step itself failed.
     pub fn failed(message: impl Into<String>) -> StepError {
-        StepError::Failed { message: message.into(), hint: None }
+        StepError::User(UserError::new(Category::Step, message))
     }
 
     /// This machine lacks something.
     pub fn environment(message: impl Into<String>) -> StepError {
-        StepError::Environment { message: message.into(), hint: None }
+        StepError::User(UserError::environment(message))
     }
 
     /// build.ron or the command line is wrong.
-    pub fn configuration(message: impl Into<String>) -> StepError {
-        StepError::Configuration { message: message.into(), hint: None }
+    pub fn input(message: impl Into<String>) -> StepError {
+        StepError::User(UserError::input(message))
     }
 
     /// An input or a directory can't be read.
@@ -82,24 +118,30 @@ impl StepError {
     }
 
     /// The same with a hint.
-    pub fn hint(mut self, text: impl Into<String>) -> StepError {
-        match &mut self {
-            StepError::Command { hint, .. }
-            | StepError::Failed { hint, .. }
-            | StepError::Environment { hint, .. }
-            | StepError::Configuration { hint, .. } => *hint = Some(text.into()),
-            StepError::Interrupted => {}
+    pub fn hint(self, text: impl Into<String>) -> StepError {
+        match self {
+            StepError::Command { summary, status, output, told, .. } => {
+                StepError::Command { summary, status, output, told, hint: Some(text.into()) }
+            }
+            StepError::User(error) => StepError::User(error.hint(text)),
+            StepError::Interrupted => StepError::Interrupted,
         }
-        self
     }
 
     /// The hint, if there is one.
     pub fn hint_text(&self) -> Option<&str> {
         match self {
-            StepError::Command { hint, .. }
-            | StepError::Failed { hint, .. }
-            | StepError::Environment { hint, .. }
-            | StepError::Configuration { hint, .. } => hint.as_deref(),
+            StepError::Command { hint, .. } => hint.as_deref(),
+            StepError::User(error) => error.hint.as_deref(),
+            StepError::Interrupted => None,
+        }
+    }
+
+    /// What kind of trouble it is; `None` for an interruption.
+    pub fn category(&self) -> Option<Category> {
+        match self {
+            StepError::Command { .. } => Some(Category::Step),
+            StepError::User(error) => Some(error.category),
             StepError::Interrupted => None,
         }
     }

@@ -8,16 +8,16 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use rondel_cas::{ActionResult, Digest, Entry, OutputEntry, RelativePath, remove_tree};
 
 use crate::action::{ActionSpec, Members};
-use crate::attempts::attempt;
 use crate::context::{Artefact, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, Outcome};
 use crate::graph::{Freshness, Node, Plan};
 use crate::inputs::entry_of;
+use crate::locks::{acquire_pool_slot, lock_step};
 use crate::materialize::{self, RestoreError};
 use crate::reason::{Reason, differences};
 use crate::record::{LastRun, StepRecord, last_action, read_record, write_record};
-use crate::turns::{own_turn, pool_turn};
+use crate::retry::attempt;
 
 /// What a step came to.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ pub(crate) fn lookup(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, 
     let workspace = context.workspace;
     match workspace.actions.get(key) {
         Ok(Some(result)) if materialize::fits(spec, &result) => {
-            if let Some(reason) = node.step.amiss(context, &result.facts) {
+            if let Some(reason) = node.step.verify_external(context, &result.facts) {
                 return Lookup::Miss(vec![reason], None);
             }
             if materialize::is_in_place(workspace, spec, &result) {
@@ -116,7 +116,7 @@ fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool)
     let mut found = lookup(node, context, spec, &key);
     let mut _lock = None;
     if node.step.works_in_tree() && !matches!(found, Lookup::InPlace(_)) {
-        _lock = own_turn(node, context)?;
+        _lock = lock_step(node, context)?;
         // Whoever held it may have done the work. What was damaged is gone by now, and is the reason all the same.
         let again = lookup(node, context, spec, &key);
         let was_damaged = matches!(&found, Lookup::Miss(reasons, _) if matches!(reasons[..], [Reason::Corrupt { .. }]));
@@ -192,7 +192,7 @@ fn run(
 ) -> Result<StepResult, StepError> {
     let workspace = context.workspace;
     context.prerequisites()?;
-    let _turn = node.pool.as_ref().map(|pool| pool_turn(pool, context)).transpose()?;
+    let _turn = node.pool.as_ref().map(|pool| acquire_pool_slot(pool, context)).transpose()?;
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
@@ -226,11 +226,11 @@ fn run_in(
 ) -> Result<(UpstreamResult, bool), StepError> {
     let workspace = context.workspace;
     // What changes while the step runs must look different afterwards, also if it is changed back.
-    workspace.snapshot.wait_past(spec.inputs.newest_ns());
+    workspace.snapshot.wait_until_after(spec.inputs.newest_ns());
     let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
     let report = attempt(node, context, spec, staging)?;
     let found = outputs_in(context, spec, staging)?;
-    // Looked at before the outputs are kept: a step that read something else than its key says must not be
+    // Revalidation at before the outputs are kept: a step that read something else than its key says must not be
     // remembered. The whole key is made again, so that files which came meanwhile are seen too.
     let changed = changed_meanwhile(node, context, spec, key, &before);
     let mut outputs = Vec::with_capacity(found.len());
@@ -318,9 +318,9 @@ fn changed_meanwhile(
             // What Rondel does in the tree at the same time, and the step itself, would look like somebody's change.
             let names_tell =
                 !node.step.may_write_in_tree() && context.workspace.left_tree_alone_since(before.tree_writes);
-            if now.looks() != then.looks() {
+            if now.stat_digest() != then.stat_digest() {
                 Some(written_since(spec, before.time))
-            } else if names_tell && now.directory_looks() != then.directory_looks() {
+            } else if names_tell && now.directory_stat_digest() != then.directory_stat_digest() {
                 Some("files came and went in a directory of the inputs".to_owned())
             } else {
                 None
@@ -387,9 +387,9 @@ fn always(
     reasons: Vec<Reason>,
 ) -> Result<StepResult, StepError> {
     let workspace = context.workspace;
-    let _own = if node.step.works_in_tree() { own_turn(node, context)? } else { None };
+    let _own = if node.step.works_in_tree() { lock_step(node, context)? } else { None };
     context.prerequisites()?;
-    let _turn = node.pool.as_ref().map(|pool| pool_turn(pool, context)).transpose()?;
+    let _turn = node.pool.as_ref().map(|pool| acquire_pool_slot(pool, context)).transpose()?;
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;

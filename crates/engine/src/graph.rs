@@ -17,9 +17,9 @@ pub trait Step: Send + Sync {
     /// context is a query, runs nothing at all and writes nothing.
     fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError>;
 
-    /// Asked when the result is known by its key: is something outside the outputs amiss (an image that the
+    /// Asked when the result is known by its key: is something outside the outputs verify_external (an image that the
     /// daemon no longer has)? Then the step runs after all.
-    fn amiss(&self, context: &StepContext<'_>, facts: &BTreeMap<String, String>) -> Option<Reason> {
+    fn verify_external(&self, context: &StepContext<'_>, facts: &BTreeMap<String, String>) -> Option<Reason> {
         let _ = (context, facts);
         None
     }

@@ -6,10 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{
-    BEHIND_LINK, Digest, Entry, Fingerprint, GlobSet, Listing, PathError, RelativePath, StatSnapshot, Tree, TreeError,
-    WalkError, messages,
-};
+use rondel_cas::{Digest, Entry, PathError, RelativePath, Tree, TreeError, messages};
+use rondel_tree::{BEHIND_LINK, Fingerprint, GlobSet, Listing, StatSnapshot, WalkError};
 
 use crate::error::StepError;
 
@@ -42,10 +40,10 @@ pub trait KnownInputs: Send + Sync {
     fn each(&self, visit: &mut dyn FnMut(Input));
 
     /// A number that is another one when any of them looks different from outside, contents the same or not.
-    fn looks(&self) -> u64;
+    fn stat_digest(&self) -> u64;
 
     /// The same of the directories that they were found in.
-    fn directory_looks(&self) -> u64;
+    fn directory_stat_digest(&self) -> u64;
 
     /// When any of them changed last, in nanoseconds since 1970.
     fn newest_ns(&self) -> i128;
@@ -65,12 +63,12 @@ impl KnownInputs for Listed {
         });
     }
 
-    fn looks(&self) -> u64 {
-        self.listing.looks()
+    fn stat_digest(&self) -> u64 {
+        self.listing.stat_digest()
     }
 
-    fn directory_looks(&self) -> u64 {
-        self.listing.directory_looks()
+    fn directory_stat_digest(&self) -> u64 {
+        self.listing.directory_stat_digest()
     }
 
     fn newest_ns(&self) -> i128 {
@@ -129,7 +127,7 @@ pub struct InputSet {
     blind_spot: Option<String>,
     /// Of those that were added one by one.
     looks: u64,
-    directory_looks: u64,
+    directory_stat_digest: u64,
     newest_ns: i128,
 }
 
@@ -149,8 +147,8 @@ impl InputSet {
     /// Adds one input, in place of what had its name.
     pub fn insert(&mut self, input: Input) {
         if let Some((_, known)) = self.known.take() {
-            self.looks = self.looks.wrapping_add(known.looks());
-            self.directory_looks = self.directory_looks.wrapping_add(known.directory_looks());
+            self.looks = self.looks.wrapping_add(known.stat_digest());
+            self.directory_stat_digest = self.directory_stat_digest.wrapping_add(known.directory_stat_digest());
             self.newest_ns = self.newest_ns.max(known.newest_ns());
             known.each(&mut |input| {
                 self.inputs.insert(input.path, (input.absolute, input.entry));
@@ -164,7 +162,7 @@ impl InputSet {
     pub fn add(&mut self, path: RelativePath, absolute: PathBuf, snapshot: &StatSnapshot) -> Result<(), StepError> {
         if let Ok(metadata) = fs::metadata(&absolute) {
             let fingerprint = Fingerprint::of(&metadata);
-            self.looks = self.looks.wrapping_add(fingerprint.looks());
+            self.looks = self.looks.wrapping_add(fingerprint.stat_digest());
             self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
         }
         let entry = entry_of(&absolute, snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
@@ -203,13 +201,14 @@ impl InputSet {
     }
 
     /// A number that is another one when any of them looks different from outside, contents the same or not.
-    pub fn looks(&self) -> u64 {
-        self.looks.wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.looks()))
+    pub fn stat_digest(&self) -> u64 {
+        self.looks.wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.stat_digest()))
     }
 
     /// The same of the directories that were listed to find them; 0 where none was.
-    pub fn directory_looks(&self) -> u64 {
-        self.directory_looks.wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.directory_looks()))
+    pub fn directory_stat_digest(&self) -> u64 {
+        self.directory_stat_digest
+            .wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.directory_stat_digest()))
     }
 
     /// When any of them changed last, in nanoseconds since 1970.

@@ -4,7 +4,6 @@
 //! caller's environment, and prints nothing: what happens goes up as `Event`s.
 
 mod action;
-mod attempts;
 mod context;
 mod durations;
 mod environment;
@@ -13,18 +12,19 @@ mod event;
 mod execute;
 mod graph;
 mod inputs;
+mod locks;
 mod materialize;
 mod plan;
 mod reason;
 mod record;
+mod retry;
 mod scheduler;
-mod turns;
 mod workspace;
 
 pub use action::{ActionSpec, KEY_FORMAT, OutputKind, OutputSpec};
 pub use context::{Artefact, Sources, StepContext, UpstreamResult};
-pub use environment::{Class, Environment};
-pub use error::StepError;
+pub use environment::{Class, Environment, EnvironmentValue};
+pub use error::{Category, StepError, UserError};
 pub use event::{Event, NodeId, Outcome, OutputReport};
 pub use graph::{Freshness, Graph, Node, Plan, Pool, RunReport, Step};
 pub use inputs::{Input, InputSet, KnownInputs, collect, files_below};

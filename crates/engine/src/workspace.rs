@@ -5,9 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rondel_cas::{
-    ActionCache, BlobStore, STORE_FORMAT, StatSnapshot, Store, sweep_abandoned, temporary_name, write_atomically,
-};
+use rondel_cas::{ActionCache, BlobStore, STORE_FORMAT, Store, sweep_abandoned, temporary_name, write_atomically};
+use rondel_tree::StatSnapshot;
 
 /// Where everything is.
 pub struct Workspace {

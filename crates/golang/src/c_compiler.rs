@@ -10,8 +10,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, Hasher, StatSnapshot, write_atomically};
+use rondel_cas::{Digest, Hasher, write_atomically};
 use rondel_process::{Captured, CommandLine};
+use rondel_tree::StatSnapshot;
 use serde::{Deserialize, Serialize};
 
 /// What a driver says of itself.

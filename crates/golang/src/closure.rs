@@ -9,26 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{Digest, Entry, Fingerprint, Horizon, RelativePath, StatSnapshot, Tree, write_atomically};
+use rondel_cas::{Digest, Entry, RelativePath, Tree, write_atomically};
 use rondel_engine::{Input, InputSet, KnownInputs, StepError};
+use rondel_tree::{Fingerprint, MtimeBoundary, StatSnapshot};
 
-use crate::closure_file::{FoundFile, Header, Looked, Stored, WatchedDirectory, read_all};
+use crate::closure_file::{FoundFile, Header, Revalidation, Stored, WatchedDirectory, read_all};
+use crate::closure_query::ClosureQuery;
 use crate::go_list::{Gathered, gather};
-
-/// What is asked, in full: whatever changes the answer of `go list` besides the tree itself.
-#[derive(Clone, Debug)]
-pub struct ClosureQuery {
-    /// Directory of go.mod.
-    pub module: PathBuf,
-    /// The go.work that is in force.
-    pub go_work: Option<PathBuf>,
-    /// Package patterns.
-    pub packages: Vec<String>,
-    /// With the packages' tests?
-    pub tests: bool,
-    /// Everything else by name: platform, tags, toolchain, mode.
-    pub settings: BTreeMap<String, String>,
-}
 
 /// The files of a closure.
 #[derive(Clone, Debug)]
@@ -48,13 +35,6 @@ pub struct Closure {
     pub modules: BTreeSet<PathBuf>,
 }
 
-impl ClosureQuery {
-    fn digest(&self) -> Digest {
-        let text = serde_json::to_string(&(4, &self.module, &self.go_work, &self.packages, self.tests, &self.settings));
-        Digest::of(text.expect("plain data").as_bytes())
-    }
-}
-
 impl Closure {
     /// The remembered closure, if it still answers `query`; else why not, in words. `snapshot` tells the time.
     pub fn recall(file: &Path, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
@@ -72,12 +52,12 @@ impl Closure {
             return Err("the packages are asked for in another way".to_owned());
         }
         let is_worth_remembering = match stored.look_again(&query.module, snapshot) {
-            Looked::Same { is_worth_storing } => is_worth_storing || was_worth,
-            Looked::Edited => {
+            Revalidation::Unchanged { is_worth_storing } => is_worth_storing || was_worth,
+            Revalidation::ContentsOnly => {
                 stored.header.root = None;
                 true
             }
-            Looked::Stale(why) => return Err(why),
+            Revalidation::Invalid(why) => return Err(why),
         };
         Ok(Closure::of(stored, &query.module, is_worth_remembering))
     }
@@ -128,28 +108,28 @@ impl Closure {
             }
         };
         let watched = self.stored.directories.iter().filter_map(|watched| watched.fingerprint);
-        let (mut directory_looks, mut newest_ns) = (0_u64, 0);
+        let (mut directory_stat_digest, mut newest_ns) = (0_u64, 0);
         for fingerprint in watched {
-            directory_looks = directory_looks.wrapping_add(fingerprint.looks());
+            directory_stat_digest = directory_stat_digest.wrapping_add(fingerprint.stat_digest());
             newest_ns = fingerprint.ctime_ns().max(newest_ns);
         }
         let files = Arc::clone(&self.stored.files);
-        let files = ClosureInputs { base: self.base.clone(), files, directory_looks, newest_ns };
+        let files = ClosureInputs { base: self.base.clone(), files, directory_stat_digest, newest_ns };
         Ok(InputSet::known(Some(root), Arc::new(files)))
     }
 
     /// May a file or directory of it have changed at `horizon` or later?
-    pub fn is_younger_than(&self, horizon: &Horizon) -> bool {
-        self.looks().any(|looks| !looks.is_older_than(horizon.on(looks.device())))
+    pub fn is_younger_than(&self, horizon: &MtimeBoundary) -> bool {
+        self.stat_digest().any(|looks| !looks.is_older_than(horizon.on(looks.device())))
     }
 
     /// Does everything look as it does in `other`?
     pub fn looks_like(&self, other: &Closure) -> bool {
-        self.looks().eq(other.looks())
+        self.stat_digest().eq(other.stat_digest())
     }
 
     /// Of all files and directories.
-    fn looks(&self) -> impl Iterator<Item = &Fingerprint> {
+    fn stat_digest(&self) -> impl Iterator<Item = &Fingerprint> {
         let files = self.stored.files.iter().filter_map(|file| Some(&file.state.as_ref()?.fingerprint));
         files.chain(self.stored.directories.iter().filter_map(|watched| watched.fingerprint.as_ref()))
     }
@@ -164,7 +144,7 @@ impl Closure {
 struct ClosureInputs {
     base: PathBuf,
     files: Arc<Vec<FoundFile>>,
-    directory_looks: u64,
+    directory_stat_digest: u64,
     /// Of the directories.
     newest_ns: i128,
 }
@@ -175,13 +155,13 @@ impl KnownInputs for ClosureInputs {
         let _ = each_input(&self.base, &self.files, visit);
     }
 
-    fn looks(&self) -> u64 {
+    fn stat_digest(&self) -> u64 {
         let states = self.files.iter().filter_map(|file| file.state.as_ref());
-        states.fold(0, |sum: u64, state| sum.wrapping_add(state.fingerprint.looks()))
+        states.fold(0, |sum: u64, state| sum.wrapping_add(state.fingerprint.stat_digest()))
     }
 
-    fn directory_looks(&self) -> u64 {
-        self.directory_looks
+    fn directory_stat_digest(&self) -> u64 {
+        self.directory_stat_digest
     }
 
     fn newest_ns(&self) -> i128 {
@@ -236,7 +216,7 @@ pub fn key_path(base: &Path, path: &Path) -> Result<RelativePath, StepError> {
 }
 
 /// Reads all that was gathered.
-fn into_closure(gathered: Gathered, query: &ClosureQuery, horizon: &Horizon) -> Result<Closure, StepError> {
+fn into_closure(gathered: Gathered, query: &ClosureQuery, horizon: &MtimeBoundary) -> Result<Closure, StepError> {
     // Directories first: what comes between the two looks is then seen as a change.
     let watched = gathered.watched.into_iter();
     let directories = watched.map(|(path, names)| WatchedDirectory::look(path, names, horizon)).collect();
@@ -282,7 +262,7 @@ mod tests {
         fs::write(query.module.join("cmd/main.go"), "package main\n").unwrap();
         let snapshot = StatSnapshot::open(&directory.join("snapshot"));
         snapshot.ask_clock_in(&directory.join("tmp"));
-        snapshot.settle();
+        snapshot.wait_for_next_tick();
         let package = serde_json::json!({
             "ImportPath": "example.com/x/cmd", "Dir": query.module.join("cmd"), "Name": "main", "GoFiles": ["main.go"],
         });
@@ -300,7 +280,7 @@ mod tests {
             let mut bytes = snapshot.horizon().to_bytes();
             let time_ns = i64::from_le_bytes(bytes[8..16].try_into().unwrap()) + ahead_ns;
             bytes[8..16].copy_from_slice(&time_ns.to_le_bytes());
-            closure.stored.horizon = Some(Horizon::from_bytes(&bytes));
+            closure.stored.horizon = Some(MtimeBoundary::from_bytes(&bytes));
             closure.is_worth_remembering = true;
             closure.remember(&remembered, &directory).unwrap();
             let now = StatSnapshot::open(&directory.join("snapshot"));

@@ -2,18 +2,19 @@
 //!
 //! One compact file, read at once. Each file of the closure and each watched directory stands in it with how it
 //! looked from outside when it was last looked into; as long as it looks the same (and its last change lies before the
-//! horizon that was taken before, see `rondel_cas::Horizon`), it is the same, and one `stat` was enough. The looking is shared among all cores. Only what looks different is read again.
+//! horizon that was taken before, see `rondel_tree::MtimeBoundary`), it is the same, and one `stat` was enough. The looking is shared among all cores. Only what looks different is read again.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{Digest, FINGERPRINT_LENGTH, Fingerprint, HORIZON_LENGTH, Horizon, StatSnapshot, in_parts};
+use rondel_cas::{Digest, par_chunks};
+use rondel_tree::{FINGERPRINT_LENGTH, Fingerprint, MTIME_BOUNDARY_LENGTH, MtimeBoundary, StatSnapshot};
 use serde::{Deserialize, Serialize};
 
-use crate::head::head_digest;
-use crate::watch::{Names, listing};
+use crate::name_dependencies::{Names, listing};
+use crate::source_header::head_digest;
 
 const MAGIC: &[u8] = b"rondel-closure 6\n";
 
@@ -71,7 +72,7 @@ pub(crate) struct Header {
 pub(crate) struct Stored {
     pub header: Header,
     /// The latest of all horizons; `None` if nothing is believed any more.
-    pub horizon: Option<Horizon>,
+    pub horizon: Option<MtimeBoundary>,
     pub directories: Vec<WatchedDirectory>,
     /// Sorted by path.
     pub files: Arc<Vec<FoundFile>>,
@@ -79,18 +80,18 @@ pub(crate) struct Stored {
 
 /// What looking again found.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Looked {
+pub(crate) enum Revalidation {
     /// All as it was; is there something to be stored for the next time?
-    Same { is_worth_storing: bool },
+    Unchanged { is_worth_storing: bool },
     /// Contents changed, and nothing that could change which files belong to the closure.
-    Edited,
+    ContentsOnly,
     /// `go list` has to be asked; why, in words.
-    Stale(String),
+    Invalid(String),
 }
 
 impl FoundFile {
     /// Looks at the file and reads it.
-    pub fn read(path: PathBuf, is_module_file: bool, horizon: &Horizon) -> std::io::Result<FoundFile> {
+    pub fn read(path: PathBuf, is_module_file: bool, horizon: &MtimeBoundary) -> std::io::Result<FoundFile> {
         let state = match read_state(&path, horizon) {
             Ok(state) => Some(state),
             Err(error) if is_module_file && error.kind() == std::io::ErrorKind::NotFound => None,
@@ -116,7 +117,7 @@ impl FoundFile {
     }
 }
 
-fn read_state(path: &Path, horizon: &Horizon) -> std::io::Result<FileState> {
+fn read_state(path: &Path, horizon: &MtimeBoundary) -> std::io::Result<FileState> {
     let link = match fs::symlink_metadata(path)?.is_symlink() {
         true => Some(
             fs::read_link(path)?
@@ -126,7 +127,7 @@ fn read_state(path: &Path, horizon: &Horizon) -> std::io::Result<FileState> {
         ),
         false => None,
     };
-    // Horizon and looks are taken before the first byte is read: what changes meanwhile is younger.
+    // MtimeBoundary and looks are taken before the first byte is read: what changes meanwhile is younger.
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(std::io::Error::other("not a regular file"));
@@ -144,7 +145,7 @@ fn read_state(path: &Path, horizon: &Horizon) -> std::io::Result<FileState> {
 
 impl WatchedDirectory {
     /// Looks at the directory and lists it.
-    pub fn look(path: PathBuf, names: Names, horizon: &Horizon) -> WatchedDirectory {
+    pub fn look(path: PathBuf, names: Names, horizon: &MtimeBoundary) -> WatchedDirectory {
         let looks = Fingerprint::of_directory(&path);
         let listing = listing(&path, names);
         let vouches = looks.filter(|(_, tells_of_names)| *tells_of_names);
@@ -219,7 +220,7 @@ impl Stored {
     fn changed(&self) -> Changed {
         let units = self.units();
         let mut changed = Changed::default();
-        for found in in_parts(&units, self.files.len(), |part| self.changed_in(part)) {
+        for found in par_chunks(&units, self.files.len(), |part| self.changed_in(part)) {
             changed.files.extend(found.files);
             changed.directories.extend(found.directories);
         }
@@ -232,7 +233,7 @@ impl Stored {
 /// Reads all of `paths`, on all cores.
 pub(crate) fn read_all(
     paths: &[(PathBuf, bool)],
-    horizon: &Horizon,
+    horizon: &MtimeBoundary,
 ) -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
     let read = |part: &[(PathBuf, bool)]| -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
         let one = |(path, is_module_file): &(PathBuf, bool)| {
@@ -240,13 +241,13 @@ pub(crate) fn read_all(
         };
         part.iter().map(one).collect()
     };
-    let parts = in_parts(paths, paths.len(), read).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let parts = par_chunks(paths, paths.len(), read).into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(parts.into_iter().flatten().collect())
 }
 
 impl Stored {
     /// Looks at everything again and brings it up to date. Paths in words are relative to `base`.
-    pub fn look_again(&mut self, base: &Path, snapshot: &StatSnapshot) -> Looked {
+    pub fn look_again(&mut self, base: &Path, snapshot: &StatSnapshot) -> Revalidation {
         let relative = |path: &Path| path.strip_prefix(base).unwrap_or(path).display().to_string();
         let (mut is_worth_storing, mut is_edited) = (false, false);
         let changed = match self.horizon {
@@ -256,7 +257,7 @@ impl Stored {
             }
         };
         if changed.files.is_empty() && changed.directories.is_empty() {
-            return Looked::Same { is_worth_storing };
+            return Revalidation::Unchanged { is_worth_storing };
         }
         let horizon = snapshot.horizon();
         self.horizon = Some(self.horizon.map_or(horizon, |before| before.later_of(horizon)));
@@ -266,13 +267,13 @@ impl Stored {
             let now = now.map(|found| found.state).unwrap_or(None);
             match (&file.state, now) {
                 (None, None) => {}
-                (Some(_), None) => return Looked::Stale(format!("{} is gone", relative(&file.path))),
-                (None, Some(_)) => return Looked::Stale(format!("{} changed", relative(&file.path))),
+                (Some(_), None) => return Revalidation::Invalid(format!("{} is gone", relative(&file.path))),
+                (None, Some(_)) => return Revalidation::Invalid(format!("{} changed", relative(&file.path))),
                 (Some(old), Some(new)) => {
                     let same = old.digest == new.digest && old.link == new.link;
                     let executable = old.fingerprint.is_executable() == new.fingerprint.is_executable();
                     if !same && (file.is_module_file || old.head != new.head) {
-                        return Looked::Stale(format!("{} changed", relative(&file.path)));
+                        return Revalidation::Invalid(format!("{} changed", relative(&file.path)));
                     }
                     is_edited |= !same || !executable;
                     is_worth_storing |= *old != new;
@@ -286,12 +287,12 @@ impl Stored {
             if now.listing != watched.listing {
                 let name = relative(&watched.path);
                 let name = if name.is_empty() { ".".to_owned() } else { name };
-                return Looked::Stale(format!("files came or went in {name}"));
+                return Revalidation::Invalid(format!("files came or went in {name}"));
             }
             is_worth_storing |= now.horizon_ns != watched.horizon_ns || now.fingerprint != watched.fingerprint;
             *watched = now;
         }
-        if is_edited { Looked::Edited } else { Looked::Same { is_worth_storing } }
+        if is_edited { Revalidation::ContentsOnly } else { Revalidation::Unchanged { is_worth_storing } }
     }
 
     /// The file's contents: mark, checksum, header, then directories and files, each path as what it shares with
@@ -300,7 +301,7 @@ impl Stored {
         let mut body = Vec::with_capacity(self.files.len() * 150 + 4096);
         let header = serde_json::to_vec(&self.header).expect("plain data");
         put_bytes(&mut body, &header);
-        body.extend_from_slice(&self.horizon.map_or([0; HORIZON_LENGTH], |horizon| horizon.to_bytes()));
+        body.extend_from_slice(&self.horizon.map_or([0; MTIME_BOUNDARY_LENGTH], |horizon| horizon.to_bytes()));
         let mut last = String::new();
         put_number(&mut body, self.directories.len() as u64);
         for watched in &self.directories {
@@ -345,8 +346,8 @@ impl Stored {
         }
         let mut reader = Reader(body);
         let header = serde_json::from_slice(reader.bytes()?).ok()?;
-        let horizon = Some(reader.take()?).filter(|bytes| *bytes != [0; HORIZON_LENGTH]);
-        let horizon = horizon.map(|bytes| Horizon::from_bytes(&bytes));
+        let horizon = Some(reader.take()?).filter(|bytes| *bytes != [0; MTIME_BOUNDARY_LENGTH]);
+        let horizon = horizon.map(|bytes| MtimeBoundary::from_bytes(&bytes));
         let mut last = String::new();
         let count = reader.number()?;
         let mut directories = Vec::new();
@@ -473,7 +474,7 @@ mod tests {
     #[test]
     fn the_file_round_trips_and_damage_is_seen() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let horizon = Horizon::now(None);
+        let horizon = MtimeBoundary::now(None);
         let mut stored = Stored { horizon: Some(horizon), ..Stored::default() };
         stored.header.query = "q".to_owned();
         stored.directories.push(WatchedDirectory::look(here.clone(), Names::Sources, &horizon));

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use rondel_engine::StepError;
 use serde::Deserialize;
 
-use crate::closure::ClosureQuery;
+use crate::closure_query::ClosureQuery;
 use crate::go_mod::GoMod;
-use crate::watch::{Names, embed_directories, with_all_below};
+use crate::name_dependencies::{Names, embed_directories, with_all_below};
 
 /// What is gathered from the packages.
 #[derive(Default)]

@@ -1,43 +1,52 @@
 //! Go as a build tool: exact toolchains, download settings, closed compile environments, package closures.
 //!
-//! It knows the go command's rules. It knows no target, no image and no build.ron; the command lines that
-//! build something are put together in `rondel-targets`.
+//! It knows the go command's rules, and the steps that run it. It knows no target, no image and no build.ron: texts are
+//! resolved and platforms chosen before a step is made.
 
 mod build_info;
 mod c_compiler;
+mod cgo;
 mod closure;
 mod closure_file;
-mod credentials;
+mod closure_query;
 mod directories;
-mod download;
 mod environment;
+mod executable_diff;
 mod go_list;
 mod go_mod;
-mod head;
 mod identity;
 mod module_cache;
-mod partial;
+mod module_download;
+mod name_dependencies;
 mod provision;
 mod settings;
+mod source_header;
 mod spdx;
+mod steps;
+mod support;
 mod toolchain;
 mod unpack;
-mod watch;
 
 pub use build_info::{BuildInfo, ModuleVersion};
 pub use c_compiler::{NoIdentity, c_identity};
-pub use closure::{Closure, ClosureQuery, key_path};
-pub use credentials::Credentials;
+pub use cgo::CSupport;
+pub use closure::{Closure, key_path};
+pub use closure_query::ClosureQuery;
 pub use directories::GoDirectories;
-pub use download::{FetchError, Fetcher};
 pub use environment::{collector_percent, compile_environment, default_variant, spare_memory};
+pub use executable_diff::executable_differences;
 pub use go_list::{c_directory, list_arguments};
 pub use go_mod::{GoMod, go_version_of, needs_newer};
-pub use head::head_digest;
 pub use module_cache::{Tampered, module_sums, remove_module, tampered_module};
-pub use partial::PartialDownload;
 pub use provision::{Form, Provision, Provisioned};
 pub use settings::{DownloadSettings, ProxyEntry};
+pub use source_header::head_digest;
 pub use spdx::{SPDX_FORMAT, SpdxSubject, spdx_document};
-pub use toolchain::{GoPin, Host, Toolchain, installed_version, is_untouched, system_toolchain};
+pub use steps::go_build::{GoBuildStep, executable_name};
+pub use steps::go_mod_download::GoModDownloadStep;
+pub use steps::go_test::GoTestStep;
+pub use steps::probe::{PROBE_PATH, ProbeStep};
+pub use steps::sbom::SbomStep;
+pub use support::{GoRequest, GoSupport, GoVersion};
+pub use toolchain::{GoPin, Toolchain, installed_version, is_untouched, system_toolchain};
 pub use unpack::{ArchiveKind, unpack};

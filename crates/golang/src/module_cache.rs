@@ -8,7 +8,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, StatSnapshot};
+use rondel_cas::Digest;
+use rondel_tree::StatSnapshot;
 
 use crate::unpack::module_hash;
 

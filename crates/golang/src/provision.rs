@@ -9,20 +9,19 @@ use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, sweep_abandoned, temporary_name};
 use rondel_engine::StepError;
+use rondel_fetch::{Credentials, FetchError, Fetcher, PartialDownload, without_password};
+use rondel_names::Platform;
 
-use crate::credentials::Credentials;
-use crate::download::{FetchError, Fetcher};
-use crate::partial::PartialDownload;
 use crate::settings::DownloadSettings;
 use crate::unpack::{Unpacked, unpack_archive, unpack_module, unpack_zip_archive};
-use crate::{GoPin, Host, Toolchain};
+use crate::{GoPin, Toolchain};
 
 /// Everything that provisioning needs to know.
 pub struct Provision<'a> {
     /// `1.22.12`
     pub version: &'a str,
     /// The platform that the toolchain is to run on.
-    pub host: &'a Host,
+    pub host: &'a Platform,
     /// What build.lock says.
     pub pin: Option<&'a GoPin>,
     /// How modules are reached.
@@ -89,7 +88,7 @@ pub struct Provisioned {
 
 impl Provision<'_> {
     fn directory(&self) -> PathBuf {
-        self.toolchains.join(format!("go{}.{}-{}", self.version, self.host.os, self.host.architecture))
+        self.toolchains.join(format!("go{}.{}-{}", self.version, self.host.os(), self.host.architecture()))
     }
 
     /// The toolchain, if it has been unpacked before and is what the pin says.
@@ -156,7 +155,7 @@ impl Provision<'_> {
         destination: &Destination,
         progress: &dyn Fn(&str, u64, u64) -> bool,
     ) -> Result<Provisioned, StepError> {
-        let name = format!("v0.0.1-go{}.{}-{}", self.version, self.host.os, self.host.architecture);
+        let name = format!("v0.0.1-go{}.{}-{}", self.version, self.host.os(), self.host.architecture());
         let mut last = None;
         for entry in self.settings.proxies().unwrap_or_default() {
             let url = format!("{}/golang.org/toolchain/@v/{name}.zip", entry.url);
@@ -180,8 +179,8 @@ impl Provision<'_> {
         destination: &Destination,
         progress: &dyn Fn(&str, u64, u64) -> bool,
     ) -> Result<Provisioned, StepError> {
-        let ending = if self.host.os == "windows" { "zip" } else { "tar.gz" };
-        let name = format!("go{}.{}-{}.{ending}", self.version, self.host.os, self.host.architecture);
+        let ending = if self.host.os() == "windows" { "zip" } else { "tar.gz" };
+        let name = format!("go{}.{}-{}.{ending}", self.version, self.host.os(), self.host.architecture());
         let url = format!("{}/{name}", self.download_page.trim_end_matches('/'));
         let unpack = |archive: &Path, staging: Option<&Path>| {
             let digest = Digest::of_file(archive)?.hex();
@@ -211,7 +210,7 @@ impl Provision<'_> {
         progress: &dyn Fn(&str, u64, u64) -> bool,
     ) -> Result<Provisioned, Trouble> {
         let unwritable = |error: io::Error| Trouble::Step(StepError::unwritable(self.toolchains, &error));
-        let name = format!("{}-{}-{}-{form}", self.version, self.host.os, self.host.architecture);
+        let name = format!("{}-{}-{}-{form}", self.version, self.host.os(), self.host.architecture());
         let message = format!("fetching Go {}", self.version);
         let waiting = format!("waiting for another process that fetches Go {}", self.version);
         let partial = PartialDownload::open(self.toolchains, &name, &|| progress(&waiting, 0, 0));
@@ -273,7 +272,7 @@ impl Provision<'_> {
                     }
                     _ => Failed::Unsound(StepError::environment(format!(
                         "what `{}` gave can't be used: {error}",
-                        crate::download::without_password(url)
+                        without_password(url)
                     ))),
                 },
             })?;
@@ -336,7 +335,7 @@ impl Provision<'_> {
                 "there is no Go {} for {}: `{}` is not there",
                 self.version,
                 self.host,
-                crate::download::without_password(&url)
+                without_password(&url)
             ))
             .hint("check `go:` in build.ron, and GOPROXY"),
             FetchError::Failed { .. } => {
@@ -348,7 +347,7 @@ impl Provision<'_> {
 }
 
 fn mismatch(what: &str, pinned: &str, found: &str) -> StepError {
-    let what = crate::download::without_password(what);
+    let what = without_password(what);
     StepError::environment(format!("`{what}` is not what build.lock pins\n  pinned: {pinned}\n  found:  {found}"))
         .hint("nothing of it was run; if the pin is to move, run `cargo xtask lock --update go`")
 }

@@ -2,47 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, StatSnapshot};
+use rondel_cas::Digest;
+use rondel_tree::StatSnapshot;
 
 use crate::identity::identity_of_directory;
-
-/// A platform that a toolchain runs on, as Go names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
-    /// `GOHOSTOS`
-    pub os: String,
-    /// `GOHOSTARCH`
-    pub architecture: String,
-}
-
-impl Host {
-    /// The platform that this program was compiled for.
-    pub fn current() -> Host {
-        let os = match std::env::consts::OS {
-            "macos" => "darwin",
-            other => other,
-        };
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            "x86" => "386",
-            "powerpc64" => "ppc64le",
-            other => other,
-        };
-        Host::new(os, architecture)
-    }
-
-    /// As Go names them.
-    pub fn new(os: &str, architecture: &str) -> Host {
-        Host { os: os.to_owned(), architecture: architecture.to_owned() }
-    }
-}
-
-impl std::fmt::Display for Host {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}/{}", self.os, self.architecture)
-    }
-}
 
 /// What build.lock pins of one toolchain for one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::Path;
 
 /// Makes orphaned descendants children of this process. Does nothing where the system can't.
-pub fn adopt_orphans() {
+pub fn become_subreaper() {
     #[cfg(target_os = "linux")]
     {
         // Failure (an old kernel, a sandbox) leaves us with process groups only.
@@ -54,7 +54,7 @@ fn children_of(parent: i32) -> Vec<i32> {
 
 /// Lets processes that are started from now on hold the lock of `file` too, in case that this process is killed. To
 /// give the lock back it must be unlocked then: closing it here is not enough.
-pub fn bequeath_lock(file: &File) {
+pub fn inherit_lock(file: &File) {
     #[cfg(unix)]
     {
         // Failure leaves the lock to this process alone.
@@ -68,7 +68,7 @@ pub fn bequeath_lock(file: &File) {
 
 /// Ends the processes that hold the lock of the file at `path` which one that is gone has left to them: with SIGTERM, or
 /// with SIGKILL if `kill` is set. Returns their numbers. Does nothing where they can't be told.
-pub fn end_heirs(path: &Path, kill: bool) -> Vec<i32> {
+pub fn kill_lock_holders(path: &Path, kill: bool) -> Vec<i32> {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Pid, Signal, kill_process};

@@ -8,8 +8,8 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rondel_cas::{copy_file, in_parts};
-use rondel_compare::Traces;
+use rondel_cas::{copy_file, par_chunks};
+use rondel_diff::Traces;
 use rondel_engine::Workspace;
 
 use crate::exit::Failure;
@@ -82,6 +82,7 @@ impl Elsewhere {
         Traces {
             first: vec![text(&session.root), text(&session.cache), home(&session.caller.environment)],
             second: vec![text(&self.root), text(&self.cache), home(&self.environment)],
+            readers: vec![rondel_golang::executable_differences],
         }
     }
 
@@ -97,7 +98,7 @@ impl Elsewhere {
         let copy_all = |part: &[(usize, &PathBuf)]| {
             part.iter().try_for_each(|(index, file)| copy(file, &below(&tree, file), *index))
         };
-        in_parts(&files, files.len(), copy_all).into_iter().collect::<io::Result<()>>()?;
+        par_chunks(&files, files.len(), copy_all).into_iter().collect::<io::Result<()>>()?;
         fs::create_dir_all(self.root.join(".rondel"))?;
         // Not ignored by git, unlike the first: whoever asks git for the state of the whole tree sees a
         // difference that has nothing to do with what is built.

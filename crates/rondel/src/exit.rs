@@ -1,8 +1,7 @@
 //! How Rondel ends: exit codes, and failures for people.
 
-use rondel_buildfile::Diagnostic;
-use rondel_engine::StepError;
-use rondel_targets::LowerError;
+use rondel_buildfile::{Diagnostic, Span};
+use rondel_engine::{Category, StepError, UserError};
 
 /// The exit codes of the manual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +28,14 @@ impl Exit {
     }
 
     pub fn of(error: &StepError) -> Exit {
-        match error {
-            StepError::Command { .. } | StepError::Failed { .. } => Exit::StepFailed,
-            StepError::Configuration { .. } => Exit::Configuration,
-            StepError::Environment { .. } => Exit::Environment,
-            StepError::Interrupted => Exit::Interrupted,
+        error.category().map_or(Exit::Interrupted, Exit::of_category)
+    }
+
+    fn of_category(category: Category) -> Exit {
+        match category {
+            Category::Input => Exit::Configuration,
+            Category::Environment => Exit::Environment,
+            Category::Step => Exit::StepFailed,
         }
     }
 }
@@ -74,12 +76,14 @@ impl Failure {
     }
 
     /// A refusal of the lowering: it may have a place in build.ron.
-    pub fn lowering(error: LowerError, name: &str, text: &str) -> Failure {
-        if let (Some(span), false) = (error.span, error.is_environment) {
+    pub fn lowering(error: UserError, name: &str, text: &str) -> Failure {
+        let is_environment = error.category == Category::Environment;
+        if let (Some(span), false) = (error.span, is_environment) {
+            let span = Span { start: span.start, end: span.end };
             let diagnostic = Diagnostic { message: error.message, span, hint: error.hint };
             return Failure::BuildFile { name: name.to_owned(), text: text.to_owned(), diagnostics: vec![diagnostic] };
         }
-        if error.is_environment {
+        if is_environment {
             return Failure::Environment { message: error.message, hint: error.hint };
         }
         Failure::Usage { message: error.message, hint: error.hint }

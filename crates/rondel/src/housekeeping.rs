@@ -107,7 +107,7 @@ impl Housekeeping {
         // `cache gc`, which says so.
         let collection = std::thread::spawn(move || {
             lowest_priority();
-            if store.collect(limit, &|| stop.load(Ordering::SeqCst)).is_ok() && !stop.load(Ordering::SeqCst) {
+            if store.gc(limit, &|| stop.load(Ordering::SeqCst)).is_ok() && !stop.load(Ordering::SeqCst) {
                 let file = File::create(stamp);
                 let _ = file.and_then(|file| file.set_modified(SystemTime::now()));
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rondel_buildfile::{BuildFile, LockFile, TargetName, suggest};
 use rondel_engine::Workspace;
-use rondel_targets::{Lowered, PlatformChoice, Request, lower};
+use rondel_targets::{Analysis, PlatformChoice, Request, lower};
 
 use crate::VERSION;
 use crate::cli::{Color, Invocation};
@@ -144,7 +144,7 @@ impl<'c> Session<'c> {
     }
 
     /// The graph of `targets`.
-    pub fn lower(&self, invocation: &Invocation, targets: Vec<TargetName>) -> Result<Lowered, Failure> {
+    pub fn lower(&self, invocation: &Invocation, targets: Vec<TargetName>) -> Result<Analysis, Failure> {
         let request = Request {
             file: &self.file,
             lock: &self.lock,
@@ -170,7 +170,7 @@ impl<'c> Session<'c> {
         targets: Vec<TargetName>,
         platforms: PlatformChoice,
         place: &Elsewhere,
-    ) -> Result<Lowered, Failure> {
+    ) -> Result<Analysis, Failure> {
         let request = Request {
             file: &self.file,
             lock: &self.lock,

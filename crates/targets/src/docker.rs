@@ -8,10 +8,8 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rondel_engine::{Class, Environment, StepError};
+use rondel_engine::{Class, Environment, StepError, UserError};
 use rondel_process::{CommandLine, find_tool};
-
-use crate::request::LowerError;
 
 /// The daemon's socket.
 #[derive(Clone, Debug)]
@@ -171,10 +169,10 @@ const PASSED: &[&str] = &[
 
 impl Docker {
     /// Finds the command; `directory` is where it runs.
-    pub fn find(environment: &BTreeMap<String, String>, directory: &Path) -> Result<Docker, LowerError> {
+    pub fn find(environment: &BTreeMap<String, String>, directory: &Path) -> Result<Docker, UserError> {
         let path = environment.get("PATH").map_or("", String::as_str);
         let program = find_tool("docker", path, directory).map_err(|_| {
-            LowerError::environment("`docker` was not found on PATH")
+            UserError::environment("`docker` was not found on PATH")
                 .hint("install Docker; `cargo xtask image` builds images without it")
         })?;
         let mut closed = Environment::new();

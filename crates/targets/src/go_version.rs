@@ -1,21 +1,21 @@
 //! Which Go a build.ron means, and whether go.mod, build.lock and this machine agree: looked at before anything
 //! runs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{BuildFile, GoChoice, LockFile};
-use rondel_golang::{GoMod, installed_version, needs_newer};
+use rondel_engine::UserError;
+use rondel_golang::{GoMod, GoPin, GoRequest, GoSupport, GoVersion, installed_version, needs_newer};
+use rondel_names::Platform;
 use rondel_process::find_tool;
-
-use crate::go_support::{GoRequest, GoVersion};
-use crate::request::LowerError;
 
 /// The version that `choice` means for the module in `module`.
 pub fn resolve_go_version(
     choice: &GoChoice,
     module: &Path,
     go_work: Option<&Path>,
-) -> Result<Option<String>, LowerError> {
+) -> Result<Option<String>, UserError> {
     let read = |path: PathBuf| std::fs::read_to_string(path).ok().map(|text| GoMod::parse(&text));
     // The lines of a go.work decide over those of its modules.
     let go_mod = go_work.and_then(|path| read(path.to_owned())).or_else(|| read(module.join("go.mod")));
@@ -24,23 +24,17 @@ pub fn resolve_go_version(
         GoChoice::Version(version) => {
             if let Some(wanted) = go_mod.as_ref().and_then(|go_mod| needs_newer(go_mod, version)) {
                 let message = format!("go.mod asks for Go {wanted}, and build.ron says Go {version}");
-                return Err(
-                    LowerError::configuration(message).hint("raise `go:` in build.ron, then run `cargo xtask lock`")
-                );
+                return Err(UserError::input(message).hint("raise `go:` in build.ron, then run `cargo xtask lock`"));
             }
             Ok(Some(version.clone()))
         }
         GoChoice::FromGoMod => {
             let go_mod = go_mod.ok_or_else(|| {
-                LowerError::configuration(format!(
-                    "`go: FromGoMod`, but there is no `{}`",
-                    module.join("go.mod").display()
-                ))
-                .hint("write `go: Version(\"…\")`, or set `root`")
+                UserError::input(format!("`go: FromGoMod`, but there is no `{}`", module.join("go.mod").display()))
+                    .hint("write `go: Version(\"…\")`, or set `root`")
             })?;
             let version = go_mod.wanted_version().ok_or_else(|| {
-                LowerError::configuration("go.mod has neither a `go` nor a `toolchain` line")
-                    .hint("write `go: Version(\"…\")`")
+                UserError::input("go.mod has neither a `go` nor a `toolchain` line").hint("write `go: Version(\"…\")`")
             })?;
             Ok(Some(version))
         }
@@ -53,36 +47,89 @@ pub fn module_directory(file: &BuildFile, workspace: &Path) -> PathBuf {
 }
 
 /// The go.work that build.ron names.
-pub fn go_work_of(file: &BuildFile, module: &Path) -> Result<Option<PathBuf>, LowerError> {
+pub fn go_work_of(file: &BuildFile, module: &Path) -> Result<Option<PathBuf>, UserError> {
     let Some(named) = &file.go_work else { return Ok(None) };
     let path = module.join(&named.value);
     if path.is_file() {
         return Ok(Some(path));
     }
-    Err(LowerError::configuration(format!("there is no `{}`", named.value)).at(named.span))
+    Err(UserError::input(format!("there is no `{}`", named.value)).at(named.span))
+}
+
+/// Which Go the file means, held against go.mod, build.lock and, of an installed one, its own version.
+pub(crate) fn go_version(
+    file: &BuildFile,
+    lock: &LockFile,
+    module: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Result<GoVersion, UserError> {
+    let go_work = go_work_of(file, module)?;
+    match resolve_go_version(&file.go.value, module, go_work.as_deref())? {
+        Some(version) => {
+            check_pins(lock, &version)?;
+            Ok(GoVersion::Exact(version))
+        }
+        None => {
+            check_system_version(module, environment)?;
+            Ok(GoVersion::System)
+        }
+    }
+}
+
+/// What build.lock says of `version` for this machine.
+pub(crate) fn pin_of(lock: &LockFile, version: &GoVersion) -> Result<Option<GoPin>, UserError> {
+    let GoVersion::Exact(version) = version else { return Ok(None) };
+    let host = Platform::host().to_string();
+    let Some(locked) = lock.go.get(version).and_then(|hosts| hosts.get(&host)) else { return Ok(None) };
+    let identity = locked.identity.parse().map_err(|error| {
+        UserError::input(format!("build.lock: the identity of Go {version}: {error}"))
+            .hint("run `cargo xtask lock --update go`")
+    })?;
+    Ok(Some(GoPin { module: locked.module.clone(), archive: locked.archive.clone(), identity: Some(identity) }))
+}
+
+/// For `lock`: Go as the file means it, whatever is pinned.
+pub fn unpinned_go(
+    file: &BuildFile,
+    workspace: &Path,
+    cache: &Path,
+    environment: &BTreeMap<String, String>,
+    offline: bool,
+) -> Result<GoSupport, UserError> {
+    let module = module_directory(file, workspace);
+    Ok(GoSupport::new(GoRequest {
+        version: go_version(file, &LockFile::empty(), &module, environment)?,
+        pin: None,
+        go_work: go_work_of(file, &module)?,
+        module: &module,
+        workspace,
+        cache,
+        environment,
+        offline,
+        locked: false,
+    }))
 }
 
 /// A version that is not pinned where others are: it was moved, and `lock` was forgotten.
-pub(crate) fn check_pins(lock: &LockFile, version: &GoVersion) -> Result<(), LowerError> {
-    let GoVersion::Exact(version) = version else { return Ok(()) };
+fn check_pins(lock: &LockFile, version: &str) -> Result<(), UserError> {
     if lock.go.is_empty() || lock.go.contains_key(version) {
         return Ok(());
     }
     let pinned: Vec<&str> = lock.go.keys().map(String::as_str).collect();
-    Err(LowerError::configuration(format!("Go {version} is wanted, and build.lock pins Go {}", pinned.join(", ")))
+    Err(UserError::input(format!("Go {version} is wanted, and build.lock pins Go {}", pinned.join(", ")))
         .hint("run `cargo xtask lock` and commit build.lock"))
 }
 
 /// `go: System` with a go.mod that asks for more than is installed.
-pub(crate) fn check_system_version(request: &GoRequest<'_>) -> Result<(), LowerError> {
-    let go_mod = std::fs::read_to_string(request.module.join("go.mod")).ok().map(|text| GoMod::parse(&text));
-    let path = request.environment.get("PATH").map_or("", String::as_str);
-    let (Some(go_mod), Ok(program)) = (go_mod, find_tool("go", path, request.module)) else { return Ok(()) };
+fn check_system_version(module: &Path, environment: &BTreeMap<String, String>) -> Result<(), UserError> {
+    let go_mod = std::fs::read_to_string(module.join("go.mod")).ok().map(|text| GoMod::parse(&text));
+    let path = environment.get("PATH").map_or("", String::as_str);
+    let (Some(go_mod), Ok(program)) = (go_mod, find_tool("go", path, module)) else { return Ok(()) };
     let Some(installed) = installed_version(&program) else { return Ok(()) };
     match needs_newer(&go_mod, &installed) {
         None => Ok(()),
         Some(wanted) => {
-            Err(LowerError::environment(format!("go.mod asks for Go {wanted}, and the Go on PATH is {installed}"))
+            Err(UserError::environment(format!("go.mod asks for Go {wanted}, and the Go on PATH is {installed}"))
                 .hint("install a newer Go, or write `go: FromGoMod` and Rondel fetches it"))
         }
     }

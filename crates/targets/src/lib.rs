@@ -3,11 +3,9 @@
 //! It takes a read and checked `BuildFile`, the caller's environment as values, and gives back a graph. What is
 //! run, and when, the engine decides; what people see of it, `rondel` does.
 
-mod c_support;
 mod docker;
 mod dockerignore;
 mod git;
-mod go_support;
 mod go_version;
 mod lower;
 mod lower_go;
@@ -18,7 +16,6 @@ mod steps;
 mod variables;
 
 pub use docker::{Docker, DockerSocket};
-pub use go_support::GoSupport;
-pub use go_version::{go_work_of, module_directory, resolve_go_version};
-pub use lower::{Lowered, lower};
-pub use request::{DEFAULT_DOWNLOAD_PAGE, LowerError, PlatformChoice, Request};
+pub use go_version::{go_work_of, module_directory, resolve_go_version, unpinned_go};
+pub use lower::{Analysis, lower};
+pub use request::{PlatformChoice, Request};

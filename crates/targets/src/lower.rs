@@ -8,18 +8,17 @@ use std::time::Duration;
 
 use rondel_buildfile::{Platform, Spanned, Target, TargetKind, TargetName, suggest};
 use rondel_cas::RelativePath;
-use rondel_engine::{Graph, Node, NodeId, Pool, Step};
-use rondel_golang::Host;
+use rondel_engine::{Graph, Node, NodeId, Pool, Step, UserError};
 
 use crate::git::WorkTrees;
-use crate::go_support::GoSupport;
-use crate::request::{LowerError, PlatformChoice, Request};
+use crate::request::{PlatformChoice, Request};
 use crate::steps::compose::ComposeDownStep;
 use crate::steps::dirty::DirtyStep;
 use crate::variables::Variables;
+use rondel_golang::GoSupport;
 
 /// A graph, ready to be built.
-pub struct Lowered {
+pub struct Analysis {
     /// All steps that the wanted targets may need.
     pub graph: Graph,
     /// What was asked for.
@@ -33,12 +32,12 @@ pub struct Lowered {
 }
 
 /// Lowers the wanted targets and all that they need.
-pub fn lower(request: &Request<'_>) -> Result<Lowered, LowerError> {
+pub fn lower(request: &Request<'_>) -> Result<Analysis, UserError> {
     let root = match &request.file.root {
         Some(path) => request.root.join(&path.value),
         None => request.root.clone(),
     };
-    let mut lowering = Lowering {
+    let mut lowering = Analyzer {
         request,
         variables: Variables::new(request.file, request.environment, request.overrides, &request.repository),
         root,
@@ -56,7 +55,7 @@ pub fn lower(request: &Request<'_>) -> Result<Lowered, LowerError> {
     for name in request.overrides.keys() {
         if !request.file.vars.keys().any(|variable| variable.as_str() == name) {
             let near = suggest(name, request.file.vars.keys().map(rondel_buildfile::VariableName::as_str));
-            let error = LowerError::configuration(format!("--set: there is no variable `{name}`"));
+            let error = UserError::input(format!("--set: there is no variable `{name}`"));
             return Err(match near {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error,
@@ -68,11 +67,11 @@ pub fn lower(request: &Request<'_>) -> Result<Lowered, LowerError> {
         roots.extend(lowering.target(name, true)?);
     }
     if !request.arguments.is_empty() && !lowering.arguments_used {
-        return Err(LowerError::configuration("none of the targets takes arguments after `--`")
+        return Err(UserError::input("none of the targets takes arguments after `--`")
             .hint("`GoTest`, `DockerRun` and `Exec` do"));
     }
     lowering.limit();
-    Ok(Lowered {
+    Ok(Analysis {
         secrets: lowering.variables.secrets(),
         warnings: lowering.variables.warnings(),
         graph: lowering.graph,
@@ -81,7 +80,7 @@ pub fn lower(request: &Request<'_>) -> Result<Lowered, LowerError> {
     })
 }
 
-pub(crate) struct Lowering<'a> {
+pub(crate) struct Analyzer<'a> {
     pub(crate) request: &'a Request<'a>,
     pub(crate) variables: Variables<'a>,
     /// Directory of the project: inputs are below it.
@@ -100,9 +99,9 @@ pub(crate) struct Lowering<'a> {
     arguments_used: bool,
 }
 
-pub(crate) type Lowers<T> = Result<T, LowerError>;
+pub(crate) type Lowers<T> = Result<T, UserError>;
 
-impl Lowering<'_> {
+impl Analyzer<'_> {
     /// Gives the nodes of each target its pool, its retries and its timeout.
     fn limit(&mut self) {
         let targets = &self.request.file.targets;
@@ -122,7 +121,7 @@ impl Lowering<'_> {
     pub(crate) fn find(&self, name: &TargetName) -> Lowers<&'_ Target> {
         self.request.file.targets.iter().find(|target| target.name.value == *name).ok_or_else(|| {
             let names = self.request.file.targets.iter().map(|target| target.name.value.as_str());
-            let error = LowerError::configuration(format!("there is no target `{name}`"));
+            let error = UserError::input(format!("there is no target `{name}`"));
             match suggest(name.as_str(), names) {
                 Some(near) => error.hint(format!("did you mean `{near}`? `cargo xtask` lists all")),
                 None => error.hint("`cargo xtask` lists all targets"),
@@ -224,14 +223,14 @@ impl Lowering<'_> {
         target: &Target,
         is_image: bool,
     ) -> Lowers<Vec<Platform>> {
-        let host = Host::current();
-        let os = if is_image { "linux" } else { &host.os };
-        let machine = Platform::new(&format!("{os}/{}", host.architecture)).ok();
+        let host = Platform::host();
+        let os = if is_image { "linux" } else { host.os() };
+        let machine = Platform::new(&format!("{os}/{}", host.architecture())).ok();
         let declared: Vec<Platform> =
             own.unwrap_or(&self.request.file.platforms).iter().map(|platform| platform.value.clone()).collect();
         let declared = if declared.is_empty() { machine.clone().into_iter().collect() } else { declared };
         if declared.is_empty() {
-            return Err(LowerError::configuration(format!(
+            return Err(UserError::input(format!(
                 "`{}` declares no platform, and Go has none for this machine",
                 target.name.value
             )));
@@ -242,7 +241,7 @@ impl Lowering<'_> {
                 for platform in wanted {
                     if !declared.iter().any(|other| platform.means(other)) {
                         let list: Vec<String> = declared.iter().map(ToString::to_string).collect();
-                        return Err(LowerError::configuration(format!(
+                        return Err(UserError::input(format!(
                             "`{}` is not declared for {platform}",
                             target.name.value
                         ))
@@ -376,7 +375,7 @@ pub(crate) struct Waits {
 }
 
 pub(crate) fn path(text: &str) -> Lowers<RelativePath> {
-    RelativePath::new(text).map_err(|error| LowerError::configuration(error.to_string()))
+    RelativePath::new(text).map_err(|error| UserError::input(error.to_string()))
 }
 
 pub(crate) fn output_path(text: &Spanned<String>) -> Lowers<RelativePath> {

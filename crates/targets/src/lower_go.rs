@@ -1,33 +1,32 @@
-//! Lowering of what Go does: downloads, builds, tests, tools.
+//! Analyzer of what Go does: downloads, builds, tests, tools.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use rondel_buildfile::{BuildMode, GoBuild, GoTest, Platform, Target, TargetKind};
-use rondel_cas::{GlobSet, RelativePath};
-use rondel_engine::{Node, NodeId};
-use rondel_golang::{GoMod, go_version_of};
+use rondel_cas::RelativePath;
+use rondel_engine::{Node, NodeId, UserError};
+use rondel_golang::{
+    CSupport, GoBuildStep, GoMod, GoModDownloadStep, GoRequest, GoSupport, GoTestStep, SbomStep, executable_name,
+    go_version_of,
+};
+use rondel_tree::GlobSet;
 
-use crate::c_support::CSupport;
-use crate::go_support::{GoRequest, GoSupport};
-use crate::go_version::go_work_of;
-use crate::lower::{Lowering, Lowers, Waits, output_path, path};
-use crate::request::LowerError;
-use crate::steps::go_build::{GoBuildStep, executable_name};
-use crate::steps::go_mod_download::GoModDownloadStep;
-use crate::steps::go_test::GoTestStep;
-use crate::steps::sbom::SbomStep;
+use crate::go_version::{go_version, go_work_of, pin_of};
+use crate::lower::{Analyzer, Lowers, Waits, output_path, path};
 
-impl Lowering<'_> {
+impl Analyzer<'_> {
     pub(crate) fn go(&mut self) -> Lowers<Arc<GoSupport>> {
         if let Some(go) = &self.go {
             return Ok(Arc::clone(go));
         }
         let request = self.request;
-        let go = GoSupport::new(&GoRequest {
-            choice: &request.file.go.value,
-            lock: request.lock,
+        let version = go_version(request.file, request.lock, &self.root, request.environment)
+            .map_err(|error| error.at(request.file.go.span))?;
+        let go = GoSupport::new(GoRequest {
+            pin: pin_of(request.lock, &version)?,
+            version,
             module: &self.root,
             go_work: go_work_of(request.file, &self.root)?,
             workspace: &request.root,
@@ -35,8 +34,7 @@ impl Lowering<'_> {
             environment: request.environment,
             offline: request.offline,
             locked: request.locked,
-        })
-        .map_err(|error| error.at(request.file.go.span))?;
+        });
         Ok(Arc::clone(self.go.insert(Arc::new(go))))
     }
 
@@ -204,7 +202,7 @@ impl Lowering<'_> {
             foreign: Vec::new(),
             modules: Mutex::default(),
             out: RelativePath::new(&format!(".rondel/out/tools/{import_path}"))
-                .map_err(|error| LowerError::configuration(error.to_string()))?,
+                .map_err(|error| UserError::input(error.to_string()))?,
             go,
         };
         let node = Node::new(label, "tools".to_owned(), "GoBuild", Box::new(step));
@@ -224,7 +222,7 @@ impl Lowering<'_> {
         match named.as_slice() {
             [only] => Ok((*only).clone()),
             [] => {
-                let error = LowerError::configuration(format!("go.mod has no tool `{name}`"));
+                let error = UserError::input(format!("go.mod has no tool `{name}`"));
                 let names: Vec<String> = tools.iter().map(|path| executable_name(path, "linux")).collect();
                 Err(if names.is_empty() {
                     error.hint("write its import path, or add it: `go get -tool IMPORT-PATH` (Go 1.24 and later)")
@@ -234,7 +232,7 @@ impl Lowering<'_> {
             }
             several => {
                 let paths: Vec<&str> = several.iter().map(|path| path.as_str()).collect();
-                Err(LowerError::configuration(format!("go.mod has several tools `{name}`: {}", paths.join(", ")))
+                Err(UserError::input(format!("go.mod has several tools `{name}`: {}", paths.join(", ")))
                     .hint("write the import path"))
             }
         }
@@ -282,34 +280,34 @@ fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Lower
                 _ => "platforms are given in `platforms`, the toolchain in `go`",
             };
             let message = format!("`{}` is set by Rondel itself", name.value);
-            return Err(LowerError::configuration(message).at(name.span).hint(hint));
+            return Err(UserError::input(message).at(name.span).hint(hint));
         }
         let is_c = name.value.starts_with("CGO_") || matches!(name.value.as_str(), "CC" | "CXX" | "PKG_CONFIG");
         if is_c && !build.cgo {
             let message = format!("`{}`: this `GoBuild` builds without cgo", name.value);
-            return Err(LowerError::configuration(message).at(name.span).hint("write `cgo: true`"));
+            return Err(UserError::input(message).at(name.span).hint("write `cgo: true`"));
         }
         if platform.variant_setting().is_some_and(|(variable, _)| variable == name.value) {
             let message = format!("`{}` and the platform {platform} both say the variant", name.value);
-            return Err(LowerError::configuration(message).at(name.span).hint("remove one of the two"));
+            return Err(UserError::input(message).at(name.span).hint("remove one of the two"));
         }
     }
     if let Some((variable @ ("GOARM64" | "GORISCV64"), _)) = platform.variant_setting()
         && let Some(version) = go.version().filter(|version| go_version_of(version) < go_version_of("1.23.0"))
     {
         let message = format!("{platform}: Go {version} does not know {variable} (1.23 does)");
-        return Err(LowerError::configuration(message).hint("leave the variant out, or raise `go`"));
+        return Err(UserError::input(message).hint("leave the variant out, or raise `go`"));
     }
     let cross = platform.base() != go.own_platform()?;
     if build.cgo && cross && !build.env.iter().any(|(name, _)| name.value == "CC") {
         let message = format!("cgo for {platform} needs a C compiler that makes programs for it");
-        return Err(LowerError::configuration(message)
+        return Err(UserError::input(message)
             .hint("name it: env: {\"CC\": \"aarch64-linux-gnu-gcc\"}, or give the target its own `platforms`"));
     }
     let pie = build.build_mode == BuildMode::PositionIndependent;
     if pie && !build.cgo && !links_pie_internally(platform) {
         let message = format!("`buildmode: \"pie\"` for {platform} needs a C linker, so cgo");
-        return Err(LowerError::configuration(message).hint("write `cgo: true`, or leave `buildmode` out"));
+        return Err(UserError::input(message).hint("write `cgo: true`, or leave `buildmode` out"));
     }
     Ok(())
 }
@@ -328,7 +326,7 @@ fn links_pie_internally(platform: &Platform) -> bool {
 /// Flags that would bring in what no key knows.
 fn check_flags(build: &GoBuild, step: &GoBuildStep) -> Lowers<()> {
     let wrong = |texts: &[rondel_buildfile::Text], index: usize, message: String, hint: &str| {
-        Err(LowerError::configuration(message).at(texts[index].span).hint(hint))
+        Err(UserError::input(message).at(texts[index].span).hint(hint))
     };
     if let Some(index) = step.packages.iter().position(|package| package.starts_with('-')) {
         let message = format!("`{}` is a flag, not a package", step.packages[index]);

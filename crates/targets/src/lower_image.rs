@@ -1,21 +1,19 @@
-//! Lowering of `Image`: layers, configuration, layout, and the loading of it.
+//! Analyzer of `Image`: layers, configuration, layout, and the loading of it.
 
 use std::collections::BTreeMap;
 
 use rondel_buildfile::{Created, FileSource, GitQuery, Image, Platform, Spanned, Target, TargetKind, Text};
-use rondel_engine::NodeId;
-use rondel_golang::Host;
+use rondel_engine::{NodeId, UserError};
 use rondel_oci::{ImageConfig, Reference, zoneinfo_environment};
 
 use crate::docker::DockerSocket;
-use crate::lower::{Lowering, Lowers, Waits, image_path, output_path, path, probe_url};
-use crate::request::LowerError;
+use crate::lower::{Analyzer, Lowers, Waits, image_path, output_path, path, probe_url};
 use crate::steps::image::ImageStep;
 use crate::steps::layer::{LayerContents, LayerStep};
 use crate::steps::load::LoadStep;
-use crate::steps::probe::{PROBE_PATH, ProbeStep};
+use rondel_golang::{PROBE_PATH, ProbeStep};
 
-impl Lowering<'_> {
+impl Analyzer<'_> {
     /// The nodes of an image: the layout, and the loading of it.
     pub(crate) fn image(
         &mut self,
@@ -42,8 +40,9 @@ impl Lowering<'_> {
             Some(out) => output_path(out)?,
             None => path(&format!("dist/{name}"))?,
         };
-        let host = Host::current();
-        let loadable = platforms.iter().position(|platform| platform.architecture() == host.architecture).unwrap_or(0);
+        let host = Platform::host();
+        let runs_here = |platform: &Platform| platform.architecture() == host.architecture();
+        let loadable = platforms.iter().position(runs_here).unwrap_or(0);
         let step = self.step(&|| {
             let config = self.image_config(target, image)?;
             let mut annotations: BTreeMap<String, String> = config
@@ -82,8 +81,7 @@ impl Lowering<'_> {
         let mut tags = Vec::new();
         for text in texts {
             let tag = self.variables.text(text).map_err(|error| error.at(text.span))?;
-            let tag =
-                Reference::new(&tag).map_err(|error| LowerError::configuration(error.to_string()).at(text.span))?;
+            let tag = Reference::new(&tag).map_err(|error| UserError::input(error.to_string()).at(text.span))?;
             if !tags.contains(&tag) {
                 tags.push(tag);
             }
@@ -151,7 +149,7 @@ impl Lowering<'_> {
                 TargetKind::GoBuild(build) => {
                     let declared = build.platforms.as_ref().or(Some(&file.platforms)).filter(|list| !list.is_empty());
                     if declared.is_some_and(|list| !list.iter().any(|other| other.value == *platform)) {
-                        return Err(LowerError::configuration(format!(
+                        return Err(UserError::input(format!(
                             "`{}` is for {platform}, and `{name}` is not",
                             target.name.value
                         ))
@@ -217,7 +215,7 @@ impl Lowering<'_> {
                 .map(|(place, _)| place)
                 .collect();
             let [only] = outputs.as_slice() else {
-                return Err(LowerError::configuration(format!("`{}` does not say what it starts", target.name.value))
+                return Err(UserError::input(format!("`{}` does not say what it starts", target.name.value))
                     .at(target.name.span)
                     .hint("give it an `entrypoint`"));
             };
@@ -233,7 +231,7 @@ impl Lowering<'_> {
         let user = self.variables.optional(image.user.as_ref())?.unwrap_or_else(|| "65532:65532".to_owned());
         if !is_known_user(&user) {
             let span = image.user.as_ref().map_or(target.name.span, |user| user.span);
-            return Err(LowerError::configuration(format!("`{user}` is no user of the static base"))
+            return Err(UserError::input(format!("`{user}` is no user of the static base"))
                 .at(span)
                 .hint("write numbers, \"10001:10001\", or `nonroot`, `nobody`, `root`"));
         }
@@ -259,7 +257,7 @@ impl Lowering<'_> {
             Created::Epoch => Ok(0),
             Created::CommitTime => {
                 self.variables.git(GitQuery::CommitTimestamp).and_then(|text| text.parse().ok()).ok_or_else(|| {
-                    LowerError::environment("`created: CommitTime`, but git has no commit here")
+                    UserError::environment("`created: CommitTime`, but git has no commit here")
                         .hint("write `created: Epoch`")
                 })
             }
@@ -267,7 +265,7 @@ impl Lowering<'_> {
                 None => Ok(0),
                 // 9999-12-31: later years do not fit into RFC 3339.
                 Some(value) => value.parse().ok().filter(|seconds| *seconds < 253_402_300_800_u64).ok_or_else(|| {
-                    LowerError::environment(format!("{name} is `{value}`: expected whole seconds since 1970"))
+                    UserError::environment(format!("{name} is `{value}`: expected whole seconds since 1970"))
                 }),
             },
         }

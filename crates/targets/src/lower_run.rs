@@ -1,4 +1,4 @@
-//! Lowering of what runs programs: Docker, compose, commands.
+//! Analyzer of what runs programs: Docker, compose, commands.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,21 +6,20 @@ use std::time::Duration;
 use rondel_buildfile::{
     ComposeUp, DockerBuild, DockerRun, Exec, Part, Spanned, Target, TargetKind, TargetName, Text, TextSource,
 };
-use rondel_cas::GlobSet;
-use rondel_engine::{Node, NodeId, OutputKind};
+use rondel_engine::{Node, NodeId, OutputKind, UserError};
 use rondel_process::find_tool;
+use rondel_tree::GlobSet;
 
 use crate::docker::Docker;
-use crate::lower::{Lowering, Lowers, Waits, output_path, path, probe_url};
-use crate::request::LowerError;
+use crate::lower::{Analyzer, Lowers, Waits, output_path, path, probe_url};
 use crate::steps::compose::{Compose, ComposeUpStep};
 use crate::steps::docker_build::DockerBuildStep;
 use crate::steps::docker_run::DockerRunStep;
 use crate::steps::exec::ExecStep;
 use crate::steps::load::LoadStep;
-use crate::steps::probe::PROBE_PATH;
+use rondel_golang::PROBE_PATH;
 
-impl Lowering<'_> {
+impl Analyzer<'_> {
     pub(crate) fn docker(&self) -> Lowers<Docker> {
         Docker::find(self.request.environment, &self.root)
     }
@@ -117,7 +116,7 @@ impl Lowering<'_> {
     ) -> Lowers<Compose> {
         let path = self.root.join(&file.value);
         if !path.is_file() {
-            return Err(LowerError::configuration(format!("there is no compose file `{}`", file.value)).at(file.span));
+            return Err(UserError::input(format!("there is no compose file `{}`", file.value)).at(file.span));
         }
         Ok(Compose {
             docker: self.docker()?,
@@ -198,7 +197,7 @@ impl Lowering<'_> {
             let is_tool = tools.iter().any(|(position, _)| *position == 0);
             if !starts_go && !is_tool && !command[0].contains('/') {
                 find_tool(&command[0], &search_path, &directory).map_err(|error| {
-                    let error = LowerError::environment(error.to_string()).at(target.name.span);
+                    let error = UserError::environment(error.to_string()).at(target.name.span);
                     error.hint("install it, or correct `command`")
                 })?;
             }

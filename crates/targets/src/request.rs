@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use rondel_buildfile::{BuildFile, LockFile, Platform, Span, TargetName};
-
-/// Where Go's archives are when no module proxy is known.
-pub const DEFAULT_DOWNLOAD_PAGE: &str = "https://go.dev/dl";
+use rondel_buildfile::{BuildFile, LockFile, Platform, TargetName};
 
 /// Everything that targets are lowered from.
 pub struct Request<'a> {
@@ -47,42 +44,4 @@ pub enum PlatformChoice {
     All,
     /// These.
     Some(Vec<Platform>),
-}
-
-/// Why something can't be lowered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct LowerError {
-    /// What is wrong.
-    pub message: String,
-    /// Where in build.ron, if there.
-    pub span: Option<Span>,
-    /// What to do.
-    pub hint: Option<String>,
-    /// Does this machine lack something (exit code 3), or is the file or command line wrong (2)?
-    pub is_environment: bool,
-}
-
-impl LowerError {
-    /// The file or the command line is wrong.
-    pub fn configuration(message: impl Into<String>) -> LowerError {
-        LowerError { message: message.into(), span: None, hint: None, is_environment: false }
-    }
-
-    /// This machine lacks something.
-    pub fn environment(message: impl Into<String>) -> LowerError {
-        LowerError { is_environment: true, ..LowerError::configuration(message) }
-    }
-
-    /// The same with a place.
-    pub fn at(mut self, span: Span) -> LowerError {
-        self.span = Some(span);
-        self
-    }
-
-    /// The same with a hint.
-    pub fn hint(mut self, hint: impl Into<String>) -> LowerError {
-        self.hint = Some(hint.into());
-        self
-    }
 }

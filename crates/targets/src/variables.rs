@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{BuildFile, GitQuery, Part, Template, Text, TextSource, VariableName};
+use rondel_engine::{EnvironmentValue, UserError};
 
 use crate::git;
-use crate::request::LowerError;
 
 /// Evaluates texts, each variable at most once.
 pub(crate) struct Variables<'a> {
@@ -30,14 +30,6 @@ enum Dirt {
     Nowhere,
     /// Taken as it says; was it asked for?
     Is { dirty: bool, used: bool },
-}
-
-/// The value of an entry of a process environment.
-pub(crate) enum EnvironmentValue {
-    /// In the key.
-    Plain(String),
-    /// Never seen.
-    Secret(String),
 }
 
 impl<'a> Variables<'a> {
@@ -71,7 +63,7 @@ impl<'a> Variables<'a> {
     }
 
     /// Evaluates with `make`, taking sources as clean; and, if that matters, once more, taking them as dirty.
-    pub fn both<T>(&self, make: &dyn Fn() -> Result<T, LowerError>) -> Result<(T, Option<T>), LowerError> {
+    pub fn both<T>(&self, make: &dyn Fn() -> Result<T, UserError>) -> Result<(T, Option<T>), UserError> {
         let with = |dirty| {
             self.values.borrow_mut().clear();
             self.dirt.set(Dirt::Is { dirty, used: false });
@@ -88,12 +80,12 @@ impl<'a> Variables<'a> {
         }
     }
 
-    fn dirty(&self) -> Result<Option<String>, LowerError> {
+    fn dirty(&self) -> Result<Option<String>, UserError> {
         if !self.root.ancestors().any(|directory| directory.join(".git").exists()) {
             return Ok(None);
         }
         match self.dirt.get() {
-            Dirt::Nowhere => Err(LowerError::configuration("`Git(Dirty)` can't be used here")
+            Dirt::Nowhere => Err(UserError::input("`Git(Dirty)` can't be used here")
                 .hint("it is for `GoBuild`, `Image`, `DockerBuild`, `Exec` and `Shell`, whose sources can be dirty")),
             Dirt::Is { dirty, .. } => {
                 self.dirt.set(Dirt::Is { dirty, used: true });
@@ -103,44 +95,44 @@ impl<'a> Variables<'a> {
     }
 
     /// The value of a text that holds no secret.
-    pub fn text(&self, text: &Text) -> Result<String, LowerError> {
+    pub fn text(&self, text: &Text) -> Result<String, UserError> {
         let value = match &text.source {
             TextSource::Template(template) => self.template(template),
             TextSource::Environment { name, default } => match (self.environment.get(name), default) {
                 (Some(value), _) => Ok(value.clone()),
                 (None, Some(default)) => self.template(default),
-                (None, None) => Err(LowerError::environment(format!("the environment variable `{name}` is not set"))
+                (None, None) => Err(UserError::environment(format!("the environment variable `{name}` is not set"))
                     .hint(format!("set {name}, or give a default: Env(\"{name}\", \"…\")"))),
             },
             TextSource::Git { query, default } => match (self.answer(*query)?, default) {
                 (Some(value), _) => Ok(value),
                 (None, Some(default)) => self.template(default),
                 (None, None) => {
-                    Err(LowerError::environment("git has no answer here (no repository, no commit, or no git)")
+                    Err(UserError::environment("git has no answer here (no repository, no commit, or no git)")
                         .hint("give a default: Git(Describe, \"dev\")"))
                 }
             },
-            TextSource::Secret { .. } => Err(LowerError::configuration("a secret can't go here")),
-            TextSource::Tool { .. } => Err(LowerError::configuration("a tool can't go here")),
+            TextSource::Secret { .. } => Err(UserError::input("a secret can't go here")),
+            TextSource::Tool { .. } => Err(UserError::input("a tool can't go here")),
         }?;
         if value.contains('\0') {
-            return Err(LowerError::configuration("the value holds a NUL").at(text.span));
+            return Err(UserError::input("the value holds a NUL").at(text.span));
         }
         Ok(value)
     }
 
-    pub fn texts(&self, texts: &[Text]) -> Result<Vec<String>, LowerError> {
+    pub fn texts(&self, texts: &[Text]) -> Result<Vec<String>, UserError> {
         texts.iter().map(|text| self.text(text).map_err(|error| at(error, text))).collect()
     }
 
-    pub fn optional(&self, text: Option<&Text>) -> Result<Option<String>, LowerError> {
+    pub fn optional(&self, text: Option<&Text>) -> Result<Option<String>, UserError> {
         text.map(|text| self.text(text).map_err(|error| at(error, text))).transpose()
     }
 
     pub fn pairs(
         &self,
         pairs: &[(rondel_buildfile::Spanned<String>, Text)],
-    ) -> Result<Vec<(String, String)>, LowerError> {
+    ) -> Result<Vec<(String, String)>, UserError> {
         let value = |text: &Text| self.text(text).map_err(|error| at(error, text));
         pairs.iter().map(|(name, text)| Ok((name.value.clone(), value(text)?))).collect()
     }
@@ -149,13 +141,13 @@ impl<'a> Variables<'a> {
     pub fn environment(
         &self,
         pairs: &[(rondel_buildfile::Spanned<String>, Text)],
-    ) -> Result<Vec<(String, EnvironmentValue)>, LowerError> {
+    ) -> Result<Vec<(String, EnvironmentValue)>, UserError> {
         let mut result = Vec::with_capacity(pairs.len());
         for (name, text) in pairs {
             let value = match &text.source {
                 TextSource::Secret { name: variable } => {
                     let value = self.environment.get(variable).cloned().ok_or_else(|| {
-                        LowerError::environment(format!("the secret `{variable}` is not set"))
+                        UserError::environment(format!("the secret `{variable}` is not set"))
                             .at(text.span)
                             .hint(format!("put it into the environment variable {variable}"))
                     })?;
@@ -169,7 +161,7 @@ impl<'a> Variables<'a> {
         Ok(result)
     }
 
-    fn template(&self, template: &Template) -> Result<String, LowerError> {
+    fn template(&self, template: &Template) -> Result<String, UserError> {
         let mut value = String::new();
         for part in &template.parts {
             match part {
@@ -180,7 +172,7 @@ impl<'a> Variables<'a> {
         Ok(value)
     }
 
-    fn variable(&self, name: &VariableName) -> Result<String, LowerError> {
+    fn variable(&self, name: &VariableName) -> Result<String, UserError> {
         if let Some(value) = self.overrides.get(name.as_str()) {
             return Ok(value.clone());
         }
@@ -203,7 +195,7 @@ impl<'a> Variables<'a> {
         answer
     }
 
-    fn answer(&self, query: GitQuery) -> Result<Option<String>, LowerError> {
+    fn answer(&self, query: GitQuery) -> Result<Option<String>, UserError> {
         if query == GitQuery::Dirty { self.dirty() } else { Ok(self.git(query)) }
     }
 
@@ -247,7 +239,6 @@ impl<'a> Variables<'a> {
     }
 }
 
-fn at(mut error: LowerError, text: &Text) -> LowerError {
-    error.span.get_or_insert(text.span);
-    error
+fn at(error: UserError, text: &Text) -> UserError {
+    error.at(text.span)
 }

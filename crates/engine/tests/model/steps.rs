@@ -6,10 +6,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use rondel_cas::{Digest, GlobSet, RelativePath};
+use rondel_cas::{Digest, RelativePath};
 use rondel_engine::{
     ActionSpec, Class, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError, collect,
 };
+use rondel_tree::GlobSet;
 
 use crate::changes::Change;
 use crate::tree::{self, PATTERNS, Value};

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rondel_engine::{BuildOptions, Event, Summary, Workspace, build as run_build};
 use rondel_process::{Cancellation, Redactor};
-use rondel_targets::Lowered;
+use rondel_targets::Analysis;
 
 use crate::cli::{Invocation, Progress};
 use crate::exit::{Exit, Failure};
@@ -59,7 +59,7 @@ pub(crate) fn build(session: &Session<'_>, invocation: &Invocation) -> Result<Ex
 pub(crate) fn run_graph(
     session: &Session<'_>,
     invocation: &Invocation,
-    lowered: &Lowered,
+    lowered: &Analysis,
     workspace: &Workspace,
     cancellation: &Cancellation,
     shown: Shown,
@@ -121,7 +121,7 @@ fn options(invocation: &Invocation) -> BuildOptions {
     }
 }
 
-fn warn(lowered: &Lowered, emit: &dyn Fn(Event)) {
+fn warn(lowered: &Analysis, emit: &dyn Fn(Event)) {
     lowered.warnings.iter().for_each(|text| emit(Event::Warning { text: text.clone() }));
 }
 

@@ -97,7 +97,7 @@ fn stats(store: &Store, directory: &Path, limit: u64, invocation: &Invocation) -
 }
 
 fn collect(store: &Store, directory: &Path, limit: u64) -> Result<Exit, Failure> {
-    let collected = store.collect(limit, &|| false).map_err(failed(directory))?;
+    let collected = store.gc(limit, &|| false).map_err(failed(directory))?;
     let held = match collected.held {
         0 => String::new(),
         held => format!(" (running builds hold {} more than fits)", bytes_text(held)),

@@ -1,7 +1,6 @@
 //! `doctor`: what this machine has, and what the targets of build.ron need of it.
 
-use rondel_buildfile::{GoChoice, TargetKind};
-use rondel_golang::Host;
+use rondel_buildfile::{GoChoice, Platform, TargetKind};
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 use rondel_targets::{DockerSocket, go_work_of, module_directory, resolve_go_version};
 
@@ -90,7 +89,7 @@ fn tool_finding(
 
 fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
     let module = module_directory(&session.file, &session.root);
-    let host = Host::current();
+    let host = Platform::host();
     let version = go_work_of(&session.file, &module)
         .and_then(|go_work| resolve_go_version(&session.file.go.value, &module, go_work.as_deref()));
     match version {
@@ -99,7 +98,7 @@ fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
         Ok(Some(version)) => {
             let pinned = session.lock.go.get(&version).is_some_and(|hosts| hosts.contains_key(&host.to_string()));
             let directory =
-                session.cache.join("go/toolchains").join(format!("go{version}.{}-{}", host.os, host.architecture));
+                session.cache.join("go/toolchains").join(format!("go{version}.{}-{}", host.os(), host.architecture()));
             let there = if directory.is_dir() { "unpacked" } else { "fetched when it is needed" };
             let pin = if pinned { "pinned in build.lock" } else { "not pinned: run `cargo xtask lock`" };
             findings.push((Verdict::Good, format!("Go {version} for {host}: {there}, {pin}")));

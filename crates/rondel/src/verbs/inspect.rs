@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rondel_buildfile::TargetKind;
 use rondel_cas::{Digest, Entry};
-use rondel_compare::{LayoutImage, layer_files, read_layout};
+use rondel_diff::{LayoutImage, layer_files, read_layout};
 use rondel_engine::{StepRecord, Workspace, records};
 use rondel_golang::BuildInfo;
 use serde_json::{Value, json};

@@ -4,10 +4,10 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use rondel_buildfile::{LockFile, LockedGo};
+use rondel_buildfile::{LockFile, LockedGo, Platform};
 use rondel_engine::StepError;
-use rondel_golang::{GoPin, Host};
-use rondel_targets::{GoSupport, PlatformChoice};
+use rondel_golang::GoPin;
+use rondel_targets::{PlatformChoice, unpinned_go};
 
 use crate::cli::Invocation;
 use crate::exit::{Exit, Failure};
@@ -26,14 +26,8 @@ pub(crate) fn lock(session: &Session<'_>, invocation: &Invocation, words: &[Stri
         }
     }
     let moves = !invocation.update.is_empty();
-    let go = GoSupport::unpinned(
-        &session.file,
-        &session.root,
-        &session.cache,
-        &session.caller.environment,
-        invocation.offline,
-    )
-    .map_err(|error| Failure::lowering(error, &session.name, &session.text))?;
+    let go = unpinned_go(&session.file, &session.root, &session.cache, &session.caller.environment, invocation.offline)
+        .map_err(|error| Failure::lowering(error, &session.name, &session.text))?;
     let Some(version) = go.version().map(str::to_owned) else {
         print_line("`go: System` uses the installed Go: there is nothing to pin");
         return Ok(Exit::Done);
@@ -71,19 +65,19 @@ pub(crate) fn lock(session: &Session<'_>, invocation: &Invocation, words: &[Stri
 }
 
 /// This machine, what `--platform` names, and every host that build.lock knows.
-fn hosts(session: &Session<'_>, invocation: &Invocation) -> Vec<Host> {
-    let mut names: Vec<String> = vec![Host::current().to_string()];
+fn hosts(session: &Session<'_>, invocation: &Invocation) -> Vec<Platform> {
+    let mut hosts = vec![Platform::host()];
     if let Some(PlatformChoice::Some(platforms)) = &invocation.platforms {
-        names.extend(platforms.iter().map(ToString::to_string));
+        hosts.extend(platforms.iter().map(Platform::base));
     }
-    names.extend(session.lock.go.values().flat_map(BTreeMap::keys).cloned());
-    let mut hosts: Vec<Host> = Vec::new();
-    for (os, architecture) in names.iter().filter_map(|name| name.split_once('/')) {
-        let host = Host::new(os, architecture);
+    // A toolchain for a host that Go does not know any more can't be fetched.
+    let pinned = session.lock.go.values().flat_map(BTreeMap::keys).filter_map(|name| Platform::new(name).ok());
+    for host in pinned.map(|platform| platform.base()) {
         if !hosts.contains(&host) {
             hosts.push(host);
         }
     }
+    hosts.dedup();
     hosts
 }
 

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use rondel_buildfile::{Platform, Target, TargetKind, TargetName};
 use rondel_cas::Entry;
-use rondel_compare::{Difference, Traces, compare_files, compare_layouts, read_layout};
+use rondel_diff::{Difference, Traces, compare_files, compare_layouts, read_layout};
 use rondel_engine::{Graph, NodeId, Summary, UpstreamResult};
 use rondel_golang::BuildInfo;
 use rondel_process::Cancellation;
-use rondel_targets::{Lowered, PlatformChoice};
+use rondel_targets::{Analysis, PlatformChoice};
 use serde_json::json;
 
 use crate::cli::Invocation;
@@ -117,7 +117,7 @@ fn build_elsewhere(
     platforms: PlatformChoice,
     (sources, made): (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>),
     cancellation: &Cancellation,
-) -> Result<(Elsewhere, Lowered, Summary), Failure> {
+) -> Result<(Elsewhere, Analysis, Summary), Failure> {
     if !invocation.quiet && !invocation.events_json {
         print_line(&format!("{:>12} by a second build, elsewhere and from nothing", "Verifying"));
     }

@@ -8,7 +8,7 @@ use rondel_process::CommandLine;
 use serde_json::{Value, json};
 
 use crate::docker::Docker;
-use crate::variables::EnvironmentValue;
+use rondel_engine::EnvironmentValue;
 
 /// What both directions share.
 pub(crate) struct Compose {

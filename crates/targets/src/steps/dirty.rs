@@ -34,8 +34,8 @@ impl Step for DirtyStep {
         if found { self.dirty.prepare(context) } else { Ok(plan) }
     }
 
-    fn amiss(&self, context: &StepContext<'_>, facts: &BTreeMap<String, String>) -> Option<Reason> {
-        self.chosen().amiss(context, facts)
+    fn verify_external(&self, context: &StepContext<'_>, facts: &BTreeMap<String, String>) -> Option<Reason> {
+        self.chosen().verify_external(context, facts)
     }
 
     fn works_in_tree(&self) -> bool {

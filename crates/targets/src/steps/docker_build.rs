@@ -104,7 +104,7 @@ impl Step for DockerBuildStep {
         Ok(Plan { spec, freshness: Freshness::ByKey })
     }
 
-    fn amiss(&self, context: &StepContext<'_>, facts: &BTreeMap<String, String>) -> Option<Reason> {
+    fn verify_external(&self, context: &StepContext<'_>, facts: &BTreeMap<String, String>) -> Option<Reason> {
         let id = facts.get("image_id")?;
         let gone = |what: String| Some(Reason::NotPresent { what });
         match self.docker.image(context, id) {

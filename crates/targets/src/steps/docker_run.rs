@@ -11,7 +11,7 @@ use rondel_engine::{ActionSpec, Freshness, Plan, RunReport, Step, StepContext, S
 use rondel_process::{Cancellation, CommandLine, Stream, capture, run};
 
 use crate::docker::Docker;
-use crate::variables::EnvironmentValue;
+use rondel_engine::EnvironmentValue;
 
 pub(crate) struct DockerRunStep {
     pub docker: Docker,
@@ -297,7 +297,7 @@ impl Step for DockerRunStep {
         if self.user.is_none() {
             let user = self.docker.image(context, &image)?.map(|image| image.user).unwrap_or_default();
             if matches!(user.split(':').next(), None | Some("" | "0" | "root")) {
-                return Err(StepError::configuration(format!("`{}` would run as root", self.target))
+                return Err(StepError::input(format!("`{}` would run as root", self.target))
                     .hint("give it `user: \"10001:10001\"`, or the image a user"));
             }
         }

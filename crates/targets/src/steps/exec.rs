@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_buildfile::Platform;
-use rondel_cas::{GlobSet, RelativePath, copy_file};
+use rondel_cas::{RelativePath, copy_file};
 use rondel_engine::{
     ActionSpec, Artefact, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext,
     StepError, collect,
 };
 use rondel_process::{CommandLine, find_tool};
+use rondel_tree::GlobSet;
 
-use crate::go_support::GoSupport;
-use crate::variables::EnvironmentValue;
+use rondel_engine::EnvironmentValue;
+use rondel_golang::GoSupport;
 
 pub(crate) struct ExecStep {
     /// Directory of the project: inputs and outputs are relative to it.

@@ -5,13 +5,14 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
-use rondel_cas::{Entry, GlobSet, RelativePath};
+use rondel_cas::{Entry, RelativePath};
 use rondel_engine::{
     ActionSpec, Artefact, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError, collect,
 };
 use rondel_oci::{CODEC, LayerEntry, LayerSource, ROOT_BUNDLE, static_base, write_layer, zoneinfo_path};
+use rondel_tree::GlobSet;
 
-use crate::go_support::{GoSupport, GoVersion};
+use rondel_golang::{GoSupport, GoVersion};
 
 /// What a layer holds.
 pub(crate) enum LayerContents {
@@ -43,7 +44,7 @@ impl LayerStep {
             [only] => Ok(only),
             _ => {
                 let names: Vec<&str> = artefacts.iter().map(|artefact| artefact.name.as_str()).collect();
-                Err(StepError::configuration(format!(
+                Err(StepError::input(format!(
                     "`/{place}` needs one output, and there are {}: {}",
                     names.len(),
                     names.join(", ")
@@ -58,7 +59,7 @@ impl LayerStep {
         for (place, path) in files {
             let absolute = path.below(root);
             let metadata = std::fs::metadata(&absolute)
-                .map_err(|error| StepError::configuration(format!("`{path}` can't be put into the image: {error}")))?;
+                .map_err(|error| StepError::input(format!("`{path}` can't be put into the image: {error}")))?;
             spec.arguments.push(format!("{path} -> /{place}"));
             if metadata.is_dir() {
                 let globs = GlobSet::everything(excluded.clone());

@@ -1,0 +1,98 @@
+//! What differs between two artefacts that should be the same, named so that the cause can be found: a section of
+//! an executable, a build ID, a path that was built in, the time of an archive's entry.
+//!
+//! It reads files, archives, executables and OCI layouts, all of which may be hostile. It knows no target and no
+//! step, and it builds nothing.
+
+mod archive;
+mod binary;
+mod elf;
+mod json;
+mod layout;
+mod words;
+
+pub use layout::{LayoutImage, compare_layouts, layer_files, read_layout};
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// The first difference of two artefacts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Where, from the outside to the inside: a file, an entry of an archive, a section.
+    pub place: Vec<String>,
+    /// What it is, each thing a line.
+    pub what: Vec<String>,
+}
+
+impl Difference {
+    pub(crate) fn new(what: impl Into<String>) -> Difference {
+        Difference { place: Vec::new(), what: vec![what.into()] }
+    }
+
+    /// The same, inside of something.
+    pub fn within(mut self, place: impl Into<String>) -> Difference {
+        self.place.insert(0, place.into());
+        self
+    }
+}
+
+/// What is known of the two builds: texts that are in an artefact only if it was told where it was built.
+#[derive(Clone, Debug, Default)]
+pub struct Traces {
+    /// Directories of the first build.
+    pub first: Vec<String>,
+    /// Directories of the second.
+    pub second: Vec<String>,
+    /// Formats that explain a difference better than bytes do.
+    pub readers: Vec<FormatReader>,
+}
+
+/// Reads one format in two different contents: what each says of itself that the other does not, a line each. Returns
+/// nothing for contents of another format.
+pub type FormatReader = fn(&[u8], &[u8]) -> Vec<String>;
+
+/// How deep archives are looked into.
+pub(crate) const DEPTH_MAX: u32 = 4;
+/// Larger contents are compared but not explained, in bytes.
+pub(crate) const SIZE_MAX: u64 = 1024 * 1024 * 1024;
+
+/// The first difference of two files; `None` if they are the same bytes.
+pub fn compare_files(first: &Path, second: &Path, traces: &Traces) -> io::Result<Option<Difference>> {
+    for path in [first, second] {
+        if fs::metadata(path)?.len() > SIZE_MAX {
+            let same = same_bytes(first, second)?;
+            return Ok((!same).then(|| Difference::new("the contents differ; the files are too large to be explained")));
+        }
+    }
+    Ok(compare_bytes(&fs::read(first)?, &fs::read(second)?, traces, 0))
+}
+
+/// The first difference of two contents.
+pub(crate) fn compare_bytes(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
+    if first == second {
+        return None;
+    }
+    let inside = if depth < DEPTH_MAX { archive::compare(first, second, traces, depth) } else { None };
+    Some(inside.unwrap_or_else(|| binary::compare(first, second, traces)))
+}
+
+fn same_bytes(first: &Path, second: &Path) -> io::Result<bool> {
+    use std::io::Read;
+    if fs::metadata(first)?.len() != fs::metadata(second)?.len() {
+        return Ok(false);
+    }
+    let (mut one, mut other) = (fs::File::open(first)?, fs::File::open(second)?);
+    let (mut left, mut right) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    loop {
+        let count = one.read(&mut left)?;
+        if count == 0 {
+            return Ok(true);
+        }
+        other.read_exact(&mut right[..count])?;
+        if left[..count] != right[..count] {
+            return Ok(false);
+        }
+    }
+}

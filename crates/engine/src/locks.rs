@@ -1,0 +1,101 @@
+//! Waiting for one's turn: steps that must not run side by side, in this process or in any other of this workspace.
+//!
+//! Turns are locks on files in `.rondel/locks`, which the system releases when a process dies, and with it all that it
+//! has started: what an orphan still writes can't get into the results of the next run.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rondel_process::{inherit_lock, kill_lock_holders};
+
+use crate::context::StepContext;
+use crate::error::StepError;
+use crate::graph::{Node, Pool};
+use crate::record::lock_path;
+
+/// How long one waits before asking again.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// How often one looks whether those whom one waits for are orphans, and how long they have to end by themselves.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A lock, held as long as this lives.
+pub(crate) struct Turn(File);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Children that are still there have it too: closing would leave it to them.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Waits for other processes that run this step in this workspace. `None` where the file system knows no locks.
+pub(crate) fn lock_step(node: &Node, context: &StepContext<'_>) -> Result<Option<Turn>, StepError> {
+    let path = lock_path(&context.workspace.state, &node.label);
+    wait_for_one(&[path], "another run of the same step in this workspace", context)
+}
+
+/// Waits until fewer than `pool.depth` steps of the pool run.
+pub(crate) fn acquire_pool_slot(pool: &Pool, context: &StepContext<'_>) -> Result<Option<Turn>, StepError> {
+    let path = |place: usize| lock_path(&context.workspace.state, &format!("pool {} {place}", pool.name));
+    let places: Vec<PathBuf> = (0..pool.depth).map(path).collect();
+    wait_for_one(&places, &format!("another step of the pool `{}`", pool.name), context)
+}
+
+/// Locks one of `paths`.
+fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Result<Option<Turn>, StepError> {
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        let parent = path.parent().expect("below the state directory");
+        std::fs::create_dir_all(parent).map_err(|source| StepError::unwritable(parent, &source))?;
+        files.push(File::create(path).map_err(|source| StepError::unwritable(path, &source))?);
+    }
+    let mut told = false;
+    let mut looked: Option<Instant> = None;
+    loop {
+        match lock_one(&mut files) {
+            Ok(Some(file)) => {
+                inherit_lock(&file);
+                return Ok(Some(Turn(file)));
+            }
+            Ok(None) => {
+                if context.cancellation.is_raised() {
+                    return Err(StepError::Interrupted);
+                }
+                if !std::mem::replace(&mut told, true) {
+                    context.note(format!("waiting for {what}"));
+                }
+                if looked.is_none_or(|looked| looked.elapsed() > LOOK_EVERY) {
+                    end_orphans(paths, looked.is_some(), context);
+                    looked = Some(Instant::now());
+                }
+                std::thread::sleep(PATIENCE);
+            }
+            Err(error) => {
+                let path = paths[0].display();
+                context.warn(format!("`{path}` can't be locked ({error}): don't run this step twice at once"));
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// What a Rondel that was killed has left running is in nobody's hands, and what it makes is nobody's.
+fn end_orphans(paths: &[PathBuf], kill: bool, context: &StepContext<'_>) {
+    for pid in paths.iter().flat_map(|path| kill_lock_holders(path, kill)) {
+        context.note(format!("ending process {pid}, which a run that was killed has left behind"));
+    }
+}
+
+fn lock_one(files: &mut Vec<File>) -> io::Result<Option<File>> {
+    for place in 0..files.len() {
+        match files[place].try_lock() {
+            Ok(()) => return Ok(Some(files.swap_remove(place))),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(None)
+}

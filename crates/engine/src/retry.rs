@@ -1,0 +1,63 @@
+//! Trying a step: within its time, and again if it fails and retries are declared.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rondel_cas::remove_tree;
+
+use crate::action::ActionSpec;
+use crate::context::StepContext;
+use crate::error::{Category, StepError};
+use crate::graph::{Node, RunReport};
+
+/// Runs the step until it is through or has failed once more than it may.
+pub(crate) fn attempt(
+    node: &Node,
+    context: &StepContext<'_>,
+    spec: &ActionSpec,
+    staging: &Path,
+) -> Result<RunReport, StepError> {
+    let tries = node.retries + 1;
+    for number in 1.. {
+        let one = StepContext {
+            deadline: node.timeout.map(|timeout| (Instant::now() + timeout, timeout)),
+            upstream: context.upstream.clone(),
+            sources: context.sources.clone(),
+            ..*context
+        };
+        let run = || node.step.run(&one, spec, staging);
+        let outcome = match node.step.may_write_in_tree() {
+            true => context.workspace.while_writing_in_tree(run),
+            false => run(),
+        };
+        match outcome {
+            Err(error) if number < tries && can_pass(&error) && !context.cancellation.is_raised() => {
+                context.note(format!("try {number} of {tries} failed ({error}); trying again"));
+                empty(staging);
+                pause(number, context);
+            }
+            outcome => return outcome,
+        }
+    }
+    unreachable!("the last try returns")
+}
+
+/// Is it a failure that another try may not meet? A missing tool stays missing.
+fn can_pass(error: &StepError) -> bool {
+    error.category() == Some(Category::Step)
+}
+
+/// What a try left is not the next one's.
+fn empty(staging: &Path) {
+    for entry in std::fs::read_dir(staging).into_iter().flatten().flatten() {
+        remove_tree(&entry.path());
+    }
+}
+
+/// A little longer each time, and not a moment after Ctrl-C.
+fn pause(number: u32, context: &StepContext<'_>) {
+    let until = Instant::now() + Duration::from_millis(100) * (1 << number.min(4));
+    while Instant::now() < until && !context.cancellation.is_raised() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

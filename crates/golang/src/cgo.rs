@@ -1,0 +1,105 @@
+//! The C compiler of steps with cgo: found on the caller's PATH, or where `CC` of the target says, and keyed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::{NoIdentity, c_directory, c_identity};
+use rondel_cas::{Digest, Hasher};
+use rondel_engine::{ActionSpec, Class, Environment, StepContext, StepError, UserError};
+use rondel_process::find_tool;
+
+use crate::support::GoSupport;
+
+/// Compilers, and the PATH on which they find their like.
+pub struct CSupport {
+    compiler: PathBuf,
+    cxx_compiler: Option<PathBuf>,
+    path: String,
+    /// What `-I` and `-L` of the declared flags name.
+    directories: BTreeSet<PathBuf>,
+}
+
+impl CSupport {
+    /// The compilers for a step whose declared environment is `env`.
+    pub fn find(go: &GoSupport, env: &[(String, String)]) -> Result<CSupport, UserError> {
+        let path = go.caller("PATH").unwrap_or_default();
+        let declared = |name: &str| env.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+        let find = |name: &str| find_tool(name, &path, &go.module).ok();
+        let compiler = match declared("CC") {
+            Some(name) => find(&name).ok_or_else(|| {
+                UserError::environment(format!("the C compiler `{name}` was not found")).hint("correct `CC`")
+            })?,
+            None => find("gcc").or_else(|| find("cc")).or_else(|| find("clang")).ok_or_else(|| {
+                UserError::environment("cgo needs a C compiler, and neither `gcc` nor `cc` nor `clang` is on PATH")
+                    .hint("install gcc, or build without cgo")
+            })?,
+        };
+        let cxx_compiler = match declared("CXX") {
+            Some(name) => Some(find(&name).ok_or_else(|| {
+                UserError::environment(format!("the C++ compiler `{name}` was not found")).hint("correct `CXX`")
+            })?),
+            None => find("g++").or_else(|| find("c++")).or_else(|| find("clang++")),
+        };
+        let flags =
+            env.iter().filter(|(name, _)| name.starts_with("CGO_")).flat_map(|(_, value)| value.split_whitespace());
+        Ok(CSupport { compiler, cxx_compiler, path, directories: flags.filter_map(c_directory).collect() })
+    }
+
+    /// What cgo sees besides.
+    pub fn set(&self, toolchain_root: &Path, environment: &mut Environment) {
+        environment.set(Class::Keyed, "CGO_ENABLED", "1");
+        environment.set(Class::Located, "CC", self.compiler.to_string_lossy());
+        if let Some(compiler) = &self.cxx_compiler {
+            environment.set(Class::Located, "CXX", compiler.to_string_lossy());
+        }
+        let path = format!("{}:{}", toolchain_root.join("bin").display(), self.path);
+        environment.set(Class::Located, "PATH", path);
+    }
+
+    /// The identity for keys, with the directories that `#cgo` lines name; why it is not known, in a query.
+    pub fn identity(
+        &self,
+        context: &StepContext<'_>,
+        directories: &BTreeSet<PathBuf>,
+    ) -> Result<Result<String, String>, StepError> {
+        let drivers: Vec<PathBuf> = std::iter::once(&self.compiler).chain(&self.cxx_compiler).cloned().collect();
+        let extra = self.directories.union(directories).cloned().collect();
+        let memory = context.workspace.state.join("compilers");
+        let ask = |line: &rondel_process::CommandLine| context.capture(line).map_err(|error| error.to_string());
+        let ask: Option<&dyn Fn(&_) -> _> = if context.is_query { None } else { Some(&ask) };
+        match c_identity(&drivers, &extra, &memory, &context.workspace.snapshot, ask) {
+            Ok(identity) => Ok(Ok(identity)),
+            Err(NoIdentity::NotAsked) => Ok(Err("the C compiler is not known yet".to_owned())),
+            Err(NoIdentity::Failed(why)) => Err(StepError::environment(format!("the C compiler: {why}"))),
+        }
+    }
+
+    /// Makes Go's build cache see what it does not look at: the compiler, system headers, and headers outside of
+    /// a package's own directory. `seen` is a digest of them; as a macro that nobody uses it changes what the go
+    /// command hashes and no byte of what is made.
+    pub fn mark(environment: &mut Environment, declared: &[(String, String)], seen: &Digest) {
+        let own = declared.iter().find(|(name, _)| name == "CGO_CPPFLAGS").map_or("", |(_, value)| value.as_str());
+        let flags = format!("{own} -DRONDEL_C_INPUTS={}", seen.short());
+        environment.set(Class::Located, "CGO_CPPFLAGS", flags.trim());
+    }
+
+    /// The compiler and all inputs of a step that C code may be made from.
+    pub fn inputs(spec: &ActionSpec) -> Digest {
+        const NOT_C: &[&str] = &["go", "mod", "sum", "work", "md", "txt", "json", "yaml", "yml", "pgo"];
+        let mut hasher = Hasher::new();
+        hasher.update(spec.tools.get("C compiler").map_or("", String::as_str).as_bytes());
+        for input in spec.inputs.iter() {
+            let ending = input.path.as_str().rsplit_once('.').map_or("", |(_, ending)| ending);
+            if !NOT_C.contains(&ending) {
+                hasher.update(format!("\n{} {:?}", input.path, input.entry).as_bytes());
+            }
+        }
+        hasher.finish()
+    }
+
+    /// For steps without a closure: all that is known of the compilers, as one digest.
+    pub fn digest(&self, context: &StepContext<'_>) -> Result<Result<String, String>, StepError> {
+        let identity = self.identity(context, &BTreeSet::new())?;
+        Ok(identity.map(|text| Digest::of(text.as_bytes()).to_string()))
+    }
+}

@@ -1,0 +1,29 @@
+//! `ClosureQuery`: what is asked of `go list`. Knows nothing of the answer.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rondel_cas::Digest;
+
+/// What is asked, in full: whatever changes the answer of `go list` besides the tree itself.
+#[derive(Clone, Debug)]
+pub struct ClosureQuery {
+    /// Directory of go.mod.
+    pub module: PathBuf,
+    /// The go.work that is in force.
+    pub go_work: Option<PathBuf>,
+    /// Package patterns.
+    pub packages: Vec<String>,
+    /// With the packages' tests?
+    pub tests: bool,
+    /// Everything else by name: platform, tags, toolchain, mode.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl ClosureQuery {
+    /// Digest of all of it.
+    pub(crate) fn digest(&self) -> Digest {
+        let text = serde_json::to_string(&(4, &self.module, &self.go_work, &self.packages, self.tests, &self.settings));
+        Digest::of(text.expect("plain data").as_bytes())
+    }
+}

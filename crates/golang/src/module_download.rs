@@ -1,0 +1,117 @@
+//! `go mod download`, and the check of what it once brought: bytes of the module cache reach a build only if they are
+//! what go.sum says.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use rondel_engine::{StepContext, StepError};
+use rondel_names::Platform;
+use rondel_process::CommandLine;
+use rondel_tree::StatSnapshot;
+use serde::Deserialize;
+
+use crate::module_cache::{module_sums, remove_module, tampered_module};
+use crate::support::GoSupport;
+
+/// A line of `go mod download -json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Downloaded {
+    #[serde(default)]
+    dir: PathBuf,
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    error: String,
+}
+
+/// Before bytes of the module cache reach a build: are they what go.sum says? With `--locked` others are
+/// refused; else they are removed and fetched anew, and that is said.
+pub(crate) fn check_modules(
+    go: &GoSupport,
+    context: &StepContext<'_>,
+    directories: &BTreeSet<PathBuf>,
+) -> Result<(), StepError> {
+    let texts = go.sum_files().into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    let sums = module_sums(&texts.collect::<Vec<_>>());
+    let cache = &go.directories.module_cache;
+    let unreadable = |error: std::io::Error| StepError::unreadable(cache, &error);
+    let snapshot = StatSnapshot::open(&context.workspace.state.join("snapshot-modules"));
+    for _ in 0..directories.len() {
+        let Some(tampered) = tampered_module(cache, directories, &sums, &snapshot).map_err(unreadable)? else {
+            break;
+        };
+        let message = format!(
+            "`{}` in the module cache was changed after it was downloaded\n  go.sum: {}\n  found:  {}",
+            tampered.module, tampered.pinned, tampered.found
+        );
+        if go.locked {
+            return Err(StepError::environment(message).hint(format!(
+                "nothing was built from it; find out who changed `{}`, then remove it",
+                tampered.directory.display()
+            )));
+        }
+        context.warn(format!("{message}\nit is fetched anew"));
+        remove_module(cache, &tampered.directory).map_err(unreadable)?;
+        download(go, context)?;
+    }
+    if let Err(error) = snapshot.save() {
+        context.warn(format!("the digests of the modules were not kept: {error}"));
+    }
+    Ok(())
+}
+
+/// Runs `go mod download`; the directories of the modules that are there then.
+pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Vec<PathBuf>, StepError> {
+    let toolchain = go.toolchain(context)?;
+    // Any platform: which one is downloaded for makes no difference.
+    let platform = Platform::new("linux/amd64").expect("a platform that Go knows");
+    let mut environment = go.compile_environment(&toolchain.root, &platform).for_process();
+    // The user's HOME for netrc, and their PATH for the version control of private modules.
+    for (name, value) in [("HOME", go.caller("HOME")), ("PATH", go.caller("PATH"))] {
+        if let Some(value) = value {
+            environment.retain(|(other, _)| other != name);
+            environment.push((name.to_owned(), value));
+        }
+    }
+    let settings =
+        if go.offline { vec![("GOPROXY".to_owned(), "off".to_owned())] } else { go.download_environment(&toolchain) };
+    for (name, value) in settings {
+        environment.retain(|(other, _)| *other != name);
+        environment.push((name, value));
+    }
+    context.progress("downloading modules", 0, 0);
+    let secret_names = environment.iter().filter(|(name, value)| holds_password(name, value));
+    let secret_names = secret_names.map(|(name, _)| name.clone()).collect();
+    let mut line =
+        CommandLine::new(toolchain.go(), &go.module).arguments(["mod", "download", "-json"]).environment(environment);
+    line.secret_names = secret_names;
+    let captured = context.try_capture(&line)?;
+    let mut directories = Vec::new();
+    let mut errors = Vec::new();
+    for module in serde_json::Deserializer::from_slice(&captured.stdout).into_iter::<Downloaded>().map_while(Result::ok)
+    {
+        if module.error.is_empty() {
+            directories.push(module.dir);
+        } else {
+            errors.push(format!("{}: {}", module.path, module.error));
+        }
+    }
+    if !captured.finished.status.success() || !errors.is_empty() {
+        errors.extend(captured.stderr.lines().map(str::to_owned));
+        return Err(StepError::Command {
+            summary: "go mod download".to_owned(),
+            status: captured.finished.describe(),
+            output: errors,
+            told: 0,
+            hint: Some("check go.mod, GOPROXY and the network".to_owned()),
+        });
+    }
+    Ok(directories)
+}
+
+/// Download settings are shown with the command, unless a user and password stand in them.
+fn holds_password(name: &str, value: &str) -> bool {
+    name == "GOAUTH"
+        || value.split([',', '|']).any(|url| url.split_once("://").is_some_and(|(_, rest)| rest.contains('@')))
+}

@@ -1,0 +1,109 @@
+//! `GoModDownload`: a presence check over the module cache, and the download if something is missing.
+//!
+//! The cache is mutable and shared, so this is no stored result: each time it is asked for, go.mod and go.sum
+//! must be as they were and every module directory must be there. It is asked for only when a build runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rondel_cas::{Digest, write_atomically};
+use rondel_engine::{ActionSpec, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError};
+use serde::{Deserialize, Serialize};
+
+use crate::module_download::download;
+use crate::support::GoSupport;
+
+/// Brings the modules of go.mod into the module cache.
+pub struct GoModDownloadStep {
+    /// The toolchain, and how it is run.
+    pub go: Arc<GoSupport>,
+}
+
+/// What was there after the last download.
+#[derive(Serialize, Deserialize, PartialEq)]
+struct Presence {
+    module_cache: PathBuf,
+    module_files: String,
+    directories: Vec<PathBuf>,
+}
+
+impl GoModDownloadStep {
+    /// go.mod and go.sum, as one text.
+    fn module_files(&self, context: &StepContext<'_>) -> Result<String, StepError> {
+        let mut text = String::new();
+        for path in self.go.module_files() {
+            let name = path.strip_prefix(&self.go.module).unwrap_or(&path).display().to_string();
+            let is_needed = path.ends_with("go.mod") && self.go.go_work.is_none();
+            let digest = match std::fs::metadata(&path) {
+                Ok(metadata) => {
+                    let digest = context.workspace.snapshot.digest(&path, &metadata);
+                    digest.map_err(|error| StepError::unreadable(&path, &error))?.to_string()
+                }
+                Err(_) if !is_needed => "none".to_owned(),
+                Err(error) => {
+                    return Err(
+                        StepError::unreadable(&path, &error).hint("`root` in build.ron is the directory of go.mod")
+                    );
+                }
+            };
+            text.push_str(&format!("{name} {digest}\n"));
+        }
+        Ok(text)
+    }
+
+    fn record(&self, context: &StepContext<'_>) -> PathBuf {
+        let name = Digest::of(self.go.module.to_string_lossy().as_bytes()).short();
+        context.workspace.state.join("modules").join(name)
+    }
+}
+
+impl Step for GoModDownloadStep {
+    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+        let spec = ActionSpec::default();
+        let plan = |freshness| Ok(Plan { spec: spec.clone(), freshness });
+        let now = self.module_files(context)?;
+        if self.go.is_vendored() {
+            return plan(Freshness::UpToDate([("modules".to_owned(), "vendored".to_owned())].into()));
+        }
+        let stored = std::fs::read(self.record(context)).ok();
+        let Some(presence) = stored.and_then(|bytes| serde_json::from_slice::<Presence>(&bytes).ok()) else {
+            return plan(Freshness::Run(vec![Reason::NoPrevious]));
+        };
+        if presence.module_cache != self.go.directories.module_cache {
+            return plan(Freshness::Run(vec![Reason::NotPresent {
+                what: "the module cache is another one".to_owned(),
+            }]));
+        }
+        if presence.module_files != now {
+            return plan(Freshness::Run(vec![Reason::NotPresent { what: "go.mod or go.sum changed".to_owned() }]));
+        }
+        if let Some(gone) = presence.directories.iter().find(|directory| !directory.is_dir()) {
+            let name = gone.strip_prefix(&self.go.directories.module_cache).unwrap_or(gone).display().to_string();
+            return plan(Freshness::Run(vec![Reason::NotPresent {
+                what: format!("{name} is not in the module cache"),
+            }]));
+        }
+        plan(Freshness::UpToDate([("modules".to_owned(), presence.directories.len().to_string())].into()))
+    }
+
+    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
+        let before = self.module_files(context)?;
+        let mut directories = download(&self.go, context)?;
+        directories.sort();
+        // go.sum may have been completed by the download.
+        let after = self.module_files(context)?;
+        if before != after {
+            context.note("go.sum was completed; commit it");
+        }
+        let count = directories.len();
+        let module_cache = self.go.directories.module_cache.clone();
+        let presence = Presence { module_cache, module_files: after, directories };
+        let record = self.record(context);
+        let text = serde_json::to_vec(&presence).expect("plain data");
+        if let Err(error) = write_atomically(&context.workspace.scratch(), &record, &text) {
+            context.warn(format!("what was downloaded was not remembered: {error}"));
+        }
+        Ok(RunReport { facts: BTreeMap::from([("modules".to_owned(), count.to_string())]) })
+    }
+}

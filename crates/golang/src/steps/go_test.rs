@@ -1,0 +1,127 @@
+//! `GoTest`: tests of packages.
+//!
+//! A test may read any file, so everything below the root is its input unless `inputs` says less. What the
+//! wider key costs in unneeded runs, Go's own test cache gives back: it answers in a moment where it can.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rondel_engine::{
+    ActionSpec, Class, Environment, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError, collect,
+};
+use rondel_names::Platform;
+use rondel_process::CommandLine;
+use rondel_tree::GlobSet;
+
+use crate::cgo::CSupport;
+use crate::support::GoSupport;
+use rondel_engine::EnvironmentValue;
+
+/// `go test` of some packages, all texts resolved.
+pub struct GoTestStep {
+    /// The toolchain, and how it is run.
+    pub go: Arc<GoSupport>,
+    /// This machine's.
+    pub platform: Platform,
+    /// Package patterns.
+    pub packages: Vec<String>,
+    /// The race detector links with C.
+    pub race: Option<CSupport>,
+    /// Build tags.
+    pub tags: Vec<String>,
+    /// `-run`
+    pub run: Option<String>,
+    /// `-short`
+    pub short: bool,
+    /// `-timeout`
+    pub timeout: Option<String>,
+    /// Declared variables.
+    pub env: Vec<(String, EnvironmentValue)>,
+    /// Which files the tests may read.
+    pub inputs: GlobSet,
+    /// What stood after `--` on the command line.
+    pub arguments: Vec<String>,
+}
+
+impl GoTestStep {
+    fn environment(&self, root: &Path) -> Environment {
+        let mut environment = self.go.compile_environment(root, &self.platform);
+        // Tests start programs; which ones are there is the machine's affair.
+        let path = format!("{}:{}", root.join("bin").display(), self.go.caller("PATH").unwrap_or_default());
+        environment.set(Class::Located, "PATH", path);
+        if let Some(c) = &self.race {
+            c.set(root, &mut environment);
+        }
+        for (name, value) in &self.env {
+            match value {
+                EnvironmentValue::Plain(value) => environment.set(Class::Keyed, name, value),
+                EnvironmentValue::Secret(value) => environment.set(Class::Secret, name, value),
+            }
+        }
+        environment
+    }
+}
+
+impl Step for GoTestStep {
+    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+        let mut spec = ActionSpec {
+            arguments: ["go", "test", "-trimpath", "-buildvcs=false"].map(str::to_owned).to_vec(),
+            ..ActionSpec::default()
+        };
+        spec.arguments.push(self.go.mod_flag());
+        if let Some(c) = &self.race {
+            spec.arguments.push("-race".to_owned());
+            match c.digest(context)? {
+                Ok(digest) => spec.tools.insert("C compiler".to_owned(), digest),
+                Err(what) => {
+                    let freshness = Freshness::Run(vec![Reason::NotPresent { what }]);
+                    return Ok(Plan { spec, freshness });
+                }
+            };
+        }
+        if self.short {
+            spec.arguments.push("-short".to_owned());
+        }
+        if !self.tags.is_empty() {
+            spec.arguments.push(format!("-tags={}", self.tags.join(",")));
+        }
+        for (flag, value) in [("-run", &self.run), ("-timeout", &self.timeout)] {
+            if let Some(value) = value {
+                spec.arguments.push(format!("{flag}={value}"));
+            }
+        }
+        spec.arguments.extend(self.packages.iter().cloned());
+        spec.arguments.extend(self.arguments.iter().cloned());
+        spec.environment = self.environment(Path::new("/"));
+        if self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_))) {
+            let freshness = Freshness::always("its environment holds a secret, which is in no key");
+            return Ok(Plan { spec, freshness });
+        }
+        if !self.arguments.is_empty() {
+            return Ok(Plan { spec, freshness: Freshness::always("it was given arguments") });
+        }
+        spec.tools.insert("go".to_owned(), self.go.identity(context)?);
+        spec.inputs = collect(&self.inputs, &self.go.module, None, &context.workspace.snapshot)?;
+        let freshness = Freshness::of(&spec.inputs);
+        Ok(Plan { spec, freshness })
+    }
+
+    fn may_write_in_tree(&self) -> bool {
+        true
+    }
+
+    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
+        context.prerequisites()?;
+        let toolchain = self.go.toolchain(context)?;
+        let mut environment = self.environment(&toolchain.root);
+        if self.race.is_some() {
+            CSupport::mark(&mut environment, &[], &CSupport::inputs(spec));
+        }
+        let mut line = CommandLine::new(toolchain.go(), &self.go.module)
+            .arguments(spec.arguments[1..].iter().cloned())
+            .environment(environment.for_process());
+        line.secret_names = environment.secret_names();
+        context.run(&line)?;
+        Ok(RunReport::default())
+    }
+}

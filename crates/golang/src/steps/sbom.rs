@@ -1,0 +1,77 @@
+//! A bill of materials beside each executable of a `GoBuild`: from what the executable says of itself. Where it has
+//! no hash of a module (what is vendored has none), go.sum does.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::{BuildInfo, SPDX_FORMAT, SpdxSubject, key_path, module_sums, spdx_document};
+use rondel_cas::{Entry, RelativePath};
+use rondel_engine::{ActionSpec, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError};
+
+use crate::support::GoSupport;
+
+/// Writes an SPDX document beside each executable of one build.
+pub struct SbomStep {
+    /// The toolchain, and how it is run.
+    pub go: Arc<GoSupport>,
+    /// Name of the project.
+    pub project: String,
+    /// Directory of the executables, relative to the workspace.
+    pub directory: RelativePath,
+}
+
+fn document_name(executable: &RelativePath) -> Result<RelativePath, StepError> {
+    RelativePath::new(&format!("{executable}.spdx.json")).map_err(|error| StepError::failed(error.to_string()))
+}
+
+impl Step for SbomStep {
+    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+        let mut spec = ActionSpec { arguments: vec!["sbom".to_owned()], ..ActionSpec::default() };
+        spec.settings.insert("format".to_owned(), SPDX_FORMAT.to_owned());
+        spec.settings.insert("project".to_owned(), self.project.clone());
+        for path in self.go.sum_files() {
+            spec.inputs.add(key_path(&self.go.module, &path)?, path, &context.workspace.snapshot)?;
+        }
+        for artefact in &context.upstream[0].artefacts {
+            spec.upstream.insert(artefact.name.clone(), artefact.entry.clone());
+            let name = document_name(&artefact.name)?;
+            let destination = self.directory.join(&name);
+            spec.outputs.push(OutputSpec { name, destination, kind: OutputKind::File });
+        }
+        Ok(Plan { spec, freshness: Freshness::ByKey })
+    }
+
+    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+        let texts = self.go.sum_files().into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+        let sums = module_sums(&texts.collect::<Vec<_>>());
+        for artefact in &context.upstream[0].artefacts {
+            let info =
+                BuildInfo::of_file(&artefact.path).map_err(|error| StepError::unreadable(&artefact.path, &error))?;
+            let mut info = info.ok_or_else(|| {
+                StepError::failed(format!("`{}` says nothing of how it was built", artefact.path.display()))
+                    .hint("Go 1.18 and later write it; write `sbom: false` for an older one")
+            })?;
+            for module in &mut info.dependencies {
+                let module = match &mut module.replaced_by {
+                    Some(by) => &mut **by,
+                    None => module,
+                };
+                if module.sum.is_empty()
+                    && let Some(sum) = sums.get(&format!("{}@{}", module.path, module.version))
+                {
+                    module.sum.clone_from(sum);
+                }
+            }
+            let Entry::File { digest, .. } = artefact.entry else { continue };
+            let document = spdx_document(&SpdxSubject {
+                name: artefact.name.as_str(),
+                digest,
+                info: &info,
+                project: &self.project,
+            });
+            let path = document_name(&artefact.name)?.below(staging);
+            std::fs::write(&path, document).map_err(|error| StepError::unwritable(&path, &error))?;
+        }
+        Ok(RunReport::default())
+    }
+}

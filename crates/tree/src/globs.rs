@@ -1,0 +1,276 @@
+//! Globs over a tree of files: `**`, `*`, `?`, `[…]`, `{a,b}`, and `!` to take away again.
+//!
+//! They never match `.git` and `.rondel` at any depth, `target` and `dist` at the top, or what is excluded besides
+//! (the declared outputs of any target). `.gitignore` has no say: an ignored file can change a result all the same.
+
+use rondel_cas::RelativePath;
+
+/// Directories at any depth that hold no sources.
+const NEVER: &[&str] = &[".git", ".rondel"];
+/// Names at the top that are no sources.
+const NEVER_AT_TOP: &[&str] = &["target", "dist"];
+
+/// A list of globs, in order: a path matches if the last glob that says something about it says yes.
+#[derive(Clone, Debug)]
+pub struct GlobSet {
+    patterns: Vec<Pattern>,
+    excluded: Vec<RelativePath>,
+}
+
+#[derive(Clone, Debug)]
+struct Pattern {
+    shape: Shape,
+    is_positive: bool,
+}
+
+/// Most globs are of a few shapes that a comparison decides.
+#[derive(Clone, Debug)]
+enum Shape {
+    /// `**`
+    All,
+    /// `a/b/**`, with its slash at the end
+    Under(String),
+    /// `**/*.go`: how the name ends
+    Ending(String),
+    /// `go.mod`
+    Exactly(String),
+    /// Anything else, and the directory in which all that it matches lies.
+    Glob { text: String, within: String },
+}
+
+impl Shape {
+    fn of(text: &str) -> Shape {
+        let is_plain = |part: &str| !part.contains(['*', '?', '[', ']', '{', '}', '\\', '!']);
+        if text == "**" {
+            return Shape::All;
+        }
+        if let Some(directory) = text.strip_suffix("/**")
+            && is_plain(directory)
+        {
+            return Shape::Under(format!("{directory}/"));
+        }
+        if let Some(ending) = text.strip_prefix("**/*")
+            && !ending.contains('/')
+            && is_plain(ending)
+        {
+            return Shape::Ending(ending.to_owned());
+        }
+        if is_plain(text) {
+            return Shape::Exactly(text.to_owned());
+        }
+        let plain = text.split('/').take_while(|part| is_plain(part)).collect::<Vec<_>>().join("/");
+        Shape::Glob { text: text.to_owned(), within: plain }
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Shape::All => true,
+            Shape::Under(directory) => path.starts_with(directory),
+            Shape::Ending(ending) => path.ends_with(ending),
+            Shape::Exactly(text) => path == text,
+            Shape::Glob { text, .. } => fast_glob::glob_match(text, path),
+        }
+    }
+
+    /// Can it match something below `directory`?
+    fn reaches(&self, directory: &str) -> bool {
+        let within = match self {
+            Shape::All | Shape::Ending(_) => return true,
+            Shape::Under(within) => within.trim_end_matches('/'),
+            Shape::Exactly(text) => text,
+            Shape::Glob { within, .. } => within,
+        };
+        is_within(within, directory) || is_within(directory, within)
+    }
+}
+
+fn is_within(path: &str, directory: &str) -> bool {
+    let rest = path.strip_prefix(directory);
+    directory.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl GlobSet {
+    /// Globs, and paths that are never matched. Both are relative to the directory that is walked.
+    pub fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(globs: I, excluded: Vec<RelativePath>) -> GlobSet {
+        let patterns = globs.into_iter().map(|glob| {
+            let (text, is_positive) = match glob.as_ref().strip_prefix('!') {
+                Some(rest) => (rest, false),
+                None => (glob.as_ref(), true),
+            };
+            Pattern { shape: Shape::of(text.trim_start_matches("./")), is_positive }
+        });
+        GlobSet { patterns: patterns.collect(), excluded }
+    }
+
+    /// Everything that is never left out.
+    pub fn everything(excluded: Vec<RelativePath>) -> GlobSet {
+        GlobSet::new(["**"], excluded)
+    }
+
+    /// Does the file `path` match?
+    pub fn matches(&self, path: &str) -> bool {
+        let last = self.patterns.iter().rev().find(|pattern| pattern.shape.matches(path));
+        last.is_some_and(|pattern| pattern.is_positive) && !self.is_excluded(path, false)
+    }
+
+    /// Does every file below the directory `path` match, as far as a walk comes there? If in doubt, no. The path of the
+    /// root is empty.
+    pub fn covers(&self, path: &str) -> bool {
+        let all = |pattern: &Pattern| match &pattern.shape {
+            Shape::All => true,
+            Shape::Under(directory) => is_within(path, directory.trim_end_matches('/')),
+            _ => false,
+        };
+        let is_open = |end: usize| !self.is_excluded(&path[..end], true);
+        let ends = path.match_indices('/').map(|(place, _)| place).chain([path.len()]);
+        let mut patterns = self.patterns.iter();
+        patterns.clone().all(|pattern| pattern.is_positive || !pattern.shape.reaches(path))
+            && patterns.any(all)
+            && (path.is_empty() || ends.into_iter().all(is_open))
+    }
+
+    /// Can something below the directory `path` match?
+    pub(crate) fn reaches(&self, path: &str) -> bool {
+        let mut positive = self.patterns.iter().filter(|pattern| pattern.is_positive);
+        positive.any(|pattern| pattern.shape.reaches(path)) && !self.is_excluded(path, true)
+    }
+
+    /// Only the path itself and, of what is declared, the directories above it are looked at: a walk does not come
+    /// below what is excluded.
+    fn is_excluded(&self, path: &str, is_directory: bool) -> bool {
+        let never = match path.rsplit_once('/') {
+            Some((_, name)) => is_directory && NEVER.contains(&name),
+            None => NEVER_AT_TOP.contains(&path) || (is_directory && NEVER.contains(&path)),
+        };
+        never || self.excluded.iter().any(|output| is_within(path, output.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let globs = GlobSet::new(["**/*.go", "go.{mod,sum}", "!vendor/**", "vendor/keep.go"], vec![]);
+        for yes in ["a.go", "x/y/b.go", "go.mod", "go.sum", "vendor/keep.go"] {
+            assert!(globs.matches(yes), "{yes}");
+        }
+        for no in ["a.txt", "vendor/x/b.go", "x/go.mod", "go.work"] {
+            assert!(!globs.matches(no), "{no}");
+        }
+        assert!(GlobSet::everything(vec![]).matches(".hidden/x"));
+    }
+
+    const GLOBS: &[&str] = &[
+        "**",
+        "a/**",
+        "a/b/**",
+        "**/*.go",
+        "**/*",
+        "**/*_test.go",
+        "go.mod",
+        "a/go.mod",
+        "*",
+        "*.go",
+        "a/*",
+        "a/*.go",
+        "a/**/b.go",
+        "**/b/**",
+        "{a,b}/**",
+        "a/{b,c}/*.go",
+        "a/b.[gh]o",
+        "?.go",
+        "**/.hidden",
+        "a*/**",
+        "a/b",
+        "./a/b",
+    ];
+    const PATHS: &[&str] = &[
+        "a",
+        "b",
+        "go.mod",
+        "b.go",
+        "a/go.mod",
+        "a/b",
+        "a/b.go",
+        "a/b.ho",
+        "a/b/c.go",
+        "a/c/b.go",
+        "a/b/b.go",
+        ".hidden",
+        "a/.hidden",
+        "ab/c.go",
+        "a/x_test.go",
+        ".a/b.go",
+        "b/.go",
+        "a/b/c/d.go",
+        ".go",
+    ];
+
+    /// A shape says what the library says of the glob.
+    #[test]
+    fn shapes_are_what_the_library_says() {
+        for glob in GLOBS {
+            for path in PATHS {
+                let expected = fast_glob::glob_match(glob.trim_start_matches("./"), path);
+                assert_eq!(GlobSet::new([glob], vec![]).matches(path), expected, "{glob} on {path}");
+            }
+        }
+    }
+
+    /// A directory that isn't entered holds nothing that matches.
+    #[test]
+    fn what_is_not_reached_does_not_match() {
+        for glob in GLOBS {
+            let globs = GlobSet::new([glob], vec![]);
+            for path in PATHS.iter().filter(|path| globs.matches(path)) {
+                for (place, _) in path.match_indices('/') {
+                    assert!(globs.reaches(&path[..place]), "{glob} does not reach {} of {path}", &path[..place]);
+                }
+            }
+        }
+        assert!(!GlobSet::new(["a/b/**", "!c/**"], vec![]).reaches("c"));
+        assert!(!GlobSet::new(["a/b/**"], vec![]).reaches("a/bc"));
+    }
+
+    #[test]
+    fn what_is_covered() {
+        let outputs = || vec![RelativePath::new("gen/out").unwrap()];
+        for (globs, directory, expected) in [
+            (&["**"][..], "", true),
+            (&["**"], "a/b", true),
+            (&["**"], "gen", true),
+            (&["**"], "gen/out", false),
+            (&["**"], "gen/out/below", false),
+            (&["**"], "dist", false),
+            (&["**"], "dist/below", false),
+            (&["**"], ".git/hooks", false),
+            (&["a/**"], "a", true),
+            (&["a/**"], "a/b/c", true),
+            (&["a/**"], "ab", false),
+            (&["a/**"], "", false),
+            (&["*.c", "a/**"], "a", true),
+            (&["**/*.c"], "a", false),
+            (&["**", "!a/x"], "a", false),
+            (&["**", "!**/*.md"], "a", false),
+            (&["**", "!b/**"], "a", true),
+            (&["**", "!b/**"], "", false),
+        ] {
+            assert_eq!(GlobSet::new(globs, outputs()).covers(directory), expected, "{globs:?} {directory}");
+        }
+    }
+
+    #[test]
+    fn what_is_never_matched() {
+        let globs = GlobSet::everything(vec![RelativePath::new("gen/out").unwrap()]);
+        for no in [".git", "x/.git", ".rondel", "target", "dist", "gen/out"] {
+            assert!(!globs.reaches(no), "{no}");
+        }
+        for yes in ["x/target", "x/dist", "gen", "gen/outer", ".github"] {
+            assert!(globs.reaches(yes), "{yes}");
+        }
+        // A file `.git` names where a submodule's repository is; `target` and `dist` are outputs whatever they are.
+        assert!(globs.matches("x/.git") && !globs.matches("target") && !globs.matches("gen/out"));
+    }
+}

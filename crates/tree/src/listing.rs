@@ -1,0 +1,222 @@
+//! `Listing`: what a walk found, as compact as the snapshot has it, and the digest of the tree that it makes.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::fingerprint::Fingerprint;
+use crate::snapshot_file::Block;
+use rondel_cas::messages::{self, Node};
+use rondel_cas::{Digest, Entry, Hasher, RelativePath};
+
+/// Ends the name under which the contents behind a link are an entry.
+pub const BEHIND_LINK: &str = " (behind the link)";
+
+/// Files and links below a directory, with their digests.
+pub struct Listing {
+    root: PathBuf,
+    found: Vec<Found>,
+    digest: Option<Digest>,
+    count: usize,
+    looks: u64,
+    directory_stat_digest: u64,
+    newest_ns: i128,
+}
+
+/// One directory, relative to the root, and what matches in it.
+pub(crate) struct Found {
+    pub path: String,
+    pub gathered: Gathered,
+}
+
+/// What matches in one directory.
+pub(crate) struct Gathered {
+    block: Block,
+    /// Places in the block of the files that match.
+    files: Vec<u32>,
+    links: Vec<Link>,
+    /// The file nodes of the directory's message, if there are no links among them.
+    message: Vec<u8>,
+    looks: u64,
+    newest_ns: i128,
+}
+
+struct Link {
+    name: String,
+    target: String,
+    behind: Behind,
+}
+
+/// What a link leads to.
+pub(crate) enum Behind {
+    /// Nothing that could be read.
+    Nothing,
+    File(Digest, Fingerprint),
+    /// It is not walked.
+    Directory,
+}
+
+impl Link {
+    fn entry_behind(&self) -> Option<Entry> {
+        match &self.behind {
+            Behind::File(digest, looks) => Some(Entry::File { digest: *digest, executable: looks.is_executable() }),
+            Behind::Nothing | Behind::Directory => None,
+        }
+    }
+}
+
+impl Gathered {
+    pub fn new(block: Block) -> Gathered {
+        Gathered { block, files: Vec::new(), links: Vec::new(), message: Vec::new(), looks: 0, newest_ns: 0 }
+    }
+
+    /// A file that matches, at `place` of the block. Files come in the order of the block, which is that of their
+    /// names.
+    pub fn file(&mut self, place: usize, name: &str, digest: &Digest, looks: &Fingerprint) {
+        self.files.push(place as u32);
+        messages::push_file(&mut self.message, name, digest, looks.is_executable());
+        self.looks = self.looks.wrapping_add(looks.stat_digest());
+        self.newest_ns = self.newest_ns.max(looks.ctime_ns());
+    }
+
+    pub fn link(&mut self, name: &str, target: &str, behind: Behind) {
+        if let Behind::File(_, looks) = &behind {
+            self.looks = self.looks.wrapping_add(looks.stat_digest());
+            self.newest_ns = self.newest_ns.max(looks.ctime_ns());
+        }
+        self.links.push(Link { name: name.to_owned(), target: target.to_owned(), behind });
+    }
+
+    fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.links.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.files.len() + self.links.iter().map(|link| 1 + usize::from(link.entry_behind().is_some())).sum::<usize>()
+    }
+
+    /// Calls `visit` with each name and what stands there.
+    fn each(&self, visit: &mut dyn FnMut(&str, Entry)) {
+        for &place in &self.files {
+            let record = self.block.record(place as usize);
+            let executable = record.fingerprint().is_executable();
+            visit(record.name(), Entry::File { digest: record.digest(), executable });
+        }
+        for link in &self.links {
+            if let Some(behind) = link.entry_behind() {
+                visit(&format!("{}{BEHIND_LINK}", link.name), behind);
+            }
+            visit(&link.name, Entry::Symlink { target: link.target.clone() });
+        }
+    }
+
+    /// The digest of the directory that holds these files and `directories`, which are sorted.
+    fn digest(&self, directories: &[(String, Digest)]) -> Digest {
+        if self.links.is_empty() {
+            let mut hasher = Hasher::new();
+            hasher.update(&self.message);
+            let nodes: Vec<Node<'_>> =
+                directories.iter().map(|(name, digest)| Node::Directory { name, digest: *digest }).collect();
+            hasher.update(&messages::directory(&nodes));
+            return hasher.finish();
+        }
+        let mut entries = BTreeMap::new();
+        self.each(&mut |name, entry| drop(entries.insert(name.to_owned(), entry)));
+        let mut nodes: Vec<Node<'_>> = entries.iter().map(|(name, entry)| entry.node(name)).collect();
+        nodes.extend(directories.iter().map(|(name, digest)| Node::Directory { name, digest: *digest }));
+        Digest::of(&messages::directory(&nodes))
+    }
+}
+
+impl Listing {
+    pub(crate) fn new(root: &Path, mut found: Vec<Found>, directories: &[Fingerprint]) -> Listing {
+        found.sort_by(|one, other| one.path.cmp(&other.path));
+        let digest = digest_of(&found);
+        found.retain(|found| !found.gathered.is_empty());
+        let count = found.iter().map(|found| found.gathered.len()).sum();
+        let looks = found.iter().fold(0, |sum: u64, found| sum.wrapping_add(found.gathered.looks));
+        found.iter_mut().for_each(|found| found.gathered.message = Vec::new());
+        let directory_stat_digest = directories.iter().fold(0, |sum: u64, own| sum.wrapping_add(own.stat_digest()));
+        let newest = found.iter().map(|found| found.gathered.newest_ns);
+        let newest_ns = newest.chain(directories.iter().map(Fingerprint::ctime_ns)).max().unwrap_or(0);
+        Listing { root: root.to_owned(), found, digest, count, looks, directory_stat_digest, newest_ns }
+    }
+
+    /// The digest of the tree's root directory, as `Tree` would give it; `None` if nothing is in it.
+    pub fn root_digest(&self) -> Option<Digest> {
+        self.digest
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// A number that is another one when any of the files looks different from outside, contents the same or not.
+    pub fn stat_digest(&self) -> u64 {
+        self.looks
+    }
+
+    /// The same of the directories that were walked: names that came and went leave their mark there.
+    pub fn directory_stat_digest(&self) -> u64 {
+        self.directory_stat_digest
+    }
+
+    /// When any of the files and directories changed last, in nanoseconds since 1970.
+    pub fn newest_ns(&self) -> i128 {
+        self.newest_ns
+    }
+
+    /// The links that lead to directories, which are not walked: their paths, and where they lie.
+    pub fn links_to_directories(&self) -> impl Iterator<Item = (String, PathBuf)> {
+        self.found.iter().flat_map(move |Found { path: directory, gathered }| {
+            let links = gathered.links.iter().filter(|link| matches!(link.behind, Behind::Directory));
+            links.map(move |link| {
+                let path = if directory.is_empty() { link.name.clone() } else { format!("{directory}/{}", link.name) };
+                (path.clone(), self.root.join(path))
+            })
+        })
+    }
+
+    /// Calls `visit` with the path of each entry, where it lies, and what it is: files and links, and under a name
+    /// of its own what a link leads to.
+    pub fn each(&self, visit: &mut dyn FnMut(RelativePath, PathBuf, Entry)) {
+        for Found { path: directory, gathered } in &self.found {
+            let absolute = if directory.is_empty() { self.root.clone() } else { self.root.join(directory) };
+            gathered.each(&mut |name, entry| {
+                let path = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
+                let Ok(path) = RelativePath::new(&path) else { return };
+                visit(path, absolute.join(name.strip_suffix(BEHIND_LINK).unwrap_or(name)), entry);
+            });
+        }
+    }
+}
+
+/// The digest of the tree whose directories, sorted by path, are `found`.
+fn digest_of(found: &[Found]) -> Option<Digest> {
+    let places: HashMap<&str, usize> =
+        found.iter().enumerate().map(|(place, found)| (found.path.as_str(), place)).collect();
+    let mut children: Vec<Vec<(String, Digest)>> = found.iter().map(|_| Vec::new()).collect();
+    // A directory's path is shorter than those of what is in it: from the end, children come first.
+    for (place, Found { path, gathered }) in found.iter().enumerate().rev() {
+        let mut directories = std::mem::take(&mut children[place]);
+        if gathered.is_empty() && directories.is_empty() {
+            continue;
+        }
+        directories.sort();
+        let digest = gathered.digest(&directories);
+        if path.is_empty() {
+            return Some(digest);
+        }
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if let Some(parent) = places.get(parent) {
+            children[*parent].push((name.to_owned(), digest));
+        }
+    }
+    None
+}

@@ -1,0 +1,400 @@
+//! Walking a tree: the files below a directory that match, with their digests, on all cores.
+//!
+//! Of a directory that looks as it did, the names are known without listing it; of a file that looks as it did, the
+//! digest is known without reading it. So a walk over a tree that did not change costs one `stat` a file, and
+//! allocates nothing for it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::fingerprint::{Fingerprint, Kind, OpenDirectory};
+use crate::listing::{Behind, Found, Gathered, Listing};
+use crate::mtime_boundary::MtimeBoundary;
+use crate::snapshot_file::{Block, Draft, DraftEntry, Record};
+use rondel_cas::{Digest, PathError, par_map};
+
+use crate::{GlobSet, StatSnapshot};
+
+/// Why a tree can't be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// The file system said no.
+    #[error("failed to read `{}`", path.display())]
+    Io {
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A name that can't be in a key.
+    #[error(transparent)]
+    Name(#[from] PathError),
+}
+
+/// Larger files are read after the walk, shared among all cores; smaller ones at once.
+const LARGE: u64 = 1 << 20;
+
+/// One directory of a walk.
+struct Scanned {
+    /// Relative to the root of the walk; empty for the root itself.
+    path: String,
+    /// Relative paths of the directories in it that can hold something.
+    directories: Vec<String>,
+    own: Fingerprint,
+    state: State,
+}
+
+enum State {
+    /// All as it was.
+    Same(Gathered),
+    /// Something was not, and is known now.
+    Learned { absolute: PathBuf, block: Block, gathered: Gathered },
+    /// What is there now, and which of the files have to be read still.
+    Changed { draft: Draft, unread: Vec<usize> },
+}
+
+/// A file that has to be read: of which directory, and which of its entries.
+struct Unread {
+    directory: usize,
+    entry: usize,
+}
+
+struct Walk<'a> {
+    snapshot: &'a StatSnapshot,
+    root: &'a Path,
+    globs: &'a GlobSet,
+    /// Taken once it is needed: before the first name or byte is read.
+    horizon: OnceLock<MtimeBoundary>,
+}
+
+impl StatSnapshot {
+    /// All files and links below `root` that match, with their digests. Links are not followed.
+    pub fn list(&self, root: &Path, globs: &GlobSet) -> Result<Listing, WalkError> {
+        let walk = Walk { snapshot: self, root, globs, horizon: OnceLock::new() };
+        let mut scanned: Vec<Scanned> = Vec::new();
+        let mut open = vec![String::new()];
+        while !open.is_empty() {
+            // A directory weighs about as much as sixteen files.
+            let found = par_map(&open, open.len() * 16, |path| walk.scan(path));
+            let found: Vec<Scanned> = found.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
+            open = found.iter().flat_map(|scanned| scanned.directories.iter().cloned()).collect();
+            scanned.extend(found);
+        }
+        walk.read_changed(&mut scanned)?;
+        let mut learned = Vec::new();
+        let mut found = Vec::with_capacity(scanned.len());
+        let directories: Vec<Fingerprint> = scanned.iter().map(|scanned| scanned.own).collect();
+        for Scanned { path, state, .. } in scanned {
+            let gathered = match state {
+                State::Same(gathered) => gathered,
+                State::Learned { absolute, block, gathered } => {
+                    learned.push((absolute, block));
+                    gathered
+                }
+                State::Changed { draft, .. } => {
+                    let (absolute, block) = encode(draft)?;
+                    learned.push((absolute, block.clone()));
+                    walk.gather(&path, block)?
+                }
+            };
+            found.push(Found { path, gathered });
+        }
+        self.learn(learned);
+        Ok(Listing::new(root, found, &directories))
+    }
+}
+
+impl Walk<'_> {
+    fn absolute(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.root.to_owned() } else { self.root.join(path) }
+    }
+
+    /// Looks at one directory; `None` if it is gone.
+    fn scan(&self, path: &str) -> Result<Option<Scanned>, WalkError> {
+        let absolute = self.absolute(path);
+        let opened = OpenDirectory::new(&absolute).and_then(|opened| opened.own().map(|own| (opened, own)));
+        let (opened, own) = match opened {
+            Ok(opened) => opened,
+            Err(error) if !path.is_empty() && is_gone(&error) => return Ok(None),
+            Err(source) => return Err(WalkError::Io { path: absolute, source }),
+        };
+        let block = self.snapshot.block(&absolute);
+        let vouched =
+            |block: &Block| block.own().is_some_and(|(looks, horizon)| looks == own && own.is_older_than(horizon));
+        let names_known = block.as_ref().is_some_and(vouched);
+        if names_known
+            && let Some(block) = &block
+            && let Some(scanned) = self.scan_same(path, &opened, &own, block)
+        {
+            return Ok(Some(scanned));
+        }
+        self.scan_changed(path, absolute, &opened, own, block, names_known).map(Some)
+    }
+
+    /// The quick way: every file that matches looks as it did. `None` at the first that doesn't.
+    fn scan_same(&self, path: &str, opened: &OpenDirectory, own: &Fingerprint, block: &Block) -> Option<Scanned> {
+        let mut gathered = Gathered::new(block.clone());
+        let mut directories = Vec::new();
+        let mut child = Child::of(path);
+        for index in 0..block.len() {
+            let record = block.record(index);
+            match record.kind() {
+                Kind::Directory if self.globs.reaches(child.path(record.name())) => {
+                    directories.push(child.path(record.name()).to_owned());
+                }
+                Kind::File if self.globs.matches(child.path(record.name())) => {
+                    let looks = opened.look(record.name()).ok()?;
+                    gathered.file(index, record.name(), &record.digest_if(&looks)?, &looks);
+                }
+                // What a link leads to is not seen from its own looks.
+                Kind::Link if self.globs.matches(child.path(record.name())) => return None,
+                _ => {}
+            }
+        }
+        Some(Scanned { path: path.to_owned(), directories, own: *own, state: State::Same(gathered) })
+    }
+
+    fn scan_changed(
+        &self,
+        path: &str,
+        absolute: PathBuf,
+        opened: &OpenDirectory,
+        own: Fingerprint,
+        block: Option<Block>,
+        names_known: bool,
+    ) -> Result<Scanned, WalkError> {
+        let horizon = self.horizon.get_or_init(|| self.snapshot.horizon());
+        let names = match &block {
+            Some(block) if names_known => {
+                let records = (0..block.len()).map(|index| block.record(index));
+                records.map(|record| (record.name().to_owned(), record.kind())).collect()
+            }
+            _ => match names_in(&absolute, opened) {
+                Err(WalkError::Io { source, .. }) if is_gone(&source) && !path.is_empty() => Vec::new(),
+                names => names?,
+            },
+        };
+        let (mut entries, mut unread, mut directories) = (Vec::with_capacity(names.len()), Vec::new(), Vec::new());
+        let (mut child, mut is_whole) = (Child::of(path), true);
+        for (name, kind) in names {
+            let record = block.as_ref().and_then(|block| block.find(&name));
+            let mut known = record.filter(|record| record.kind() == kind).and_then(|record| record.known());
+            if kind == Kind::Directory && self.globs.reaches(child.path(&name)) {
+                directories.push(child.path(&name).to_owned());
+            }
+            if kind == Kind::File && self.globs.matches(child.path(&name)) {
+                match look_and_read(opened, &name, record, horizon) {
+                    Ok(Some(file)) => {
+                        if file.is_unread {
+                            unread.push(entries.len());
+                        }
+                        known = Some(file.known);
+                    }
+                    // Something else by now, or gone.
+                    Ok(None) => {
+                        is_whole = false;
+                        continue;
+                    }
+                    Err(source) => return Err(WalkError::Io { path: absolute.join(name), source }),
+                }
+            }
+            entries.push(DraftEntry { name, kind, known });
+        }
+        let looks = own;
+        let own_horizon = horizon.on(own.device());
+        let own = (is_whole && own_horizon > 0 && opened.tells_of_names()).then_some((own, own_horizon));
+        let draft = Draft { path: absolute, own, entries };
+        let state = if unread.is_empty() {
+            let (absolute, block) = encode(draft)?;
+            State::Learned { gathered: self.gather(path, block.clone())?, absolute, block }
+        } else {
+            State::Changed { draft, unread }
+        };
+        Ok(Scanned { path: path.to_owned(), directories, own: looks, state })
+    }
+
+    /// Reads the files that do not look as they did.
+    fn read_changed(&self, scanned: &mut [Scanned]) -> Result<(), WalkError> {
+        let mut jobs = Vec::new();
+        for (directory, scanned) in scanned.iter().enumerate() {
+            if let State::Changed { unread, .. } = &scanned.state {
+                jobs.extend(unread.iter().map(|&entry| Unread { directory, entry }));
+            }
+        }
+        let states: &[Scanned] = scanned;
+        let read = par_map(&jobs, jobs.len() * 16, |job| {
+            let State::Changed { draft, .. } = &states[job.directory].state else { return Ok(None) };
+            let entry = &draft.entries[job.entry];
+            let size = entry.known.map_or(0, |(looks, ..)| looks.size());
+            let path = draft.path.join(&entry.name);
+            match Digest::of_file_of_size(&path, size) {
+                Ok(digest) => Ok(Some(digest)),
+                Err(error) if is_gone(&error) => Ok(None),
+                Err(source) => Err(WalkError::Io { path, source }),
+            }
+        });
+        let mut gone = Vec::new();
+        for (job, digest) in jobs.iter().zip(read) {
+            let State::Changed { draft, .. } = &mut scanned[job.directory].state else { continue };
+            match digest? {
+                Some(digest) => {
+                    let known = draft.entries[job.entry].known.as_mut().expect("looked at before");
+                    *known = known_as(known.0, known.1, &digest);
+                }
+                None => gone.push((job.directory, job.entry)),
+            }
+        }
+        for (directory, entry) in gone.into_iter().rev() {
+            if let State::Changed { draft, .. } = &mut scanned[directory].state {
+                draft.entries.remove(entry);
+                draft.own = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// What matches in a directory of which all is known now.
+    fn gather(&self, path: &str, block: Block) -> Result<Gathered, WalkError> {
+        let mut gathered = Gathered::new(block.clone());
+        let mut child = Child::of(path);
+        for index in 0..block.len() {
+            let record = block.record(index);
+            if !self.globs.matches(child.path(record.name())) {
+                continue;
+            }
+            match (record.kind(), record.known()) {
+                (Kind::File, Some((looks, ..))) => gathered.file(index, record.name(), &record.digest(), &looks),
+                (Kind::Link, _) => self.gather_link(&self.absolute(path), record.name(), &mut gathered)?,
+                _ => {}
+            }
+        }
+        Ok(gathered)
+    }
+
+    /// A link counts twice: as the text it holds, and as the contents of the file that it leads to, since a reader
+    /// sees those.
+    fn gather_link(&self, directory: &Path, name: &str, gathered: &mut Gathered) -> Result<(), WalkError> {
+        let path = directory.join(name);
+        let failed = |source| WalkError::Io { path: path.clone(), source };
+        let target = match std::fs::read_link(&path) {
+            Ok(target) => target,
+            // Something else by now, or gone.
+            Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::InvalidInput => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let target = target.to_str().ok_or_else(|| failed(io::Error::other("the link's target is not valid UTF-8")))?;
+        let behind = match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => Behind::Directory,
+            Ok(metadata) if metadata.is_file() => match self.snapshot.digest(&path, &metadata) {
+                Ok(digest) => Behind::File(digest, Fingerprint::of(&metadata)),
+                Err(_) => Behind::Nothing,
+            },
+            _ => Behind::Nothing,
+        };
+        gathered.link(name, target, behind);
+        Ok(())
+    }
+}
+
+/// The relative paths of what is in one directory, each in the same place.
+struct Child {
+    text: String,
+    length: usize,
+}
+
+impl Child {
+    fn of(directory: &str) -> Child {
+        let text = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+        Child { length: text.len(), text }
+    }
+
+    fn path(&mut self, name: &str) -> &str {
+        self.text.truncate(self.length);
+        self.text.push_str(name);
+        &self.text
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn not_text(path: &Path) -> PathError {
+    PathError::NotText(path.to_string_lossy().into_owned())
+}
+
+fn names_in(directory: &Path, opened: &OpenDirectory) -> Result<Vec<(String, Kind)>, WalkError> {
+    let names = opened.names().map_err(|source| WalkError::Io { path: directory.to_owned(), source })?;
+    let text = |(name, kind): (std::ffi::OsString, Kind)| match name.into_string() {
+        Ok(name) => Ok((name, kind)),
+        Err(name) => Err(not_text(&directory.join(name)).into()),
+    };
+    names.into_iter().map(text).collect()
+}
+
+/// A file that was looked at: how it looks, up to which horizon that is believed, and what it holds.
+struct LookedAt {
+    known: (Fingerprint, i128, [u8; 32]),
+    /// Too large to be read at once.
+    is_unread: bool,
+}
+
+/// Looks at a file, and reads it if `record` does not tell what it holds. `None` if no file is there any more.
+fn look_and_read(
+    opened: &OpenDirectory,
+    name: &str,
+    record: Option<Record<'_>>,
+    horizon: &MtimeBoundary,
+) -> io::Result<Option<LookedAt>> {
+    let looked = || -> io::Result<Option<LookedAt>> {
+        if let Some(record) = record.filter(|record| record.known().is_some()) {
+            let looks = opened.look(name)?;
+            if record.digest_if(&looks).is_some() {
+                return Ok(record.known().map(|known| LookedAt { known, is_unread: false }));
+            }
+        }
+        let file = opened.open_file(name)?;
+        let looks = Fingerprint::of(&file.metadata()?);
+        if looks.kind() != Kind::File {
+            return Ok(None);
+        }
+        let believed = horizon.on(looks.device());
+        if looks.size() >= LARGE {
+            return Ok(Some(LookedAt { known: (looks, believed, [0; 32]), is_unread: true }));
+        }
+        let digest = Digest::of_open(&file, looks.size())?;
+        Ok(Some(LookedAt { known: known_as(looks, believed, &digest), is_unread: false }))
+    };
+    match looked() {
+        Err(error) if is_gone(&error) || is_link(&error) => Ok(None),
+        looked => looked,
+    }
+}
+
+/// A file that has another size than it looked like changes right now: what was read counts for this once.
+fn known_as(looks: Fingerprint, horizon: i128, digest: &Digest) -> (Fingerprint, i128, [u8; 32]) {
+    if looks.size() == digest.size() {
+        return (looks, horizon, *digest.hash());
+    }
+    (looks.with_size(digest.size()), i128::from(i64::MIN), *digest.hash())
+}
+
+fn encode(draft: Draft) -> Result<(PathBuf, Block), WalkError> {
+    let path = draft.path.clone();
+    match draft.encode() {
+        Some(block) => Ok((path, block)),
+        None => Err(WalkError::Io { path, source: io::Error::other("it holds too many names") }),
+    }
+}
+
+/// What opening a link says that is not to be followed.
+#[cfg(unix)]
+fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_link(_error: &io::Error) -> bool {
+    false
+}
