@@ -43,6 +43,8 @@ pub struct ActionSpec {
     pub inputs: InputSet,
     /// Files that steps upstream made, by the place they have in this step.
     pub upstream: BTreeMap<RelativePath, Entry>,
+    /// What people call some of those, where the place says little; no part of the key.
+    pub titles: BTreeMap<RelativePath, String>,
     /// What it makes.
     pub outputs: Vec<OutputSpec>,
 }
@@ -127,7 +129,8 @@ impl ActionSpec {
             members.insert((MemberKind::Input, input.path.to_string()), entry_text(&input.entry));
         }
         for (slot, entry) in &self.upstream {
-            members.insert((MemberKind::Upstream, slot.to_string()), entry_text(entry));
+            let name = self.titles.get(slot).cloned().unwrap_or_else(|| slot.to_string());
+            members.insert((MemberKind::Upstream, name), entry_text(entry));
         }
         for output in &self.outputs {
             members.insert((MemberKind::Output, output_text(output)), String::new());
@@ -143,7 +146,8 @@ fn output_text(output: &OutputSpec) -> String {
     }
 }
 
-fn entry_text(entry: &Entry) -> String {
+/// What an entry is, as explanations and mixed digests have it.
+pub fn entry_text(entry: &Entry) -> String {
     match entry {
         Entry::File { digest, executable: false } => digest.to_string(),
         Entry::File { digest, executable: true } => format!("{digest} executable"),

@@ -1,6 +1,6 @@
 //! What a step gets to work with.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use rondel_process::{Cancellation, Captured, CommandLine, ProcessError, Redactor
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
 use crate::inputs::InputSet;
+use crate::metadata::Metadata;
 use crate::workspace::Workspace;
 
 /// Lines of output that are kept for the report of a failure.
@@ -32,8 +33,8 @@ pub struct Artefact {
 pub struct UpstreamResult {
     /// Its files, sorted by name.
     pub artefacts: Vec<Artefact>,
-    /// What it told.
-    pub facts: BTreeMap<String, String>,
+    /// What it reported besides.
+    pub metadata: Metadata,
     /// The files of the source tree that it was made from.
     pub sources: Arc<Sources>,
 }
@@ -55,6 +56,15 @@ impl Sources {
     }
 }
 
+/// Why a step is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be built if it has to be: what tells of inputs may be started, and what was found out remembered.
+    Build,
+    /// To know: nothing is started and nothing written.
+    Question,
+}
+
 /// What a step gets to work with.
 pub struct StepContext<'a> {
     /// Directories and stores.
@@ -65,8 +75,7 @@ pub struct StepContext<'a> {
     pub upstream: Vec<UpstreamResult>,
     /// What the steps before this one were made from: those of `upstream`, and those that it only waits for.
     pub sources: Vec<Arc<Sources>>,
-    /// Is this a question only? Then nothing may be started or written.
-    pub is_query: bool,
+    pub(crate) purpose: Purpose,
     /// When the commands of this try have to be through, and how long they had.
     pub(crate) deadline: Option<(Instant, Duration)>,
     pub(crate) node: NodeId,
@@ -76,6 +85,11 @@ pub struct StepContext<'a> {
 }
 
 impl StepContext<'_> {
+    /// Returns true if nothing may be started and nothing written.
+    pub fn is_question(&self) -> bool {
+        self.purpose == Purpose::Question
+    }
+
     /// Makes sure that the node's `on_miss` steps are done.
     pub fn prerequisites(&self) -> Result<(), StepError> {
         (self.prerequisites)()
@@ -150,7 +164,7 @@ impl StepContext<'_> {
     /// Tells of the command, and adds what the workspace wants its processes to see besides.
     fn announce(&self, line: &CommandLine) -> CommandLine {
         let mut line = line.clone();
-        for (name, value) in &self.workspace.disturbance {
+        for (name, value) in &self.workspace.perturbation {
             if !line.environment.iter().any(|(other, _)| other == name) {
                 line.environment.push((name.clone(), value.clone()));
             }

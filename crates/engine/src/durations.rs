@@ -1,6 +1,6 @@
 //! How long each step took the last time that it ran, so that the longest way through a graph can begin first.
 //!
-//! `.rondel/durations`: a line for each step, milliseconds, a tabulator, its label. Losing it costs order, nothing else.
+//! `.rondel/durations`: a line for each step, milliseconds, a tabulator, the file name of its key. Losing it costs order, nothing else.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::graph::Graph;
 /// Steps that never ran are taken to be like this where nothing else is known, in milliseconds.
 const UNKNOWN_MS: u64 = 1000;
 
-/// Durations in milliseconds, by label.
+/// Durations in milliseconds, by the file name of the step's key.
 pub(crate) type Durations = BTreeMap<String, u64>;
 
 /// What is known; nothing if there is no file that can be read.
@@ -47,7 +47,7 @@ pub(crate) fn critical_paths(graph: &Graph, known: &Durations) -> Vec<u64> {
     // What waits for a node has a larger number: from the end, all of them are known already.
     for id in (0..graph.len()).rev() {
         let node = graph.node(id);
-        let path: u64 = paths[id] + known.get(&node.label).copied().unwrap_or(mean).max(1);
+        let path: u64 = paths[id] + known.get(&node.key.file_name()).copied().unwrap_or(mean).max(1);
         paths[id] = path;
         for &before in node.inputs.iter().chain(&node.after).chain(&node.on_miss) {
             let before: &mut u64 = &mut paths[before as NodeId];

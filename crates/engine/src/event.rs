@@ -6,6 +6,7 @@ use std::time::Duration;
 use rondel_cas::Digest;
 use rondel_process::Stream;
 
+use crate::metadata::Metadata;
 use crate::reason::Reason;
 
 /// Index of a node in its graph.
@@ -72,8 +73,8 @@ pub enum Event {
         duration: Duration,
         /// What it made or what stands there.
         outputs: Vec<OutputReport>,
-        /// What people are told, by name: `digest`, `size`.
-        facts: std::collections::BTreeMap<String, String>,
+        /// What it reported besides.
+        metadata: Metadata,
     },
 }
 

@@ -8,16 +8,18 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use rondel_cas::{ActionResult, Digest, Entry, OutputEntry, RelativePath, remove_tree};
 
 use crate::action::{ActionSpec, Members};
-use crate::context::{Artefact, Sources, StepContext, UpstreamResult};
+use crate::context::{Artefact, Purpose, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, Outcome};
-use crate::graph::{Freshness, Node, Plan};
+use crate::graph::Node;
 use crate::inputs::entry_of;
 use crate::locks::{acquire_pool_slot, lock_step};
 use crate::materialize::{self, RestoreError};
+use crate::metadata::Metadata;
 use crate::reason::{Reason, differences};
 use crate::record::{LastRun, StepRecord, last_action, read_record, write_record};
 use crate::retry::attempt;
+use crate::step::{Freshness, PreparedAction, Query, TreeAccess};
 
 /// What a step came to.
 #[derive(Clone, Debug)]
@@ -29,22 +31,27 @@ pub(crate) struct StepResult {
 
 /// Runs one step if it has to be.
 pub(crate) fn execute(node: &Node, context: &StepContext<'_>, force: bool) -> Result<StepResult, StepError> {
-    let plan = node.step.prepare(context)?;
-    let mut result = execute_plan(node, context, &plan, force)?;
-    result.result.sources = Arc::new(Sources { inputs: plan.spec.inputs, upstream: context.sources.clone() });
+    let mut prepared = node.step.prepare(&Query { context })?;
+    let mut result = execute_prepared(node, context, &*prepared, force)?;
+    result.result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
     Ok(result)
 }
 
-fn execute_plan(node: &Node, context: &StepContext<'_>, plan: &Plan, force: bool) -> Result<StepResult, StepError> {
-    match &plan.freshness {
-        Freshness::ByKey => keyed(node, context, &plan.spec, force),
-        Freshness::UpToDate(facts) if !force => Ok(StepResult {
+fn execute_prepared(
+    node: &Node,
+    context: &StepContext<'_>,
+    prepared: &dyn PreparedAction,
+    force: bool,
+) -> Result<StepResult, StepError> {
+    match prepared.freshness() {
+        Freshness::ByKey => keyed(node, context, prepared, force),
+        Freshness::UpToDate(metadata) if !force => Ok(StepResult {
             outcome: Outcome::Cached,
             reasons: Vec::new(),
-            result: UpstreamResult { facts: facts.clone(), ..UpstreamResult::default() },
+            result: UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() },
         }),
-        Freshness::UpToDate(_) => always(node, context, &plan.spec, vec![Reason::Forced]),
-        Freshness::Run(reasons) => always(node, context, &plan.spec, reasons.clone()),
+        Freshness::UpToDate(_) => always(node, context, prepared, vec![Reason::Forced]),
+        Freshness::Run(reasons) => always(node, context, prepared, reasons.clone()),
         Freshness::Skip(why) => {
             let reasons = vec![Reason::Always { why: why.clone() }];
             Ok(StepResult { outcome: Outcome::Skipped, reasons, result: UpstreamResult::default() })
@@ -63,11 +70,12 @@ pub(crate) enum Lookup {
 }
 
 /// Asks the action cache; writes nothing, but for removing an entry that is damaged.
-pub(crate) fn lookup(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Digest) -> Lookup {
+pub(crate) fn lookup(node: &Node, query: &Query<'_>, prepared: &dyn PreparedAction, key: &Digest) -> Lookup {
+    let (context, spec) = (query.context, prepared.spec());
     let workspace = context.workspace;
     match workspace.actions.get(key) {
         Ok(Some(result)) if materialize::fits(spec, &result) => {
-            if let Some(reason) = node.step.verify_external(context, &result.facts) {
+            if let Some(reason) = node.step.verify_external(query, prepared, &metadata_of(&result)) {
                 return Lookup::Miss(vec![reason], None);
             }
             if materialize::is_in_place(workspace, spec, &result) {
@@ -95,7 +103,7 @@ pub(crate) fn lookup(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, 
 }
 
 fn explain(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Digest) -> (Vec<Reason>, Option<Members>) {
-    let record = read_record(&context.workspace.state, &node.label);
+    let record = read_record(&context.workspace.state, &node.key);
     match record.action {
         None => (vec![Reason::NoPrevious], None),
         Some(action) if action == *key && record.is_unkept => (vec![Reason::NotKept], None),
@@ -108,17 +116,23 @@ fn explain(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, key: &Dige
     }
 }
 
-fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool) -> Result<StepResult, StepError> {
+fn keyed(
+    node: &Node,
+    context: &StepContext<'_>,
+    prepared: &dyn PreparedAction,
+    force: bool,
+) -> Result<StepResult, StepError> {
+    let (query, spec) = (Query { context }, prepared.spec());
     let key = spec.digest().map_err(|error| StepError::failed(error.to_string()))?;
     if force {
-        return run(node, context, spec, &key, vec![Reason::Forced], None);
+        return run(node, context, prepared, &key, vec![Reason::Forced], None);
     }
-    let mut found = lookup(node, context, spec, &key);
+    let mut found = lookup(node, &query, prepared, &key);
     let mut _lock = None;
-    if node.step.works_in_tree() && !matches!(found, Lookup::InPlace(_)) {
+    if node.step.tree_access() == TreeAccess::MakesOutputs && !matches!(found, Lookup::InPlace(_)) {
         _lock = lock_step(node, context)?;
         // Whoever held it may have done the work. What was damaged is gone by now, and is the reason all the same.
-        let again = lookup(node, context, spec, &key);
+        let again = lookup(node, &query, prepared, &key);
         let was_damaged = matches!(&found, Lookup::Miss(reasons, _) if matches!(reasons[..], [Reason::Corrupt { .. }]));
         if !(was_damaged && matches!(again, Lookup::Miss(..))) {
             found = again;
@@ -130,11 +144,11 @@ fn keyed(node: &Node, context: &StepContext<'_>, spec: &ActionSpec, force: bool)
             Ok(()) => Ok(hit(node, context, spec, &key, result, Outcome::Restored)),
             Err(RestoreError::Blob(error)) => {
                 context.warn(format!("{error}; the step runs again"));
-                run(node, context, spec, &key, vec![Reason::Corrupt { what: "an output".to_owned() }], None)
+                run(node, context, prepared, &key, vec![Reason::Corrupt { what: "an output".to_owned() }], None)
             }
             Err(RestoreError::Step(error)) => Err(error),
         },
-        Lookup::Miss(reasons, members) => run(node, context, spec, &key, reasons, members),
+        Lookup::Miss(reasons, members) => run(node, context, prepared, &key, reasons, members),
     }
 }
 
@@ -147,8 +161,8 @@ fn hit(
     outcome: Outcome,
 ) -> StepResult {
     let state = &context.workspace.state;
-    if last_action(state, &node.label) != Some(*key) {
-        let last_run = read_record(state, &node.label).last_run;
+    if last_action(state, &node.key) != Some(*key) {
+        let last_run = read_record(state, &node.key).last_run;
         remember(
             node,
             context,
@@ -156,7 +170,7 @@ fn hit(
         );
     }
     let artefacts = artefacts(context, spec, &result.outputs);
-    let result = UpstreamResult { artefacts, facts: result.facts, ..UpstreamResult::default() };
+    let result = UpstreamResult { artefacts, metadata: metadata_of(&result), ..UpstreamResult::default() };
     StepResult { outcome, reasons: Vec::new(), result }
 }
 
@@ -177,15 +191,15 @@ fn last_run(begun: Instant, reasons: &[Reason], action: Option<Digest>) -> LastR
 }
 
 fn remember(node: &Node, context: &StepContext<'_>, record: StepRecord) {
-    if let Err(error) = write_record(&context.workspace.state, &node.label, &record) {
-        context.warn(format!("the record of `{}` was not written: {error}", node.label));
+    if let Err(error) = write_record(&context.workspace.state, &node.key, &record) {
+        context.warn(format!("the record of `{}` was not written: {error}", node.key));
     }
 }
 
 fn run(
     node: &Node,
     context: &StepContext<'_>,
-    spec: &ActionSpec,
+    prepared: &dyn PreparedAction,
     key: &Digest,
     reasons: Vec<Reason>,
     members: Option<Members>,
@@ -198,8 +212,8 @@ fn run(
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
     // The record is made while the step runs: of many inputs that takes a while.
     let (outcome, members) = std::thread::scope(|scope| {
-        let members = scope.spawn(|| members.unwrap_or_else(|| spec.members()));
-        let outcome = run_in(node, context, spec, key, &staging, begun);
+        let members = scope.spawn(|| members.unwrap_or_else(|| prepared.spec().members()));
+        let outcome = run_in(node, context, prepared, key, &staging, begun);
         (outcome, members.join().expect("naming members does not panic"))
     });
     remove_tree(&staging);
@@ -219,20 +233,21 @@ struct Before {
 fn run_in(
     node: &Node,
     context: &StepContext<'_>,
-    spec: &ActionSpec,
+    prepared: &dyn PreparedAction,
     key: &Digest,
     staging: &Path,
     begun: Instant,
 ) -> Result<(UpstreamResult, bool), StepError> {
+    let spec = prepared.spec();
     let workspace = context.workspace;
     // What changes while the step runs must look different afterwards, also if it is changed back.
     workspace.snapshot.wait_until_after(spec.inputs.newest_ns());
     let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
-    let report = attempt(node, context, spec, staging)?;
+    let report = attempt(node, context, prepared, staging)?;
     let found = outputs_in(context, spec, staging)?;
     // Revalidation at before the outputs are kept: a step that read something else than its key says must not be
     // remembered. The whole key is made again, so that files which came meanwhile are seen too.
-    let changed = changed_meanwhile(node, context, spec, key, &before);
+    let changed = changed_meanwhile(node, context, prepared, key, &before);
     let mut outputs = Vec::with_capacity(found.len());
     let mut kept = changed.is_none();
     for (path, absolute) in &found {
@@ -255,22 +270,22 @@ fn run_in(
         outputs.push(output);
     }
     if let Some(what) = changed {
-        context.warn(format!("{what} while `{}` ran: its result is used but not cached", node.label));
+        context.warn(format!("{what} while `{}` ran: its result is used but not cached", node.key));
     }
     let result = ActionResult {
         outputs,
-        facts: report.facts,
+        facts: facts_of(&report.metadata),
         duration_ms: begun.elapsed().as_millis() as u64,
-        target: node.target.clone(),
+        target: node.key.target_text().to_owned(),
         kind: node.kind.to_owned(),
     };
     if kept && let Err(trouble) = workspace.actions.put(key, &result) {
-        context.warn(format!("the result of `{}` was not cached: {trouble}", node.label));
+        context.warn(format!("the result of `{}` was not cached: {trouble}", node.key));
         kept = false;
     }
     materialize::place(workspace, spec, staging)?;
     let artefacts = artefacts(context, spec, &result.outputs);
-    Ok((UpstreamResult { artefacts, facts: result.facts, ..UpstreamResult::default() }, kept))
+    Ok((UpstreamResult { artefacts, metadata: report.metadata, ..UpstreamResult::default() }, kept))
 }
 
 /// What the step made, by name.
@@ -282,14 +297,14 @@ fn outputs_in(
     if let Some(empty) = materialize::prune(spec, staging) {
         context.note(format!("directories that hold nothing are no part of an output (`{empty}`)"));
     }
-    materialize::collect(spec, staging)
+    materialize::staged_outputs(spec, staging)
 }
 
 /// What differs from what the step was keyed with, in words.
 fn changed_meanwhile(
     node: &Node,
     context: &StepContext<'_>,
-    spec: &ActionSpec,
+    prepared: &dyn PreparedAction,
     key: &Digest,
     before: &Before,
 ) -> Option<String> {
@@ -300,40 +315,55 @@ fn changed_meanwhile(
         }
     }
     let question = StepContext {
-        is_query: true,
+        purpose: Purpose::Question,
         upstream: context.upstream.clone(),
         sources: context.sources.clone(),
         prerequisites: &|| Ok(()),
         ..*context
     };
-    let plan = match node.step.prepare(&question) {
-        Ok(plan) => plan,
+    let again = match node.step.review(&Query { context: &question }, prepared) {
+        Ok(again) => again,
         Err(error) => return Some(format!("an input changed ({error})")),
     };
-    match plan.freshness {
-        // Contents that were changed and changed back have been there while the step read: looks tell, where contents
-        // are the same.
-        Freshness::ByKey if plan.spec.digest().is_ok_and(|digest| digest == *key) => {
-            let (now, then) = (&plan.spec.inputs, &spec.inputs);
-            // What Rondel does in the tree at the same time, and the step itself, would look like somebody's change.
-            let names_tell =
-                !node.step.may_write_in_tree() && context.workspace.left_tree_alone_since(before.tree_writes);
-            if now.stat_digest() != then.stat_digest() {
-                Some(written_since(spec, before.time))
-            } else if names_tell && now.directory_stat_digest() != then.directory_stat_digest() {
-                Some("files came and went in a directory of the inputs".to_owned())
-            } else {
-                None
-            }
+    let first = |reasons: &[Reason]| reasons.first().map_or_else(|| "an input changed".to_owned(), ToString::to_string);
+    match again.freshness() {
+        Freshness::ByKey if again.spec().digest().is_ok_and(|digest| digest == *key) => {
+            looks_changed(node, context, prepared.spec(), again.spec(), before)
         }
-        Freshness::Run(reasons) => {
-            Some(reasons.first().map_or_else(|| "an input changed".to_owned(), ToString::to_string))
-        }
-        _ => {
-            let reasons = differences(&spec.members(), &plan.spec.members());
-            Some(reasons.first().map_or_else(|| "an input changed".to_owned(), ToString::to_string))
+        Freshness::Run(reasons) => Some(first(reasons)),
+        Freshness::ByKey | Freshness::UpToDate(_) | Freshness::Skip(_) => {
+            Some(first(&differences(&prepared.spec().members(), &again.spec().members())))
         }
     }
+}
+
+/// What was changed and changed back while the step ran: where contents are the same, looks tell.
+fn looks_changed(
+    node: &Node,
+    context: &StepContext<'_>,
+    then: &ActionSpec,
+    now: &ActionSpec,
+    before: &Before,
+) -> Option<String> {
+    // What Rondel does in the tree at the same time, and the step itself, would look like somebody's change.
+    let names_tell =
+        !node.step.tree_access().may_write() && context.workspace.left_tree_alone_since(before.tree_writes);
+    if now.inputs.stat_digest() != then.inputs.stat_digest() {
+        return Some(written_since(then, before.time));
+    }
+    let names_changed = now.inputs.directory_stat_digest() != then.inputs.directory_stat_digest();
+    (names_tell && names_changed).then(|| "files came and went in a directory of the inputs".to_owned())
+}
+
+/// What a stored result reports.
+pub(crate) fn metadata_of(result: &ActionResult) -> Metadata {
+    let of = |name: &str| result.facts.get(name).cloned().unwrap_or_default();
+    Metadata { type_name: of("type"), value: of("value").into_bytes() }
+}
+
+fn facts_of(metadata: &Metadata) -> BTreeMap<String, String> {
+    let value = String::from_utf8_lossy(&metadata.value).into_owned();
+    [("type".to_owned(), metadata.type_name.clone()), ("value".to_owned(), value)].into()
 }
 
 /// The first input that was written after `began`, in words.
@@ -383,17 +413,17 @@ fn normalise_mode(path: &Path) -> std::io::Result<()> {
 fn always(
     node: &Node,
     context: &StepContext<'_>,
-    spec: &ActionSpec,
+    prepared: &dyn PreparedAction,
     reasons: Vec<Reason>,
 ) -> Result<StepResult, StepError> {
-    let workspace = context.workspace;
-    let _own = if node.step.works_in_tree() { lock_step(node, context)? } else { None };
+    let (workspace, spec) = (context.workspace, prepared.spec());
+    let _own = if node.step.tree_access() == TreeAccess::MakesOutputs { lock_step(node, context)? } else { None };
     context.prerequisites()?;
     let _turn = node.pool.as_ref().map(|pool| acquire_pool_slot(pool, context)).transpose()?;
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
-    let outcome = attempt(node, context, spec, &staging).and_then(|report| {
+    let outcome = attempt(node, context, prepared, &staging).and_then(|report| {
         let found = outputs_in(context, spec, &staging)?;
         let mut outputs = Vec::new();
         for (path, absolute) in found {
@@ -402,12 +432,12 @@ fn always(
             outputs.push(OutputEntry { path, entry });
         }
         materialize::place(workspace, spec, &staging)?;
-        Ok((artefacts(context, spec, &outputs), report.facts))
+        Ok((artefacts(context, spec, &outputs), report.metadata))
     });
     remove_tree(&staging);
-    let (artefacts, facts): (Vec<Artefact>, BTreeMap<String, String>) = outcome?;
+    let (artefacts, metadata): (Vec<Artefact>, Metadata) = outcome?;
     let last_run = Some(last_run(begun, &reasons, None));
     remember(node, context, StepRecord { members: spec.members(), last_run, ..StepRecord::default() });
-    let result = UpstreamResult { artefacts, facts, ..UpstreamResult::default() };
+    let result = UpstreamResult { artefacts, metadata, ..UpstreamResult::default() };
     Ok(StepResult { outcome: Outcome::Ran, reasons, result })
 }

@@ -77,7 +77,7 @@ impl KnownInputs for Listed {
 }
 
 /// Hashes all files below `root` that match; `prefix` goes before their names in the key.
-pub fn collect(
+pub fn hash_inputs(
     globs: &GlobSet,
     root: &Path,
     prefix: Option<&RelativePath>,
@@ -126,7 +126,7 @@ pub struct InputSet {
     known: Option<(Option<Digest>, Arc<dyn KnownInputs>)>,
     blind_spot: Option<String>,
     /// Of those that were added one by one.
-    looks: u64,
+    stat_digest: u64,
     directory_stat_digest: u64,
     newest_ns: i128,
 }
@@ -147,7 +147,7 @@ impl InputSet {
     /// Adds one input, in place of what had its name.
     pub fn insert(&mut self, input: Input) {
         if let Some((_, known)) = self.known.take() {
-            self.looks = self.looks.wrapping_add(known.stat_digest());
+            self.stat_digest = self.stat_digest.wrapping_add(known.stat_digest());
             self.directory_stat_digest = self.directory_stat_digest.wrapping_add(known.directory_stat_digest());
             self.newest_ns = self.newest_ns.max(known.newest_ns());
             known.each(&mut |input| {
@@ -162,7 +162,7 @@ impl InputSet {
     pub fn add(&mut self, path: RelativePath, absolute: PathBuf, snapshot: &StatSnapshot) -> Result<(), StepError> {
         if let Ok(metadata) = fs::metadata(&absolute) {
             let fingerprint = Fingerprint::of(&metadata);
-            self.looks = self.looks.wrapping_add(fingerprint.stat_digest());
+            self.stat_digest = self.stat_digest.wrapping_add(fingerprint.stat_digest());
             self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
         }
         let entry = entry_of(&absolute, snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
@@ -202,7 +202,7 @@ impl InputSet {
 
     /// A number that is another one when any of them looks different from outside, contents the same or not.
     pub fn stat_digest(&self) -> u64 {
-        self.looks.wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.stat_digest()))
+        self.stat_digest.wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.stat_digest()))
     }
 
     /// The same of the directories that were listed to find them; 0 where none was.

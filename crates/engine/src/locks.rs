@@ -1,11 +1,11 @@
-//! Waiting for one's turn: steps that must not run side by side, in this process or in any other of this workspace.
+//! Locks: steps that must not run side by side, in this process or in any other of this workspace.
 //!
-//! Turns are locks on files in `.rondel/locks`, which the system releases when a process dies, and with it all that it
+//! They are locks on files in `.rondel/locks`, which the system releases when a process dies, and with it all that it
 //! has started: what an orphan still writes can't get into the results of the next run.
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rondel_process::{inherit_lock, kill_lock_holders};
@@ -13,38 +13,43 @@ use rondel_process::{inherit_lock, kill_lock_holders};
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::graph::{Node, Pool};
-use crate::record::lock_path;
 
-/// How long one waits before asking again.
-const PATIENCE: Duration = Duration::from_millis(20);
-/// How often one looks whether those whom one waits for are orphans, and how long they have to end by themselves.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Interval at which a lock that is held is tried again.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Interval at which a waiter checks for orphaned lock holders; they have as long to end by themselves.
+const ORPHAN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A lock, held as long as this lives.
-pub(crate) struct Turn(File);
+pub(crate) struct Lock(File);
 
-impl Drop for Turn {
+impl Drop for Lock {
     fn drop(&mut self) {
         // Children that are still there have it too: closing would leave it to them.
         let _ = self.0.unlock();
     }
 }
 
+/// Where a lock is; steps and pools have directories of their own, so that no name of one meets one of the other.
+fn lock_path(state: &Path, of: &str, name: &str) -> PathBuf {
+    state.join("locks").join(of).join(name)
+}
+
 /// Waits for other processes that run this step in this workspace. `None` where the file system knows no locks.
-pub(crate) fn lock_step(node: &Node, context: &StepContext<'_>) -> Result<Option<Turn>, StepError> {
-    let path = lock_path(&context.workspace.state, &node.label);
+pub(crate) fn lock_step(node: &Node, context: &StepContext<'_>) -> Result<Option<Lock>, StepError> {
+    let path = lock_path(&context.workspace.state, "step", &node.key.file_name());
     wait_for_one(&[path], "another run of the same step in this workspace", context)
 }
 
 /// Waits until fewer than `pool.depth` steps of the pool run.
-pub(crate) fn acquire_pool_slot(pool: &Pool, context: &StepContext<'_>) -> Result<Option<Turn>, StepError> {
-    let path = |place: usize| lock_path(&context.workspace.state, &format!("pool {} {place}", pool.name));
+pub(crate) fn acquire_pool_slot(pool: &Pool, context: &StepContext<'_>) -> Result<Option<Lock>, StepError> {
+    let path =
+        |place: usize| lock_path(&context.workspace.state, "pool", &format!("{} {place}", pool.name.replace('/', "+")));
     let places: Vec<PathBuf> = (0..pool.depth).map(path).collect();
     wait_for_one(&places, &format!("another step of the pool `{}`", pool.name), context)
 }
 
 /// Locks one of `paths`.
-fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Result<Option<Turn>, StepError> {
+fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Result<Option<Lock>, StepError> {
     let mut files = Vec::with_capacity(paths.len());
     for path in paths {
         let parent = path.parent().expect("below the state directory");
@@ -57,7 +62,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
         match lock_one(&mut files) {
             Ok(Some(file)) => {
                 inherit_lock(&file);
-                return Ok(Some(Turn(file)));
+                return Ok(Some(Lock(file)));
             }
             Ok(None) => {
                 if context.cancellation.is_raised() {
@@ -66,11 +71,11 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
                 if !std::mem::replace(&mut told, true) {
                     context.note(format!("waiting for {what}"));
                 }
-                if looked.is_none_or(|looked| looked.elapsed() > LOOK_EVERY) {
+                if looked.is_none_or(|looked| looked.elapsed() > ORPHAN_CHECK_INTERVAL) {
                     end_orphans(paths, looked.is_some(), context);
                     looked = Some(Instant::now());
                 }
-                std::thread::sleep(PATIENCE);
+                std::thread::sleep(POLL_INTERVAL);
             }
             Err(error) => {
                 let path = paths[0].display();

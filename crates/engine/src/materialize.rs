@@ -131,7 +131,7 @@ pub(crate) fn prune(spec: &ActionSpec, staging: &Path) -> Option<RelativePath> {
 
 /// What a step left in its staging directory, by path there. Missing outputs and links that lead out of
 /// their output are errors.
-pub(crate) fn collect(spec: &ActionSpec, staging: &Path) -> Result<BTreeMap<RelativePath, PathBuf>, StepError> {
+pub(crate) fn staged_outputs(spec: &ActionSpec, staging: &Path) -> Result<BTreeMap<RelativePath, PathBuf>, StepError> {
     let mut found = BTreeMap::new();
     for output in &spec.outputs {
         let path = output.name.below(staging);

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rondel_cas::ActionResult;
 use rondel_process::{Cancellation, Redactor};
 
-use crate::context::{Sources, StepContext, UpstreamResult};
+use crate::context::{Purpose, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
-use crate::execute::{Lookup, artefacts, lookup};
-use crate::graph::{Freshness, Graph};
+use crate::execute::{Lookup, artefacts, lookup, metadata_of};
+use crate::graph::Graph;
 use crate::reason::Reason;
+use crate::step::{Freshness, Query};
 use crate::workspace::Workspace;
 
 /// What would become of one step.
@@ -85,7 +87,7 @@ fn plan_with_results(
             cancellation: &cancellation,
             upstream: node.inputs.iter().map(result_of).collect(),
             sources: node.inputs.iter().chain(&node.after).map(|other| result_of(other).sources).collect(),
-            is_query: true,
+            purpose: Purpose::Question,
             deadline: None,
             node: id,
             redactor: &redactor,
@@ -101,32 +103,34 @@ fn plan_with_results(
 
 fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, UpstreamResult) {
     let node = graph.node(id);
+    let query = Query { context };
     let nothing = UpstreamResult::default();
-    let mut plan = match node.step.prepare(context) {
-        Ok(plan) => plan,
+    let mut prepared = match node.step.prepare(&query) {
+        Ok(prepared) => prepared,
         Err(error) => return (Planned::Unknown(error), nothing),
     };
-    let key = match plan.freshness {
-        Freshness::ByKey => plan.spec.digest(),
-        Freshness::UpToDate(facts) => return (Planned::UpToDate, UpstreamResult { facts, ..nothing }),
-        Freshness::Run(reasons) => return (Planned::Run(reasons), nothing),
-        Freshness::Skip(why) => return (Planned::Skip(why), nothing),
+    let key = match prepared.freshness() {
+        Freshness::ByKey => prepared.spec().digest(),
+        Freshness::UpToDate(metadata) => {
+            return (Planned::UpToDate, UpstreamResult { metadata: metadata.clone(), ..nothing });
+        }
+        Freshness::Run(reasons) => return (Planned::Run(reasons.clone()), nothing),
+        Freshness::Skip(why) => return (Planned::Skip(why.clone()), nothing),
     };
     let key = match key {
         Ok(key) => key,
         Err(error) => return (Planned::Unknown(StepError::failed(error.to_string())), nothing),
     };
-    let (state, result) = match lookup(node, context, &plan.spec, &key) {
-        Lookup::InPlace(result) => (Planned::UpToDate, result),
-        Lookup::Stored(result) => (Planned::Restore, result),
-        Lookup::Miss(reasons, _) => {
-            let inputs = std::mem::take(&mut plan.spec.inputs);
-            let sources = Arc::new(Sources { inputs, upstream: context.sources.clone() });
-            return (Planned::Run(reasons), UpstreamResult { sources, ..nothing });
-        }
+    let found = lookup(node, &query, &*prepared, &key);
+    let stored = |result: &ActionResult| {
+        let artefacts = artefacts(context, prepared.spec(), &result.outputs);
+        UpstreamResult { artefacts, metadata: metadata_of(result), ..UpstreamResult::default() }
     };
-    let artefacts = artefacts(context, &plan.spec, &result.outputs);
-    let inputs = std::mem::take(&mut plan.spec.inputs);
-    let sources = Arc::new(Sources { inputs, upstream: context.sources.clone() });
-    (state, UpstreamResult { artefacts, facts: result.facts, sources })
+    let (state, mut result) = match found {
+        Lookup::InPlace(result) => (Planned::UpToDate, stored(&result)),
+        Lookup::Stored(result) => (Planned::Restore, stored(&result)),
+        Lookup::Miss(reasons, _) => (Planned::Run(reasons), nothing),
+    };
+    result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
+    (state, result)
 }

@@ -1,6 +1,6 @@
 //! The last action of each step, kept in the workspace so that the next miss can be explained.
 //!
-//! `.rondel/actions.2/<label>`: a first line with the action's digest, one of JSON, then a line for each input: its
+//! `.rondel/actions.3/<key>`: a first line with the action's digest, one of JSON, then a line for each input: its
 //! value, a tabulator, its path; last the checksum of all that. Losing it costs explanations. The version is in the
 //! directory's name: a Rondel of another version has one of its own.
 
@@ -13,22 +13,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{MemberKind, Members};
 use crate::reason::{Reason, differences};
+use crate::step_key::StepKey;
 
 /// Where the records are, below `.rondel`.
-const ACTIONS: &str = "actions.2";
+const ACTIONS: &str = "actions.3";
 
 /// What is known of a step's last action and last run.
 #[derive(Clone, Debug, Default)]
 pub struct StepRecord {
-    /// Of which step.
-    pub label: String,
+    /// Of which step; `None` of an empty record.
+    pub step: Option<StepKey>,
     /// Digest of the last action, hit or run.
     pub action: Option<Digest>,
     /// Its members.
     pub(crate) members: Members,
     /// The last time that it ran.
     pub last_run: Option<LastRun>,
-    /// Was the last result that is told of here not stored, because something changed meanwhile?
+    /// True if the last result was not cached because an input changed during the run.
     pub is_unkept: bool,
 }
 
@@ -49,8 +50,7 @@ pub struct LastRun {
 struct Stored {
     members: Vec<(MemberKind, String, String)>,
     last_run: Option<LastRun>,
-    #[serde(default)]
-    label: String,
+    step: StepKey,
     #[serde(default)]
     is_unkept: bool,
 }
@@ -94,51 +94,30 @@ impl StepRecord {
     }
 }
 
-/// Where the record of the step `label` is.
-pub(crate) fn record_path(state: &Path, label: &str) -> PathBuf {
-    state.join(ACTIONS).join(file_name(label))
+/// Where the record of the step is.
+fn record_path(state: &Path, step: &StepKey) -> PathBuf {
+    state.join(ACTIONS).join(step.file_name())
 }
 
-/// Where the lock of the step `label` is.
-pub(crate) fn lock_path(state: &Path, label: &str) -> PathBuf {
-    state.join("locks").join(file_name(label))
-}
-
-/// Labels hold `/`, which is escaped so that one label is one file.
-fn file_name(label: &str) -> String {
-    let escape = |character| match character {
-        '/' => "+".to_owned(),
-        '+' | '%' => format!("%{:02x}", u32::from(character)),
-        other => other.to_string(),
-    };
-    label.chars().map(escape).collect()
-}
-
-/// All records of a workspace, by label.
-pub fn records(state: &Path) -> Vec<(String, StepRecord)> {
-    let names = fs::read_dir(state.join(ACTIONS)).into_iter().flatten().flatten();
-    let labels = names.filter_map(|entry| entry.file_name().to_str().map(label_of));
-    let mut records: Vec<_> = labels.map(|label| (label.clone(), read_record(state, &label))).collect();
-    records.sort_by(|one, other| one.0.cmp(&other.0));
+/// All records of a workspace, sorted by step.
+pub fn records(state: &Path) -> Vec<StepRecord> {
+    let entries = fs::read_dir(state.join(ACTIONS)).into_iter().flatten().flatten();
+    let mut records: Vec<_> = entries.filter_map(|entry| read_record_file(&entry.path()).ok()).collect();
+    records.sort_by(|one, other| one.step.cmp(&other.step));
     records
 }
 
-/// Undoes `file_name`.
-fn label_of(name: &str) -> String {
-    name.replace('+', "/").replace("%2b", "+").replace("%25", "%")
-}
-
 /// The digest of the last action only: one short read.
-pub(crate) fn last_action(state: &Path, label: &str) -> Option<Digest> {
-    let file = fs::File::open(record_path(state, label)).ok()?;
+pub(crate) fn last_action(state: &Path, step: &StepKey) -> Option<Digest> {
+    let file = fs::File::open(record_path(state, step)).ok()?;
     let mut line = String::new();
     BufReader::with_capacity(256, file).take(256).read_line(&mut line).ok()?;
     line.trim_end().parse().ok()
 }
 
-/// The record of the step `label`; an empty one if there is none that can be read.
-pub fn read_record(state: &Path, label: &str) -> StepRecord {
-    let text = fs::read_to_string(record_path(state, label)).unwrap_or_default();
+/// The record of the step; an empty one if there is none that can be read.
+pub fn read_record(state: &Path, step: &StepKey) -> StepRecord {
+    let text = fs::read_to_string(record_path(state, step)).unwrap_or_default();
     parse(&text).unwrap_or_default()
 }
 
@@ -163,17 +142,16 @@ fn parse(text: &str) -> Option<StepRecord> {
         let (value, path) = line.split_once('\t')?;
         members.insert((MemberKind::Input, unescaped(path)), unescaped(value));
     }
-    let Stored { label, last_run, is_unkept, .. } = stored;
-    Some(StepRecord { label, action: digest.parse().ok(), members, last_run, is_unkept })
+    let Stored { step, last_run, is_unkept, .. } = stored;
+    Some(StepRecord { step: Some(step), action: digest.parse().ok(), members, last_run, is_unkept })
 }
 
 /// Keeps the record; what goes wrong is only worth a warning.
-pub(crate) fn write_record(state: &Path, label: &str, record: &StepRecord) -> std::io::Result<()> {
+pub(crate) fn write_record(state: &Path, step: &StepKey, record: &StepRecord) -> std::io::Result<()> {
     let is_input = |kind: &MemberKind| *kind == MemberKind::Input;
     let others = record.members.iter().filter(|((kind, _), _)| !is_input(kind));
     let members = others.map(|((kind, name), value)| (*kind, name.clone(), value.clone())).collect();
-    let (label_text, last_run) = (label.to_owned(), record.last_run.clone());
-    let stored = Stored { members, last_run, label: label_text, is_unkept: record.is_unkept };
+    let stored = Stored { members, last_run: record.last_run.clone(), step: step.clone(), is_unkept: record.is_unkept };
     let digest = record.action.map(|digest| digest.to_string()).unwrap_or_default();
     let mut text = format!("{digest}\n{}\n", serde_json::to_string(&stored).expect("records are plain data"));
     for ((_, path), value) in record.members.iter().filter(|((kind, _), _)| is_input(kind)) {
@@ -183,7 +161,7 @@ pub(crate) fn write_record(state: &Path, label: &str, record: &StepRecord) -> st
         text.push('\n');
     }
     text.push_str(&format!("# {}\n", Digest::of(text.as_bytes()).hex()));
-    write_atomically(&state.join("tmp"), &record_path(state, label), text.as_bytes())
+    write_atomically(&state.join("tmp"), &record_path(state, step), text.as_bytes())
 }
 
 /// Names and texts of links may hold what separates.
@@ -228,11 +206,12 @@ mod tests {
             record.members.insert((MemberKind::Input, name.to_owned()), format!("value of {name}"));
             record.members.insert((MemberKind::Setting, name.to_owned()), name.to_owned());
         }
-        write_record(&state, "a/b+c (x)", &record).unwrap();
-        let read = read_record(&state, "a/b+c (x)");
+        let step = StepKey::shared("a/b+c (x)");
+        write_record(&state, &step, &record).unwrap();
+        let read = read_record(&state, &step);
         assert_eq!((read.action, &read.members), (record.action, &record.members));
         assert_eq!(records(&state).len(), 1);
-        assert_eq!(records(&state)[0].0, "a/b+c (x)");
+        assert_eq!(records(&state)[0].step, Some(step));
         fs::remove_dir_all(state).unwrap();
     }
 }

@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 
 use rondel_cas::remove_tree;
 
-use crate::action::ActionSpec;
 use crate::context::StepContext;
 use crate::error::{Category, StepError};
-use crate::graph::{Node, RunReport};
+use crate::graph::Node;
+use crate::step::{Job, PreparedAction, Report, TreeAccess};
 
 /// Runs the step until it is through or has failed once more than it may.
 pub(crate) fn attempt(
     node: &Node,
     context: &StepContext<'_>,
-    spec: &ActionSpec,
+    prepared: &dyn PreparedAction,
     staging: &Path,
-) -> Result<RunReport, StepError> {
+) -> Result<Report, StepError> {
     let tries = node.retries + 1;
     for number in 1.. {
         let one = StepContext {
@@ -25,10 +25,10 @@ pub(crate) fn attempt(
             sources: context.sources.clone(),
             ..*context
         };
-        let run = || node.step.run(&one, spec, staging);
-        let outcome = match node.step.may_write_in_tree() {
-            true => context.workspace.while_writing_in_tree(run),
-            false => run(),
+        let run = || node.step.run(prepared, &Job { context: &one, staging });
+        let outcome = match node.step.tree_access() {
+            TreeAccess::Reads => run(),
+            TreeAccess::MayWrite | TreeAccess::MakesOutputs => context.workspace.while_writing_in_tree(run),
         };
         match outcome {
             Err(error) if number < tries && can_pass(&error) && !context.cancellation.is_raised() => {

@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
+use rondel_cas::Entry;
 use rondel_process::{Cancellation, Redactor};
 
-use crate::context::{StepContext, UpstreamResult};
+use crate::context::{Artefact, Purpose, StepContext, UpstreamResult};
 use crate::durations::{self, Durations, critical_paths};
 use crate::error::StepError;
 use crate::event::{Event, NodeId, Outcome, OutputReport};
 use crate::execute::{StepResult, execute};
 use crate::graph::Graph;
+use crate::metadata::Metadata;
 use crate::reason::Reason;
+use crate::state::{States, StepState};
 use crate::workspace::Workspace;
 
 /// How a build goes about its work.
@@ -47,9 +50,8 @@ struct Build<'a> {
     cancellation: &'a Cancellation,
     redactor: &'a Redactor,
     emit: &'a (dyn Fn(Event) + Sync),
-    /// One cell a node, locked while the node runs: whoever comes second waits and finds the result.
-    cells: Vec<Mutex<Option<Result<StepResult, ()>>>>,
-    summary: Mutex<Summary>,
+    states: States,
+    failures: Mutex<Vec<(NodeId, StepError)>>,
     /// Of the steps that ran.
     durations: Mutex<Durations>,
 }
@@ -127,17 +129,17 @@ pub fn build(
         cancellation,
         redactor,
         emit,
-        cells: (0..graph.len()).map(|_| Mutex::new(None)).collect(),
-        summary: Mutex::default(),
+        states: States::new(graph.len()),
+        failures: Mutex::default(),
         durations: Mutex::default(),
     };
     let demanded = graph.demanded(roots);
     build.run_all(&demanded);
     for &id in graph.reachable(roots).difference(&demanded) {
-        let untouched = build.cells[id].lock().expect("no panic while locked").is_none();
-        if untouched {
-            build.finish(id, Outcome::Skipped, vec![Reason::Always { why: "nothing that needs it runs".to_owned() }]);
-        }
+        build.states.enter(id, || {
+            let reasons = vec![Reason::Always { why: "nothing that needs it runs".to_owned() }];
+            build.settle(id, StepState::Stopped(Outcome::Skipped), reasons, Instant::now())
+        });
     }
     let ran = build.durations.into_inner().expect("no panic while locked");
     if let Err(error) = durations::add(&workspace.state, &ran) {
@@ -146,13 +148,17 @@ pub fn build(
     if let Err(error) = workspace.snapshot.save() {
         emit(Event::Warning { text: format!("the stat snapshot was not saved: {error}") });
     }
-    let mut summary = build.summary.into_inner().expect("no panic while locked");
-    for (id, cell) in build.cells.into_iter().enumerate() {
-        if let Some(Ok(result)) = cell.into_inner().expect("no panic while locked") {
+    let mut summary = Summary {
+        failures: build.failures.into_inner().expect("no panic while locked"),
+        interrupted: cancellation.is_raised(),
+        ..Summary::default()
+    };
+    for (id, state) in build.states.into_settled() {
+        summary.outcomes.insert(id, state.outcome());
+        if let StepState::Done(result) = state {
             summary.results.insert(id, result.result);
         }
     }
-    summary.interrupted = cancellation.is_raised();
     summary
 }
 
@@ -201,47 +207,44 @@ impl Build<'_> {
                 continue;
             };
             drop(state);
-            let sound = self.ensure(id).is_ok();
+            let is_done = self.ensure(id).is_some();
             state = queue.lock().expect("no panic while locked");
             state.put_back(self.graph, id, order);
-            if !sound && !self.options.keep_going {
+            if !is_done && !self.options.keep_going {
                 state.stop = true;
             }
             signal.notify_all();
         }
     }
 
-    /// Makes sure that `id` is through; the error itself is in the summary.
-    fn ensure(&self, id: NodeId) -> Result<StepResult, ()> {
-        let mut cell = self.cells[id].lock().expect("no panic while locked");
-        if let Some(result) = cell.as_ref() {
-            return result.clone();
+    /// Makes sure that `id` has come to its end; `None` unless it ended well. The error itself is in the summary.
+    fn ensure(&self, id: NodeId) -> Option<StepResult> {
+        match self.states.enter(id, || self.run(id)) {
+            StepState::Done(result) => Some(result),
+            StepState::Stopped(_) => None,
         }
-        let result = self.run(id);
-        *cell = Some(result.clone());
-        result
     }
 
-    fn run(&self, id: NodeId) -> Result<StepResult, ()> {
+    fn run(&self, id: NodeId) -> StepState {
         let node = self.graph.node(id);
         let mut upstream: Vec<UpstreamResult> = Vec::with_capacity(node.inputs.len());
         for &input in &node.inputs {
             match self.ensure(input) {
-                Ok(result) => upstream.push(result.result),
-                Err(()) => return self.skip(id, input),
+                Some(result) => upstream.push(result.result),
+                None => return self.skip(id, input),
             }
         }
         let mut sources: Vec<_> = upstream.iter().map(|result| result.sources.clone()).collect();
         for &other in &node.after {
             match self.ensure(other) {
-                Ok(result) => sources.push(result.result.sources),
-                Err(()) => return self.skip(id, other),
+                Some(result) => sources.push(result.result.sources),
+                None => return self.skip(id, other),
             }
         }
         let failed_prerequisite = Mutex::new(None);
         let prerequisites = || {
             for &other in &node.on_miss {
-                if self.ensure(other).is_err() {
+                if self.ensure(other).is_none() {
                     *failed_prerequisite.lock().expect("no panic while locked") = Some(other);
                     return Err(StepError::Interrupted);
                 }
@@ -253,7 +256,7 @@ impl Build<'_> {
             cancellation: self.cancellation,
             upstream,
             sources,
-            is_query: false,
+            purpose: Purpose::Build,
             deadline: None,
             node: id,
             redactor: self.redactor,
@@ -267,58 +270,47 @@ impl Build<'_> {
         }
         match outcome {
             Ok(result) => {
-                self.report(id, &result, begun);
-                Ok(result)
+                let reasons = result.reasons.clone();
+                self.settle(id, StepState::Done(result), reasons, begun)
             }
             Err(error) => {
                 let outcome =
                     if matches!(error, StepError::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
-                self.finish(id, outcome, Vec::new());
-                self.summary.lock().expect("no panic while locked").failures.push((id, error));
-                Err(())
+                let state = self.settle(id, StepState::Stopped(outcome), Vec::new(), Instant::now());
+                self.failures.lock().expect("no panic while locked").push((id, error));
+                state
             }
         }
     }
 
-    fn skip(&self, id: NodeId, because: NodeId) -> Result<StepResult, ()> {
-        let why = format!("`{}` failed", self.graph.node(because).label);
-        self.finish(id, Outcome::Skipped, vec![Reason::Always { why }]);
-        Err(())
+    fn skip(&self, id: NodeId, because: NodeId) -> StepState {
+        let why = format!("`{}` failed", self.graph.node(because).key);
+        self.settle(id, StepState::Stopped(Outcome::Skipped), vec![Reason::Always { why }], Instant::now())
     }
 
-    fn finish(&self, id: NodeId, outcome: Outcome, reasons: Vec<Reason>) {
-        self.summary.lock().expect("no panic while locked").outcomes.insert(id, outcome);
-        let duration = std::time::Duration::ZERO;
-        (self.emit)(Event::Finished {
-            node: id,
-            outcome,
-            reasons,
-            duration,
-            outputs: Vec::new(),
-            facts: BTreeMap::new(),
-        });
-    }
-
-    fn report(&self, id: NodeId, result: &StepResult, begun: Instant) {
-        if result.outcome == Outcome::Ran {
-            let (label, duration) = (self.graph.node(id).label.clone(), begun.elapsed().as_millis() as u64);
-            self.durations.lock().expect("no panic while locked").insert(label, duration);
+    /// The one place where a step comes to its end: what is remembered of it, and what is reported.
+    fn settle(&self, id: NodeId, state: StepState, reasons: Vec<Reason>, begun: Instant) -> StepState {
+        let duration = begun.elapsed();
+        let (outputs, metadata) = match &state {
+            StepState::Done(result) => (self.output_reports(result), result.result.metadata.clone()),
+            StepState::Stopped(_) => (Vec::new(), Metadata::default()),
+        };
+        if state.outcome() == Outcome::Ran {
+            let (name, duration) = (self.graph.node(id).key.file_name(), duration.as_millis() as u64);
+            self.durations.lock().expect("no panic while locked").insert(name, duration);
         }
-        self.summary.lock().expect("no panic while locked").outcomes.insert(id, result.outcome);
-        let outputs = result.result.artefacts.iter().filter_map(|artefact| match artefact.entry {
-            rondel_cas::Entry::File { digest, .. } => {
+        (self.emit)(Event::Finished { node: id, outcome: state.outcome(), reasons, duration, outputs, metadata });
+        state
+    }
+
+    fn output_reports(&self, result: &StepResult) -> Vec<OutputReport> {
+        let report = |artefact: &Artefact| match artefact.entry {
+            Entry::File { digest, .. } => {
                 let path = artefact.path.strip_prefix(&self.workspace.root).unwrap_or(&artefact.path);
                 Some(OutputReport { path: path.to_owned(), digest })
             }
-            rondel_cas::Entry::Symlink { .. } => None,
-        });
-        (self.emit)(Event::Finished {
-            node: id,
-            outcome: result.outcome,
-            reasons: result.reasons.clone(),
-            duration: begun.elapsed(),
-            outputs: outputs.collect(),
-            facts: result.result.facts.clone(),
-        });
+            Entry::Symlink { .. } => None,
+        };
+        result.result.artefacts.iter().filter_map(report).collect()
     }
 }

@@ -24,9 +24,8 @@ pub struct Workspace {
     pub store: Store,
     /// Digests of files that did not change.
     pub snapshot: StatSnapshot,
-    /// Variables that every process gets besides its own: nothing, but for a build that is to show that they
-    /// do not matter.
-    pub disturbance: Vec<(String, String)>,
+    /// Extra variables for every process. Empty except in `verify`'s second build.
+    pub perturbation: Vec<(String, String)>,
     /// How often Rondel itself did something in the source tree: a step there ended, an output was put there.
     tree_writes: AtomicU64,
     /// Steps that may be writing there now.
@@ -46,7 +45,7 @@ impl Workspace {
             actions: ActionCache::new(&store),
             store: Store::new(&store),
             cache: cache.to_owned(),
-            disturbance: Vec::new(),
+            perturbation: Vec::new(),
             tree_writes: AtomicU64::new(0),
             tree_writers: AtomicU64::new(0),
         }

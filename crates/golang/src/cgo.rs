@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{NoIdentity, c_directory, c_identity};
 use rondel_cas::{Digest, Hasher};
-use rondel_engine::{ActionSpec, Class, Environment, StepContext, StepError, UserError};
+use rondel_engine::{ActionSpec, Class, Environment, StepContext, StepError, UserError, entry_text};
 use rondel_process::find_tool;
 
 use crate::support::GoSupport;
@@ -66,7 +66,7 @@ impl CSupport {
         let extra = self.directories.union(directories).cloned().collect();
         let memory = context.workspace.state.join("compilers");
         let ask = |line: &rondel_process::CommandLine| context.capture(line).map_err(|error| error.to_string());
-        let ask: Option<&dyn Fn(&_) -> _> = if context.is_query { None } else { Some(&ask) };
+        let ask: Option<&dyn Fn(&_) -> _> = if context.is_question() { None } else { Some(&ask) };
         match c_identity(&drivers, &extra, &memory, &context.workspace.snapshot, ask) {
             Ok(identity) => Ok(Ok(identity)),
             Err(NoIdentity::NotAsked) => Ok(Err("the C compiler is not known yet".to_owned())),
@@ -91,7 +91,7 @@ impl CSupport {
         for input in spec.inputs.iter() {
             let ending = input.path.as_str().rsplit_once('.').map_or("", |(_, ending)| ending);
             if !NOT_C.contains(&ending) {
-                hasher.update(format!("\n{} {:?}", input.path, input.entry).as_bytes());
+                hasher.update(format!("\n{} {}", input.path, entry_text(&input.entry)).as_bytes());
             }
         }
         hasher.finish()

@@ -8,7 +8,7 @@ use crate::{
     Closure, ClosureQuery, DownloadSettings, Form, GoDirectories, GoMod, GoPin, Provision, Toolchain,
     compile_environment, is_untouched, list_arguments, system_toolchain,
 };
-use rondel_engine::{Class, Environment, StepContext, StepError, UserError};
+use rondel_engine::{Class, Environment, StepContext, StepError, StepKey, UserError};
 use rondel_fetch::Credentials;
 use rondel_names::Platform;
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
@@ -45,8 +45,6 @@ pub struct GoSupport {
     pub(crate) offline: bool,
     pub(crate) locked: bool,
     toolchain: Mutex<Option<Toolchain>>,
-    /// What this run knows of the closures, by step: they are looked at again after a step.
-    closures: Mutex<BTreeMap<String, Closure>>,
 }
 
 /// What `GoSupport` is made from.
@@ -69,6 +67,18 @@ pub struct GoRequest<'a> {
     pub offline: bool,
     /// Refuse what build.lock does not pin.
     pub locked: bool,
+}
+
+/// Which packages a step is about, and how `go list` is asked for their files.
+pub(crate) struct ClosureRequest<'a> {
+    /// Of which step: what was found is remembered under it.
+    pub key: &'a StepKey,
+    /// What is asked.
+    pub query: ClosureQuery,
+    /// Flags of the go command that decide which files belong to the packages.
+    pub flags: Vec<String>,
+    /// What `go list` sees.
+    pub environment: &'a dyn Fn(&Toolchain) -> Vec<(String, String)>,
 }
 
 impl GoSupport {
@@ -103,7 +113,6 @@ impl GoSupport {
             offline: request.offline,
             locked: request.locked,
             toolchain: Mutex::new(None),
-            closures: Mutex::default(),
         }
     }
 
@@ -125,7 +134,7 @@ impl GoSupport {
             ))
             .hint("run `cargo xtask lock` and commit build.lock")),
             _ => {
-                if context.is_query && self.installed(context)?.is_none() {
+                if context.is_question() && self.installed(context)?.is_none() {
                     return Err(StepError::environment(
                         "the Go toolchain has not been fetched yet, so its identity is not known",
                     ));
@@ -372,27 +381,24 @@ impl GoSupport {
         files
     }
 
-    /// The closure for `query`: remembered, or asked of `go`. `None` in a query that would have to ask; with it
-    /// comes the reason why it would.
+    /// The closure that is asked for: that of `former` or of an earlier run, if it still holds; else asked of `go`. A
+    /// question that would have to ask gets the reason why instead.
     pub(crate) fn closure(
         &self,
         context: &StepContext<'_>,
-        label: &str,
-        query: &ClosureQuery,
-        flags: &[String],
-        environment: &dyn Fn(&Toolchain) -> Vec<(String, String)>,
+        request: &ClosureRequest<'_>,
+        former: Option<Closure>,
     ) -> Result<Result<Closure, String>, StepError> {
-        let file = closure_file(context, label);
-        let known = self.closures.lock().expect("no panic while locked").remove(label);
-        let recalled = match known {
+        let query = &request.query;
+        let recalled = match former {
             Some(closure) => closure.again(query, &context.workspace.snapshot),
-            None => Closure::recall(&file, query, &context.workspace.snapshot),
+            None => Closure::recall(&closure_file(context, request.key), query, &context.workspace.snapshot),
         };
         let why = match recalled {
             Ok(closure) => return Ok(Ok(closure)),
             Err(why) => why,
         };
-        if context.is_query {
+        if context.is_question() {
             return Ok(Err(why));
         }
         context.prerequisites()?;
@@ -408,8 +414,8 @@ impl GoSupport {
             context.note(format!("`{unused}` is not used; `go_work: \"…\"` in build.ron builds with it"));
         }
         let line = CommandLine::new(toolchain.go(), &self.module)
-            .arguments(list_arguments(query, flags))
-            .environment(environment(&toolchain));
+            .arguments(list_arguments(query, &request.flags))
+            .environment((request.environment)(&toolchain));
         let outside = [toolchain.root.clone(), self.directories.module_cache.clone()];
         let snapshot = &context.workspace.snapshot;
         // What changes between the reading of `go list` and ours would be taken for what `go list` has seen. So it is
@@ -428,22 +434,21 @@ impl GoSupport {
             .hint("run again when nothing writes to them"))
     }
 
-    /// Keeps a closure for the next time, in this run and in the next.
-    pub(crate) fn remember(&self, context: &StepContext<'_>, label: &str, mut closure: Closure) {
-        if context.is_query {
+    /// Keeps a closure for the next run, unless this is a question.
+    pub(crate) fn remember(&self, context: &StepContext<'_>, key: &StepKey, closure: &mut Closure) {
+        if context.is_question() {
             return;
         }
-        if let Err(error) = closure.remember(&closure_file(context, label), &context.workspace.scratch()) {
-            context.warn(format!("the packages of `{label}` were not remembered: {error}"));
+        if let Err(error) = closure.remember(&closure_file(context, key), &context.workspace.scratch()) {
+            context.warn(format!("the packages of `{key}` were not remembered: {error}"));
         }
-        self.closures.lock().expect("no panic while locked").insert(label.to_owned(), closure);
     }
 }
 
 /// How often `go list` is asked while the sources change.
 const LISTS_MAX: usize = 20;
 
-/// Where the closure of the step `label` is kept.
-fn closure_file(context: &StepContext<'_>, label: &str) -> PathBuf {
-    context.workspace.state.join("closures.6").join(rondel_cas::Digest::of(label.as_bytes()).short())
+/// Where the closure of a step is kept.
+fn closure_file(context: &StepContext<'_>, key: &StepKey) -> PathBuf {
+    context.workspace.state.join("closures.7").join(key.file_name())
 }

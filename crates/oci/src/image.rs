@@ -34,6 +34,7 @@ pub struct ImageConfig {
 
 /// Docker's `HEALTHCHECK`.
 #[derive(Clone, Debug)]
+#[derive(serde::Serialize)]
 pub struct Health {
     /// Program and arguments.
     pub command: Vec<String>,

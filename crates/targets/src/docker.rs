@@ -241,7 +241,7 @@ impl Docker {
                 .image(id)
                 .map_err(|error| StepError::environment(format!("the Docker daemon can't be asked: {error}")));
         }
-        if context.is_query {
+        if context.is_question() {
             return Ok(None);
         }
         let captured = context.try_capture(&self.command([

@@ -7,6 +7,7 @@ mod docker;
 mod dockerignore;
 mod git;
 mod go_version;
+mod image_metadata;
 mod lower;
 mod lower_go;
 mod lower_image;
@@ -17,5 +18,6 @@ mod variables;
 
 pub use docker::{Docker, DockerSocket};
 pub use go_version::{go_work_of, module_directory, resolve_go_version, unpinned_go};
+pub use image_metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, ServicesMetadata};
 pub use lower::{Analysis, lower};
 pub use request::{PlatformChoice, Request};

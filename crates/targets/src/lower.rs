@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rondel_buildfile::{Platform, Spanned, Target, TargetKind, TargetName, suggest};
 use rondel_cas::RelativePath;
-use rondel_engine::{Graph, Node, NodeId, Pool, Step, UserError};
+use rondel_engine::{AnyStep, Graph, Node, NodeId, Pool, Shown, StepKey, UserError};
 
 use crate::git::WorkTrees;
 use crate::request::{PlatformChoice, Request};
@@ -106,7 +106,7 @@ impl Analyzer<'_> {
     fn limit(&mut self) {
         let targets = &self.request.file.targets;
         for node in self.graph.nodes_mut() {
-            let Some(target) = targets.iter().find(|target| target.name.value.as_str() == node.target) else {
+            let Some(target) = targets.iter().find(|target| Some(&target.name.value) == node.key.target.as_ref()) else {
                 continue;
             };
             node.pool = target.limits.pool.as_ref().map(|pool| {
@@ -151,7 +151,7 @@ impl Analyzer<'_> {
                 after.extend(nodes);
             }
         }
-        let waits = Waits { after, downloads };
+        let waits = Deps { order_only: after, on_miss: downloads };
         let nodes = match &target.kind {
             TargetKind::GoModDownload => vec![self.go_mod_download(target, waits)?],
             TargetKind::GoBuild(build) => self.go_build(target, build, &waits)?,
@@ -163,12 +163,12 @@ impl Analyzer<'_> {
             TargetKind::ComposeDown(down) => {
                 let compose = self.compose(&down.file, &down.env, down.project_name.as_ref())?;
                 let step = ComposeDownStep { compose, volumes: down.volumes };
-                vec![self.add(target, name.to_string(), waits, Vec::new(), true, Box::new(step))]
+                vec![self.add(target, StepKey::main(name), waits, Vec::new(), Shown::Streamed, Box::new(step))]
             }
             TargetKind::Exec(exec) => vec![self.exec(target, exec, false, waits, wanted)?],
             TargetKind::Shell(exec) => vec![self.exec(target, exec, true, waits, wanted)?],
             TargetKind::Group(members) => {
-                let mut nodes = waits.after;
+                let mut nodes = waits.order_only;
                 for member in members {
                     nodes.extend(self.target(&member.value, wanted)?);
                 }
@@ -179,40 +179,40 @@ impl Analyzer<'_> {
         Ok(nodes)
     }
 
+    /// The main step of a target.
     pub(crate) fn add(
         &mut self,
         target: &Target,
-        label: String,
-        waits: Waits,
+        key: StepKey,
+        deps: Deps,
         inputs: Vec<NodeId>,
-        streams: bool,
-        step: Box<dyn Step>,
+        shown: Shown,
+        step: Box<dyn AnyStep>,
     ) -> NodeId {
         self.graph.add(Node {
-            streams,
+            shown,
             inputs,
-            after: waits.after,
-            on_miss: waits.downloads,
-            ..Node::new(label, target.name.value.to_string(), target.kind.word(), step)
+            after: deps.order_only,
+            on_miss: deps.on_miss,
+            ..Node::new(key, target.kind.word(), step)
         })
     }
 
     /// A step of Rondel's own, which people see only if it fails or they ask for all.
     pub(crate) fn add_hidden(
         &mut self,
-        target: &str,
-        label: String,
+        key: StepKey,
         inputs: Vec<NodeId>,
         after: Vec<NodeId>,
-        step: Box<dyn Step>,
+        step: Box<dyn AnyStep>,
     ) -> NodeId {
-        let kind = self.kind_of(target);
-        self.graph.add(Node { hidden: true, inputs, after, ..Node::new(label, target.to_owned(), kind, step) })
+        let kind = self.kind_of(key.target.as_ref());
+        self.graph.add(Node { shown: Shown::Never, inputs, after, ..Node::new(key, kind, step) })
     }
 
     /// The kind of a target, in the word of build.ron.
-    pub(crate) fn kind_of(&self, target: &str) -> &'static str {
-        let found = self.request.file.targets.iter().find(|other| other.name.value.as_str() == target);
+    fn kind_of(&self, target: Option<&TargetName>) -> &'static str {
+        let found = self.request.file.targets.iter().find(|other| Some(&other.name.value) == target);
         found.map_or("", |target| target.kind.word())
     }
 
@@ -277,7 +277,7 @@ impl Analyzer<'_> {
     }
 
     /// A step, or two of which one is taken once it is known whether the sources are dirty.
-    pub(crate) fn step(&self, make: &dyn Fn() -> Lowers<Box<dyn Step>>) -> Lowers<Box<dyn Step>> {
+    pub(crate) fn step(&self, make: &dyn Fn() -> Lowers<Box<dyn AnyStep>>) -> Lowers<Box<dyn AnyStep>> {
         let (clean, dirty) = self.variables.both(make)?;
         let Some(dirty) = dirty else { return Ok(clean) };
         let trees = match self.trees.get() {
@@ -294,7 +294,7 @@ impl Analyzer<'_> {
                 Arc::clone(self.trees.get_or_init(|| trees))
             }
         };
-        Ok(Box::new(DirtyStep { clean, dirty, trees, is_dirty: false.into() }))
+        Ok(Box::new(DirtyStep { clean, dirty, trees }))
     }
 
     /// The targets that must be through before `target` begins, by `after` alone.
@@ -356,12 +356,12 @@ impl Analyzer<'_> {
         Ok(outputs)
     }
 
-    pub(crate) fn waits_of(&mut self, target: &Target) -> Lowers<Waits> {
-        let mut waits = Waits::default();
+    pub(crate) fn waits_of(&mut self, target: &Target) -> Lowers<Deps> {
+        let mut waits = Deps::default();
         for other in &target.after {
             let nodes = self.target(&other.value, false)?;
             let is_download = matches!(self.find(&other.value)?.kind, TargetKind::GoModDownload);
-            if is_download { waits.downloads.extend(nodes) } else { waits.after.extend(nodes) }
+            if is_download { waits.on_miss.extend(nodes) } else { waits.order_only.extend(nodes) }
         }
         Ok(waits)
     }
@@ -369,9 +369,9 @@ impl Analyzer<'_> {
 
 /// What a target waits for, besides its inputs.
 #[derive(Clone, Default)]
-pub(crate) struct Waits {
-    pub(crate) after: Vec<NodeId>,
-    pub(crate) downloads: Vec<NodeId>,
+pub(crate) struct Deps {
+    pub(crate) order_only: Vec<NodeId>,
+    pub(crate) on_miss: Vec<NodeId>,
 }
 
 pub(crate) fn path(text: &str) -> Lowers<RelativePath> {

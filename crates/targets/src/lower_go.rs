@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rondel_buildfile::{BuildMode, GoBuild, GoTest, Platform, Target, TargetKind};
 use rondel_cas::RelativePath;
-use rondel_engine::{Node, NodeId, UserError};
+use rondel_engine::{Node, NodeId, Shown, StepKey, UserError};
 use rondel_golang::{
     CSupport, GoBuildStep, GoMod, GoModDownloadStep, GoRequest, GoSupport, GoTestStep, SbomStep, executable_name,
     go_version_of,
@@ -14,7 +14,7 @@ use rondel_golang::{
 use rondel_tree::GlobSet;
 
 use crate::go_version::{go_version, go_work_of, pin_of};
-use crate::lower::{Analyzer, Lowers, Waits, output_path, path};
+use crate::lower::{Analyzer, Lowers, Deps, output_path, path};
 
 impl Analyzer<'_> {
     pub(crate) fn go(&mut self) -> Lowers<Arc<GoSupport>> {
@@ -38,27 +38,27 @@ impl Analyzer<'_> {
         Ok(Arc::clone(self.go.insert(Arc::new(go))))
     }
 
-    pub(crate) fn go_mod_download(&mut self, target: &Target, waits: Waits) -> Lowers<NodeId> {
+    pub(crate) fn go_mod_download(&mut self, target: &Target, waits: Deps) -> Lowers<NodeId> {
         let step = GoModDownloadStep { go: self.go()? };
-        Ok(self.add(target, target.name.value.to_string(), waits, Vec::new(), false, Box::new(step)))
+        Ok(self.add(target, StepKey::main(&target.name.value), waits, Vec::new(), Shown::OnFailure, Box::new(step)))
     }
 
     /// The downloads that a Go step needs if it runs: those it names, or one of its own.
-    pub(crate) fn downloads(&mut self, waits: &Waits) -> Lowers<Vec<NodeId>> {
-        if !waits.downloads.is_empty() {
-            return Ok(waits.downloads.clone());
+    pub(crate) fn downloads(&mut self, waits: &Deps) -> Lowers<Vec<NodeId>> {
+        if !waits.on_miss.is_empty() {
+            return Ok(waits.on_miss.clone());
         }
         if let Some(node) = self.modules {
             return Ok(vec![node]);
         }
         let step = Box::new(GoModDownloadStep { go: self.go()? });
-        let node = self.add_hidden("go modules", "go modules".to_owned(), Vec::new(), Vec::new(), step);
+        let node = self.add_hidden(StepKey::shared("go modules"), Vec::new(), Vec::new(), step);
         self.modules = Some(node);
         Ok(vec![node])
     }
 
     /// The builds of all platforms, and their bills of materials.
-    pub(crate) fn go_build(&mut self, target: &Target, build: &GoBuild, waits: &Waits) -> Lowers<Vec<NodeId>> {
+    pub(crate) fn go_build(&mut self, target: &Target, build: &GoBuild, waits: &Deps) -> Lowers<Vec<NodeId>> {
         let platforms = self.platforms(build.platforms.as_ref(), target, false)?;
         let builds = self.go_build_for(target, build, waits, &platforms)?;
         let mut nodes: Vec<NodeId> = builds.values().copied().collect();
@@ -76,8 +76,8 @@ impl Analyzer<'_> {
         }
         let directory = out_directory(target, build)?.join(&path(&platform.directory_name())?);
         let step = SbomStep { go: self.go()?, project: self.request.file.project.value.clone(), directory };
-        let label = format!("{}: sbom", self.graph.node(node).label);
-        let sbom = self.add_hidden(target.name.value.as_str(), label, vec![node], Vec::new(), Box::new(step));
+        let key = StepKey::of(&target.name.value, "sbom").on(platform);
+        let sbom = self.add_hidden(key, vec![node], Vec::new(), Box::new(step));
         self.sboms.insert(node, sbom);
         Ok(sbom)
     }
@@ -86,7 +86,7 @@ impl Analyzer<'_> {
         &mut self,
         target: &Target,
         build: &GoBuild,
-        waits: &Waits,
+        waits: &Deps,
         platforms: &[Platform],
     ) -> Lowers<BTreeMap<Platform, NodeId>> {
         let downloads = self.downloads(waits)?;
@@ -96,9 +96,8 @@ impl Analyzer<'_> {
         let foreign = self.made_by_others(target)?;
         let mut nodes = BTreeMap::new();
         for platform in platforms {
-            let label = format!("{name} ({platform})");
-            let existing = self.graph.nodes().find(|(_, node)| node.label == label).map(|(id, _)| id);
-            if let Some(node) = existing {
+            let key = StepKey::main(name).on(platform);
+            if let Some(node) = self.graph.find(&key) {
                 nodes.insert(platform.clone(), node);
                 continue;
             }
@@ -107,7 +106,7 @@ impl Analyzer<'_> {
                 let env = self.variables.pairs(&build.env)?;
                 let step = GoBuildStep {
                     go: Arc::clone(&go),
-                    label: label.clone(),
+                    key: key.clone(),
                     platform: platform.clone(),
                     packages: self.variables.texts(&build.packages)?,
                     tags: self.variables.texts(&build.tags)?,
@@ -122,17 +121,16 @@ impl Analyzer<'_> {
                         BuildMode::PositionIndependent => Some("pie"),
                     },
                     foreign: foreign.clone(),
-                    modules: Mutex::default(),
                     out: out.clone(),
                 };
                 check_flags(build, &step)?;
                 Ok(Box::new(step))
             })?;
             let node = self.graph.add(Node {
-                title: if platforms.len() == 1 { name.to_string() } else { label.clone() },
-                after: waits.after.clone(),
+                title: if platforms.len() == 1 { name.to_string() } else { key.to_string() },
+                after: waits.order_only.clone(),
                 on_miss: downloads.clone(),
-                ..Node::new(label, name.to_string(), "GoBuild", step)
+                ..Node::new(key, "GoBuild", step)
             });
             nodes.insert(platform.clone(), node);
         }
@@ -154,7 +152,7 @@ impl Analyzer<'_> {
         Ok(made)
     }
 
-    pub(crate) fn go_test(&mut self, target: &Target, test: &GoTest, waits: &Waits, wanted: bool) -> Lowers<NodeId> {
+    pub(crate) fn go_test(&mut self, target: &Target, test: &GoTest, waits: &Deps, wanted: bool) -> Lowers<NodeId> {
         let downloads = self.downloads(waits)?;
         let excluded = self.declared_outputs(Some(target))?;
         let inputs = match &test.inputs {
@@ -175,8 +173,8 @@ impl Analyzer<'_> {
             inputs,
             arguments: self.arguments(wanted),
         };
-        let waits = Waits { after: waits.after.clone(), downloads };
-        Ok(self.add(target, target.name.value.to_string(), waits, Vec::new(), true, Box::new(step)))
+        let waits = Deps { order_only: waits.order_only.clone(), on_miss: downloads };
+        Ok(self.add(target, StepKey::main(&target.name.value), waits, Vec::new(), Shown::Streamed, Box::new(step)))
     }
 
     /// The node that builds the command that `Tool(name)` means, for this machine; one for all that use it.
@@ -185,11 +183,11 @@ impl Analyzer<'_> {
         if let Some(node) = self.tools.get(&import_path) {
             return Ok(*node);
         }
-        let downloads = self.downloads(&Waits::default())?;
+        let downloads = self.downloads(&Deps::default())?;
         let go = self.go()?;
-        let label = format!("tool {import_path}");
+        let key = StepKey::shared(format!("tool {import_path}"));
         let step = GoBuildStep {
-            label: label.clone(),
+            key: key.clone(),
             platform: go.own_platform()?,
             packages: vec![import_path.clone()],
             tags: Vec::new(),
@@ -200,13 +198,12 @@ impl Analyzer<'_> {
             build_mode: None,
             c: None,
             foreign: Vec::new(),
-            modules: Mutex::default(),
             out: RelativePath::new(&format!(".rondel/out/tools/{import_path}"))
                 .map_err(|error| UserError::input(error.to_string()))?,
             go,
         };
-        let node = Node::new(label, "tools".to_owned(), "GoBuild", Box::new(step));
-        let node = self.graph.add(Node { hidden: true, on_miss: downloads, ..node });
+        let node = Node::new(key, "GoBuild", Box::new(step));
+        let node = self.graph.add(Node { shown: Shown::Never, on_miss: downloads, ..node });
         self.tools.insert(import_path, node);
         Ok(node)
     }

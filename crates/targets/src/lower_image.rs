@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use rondel_buildfile::{Created, FileSource, GitQuery, Image, Platform, Spanned, Target, TargetKind, Text};
-use rondel_engine::{NodeId, UserError};
+use rondel_engine::{NodeId, Shown, StepKey, UserError};
 use rondel_oci::{ImageConfig, Reference, zoneinfo_environment};
 
 use crate::docker::DockerSocket;
-use crate::lower::{Analyzer, Lowers, Waits, image_path, output_path, path, probe_url};
+use crate::lower::{Analyzer, Lowers, Deps, image_path, output_path, path, probe_url};
 use crate::steps::image::ImageStep;
 use crate::steps::layer::{LayerContents, LayerStep};
 use crate::steps::load::LoadStep;
@@ -19,7 +19,7 @@ impl Analyzer<'_> {
         &mut self,
         target: &Target,
         image: &Image,
-        waits: &Waits,
+        waits: &Deps,
         _wanted: bool,
     ) -> Lowers<Vec<NodeId>> {
         let name = target.name.value.clone();
@@ -65,14 +65,14 @@ impl Analyzer<'_> {
         })?;
         let layout = self.add(
             target,
-            name.to_string(),
-            Waits { after: waits.after.clone(), downloads: Vec::new() },
+            StepKey::main(&name),
+            Deps { order_only: waits.order_only.clone(), on_miss: Vec::new() },
             inputs,
-            false,
+            Shown::OnFailure,
             step,
         );
         let load = LoadStep { docker: None, socket: DockerSocket::find(self.request.environment), layout: out };
-        let load = self.add(target, format!("{name}: docker"), Waits::default(), vec![layout], false, Box::new(load));
+        let load = self.add(target, StepKey::of(&name, "docker"), Deps::default(), vec![layout], Shown::OnFailure, Box::new(load));
         Ok(vec![layout, load])
     }
 
@@ -94,11 +94,11 @@ impl Analyzer<'_> {
         &mut self,
         target: &Target,
         image: &Image,
-        waits: &Waits,
+        waits: &Deps,
     ) -> Lowers<Vec<(NodeId, String)>> {
         let name = &target.name.value;
         let zones = if image.tzdata { Some(self.go()?) } else { None };
-        let base = self.layer(target, "base", LayerContents::StaticBase(zones), Vec::new(), &Waits::default());
+        let base = self.layer(target, "base", LayerContents::StaticBase(zones), Vec::new(), &Deps::default());
         let mut layers = vec![(base, "static base".to_owned())];
         let mut files = Vec::new();
         for (place, source) in &image.files {
@@ -120,15 +120,15 @@ impl Analyzer<'_> {
         what: &str,
         contents: LayerContents,
         inputs: Vec<NodeId>,
-        waits: &Waits,
+        waits: &Deps,
     ) -> NodeId {
-        let label = format!("{}: {what} layer", target.name.value);
+        let key = StepKey::of(&target.name.value, format!("layer {what}"));
         let step = LayerStep {
             contents,
             name: format!("{}/{}", target.name.value, what.replace('/', "_")),
             threads: self.request.threads,
         };
-        self.add_hidden(target.name.value.as_str(), label, inputs, waits.after.clone(), Box::new(step))
+        self.add_hidden(key, inputs, waits.order_only.clone(), Box::new(step))
     }
 
     /// The layer of what other steps made for one platform, the health probe among it.
@@ -136,7 +136,7 @@ impl Analyzer<'_> {
         &mut self,
         target: &Target,
         image: &Image,
-        waits: &Waits,
+        waits: &Deps,
         platform: &Platform,
     ) -> Lowers<Option<NodeId>> {
         let (mut places, mut inputs) = (Vec::new(), Vec::new());
@@ -178,7 +178,7 @@ impl Analyzer<'_> {
             &what,
             contents,
             inputs,
-            &Waits { after: waits.after.clone(), downloads: Vec::new() },
+            &Deps { order_only: waits.order_only.clone(), on_miss: Vec::new() },
         )))
     }
 
@@ -186,9 +186,9 @@ impl Analyzer<'_> {
         if let Some(node) = self.probes.get(platform) {
             return Ok(*node);
         }
-        let label = format!("health probe ({platform})");
+        let key = StepKey::shared("health probe").on(platform);
         let step = Box::new(ProbeStep { go: self.go()?, platform: platform.clone() });
-        let node = self.add_hidden("health probe", label, Vec::new(), Vec::new(), step);
+        let node = self.add_hidden(key, Vec::new(), Vec::new(), step);
         self.probes.insert(platform.clone(), node);
         Ok(node)
     }

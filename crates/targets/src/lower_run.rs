@@ -6,12 +6,12 @@ use std::time::Duration;
 use rondel_buildfile::{
     ComposeUp, DockerBuild, DockerRun, Exec, Part, Spanned, Target, TargetKind, TargetName, Text, TextSource,
 };
-use rondel_engine::{Node, NodeId, OutputKind, UserError};
+use rondel_engine::{Node, NodeId, OutputKind, Shown, StepKey, UserError};
 use rondel_process::find_tool;
 use rondel_tree::GlobSet;
 
 use crate::docker::Docker;
-use crate::lower::{Analyzer, Lowers, Waits, output_path, path, probe_url};
+use crate::lower::{Analyzer, Lowers, Deps, output_path, path, probe_url};
 use crate::steps::compose::{Compose, ComposeUpStep};
 use crate::steps::docker_build::DockerBuildStep;
 use crate::steps::docker_run::DockerRunStep;
@@ -24,7 +24,7 @@ impl Analyzer<'_> {
         Docker::find(self.request.environment, &self.root)
     }
 
-    pub(crate) fn docker_build(&mut self, target: &Target, build: &DockerBuild, waits: Waits) -> Lowers<NodeId> {
+    pub(crate) fn docker_build(&mut self, target: &Target, build: &DockerBuild, waits: Deps) -> Lowers<NodeId> {
         let docker = self.docker()?;
         let step = self.step(&|| {
             Ok(Box::new(DockerBuildStep {
@@ -40,7 +40,7 @@ impl Analyzer<'_> {
                 tags: self.image_tags(&build.tags)?.iter().map(ToString::to_string).collect(),
             }))
         })?;
-        Ok(self.add(target, target.name.value.to_string(), waits, Vec::new(), true, step))
+        Ok(self.add(target, StepKey::main(&target.name.value), waits, Vec::new(), Shown::Streamed, step))
     }
 
     /// The node whose facts name the image of `name` in the daemon.
@@ -61,7 +61,11 @@ impl Analyzer<'_> {
             None => path(&format!("dist/{name}"))?,
         };
         let step = LoadStep { docker: Some(docker.clone()), socket: None, layout: out };
-        let node = Node::new(format!("{name}: into docker"), name.to_string(), "Image", Box::new(step));
+        let key = StepKey::of(name, "required docker");
+        if let Some(node) = self.graph.find(&key) {
+            return Ok(node);
+        }
+        let node = Node::new(key, "Image", Box::new(step));
         Ok(self.graph.add(Node { title: format!("{name}: docker"), inputs: vec![layout], ..node }))
     }
 
@@ -78,7 +82,7 @@ impl Analyzer<'_> {
         &mut self,
         target: &Target,
         run: &DockerRun,
-        waits: Waits,
+        waits: Deps,
         wanted: bool,
     ) -> Lowers<NodeId> {
         let docker = self.docker()?;
@@ -105,7 +109,7 @@ impl Analyzer<'_> {
             health_timeout: Duration::from_secs(run.health_timeout_s),
             detach: run.detach,
         };
-        Ok(self.add(target, target.name.value.to_string(), waits, vec![image], true, Box::new(step)))
+        Ok(self.add(target, StepKey::main(&target.name.value), waits, vec![image], Shown::Streamed, Box::new(step)))
     }
 
     pub(crate) fn compose(
@@ -129,7 +133,7 @@ impl Analyzer<'_> {
         })
     }
 
-    pub(crate) fn compose_up(&mut self, target: &Target, up: &ComposeUp, waits: Waits) -> Lowers<NodeId> {
+    pub(crate) fn compose_up(&mut self, target: &Target, up: &ComposeUp, waits: Deps) -> Lowers<NodeId> {
         let compose = self.compose(&up.file, &up.env, up.project_name.as_ref())?;
         let (mut images, mut inputs) = (Vec::new(), Vec::new());
         for (service, name) in &up.images {
@@ -144,7 +148,7 @@ impl Analyzer<'_> {
             wait: up.wait,
             wait_timeout_s: up.wait_timeout_s,
         };
-        Ok(self.add(target, target.name.value.to_string(), waits, inputs, true, Box::new(step)))
+        Ok(self.add(target, StepKey::main(&target.name.value), waits, inputs, Shown::Streamed, Box::new(step)))
     }
 
     pub(crate) fn exec(
@@ -152,7 +156,7 @@ impl Analyzer<'_> {
         target: &Target,
         exec: &Exec,
         is_shell: bool,
-        waits: Waits,
+        waits: Deps,
         wanted: bool,
     ) -> Lowers<NodeId> {
         let arguments = self.arguments(wanted && !is_shell);
@@ -186,7 +190,7 @@ impl Analyzer<'_> {
             let kind = if output.value.ends_with('/') { OutputKind::Directory } else { OutputKind::File };
             outputs.push((below_root, destination, kind));
         }
-        let downloads = if go.is_some() { self.downloads(&waits)? } else { waits.downloads };
+        let downloads = if go.is_some() { self.downloads(&waits)? } else { waits.on_miss };
         let step = self.step(&|| {
             let mut command = self.command_words(exec)?;
             if is_shell {
@@ -219,8 +223,8 @@ impl Analyzer<'_> {
                 has_arguments: !arguments.is_empty(),
             }))
         })?;
-        let waits = Waits { after: waits.after, downloads };
-        Ok(self.add(target, target.name.value.to_string(), waits, inputs, true, step))
+        let waits = Deps { order_only: waits.order_only, on_miss: downloads };
+        Ok(self.add(target, StepKey::main(&target.name.value), waits, inputs, Shown::Streamed, step))
     }
 
     /// The words of a command; a tool is a placeholder, `{tool:NAME}`.

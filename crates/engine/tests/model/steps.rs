@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use rondel_cas::{Digest, RelativePath};
 use rondel_engine::{
-    ActionSpec, Class, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError, collect,
+    ActionSpec, Class, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError, hash_inputs,
 };
 use rondel_tree::GlobSet;
 
@@ -97,7 +97,9 @@ impl Config {
 }
 
 impl Step for ModelStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+    type Findings = ();
+
+    fn prepare(&self, query: &Query<'_>) -> Result<Prepared, StepError> {
         let config = &self.config;
         let mut spec = ActionSpec { arguments: vec!["model".into(), config.argument.clone()], ..ActionSpec::default() };
         spec.environment.set_optional(Class::Keyed, "VARIABLE", config.variable.clone());
@@ -108,8 +110,8 @@ impl Step for ModelStep {
         spec.tools.insert("cc".to_owned(), config.tool.clone());
         let excluded = vec![RelativePath::new("gen").expect("a name")];
         let globs = GlobSet::new(PATTERNS[config.patterns].iter().map(|pattern| pattern.glob), excluded);
-        spec.inputs = collect(&globs, &context.workspace.root, None, &context.workspace.snapshot)?;
-        for (position, upstream) in context.upstream.iter().enumerate() {
+        spec.inputs = hash_inputs(&globs, &query.workspace.root, None, &query.workspace.snapshot)?;
+        for (position, upstream) in query.upstream.iter().enumerate() {
             for artefact in &upstream.artefacts {
                 let slot = RelativePath::new(&format!("{position}/{}", artefact.name)).expect("joined names");
                 spec.upstream.insert(slot, artefact.entry.clone());
@@ -120,11 +122,11 @@ impl Step for ModelStep {
             destination: RelativePath::new(&config.destination).expect("a path"),
             kind: config.kind,
         }];
-        Ok(Plan { spec, freshness: Freshness::ByKey })
+        Ok(Prepared::by_key(spec))
     }
 
-    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
-        let root = &context.workspace.root;
+    fn run(&self, _prepared: &Prepared, job: &Job<'_>) -> Result<Report, StepError> {
+        let root = &job.workspace.root;
         let meanwhile = self.meanwhile.lock().expect("no panic while locked").take();
         if let Some(meanwhile) = meanwhile.as_ref().filter(|meanwhile| meanwhile.before_reading) {
             meanwhile.change.apply(root);
@@ -139,7 +141,7 @@ impl Step for ModelStep {
             }
         }
         let mut upstream = BTreeMap::new();
-        for (position, result) in context.upstream.iter().enumerate() {
+        for (position, result) in job.upstream.iter().enumerate() {
             for artefact in &result.artefacts {
                 let value = tree::value_of(&artefact.path, false)
                     .ok_or_else(|| StepError::failed(format!("{} is not there", artefact.path.display())))?;
@@ -147,9 +149,9 @@ impl Step for ModelStep {
             }
         }
         let outputs = self.config.outputs(&self.config.members(&inputs, &upstream));
-        write(&staging.join(self.config.output_name()), &outputs)
+        write(&job.staging.join(self.config.output_name()), &outputs)
             .map_err(|error| StepError::failed(error.to_string()))?;
-        Ok(RunReport::default())
+        Ok(Report::default())
     }
 }
 

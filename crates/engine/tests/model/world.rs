@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use rondel_cas::Digest;
 use rondel_engine::{
-    BuildOptions, Event, Graph, Node, Outcome, OutputKind, Planned, Reason, Step, Workspace, build, plan,
+    BuildOptions, Event, Graph, Node, Outcome, OutputKind, Planned, Reason, Step, StepKey, Workspace, build, plan,
 };
 use rondel_process::{Cancellation, Redactor};
 
@@ -53,20 +53,18 @@ struct Expected {
 struct Shared(std::sync::Arc<ModelStep>);
 
 impl Step for Shared {
-    fn prepare(
-        &self,
-        context: &rondel_engine::StepContext<'_>,
-    ) -> Result<rondel_engine::Plan, rondel_engine::StepError> {
-        self.0.prepare(context)
+    type Findings = ();
+
+    fn prepare(&self, query: &rondel_engine::Query<'_>) -> Result<rondel_engine::Prepared, rondel_engine::StepError> {
+        self.0.prepare(query)
     }
 
     fn run(
         &self,
-        context: &rondel_engine::StepContext<'_>,
-        spec: &rondel_engine::ActionSpec,
-        staging: &Path,
-    ) -> Result<rondel_engine::RunReport, rondel_engine::StepError> {
-        self.0.run(context, spec, staging)
+        prepared: &rondel_engine::Prepared,
+        job: &rondel_engine::Job<'_>,
+    ) -> Result<rondel_engine::Report, rondel_engine::StepError> {
+        self.0.run(prepared, job)
     }
 }
 
@@ -340,7 +338,7 @@ impl World {
             let name = format!("step {index}");
             let step = Box::new(Shared(crate::steps::step(config, own)));
             let inputs = config.upstream.iter().map(|&other| ids[other]).collect();
-            ids.push(graph.add(Node { inputs, ..Node::new(name.clone(), name, "Model", step) }));
+            ids.push(graph.add(Node { inputs, ..Node::new(StepKey::shared(name), "Model", step) }));
         }
         (graph, ids)
     }

@@ -1,28 +1,28 @@
 //! `GoBuild`: executables for one platform.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::{Closure, ClosureQuery, collector_percent, spare_memory};
 use rondel_cas::RelativePath;
 use rondel_engine::{
-    ActionSpec, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext,
-    StepError,
+    ActionSpec, Class, Environment, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError,
+    StepKey,
 };
 use rondel_names::Platform;
 use rondel_process::CommandLine;
 
 use crate::cgo::CSupport;
 use crate::module_download::check_modules;
-use crate::support::GoSupport;
+use crate::support::{ClosureRequest, GoSupport};
 
 /// One target on one platform, all texts resolved.
 pub struct GoBuildStep {
     /// The toolchain, and how it is run.
     pub go: Arc<GoSupport>,
-    /// Names the step in messages.
-    pub label: String,
+    /// Which step; names it in messages too.
+    pub key: StepKey,
     /// What is built for.
     pub platform: Platform,
     /// Package patterns.
@@ -43,8 +43,6 @@ pub struct GoBuildStep {
     pub c: Option<CSupport>,
     /// Files in the source tree that targets of this run make without being waited for, and their targets.
     pub foreign: Vec<(PathBuf, String)>,
-    /// Directories of the modules that the last `prepare` found: checked before they reach the build.
-    pub modules: Mutex<BTreeSet<PathBuf>>,
     /// Directory of the outputs, relative to the workspace.
     pub out: RelativePath,
 }
@@ -112,14 +110,40 @@ impl GoBuildStep {
         }
     }
 
+    /// `former` is what the same build found before, in this run; without it, what earlier runs remembered is asked.
+    fn prepare_with(&self, query: &Query<'_>, former: Option<Closure>) -> Result<Prepared<Option<Closure>>, StepError> {
+        let identity = self.go.identity(query)?;
+        let asked = ClosureRequest {
+            key: &self.key,
+            query: self.query(&identity),
+            flags: self.selecting_flags(),
+            environment: &|toolchain| self.for_process(self.environment(&toolchain.root)),
+        };
+        let mut closure = match self.go.closure(query, &asked, former)? {
+            Ok(closure) => closure,
+            Err(why) => return Ok(Prepared::unkeyed(Freshness::not_present(why)).with(None)),
+        };
+        let mut spec = self.spec(&identity, &mut closure)?;
+        self.go.remember(query, &self.key, &mut closure);
+        if let Some(c) = &self.c {
+            match c.identity(query, &closure.c_directories)? {
+                Ok(identity) => spec.tools.insert("C compiler".to_owned(), identity),
+                Err(what) => {
+                    return Ok(Prepared { spec, freshness: Freshness::not_present(what), findings: Some(closure) });
+                }
+            };
+        }
+        Ok(Prepared { spec, freshness: Freshness::ByKey, findings: Some(closure) })
+    }
+
     fn spec(&self, identity: &str, closure: &mut Closure) -> Result<ActionSpec, StepError> {
         if closure.mains.is_empty() {
-            let message = format!("`{}` names no command: no package main in {}", self.label, self.packages.join(" "));
+            let message = format!("`{}` names no command: no package main in {}", self.key, self.packages.join(" "));
             return Err(StepError::input(message).hint("point `packages` at a package with `func main`"));
         }
         if let Some((file, target)) = self.foreign.iter().find(|(file, _)| closure.reads(file)) {
             let name = file.strip_prefix(&self.go.module).unwrap_or(file).display();
-            let message = format!("`{}` reads `{name}`, which `{target}` makes in the same run", self.label);
+            let message = format!("`{}` reads `{name}`, which `{target}` makes in the same run", self.key);
             return Err(StepError::input(message).hint(format!("write `after: [\"{target}\"]`")));
         }
         let mut spec = ActionSpec {
@@ -144,7 +168,7 @@ impl GoBuildStep {
             let name = executable_name(import_path, self.platform.os());
             let name = RelativePath::new(&name).map_err(|error| StepError::failed(error.to_string()))?;
             if spec.outputs.iter().any(|output| output.name == name) {
-                let message = format!("`{}` builds two commands named `{name}`", self.label);
+                let message = format!("`{}` builds two commands named `{name}`", self.key);
                 return Err(StepError::input(message).hint("build them in two targets"));
             }
             let platform = self.platform.directory_name();
@@ -156,40 +180,26 @@ impl GoBuildStep {
 }
 
 impl Step for GoBuildStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
-        let identity = self.go.identity(context)?;
-        let flags = self.selecting_flags();
-        let environment = |toolchain: &crate::Toolchain| self.for_process(self.environment(&toolchain.root));
-        match self.go.closure(context, &self.label, &self.query(&identity), &flags, &environment)? {
-            Ok(mut closure) => {
-                let mut spec = self.spec(&identity, &mut closure)?;
-                if !context.is_query {
-                    self.modules.lock().expect("no panic while locked").clone_from(&closure.modules);
-                }
-                let c_directories = std::mem::take(&mut closure.c_directories);
-                self.go.remember(context, &self.label, closure);
-                if let Some(c) = &self.c {
-                    match c.identity(context, &c_directories)? {
-                        Ok(identity) => spec.tools.insert("C compiler".to_owned(), identity),
-                        Err(what) => {
-                            let freshness = Freshness::Run(vec![Reason::NotPresent { what }]);
-                            return Ok(Plan { spec, freshness });
-                        }
-                    };
-                }
-                Ok(Plan { spec, freshness: Freshness::ByKey })
-            }
-            Err(why) => {
-                let reasons = vec![Reason::NotPresent { what: why }];
-                Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::Run(reasons) })
-            }
-        }
+    type Findings = Option<Closure>;
+
+    fn prepare(&self, query: &Query<'_>) -> Result<Prepared<Option<Closure>>, StepError> {
+        self.prepare_with(query, None)
     }
 
-    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+    fn review(
+        &self,
+        query: &Query<'_>,
+        former: &Prepared<Option<Closure>>,
+    ) -> Result<Prepared<Option<Closure>>, StepError> {
+        self.prepare_with(query, former.findings.clone())
+    }
+
+    fn run(&self, prepared: &Prepared<Self::Findings>, context: &Job<'_>) -> Result<Report, StepError> {
+        let (spec, staging) = (&prepared.spec, context.staging);
         let toolchain = self.go.toolchain(context)?;
-        let modules = std::mem::take(&mut *self.modules.lock().expect("no panic while locked"));
-        check_modules(&self.go, context, &modules)?;
+        if let Some(closure) = &prepared.findings {
+            check_modules(&self.go, context, &closure.modules)?;
+        }
         let out = format!("{}/", staging.display());
         let arguments =
             spec.arguments[1..].iter().map(|argument| if argument == OUT { out.clone() } else { argument.clone() });
@@ -201,7 +211,7 @@ impl Step for GoBuildStep {
             .arguments(arguments)
             .environment(self.for_process(environment));
         context.run(&line)?;
-        Ok(RunReport::default())
+        Ok(Report::default())
     }
 }
 

@@ -3,12 +3,13 @@
 //! The cache is mutable and shared, so this is no stored result: each time it is asked for, go.mod and go.sum
 //! must be as they were and every module directory must be there. It is asked for only when a build runs.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rondel_cas::{Digest, write_atomically};
-use rondel_engine::{ActionSpec, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError};
+use rondel_engine::{
+    Freshness, Job, Metadata, MetadataType, Prepared, Query, Reason, Report, Step, StepContext, StepError,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::module_download::download;
@@ -18,6 +19,19 @@ use crate::support::GoSupport;
 pub struct GoModDownloadStep {
     /// The toolchain, and how it is run.
     pub go: Arc<GoSupport>,
+}
+
+/// What stands in the module cache for a module.
+#[derive(Serialize, Deserialize)]
+pub struct ModulesMetadata {
+    /// How many modules.
+    pub modules: usize,
+    /// True if they are in the tree instead.
+    pub vendored: bool,
+}
+
+impl MetadataType for ModulesMetadata {
+    const NAME: &'static str = "go-modules-1";
 }
 
 /// What was there after the last download.
@@ -59,35 +73,33 @@ impl GoModDownloadStep {
 }
 
 impl Step for GoModDownloadStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
-        let spec = ActionSpec::default();
-        let plan = |freshness| Ok(Plan { spec: spec.clone(), freshness });
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
+        let plan = |freshness| Ok(Prepared::unkeyed(freshness));
+        let present = |modules: usize, vendored: bool| Metadata::of(&ModulesMetadata { modules, vendored });
         let now = self.module_files(context)?;
         if self.go.is_vendored() {
-            return plan(Freshness::UpToDate([("modules".to_owned(), "vendored".to_owned())].into()));
+            return plan(Freshness::UpToDate(present(0, true)));
         }
         let stored = std::fs::read(self.record(context)).ok();
         let Some(presence) = stored.and_then(|bytes| serde_json::from_slice::<Presence>(&bytes).ok()) else {
             return plan(Freshness::Run(vec![Reason::NoPrevious]));
         };
         if presence.module_cache != self.go.directories.module_cache {
-            return plan(Freshness::Run(vec![Reason::NotPresent {
-                what: "the module cache is another one".to_owned(),
-            }]));
+            return plan(Freshness::not_present("the module cache is another one"));
         }
         if presence.module_files != now {
-            return plan(Freshness::Run(vec![Reason::NotPresent { what: "go.mod or go.sum changed".to_owned() }]));
+            return plan(Freshness::not_present("go.mod or go.sum changed"));
         }
         if let Some(gone) = presence.directories.iter().find(|directory| !directory.is_dir()) {
             let name = gone.strip_prefix(&self.go.directories.module_cache).unwrap_or(gone).display().to_string();
-            return plan(Freshness::Run(vec![Reason::NotPresent {
-                what: format!("{name} is not in the module cache"),
-            }]));
+            return plan(Freshness::not_present(format!("{name} is not in the module cache")));
         }
-        plan(Freshness::UpToDate([("modules".to_owned(), presence.directories.len().to_string())].into()))
+        plan(Freshness::UpToDate(present(presence.directories.len(), false)))
     }
 
-    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         let before = self.module_files(context)?;
         let mut directories = download(&self.go, context)?;
         directories.sort();
@@ -104,6 +116,6 @@ impl Step for GoModDownloadStep {
         if let Err(error) = write_atomically(&context.workspace.scratch(), &record, &text) {
             context.warn(format!("what was downloaded was not remembered: {error}"));
         }
-        Ok(RunReport { facts: BTreeMap::from([("modules".to_owned(), count.to_string())]) })
+        Ok(Report { metadata: Metadata::of(&ModulesMetadata { modules: count, vendored: false }) })
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rondel_engine::{
-    ActionSpec, Class, Environment, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError, collect,
+    ActionSpec, Class, Environment, Freshness, Job, Prepared, Query, Report, Step, StepError, TreeAccess, hash_inputs,
 };
 use rondel_names::Platform;
 use rondel_process::CommandLine;
@@ -63,7 +63,9 @@ impl GoTestStep {
 }
 
 impl Step for GoTestStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let mut spec = ActionSpec {
             arguments: ["go", "test", "-trimpath", "-buildvcs=false"].map(str::to_owned).to_vec(),
             ..ActionSpec::default()
@@ -74,8 +76,8 @@ impl Step for GoTestStep {
             match c.digest(context)? {
                 Ok(digest) => spec.tools.insert("C compiler".to_owned(), digest),
                 Err(what) => {
-                    let freshness = Freshness::Run(vec![Reason::NotPresent { what }]);
-                    return Ok(Plan { spec, freshness });
+                    let freshness = Freshness::not_present(what);
+                    return Ok(Prepared { spec, freshness, findings: () });
                 }
             };
         }
@@ -95,22 +97,23 @@ impl Step for GoTestStep {
         spec.environment = self.environment(Path::new("/"));
         if self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_))) {
             let freshness = Freshness::always("its environment holds a secret, which is in no key");
-            return Ok(Plan { spec, freshness });
+            return Ok(Prepared { spec, freshness, findings: () });
         }
         if !self.arguments.is_empty() {
-            return Ok(Plan { spec, freshness: Freshness::always("it was given arguments") });
+            return Ok(Prepared { spec, freshness: Freshness::always("it was given arguments"), findings: () });
         }
         spec.tools.insert("go".to_owned(), self.go.identity(context)?);
-        spec.inputs = collect(&self.inputs, &self.go.module, None, &context.workspace.snapshot)?;
+        spec.inputs = hash_inputs(&self.inputs, &self.go.module, None, &context.workspace.snapshot)?;
         let freshness = Freshness::of(&spec.inputs);
-        Ok(Plan { spec, freshness })
+        Ok(Prepared { spec, freshness, findings: () })
     }
 
-    fn may_write_in_tree(&self) -> bool {
-        true
+    fn tree_access(&self) -> TreeAccess {
+        TreeAccess::MayWrite
     }
 
-    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
+        let spec = &prepared.spec;
         context.prerequisites()?;
         let toolchain = self.go.toolchain(context)?;
         let mut environment = self.environment(&toolchain.root);
@@ -122,6 +125,6 @@ impl Step for GoTestStep {
             .environment(environment.for_process());
         line.secret_names = environment.secret_names();
         context.run(&line)?;
-        Ok(RunReport::default())
+        Ok(Report::default())
     }
 }

@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rondel_cas::{Digest, RelativePath};
-use rondel_engine::{
-    ActionSpec, Class, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError,
-};
+use rondel_engine::{ActionSpec, Class, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError};
 use rondel_names::Platform;
 use rondel_process::CommandLine;
 
@@ -37,7 +35,9 @@ impl ProbeStep {
 }
 
 impl Step for ProbeStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let name = RelativePath::new("probe").expect("a constant");
         let platform = self.platform.directory_name();
         let destination = RelativePath::new(&format!(".rondel/out/probe/{platform}")).expect("a platform's name");
@@ -63,10 +63,11 @@ impl Step for ProbeStep {
             outputs: vec![OutputSpec { name, destination, kind: OutputKind::File }],
             ..ActionSpec::default()
         };
-        Ok(Plan { spec, freshness: Freshness::ByKey })
+        Ok(Prepared::by_key(spec))
     }
 
-    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, prepared: &Prepared<Self::Findings>, context: &Job<'_>) -> Result<Report, StepError> {
+        let (spec, staging) = (&prepared.spec, context.staging);
         let toolchain = self.go.toolchain(context)?;
         let source = staging.join("source");
         let write = |name: &str, text: &str| {
@@ -85,6 +86,6 @@ impl Step for ProbeStep {
             .arguments(arguments)
             .environment(self.environment(&toolchain.root).for_process());
         context.run(&line)?;
-        Ok(RunReport::default())
+        Ok(Report::default())
     }
 }

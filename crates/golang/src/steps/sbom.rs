@@ -1,12 +1,11 @@
 //! A bill of materials beside each executable of a `GoBuild`: from what the executable says of itself. Where it has
 //! no hash of a module (what is vendored has none), go.sum does.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::{BuildInfo, SPDX_FORMAT, SpdxSubject, key_path, module_sums, spdx_document};
 use rondel_cas::{Entry, RelativePath};
-use rondel_engine::{ActionSpec, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError};
+use rondel_engine::{ActionSpec, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError};
 
 use crate::support::GoSupport;
 
@@ -25,7 +24,9 @@ fn document_name(executable: &RelativePath) -> Result<RelativePath, StepError> {
 }
 
 impl Step for SbomStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let mut spec = ActionSpec { arguments: vec!["sbom".to_owned()], ..ActionSpec::default() };
         spec.settings.insert("format".to_owned(), SPDX_FORMAT.to_owned());
         spec.settings.insert("project".to_owned(), self.project.clone());
@@ -38,10 +39,11 @@ impl Step for SbomStep {
             let destination = self.directory.join(&name);
             spec.outputs.push(OutputSpec { name, destination, kind: OutputKind::File });
         }
-        Ok(Plan { spec, freshness: Freshness::ByKey })
+        Ok(Prepared::by_key(spec))
     }
 
-    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
+        let staging = context.staging;
         let texts = self.go.sum_files().into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
         let sums = module_sums(&texts.collect::<Vec<_>>());
         for artefact in &context.upstream[0].artefacts {
@@ -72,6 +74,6 @@ impl Step for SbomStep {
             let path = document_name(&artefact.name)?.below(staging);
             std::fs::write(&path, document).map_err(|error| StepError::unwritable(&path, &error))?;
         }
-        Ok(RunReport::default())
+        Ok(Report::default())
     }
 }

@@ -1,13 +1,13 @@
 //! `ComposeUp` and `ComposeDown`: the services of a compose file, with the images that were made here.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rondel_engine::{ActionSpec, Freshness, Plan, RunReport, Step, StepContext, StepError};
+use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Step, StepContext, StepError};
 use rondel_process::CommandLine;
 use serde_json::{Value, json};
 
 use crate::docker::Docker;
+use crate::image_metadata::{ServicesMetadata, image_of};
 use rondel_engine::EnvironmentValue;
 
 /// What both directions share.
@@ -73,7 +73,7 @@ impl ComposeUpStep {
     fn overrides(&self, context: &StepContext<'_>) -> String {
         let mut services = serde_json::Map::new();
         for (service, index, health) in &self.images {
-            let id = context.upstream[*index].facts.get("image_id").cloned().unwrap_or_default();
+            let id = image_of(context, *index).map(|image| image.image_id).unwrap_or_default();
             let mut entry = json!({"image": id, "pull_policy": "never"});
             if let Some(command) = health {
                 let test: Vec<&str> = std::iter::once("CMD").chain(command.iter().map(String::as_str)).collect();
@@ -123,12 +123,13 @@ impl ComposeUpStep {
 }
 
 impl Step for ComposeUpStep {
-    fn prepare(&self, _context: &StepContext<'_>) -> Result<Plan, StepError> {
-        let why = "it starts services".to_owned();
-        Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::always(why) })
+    type Findings = ();
+
+    fn prepare(&self, _query: &Query<'_>) -> Result<Prepared, StepError> {
+        Ok(Prepared::unkeyed(Freshness::always("it starts services")))
     }
 
-    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         self.compose.require(context)?;
         let overrides = context.workspace.state.join("out").join(&self.name).join("compose-override.yml");
         rondel_cas::write_atomically(&context.workspace.scratch(), &overrides, self.overrides(context).as_bytes())
@@ -158,24 +159,24 @@ impl Step for ComposeUpStep {
             return Err(StepError::Command { summary, status, output, told, hint: None });
         }
         outcome?;
-        let facts: BTreeMap<String, String> = services.into_iter().collect();
-        Ok(RunReport { facts })
+        Ok(Report { metadata: Metadata::of(&ServicesMetadata(services.into_iter().collect())) })
     }
 }
 
 impl Step for ComposeDownStep {
-    fn prepare(&self, _context: &StepContext<'_>) -> Result<Plan, StepError> {
-        let why = "it stops services".to_owned();
-        Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::always(why) })
+    type Findings = ();
+
+    fn prepare(&self, _query: &Query<'_>) -> Result<Prepared, StepError> {
+        Ok(Prepared::unkeyed(Freshness::always("it stops services")))
     }
 
-    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         self.compose.require(context)?;
         let mut arguments = vec!["down".to_owned(), "--remove-orphans".to_owned()];
         if self.volumes {
             arguments.push("--volumes".to_owned());
         }
         context.run(&self.compose.line(None, &arguments))?;
-        Ok(RunReport::default())
+        Ok(Report::default())
     }
 }

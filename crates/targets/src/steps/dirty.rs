@@ -1,48 +1,90 @@
 //! A step that says whether its sources are dirty: two steps, of which one is taken once the inputs are known.
 
-use std::collections::BTreeMap;
+use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rondel_engine::{ActionSpec, Plan, Reason, RunReport, Step, StepContext, StepError};
+use rondel_engine::{
+    ActionSpec, AnyStep, Freshness, InputSet, Job, Metadata, PreparedAction, Query, Reason, Report, StepError,
+    TreeAccess,
+};
 
 use crate::git::WorkTrees;
 
 pub(crate) struct DirtyStep {
-    pub clean: Box<dyn Step>,
-    pub dirty: Box<dyn Step>,
+    pub clean: Box<dyn AnyStep>,
+    pub dirty: Box<dyn AnyStep>,
     pub trees: Arc<WorkTrees>,
-    /// What `prepare` found.
-    pub is_dirty: AtomicBool,
+}
+
+/// What the step that was taken has prepared.
+struct Taken {
+    is_dirty: bool,
+    prepared: Box<dyn PreparedAction>,
+}
+
+impl PreparedAction for Taken {
+    fn spec(&self) -> &ActionSpec {
+        self.prepared.spec()
+    }
+
+    fn freshness(&self) -> &Freshness {
+        self.prepared.freshness()
+    }
+
+    fn take_inputs(&mut self) -> InputSet {
+        self.prepared.take_inputs()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 }
 
 impl DirtyStep {
-    fn chosen(&self) -> &dyn Step {
-        if self.is_dirty.load(Ordering::Relaxed) { &*self.dirty } else { &*self.clean }
+    /// Takes one of the two by the inputs that `clean` has prepared; both have the same.
+    fn take(
+        &self,
+        query: &Query<'_>,
+        clean: Box<dyn PreparedAction>,
+        dirty: &dyn Fn() -> Result<Box<dyn PreparedAction>, StepError>,
+    ) -> Result<Box<dyn PreparedAction>, StepError> {
+        let mut is_dirty = false;
+        let mut look = |path: &Path| is_dirty = is_dirty || self.trees.is_dirty(path);
+        clean.spec().inputs.each_place(&mut look);
+        query.sources.iter().for_each(|sources| sources.each(&mut look));
+        let prepared = if is_dirty { dirty()? } else { clean };
+        Ok(Box::new(Taken { is_dirty, prepared }))
+    }
+
+    fn taken<'p>(&self, prepared: &'p dyn PreparedAction) -> (&dyn AnyStep, &'p dyn PreparedAction) {
+        let taken: &Taken = prepared.as_any().downcast_ref().expect("a step is handed back what it prepared");
+        (if taken.is_dirty { &*self.dirty } else { &*self.clean }, &*taken.prepared)
     }
 }
 
-impl Step for DirtyStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
-        let plan = self.clean.prepare(context)?;
-        let mut found = false;
-        let mut look = |path: &Path| found = found || self.trees.is_dirty(path);
-        plan.spec.inputs.each_place(&mut look);
-        context.sources.iter().for_each(|sources| sources.each(&mut look));
-        self.is_dirty.store(found, Ordering::Relaxed);
-        if found { self.dirty.prepare(context) } else { Ok(plan) }
+impl AnyStep for DirtyStep {
+    fn prepare(&self, query: &Query<'_>) -> Result<Box<dyn PreparedAction>, StepError> {
+        self.take(query, self.clean.prepare(query)?, &|| self.dirty.prepare(query))
     }
 
-    fn verify_external(&self, context: &StepContext<'_>, facts: &BTreeMap<String, String>) -> Option<Reason> {
-        self.chosen().verify_external(context, facts)
+    fn review(&self, query: &Query<'_>, former: &dyn PreparedAction) -> Result<Box<dyn PreparedAction>, StepError> {
+        // What the steps find out does not depend on the answer, so either can go on from what the other found.
+        let (_, former) = self.taken(former);
+        self.take(query, self.clean.review(query, former)?, &|| self.dirty.review(query, former))
     }
 
-    fn works_in_tree(&self) -> bool {
-        self.clean.works_in_tree()
+    fn verify_external(&self, query: &Query<'_>, prepared: &dyn PreparedAction, metadata: &Metadata) -> Option<Reason> {
+        let (step, prepared) = self.taken(prepared);
+        step.verify_external(query, prepared, metadata)
     }
 
-    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
-        self.chosen().run(context, spec, staging)
+    fn tree_access(&self) -> TreeAccess {
+        self.clean.tree_access()
+    }
+
+    fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError> {
+        let (step, prepared) = self.taken(prepared);
+        step.run(prepared, job)
     }
 }

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, RelativePath};
 use rondel_engine::{
-    ActionSpec, Freshness, OutputKind, OutputSpec, Plan, Reason, RunReport, Step, StepContext, StepError, files_below,
+    ActionSpec, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Reason, Report, Step, StepError, files_below,
 };
 
 use crate::docker::Docker;
 use crate::dockerignore::DockerIgnore;
+use crate::image_metadata::ImageMetadata;
 
 /// A context larger than this is worth a word, in bytes.
 const CONTEXT_WORTH_A_WORD: u64 = 50 * 1024 * 1024;
@@ -56,7 +57,9 @@ impl DockerBuildStep {
 }
 
 impl Step for DockerBuildStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let snapshot = &context.workspace.snapshot;
         let text = std::fs::read_to_string(&self.dockerfile)
             .map_err(|error| StepError::unreadable(&self.dockerfile, &error))?;
@@ -101,11 +104,11 @@ impl Step for DockerBuildStep {
                 self.docker.image(context, &base)?.map_or_else(|| "not in Docker yet".to_owned(), |image| image.id);
             spec.tools.insert(format!("base image {base}"), id);
         }
-        Ok(Plan { spec, freshness: Freshness::ByKey })
+        Ok(Prepared::by_key(spec))
     }
 
-    fn verify_external(&self, context: &StepContext<'_>, facts: &BTreeMap<String, String>) -> Option<Reason> {
-        let id = facts.get("image_id")?;
+    fn verify_external(&self, context: &Query<'_>, _prepared: &Prepared, metadata: &Metadata) -> Option<Reason> {
+        let id = &metadata.get::<ImageMetadata>()?.image_id;
         let gone = |what: String| Some(Reason::NotPresent { what });
         match self.docker.image(context, id) {
             Ok(Some(image)) => {
@@ -117,7 +120,8 @@ impl Step for DockerBuildStep {
         }
     }
 
-    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, prepared: &Prepared<Self::Findings>, context: &Job<'_>) -> Result<Report, StepError> {
+        let (spec, staging) = (&prepared.spec, context.staging);
         self.docker.require_daemon(context)?;
         let bytes: u64 = spec
             .inputs
@@ -147,8 +151,15 @@ impl Step for DockerBuildStep {
         let line = self.docker.command(arguments).environment([("DOCKER_BUILDKIT".to_owned(), builder.to_owned())]);
         context.run(&line)?;
         let id = std::fs::read_to_string(&id_file).map_err(|error| StepError::unreadable(&id_file, &error))?;
-        let facts = [("image_id", id.trim().to_owned()), ("tags", self.tags.join(" "))];
-        Ok(RunReport { facts: facts.map(|(name, value)| (name.to_owned(), value)).into() })
+        Ok(Report {
+            metadata: Metadata::of(&ImageMetadata {
+                digest: String::new(),
+                image_id: id.trim().to_owned(),
+                size_bytes: 0,
+                platforms: Vec::new(),
+                tags: self.tags.clone(),
+            }),
+        })
     }
 }
 

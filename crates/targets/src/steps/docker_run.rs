@@ -1,16 +1,15 @@
 //! `DockerRun`: a container from an image made here, healthy before it counts as running.
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rondel_buildfile::Health;
-use rondel_engine::{ActionSpec, Freshness, Plan, RunReport, Step, StepContext, StepError};
+use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Step, StepContext, StepError};
 use rondel_process::{Cancellation, CommandLine, Stream, capture, run};
 
 use crate::docker::Docker;
+use crate::image_metadata::{ContainerMetadata, image_of};
 use rondel_engine::EnvironmentValue;
 
 pub(crate) struct DockerRunStep {
@@ -286,14 +285,15 @@ impl DockerRunStep {
 }
 
 impl Step for DockerRunStep {
-    fn prepare(&self, _context: &StepContext<'_>) -> Result<Plan, StepError> {
-        let why = "it starts a container".to_owned();
-        Ok(Plan { spec: ActionSpec::default(), freshness: Freshness::always(why) })
+    type Findings = ();
+
+    fn prepare(&self, _query: &Query<'_>) -> Result<Prepared, StepError> {
+        Ok(Prepared::unkeyed(Freshness::always("it starts a container")))
     }
 
-    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, _staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         self.docker.require_daemon(context)?;
-        let image = context.upstream[0].facts.get("image_id").cloned().unwrap_or_default();
+        let image = image_of(context, 0).map(|image| image.image_id).unwrap_or_default();
         if self.user.is_none() {
             let user = self.docker.image(context, &image)?.map(|image| image.user).unwrap_or_default();
             if matches!(user.split(':').next(), None | Some("" | "0" | "root")) {
@@ -304,13 +304,13 @@ impl Step for DockerRunStep {
         self.reap(context)?;
         let id = self.start(context, &image)?;
         let outcome = self.wait_until_healthy(context, &id);
-        let facts = BTreeMap::from([("container".to_owned(), id.chars().take(12).collect())]);
+        let metadata = Metadata::of(&ContainerMetadata { container: id.chars().take(12).collect() });
         if self.detach && outcome.is_ok() {
-            return Ok(RunReport { facts });
+            return Ok(Report { metadata });
         }
         let outcome = outcome.and_then(|()| self.follow(context, &id));
         self.stop(context, &id);
-        outcome.map(|()| RunReport { facts })
+        outcome.map(|()| Report { metadata })
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rondel_buildfile::Platform;
 use rondel_cas::{RelativePath, copy_file};
 use rondel_engine::{
-    ActionSpec, Artefact, Class, Environment, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext,
-    StepError, collect,
+    ActionSpec, Artefact, Class, Environment, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step,
+    StepContext, StepError, TreeAccess, hash_inputs,
 };
 use rondel_process::{CommandLine, find_tool};
 use rondel_tree::GlobSet;
@@ -139,7 +139,9 @@ impl ExecStep {
 }
 
 impl Step for ExecStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let mut spec = ActionSpec {
             arguments: self.command.clone(),
             environment: self.environment(Path::new("/")),
@@ -151,27 +153,24 @@ impl Step for ExecStep {
         }
         let Some(inputs) = &self.inputs else {
             spec.outputs.clear();
-            return Ok(Plan { spec, freshness: Freshness::always("it declares no inputs") });
+            return Ok(Prepared { spec, freshness: Freshness::always("it declares no inputs"), findings: () });
         };
         if self.has_arguments {
             spec.outputs.clear();
-            return Ok(Plan { spec, freshness: Freshness::always("it was given arguments") });
+            return Ok(Prepared { spec, freshness: Freshness::always("it was given arguments"), findings: () });
         }
         self.identities(context, &mut spec)?;
-        spec.inputs = collect(inputs, &self.root, None, &context.workspace.snapshot)?;
+        spec.inputs = hash_inputs(inputs, &self.root, None, &context.workspace.snapshot)?;
         let freshness = Freshness::of(&spec.inputs);
-        Ok(Plan { spec, freshness })
+        Ok(Prepared { spec, freshness, findings: () })
     }
 
-    fn may_write_in_tree(&self) -> bool {
-        true
+    fn tree_access(&self) -> TreeAccess {
+        if self.outputs.is_empty() { TreeAccess::MayWrite } else { TreeAccess::MakesOutputs }
     }
 
-    fn works_in_tree(&self) -> bool {
-        !self.outputs.is_empty()
-    }
-
-    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, prepared: &Prepared<Self::Findings>, context: &Job<'_>) -> Result<Report, StepError> {
+        let (spec, staging) = (&prepared.spec, context.staging);
         let program = self.program(context)?;
         let backup = staging.join(".rondel-former-outputs");
         self.keep_former(&backup).map_err(|error| StepError::unwritable(&backup, &error))?;
@@ -206,7 +205,7 @@ impl Step for ExecStep {
             self.put_back(&backup);
         }
         let _ = fs::remove_dir_all(&backup);
-        outcome.map(|()| RunReport::default())
+        outcome.map(|()| Report::default())
     }
 }
 

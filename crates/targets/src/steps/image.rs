@@ -1,11 +1,14 @@
 //! `Image`: layers and a configuration become an OCI layout.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::image_metadata::{ImageMetadata, LayerMetadata};
 use rondel_buildfile::Platform;
 use rondel_cas::{Digest, Entry, RelativePath};
-use rondel_engine::{ActionSpec, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError};
+use rondel_engine::{
+    ActionSpec, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
+};
 use rondel_oci::{ImageConfig, Layer, LayoutInput, PlatformImage, Reference, write_layout};
 
 pub(crate) struct ImageStep {
@@ -26,13 +29,15 @@ impl ImageStep {
         let broken = || StepError::failed("a layer's record is incomplete").hint("run again with --force");
         let artefact = upstream.artefacts.first().ok_or_else(broken)?;
         let Entry::File { digest, .. } = artefact.entry else { return Err(broken()) };
-        let diff_id: Digest = upstream.facts.get("diff_id").and_then(|text| text.parse().ok()).ok_or_else(broken)?;
+        let diff_id = upstream.metadata.get::<LayerMetadata>().ok_or_else(broken)?.diff_id;
         Ok((Layer { digest, diff_id }, artefact.path.clone()))
     }
 }
 
 impl Step for ImageStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let name = RelativePath::new("layout").expect("a constant");
         let mut spec = ActionSpec {
             arguments: vec!["image".to_owned()],
@@ -44,33 +49,35 @@ impl Step for ImageStep {
         let mut put = |name: &str, value: String| settings.insert(name.to_owned(), value);
         put("layout", "oci-1.1 docker-manifest-1".to_owned());
         put("user", config.user.clone());
-        put("entrypoint", format!("{:?}", config.entrypoint));
-        put("cmd", format!("{:?}", config.command));
+        put("entrypoint", canonical(&config.entrypoint));
+        put("cmd", canonical(&config.command));
         put("workdir", config.directory.clone());
-        put("ports", config.ports.join(" "));
-        put("env", format!("{:?}", config.environment));
-        put("labels", format!("{:?}", config.labels));
-        put("health", format!("{:?}", config.health));
+        put("ports", canonical(&config.ports));
+        put("env", canonical(&config.environment));
+        put("labels", canonical(&config.labels));
+        put("health", canonical(&config.health));
         put("created", config.created_s.to_string());
-        put("annotations", format!("{:?}", self.annotations));
-        put("tags", self.tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        put("annotations", canonical(&self.annotations));
+        put("tags", canonical(&self.tags.iter().map(ToString::to_string).collect::<Vec<_>>()));
         put("loadable platform", self.platforms[self.loadable].0.to_string());
         for (platform, layers) in &self.platforms {
             let names: Vec<&str> = layers.iter().map(|(_, what)| what.as_str()).collect();
             put(&format!("layers of {platform}"), names.join(", "));
             for (position, (index, what)) in layers.iter().enumerate() {
                 let (layer, _) = self.layer(context, *index)?;
-                let slot = RelativePath::new(&format!("{platform}/{position} {what}"))
+                let slot = RelativePath::new(&format!("{platform}/{position}"))
                     .map_err(|error| StepError::failed(error.to_string()))?;
+                spec.titles.insert(slot.clone(), format!("layer `{what}` ({platform})"));
                 spec.upstream.insert(slot, Entry::File { digest: layer.digest, executable: false });
                 put(&format!("diff ID {position} of {platform}"), layer.diff_id.to_string());
             }
         }
         spec.settings = settings;
-        Ok(Plan { spec, freshness: Freshness::ByKey })
+        Ok(Prepared::by_key(spec))
     }
 
-    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
+        let staging = context.staging;
         let mut files: BTreeMap<Digest, PathBuf> = BTreeMap::new();
         let mut images = Vec::with_capacity(self.platforms.len());
         for (platform, indices) in &self.platforms {
@@ -97,16 +104,21 @@ impl Step for ImageStep {
         };
         let directory = staging.join("layout");
         let report = write_layout(&input, &directory).map_err(|error| StepError::unwritable(&directory, &error))?;
-        let platforms: Vec<String> = self.platforms.iter().map(|(platform, _)| platform.to_string()).collect();
-        let facts = [
-            ("digest", report.index.oci()),
-            ("image_id", report.image_id.oci()),
-            ("size_bytes", report.bytes.to_string()),
-            ("platforms", platforms.join(" ")),
-            ("tags", self.tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
-        ];
-        Ok(RunReport { facts: facts.map(|(name, value)| (name.to_owned(), value)).into() })
+        Ok(Report {
+            metadata: Metadata::of(&ImageMetadata {
+                digest: report.index.oci(),
+                image_id: report.image_id.oci(),
+                size_bytes: report.bytes,
+                platforms: self.platforms.iter().map(|(platform, _)| platform.to_string()).collect(),
+                tags: self.tags.iter().map(ToString::to_string).collect(),
+            }),
+        })
     }
+}
+
+/// A value as JSON: structs in the order of their fields, maps sorted.
+fn canonical(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("plain data")
 }
 
 /// The variant as the image specification has it: that of `GOARM` is always said, others if they are declared.

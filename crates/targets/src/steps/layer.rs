@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::path::Path;
 use std::sync::Arc;
 
 use rondel_cas::{Entry, RelativePath};
 use rondel_engine::{
-    ActionSpec, Artefact, Freshness, OutputKind, OutputSpec, Plan, RunReport, Step, StepContext, StepError, collect,
+    ActionSpec, Artefact, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
+    hash_inputs,
 };
 use rondel_oci::{CODEC, LayerEntry, LayerSource, ROOT_BUNDLE, static_base, write_layer, zoneinfo_path};
 use rondel_tree::GlobSet;
 
 use rondel_golang::{GoSupport, GoVersion};
+
+use crate::image_metadata::LayerMetadata;
 
 /// What a layer holds.
 pub(crate) enum LayerContents {
@@ -63,7 +65,7 @@ impl LayerStep {
             spec.arguments.push(format!("{path} -> /{place}"));
             if metadata.is_dir() {
                 let globs = GlobSet::everything(excluded.clone());
-                for input in collect(&globs, &absolute, Some(path), &context.workspace.snapshot)?.iter() {
+                for input in hash_inputs(&globs, &absolute, Some(path), &context.workspace.snapshot)?.iter() {
                     spec.inputs.insert(input);
                 }
             } else {
@@ -124,7 +126,9 @@ impl LayerStep {
 }
 
 impl Step for LayerStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let name = RelativePath::new("layer.tar.gz").expect("a constant");
         let destination = RelativePath::new(&format!(".rondel/out/{}.tar.gz", self.name))
             .map_err(|error| StepError::failed(error.to_string()))?;
@@ -153,10 +157,11 @@ impl Step for LayerStep {
                 }
             }
         }
-        Ok(Plan { spec, freshness: Freshness::ByKey })
+        Ok(Prepared::by_key(spec))
     }
 
-    fn run(&self, context: &StepContext<'_>, spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, prepared: &Prepared<Self::Findings>, context: &Job<'_>) -> Result<Report, StepError> {
+        let (spec, staging) = (&prepared.spec, context.staging);
         let entries = self.entries(context, spec)?;
         let path = staging.join("layer.tar.gz");
         let mut file = OpenOptions::new()
@@ -166,7 +171,6 @@ impl Step for LayerStep {
             .map_err(|error| StepError::unwritable(&path, &error))?;
         let layer =
             write_layer(&entries, &mut file, self.threads).map_err(|error| StepError::unwritable(&path, &error))?;
-        let facts = [("diff_id", layer.diff_id.to_string()), ("files", entries.len().to_string())];
-        Ok(RunReport { facts: facts.map(|(name, value)| (name.to_owned(), value)).into() })
+        Ok(Report { metadata: Metadata::of(&LayerMetadata { diff_id: layer.diff_id, files: entries.len() }) })
     }
 }

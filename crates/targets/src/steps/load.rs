@@ -1,12 +1,10 @@
 //! Loading an image into a Docker daemon that is reachable, unless it has the image already.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use rondel_cas::RelativePath;
-use rondel_engine::{ActionSpec, Freshness, Plan, Reason, RunReport, Step, StepContext, StepError};
+use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Step, StepContext, StepError};
 
 use crate::docker::{Docker, DockerSocket};
+use crate::image_metadata::{ImageMetadata, image_of};
 
 pub(crate) struct LoadStep {
     /// For when the daemon has to be there.
@@ -17,23 +15,27 @@ pub(crate) struct LoadStep {
 }
 
 impl LoadStep {
-    fn fact<'c>(&self, context: &'c StepContext<'_>, name: &str) -> &'c str {
-        context.upstream[0].facts.get(name).map_or("", String::as_str)
-    }
-
-    fn facts(&self, context: &StepContext<'_>) -> BTreeMap<String, String> {
-        let facts = ["image_id", "tags"].map(|name| (name.to_owned(), self.fact(context, name).to_owned()));
-        facts.into()
+    fn image(&self, context: &StepContext<'_>) -> Result<ImageMetadata, StepError> {
+        image_of(context, 0)
+            .ok_or_else(|| StepError::failed("the image's record is incomplete").hint("run again with --force"))
     }
 }
 
+/// What is reported of an image that a daemon has.
+fn loaded(image: &ImageMetadata) -> Metadata {
+    Metadata::of(&ImageMetadata { digest: String::new(), size_bytes: 0, platforms: Vec::new(), ..image.clone() })
+}
+
 impl Step for LoadStep {
-    fn prepare(&self, context: &StepContext<'_>) -> Result<Plan, StepError> {
-        let plan = |freshness| Ok(Plan { spec: ActionSpec::default(), freshness });
-        let (id, tags) = (self.fact(context, "image_id"), self.fact(context, "tags"));
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
+        let plan = |freshness| Ok(Prepared::unkeyed(freshness));
+        let image = self.image(context)?;
+        let id = image.image_id.as_str();
         let found = match (&self.docker, &self.socket) {
             (Some(docker), _) => {
-                if !context.is_query {
+                if !context.is_question() {
                     docker.require_daemon(context)?;
                 }
                 docker.image(context, id)?
@@ -44,21 +46,17 @@ impl Step for LoadStep {
             },
             (None, None) => return plan(Freshness::Skip("no Docker daemon is reachable".to_owned())),
         };
-        let missing = |tag: &str, found: &[String]| !found.iter().any(|other| other == tag);
-        match found {
-            None => {
-                plan(Freshness::Run(vec![Reason::NotPresent { what: "Docker does not have this image".to_owned() }]))
-            }
-            Some(image) => match tags.split_whitespace().find(|tag| missing(tag, &image.tags)) {
-                Some(tag) => plan(Freshness::Run(vec![Reason::NotPresent {
-                    what: format!("`{tag}` is another image in Docker"),
-                }])),
-                None => plan(Freshness::UpToDate(self.facts(context))),
-            },
+        let Some(found) = found else {
+            return plan(Freshness::not_present("Docker does not have this image"));
+        };
+        match image.tags.iter().find(|tag| !found.tags.contains(tag)) {
+            Some(tag) => plan(Freshness::not_present(format!("`{tag}` is another image in Docker"))),
+            None => plan(Freshness::UpToDate(loaded(&image))),
         }
     }
 
-    fn run(&self, context: &StepContext<'_>, _spec: &ActionSpec, staging: &Path) -> Result<RunReport, StepError> {
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
+        let staging = context.staging;
         let layout = self.layout.below(&context.workspace.root);
         let socket = self.socket.as_ref().or(self.docker.as_ref().and_then(|docker| docker.socket.as_ref()));
         if let Some(socket) = socket {
@@ -72,6 +70,6 @@ impl Step for LoadStep {
             rondel_oci::write_archive(&layout, &mut file).map_err(|error| StepError::unwritable(&archive, &error))?;
             context.run(&docker.command(["load", "--quiet", "--input", &archive.to_string_lossy()]))?;
         }
-        Ok(RunReport { facts: self.facts(context) })
+        Ok(Report { metadata: loaded(&self.image(context)?) })
     }
 }
