@@ -79,7 +79,7 @@ fn references(target: &Target) -> Vec<(Spanned<&TargetName>, Wanted)> {
         }
         TargetKind::DockerRun(run) => result.push((of(&run.image), Wanted::Image)),
         TargetKind::ComposeUp(up) => result.extend(up.images.iter().map(|(_, name)| (of(name), Wanted::Image))),
-        TargetKind::Group(names) => result.extend(names.iter().map(|name| (of(name), Wanted::Anything))),
+        TargetKind::Group(group) => result.extend(group.targets.iter().map(|name| (of(name), Wanted::Anything))),
         _ => {}
     }
     result
@@ -101,7 +101,7 @@ fn check_reference(
     let (fits, needed) = match (wanted, &target.kind) {
         (Wanted::Anything, _) => (true, ""),
         (Wanted::File, TargetKind::GoBuild(_)) => (true, ""),
-        (Wanted::File, TargetKind::Exec(exec) | TargetKind::Shell(exec)) => (
+        (Wanted::File, TargetKind::Exec(exec) | TargetKind::Shell(crate::Shell { exec })) => (
             exec.outputs.len() == 1 && exec.inputs.is_some(),
             "`GoBuild`, or an `Exec` with inputs and exactly one output",
         ),
@@ -127,7 +127,7 @@ impl Target {
 fn each_text<'a>(target: &'a Target, visit: &mut dyn FnMut(&'a Text)) {
     let pairs = |list: &'a [(Spanned<String>, Text)]| list.iter().map(|(_, text)| text);
     let texts: Vec<&'a Text> = match &target.kind {
-        TargetKind::GoModDownload | TargetKind::Group(_) => Vec::new(),
+        TargetKind::GoModDownload(_) | TargetKind::Group(_) => Vec::new(),
         TargetKind::GoBuild(build) => [&build.packages, &build.tags, &build.ldflags, &build.gcflags]
             .into_iter()
             .flatten()
@@ -161,7 +161,9 @@ fn each_text<'a>(target: &'a Target, visit: &mut dyn FnMut(&'a Text)) {
             .collect(),
         TargetKind::ComposeUp(up) => pairs(&up.env).chain(&up.project_name).collect(),
         TargetKind::ComposeDown(down) => pairs(&down.env).chain(&down.project_name).collect(),
-        TargetKind::Exec(exec) | TargetKind::Shell(exec) => exec.command.iter().chain(pairs(&exec.env)).collect(),
+        TargetKind::Exec(exec) | TargetKind::Shell(crate::Shell { exec }) => {
+            exec.command.iter().chain(pairs(&exec.env)).collect()
+        }
     };
     texts.into_iter().for_each(visit);
 }
@@ -213,11 +215,11 @@ fn check_paths(target: &Target, diagnostics: &mut Vec<Diagnostic>) {
         }
         TargetKind::ComposeUp(up) => paths.push(&up.file),
         TargetKind::ComposeDown(down) => paths.push(&down.file),
-        TargetKind::Exec(exec) | TargetKind::Shell(exec) => {
+        TargetKind::Exec(exec) | TargetKind::Shell(crate::Shell { exec }) => {
             paths.extend(&exec.outputs);
             paths.extend(&exec.directory);
         }
-        TargetKind::GoModDownload | TargetKind::GoTest(_) | TargetKind::DockerRun(_) | TargetKind::Group(_) => {}
+        TargetKind::GoModDownload(_) | TargetKind::GoTest(_) | TargetKind::DockerRun(_) | TargetKind::Group(_) => {}
     }
     for path in paths {
         check_path(path, diagnostics);
@@ -328,7 +330,7 @@ fn check_outputs(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
         let outputs: Vec<(String, Span)> = match &target.kind {
             TargetKind::GoBuild(build) => vec![out_of(&build.out, default, target)],
             TargetKind::Image(image) => vec![out_of(&image.out, default, target)],
-            TargetKind::Exec(exec) | TargetKind::Shell(exec) => {
+            TargetKind::Exec(exec) | TargetKind::Shell(crate::Shell { exec }) => {
                 exec.outputs.iter().map(|output| (normal(&output.value), output.span)).collect()
             }
             _ => Vec::new(),

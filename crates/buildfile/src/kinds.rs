@@ -54,7 +54,7 @@ pub(crate) fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target
     let private = reader.boolean(private, false);
     let limits = if call.name == "Group" { Limits::default() } else { limits(reader, &mut fields) };
     let kind = match call.name {
-        "GoModDownload" => Some(TargetKind::GoModDownload),
+        "GoModDownload" => Some(TargetKind::GoModDownload(crate::GoModDownload {})),
         "GoBuild" => go_build(reader, &mut fields).map(TargetKind::GoBuild),
         "GoTest" => go_test(reader, &mut fields).map(TargetKind::GoTest),
         "Image" => image(reader, &mut fields).map(TargetKind::Image),
@@ -63,8 +63,8 @@ pub(crate) fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target
         "ComposeUp" => compose_up(reader, &mut fields).map(TargetKind::ComposeUp),
         "ComposeDown" => compose_down(reader, &mut fields).map(TargetKind::ComposeDown),
         "Exec" => exec(reader, &mut fields).map(TargetKind::Exec),
-        "Shell" => shell(reader, &mut fields).map(TargetKind::Shell),
-        _ => group(reader, &mut fields).map(TargetKind::Group),
+        "Shell" => shell(reader, &mut fields).map(|exec| TargetKind::Shell(crate::Shell { exec })),
+        _ => group(reader, &mut fields).map(|targets| TargetKind::Group(crate::GroupTargets { targets })),
     };
     reader.finish(fields);
     Some(Target { name, doc, after, private, limits, kind: kind? })
@@ -420,7 +420,7 @@ fn short_shell(reader: &mut Reader<'_>, name: Spanned<TargetName>, arguments: Va
     let mut empty = reader.fields("Shell", arguments.span(), None)?;
     let mut exec = exec_common(reader, &mut empty);
     exec.command = vec![reader.text(*script)?];
-    let kind = TargetKind::Shell(exec);
+    let kind = TargetKind::Shell(crate::Shell { exec });
     Some(Target { name, doc: None, after: Vec::new(), private: false, limits: Limits::default(), kind })
 }
 

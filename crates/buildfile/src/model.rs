@@ -135,7 +135,7 @@ pub struct Limits {
 #[derive(Clone, Debug)]
 pub enum TargetKind {
     /// The module cache holds what the module needs.
-    GoModDownload,
+    GoModDownload(GoModDownload),
     /// Executables.
     GoBuild(GoBuild),
     /// Tests.
@@ -153,16 +153,16 @@ pub enum TargetKind {
     /// A command.
     Exec(Exec),
     /// A command of the shell.
-    Shell(Exec),
+    Shell(Shell),
     /// Several targets under one name.
-    Group(Vec<Spanned<TargetName>>),
+    Group(GroupTargets),
 }
 
 impl TargetKind {
     /// The word in build.ron.
     pub fn word(&self) -> &'static str {
         match self {
-            TargetKind::GoModDownload => "GoModDownload",
+            TargetKind::GoModDownload(_) => "GoModDownload",
             TargetKind::GoBuild(_) => "GoBuild",
             TargetKind::GoTest(_) => "GoTest",
             TargetKind::Image(_) => "Image",
@@ -175,6 +175,24 @@ impl TargetKind {
             TargetKind::Group(_) => "Group",
         }
     }
+}
+
+/// `GoModDownload()`
+#[derive(Clone, Debug)]
+pub struct GoModDownload {}
+
+/// `Shell(…)`
+#[derive(Clone, Debug)]
+pub struct Shell {
+    /// As an `Exec`, whose command is the script.
+    pub exec: Exec,
+}
+
+/// `Group(…)`
+#[derive(Clone, Debug)]
+pub struct GroupTargets {
+    /// Members.
+    pub targets: Vec<Spanned<TargetName>>,
 }
 
 /// `GoBuild(…)`

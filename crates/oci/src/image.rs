@@ -33,8 +33,7 @@ pub struct ImageConfig {
 }
 
 /// Docker's `HEALTHCHECK`.
-#[derive(Clone, Debug)]
-#[derive(serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Health {
     /// Program and arguments.
     pub command: Vec<String>,

@@ -1,23 +1,22 @@
-//! Lowers each target of build.ron to engine steps: the only place that names `go build` and `docker`.
+//! Analysis: each target of build.ron becomes engine steps; the only place that names `docker`.
 //!
 //! It takes a read and checked `BuildFile`, the caller's environment as values, and gives back a graph. What is
 //! run, and when, the engine decides; what people see of it, `rondel` does.
 
+mod analysis;
+mod dirty;
 mod docker;
-mod dockerignore;
 mod git;
+mod go;
 mod go_version;
-mod image_metadata;
-mod lower;
-mod lower_go;
-mod lower_image;
-mod lower_run;
+mod image;
+mod kinds;
+mod nodes;
 mod request;
-mod steps;
 mod variables;
 
+pub use analysis::{Analysis, analyze};
 pub use docker::{Docker, DockerSocket};
 pub use go_version::{go_work_of, module_directory, resolve_go_version, unpinned_go};
-pub use image_metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, ServicesMetadata};
-pub use lower::{Analysis, lower};
+pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, ServicesMetadata};
 pub use request::{PlatformChoice, Request};

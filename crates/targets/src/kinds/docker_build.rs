@@ -8,14 +8,48 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rondel_buildfile::{DockerBuild, Target};
 use rondel_cas::{Digest, RelativePath};
 use rondel_engine::{
-    ActionSpec, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Reason, Report, Step, StepError, files_below,
+    ActionSpec, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Reason, Report, Shown, Step, StepError,
+    StepKey, files_below,
 };
 
+use crate::analysis::{Analyzed, Analyzer};
 use crate::docker::Docker;
-use crate::dockerignore::DockerIgnore;
-use crate::image_metadata::ImageMetadata;
+use crate::docker::ignore_file::DockerIgnore;
+use crate::image::metadata::ImageMetadata;
+use crate::kinds::Analyze;
+use crate::nodes::{Deps, ImageSource, TargetNodes};
+
+impl Analyze for DockerBuild {
+    fn analyze(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        deps: Deps,
+        _wanted: bool,
+    ) -> Analyzed<TargetNodes> {
+        let docker = analyzer.docker()?;
+        let step = analyzer.step(&|| {
+            Ok(Box::new(DockerBuildStep {
+                docker: docker.clone(),
+                name: target.name.value.to_string(),
+                dockerfile: analyzer.root.join(&self.dockerfile.value),
+                context: self
+                    .context
+                    .as_ref()
+                    .map_or_else(|| analyzer.root.clone(), |context| analyzer.root.join(&context.value)),
+                build_args: analyzer.variables.pairs(&self.build_args)?,
+                stage: analyzer.variables.optional(self.stage.as_ref())?,
+                tags: analyzer.image_tags(&self.tags)?.iter().map(ToString::to_string).collect(),
+            }))
+        })?;
+        let key = StepKey::main(&target.name.value);
+        let node = analyzer.add(target, key, deps, Vec::new(), Shown::Streamed, step);
+        Ok(TargetNodes { image: Some(ImageSource::Daemon(node)), ..TargetNodes::end(node) })
+    }
+}
 
 /// A context larger than this is worth a word, in bytes.
 const CONTEXT_WORTH_A_WORD: u64 = 50 * 1024 * 1024;

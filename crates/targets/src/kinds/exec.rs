@@ -5,17 +5,112 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_buildfile::Platform;
+use rondel_buildfile::{Exec, Part, Platform, Spanned, Target, Text, TextSource};
 use rondel_cas::{RelativePath, copy_file};
 use rondel_engine::{
-    ActionSpec, Artefact, Class, Environment, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step,
-    StepContext, StepError, TreeAccess, hash_inputs,
+    ActionSpec, Artefact, Class, Environment, EnvironmentValue, Freshness, Job, OutputKind, OutputSpec, Prepared,
+    Query, Report, Shown, Step, StepContext, StepError, StepKey, TreeAccess, UserError, hash_inputs,
 };
+use rondel_golang::GoSupport;
 use rondel_process::{CommandLine, find_tool};
 use rondel_tree::GlobSet;
 
-use rondel_engine::EnvironmentValue;
-use rondel_golang::GoSupport;
+use crate::analysis::{Analyzed, Analyzer, output_path, path};
+use crate::kinds::Analyze;
+use crate::nodes::{Deps, TargetNodes};
+
+impl Analyze for Exec {
+    fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
+        command(analyzer, target, self, false, deps, wanted)
+    }
+}
+
+/// The step of a command, which a shell reads if `is_shell`.
+pub(crate) fn command(
+    analyzer: &mut Analyzer<'_>,
+    target: &Target,
+    exec: &Exec,
+    is_shell: bool,
+    deps: Deps,
+    wanted: bool,
+) -> Analyzed<TargetNodes> {
+    let arguments = analyzer.arguments(wanted && !is_shell);
+    let (mut tools, mut inputs) = (Vec::new(), Vec::new());
+    for (position, word) in exec.command.iter().enumerate() {
+        if let TextSource::Tool { name } = &word.source {
+            tools.push((position, inputs.len()));
+            inputs.push(analyzer.tool(name).map_err(|error| error.at(word.span))?);
+        }
+    }
+    let starts_go = !is_shell
+        && matches!(&exec.command[0].source, TextSource::Template(template)
+            if matches!(template.parts.as_slice(), [Part::Literal(word)] if word == "go"));
+    let go = if starts_go || !tools.is_empty() {
+        let go = analyzer.go()?;
+        let platform = go.own_platform()?;
+        Some((go, platform))
+    } else {
+        None
+    };
+    let request = analyzer.request;
+    let search_path = request.environment.get("PATH").cloned().unwrap_or_default();
+    let directory =
+        exec.directory.as_ref().map_or_else(|| analyzer.root.clone(), |directory| analyzer.root.join(&directory.value));
+    let excluded = analyzer.declared_outputs(Some(target))?;
+    let mut outputs = Vec::new();
+    for output in &exec.outputs {
+        let below_root = output_path(output)?;
+        let prefix = analyzer.root.strip_prefix(&request.root).unwrap_or(Path::new(""));
+        let destination = path(&prefix.join(below_root.as_str()).to_string_lossy())?;
+        let kind = if output.value.ends_with('/') { OutputKind::Directory } else { OutputKind::File };
+        outputs.push((below_root, destination, kind));
+    }
+    let downloads = if go.is_some() { analyzer.downloads(&deps)? } else { deps.on_miss };
+    let step = analyzer.step(&|| {
+        let mut command = command_words(analyzer, exec)?;
+        if is_shell {
+            command = vec!["sh".to_owned(), "-eu".to_owned(), "-c".to_owned(), command.remove(0)];
+        }
+        command.extend(arguments.iter().cloned());
+        // A program by name must be there before anything runs; one by path may be what another step makes.
+        let is_tool = tools.iter().any(|(position, _)| *position == 0);
+        if !starts_go && !is_tool && !command[0].contains('/') {
+            find_tool(&command[0], &search_path, &directory).map_err(|error| {
+                let error = UserError::environment(error.to_string()).at(target.name.span);
+                error.hint("install it, or correct `command`")
+            })?;
+        }
+        let globs = exec.inputs.as_ref().map(|globs| globs.iter().map(|glob| glob.value.as_str()));
+        let caller = |name: &Spanned<String>| (name.value.clone(), request.environment.get(&name.value).cloned());
+        Ok(Box::new(ExecStep {
+            root: analyzer.root.clone(),
+            directory: directory.clone(),
+            directory_key: exec.directory.as_ref().map_or_else(|| ".".to_owned(), |path| path.value.clone()),
+            command,
+            inputs: globs.map(|globs| GlobSet::new(globs, excluded.clone())),
+            outputs: outputs.clone(),
+            env: analyzer.variables.environment(&exec.env)?,
+            passed: exec.pass_env.iter().map(caller).collect(),
+            path: search_path.clone(),
+            home: request.environment.get("HOME").cloned(),
+            tools: tools.clone(),
+            go: go.clone(),
+            has_arguments: !arguments.is_empty(),
+        }))
+    })?;
+    let deps = Deps { order_only: deps.order_only, on_miss: downloads };
+    let key = StepKey::main(&target.name.value);
+    Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::Streamed, step)))
+}
+
+/// The words of a command; a tool is a placeholder, `{tool:NAME}`.
+fn command_words(analyzer: &Analyzer<'_>, exec: &Exec) -> Analyzed<Vec<String>> {
+    let word = |text: &Text| match &text.source {
+        TextSource::Tool { name } => Ok(format!("{{tool:{name}}}")),
+        _ => analyzer.variables.text(text).map_err(|error| error.at(text.span)),
+    };
+    exec.command.iter().map(word).collect()
+}
 
 pub(crate) struct ExecStep {
     /// Directory of the project: inputs and outputs are relative to it.

@@ -1,10 +1,16 @@
 //! Loading an image into a Docker daemon that is reachable, unless it has the image already.
 
 use rondel_cas::RelativePath;
-use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Step, StepContext, StepError};
+use rondel_engine::{
+    Freshness, Job, Metadata, Node, NodeId, Prepared, Query, Report, Step, StepContext, StepError, StepKey, UserError,
+};
 
+use crate::analysis::{Analyzed, Analyzer};
 use crate::docker::{Docker, DockerSocket};
-use crate::image_metadata::{ImageMetadata, image_of};
+use crate::image::metadata::{ImageMetadata, image_of};
+use crate::kinds::analyze;
+use crate::nodes::ImageSource;
+use rondel_buildfile::{Health, TargetName};
 
 pub(crate) struct LoadStep {
     /// For when the daemon has to be there.
@@ -72,4 +78,27 @@ impl Step for LoadStep {
         }
         Ok(Report { metadata: loaded(&self.image(context)?) })
     }
+}
+
+/// The step whose metadata names the image of `name` in the daemon, which has to be there.
+pub(crate) fn image_in_docker(analyzer: &mut Analyzer<'_>, name: &TargetName, docker: &Docker) -> Analyzed<NodeId> {
+    let nodes = analyzer.target(name, false)?;
+    let (layout, out) = match nodes.image {
+        Some(ImageSource::Layout { layout, out }) => (layout, out),
+        Some(ImageSource::Daemon(node)) => return Ok(node),
+        None => return Err(UserError::input(format!("`{name}` makes no image"))),
+    };
+    let key = StepKey::of(name, "required docker");
+    if let Some(node) = analyzer.graph.find(&key) {
+        return Ok(node);
+    }
+    let step = LoadStep { docker: Some(docker.clone()), socket: None, layout: out };
+    let node = Node::new(key, "Image", Box::new(step));
+    Ok(analyzer.graph.add(Node { title: format!("{name}: docker"), inputs: vec![layout], ..node }))
+}
+
+/// The health check that the image of `name` brings.
+pub(crate) fn health_of(analyzer: &Analyzer<'_>, name: &TargetName) -> Option<Health> {
+    let target = analyzer.find(name).ok()?;
+    analyze(&target.kind).health().cloned()
 }

@@ -14,7 +14,7 @@ use rondel_tree::GlobSet;
 
 use rondel_golang::{GoSupport, GoVersion};
 
-use crate::image_metadata::LayerMetadata;
+use crate::image::metadata::LayerMetadata;
 
 /// What a layer holds.
 pub(crate) enum LayerContents {

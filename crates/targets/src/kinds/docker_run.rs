@@ -4,13 +4,50 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use rondel_buildfile::Health;
-use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Step, StepContext, StepError};
+use rondel_buildfile::{DockerRun, Health, Target};
+use rondel_engine::{
+    EnvironmentValue, Freshness, Job, Metadata, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey,
+};
+use rondel_golang::PROBE_PATH;
 use rondel_process::{Cancellation, CommandLine, Stream, capture, run};
 
+use crate::analysis::{Analyzed, Analyzer, probe_url};
 use crate::docker::Docker;
-use crate::image_metadata::{ContainerMetadata, image_of};
-use rondel_engine::EnvironmentValue;
+use crate::image::load::{health_of, image_in_docker};
+use crate::image::metadata::{ContainerMetadata, image_of};
+use crate::kinds::Analyze;
+use crate::nodes::{Deps, TargetNodes};
+
+impl Analyze for DockerRun {
+    fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
+        let docker = analyzer.docker()?;
+        let image = image_in_docker(analyzer, &self.image.value, &docker)?;
+        let probe = health_of(analyzer, &self.image.value).map(|health| (format!("/{PROBE_PATH}"), probe_url(&health)));
+        let mut args = analyzer.variables.texts(&self.args)?;
+        args.extend(analyzer.arguments(wanted));
+        let step = DockerRunStep {
+            docker,
+            project: analyzer.request.file.project.value.clone(),
+            target: target.name.value.to_string(),
+            workspace: rondel_cas::Digest::of(analyzer.request.root.to_string_lossy().as_bytes()).short(),
+            args,
+            user: analyzer.variables.optional(self.user.as_ref())?,
+            publish: analyzer.variables.texts(&self.publish)?,
+            host_gateway: self.host_gateway,
+            env: analyzer.variables.environment(&self.env)?,
+            volumes: analyzer.variables.texts(&self.volumes)?,
+            network: analyzer.variables.optional(self.network.as_ref())?,
+            read_only: self.read_only,
+            cap_add: analyzer.variables.texts(&self.cap_add)?,
+            health: self.health.clone(),
+            probe,
+            health_timeout: Duration::from_secs(self.health_timeout_s),
+            detach: self.detach,
+        };
+        let key = StepKey::main(&target.name.value);
+        Ok(TargetNodes::end(analyzer.add(target, key, deps, vec![image], Shown::Streamed, Box::new(step))))
+    }
+}
 
 pub(crate) struct DockerRunStep {
     pub docker: Docker,

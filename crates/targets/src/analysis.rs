@@ -1,4 +1,5 @@
-//! Targets to nodes: names resolved, texts evaluated, platforms chosen.
+//! Analysis: targets to steps. Names are resolved, texts evaluated, platforms chosen; how each kind becomes steps is in
+//! `kinds`.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,16 +7,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rondel_buildfile::{Platform, Spanned, Target, TargetKind, TargetName, suggest};
+use rondel_buildfile::{Platform, Spanned, Target, TargetKind, TargetName, Text, suggest};
 use rondel_cas::RelativePath;
 use rondel_engine::{AnyStep, Graph, Node, NodeId, Pool, Shown, StepKey, UserError};
 
+use crate::dirty::DirtyStep;
+use crate::docker::Docker;
 use crate::git::WorkTrees;
+use crate::kinds;
+use crate::nodes::{Deps, TargetNodes};
 use crate::request::{PlatformChoice, Request};
-use crate::steps::compose::ComposeDownStep;
-use crate::steps::dirty::DirtyStep;
 use crate::variables::Variables;
 use rondel_golang::GoSupport;
+use rondel_oci::Reference;
 
 /// A graph, ready to be built.
 pub struct Analysis {
@@ -31,13 +35,13 @@ pub struct Analysis {
     pub warnings: Vec<String>,
 }
 
-/// Lowers the wanted targets and all that they need.
-pub fn lower(request: &Request<'_>) -> Result<Analysis, UserError> {
+/// Analyzes the wanted targets and all that they need.
+pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
     let root = match &request.file.root {
         Some(path) => request.root.join(&path.value),
         None => request.root.clone(),
     };
-    let mut lowering = Analyzer {
+    let mut analyzer = Analyzer {
         request,
         variables: Variables::new(request.file, request.environment, request.overrides, &request.repository),
         root,
@@ -45,9 +49,6 @@ pub fn lower(request: &Request<'_>) -> Result<Analysis, UserError> {
         done: BTreeMap::new(),
         go: None,
         modules: None,
-        probes: BTreeMap::new(),
-        sboms: BTreeMap::new(),
-        tools: BTreeMap::new(),
         trees: OnceCell::new(),
         notes: Vec::new(),
         arguments_used: false,
@@ -64,19 +65,19 @@ pub fn lower(request: &Request<'_>) -> Result<Analysis, UserError> {
     }
     let mut roots = Vec::new();
     for name in &request.targets {
-        roots.extend(lowering.target(name, true)?);
+        roots.extend(analyzer.target(name, true)?.ends);
     }
-    if !request.arguments.is_empty() && !lowering.arguments_used {
+    if !request.arguments.is_empty() && !analyzer.arguments_used {
         return Err(UserError::input("none of the targets takes arguments after `--`")
             .hint("`GoTest`, `DockerRun` and `Exec` do"));
     }
-    lowering.limit();
+    analyzer.limit();
     Ok(Analysis {
-        secrets: lowering.variables.secrets(),
-        warnings: lowering.variables.warnings(),
-        graph: lowering.graph,
+        secrets: analyzer.variables.secrets(),
+        warnings: analyzer.variables.warnings(),
+        graph: analyzer.graph,
         roots,
-        notes: lowering.notes,
+        notes: analyzer.notes,
     })
 }
 
@@ -86,27 +87,23 @@ pub(crate) struct Analyzer<'a> {
     /// Directory of the project: inputs are below it.
     pub(crate) root: PathBuf,
     pub(crate) graph: Graph,
-    done: BTreeMap<TargetName, Vec<NodeId>>,
+    done: BTreeMap<TargetName, TargetNodes>,
     pub(crate) go: Option<Arc<GoSupport>>,
     pub(crate) modules: Option<NodeId>,
-    pub(crate) probes: BTreeMap<Platform, NodeId>,
-    /// Bills of materials by the build that they are of.
-    pub(crate) sboms: BTreeMap<NodeId, NodeId>,
-    /// Tools by import path.
-    pub(crate) tools: BTreeMap<String, NodeId>,
     trees: OnceCell<Arc<WorkTrees>>,
     notes: Vec<String>,
     arguments_used: bool,
 }
 
-pub(crate) type Lowers<T> = Result<T, UserError>;
+pub(crate) type Analyzed<T> = Result<T, UserError>;
 
-impl Analyzer<'_> {
+impl<'a> Analyzer<'a> {
     /// Gives the nodes of each target its pool, its retries and its timeout.
     fn limit(&mut self) {
         let targets = &self.request.file.targets;
         for node in self.graph.nodes_mut() {
-            let Some(target) = targets.iter().find(|target| Some(&target.name.value) == node.key.target.as_ref()) else {
+            let Some(target) = targets.iter().find(|target| Some(&target.name.value) == node.key.target.as_ref())
+            else {
                 continue;
             };
             node.pool = target.limits.pool.as_ref().map(|pool| {
@@ -118,7 +115,8 @@ impl Analyzer<'_> {
         }
     }
 
-    pub(crate) fn find(&self, name: &TargetName) -> Lowers<&'_ Target> {
+    /// The target of this name.
+    pub(crate) fn find(&self, name: &TargetName) -> Analyzed<&'a Target> {
         self.request.file.targets.iter().find(|target| target.name.value == *name).ok_or_else(|| {
             let names = self.request.file.targets.iter().map(|target| target.name.value.as_str());
             let error = UserError::input(format!("there is no target `{name}`"));
@@ -129,54 +127,45 @@ impl Analyzer<'_> {
         })
     }
 
-    /// The nodes that a target ends with.
-    pub(crate) fn target(&mut self, name: &TargetName, wanted: bool) -> Lowers<Vec<NodeId>> {
+    /// The steps of a target, added to the graph if they are not in it.
+    pub(crate) fn target(&mut self, name: &TargetName, wanted: bool) -> Analyzed<TargetNodes> {
         if let Some(nodes) = self.done.get(name) {
             return Ok(nodes.clone());
         }
-        let file = self.request.file;
-        self.find(name)?;
-        let target = file.targets.iter().find(|target| target.name.value == *name).expect("found above");
-        let mut after = Vec::new();
-        let mut downloads = Vec::new();
-        for other in &target.after {
-            let nodes = self.target(&other.value, false)?;
-            let is_download = file
-                .targets
-                .iter()
-                .any(|target| target.name.value == other.value && matches!(target.kind, TargetKind::GoModDownload));
-            if is_download && matches!(target.kind, TargetKind::GoBuild(_) | TargetKind::GoTest(_)) {
-                downloads.extend(nodes);
-            } else {
-                after.extend(nodes);
-            }
-        }
-        let waits = Deps { order_only: after, on_miss: downloads };
-        let nodes = match &target.kind {
-            TargetKind::GoModDownload => vec![self.go_mod_download(target, waits)?],
-            TargetKind::GoBuild(build) => self.go_build(target, build, &waits)?,
-            TargetKind::GoTest(test) => vec![self.go_test(target, test, &waits, wanted)?],
-            TargetKind::Image(image) => self.image(target, image, &waits, wanted)?,
-            TargetKind::DockerBuild(build) => vec![self.docker_build(target, build, waits)?],
-            TargetKind::DockerRun(run) => vec![self.docker_run(target, run, waits, wanted)?],
-            TargetKind::ComposeUp(up) => vec![self.compose_up(target, up, waits)?],
-            TargetKind::ComposeDown(down) => {
-                let compose = self.compose(&down.file, &down.env, down.project_name.as_ref())?;
-                let step = ComposeDownStep { compose, volumes: down.volumes };
-                vec![self.add(target, StepKey::main(name), waits, Vec::new(), Shown::Streamed, Box::new(step))]
-            }
-            TargetKind::Exec(exec) => vec![self.exec(target, exec, false, waits, wanted)?],
-            TargetKind::Shell(exec) => vec![self.exec(target, exec, true, waits, wanted)?],
-            TargetKind::Group(members) => {
-                let mut nodes = waits.order_only;
-                for member in members {
-                    nodes.extend(self.target(&member.value, wanted)?);
-                }
-                nodes
-            }
-        };
+        let target = self.find(name)?;
+        let deps = self.deps_of(target)?;
+        let nodes = kinds::analyze(&target.kind).analyze(self, target, deps, wanted)?;
         self.done.insert(name.clone(), nodes.clone());
         Ok(nodes)
+    }
+
+    /// What a target waits for by its `after`.
+    pub(crate) fn deps_of(&mut self, target: &Target) -> Analyzed<Deps> {
+        let mut deps = Deps::default();
+        for other in &target.after {
+            let nodes = self.target(&other.value, false)?;
+            let is_put_off = nodes.is_download && kinds::analyze(&target.kind).puts_downloads_off();
+            if is_put_off { deps.on_miss.extend(nodes.ends) } else { deps.order_only.extend(nodes.ends) }
+        }
+        Ok(deps)
+    }
+
+    /// The `docker` command.
+    pub(crate) fn docker(&self) -> Analyzed<Docker> {
+        Docker::find(self.request.environment, &self.root)
+    }
+
+    /// Names of an image, each once.
+    pub(crate) fn image_tags(&self, texts: &[Text]) -> Analyzed<Vec<Reference>> {
+        let mut tags = Vec::new();
+        for text in texts {
+            let tag = self.variables.text(text).map_err(|error| error.at(text.span))?;
+            let tag = Reference::new(&tag).map_err(|error| UserError::input(error.to_string()).at(text.span))?;
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        Ok(tags)
     }
 
     /// The main step of a target.
@@ -222,7 +211,7 @@ impl Analyzer<'_> {
         own: Option<&Vec<Spanned<Platform>>>,
         target: &Target,
         is_image: bool,
-    ) -> Lowers<Vec<Platform>> {
+    ) -> Analyzed<Vec<Platform>> {
         let host = Platform::host();
         let os = if is_image { "linux" } else { host.os() };
         let machine = Platform::new(&format!("{os}/{}", host.architecture())).ok();
@@ -277,7 +266,7 @@ impl Analyzer<'_> {
     }
 
     /// A step, or two of which one is taken once it is known whether the sources are dirty.
-    pub(crate) fn step(&self, make: &dyn Fn() -> Lowers<Box<dyn AnyStep>>) -> Lowers<Box<dyn AnyStep>> {
+    pub(crate) fn step(&self, make: &dyn Fn() -> Analyzed<Box<dyn AnyStep>>) -> Analyzed<Box<dyn AnyStep>> {
         let (clean, dirty) = self.variables.both(make)?;
         let Some(dirty) = dirty else { return Ok(clean) };
         let trees = match self.trees.get() {
@@ -298,11 +287,11 @@ impl Analyzer<'_> {
     }
 
     /// The targets that must be through before `target` begins, by `after` alone.
-    pub(crate) fn waited_for<'a>(&'a self, target: &'a Target) -> BTreeSet<&'a TargetName> {
+    pub(crate) fn waited_for<'t>(&'t self, target: &'t Target) -> BTreeSet<&'t TargetName> {
         let mut open: Vec<&TargetName> = target.after.iter().map(|name| &name.value).collect();
-        self.reach(&mut open, &|target| match &target.kind {
-            TargetKind::Group(_) => target.references(),
-            _ => target.after.iter().map(|name| &name.value).collect(),
+        self.reach(&mut open, &|target| match kinds::analyze(&target.kind).stands_for_others() {
+            true => target.references(),
+            false => target.after.iter().map(|name| &name.value).collect(),
         })
     }
 
@@ -311,11 +300,11 @@ impl Analyzer<'_> {
         self.reach(&mut self.request.targets.iter().collect(), &|target| target.references())
     }
 
-    fn reach<'a>(
-        &'a self,
-        open: &mut Vec<&'a TargetName>,
-        next: &dyn Fn(&'a Target) -> Vec<&'a TargetName>,
-    ) -> BTreeSet<&'a TargetName> {
+    fn reach<'t>(
+        &'t self,
+        open: &mut Vec<&'t TargetName>,
+        next: &dyn Fn(&'t Target) -> Vec<&'t TargetName>,
+    ) -> BTreeSet<&'t TargetName> {
         let mut found = BTreeSet::new();
         while let Some(name) = open.pop() {
             if found.insert(name) {
@@ -328,14 +317,14 @@ impl Analyzer<'_> {
 
     /// Outputs in the source tree, which no glob matches; relative to the project's directory. Those that
     /// `reader` waits for are files like all others to it.
-    pub(crate) fn declared_outputs(&self, reader: Option<&Target>) -> Lowers<Vec<RelativePath>> {
+    pub(crate) fn declared_outputs(&self, reader: Option<&Target>) -> Analyzed<Vec<RelativePath>> {
         let known = reader.map(|reader| self.waited_for(reader)).unwrap_or_default();
         let mut outputs = Vec::new();
         for target in &self.request.file.targets {
             if known.contains(&target.name.value) {
                 continue;
             }
-            if let TargetKind::Exec(exec) | TargetKind::Shell(exec) = &target.kind {
+            if let TargetKind::Exec(exec) | TargetKind::Shell(rondel_buildfile::Shell { exec }) = &target.kind {
                 for output in &exec.outputs {
                     outputs.push(output_path(output)?);
                 }
@@ -355,35 +344,18 @@ impl Analyzer<'_> {
         }
         Ok(outputs)
     }
-
-    pub(crate) fn waits_of(&mut self, target: &Target) -> Lowers<Deps> {
-        let mut waits = Deps::default();
-        for other in &target.after {
-            let nodes = self.target(&other.value, false)?;
-            let is_download = matches!(self.find(&other.value)?.kind, TargetKind::GoModDownload);
-            if is_download { waits.on_miss.extend(nodes) } else { waits.order_only.extend(nodes) }
-        }
-        Ok(waits)
-    }
 }
 
-/// What a target waits for, besides its inputs.
-#[derive(Clone, Default)]
-pub(crate) struct Deps {
-    pub(crate) order_only: Vec<NodeId>,
-    pub(crate) on_miss: Vec<NodeId>,
-}
-
-pub(crate) fn path(text: &str) -> Lowers<RelativePath> {
+pub(crate) fn path(text: &str) -> Analyzed<RelativePath> {
     RelativePath::new(text).map_err(|error| UserError::input(error.to_string()))
 }
 
-pub(crate) fn output_path(text: &Spanned<String>) -> Lowers<RelativePath> {
+pub(crate) fn output_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
     path(&text.value).map_err(|error| error.at(text.span))
 }
 
 /// A path in an image, without its slash.
-pub(crate) fn image_path(text: &Spanned<String>) -> Lowers<RelativePath> {
+pub(crate) fn image_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
     path(text.value.trim_start_matches('/')).map_err(|error| error.at(text.span))
 }
 

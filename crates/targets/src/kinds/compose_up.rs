@@ -1,22 +1,51 @@
-//! `ComposeUp` and `ComposeDown`: the services of a compose file, with the images that were made here.
+//! `ComposeUp`: the services of a compose file, with the images that were made here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Step, StepContext, StepError};
-use rondel_process::CommandLine;
+use rondel_buildfile::{ComposeUp, Target};
+use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey};
+use rondel_golang::PROBE_PATH;
 use serde_json::{Value, json};
 
-use crate::docker::Docker;
-use crate::image_metadata::{ServicesMetadata, image_of};
-use rondel_engine::EnvironmentValue;
+use crate::analysis::{Analyzed, Analyzer, probe_url};
+use crate::docker::compose::{Compose, compose};
+use crate::image::load::{health_of, image_in_docker};
+use crate::image::metadata::{ServicesMetadata, image_of};
+use crate::kinds::Analyze;
+use crate::nodes::{Deps, TargetNodes};
 
-/// What both directions share.
-pub(crate) struct Compose {
-    pub docker: Docker,
-    /// The compose file, absolute.
-    pub file: PathBuf,
-    pub project_name: String,
-    pub env: Vec<(String, EnvironmentValue)>,
+impl Analyze for ComposeUp {
+    fn analyze(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        deps: Deps,
+        _wanted: bool,
+    ) -> Analyzed<TargetNodes> {
+        let compose = compose(analyzer, &self.file, &self.env, self.project_name.as_ref())?;
+        let (mut images, mut inputs) = (Vec::new(), Vec::new());
+        for (service, name) in &self.images {
+            let health =
+                health_of(analyzer, &name.value).map(|health| vec![format!("/{PROBE_PATH}"), probe_url(&health)]);
+            images.push((service.value.clone(), inputs.len(), health));
+            inputs.push(image_in_docker(analyzer, &name.value, &compose.docker)?);
+        }
+        let step = ComposeUpStep {
+            compose,
+            name: target.name.value.to_string(),
+            images,
+            wait: self.wait,
+            wait_timeout_s: self.wait_timeout_s,
+        };
+        Ok(TargetNodes::end(analyzer.add(
+            target,
+            StepKey::main(&target.name.value),
+            deps,
+            inputs,
+            Shown::Streamed,
+            Box::new(step),
+        )))
+    }
 }
 
 pub(crate) struct ComposeUpStep {
@@ -27,45 +56,6 @@ pub(crate) struct ComposeUpStep {
     pub images: Vec<(String, usize, Option<Vec<String>>)>,
     pub wait: bool,
     pub wait_timeout_s: u64,
-}
-
-pub(crate) struct ComposeDownStep {
-    pub compose: Compose,
-    pub volumes: bool,
-}
-
-impl Compose {
-    fn line(&self, overrides: Option<&Path>, arguments: &[String]) -> CommandLine {
-        let mut all = vec!["compose".to_owned(), format!("--project-name={}", self.project_name)];
-        all.push(format!("--file={}", self.file.display()));
-        all.extend(overrides.map(|path| format!("--file={}", path.display())));
-        // Without it, paths in the file would be relative to the last file named.
-        all.push(format!("--project-directory={}", self.file.parent().unwrap_or(Path::new("/")).display()));
-        all.extend(arguments.iter().cloned());
-        let mut line = self.docker.command(all);
-        for (name, value) in &self.env {
-            let value = match value {
-                EnvironmentValue::Plain(value) => value,
-                EnvironmentValue::Secret(value) => {
-                    line.secret_names.push(name.clone());
-                    value
-                }
-            };
-            line.environment.push((name.clone(), value.clone()));
-        }
-        line
-    }
-
-    fn require(&self, context: &StepContext<'_>) -> Result<(), StepError> {
-        if !self.docker.has_plugin("compose") {
-            let captured = context.try_capture(&self.docker.command(["compose", "version"]))?;
-            if !captured.finished.status.success() {
-                return Err(StepError::environment("`docker compose` is not installed")
-                    .hint("install Docker's compose plugin (version 2)"));
-            }
-        }
-        self.docker.require_daemon(context)
-    }
 }
 
 impl ComposeUpStep {
@@ -160,23 +150,5 @@ impl Step for ComposeUpStep {
         }
         outcome?;
         Ok(Report { metadata: Metadata::of(&ServicesMetadata(services.into_iter().collect())) })
-    }
-}
-
-impl Step for ComposeDownStep {
-    type Findings = ();
-
-    fn prepare(&self, _query: &Query<'_>) -> Result<Prepared, StepError> {
-        Ok(Prepared::unkeyed(Freshness::always("it stops services")))
-    }
-
-    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
-        self.compose.require(context)?;
-        let mut arguments = vec!["down".to_owned(), "--remove-orphans".to_owned()];
-        if self.volumes {
-            arguments.push("--volumes".to_owned());
-        }
-        context.run(&self.compose.line(None, &arguments))?;
-        Ok(Report::default())
     }
 }

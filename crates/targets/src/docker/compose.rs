@@ -1,0 +1,75 @@
+//! A compose project: which file, which name, which variables. What both directions share.
+
+use std::path::{Path, PathBuf};
+
+use rondel_buildfile::{Spanned, Text};
+use rondel_engine::{EnvironmentValue, StepContext, StepError, UserError};
+use rondel_process::CommandLine;
+
+use crate::analysis::{Analyzed, Analyzer};
+use crate::docker::Docker;
+
+/// What both directions share.
+pub(crate) struct Compose {
+    pub docker: Docker,
+    /// The compose file, absolute.
+    pub file: PathBuf,
+    pub project_name: String,
+    pub env: Vec<(String, EnvironmentValue)>,
+}
+
+impl Compose {
+    pub fn line(&self, overrides: Option<&Path>, arguments: &[String]) -> CommandLine {
+        let mut all = vec!["compose".to_owned(), format!("--project-name={}", self.project_name)];
+        all.push(format!("--file={}", self.file.display()));
+        all.extend(overrides.map(|path| format!("--file={}", path.display())));
+        // Without it, paths in the file would be relative to the last file named.
+        all.push(format!("--project-directory={}", self.file.parent().unwrap_or(Path::new("/")).display()));
+        all.extend(arguments.iter().cloned());
+        let mut line = self.docker.command(all);
+        for (name, value) in &self.env {
+            let value = match value {
+                EnvironmentValue::Plain(value) => value,
+                EnvironmentValue::Secret(value) => {
+                    line.secret_names.push(name.clone());
+                    value
+                }
+            };
+            line.environment.push((name.clone(), value.clone()));
+        }
+        line
+    }
+
+    pub fn require(&self, context: &StepContext<'_>) -> Result<(), StepError> {
+        if !self.docker.has_plugin("compose") {
+            let captured = context.try_capture(&self.docker.command(["compose", "version"]))?;
+            if !captured.finished.status.success() {
+                return Err(StepError::environment("`docker compose` is not installed")
+                    .hint("install Docker's compose plugin (version 2)"));
+            }
+        }
+        self.docker.require_daemon(context)
+    }
+}
+
+/// The project that a target means.
+pub(crate) fn compose(
+    analyzer: &Analyzer<'_>,
+    file: &Spanned<String>,
+    env: &[(Spanned<String>, Text)],
+    project_name: Option<&Text>,
+) -> Analyzed<Compose> {
+    let path = analyzer.root.join(&file.value);
+    if !path.is_file() {
+        return Err(UserError::input(format!("there is no compose file `{}`", file.value)).at(file.span));
+    }
+    Ok(Compose {
+        docker: analyzer.docker()?,
+        file: path,
+        project_name: analyzer
+            .variables
+            .optional(project_name)?
+            .unwrap_or_else(|| analyzer.request.file.project.value.clone()),
+        env: analyzer.variables.environment(env)?,
+    })
+}

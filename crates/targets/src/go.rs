@@ -1,0 +1,124 @@
+//! What the analysis of the Go kinds shares: the toolchain, downloads, builds for one platform, tools. The steps are in
+//! `rondel-golang`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rondel_buildfile::{Target, TargetKind};
+use rondel_cas::RelativePath;
+use rondel_engine::{Node, NodeId, Shown, StepKey, UserError};
+use rondel_golang::{GoBuildStep, GoMod, GoModDownloadStep, GoRequest, GoSupport, executable_name};
+
+use crate::analysis::{Analyzed, Analyzer, output_path};
+use crate::go_version::{go_version, go_work_of, pin_of};
+use crate::nodes::Deps;
+
+impl Analyzer<'_> {
+    pub(crate) fn go(&mut self) -> Analyzed<Arc<GoSupport>> {
+        if let Some(go) = &self.go {
+            return Ok(Arc::clone(go));
+        }
+        let request = self.request;
+        let version = go_version(request.file, request.lock, &self.root, request.environment)
+            .map_err(|error| error.at(request.file.go.span))?;
+        let go = GoSupport::new(GoRequest {
+            pin: pin_of(request.lock, &version)?,
+            version,
+            module: &self.root,
+            go_work: go_work_of(request.file, &self.root)?,
+            workspace: &request.root,
+            cache: &request.cache,
+            environment: request.environment,
+            offline: request.offline,
+            locked: request.locked,
+        });
+        Ok(Arc::clone(self.go.insert(Arc::new(go))))
+    }
+
+    /// The downloads that a Go step needs if it runs: those it names, or one of its own.
+    pub(crate) fn downloads(&mut self, waits: &Deps) -> Analyzed<Vec<NodeId>> {
+        if !waits.on_miss.is_empty() {
+            return Ok(waits.on_miss.clone());
+        }
+        if let Some(node) = self.modules {
+            return Ok(vec![node]);
+        }
+        let step = Box::new(GoModDownloadStep { go: self.go()? });
+        let node = self.add_hidden(StepKey::shared("go modules"), Vec::new(), Vec::new(), step);
+        self.modules = Some(node);
+        Ok(vec![node])
+    }
+
+    /// Outputs in the source tree of targets of this run that `target` does not wait for.
+    pub(crate) fn made_by_others(&self, target: &Target) -> Analyzed<Vec<(PathBuf, String)>> {
+        let (wanted, known) = (self.wanted(), self.waited_for(target));
+        let mut made = Vec::new();
+        for other in &self.request.file.targets {
+            let (TargetKind::Exec(exec) | TargetKind::Shell(rondel_buildfile::Shell { exec })) = &other.kind else {
+                continue;
+            };
+            if wanted.contains(&other.name.value) && !known.contains(&other.name.value) {
+                for output in &exec.outputs {
+                    made.push((output_path(output)?.below(&self.root), other.name.value.to_string()));
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// The node that builds the command that `Tool(name)` means, for this machine; one for all that use it.
+    pub(crate) fn tool(&mut self, name: &str) -> Analyzed<NodeId> {
+        let import_path = self.tool_path(name)?;
+        let key = StepKey::shared(format!("tool {import_path}"));
+        if let Some(node) = self.graph.find(&key) {
+            return Ok(node);
+        }
+        let downloads = self.downloads(&Deps::default())?;
+        let go = self.go()?;
+        let step = GoBuildStep {
+            key: key.clone(),
+            platform: go.own_platform()?,
+            packages: vec![import_path.clone()],
+            tags: Vec::new(),
+            ldflags: Vec::new(),
+            stamp: Vec::new(),
+            gcflags: Vec::new(),
+            env: Vec::new(),
+            build_mode: None,
+            c: None,
+            foreign: Vec::new(),
+            out: RelativePath::new(&format!(".rondel/out/tools/{import_path}"))
+                .map_err(|error| UserError::input(error.to_string()))?,
+            go,
+        };
+        let node = Node::new(key, "GoBuild", Box::new(step));
+        Ok(self.graph.add(Node { shown: Shown::Never, on_miss: downloads, ..node }))
+    }
+
+    /// An import path as it stands; one element is looked up among go.mod's `tool` lines.
+    fn tool_path(&self, name: &str) -> Analyzed<String> {
+        if name.contains('/') {
+            return Ok(name.to_owned());
+        }
+        let text = std::fs::read_to_string(self.root.join("go.mod")).unwrap_or_default();
+        let tools = GoMod::parse(&text).tools;
+        let named: Vec<&String> = tools.iter().filter(|path| executable_name(path, "linux") == name).collect();
+        match named.as_slice() {
+            [only] => Ok((*only).clone()),
+            [] => {
+                let error = UserError::input(format!("go.mod has no tool `{name}`"));
+                let names: Vec<String> = tools.iter().map(|path| executable_name(path, "linux")).collect();
+                Err(if names.is_empty() {
+                    error.hint("write its import path, or add it: `go get -tool IMPORT-PATH` (Go 1.24 and later)")
+                } else {
+                    error.hint(format!("its tools are: {}", names.join(", ")))
+                })
+            }
+            several => {
+                let paths: Vec<&str> = several.iter().map(|path| path.as_str()).collect();
+                Err(UserError::input(format!("go.mod has several tools `{name}`: {}", paths.join(", ")))
+                    .hint("write the import path"))
+            }
+        }
+    }
+}

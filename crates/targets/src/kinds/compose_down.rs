@@ -1,0 +1,47 @@
+//! `ComposeDown`: ends the services of a compose file.
+
+use rondel_buildfile::{ComposeDown, Target};
+use rondel_engine::{Freshness, Job, Prepared, Query, Report, Shown, Step, StepError, StepKey};
+
+use crate::analysis::{Analyzed, Analyzer};
+use crate::docker::compose::{Compose, compose};
+use crate::kinds::Analyze;
+use crate::nodes::{Deps, TargetNodes};
+
+impl Analyze for ComposeDown {
+    fn analyze(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        deps: Deps,
+        _wanted: bool,
+    ) -> Analyzed<TargetNodes> {
+        let compose = compose(analyzer, &self.file, &self.env, self.project_name.as_ref())?;
+        let step = ComposeDownStep { compose, volumes: self.volumes };
+        let key = StepKey::main(&target.name.value);
+        Ok(TargetNodes::end(analyzer.add(target, key, deps, Vec::new(), Shown::Streamed, Box::new(step))))
+    }
+}
+
+pub(crate) struct ComposeDownStep {
+    pub compose: Compose,
+    pub volumes: bool,
+}
+
+impl Step for ComposeDownStep {
+    type Findings = ();
+
+    fn prepare(&self, _query: &Query<'_>) -> Result<Prepared, StepError> {
+        Ok(Prepared::unkeyed(Freshness::always("it stops services")))
+    }
+
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
+        self.compose.require(context)?;
+        let mut arguments = vec!["down".to_owned(), "--remove-orphans".to_owned()];
+        if self.volumes {
+            arguments.push("--volumes".to_owned());
+        }
+        context.run(&self.compose.line(None, &arguments))?;
+        Ok(Report::default())
+    }
+}

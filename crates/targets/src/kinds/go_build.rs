@@ -1,0 +1,233 @@
+//! `GoBuild`: one step a platform, and a bill of materials beside each if it is asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rondel_buildfile::{BuildMode, GoBuild, Platform, Span, Target};
+use rondel_cas::RelativePath;
+use rondel_engine::{Node, NodeId, StepKey, UserError};
+use rondel_golang::{CSupport, GoBuildStep, GoSupport, SbomStep, go_version_of};
+
+use crate::analysis::{Analyzed, Analyzer, output_path, path};
+use crate::kinds::Analyze;
+use crate::nodes::{Deps, TargetNodes};
+
+impl Analyze for GoBuild {
+    fn analyze(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        deps: Deps,
+        _wanted: bool,
+    ) -> Analyzed<TargetNodes> {
+        let platforms = analyzer.platforms(self.platforms.as_ref(), target, false)?;
+        let builds = builds(analyzer, target, self, &deps, &platforms)?;
+        let mut nodes: Vec<NodeId> = builds.values().copied().collect();
+        if self.sbom {
+            for (platform, node) in builds {
+                nodes.push(sbom(analyzer, target, self, &platform, node)?);
+            }
+        }
+        Ok(TargetNodes::ends(nodes))
+    }
+
+    fn puts_downloads_off(&self) -> bool {
+        true
+    }
+
+    fn output_node(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        platform: &Platform,
+        (reader, span): (&Target, Span),
+    ) -> Analyzed<NodeId> {
+        let file = analyzer.request.file;
+        let name = &target.name.value;
+        let declared = self.platforms.as_ref().or(Some(&file.platforms)).filter(|list| !list.is_empty());
+        if declared.is_some_and(|list| !list.iter().any(|other| other.value == *platform)) {
+            return Err(UserError::input(format!("`{}` is for {platform}, and `{name}` is not", reader.name.value))
+                .at(span)
+                .hint(format!("add {platform} to the platforms of `{name}`")));
+        }
+        let deps = analyzer.deps_of(target)?;
+        Ok(builds(analyzer, target, self, &deps, std::slice::from_ref(platform))?[platform])
+    }
+}
+
+/// The step of each platform; those that are in the graph already are found there.
+fn builds(
+    analyzer: &mut Analyzer<'_>,
+    target: &Target,
+    build: &GoBuild,
+    deps: &Deps,
+    platforms: &[Platform],
+) -> Analyzed<BTreeMap<Platform, NodeId>> {
+    let downloads = analyzer.downloads(deps)?;
+    let go = analyzer.go()?;
+    let name = &target.name.value;
+    let out = out_directory(target, build)?;
+    let foreign = analyzer.made_by_others(target)?;
+    let mut nodes = BTreeMap::new();
+    for platform in platforms {
+        let key = StepKey::main(name).on(platform);
+        if let Some(node) = analyzer.graph.find(&key) {
+            nodes.insert(platform.clone(), node);
+            continue;
+        }
+        check_settings(build, platform, &go)?;
+        let step = analyzer.step(&|| {
+            let env = analyzer.variables.pairs(&build.env)?;
+            let step = GoBuildStep {
+                go: Arc::clone(&go),
+                key: key.clone(),
+                platform: platform.clone(),
+                packages: analyzer.variables.texts(&build.packages)?,
+                tags: analyzer.variables.texts(&build.tags)?,
+                ldflags: analyzer.variables.texts(&build.ldflags)?,
+                stamp: analyzer.variables.pairs(&build.stamp)?,
+                gcflags: analyzer.variables.texts(&build.gcflags)?,
+                c: if build.cgo { Some(CSupport::find(&go, &env)?) } else { None },
+                env,
+                build_mode: match build.build_mode {
+                    BuildMode::Default => None,
+                    BuildMode::Executable => Some("exe"),
+                    BuildMode::PositionIndependent => Some("pie"),
+                },
+                foreign: foreign.clone(),
+                out: out.clone(),
+            };
+            check_flags(build, &step)?;
+            Ok(Box::new(step))
+        })?;
+        let node = analyzer.graph.add(Node {
+            title: if platforms.len() == 1 { name.to_string() } else { key.to_string() },
+            after: deps.order_only.clone(),
+            on_miss: downloads.clone(),
+            ..Node::new(key, "GoBuild", step)
+        });
+        nodes.insert(platform.clone(), node);
+    }
+    Ok(nodes)
+}
+
+fn sbom(
+    analyzer: &mut Analyzer<'_>,
+    target: &Target,
+    build: &GoBuild,
+    platform: &Platform,
+    node: NodeId,
+) -> Analyzed<NodeId> {
+    let key = StepKey::of(&target.name.value, "sbom").on(platform);
+    if let Some(sbom) = analyzer.graph.find(&key) {
+        return Ok(sbom);
+    }
+    let directory = out_directory(target, build)?.join(&path(&platform.directory_name())?);
+    let step = SbomStep { go: analyzer.go()?, project: analyzer.request.file.project.value.clone(), directory };
+    Ok(analyzer.add_hidden(key, vec![node], Vec::new(), Box::new(step)))
+}
+
+/// Where the executables go, one directory a platform.
+fn out_directory(target: &Target, build: &GoBuild) -> Analyzed<RelativePath> {
+    match &build.out {
+        Some(out) => output_path(out),
+        None => path(&format!("dist/{}", target.name.value)),
+    }
+}
+
+/// `env` of a `GoBuild` is for `GOEXPERIMENT` and its kin, and for cgo where it is declared. What Rondel sets
+/// itself can't be set.
+fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Analyzed<()> {
+    const OWN: &[&str] = &[
+        "GOOS",
+        "GOARCH",
+        "GOROOT",
+        "GOCACHE",
+        "GOMODCACHE",
+        "GOPATH",
+        "GOENV",
+        "GOFLAGS",
+        "GOWORK",
+        "GOTOOLCHAIN",
+        "GOPROXY",
+        "GO111MODULE",
+        "CGO_ENABLED",
+        "HOME",
+        "PATH",
+        "TMPDIR",
+        "GOTMPDIR",
+        "TZ",
+        "LC_ALL",
+    ];
+    for (name, _) in &build.env {
+        if OWN.contains(&name.value.as_str()) {
+            let hint = match name.value.as_str() {
+                "CGO_ENABLED" => "write `cgo: true`",
+                "GOFLAGS" => "flags have fields of their own: `tags`, `ldflags`, `gcflags`, `buildmode`",
+                "GOWORK" => "write `go_work: \"go.work\"` at the top level",
+                _ => "platforms are given in `platforms`, the toolchain in `go`",
+            };
+            let message = format!("`{}` is set by Rondel itself", name.value);
+            return Err(UserError::input(message).at(name.span).hint(hint));
+        }
+        let is_c = name.value.starts_with("CGO_") || matches!(name.value.as_str(), "CC" | "CXX" | "PKG_CONFIG");
+        if is_c && !build.cgo {
+            let message = format!("`{}`: this `GoBuild` builds without cgo", name.value);
+            return Err(UserError::input(message).at(name.span).hint("write `cgo: true`"));
+        }
+        if platform.variant_setting().is_some_and(|(variable, _)| variable == name.value) {
+            let message = format!("`{}` and the platform {platform} both say the variant", name.value);
+            return Err(UserError::input(message).at(name.span).hint("remove one of the two"));
+        }
+    }
+    if let Some((variable @ ("GOARM64" | "GORISCV64"), _)) = platform.variant_setting()
+        && let Some(version) = go.version().filter(|version| go_version_of(version) < go_version_of("1.23.0"))
+    {
+        let message = format!("{platform}: Go {version} does not know {variable} (1.23 does)");
+        return Err(UserError::input(message).hint("leave the variant out, or raise `go`"));
+    }
+    let cross = platform.base() != go.own_platform()?;
+    if build.cgo && cross && !build.env.iter().any(|(name, _)| name.value == "CC") {
+        let message = format!("cgo for {platform} needs a C compiler that makes programs for it");
+        return Err(UserError::input(message)
+            .hint("name it: env: {\"CC\": \"aarch64-linux-gnu-gcc\"}, or give the target its own `platforms`"));
+    }
+    let pie = build.build_mode == BuildMode::PositionIndependent;
+    if pie && !build.cgo && !links_pie_internally(platform) {
+        let message = format!("`buildmode: \"pie\"` for {platform} needs a C linker, so cgo");
+        return Err(UserError::input(message).hint("write `cgo: true`, or leave `buildmode` out"));
+    }
+    Ok(())
+}
+
+/// Where Go's own linker makes position-independent executables (internal/platform/supported.go of Go 1.22).
+fn links_pie_internally(platform: &Platform) -> bool {
+    matches!(
+        (platform.os(), platform.architecture()),
+        ("android", "arm64")
+            | ("darwin" | "windows", "amd64" | "arm64")
+            | ("linux", "amd64" | "arm64" | "loong64" | "ppc64le" | "riscv64" | "s390x")
+            | ("windows", "386" | "arm")
+    )
+}
+
+/// Flags that would bring in what no key knows.
+fn check_flags(build: &GoBuild, step: &GoBuildStep) -> Analyzed<()> {
+    let wrong = |texts: &[rondel_buildfile::Text], index: usize, message: String, hint: &str| {
+        Err(UserError::input(message).at(texts[index].span).hint(hint))
+    };
+    if let Some(index) = step.packages.iter().position(|package| package.starts_with('-')) {
+        let message = format!("`{}` is a flag, not a package", step.packages[index]);
+        return wrong(&build.packages, index, message, "flags have fields of their own: `tags`, `ldflags`, `gcflags`");
+    }
+    let external = |flag: &String| {
+        flag.contains("-linkmode=external") || flag.contains("-linkmode external") || flag.contains("-extld")
+    };
+    if step.c.is_none()
+        && let Some(index) = step.ldflags.iter().position(external)
+    {
+        let message = format!("`{}` links with a C linker", step.ldflags[index]);
+        return wrong(&build.ldflags, index, message, "write `cgo: true`");
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! `GoModDownload`: the module cache holds what go.mod needs.
+
+use rondel_buildfile::{GoModDownload, Target};
+use rondel_engine::{Shown, StepKey};
+use rondel_golang::GoModDownloadStep;
+
+use crate::analysis::{Analyzed, Analyzer};
+use crate::kinds::Analyze;
+use crate::nodes::{Deps, TargetNodes};
+
+impl Analyze for GoModDownload {
+    fn analyze(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        deps: Deps,
+        _wanted: bool,
+    ) -> Analyzed<TargetNodes> {
+        let step = GoModDownloadStep { go: analyzer.go()? };
+        let key = StepKey::main(&target.name.value);
+        let node = analyzer.add(target, key, deps, Vec::new(), Shown::OnFailure, Box::new(step));
+        Ok(TargetNodes { is_download: true, ..TargetNodes::end(node) })
+    }
+}

@@ -1,0 +1,42 @@
+//! `GoTest`: one step for all packages of the target.
+
+use rondel_buildfile::{GoTest, Target};
+use rondel_engine::{Shown, StepKey};
+use rondel_golang::{CSupport, GoTestStep};
+use rondel_tree::GlobSet;
+
+use crate::analysis::{Analyzed, Analyzer};
+use crate::kinds::Analyze;
+use crate::nodes::{Deps, TargetNodes};
+
+impl Analyze for GoTest {
+    fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
+        let downloads = analyzer.downloads(&deps)?;
+        let excluded = analyzer.declared_outputs(Some(target))?;
+        let inputs = match &self.inputs {
+            Some(globs) => GlobSet::new(globs.iter().map(|glob| glob.value.as_str()), excluded),
+            None => GlobSet::everything(excluded),
+        };
+        let go = analyzer.go()?;
+        let step = GoTestStep {
+            platform: go.own_platform()?,
+            packages: analyzer.variables.texts(&self.packages)?,
+            race: if self.race { Some(CSupport::find(&go, &[])?) } else { None },
+            go,
+            tags: analyzer.variables.texts(&self.tags)?,
+            run: analyzer.variables.optional(self.run.as_ref())?,
+            short: self.short,
+            timeout: analyzer.variables.optional(self.timeout.as_ref())?,
+            env: analyzer.variables.environment(&self.env)?,
+            inputs,
+            arguments: analyzer.arguments(wanted),
+        };
+        let deps = Deps { order_only: deps.order_only, on_miss: downloads };
+        let key = StepKey::main(&target.name.value);
+        Ok(TargetNodes::end(analyzer.add(target, key, deps, Vec::new(), Shown::Streamed, Box::new(step))))
+    }
+
+    fn puts_downloads_off(&self) -> bool {
+        true
+    }
+}

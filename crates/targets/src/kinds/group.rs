@@ -1,0 +1,27 @@
+//! `Group`: several targets under one name.
+
+use rondel_buildfile::{GroupTargets, Target};
+
+use crate::analysis::{Analyzed, Analyzer};
+use crate::kinds::Analyze;
+use crate::nodes::{Deps, TargetNodes};
+
+impl Analyze for GroupTargets {
+    fn analyze(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        _target: &Target,
+        deps: Deps,
+        wanted: bool,
+    ) -> Analyzed<TargetNodes> {
+        let mut ends = deps.order_only;
+        for member in &self.targets {
+            ends.extend(analyzer.target(&member.value, wanted)?.ends);
+        }
+        Ok(TargetNodes::ends(ends))
+    }
+
+    fn stands_for_others(&self) -> bool {
+        true
+    }
+}

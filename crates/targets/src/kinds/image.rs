@@ -1,0 +1,386 @@
+//! `Image`: layers and a configuration become an OCI layout, and a Docker daemon that is reachable gets it loaded.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rondel_buildfile::{Created, FileSource, GitQuery, Health, Image, Platform, Spanned, Target};
+use rondel_cas::{Digest, Entry, RelativePath};
+use rondel_engine::{
+    ActionSpec, Job, Metadata, NodeId, OutputKind, OutputSpec, Prepared, Query, Report, Shown, Step, StepContext,
+    StepError, StepKey, UserError,
+};
+use rondel_golang::{PROBE_PATH, ProbeStep};
+use rondel_oci::{ImageConfig, Layer, LayoutInput, PlatformImage, Reference, write_layout, zoneinfo_environment};
+
+use crate::analysis::{Analyzed, Analyzer, image_path, output_path, path, probe_url};
+use crate::docker::DockerSocket;
+use crate::image::layer::{LayerContents, LayerStep};
+use crate::image::load::LoadStep;
+use crate::image::metadata::{ImageMetadata, LayerMetadata};
+use crate::kinds::{Analyze, analyze};
+use crate::nodes::{Deps, ImageSource, TargetNodes};
+
+impl Analyze for Image {
+    fn analyze(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        deps: Deps,
+        _wanted: bool,
+    ) -> Analyzed<TargetNodes> {
+        let name = target.name.value.clone();
+        let platforms = analyzer.platforms(self.platforms.as_ref(), target, true)?;
+        let shared = shared_layers(analyzer, target, self, &deps)?;
+        let mut inputs: Vec<NodeId> = shared.iter().map(|(node, _)| *node).collect();
+        let mut layers_of = Vec::with_capacity(platforms.len());
+        for platform in &platforms {
+            let mut layers: Vec<(usize, String)> =
+                shared.iter().enumerate().map(|(index, (_, what))| (index, what.clone())).collect();
+            if let Some(node) = output_layer(analyzer, target, self, &deps, platform)? {
+                layers.push((inputs.len(), "outputs".to_owned()));
+                inputs.push(node);
+            }
+            layers_of.push((platform.clone(), layers));
+        }
+        let out = match &self.out {
+            Some(out) => output_path(out)?,
+            None => path(&format!("dist/{name}"))?,
+        };
+        let host = Platform::host();
+        let runs_here = |platform: &Platform| platform.architecture() == host.architecture();
+        let loadable = platforms.iter().position(runs_here).unwrap_or(0);
+        let step = analyzer.step(&|| {
+            let config = image_config(analyzer, target, self)?;
+            let mut annotations: BTreeMap<String, String> = config
+                .labels
+                .iter()
+                .filter(|(name, _)| name.starts_with("org.opencontainers.image."))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            annotations
+                .entry("org.opencontainers.image.title".to_owned())
+                .or_insert_with(|| analyzer.request.file.project.value.clone());
+            Ok(Box::new(ImageStep {
+                config,
+                annotations,
+                tags: analyzer.image_tags(&self.tags)?,
+                platforms: layers_of.clone(),
+                loadable,
+                out: out.clone(),
+            }))
+        })?;
+        let layout = analyzer.add(
+            target,
+            StepKey::main(&name),
+            Deps { order_only: deps.order_only, on_miss: Vec::new() },
+            inputs,
+            Shown::OnFailure,
+            step,
+        );
+        let load =
+            LoadStep { docker: None, socket: DockerSocket::find(analyzer.request.environment), layout: out.clone() };
+        let load = analyzer.add(
+            target,
+            StepKey::of(&name, "docker"),
+            Deps::default(),
+            vec![layout],
+            Shown::OnFailure,
+            Box::new(load),
+        );
+        Ok(TargetNodes { image: Some(ImageSource::Layout { layout, out }), ..TargetNodes::ends(vec![layout, load]) })
+    }
+
+    fn health(&self) -> Option<&Health> {
+        self.health.as_ref()
+    }
+}
+
+/// The layers that all platforms have in common: the base and the files of the tree.
+fn shared_layers(
+    analyzer: &mut Analyzer<'_>,
+    target: &Target,
+    image: &Image,
+    deps: &Deps,
+) -> Analyzed<Vec<(NodeId, String)>> {
+    let name = &target.name.value;
+    let zones = if image.tzdata { Some(analyzer.go()?) } else { None };
+    let base = add_layer(analyzer, target, "base", LayerContents::StaticBase(zones), Vec::new(), &Deps::default());
+    let mut layers = vec![(base, "static base".to_owned())];
+    let mut files = Vec::new();
+    for (place, source) in &image.files {
+        if let FileSource::File(file) = &source.value {
+            files.push((image_path(place)?, path(file).map_err(|error| error.at(source.span))?));
+        }
+    }
+    if !files.is_empty() {
+        let contents = LayerContents::Tree { root: analyzer.root.clone(), files, excluded: Vec::new() };
+        let node = add_layer(analyzer, target, "files", contents, Vec::new(), deps);
+        layers.push((node, format!("files of {name}")));
+    }
+    Ok(layers)
+}
+
+fn add_layer(
+    analyzer: &mut Analyzer<'_>,
+    target: &Target,
+    what: &str,
+    contents: LayerContents,
+    inputs: Vec<NodeId>,
+    deps: &Deps,
+) -> NodeId {
+    let key = StepKey::of(&target.name.value, format!("layer {what}"));
+    let step = LayerStep {
+        contents,
+        name: format!("{}/{}", target.name.value, what.replace('/', "_")),
+        threads: analyzer.request.threads,
+    };
+    analyzer.add_hidden(key, inputs, deps.order_only.clone(), Box::new(step))
+}
+
+/// The layer of what other steps made for one platform, the health probe among it.
+fn output_layer(
+    analyzer: &mut Analyzer<'_>,
+    target: &Target,
+    image: &Image,
+    deps: &Deps,
+    platform: &Platform,
+) -> Analyzed<Option<NodeId>> {
+    let (mut places, mut inputs) = (Vec::new(), Vec::new());
+    for (place, source) in &image.files {
+        let FileSource::Output(name) = &source.value else { continue };
+        let producer = analyzer.find(name)?;
+        let node = analyze(&producer.kind).output_node(analyzer, producer, platform, (target, source.span))?;
+        places.push(image_path(place)?);
+        inputs.push(node);
+    }
+    if image.health.is_some() {
+        places.push(path(PROBE_PATH)?);
+        inputs.push(probe(analyzer, platform)?);
+    }
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let contents = LayerContents::Outputs(places);
+    let what = format!("{platform} outputs");
+    Ok(Some(add_layer(
+        analyzer,
+        target,
+        &what,
+        contents,
+        inputs,
+        &Deps { order_only: deps.order_only.clone(), on_miss: Vec::new() },
+    )))
+}
+
+fn probe(analyzer: &mut Analyzer<'_>, platform: &Platform) -> Analyzed<NodeId> {
+    let key = StepKey::shared("health probe").on(platform);
+    if let Some(node) = analyzer.graph.find(&key) {
+        return Ok(node);
+    }
+    let step = Box::new(ProbeStep { go: analyzer.go()?, platform: platform.clone() });
+    Ok(analyzer.add_hidden(key, Vec::new(), Vec::new(), step))
+}
+
+fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyzed<ImageConfig> {
+    let mut environment: Vec<(String, String)> = vec![
+        ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
+        ("SSL_CERT_FILE".to_owned(), "/etc/ssl/certs/ca-certificates.crt".to_owned()),
+    ];
+    if image.tzdata {
+        environment.push(zoneinfo_environment());
+    }
+    for (name, value) in analyzer.variables.pairs(&image.env)? {
+        environment.retain(|(other, _)| *other != name);
+        environment.push((name, value));
+    }
+    let mut entrypoint = analyzer.variables.texts(&image.entrypoint)?;
+    let command = analyzer.variables.texts(&image.command)?;
+    if entrypoint.is_empty() && command.is_empty() {
+        let outputs: Vec<&Spanned<String>> = image
+            .files
+            .iter()
+            .filter(|(_, source)| matches!(source.value, FileSource::Output(_)))
+            .map(|(place, _)| place)
+            .collect();
+        let [only] = outputs.as_slice() else {
+            return Err(UserError::input(format!("`{}` does not say what it starts", target.name.value))
+                .at(target.name.span)
+                .hint("give it an `entrypoint`"));
+        };
+        entrypoint.push(only.value.clone());
+    }
+    let health = image.health.as_ref().map(|health| rondel_oci::Health {
+        command: vec![format!("/{PROBE_PATH}"), probe_url(health)],
+        interval_s: health.interval_s,
+        timeout_s: health.timeout_s,
+        start_period_s: health.start_period_s,
+        retries: health.retries,
+    });
+    let user = analyzer.variables.optional(image.user.as_ref())?.unwrap_or_else(|| "65532:65532".to_owned());
+    if !is_known_user(&user) {
+        let span = image.user.as_ref().map_or(target.name.span, |user| user.span);
+        return Err(UserError::input(format!("`{user}` is no user of the static base"))
+            .at(span)
+            .hint("write numbers, \"10001:10001\", or `nonroot`, `nobody`, `root`"));
+    }
+    Ok(ImageConfig {
+        user,
+        ports: image
+            .ports
+            .iter()
+            .map(|port| if port.value.contains('/') { port.value.clone() } else { format!("{}/tcp", port.value) })
+            .collect(),
+        environment,
+        entrypoint,
+        command,
+        directory: analyzer.variables.optional(image.directory.as_ref())?.unwrap_or_default(),
+        labels: analyzer.variables.pairs(&image.labels)?.into_iter().collect(),
+        health,
+        created_s: created(analyzer, &image.created)?,
+    })
+}
+
+fn created(analyzer: &Analyzer<'_>, created: &Created) -> Analyzed<u64> {
+    match created {
+        Created::Epoch => Ok(0),
+        Created::CommitTime => {
+            analyzer.variables.git(GitQuery::CommitTimestamp).and_then(|text| text.parse().ok()).ok_or_else(|| {
+                UserError::environment("`created: CommitTime`, but git has no commit here")
+                    .hint("write `created: Epoch`")
+            })
+        }
+        Created::Environment(name) => match analyzer.request.environment.get(name).filter(|value| !value.is_empty()) {
+            None => Ok(0),
+            // 9999-12-31: later years do not fit into RFC 3339.
+            Some(value) => value.parse().ok().filter(|seconds| *seconds < 253_402_300_800_u64).ok_or_else(|| {
+                UserError::environment(format!("{name} is `{value}`: expected whole seconds since 1970"))
+            }),
+        },
+    }
+}
+
+/// Numbers, or a name that the static base has.
+fn is_known_user(user: &str) -> bool {
+    let known = |part: &str| part.parse::<u32>().is_ok() || matches!(part, "root" | "nobody" | "nonroot");
+    let mut parts = user.split(':');
+    parts.clone().count() <= 2 && parts.all(known)
+}
+
+pub(crate) struct ImageStep {
+    pub config: ImageConfig,
+    pub annotations: BTreeMap<String, String>,
+    pub tags: Vec<Reference>,
+    /// Each platform and which of the upstream layers it has, lowest first, with a word on what each is.
+    pub platforms: Vec<(Platform, Vec<(usize, String)>)>,
+    /// Index into `platforms` of the one that a Docker daemon here can run.
+    pub loadable: usize,
+    /// Directory of the layout, relative to the workspace.
+    pub out: RelativePath,
+}
+
+impl ImageStep {
+    fn layer(&self, context: &StepContext<'_>, index: usize) -> Result<(Layer, PathBuf), StepError> {
+        let upstream = &context.upstream[index];
+        let broken = || StepError::failed("a layer's record is incomplete").hint("run again with --force");
+        let artefact = upstream.artefacts.first().ok_or_else(broken)?;
+        let Entry::File { digest, .. } = artefact.entry else { return Err(broken()) };
+        let diff_id = upstream.metadata.get::<LayerMetadata>().ok_or_else(broken)?.diff_id;
+        Ok((Layer { digest, diff_id }, artefact.path.clone()))
+    }
+}
+
+impl Step for ImageStep {
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
+        let name = RelativePath::new("layout").expect("a constant");
+        let mut spec = ActionSpec {
+            arguments: vec!["image".to_owned()],
+            outputs: vec![OutputSpec { name, destination: self.out.clone(), kind: OutputKind::Directory }],
+            ..ActionSpec::default()
+        };
+        let config = &self.config;
+        let mut settings = std::collections::BTreeMap::new();
+        let mut put = |name: &str, value: String| settings.insert(name.to_owned(), value);
+        put("layout", "oci-1.1 docker-manifest-1".to_owned());
+        put("user", config.user.clone());
+        put("entrypoint", canonical(&config.entrypoint));
+        put("cmd", canonical(&config.command));
+        put("workdir", config.directory.clone());
+        put("ports", canonical(&config.ports));
+        put("env", canonical(&config.environment));
+        put("labels", canonical(&config.labels));
+        put("health", canonical(&config.health));
+        put("created", config.created_s.to_string());
+        put("annotations", canonical(&self.annotations));
+        put("tags", canonical(&self.tags.iter().map(ToString::to_string).collect::<Vec<_>>()));
+        put("loadable platform", self.platforms[self.loadable].0.to_string());
+        for (platform, layers) in &self.platforms {
+            let names: Vec<&str> = layers.iter().map(|(_, what)| what.as_str()).collect();
+            put(&format!("layers of {platform}"), names.join(", "));
+            for (position, (index, what)) in layers.iter().enumerate() {
+                let (layer, _) = self.layer(context, *index)?;
+                let slot = RelativePath::new(&format!("{platform}/{position}"))
+                    .map_err(|error| StepError::failed(error.to_string()))?;
+                spec.titles.insert(slot.clone(), format!("layer `{what}` ({platform})"));
+                spec.upstream.insert(slot, Entry::File { digest: layer.digest, executable: false });
+                put(&format!("diff ID {position} of {platform}"), layer.diff_id.to_string());
+            }
+        }
+        spec.settings = settings;
+        Ok(Prepared::by_key(spec))
+    }
+
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
+        let staging = context.staging;
+        let mut files: BTreeMap<Digest, PathBuf> = BTreeMap::new();
+        let mut images = Vec::with_capacity(self.platforms.len());
+        for (platform, indices) in &self.platforms {
+            let mut layers = Vec::with_capacity(indices.len());
+            for (index, what) in indices {
+                let (layer, path) = self.layer(context, *index)?;
+                files.insert(layer.digest, path);
+                layers.push((layer, what.clone()));
+            }
+            images.push(PlatformImage {
+                os: platform.os().to_owned(),
+                architecture: platform.architecture().to_owned(),
+                variant: oci_variant(platform),
+                layers,
+            });
+        }
+        let input = LayoutInput {
+            images: &images,
+            layers: &files,
+            config: &self.config,
+            annotations: &self.annotations,
+            tags: &self.tags,
+            loadable: self.loadable,
+        };
+        let directory = staging.join("layout");
+        let report = write_layout(&input, &directory).map_err(|error| StepError::unwritable(&directory, &error))?;
+        Ok(Report {
+            metadata: Metadata::of(&ImageMetadata {
+                digest: report.index.oci(),
+                image_id: report.image_id.oci(),
+                size_bytes: report.bytes,
+                platforms: self.platforms.iter().map(|(platform, _)| platform.to_string()).collect(),
+                tags: self.tags.iter().map(ToString::to_string).collect(),
+            }),
+        })
+    }
+}
+
+/// A value as JSON: structs in the order of their fields, maps sorted.
+fn canonical(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("plain data")
+}
+
+/// The variant as the image specification has it: that of `GOARM` is always said, others if they are declared.
+fn oci_variant(platform: &Platform) -> Option<String> {
+    match (platform.architecture(), platform.variant()) {
+        ("arm", None) => Some("v7".to_owned()),
+        ("amd64" | "arm" | "arm64", Some(variant)) => Some(variant.trim_end_matches(".0").to_owned()),
+        _ => None,
+    }
+}

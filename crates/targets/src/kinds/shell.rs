@@ -1,0 +1,13 @@
+//! `Shell`: a script, which the shell reads with `-eu`.
+
+use rondel_buildfile::{Shell, Target};
+
+use crate::analysis::{Analyzed, Analyzer};
+use crate::kinds::{Analyze, exec};
+use crate::nodes::{Deps, TargetNodes};
+
+impl Analyze for Shell {
+    fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
+        exec::command(analyzer, target, &self.exec, true, deps, wanted)
+    }
+}
