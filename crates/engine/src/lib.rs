@@ -33,7 +33,7 @@ pub use event::{Event, NodeId, Outcome, OutputReport};
 pub use graph::{Graph, Node, Pool, Shown};
 pub use inputs::{Input, InputSet, KnownInputs, files_below, hash_inputs};
 pub use metadata::{Metadata, MetadataType};
-pub use plan::{Planned, plan, planned_sources};
+pub use plan::{Planned, plan, planned_sources, question};
 pub use reason::Reason;
 pub use record::{LastRun, StepRecord, read_record, read_record_file, records};
 pub use scheduler::{BuildOptions, Summary, build};

@@ -11,9 +11,9 @@ use crate::context::{Purpose, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
 use crate::execute::{Lookup, artefacts, lookup, metadata_of};
-use crate::graph::Graph;
+use crate::graph::{Graph, Node};
 use crate::reason::Reason;
-use crate::step::{Freshness, Query};
+use crate::step::{Freshness, PreparedAction, Query};
 use crate::workspace::Workspace;
 
 /// What would become of one step.
@@ -133,4 +133,25 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
     };
     result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
     (state, result)
+}
+
+/// Asks one step what it depends on, given what the steps upstream made. Nothing is started or written.
+pub fn question(
+    node: &Node,
+    workspace: &Workspace,
+    upstream: Vec<UpstreamResult>,
+) -> Result<Box<dyn PreparedAction>, StepError> {
+    let context = StepContext {
+        workspace,
+        cancellation: &Cancellation::new(),
+        upstream,
+        sources: Vec::new(),
+        purpose: Purpose::Question,
+        deadline: None,
+        node: 0,
+        redactor: &Redactor::default(),
+        emit: &|_| {},
+        prerequisites: &|| Ok(()),
+    };
+    node.step.prepare(&Query { context: &context })
 }

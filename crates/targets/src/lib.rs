@@ -15,6 +15,9 @@ mod nodes;
 mod request;
 mod variables;
 
+#[cfg(all(test, unix))]
+mod tests;
+
 pub use analysis::{Analysis, analyze};
 pub use docker::{Docker, DockerSocket};
 pub use go_version::{go_work_of, module_directory, resolve_go_version, unpinned_go};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rondel_cas::{Entry, RelativePath};
 use rondel_engine::{
-    ActionSpec, Artefact, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
-    hash_inputs,
+    ActionSpec, Artefact, Input, InputSet, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step,
+    StepContext, StepError, hash_inputs,
 };
 use rondel_oci::{CODEC, LayerEntry, LayerSource, ROOT_BUNDLE, static_base, write_layer, zoneinfo_path};
 use rondel_tree::GlobSet;
@@ -103,7 +103,8 @@ impl LayerStep {
                         }
                         // A link that is named itself means the file that it leads to.
                         Entry::Symlink { .. } if input.path == *source => {
-                            LayerEntry::file(LayerSource::File(input.absolute.clone()), false)
+                            let executable = leads_to_executable(&spec.inputs, &input.path);
+                            LayerEntry::file(LayerSource::File(input.absolute.clone()), executable)
                         }
                         Entry::Symlink { target } => {
                             LayerEntry { mode: 0o777, ..LayerEntry::file(LayerSource::Symlink(target.clone()), false) }
@@ -172,5 +173,33 @@ impl Step for LayerStep {
         let layer =
             write_layer(&entries, &mut file, self.threads).map_err(|error| StepError::unwritable(&path, &error))?;
         Ok(Report { metadata: Metadata::of(&LayerMetadata { diff_id: layer.diff_id, files: entries.len() }) })
+    }
+}
+
+/// Returns true if the file that the link `path` leads to is executable.
+fn leads_to_executable(inputs: &InputSet, path: &RelativePath) -> bool {
+    let behind = Input::name_behind_link(path);
+    inputs.iter().any(|input| input.path == behind && matches!(input.entry, Entry::File { executable: true, .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use rondel_cas::Digest;
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_as_executable_as_its_file() {
+        let path = RelativePath::new("bin/tool").unwrap();
+        let inputs = |executable| {
+            let mut inputs = InputSet::default();
+            let link = Entry::Symlink { target: "real".to_owned() };
+            inputs.insert(Input { path: path.clone(), absolute: "/x".into(), entry: link });
+            let entry = Entry::File { digest: Digest::of(b"x"), executable };
+            inputs.insert(Input { path: Input::name_behind_link(&path), absolute: "/x".into(), entry });
+            inputs
+        };
+        assert!(leads_to_executable(&inputs(true), &path));
+        assert!(!leads_to_executable(&inputs(false), &path));
     }
 }

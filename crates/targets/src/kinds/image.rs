@@ -104,7 +104,8 @@ fn shared_layers(
 ) -> Analyzed<Vec<(NodeId, String)>> {
     let name = &target.name.value;
     let zones = if image.tzdata { Some(analyzer.go()?) } else { None };
-    let base = add_layer(analyzer, target, "base", LayerContents::StaticBase(zones), Vec::new(), &Deps::default());
+    let key = StepKey::of(name, "layer base");
+    let base = add_layer(analyzer, key, LayerContents::StaticBase(zones), Vec::new(), &Deps::default());
     let mut layers = vec![(base, "static base".to_owned())];
     let mut files = Vec::new();
     for (place, source) in &image.files {
@@ -114,7 +115,7 @@ fn shared_layers(
     }
     if !files.is_empty() {
         let contents = LayerContents::Tree { root: analyzer.root.clone(), files, excluded: Vec::new() };
-        let node = add_layer(analyzer, target, "files", contents, Vec::new(), deps);
+        let node = add_layer(analyzer, StepKey::of(name, "layer files"), contents, Vec::new(), deps);
         layers.push((node, format!("files of {name}")));
     }
     Ok(layers)
@@ -122,18 +123,12 @@ fn shared_layers(
 
 fn add_layer(
     analyzer: &mut Analyzer<'_>,
-    target: &Target,
-    what: &str,
+    key: StepKey,
     contents: LayerContents,
     inputs: Vec<NodeId>,
     deps: &Deps,
 ) -> NodeId {
-    let key = StepKey::of(&target.name.value, format!("layer {what}"));
-    let step = LayerStep {
-        contents,
-        name: format!("{}/{}", target.name.value, what.replace('/', "_")),
-        threads: analyzer.request.threads,
-    };
+    let step = LayerStep { contents, name: key.file_name(), threads: analyzer.request.threads };
     analyzer.add_hidden(key, inputs, deps.order_only.clone(), Box::new(step))
 }
 
@@ -161,15 +156,8 @@ fn output_layer(
         return Ok(None);
     }
     let contents = LayerContents::Outputs(places);
-    let what = format!("{platform} outputs");
-    Ok(Some(add_layer(
-        analyzer,
-        target,
-        &what,
-        contents,
-        inputs,
-        &Deps { order_only: deps.order_only.clone(), on_miss: Vec::new() },
-    )))
+    let key = StepKey::of(&target.name.value, "layer outputs").on(platform);
+    Ok(Some(add_layer(analyzer, key, contents, inputs, deps)))
 }
 
 fn probe(analyzer: &mut Analyzer<'_>, platform: &Platform) -> Analyzed<NodeId> {

@@ -1,0 +1,274 @@
+//! Step -> action: what is in a key, by name. Members that need Go or Docker to be known are in the end-to-end tests.
+
+use expect_test::expect;
+use rondel_cas::{Digest, Entry, RelativePath};
+use rondel_engine::{Artefact, Metadata, UpstreamResult};
+
+use super::Space;
+use crate::LayerMetadata;
+
+/// What a step upstream gave: one executable.
+fn executable(name: &str) -> UpstreamResult {
+    UpstreamResult {
+        artefacts: vec![Artefact {
+            name: RelativePath::new(name).unwrap(),
+            path: format!("/nowhere/{name}").into(),
+            entry: Entry::File { digest: Digest::of(name.as_bytes()), executable: true },
+        }],
+        ..UpstreamResult::default()
+    }
+}
+
+fn layer(name: &str) -> UpstreamResult {
+    let metadata = Metadata::of(&LayerMetadata { diff_id: Digest::of(name.as_bytes()), files: 1 });
+    UpstreamResult { metadata, ..executable(name) }
+}
+
+#[test]
+fn a_command_is_keyed_by_words_inputs_tools_and_variables() {
+    let text = r#""gen": Exec(command: ["protoc", "-v={version}"], inputs: ["*.go"], outputs: ["gen/"],
+        env: {"A": "b", "KEY": Secret("KEY")}, pass_env: ["HTTPS_PROXY"], dir: "sub")"#;
+    let mut space = Space::new();
+    space.environment.insert("KEY".to_owned(), "canary".to_owned());
+    space.action(
+        text,
+        "gen",
+        "gen",
+        Vec::new(),
+        expect![[r#"
+        by its key
+        arguments ["protoc", "-v=v1.2.3"]
+        environment A=b
+        environment HOME@located
+        environment HTTPS_PROXY@passed
+        environment KEY@secret
+        environment LANG=C.UTF-8
+        environment PATH@located
+        setting directory: sub
+        tool protoc: 4859f6facbd2c235700aba6a8ec5f9359b07ff700c5ccecdba6ef48f51c574ab/20
+        input main.go
+        output gen -> gen
+    "#]],
+    );
+}
+
+#[test]
+fn a_command_without_inputs_always_runs() {
+    Space::new().action(
+        r#""x": Shell("echo {version}")"#,
+        "x",
+        "x",
+        Vec::new(),
+        expect![[r#"
+        runs: it declares no inputs
+        arguments ["sh", "-eu", "-c", "echo v1.2.3"]
+        environment HOME@located
+        environment LANG=C.UTF-8
+        environment PATH@located
+        setting directory: .
+    "#]],
+    );
+}
+
+#[test]
+fn a_tool_is_keyed_by_what_was_built() {
+    let text = r#""gen": Exec(command: [Tool("example.com/x/cmd/y"), "a"], inputs: ["*.go"])"#;
+    Space::new().action(
+        text,
+        "gen",
+        "gen",
+        vec![executable("y")],
+        expect![[r#"
+            by its key
+            arguments ["{tool:example.com/x/cmd/y}", "a"]
+            environment CGO_ENABLED=0
+            environment GO111MODULE=on
+            environment GOARCH=[HOST]
+            environment GOCACHE@located
+            environment GODEBUG=
+            environment GOENV=off
+            environment GOEXPERIMENT=
+            environment GOFLAGS=
+            environment GOMODCACHE@located
+            environment GOOS=[HOST]
+            environment GOPATH@located
+            environment GOPROXY=off
+            environment GOROOT@located
+            environment GOTELEMETRY=off
+            environment GOTOOLCHAIN=local
+            environment GOWORK=off
+            environment HOME@located
+            environment LANG=C.UTF-8
+            environment LC_ALL=C
+            environment PATH@located
+            environment TZ=UTC
+            setting directory: .
+            tool go: go1.22.12 abababababababababababababababababababababababababababababababab/1
+            input main.go
+            upstream tool/0
+        "#]],
+    );
+}
+
+#[test]
+fn a_test_is_keyed_by_all_files() {
+    let text = r#""test": GoTest(packages: ["./..."], run: "X", tags: ["a"], env: {"B": "c"})"#;
+    Space::new().action(
+        text,
+        "test",
+        "test",
+        Vec::new(),
+        expect![[r#"
+            by its key
+            arguments ["go", "test", "-trimpath", "-buildvcs=false", "-mod=readonly", "-tags=a", "-run=X", "./..."]
+            environment B=c
+            environment CGO_ENABLED=0
+            environment GO111MODULE=on
+            environment GOARCH=[HOST]
+            environment GOCACHE@located
+            environment GODEBUG=
+            environment GOENV=off
+            environment GOEXPERIMENT=
+            environment GOFLAGS=
+            environment GOMODCACHE@located
+            environment GOOS=[HOST]
+            environment GOPATH@located
+            environment GOPROXY=off
+            environment GOROOT@located
+            environment GOTELEMETRY=off
+            environment GOTOOLCHAIN=local
+            environment GOWORK=off
+            environment HOME@located
+            environment LC_ALL=C
+            environment PATH@located
+            environment TZ=UTC
+            tool go: go1.22.12 abababababababababababababababababababababababababababababababab/1
+            input bin/docker
+            input bin/protoc
+            input bin/sh
+            input go.mod
+            input main.go
+        "#]],
+    );
+}
+
+#[test]
+fn an_image_is_keyed_by_layers_and_configuration() {
+    let text = r#""server": GoBuild(packages: ["."]),
+        "image": Image(base: Static, files: {"/app": Output("server")}, tags: ["small:{version}"],
+            labels: {"a": "b"}, env: {"C": "d"}, ports: ["80/tcp"], health: Http(port: 80, path: "/"))"#;
+    Space::new().action(text, "image", "image", vec![layer("base"), layer("outputs")], expect![[r#"
+        by its key
+        arguments ["image"]
+        setting annotations: {"org.opencontainers.image.title":"small"}
+        setting cmd: []
+        setting created: 0
+        setting diff ID 0 of linux/amd64: cae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2/4
+        setting diff ID 1 of linux/amd64: 7b8c56be0a5f71be141f0cfaa9195e2ff8d1ef89e380560b579a82fd841429c1/7
+        setting entrypoint: ["/app"]
+        setting env: [["PATH","/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],["SSL_CERT_FILE","/etc/ssl/certs/ca-certificates.crt"],["C","d"]]
+        setting health: {"command":["/rondel-probe","http://127.0.0.1:80/"],"interval_s":10,"timeout_s":3,"start_period_s":10,"retries":3}
+        setting labels: {"a":"b"}
+        setting layers of linux/amd64: static base, outputs
+        setting layout: oci-1.1 docker-manifest-1
+        setting loadable platform: linux/amd64
+        setting ports: ["80/tcp"]
+        setting tags: ["small:v1.2.3"]
+        setting user: 65532:65532
+        setting workdir: 
+        upstream linux/amd64/0
+        upstream linux/amd64/1
+        output layout -> dist/image
+    "#]]);
+}
+
+#[test]
+fn a_layer_is_keyed_by_files_and_codec() {
+    let space = Space::new();
+    space.write("web/index.html", "<p>");
+    space.write("web/app/run", "#!/bin/sh\n");
+    let text = r#""image": Image(base: Static, entrypoint: ["/x"], files: {"/srv": File("web")})"#;
+    space.action(
+        text,
+        "image",
+        "image: layer files",
+        Vec::new(),
+        expect![[r#"
+            by its key
+            arguments ["layer", "web -> /srv"]
+            setting codec: gzip zlib-rs-0.6.8 level-6 block-1048576
+            input web/app/run
+            input web/index.html
+            output layer.tar.gz -> .rondel/out/image#layer files.tar.gz
+        "#]],
+    );
+    space.action(
+        text,
+        "image",
+        "image: layer base",
+        Vec::new(),
+        expect![[r#"
+            by its key
+            arguments ["layer"]
+            setting base: static-1 webpki-root-certs-1.0.11
+            setting codec: gzip zlib-rs-0.6.8 level-6 block-1048576
+            output layer.tar.gz -> .rondel/out/image#layer base.tar.gz
+        "#]],
+    );
+}
+
+#[test]
+fn a_build_without_a_known_closure_would_ask_go() {
+    Space::new().action(
+        r#""server": GoBuild(packages: ["."])"#,
+        "server",
+        "server (linux/amd64)",
+        Vec::new(),
+        expect![[r#"
+            runs: the packages are not known yet
+        "#]],
+    );
+}
+
+#[test]
+fn what_starts_something_has_no_key() {
+    let text = r#""image": DockerBuild(tags: ["x"]), "run": DockerRun(image: "image", user: "1:1")"#;
+    let space = Space::new();
+    space.write("Dockerfile", "FROM scratch\nCOPY main.go /\n");
+    space.write(".dockerignore", "bin\ncache\n");
+    space.action(
+        text,
+        "run",
+        "run",
+        Vec::new(),
+        expect![[r#"
+        runs: it starts a container
+    "#]],
+    );
+    space.action(text, "image", "image", Vec::new(), expect![[r#"
+        by its key
+        arguments ["docker", "build", "--tag", "x:latest"]
+        environment DOCKER_CERT_PATH@passed
+        environment DOCKER_CONFIG@passed
+        environment DOCKER_CONTEXT@passed
+        environment DOCKER_HOST@passed
+        environment DOCKER_TLS_VERIFY@passed
+        environment HOME@located
+        environment HTTPS_PROXY@passed
+        environment HTTP_PROXY@passed
+        environment NO_PROXY@passed
+        environment PATH@located
+        environment SSH_AUTH_SOCK@passed
+        environment XDG_RUNTIME_DIR@passed
+        environment http_proxy@passed
+        environment https_proxy@passed
+        environment no_proxy@passed
+        setting directories and permissions of the context: d6eb8e8ea0b859edd348867553b907c60cd875a9c93f824dca0c5c6be97dae0b/67
+        input Dockerfile
+        input context/.dockerignore
+        input context/Dockerfile
+        input context/go.mod
+        input context/main.go
+        output image-id -> .rondel/out/image/image-id
+    "#]]);
+}

@@ -1,0 +1,182 @@
+//! build.ron text -> graph.
+
+use expect_test::expect;
+
+use super::Space;
+use crate::PlatformChoice;
+
+const SERVER: &str = r#"
+    "deps": GoModDownload(),
+    "server": GoBuild(after: ["deps"], packages: ["."], sbom: true),
+"#;
+
+#[test]
+fn a_build_waits_for_downloads_only_if_it_runs() {
+    Space::new().graph(
+        SERVER,
+        &["server"],
+        expect![[r#"
+        deps
+        server (linux/amd64) as `server`; on a miss: deps
+        server: sbom (linux/amd64), hidden; from: server (linux/amd64)
+        asked for: server (linux/amd64), server: sbom (linux/amd64)
+    "#]],
+    );
+    let alone = r#""server": GoBuild(packages: ["."])"#;
+    Space::new().graph(
+        alone,
+        &["server"],
+        expect![[r#"
+        go modules, hidden
+        server (linux/amd64) as `server`; on a miss: go modules
+        asked for: server (linux/amd64)
+    "#]],
+    );
+}
+
+#[test]
+fn a_build_of_several_platforms_is_a_step_each() {
+    let mut space = Space::new();
+    space.platforms = PlatformChoice::All;
+    space.graph(
+        SERVER,
+        &["server"],
+        expect![[r#"
+        deps
+        server (linux/amd64); on a miss: deps
+        server (linux/arm64); on a miss: deps
+        server: sbom (linux/amd64), hidden; from: server (linux/amd64)
+        server: sbom (linux/arm64), hidden; from: server (linux/arm64)
+        asked for: server (linux/amd64), server (linux/arm64), server: sbom (linux/amd64), server: sbom (linux/arm64)
+    "#]],
+    );
+}
+
+#[test]
+fn an_image_is_layers_a_layout_and_the_loading() {
+    let text = format!(
+        r#"{SERVER} "image": Image(base: Static, files: {{"/app": Output("server"), "/etc/x": File("go.mod")}},
+            health: Http(port: 80, path: "/"), tags: ["small:{{version}}"])"#
+    );
+    Space::new().graph(
+        &text,
+        &["image"],
+        expect![[r#"
+            image: layer base, hidden
+            image: layer files, hidden
+            deps
+            server (linux/amd64) as `server`; on a miss: deps
+            health probe (linux/amd64), hidden
+            image: layer outputs (linux/amd64), hidden; from: server (linux/amd64), health probe (linux/amd64)
+            image; from: image: layer base, image: layer files, image: layer outputs (linux/amd64)
+            image: docker; from: image
+            asked for: image, image: docker
+        "#]],
+    );
+}
+
+#[test]
+fn what_runs_an_image_needs_it_in_the_daemon() {
+    let text = format!(
+        r#"{SERVER} "image": Image(base: Static, files: {{"/app": Output("server")}}),
+           "run": DockerRun(image: "image", user: "1:1"), "again": DockerRun(image: "image", user: "2:2"),
+           "both": Group(targets: ["run", "again"])"#
+    );
+    Space::new().graph(
+        &text,
+        &["both"],
+        expect![[r#"
+            image: layer base, hidden
+            deps
+            server (linux/amd64) as `server`; on a miss: deps
+            image: layer outputs (linux/amd64), hidden; from: server (linux/amd64)
+            image; from: image: layer base, image: layer outputs (linux/amd64)
+            image: docker; from: image
+            image: required docker as `image: docker`; from: image
+            run, streamed; from: image: required docker
+            again, streamed; from: image: required docker
+            asked for: run, again
+        "#]],
+    );
+}
+
+#[test]
+fn limits_belong_to_a_targets_own_steps() {
+    let text = r#"
+        "tools": Exec(command: ["protoc"], timeout_s: 1, retries: 2, pool: "database"),
+        "gen": Exec(command: [Tool("example.com/x/cmd/y")], inputs: ["*.go"], outputs: ["gen.txt"]),
+        "go modules": Exec(command: ["protoc"]),
+    "#;
+    Space::new().graph(
+        text,
+        &["tools", "gen"],
+        expect![[r#"
+        refused: `go modules` can't be a target's name: letters, digits, `-`, `_`, `.` and `/`, a letter or digit first
+    "#]],
+    );
+    let text = text.replace("\"go modules\": Exec(command: [\"protoc\"]),", "");
+    Space::new().graph(
+        &text,
+        &["tools", "gen"],
+        expect![[r#"
+        tools, streamed; 1 of pool database; 2 retries; 1 s
+        go modules, hidden
+        tool example.com/x/cmd/y, hidden; on a miss: go modules
+        gen, streamed; from: tool example.com/x/cmd/y; on a miss: go modules
+        asked for: tools, gen
+    "#]],
+    );
+}
+
+#[test]
+fn a_group_is_its_members() {
+    let text = r#"
+        "a": Exec(command: ["protoc"]), "b": Shell("true"), "c": Exec(command: ["protoc"], after: ["g"]),
+        "g": Group(targets: ["a", "b"]),
+    "#;
+    Space::new().graph(
+        text,
+        &["c"],
+        expect![[r#"
+        a, streamed
+        b, streamed
+        c, streamed; after: a, b
+        asked for: c
+    "#]],
+    );
+}
+
+#[test]
+fn a_test_is_one_step() {
+    Space::new().graph(
+        r#""test": GoTest(packages: ["./..."])"#,
+        &["test"],
+        expect![[r#"
+        go modules, hidden
+        test, streamed; on a miss: go modules
+        asked for: test
+    "#]],
+    );
+}
+
+#[test]
+fn docker_and_compose() {
+    let space = Space::new();
+    space.write("docker-compose.yml", "services: {}\n");
+    space.write("Dockerfile", "FROM scratch\n");
+    let text = r#"
+        "image": DockerBuild(tags: ["x"]), "run": DockerRun(image: "image", user: "1:1"),
+        "up": ComposeUp(images: {"web": "image"}), "down": ComposeDown(),
+    "#;
+    space.graph(
+        text,
+        &["run", "up", "down"],
+        expect![[r#"
+        image, streamed
+        run, streamed; from: image
+        up, streamed; from: image
+        down, streamed
+        asked for: run, up, down
+    "#]],
+    );
+}
