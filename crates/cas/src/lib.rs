@@ -21,7 +21,9 @@ mod tree;
 mod walk;
 
 pub use action_cache::{ActionCache, ActionResult, CacheTrouble, OutputEntry};
-pub use atomic::{TemporaryFile, copy_file, remove_tree, sweep_abandoned, temporary_name, write_atomically};
+pub use atomic::{
+    TemporaryDirectory, TemporaryFile, copy_file, remove_tree, sweep_abandoned, temporary_name, write_atomically,
+};
 pub use blob_store::{BlobError, BlobStore};
 pub use collect::{Collected, RunningBuild, Store, StoredResult, Verified};
 pub use digest::{Digest, DigestParseError, Hasher};

@@ -5,6 +5,10 @@ use std::path::Path;
 
 use rondel_process::ProcessError;
 
+/// Stands for the command that people type, in hints and warnings: libraries know no command. The command line replaces
+/// it where it shows them. The space keeps it apart from every variable of build.ron.
+pub const PROGRAM: &str = "{this program}";
+
 /// A failure for people: what, a hint, and what kind of trouble it is.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
@@ -76,7 +80,8 @@ impl StepError {
     pub fn unwritable(path: &Path, source: &io::Error) -> StepError {
         let error = StepError::environment(format!("failed to write `{}`: {source}", path.display()));
         if source.kind() == io::ErrorKind::StorageFull {
-            return error.hint("free some space (`cargo xtask cache clean` empties Rondel's cache), then run again");
+            return error
+                .hint(format!("free some space (`{PROGRAM} cache clean` empties Rondel's cache), then run again"));
         }
         error
     }

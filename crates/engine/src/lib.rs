@@ -24,7 +24,7 @@ mod workspace;
 pub use action::{ActionSpec, KEY_FORMAT, OutputKind, OutputSpec};
 pub use context::{Artefact, Sources, StepContext, UpstreamResult};
 pub use environment::{Class, Environment};
-pub use error::StepError;
+pub use error::{PROGRAM, StepError};
 pub use event::{Event, NodeId, Outcome, OutputReport};
 pub use graph::{Freshness, Graph, Node, Plan, Pool, RunReport, Step};
 pub use inputs::{Input, InputSet, KnownInputs, collect, files_below};

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, sweep_abandoned, temporary_name};
-use rondel_engine::StepError;
+use rondel_engine::{PROGRAM, StepError};
 
 use crate::credentials::Credentials;
 use crate::download::{FetchError, Fetcher};
@@ -350,5 +350,5 @@ impl Provision<'_> {
 fn mismatch(what: &str, pinned: &str, found: &str) -> StepError {
     let what = crate::download::without_password(what);
     StepError::environment(format!("`{what}` is not what build.lock pins\n  pinned: {pinned}\n  found:  {found}"))
-        .hint("nothing of it was run; if the pin is to move, run `cargo xtask lock --update go`")
+        .hint(format!("nothing of it was run; if the pin is to move, run `{PROGRAM} lock --update go`"))
 }

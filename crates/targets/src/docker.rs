@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rondel_engine::{Class, Environment, StepError};
+use rondel_engine::{Class, Environment, PROGRAM, StepError};
 use rondel_process::{CommandLine, find_tool};
 
 use crate::request::LowerError;
@@ -175,7 +175,7 @@ impl Docker {
         let path = environment.get("PATH").map_or("", String::as_str);
         let program = find_tool("docker", path, directory).map_err(|_| {
             LowerError::environment("`docker` was not found on PATH")
-                .hint("install Docker; `cargo xtask image` builds images without it")
+                .hint(format!("install Docker; `{PROGRAM} image` builds images without it"))
         })?;
         let mut closed = Environment::new();
         for name in PASSED {

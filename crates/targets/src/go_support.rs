@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use rondel_buildfile::{BuildFile, GoChoice, LockFile, Platform};
 use rondel_cas::StatSnapshot;
-use rondel_engine::{Class, Environment, StepContext, StepError};
+use rondel_engine::{Class, Environment, PROGRAM, StepContext, StepError};
 use rondel_golang::{
     Closure, ClosureQuery, Credentials, DownloadSettings, Form, GoDirectories, GoMod, GoPin, Host, Provision,
     Toolchain, compile_environment, is_untouched, list_arguments, module_sums, remove_module, system_toolchain,
@@ -140,13 +140,13 @@ impl GoSupport {
             (GoVersion::Exact(version), Some(identity)) => Ok(format!("go{version} {identity}")),
             (GoVersion::System, _) if self.locked => {
                 Err(StepError::environment("`go: System` is whatever is installed, and --locked forbids to go on")
-                    .hint("write `go: Version(\"…\")` and run `cargo xtask lock`"))
+                    .hint(format!("write `go: Version(\"…\")` and run `{PROGRAM} lock`")))
             }
             (GoVersion::Exact(version), None) if self.locked => Err(StepError::environment(format!(
                 "build.lock does not pin Go {version} for {}, and --locked forbids to go on",
                 self.host
             ))
-            .hint("run `cargo xtask lock` and commit build.lock")),
+            .hint(format!("run `{PROGRAM} lock` and commit build.lock"))),
             _ => {
                 if context.is_query && self.installed(context)?.is_none() {
                     return Err(StepError::environment(
@@ -205,7 +205,7 @@ impl GoSupport {
             GoVersion::System => self.system(context)?,
             GoVersion::Exact(version) => {
                 if self.pin.is_none() {
-                    context.warn(format!("build.lock does not pin Go {version} for {}: what is fetched can't be checked (run `cargo xtask lock`)", self.host));
+                    context.warn(format!("build.lock does not pin Go {version} for {}: what is fetched can't be checked (run `{PROGRAM} lock`)", self.host));
                 }
                 self.fetch(version, &|message, done, total| {
                     context.progress(message, done, total);
@@ -239,7 +239,9 @@ impl GoSupport {
             "the toolchain in `{}` was changed after it was unpacked: it is not what build.lock pins",
             toolchain.root.display()
         ))
-        .hint("nothing of it was run; `cargo xtask cache clean --all` removes it, and the next run fetches it anew"))
+        .hint(format!(
+            "nothing of it was run; `{PROGRAM} cache clean --all` removes it, and the next run fetches it again"
+        )))
     }
 
     fn fetch(&self, version: &str, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<(Toolchain, GoPin), StepError> {
@@ -499,7 +501,7 @@ fn pin_of(lock: &LockFile, version: &str, host: &Host) -> Result<Option<GoPin>, 
     let Some(locked) = lock.go.get(version).and_then(|hosts| hosts.get(&host.to_string())) else { return Ok(None) };
     let identity = locked.identity.parse().map_err(|error| {
         LowerError::configuration(format!("build.lock: the identity of Go {version}: {error}"))
-            .hint("run `cargo xtask lock --update go`")
+            .hint(format!("run `{PROGRAM} lock --update go`"))
     })?;
     Ok(Some(GoPin { module: locked.module.clone(), archive: locked.archive.clone(), identity: Some(identity) }))
 }

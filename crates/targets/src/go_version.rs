@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{BuildFile, GoChoice, LockFile};
+use rondel_engine::PROGRAM;
 use rondel_golang::{GoMod, installed_version, needs_newer};
 use rondel_process::find_tool;
 
@@ -24,9 +25,8 @@ pub fn resolve_go_version(
         GoChoice::Version(version) => {
             if let Some(wanted) = go_mod.as_ref().and_then(|go_mod| needs_newer(go_mod, version)) {
                 let message = format!("go.mod asks for Go {wanted}, and build.ron says Go {version}");
-                return Err(
-                    LowerError::configuration(message).hint("raise `go:` in build.ron, then run `cargo xtask lock`")
-                );
+                return Err(LowerError::configuration(message)
+                    .hint(format!("raise `go:` in build.ron, then run `{PROGRAM} lock`")));
             }
             Ok(Some(version.clone()))
         }
@@ -70,7 +70,7 @@ pub(crate) fn check_pins(lock: &LockFile, version: &GoVersion) -> Result<(), Low
     }
     let pinned: Vec<&str> = lock.go.keys().map(String::as_str).collect();
     Err(LowerError::configuration(format!("Go {version} is wanted, and build.lock pins Go {}", pinned.join(", ")))
-        .hint("run `cargo xtask lock` and commit build.lock"))
+        .hint(format!("run `{PROGRAM} lock` and commit build.lock")))
 }
 
 /// `go: System` with a go.mod that asks for more than is installed.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rondel_buildfile::{Platform, Spanned, Target, TargetKind, TargetName, suggest};
 use rondel_cas::RelativePath;
-use rondel_engine::{Graph, Node, NodeId, Pool, Step};
+use rondel_engine::{Graph, Node, NodeId, PROGRAM, Pool, Step};
 use rondel_golang::Host;
 
 use crate::git::WorkTrees;
@@ -124,8 +124,8 @@ impl Lowering<'_> {
             let names = self.request.file.targets.iter().map(|target| target.name.value.as_str());
             let error = LowerError::configuration(format!("there is no target `{name}`"));
             match suggest(name.as_str(), names) {
-                Some(near) => error.hint(format!("did you mean `{near}`? `cargo xtask` lists all")),
-                None => error.hint("`cargo xtask` lists all targets"),
+                Some(near) => error.hint(format!("did you mean `{near}`? `{PROGRAM}` lists all")),
+                None => error.hint(format!("`{PROGRAM}` lists all targets")),
             }
         })
     }
