@@ -126,7 +126,7 @@ fn why_against_a_record_from_elsewhere() {
     other.write("b", "another b\n");
     other.replace("build.ron", "cat b first.out >", "cat first.out b >");
     other.ok(&["all"]);
-    let records = other.root().join(".rondel/actions.2");
+    let records = other.root().join(".rondel/actions.3");
     fs::copy(records.join("second"), space.beside("record")).unwrap();
     let record = space.beside("record").display().to_string();
     let why = space.ok(&["why", "second", "--against", &record]).stdout;
@@ -136,7 +136,7 @@ fn why_against_a_record_from_elsewhere() {
     // All steps of a target against all records of a directory; two records without any target.
     let all = space.ok(&["why", "all", "--against", &records.display().to_string()]).stdout;
     assert!(all.contains("first: the same as in") && all.contains("second: differs from"), "{all}");
-    let own = space.root().join(".rondel/actions.2/second").display().to_string();
+    let own = space.root().join(".rondel/actions.3/second").display().to_string();
     let pair = space.ok(&["why", &own, "--against", &record, "--format", "json"]).stdout;
     let pair: Value = serde_json::from_str(&pair).unwrap();
     assert_eq!(pair[0]["differences"][0]["kind"], "input_changed");

@@ -53,7 +53,8 @@ pub fn check() {
     let record = of("record").remove(0);
     let checked = [&record[..], b"\n# ", Digest::of(&[&record[..], b"\n"].concat()).hex().as_bytes(), b"\n"].concat();
     std::fs::write(directory.join("record"), checked).unwrap();
-    assert_eq!(rondel_engine::read_record_file(&directory.join("record")).unwrap().label, "x");
+    let step = rondel_engine::read_record_file(&directory.join("record")).unwrap().step.unwrap();
+    assert_eq!(step.to_string(), "x (linux/amd64)");
     of("closure");
     let (sample, clock) = (directory_of("closure").join("sample"), StatSnapshot::open(&directory.join("clock")));
     let recalled = Closure::recall(&sample, &closure_query(&directory_of("closure")), &clock).unwrap();
@@ -118,7 +119,7 @@ fn closure() -> Vec<u8> {
 fn record() -> Vec<u8> {
     let digest = Digest::of(b"x");
     format!(
-        "{digest}\n{{\"members\":[[\"argument\",\"0000\",\"go\"],[\"tool\",\"go\",\"1\"]],\"last_run\":{{\"at_s\":1,\"duration_ms\":2,\"reasons\":[{{\"kind\":\"no_previous\"}}],\"action\":\"{digest}\"}},\"label\":\"x\"}}\n{digest}\ta/b.go\n{digest} executable\twith\\ttab"
+        "{digest}\n{{\"members\":[[\"argument\",\"0000\",\"go\"],[\"tool\",\"go\",\"1\"]],\"last_run\":{{\"at_s\":1,\"duration_ms\":2,\"reasons\":[{{\"kind\":\"no_previous\"}}],\"action\":\"{digest}\"}},\"step\":{{\"target\":\"x\",\"role\":\"\",\"platform\":\"linux/amd64\"}}}}\n{digest}\ta/b.go\n{digest} executable\twith\\ttab"
     )
     .into_bytes()
 }

@@ -1,4 +1,4 @@
-//! `build.lock`: pins, written by `cargo xtask lock` and committed.
+//! `build.lock`: pins, written by the verb `lock` and committed.
 
 use std::collections::BTreeMap;
 

@@ -153,6 +153,37 @@ impl Drop for TemporaryFile {
     }
 }
 
+/// A directory under a temporary name that is removed when this is dropped, and swept if the process is killed.
+pub struct TemporaryDirectory {
+    path: PathBuf,
+}
+
+impl TemporaryDirectory {
+    /// A new directory in `parent`, which is made if it is not there.
+    pub fn new_in(parent: &Path) -> io::Result<TemporaryDirectory> {
+        fs::create_dir_all(parent)?;
+        loop {
+            let path = parent.join(temporary_name());
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(TemporaryDirectory { path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Where it stands.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        remove_tree(&self.path);
+    }
+}
+
 /// Writes `bytes` to `path` through a temporary file in `scratch`, which is a directory of the same file system.
 pub fn write_atomically(scratch: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = TemporaryFile::new_in(scratch)?;
@@ -197,5 +228,27 @@ mod tests {
         assert!(!is_abandoned("file", || Some(UNSEEN_OWNER * 2)));
         drop(own);
         fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_temporary_directory_is_swept_by_nobody_else_and_goes_with_its_owner() {
+        let parent = std::env::temp_dir().join(format!("rondel-directory-{}", std::process::id()));
+        let own = TemporaryDirectory::new_in(&parent).unwrap();
+        fs::create_dir(own.path().join("below")).unwrap();
+        fs::write(own.path().join("below/file"), "").unwrap();
+        // The same process seen from another namespace: its number means nothing here, so it counts as alive.
+        let name = own.path().file_name().unwrap().to_str().unwrap();
+        let foreign = name.replacen(process_namespace(), "12", 1);
+        #[allow(clippy::disallowed_methods, reason = "the test needs the number of a process that is gone")]
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let foreign = parent.join(foreign.replace(&format!("-{}-", std::process::id()), &format!("-{}-", child.id())));
+        fs::create_dir(&foreign).unwrap();
+        sweep_abandoned(&parent);
+        assert!(own.path().join("below/file").exists() && foreign.exists());
+        let path = own.path().to_owned();
+        drop(own);
+        assert!(!path.exists());
+        fs::remove_dir_all(parent).unwrap();
     }
 }

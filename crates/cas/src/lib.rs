@@ -15,7 +15,9 @@ mod relative_path;
 mod tree;
 
 pub use action_cache::{ActionCache, ActionResult, CacheTrouble, OutputEntry};
-pub use atomic::{TemporaryFile, copy_file, remove_tree, sweep_abandoned, temporary_name, write_atomically};
+pub use atomic::{
+    TemporaryDirectory, TemporaryFile, copy_file, remove_tree, sweep_abandoned, temporary_name, write_atomically,
+};
 pub use blob_store::{BlobError, BlobStore};
 pub use digest::{Digest, DigestParseError, Hasher};
 pub use gc::{Collected, RunningBuild, Store, StoredResult, Verified};

@@ -9,6 +9,10 @@ use std::path::Path;
 
 use rondel_process::ProcessError;
 
+/// Stands for the command that people type, in hints and warnings: libraries know no command. The command line replaces
+/// it where it shows them. The space keeps it apart from every variable of build.ron.
+pub const PROGRAM: &str = "{this program}";
+
 /// What kind of trouble it is; the exit code follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
@@ -112,7 +116,8 @@ impl StepError {
     pub fn unwritable(path: &Path, source: &io::Error) -> StepError {
         let error = StepError::environment(format!("failed to write `{}`: {source}", path.display()));
         if source.kind() == io::ErrorKind::StorageFull {
-            return error.hint("free some space (`cargo xtask cache clean` empties Rondel's cache), then run again");
+            return error
+                .hint(format!("free some space (`{PROGRAM} cache clean` empties Rondel's cache), then run again"));
         }
         error
     }

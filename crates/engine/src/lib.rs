@@ -28,7 +28,7 @@ mod workspace;
 pub use action::{ActionSpec, KEY_FORMAT, OutputKind, OutputSpec, entry_text};
 pub use context::{Artefact, Sources, StepContext, UpstreamResult};
 pub use environment::{Class, Environment, EnvironmentValue};
-pub use error::{Category, StepError, UserError};
+pub use error::{Category, PROGRAM, StepError, UserError};
 pub use event::{Event, NodeId, Outcome, OutputReport};
 pub use graph::{Graph, Node, Pool, Shown};
 pub use inputs::{Input, InputSet, KnownInputs, files_below, hash_inputs};

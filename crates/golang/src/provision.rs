@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, sweep_abandoned, temporary_name};
-use rondel_engine::StepError;
+use rondel_engine::{PROGRAM, StepError};
 use rondel_fetch::{Credentials, FetchError, Fetcher, PartialDownload, without_password};
 use rondel_names::Platform;
 
@@ -349,5 +349,5 @@ impl Provision<'_> {
 fn mismatch(what: &str, pinned: &str, found: &str) -> StepError {
     let what = without_password(what);
     StepError::environment(format!("`{what}` is not what build.lock pins\n  pinned: {pinned}\n  found:  {found}"))
-        .hint("nothing of it was run; if the pin is to move, run `cargo xtask lock --update go`")
+        .hint(format!("nothing of it was run; if the pin is to move, run `{PROGRAM} lock --update go`"))
 }

@@ -8,7 +8,7 @@ use crate::{
     Closure, ClosureQuery, DownloadSettings, Form, GoDirectories, GoMod, GoPin, Provision, Toolchain,
     compile_environment, is_untouched, list_arguments, system_toolchain,
 };
-use rondel_engine::{Class, Environment, StepContext, StepError, StepKey, UserError};
+use rondel_engine::{Class, Environment, PROGRAM, StepContext, StepError, StepKey, UserError};
 use rondel_fetch::Credentials;
 use rondel_names::Platform;
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
@@ -126,13 +126,13 @@ impl GoSupport {
             (GoVersion::Exact(version), Some(identity)) => Ok(format!("go{version} {identity}")),
             (GoVersion::System, _) if self.locked => {
                 Err(StepError::environment("`go: System` is whatever is installed, and --locked forbids to go on")
-                    .hint("write `go: Version(\"…\")` and run `cargo xtask lock`"))
+                    .hint(format!("write `go: Version(\"…\")` and run `{PROGRAM} lock`")))
             }
             (GoVersion::Exact(version), None) if self.locked => Err(StepError::environment(format!(
                 "build.lock does not pin Go {version} for {}, and --locked forbids to go on",
                 self.host
             ))
-            .hint("run `cargo xtask lock` and commit build.lock")),
+            .hint(format!("run `{PROGRAM} lock` and commit build.lock"))),
             _ => {
                 if context.is_question() && self.installed(context)?.is_none() {
                     return Err(StepError::environment(
@@ -203,7 +203,7 @@ impl GoSupport {
             GoVersion::System => self.system(context)?,
             GoVersion::Exact(version) => {
                 if self.pin.is_none() {
-                    context.warn(format!("build.lock does not pin Go {version} for {}: what is fetched can't be checked (run `cargo xtask lock`)", self.host));
+                    context.warn(format!("build.lock does not pin Go {version} for {}: what is fetched can't be checked (run `{PROGRAM} lock`)", self.host));
                 }
                 self.fetch(version, &|message, done, total| {
                     context.progress(message, done, total);
@@ -237,7 +237,9 @@ impl GoSupport {
             "the toolchain in `{}` was changed after it was unpacked: it is not what build.lock pins",
             toolchain.root.display()
         ))
-        .hint("nothing of it was run; `cargo xtask cache clean --all` removes it, and the next run fetches it anew"))
+        .hint(format!(
+            "nothing of it was run; `{PROGRAM} cache clean --all` removes it, and the next run fetches it again"
+        )))
     }
 
     fn fetch(&self, version: &str, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<(Toolchain, GoPin), StepError> {

@@ -43,50 +43,57 @@ impl Exit {
 /// Why nothing was built at all.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The command line is wrong.
-    Usage { message: String, hint: Option<String> },
-    /// build.ron is wrong.
+    /// Something that people can be told.
+    User(UserError),
+    /// build.ron is wrong, at these places.
     BuildFile { name: String, text: String, diagnostics: Vec<Diagnostic> },
-    /// This machine lacks something.
-    Environment { message: String, hint: Option<String> },
     /// Anything else, with its causes.
     Other(anyhow::Error),
 }
 
 impl Failure {
+    /// The command line is wrong.
     pub fn usage(message: impl Into<String>) -> Failure {
-        Failure::Usage { message: message.into(), hint: None }
+        Failure::User(UserError::input(message))
     }
 
+    /// This machine lacks something.
+    pub fn environment(message: impl Into<String>) -> Failure {
+        Failure::User(UserError::environment(message))
+    }
+
+    /// The same with a hint.
     pub fn hint(self, text: impl Into<String>) -> Failure {
-        let text = Some(text.into());
         match self {
-            Failure::Usage { message, .. } => Failure::Usage { message, hint: text },
-            Failure::Environment { message, .. } => Failure::Environment { message, hint: text },
-            other => other,
+            Failure::User(error) => Failure::User(error.hint(text)),
+            other @ (Failure::BuildFile { .. } | Failure::Other(_)) => other,
         }
     }
 
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Usage { .. } | Failure::BuildFile { .. } => Exit::Configuration,
-            Failure::Environment { .. } => Exit::Environment,
+            Failure::User(error) => Exit::of_category(error.category),
+            Failure::BuildFile { .. } => Exit::Configuration,
             Failure::Other(_) => Exit::StepFailed,
         }
     }
 
-    /// A refusal of the lowering: it may have a place in build.ron.
-    pub fn lowering(error: UserError, name: &str, text: &str) -> Failure {
-        let is_environment = error.category == Category::Environment;
-        if let (Some(span), false) = (error.span, is_environment) {
-            let span = Span { start: span.start, end: span.end };
-            let diagnostic = Diagnostic { message: error.message, span, hint: error.hint };
-            return Failure::BuildFile { name: name.to_owned(), text: text.to_owned(), diagnostics: vec![diagnostic] };
+    /// An error that may have a place in the build.ron `name`, whose text is `text`.
+    pub fn in_build_file(error: UserError, name: &str, text: &str) -> Failure {
+        match (&error.span, error.category) {
+            (Some(span), Category::Input) => {
+                let span = Span { start: span.start, end: span.end };
+                let diagnostic = Diagnostic { message: error.message, span, hint: error.hint };
+                Failure::BuildFile { name: name.to_owned(), text: text.to_owned(), diagnostics: vec![diagnostic] }
+            }
+            _ => Failure::User(error),
         }
-        if is_environment {
-            return Failure::Environment { message: error.message, hint: error.hint };
-        }
-        Failure::Usage { message: error.message, hint: error.hint }
+    }
+}
+
+impl From<UserError> for Failure {
+    fn from(error: UserError) -> Failure {
+        Failure::User(error)
     }
 }
 

@@ -3,10 +3,11 @@
 //! The only crate that prints, reads the process environment, or knows the current directory. Everything
 //! below takes these as values and reports events.
 
+mod background_gc;
 mod cli;
-mod elsewhere;
 mod exit;
-mod housekeeping;
+mod perturbed_build;
+mod program;
 mod session;
 mod signals;
 mod ui;
@@ -31,12 +32,17 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> Exit {
-    let caller = session::Caller::read();
-    let outcome = cli::parse(&caller.arguments).and_then(|invocation| verbs::dispatch(&caller, &invocation));
+    let context = session::ProcessContext::read();
+    let mut color = context.wants_color_by_default();
+    let outcome = cli::read(&context.arguments).and_then(|line| {
+        let global = line.global()?;
+        color = context.wants_color(global.color);
+        verbs::dispatch(&context, &global, &line)
+    });
     match outcome {
         Ok(exit) => exit,
         Err(failure) => {
-            ui::print_failure(&failure, caller.wants_color_by_default());
+            ui::print_failure(&failure, color);
             failure.exit()
         }
     }

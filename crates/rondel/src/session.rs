@@ -1,4 +1,4 @@
-//! What surrounds a run: the caller's environment and directory, build.ron and build.lock, the cache.
+//! What surrounds a run: the process's environment and directory, build.ron and build.lock, the cache.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -7,29 +7,31 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rondel_buildfile::{BuildFile, LockFile, TargetName, suggest};
 use rondel_engine::Workspace;
-use rondel_targets::{Analysis, PlatformChoice, Request, lower};
+use rondel_targets::{Analysis, PlatformChoice, Request, analyze};
 
 use crate::VERSION;
-use crate::cli::{Color, Invocation};
-use crate::elsewhere::Elsewhere;
+use crate::cli::groups::{AnalysisOptions, Color};
 use crate::exit::Failure;
+use crate::program;
 
 /// What the process was started with.
-pub(crate) struct Caller {
+pub(crate) struct ProcessContext {
     pub arguments: Vec<std::ffi::OsString>,
     pub environment: BTreeMap<String, String>,
     pub directory: PathBuf,
 }
 
-impl Caller {
+impl ProcessContext {
     /// Reads arguments, environment and current directory: once, here.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn read() -> Caller {
+    pub fn read() -> ProcessContext {
         // Variables that are not UTF-8 can be in no key and no build.ron, so they are as good as not set.
         let environment =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Caller {
-            arguments: std::env::args_os().skip(1).collect(),
+        let mut arguments = std::env::args_os();
+        program::started_as(arguments.next().as_deref());
+        ProcessContext {
+            arguments: arguments.collect(),
             environment: environment.collect(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
         }
@@ -63,10 +65,10 @@ impl Caller {
         } else if let Some(local) = self.get("LOCALAPPDATA") {
             Path::new(local).join("rondel")
         } else {
-            return Err(Failure::Environment {
-                message: "there is no directory for the cache: neither RONDEL_CACHE_DIR nor HOME is set".to_owned(),
-                hint: Some("set RONDEL_CACHE_DIR".to_owned()),
-            });
+            return Err(Failure::environment(
+                "there is no directory for the cache: neither RONDEL_CACHE_DIR nor HOME is set".to_owned(),
+            )
+            .hint("set RONDEL_CACHE_DIR"));
         };
         Ok(chosen)
     }
@@ -74,7 +76,7 @@ impl Caller {
 
 /// A read build.ron with its surroundings.
 pub(crate) struct Session<'c> {
-    pub caller: &'c Caller,
+    pub context: &'c ProcessContext,
     pub file: BuildFile,
     pub text: String,
     /// As people know it: relative to where they are, if it is below.
@@ -86,12 +88,12 @@ pub(crate) struct Session<'c> {
 
 impl<'c> Session<'c> {
     /// Finds and reads build.ron and build.lock.
-    pub fn open(caller: &'c Caller, invocation: &Invocation) -> Result<Session<'c>, Failure> {
-        let path = match &invocation.file {
-            Some(file) => caller.directory.join(file),
-            None => find_upwards(&caller.directory)?,
+    pub fn open(context: &'c ProcessContext, file: Option<&str>) -> Result<Session<'c>, Failure> {
+        let path = match file {
+            Some(file) => context.directory.join(file),
+            None => find_upwards(&context.directory)?,
         };
-        let name = path.strip_prefix(&caller.directory).unwrap_or(&path).display().to_string();
+        let name = path.strip_prefix(&context.directory).unwrap_or(&path).display().to_string();
         let metadata =
             std::fs::metadata(&path).map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
         if metadata.len() > rondel_buildfile::SIZE_MAX as u64 {
@@ -111,7 +113,7 @@ impl<'c> Session<'c> {
         })?;
         let root = path.parent().unwrap_or(Path::new("/")).to_owned();
         let lock = read_lock(&root)?;
-        Ok(Session { caller, file, text, name, lock, root, cache: caller.cache_directory()? })
+        Ok(Session { context, file, text, name, lock, root, cache: context.cache_directory()? })
     }
 
     /// The stores and directories of this workspace.
@@ -135,58 +137,50 @@ impl<'c> Session<'c> {
     /// A word that is neither target nor verb.
     pub fn unknown_word(&self, word: &str) -> Failure {
         let names = self.file.targets.iter().map(|target| target.name.value.as_str());
-        let near = suggest(word, names.chain(crate::cli::VERBS.iter().map(|(verb, _)| *verb)));
+        let verbs: Vec<&str> = crate::verbs::names().collect();
+        let near = suggest(word, names.chain(verbs.iter().copied()));
         let failure = Failure::usage(format!("there is no target `{}`", word.escape_debug()));
+        let program = program::name();
         match near {
-            Some(near) => failure.hint(format!("did you mean `{near}`? `cargo xtask` lists all targets")),
-            None => failure.hint("`cargo xtask` lists all targets"),
+            Some(near) => failure.hint(format!("did you mean `{near}`? `{program}` lists all targets")),
+            None => failure.hint(format!("`{program}` lists all targets")),
         }
     }
 
-    /// The graph of `targets`.
-    pub fn lower(&self, invocation: &Invocation, targets: Vec<TargetName>) -> Result<Analysis, Failure> {
-        let request = Request {
+    /// The graph of `targets`, for the platforms and variables that were asked for. `rest` goes to the targets.
+    pub fn lower(
+        &self,
+        analysis: &AnalysisOptions,
+        rest: &[String],
+        targets: Vec<TargetName>,
+    ) -> Result<Analysis, Failure> {
+        let request =
+            Request { platforms: analysis.platforms(), arguments: rest.to_vec(), ..self.request(analysis, targets) };
+        self.lower_request(&request)
+    }
+
+    /// What is asked of the analysis, for the platform of this machine.
+    pub fn request<'a>(&'a self, analysis: &'a AnalysisOptions, targets: Vec<TargetName>) -> Request<'a> {
+        Request {
             file: &self.file,
             lock: &self.lock,
             root: self.root.clone(),
             repository: self.root.clone(),
             cache: self.cache.clone(),
-            environment: &self.caller.environment,
-            overrides: &invocation.set,
+            environment: &self.context.environment,
+            overrides: &analysis.set,
             targets,
-            platforms: invocation.platforms.clone().unwrap_or(PlatformChoice::Own),
-            arguments: invocation.rest.clone(),
-            offline: invocation.offline,
-            locked: invocation.locked,
+            platforms: PlatformChoice::Own,
+            arguments: Vec::new(),
+            offline: analysis.offline,
+            locked: analysis.locked,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-        };
-        lower(&request).map_err(|error| Failure::lowering(error, &self.name, &self.text))
+        }
     }
 
-    /// The same graph for a copy of the tree. Git is asked where the original is.
-    pub fn lower_elsewhere(
-        &self,
-        invocation: &Invocation,
-        targets: Vec<TargetName>,
-        platforms: PlatformChoice,
-        place: &Elsewhere,
-    ) -> Result<Analysis, Failure> {
-        let request = Request {
-            file: &self.file,
-            lock: &self.lock,
-            root: place.root.clone(),
-            repository: self.root.clone(),
-            cache: place.cache.clone(),
-            environment: &place.environment,
-            overrides: &invocation.set,
-            targets,
-            platforms,
-            arguments: Vec::new(),
-            offline: invocation.offline,
-            locked: invocation.locked,
-            threads: 1,
-        };
-        lower(&request).map_err(|error| Failure::lowering(error, &self.name, &self.text))
+    /// The graph of a request.
+    pub fn lower_request(&self, request: &Request<'_>) -> Result<Analysis, Failure> {
+        analyze(request).map_err(|error| Failure::in_build_file(error, &self.name, &self.text))
     }
 
     /// Every public target.
@@ -201,7 +195,7 @@ pub(crate) fn read_lock(root: &Path) -> Result<LockFile, Failure> {
     match std::fs::read_to_string(&path) {
         Ok(text) => LockFile::parse(&text).map_err(|error| {
             Failure::usage(format!("build.lock can't be read: {error}"))
-                .hint("restore it from version control, or delete it and run `cargo xtask lock`")
+                .hint(format!("restore it from version control, or delete it and run `{} lock`", program::name()))
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(LockFile::empty()),
         Err(error) => Err(Failure::from(anyhow::Error::from(error)).context_of(&path)),

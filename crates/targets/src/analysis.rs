@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rondel_buildfile::{Platform, Spanned, Target, TargetKind, TargetName, Text, suggest};
 use rondel_cas::RelativePath;
-use rondel_engine::{AnyStep, Graph, Node, NodeId, Pool, Shown, StepKey, UserError};
+use rondel_engine::{AnyStep, Graph, Node, NodeId, PROGRAM, Pool, Shown, StepKey, UserError};
 
 use crate::dirty::DirtyStep;
 use crate::docker::Docker;
@@ -121,8 +121,8 @@ impl<'a> Analyzer<'a> {
             let names = self.request.file.targets.iter().map(|target| target.name.value.as_str());
             let error = UserError::input(format!("there is no target `{name}`"));
             match suggest(name.as_str(), names) {
-                Some(near) => error.hint(format!("did you mean `{near}`? `cargo xtask` lists all")),
-                None => error.hint("`cargo xtask` lists all targets"),
+                Some(near) => error.hint(format!("did you mean `{near}`? `{PROGRAM}` lists all")),
+                None => error.hint(format!("`{PROGRAM}` lists all targets")),
             }
         })
     }

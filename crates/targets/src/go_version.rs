@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{BuildFile, GoChoice, LockFile};
-use rondel_engine::UserError;
+use rondel_engine::{PROGRAM, UserError};
 use rondel_golang::{GoMod, GoPin, GoRequest, GoSupport, GoVersion, installed_version, needs_newer};
 use rondel_names::Platform;
 use rondel_process::find_tool;
@@ -24,7 +24,9 @@ pub fn resolve_go_version(
         GoChoice::Version(version) => {
             if let Some(wanted) = go_mod.as_ref().and_then(|go_mod| needs_newer(go_mod, version)) {
                 let message = format!("go.mod asks for Go {wanted}, and build.ron says Go {version}");
-                return Err(UserError::input(message).hint("raise `go:` in build.ron, then run `cargo xtask lock`"));
+                return Err(
+                    UserError::input(message).hint(format!("raise `go:` in build.ron, then run `{PROGRAM} lock`"))
+                );
             }
             Ok(Some(version.clone()))
         }
@@ -83,7 +85,7 @@ pub(crate) fn pin_of(lock: &LockFile, version: &GoVersion) -> Result<Option<GoPi
     let Some(locked) = lock.go.get(version).and_then(|hosts| hosts.get(&host)) else { return Ok(None) };
     let identity = locked.identity.parse().map_err(|error| {
         UserError::input(format!("build.lock: the identity of Go {version}: {error}"))
-            .hint("run `cargo xtask lock --update go`")
+            .hint(format!("run `{PROGRAM} lock --update go`"))
     })?;
     Ok(Some(GoPin { module: locked.module.clone(), archive: locked.archive.clone(), identity: Some(identity) }))
 }
@@ -117,7 +119,7 @@ fn check_pins(lock: &LockFile, version: &str) -> Result<(), UserError> {
     }
     let pinned: Vec<&str> = lock.go.keys().map(String::as_str).collect();
     Err(UserError::input(format!("Go {version} is wanted, and build.lock pins Go {}", pinned.join(", ")))
-        .hint("run `cargo xtask lock` and commit build.lock"))
+        .hint(format!("run `{PROGRAM} lock` and commit build.lock")))
 }
 
 /// `go: System` with a go.mod that asks for more than is installed.

@@ -139,7 +139,7 @@ impl World {
             // Blobs are spoilt in worlds without changes during builds: which of them such a build mends is not known.
             19 if !self.is_stormy => self.spoil_blob(),
             20 => {
-                let what = *self.chance.of(&["snapshot.3", "actions.2", "durations", ""]);
+                let what = *self.chance.of(&["snapshot.3", "actions.3", "durations", ""]);
                 self.note(format!("removed .rondel/{what}"));
                 let path = self.root().join(".rondel").join(what);
                 let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };

@@ -1,14 +1,22 @@
 //! Progress for people: live bars on a terminal, one line a step elsewhere.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rondel_engine::{Event, Graph, NodeId, Outcome, StepError};
-use rondel_process::Stream;
+use rondel_engine::{Event, Graph, Metadata, NodeId, Outcome, Reason, Shown as StepShown, StepError};
+use rondel_targets::ImageMetadata;
 
-use crate::ui::{bytes_text, duration_text, highlight, print_line, with_hint, without_control_sequences};
+use crate::cli::groups::{GlobalOptions, Progress};
+use crate::exit::Exit;
+use crate::program::with_program;
+use crate::session::ProcessContext;
+use crate::ui::{
+    Printer, SECOND_BUILD_FAILED, Shown, Sink, Verified, VerifySummary, bytes_text, duration_text, highlight,
+    reason_text, with_hint, without_control_sequences,
+};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +28,29 @@ pub(crate) struct Verbosity {
     pub color: bool,
 }
 
-/// Shows events to people.
-pub(crate) struct Human<'g> {
-    graph: &'g Graph,
+impl Verbosity {
+    /// What the options and the terminal ask for.
+    pub fn of(context: &ProcessContext, global: &GlobalOptions, shown: Shown) -> Verbosity {
+        let is_silent = shown == Shown::FailuresOnly;
+        let terminal = std::io::stderr().is_terminal();
+        Verbosity {
+            quiet: global.quiet || is_silent,
+            verbose: global.verbose && !is_silent,
+            bars: match global.progress {
+                _ if is_silent => false,
+                Progress::Auto => terminal && !global.quiet,
+                Progress::Bar => true,
+                Progress::Plain | Progress::None => false,
+            },
+            steps: global.progress != Progress::None && !is_silent,
+            color: context.wants_color(global.color),
+        }
+    }
+}
+
+/// Shows builds to people.
+pub(crate) struct Human {
+    print: Printer,
     verbosity: Verbosity,
     bars: MultiProgress,
     state: Mutex<State>,
@@ -35,23 +63,24 @@ struct State {
     kept: BTreeMap<NodeId, Vec<String>>,
     /// Last quarter of a download that was told, where there are no bars.
     told: BTreeMap<NodeId, u64>,
-    results: BTreeMap<NodeId, (Outcome, BTreeMap<String, String>)>,
+    results: BTreeMap<NodeId, (Outcome, Metadata)>,
 }
 
 /// Lines of output that are kept for the report of a failure.
 const KEPT_MAX: usize = 2000;
 
-impl<'g> Human<'g> {
-    pub fn new(graph: &'g Graph, verbosity: Verbosity) -> Human<'g> {
+impl Human {
+    /// Prints lines with `print`, without their newline.
+    pub fn new(verbosity: Verbosity, print: Printer) -> Human {
         let bars = MultiProgress::new();
         if !verbosity.bars {
             bars.set_draw_target(ProgressDrawTarget::hidden());
         }
-        Human { graph, verbosity, bars, state: Mutex::default() }
+        Human { print, verbosity, bars, state: Mutex::default() }
     }
 
     fn line(&self, text: &str) {
-        self.bars.suspend(|| print_line(text));
+        self.bars.suspend(|| (self.print)(text));
     }
 
     /// `   Running server: why`, the verb to the right of a column, in colour.
@@ -65,32 +94,10 @@ impl<'g> Human<'g> {
         self.line(&format!("{verb} {}", without_control_sequences(&text.replace('\n', "\\n"))));
     }
 
-    /// Called from several threads.
-    pub fn show(&self, event: &Event) {
-        match event {
-            Event::Started { node, reasons } => {
-                let step = self.graph.node(*node);
-                let shown: Vec<String> = reasons.iter().take(2).map(ToString::to_string).collect();
-                let more = if reasons.len() > 2 { format!(" (and {} more)", reasons.len() - 2) } else { String::new() };
-                if !step.hidden || self.verbosity.verbose {
-                    self.step_line("Running", "1;36", &format!("{}: {}{more}", step.title, shown.join(", ")));
-                }
-                self.bar(*node, &step.title, 0);
-            }
-            Event::Command { line, .. } if self.verbosity.verbose => self.line(&format!("{:>12} {line}", "$")),
-            Event::Output { node, stream, line } => self.output(*node, *stream, line),
-            Event::Progress { node, message, done, total } => self.progress(*node, message, *done, *total),
-            Event::Note { node, text } => {
-                let text = format!("{}: {}", self.graph.node(*node).title, without_control_sequences(text));
-                self.step_line("Note", "1;34", &text);
-            }
-            Event::Warning { text } => {
-                self.line(&highlight(&format!("warning: {}", without_control_sequences(text)), self.verbosity.color));
-            }
-            Event::Finished { node, outcome, reasons, duration, facts, .. } => {
-                self.finished(*node, *outcome, reasons, *duration, facts);
-            }
-            Event::Command { .. } => {}
+    /// A line of `verify`, which `--progress none` does not silence.
+    fn remark(&self, word: &str, text: &str) {
+        if !self.verbosity.quiet {
+            self.line(&format!("{word:>12} {text}"));
         }
     }
 
@@ -136,11 +143,10 @@ impl<'g> Human<'g> {
         }
     }
 
-    fn output(&self, node: NodeId, stream: Stream, line: &str) {
-        let step = self.graph.node(node);
-        let _ = stream;
+    fn output(&self, graph: &Graph, node: NodeId, line: &str) {
+        let step = graph.node(node);
         let line = without_control_sequences(line);
-        if (step.streams && !self.verbosity.quiet) || self.verbosity.verbose {
+        if (step.shown == StepShown::Streamed && !self.verbosity.quiet) || self.verbosity.verbose {
             self.line(&format!("{:>12} {line}", format!("{} |", step.title)));
         } else {
             let mut state = self.state.lock().expect("no panic while locked");
@@ -151,15 +157,15 @@ impl<'g> Human<'g> {
         }
     }
 
-    fn finished(
+    fn step_finished(
         &self,
+        graph: &Graph,
         node: NodeId,
-        outcome: Outcome,
-        reasons: &[rondel_engine::Reason],
-        duration: Duration,
-        facts: &BTreeMap<String, String>,
+        (outcome, duration): (Outcome, Duration),
+        reasons: &[Reason],
+        metadata: &Metadata,
     ) {
-        let step = self.graph.node(node);
+        let step = graph.node(node);
         let mut state = self.state.lock().expect("no panic while locked");
         if let Some(bar) = state.bars.remove(&node) {
             bar.finish_and_clear();
@@ -167,12 +173,12 @@ impl<'g> Human<'g> {
         if outcome != Outcome::Failed {
             state.kept.remove(&node);
         }
-        state.results.insert(node, (outcome, facts.clone()));
+        state.results.insert(node, (outcome, metadata.clone()));
         drop(state);
-        if step.hidden && !self.verbosity.verbose && outcome != Outcome::Failed {
+        if step.shown == StepShown::Never && !self.verbosity.verbose && outcome != Outcome::Failed {
             return;
         }
-        let why = reasons.first().map(ToString::to_string).unwrap_or_default();
+        let why = reasons.first().map(reason_text).unwrap_or_default();
         let took = duration_text(duration);
         match outcome {
             Outcome::Ran => self.step_line("Done", "1;32", &format!("{} in {took}", step.title)),
@@ -186,14 +192,78 @@ impl<'g> Human<'g> {
         }
     }
 
-    /// What a failed step printed, its command and its status: last, and readable.
-    pub fn failure(&self, node: NodeId, error: &StepError) {
-        let step = self.graph.node(node);
+    /// The last lines of a build: images, and how many steps ran.
+    fn summary(&self, graph: &Graph, took: Duration, notes: &[String]) {
+        let state = self.state.lock().expect("no panic while locked");
+        for (node, (outcome, metadata)) in &state.results {
+            let image = metadata.get::<ImageMetadata>().filter(|image| !image.digest.is_empty());
+            let (Some(image), false) = (image, *outcome == Outcome::Failed) else { continue };
+            let (title, size) = (&graph.node(*node).title, bytes_text(image.size_bytes));
+            let text = format!("{title} {} {size} {}", image.digest, image.platforms.join(" "));
+            self.step_line("Image", "1;35", &text);
+            if !image.tags.is_empty() {
+                self.step_line("", "0", &image.tags.join(", "));
+            }
+        }
+        let count = |wanted: &[Outcome]| {
+            state
+                .results
+                .iter()
+                .filter(|(node, (outcome, _))| wanted.contains(outcome) && graph.node(**node).shown != StepShown::Never)
+                .count()
+        };
+        for note in notes {
+            self.step_line("Platform", "2", note);
+        }
+        let (ran, cached) = (count(&[Outcome::Ran]), count(&[Outcome::Cached, Outcome::Restored]));
+        self.step_line("Finished", "1;32", &format!("in {}: {ran} ran, {cached} up to date", duration_text(took)));
+    }
+}
+
+impl Sink for Human {
+    fn started(&self, _: &str, _: &[String]) {}
+
+    fn event(&self, graph: &Graph, event: &Event) {
+        match event {
+            Event::Started { node, reasons } => {
+                let step = graph.node(*node);
+                let shown: Vec<String> = reasons.iter().take(2).map(reason_text).collect();
+                let more = if reasons.len() > 2 { format!(" (and {} more)", reasons.len() - 2) } else { String::new() };
+                if step.shown != StepShown::Never || self.verbosity.verbose {
+                    self.step_line("Running", "1;36", &format!("{}: {}{more}", step.title, shown.join(", ")));
+                }
+                self.bar(*node, &step.title, 0);
+            }
+            Event::Command { line, .. } if self.verbosity.verbose => self.line(&format!("{:>12} {line}", "$")),
+            Event::Output { node, line, .. } => self.output(graph, *node, line),
+            Event::Progress { node, message, done, total } => self.progress(*node, message, *done, *total),
+            Event::Note { node, text } => {
+                let text = format!("{}: {}", graph.node(*node).title, without_control_sequences(&with_program(text)));
+                self.step_line("Note", "1;34", &text);
+            }
+            Event::Warning { text } => {
+                let text = without_control_sequences(&with_program(text));
+                self.line(&highlight(&format!("warning: {text}"), self.verbosity.color));
+            }
+            Event::Finished { node, outcome, reasons, duration, metadata, .. } => {
+                self.step_finished(graph, *node, (*outcome, *duration), reasons, metadata);
+            }
+            Event::Command { .. } => {}
+        }
+    }
+
+    fn failure(&self, graph: &Graph, node: NodeId, error: &StepError) {
+        // `built` says that the build was interrupted, once.
+        if matches!(error, StepError::Interrupted) {
+            return;
+        }
+        let step = graph.node(node);
         let mut text = String::new();
         if let StepError::Command { output, told, .. } = error {
             let state = self.state.lock().expect("no panic while locked");
             // What was shown as it came is not shown again; what was kept instead is more than the error's tail.
-            let shown_as_it_came = (step.streams && !self.verbosity.quiet) || self.verbosity.verbose;
+            let shown_as_it_came =
+                (step.shown == StepShown::Streamed && !self.verbosity.quiet) || self.verbosity.verbose;
             let (told, rest) = output.split_at((*told).min(output.len()));
             let kept = state.kept.get(&node).map_or(told, Vec::as_slice);
             let earlier = if shown_as_it_came || told.is_empty() { &[] } else { kept };
@@ -202,38 +272,49 @@ impl<'g> Human<'g> {
             }
         }
         let message = format!("error: {}: {error}", step.title);
-        let message = message.lines().map(without_control_sequences).collect::<Vec<_>>().join("\n");
+        let message = with_program(&message).lines().map(without_control_sequences).collect::<Vec<_>>().join("\n");
         text.push_str(&with_hint(&message, error.hint_text()));
         self.line(&highlight(&text, self.verbosity.color));
     }
 
-    /// The last lines: images, and how much was done.
-    pub fn summary(&self, begun: Instant, notes: &[String]) {
-        let state = self.state.lock().expect("no panic while locked");
-        for (node, (outcome, facts)) in &state.results {
-            let (Some(digest), false) = (facts.get("digest"), *outcome == Outcome::Failed) else { continue };
-            let size = facts.get("size_bytes").and_then(|text| text.parse().ok()).map(bytes_text).unwrap_or_default();
-            let platforms = facts.get("platforms").map_or("", String::as_str);
-            self.step_line("Image", "1;35", &format!("{} {digest} {size} {platforms}", self.graph.node(*node).title));
-            if let Some(tags) = facts.get("tags").filter(|tags| !tags.is_empty()) {
-                self.step_line("", "0", &tags.replace(' ', ", "));
-            }
+    fn built(&self, graph: &Graph, exit: Exit, took: Duration, notes: &[String]) {
+        match exit {
+            Exit::Done => self.summary(graph, took, notes),
+            Exit::Interrupted => self.line("interrupted; the former outputs are untouched"),
+            Exit::StepFailed | Exit::Configuration | Exit::Environment | Exit::Different => {}
         }
-        let count = |wanted: &[Outcome]| {
-            state
-                .results
-                .iter()
-                .filter(|(node, (outcome, _))| wanted.contains(outcome) && !self.graph.node(**node).hidden)
-                .count()
-        };
-        for note in notes {
-            self.step_line("Platform", "2", note);
-        }
-        let (ran, cached) = (count(&[Outcome::Ran]), count(&[Outcome::Cached, Outcome::Restored]));
-        self.step_line(
-            "Finished",
-            "1;32",
-            &format!("in {}: {ran} ran, {cached} up to date", duration_text(begun.elapsed())),
-        );
     }
+
+    fn verifying(&self) {
+        self.remark("Verifying", "by a second build, elsewhere and from nothing");
+    }
+
+    fn second_build_failed(&self) {
+        self.line(&highlight(&format!("\nhint: {SECOND_BUILD_FAILED}"), self.verbosity.color));
+    }
+
+    fn verified(&self, step: &Verified) {
+        let Some(difference) = &step.difference else {
+            if !step.is_hidden || self.verbosity.verbose {
+                self.remark("Identical", &format!("{}: {}", step.label, step.summary));
+            }
+            return;
+        };
+        let safe = |text: &str| without_control_sequences(text);
+        self.line(&format!("{:>12} {}: {}", "Different", step.label, safe(&difference.place.join(", "))));
+        for line in &difference.what {
+            self.line(&format!("{:>12}   {}", "", safe(line)));
+        }
+    }
+
+    fn verify_summary(&self, summary: &VerifySummary<'_>) {
+        self.remark("Differing", &summary.variations.join(", "));
+        let word = match summary.different {
+            0 => "identical".to_owned(),
+            different => format!("{different} of {} different", summary.steps),
+        };
+        self.remark("Verified", &format!("in {}: {word}", duration_text(summary.took)));
+    }
+
+    fn finished(&self, _: Exit, _: Duration) {}
 }

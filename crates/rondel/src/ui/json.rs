@@ -4,102 +4,133 @@
 //! and never renamed or taken away within one version.
 
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::Duration;
 
-use rondel_engine::{Event, Graph, Outcome, Reason, StepError};
+use rondel_diff::Difference;
+use rondel_engine::{Event, Graph, NodeId, Outcome, Reason, StepError};
 use rondel_process::Stream;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
-use crate::ui::print_data;
+use crate::program::with_program;
+use crate::ui::{Printer, Shown, Sink, Verified, VerifySummary, reason_text};
 
 /// Version of the events.
 const SCHEMA: u64 = 1;
 
 /// Writes events.
-pub(crate) struct Json<'g> {
-    graph: &'g Graph,
-    lock: Mutex<()>,
+pub(crate) struct Json {
+    shown: Shown,
+    print: Mutex<Printer>,
 }
 
-impl<'g> Json<'g> {
-    pub fn new(graph: &'g Graph, project: &str, targets: &[String]) -> Json<'g> {
-        let this = Json { graph, lock: Mutex::new(()) };
-        this.write(&json!({"event": "started", "schema": SCHEMA, "project": project, "targets": targets}));
-        this
+impl Json {
+    /// Writes lines with `print`, each with its newline.
+    pub fn new(shown: Shown, print: Printer) -> Json {
+        Json { shown, print: Mutex::new(print) }
     }
 
     fn write(&self, value: &Value) {
-        let _guard = self.lock.lock().expect("no panic while locked");
-        print_data(&format!("{value}\n"));
+        let print = self.print.lock().expect("no panic while locked");
+        print(&format!("{value}\n"));
+    }
+}
+
+impl Sink for Json {
+    fn started(&self, project: &str, targets: &[String]) {
+        if self.shown == Shown::AsUsual {
+            self.write(&json!({"event": "started", "schema": SCHEMA, "project": project, "targets": targets}));
+        }
     }
 
-    /// Called from several threads.
-    pub fn show(&self, event: &Event) {
-        let step = |node: &usize| self.graph.node(*node);
+    fn event(&self, graph: &Graph, event: &Event) {
+        if self.shown == Shown::FailuresOnly && !matches!(event, Event::Warning { .. }) {
+            return;
+        }
+        let step = |node: &NodeId| graph.node(*node);
         let value = match event {
             Event::Started { node, reasons } => json!({
-                "event": "step_started", "target": step(node).target, "step": step(node).label, "reasons": reasons_json(reasons),
+                "event": "step_started", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "reasons": reasons_json(reasons),
             }),
             Event::Command { node, line } => {
-                json!({"event": "command", "target": step(node).target, "step": step(node).label, "line": line})
+                json!({"event": "command", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "line": line})
             }
             Event::Output { node, stream, line } => {
                 let stream = if *stream == Stream::Stdout { "stdout" } else { "stderr" };
-                json!({"event": "output", "target": step(node).target, "step": step(node).label, "stream": stream, "line": line})
+                json!({"event": "output", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "stream": stream, "line": line})
             }
             Event::Progress { node, message, done, total } => json!({
-                "event": "progress", "target": step(node).target, "step": step(node).label, "message": message,
+                "event": "progress", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "message": message,
                 "done_bytes": done, "total_bytes": total,
             }),
             Event::Note { node, text } => {
-                json!({"event": "note", "target": step(node).target, "step": step(node).label, "text": text})
+                json!({"event": "note", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "text": with_program(text)})
             }
-            Event::Warning { text } => json!({"event": "warning", "text": text}),
-            Event::Finished { node, outcome, reasons, duration, outputs, facts } => {
+            Event::Warning { text } => json!({"event": "warning", "text": with_program(text)}),
+            Event::Finished { node, outcome, reasons, duration, outputs, metadata } => {
                 let outputs: Vec<Value> = outputs
                     .iter()
                     .map(|output| json!({"path": output.path, "digest": output.digest.oci(), "size": output.digest.size()}))
                     .collect();
                 json!({
                     "event": "step_finished",
-                    "target": step(node).target,
-                    "step": step(node).label,
+                    "target": step(node).key.target_text(),
+                    "step": step(node).key.to_string(),
                     "outcome": outcome_text(*outcome),
                     "restored": *outcome == Outcome::Restored,
-                    "reason": reasons.first().map(ToString::to_string),
+                    "reason": reasons.first().map(reason_text),
                     "reasons": reasons_json(reasons),
                     "duration_ms": duration.as_millis() as u64,
                     "outputs": outputs,
-                    "facts": facts,
+                    "facts": metadata.facts(),
                 })
             }
         };
         self.write(&value);
     }
 
-    /// A step's error, after all other events of the step.
-    pub fn failure(&self, node: usize, error: &StepError) {
-        let step = self.graph.node(node);
+    fn failure(&self, graph: &Graph, node: NodeId, error: &StepError) {
+        let step = graph.node(node);
         let output = match error {
             StepError::Command { output, .. } => output.clone(),
-            _ => Vec::new(),
+            StepError::User(_) | StepError::Interrupted => Vec::new(),
         };
         self.write(&json!({
-            "event": "error", "target": step.target, "step": step.label, "message": error.to_string(),
-            "hint": error.hint_text(), "output": output,
+            "event": "error", "target": step.key.target_text(), "step": step.key.to_string(), "message": with_program(&error.to_string()),
+            "hint": error.hint_text().map(with_program), "output": output,
         }));
     }
 
-    /// The last event.
-    pub fn summary(&self, exit: Exit, begun: Instant) {
+    /// Programs add up `step_finished` themselves.
+    fn built(&self, _: &Graph, _: Exit, _: Duration, _: &[String]) {}
+
+    fn verifying(&self) {}
+
+    fn second_build_failed(&self) {
+        self.write(&json!({"event": "warning", "text": crate::ui::SECOND_BUILD_FAILED}));
+    }
+
+    fn verified(&self, step: &Verified) {
+        let outcome = if step.difference.is_some() { "different" } else { "identical" };
+        let empty = Difference { place: Vec::new(), what: Vec::new() };
+        let difference = step.difference.as_ref().unwrap_or(&empty);
+        self.write(&json!({
+            "event": "verified", "step": step.label, "outcome": outcome, "summary": step.summary,
+            "place": difference.place, "what": difference.what,
+        }));
+    }
+
+    fn verify_summary(&self, _: &VerifySummary<'_>) {}
+
+    fn finished(&self, exit: Exit, took: Duration) {
         let outcome = match exit {
             Exit::Done => "ok",
             Exit::Interrupted => "interrupted",
-            _ => "failed",
+            Exit::Different => "different",
+            Exit::StepFailed | Exit::Configuration | Exit::Environment => "failed",
         };
         self.write(&json!({
-            "event": "finished", "outcome": outcome, "exit_code": exit.code(), "duration_ms": begun.elapsed().as_millis() as u64,
+            "event": "finished", "outcome": outcome, "exit_code": exit.code(), "duration_ms": took.as_millis() as u64,
         }));
     }
 }
@@ -114,10 +145,10 @@ fn outcome_text(outcome: Outcome) -> &'static str {
 }
 
 /// Each reason as it is typed, with its words for people.
-pub(crate) fn reasons_json(reasons: &[Reason]) -> Vec<Value> {
+fn reasons_json(reasons: &[Reason]) -> Vec<Value> {
     let one = |reason: &Reason| {
         let mut value = serde_json::to_value(reason).unwrap_or(Value::Null);
-        value["text"] = json!(reason.to_string());
+        value["text"] = json!(reason_text(reason));
         value
     };
     reasons.iter().map(one).collect()

@@ -6,14 +6,28 @@
 mod human;
 mod json;
 mod safe_text;
+mod sink;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use human::{Human, Verbosity};
 pub(crate) use json::Json;
 pub(crate) use safe_text::without_control_sequences;
+pub(crate) use sink::{Shown, Sink, Verified, VerifySummary, sink};
 
 use std::io::Write;
 
+use rondel_engine::{Reason, UserError};
+
 use crate::exit::Failure;
+use crate::program::with_program;
+
+/// Where a sink writes.
+pub(crate) type Printer = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Said if a step fails in the second build only.
+pub(crate) const SECOND_BUILD_FAILED: &str = "the second build failed where the first did not: the step needs something \
+                                              that the tree does not hold";
 
 /// Writes to standard output.
 pub(crate) fn print_data(text: &str) {
@@ -36,7 +50,9 @@ pub(crate) fn print_failure(failure: &Failure, color: bool) {
     match failure {
         Failure::BuildFile { name, text, diagnostics } => {
             for diagnostic in diagnostics.iter().take(50) {
-                let shown = rondel_buildfile::render(name, text, diagnostic);
+                let mut diagnostic = diagnostic.clone();
+                diagnostic.hint = diagnostic.hint.map(|hint| with_program(&hint).into_owned());
+                let shown = rondel_buildfile::render(name, text, &diagnostic);
                 print_line(&highlight(&shown, color));
             }
             let count = diagnostics.len();
@@ -44,7 +60,7 @@ pub(crate) fn print_failure(failure: &Failure, color: bool) {
                 print_line(&format!("{count} mistakes in {name}; nothing was run"));
             }
         }
-        Failure::Usage { message, hint } | Failure::Environment { message, hint } => {
+        Failure::User(UserError { message, hint, .. }) => {
             print_line(&highlight(&with_hint(&format!("error: {message}"), hint.as_deref()), color));
         }
         Failure::Other(error) => {
@@ -56,7 +72,12 @@ pub(crate) fn print_failure(failure: &Failure, color: bool) {
 
 /// A message and, after an empty line, its hint.
 pub(crate) fn with_hint(message: &str, hint: Option<&str>) -> String {
-    hint.map_or_else(|| message.to_owned(), |hint| format!("{message}\n\nhint: {hint}"))
+    hint.map_or_else(|| message.to_owned(), |hint| format!("{message}\n\nhint: {}", with_program(hint)))
+}
+
+/// A reason in words.
+pub(crate) fn reason_text(reason: &Reason) -> String {
+    with_program(&reason.to_string()).into_owned()
 }
 
 /// `error:` in red, `hint:` in cyan, at the beginnings of lines.

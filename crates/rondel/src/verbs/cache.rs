@@ -7,38 +7,133 @@ use std::path::{Path, PathBuf};
 use rondel_cas::{STORE_FORMAT, Store};
 use serde_json::json;
 
-use crate::cli::Invocation;
+use crate::background_gc::{Size, limit};
+use crate::cli::groups::TextOrJson;
+use crate::cli::option::{option, options};
+use crate::cli::verb::{Call, Entry, Verb};
 use crate::exit::{Exit, Failure};
-use crate::housekeeping::{bytes_of, limit};
-use crate::session::Caller;
+use crate::session::Session;
 use crate::ui::{bytes_text, print_data, print_line};
 
 /// What Go keeps, below `go` in the cache directory.
 const GO: &[(&str, &str)] = &[("build", "Go's build cache"), ("mod", "Go modules"), ("toolchains", "Go toolchains")];
 
-/// Looks at the cache, makes it smaller, mends it, empties it.
-pub(crate) fn cache(caller: &Caller, words: &[String], invocation: &Invocation) -> Result<Exit, Failure> {
-    let directory = caller.cache_directory()?;
-    let limit = match &invocation.max {
-        Some(text) => bytes_of(text).ok_or_else(|| {
-            Failure::usage(format!("--max takes a size, not `{text}`")).hint("for example `--max 5GiB`")
-        })?,
-        None => limit(caller)?,
-    };
-    let store = Store::new(&directory.join(STORE_FORMAT));
-    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["stats"] => stats(&store, &directory, limit, invocation),
-        ["gc"] => collect(&store, &directory, limit),
-        ["verify"] => verify(&store, &directory),
-        ["clean"] => clean(&directory, invocation.all),
-        _ => Err(Failure::usage("`cache` takes `stats`, `gc`, `verify` or `clean`")
-            .hint("`cache clean --all` removes toolchains, modules and Go's build cache too")),
+options! {
+    /// `cache`, `cache verify`: none.
+    struct NoOptions {}
+}
+
+options! {
+    /// Options of `cache stats`.
+    struct StatsOptions {
+        /// print the sizes as
+        format: TextOrJson = option("format").value("FORMAT"),
     }
+}
+
+options! {
+    /// Options of `cache gc`.
+    struct GcOptions {
+        /// keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
+        max: Option<Size> = option("max").value("SIZE"),
+    }
+}
+
+options! {
+    /// Options of `cache clean`.
+    struct CleanOptions {
+        /// remove toolchains, modules and Go's build cache too
+        all: bool = option("all"),
+    }
+}
+
+/// The verbs of the cache. All work where build.ron does not.
+pub(crate) struct Cache;
+
+impl Verb for Cache {
+    const NAME: &'static str = "cache";
+    const ABOUT: &'static str = "what is stored: `cache stats`, `gc`, `verify`, `clean`";
+    const EXAMPLE: &'static str = "cache gc --max 5GiB";
+    const SUBVERBS: &'static [Entry] =
+        &[Entry::of::<Stats>(), Entry::of::<Gc>(), Entry::of::<VerifyCache>(), Entry::of::<Clean>()];
+    type Options = NoOptions;
+
+    /// Never called: `dispatch` asks for a sub-verb.
+    fn run(session: Result<Session<'_>, Failure>, _: &Call<'_, NoOptions>) -> Result<Exit, Failure> {
+        session.map(|_| Exit::Done)
+    }
+}
+
+/// `cache stats`
+struct Stats;
+
+impl Verb for Stats {
+    const NAME: &'static str = "stats";
+    const ABOUT: &'static str = "what the cache holds, by target and kind";
+    const EXAMPLE: &'static str = "cache stats --format json";
+    type Options = StatsOptions;
+
+    fn run(_: Result<Session<'_>, Failure>, call: &Call<'_, StatsOptions>) -> Result<Exit, Failure> {
+        let directory = call.context.cache_directory()?;
+        stats(&store(&directory), &directory, limit(call.context)?, call.options.format)
+    }
+}
+
+/// `cache gc`
+struct Gc;
+
+impl Verb for Gc {
+    const NAME: &'static str = "gc";
+    const ABOUT: &'static str = "remove what was not used for longest; nothing that a running build holds";
+    const EXAMPLE: &'static str = "cache gc --max 5GiB";
+    type Options = GcOptions;
+
+    fn run(_: Result<Session<'_>, Failure>, call: &Call<'_, GcOptions>) -> Result<Exit, Failure> {
+        let directory = call.context.cache_directory()?;
+        let limit = match call.options.max {
+            Some(Size(bytes)) => bytes,
+            None => limit(call.context)?,
+        };
+        gc(&store(&directory), &directory, limit)
+    }
+}
+
+/// `cache verify`
+struct VerifyCache;
+
+impl Verb for VerifyCache {
+    const NAME: &'static str = "verify";
+    const ABOUT: &'static str = "hash everything again, and remove what is damaged";
+    const EXAMPLE: &'static str = "cache verify";
+    type Options = NoOptions;
+
+    fn run(_: Result<Session<'_>, Failure>, call: &Call<'_, NoOptions>) -> Result<Exit, Failure> {
+        let directory = call.context.cache_directory()?;
+        verify(&store(&directory), &directory)
+    }
+}
+
+/// `cache clean`
+struct Clean;
+
+impl Verb for Clean {
+    const NAME: &'static str = "clean";
+    const ABOUT: &'static str = "empty the cache";
+    const EXAMPLE: &'static str = "cache clean --all";
+    type Options = CleanOptions;
+
+    fn run(_: Result<Session<'_>, Failure>, call: &Call<'_, CleanOptions>) -> Result<Exit, Failure> {
+        clean(&call.context.cache_directory()?, call.options.all)
+    }
+}
+
+fn store(directory: &Path) -> Store {
+    Store::new(&directory.join(STORE_FORMAT))
 }
 
 fn failed(directory: &Path) -> impl FnOnce(std::io::Error) -> Failure {
     let path = directory.display().to_string();
-    move |error| Failure::Environment { message: format!("failed to look through `{path}`: {error}"), hint: None }
+    move |error| Failure::environment(format!("failed to look through `{path}`: {error}"))
 }
 
 /// Of one target: results, and bytes that no target listed before has.
@@ -48,7 +143,7 @@ struct Share {
     bytes: u64,
 }
 
-fn stats(store: &Store, directory: &Path, limit: u64, invocation: &Invocation) -> Result<Exit, Failure> {
+fn stats(store: &Store, directory: &Path, limit: u64, format: TextOrJson) -> Result<Exit, Failure> {
     let results = store.results(&|| false).map_err(failed(directory))?;
     let (mut shares, mut seen): (BTreeMap<(String, String), Share>, HashSet<String>) = Default::default();
     for result in &results {
@@ -60,8 +155,8 @@ fn stats(store: &Store, directory: &Path, limit: u64, invocation: &Invocation) -
     let sizes = |name: &str| size_of(&directory.join(STORE_FORMAT).join(name));
     let (blobs, actions) = (sizes("cas"), sizes("ac"));
     let go = GO.iter().map(|(name, what)| (*name, *what, size_of(&directory.join("go").join(name))));
-    match invocation.format.as_deref() {
-        Some("json") => {
+    match format {
+        TextOrJson::Json => {
             let of = |(files, bytes): (u64, u64)| json!({"files": files, "bytes": bytes});
             let go: serde_json::Map<String, serde_json::Value> =
                 go.map(|(name, _, sizes)| (name.to_owned(), of(sizes))).collect();
@@ -72,7 +167,7 @@ fn stats(store: &Store, directory: &Path, limit: u64, invocation: &Invocation) -
             let all = json!({"directory": directory, "limit_bytes": limit, "blobs": of(blobs), "results": of(actions), "targets": targets, "go": go});
             print_data(&format!("{all}\n"));
         }
-        None | Some("text") => {
+        TextOrJson::Text => {
             let mut text = format!("{}\n", directory.display());
             let mut line = |what: &str, (files, bytes): (u64, u64)| {
                 text.push_str(&format!("  {what:<18} {:>10}  {files} files\n", bytes_text(bytes)))
@@ -91,12 +186,11 @@ fn stats(store: &Store, directory: &Path, limit: u64, invocation: &Invocation) -
             }
             print_data(&text);
         }
-        Some(other) => return Err(Failure::usage(format!("--format takes text or json, not `{other}`"))),
     }
     Ok(Exit::Done)
 }
 
-fn collect(store: &Store, directory: &Path, limit: u64) -> Result<Exit, Failure> {
+fn gc(store: &Store, directory: &Path, limit: u64) -> Result<Exit, Failure> {
     let collected = store.gc(limit, &|| false).map_err(failed(directory))?;
     let held = match collected.held {
         0 => String::new(),
@@ -110,14 +204,12 @@ fn collect(store: &Store, directory: &Path, limit: u64) -> Result<Exit, Failure>
         bytes_text(limit)
     ));
     if collected.stuck > 0 {
-        return Err(Failure::Environment {
-            message: format!(
-                "{} could not be removed from `{}`",
-                bytes_text(collected.stuck),
-                directory.join(STORE_FORMAT).display()
-            ),
-            hint: Some("are these files and directories yours, and writable?".to_owned()),
-        });
+        return Err(Failure::environment(format!(
+            "{} could not be removed from `{}`",
+            bytes_text(collected.stuck),
+            directory.join(STORE_FORMAT).display()
+        ))
+        .hint("are these files and directories yours, and writable?"));
     }
     Ok(Exit::Done)
 }
@@ -132,7 +224,7 @@ fn verify(store: &Store, directory: &Path) -> Result<Exit, Failure> {
     ));
     if (found.damaged_blobs, found.damaged_results) != (0, 0) {
         print_line(&format!(
-            "removed {} damaged blobs and {} results that were damaged or had lost their blobs; the next builds make them anew",
+            "removed {} damaged blobs and {} results that were damaged or had lost their blobs; the next builds make them again",
             found.damaged_blobs, found.damaged_results
         ));
     }
@@ -162,7 +254,7 @@ fn clean(directory: &Path, all: bool) -> Result<Exit, Failure> {
         bytes += size_of(&path).1;
         rondel_cas::remove_tree(&path);
         if path.exists() {
-            return Err(Failure::Environment { message: format!("failed to remove `{}`", path.display()), hint: None });
+            return Err(Failure::environment(format!("failed to remove `{}`", path.display())));
         }
     }
     print_line(&format!("removed {}", bytes_text(bytes)));

@@ -4,7 +4,10 @@ use rondel_buildfile::{GoChoice, Platform, TargetKind};
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 use rondel_targets::{DockerSocket, go_work_of, module_directory, resolve_go_version};
 
+use crate::cli::option::options;
+use crate::cli::verb::{Call, Verb};
 use crate::exit::{Exit, Failure};
+use crate::program;
 use crate::session::Session;
 use crate::ui::print_data;
 
@@ -14,8 +17,26 @@ enum Verdict {
     Needless,
 }
 
+options! {
+    /// It has none.
+    struct Options {}
+}
+
 /// Prints one line a finding; exit code 3 if something needed is missing.
-pub(crate) fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
+pub(crate) struct Doctor;
+
+impl Verb for Doctor {
+    const NAME: &'static str = "doctor";
+    const ABOUT: &'static str = "what this machine has, and what build.ron needs";
+    const EXAMPLE: &'static str = "doctor";
+    type Options = Options;
+
+    fn run(session: Result<Session<'_>, Failure>, _: &Call<'_, Options>) -> Result<Exit, Failure> {
+        doctor(&session?)
+    }
+}
+
+fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
     let mut findings: Vec<(Verdict, String)> = Vec::new();
     let kinds: Vec<&TargetKind> = session.file.targets.iter().map(|target| &target.kind).collect();
     cache_findings(session, &mut findings);
@@ -70,11 +91,11 @@ fn tool_finding(
     without: &str,
     findings: &mut Vec<(Verdict, String)>,
 ) {
-    let path = session.caller.get("PATH").unwrap_or("");
+    let path = session.context.get("PATH").unwrap_or("");
     let found = find_tool(name, path, &session.root).ok().map(|program| {
         let line = CommandLine::new(&program, "/")
             .arguments(arguments.iter().copied())
-            .environment(session.caller.environment.clone());
+            .environment(session.context.environment.clone());
         let answer = capture(&line, &Cancellation::new()).ok().filter(|captured| captured.finished.status.success());
         let text =
             answer.map(|captured| String::from_utf8_lossy(&captured.stdout).lines().next().unwrap_or("").to_owned());
@@ -100,20 +121,25 @@ fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
             let directory =
                 session.cache.join("go/toolchains").join(format!("go{version}.{}-{}", host.os(), host.architecture()));
             let there = if directory.is_dir() { "unpacked" } else { "fetched when it is needed" };
-            let pin = if pinned { "pinned in build.lock" } else { "not pinned: run `cargo xtask lock`" };
+            let pin = match pinned {
+                true => "pinned in build.lock".to_owned(),
+                false => format!("not pinned: run `{} lock`", program::name()),
+            };
             findings.push((Verdict::Good, format!("Go {version} for {host}: {there}, {pin}")));
         }
     }
     if session.file.go.value != GoChoice::System {
-        let proxy =
-            session.caller.get("GOPROXY").map_or_else(|| "not set in the environment".to_owned(), |_| "set".to_owned());
+        let proxy = session
+            .context
+            .get("GOPROXY")
+            .map_or_else(|| "not set in the environment".to_owned(), |_| "set".to_owned());
         findings.push((Verdict::Good, format!("GOPROXY: {proxy}")));
     }
 }
 
 fn docker_findings(session: &Session<'_>, needed: bool, kinds: &[&TargetKind], findings: &mut Vec<(Verdict, String)>) {
     let missing = if needed { Verdict::Missing } else { Verdict::Needless };
-    let daemon = DockerSocket::find(&session.caller.environment).and_then(|socket| socket.get("/version").ok());
+    let daemon = DockerSocket::find(&session.context.environment).and_then(|socket| socket.get("/version").ok());
     match daemon {
         Some((200, body)) => {
             let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -138,7 +164,7 @@ fn docker_findings(session: &Session<'_>, needed: bool, kinds: &[&TargetKind], f
         "DockerBuild, DockerRun and Compose need the command",
         findings,
     );
-    let Ok(docker) = rondel_targets::Docker::find(&session.caller.environment, &session.root) else { return };
+    let Ok(docker) = rondel_targets::Docker::find(&session.context.environment, &session.root) else { return };
     if kinds.iter().any(|kind| matches!(kind, TargetKind::DockerBuild(_))) {
         findings.push(match docker.has_plugin("buildx") {
             true => (Verdict::Good, "buildx: images are built with BuildKit".to_owned()),

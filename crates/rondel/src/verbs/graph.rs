@@ -3,15 +3,51 @@
 use rondel_engine::{Graph, NodeId, Planned, plan};
 use serde_json::json;
 
-use crate::cli::Invocation;
+use crate::cli::groups::AnalysisOptions;
+use crate::cli::option::{choice, option, options};
+use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::ui::print_data;
 
+choice! {
+    /// `--format`
+    enum Format { Mermaid = "mermaid", Dot = "dot", Json = "json" }
+}
+
+options! {
+    /// Options of `graph`.
+    struct Options {
+        /// print the graph as
+        format: Format = option("format").value("FORMAT"),
+        ..analysis: AnalysisOptions,
+    }
+}
+
 /// Prints the graph of the named targets, or of all.
-pub(crate) fn graph(session: &Session<'_>, invocation: &Invocation, words: &[String]) -> Result<Exit, Failure> {
-    let targets = if words.is_empty() { session.all_targets() } else { session.target_names(words)? };
-    let lowered = session.lower(invocation, targets)?;
+pub(crate) struct ShowGraph;
+
+impl Verb for ShowGraph {
+    const NAME: &'static str = "graph";
+    const ABOUT: &'static str = "the steps as a graph: Mermaid, DOT or JSON";
+    const ARGUMENTS: Arguments = Arguments {
+        least: 0,
+        forms: &["[TARGET…]"],
+        docs: &[("TARGET", "a target of build.ron; all if none is named")],
+        ..Arguments::TARGETS
+    };
+    const TAKES_REST: bool = true;
+    const EXAMPLE: &'static str = "graph image --format dot";
+    type Options = Options;
+
+    fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+        graph(&session?, call)
+    }
+}
+
+fn graph(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+    let targets = if call.words.is_empty() { session.all_targets() } else { session.target_names(call.words)? };
+    let lowered = session.lower(&call.options.analysis, call.rest, targets)?;
     let planned = plan(&lowered.graph, &lowered.roots, &session.workspace(), &|_| {});
     let state = |id: &NodeId| match planned.get(id) {
         Some(Planned::UpToDate | Planned::Restore) => "cached",
@@ -19,11 +55,10 @@ pub(crate) fn graph(session: &Session<'_>, invocation: &Invocation, words: &[Str
         _ => "unknown",
     };
     let nodes: Vec<NodeId> = planned.keys().copied().collect();
-    let text = match invocation.format.as_deref().unwrap_or("mermaid") {
-        "mermaid" => mermaid(&lowered.graph, &nodes, &state),
-        "dot" => dot(&lowered.graph, &nodes, &state),
-        "json" => as_json(&lowered.graph, &nodes, &state),
-        other => return Err(Failure::usage(format!("--format takes mermaid, dot or json, not `{other}`"))),
+    let text = match call.options.format {
+        Format::Mermaid => mermaid(&lowered.graph, &nodes, &state),
+        Format::Dot => dot(&lowered.graph, &nodes, &state),
+        Format::Json => as_json(&lowered.graph, &nodes, &state),
     };
     print_data(&text);
     Ok(Exit::Done)
@@ -41,7 +76,11 @@ fn edges<'g>(graph: &'g Graph, nodes: &'g [NodeId]) -> impl Iterator<Item = (Nod
 fn mermaid(graph: &Graph, nodes: &[NodeId], state: &dyn Fn(&NodeId) -> &'static str) -> String {
     let mut text = String::from("flowchart LR\n");
     for id in nodes {
-        text.push_str(&format!("  n{id}[\"{}\"]:::{}\n", graph.node(*id).label.replace('"', "#quot;"), state(id)));
+        text.push_str(&format!(
+            "  n{id}[\"{}\"]:::{}\n",
+            graph.node(*id).key.to_string().replace('"', "#quot;"),
+            state(id)
+        ));
     }
     for (from, to, is_input) in edges(graph, nodes) {
         text.push_str(&format!("  n{from} {} n{to}\n", if is_input { "-->" } else { "-.->" }));
@@ -58,7 +97,7 @@ fn dot(graph: &Graph, nodes: &[NodeId], state: &dyn Fn(&NodeId) -> &'static str)
             "changed" => "#ffdddd",
             _ => "#eeeeee",
         };
-        text.push_str(&format!("  n{id} [label={:?}, fillcolor=\"{color}\"];\n", graph.node(*id).label));
+        text.push_str(&format!("  n{id} [label={:?}, fillcolor=\"{color}\"];\n", graph.node(*id).key.to_string()));
     }
     for (from, to, is_input) in edges(graph, nodes) {
         text.push_str(&format!("  n{from} -> n{to}{};\n", if is_input { "" } else { " [style=dashed]" }));
@@ -72,7 +111,7 @@ fn as_json(graph: &Graph, nodes: &[NodeId], state: &dyn Fn(&NodeId) -> &'static 
         .iter()
         .map(|id| {
             let node = graph.node(*id);
-            json!({"id": id, "step": node.label, "target": node.target, "state": state(id)})
+            json!({"id": id, "step": node.key.to_string(), "target": node.key.target_text(), "state": state(id)})
         })
         .collect();
     let edges: Vec<_> = edges(graph, nodes)

@@ -10,37 +10,59 @@ use rondel_engine::{StepRecord, Workspace, records};
 use rondel_golang::BuildInfo;
 use serde_json::{Value, json};
 
-use crate::cli::Invocation;
+use crate::cli::groups::TextOrJson;
+use crate::cli::option::{option, options};
+use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
+use crate::program;
 use crate::session::Session;
 use crate::ui::{bytes_text, print_data, without_control_sequences};
 
-/// Prints what is known of files, layouts, or all that a target made.
-pub(crate) fn inspect(session: &Session<'_>, invocation: &Invocation, words: &[String]) -> Result<Exit, Failure> {
-    if words.is_empty() {
-        return Err(
-            Failure::usage("`inspect` needs a file, an OCI layout or a target").hint("`cargo xtask inspect image`")
-        );
+options! {
+    /// Options of `inspect`.
+    struct Options {
+        /// print what is known as
+        format: TextOrJson = option("format").value("FORMAT"),
     }
-    let is_json = match invocation.format.as_deref() {
-        None | Some("text") => false,
-        Some("json") => true,
-        Some(other) => return Err(Failure::usage(format!("--format takes text or json, not `{other}`"))),
+}
+
+/// Prints what is known of files, layouts, or the artefacts of a target.
+pub(crate) struct Inspect;
+
+impl Verb for Inspect {
+    const NAME: &'static str = "inspect";
+    const ABOUT: &'static str = "what an executable or image is made of, and how it was made";
+    const ARGUMENTS: Arguments = Arguments {
+        holds: Holds::TargetsOrPaths,
+        least: 1,
+        most: usize::MAX,
+        forms: &["PATH or TARGET…"],
+        needed: "a file, an OCI layout or a target",
+        docs: &[("PATH", "an executable, or a directory with an OCI layout"), ("TARGET", "a target of build.ron")],
     };
+    const EXAMPLE: &'static str = "inspect image";
+    type Options = Options;
+
+    fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+        inspect(&session?, call)
+    }
+}
+
+fn inspect(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
     let workspace = session.workspace();
     let mut found = Vec::new();
-    for word in words {
+    for word in call.words {
         for path in places(session, word)? {
             found.push(if path.is_dir() { layout(&path)? } else { file(&path, &workspace)? });
         }
     }
-    if is_json {
+    if call.options.format == TextOrJson::Json {
         let text = serde_json::to_string_pretty(&found).expect("plain data");
         print_data(&format!("{text}\n"));
     } else {
         for (index, value) in found.iter().enumerate() {
             let gap = if index > 0 { "\n" } else { "" };
-            let text = text_of(value, invocation.verbose);
+            let text = text_of(value, call.global.verbose);
             let lines = text.lines().map(|line| format!("{}\n", without_control_sequences(line)));
             print_data(&format!("{gap}{}", lines.collect::<String>()));
         }
@@ -52,7 +74,7 @@ pub(crate) fn inspect(session: &Session<'_>, invocation: &Invocation, words: &[S
 fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
     let target = session.file.targets.iter().find(|target| target.name.value.as_str() == word);
     let Some(target) = target else {
-        let path = session.caller.directory.join(word);
+        let path = session.context.directory.join(word);
         return if path.exists() { Ok(vec![path]) } else { Err(session.unknown_word(word)) };
     };
     let own = match &target.kind {
@@ -77,7 +99,8 @@ fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
     }
     files.sort();
     if files.is_empty() {
-        return Err(Failure::usage(format!("`{word}` has not been built")).hint(format!("`cargo xtask {word}`")));
+        return Err(Failure::usage(format!("`{word}` has not been built"))
+            .hint(format!("`{} {word}` builds it", program::name())));
     }
     Ok(files)
 }
@@ -123,21 +146,21 @@ fn build_info(info: &BuildInfo) -> Value {
 /// The steps whose last result holds these bytes.
 fn made_by(workspace: &Workspace, digest: &Digest) -> Vec<Value> {
     let mut made = Vec::new();
-    for (label, record) in records(&workspace.state) {
-        let Some(key) = record.action else { continue };
+    for record in records(&workspace.state) {
+        let (Some(key), Some(step)) = (record.action, &record.step) else { continue };
         let Ok(Some(result)) = workspace.actions.get(&key) else { continue };
         let holds = result
             .outputs
             .iter()
             .any(|output| matches!(&output.entry, Entry::File { digest: other, .. } if other == digest));
         if holds {
-            made.push(step(&label, &key, &record, result.duration_ms));
+            made.push(step_value(&step.to_string(), &key, &record, result.duration_ms));
         }
     }
     made
 }
 
-fn step(label: &str, key: &Digest, record: &StepRecord, duration_ms: u64) -> Value {
+fn step_value(label: &str, key: &Digest, record: &StepRecord, duration_ms: u64) -> Value {
     let mut value = json!({"step": label, "key": key.oci(), "duration_ms": duration_ms});
     for name in ["argument", "environment", "setting", "tool", "input", "upstream"] {
         let lines =

@@ -7,46 +7,70 @@ use std::collections::BTreeMap;
 use rondel_buildfile::{LockFile, LockedGo, Platform};
 use rondel_engine::StepError;
 use rondel_golang::GoPin;
-use rondel_targets::{PlatformChoice, unpinned_go};
+use rondel_targets::unpinned_go;
 
-use crate::cli::Invocation;
+use crate::cli::option::{choice, option, options};
+use crate::cli::verb::{Call, Verb};
 use crate::exit::{Exit, Failure};
+use crate::program;
 use crate::session::Session;
 use crate::ui::{bytes_text, print_line};
 
+choice! {
+    /// `--update`
+    enum Update { Go = "go" }
+}
+
+options! {
+    /// Options of `lock`.
+    struct Options {
+        /// move the pins of Go to what is offered now
+        update: Option<Update> = option("update").value("go"),
+        /// pin for this host too (may be repeated)
+        platform: Vec<Platform> = option("platform").value("OS/ARCH"),
+        /// never use the network
+        offline: bool = option("offline"),
+    }
+}
+
 /// Writes build.lock.
-pub(crate) fn lock(session: &Session<'_>, invocation: &Invocation, words: &[String]) -> Result<Exit, Failure> {
-    if let Some(word) = words.first() {
-        return Err(Failure::usage(format!("`lock` takes no words, and got `{}`", word.escape_debug()))
-            .hint("`lock --update go` moves the pins of Go, `lock --platform darwin/arm64` adds a host"));
+pub(crate) struct Lock;
+
+impl Verb for Lock {
+    const NAME: &'static str = "lock";
+    const ABOUT: &'static str = "pin toolchains in build.lock";
+    const EXAMPLE: &'static str = "lock --update go";
+    type Options = Options;
+
+    fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+        lock(&session?, call)
     }
-    for what in &invocation.update {
-        if what != "go" {
-            return Err(Failure::usage(format!("--update takes `go`, not `{what}`")));
-        }
-    }
-    let moves = !invocation.update.is_empty();
-    let go = unpinned_go(&session.file, &session.root, &session.cache, &session.caller.environment, invocation.offline)
-        .map_err(|error| Failure::lowering(error, &session.name, &session.text))?;
+}
+
+fn lock(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+    let moves = call.options.update.is_some();
+    let go =
+        unpinned_go(&session.file, &session.root, &session.cache, &session.context.environment, call.options.offline)
+            .map_err(|error| Failure::in_build_file(error, &session.name, &session.text))?;
     let Some(version) = go.version().map(str::to_owned) else {
         print_line("`go: System` uses the installed Go: there is nothing to pin");
         return Ok(Exit::Done);
     };
-    let told = Cell::new(5);
+    let shown = Cell::new(5);
     let mut lock = session.lock.clone();
     let pinned = lock.go.entry(version.clone()).or_default().clone();
-    for host in hosts(session, invocation) {
+    for host in hosts(session, &call.options.platform) {
         let name = host.to_string();
         let stands = pinned.get(&name).filter(|_| !moves);
         if stands.is_some_and(|pin| pin.module.is_some() && pin.archive.is_some()) {
             print_line(&format!("{:>12} Go {version} for {name}", "Unchanged"));
             continue;
         }
-        let progress = |message: &str, done: u64, total: u64| show(&told, invocation, message, done, total);
-        let (seen, untold) = go.pins(&host, &progress).map_err(failure)?;
+        let progress = |message: &str, done: u64, total: u64| show(&shown, call.global.quiet, message, done, total);
+        let (seen, missing) = go.pins(&host, &progress).map_err(failure)?;
         let former = former_pin(&session.lock, &version, &name);
         let pin = merged(&version, &name, seen, pinned.get(&name), moves)?;
-        tell(&version, &name, former, &pin, untold);
+        report(&version, &name, former, &pin, missing);
         lock.go.entry(version.clone()).or_default().insert(name, pin);
     }
     if moves {
@@ -57,38 +81,34 @@ pub(crate) fn lock(session: &Session<'_>, invocation: &Invocation, words: &[Stri
     let written = workspace
         .prepare()
         .and_then(|()| rondel_cas::write_atomically(&workspace.scratch(), &path, lock.render().as_bytes()));
-    written.map_err(|error| Failure::Environment {
-        message: format!("failed to write `{}`: {error}", path.display()),
-        hint: None,
-    })?;
+    written.map_err(|error| Failure::environment(format!("failed to write `{}`: {error}", path.display())))?;
     Ok(Exit::Done)
 }
 
 /// This machine, what `--platform` names, and every host that build.lock knows.
-fn hosts(session: &Session<'_>, invocation: &Invocation) -> Vec<Platform> {
-    let mut hosts = vec![Platform::host()];
-    if let Some(PlatformChoice::Some(platforms)) = &invocation.platforms {
-        hosts.extend(platforms.iter().map(Platform::base));
-    }
+fn hosts(session: &Session<'_>, platforms: &[Platform]) -> Vec<Platform> {
     // A toolchain for a host that Go does not know any more can't be fetched.
     let pinned = session.lock.go.values().flat_map(BTreeMap::keys).filter_map(|name| Platform::new(name).ok());
-    for host in pinned.map(|platform| platform.base()) {
+    let mut hosts: Vec<Platform> = vec![Platform::host()];
+    for host in platforms.iter().cloned().chain(pinned).map(|platform| platform.base()) {
         if !hosts.contains(&host) {
             hosts.push(host);
         }
     }
-    hosts.dedup();
     hosts
 }
 
 fn failure(error: StepError) -> Failure {
-    Failure::Environment { message: error.to_string(), hint: error.hint_text().map(str::to_owned) }
+    match error {
+        StepError::User(error) => Failure::User(error),
+        other @ (StepError::Command { .. } | StepError::Interrupted) => Failure::environment(other.to_string()),
+    }
 }
 
-/// Tells each quarter of a download once; `told` is the last.
-fn show(told: &Cell<u64>, invocation: &Invocation, message: &str, done: u64, total: u64) -> bool {
+/// Shows each quarter of a download once; `shown` is the last.
+fn show(shown: &Cell<u64>, quiet: bool, message: &str, done: u64, total: u64) -> bool {
     let quarter = (done * 4).checked_div(total).unwrap_or(0);
-    if told.replace(quarter) != quarter && !invocation.quiet {
+    if shown.replace(quarter) != quarter && !quiet {
         let size = if total == 0 { String::new() } else { format!(": {} of {}", bytes_text(done), bytes_text(total)) };
         print_line(&format!("{:>12} {message}{size}", "Working"));
     }
@@ -118,13 +138,13 @@ fn merged(version: &str, host: &str, seen: GoPin, stands: Option<&LockedGo>, mov
             "Go {version} for {host} is not what build.lock pins\n  pinned: {}\n  found:  {}",
             old.identity, fresh.identity
         );
-        let hint = Some("if the pin is to move, run `cargo xtask lock --update go`".to_owned());
-        return Err(Failure::Environment { message, hint });
+        let hint = format!("if the pin is to move, run `{} lock --update go`", program::name());
+        return Err(Failure::environment(message).hint(hint));
     }
     Ok(fresh)
 }
 
-fn tell(version: &str, host: &str, former: Option<(&str, &LockedGo)>, pin: &LockedGo, untold: Option<String>) {
+fn report(version: &str, host: &str, former: Option<(&str, &LockedGo)>, pin: &LockedGo, missing: Option<String>) {
     let forms = |pin: &LockedGo| match (&pin.module, &pin.archive) {
         (Some(_), Some(_)) => "module and archive",
         (Some(_), None) => "module",
@@ -144,8 +164,8 @@ fn tell(version: &str, host: &str, former: Option<(&str, &LockedGo)>, pin: &Lock
         }
         None => print_line(&format!("{:>12} Go {version} for {host} ({}): {}", "Pinned", forms(pin), pin.identity)),
     }
-    if let Some(why) = untold {
-        let missing = if pin.archive.is_none() { "archive" } else { "module" };
-        print_line(&format!("{:>12} the {missing} form is not pinned: {why}", "Note"));
+    if let Some(why) = missing {
+        let form = if pin.archive.is_none() { "archive" } else { "module" };
+        print_line(&format!("{:>12} the {form} form is not pinned: {why}", "Note"));
     }
 }

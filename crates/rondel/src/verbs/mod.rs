@@ -1,7 +1,9 @@
-//! One file a verb.
+//! The verbs: one file and one line of the list each.
 
 mod build;
 mod cache;
+mod complete;
+mod completions;
 mod doctor;
 mod graph;
 mod inspect;
@@ -11,54 +13,116 @@ mod plan;
 mod verify;
 mod why;
 
-use crate::cli::{HELP, Invocation, VERBS};
+use crate::cli::groups::GlobalOptions;
+use crate::cli::help::{program_help, verb_help};
+use crate::cli::verb::{Entry, Request};
+use crate::cli::{Line, check};
 use crate::exit::{Exit, Failure};
-use crate::session::{Caller, Session};
+use crate::program;
+use crate::session::{ProcessContext, Session};
 use crate::ui::print_data;
 
+/// Builds: what a target's name in the place of a verb's asks for.
+pub(crate) static BUILD: Entry = Entry::of::<build::Build>();
+
+/// The verbs, in the order of help. A target of the same name wins; `:verb` always means the verb.
+pub(crate) static VERBS: &[Entry] = &[
+    Entry::of::<list::List>(),
+    Entry::of::<plan::Plan>(),
+    Entry::of::<why::Why>(),
+    Entry::of::<graph::ShowGraph>(),
+    Entry::of::<verify::Verify>(),
+    Entry::of::<inspect::Inspect>(),
+    Entry::of::<lock::Lock>(),
+    Entry::of::<cache::Cache>(),
+    Entry::of::<doctor::Doctor>(),
+    Entry::of::<completions::Completions>(),
+    Entry::of::<complete::Complete>(),
+];
+
+/// What stands for an empty command line.
+const DEFAULT: &str = "list";
+
+/// The names of the verbs that people use.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    VERBS.iter().filter(|entry| !entry.is_hidden).map(|entry| entry.name)
+}
+
+fn verb(name: &str) -> Option<&'static Entry> {
+    VERBS.iter().find(|entry| entry.name == name)
+}
+
 /// Does what was asked for.
-pub(crate) fn dispatch(caller: &Caller, invocation: &Invocation) -> Result<Exit, Failure> {
-    if invocation.version {
+pub(crate) fn dispatch(context: &ProcessContext, global: &GlobalOptions, line: &Line) -> Result<Exit, Failure> {
+    if global.version {
         print_data(&format!("rondel {}\n", crate::VERSION));
         return Ok(Exit::Done);
     }
-    if invocation.help {
-        let verbs: Vec<String> = VERBS.iter().map(|(name, what)| format!("  {name:<10} {what}")).collect();
-        print_data(&format!(
-            "{HELP}\nverbs (a target of the same name wins; `:verb` always means the verb):\n{}\n",
-            verbs.join("\n")
-        ));
+    if global.help && line.words.is_empty() {
+        print_data(&program_help());
         return Ok(Exit::Done);
     }
-    // Emptying the cache must work where build.ron does not.
-    let first = invocation.words.first().map(String::as_str);
-    let verb_only = first.and_then(|word| word.strip_prefix(':'));
-    if verb_only == Some("cache") {
-        return cache::cache(caller, &invocation.words[1..], invocation);
-    }
-    let session = match Session::open(caller, invocation) {
-        Ok(session) => session,
-        Err(_) if first == Some("cache") => return cache::cache(caller, &invocation.words[1..], invocation),
-        Err(failure) => return Err(failure),
+    let session = Session::open(context, global.file.as_deref());
+    let first = line.words.first().map_or(DEFAULT, String::as_str);
+    let is_target =
+        |session: &Session<'_>| session.file.targets.iter().any(|target| target.name.value.as_str() == first);
+    let found = match (first.strip_prefix(':'), &session) {
+        (Some(name), _) => verb(name),
+        (None, Ok(session)) if !line.words.is_empty() && is_target(session) => Some(&BUILD),
+        (None, _) => verb(first),
     };
-    let Some(first) = first else { return list::list(&session) };
-    let is_target = session.file.targets.iter().any(|target| target.name.value.as_str() == first);
-    let verb = match verb_only {
-        Some(verb) => verb,
-        None if is_target => return build::build(&session, invocation),
-        None => first,
-    };
-    let words = &invocation.words[1..];
-    match verb {
-        "list" => list::list(&session),
-        "plan" => plan::plan(&session, invocation, words),
-        "why" => why::why(&session, invocation, words),
-        "graph" => graph::graph(&session, invocation, words),
-        "lock" => lock::lock(&session, invocation, words),
-        "cache" => cache::cache(caller, words, invocation),
-        "inspect" => inspect::inspect(&session, invocation, words),
-        "verify" => verify::verify(&session, invocation, words),
-        "doctor" => doctor::doctor(&session),
-        _ => Err(session.unknown_word(first)),
+    if global.help {
+        print_data(&help(found, line.words.get(1)));
+        return Ok(Exit::Done);
     }
+    let Some(entry) = found else { return Err(session?.unknown_word(first)) };
+    if std::ptr::eq(entry, &BUILD) {
+        return run(context, line, "TARGET", entry, &line.words, session);
+    }
+    let words = line.words.get(1..).unwrap_or_default();
+    if entry.subverbs.is_empty() {
+        return run(context, line, entry.name, entry, words, session);
+    }
+    let Some(sub) = words.first().and_then(|word| entry.subverbs.iter().find(|sub| sub.name == word)) else {
+        return Err(unknown_subverb(entry, words.first()));
+    };
+    run(context, line, &format!("{} {}", entry.name, sub.name), sub, &words[1..], session)
+}
+
+fn run(
+    context: &ProcessContext,
+    line: &Line,
+    name: &str,
+    entry: &Entry,
+    words: &[String],
+    session: Result<Session<'_>, Failure>,
+) -> Result<Exit, Failure> {
+    check(name, entry, line, words)?;
+    (entry.run)(session, &Request { context, line, words })
+}
+
+/// Help for what was typed before `--help`.
+fn help(entry: Option<&'static Entry>, next: Option<&String>) -> String {
+    match entry {
+        Some(entry) if !std::ptr::eq(entry, &BUILD) => {
+            match next.and_then(|word| entry.subverbs.iter().find(|sub| sub.name == *word)) {
+                Some(sub) => verb_help(&format!("{} {}", entry.name, sub.name), sub),
+                None => verb_help(entry.name, entry),
+            }
+        }
+        _ => program_help(),
+    }
+}
+
+fn unknown_subverb(entry: &Entry, word: Option<&String>) -> Failure {
+    let names: Vec<String> = entry.subverbs.iter().map(|sub| format!("`{}`", sub.name)).collect();
+    let names = crate::cli::option::listed(&names, "or");
+    let given = word.map(|word| format!(", not `{}`", word.escape_debug())).unwrap_or_default();
+    let near = word.and_then(|word| rondel_buildfile::suggest(word, entry.subverbs.iter().map(|sub| sub.name)));
+    let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+    Failure::usage(format!("`{}` takes {names}{given}", entry.name)).hint(format!(
+        "{near}`{} {} --help` says what they do",
+        program::name(),
+        entry.name
+    ))
 }

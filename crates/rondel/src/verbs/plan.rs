@@ -1,37 +1,59 @@
 //! `plan`: what would run and why. Writes nothing.
 
-use rondel_engine::{Planned, plan as plan_graph};
+use rondel_engine::{Planned, Shown, plan as plan_graph};
 
-use crate::cli::Invocation;
+use crate::cli::groups::AnalysisOptions;
+use crate::cli::option::options;
+use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
+use crate::program::with_program;
 use crate::session::Session;
-use crate::ui::{highlight, print_data, print_line, without_control_sequences};
+use crate::ui::{highlight, print_data, print_line, reason_text, without_control_sequences};
+
+options! {
+    /// Options of `plan`.
+    struct Options {
+        ..analysis: AnalysisOptions,
+    }
+}
 
 /// Prints one line a step.
-pub(crate) fn plan(session: &Session<'_>, invocation: &Invocation, words: &[String]) -> Result<Exit, Failure> {
-    let targets = session.target_names(words)?;
-    if targets.is_empty() {
-        return Err(Failure::usage("`plan` needs a target").hint("`cargo xtask plan image`"));
+pub(crate) struct Plan;
+
+impl Verb for Plan {
+    const NAME: &'static str = "plan";
+    const ABOUT: &'static str = "what would run and why; changes nothing";
+    const ARGUMENTS: Arguments = Arguments::TARGETS;
+    const TAKES_REST: bool = true;
+    const EXAMPLE: &'static str = "plan image";
+    type Options = Options;
+
+    fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+        plan(&session?, call)
     }
-    let lowered = session.lower(invocation, targets)?;
+}
+
+fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+    let targets = session.target_names(call.words)?;
+    let lowered = session.lower(&call.options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
-    let color = session.caller.wants_color(invocation.color);
+    let color = call.context.wants_color(call.global.color);
     let planned = plan_graph(&lowered.graph, &lowered.roots, &workspace, &|event| {
         if let rondel_engine::Event::Warning { text } = event {
-            print_line(&highlight(&format!("warning: {text}"), color));
+            print_line(&highlight(&format!("warning: {}", with_program(&text)), color));
         }
     });
     let mut text = String::new();
     for (id, state) in &planned {
         let node = lowered.graph.node(*id);
-        if node.hidden && !invocation.verbose {
+        if node.shown == Shown::Never && !call.global.verbose {
             continue;
         }
         let title = |id: &usize| lowered.graph.node(*id).title.clone();
         let (word, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
-            Planned::Run(reasons) => ("run", reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+            Planned::Run(reasons) => ("run", reasons.iter().map(reason_text).collect::<Vec<_>>().join(", ")),
             Planned::Depends(on) => {
                 ("depends", format!("on what {} makes", on.iter().map(title).collect::<Vec<_>>().join(", ")))
             }

@@ -1,70 +1,168 @@
-//! `verify`: builds once more, elsewhere, and compares. Or builds once and compares with what is there already.
+//! `verify`: builds a second time in other surroundings and compares. Or builds once there and compares with a file or
+//! layout.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+mod artefact;
+mod compare;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use rondel_buildfile::{Platform, Target, TargetKind, TargetName};
-use rondel_cas::Entry;
-use rondel_diff::{Difference, Traces, compare_files, compare_layouts, read_layout};
-use rondel_engine::{Graph, NodeId, Summary, UpstreamResult};
-use rondel_golang::BuildInfo;
+use rondel_buildfile::{TargetKind, TargetName};
+use rondel_engine::Summary;
 use rondel_process::Cancellation;
-use rondel_targets::{Analysis, PlatformChoice};
-use serde_json::json;
+use rondel_targets::{Analysis, PlatformChoice, Request};
 
-use crate::cli::Invocation;
-use crate::elsewhere::{Elsewhere, with_private_umask};
+use crate::cli::groups::{AnalysisOptions, BuildOptions};
+use crate::cli::option::options;
+use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
+use crate::perturbed_build::{PerturbedBuild, with_private_umask};
 use crate::session::Session;
 use crate::signals;
-use crate::ui::{duration_text, print_data, print_line, without_control_sequences};
-use crate::verbs::build::{Shown, exit_of, run_graph};
+use crate::ui::{Shown, Sink, Verified, VerifySummary, sink};
+use crate::verbs::build::{Runner, exit_of};
 
-/// What became of one step.
-struct Compared {
-    label: String,
-    is_hidden: bool,
-    /// How many files were compared, and what the whole is.
-    summary: String,
-    difference: Option<Difference>,
+options! {
+    /// Options of `verify`.
+    struct Options {
+        ..analysis: AnalysisOptions,
+        ..build: BuildOptions,
+    }
 }
 
 /// Builds twice and compares.
-pub(crate) fn verify(session: &Session<'_>, invocation: &Invocation, words: &[String]) -> Result<Exit, Failure> {
-    let Some(first) = words.first() else {
-        return Err(
-            Failure::usage("`verify` needs a target, or a file that one made").hint("`cargo xtask verify image`")
-        );
+pub(crate) struct Verify;
+
+impl Verb for Verify {
+    const NAME: &'static str = "verify";
+    const ABOUT: &'static str = "build a second time, elsewhere, and compare; or compare with a file or layout";
+    const ARGUMENTS: Arguments = Arguments {
+        holds: Holds::TargetsOrPaths,
+        least: 1,
+        most: usize::MAX,
+        forms: &["TARGET…", "PATH [TARGET]"],
+        needed: "a target, or a file that one made",
+        docs: &[
+            ("TARGET", "a target of build.ron; after a path, the one that made it"),
+            ("PATH", "a Go executable, or a directory with an OCI layout"),
+        ],
     };
-    let is_target = session.file.targets.iter().any(|target| target.name.value.as_str() == first);
-    let path = session.caller.directory.join(first);
-    if !is_target && path.exists() {
-        return verify_artefact(session, invocation, &path, words.get(1));
+    const EXAMPLE: &'static str = "verify image";
+    type Options = Options;
+
+    fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+        let session = session?;
+        let begun = Instant::now();
+        let cancellation = Cancellation::new();
+        let run = Run {
+            session: &session,
+            call,
+            sink: sink(call.context, call.global, &call.options.build, Shown::AsUsual),
+            cancellation: &cancellation,
+            begun,
+        };
+        let first = call.words.first().map_or("", String::as_str);
+        let is_target = session.file.targets.iter().any(|target| target.name.value.as_str() == first);
+        let path = call.context.directory.join(first);
+        let exit = match !is_target && path.exists() {
+            true => artefact::verify(&run, &path, call.words.get(1))?,
+            false => verify(&run)?,
+        };
+        run.sink.finished(exit, begun.elapsed());
+        Ok(exit)
     }
-    let targets = session.target_names(words)?;
+}
+
+/// One run of the verb.
+struct Run<'a> {
+    session: &'a Session<'a>,
+    call: &'a Call<'a, Options>,
+    sink: Box<dyn Sink>,
+    cancellation: &'a Cancellation,
+    begun: Instant,
+}
+
+impl Run<'_> {
+    fn runner(&self) -> Runner<'_> {
+        Runner { context: self.call.context, options: &self.call.options.build, cancellation: self.cancellation }
+    }
+
+    /// Begins: all that can be wrong with the command line has been found.
+    fn start(&self) {
+        signals::forward_to(self.cancellation);
+        self.sink.started(&self.session.file.project.value, self.call.words);
+    }
+
+    /// The second build. Its steps are not shown; its errors are.
+    fn second_build(
+        &self,
+        targets: &[TargetName],
+        platforms: PlatformChoice,
+        (sources, made): (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>),
+    ) -> Result<(PerturbedBuild, Analysis, Summary), Failure> {
+        self.sink.verifying();
+        let place = PerturbedBuild::make(self.session, sources, made)?;
+        // Git is asked in the original repository.
+        let request = Request {
+            root: place.root.clone(),
+            cache: place.cache.clone(),
+            environment: &place.environment,
+            platforms,
+            threads: 1,
+            ..self.session.request(&self.call.options.analysis, targets.to_vec())
+        };
+        let lowered = self.session.lower_request(&request)?;
+        drop(request);
+        let workspace = place.workspace();
+        let quiet = sink(self.call.context, self.call.global, &self.call.options.build, Shown::FailuresOnly);
+        let summary = with_private_umask(|| self.runner().run(&lowered, &workspace, quiet.as_ref()))?;
+        Ok((place, lowered, summary))
+    }
+
+    /// A step that works in the first build only depends on something that it does not declare.
+    fn second_failed(&self, summary: &Summary) -> Exit {
+        let exit = exit_of(summary);
+        if exit != Exit::StepFailed {
+            return exit;
+        }
+        self.sink.second_build_failed();
+        Exit::Different
+    }
+
+    fn report(&self, steps: &[Verified], place: &PerturbedBuild) -> Exit {
+        let different = steps.iter().filter(|step| step.difference.is_some()).count();
+        steps.iter().for_each(|step| self.sink.verified(step));
+        self.sink.verify_summary(&VerifySummary {
+            steps: steps.len(),
+            different,
+            variations: &place.variations,
+            took: self.begun.elapsed(),
+        });
+        if different == 0 { Exit::Done } else { Exit::Different }
+    }
+}
+
+fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
+    let (session, analysis) = (run.session, &run.call.options.analysis);
+    let targets = session.target_names(run.call.words)?;
     check_kinds(session, &targets)?;
-    let cancellation = Cancellation::new();
-    signals::forward_to(&cancellation);
-    let begun = Instant::now();
-    let lowered = session.lower(invocation, targets.clone())?;
-    let workspace = session.workspace();
-    let first = run_graph(session, invocation, &lowered, &workspace, &cancellation, Shown::AsUsual)?;
+    let lowered = session.lower(analysis, &[], targets.clone())?;
+    run.start();
+    let first = run.runner().run(&lowered, &session.workspace(), run.sink.as_ref())?;
     if exit_of(&first) != Exit::Done {
         return Ok(exit_of(&first));
     }
     let (sources, made) = (sources_of(&first), artefacts_of(&first));
-    let platforms = invocation.platforms.clone().unwrap_or(PlatformChoice::Own);
-    let (place, again, second) =
-        build_elsewhere(session, invocation, &targets, platforms, (&sources, &made), &cancellation)?;
+    let (place, again, second) = run.second_build(&targets, analysis.platforms(), (&sources, &made))?;
     if exit_of(&second) != Exit::Done {
-        return Ok(failed_elsewhere(&second));
+        return Ok(run.second_failed(&second));
     }
-    let compared = compare_graphs(&lowered.graph, &first, &again.graph, &second, &place.traces(session))?;
-    Ok(report(invocation, &compared, &place, begun))
+    let steps = compare::compare_graphs(&lowered.graph, &first, &again.graph, &second, &place.traces(session))?;
+    Ok(run.report(&steps, &place))
 }
 
-/// Steps whose second run would start something, or that promise no bytes, are said before anything runs.
+/// Returns an error if a target starts something or promises no identical bytes, or if none makes files.
 fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Failure> {
     let mut open: Vec<&TargetName> = targets.iter().collect();
     let mut seen = BTreeSet::new();
@@ -86,7 +184,9 @@ fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Fail
         }
         makes |= match &target.kind {
             TargetKind::GoBuild(_) | TargetKind::Image(_) => true,
-            TargetKind::Exec(exec) | TargetKind::Shell(exec) => exec.inputs.is_some() && !exec.outputs.is_empty(),
+            TargetKind::Exec(exec) | TargetKind::Shell(rondel_buildfile::Shell { exec }) => {
+                exec.inputs.is_some() && !exec.outputs.is_empty()
+            }
             _ => false,
         };
         open.extend(target.references());
@@ -107,317 +207,4 @@ fn sources_of(summary: &Summary) -> BTreeSet<PathBuf> {
 fn artefacts_of(summary: &Summary) -> BTreeSet<PathBuf> {
     let artefacts = summary.results.values().flat_map(|result| &result.artefacts);
     artefacts.map(|artefact| artefact.path.clone()).collect()
-}
-
-/// The second build. Its own steps are not shown; what goes wrong is.
-fn build_elsewhere(
-    session: &Session<'_>,
-    invocation: &Invocation,
-    targets: &[TargetName],
-    platforms: PlatformChoice,
-    (sources, made): (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>),
-    cancellation: &Cancellation,
-) -> Result<(Elsewhere, Analysis, Summary), Failure> {
-    if !invocation.quiet && !invocation.events_json {
-        print_line(&format!("{:>12} by a second build, elsewhere and from nothing", "Verifying"));
-    }
-    let place = Elsewhere::make(session, sources, made)?;
-    let lowered = session.lower_elsewhere(invocation, targets.to_vec(), platforms, &place)?;
-    let workspace = place.workspace();
-    let summary =
-        with_private_umask(|| run_graph(session, invocation, &lowered, &workspace, cancellation, Shown::FailuresOnly))?;
-    Ok((place, lowered, summary))
-}
-
-/// A step that works here and not there depends on something that it does not declare.
-fn failed_elsewhere(summary: &Summary) -> Exit {
-    let exit = exit_of(summary);
-    if exit != Exit::StepFailed {
-        return exit;
-    }
-    print_line(
-        "\nhint: the second build failed where the first did not: the step needs something that the tree does not hold",
-    );
-    Exit::Different
-}
-
-fn compare_graphs(
-    graph: &Graph,
-    first: &Summary,
-    again: &Graph,
-    second: &Summary,
-    traces: &Traces,
-) -> Result<Vec<Compared>, Failure> {
-    let twins: BTreeMap<&str, NodeId> = again.nodes().map(|(id, node)| (node.label.as_str(), id)).collect();
-    let mut differing: BTreeSet<NodeId> = BTreeSet::new();
-    let mut compared = Vec::new();
-    for (id, node) in graph.nodes() {
-        let results =
-            (first.results.get(&id), twins.get(node.label.as_str()).and_then(|twin| second.results.get(twin)));
-        let (Some(one), Some(other)) = results else { continue };
-        if one.artefacts.is_empty() {
-            continue;
-        }
-        // What is made from something that differs differs with it: the cause is said once.
-        if node.inputs.iter().chain(&node.after).any(|other| differing.contains(other)) {
-            differing.insert(id);
-            continue;
-        }
-        let difference = compare_results(one, other, traces)?;
-        if difference.is_some() {
-            differing.insert(id);
-        }
-        compared.push(Compared {
-            label: node.label.clone(),
-            is_hidden: node.hidden,
-            summary: summary_of(one),
-            difference,
-        });
-    }
-    Ok(compared)
-}
-
-fn summary_of(result: &UpstreamResult) -> String {
-    if let Some(digest) = result.facts.get("digest") {
-        return digest.clone();
-    }
-    match result.artefacts.as_slice() {
-        [only] => match &only.entry {
-            Entry::File { digest, .. } => digest.oci(),
-            Entry::Symlink { target } => format!("link to {target}"),
-        },
-        several => format!("{} files", several.len()),
-    }
-}
-
-fn compare_results(
-    one: &UpstreamResult,
-    other: &UpstreamResult,
-    traces: &Traces,
-) -> Result<Option<Difference>, Failure> {
-    let unreadable = |error: std::io::Error| Failure::Environment {
-        message: format!("an artefact can't be read: {error}"),
-        hint: None,
-    };
-    let layout = |result: &UpstreamResult| {
-        let mark = result.artefacts.iter().find(|artefact| artefact.name.as_str().ends_with("/oci-layout"));
-        mark.and_then(|artefact| artefact.path.parent().map(Path::to_owned))
-    };
-    if let (Some(left), Some(right)) = (layout(one), layout(other)) {
-        let difference = compare_layouts(&left, &right, traces).map_err(unreadable)?;
-        return Ok(difference.map(|difference| difference.within(left.display().to_string())));
-    }
-    for artefact in &one.artefacts {
-        let Some(twin) = other.artefacts.iter().find(|twin| twin.name == artefact.name) else {
-            return Ok(Some(only_in("first", artefact.name.as_str())));
-        };
-        if artefact.entry == twin.entry {
-            continue;
-        }
-        let place = artefact.path.display().to_string();
-        let difference = match (&artefact.entry, &twin.entry) {
-            (Entry::File { executable: one, .. }, Entry::File { executable: other, .. }) => {
-                let inside = compare_files(&artefact.path, &twin.path, traces).map_err(unreadable)?;
-                inside.unwrap_or_else(|| {
-                    let word = |executable: bool| if executable { "executable" } else { "not executable" };
-                    Difference { place: Vec::new(), what: vec![format!("{} and {}", word(*one), word(*other))] }
-                })
-            }
-            (one, other) => Difference { place: Vec::new(), what: vec![format!("{one:?} and {other:?}")] },
-        };
-        return Ok(Some(difference.within(place)));
-    }
-    let extra = other.artefacts.iter().find(|twin| !one.artefacts.iter().any(|artefact| artefact.name == twin.name));
-    Ok(extra.map(|artefact| only_in("second", artefact.name.as_str())))
-}
-
-fn only_in(which: &str, name: &str) -> Difference {
-    Difference { place: Vec::new(), what: vec![format!("`{name}` is in the {which} build only")] }
-}
-
-fn report(invocation: &Invocation, compared: &[Compared], place: &Elsewhere, begun: Instant) -> Exit {
-    let differing = compared.iter().filter(|step| step.difference.is_some()).count();
-    let exit = if differing == 0 { Exit::Done } else { Exit::Different };
-    if invocation.events_json {
-        for step in compared {
-            let outcome = if step.difference.is_some() { "different" } else { "identical" };
-            let empty = Difference { place: Vec::new(), what: Vec::new() };
-            let difference = step.difference.as_ref().unwrap_or(&empty);
-            print_data(&format!(
-                "{}\n",
-                json!({"event": "verified", "step": step.label, "outcome": outcome, "summary": step.summary,
-                       "place": difference.place, "what": difference.what})
-            ));
-        }
-        let outcome = if differing == 0 { "ok" } else { "different" };
-        let ms = begun.elapsed().as_millis() as u64;
-        print_data(&format!(
-            "{}\n",
-            json!({"event": "finished", "outcome": outcome, "exit_code": exit.code(), "duration_ms": ms})
-        ));
-        return exit;
-    }
-    for step in compared {
-        match &step.difference {
-            None if step.is_hidden && !invocation.verbose => {}
-            None if invocation.quiet => {}
-            None => print_line(&format!("{:>12} {}: {}", "Identical", step.label, step.summary)),
-            Some(difference) => print_difference(&step.label, difference),
-        }
-    }
-    if !invocation.quiet {
-        print_line(&format!("{:>12} {}", "Differing", place.differences.join(", ")));
-        let word = if differing == 0 {
-            "identical".to_owned()
-        } else {
-            format!("{differing} of {} different", compared.len())
-        };
-        print_line(&format!("{:>12} in {}: {word}", "Verified", duration_text(begun.elapsed())));
-    }
-    exit
-}
-
-fn print_difference(label: &str, difference: &Difference) {
-    let safe = |text: &str| without_control_sequences(text).to_string();
-    print_line(&format!("{:>12} {label}: {}", "Different", safe(&difference.place.join(", "))));
-    for line in &difference.what {
-        print_line(&format!("{:>12}   {}", "", safe(line)));
-    }
-}
-
-/// Builds elsewhere what `path` should be, and compares.
-fn verify_artefact(
-    session: &Session<'_>,
-    invocation: &Invocation,
-    path: &Path,
-    named: Option<&String>,
-) -> Result<Exit, Failure> {
-    let begun = Instant::now();
-    let is_layout = path.is_dir();
-    let (platforms, what) = if is_layout { platforms_of_layout(path)? } else { platform_of_file(path)? };
-    let target = match named {
-        Some(name) => session.target_names(std::slice::from_ref(name))?.remove(0),
-        None => target_of(session, path, is_layout)?,
-    };
-    check_kinds(session, std::slice::from_ref(&target))?;
-    let cancellation = Cancellation::new();
-    signals::forward_to(&cancellation);
-    let choice = invocation.platforms.clone().unwrap_or(PlatformChoice::Some(platforms));
-    let none = BTreeSet::new();
-    // What lies outside of the tree is known once the inputs are: asked without building.
-    let sources = planned_sources(session, invocation, &target, &choice)?;
-    let (place, again, second) =
-        build_elsewhere(session, invocation, std::slice::from_ref(&target), choice, (&sources, &none), &cancellation)?;
-    if exit_of(&second) != Exit::Done {
-        return Ok(failed_elsewhere(&second));
-    }
-    let difference = compare_artefact(path, is_layout, &target, &again.graph, &second, &place.traces(session))?;
-    let label = format!("{} ({what}), built as `{target}`", path.display());
-    let compared = [Compared { label, is_hidden: false, summary: "the same bytes".to_owned(), difference }];
-    Ok(report(invocation, &compared, &place, begun))
-}
-
-fn planned_sources(
-    session: &Session<'_>,
-    invocation: &Invocation,
-    target: &TargetName,
-    platforms: &PlatformChoice,
-) -> Result<BTreeSet<PathBuf>, Failure> {
-    let wanted = Invocation { platforms: Some(platforms.clone()), ..invocation.clone() };
-    let lowered = session.lower(&wanted, vec![target.clone()])?;
-    let workspace = session.workspace();
-    Ok(rondel_engine::planned_sources(&lowered.graph, &lowered.roots, &workspace))
-}
-
-fn platform_of_file(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
-    let unreadable = |error: std::io::Error| Failure::usage(format!("failed to read `{}`: {error}", path.display()));
-    let info = BuildInfo::of_file(path).map_err(unreadable)?;
-    let info = info.ok_or_else(|| {
-        Failure::usage(format!("`{}` is no Go executable: it does not say how it was built", path.display()))
-            .hint("verify takes targets, executables that Go made, and directories with an OCI layout")
-    })?;
-    let (os, architecture) = (info.setting("GOOS").unwrap_or(""), info.setting("GOARCH").unwrap_or(""));
-    let base = Platform::new(&format!("{os}/{architecture}"))
-        .map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))?;
-    Ok((vec![base], format!("{} {os}/{architecture}", info.go_version)))
-}
-
-fn platforms_of_layout(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
-    let wrong = |error: std::io::Error| {
-        Failure::usage(format!("`{}` is no OCI layout: {error}", path.display()))
-            .hint("verify takes targets, executables that Go made, and directories with an OCI layout")
-    };
-    let (digest, images) = read_layout(path).map_err(wrong)?;
-    let platforms = images.iter().filter_map(|image| Platform::new(&image.platform).ok());
-    Ok((platforms.collect(), digest))
-}
-
-/// The target that makes what is at `path`: by its place, else the only one that could.
-fn target_of(session: &Session<'_>, path: &Path, is_layout: bool) -> Result<TargetName, Failure> {
-    let fits = |target: &&Target| match &target.kind {
-        TargetKind::GoBuild(_) => !is_layout,
-        TargetKind::Image(_) => is_layout,
-        _ => false,
-    };
-    let out = |target: &Target| {
-        let own = match &target.kind {
-            TargetKind::GoBuild(build) => build.out.as_ref(),
-            TargetKind::Image(image) => image.out.as_ref(),
-            _ => None,
-        };
-        let default = format!("dist/{}", target.name.value);
-        session.root.join(own.map_or(default.as_str(), |out| out.value.as_str()))
-    };
-    let candidates: Vec<&Target> = session.file.targets.iter().filter(fits).collect();
-    let by_place = candidates.iter().find(|target| path.starts_with(out(target)));
-    match (by_place, candidates.as_slice()) {
-        (Some(target), _) | (None, [target]) => Ok(target.name.value.clone()),
-        (None, several) => {
-            let names: Vec<&str> = several.iter().map(|target| target.name.value.as_str()).collect();
-            let hint = if names.is_empty() {
-                "build.ron has no target that makes such a thing".to_owned()
-            } else {
-                format!("name the target: `verify {} {}`", path.display(), names.join("` or `…"))
-            };
-            Err(Failure::usage(format!("which target made `{}` can't be told", path.display())).hint(hint))
-        }
-    }
-}
-
-fn compare_artefact(
-    path: &Path,
-    is_layout: bool,
-    target: &TargetName,
-    graph: &Graph,
-    second: &Summary,
-    traces: &Traces,
-) -> Result<Option<Difference>, Failure> {
-    let unreadable = |error: std::io::Error| Failure::Environment {
-        message: format!("an artefact can't be read: {error}"),
-        hint: None,
-    };
-    let own = graph.nodes().filter(|(_, node)| node.target == target.as_str() && !node.hidden);
-    let artefacts: Vec<_> =
-        own.filter_map(|(id, _)| second.results.get(&id)).flat_map(|result| &result.artefacts).collect();
-    if is_layout {
-        let mark = artefacts.iter().find(|artefact| artefact.name.as_str().ends_with("/oci-layout"));
-        let layout = mark.and_then(|artefact| artefact.path.parent());
-        let layout = layout.ok_or_else(|| Failure::usage(format!("`{target}` makes no OCI layout")))?;
-        return compare_layouts(path, layout, traces).map_err(unreadable);
-    }
-    // Of several commands the one of the same name; of several platforms the one that is the same.
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-    let named: Vec<_> = artefacts.iter().filter(|artefact| artefact.name.as_str() == name).collect();
-    let candidates = if named.is_empty() { artefacts.iter().collect() } else { named };
-    let mut last = None;
-    for artefact in candidates {
-        match compare_files(path, &artefact.path, traces).map_err(unreadable)? {
-            None => return Ok(None),
-            difference => last = last.or(difference),
-        }
-    }
-    match last {
-        None => Err(Failure::usage(format!("`{target}` makes nothing for the platform of `{}`", path.display()))),
-        difference => Ok(difference),
-    }
 }

@@ -4,47 +4,83 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rondel_engine::{Planned, Reason, StepRecord, plan, read_record, read_record_file};
+use rondel_engine::{Planned, Reason, Shown, StepRecord, plan, read_record, read_record_file};
 use serde_json::{Value, json};
 
-use crate::cli::Invocation;
+use crate::cli::groups::{AnalysisOptions, TextOrJson};
+use crate::cli::option::{option, options};
+use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::ui::{print_data, without_control_sequences};
+use crate::ui::{print_data, reason_text, without_control_sequences};
 
 /// Inputs are listed if there are no more than this.
 const FEW: usize = 12;
 
-/// What is told of one step.
-struct Told {
+options! {
+    /// Options of `why`.
+    struct Options {
+        /// show what differs from another run: a record, or a directory of records
+        against: Option<String> = option("against").value("RECORD"),
+        /// print the causes as
+        format: TextOrJson = option("format").value("FORMAT"),
+        ..analysis: AnalysisOptions,
+    }
+}
+
+/// Prints the causes.
+pub(crate) struct Why;
+
+impl Verb for Why {
+    const NAME: &'static str = "why";
+    const ABOUT: &'static str = "why a target's steps ran the last time";
+    const ARGUMENTS: Arguments = Arguments {
+        holds: Holds::TargetsOrPaths,
+        least: 1,
+        most: usize::MAX,
+        forms: &["TARGET…", "--against RECORD RECORD"],
+        needed: "a target",
+        docs: &[
+            ("TARGET", "a target of build.ron"),
+            ("RECORD", "a file of `.rondel/actions.3` in a workspace, also of another machine"),
+        ],
+    };
+    const TAKES_REST: bool = true;
+    const EXAMPLE: &'static str = "why image";
+    type Options = Options;
+
+    fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+        why(&session?, call)
+    }
+}
+
+/// The state of one step and its record.
+struct Explanation {
     step: String,
     state: &'static str,
     detail: String,
     record: StepRecord,
 }
 
-/// Prints the causes.
-pub(crate) fn why(session: &Session<'_>, invocation: &Invocation, words: &[String]) -> Result<Exit, Failure> {
+fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+    let (options, words) = (&call.options, call.words);
     // Two records, wherever they come from, need no target.
-    if let ([word], Some(against)) = (words, &invocation.against)
+    if let ([word], Some(against)) = (words, &options.against)
         && session.target_names(words).is_err()
-        && session.caller.directory.join(word).is_file()
+        && session.context.directory.join(word).is_file()
     {
         let record = record_at(session, word)?;
-        return against_record(session, invocation, vec![(word.clone(), record)], against);
+        return against_record(session, options.format, vec![(word.clone(), record)], against);
     }
     let targets = session.target_names(words)?;
-    if targets.is_empty() {
-        return Err(Failure::usage("`why` needs a target").hint("`cargo xtask why image`"));
-    }
-    let lowered = session.lower(invocation, targets)?;
+    let lowered = session.lower(&options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
     let planned = plan(&lowered.graph, &lowered.roots, &workspace, &|_| {});
     let mut all = Vec::new();
     for (id, state) in &planned {
         let node = lowered.graph.node(*id);
-        let record = read_record(&workspace.state, &node.label);
-        if node.hidden && !invocation.verbose && record.last_run.is_none() {
+        let record = read_record(&workspace.state, &node.key);
+        if node.shown == Shown::Never && !call.global.verbose && record.last_run.is_none() {
             continue;
         }
         let (state, detail) = match state {
@@ -56,23 +92,22 @@ pub(crate) fn why(session: &Session<'_>, invocation: &Invocation, words: &[Strin
             Planned::OnDemand => ("runs only if a step needs it", String::new()),
             Planned::Unknown(error) => ("can't be told", format!("    {error}\n")),
         };
-        all.push(Told { step: node.label.clone(), state, detail, record });
+        all.push(Explanation { step: node.key.to_string(), state, detail, record });
     }
-    if let Some(against) = &invocation.against {
-        let records = all.into_iter().map(|told| (told.step, told.record)).collect();
-        return against_record(session, invocation, records, against);
+    if let Some(against) = &options.against {
+        let records = all.into_iter().map(|explained| (explained.step, explained.record)).collect();
+        return against_record(session, options.format, records, against);
     }
-    match invocation.format.as_deref() {
-        None | Some("text") => all.iter().for_each(|told| print_data(&as_text(told, invocation.verbose))),
-        Some("json") => print_data(&format!("{}\n", json!(all.iter().map(as_json).collect::<Vec<Value>>()))),
-        Some(other) => return Err(Failure::usage(format!("--format takes text or json, not `{other}`"))),
+    match options.format {
+        TextOrJson::Text => all.iter().for_each(|step| print_data(&as_text(step, call.global.verbose))),
+        TextOrJson::Json => print_data(&format!("{}\n", json!(all.iter().map(as_json).collect::<Vec<Value>>()))),
     }
     Ok(Exit::Done)
 }
 
-fn as_text(told: &Told, verbose: bool) -> String {
-    let mut text = format!("{}: {}\n{}", told.step, told.state, told.detail);
-    match &told.record.last_run {
+fn as_text(explained: &Explanation, verbose: bool) -> String {
+    let mut text = format!("{}: {}\n{}", explained.step, explained.state, explained.detail);
+    match &explained.record.last_run {
         None => text.push_str("  it has not run in this workspace\n"),
         Some(run) => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -81,13 +116,13 @@ fn as_text(told: &Told, verbose: bool) -> String {
             text.push_str(&with_values(&run.reasons, "    "));
         }
     }
-    let counts = told.record.counts();
+    let counts = explained.record.counts();
     if !counts.is_empty() {
         let words: Vec<String> = counts.iter().map(|(count, word)| format!("{count} {word}")).collect();
         text.push_str(&format!("  depends on {}\n", words.join(", ")));
     }
     let inputs = counts.iter().find(|(_, word)| *word == "inputs").map_or(0, |(count, _)| *count);
-    for line in told.record.describe() {
+    for line in explained.record.describe() {
         let is_short = (inputs <= FEW || !line.starts_with("input ")) && !line.ends_with(" @located");
         if verbose || is_short {
             text.push_str(&format!("    {}\n", without_control_sequences(&line)));
@@ -99,42 +134,42 @@ fn as_text(told: &Told, verbose: bool) -> String {
     text
 }
 
-fn as_json(told: &Told) -> Value {
+fn as_json(explained: &Explanation) -> Value {
     json!({
-        "step": told.step,
-        "state": told.state,
-        "last_run": told.record.last_run,
-        "depends_on": told.record.describe(),
+        "step": explained.step,
+        "state": explained.state,
+        "last_run": explained.record.last_run,
+        "depends_on": explained.record.describe(),
     })
 }
 
 /// Holds records against another one, or against those of a directory with the same names.
 fn against_record(
     session: &Session<'_>,
-    invocation: &Invocation,
+    format: TextOrJson,
     records: Vec<(String, StepRecord)>,
     against: &str,
 ) -> Result<Exit, Failure> {
-    let path = session.caller.directory.join(against);
+    let path = session.context.directory.join(against);
     let mut differences: Vec<(String, Vec<Reason>)> = Vec::new();
     if path.is_dir() {
         let others = records_in(&path)?;
         for (step, record) in &records {
-            if let Some(other) = others.iter().find(|other| other.label == record.label) {
+            if let Some(other) = others.iter().find(|other| other.step == record.step) {
                 differences.push((step.clone(), record.differences_from(other)));
             }
         }
     } else {
         let other = record_at(session, against)?;
-        let same = records.iter().find(|(_, record)| record.label == other.label);
+        let same = records.iter().find(|(_, record)| record.step == other.step);
         let known = || records.iter().filter(|(_, record)| record.action.is_some() || record.last_run.is_some());
         let (step, record) = match (same, known().count()) {
             (Some(found), _) => found,
             (None, 1) => known().next().expect("there is one"),
             _ => {
                 let steps: Vec<&str> = records.iter().map(|(step, _)| step.as_str()).collect();
-                let message =
-                    format!("`{against}` is a record of `{}`, which is none of: {}", other.label, steps.join(", "));
+                let step = other.step.as_ref().map(ToString::to_string).unwrap_or_default();
+                let message = format!("`{against}` is a record of `{step}`, which is none of: {}", steps.join(", "));
                 return Err(Failure::usage(message));
             }
         };
@@ -142,9 +177,9 @@ fn against_record(
     }
     if differences.is_empty() {
         return Err(Failure::usage(format!("`{against}` has no record of these steps"))
-            .hint("records are the files of `.rondel/actions.2` in a workspace, one for each step that ran there"));
+            .hint("records are the files of `.rondel/actions.3` in a workspace, one for each step that ran there"));
     }
-    if invocation.format.as_deref() == Some("json") {
+    if format == TextOrJson::Json {
         let all: Vec<Value> =
             differences.iter().map(|(step, reasons)| json!({"step": step, "differences": reasons})).collect();
         print_data(&format!("{}\n", json!(all)));
@@ -160,9 +195,9 @@ fn against_record(
 }
 
 fn record_at(session: &Session<'_>, path: &str) -> Result<StepRecord, Failure> {
-    read_record_file(&session.caller.directory.join(path)).map_err(|error| {
+    read_record_file(&session.context.directory.join(path)).map_err(|error| {
         Failure::usage(format!("failed to read the record `{path}`: {error}"))
-            .hint("records are the files of `.rondel/actions.2` in a workspace, one for each step that ran there")
+            .hint("records are the files of `.rondel/actions.3` in a workspace, one for each step that ran there")
     })
 }
 
@@ -186,7 +221,7 @@ fn with_values(reasons: &[Reason], indent: &str) -> String {
             | Reason::ToolChanged { old, new, .. } => (old.as_ref(), new.as_ref()),
             _ => (None, None),
         };
-        text.push_str(&format!("{indent}{}\n", without_control_sequences(&reason.to_string())));
+        text.push_str(&format!("{indent}{}\n", without_control_sequences(&reason_text(reason))));
         for (word, value) in [("was", old), ("is ", new)] {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 text.push_str(&format!("{indent}  {word} {}\n", without_control_sequences(&readable(value))));

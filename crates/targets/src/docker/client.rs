@@ -173,7 +173,7 @@ impl Docker {
         let path = environment.get("PATH").map_or("", String::as_str);
         let program = find_tool("docker", path, directory).map_err(|_| {
             UserError::environment("`docker` was not found on PATH")
-                .hint("install Docker; `cargo xtask image` builds images without it")
+                .hint("install Docker; an `Image` target is built without it")
         })?;
         let mut closed = Environment::new();
         for name in PASSED {

@@ -1,6 +1,6 @@
-//! A place for a second build that has as little as possible in common with the first: another directory, user
-//! and HOME, other permissions, times and order of files, an empty build cache, other cores, another clock where
-//! one can be had. What is the same in spite of it all does not depend on them.
+//! The surroundings of `verify`'s second build, which have as little as possible in common with the first: another
+//! directory, user and HOME, other permissions, times and order of files, an empty build cache, another number of cores,
+//! another clock if libfaketime is installed. Artefacts that are identical in spite of it depend on none of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,17 +8,17 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rondel_cas::{copy_file, par_chunks};
+use rondel_cas::{TemporaryDirectory, copy_file, par_chunks, sweep_abandoned};
 use rondel_diff::Traces;
 use rondel_engine::Workspace;
 
 use crate::exit::Failure;
 use crate::session::Session;
 
-/// Names at the top of the workspace that are no sources.
+/// Names at the top of the workspace that hold no sources.
 const NO_SOURCES: &[&str] = &[".git", ".rondel", "target", "dist"];
 
-/// Where a preloaded clock may be (Debian, Fedora, Homebrew).
+/// Usual places of libfaketime (Debian, Fedora, Homebrew).
 const CLOCKS: &[&str] = &[
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -26,70 +26,74 @@ const CLOCKS: &[&str] = &[
     "/usr/lib/faketime/libfaketimeMT.so.1",
 ];
 
-/// The place; removed at the end.
-pub(crate) struct Elsewhere {
-    base: PathBuf,
+/// A variable and its value in the second build.
+type Perturbation = (String, String);
+
+/// The surroundings of the second build; removed when dropped.
+pub(crate) struct PerturbedBuild {
+    directory: TemporaryDirectory,
     /// Directory of the copied build.ron.
     pub root: PathBuf,
     /// A cache of its own: Go's build cache is empty, toolchain and modules are shared through links.
     pub cache: PathBuf,
-    /// What the second build sees as the caller's.
+    /// The process environment, as the second build sees it.
     pub environment: BTreeMap<String, String>,
-    /// What its processes see besides.
-    pub disturbance: Vec<(String, String)>,
-    /// What is different, in words.
-    pub differences: Vec<String>,
+    /// Variables that every process of the second build gets.
+    perturbation: Vec<Perturbation>,
+    /// The variations, in words.
+    pub variations: Vec<String>,
 }
 
-impl Elsewhere {
-    /// Copies the workspace, but for `made` (what the first build made), and the sources outside of it.
+impl PerturbedBuild {
+    /// Copies the workspace without `made` (the artefacts of the first build), and the sources outside of it.
     pub fn make(
         session: &Session<'_>,
         sources: &BTreeSet<PathBuf>,
         made: &BTreeSet<PathBuf>,
-    ) -> Result<Elsewhere, Failure> {
+    ) -> Result<PerturbedBuild, Failure> {
         let all = session.cache.join("verify");
-        sweep(&all);
-        let base = all.join(std::process::id().to_string());
-        let failed = |error: io::Error| Failure::Environment {
-            message: format!("the second build's place `{}` could not be made: {error}", base.display()),
-            hint: Some("verify needs room for a copy of the tree and a cold build".to_owned()),
+        sweep_abandoned(&all);
+        let failed = |error: io::Error| {
+            Failure::environment(format!("failed to prepare the second build below `{}`: {error}", all.display()))
+                .hint("verify needs room for a copy of the tree and a cold build")
         };
-        let mut place = Elsewhere {
+        let directory = TemporaryDirectory::new_in(&all).map_err(failed)?;
+        let base = directory.path();
+        let mut place = PerturbedBuild {
             root: below(&base.join("another-directory"), &session.root),
             cache: base.join("cache"),
             environment: BTreeMap::new(),
-            disturbance: Vec::new(),
-            differences: Vec::new(),
-            base: base.clone(),
+            perturbation: Vec::new(),
+            variations: Vec::new(),
+            directory,
         };
         place.fill(session, sources, made).map_err(failed)?;
-        place.disturb(session).map_err(failed)?;
+        place.perturb(session).map_err(failed)?;
         Ok(place)
     }
 
     /// Stores and directories of the second build.
     pub fn workspace(&self) -> Workspace {
         let mut workspace = Workspace::open(&self.root, &self.cache);
-        workspace.disturbance.clone_from(&self.disturbance);
+        workspace.perturbation.clone_from(&self.perturbation);
         workspace
     }
 
-    /// What tells one build's artefacts from the other's.
+    /// Paths that tell the artefacts of one build from those of the other.
     pub fn traces(&self, session: &Session<'_>) -> Traces {
         let text = |path: &Path| path.display().to_string();
         let home = |environment: &BTreeMap<String, String>| environment.get("HOME").cloned().unwrap_or_default();
         Traces {
-            first: vec![text(&session.root), text(&session.cache), home(&session.caller.environment)],
+            first: vec![text(&session.root), text(&session.cache), home(&session.context.environment)],
             second: vec![text(&self.root), text(&self.cache), home(&self.environment)],
             readers: vec![rondel_golang::executable_differences],
         }
     }
 
     fn fill(&self, session: &Session<'_>, sources: &BTreeSet<PathBuf>, made: &BTreeSet<PathBuf>) -> io::Result<()> {
-        let tree = self.base.join("another-directory");
+        let tree = self.directory.path().join("another-directory");
         let mut files = Vec::new();
-        collect(&session.root, true, made, &mut files)?;
+        tree_files(&session.root, true, made, &mut files)?;
         let is_outside = |path: &&PathBuf| !path.starts_with(&session.root) && !path.starts_with(&session.cache);
         files.extend(sources.iter().filter(is_outside).cloned());
         // Last first: a directory lists its files in another order on many file systems.
@@ -111,16 +115,16 @@ impl Elsewhere {
             fs::create_dir_all(&target)?;
             link(&target, &go.join(shared))?;
         }
-        fs::create_dir_all(self.base.join("home"))
+        fs::create_dir_all(self.directory.path().join("home"))
     }
 
-    fn disturb(&mut self, session: &Session<'_>) -> io::Result<()> {
-        let home = self.base.join("home").display().to_string();
-        let caller = &session.caller.environment;
-        let mut environment = caller.clone();
+    fn perturb(&mut self, session: &Session<'_>) -> io::Result<()> {
+        let home = self.directory.path().join("home").display().to_string();
+        let first = &session.context.environment;
+        let mut environment = first.clone();
         environment.retain(|name, _| !name.starts_with("XDG_"));
         // How to reach modules stays the user's.
-        if let Some(old) = caller.get("HOME") {
+        if let Some(old) = first.get("HOME") {
             for (name, path) in [("NETRC", ".netrc"), ("GOENV", ".config/go/env")] {
                 let path = Path::new(old).join(path);
                 if path.is_file() {
@@ -132,7 +136,7 @@ impl Elsewhere {
         environment.insert("DOCKER_HOST".to_owned(), "unix:///nonexistent/rondel-verify.sock".to_owned());
         let cores = std::thread::available_parallelism().map_or(1, usize::from) + 1;
         let other = |name: &str, one: &str, two: &str| {
-            if caller.get(name).is_some_and(|value| value == one) { two.to_owned() } else { one.to_owned() }
+            if first.get(name).is_some_and(|value| value == one) { two.to_owned() } else { one.to_owned() }
         };
         let different = [
             ("HOME", home),
@@ -144,32 +148,26 @@ impl Elsewhere {
         ];
         for (name, value) in different {
             environment.insert(name.to_owned(), value.clone());
-            self.disturbance.push((name.to_owned(), value));
+            self.perturbation.push((name.to_owned(), value));
         }
-        self.disturbance.push(("GOMAXPROCS".to_owned(), cores.to_string()));
-        self.differences =
+        self.perturbation.push(("GOMAXPROCS".to_owned(), cores.to_string()));
+        self.variations =
             ["directory", "user name", "HOME", "umask 077", "time zone", "locale", "order and times of files"]
                 .map(str::to_owned)
                 .to_vec();
-        self.differences.push(format!("GOMAXPROCS {cores}"));
-        self.differences.push("empty build cache".to_owned());
+        self.variations.push(format!("GOMAXPROCS {cores}"));
+        self.variations.push("empty build cache".to_owned());
         match CLOCKS.iter().find(|path| Path::new(path).is_file()) {
             Some(clock) => {
-                self.disturbance.push(("LD_PRELOAD".to_owned(), (*clock).to_owned()));
-                self.disturbance.push(("FAKETIME".to_owned(), "+400d".to_owned()));
-                self.differences
+                self.perturbation.push(("LD_PRELOAD".to_owned(), (*clock).to_owned()));
+                self.perturbation.push(("FAKETIME".to_owned(), "+400d".to_owned()));
+                self.variations
                     .push("clock 400 days ahead (not for Go's own programs, which ask the kernel)".to_owned());
             }
-            None => self.differences.push("clock as it went on (libfaketime would move it)".to_owned()),
+            None => self.variations.push("clock as it went on (libfaketime would move it)".to_owned()),
         }
         self.environment = environment;
         Ok(())
-    }
-}
-
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.base);
     }
 }
 
@@ -187,29 +185,13 @@ pub(crate) fn with_private_umask<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// What killed processes left.
-fn sweep(all: &Path) {
-    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
-        let owner = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
-        #[cfg(unix)]
-        let is_alive = owner
-            .and_then(rustix::process::Pid::from_raw)
-            .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
-        #[cfg(not(unix))]
-        let is_alive = owner.is_some();
-        if !is_alive {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 /// The absolute `path` moved below `base`, so that relative ways between files stay what they are.
 fn below(base: &Path, path: &Path) -> PathBuf {
     let normal = path.components().filter(|component| matches!(component, Component::Normal(_)));
     normal.fold(base.to_owned(), |place, component| place.join(component))
 }
 
-fn collect(directory: &Path, is_top: bool, made: &BTreeSet<PathBuf>, files: &mut Vec<PathBuf>) -> io::Result<()> {
+fn tree_files(directory: &Path, is_top: bool, made: &BTreeSet<PathBuf>, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let (name, path, kind) = (entry.file_name(), entry.path(), entry.file_type()?);
@@ -218,7 +200,7 @@ fn collect(directory: &Path, is_top: bool, made: &BTreeSet<PathBuf>, files: &mut
             continue;
         }
         if kind.is_dir() {
-            collect(&path, false, made, files)?;
+            tree_files(&path, false, made, files)?;
         } else if kind.is_file() || kind.is_symlink() {
             files.push(path);
         }
@@ -276,7 +258,7 @@ fn copy_repository(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     let mut references = Vec::new();
-    collect(&git.join("refs"), false, &BTreeSet::new(), &mut references)?;
+    tree_files(&git.join("refs"), false, &BTreeSet::new(), &mut references)?;
     for reference in references {
         let place = target.join(reference.strip_prefix(&git).unwrap_or(&reference));
         fs::create_dir_all(place.parent().expect("below .git"))?;

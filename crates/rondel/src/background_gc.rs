@@ -1,7 +1,7 @@
-//! Keeps the store below its limit while builds go on: in the background, at the lowest priority, and not waited for.
+//! Keeps the store below its limit while a build runs: in the background, at the lowest priority.
 //!
-//! A store may be so large, and builds so short, that none of them is long enough. So once a day a build that is through,
-//! and has said so, lets the collection come to its end before the process ends.
+//! A large store may need longer than any single build lasts. Once a day, a finished build waits for the collection
+//! (10 s at most).
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -13,21 +13,22 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rondel_cas::{STORE_FORMAT, Store};
 
+use crate::cli::option::OptionValue;
 use crate::exit::Failure;
-use crate::session::Caller;
+use crate::session::ProcessContext;
 
-/// What blobs and results may take where `RONDEL_CACHE_MAX` does not say.
+/// The limit of blobs and results if `RONDEL_CACHE_MAX` is not set.
 const LIMIT: u64 = 10 << 30;
-/// Looking through the store again is not worth it sooner.
+/// The least time between two collections.
 const EVERY: Duration = Duration::from_secs(600);
-/// If it could not be looked through for so long, there is time for it.
+/// A store that was not collected for this long makes the build wait for the collection.
 const OVERDUE: Duration = Duration::from_secs(24 * 3600);
-/// How much, at most.
+/// The longest such wait.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The limit of the store, in bytes.
-pub(crate) fn limit(caller: &Caller) -> Result<u64, Failure> {
-    let Some(text) = caller.get("RONDEL_CACHE_MAX") else { return Ok(LIMIT) };
+pub(crate) fn limit(context: &ProcessContext) -> Result<u64, Failure> {
+    let Some(text) = context.get("RONDEL_CACHE_MAX") else { return Ok(LIMIT) };
     bytes_of(text).ok_or_else(|| {
         Failure::usage(format!("RONDEL_CACHE_MAX is no size: `{text}`")).hint("for example RONDEL_CACHE_MAX=5GiB")
     })
@@ -53,23 +54,35 @@ pub(crate) fn bytes_of(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// Looks after one store during one build.
-pub(crate) struct Housekeeping {
+/// A size in bytes: the value of `--max`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size(pub u64);
+
+impl OptionValue for Size {
+    fn accept(&mut self, option: &str, value: &str) -> Result<(), Failure> {
+        let wrong = || Failure::usage(format!("{option} takes a size, not `{}`", value.escape_debug()));
+        self.0 = bytes_of(value).ok_or_else(|| wrong().hint(format!("for example `{option} 5GiB`")))?;
+        Ok(())
+    }
+}
+
+/// Collects one store during one build.
+pub(crate) struct BackgroundGc {
     store: Store,
     stamp: std::path::PathBuf,
     limit: u64,
     has_begun: AtomicBool,
     stop: Arc<AtomicBool>,
-    /// One that is overdue, at work.
+    /// The running collection, if it is overdue.
     overdue: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Housekeeping {
-    /// Does nothing yet.
-    pub fn new(cache: &Path, limit: u64) -> Housekeeping {
+impl BackgroundGc {
+    /// A collector that has not begun.
+    pub fn new(cache: &Path, limit: u64) -> BackgroundGc {
         let root = cache.join(STORE_FORMAT);
         let stamp = root.join("collected");
-        Housekeeping {
+        BackgroundGc {
             store: Store::new(&root),
             stamp,
             limit,
@@ -79,7 +92,7 @@ impl Housekeeping {
         }
     }
 
-    /// How long ago it was last done; `None` where the store can't be written.
+    /// The time since the last collection; `None` if the store can't be written.
     fn age(&self) -> Option<Duration> {
         match File::create_new(&self.stamp) {
             Ok(_) => Some(Duration::MAX),
@@ -93,7 +106,7 @@ impl Housekeeping {
         }
     }
 
-    /// A step runs: something will be stored, and there is time. Called often.
+    /// Starts the collection, if it is due, when the first step runs. Called for every step.
     pub fn step_began(&self) {
         if self.has_begun.swap(true, Ordering::SeqCst) {
             return;
@@ -103,8 +116,7 @@ impl Housekeeping {
             return;
         }
         let (store, stamp, limit, stop) = (self.store.clone(), self.stamp.clone(), self.limit, Arc::clone(&self.stop));
-        // What it has not done when the process ends, the next build's does. What goes wrong with it will go wrong with
-        // `cache gc`, which says so.
+        // The next build finishes what this one does not. An error is ignored here; `cache gc` reports it.
         let collection = std::thread::spawn(move || {
             lowest_priority();
             if store.gc(limit, &|| stop.load(Ordering::SeqCst)).is_ok() && !stop.load(Ordering::SeqCst) {
@@ -118,7 +130,7 @@ impl Housekeeping {
     }
 }
 
-impl Drop for Housekeeping {
+impl Drop for BackgroundGc {
     fn drop(&mut self) {
         let begun = Instant::now();
         let overdue = self.overdue.lock().expect("no panic while locked").take();

@@ -1,0 +1,95 @@
+//! Help: of the whole program and of one verb, both made from the declarations.
+
+use crate::cli::groups::{AnalysisOptions, BuildOptions, GlobalOptions};
+use crate::cli::option::{OptionSet, OptionSpec, listed};
+use crate::cli::verb::Entry;
+use crate::program;
+use crate::verbs::VERBS;
+
+const EXIT_CODES: &str = "\
+exit codes: 0 done; 1 a step failed; 2 the command line or build.ron is wrong;
+            3 this machine lacks something (Docker, network); 4 `verify` found a
+            difference; 130 interrupted
+";
+
+/// `--help`
+pub(crate) fn program_help() -> String {
+    let program = program::name();
+    let mut text = format!("usage: {program} [OPTIONS] TARGET… [-- ARGS]\n       {program} [OPTIONS] VERB …\n");
+    text.push_str(&options("options", &GlobalOptions::specs()));
+    let building: Vec<OptionSpec> = AnalysisOptions::specs().into_iter().chain(BuildOptions::specs()).collect();
+    text.push_str(&options("building options", &building));
+    text.push_str(&format!(
+        "\nverbs (`{program} VERB --help` has the options of each; a target of the same name wins; `:verb` always means \
+         the verb):\n"
+    ));
+    for entry in VERBS.iter().filter(|entry| !entry.is_hidden) {
+        text.push_str(&format!("  {:<12} {}\n", entry.name, entry.about));
+    }
+    text.push_str(&format!("\n{EXIT_CODES}"));
+    text
+}
+
+/// `VERB --help`; `name` is all that is typed: `cache gc`.
+pub(crate) fn verb_help(name: &str, entry: &Entry) -> String {
+    let program = program::name();
+    let mut text = String::new();
+    let forms: Vec<String> = if entry.subverbs.is_empty() {
+        entry.arguments.forms.iter().map(|form| (*form).to_owned()).collect()
+    } else {
+        entry.subverbs.iter().map(|sub| format!("{} {}", sub.name, sub.arguments.forms[0])).collect()
+    };
+    let rest = if entry.takes_rest { " [-- ARGS]" } else { "" };
+    for (index, form) in forms.iter().enumerate() {
+        let word = if index == 0 { "usage:" } else { "" };
+        let line = if entry.subverbs.is_empty() {
+            format!("{word:<6} {program} {name} [OPTIONS] {form}")
+        } else {
+            format!("{word:<6} {program} {name} {form}")
+        };
+        text.push_str(&format!("{}{rest}\n", line.trim_end()));
+    }
+    text.push_str(&format!("\n{}\n", entry.about));
+    if !entry.arguments.docs.is_empty() {
+        text.push_str("\narguments:\n");
+        for (argument, doc) in entry.arguments.docs {
+            text.push_str(&format!("  {argument:<20} {doc}\n"));
+        }
+    }
+    if !entry.subverbs.is_empty() {
+        text.push_str("\nverbs:\n");
+        for sub in entry.subverbs {
+            text.push_str(&format!("  {:<20} {}\n", sub.name, sub.about));
+        }
+    }
+    for sub in entry.subverbs {
+        text.push_str(&options(&format!("options of `{name} {}`", sub.name), &(sub.specs)()));
+    }
+    text.push_str(&options("options", &(entry.specs)()));
+    text.push_str(&options("global options", &GlobalOptions::specs()));
+    if !entry.details.is_empty() {
+        text.push_str(&format!("\n{}\n", program::with_program(entry.details)));
+    }
+    text.push_str(&format!("\nexample:\n  {program} {}\n", entry.example));
+    text
+}
+
+/// A title and one line an option; nothing if there are none.
+fn options(title: &str, specs: &[OptionSpec]) -> String {
+    let mut text = if specs.is_empty() { String::new() } else { format!("\n{title}:\n") };
+    for spec in specs {
+        let short = spec.short.map_or_else(|| "    ".to_owned(), |letter| format!("-{letter}, "));
+        let value = spec.value.map(|value| format!(" {value}")).unwrap_or_default();
+        let long = format!("--{}{value}", spec.long);
+        text.push_str(&format!("  {short}{long:<20} {}\n", described(spec)));
+    }
+    text
+}
+
+/// The doc text, with the allowed values where there is a choice.
+pub(crate) fn described(spec: &OptionSpec) -> String {
+    match spec.allowed {
+        [] | [_] => spec.doc.trim().to_owned(),
+        several => format!("{}: {}", spec.doc.trim(), listed(several, "or")),
+    }
+}

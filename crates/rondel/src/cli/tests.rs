@@ -1,0 +1,544 @@
+//! The command line without a process: options and error texts, help, candidates of completion.
+
+use rondel_engine::UserError;
+use std::ffi::OsString;
+
+use expect_test::{Expect, expect};
+
+use crate::cli::complete::candidates;
+use crate::cli::groups::GlobalOptions;
+use crate::cli::help::{program_help, verb_help};
+use crate::cli::option::OptionSet;
+use crate::cli::{all_entries, check, read, split_options};
+use crate::exit::Failure;
+use crate::verbs::{VERBS, names};
+
+fn text_of(failure: &Failure) -> String {
+    match failure {
+        Failure::User(UserError { message, hint, .. }) => {
+            format!("error: {message}\nhint: {}", hint.as_deref().unwrap_or("-"))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// What becomes of a command line: words and options, or the error.
+fn outcome(name: &str, line: &str) -> String {
+    let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+    let (_, entry) = all_entries().into_iter().find(|(other, _)| other == name).unwrap();
+    let skipped = if name == "TARGET" { 0 } else { name.split(' ').count() };
+    let read = read(&arguments).and_then(|line| {
+        check(name, entry, &line, &line.words[skipped.min(line.words.len())..])?;
+        line.global()?;
+        Ok(line)
+    });
+    match read {
+        Ok(line) => format!("words {:?} options {:?} rest {:?}", line.words, line.options, line.rest),
+        Err(failure) => text_of(&failure),
+    }
+}
+
+fn check_all(lines: &[(&str, &str)], expected: Expect) {
+    let outcomes = lines.iter().map(|(name, line)| format!("$ {line}\n{}\n", outcome(name, line)));
+    expected.assert_eq(&outcomes.collect::<String>());
+}
+
+#[test]
+fn options_stand_before_or_after_the_verb() {
+    check_all(
+        &[
+            ("plan", "--offline plan image --set a=b=c"),
+            ("TARGET", "image -j4 --platform=linux/amd64 --platform linux/arm64 -- --world --"),
+            ("cache gc", "cache --max 5GiB gc"),
+            ("lock", "lock --update go -qv"),
+        ],
+        expect![[r#"
+            $ --offline plan image --set a=b=c
+            words ["plan", "image"] options [("offline", ""), ("set", "a=b=c")] rest []
+            $ image -j4 --platform=linux/amd64 --platform linux/arm64 -- --world --
+            words ["image"] options [("jobs", "4"), ("platform", "linux/amd64"), ("platform", "linux/arm64")] rest ["--world", "--"]
+            $ cache --max 5GiB gc
+            words ["cache", "gc"] options [("max", "5GiB")] rest []
+            $ lock --update go -qv
+            words ["lock"] options [("update", "go"), ("quiet", ""), ("verbose", "")] rest []
+        "#]],
+    );
+}
+
+#[test]
+fn an_option_that_a_verb_does_not_have_is_an_error() {
+    check_all(
+        &[
+            ("plan", "plan image --format json"),
+            ("list", "list --max 5GiB"),
+            ("TARGET", "image --against x"),
+            ("doctor", "doctor --set a=b"),
+            ("cache stats", "cache stats --all"),
+            ("lock", "lock --all-platforms"),
+            ("plan", "plan image --fore"),
+            ("plan", "plan image -x"),
+            ("plan", "plan image --offline=yes"),
+            ("plan", "plan image --set"),
+        ],
+        expect![[r#"
+            $ plan image --format json
+            error: `plan` has no option `--format`
+            hint: `list`, `why`, `graph`, `inspect` and `cache stats` have it; `rondel plan --help` has the options of `plan`
+            $ list --max 5GiB
+            error: `list` has no option `--max`
+            hint: `cache gc` has it; `rondel list --help` has the options of `list`
+            $ image --against x
+            error: `TARGET` has no option `--against`
+            hint: `why` has it; `rondel --help` has the options of `TARGET`
+            $ doctor --set a=b
+            error: `doctor` has no option `--set`
+            hint: `TARGET`, `plan`, `why`, `graph` and `verify` have it; `rondel doctor --help` has the options of `doctor`
+            $ cache stats --all
+            error: `cache stats` has no option `--all`
+            hint: `cache clean` has it; `rondel cache stats --help` has the options of `cache stats`
+            $ lock --all-platforms
+            error: `lock` has no option `--all-platforms`
+            hint: `TARGET`, `plan`, `why`, `graph` and `verify` have it; `rondel lock --help` has the options of `lock`
+            $ plan image --fore
+            error: there is no option `--fore`
+            hint: did you mean `--force`? `rondel --help` lists all
+            $ plan image -x
+            error: there is no option `-x`
+            hint: `rondel --help` lists all options
+            $ plan image --offline=yes
+            error: unexpected argument for option '--offline': "yes"
+            hint: `rondel --help` lists all options
+            $ plan image --set
+            error: missing argument for option '--set'
+            hint: `rondel --help` lists all options
+        "#]],
+    );
+}
+
+#[test]
+fn words_are_counted() {
+    check_all(
+        &[
+            ("plan", "plan"),
+            ("verify", "verify"),
+            ("lock", "lock go"),
+            ("doctor", "doctor all"),
+            ("completions", "completions basch"),
+            ("completions", "completions bash zsh"),
+            ("verify", "verify image -- more"),
+            ("list", "list -- more"),
+        ],
+        expect![[r#"
+            $ plan
+            error: `plan` needs a target
+            hint: for example `rondel plan image`
+            $ verify
+            error: `verify` needs a target, or a file that one made
+            hint: for example `rondel verify image`
+            $ lock go
+            error: `lock` takes no arguments, and got `go`
+            hint: `rondel lock --help` has its options
+            $ doctor all
+            error: `doctor` takes no arguments, and got `all`
+            hint: `rondel doctor --help` has its options
+            $ completions basch
+            error: `completions` takes bash, zsh or fish, not `basch`
+            hint: did you mean `bash`?
+            $ completions bash zsh
+            error: `completions` takes one argument, and got `zsh`
+            hint: `rondel completions --help` has its options
+            $ verify image -- more
+            error: `verify` takes no arguments after `--`
+            hint: targets take them: `rondel TARGET -- ARGS`
+            $ list -- more
+            error: `list` takes no arguments after `--`
+            hint: targets take them: `rondel TARGET -- ARGS`
+        "#]],
+    );
+}
+
+#[test]
+fn values_are_checked() {
+    fn values<O: OptionSet>(name: &str, line: &str) -> String {
+        let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        let read = read(&arguments).unwrap();
+        let failure = split_options::<O>(&read).err().map(|failure| text_of(&failure));
+        format!("{name} {line}: {}\n", failure.unwrap_or_else(|| "fine".to_owned()))
+    }
+    use crate::cli::groups::{AnalysisOptions, BuildOptions};
+    let all = [
+        values::<BuildOptions>("build", "--jobs none"),
+        values::<BuildOptions>("build", "--jobs 0"),
+        values::<BuildOptions>("build", "--events xml"),
+        values::<BuildOptions>("build", "--color pink"),
+        values::<BuildOptions>("build", "--progress plan"),
+        values::<AnalysisOptions>("analysis", "--set nothing"),
+        values::<AnalysisOptions>("analysis", "--platform linux/amd46"),
+        values::<AnalysisOptions>("analysis", "--platform linux/amd64 --locked"),
+    ];
+    expect![[r#"
+        build --jobs none: error: --jobs takes a number from 1 to 1024, not `none`
+        hint: -
+        build --jobs 0: error: --jobs takes a number from 1 to 1024, not `0`
+        hint: -
+        build --events xml: error: --events takes json, not `xml`
+        hint: -
+        build --color pink: error: --color takes auto, always or never, not `pink`
+        hint: -
+        build --progress plan: error: --progress takes auto, bar, plain or none, not `plan`
+        hint: did you mean `plain`?
+        analysis --set nothing: error: --set takes NAME=VALUE, not `nothing`
+        hint: -
+        analysis --platform linux/amd46: error: --platform: `linux/amd46` is not a platform that Go knows
+        hint: did you mean `linux/amd64`?
+        analysis --platform linux/amd64 --locked: fine
+    "#]]
+    .assert_eq(&all.concat());
+}
+
+#[test]
+fn help_of_the_program() {
+    expect![[r#"
+        usage: rondel [OPTIONS] TARGET… [-- ARGS]
+               rondel [OPTIONS] VERB …
+
+        options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        building options:
+              --platform OS/ARCH   build for this platform (may be repeated)
+              --all-platforms      build for every declared platform
+              --set NAME=VALUE     override a build.ron variable
+              --offline            never use the network
+              --locked             refuse what build.lock does not pin
+          -j, --jobs N             run up to N steps at once (default: number of cores)
+              --keep-going         keep building steps that do not depend on the failed one
+              --force              run every step, even if it is up to date
+              --events json        print one JSON object a line on standard output
+
+        verbs (`rondel VERB --help` has the options of each; a target of the same name wins; `:verb` always means the verb):
+          list         every target with its description
+          plan         what would run and why; changes nothing
+          why          why a target's steps ran the last time
+          graph        the steps as a graph: Mermaid, DOT or JSON
+          verify       build a second time, elsewhere, and compare; or compare with a file or layout
+          inspect      what an executable or image is made of, and how it was made
+          lock         pin toolchains in build.lock
+          cache        what is stored: `cache stats`, `gc`, `verify`, `clean`
+          doctor       what this machine has, and what build.ron needs
+          completions  a completion script for bash, zsh or fish
+
+        exit codes: 0 done; 1 a step failed; 2 the command line or build.ron is wrong;
+                    3 this machine lacks something (Docker, network); 4 `verify` found a
+                    difference; 130 interrupted
+    "#]].assert_eq(&program_help());
+}
+
+#[test]
+fn help_of_verbs() {
+    let help = |wanted: &str| {
+        let (name, entry) = all_entries().into_iter().find(|(name, _)| name == wanted).unwrap();
+        verb_help(&name, entry)
+    };
+    expect![[r#"
+        usage: rondel plan [OPTIONS] TARGET… [-- ARGS]
+
+        what would run and why; changes nothing
+
+        arguments:
+          TARGET               a target of build.ron
+
+        options:
+              --platform OS/ARCH   build for this platform (may be repeated)
+              --all-platforms      build for every declared platform
+              --set NAME=VALUE     override a build.ron variable
+              --offline            never use the network
+              --locked             refuse what build.lock does not pin
+
+        global options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        example:
+          rondel plan image
+    "#]]
+    .assert_eq(&help("plan"));
+    expect![[r#"
+        usage: rondel verify [OPTIONS] TARGET…
+               rondel verify [OPTIONS] PATH [TARGET]
+
+        build a second time, elsewhere, and compare; or compare with a file or layout
+
+        arguments:
+          TARGET               a target of build.ron; after a path, the one that made it
+          PATH                 a Go executable, or a directory with an OCI layout
+
+        options:
+              --platform OS/ARCH   build for this platform (may be repeated)
+              --all-platforms      build for every declared platform
+              --set NAME=VALUE     override a build.ron variable
+              --offline            never use the network
+              --locked             refuse what build.lock does not pin
+          -j, --jobs N             run up to N steps at once (default: number of cores)
+              --keep-going         keep building steps that do not depend on the failed one
+              --force              run every step, even if it is up to date
+              --events json        print one JSON object a line on standard output
+
+        global options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        example:
+          rondel verify image
+    "#]]
+    .assert_eq(&help("verify"));
+    expect![[r#"
+        usage: rondel cache stats
+               rondel cache gc
+               rondel cache verify
+               rondel cache clean
+
+        what is stored: `cache stats`, `gc`, `verify`, `clean`
+
+        verbs:
+          stats                what the cache holds, by target and kind
+          gc                   remove what was not used for longest; nothing that a running build holds
+          verify               hash everything again, and remove what is damaged
+          clean                empty the cache
+
+        options of `cache stats`:
+              --format FORMAT      print the sizes as: text or json
+
+        options of `cache gc`:
+              --max SIZE           keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
+
+        options of `cache clean`:
+              --all                remove toolchains, modules and Go's build cache too
+
+        global options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        example:
+          rondel cache gc --max 5GiB
+    "#]]
+    .assert_eq(&help("cache"));
+    expect![[r#"
+        usage: rondel cache gc [OPTIONS]
+
+        remove what was not used for longest; nothing that a running build holds
+
+        options:
+              --max SIZE           keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
+
+        global options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        example:
+          rondel cache gc --max 5GiB
+    "#]]
+    .assert_eq(&help("cache gc"));
+    expect![[r#"
+        usage: rondel completions [OPTIONS] SHELL
+
+        a completion script for bash, zsh or fish
+
+        arguments:
+          SHELL                bash, zsh or fish
+
+        global options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        The script asks the program itself, so it also knows the targets of the build.ron at hand. Load it with
+
+          bash:  source <(rondel completions bash)
+          zsh:   source <(rondel completions zsh)       (after `compinit`)
+          fish:  rondel completions fish | source
+
+        As `cargo xtask`, it asks the binary that cargo made below target/ (or $CARGO_TARGET_DIR): nothing completes until
+        `cargo xtask` has run once. In bash and zsh it wraps the completion of `cargo` that is loaded when the script is; load
+        that one first.
+
+        example:
+          rondel completions bash
+    "#]].assert_eq(&help("completions"));
+}
+
+#[test]
+fn candidates_of_completion() {
+    let targets = vec![
+        ("image".to_owned(), "The image".to_owned()),
+        ("plan".to_owned(), "A target that is named like a verb".to_owned()),
+    ];
+    let of = |line: &str| {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let lines = candidates(&words, &targets);
+        format!("$ {line}|\n{}", lines.iter().map(|line| format!("{}\n", line.trim_end())).collect::<String>())
+    };
+    let lines = [
+        "",
+        "i",
+        "pl",
+        ":plan i",
+        "why im",
+        "inspect i",
+        "cache ",
+        "cache gc --",
+        "list --format ",
+        "list --format=n",
+        "graph --format = d",
+        "image --ev",
+        "image --events ",
+        "lock --update ",
+        "verify --platform darwin/",
+        "completions ",
+        "completions bash ",
+        "--file ",
+        "doctor ",
+        "image -- ",
+    ];
+    expect![[r#"
+        $ |
+        image	The image
+        plan	A target that is named like a verb
+        list	every target with its description
+        why	why a target's steps ran the last time
+        graph	the steps as a graph: Mermaid, DOT or JSON
+        verify	build a second time, elsewhere, and compare; or compare with a file or layout
+        inspect	what an executable or image is made of, and how it was made
+        lock	pin toolchains in build.lock
+        cache	what is stored: `cache stats`, `gc`, `verify`, `clean`
+        doctor	what this machine has, and what build.ron needs
+        completions	a completion script for bash, zsh or fish
+        $ i|
+        image	The image
+        inspect	what an executable or image is made of, and how it was made
+        $ pl|
+        plan	A target that is named like a verb
+        $ :plan i|
+        image	The image
+        $ why im|
+        image	The image
+        :files
+        $ inspect i|
+        image	The image
+        :files
+        $ cache |
+        stats	what the cache holds, by target and kind
+        gc	remove what was not used for longest; nothing that a running build holds
+        verify	hash everything again, and remove what is damaged
+        clean	empty the cache
+        $ cache gc --|
+        --max	keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
+        --file	read this file instead of the nearest build.ron
+        --quiet	say only what went wrong
+        --verbose	print commands, inputs and hidden steps too
+        --color	use colours: auto, always or never
+        --progress	show progress: auto, bar, plain or none
+        --help	this text; after a verb, the verb's own
+        --version	the version
+        $ list --format |
+        text
+        json
+        names
+        $ list --format=n|
+        --format=names
+        $ graph --format = d|
+        --format=dot
+        $ image --ev|
+        --events	print one JSON object a line on standard output
+        $ image --events |
+        json
+        $ lock --update |
+        go
+        $ verify --platform darwin/|
+        darwin/amd64
+        darwin/arm64
+        $ completions |
+        bash
+        zsh
+        fish
+        $ completions bash |
+        $ --file |
+        :files
+        $ doctor |
+        $ image -- |
+        :files
+    "#]]
+    .assert_eq(&lines.map(of).concat());
+}
+
+/// Options may stand before the verb, so whether one takes a value must not depend on the verb.
+#[test]
+fn an_option_has_one_arity_and_one_short_form() {
+    let mut all = GlobalOptions::specs();
+    let global = all.len();
+    for (name, entry) in all_entries() {
+        for spec in (entry.specs)() {
+            assert!(!spec.doc.trim().is_empty(), "{name} --{}", spec.long);
+            for other in &all {
+                let is_same = other.long == spec.long;
+                assert!(!is_same || other.value.is_some() == spec.value.is_some(), "{name} --{}", spec.long);
+                assert!(is_same || spec.short.is_none() || other.short != spec.short, "{name} --{}", spec.long);
+            }
+            assert!(!all[..global].iter().any(|other| other.long == spec.long), "{name} --{} is global", spec.long);
+            all.push(spec);
+        }
+    }
+}
+
+#[test]
+fn the_readme_names_every_verb() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    for entry in VERBS.iter().filter(|entry| !entry.is_hidden) {
+        let names: Vec<String> = match entry.subverbs {
+            [] => vec![entry.name.to_owned()],
+            subs => subs.iter().map(|sub| format!("{} {}", entry.name, sub.name)).collect(),
+        };
+        for name in names {
+            let row = format!("| `cargo xtask {name}");
+            assert!(readme.contains(&row), "README.md has no row for `{name}`");
+        }
+    }
+    // Every row is of a verb that there is.
+    for row in readme.lines().filter_map(|line| line.strip_prefix("| `cargo xtask ")) {
+        let word = row.split([' ', '`']).next().unwrap();
+        assert!(word == "TARGET…" || word == "TARGET" || names().any(|name| name == word), "{row}");
+    }
+    for spec in super::all_specs() {
+        assert!(readme.contains(&format!("--{}", spec.long)), "README.md does not name --{}", spec.long);
+    }
+}

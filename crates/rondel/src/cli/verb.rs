@@ -1,0 +1,140 @@
+//! How verbs are declared: one type a verb, which says its name, its arguments and its options, and runs. Knows no verb.
+
+use crate::cli::groups::GlobalOptions;
+use crate::cli::option::{OptionSet, OptionSpec};
+use crate::cli::{Line, split_options};
+use crate::exit::{Exit, Failure};
+use crate::session::{ProcessContext, Session};
+
+/// What the words after a verb are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Nothing,
+    Targets,
+    /// Targets, or files and directories.
+    TargetsOrPaths,
+    /// One of these.
+    Words(&'static [&'static str]),
+}
+
+/// The words that a verb takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arguments {
+    pub holds: Holds,
+    pub least: usize,
+    pub most: usize,
+    /// One form for each usage line: `TARGET…`.
+    pub forms: &'static [&'static str],
+    /// What is missing if there are too few: `a target`.
+    pub needed: &'static str,
+    /// Each name of the forms, and what it stands for.
+    pub docs: &'static [(&'static str, &'static str)],
+}
+
+impl Arguments {
+    /// No words.
+    pub const NONE: Arguments =
+        Arguments { holds: Holds::Nothing, least: 0, most: 0, forms: &[""], needed: "", docs: &[] };
+
+    /// One target or more.
+    pub const TARGETS: Arguments = Arguments {
+        holds: Holds::Targets,
+        least: 1,
+        most: usize::MAX,
+        forms: &["TARGET…"],
+        needed: "a target",
+        docs: &[("TARGET", "a target of build.ron")],
+    };
+}
+
+/// One verb. Each lives in one file of `verbs/`.
+pub(crate) trait Verb {
+    /// What is typed.
+    const NAME: &'static str;
+    /// What it does, in a line.
+    const ABOUT: &'static str;
+    /// The words after it.
+    const ARGUMENTS: Arguments = Arguments::NONE;
+    /// Whether what stands after `--` goes to the targets.
+    const TAKES_REST: bool = false;
+    /// A line that shows its use, without the program's name.
+    const EXAMPLE: &'static str;
+    /// More than the options say, for its help. May hold [`rondel_engine::PROGRAM`].
+    const DETAILS: &'static str = "";
+    /// Verbs of its own; it does nothing without one of them.
+    const SUBVERBS: &'static [Entry] = &[];
+    /// For scripts: neither listed nor suggested.
+    const IS_HIDDEN: bool = false;
+
+    /// Its own options, and the groups that it has.
+    type Options: OptionSet;
+
+    /// Does it. A verb that needs no build.ron ignores what is wrong with `session`.
+    fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Self::Options>) -> Result<Exit, Failure>;
+}
+
+/// What a verb was called with.
+pub(crate) struct Call<'a, O> {
+    pub context: &'a ProcessContext,
+    pub global: &'a GlobalOptions,
+    pub options: O,
+    pub words: &'a [String],
+    /// After `--`.
+    pub rest: &'a [String],
+}
+
+type RunVerb = fn(Result<Session<'_>, Failure>, &Request<'_>) -> Result<Exit, Failure>;
+
+/// Words and options that are not sorted yet.
+pub(crate) struct Request<'a> {
+    pub context: &'a ProcessContext,
+    pub line: &'a Line,
+    pub words: &'a [String],
+}
+
+/// A verb in the list of verbs.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub arguments: Arguments,
+    pub takes_rest: bool,
+    pub example: &'static str,
+    pub details: &'static str,
+    pub subverbs: &'static [Entry],
+    pub is_hidden: bool,
+    /// Its options, without those of the whole program.
+    pub specs: fn() -> Vec<OptionSpec>,
+    pub run: RunVerb,
+}
+
+impl Entry {
+    /// The entry of `V`.
+    pub const fn of<V: Verb>() -> Entry {
+        Entry {
+            name: V::NAME,
+            about: V::ABOUT,
+            arguments: V::ARGUMENTS,
+            takes_rest: V::TAKES_REST,
+            example: V::EXAMPLE,
+            details: V::DETAILS,
+            subverbs: V::SUBVERBS,
+            is_hidden: V::IS_HIDDEN,
+            specs: V::Options::specs,
+            run: run::<V>,
+        }
+    }
+
+    /// The option of this name, if it has it.
+    pub fn spec(&self, long: &str) -> Option<OptionSpec> {
+        (self.specs)().into_iter().find(|spec| spec.long == long)
+    }
+}
+
+fn run<V: Verb>(session: Result<Session<'_>, Failure>, request: &Request<'_>) -> Result<Exit, Failure> {
+    let (global, options) = split_options::<V::Options>(request.line)?;
+    V::run(
+        session,
+        &Call { context: request.context, global: &global, options, words: request.words, rest: &request.line.rest },
+    )
+}

@@ -1,0 +1,83 @@
+//! `Sink`: where the events of builds go. There are two: [`Human`] on standard error and [`Json`] on standard output.
+
+use std::time::Duration;
+
+use rondel_diff::Difference;
+use rondel_engine::{Event, Graph, NodeId, StepError};
+
+use crate::cli::groups::{BuildOptions, GlobalOptions};
+use crate::exit::Exit;
+use crate::session::ProcessContext;
+use crate::ui::{Human, Json, Verbosity, print_data, print_line};
+
+/// How much of a build is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// As the options say.
+    AsUsual,
+    /// Only warnings and errors.
+    FailuresOnly,
+}
+
+/// The comparison of one step's two results.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub label: String,
+    pub is_hidden: bool,
+    /// The digest of the result, or the number of its files.
+    pub summary: String,
+    pub difference: Option<Difference>,
+}
+
+/// The end of `verify`.
+#[derive(Debug)]
+pub(crate) struct VerifySummary<'a> {
+    pub steps: usize,
+    pub different: usize,
+    /// What was different about the second build.
+    pub variations: &'a [String],
+    pub took: Duration,
+}
+
+/// Shows builds. Methods are called in the order of this list; `event` from several threads.
+pub(crate) trait Sink: Sync {
+    /// A build of these targets begins.
+    fn started(&self, project: &str, targets: &[String]);
+
+    /// Something happened in a build of `graph`.
+    fn event(&self, graph: &Graph, event: &Event);
+
+    /// A step's error, after all events of the build.
+    fn failure(&self, graph: &Graph, node: NodeId, error: &StepError);
+
+    /// The end of a build. `notes` are remarks of the analysis.
+    fn built(&self, graph: &Graph, exit: Exit, took: Duration, notes: &[String]);
+
+    /// `verify` begins its second build.
+    fn verifying(&self);
+
+    /// The second build failed, and the first did not.
+    fn second_build_failed(&self);
+
+    /// `verify` compared one step.
+    fn verified(&self, step: &Verified);
+
+    /// `verify` compared all steps.
+    fn verify_summary(&self, summary: &VerifySummary<'_>);
+
+    /// The end of the verb.
+    fn finished(&self, exit: Exit, took: Duration);
+}
+
+/// The sink that the options ask for.
+pub(crate) fn sink(
+    context: &ProcessContext,
+    global: &GlobalOptions,
+    build: &BuildOptions,
+    shown: Shown,
+) -> Box<dyn Sink> {
+    if build.events.is_some() {
+        return Box::new(Json::new(shown, Box::new(print_data)));
+    }
+    Box::new(Human::new(Verbosity::of(context, global, shown), Box::new(print_line)))
+}

@@ -1,0 +1,45 @@
+//! `complete`: hidden; what the scripts of `completions` ask at each press of the tabulator. `:complete -- WORDS…` prints
+//! one line a candidate for the last word.
+
+use crate::cli::complete::{TargetLine, candidates};
+use crate::cli::option::options;
+use crate::cli::verb::{Call, Verb};
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+use crate::ui::print_data;
+use crate::verbs::list::described;
+
+options! {
+    /// It has none.
+    struct Options {}
+}
+
+/// Prints candidates.
+pub(crate) struct Complete;
+
+impl Verb for Complete {
+    const NAME: &'static str = "complete";
+    const ABOUT: &'static str = "the words that may come next, for scripts";
+    const TAKES_REST: bool = true;
+    const EXAMPLE: &'static str = ":complete -- pl";
+    const IS_HIDDEN: bool = true;
+    type Options = Options;
+
+    fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+        // `--file` among the words names the build.ron whose targets are wanted.
+        let named = call.rest.windows(2).find(|pair| pair[0] == "--file").map(|pair| pair[1].as_str());
+        let session = match named {
+            Some(file) => Session::open(call.context, Some(file)),
+            None => session,
+        };
+        let targets: Vec<TargetLine> = session.map(|session| public_targets(&session)).unwrap_or_default();
+        let lines = candidates(call.rest, &targets);
+        print_data(&lines.into_iter().map(|line| format!("{line}\n")).collect::<String>());
+        Ok(Exit::Done)
+    }
+}
+
+fn public_targets(session: &Session<'_>) -> Vec<TargetLine> {
+    let targets = session.file.targets.iter().filter(|target| !target.private);
+    targets.map(|target| (target.name.value.to_string(), described(target))).collect()
+}

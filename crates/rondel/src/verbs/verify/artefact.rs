@@ -1,0 +1,151 @@
+//! `verify PATH`: builds in other surroundings what made an executable or a layout, and compares with it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rondel_buildfile::{Platform, Target, TargetKind, TargetName};
+use rondel_diff::{Difference, Traces, compare_files, compare_layouts, read_layout};
+use rondel_engine::{Graph, Shown, Summary};
+use rondel_golang::BuildInfo;
+use rondel_targets::{PlatformChoice, Request};
+
+use super::compare::unreadable;
+use super::{Run, check_kinds};
+use crate::exit::{Exit, Failure};
+use crate::program;
+use crate::session::Session;
+use crate::ui::Verified;
+use crate::verbs::build::exit_of;
+
+/// Builds what `path` should be, and compares. `named` is the target that made it, if the command line says so.
+pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Result<Exit, Failure> {
+    let session = run.session;
+    if let Some(word) = run.call.words.get(2) {
+        return Err(Failure::usage(format!("`verify PATH` takes one target, and got `{}` too", word.escape_debug())));
+    }
+    let is_layout = path.is_dir();
+    let (platforms, what) = if is_layout { platforms_of_layout(path)? } else { platform_of_file(path)? };
+    let target = match named {
+        Some(name) => session.target_names(std::slice::from_ref(name))?.remove(0),
+        None => target_of(session, path, is_layout)?,
+    };
+    check_kinds(session, std::slice::from_ref(&target))?;
+    let choice = match run.call.options.analysis.platforms() {
+        PlatformChoice::Own => PlatformChoice::Some(platforms),
+        chosen => chosen,
+    };
+    // Sources outside the tree are known once the inputs are, which needs no build.
+    let sources = planned_sources(run, &target, &choice)?;
+    run.start();
+    let (place, again, second) =
+        run.second_build(std::slice::from_ref(&target), choice, (&sources, &BTreeSet::new()))?;
+    if exit_of(&second) != Exit::Done {
+        return Ok(run.second_failed(&second));
+    }
+    let difference = compare_artefact(path, is_layout, &target, &again.graph, &second, &place.traces(session))?;
+    let label = format!("{} ({what}), built as `{target}`", path.display());
+    let steps = [Verified { label, is_hidden: false, summary: "the same bytes".to_owned(), difference }];
+    Ok(run.report(&steps, &place))
+}
+
+fn planned_sources(
+    run: &Run<'_>,
+    target: &TargetName,
+    platforms: &PlatformChoice,
+) -> Result<BTreeSet<PathBuf>, Failure> {
+    let request = Request {
+        platforms: platforms.clone(),
+        ..run.session.request(&run.call.options.analysis, vec![target.clone()])
+    };
+    let lowered = run.session.lower_request(&request)?;
+    Ok(rondel_engine::planned_sources(&lowered.graph, &lowered.roots, &run.session.workspace()))
+}
+
+fn platform_of_file(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
+    let unreadable = |error: std::io::Error| Failure::usage(format!("failed to read `{}`: {error}", path.display()));
+    let info = BuildInfo::of_file(path).map_err(unreadable)?;
+    let info = info.ok_or_else(|| {
+        Failure::usage(format!("`{}` is no Go executable: it does not say how it was built", path.display()))
+            .hint("verify takes targets, executables that Go made, and directories with an OCI layout")
+    })?;
+    let (os, architecture) = (info.setting("GOOS").unwrap_or(""), info.setting("GOARCH").unwrap_or(""));
+    let base = Platform::new(&format!("{os}/{architecture}"))
+        .map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))?;
+    Ok((vec![base], format!("{} {os}/{architecture}", info.go_version)))
+}
+
+fn platforms_of_layout(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
+    let wrong = |error: std::io::Error| {
+        Failure::usage(format!("`{}` is no OCI layout: {error}", path.display()))
+            .hint("verify takes targets, executables that Go made, and directories with an OCI layout")
+    };
+    let (digest, images) = read_layout(path).map_err(wrong)?;
+    let platforms = images.iter().filter_map(|image| Platform::new(&image.platform).ok());
+    Ok((platforms.collect(), digest))
+}
+
+/// The target that makes what is at `path`: by its place, else the only one that could.
+fn target_of(session: &Session<'_>, path: &Path, is_layout: bool) -> Result<TargetName, Failure> {
+    let fits = |target: &&Target| match &target.kind {
+        TargetKind::GoBuild(_) => !is_layout,
+        TargetKind::Image(_) => is_layout,
+        _ => false,
+    };
+    let out = |target: &Target| {
+        let own = match &target.kind {
+            TargetKind::GoBuild(build) => build.out.as_ref(),
+            TargetKind::Image(image) => image.out.as_ref(),
+            _ => None,
+        };
+        let default = format!("dist/{}", target.name.value);
+        session.root.join(own.map_or(default.as_str(), |out| out.value.as_str()))
+    };
+    let candidates: Vec<&Target> = session.file.targets.iter().filter(fits).collect();
+    let by_place = candidates.iter().find(|target| path.starts_with(out(target)));
+    match (by_place, candidates.as_slice()) {
+        (Some(target), _) | (None, [target]) => Ok(target.name.value.clone()),
+        (None, several) => {
+            let names: Vec<&str> = several.iter().map(|target| target.name.value.as_str()).collect();
+            let hint = if names.is_empty() {
+                "build.ron has no target that makes such a thing".to_owned()
+            } else {
+                format!("name the target: `{} verify {} {}`", program::name(), path.display(), names.join("` or `…"))
+            };
+            Err(Failure::usage(format!("failed to find the target that made `{}`", path.display())).hint(hint))
+        }
+    }
+}
+
+fn compare_artefact(
+    path: &Path,
+    is_layout: bool,
+    target: &TargetName,
+    graph: &Graph,
+    second: &Summary,
+    traces: &Traces,
+) -> Result<Option<Difference>, Failure> {
+    let own = graph.nodes().filter(|(_, node)| node.key.target.as_ref() == Some(target) && node.shown != Shown::Never);
+    let artefacts: Vec<_> =
+        own.filter_map(|(id, _)| second.results.get(&id)).flat_map(|result| &result.artefacts).collect();
+    if is_layout {
+        let mark = artefacts.iter().find(|artefact| artefact.name.as_str().ends_with("/oci-layout"));
+        let layout = mark.and_then(|artefact| artefact.path.parent());
+        let layout = layout.ok_or_else(|| Failure::usage(format!("`{target}` makes no OCI layout")))?;
+        return compare_layouts(path, layout, traces).map_err(unreadable);
+    }
+    // Of several commands the one of the same name; of several platforms the one that is the same.
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    let named: Vec<_> = artefacts.iter().filter(|artefact| artefact.name.as_str() == name).collect();
+    let candidates = if named.is_empty() { artefacts.iter().collect() } else { named };
+    let mut last = None;
+    for artefact in candidates {
+        match compare_files(path, &artefact.path, traces).map_err(unreadable)? {
+            None => return Ok(None),
+            difference => last = last.or(difference),
+        }
+    }
+    match last {
+        None => Err(Failure::usage(format!("`{target}` makes nothing for the platform of `{}`", path.display()))),
+        difference => Ok(difference),
+    }
+}

@@ -1,0 +1,106 @@
+//! Compares what two builds made, step by step.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rondel_cas::Entry;
+use rondel_diff::{Difference, Traces, compare_files, compare_layouts};
+use rondel_engine::{Graph, NodeId, Shown, Summary, UpstreamResult};
+use rondel_targets::ImageMetadata;
+
+use crate::exit::Failure;
+use crate::ui::Verified;
+
+/// An artefact that stands in its place can't be read.
+pub(super) fn unreadable(error: std::io::Error) -> Failure {
+    Failure::environment(format!("failed to read an artefact: {error}"))
+}
+
+/// Compares the results of each step of two graphs. A step whose inputs differ is left out: the cause is named once.
+pub(super) fn compare_graphs(
+    graph: &Graph,
+    first: &Summary,
+    again: &Graph,
+    second: &Summary,
+    traces: &Traces,
+) -> Result<Vec<Verified>, Failure> {
+    let mut differing: BTreeSet<NodeId> = BTreeSet::new();
+    let mut compared = Vec::new();
+    for (id, node) in graph.nodes() {
+        let results = (first.results.get(&id), again.find(&node.key).and_then(|twin| second.results.get(&twin)));
+        let (Some(one), Some(other)) = results else { continue };
+        if one.artefacts.is_empty() {
+            continue;
+        }
+        // What is made from something that differs differs with it: the cause is said once.
+        if node.inputs.iter().chain(&node.after).any(|other| differing.contains(other)) {
+            differing.insert(id);
+            continue;
+        }
+        let difference = compare_results(one, other, traces)?;
+        if difference.is_some() {
+            differing.insert(id);
+        }
+        compared.push(Verified {
+            label: node.key.to_string(),
+            is_hidden: node.shown == Shown::Never,
+            summary: summary_of(one),
+            difference,
+        });
+    }
+    Ok(compared)
+}
+
+fn summary_of(result: &UpstreamResult) -> String {
+    if let Some(image) = result.metadata.get::<ImageMetadata>().filter(|image| !image.digest.is_empty()) {
+        return image.digest;
+    }
+    match result.artefacts.as_slice() {
+        [only] => match &only.entry {
+            Entry::File { digest, .. } => digest.oci(),
+            Entry::Symlink { target } => format!("link to {target}"),
+        },
+        several => format!("{} files", several.len()),
+    }
+}
+
+fn compare_results(
+    one: &UpstreamResult,
+    other: &UpstreamResult,
+    traces: &Traces,
+) -> Result<Option<Difference>, Failure> {
+    let layout = |result: &UpstreamResult| {
+        let mark = result.artefacts.iter().find(|artefact| artefact.name.as_str().ends_with("/oci-layout"));
+        mark.and_then(|artefact| artefact.path.parent().map(Path::to_owned))
+    };
+    if let (Some(left), Some(right)) = (layout(one), layout(other)) {
+        let difference = compare_layouts(&left, &right, traces).map_err(unreadable)?;
+        return Ok(difference.map(|difference| difference.within(left.display().to_string())));
+    }
+    for artefact in &one.artefacts {
+        let Some(twin) = other.artefacts.iter().find(|twin| twin.name == artefact.name) else {
+            return Ok(Some(only_in("first", artefact.name.as_str())));
+        };
+        if artefact.entry == twin.entry {
+            continue;
+        }
+        let place = artefact.path.display().to_string();
+        let difference = match (&artefact.entry, &twin.entry) {
+            (Entry::File { executable: one, .. }, Entry::File { executable: other, .. }) => {
+                let inside = compare_files(&artefact.path, &twin.path, traces).map_err(unreadable)?;
+                inside.unwrap_or_else(|| {
+                    let word = |executable: bool| if executable { "executable" } else { "not executable" };
+                    Difference { place: Vec::new(), what: vec![format!("{} and {}", word(*one), word(*other))] }
+                })
+            }
+            (one, other) => Difference { place: Vec::new(), what: vec![format!("{one:?} and {other:?}")] },
+        };
+        return Ok(Some(difference.within(place)));
+    }
+    let extra = other.artefacts.iter().find(|twin| !one.artefacts.iter().any(|artefact| artefact.name == twin.name));
+    Ok(extra.map(|artefact| only_in("second", artefact.name.as_str())))
+}
+
+fn only_in(which: &str, name: &str) -> Difference {
+    Difference { place: Vec::new(), what: vec![format!("`{name}` is in the {which} build only")] }
+}
