@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::space::repository;
 
-fn rust_files() -> Vec<PathBuf> {
+pub fn rust_files() -> Vec<PathBuf> {
     fn below(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).unwrap().flatten() {
             let path = entry.path();
