@@ -17,6 +17,7 @@ mod faults;
 mod go_inputs;
 mod hostile;
 mod image;
+mod import_circles;
 mod inputs;
 mod matrix;
 #[path = "../parts.rs"]
