@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::space::{Run, TestSpace, has_program, require};
+use crate::space::{Run, TestSpace};
 
 fn many(count: usize) -> TestSpace {
     let target = |number: usize| {
@@ -207,10 +207,8 @@ fn files(directory: &Path) -> Vec<std::path::PathBuf> {
 /// Whoever is killed while it holds a lock holds nobody up, and what it has left running does not get into what the
 /// next one makes: it is ended first, also what ignores SIGTERM and has left its group.
 #[test]
+#[cfg_attr(not(has_setsid), ignore = "no setsid")]
 fn a_killed_holder_of_a_lock() {
-    if !require(cfg!(target_os = "linux") && has_program("setsid"), "Linux and setsid") {
-        return;
-    }
     let space = TestSpace::with_targets(
         r#""slow": Exec(command: ["sh", "-c", "test -e quick || {{ (trap '' TERM; setsid sh -c 'echo $$ > stray; while :; do sleep 0.1; echo rubbish > out; done') & echo $$ > pid; sleep 30; echo rubbish > out; }}; cat in > out"], inputs: ["in"], outputs: ["out"], pool: "one")"#,
     );
@@ -245,10 +243,8 @@ fn a_killed_holder_of_a_lock() {
 
 /// A store that may be read and not written: hits are hits, results are used and not cached, with a warning.
 #[test]
+#[cfg_attr(not(has_root), ignore = "no root (with runuser, setpriv)")]
 fn a_store_that_cannot_be_written() {
-    if !require(has_program("setpriv"), "setpriv") || !rustix_is_root() {
-        return;
-    }
     let space = many(2);
     space.ok(&["all"]);
     let nobody = |space: &TestSpace, arguments: &[&str]| {
@@ -270,10 +266,6 @@ fn a_store_that_cannot_be_written() {
     // It is not claimed to be cached the next time, and why is true.
     let run = nobody(&space, &["all", "--events", "json"]);
     assert!(run.stdout.contains("\"kind\":\"not_kept\""), "{}", run.stdout);
-}
-
-fn rustix_is_root() -> bool {
-    require(Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n"), "root")
 }
 
 /// What an older or newer Rondel keeps in the same places is neither read nor harmed.

@@ -2,19 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::space::{Run, TestSpace, copy, repository, require};
+use crate::space::{Run, TestSpace, copy, repository};
 
 /// One test at a time: they share the daemon and the names in it.
 static DAEMON: Mutex<()> = Mutex::new(());
 
-fn daemon() -> Option<MutexGuard<'static, ()>> {
-    let answers = Command::new("docker").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    require(answers.is_ok_and(|status| status.success()), "docker")
-        .then(|| DAEMON.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+fn daemon() -> MutexGuard<'static, ()> {
+    DAEMON.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 fn docker(arguments: &[&str]) -> String {
@@ -60,8 +58,9 @@ fn containers() -> String {
 }
 
 #[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
 fn a_reachable_daemon_gets_the_image_once() {
-    let Some(_guard) = daemon() else { return };
+    let _guard = daemon();
     let mut space = council(free_port());
     docker(&["rmi", "--force", "rondel-test:latest", "rondel-test:dev"]);
     space.ok(&["image"]);
@@ -77,8 +76,9 @@ fn a_reachable_daemon_gets_the_image_once() {
 }
 
 #[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
 fn run_is_healthy_not_root_and_leaves_nothing() {
-    let Some(_guard) = daemon() else { return };
+    let _guard = daemon();
     let port = free_port();
     let space = council(port);
     let child = space.start(&["run"]);
@@ -101,8 +101,9 @@ fn run_is_healthy_not_root_and_leaves_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
 fn a_port_that_is_taken_and_a_container_that_dies() {
-    let Some(_guard) = daemon() else { return };
+    let _guard = daemon();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let space = council(listener.local_addr().unwrap().port());
     space.run(&["run"]).fails(1, &["is taken: stop what listens there"]);
@@ -118,8 +119,9 @@ fn a_port_that_is_taken_and_a_container_that_dies() {
 }
 
 #[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
 fn a_secret_reaches_the_container_and_nobody_else() {
-    let Some(_guard) = daemon() else { return };
+    let _guard = daemon();
     let port = free_port();
     let mut space = council(port);
     space.replace(
@@ -149,14 +151,9 @@ fn a_secret_reaches_the_container_and_nobody_else() {
 }
 
 #[test]
+#[cfg_attr(not(has_dockerfile_build), ignore = "no Docker with buildx and golang:1.22-alpine (see tests/images)")]
 fn the_dockerfile_is_built_and_not_built_again() {
-    let Some(_guard) = daemon() else { return };
-    if !require(
-        !docker(&["images", "--quiet", "golang:1.22-alpine"]).is_empty(),
-        "golang:1.22-alpine (see tests/images)",
-    ) {
-        return;
-    }
+    let _guard = daemon();
     let mut space = council(free_port());
     let proxy = crate::space::goproxy().to_owned();
     space.set("GOPROXY", &proxy);
@@ -179,18 +176,9 @@ fn the_dockerfile_is_built_and_not_built_again() {
 }
 
 #[test]
+#[cfg_attr(not(has_compose), ignore = "no `docker compose` with its images (see tests/images)")]
 fn compose_brings_all_services_up_and_down() {
-    let Some(_guard) = daemon() else { return };
-    let compose =
-        Command::new("docker").args(["compose", "version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let images =
-        ["postgres:16-alpine", "redis:7-alpine"].iter().all(|image| !docker(&["images", "--quiet", image]).is_empty());
-    if !require(
-        compose.is_ok_and(|status| status.success()) && images,
-        "docker compose with its images (see tests/images)",
-    ) {
-        return;
-    }
+    let _guard = daemon();
     let port = free_port();
     let space = council(port);
     let run = space.ok(&["up"]);

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::space::{Run, TestSpace, has_program, repository, require};
+use crate::space::{Run, TestSpace, repository};
 
 #[test]
 fn a_compile_error_is_shown_once() {
@@ -110,14 +110,18 @@ fn no_docker() {
     let space = TestSpace::small();
     let run = space.ok(&["image"]);
     assert!(run.stderr.contains("no Docker daemon is reachable"), "{}", run.stderr);
-    space.replace("build.ron", "\"test\":", "\"run\": DockerRun(image: \"image\"),\n        \"test\":");
-    if require(has_program("docker"), "docker") {
-        space.run(&["run"]).fails(3, &["no Docker daemon is reachable", "hint: start Docker"]);
-    }
     let mut bare =
         TestSpace::with_targets(r#""run": DockerRun(image: "i"), "i": Image(base: Static, entrypoint: ["/x"])"#);
     bare.set("PATH", "/nonexistent");
     bare.run(&["run"]).fails(3, &["`docker` was not found on PATH"]);
+}
+
+#[test]
+#[cfg_attr(not(has_docker_command), ignore = "no `docker` command")]
+fn no_docker_daemon_to_run_in() {
+    let space = TestSpace::small();
+    space.replace("build.ron", "\"test\":", "\"run\": DockerRun(image: \"image\"),\n        \"test\":");
+    space.run(&["run"]).fails(3, &["no Docker daemon is reachable", "hint: start Docker"]);
 }
 
 #[test]
@@ -144,13 +148,8 @@ fn a_variable_that_is_not_set() {
 
 /// A full disk, as a file system of one megabyte.
 #[test]
+#[cfg_attr(not(has_mount), ignore = "no right to mount")]
 fn a_full_disk() {
-    if !require(
-        has_program("mount") && Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n"),
-        "root",
-    ) {
-        return;
-    }
     let space = TestSpace::with_targets(
         r#""big": Exec(command: ["sh", "-c", "head -c 3000000 /dev/zero > out"], inputs: ["in"], outputs: ["out"])"#,
     );
@@ -162,9 +161,7 @@ fn a_full_disk() {
         .status()
         .unwrap()
         .success();
-    if !require(mounted, "right to mount") {
-        return;
-    }
+    assert!(mounted);
     let run = space.run(&["big"]);
     assert!(Command::new("umount").arg(space.cache()).status().unwrap().success());
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -226,10 +223,8 @@ fn a_timeout() {
 
 /// Ctrl-C: exit code 130, no process left, not even one that left its group; the former output untouched.
 #[test]
+#[cfg_attr(not(has_setsid), ignore = "no setsid")]
 fn interruption_leaves_nothing_behind() {
-    if !require(has_program("setsid"), "setsid") {
-        return;
-    }
     let marker = format!("86{}", std::process::id());
     let script = format!("echo partial > out; setsid sleep {marker} & sleep {marker}");
     let space = TestSpace::with_targets(&format!(

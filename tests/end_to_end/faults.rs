@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::space::{Run, TestSpace, has_program, require};
+use crate::space::{Run, TestSpace};
 
 /// Families of calls that write, and the faults that each can meet.
 const FAMILIES: &[(&str, &[&str])] = &[
@@ -139,15 +139,9 @@ fn check_make(space: &TestSpace, number: usize, succeeded: bool, place: &str) {
     assert!(outputs_are(space, number), "after {place}: what was stored is wrong\n{}", run.stderr);
 }
 
-fn has_strace() -> bool {
-    require(has_program("strace"), "strace")
-}
-
 #[test]
+#[cfg_attr(not(has_strace), ignore = "no strace that may trace")]
 fn storing_and_placing() {
-    if !has_strace() {
-        return;
-    }
     let space = TestSpace::with_targets(TARGETS);
     space.write("in", &long(0));
     space.ok(&["make"]);
@@ -165,10 +159,8 @@ fn storing_and_placing() {
 /// A call that a signal interrupted is made again: nobody notices. Only of opening directories, which local file
 /// systems do not let signals interrupt, the standard library says that it was interrupted: that is told.
 #[test]
+#[cfg_attr(not(has_strace), ignore = "no strace that may trace")]
 fn interrupted_calls() {
-    if !has_strace() {
-        return;
-    }
     let space = TestSpace::with_targets(TARGETS);
     let (mut tried, mut number) = (Tried::new(), 0);
     for calls in ["openat", "read,pread64,readv", "write,pwrite64,writev", "wait4,waitid,poll,flock", "copy_file_range"]
@@ -224,10 +216,8 @@ CALL(ssize_t, sendfile64, (int to, int from, off64_t *place, size_t count), (to,
 "#;
 
 #[test]
+#[cfg_attr(not(has_cc), ignore = "no C compiler named `cc`")]
 fn short_reads_and_writes() {
-    if !require(has_program("cc"), "cc") {
-        return;
-    }
     let mut space = TestSpace::with_targets(TARGETS);
     let (source, library) = (space.beside("short.c"), space.beside("short.so"));
     fs::write(&source, SHORT).unwrap();
@@ -250,10 +240,8 @@ fn short_reads_and_writes() {
 }
 
 #[test]
+#[cfg_attr(not(has_strace), ignore = "no strace that may trace")]
 fn restoring() {
-    if !has_strace() {
-        return;
-    }
     let space = TestSpace::with_targets(TARGETS);
     space.write("in", &long(0));
     space.ok(&["make"]);
@@ -287,10 +275,10 @@ with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as archive:
 }
 
 #[test]
+#[cfg_attr(not(has_strace), ignore = "no strace that may trace")]
+#[cfg_attr(not(has_python3), ignore = "no python3")]
+#[cfg_attr(not(has_x86_64_linux), ignore = "no x86-64 Linux")]
 fn unpacking_a_toolchain() {
-    if !has_strace() || !require(has_program("python3"), "python3") || !cfg!(target_arch = "x86_64") {
-        return;
-    }
     let mut space = TestSpace::empty();
     small_toolchain(&mut space);
     space.write(
@@ -327,10 +315,10 @@ fn unpacking_a_toolchain() {
 }
 
 #[test]
+#[cfg_attr(not(has_strace), ignore = "no strace that may trace")]
+#[cfg_attr(not(has_python3), ignore = "no python3")]
+#[cfg_attr(not(has_x86_64_linux), ignore = "no x86-64 Linux")]
 fn writing_the_lock_file() {
-    if !has_strace() || !require(has_program("python3"), "python3") || !cfg!(target_arch = "x86_64") {
-        return;
-    }
     let mut space = TestSpace::empty();
     small_toolchain(&mut space);
     space.write("build.ron", r#"(format: 1, project: "t", go: Version("1.22.12"), targets: {})"#);
@@ -352,10 +340,8 @@ fn writing_the_lock_file() {
 }
 
 #[test]
+#[cfg_attr(not(has_strace), ignore = "no strace that may trace")]
 fn collecting() {
-    if !has_strace() {
-        return;
-    }
     let space = TestSpace::with_targets(TARGETS);
     let before = |space: &TestSpace, number: usize| {
         let _ = fs::remove_dir_all(space.cache());

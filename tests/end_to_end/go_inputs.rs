@@ -260,6 +260,7 @@ fn a_module_cache_that_was_edited_is_found() {
 /// A source file that is edited after `go list` has read it and before Rondel does: the package that it imports from
 /// then on is an input all the same.
 #[test]
+#[cfg_attr(not(has_x86_64_linux), ignore = "no x86-64 Linux")]
 fn an_import_that_comes_while_go_list_runs() {
     let mut space = TestSpace::small();
     let script = r##"case "$1" in list) ;; *) exec "$REAL_GO" "$@";; esac
@@ -269,9 +270,7 @@ if [ ! -e ../edited ]; then
     sed -i 's#^\t"fmt"#\t"fmt"\n\n\t_ "example.com/small/late"#' cmd/small/main.go
 fi
 cat ../listed"##;
-    if !space.wrap_go(script) {
-        return;
-    }
+    space.wrap_go(script);
     space.write("late/late.go", "package late\n\nfunc init() { println(\"one\") }\n");
     space.ok(&["server"]);
     assert!(space.read("cmd/small/main.go").contains("small/late"), "the script did not edit");

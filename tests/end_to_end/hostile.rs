@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::space::{Run, TestSpace, require};
+use crate::space::{Run, TestSpace};
 
 const COPY: &str =
     r#""copy": Exec(command: ["sh", "-c", "rm -rf out; cp -R in out"], inputs: ["in/**"], outputs: ["out/"])"#;
@@ -211,9 +211,6 @@ fn a_flood_of_output() {
 /// A child that ignores SIGTERM goes five seconds later, or at the second Ctrl-C.
 #[test]
 fn a_child_that_ignores_the_first_request() {
-    if !require(cfg!(unix), "signals") {
-        return;
-    }
     let space = TestSpace::with_targets(
         r#""stubborn": Exec(command: ["sh", "-c", "trap '' TERM INT; echo $$ > pid; while :; do sleep 0.2; done"])"#,
     );

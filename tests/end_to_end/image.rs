@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::space::{TestSpace, copy, has_program, repository, require};
+use crate::space::{TestSpace, copy, repository};
 
 /// The sample service as it stands in the repository, in a workspace of its own.
 fn council() -> TestSpace {
@@ -52,27 +52,32 @@ fn the_second_time_nothing_is_started() {
     assert!(outcomes.values().all(|outcome| outcome == "cached" || outcome == "skipped"), "{outcomes:?}");
     assert_eq!(outcomes["server (linux/amd64)"], "cached");
     assert!(!log.exists(), "started: {}", fs::read_to_string(log).unwrap());
-    // No exec of anything at all but this program itself and git (for the version).
-    if require(has_program("strace"), "strace") {
-        let trace = space.beside("trace");
-        let mut command = Command::new("strace");
-        command
-            .args(["-f", "-e", "trace=execve", "-o"])
-            .arg(&trace)
-            .arg(env!("CARGO_BIN_EXE_rondel-under-test"))
-            .arg("image");
-        let plain = space.command(&["image"]);
-        command.current_dir(space.root()).env_clear();
-        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        assert!(command.output().unwrap().status.success());
-        let started: Vec<String> = fs::read_to_string(&trace)
-            .unwrap()
-            .lines()
-            .filter(|line| line.contains("execve(") && line.contains("= 0"))
-            .map(str::to_owned)
-            .collect();
-        assert!(started.iter().skip(1).all(|line| line.contains("/git\"")), "{started:#?}");
-    }
+}
+
+/// No exec of anything at all but this program itself and git (for the version).
+#[test]
+#[cfg_attr(not(has_strace), ignore = "no strace that may trace")]
+fn the_second_time_nothing_but_git_is_executed() {
+    let space = council();
+    space.ok(&["image"]);
+    let trace = space.beside("trace");
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-e", "trace=execve", "-o"])
+        .arg(&trace)
+        .arg(env!("CARGO_BIN_EXE_rondel-under-test"))
+        .arg("image");
+    let plain = space.command(&["image"]);
+    command.current_dir(space.root()).env_clear();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(command.output().unwrap().status.success());
+    let started: Vec<String> = fs::read_to_string(&trace)
+        .unwrap()
+        .lines()
+        .filter(|line| line.contains("execve(") && line.contains("= 0"))
+        .map(str::to_owned)
+        .collect();
+    assert!(started.iter().skip(1).all(|line| line.contains("/git\"")), "{started:#?}");
 }
 
 /// Another directory, another user's settings, an empty cache, another number of cores: the same bytes.
@@ -99,13 +104,8 @@ fn the_same_digest_everywhere() {
 }
 
 #[test]
+#[cfg_attr(not(has_root), ignore = "no root (with runuser, setpriv)")]
 fn another_user_with_another_umask_makes_the_same_bytes() {
-    if !require(
-        has_program("runuser") && Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n"),
-        "root",
-    ) {
-        return;
-    }
     let one = TestSpace::small();
     let two = one.clone_elsewhere();
     let plain = two.command(&["image"]);
@@ -131,74 +131,82 @@ fn digest_of_layout(space: &TestSpace) -> String {
 }
 
 #[test]
-fn other_tools_accept_the_layout() {
+#[cfg_attr(not(has_crane), ignore = "no crane")]
+fn crane_accepts_the_layout() {
     let space = TestSpace::small();
     space.ok(&["image", "--all-platforms"]);
     let layout = space.root().join("dist/image");
-    if require(has_program("crane"), "crane") {
-        // crane validates tarballs: the layout as Docker's archive, made by another program.
-        let archive = space.beside("image.tar");
-        let status = Command::new("tar")
-            .arg("-C")
-            .arg(&layout)
-            .arg("-cf")
-            .arg(&archive)
-            .args(["manifest.json", "blobs"])
-            .status()
-            .unwrap();
-        assert!(status.success());
-        let output = Command::new("crane").args(["validate", "--tarball"]).arg(&archive).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    if require(has_program("skopeo"), "skopeo") {
-        for platform in ["amd64", "arm64"] {
-            let output = Command::new("skopeo")
-                .args(["inspect", "--override-arch", platform])
-                .arg(format!("oci:{}", layout.display()))
-                .output()
-                .unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            let image: Value = serde_json::from_slice(&output.stdout).unwrap();
-            assert_eq!(image["Architecture"], platform);
-            assert_eq!(image["Layers"].as_array().unwrap().len(), 3);
-        }
-    }
-    if require(has_program("umoci"), "umoci") {
-        let bundle = space.beside("bundle");
-        let tag = "latest";
-        let single = TestSpace::small();
-        single.ok(&["image"]);
-        // umoci reads manifests, not nested indexes: skopeo flattens.
-        let flat = space.beside("flat");
-        let source = format!("oci:{}", single.root().join("dist/image").display());
-        let status = Command::new("skopeo")
-            .args(["copy", "-q", &source, &format!("oci:{}:{tag}", flat.display())])
-            .status()
-            .unwrap();
-        assert!(status.success());
-        let output = Command::new("umoci")
-            .args(["unpack", "--image", &format!("{}:{tag}", flat.display())])
-            .arg(&bundle)
+    // crane validates tarballs: the layout as Docker's archive, made by another program.
+    let archive = space.beside("image.tar");
+    let status = Command::new("tar")
+        .arg("-C")
+        .arg(&layout)
+        .arg("-cf")
+        .arg(&archive)
+        .args(["manifest.json", "blobs"])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let output = Command::new("crane").args(["validate", "--tarball"]).arg(&archive).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+#[cfg_attr(not(has_skopeo), ignore = "no skopeo")]
+fn skopeo_accepts_the_layout() {
+    let space = TestSpace::small();
+    space.ok(&["image", "--all-platforms"]);
+    let layout = space.root().join("dist/image");
+    for platform in ["amd64", "arm64"] {
+        let output = Command::new("skopeo")
+            .args(["inspect", "--override-arch", platform])
+            .arg(format!("oci:{}", layout.display()))
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let root = bundle.join("rootfs");
-        assert_eq!(fs::read_to_string(root.join("etc/small/readme")).unwrap(), "read me\n");
-        assert!(
-            fs::read_to_string(root.join("etc/ssl/certs/ca-certificates.crt"))
-                .unwrap()
-                .matches("BEGIN CERTIFICATE")
-                .count()
-                > 100
-        );
-        assert_eq!(
-            fs::metadata(root.join("app/small")).unwrap().len(),
-            single.bytes("dist/server/linux_amd64/small").len() as u64
-        );
-        // No compiler, no source, no shell.
-        for path in ["bin/sh", "usr/local/go", "src", "go.mod"] {
-            assert!(!root.join(path).exists(), "{path}");
-        }
+        let image: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(image["Architecture"], platform);
+        assert_eq!(image["Layers"].as_array().unwrap().len(), 3);
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_umoci), ignore = "no umoci with skopeo")]
+fn umoci_unpacks_the_layout() {
+    let space = TestSpace::small();
+    space.ok(&["image"]);
+    let bundle = space.beside("bundle");
+    let tag = "latest";
+    // umoci reads manifests, not nested indexes: skopeo flattens.
+    let flat = space.beside("flat");
+    let source = format!("oci:{}", space.root().join("dist/image").display());
+    let status = Command::new("skopeo")
+        .args(["copy", "-q", &source, &format!("oci:{}:{tag}", flat.display())])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let output = Command::new("umoci")
+        .args(["unpack", "--image", &format!("{}:{tag}", flat.display())])
+        .arg(&bundle)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let root = bundle.join("rootfs");
+    assert_eq!(fs::read_to_string(root.join("etc/small/readme")).unwrap(), "read me\n");
+    assert!(
+        fs::read_to_string(root.join("etc/ssl/certs/ca-certificates.crt"))
+            .unwrap()
+            .matches("BEGIN CERTIFICATE")
+            .count()
+            > 100
+    );
+    assert_eq!(
+        fs::metadata(root.join("app/small")).unwrap().len(),
+        space.bytes("dist/server/linux_amd64/small").len() as u64
+    );
+    // No compiler, no source, no shell.
+    for path in ["bin/sh", "usr/local/go", "src", "go.mod"] {
+        assert!(!root.join(path).exists(), "{path}");
     }
 }
 

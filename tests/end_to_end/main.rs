@@ -1,9 +1,10 @@
 //! End-to-end tests: the program as people run it, on real Go and real Docker.
 //!
-//! One binary, so that it links once. `space` is the fluent workspace that all tests are written with. A part
-//! that is missing on a machine is said and counted ("skipped: no docker"); with `RONDEL_TEST_REQUIRE` set, as
-//! in CI, it is a failure instead.
+//! One binary, so that it links once. `space` is the fluent workspace that all tests are written with. A test
+//! whose part is missing on the machine is ignored, with the reason on its line (`../parts.rs`); with
+//! `RONDEL_TEST_REQUIRE` set, as in CI, a missing part is a failure.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests start programs and print")]
+#![allow(unused_attributes, reason = "a test that needs two parts may lack both")]
 
 mod cache;
 mod command_line;
@@ -16,8 +17,12 @@ mod faults;
 mod go_inputs;
 mod hostile;
 mod image;
+mod import_circles;
 mod inputs;
 mod matrix;
+#[path = "../parts.rs"]
+mod parts;
+mod parts_of_the_machine;
 mod provenance;
 mod public;
 mod scheduling;

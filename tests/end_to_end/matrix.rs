@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::space::{TestSpace, has_program, require};
+use crate::space::TestSpace;
 
 /// What `go version -m` says of a file.
 fn build_info(path: &Path) -> String {
@@ -109,10 +109,8 @@ fn build_modes() {
 const C_MAIN: &str = "package main\n\n/*\n#include \"sub/answer.h\"\n*/\nimport \"C\"\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(C.ANSWER) }\n";
 
 #[test]
+#[cfg_attr(not(has_gcc), ignore = "no gcc")]
 fn cgo_is_declared_and_keyed_by_its_compiler() {
-    if !require(has_program("gcc"), "gcc") {
-        return;
-    }
     let mut space = TestSpace::small();
     space.write("cmd/small/main.go", C_MAIN);
     space.write("cmd/small/sub/answer.h", "#define ANSWER 41\n");
@@ -192,19 +190,9 @@ fn a_tool_of_the_module_is_built_once_and_keyed() {
 
 /// `tool` lines of go.mod are Go 1.24's: with an installed Go that knows them.
 #[test]
+#[cfg_attr(not(has_go_1_24), ignore = "no Go 1.24 or later on PATH")]
 fn a_tool_line_of_go_mod() {
     let mut space = TestSpace::small();
-    let version =
-        Command::new("go").arg("version").output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let knows = version.is_ok_and(|text| {
-        text.split("go1.")
-            .nth(1)
-            .and_then(|rest| rest.split('.').next()?.parse::<u32>().ok())
-            .is_some_and(|minor| minor >= 24)
-    });
-    if !require(knows, "Go 1.24 or later") {
-        return;
-    }
     let path = std::env::var("PATH").unwrap();
     space.set("PATH", &path);
     space.replace("build.ron", "go: Version(\"1.22.12\")", "go: System");

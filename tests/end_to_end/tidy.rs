@@ -1,11 +1,12 @@
 //! The house in order: headers, lengths, arrows, leftovers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::space::repository;
 
-fn rust_files() -> Vec<PathBuf> {
+pub fn rust_files() -> Vec<PathBuf> {
     fn below(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).unwrap().flatten() {
             let path = entry.path();
@@ -32,11 +33,14 @@ fn every_file_says_what_it_is_for() {
     }
 }
 
+/// Functions are held by clippy (`too_many_lines`, with the limit of clippy.toml).
 #[test]
 fn files_stay_readable() {
     for path in rust_files() {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
-        assert!(lines <= 600, "{} has {lines} lines", path.display());
+        let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        let limit = if is_test { 600 } else { 500 };
+        assert!(lines <= limit, "{} has {lines} lines, of at most {limit}", path.display());
     }
 }
 
@@ -57,29 +61,60 @@ fn nothing_is_left_lying_about() {
     }
 }
 
-/// The arrows of ARCHITECTURE.md: who may depend on whom.
+/// The room and the crates that it depends on, of each row of the table in ARCHITECTURE.md that names a crate.
+fn arrows_in_the_table() -> BTreeMap<String, BTreeSet<String>> {
+    let text = fs::read_to_string(repository().join("ARCHITECTURE.md")).unwrap();
+    let rows =
+        text.lines().skip_while(|line| *line != "## The rooms").skip(1).take_while(|line| !line.starts_with("## "));
+    let mut arrows = BTreeMap::new();
+    for row in rows.filter(|line| line.starts_with("| `crates/") || line.starts_with("| `xtask`")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 4, "{row}");
+        let names = cells[3].split(", ").filter(|cell| *cell != "nothing here");
+        let names = names.map(|name| name.trim_matches('`').to_owned()).collect();
+        arrows.insert(cells[0].trim_matches('`').to_owned(), names);
+    }
+    arrows
+}
+
+/// The crates of this repository that a manifest names, for the tests of the crate too.
+fn arrows_in_the_manifest(room: &str) -> BTreeSet<String> {
+    let manifest = fs::read_to_string(repository().join(room).join("Cargo.toml")).unwrap();
+    let sections = manifest.split("\n[").filter(|section| section.contains("dependencies]\n"));
+    let lines = sections.flat_map(|section| section.lines().skip(1));
+    let names = lines.filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|name| name.starts_with("rondel"));
+    names.map(|name| name.strip_prefix("rondel-").unwrap_or(name).to_owned()).collect()
+}
+
+/// The table of ARCHITECTURE.md is the one place where arrows between crates are decided.
+#[test]
+fn arrows_are_those_of_the_table() {
+    let table = arrows_in_the_table();
+    let mut rooms: BTreeSet<String> = BTreeSet::from(["xtask".to_owned()]);
+    for entry in fs::read_dir(repository().join("crates")).unwrap().flatten() {
+        rooms.insert(format!("crates/{}", entry.file_name().into_string().unwrap()));
+    }
+    assert_eq!(table.keys().cloned().collect::<BTreeSet<_>>(), rooms, "rooms of the table, and those that there are");
+    for (room, allowed) in &table {
+        let there = arrows_in_the_manifest(room);
+        assert_eq!(allowed, &there, "{room}: the table of ARCHITECTURE.md, and its Cargo.toml");
+    }
+}
+
+/// Nothing that an arrow leads to leads back. (Cargo refuses it too, but for dependencies of tests.)
 #[test]
 fn arrows_point_one_way() {
-    let allowed: &[(&str, &[&str])] = &[
-        ("buildfile", &[]),
-        ("cas", &[]),
-        ("process", &[]),
-        ("engine", &["cas", "process"]),
-        ("oci", &["cas"]),
-        ("golang", &["cas", "engine", "process"]),
-        ("compare", &["golang"]),
-        ("targets", &["buildfile", "cas", "engine", "golang", "oci", "process"]),
-        ("rondel", &["buildfile", "cas", "compare", "engine", "golang", "process", "targets"]),
-    ];
-    for (name, allowed) in allowed {
-        let manifest = fs::read_to_string(repository().join(format!("crates/{name}/Cargo.toml"))).unwrap();
-        for line in manifest.lines().filter_map(|line| line.strip_prefix("rondel-")) {
-            let other = line.split('.').next().unwrap();
-            assert!(allowed.contains(&other), "{name} depends on {other}");
+    let table = arrows_in_the_table();
+    let mut placed: BTreeSet<String> = BTreeSet::new();
+    while placed.len() < table.len() {
+        let before = placed.len();
+        for (room, arrows) in &table {
+            if arrows.is_subset(&placed) {
+                placed.insert(room.trim_start_matches("crates/").to_owned());
+            }
         }
+        assert!(placed.len() > before, "a circle of crates beside {placed:?}");
     }
-    let crates = fs::read_dir(repository().join("crates")).unwrap().count();
-    assert_eq!(crates, allowed.len(), "a crate without a line here");
 }
 
 /// Every package of the lock file costs a millisecond on every `cargo xtask`.
