@@ -479,7 +479,7 @@ mod tests {
         stored.header.query = "q".to_owned();
         stored.directories.push(WatchedDirectory::look(here.clone(), Names::Sources, &horizon));
         stored.directories.push(WatchedDirectory::look(here.join("nowhere"), Names::All, &horizon));
-        for name in ["lib.rs", "head.rs"] {
+        for name in ["lib.rs", "source_header.rs"] {
             Arc::make_mut(&mut stored.files).push(FoundFile::read(here.join(name), false, &horizon).unwrap());
         }
         Arc::make_mut(&mut stored.files).push(FoundFile::read(here.join("go.mod"), true, &horizon).unwrap());
