@@ -146,7 +146,7 @@ const PLAIN: Verbosity = Verbosity { quiet: false, verbose: false, bars: false, 
 fn human(verbosity: Verbosity, play: fn(&dyn Sink), expected: Expect) {
     let seen = Arc::default();
     play(&Human::new(verbosity, printer(&seen, "\n")));
-    expected.assert_eq(&seen.lock().unwrap());
+    expected.assert_eq(&seen.lock().unwrap().replace('\u{1b}', "ESC"));
 }
 
 fn json(shown: Shown, play: fn(&dyn Sink), expected: Expect) {
@@ -157,7 +157,10 @@ fn json(shown: Shown, play: fn(&dyn Sink), expected: Expect) {
 
 #[test]
 fn a_build_for_people() {
-    human(PLAIN, play, expect![[r#"
+    human(
+        PLAIN,
+        play,
+        expect![[r#"
         warning: build.lock does not pin Go (run `rondel lock`)
              Working fetching Go: 1.0 MiB of 2.0 MiB
              Running server: a.go changed, b.go changed (and 1 more)
@@ -171,12 +174,16 @@ fn a_build_for_people() {
                      council:v1, council:latest
             Platform linux/amd64; 1 more
             Finished in 37.52 s: 1 ran, 2 up to date
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_build_with_all_said() {
-    human(Verbosity { verbose: true, ..PLAIN }, play, expect![[r#"
+    human(
+        Verbosity { verbose: true, ..PLAIN },
+        play,
+        expect![[r#"
         warning: build.lock does not pin Go (run `rondel lock`)
              Running deps: first build
              Working fetching Go: 1.0 MiB of 2.0 MiB
@@ -194,19 +201,27 @@ fn a_build_with_all_said() {
                      council:v1, council:latest
             Platform linux/amd64; 1 more
             Finished in 37.52 s: 1 ran, 2 up to date
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_quiet_build() {
-    human(Verbosity { quiet: true, ..PLAIN }, play, expect![[r#"
+    human(
+        Verbosity { quiet: true, ..PLAIN },
+        play,
+        expect![[r#"
         warning: build.lock does not pin Go (run `rondel lock`)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_failure_for_people() {
-    human(PLAIN, fail, expect![[r#"
+    human(
+        PLAIN,
+        fail,
+        expect![[r#"
              Running server: forced
               Failed server
           a.go:1: wrong
@@ -214,19 +229,27 @@ fn a_failure_for_people() {
         error: server: `go build` ended with exit code 1
 
         hint: run `rondel lock`
-    "#]]);
-    human(Verbosity { color: true, quiet: true, ..PLAIN }, fail, expect![[r#"
-          a.go:1: wrong
-          the rest
-        [1;31merror:[0m server: `go build` ended with exit code 1
+    "#]],
+    );
+    human(
+        Verbosity { color: true, quiet: true, ..PLAIN },
+        fail,
+        expect![[r#"
+              a.go:1: wrong
+              the rest
+            ESC[1;31merror:ESC[0m server: `go build` ended with exit code 1
 
-        [1;36mhint:[0m run `rondel lock`
-    "#]]);
+            ESC[1;36mhint:ESC[0m run `rondel lock`
+        "#]],
+    );
 }
 
 #[test]
 fn verify_for_people() {
-    human(PLAIN, verify, expect![[r#"
+    human(
+        PLAIN,
+        verify,
+        expect![[r#"
            Verifying by a second build, elsewhere and from nothing
            Identical server: sha256:9b70
            Different fault: out/x, section .rodata
@@ -235,18 +258,26 @@ fn verify_for_people() {
             Verified in 33.39 s: 1 of 3 different
 
         hint: the second build failed where the first did not: the step needs something that the tree does not hold
-    "#]]);
-    human(Verbosity { quiet: true, ..PLAIN }, verify, expect![[r#"
+    "#]],
+    );
+    human(
+        Verbosity { quiet: true, ..PLAIN },
+        verify,
+        expect![[r#"
            Different fault: out/x, section .rodata
                        a path
 
         hint: the second build failed where the first did not: the step needs something that the tree does not hold
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_build_as_json() {
-    json(Shown::AsUsual, play, expect![[r##"
+    json(
+        Shown::AsUsual,
+        play,
+        expect![[r##"
         {"event":"started","project":"council","schema":1,"targets":["image"]}
         {"event":"warning","text":"build.lock does not pin Go (run `rondel lock`)"}
         {"event":"step_started","reasons":[{"kind":"no_previous","text":"first build"}],"step":"deps","target":"server"}
@@ -262,12 +293,16 @@ fn a_build_as_json() {
         {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"cached","outputs":[],"reason":null,"reasons":[],"restored":true,"step":"serve","target":"serve"}
         {"duration_ms":1,"event":"step_finished","facts":{"digest":"sha256:5900","platforms":"linux/amd64","size_bytes":"4823449","tags":"council:v1 council:latest"},"outcome":"cached","outputs":[{"digest":"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","path":"dist/image/index.json","size":1}],"reason":null,"reasons":[],"restored":false,"step":"image","target":"image"}
         {"duration_ms":37521,"event":"finished","exit_code":0,"outcome":"ok"}
-    "##]]);
+    "##]],
+    );
 }
 
 #[test]
 fn a_failure_as_json() {
-    json(Shown::AsUsual, fail, expect![[r#"
+    json(
+        Shown::AsUsual,
+        fail,
+        expect![[r#"
         {"event":"started","project":"council","schema":1,"targets":["server"]}
         {"event":"step_started","reasons":[{"kind":"forced","text":"forced"}],"step":"server","target":"server"}
         {"event":"output","line":"a.go:1: wrong","step":"server","stream":"stderr","target":"server"}
@@ -275,29 +310,42 @@ fn a_failure_as_json() {
         {"event":"error","hint":"run `rondel lock`","message":"`go build` ended with exit code 1","output":["a.go:1: wrong","the rest"],"step":"server","target":"server"}
         {"event":"error","hint":null,"message":"interrupted","output":[],"step":"image","target":"image"}
         {"duration_ms":5,"event":"finished","exit_code":1,"outcome":"failed"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn verify_as_json() {
-    json(Shown::AsUsual, verify, expect![[r#"
+    json(
+        Shown::AsUsual,
+        verify,
+        expect![[r#"
         {"event":"verified","outcome":"identical","place":[],"step":"deps","summary":"sha256:9b70","what":[]}
         {"event":"verified","outcome":"identical","place":[],"step":"server","summary":"sha256:9b70","what":[]}
         {"event":"verified","outcome":"different","place":["out/x","section .rodata"],"step":"fault","summary":"sha256:9b70","what":["a path"]}
         {"event":"warning","text":"the second build failed where the first did not: the step needs something that the tree does not hold"}
         {"duration_ms":33390,"event":"finished","exit_code":4,"outcome":"different"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_second_build_shows_failures_only() {
-    json(Shown::FailuresOnly, fail, expect![[r#"
+    json(
+        Shown::FailuresOnly,
+        fail,
+        expect![[r#"
         {"event":"error","hint":"run `rondel lock`","message":"`go build` ended with exit code 1","output":["a.go:1: wrong","the rest"],"step":"server","target":"server"}
         {"event":"error","hint":null,"message":"interrupted","output":[],"step":"image","target":"image"}
         {"duration_ms":5,"event":"finished","exit_code":1,"outcome":"failed"}
-    "#]]);
-    json(Shown::FailuresOnly, play, expect![[r#"
+    "#]],
+    );
+    json(
+        Shown::FailuresOnly,
+        play,
+        expect![[r#"
         {"event":"warning","text":"build.lock does not pin Go (run `rondel lock`)"}
         {"duration_ms":37521,"event":"finished","exit_code":0,"outcome":"ok"}
-    "#]]);
+    "#]],
+    );
 }
