@@ -8,9 +8,13 @@ const TARGETS: &str = r#""hello": Exec(doc: "Says hello", command: ["echo", "hel
 fn the_list_has_targets_and_verbs() {
     let space = TestSpace::with_targets(TARGETS);
     let run = space.ok(&[]);
-    for words in
-        ["hello    Says hello", "plan     what would run", "verify   build a second time", "inspect  what", "doctor"]
-    {
+    for words in [
+        "hello        Says hello",
+        "plan         what would run",
+        "verify       build a second",
+        "inspect      what",
+        "doctor",
+    ] {
         assert!(run.stdout.contains(words), "{words}\n{}", run.stdout);
     }
     assert!(!run.stdout.contains("hidden"));
@@ -34,7 +38,58 @@ fn slips_of_the_finger() {
     space.run(&["--platform", "linux/amd46", "hello"]).fails(2, &["did you mean `linux/amd64`?"]);
     space.run(&["hello", "--", "more"]);
     space.run(&["plan"]).fails(2, &["`plan` needs a target"]);
-    space.run(&["--color", "pink", "hello"]).fails(2, &["--color takes auto, always, never"]);
+    space.run(&["--color", "pink", "hello"]).fails(2, &["--color takes auto, always or never"]);
+}
+
+/// Accepted and ignored once, with exit code 0.
+#[test]
+fn a_foreign_option_is_an_error_that_names_its_verbs() {
+    let space = TestSpace::with_targets(TARGETS);
+    space.run(&["plan", "hello", "--format", "json"]).fails(2, &["`plan` has no option `--format`", "`cache stats`"]);
+    space.run(&[":list", "--max", "5GiB"]).fails(2, &["`list` has no option `--max`", "hint: `cache gc` has it"]);
+    space.run(&["hello", "--against", "x"]).fails(2, &["a build has no option `--against`", "hint: `why` has it"]);
+    // Whose option it is depends on whether the word is a target.
+    space.run(&["list", "--format", "names"]).fails(2, &["a build has no option `--format`"]);
+    space.run(&["--offline", "--", "x"]).fails(2, &["`list` has no option `--offline`"]);
+    space.run(&["doctor", "--", "x"]).fails(2, &["`doctor` takes no arguments after `--`"]);
+    assert!(space.ok(&["--offline", "plan", "hello"]).stdout.contains("hello"));
+}
+
+#[test]
+fn lists_in_three_forms() {
+    let space = TestSpace::with_targets(TARGETS);
+    assert_eq!(space.ok(&[":list", "--format", "names"]).stdout, "hello\nlist\n");
+    let json: serde_json::Value = serde_json::from_str(&space.ok(&[":list", "--format", "json"]).stdout).unwrap();
+    assert_eq!(json["targets"][0]["doc"], "Says hello");
+}
+
+#[test]
+fn help_is_of_the_verb_and_needs_no_build_file() {
+    let space = TestSpace::with_targets(TARGETS);
+    assert!(space.ok(&["plan", "--help"]).stdout.starts_with("usage: rondel-under-test plan [OPTIONS] TARGET…"));
+    assert!(space.ok(&["list", "--help"]).stdout.contains("building options:"), "`list` is a target here");
+    assert!(space.ok(&[":list", "--help"]).stdout.contains("--format FORMAT"));
+    space.remove("build.ron");
+    assert!(space.ok(&["-h", "cache", "gc"]).stdout.contains("--max SIZE"));
+    assert!(space.ok(&["--help"]).stdout.contains("exit codes:"));
+}
+
+/// As cargo starts it, the program is called `cargo xtask` everywhere.
+#[test]
+fn the_program_is_called_as_it_was_started() {
+    let space = TestSpace::with_targets(r#""b": GoBuild(packages: ["./x"])"#);
+    space.replace("build.ron", "System", "Version(\"1.22.12\")");
+    let as_xtask = |arguments: &[&str]| {
+        space.under("bash", &["-c", "exec -a \"$1\" \"$0\" \"${@:2}\""], arguments).output().unwrap()
+    };
+    let help = as_xtask(&["target/xtask/xtask", "cache", "gc", "--help"]);
+    assert!(String::from_utf8_lossy(&help.stdout).starts_with("usage: cargo xtask cache gc [OPTIONS]\n"));
+    let hint = |name: &str| {
+        let run = as_xtask(&[name, "--locked", "plan", "b"]);
+        String::from_utf8_lossy(&run.stderr).lines().last().unwrap_or_default().to_owned()
+    };
+    assert_eq!(hint("xtask"), "hint: run `cargo xtask lock` and commit build.lock");
+    assert_eq!(hint("/usr/bin/rondel"), "hint: run `rondel lock` and commit build.lock");
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn locked_refuses_what_is_not_pinned() {
     space.write("build.lock", "(format: 1, go: {})");
     space
         .run(&["server", "--locked"])
-        .fails(3, &["build.lock does not pin Go 1.22.12", "hint: run `cargo xtask lock`"]);
+        .fails(3, &["build.lock does not pin Go 1.22.12", "hint: run `rondel-under-test lock`"]);
     assert!(space.ok(&["server"]).stderr.contains("warning: build.lock does not pin"));
 }
 

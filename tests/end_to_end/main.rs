@@ -8,6 +8,7 @@
 
 mod cache;
 mod command_line;
+mod completions;
 mod concurrency;
 mod docker;
 mod environment;

@@ -192,7 +192,7 @@ fn a_version_that_moved_without_its_pin_is_found_at_load() {
     space.replace("build.ron", "1.22.12", "1.22.11");
     space
         .run(&["v"])
-        .fails(2, &["Go 1.22.11 is wanted, and build.lock pins Go 1.22.12", "-->", "run `cargo xtask lock`"]);
+        .fails(2, &["Go 1.22.11 is wanted, and build.lock pins Go 1.22.12", "-->", "run `rondel-under-test lock`"]);
     space.replace("build.ron", "Version(\"1.22.11\")", "FromGoMod");
     space.write("go.mod", "module example.com/x\n\ngo 1.22.12\n");
     space.ok(&["v"]);

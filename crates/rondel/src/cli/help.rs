@@ -20,8 +20,8 @@ pub(crate) fn program_help() -> String {
     let building: Vec<OptionSpec> = AnalysisOptions::specs().into_iter().chain(BuildOptions::specs()).collect();
     text.push_str(&options("building options", &building));
     text.push_str(&format!(
-        "\nverbs (`{program} VERB --help` has the options of each; a target of the same name wins; `:verb` always means \
-         the verb):\n"
+        "\nverbs (a target of the same name wins; `:verb` always means the verb;\n       `{program} VERB --help` has the \
+         options of each):\n"
     ));
     for entry in VERBS.iter().filter(|entry| !entry.is_hidden) {
         text.push_str(&format!("  {:<12} {}\n", entry.name, entry.about));

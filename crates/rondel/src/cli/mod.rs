@@ -60,7 +60,7 @@ pub(crate) fn all_specs() -> Vec<OptionSpec> {
 
 /// Builds, every verb and every sub-verb, with what people call them.
 pub(crate) fn all_entries() -> Vec<(String, &'static Entry)> {
-    let mut all = vec![("TARGET".to_owned(), &BUILD)];
+    let mut all = vec![(BUILD.name.to_owned(), &BUILD)];
     for entry in VERBS {
         all.push((entry.name.to_owned(), entry));
         all.extend(entry.subverbs.iter().map(|sub| (format!("{} {}", entry.name, sub.name), sub)));
@@ -155,15 +155,18 @@ fn foreign_option(name: &str, entry: &Entry, long: &str) -> Failure {
     let owners: Vec<String> = all_entries()
         .into_iter()
         .filter(|(_, other)| !other.is_hidden && other.spec(long).is_some())
-        .map(|(name, _)| format!("`{name}`"))
+        .map(|(name, _)| if name == BUILD.name { "builds".to_owned() } else { format!("`{name}`") })
         .collect();
-    let has = if owners.len() == 1 { "has" } else { "have" };
-    let failure = Failure::usage(format!("`{name}` has no option `--{long}`"));
+    let has = if owners.len() == 1 && owners[0] != "builds" { "has" } else { "have" };
+    let (subject, help) = match name == BUILD.name {
+        true => ("a build".to_owned(), "--help".to_owned()),
+        false => (format!("`{name}`"), format!("{name} --help")),
+    };
+    let failure = Failure::usage(format!("{subject} has no option `--{long}`"));
     let near = suggest(long, (entry.specs)().iter().map(|spec| spec.long)).map(str::to_owned);
     let near = near.map(|near| format!("did you mean `--{near}`? ")).unwrap_or_default();
-    let help = if name == "TARGET" { "--help".to_owned() } else { format!("{name} --help") };
     failure.hint(format!(
-        "{near}{} {has} it; `{} {help}` has the options of `{name}`",
+        "{near}{} {has} it; `{} {help}` has the options of {subject}",
         listed(&owners, "and"),
         program::name()
     ))

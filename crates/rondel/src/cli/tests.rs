@@ -88,17 +88,17 @@ fn an_option_that_a_verb_does_not_have_is_an_error() {
             error: `list` has no option `--max`
             hint: `cache gc` has it; `rondel list --help` has the options of `list`
             $ image --against x
-            error: `TARGET` has no option `--against`
-            hint: `why` has it; `rondel --help` has the options of `TARGET`
+            error: a build has no option `--against`
+            hint: `why` has it; `rondel --help` has the options of a build
             $ doctor --set a=b
             error: `doctor` has no option `--set`
-            hint: `TARGET`, `plan`, `why`, `graph` and `verify` have it; `rondel doctor --help` has the options of `doctor`
+            hint: builds, `plan`, `why`, `graph` and `verify` have it; `rondel doctor --help` has the options of `doctor`
             $ cache stats --all
             error: `cache stats` has no option `--all`
             hint: `cache clean` has it; `rondel cache stats --help` has the options of `cache stats`
             $ lock --all-platforms
             error: `lock` has no option `--all-platforms`
-            hint: `TARGET`, `plan`, `why`, `graph` and `verify` have it; `rondel lock --help` has the options of `lock`
+            hint: builds, `plan`, `why`, `graph` and `verify` have it; `rondel lock --help` has the options of `lock`
             $ plan image --fore
             error: there is no option `--fore`
             hint: did you mean `--force`? `rondel --help` lists all
@@ -222,7 +222,8 @@ fn help_of_the_program() {
               --force              run every step, even if it is up to date
               --events json        print one JSON object a line on standard output
 
-        verbs (`rondel VERB --help` has the options of each; a target of the same name wins; `:verb` always means the verb):
+        verbs (a target of the same name wins; `:verb` always means the verb;
+               `rondel VERB --help` has the options of each):
           list         every target with its description
           plan         what would run and why; changes nothing
           why          why a target's steps ran the last time
@@ -237,7 +238,8 @@ fn help_of_the_program() {
         exit codes: 0 done; 1 a step failed; 2 the command line or build.ron is wrong;
                     3 this machine lacks something (Docker, network); 4 `verify` found a
                     difference; 130 interrupted
-    "#]].assert_eq(&program_help());
+    "#]]
+    .assert_eq(&program_help());
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(crate) fn dispatch(context: &ProcessContext, global: &GlobalOptions, line: &
     }
     let Some(entry) = found else { return Err(session?.unknown_word(first)) };
     if std::ptr::eq(entry, &BUILD) {
-        return run(context, line, "TARGET", entry, &line.words, session);
+        return run(context, line, BUILD.name, entry, &line.words, session);
     }
     let words = line.words.get(1..).unwrap_or_default();
     if entry.subverbs.is_empty() {

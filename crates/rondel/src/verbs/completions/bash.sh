@@ -1,4 +1,5 @@
-# Completion of {this program} for bash.
+# Completion of {this program} for bash. # binary
+# Completion of cargo xtask for bash. # xtask
 
 _@FUNCTION@_binary() { # xtask
     local directory="$PWD" # xtask

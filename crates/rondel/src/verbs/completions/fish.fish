@@ -1,4 +1,5 @@
-# Completion of {this program} for fish.
+# Completion of {this program} for fish. # binary
+# Completion of cargo xtask for fish. # xtask
 
 function __@FUNCTION@_complete
     set -l words (commandline -opc)

@@ -1,5 +1,6 @@
 #compdef {this program} # binary
-# Completion of {this program} for zsh.
+# Completion of {this program} for zsh. # binary
+# Completion of cargo xtask for zsh. # xtask
 
 _@FUNCTION@_binary() { # xtask
     local directory="$PWD" # xtask
