@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod event;
 mod execute;
+mod facts;
 mod graph;
 mod inputs;
 mod locks;
@@ -21,7 +22,7 @@ mod retry;
 mod scheduler;
 mod workspace;
 
-pub use action::{ActionSpec, KEY_FORMAT, OutputKind, OutputSpec};
+pub use action::{ActionSpec, EncodedAction, KEY_FORMAT, OutputKind, OutputSpec};
 pub use context::{Artefact, Sources, StepContext, UpstreamResult};
 pub use environment::{Class, Environment, EnvironmentValue};
 pub use error::{Category, StepError, UserError};

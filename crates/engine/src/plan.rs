@@ -10,6 +10,7 @@ use crate::context::{Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
 use crate::execute::{Lookup, artefacts, lookup};
+use crate::facts;
 use crate::graph::{Freshness, Graph};
 use crate::reason::Reason;
 use crate::workspace::Workspace;
@@ -128,5 +129,6 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
     let artefacts = artefacts(context, &plan.spec, &result.outputs);
     let inputs = std::mem::take(&mut plan.spec.inputs);
     let sources = Arc::new(Sources { inputs, upstream: context.sources.clone() });
-    (state, UpstreamResult { artefacts, facts: result.facts, sources })
+    let facts = facts::of_metadata(&result.metadata).unwrap_or_default();
+    (state, UpstreamResult { artefacts, facts, sources })
 }

@@ -310,7 +310,7 @@ impl Build<'_> {
                 let path = artefact.path.strip_prefix(&self.workspace.root).unwrap_or(&artefact.path);
                 Some(OutputReport { path: path.to_owned(), digest })
             }
-            rondel_cas::Entry::Symlink { .. } => None,
+            rondel_cas::Entry::Symlink { .. } | rondel_cas::Entry::Directory { .. } => None,
         });
         (self.emit)(Event::Finished {
             node: id,

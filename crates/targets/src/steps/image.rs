@@ -62,7 +62,7 @@ impl Step for ImageStep {
                 let (layer, _) = self.layer(context, *index)?;
                 let slot = RelativePath::new(&format!("{platform}/{position} {what}"))
                     .map_err(|error| StepError::failed(error.to_string()))?;
-                spec.upstream.insert(slot, Entry::File { digest: layer.digest, executable: false });
+                spec.upstream.insert(slot, Entry::file(layer.digest, false));
                 put(&format!("diff ID {position} of {platform}"), layer.diff_id.to_string());
             }
         }

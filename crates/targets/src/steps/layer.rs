@@ -99,6 +99,9 @@ impl LayerStep {
                         Entry::File { executable, .. } => {
                             LayerEntry::file(LayerSource::File(input.absolute.clone()), *executable)
                         }
+                        Entry::Directory { .. } => {
+                            LayerEntry { mode: 0o755, ..LayerEntry::file(LayerSource::Directory, false) }
+                        }
                         // A link that is named itself means the file that it leads to.
                         Entry::Symlink { .. } if input.path == *source => {
                             LayerEntry::file(LayerSource::File(input.absolute.clone()), false)
