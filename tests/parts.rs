@@ -18,12 +18,14 @@ pub struct Part {
 
 /// All parts that a test may ask for.
 pub const PARTS: &[Part] = &[
+    part("has_bash", "bash", || has_program("bash")),
     part("has_cc", "C compiler named `cc`", || has_program("cc")),
     part("has_compose", "`docker compose` with its images (see tests/images)", has_compose),
     part("has_crane", "crane", || has_program("crane")),
     part("has_docker", "Docker daemon", has_docker),
     part("has_docker_command", "`docker` command", || has_program("docker")),
     part("has_dockerfile_build", "Docker with buildx and golang:1.22-alpine (see tests/images)", has_dockerfile_build),
+    part("has_fish", "fish", || has_program("fish")),
     part("has_gcc", "gcc", || has_program("gcc")),
     part("has_go_1_24", "Go 1.24 or later on PATH", has_go_1_24),
     part("has_libfaketime", "libfaketime", || libfaketime().is_some()),
@@ -38,6 +40,7 @@ pub const PARTS: &[Part] = &[
     part("has_strace", "strace that may trace", || succeeds("strace", &["-o", "/dev/null", "true"])),
     part("has_umoci", "umoci with skopeo", || has_program("umoci") && has_program("skopeo")),
     part("has_x86_64_linux", "x86-64 Linux", || cfg!(all(target_arch = "x86_64", target_os = "linux"))),
+    part("has_zsh", "zsh", || has_program("zsh")),
 ];
 
 const fn part(cfg: &'static str, name: &'static str, is_there: fn() -> bool) -> Part {

@@ -346,7 +346,7 @@ impl Lab {
             let contender = self.rondel_in("cold-rondel", &["server"], repository)?;
             for path in [
                 self.cache.join("go/build"),
-                self.cache.join("v1"),
+                self.cache.join("v2"),
                 contender.directory.join(".rondel"),
                 contender.directory.join("dist"),
             ] {

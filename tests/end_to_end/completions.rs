@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::space::{Run, TestSpace, has_program, require};
+use crate::space::{Run, TestSpace};
 
 const TARGETS: &str = r#""hello": Exec(doc: "Says hello", command: ["true"]), "help-me": Exec(command: ["true"])"#;
 
@@ -24,10 +24,8 @@ fn bash(space: &TestSpace, line: &[&str]) -> String {
 }
 
 #[test]
+#[cfg_attr(not(has_bash), ignore = "no bash")]
 fn bash_completes_verbs_options_values_and_targets() {
-    if !require(has_program("bash"), "bash") {
-        return;
-    }
     let space = TestSpace::with_targets(TARGETS);
     space.write("notes.txt", "");
     assert_eq!(bash(&space, &["hel"]), "hello help-me");
@@ -47,10 +45,8 @@ fn bash_completes_verbs_options_values_and_targets() {
 
 /// Behind `cargo xtask` the binary below target/ is asked, and other words of cargo complete as before.
 #[test]
+#[cfg_attr(not(has_bash), ignore = "no bash")]
 fn bash_completes_after_cargo_xtask() {
-    if !require(has_program("bash"), "bash") {
-        return;
-    }
     let space = TestSpace::with_targets(TARGETS);
     fs::create_dir_all(space.root().join("target/xtask")).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_rondel-under-test"), space.root().join("target/xtask/xtask"))
@@ -64,31 +60,36 @@ fn bash_completes_after_cargo_xtask() {
     assert_eq!(seen, "hello help-me\nformer\ncomplete -o default -F _rondel_cargo cargo\n");
 }
 
-#[test]
-fn zsh_and_fish_read_their_scripts() {
+/// The shell `name` reads its script without complaint, however the program was started.
+fn reads_its_script(name: &str) {
     let space = TestSpace::with_targets(TARGETS);
-    for name in ["zsh", "fish"] {
-        if !require(has_program(name), name) {
-            continue;
-        }
-        for started_as in ["rondel", "xtask"] {
-            let mut script =
-                space.under("bash", &["-c", "exec -a \"$1\" \"$0\" completions \"$2\""], &[started_as, name]);
-            let script = Run::of(script.output().unwrap()).stdout;
-            assert!(!script.contains("this program") && !script.contains("@FUNCTION"), "{script}");
-            space.write("script", &script);
-            shell(&space, name, &format!("{name} -n script"));
-        }
+    for started_as in ["rondel", "xtask"] {
+        let mut script = space.under("bash", &["-c", "exec -a \"$1\" \"$0\" completions \"$2\""], &[started_as, name]);
+        let script = Run::of(script.output().unwrap()).stdout;
+        assert!(!script.contains("this program") && !script.contains("@FUNCTION"), "{script}");
+        space.write("script", &script);
+        shell(&space, name, &format!("{name} -n script"));
     }
-    if require(has_program("fish"), "fish") {
-        let name = env!("CARGO_BIN_EXE_rondel-under-test").rsplit('/').next().unwrap();
-        let directory = env!("CARGO_BIN_EXE_rondel-under-test").trim_end_matches(name);
-        let line = |line: &str| {
-            let script =
-                format!("set PATH {directory} $PATH; {name} completions fish | source; complete -C '{name} {line}'");
-            shell(&space, "fish", &script)
-        };
-        assert_eq!(line("hell"), "hello\tSays hello\n");
-        assert_eq!(line("lock --update "), "go\n");
-    }
+}
+
+#[test]
+#[cfg_attr(not(has_zsh), ignore = "no zsh")]
+fn zsh_reads_its_script() {
+    reads_its_script("zsh");
+}
+
+#[test]
+#[cfg_attr(not(has_fish), ignore = "no fish")]
+fn fish_completes_targets_and_values() {
+    reads_its_script("fish");
+    let space = TestSpace::with_targets(TARGETS);
+    let name = env!("CARGO_BIN_EXE_rondel-under-test").rsplit('/').next().unwrap();
+    let directory = env!("CARGO_BIN_EXE_rondel-under-test").trim_end_matches(name);
+    let line = |line: &str| {
+        let script =
+            format!("set PATH {directory} $PATH; {name} completions fish | source; complete -C '{name} {line}'");
+        shell(&space, "fish", &script)
+    };
+    assert_eq!(line("hell"), "hello\tSays hello\n");
+    assert_eq!(line("lock --update "), "go\n");
 }

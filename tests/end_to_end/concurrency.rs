@@ -79,7 +79,7 @@ fn what_a_running_build_holds_stays() {
     space.write("in", "x\n");
     space.ok(&["old"]);
     // Long before the build: a result that nobody uses.
-    age(&space.cache().join("v1"), Duration::from_secs(3 * 3600));
+    age(&space.cache().join("v2"), Duration::from_secs(3 * 3600));
     let build = space.start(&["slow"]);
     let begun = Instant::now();
     while !space.exists("quick.out") && begun.elapsed() < Duration::from_secs(10) {
@@ -123,7 +123,7 @@ fn the_least_recently_used_goes_first() {
     };
     for (number, text) in ["a", "b", "c", "d"].iter().enumerate() {
         assert_eq!(build(text), "ran");
-        age(&space.cache().join("v1"), Duration::from_secs(3600 * (4 - number as u64)));
+        age(&space.cache().join("v2"), Duration::from_secs(3600 * (4 - number as u64)));
     }
     // `a` is the oldest, and is used now.
     assert_eq!(build("a"), "cached");
@@ -146,8 +146,8 @@ fn a_build_collects_in_the_background() {
     for text in ["a", "b", "c", "d"] {
         space.write("in", text);
         space.ok(&["make"]);
-        let _ = fs::remove_file(space.cache().join("v1/collected"));
-        age(&space.cache().join("v1"), Duration::from_secs(3600));
+        let _ = fs::remove_file(space.cache().join("v2/collected"));
+        age(&space.cache().join("v2"), Duration::from_secs(3600));
     }
     let stats: serde_json::Value =
         serde_json::from_str(&space.ok(&["cache", "stats", "--format", "json"]).stdout).unwrap();
@@ -163,10 +163,10 @@ fn a_build_collects_in_the_background() {
     for text in ["a", "b", "c", "d"] {
         short.write("in", text);
         short.ok(&["make"]);
-        age(&short.cache().join("v1"), Duration::from_secs(48 * 3600));
+        age(&short.cache().join("v2"), Duration::from_secs(48 * 3600));
     }
-    assert!(short.cache().join("v1/collected").exists());
-    assert!(files(&short.cache().join("v1/cas")).len() <= 2);
+    assert!(short.cache().join("v2/collected").exists());
+    assert!(files(&short.cache().join("v2/cas")).len() <= 2);
     space.set("RONDEL_CACHE_MAX", "much");
     space.run(&["make"]).fails(2, &["RONDEL_CACHE_MAX is no size: `much`"]);
 }
@@ -175,8 +175,8 @@ fn a_build_collects_in_the_background() {
 fn verify_finds_and_mends() {
     let space = many(4);
     space.ok(&["all"]);
-    let blobs = files(&space.cache().join("v1/cas"));
-    let results = files(&space.cache().join("v1/ac"));
+    let blobs = files(&space.cache().join("v2/cas"));
+    let results = files(&space.cache().join("v2/ac"));
     for (path, spoil) in [(&blobs[0], true), (&blobs[1], false), (&results[0], true)] {
         let mut bytes = fs::read(path).unwrap();
         fs::remove_file(path).unwrap();
@@ -298,7 +298,7 @@ fn what_other_versions_left_stays() {
     }
     // What has the right place and says something unknown is a miss, with its reason.
     space.ok(&["all"]);
-    for path in files(&space.cache().join("v1/ac")) {
+    for path in files(&space.cache().join("v2/ac")) {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(path, "rondel-action-result 7 of another time\n").unwrap();
     }

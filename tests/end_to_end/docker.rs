@@ -143,7 +143,7 @@ fn a_secret_reaches_the_container_and_nobody_else() {
     let found = Command::new("grep")
         .args(["-r", "-a", "-l", canary])
         .arg(space.root())
-        .arg(space.cache().join("v1"))
+        .arg(space.cache().join("v2"))
         .output()
         .unwrap();
     assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));

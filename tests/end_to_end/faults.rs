@@ -94,8 +94,8 @@ fn litter(space: &TestSpace) -> Vec<String> {
         "work/.rondel",
         "work/.rondel/staging",
         "work/.rondel/tmp",
-        "cache/v1/tmp",
-        "cache/v1/running",
+        "cache/v2/tmp",
+        "cache/v2/running",
         "cache/go/toolchains",
     ] {
         for entry in fs::read_dir(space.beside(place)).into_iter().flatten().flatten() {
@@ -354,7 +354,7 @@ fn collecting() {
     println!("collecting: {tried:?}");
     assert!(tried.len() >= 5, "{tried:?}");
     space.ok(&["cache", "gc", "--max", "100KiB"]);
-    let left: u64 = files(&space.cache().join("v1"));
+    let left: u64 = files(&space.cache().join("v2"));
     assert!(left <= 100 * 1024, "{left} bytes are left");
     assert_eq!(litter(&space), Vec::<String>::new());
 }

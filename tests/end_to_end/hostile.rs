@@ -4,8 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
+
+use rondel_cas::Digest;
 
 use crate::space::{Run, TestSpace};
 
@@ -119,6 +121,30 @@ fn links_that_lead_nowhere_in_circles_and_out() {
     }
 }
 
+/// A field of bytes in the wire format of protocol buffers.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2];
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        field.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    field.push(length as u8);
+    field.extend_from_slice(bytes);
+    field
+}
+
+/// The field of an `ActionResult` that holds what REAPI has no place for: the last of a result without links at its top.
+fn execution_metadata(message: &[u8]) -> Vec<u8> {
+    let whole = |place: &usize| {
+        let rest = &message[place + 1..];
+        let bytes = rest.get(if rest.first().is_some_and(|byte| byte & 0x80 != 0) { 2 } else { 1 }..).unwrap_or(&[]);
+        field(9, bytes) == message[*place..]
+    };
+    let place = (0..message.len()).filter(|place| message[*place] == 9 << 3 | 2).find(whole).unwrap();
+    message[place..].to_vec()
+}
+
 /// A result whose checksum is right and that says what no step could have said: somebody else wrote it.
 #[test]
 fn forged_results_write_nothing_elsewhere() {
@@ -128,53 +154,66 @@ fn forged_results_write_nothing_elsewhere() {
     let outside = space.beside("outside");
     fs::write(&outside, "untouched").unwrap();
     let result = || {
-        let directory = fs::read_dir(space.cache().join("v1/ac")).unwrap().next().unwrap().unwrap().path();
+        let directory = fs::read_dir(space.cache().join("v2/ac")).unwrap().next().unwrap().unwrap().path();
         fs::read_dir(directory).unwrap().next().unwrap().unwrap().path()
     };
-    let sound = fs::read_to_string(result()).unwrap();
-    let (_, body) = sound.split_once('\n').unwrap();
-    assert!(body.contains("out/file"), "{body}");
-    let file = r#"{"file":{"digest":"DIGEST","executable":false}}"#;
-    let digest = body.split("\"digest\":\"").nth(1).unwrap().split('"').next().unwrap();
-    let entry = |path: &str, entry: &str| {
-        let entry = entry.replace("DIGEST", digest);
-        format!(r#"{{"outputs":[{{"path":"{path}","entry":{entry}}}],"facts":{{}}}}"#)
+    // Message, magic line and `Tree` as they are written; the action's digest is in the sound result's last field.
+    let sound = fs::read(result()).unwrap();
+    let begin = sound.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let cas = space.cache().join("v2");
+    let contents = Digest::of(b"sound");
+    let execution = execution_metadata(&sound[begin..]);
+    let with = |outputs: Vec<Vec<u8>>| [outputs.concat(), execution.clone()].concat();
+    let digest = |digest: &Digest| [field(1, digest.hex().as_bytes()), vec![16, digest.size() as u8]].concat();
+    let file = |path: &str| field(2, &[field(1, path.as_bytes()), field(2, &digest(&contents))].concat());
+    let link = |path: &str, target: &str| field(12, &[field(1, path.as_bytes()), field(2, target.as_bytes())].concat());
+    let tree = |path: &str, nodes: Vec<u8>| {
+        let tree = field(1, &nodes);
+        let of = Digest::of(&tree);
+        let place = cas.join("cas").join(&of.hex()[..2]).join(of.hex());
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, tree).unwrap();
+        field(3, &[field(1, path.as_bytes()), field(3, &digest(&of))].concat())
     };
-    let link = |target: &str| format!(r#"{{"symlink":{{"target":"{target}"}}}}"#);
+    let file_node = |name: &str| field(1, &[field(1, name.as_bytes()), field(2, &digest(&contents))].concat());
+    let link_node =
+        |name: &str, target: &str| field(3, &[field(1, name.as_bytes()), field(2, target.as_bytes())].concat());
+    let empty = || tree("out", Vec::new());
     let forged = [
-        entry("../outside", file),
-        entry("/etc/rondel-was-here", file),
-        entry("out/../../outside", file),
-        entry("outevil/file", file),
-        entry("out", file),
-        entry("out/link", &link("../../outside")),
-        entry("out/link", &link("/etc/passwd")),
-        entry("out/file", &file.replace("DIGEST", "../../../../outside/9")),
-        "{}".to_owned(),
-        "[]".to_owned(),
-        "not JSON".to_owned(),
-        format!(r#"{{"outputs":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000)),
+        with(vec![file("../outside"), empty()]),
+        with(vec![file("/etc/rondel-was-here"), empty()]),
+        with(vec![file("out/../../outside"), empty()]),
+        with(vec![file("outevil/file"), empty()]),
+        with(vec![file("out"), empty()]),
+        with(vec![file("out")]),
+        with(vec![empty(), link("out/link", "../../outside")]),
+        with(vec![empty(), link("out/link", "/etc/passwd")]),
+        with(vec![file("out/link/file"), empty(), link("out/link", "../in")]),
+        with(vec![tree("../outside", file_node("file"))]),
+        with(vec![tree("/etc", file_node("rondel-was-here"))]),
+        with(vec![tree("out", file_node("../../outside"))]),
+        with(vec![tree("out", file_node(".."))]),
+        with(vec![tree("out", link_node("link", "../../outside"))]),
+        with(vec![tree("out", link_node("link", "/etc/passwd"))]),
+        with(vec![tree("out", field(2, &[field(1, b"file"), field(2, &digest(&Digest::of(b"nowhere")))].concat()))]),
+        with(vec![tree("out", file_node("file")), tree("out", file_node("file"))]),
+        with(Vec::new()),
+        // Of no action; of nothing; not a message.
+        [file("out/file"), empty()].concat(),
+        Vec::new(),
+        b"not a message".to_vec(),
+        vec![0xff; 100_000],
     ];
     for body in forged {
-        let checksum = Command::new("sh")
-            .args(["-c", "sha256sum | cut -c1-64"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .and_then(|mut child| {
-                use std::io::Write;
-                child.stdin.take().unwrap().write_all(body.as_bytes())?;
-                child.wait_with_output()
-            })
-            .unwrap();
         let path = result();
         fs::remove_file(&path).unwrap();
-        fs::write(&path, format!("rondel-action-result 1 {}{body}", String::from_utf8(checksum.stdout).unwrap()))
-            .unwrap();
+        let head = format!("rondel-action-result 2 {}\n", Digest::of(&body).hex());
+        fs::write(&path, [head.as_bytes(), &body[..]].concat()).unwrap();
         space.remove("out");
         let run = space.ok(&["copy"]);
         assert_eq!(space.read("out/file"), "sound", "{}", run.stderr);
-        assert_eq!(fs::read_to_string(&outside).unwrap(), "untouched", "{body:.80}");
+        assert_eq!(space.ran(&["copy"]).len(), 0, "mended");
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "untouched", "{}", body.escape_ascii());
         assert!(!std::path::Path::new("/etc/rondel-was-here").exists() && !space.exists("outevil"));
     }
 }

@@ -1,9 +1,9 @@
 //! Sound samples of each format, to be changed.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
-use rondel_cas::{ActionCache, ActionResult, Digest, Entry, OutputEntry, RelativePath};
+use rondel_cas::messages::{Action, Command, UnixMode};
+use rondel_cas::{ActionResult, Cache, Digest, Entry, Metadata, OutputEntry, RelativePath, Tree};
 use rondel_golang::Closure;
 use rondel_tests::{closure_query, directory_of};
 use rondel_tree::{GlobSet, StatSnapshot};
@@ -18,6 +18,7 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         }
         "lock_file" => vec![std::fs::read(repository.join("build.lock")).unwrap()],
         "action_result" => vec![action_result()],
+        "messages" => messages(),
         "snapshot" => vec![snapshot()],
         "record" => vec![record()],
         "closure" => vec![closure()],
@@ -55,6 +56,8 @@ pub fn check() {
     std::fs::write(directory.join("record"), checked).unwrap();
     let step = rondel_engine::read_record_file(&directory.join("record")).unwrap().step.unwrap();
     assert_eq!(step.to_string(), "x (linux/amd64)");
+    assert_eq!(Tree::decode(&of("messages")[0]).unwrap().len(), 5);
+    of("action_result");
     of("closure");
     let (sample, clock) = (directory_of("closure").join("sample"), StatSnapshot::open(&directory.join("clock")));
     let recalled = Closure::recall(&sample, &closure_query(&directory_of("closure")), &clock).unwrap();
@@ -66,20 +69,50 @@ fn action_result() -> Vec<u8> {
     let entry = |path: &str, entry| OutputEntry { path: RelativePath::new(path).unwrap(), entry };
     let result = ActionResult {
         outputs: vec![
-            entry("bin/x", Entry::File { digest: Digest::of(b"x"), executable: true }),
+            entry("bin/x", Entry::file(Digest::of(b"x"), true)),
+            entry("gen/empty", Entry::directory()),
             entry("link", Entry::Symlink { target: "bin/x".to_owned() }),
         ],
-        facts: BTreeMap::from([("digest".to_owned(), "sha256:0".to_owned())]),
+        directories: vec![RelativePath::new("gen").unwrap()],
+        metadata: Metadata { type_name: "facts".to_owned(), value: br#"{"digest":"sha256:0"}"#.to_vec() },
         ..ActionResult::default()
     };
-    let directory = std::env::temp_dir().join(format!("rondel-sample-result-{}", std::process::id()));
-    let cache = ActionCache::new(&directory);
+    // Where the entry point reads: the tree of the output directory has to be there.
+    let directory = directory_of("action_result");
+    let cache = Cache::disk(&directory);
     let action = Digest::of(b"action");
-    cache.put(&action, &result).unwrap();
+    cache.update_action_result(&action, &result).unwrap();
+    assert_eq!(cache.get_action_result(&action).unwrap(), Some(result));
     let bytes = std::fs::read(directory.join("ac").join(&action.hex()[..2]).join(action.hex())).unwrap();
-    std::fs::remove_dir_all(directory).unwrap();
     let line = bytes.iter().position(|byte| *byte == b'\n').unwrap();
     bytes[line + 1..].to_vec()
+}
+
+/// One of each kind, as far as kinds can be told apart.
+fn messages() -> Vec<Vec<u8>> {
+    let mut tree = Tree::new();
+    let digest = Digest::of(b"x");
+    for (path, entry) in [
+        ("a/b/file", Entry::file(digest, true)),
+        ("a/b-file", Entry::File { digest, executable: false, mode: UnixMode::new(0o600) }),
+        ("a/empty", Entry::directory()),
+        ("link", Entry::Symlink { target: "a/b".to_owned() }),
+        ("closed", Entry::Directory { mode: UnixMode::new(0o500) }),
+    ] {
+        tree.insert(RelativePath::new(path).unwrap(), entry);
+    }
+    let mut samples = vec![tree.encode().unwrap()];
+    tree.directories(&mut |_, message| samples.push(message)).unwrap();
+    let command = Command {
+        arguments: vec!["go", "build"],
+        environment_variables: vec![("A", "1")],
+        platform: vec![("p", "1")],
+        output_paths: vec!["out"],
+    };
+    samples.push(command.encode());
+    samples.push(Action { command_digest: digest, input_root_digest: digest, salt: b"salt" }.encode());
+    samples.push(rondel_cas::messages::encode_digest(&digest));
+    samples
 }
 
 fn snapshot() -> Vec<u8> {

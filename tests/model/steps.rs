@@ -84,7 +84,13 @@ impl Config {
             OutputKind::File => [(String::new(), file(false))].into(),
             OutputKind::Directory => {
                 let link = Value::Link { target: "sub/tool".to_owned() };
-                [("all".to_owned(), file(false)), ("link".to_owned(), link), ("sub/tool".to_owned(), file(true))].into()
+                [
+                    ("all".to_owned(), file(false)),
+                    ("link".to_owned(), link),
+                    ("sub/tool".to_owned(), file(true)),
+                    ("sub/hollow".to_owned(), Value::Directory),
+                ]
+                .into()
             }
         }
     }
@@ -143,7 +149,7 @@ impl Step for ModelStep {
         let mut upstream = BTreeMap::new();
         for (position, result) in job.upstream.iter().enumerate() {
             for artefact in &result.artefacts {
-                let value = tree::value_of(&artefact.path, false)
+                let value = tree::value_of_output(&artefact.path)
                     .ok_or_else(|| StepError::failed(format!("{} is not there", artefact.path.display())))?;
                 upstream.insert(format!("{position}/{}", artefact.name), value);
             }
@@ -166,6 +172,7 @@ fn write(base: &Path, outputs: &BTreeMap<String, Value>) -> std::io::Result<()> 
                 fs::set_permissions(&path, fs::Permissions::from_mode(if *executable { 0o700 } else { 0o640 }))?;
             }
             Value::Link { target } => symlink(target, &path)?,
+            Value::Directory => fs::create_dir_all(&path)?,
         }
     }
     Ok(())
@@ -176,9 +183,13 @@ pub fn standing(destination: &Path) -> BTreeMap<String, Value> {
     fn below(base: &Path, path: &str, found: &mut BTreeMap<String, Value>) {
         let absolute = if path.is_empty() { base.to_owned() } else { base.join(path) };
         if fs::symlink_metadata(&absolute).is_ok_and(|metadata| metadata.is_dir()) {
+            let before = found.len();
             for entry in fs::read_dir(&absolute).into_iter().flatten().flatten() {
                 let name = entry.file_name().into_string().expect("the model writes text");
                 below(base, &if path.is_empty() { name } else { format!("{path}/{name}") }, found);
+            }
+            if found.len() == before && !path.is_empty() {
+                found.insert(path.to_owned(), Value::Directory);
             }
         } else if let Some(value) = tree::value_of(&absolute, false) {
             found.insert(path.to_owned(), value);

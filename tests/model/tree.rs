@@ -10,8 +10,15 @@ use rondel_cas::Digest;
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    File { contents: Vec<u8>, executable: bool },
-    Link { target: String },
+    File {
+        contents: Vec<u8>,
+        executable: bool,
+    },
+    Link {
+        target: String,
+    },
+    /// An empty one.
+    Directory,
 }
 
 impl Value {
@@ -21,6 +28,7 @@ impl Value {
             Value::File { contents, executable: false } => Digest::of(contents).to_string(),
             Value::File { contents, executable: true } => format!("{} executable", Digest::of(contents)),
             Value::Link { target } => format!("link to {target}"),
+            Value::Directory => "directory".to_owned(),
         }
     }
 }
@@ -77,6 +85,12 @@ pub fn value_of(path: &Path, follow: bool) -> Option<Value> {
     }
     let executable = metadata.permissions().mode() & 0o100 != 0;
     metadata.is_file().then(|| fs::read(path).ok()).flatten().map(|contents| Value::File { contents, executable })
+}
+
+/// The same of an output, which can be a directory.
+pub fn value_of_output(path: &Path) -> Option<Value> {
+    let is_directory = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    if is_directory { Some(Value::Directory) } else { value_of(path, false) }
 }
 
 fn read(root: &Path, directory: &str, visit: &mut dyn FnMut(&str, Value)) {

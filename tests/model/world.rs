@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use rondel_cas::Digest;
+use rondel_cas::{Digest, Entry, RelativePath, STORE_FORMAT};
 use rondel_engine::{
     BuildOptions, Event, Graph, Node, Outcome, OutputKind, Planned, Reason, Step, StepKey, Workspace, build, plan,
 };
@@ -151,7 +151,7 @@ impl World {
             }
             21 if self.chance.once_in(4) => {
                 self.note("removed all results".to_owned());
-                let _ = fs::remove_dir_all(self.cache().join("v1/ac"));
+                let _ = fs::remove_dir_all(self.cache().join(STORE_FORMAT).join("ac"));
                 self.stored.clear();
                 self.count("losses of state");
             }
@@ -251,12 +251,18 @@ impl World {
             return;
         }
         let one = self.chance.of(&all).clone();
+        let remove =
+            |one: &Path| if one.is_symlink() || one.is_file() { fs::remove_file(one) } else { fs::remove_dir(one) };
         match self.chance.below(4) {
-            0 => drop(fs::remove_file(&one)),
+            0 => drop(remove(&one)),
+            // An empty directory that is not empty any more.
+            1 if fs::symlink_metadata(&one).is_ok_and(|metadata| metadata.is_dir()) => {
+                fs::write(one.join("stray"), "stray").unwrap();
+            }
             1 => drop(if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }),
             2 if path.is_dir() => fs::write(path.join("stray"), "stray").unwrap(),
             _ => {
-                let _ = fs::remove_file(&one);
+                let _ = remove(&one);
                 fs::write(&one, "spoilt").unwrap();
             }
         }
@@ -266,7 +272,7 @@ impl World {
 
     fn spoil_blob(&mut self) {
         let mut blobs = Vec::new();
-        for fan in fs::read_dir(self.cache().join("v1/cas")).into_iter().flatten().flatten() {
+        for fan in fs::read_dir(self.cache().join(STORE_FORMAT).join("cas")).into_iter().flatten().flatten() {
             blobs.extend(fs::read_dir(fan.path()).into_iter().flatten().flatten().map(|entry| entry.path()));
         }
         blobs.sort();
@@ -275,8 +281,8 @@ impl World {
         }
         let path = self.chance.of(&blobs).clone();
         let hex = path.file_name().unwrap().to_str().unwrap();
-        let mut known = self.stored.values().flat_map(BTreeMap::values).filter_map(contents_of);
-        let real = known.find(|known| Digest::of(known).hex() == hex).cloned();
+        let mut known = self.stored.values().flat_map(blobs_of);
+        let real = known.find(|known| Digest::of(known).hex() == hex);
         fs::remove_file(&path).unwrap();
         match real {
             Some(real) if !real.is_empty() && !self.flipped.contains(&real) && self.chance.once_in(2) => {
@@ -308,21 +314,22 @@ impl World {
             }
             let members = config.members(&inputs, &upstream);
             let outputs = config.outputs(&members);
-            let contents = || outputs.values().filter_map(contents_of);
-            let outcome = if !stored.contains_key(&members) {
+            let is_spoilt = |contents: &Vec<u8>| deleted.contains(contents) || flipped.contains(contents);
+            // Without its tree nobody knows what was in an output directory.
+            let outcome = if !stored.contains_key(&members) || tree_of(&outputs).as_ref().is_some_and(is_spoilt) {
                 Outcome::Ran
             } else if standing(&self.root().join(&config.destination)) == outputs {
                 Outcome::Cached
-            } else if contents().any(|contents| deleted.contains(contents) || flipped.contains(contents)) {
+            } else if outputs.values().filter_map(contents_of).any(is_spoilt) {
                 Outcome::Ran
             } else {
                 Outcome::Restored
             };
             if outcome == Outcome::Ran {
                 stored.insert(members.clone(), outputs.clone());
-                for contents in outputs.values().filter_map(contents_of) {
-                    flipped.remove(contents);
-                    deleted.remove(contents);
+                for contents in blobs_of(&outputs) {
+                    flipped.remove(&contents);
+                    deleted.remove(&contents);
                 }
             }
             all.push(Expected { members, outputs, outcome });
@@ -398,9 +405,9 @@ impl World {
                 _ => "steps up to date",
             });
             if outcome == Outcome::Ran {
-                for contents in expected.outputs.values().filter_map(contents_of) {
-                    self.flipped.remove(contents);
-                    self.deleted.remove(contents);
+                for contents in blobs_of(&expected.outputs) {
+                    self.flipped.remove(&contents);
+                    self.deleted.remove(&contents);
                 }
             }
             self.not_kept.remove(&expected.members);
@@ -411,11 +418,12 @@ impl World {
 
     /// Each reason is true, and all that are true are told.
     fn check_reasons(&self, index: usize, expected: &Expected, reasons: &[Reason], told: &str) {
-        let spoilt =
-            |set: &BTreeSet<Vec<u8>>| expected.outputs.values().filter_map(contents_of).any(|it| set.contains(it));
+        let spoilt = |set: &BTreeSet<Vec<u8>>| blobs_of(&expected.outputs).iter().any(|it| set.contains(it));
+        // A question finds a damaged tree too, and removes it.
+        let tree_was_flipped = tree_of(&expected.outputs).is_some_and(|tree| self.flipped.contains(&tree));
         if self.stored.contains_key(&expected.members) {
             let is_true = match reasons {
-                [Reason::OutputMissing { .. }] => spoilt(&self.deleted),
+                [Reason::OutputMissing { .. }] => spoilt(&self.deleted) || tree_was_flipped,
                 [Reason::Corrupt { .. }] => spoilt(&self.flipped),
                 _ => false,
             };
@@ -542,8 +550,28 @@ fn text_of(outputs: &BTreeMap<String, Value>) -> String {
 fn contents_of(value: &Value) -> Option<&Vec<u8>> {
     match value {
         Value::File { contents, .. } => Some(contents),
-        Value::Link { .. } => None,
+        Value::Link { .. } | Value::Directory => None,
     }
+}
+
+/// The blob that says what is in an output directory; `None` for an output that is a file.
+fn tree_of(outputs: &BTreeMap<String, Value>) -> Option<Vec<u8>> {
+    let mut tree = rondel_cas::Tree::new();
+    for (path, value) in outputs {
+        let entry = match value {
+            Value::File { contents, executable } => Entry::file(Digest::of(contents), *executable),
+            Value::Link { target } => Entry::Symlink { target: target.clone() },
+            Value::Directory => Entry::directory(),
+        };
+        // A file that is an output itself has no path below it.
+        tree.insert(RelativePath::new(path).ok()?, entry);
+    }
+    Some(tree.encode().expect("a small tree"))
+}
+
+/// All blobs of a result.
+fn blobs_of(outputs: &BTreeMap<String, Value>) -> Vec<Vec<u8>> {
+    outputs.values().filter_map(contents_of).cloned().chain(tree_of(outputs)).collect()
 }
 
 fn draw_step(chance: &mut Chance, index: usize) -> Config {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{ActionCache, Digest};
+use rondel_cas::messages::{Action, Command, Directory, decode_digest, encode_digest};
+use rondel_cas::{Cache, Digest, Tree};
 use rondel_golang::{ArchiveKind, ClosureQuery};
 use rondel_tree::{GlobSet, StatSnapshot};
 
@@ -18,6 +19,7 @@ pub const ENTRY_POINTS: &[(&str, EntryPoint)] = &[
     ("build_file", build_file),
     ("lock_file", lock_file),
     ("action_result", action_result),
+    ("messages", messages),
     ("snapshot", snapshot),
     ("record", record),
     ("closure", closure),
@@ -61,13 +63,39 @@ fn lock_file(bytes: &[u8], _: &Path) {
 fn action_result(body: &[u8], directory: &Path) {
     let action = Digest::of(b"action");
     let path = directory.join("ac").join(&action.hex()[..2]).join(action.hex());
-    let mut bytes = format!("rondel-action-result 1 {}\n", Digest::of(body).hex()).into_bytes();
+    let mut bytes = format!("rondel-action-result 2 {}\n", Digest::of(body).hex()).into_bytes();
     bytes.extend_from_slice(body);
     put(&path, &bytes);
-    if let Ok(Some(result)) = ActionCache::new(directory).get(&action) {
+    if let Ok(Some(result)) = Cache::disk(directory).get_action_result(&action) {
         for output in &result.outputs {
             assert!(output.path.below(Path::new("/root")).starts_with("/root"));
         }
+    }
+}
+
+/// Messages that a store on another machine could send; what is read is written the same again.
+fn messages(bytes: &[u8], _: &Path) {
+    if let Ok(tree) = Tree::decode(bytes) {
+        for (path, _) in tree.entries() {
+            assert!(path.below(Path::new("/root")).starts_with("/root"));
+        }
+        let message = tree.encode().expect("what was read is a tree");
+        assert_eq!(Tree::decode(&message), Ok(tree));
+    }
+    if let Ok(directory) = Directory::decode(bytes) {
+        let message = directory.encode();
+        assert_eq!(Directory::decode(&message), Ok(directory));
+    }
+    if let Ok(command) = Command::decode(bytes) {
+        let message = command.encode();
+        assert_eq!(Command::decode(&message), Ok(command));
+    }
+    if let Ok(action) = Action::decode(bytes) {
+        let message = action.encode();
+        assert_eq!(Action::decode(&message), Ok(action));
+    }
+    if let Ok(digest) = decode_digest(bytes) {
+        assert_eq!(decode_digest(&encode_digest(&digest)), Ok(digest));
     }
 }
 

@@ -1,54 +1,40 @@
 //! The action cache: what an action gave, under the digest of the action.
 //!
-//! `<root>/ac/<first two hex digits>/<hex>`: one line `rondel-action-result 1 <sha256 of the rest>`, then the
-//! result as JSON. A file that does not match its own checksum, or says something that no result says
-//! (a path that leaves the root, say), is trouble and a miss.
+//! `<root>/ac/<first two hex digits>/<hex>`: one line `rondel-action-result 2 <sha256 of the rest>`, then the
+//! `ActionResult` message. A file that does not match its own checksum, is of another action than its name says, or says
+//! something that no result says (a path that leaves the root, say), is trouble and a miss.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use crate::action_result::StoredActionResult;
+use crate::blob_store::BlobError;
 use crate::last_use::note_use;
-use crate::{Digest, Entry, RelativePath, write_atomically};
+use crate::{Digest, RelativePath, TreeError, write_atomically};
 
-const MAGIC: &str = "rondel-action-result 1 ";
-
-/// One output of an action: a path relative to the action's output root.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutputEntry {
-    /// Where it belongs, relative to the directory of the outputs.
-    pub path: RelativePath,
-    /// What stands there.
-    pub entry: Entry,
-}
-
-/// What an action gave (REAPI `ActionResult`, as far as Rondel uses it). Only successes are stored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActionResult {
-    /// All output files and links, sorted by path.
-    pub outputs: Vec<OutputEntry>,
-    /// What people are told about the result (an image's digest, a count of tests), by name.
-    #[serde(default)]
-    pub facts: std::collections::BTreeMap<String, String>,
-    /// How long it took, in milliseconds.
-    #[serde(default)]
-    pub duration_ms: u64,
-    /// For which target it was made first; equal actions of other targets and projects share it.
-    #[serde(default)]
-    pub target: String,
-    /// What kind of target that is.
-    #[serde(default)]
-    pub kind: String,
-}
+const MAGIC: &str = "rondel-action-result 2 ";
 
 /// The cache could not answer or keep; the build goes on without it.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheTrouble {
-    /// The stored result is torn or was tampered with.
+    /// The stored result is torn, was tampered with, or is that of another action.
     #[error("the stored result `{}` is damaged", .0.display())]
     Corrupt(PathBuf),
+    /// The `Tree` message of an output directory can't be had.
+    #[error("{source}")]
+    Tree {
+        /// The output directory.
+        path: RelativePath,
+        /// Why not.
+        source: BlobError,
+    },
+    /// The outputs can't be put into a `Tree` message.
+    #[error("the outputs can't be stored: {0}")]
+    Unstorable(#[from] TreeError),
+    /// A `Tree` message could not be stored.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
     /// The file system said no.
     #[error("failed to {action} `{}`", path.display())]
     Io {
@@ -63,13 +49,13 @@ pub enum CacheTrouble {
 
 /// Where action results live.
 #[derive(Clone, Debug)]
-pub struct ActionCache {
+pub(crate) struct ActionCache {
     directory: PathBuf,
     scratch: PathBuf,
 }
 
 impl ActionCache {
-    /// The cache below `root` (`<cache>/v1`). Nothing is made until something is written.
+    /// The cache below `root` (`<cache>/v2`). Nothing is made until something is written.
     pub fn new(root: &Path) -> ActionCache {
         ActionCache { directory: root.join("ac"), scratch: root.join("tmp") }
     }
@@ -79,8 +65,8 @@ impl ActionCache {
         self.directory.join(&hex[..2]).join(hex)
     }
 
-    /// What `action` gave, or `None` if that isn't known.
-    pub fn get(&self, action: &Digest) -> Result<Option<ActionResult>, CacheTrouble> {
+    /// What is stored for `action`, or `None` if nothing is.
+    pub fn get(&self, action: &Digest) -> Result<Option<StoredActionResult>, CacheTrouble> {
         let path = self.path(action);
         let read = File::open(&path).and_then(|mut file| {
             let mut bytes = Vec::new();
@@ -93,19 +79,23 @@ impl ActionCache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CacheTrouble::Io { action: "read", path, source }),
         };
-        match decode(&bytes) {
+        match decode(&bytes).filter(|result| result.action == *action) {
             Some(result) => Ok(Some(result)),
-            None => {
-                let _ = fs::remove_file(&path);
-                Err(CacheTrouble::Corrupt(path))
-            }
+            None => Err(self.discard(action)),
         }
     }
 
-    /// Remembers what `action` gave. The blobs that `result` names must be stored before.
-    pub fn put(&self, action: &Digest, result: &ActionResult) -> Result<(), CacheTrouble> {
+    /// Removes what is stored for `action`, and says that it is damaged.
+    pub fn discard(&self, action: &Digest) -> CacheTrouble {
         let path = self.path(action);
-        write_atomically(&self.scratch, &path, &encode(result)).map_err(|source| CacheTrouble::Io {
+        let _ = fs::remove_file(&path);
+        CacheTrouble::Corrupt(path)
+    }
+
+    /// Stores an `ActionResult` message.
+    pub fn put(&self, action: &Digest, message: &[u8]) -> Result<(), CacheTrouble> {
+        let path = self.path(action);
+        write_atomically(&self.scratch, &path, &encode(message)).map_err(|source| CacheTrouble::Io {
             action: "write",
             path,
             source,
@@ -113,53 +103,47 @@ impl ActionCache {
     }
 }
 
-/// The result in the file at `path`, if it is whole.
-pub(crate) fn read_result(path: &Path) -> Option<ActionResult> {
-    decode(&fs::read(path).ok()?)
+/// The result in the file at `path`, if it is whole and of the action that the file is named after.
+pub(crate) fn read_result(path: &Path) -> Option<StoredActionResult> {
+    let result = decode(&fs::read(path).ok()?)?;
+    (path.file_name()?.to_str()? == result.action.hex()).then_some(result)
 }
 
-fn encode(result: &ActionResult) -> Vec<u8> {
-    let body = serde_json::to_vec(result).expect("results are plain data");
-    let mut bytes = format!("{MAGIC}{}\n", Digest::of(&body).hex()).into_bytes();
-    bytes.extend_from_slice(&body);
+fn encode(message: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{MAGIC}{}\n", Digest::of(message).hex()).into_bytes();
+    bytes.extend_from_slice(message);
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<ActionResult> {
+fn decode(bytes: &[u8]) -> Option<StoredActionResult> {
     let rest = bytes.strip_prefix(MAGIC.as_bytes())?;
-    let (checksum, body) = (rest.get(..64)?, rest.get(65..)?);
-    if rest[64] != b'\n' || Digest::of(body).hex().as_bytes() != checksum {
+    let (checksum, message) = (rest.get(..64)?, rest.get(65..)?);
+    if rest[64] != b'\n' || Digest::of(message).hex().as_bytes() != checksum {
         return None;
     }
-    serde_json::from_slice(body).ok()
+    StoredActionResult::decode(message).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action_result::tests::result;
 
-    fn result() -> ActionResult {
-        ActionResult {
-            outputs: vec![OutputEntry {
-                path: RelativePath::new("bin/x").unwrap(),
-                entry: Entry::File { digest: Digest::of(b"x"), executable: true },
-            }],
-            facts: [("digest".to_owned(), "sha256:0".to_owned())].into(),
-            duration_ms: 7,
-            target: "server".to_owned(),
-            kind: "GoBuild".to_owned(),
-        }
+    fn file() -> Vec<u8> {
+        encode(&result().encode(&Digest::of(b"action")).unwrap().0)
     }
 
     #[test]
     fn round_trip() {
-        assert_eq!(decode(&encode(&result())), Some(result()));
+        let (message, _) = result().encode(&Digest::of(b"action")).unwrap();
+        assert_eq!(decode(&file()), StoredActionResult::decode(&message).ok());
+        assert!(decode(&file()).is_some());
     }
 
     /// Every truncation and every flipped byte is noticed.
     #[test]
     fn damage_is_never_an_answer() {
-        let good = encode(&result());
+        let good = file();
         for length in 0..good.len() {
             assert_eq!(decode(&good[..length]), None, "cut at {length}");
         }
@@ -170,10 +154,19 @@ mod tests {
         }
     }
 
+    /// A file that comes under another name is not believed, and goes.
     #[test]
-    fn a_result_that_names_a_path_outside_is_refused() {
-        let text = serde_json::to_string(&result()).unwrap().replace("bin/x", "../../etc/x");
-        let bytes = format!("{MAGIC}{}\n{text}", Digest::of(text.as_bytes()).hex());
-        assert_eq!(decode(bytes.as_bytes()), None);
+    fn a_result_of_another_action() {
+        let root = std::env::temp_dir().join(format!("rondel-another-action-{}", std::process::id()));
+        let cache = ActionCache::new(&root);
+        let (own, other) = (Digest::of(b"action"), Digest::of(b"other"));
+        cache.put(&own, &result().encode(&own).unwrap().0).unwrap();
+        assert!(cache.get(&own).unwrap().is_some());
+        fs::create_dir_all(cache.path(&other).parent().unwrap()).unwrap();
+        fs::copy(cache.path(&own), cache.path(&other)).unwrap();
+        assert!(read_result(&cache.path(&own)).is_some() && read_result(&cache.path(&other)).is_none());
+        assert!(matches!(cache.get(&other), Err(CacheTrouble::Corrupt(_))));
+        assert!(cache.get(&other).unwrap().is_none());
+        fs::remove_dir_all(root).unwrap();
     }
 }

@@ -12,7 +12,7 @@ use crate::{Digest, Hasher, TemporaryFile};
 
 /// Where blobs live.
 #[derive(Clone, Debug)]
-pub struct BlobStore {
+pub(crate) struct BlobStore {
     directory: PathBuf,
     scratch: PathBuf,
 }
@@ -39,7 +39,7 @@ pub enum BlobError {
 }
 
 impl BlobStore {
-    /// The store below `root` (`<cache>/v1`). Nothing is made until something is written.
+    /// The store below `root` (`<cache>/v2`). Nothing is made until something is written.
     pub fn new(root: &Path) -> BlobStore {
         BlobStore { directory: root.join("cas"), scratch: root.join("tmp") }
     }
@@ -111,6 +111,39 @@ impl BlobStore {
         let _ = fs::remove_file(&path);
         Err(BlobError::Corrupt(*digest))
     }
+
+    /// The bytes of the blob. One that does not match is removed from the store and reported as corrupt.
+    pub fn read_bytes(&self, digest: &Digest) -> Result<Vec<u8>, BlobError> {
+        let path = self.path(digest);
+        match read_sound(&path, digest) {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => {
+                let _ = fs::remove_file(&path);
+                Err(BlobError::Corrupt(*digest))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(BlobError::Missing(*digest)),
+            Err(source) => Err(BlobError::Io { action: "read", path, source }),
+        }
+    }
+
+    /// The same for one who only looks: nothing is removed, and no use is noted.
+    pub(crate) fn peek(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.path(digest)).ok()?;
+        (Digest::of(&bytes) == *digest).then_some(bytes)
+    }
+}
+
+/// The contents of the file at `path`, unless they are not what `digest` says.
+fn read_sound(path: &Path, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::new();
+    // What is too long is not read to its end.
+    (&mut file).take(digest.size().saturating_add(1)).read_to_end(&mut bytes)?;
+    if Digest::of(&bytes) != *digest {
+        return Ok(None);
+    }
+    note_use(&file);
+    Ok(Some(bytes))
 }
 
 fn keep(temporary: TemporaryFile, destination: &Path) -> Result<(), BlobError> {

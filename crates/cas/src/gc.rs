@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::action_cache::read_result;
+use crate::action_result::StoredActionResult;
 use crate::atomic::sweep_abandoned;
+use crate::blob_store::BlobStore;
 use crate::last_use::{NOTED_EVERY, modified};
-use crate::{BlobStore, Digest, Entry, TemporaryFile};
+use crate::{Digest, TemporaryFile, Tree};
 
-/// A store of results and blobs: `<cache>/v1`.
+/// A store of results and blobs: `<cache>/v2`.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
@@ -40,7 +42,7 @@ pub struct StoredResult {
     pub used: SystemTime,
     /// Bytes of its own file.
     pub size: u64,
-    /// Its blobs: hash and size.
+    /// Its blobs: hash and size. Files, the `Tree` messages of output directories, and the files that these name.
     pub blobs: Vec<Digest>,
 }
 
@@ -100,22 +102,19 @@ impl Store {
     /// All results that can be read, in no order. `stop` is asked now and then.
     pub fn results(&self, stop: &dyn Fn() -> bool) -> io::Result<Vec<StoredResult>> {
         let mut results = Vec::new();
+        let store = BlobStore::new(&self.root);
         for (path, metadata) in files_in(&self.root.join("ac"))? {
             if stop() {
                 break;
             }
             let Some(result) = read_result(&path) else { continue };
-            let blobs = result.outputs.iter().filter_map(|output| match &output.entry {
-                Entry::File { digest, .. } => Some(*digest),
-                Entry::Symlink { .. } => None,
-            });
             results.push(StoredResult {
                 action: name_of(&path),
-                target: result.target.clone(),
-                kind: result.kind.clone(),
                 used: modified(&metadata),
                 size: metadata.len(),
-                blobs: blobs.collect(),
+                blobs: blobs_of(&result, &store).0,
+                target: result.rest.target,
+                kind: result.rest.kind,
             });
         }
         Ok(results)
@@ -187,8 +186,8 @@ impl Store {
         }
     }
 
-    /// Hashes every blob and reads every result again; removes what is damaged, and results whose blobs are not
-    /// there, so that the next build makes them anew.
+    /// Hashes every blob and reads every result again; removes what is damaged, results that are of another action than
+    /// their names say, and results whose blobs are not there, so that the next build makes them anew.
     pub fn verify(&self) -> io::Result<Verified> {
         let mut verified = Verified::default();
         let blobs = files_in(&self.root.join("cas"))?;
@@ -212,11 +211,9 @@ impl Store {
         }
         for (path, _) in files_in(&self.root.join("ac"))? {
             let whole = read_result(&path).is_some_and(|result| {
-                result.outputs.iter().all(|output| match &output.entry {
-                    // What a build has stored meanwhile was not looked at yet.
-                    Entry::File { digest, .. } => sound.contains(&digest.hex()) || store.is_sound(digest),
-                    Entry::Symlink { .. } => true,
-                })
+                let (blobs, is_known) = blobs_of(&result, &store);
+                // What a build has stored meanwhile was not looked at yet.
+                is_known && blobs.iter().all(|digest| sound.contains(&digest.hex()) || store.is_sound(digest))
             });
             if whole {
                 verified.results += 1;
@@ -227,6 +224,19 @@ impl Store {
         }
         Ok(verified)
     }
+}
+
+/// All blobs that `result` needs, as far as the trees of its output directories can be read; and whether they all can.
+fn blobs_of(result: &StoredActionResult, store: &BlobStore) -> (Vec<Digest>, bool) {
+    let mut blobs: Vec<Digest> = result.blobs().copied().collect();
+    let mut is_known = true;
+    for directory in &result.output_directories {
+        match store.peek(&directory.tree_digest).and_then(|bytes| Tree::decode(&bytes).ok()) {
+            Some(tree) => blobs.extend(tree.entries().filter_map(|(_, entry)| entry.contents())),
+            None => is_known = false,
+        }
+    }
+    (blobs, is_known)
 }
 
 /// What became of a file that was to be removed.

@@ -4,27 +4,35 @@
 //! are and when a result may be used is decided above it.
 
 mod action_cache;
+mod action_result;
 mod atomic;
 mod blob_store;
+mod cache;
+mod decode;
 mod digest;
 mod gc;
 mod last_use;
 pub mod messages;
+mod metadata;
 mod parallel;
 mod relative_path;
 mod tree;
+mod wire;
 
-pub use action_cache::{ActionCache, ActionResult, CacheTrouble, OutputEntry};
+pub use action_cache::CacheTrouble;
+pub use action_result::{ActionResult, OutputEntry};
 pub use atomic::{
     TemporaryDirectory, TemporaryFile, copy_file, remove_tree, sweep_abandoned, temporary_name, write_atomically,
 };
-pub use blob_store::{BlobError, BlobStore};
+pub use blob_store::BlobError;
+pub use cache::{Cache, DiskCache};
 pub use digest::{Digest, DigestParseError, Hasher};
 pub use gc::{Collected, RunningBuild, Store, StoredResult, Verified};
+pub use metadata::{Metadata, MetadataType};
 pub use parallel::{par_chunks, par_map};
 pub use relative_path::{PathError, RelativePath};
 pub use tree::{Entry, Tree, TreeError};
 
 /// Version of everything on disk below the cache directory. A store of another version is left alone: each
 /// version has a directory of its own, so an older and a newer Rondel can share one machine.
-pub const STORE_FORMAT: &str = "v1";
+pub const STORE_FORMAT: &str = "v2";

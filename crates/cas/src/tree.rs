@@ -1,51 +1,86 @@
-//! `Tree`: files by path, and the digest of the `Directory` that they make.
+//! `Tree`: what stands below a directory, by path; the `Directory` messages that it makes, and REAPI's `Tree` message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::messages::{self, Node};
+use crate::messages::{DecodeError, Directory, DirectoryNode, FileNode, SymlinkNode, UnixMode};
+use crate::wire::{Message, each_field, set};
 use crate::{Digest, RelativePath};
 
+/// Entries of one tree, at most. One `Directory` may stand in many places, so a small message can be a vast tree.
+const ENTRIES_MAX: usize = 1 << 20;
+/// Bytes of all paths and link targets together, likewise.
+const TEXT_MAX: usize = 1 << 28;
+/// Bytes of one path, as on Linux.
+const PATH_MAX: usize = 4096;
+
 /// What stands at a path.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// A regular file: contents and the executable bit, nothing else.
+    /// A regular file.
     File {
         /// Digest of the contents.
         digest: Digest,
         /// Is the owner's executable bit set?
         executable: bool,
+        /// Permission bits, where they are not 0755 and 0644.
+        mode: Option<UnixMode>,
     },
     /// A symbolic link and the text it holds.
     Symlink {
         /// Where it points, verbatim.
         target: String,
     },
+    /// A directory that is empty, or one whose permissions count.
+    Directory {
+        /// Permission bits, where they are not 0755.
+        mode: Option<UnixMode>,
+    },
 }
 
 impl Entry {
-    /// Its node in a `Directory` message, under `name`.
-    pub fn node<'a>(&'a self, name: &'a str) -> Node<'a> {
+    /// A file with ordinary permissions.
+    pub fn file(digest: Digest, executable: bool) -> Entry {
+        Entry::File { digest, executable, mode: None }
+    }
+
+    /// A directory with ordinary permissions.
+    pub fn directory() -> Entry {
+        Entry::Directory { mode: None }
+    }
+
+    /// Digest of the contents, if it is a file.
+    pub fn contents(&self) -> Option<&Digest> {
         match self {
-            Entry::File { digest, executable } => Node::File { name, digest: *digest, executable: *executable },
-            Entry::Symlink { target } => Node::Symlink { name, target },
+            Entry::File { digest, .. } => Some(digest),
+            Entry::Symlink { .. } | Entry::Directory { .. } => None,
         }
     }
 }
 
-/// Two entries of a tree cannot stand together.
+/// Entries that make no tree.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is both a file and a directory")]
-pub struct TreeError(pub RelativePath);
+pub enum TreeError {
+    /// Two entries cannot stand together.
+    #[error("`{0}` is both a file and a directory")]
+    Conflict(RelativePath),
+    /// More than is ever read back.
+    #[error("there are more than {ENTRIES_MAX} files, or their names are too long")]
+    TooLarge,
+    /// The tree was hashed before, and is another one by now.
+    #[error("the files changed while they were looked at")]
+    Changed,
+}
 
-/// Files by path, sorted.
+/// Entries by path, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     entries: BTreeMap<RelativePath, Entry>,
+    /// Permission bits of the root, where they are not 0755.
+    pub root_mode: Option<UnixMode>,
 }
 
 impl Tree {
-    /// A tree without files.
+    /// A tree without entries.
     pub fn new() -> Tree {
         Tree::default()
     }
@@ -65,7 +100,7 @@ impl Tree {
         self.entries.get(path)
     }
 
-    /// How many files and links there are.
+    /// How many entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -77,56 +112,182 @@ impl Tree {
 
     /// Digest of the root's canonical `Directory` message, which holds those of its subdirectories.
     pub fn root_digest(&self) -> Result<Digest, TreeError> {
+        self.directories(&mut |_, _| {})
+    }
+
+    /// Calls `emit` with the digest and the bytes of each `Directory` message: children before their parents, the root
+    /// last, and one that stands in two places twice. Returns the root's digest.
+    pub fn directories(&self, emit: &mut dyn FnMut(Digest, Vec<u8>)) -> Result<Digest, TreeError> {
         let entries: Vec<(&str, &Entry)> = self.entries.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
-        directory_digest(&entries, 0)
+        directory(&entries, 0, self.root_mode, emit)
+    }
+
+    /// The canonical `Tree { root = 1, children = 2 }` message: parents before their children, each directory once (REAPI
+    /// `OutputDirectory.is_topologically_sorted`).
+    pub fn encode(&self) -> Result<Vec<u8>, TreeError> {
+        let text: usize = self.entries.iter().map(|(path, entry)| path.as_str().len() + target_length(entry)).sum();
+        let is_long = |path: &RelativePath| path.as_str().len() > PATH_MAX;
+        if self.entries.len() > ENTRIES_MAX || text > TEXT_MAX || self.entries.keys().any(is_long) {
+            return Err(TreeError::TooLarge);
+        }
+        // Where a directory came first among its likes, its children came before: backwards, parents come first.
+        let (mut all, mut known) = (Vec::new(), std::collections::HashSet::new());
+        self.directories(&mut |digest, message| {
+            if known.insert(digest) {
+                all.push(message);
+            }
+        })?;
+        let mut tree = Message::default();
+        for (index, directory) in all.iter().rev().enumerate() {
+            tree.bytes(if index == 0 { 1 } else { 2 }, directory);
+        }
+        Ok(tree.0)
+    }
+
+    /// The tree that a `Tree` message holds. The message may be hostile: sizes are bounded, and names checked.
+    pub fn decode(message: &[u8]) -> Result<Tree, DecodeError> {
+        let (mut root, mut children) = (None, HashMap::new());
+        each_field(message, |field, value| match field {
+            1 => set(&mut root, "root", value.bytes("root")?),
+            2 => {
+                let child = value.bytes("children")?;
+                children.insert(Digest::of(child), Directory::decode(child)?);
+                Ok(())
+            }
+            other => Err(DecodeError::Unknown(other)),
+        })?;
+        let root = Directory::decode(root.ok_or(DecodeError::Missing("root"))?)?;
+        let mut tree = Tree { root_mode: root.mode, ..Tree::default() };
+        let mut budget = Budget { entries: ENTRIES_MAX, text: TEXT_MAX };
+        let mut open: Vec<(String, &Directory<'_>)> = vec![(String::new(), &root)];
+        while let Some((path, directory)) = open.pop() {
+            // A directory can't hold itself, since its digest would have to be in what it is the digest of.
+            for node in &directory.directories {
+                let child = children.get(&node.digest).ok_or(DecodeError::Missing("children"))?;
+                let path = budget.join(&path, node.name, 0)?;
+                if is_empty(child) || child.mode.is_some() {
+                    tree.insert(relative(&path)?, Entry::Directory { mode: child.mode });
+                }
+                open.push((format!("{path}/"), child));
+            }
+            for &FileNode { name, digest, is_executable: executable, mode } in &directory.files {
+                let path = budget.join(&path, name, 0)?;
+                tree.insert(relative(&path)?, Entry::File { digest, executable, mode });
+            }
+            for SymlinkNode { name, target } in &directory.symlinks {
+                let path = budget.join(&path, name, target.len())?;
+                tree.insert(relative(&path)?, Entry::Symlink { target: (*target).to_owned() });
+            }
+        }
+        Ok(tree)
     }
 }
 
-/// The digest of the directory that holds `entries`, whose paths share their first `depth` bytes.
-fn directory_digest(entries: &[(&str, &Entry)], depth: usize) -> Result<Digest, TreeError> {
+fn target_length(entry: &Entry) -> usize {
+    if let Entry::Symlink { target } = entry { target.len() } else { 0 }
+}
+
+fn is_empty(directory: &Directory<'_>) -> bool {
+    directory.files.is_empty() && directory.directories.is_empty() && directory.symlinks.is_empty()
+}
+
+fn relative(path: &str) -> Result<RelativePath, DecodeError> {
+    RelativePath::new(path).map_err(|_| DecodeError::Field("name"))
+}
+
+/// What may still come.
+struct Budget {
+    entries: usize,
+    text: usize,
+}
+
+impl Budget {
+    /// The path of `name` in `directory`, which ends with a slash or is empty; `more` bytes belong to it.
+    fn join(&mut self, directory: &str, name: &str, more: usize) -> Result<String, DecodeError> {
+        let length = directory.len() + name.len();
+        if length > PATH_MAX || self.entries == 0 || self.text < length + more {
+            return Err(DecodeError::TooLarge);
+        }
+        self.entries -= 1;
+        self.text -= length + more;
+        Ok(format!("{directory}{name}"))
+    }
+}
+
+/// A subdirectory in the making.
+#[derive(Default)]
+struct Below<'a> {
+    mode: Option<UnixMode>,
+    entries: Vec<(&'a str, &'a Entry)>,
+}
+
+/// Emits the directory that holds `entries`, whose paths share their first `depth` bytes, and those below it.
+fn directory(
+    entries: &[(&str, &Entry)],
+    depth: usize,
+    mode: Option<UnixMode>,
+    emit: &mut dyn FnMut(Digest, Vec<u8>),
+) -> Result<Digest, TreeError> {
     // Sorting whole paths is not sorting names (`a-b` < `a/x`, though `a` < `a-b`), so subdirectories are
     // gathered by name first and the nodes sorted after.
-    let mut files: BTreeMap<&str, &Entry> = BTreeMap::new();
-    let mut directories: BTreeMap<&str, Vec<(&str, &Entry)>> = BTreeMap::new();
+    let mut here: BTreeMap<&str, &Entry> = BTreeMap::new();
+    let mut below: BTreeMap<&str, Below<'_>> = BTreeMap::new();
     for (path, entry) in entries {
-        match path[depth..].split_once('/') {
-            None => {
-                files.insert(&path[depth..], entry);
+        match (path[depth..].split_once('/'), entry) {
+            (Some((name, _)), _) => below.entry(name).or_default().entries.push((path, entry)),
+            (None, Entry::Directory { mode }) => below.entry(&path[depth..]).or_default().mode = *mode,
+            (None, Entry::File { .. } | Entry::Symlink { .. }) => drop(here.insert(&path[depth..], entry)),
+        }
+    }
+    let mut message = Directory { mode, ..Directory::default() };
+    for (name, entry) in &here {
+        match entry {
+            Entry::File { digest, executable, mode } => {
+                message.files.push(FileNode { name, digest: *digest, is_executable: *executable, mode: *mode })
             }
-            Some((name, _)) => directories.entry(name).or_default().push((path, entry)),
+            Entry::Symlink { target } => message.symlinks.push(SymlinkNode { name, target }),
+            Entry::Directory { .. } => {}
         }
     }
-    let mut nodes = Vec::with_capacity(files.len() + directories.len());
-    for (name, entry) in &files {
-        nodes.push(entry.node(name));
-    }
-    for (name, children) in &directories {
-        if files.contains_key(name) {
-            let path = RelativePath::new(&children[0].0[..depth + name.len()]);
-            return Err(TreeError(path.expect("a prefix of a relative path is one")));
+    for (name, Below { mode, entries }) in &below {
+        if here.contains_key(name) {
+            let path = entries.first().map_or(*name, |(path, _)| &path[..depth + name.len()]);
+            return Err(TreeError::Conflict(RelativePath::new(path).expect("a prefix of a relative path is one")));
         }
-        let digest = directory_digest(children, depth + name.len() + 1)?;
-        nodes.push(Node::Directory { name, digest });
+        let digest = directory(entries, depth + name.len() + 1, *mode, emit)?;
+        message.directories.push(DirectoryNode { name, digest });
     }
-    Ok(Digest::of(&messages::directory(&nodes)))
+    let bytes = message.encode();
+    let digest = Digest::of(&bytes);
+    emit(digest, bytes);
+    Ok(digest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn path(text: &str) -> RelativePath {
+        RelativePath::new(text).unwrap()
+    }
+
     fn tree(paths: &[&str]) -> Tree {
         let mut tree = Tree::new();
-        for path in paths {
-            let entry = Entry::File { digest: Digest::of(path.as_bytes()), executable: false };
-            tree.insert(RelativePath::new(path).unwrap(), entry);
+        for text in paths {
+            tree.insert(path(text), Entry::file(Digest::of(text.as_bytes()), false));
         }
+        tree
+    }
+
+    fn with(mut tree: Tree, at: &str, entry: Entry) -> Tree {
+        tree.insert(path(at), entry);
         tree
     }
 
     #[test]
     fn empty_tree_has_the_digest_of_nothing() {
         assert_eq!(Tree::new().root_digest().unwrap(), Digest::of(b""));
+        assert_eq!(Tree::new().encode().unwrap(), [0x0a, 0]);
     }
 
     #[test]
@@ -138,22 +299,113 @@ mod tests {
     }
 
     #[test]
-    fn executable_bit_link_target_and_name_count() {
-        let base = tree(&["a"]).root_digest().unwrap();
-        let mut executable = tree(&[]);
-        executable.insert(RelativePath::new("a").unwrap(), Entry::File { digest: Digest::of(b"a"), executable: true });
-        assert_ne!(base, executable.root_digest().unwrap());
-        assert_ne!(base, tree(&["b"]).root_digest().unwrap());
-        let link = |target: &str| {
-            let mut tree = Tree::new();
-            tree.insert(RelativePath::new("l").unwrap(), Entry::Symlink { target: target.into() });
-            tree.root_digest().unwrap()
-        };
-        assert_ne!(link("a"), link("b"));
+    fn each_property_counts() {
+        let mode = UnixMode::new(0o700);
+        let digest = Digest::of(b"a");
+        let link = |target: &str| with(Tree::new(), "a", Entry::Symlink { target: target.into() });
+        let trees = [
+            tree(&["a"]),
+            tree(&["b"]),
+            with(Tree::new(), "a", Entry::file(digest, true)),
+            with(Tree::new(), "a", Entry::File { digest, executable: true, mode }),
+            with(Tree::new(), "a", Entry::File { digest, executable: false, mode: UnixMode::new(0) }),
+            link("a"),
+            link("b"),
+            with(Tree::new(), "a", Entry::directory()),
+            with(Tree::new(), "a", Entry::Directory { mode }),
+            tree(&["a/b"]),
+            with(tree(&["a/b"]), "a", Entry::Directory { mode }),
+            Tree { root_mode: mode, ..tree(&["a"]) },
+            Tree::new(),
+        ];
+        let mut digests: Vec<Digest> = trees.iter().map(|tree| tree.root_digest().unwrap()).collect();
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), trees.len());
+        for tree in trees {
+            assert_eq!(Tree::decode(&tree.encode().unwrap()).unwrap(), tree);
+        }
     }
 
     #[test]
     fn file_and_directory_of_one_name() {
         assert!(tree(&["a", "a/b"]).root_digest().is_err());
+        assert!(with(tree(&["a"]), "a/b", Entry::directory()).encode().is_err());
+    }
+
+    fn large() -> Tree {
+        let mut tree = tree(&["a/x", "a-b", "b/a/x", "c"]);
+        tree.insert(path("b/a/empty"), Entry::directory());
+        tree.insert(path("a/empty"), Entry::directory());
+        tree.insert(path("b/link"), Entry::Symlink { target: "a/x".into() });
+        tree.insert(path("b"), Entry::Directory { mode: UnixMode::new(0o750) });
+        tree
+    }
+
+    /// Children are named by their digests; each stands there once, its parent before it.
+    #[test]
+    fn tree_messages_are_topologically_sorted() {
+        let twins = with(with(Tree::new(), "a/d/e", Entry::directory()), "b/e", Entry::directory());
+        for tree in [large(), twins] {
+            let message = tree.encode().unwrap();
+            assert_eq!(Tree::decode(&message).unwrap(), tree);
+            let mut all: Vec<(u64, &[u8])> = Vec::new();
+            each_field(&message, |field, value| value.bytes("").map(|bytes| all.push((field, bytes)))).unwrap();
+            assert_eq!(Digest::of(all[0].1), tree.root_digest().unwrap());
+            let digests: Vec<Digest> = all.iter().map(|(_, bytes)| Digest::of(bytes)).collect();
+            for (place, (field, bytes)) in all.iter().enumerate() {
+                assert_eq!(*field, if place == 0 { 1 } else { 2 });
+                for child in Directory::decode(bytes).unwrap().directories {
+                    assert!(digests[place + 1..].contains(&child.digest), "a child before its parent");
+                }
+                assert!(!digests[..place].contains(&digests[place]), "a directory twice");
+            }
+        }
+    }
+
+    #[test]
+    fn no_changed_byte_breaks_the_reader() {
+        let message = large().encode().unwrap();
+        for length in 0..message.len() {
+            let _ = Tree::decode(&message[..length]);
+        }
+        for index in 0..message.len() {
+            for bit in 0..8 {
+                let mut bad = message.clone();
+                bad[index] ^= 1 << bit;
+                if let Ok(tree) = Tree::decode(&bad) {
+                    assert_ne!(tree, large(), "flipped at {index}");
+                }
+            }
+        }
+        let mut alone = Message::default();
+        alone.bytes(1, &large().root_message());
+        assert_eq!(Tree::decode(&alone.0), Err(DecodeError::Missing("children")));
+        assert_eq!(Tree::decode(&[]), Err(DecodeError::Missing("root")));
+    }
+
+    impl Tree {
+        fn root_message(&self) -> Vec<u8> {
+            let mut last = Vec::new();
+            self.directories(&mut |_, message| last = message).unwrap();
+            last
+        }
+    }
+
+    /// Forty directories, each with the next one in it twice: a few kilobytes that stand for a million million entries.
+    #[test]
+    fn a_message_that_would_be_a_vast_tree() {
+        let mut children = Vec::new();
+        let mut message = Vec::new();
+        for _ in 0..40 {
+            let digest = Digest::of(&message);
+            children.push(message);
+            let node = |name| DirectoryNode { name, digest };
+            message = Directory { directories: vec![node("a"), node("b")], ..Directory::default() }.encode();
+        }
+        let mut tree = Message::default();
+        tree.bytes(1, &message);
+        children.iter().for_each(|child| tree.bytes(2, child));
+        assert_eq!(Tree::decode(&tree.0), Err(DecodeError::TooLarge));
     }
 }

@@ -20,13 +20,17 @@
 
 use std::collections::BTreeMap;
 
-use rondel_cas::{Digest, Entry, RelativePath, Tree, TreeError, messages};
+use rondel_cas::messages::{Action, Command, Directory, DirectoryNode, UnixMode};
+use rondel_cas::{Digest, Entry, RelativePath, Tree, TreeError};
 
 use crate::environment::Environment;
 use crate::inputs::InputSet;
 
 /// Version of everything that is said above. A change of meaning changes this.
-pub const KEY_FORMAT: &str = "rondel-key-1";
+pub const KEY_FORMAT: &str = "rondel-key-2";
+
+/// Name of the platform property that says of an output that it is a directory.
+const OUTPUT_DIRECTORY: &str = "output-directory";
 
 /// What a step depends on and what it makes.
 #[derive(Clone, Debug, Default)]
@@ -85,29 +89,76 @@ pub(crate) enum MemberKind {
     Output,
 }
 
+/// A step's key, with the messages that it is the digest of (REAPI `Action` and `Command`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedAction {
+    /// Digest of `action`: the step's key.
+    pub digest: Digest,
+    /// The `Action` message.
+    pub action: Vec<u8>,
+    /// The `Command` message that the action names.
+    pub command: Vec<u8>,
+    /// Digest of the input root's `Directory` message; `ActionSpec::directories` makes it and those below it.
+    pub input_root: Digest,
+}
+
 impl ActionSpec {
-    /// The digest of the REAPI `Action` message: the step's key.
+    /// The step's key.
     pub fn digest(&self) -> Result<Digest, TreeError> {
+        self.encode().map(|encoded| encoded.digest)
+    }
+
+    /// The key and its messages. No message is made for inputs whose digest is known.
+    pub fn encode(&self) -> Result<EncodedAction, TreeError> {
+        let input_root = self.input_root(self.inputs.root_digest()?, &mut |_, _| {})?;
+        let command = self.command();
+        let action =
+            Action { command_digest: Digest::of(&command), input_root_digest: input_root, salt: KEY_FORMAT.as_bytes() };
+        let action = action.encode();
+        Ok(EncodedAction { digest: Digest::of(&action), action, command, input_root })
+    }
+
+    /// Calls `emit` with the digest and the bytes of all `Directory` messages of the input root: children before their
+    /// parents, the root last, and one that stands in two places perhaps twice. A remote store needs them, a key does not.
+    pub fn directories(&self, emit: &mut dyn FnMut(Digest, Vec<u8>)) -> Result<(), TreeError> {
+        let inputs = self.inputs.directories(emit)?;
+        self.input_root(inputs, emit).map(drop)
+    }
+
+    fn command(&self) -> Vec<u8> {
+        let environment = self.environment.for_key();
+        let named = |kind: &str, (name, value): (&String, &String)| (format!("{kind}:{name}"), value.clone());
         let mut properties: Vec<(String, String)> = Vec::new();
-        properties.extend(self.settings.iter().map(|(name, value)| (format!("setting:{name}"), value.clone())));
-        properties.extend(self.tools.iter().map(|(name, value)| (format!("tool:{name}"), value.clone())));
-        let outputs: Vec<String> = self.outputs.iter().map(output_text).collect();
-        let command = messages::command(&self.arguments, &self.environment.for_key(), &properties, &outputs);
-        // Inputs and upstream results share one root, in directories of their own: neither can shadow the other.
-        let mut nodes = Vec::new();
-        if let Some(digest) = self.inputs.root_digest()? {
-            nodes.push(messages::Node::Directory { name: "in", digest });
-        }
+        properties.extend(self.settings.iter().map(|setting| named("setting", setting)));
+        properties.extend(self.tools.iter().map(|tool| named("tool", tool)));
+        // REAPI sees what kind an output is when it is made; here it is part of the question.
+        let directories = self.outputs.iter().filter(|output| output.kind == OutputKind::Directory);
+        properties.extend(directories.map(|output| (OUTPUT_DIRECTORY.to_owned(), output.name.to_string())));
+        let command = Command {
+            arguments: self.arguments.iter().map(String::as_str).collect(),
+            environment_variables: pairs(&environment),
+            platform: pairs(&properties),
+            output_paths: self.outputs.iter().map(|output| output.name.as_str()).collect(),
+        };
+        command.encode()
+    }
+
+    /// The digest of the root that holds `inputs` and what came from upstream, in directories of their own: neither can
+    /// shadow the other.
+    fn input_root(&self, inputs: Option<Digest>, emit: &mut dyn FnMut(Digest, Vec<u8>)) -> Result<Digest, TreeError> {
+        let mut root = Directory::default();
+        root.directories.extend(inputs.map(|digest| DirectoryNode { name: "in", digest }));
         if !self.upstream.is_empty() {
             let mut tree = Tree::new();
             for (slot, entry) in &self.upstream {
                 tree.insert(slot.clone(), entry.clone());
             }
-            nodes.push(messages::Node::Directory { name: "up", digest: tree.root_digest()? });
+            root.directories.push(DirectoryNode { name: "up", digest: tree.directories(emit)? });
         }
-        let root = Digest::of(&messages::directory(&nodes));
-        let action = messages::action(&Digest::of(&command), &root, KEY_FORMAT.as_bytes());
-        Ok(Digest::of(&action))
+        let message = root.encode();
+        let digest = Digest::of(&message);
+        emit(digest, message);
+        Ok(digest)
     }
 
     /// The same parts by name, for explanations. No value of a passed or secret variable is among them.
@@ -139,6 +190,10 @@ impl ActionSpec {
     }
 }
 
+fn pairs(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
 fn output_text(output: &OutputSpec) -> String {
     match output.kind {
         OutputKind::File => output.name.to_string(),
@@ -148,10 +203,12 @@ fn output_text(output: &OutputSpec) -> String {
 
 /// What an entry is, as explanations and mixed digests have it.
 pub fn entry_text(entry: &Entry) -> String {
+    let mode = |mode: &Option<UnixMode>| mode.map(|mode| format!(" mode {:o}", mode.bits())).unwrap_or_default();
     match entry {
-        Entry::File { digest, executable: false } => digest.to_string(),
-        Entry::File { digest, executable: true } => format!("{digest} executable"),
+        Entry::File { digest, executable: false, mode: bits } => format!("{digest}{}", mode(bits)),
+        Entry::File { digest, executable: true, mode: bits } => format!("{digest} executable{}", mode(bits)),
         Entry::Symlink { target } => format!("link to {target}"),
+        Entry::Directory { mode: bits } => format!("directory{}", mode(bits)),
     }
 }
 
@@ -159,15 +216,16 @@ pub fn entry_text(entry: &Entry) -> String {
 mod tests {
     use super::*;
     use crate::environment::Class;
-    use crate::inputs::Input;
+    use crate::inputs::{Input, KnownInputs};
     use expect_test::expect;
+    use std::sync::Arc;
 
     fn path(text: &str) -> RelativePath {
         RelativePath::new(text).unwrap()
     }
 
     fn file(contents: &str, executable: bool) -> Entry {
-        Entry::File { digest: Digest::of(contents.as_bytes()), executable }
+        Entry::file(Digest::of(contents.as_bytes()), executable)
     }
 
     fn spec() -> ActionSpec {
@@ -189,7 +247,7 @@ mod tests {
 
     #[test]
     fn golden_key() {
-        expect!["8e6b89cb9572f6b4c32c0bcabeec33d603232a081663c9aacd083ae3c63b9cf9/156"]
+        expect!["59cc71fa19be9f5039248424db15dae8d1eb956afcea09cbfaf1ada893f756e7/156"]
             .assert_eq(&spec().digest().unwrap().to_string());
     }
 
@@ -226,6 +284,14 @@ mod tests {
                 let entry = Entry::Symlink { target: "c".into() };
                 spec.inputs.insert(Input { path: path("a/b.go"), absolute: "/x".into(), entry });
             }),
+            ("an empty directory in place of a file", |spec| {
+                let entry = Entry::directory();
+                spec.inputs.insert(Input { path: path("a/b.go"), absolute: "/x".into(), entry });
+            }),
+            ("permissions of an input", |spec| {
+                let entry = Entry::File { digest: Digest::of(b"b"), executable: false, mode: UnixMode::new(0o600) };
+                spec.inputs.insert(Input { path: path("a/b.go"), absolute: "/x".into(), entry });
+            }),
             ("an upstream result", |spec| drop(spec.upstream.insert(path("slot/a"), file("other", true)))),
             ("the slot of an upstream result", |spec| {
                 let entry = spec.upstream.remove(&path("slot/a")).unwrap();
@@ -247,6 +313,64 @@ mod tests {
             assert_ne!(changed.members(), spec().members(), "{what} is not explained");
             keys.push(key);
         }
+    }
+
+    /// All that a remote store needs is given out: each directory under its digest, and the root leads to all files.
+    #[test]
+    fn directories_of_the_input_root() {
+        struct Known(Vec<Input>);
+        impl KnownInputs for Known {
+            fn each(&self, visit: &mut dyn FnMut(Input)) {
+                self.0.iter().cloned().for_each(visit);
+            }
+            fn stat_digest(&self) -> u64 {
+                0
+            }
+            fn directory_stat_digest(&self) -> u64 {
+                0
+            }
+            fn newest_ns(&self) -> i128 {
+                0
+            }
+        }
+        let mut one_by_one = spec();
+        for (name, entry) in [
+            ("a/deep/er/c.go", file("c", false)),
+            ("a/deep/link", Entry::Symlink { target: "er".into() }),
+            ("z/empty", Entry::directory()),
+        ] {
+            one_by_one.inputs.insert(Input { path: path(name), absolute: "/x".into(), entry });
+        }
+        one_by_one.upstream.insert(path("slot/b/c"), file("up", false));
+        let root = one_by_one.inputs.root_digest().unwrap();
+        let mut known = one_by_one.clone();
+        known.inputs = InputSet::known(root, Arc::new(Known(one_by_one.inputs.iter().collect())));
+        let nothing = ActionSpec { inputs: InputSet::default(), upstream: BTreeMap::new(), ..spec() };
+        for (spec, files) in [(&one_by_one, 6), (&known, 6), (&nothing, 0)] {
+            let encoded = spec.encode().unwrap();
+            let action = Action::decode(&encoded.action).unwrap();
+            assert_eq!((Digest::of(&encoded.action), spec.digest().unwrap()), (encoded.digest, encoded.digest));
+            assert_eq!(action.command_digest, Digest::of(&encoded.command));
+            assert_eq!(action.input_root_digest, encoded.input_root);
+            assert_eq!(Command::decode(&encoded.command).unwrap().arguments[0], "go");
+            let mut all = BTreeMap::new();
+            spec.directories(&mut |digest, message| drop(all.insert(digest, message))).unwrap();
+            let (mut found, mut open, mut seen) = (0, vec![encoded.input_root], 0);
+            while let Some(digest) = open.pop() {
+                let message = &all[&digest];
+                assert_eq!(Digest::of(message), digest);
+                let directory = Directory::decode(message).unwrap();
+                open.extend(directory.directories.iter().map(|node| node.digest));
+                let is_empty = directory == Directory::default() && seen > 0;
+                found += directory.files.len() + directory.symlinks.len() + usize::from(is_empty);
+                seen += 1;
+            }
+            assert_eq!(found, files);
+            assert!(all.len() <= seen, "a directory that nothing names");
+        }
+        // Files that are others by now are not given out under the digest of those that were hashed.
+        known.inputs = InputSet::known(root, Arc::new(Known(Vec::new())));
+        assert!(matches!(known.directories(&mut |_, _| {}), Err(TreeError::Changed)));
     }
 
     /// Non-members do not.

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rondel_cas::{Entry, RelativePath};
+use rondel_cas::{Entry, Metadata, RelativePath};
 use rondel_process::{Cancellation, Captured, CommandLine, ProcessError, Redactor, Stream, capture, run};
 
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
 use crate::inputs::InputSet;
-use crate::metadata::Metadata;
 use crate::workspace::Workspace;
 
 /// Lines of output that are kept for the report of a failure.

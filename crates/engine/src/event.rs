@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rondel_cas::Digest;
+use rondel_cas::{Digest, Metadata};
 use rondel_process::Stream;
 
-use crate::metadata::Metadata;
 use crate::reason::Reason;
 
 /// Index of a node in its graph.

@@ -1,21 +1,18 @@
 //! One step from beginning to end: key, lookup, run, check, store, place.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use rondel_cas::{ActionResult, Digest, Entry, OutputEntry, RelativePath, remove_tree};
+use rondel_cas::{ActionResult, BlobError, CacheTrouble, Digest, Entry, Metadata, OutputEntry, remove_tree};
 
 use crate::action::{ActionSpec, Members};
 use crate::context::{Artefact, Purpose, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, Outcome};
 use crate::graph::Node;
-use crate::inputs::entry_of;
 use crate::locks::{acquire_pool_slot, lock_step};
 use crate::materialize::{self, RestoreError};
-use crate::metadata::Metadata;
 use crate::reason::{Reason, differences};
 use crate::record::{LastRun, StepRecord, last_action, read_record, write_record};
 use crate::retry::attempt;
@@ -73,20 +70,20 @@ pub(crate) enum Lookup {
 pub(crate) fn lookup(node: &Node, query: &Query<'_>, prepared: &dyn PreparedAction, key: &Digest) -> Lookup {
     let (context, spec) = (query.context, prepared.spec());
     let workspace = context.workspace;
-    match workspace.actions.get(key) {
+    match workspace.results.get_action_result(key) {
         Ok(Some(result)) if materialize::fits(spec, &result) => {
-            if let Some(reason) = node.step.verify_external(query, prepared, &metadata_of(&result)) {
+            if let Some(reason) = node.step.verify_external(query, prepared, &result.metadata) {
                 return Lookup::Miss(vec![reason], None);
             }
             if materialize::is_in_place(workspace, spec, &result) {
                 return Lookup::InPlace(result);
             }
-            let missing = result.outputs.iter().find_map(|output| match &output.entry {
-                Entry::File { digest, .. } if !workspace.blobs.contains(digest) => Some(output.path.to_string()),
-                _ => None,
-            });
-            match missing {
-                Some(path) => Lookup::Miss(vec![Reason::OutputMissing { path }], None),
+            let blobs = result.outputs.iter().filter_map(|output| output.entry.contents());
+            let missing = workspace.results.find_missing_blobs(blobs);
+            let is_missing =
+                |output: &&OutputEntry| output.entry.contents().is_some_and(|digest| missing.contains(digest));
+            match result.outputs.iter().find(is_missing) {
+                Some(output) => Lookup::Miss(vec![Reason::OutputMissing { path: output.path.to_string() }], None),
                 None => Lookup::Stored(result),
             }
         }
@@ -95,9 +92,13 @@ pub(crate) fn lookup(node: &Node, query: &Query<'_>, prepared: &dyn PreparedActi
             let (reasons, members) = explain(node, context, spec, key);
             Lookup::Miss(reasons, members)
         }
+        Err(CacheTrouble::Tree { path, source: BlobError::Missing(_) }) => {
+            Lookup::Miss(vec![Reason::OutputMissing { path: path.to_string() }], None)
+        }
         Err(trouble) => {
             context.warn(format!("{trouble}; the step runs again"));
-            Lookup::Miss(vec![Reason::Corrupt { what: "the stored result".to_owned() }], None)
+            let what = if matches!(trouble, CacheTrouble::Tree { .. }) { "an output" } else { "the stored result" };
+            Lookup::Miss(vec![Reason::Corrupt { what: what.to_owned() }], None)
         }
     }
 }
@@ -170,7 +171,7 @@ fn hit(
         );
     }
     let artefacts = artefacts(context, spec, &result.outputs);
-    let result = UpstreamResult { artefacts, metadata: metadata_of(&result), ..UpstreamResult::default() };
+    let result = UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() };
     StepResult { outcome, reasons: Vec::new(), result }
 }
 
@@ -244,7 +245,7 @@ fn run_in(
     workspace.snapshot.wait_until_after(spec.inputs.newest_ns());
     let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
     let report = attempt(node, context, prepared, staging)?;
-    let found = outputs_in(context, spec, staging)?;
+    let found = materialize::staged_outputs(spec, staging)?;
     // Revalidation at before the outputs are kept: a step that read something else than its key says must not be
     // remembered. The whole key is made again, so that files which came meanwhile are seen too.
     let changed = changed_meanwhile(node, context, prepared, key, &before);
@@ -254,13 +255,10 @@ fn run_in(
         normalise_mode(absolute).map_err(|source| StepError::unwritable(absolute, &source))?;
         let metadata =
             std::fs::symlink_metadata(absolute).map_err(|source| StepError::unreadable(absolute, &source))?;
-        let entry = if metadata.is_symlink() {
-            entry_of(absolute, &workspace.snapshot).map_err(|source| StepError::unreadable(absolute, &source))?
+        let entry = if metadata.is_file() {
+            Entry::file(keep_blob(context, absolute, &mut kept)?, crate::inputs::is_executable(&metadata))
         } else {
-            Entry::File {
-                digest: keep_blob(context, absolute, &mut kept)?,
-                executable: crate::inputs::is_executable(&metadata),
-            }
+            materialize::staged_entry(workspace, absolute).map_err(|source| StepError::unreadable(absolute, &source))?
         };
         let output = OutputEntry { path: path.clone(), entry };
         if materialize::leaves(&output) {
@@ -274,30 +272,20 @@ fn run_in(
     }
     let result = ActionResult {
         outputs,
-        facts: facts_of(&report.metadata),
+        directories: materialize::output_directories(spec),
+        exit_code: 0,
+        metadata: report.metadata,
         duration_ms: begun.elapsed().as_millis() as u64,
         target: node.key.target_text().to_owned(),
         kind: node.kind.to_owned(),
     };
-    if kept && let Err(trouble) = workspace.actions.put(key, &result) {
+    if kept && let Err(trouble) = workspace.results.update_action_result(key, &result) {
         context.warn(format!("the result of `{}` was not cached: {trouble}", node.key));
         kept = false;
     }
     materialize::place(workspace, spec, staging)?;
     let artefacts = artefacts(context, spec, &result.outputs);
-    Ok((UpstreamResult { artefacts, metadata: report.metadata, ..UpstreamResult::default() }, kept))
-}
-
-/// What the step made, by name.
-fn outputs_in(
-    context: &StepContext<'_>,
-    spec: &ActionSpec,
-    staging: &Path,
-) -> Result<BTreeMap<RelativePath, PathBuf>, StepError> {
-    if let Some(empty) = materialize::prune(spec, staging) {
-        context.note(format!("directories that hold nothing are no part of an output (`{empty}`)"));
-    }
-    materialize::staged_outputs(spec, staging)
+    Ok((UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() }, kept))
 }
 
 /// What differs from what the step was keyed with, in words.
@@ -308,9 +296,8 @@ fn changed_meanwhile(
     key: &Digest,
     before: &Before,
 ) -> Option<String> {
-    let snapshot = &context.workspace.snapshot;
     for artefact in context.upstream.iter().flat_map(|upstream| &upstream.artefacts) {
-        if entry_of(&artefact.path, snapshot).ok().as_ref() != Some(&artefact.entry) {
+        if materialize::staged_entry(context.workspace, &artefact.path).ok().as_ref() != Some(&artefact.entry) {
             return Some(format!("`{}` changed", artefact.path.display()));
         }
     }
@@ -355,17 +342,6 @@ fn looks_changed(
     (names_tell && names_changed).then(|| "files came and went in a directory of the inputs".to_owned())
 }
 
-/// What a stored result reports.
-pub(crate) fn metadata_of(result: &ActionResult) -> Metadata {
-    let of = |name: &str| result.facts.get(name).cloned().unwrap_or_default();
-    Metadata { type_name: of("type"), value: of("value").into_bytes() }
-}
-
-fn facts_of(metadata: &Metadata) -> BTreeMap<String, String> {
-    let value = String::from_utf8_lossy(&metadata.value).into_owned();
-    [("type".to_owned(), metadata.type_name.clone()), ("value".to_owned(), value)].into()
-}
-
 /// The first input that was written after `began`, in words.
 fn written_since(spec: &ActionSpec, began: SystemTime) -> String {
     let mut found = None;
@@ -382,7 +358,7 @@ fn written_since(spec: &ActionSpec, began: SystemTime) -> String {
 /// Puts one output into the store; a store that can't take it costs the caching, not the build.
 fn keep_blob(context: &StepContext<'_>, path: &Path, kept: &mut bool) -> Result<Digest, StepError> {
     if *kept {
-        match context.workspace.blobs.put_file(path) {
+        match context.workspace.results.put_file(path) {
             Ok(digest) => return Ok(digest),
             Err(error) => {
                 *kept = false;
@@ -424,11 +400,11 @@ fn always(
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
     let outcome = attempt(node, context, prepared, &staging).and_then(|report| {
-        let found = outputs_in(context, spec, &staging)?;
+        let found = materialize::staged_outputs(spec, &staging)?;
         let mut outputs = Vec::new();
         for (path, absolute) in found {
-            let entry =
-                entry_of(&absolute, &workspace.snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
+            let entry = materialize::staged_entry(workspace, &absolute)
+                .map_err(|source| StepError::unreadable(&absolute, &source))?;
             outputs.push(OutputEntry { path, entry });
         }
         materialize::place(workspace, spec, &staging)?;

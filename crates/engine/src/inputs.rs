@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{Digest, Entry, PathError, RelativePath, Tree, TreeError, messages};
+use rondel_cas::messages::{Directory, DirectoryNode};
+use rondel_cas::{Digest, Entry, PathError, RelativePath, Tree, TreeError};
 use rondel_tree::{BEHIND_LINK, Fingerprint, GlobSet, Listing, StatSnapshot, WalkError};
 
 use crate::error::StepError;
@@ -90,8 +91,8 @@ pub fn hash_inputs(
     let mut digest = listing.root_digest();
     let mut path = prefix.cloned();
     while let Some(directory) = path {
-        let of = |digest| messages::Node::Directory { name: directory.file_name(), digest };
-        digest = digest.map(|digest| Digest::of(&messages::directory(&[of(digest)])));
+        let of = |digest| vec![DirectoryNode { name: directory.file_name(), digest }];
+        digest = digest.map(|digest| Directory { directories: of(digest), ..Directory::default() }.digest());
         path = directory.parent();
     }
     let blind_spot = blind_spot(&listing, globs, root);
@@ -224,11 +225,23 @@ impl InputSet {
         if self.inputs.is_empty() {
             return Ok(None);
         }
+        self.tree().root_digest().map(Some)
+    }
+
+    /// Calls `emit` with the digest and the bytes of each `Directory` message of that tree, children before their parents.
+    /// Returns the digest of its root.
+    pub fn directories(&self, emit: &mut dyn FnMut(Digest, Vec<u8>)) -> Result<Option<Digest>, TreeError> {
+        let Some(root) = self.root_digest()? else { return Ok(None) };
+        if self.tree().directories(emit)? == root { Ok(Some(root)) } else { Err(TreeError::Changed) }
+    }
+
+    fn tree(&self) -> Tree {
         let mut tree = Tree::new();
-        for (path, (_, entry)) in &self.inputs {
-            tree.insert(path.clone(), entry.clone());
+        match &self.known {
+            Some((_, known)) => known.each(&mut |input| tree.insert(input.path, input.entry)),
+            None => self.inputs.iter().for_each(|(path, (_, entry))| tree.insert(path.clone(), entry.clone())),
         }
-        tree.root_digest().map(Some)
+        tree
     }
 }
 
@@ -244,7 +257,7 @@ fn entry_behind(path: &Path, snapshot: &StatSnapshot) -> io::Result<Entry> {
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    Ok(Entry::File { digest: snapshot.digest(path, &metadata)?, executable: is_executable(&metadata) })
+    Ok(Entry::file(snapshot.digest(path, &metadata)?, is_executable(&metadata)))
 }
 
 /// What stands at `path`. A link is the text it holds.
@@ -258,7 +271,7 @@ pub(crate) fn entry_of(path: &Path, snapshot: &StatSnapshot) -> io::Result<Entry
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    Ok(Entry::File { digest: snapshot.digest(path, &metadata)?, executable: is_executable(&metadata) })
+    Ok(Entry::file(snapshot.digest(path, &metadata)?, is_executable(&metadata)))
 }
 
 #[cfg(unix)]
@@ -274,12 +287,22 @@ pub(crate) fn is_executable(_metadata: &fs::Metadata) -> bool {
 
 /// All files and links below `root`, as paths relative to it, sorted. Links are not followed. `skip` is asked
 /// for each directory and file. Names that are not UTF-8 are an error.
-pub(crate) fn walk(root: &Path, skip: &dyn Fn(&RelativePath, bool) -> bool) -> Result<Vec<RelativePath>, StepError> {
+fn walk(root: &Path, skip: &dyn Fn(&RelativePath, bool) -> bool) -> Result<Vec<RelativePath>, StepError> {
+    walk_with_empty(root, skip, &mut Vec::new())
+}
+
+/// The same, and the directories that hold nothing are added to `empty`.
+pub(crate) fn walk_with_empty(
+    root: &Path,
+    skip: &dyn Fn(&RelativePath, bool) -> bool,
+    empty: &mut Vec<RelativePath>,
+) -> Result<Vec<RelativePath>, StepError> {
     let mut found = Vec::new();
     let mut open: Vec<Option<RelativePath>> = vec![None];
     while let Some(directory) = open.pop() {
         let absolute = directory.as_ref().map_or_else(|| root.to_owned(), |path| path.below(root));
         let entries = fs::read_dir(&absolute).map_err(|source| StepError::unreadable(&absolute, &source))?;
+        let mut is_empty = true;
         for entry in entries {
             let entry = entry.map_err(|source| StepError::unreadable(&absolute, &source))?;
             let name = entry.file_name();
@@ -292,13 +315,15 @@ pub(crate) fn walk(root: &Path, skip: &dyn Fn(&RelativePath, bool) -> bool) -> R
             if skip(&path, kind.is_dir()) {
                 continue;
             }
+            // Sockets, FIFOs and devices hold nothing that could be an input.
+            is_empty &= !(kind.is_dir() || kind.is_file() || kind.is_symlink());
             if kind.is_dir() {
                 open.push(Some(path));
             } else if kind.is_file() || kind.is_symlink() {
                 found.push(path);
             }
-            // Sockets, FIFOs and devices hold nothing that could be an input.
         }
+        empty.extend(directory.filter(|_| is_empty));
     }
     found.sort();
     Ok(found)

@@ -9,7 +9,7 @@ use rondel_cas::{ActionResult, BlobError, Entry, OutputEntry, RelativePath, Temp
 
 use crate::action::{ActionSpec, OutputKind, OutputSpec};
 use crate::error::StepError;
-use crate::inputs::{entry_of, walk};
+use crate::inputs::{entry_of, walk_with_empty};
 use crate::workspace::Workspace;
 
 /// Why a stored result could not be put in its place.
@@ -20,13 +20,18 @@ pub(crate) enum RestoreError {
     Step(StepError),
 }
 
-/// Does every entry of `result` belong to a declared output, and every file output have its entry?
+/// Is it the result of a success, does every entry of it belong to a declared output, and is every output there?
 pub(crate) fn fits(spec: &ActionSpec, result: &ActionResult) -> bool {
     let belongs = |path: &RelativePath| spec.outputs.iter().any(|output| belongs_to(path, output));
-    let present = |output: &OutputSpec| {
-        output.kind == OutputKind::Directory || result.outputs.iter().any(|entry| entry.path == output.name)
+    let present = |output: &OutputSpec| match output.kind {
+        OutputKind::File => {
+            result.outputs.iter().any(|entry| entry.path == output.name && entry.entry.contents().is_some())
+        }
+        OutputKind::Directory => result.directories.contains(&output.name),
     };
-    result.outputs.iter().all(|entry| belongs(&entry.path) && !leaves(entry)) && spec.outputs.iter().all(present)
+    result.exit_code == 0
+        && result.outputs.iter().all(|entry| belongs(&entry.path) && !leaves(entry))
+        && spec.outputs.iter().all(present)
 }
 
 fn belongs_to(path: &RelativePath, output: &OutputSpec) -> bool {
@@ -34,6 +39,11 @@ fn belongs_to(path: &RelativePath, output: &OutputSpec) -> bool {
         OutputKind::File => *path == output.name,
         OutputKind::Directory => *path != output.name && path.is_within(&output.name),
     }
+}
+
+/// Is `path` the place `below` the output?
+fn is_at(path: &RelativePath, output: &OutputSpec, below: &RelativePath) -> bool {
+    path.as_str()[output.name.as_str().len()..].strip_prefix('/') == Some(below.as_str())
 }
 
 /// A link that would lead out of the output that holds it.
@@ -54,13 +64,16 @@ pub(crate) fn destination(workspace: &Workspace, spec: &ActionSpec, path: &Relat
 pub(crate) fn is_in_place(workspace: &Workspace, spec: &ActionSpec, result: &ActionResult) -> bool {
     let stands = |entry: &OutputEntry| {
         let path = destination(workspace, spec, &entry.path);
-        entry_of(&path, &workspace.snapshot).is_ok_and(|found| found == entry.entry)
+        staged_entry(workspace, &path).is_ok_and(|found| found == entry.entry)
     };
     let directories = spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory);
     let exact = |output: &OutputSpec| {
-        let wanted = result.outputs.iter().filter(|entry| belongs_to(&entry.path, output)).count();
+        let wanted = result.outputs.iter().filter(|entry| belongs_to(&entry.path, output));
         let path = output.destination.below(&workspace.root);
-        walk(&path, &|_, _| false).is_ok_and(|found| found.len() == wanted)
+        everything_below(&path).is_ok_and(|found| {
+            found.len() == wanted.clone().count()
+                && found.iter().zip(wanted).all(|(found, wanted)| is_at(&wanted.path, output, found))
+        })
     };
     result.outputs.iter().all(stands) && directories.into_iter().all(exact)
 }
@@ -81,13 +94,14 @@ pub(crate) fn restore(workspace: &Workspace, spec: &ActionSpec, result: &ActionR
             let parent = path.parent().expect("below the staging directory");
             fs::create_dir_all(parent).map_err(write(parent))?;
             match &entry.entry {
-                Entry::File { digest, executable } => {
+                Entry::File { digest, executable, .. } => {
                     let mut temporary = TemporaryFile::new_in(parent).map_err(write(&path))?;
-                    workspace.blobs.copy_to(digest, temporary.file(), &path).map_err(RestoreError::Blob)?;
+                    workspace.results.read(digest, temporary.file(), &path).map_err(RestoreError::Blob)?;
                     temporary.set_mode(if *executable { 0o755 } else { 0o644 }).map_err(write(&path))?;
                     temporary.persist(&path).map_err(write(&path))?;
                 }
                 Entry::Symlink { target } => make_symlink(target, &path).map_err(write(&path))?,
+                Entry::Directory { .. } => fs::create_dir_all(&path).map_err(write(&path))?,
             }
         }
         place(workspace, spec, &staging).map_err(RestoreError::Step)
@@ -106,30 +120,32 @@ fn make_symlink(_target: &str, _path: &Path) -> io::Result<()> {
     Err(io::Error::other("links in outputs are not supported on this system"))
 }
 
-/// Removes the directories of outputs that hold nothing: what is stored knows files and links only, and what a step gives
-/// must be the same whether it ran or was restored. Returns the first of them.
-pub(crate) fn prune(spec: &ActionSpec, staging: &Path) -> Option<RelativePath> {
-    fn below(directory: &Path, path: &RelativePath, first: &mut Option<RelativePath>) {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_str().and_then(|name| RelativePath::new(name).ok());
-            if let (Some(name), true) = (name, entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-                let path = path.join(&name);
-                below(&entry.path(), &path, first);
-                // Says no if there is something in it.
-                if fs::remove_dir(entry.path()).is_ok() {
-                    first.get_or_insert(path);
-                }
-            }
-        }
-    }
-    let mut first = None;
-    for output in spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory) {
-        below(&output.name.below(staging), &output.destination, &mut first);
-    }
-    first
+/// Files, links and empty directories below `root`, sorted.
+fn everything_below(root: &Path) -> Result<Vec<RelativePath>, StepError> {
+    let mut empty = Vec::new();
+    let mut found = walk_with_empty(root, &|_, _| false, &mut empty)?;
+    found.append(&mut empty);
+    found.sort();
+    Ok(found)
 }
 
-/// What a step left in its staging directory, by path there. Missing outputs and links that lead out of
+/// What stands at `path`, which `collect` found.
+pub(crate) fn staged_entry(workspace: &Workspace, path: &Path) -> io::Result<Entry> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        return Ok(Entry::directory());
+    }
+    entry_of(path, &workspace.snapshot)
+}
+
+/// The outputs that are directories, sorted.
+pub(crate) fn output_directories(spec: &ActionSpec) -> Vec<RelativePath> {
+    let directories = spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory);
+    let mut names: Vec<RelativePath> = directories.map(|output| output.name.clone()).collect();
+    names.sort();
+    names
+}
+
+/// What a step left in its staging directory, by path there: files, links, and directories that hold nothing. Missing outputs and links that lead out of
 /// their output are errors.
 pub(crate) fn staged_outputs(spec: &ActionSpec, staging: &Path) -> Result<BTreeMap<RelativePath, PathBuf>, StepError> {
     let mut found = BTreeMap::new();
@@ -142,7 +158,7 @@ pub(crate) fn staged_outputs(spec: &ActionSpec, staging: &Path) -> Result<BTreeM
                 found.insert(output.name.clone(), path);
             }
             OutputKind::Directory if metadata.is_dir() => {
-                for inner in walk(&path, &|_, _| false)? {
+                for inner in everything_below(&path)? {
                     let absolute = inner.below(&path);
                     found.insert(output.name.join(&inner), absolute);
                 }

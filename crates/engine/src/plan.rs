@@ -10,7 +10,7 @@ use rondel_process::{Cancellation, Redactor};
 use crate::context::{Purpose, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
-use crate::execute::{Lookup, artefacts, lookup, metadata_of};
+use crate::execute::{Lookup, artefacts, lookup};
 use crate::graph::{Graph, Node};
 use crate::reason::Reason;
 use crate::step::{Freshness, PreparedAction, Query};
@@ -124,7 +124,7 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
     let found = lookup(node, &query, &*prepared, &key);
     let stored = |result: &ActionResult| {
         let artefacts = artefacts(context, prepared.spec(), &result.outputs);
-        UpstreamResult { artefacts, metadata: metadata_of(result), ..UpstreamResult::default() }
+        UpstreamResult { artefacts, metadata: result.metadata.clone(), ..UpstreamResult::default() }
     };
     let (state, mut result) = match found {
         Lookup::InPlace(result) => (Planned::UpToDate, stored(&result)),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
-use rondel_cas::Entry;
+use rondel_cas::{Entry, Metadata};
 use rondel_process::{Cancellation, Redactor};
 
 use crate::context::{Artefact, Purpose, StepContext, UpstreamResult};
@@ -14,7 +14,6 @@ use crate::error::StepError;
 use crate::event::{Event, NodeId, Outcome, OutputReport};
 use crate::execute::{StepResult, execute};
 use crate::graph::Graph;
-use crate::metadata::Metadata;
 use crate::reason::Reason;
 use crate::state::{States, StepState};
 use crate::workspace::Workspace;
@@ -309,7 +308,7 @@ impl Build<'_> {
                 let path = artefact.path.strip_prefix(&self.workspace.root).unwrap_or(&artefact.path);
                 Some(OutputReport { path: path.to_owned(), digest })
             }
-            Entry::Symlink { .. } => None,
+            Entry::Symlink { .. } | Entry::Directory { .. } => None,
         };
         result.result.artefacts.iter().filter_map(report).collect()
     }

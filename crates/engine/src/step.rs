@@ -7,11 +7,12 @@ use std::any::Any;
 use std::ops::Deref;
 use std::path::Path;
 
+use rondel_cas::Metadata;
+
 use crate::action::ActionSpec;
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::inputs::InputSet;
-use crate::metadata::Metadata;
 use crate::reason::Reason;
 
 /// One kind of work.

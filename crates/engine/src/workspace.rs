@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rondel_cas::{ActionCache, BlobStore, STORE_FORMAT, Store, sweep_abandoned, temporary_name, write_atomically};
+use rondel_cas::{Cache, STORE_FORMAT, Store, sweep_abandoned, temporary_name, write_atomically};
 use rondel_tree::StatSnapshot;
 
 /// Where everything is.
@@ -16,11 +16,9 @@ pub struct Workspace {
     pub state: PathBuf,
     /// The user's cache directory, shared by all workspaces.
     pub cache: PathBuf,
-    /// Blobs.
-    pub blobs: BlobStore,
-    /// Action results.
-    pub actions: ActionCache,
-    /// Both, for those who look after them.
+    /// Results of actions, and their blobs.
+    pub results: Cache,
+    /// The files of that store, for those who look after them.
     pub store: Store,
     /// Digests of files that did not change.
     pub snapshot: StatSnapshot,
@@ -41,8 +39,7 @@ impl Workspace {
             root: root.to_owned(),
             snapshot: StatSnapshot::open(&state.join("snapshot")),
             state,
-            blobs: BlobStore::new(&store),
-            actions: ActionCache::new(&store),
+            results: Cache::disk(&store),
             store: Store::new(&store),
             cache: cache.to_owned(),
             perturbation: Vec::new(),

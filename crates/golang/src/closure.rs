@@ -187,7 +187,7 @@ fn each_input(base: &Path, files: &[FoundFile], visit: &mut dyn FnMut(Input)) ->
             }
             _ => key_path(base, &file.path)?,
         };
-        let entry = Entry::File { digest: state.digest, executable: state.fingerprint.is_executable() };
+        let entry = Entry::file(state.digest, state.fingerprint.is_executable());
         if let Some(target) = &state.link {
             let behind = Input::name_behind_link(&path);
             visit(Input { path, absolute: file.path.clone(), entry: Entry::Symlink { target: target.clone() } });

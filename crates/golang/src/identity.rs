@@ -18,7 +18,7 @@ pub(crate) fn insert(tree: &mut Tree, path: &str, digest: Digest) {
     if counts(path)
         && let Ok(path) = RelativePath::new(path)
     {
-        tree.insert(path, Entry::File { digest, executable: false });
+        tree.insert(path, Entry::file(digest, false));
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fingerprint::Fingerprint;
 use crate::snapshot_file::Block;
-use rondel_cas::messages::{self, Node};
+use rondel_cas::messages::{self, Directory, DirectoryNode, FileNode, SymlinkNode};
 use rondel_cas::{Digest, Entry, Hasher, RelativePath};
 
 /// Ends the name under which the contents behind a link are an entry.
@@ -59,7 +59,7 @@ pub(crate) enum Behind {
 impl Link {
     fn entry_behind(&self) -> Option<Entry> {
         match &self.behind {
-            Behind::File(digest, looks) => Some(Entry::File { digest: *digest, executable: looks.is_executable() }),
+            Behind::File(digest, looks) => Some(Entry::file(*digest, looks.is_executable())),
             Behind::Nothing | Behind::Directory => None,
         }
     }
@@ -100,7 +100,7 @@ impl Gathered {
         for &place in &self.files {
             let record = self.block.record(place as usize);
             let executable = record.fingerprint().is_executable();
-            visit(record.name(), Entry::File { digest: record.digest(), executable });
+            visit(record.name(), Entry::file(record.digest(), executable));
         }
         for link in &self.links {
             if let Some(behind) = link.entry_behind() {
@@ -112,19 +112,27 @@ impl Gathered {
 
     /// The digest of the directory that holds these files and `directories`, which are sorted.
     fn digest(&self, directories: &[(String, Digest)]) -> Digest {
+        let nodes = directories.iter().map(|(name, digest)| DirectoryNode { name, digest: *digest }).collect();
+        let mut directory = Directory { directories: nodes, ..Directory::default() };
         if self.links.is_empty() {
             let mut hasher = Hasher::new();
             hasher.update(&self.message);
-            let nodes: Vec<Node<'_>> =
-                directories.iter().map(|(name, digest)| Node::Directory { name, digest: *digest }).collect();
-            hasher.update(&messages::directory(&nodes));
+            hasher.update(&directory.encode());
             return hasher.finish();
         }
         let mut entries = BTreeMap::new();
         self.each(&mut |name, entry| drop(entries.insert(name.to_owned(), entry)));
-        let mut nodes: Vec<Node<'_>> = entries.iter().map(|(name, entry)| entry.node(name)).collect();
-        nodes.extend(directories.iter().map(|(name, digest)| Node::Directory { name, digest: *digest }));
-        Digest::of(&messages::directory(&nodes))
+        for (name, entry) in &entries {
+            match entry {
+                Entry::File { digest, executable, mode } => {
+                    directory.files.push(FileNode { name, digest: *digest, is_executable: *executable, mode: *mode })
+                }
+                Entry::Symlink { target } => directory.symlinks.push(SymlinkNode { name, target }),
+                // A walk tells of directories by what is in them.
+                Entry::Directory { .. } => {}
+            }
+        }
+        directory.digest()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::TargetKind;
-use rondel_cas::{Digest, Entry};
+use rondel_cas::Digest;
 use rondel_diff::{LayoutImage, layer_files, read_layout};
 use rondel_engine::{StepRecord, Workspace, records};
 use rondel_golang::BuildInfo;
@@ -148,11 +148,8 @@ fn made_by(workspace: &Workspace, digest: &Digest) -> Vec<Value> {
     let mut made = Vec::new();
     for record in records(&workspace.state) {
         let (Some(key), Some(step)) = (record.action, &record.step) else { continue };
-        let Ok(Some(result)) = workspace.actions.get(&key) else { continue };
-        let holds = result
-            .outputs
-            .iter()
-            .any(|output| matches!(&output.entry, Entry::File { digest: other, .. } if other == digest));
+        let Ok(Some(result)) = workspace.results.get_action_result(&key) else { continue };
+        let holds = result.outputs.iter().any(|output| output.entry.contents() == Some(digest));
         if holds {
             made.push(step_value(&step.to_string(), &key, &record, result.duration_ms));
         }

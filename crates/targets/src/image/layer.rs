@@ -101,6 +101,9 @@ impl LayerStep {
                         Entry::File { executable, .. } => {
                             LayerEntry::file(LayerSource::File(input.absolute.clone()), *executable)
                         }
+                        Entry::Directory { .. } => {
+                            LayerEntry { mode: 0o755, ..LayerEntry::file(LayerSource::Directory, false) }
+                        }
                         // A link that is named itself means the file that it leads to.
                         Entry::Symlink { .. } if input.path == *source => {
                             let executable = leads_to_executable(&spec.inputs, &input.path);
@@ -195,7 +198,7 @@ mod tests {
             let mut inputs = InputSet::default();
             let link = Entry::Symlink { target: "real".to_owned() };
             inputs.insert(Input { path: path.clone(), absolute: "/x".into(), entry: link });
-            let entry = Entry::File { digest: Digest::of(b"x"), executable };
+            let entry = Entry::file(Digest::of(b"x"), executable);
             inputs.insert(Input { path: Input::name_behind_link(&path), absolute: "/x".into(), entry });
             inputs
         };

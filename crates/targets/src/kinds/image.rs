@@ -311,7 +311,7 @@ impl Step for ImageStep {
                 let slot = RelativePath::new(&format!("{platform}/{position}"))
                     .map_err(|error| StepError::failed(error.to_string()))?;
                 spec.titles.insert(slot.clone(), format!("layer `{what}` ({platform})"));
-                spec.upstream.insert(slot, Entry::File { digest: layer.digest, executable: false });
+                spec.upstream.insert(slot, Entry::file(layer.digest, false));
                 put(&format!("diff ID {position} of {platform}"), layer.diff_id.to_string());
             }
         }

@@ -13,7 +13,7 @@ fn executable(name: &str) -> UpstreamResult {
         artefacts: vec![Artefact {
             name: RelativePath::new(name).unwrap(),
             path: format!("/nowhere/{name}").into(),
-            entry: Entry::File { digest: Digest::of(name.as_bytes()), executable: true },
+            entry: Entry::file(Digest::of(name.as_bytes()), true),
         }],
         ..UpstreamResult::default()
     }

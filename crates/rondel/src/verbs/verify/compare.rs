@@ -59,6 +59,7 @@ fn summary_of(result: &UpstreamResult) -> String {
         [only] => match &only.entry {
             Entry::File { digest, .. } => digest.oci(),
             Entry::Symlink { target } => format!("link to {target}"),
+            Entry::Directory { .. } => "an empty directory".to_owned(),
         },
         several => format!("{} files", several.len()),
     }
