@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rondel_buildfile::{Platform, Spanned, Target, TargetKind, TargetName, suggest};
+use rondel_buildfile::{BuildFile, Platform, Platforms, Spanned, Target, TargetKind, TargetName, suggest};
 use rondel_cas::RelativePath;
 use rondel_engine::{Graph, Node, NodeId, Pool, Step};
 use rondel_golang::Host;
@@ -112,10 +112,10 @@ impl Lowering<'_> {
             };
             node.pool = target.limits.pool.as_ref().map(|pool| {
                 let declared = self.request.file.pools.iter().find(|(name, _)| name.value == pool.value);
-                Pool { name: pool.value.clone(), depth: declared.map_or(1, |(_, depth)| *depth) }
+                Pool { name: pool.value.clone(), depth: declared.map_or(1, |(_, depth)| depth.get()) }
             });
-            node.retries = target.limits.retries;
-            node.timeout = target.limits.timeout_s.map(Duration::from_secs);
+            node.retries = target.limits.retries.get();
+            node.timeout = target.limits.timeout_s.map(|seconds| Duration::from_secs(seconds.get()));
         }
     }
 
@@ -140,12 +140,12 @@ impl Lowering<'_> {
         let target = file.targets.iter().find(|target| target.name.value == *name).expect("found above");
         let mut after = Vec::new();
         let mut downloads = Vec::new();
-        for other in &target.after {
+        for other in &target.common.after {
             let nodes = self.target(&other.value, false)?;
             let is_download = file
                 .targets
                 .iter()
-                .any(|target| target.name.value == other.value && matches!(target.kind, TargetKind::GoModDownload));
+                .any(|target| target.name.value == other.value && matches!(target.kind, TargetKind::GoModDownload(_)));
             if is_download && matches!(target.kind, TargetKind::GoBuild(_) | TargetKind::GoTest(_)) {
                 downloads.extend(nodes);
             } else {
@@ -154,7 +154,7 @@ impl Lowering<'_> {
         }
         let waits = Waits { after, downloads };
         let nodes = match &target.kind {
-            TargetKind::GoModDownload => vec![self.go_mod_download(target, waits)?],
+            TargetKind::GoModDownload(_) => vec![self.go_mod_download(target, waits)?],
             TargetKind::GoBuild(build) => self.go_build(target, build, &waits)?,
             TargetKind::GoTest(test) => vec![self.go_test(target, test, &waits, wanted)?],
             TargetKind::Image(image) => self.image(target, image, &waits, wanted)?,
@@ -166,11 +166,11 @@ impl Lowering<'_> {
                 let step = ComposeDownStep { compose, volumes: down.volumes };
                 vec![self.add(target, name.to_string(), waits, Vec::new(), true, Box::new(step))]
             }
-            TargetKind::Exec(exec) => vec![self.exec(target, exec, false, waits, wanted)?],
-            TargetKind::Shell(exec) => vec![self.exec(target, exec, true, waits, wanted)?],
-            TargetKind::Group(members) => {
+            TargetKind::Exec(exec) => vec![self.exec(target, &exec.command, &exec.process, waits, wanted)?],
+            TargetKind::Shell(shell) => vec![self.shell(target, shell, waits)?],
+            TargetKind::TargetGroup(group) => {
                 let mut nodes = waits.after;
-                for member in members {
+                for member in &group.targets {
                     nodes.extend(self.target(&member.value, wanted)?);
                 }
                 nodes
@@ -220,7 +220,7 @@ impl Lowering<'_> {
     /// The platforms to build now, of those that are declared.
     pub(crate) fn platforms(
         &mut self,
-        own: Option<&Vec<Spanned<Platform>>>,
+        own: Option<&Platforms>,
         target: &Target,
         is_image: bool,
     ) -> Lowers<Vec<Platform>> {
@@ -300,10 +300,9 @@ impl Lowering<'_> {
 
     /// The targets that must be through before `target` begins, by `after` alone.
     pub(crate) fn waited_for<'a>(&'a self, target: &'a Target) -> BTreeSet<&'a TargetName> {
-        let mut open: Vec<&TargetName> = target.after.iter().map(|name| &name.value).collect();
-        self.reach(&mut open, &|target| match &target.kind {
-            TargetKind::Group(_) => target.references(),
-            _ => target.after.iter().map(|name| &name.value).collect(),
+        let mut open: Vec<&TargetName> = target.common.after.iter().map(|name| &name.value).collect();
+        self.reach(&mut open, &|target| {
+            target.common.after.iter().chain(target.kind().members()).map(|name| &name.value).collect()
         })
     }
 
@@ -336,22 +335,9 @@ impl Lowering<'_> {
             if known.contains(&target.name.value) {
                 continue;
             }
-            if let TargetKind::Exec(exec) | TargetKind::Shell(exec) = &target.kind {
-                for output in &exec.outputs {
-                    outputs.push(output_path(output)?);
-                }
-            }
-            // `out:` is relative to the workspace, which the project may be a part of.
-            let out = match &target.kind {
-                TargetKind::GoBuild(build) => build.out.as_ref(),
-                TargetKind::Image(image) => image.out.as_ref(),
-                _ => None,
-            };
-            if let Some(out) = out
-                && let Ok(below) = self.request.root.join(&out.value).strip_prefix(&self.root)
-                && let Ok(below) = RelativePath::from_path(below)
-            {
-                outputs.push(below);
+            for output in target.outputs(self.request.file) {
+                // The default places are in `dist` at the top, which no glob matches.
+                outputs.extend(output.written.map(output_path).transpose()?);
             }
         }
         Ok(outputs)
@@ -359,9 +345,9 @@ impl Lowering<'_> {
 
     pub(crate) fn waits_of(&mut self, target: &Target) -> Lowers<Waits> {
         let mut waits = Waits::default();
-        for other in &target.after {
+        for other in &target.common.after {
             let nodes = self.target(&other.value, false)?;
-            let is_download = matches!(self.find(&other.value)?.kind, TargetKind::GoModDownload);
+            let is_download = matches!(self.find(&other.value)?.kind, TargetKind::GoModDownload(_));
             if is_download { waits.downloads.extend(nodes) } else { waits.after.extend(nodes) }
         }
         Ok(waits)
@@ -377,6 +363,13 @@ pub(crate) struct Waits {
 
 pub(crate) fn path(text: &str) -> Lowers<RelativePath> {
     RelativePath::new(text).map_err(|error| LowerError::configuration(error.to_string()))
+}
+
+/// The only place of a target that writes one.
+pub(crate) fn only_output(target: &Target, file: &BuildFile) -> Lowers<RelativePath> {
+    let outputs = target.outputs(file);
+    let output = outputs.first().expect("the kind writes one directory");
+    path(&output.path).map_err(|error| error.at(output.span))
 }
 
 pub(crate) fn output_path(text: &Spanned<String>) -> Lowers<RelativePath> {

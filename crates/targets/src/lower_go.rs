@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use rondel_buildfile::{BuildMode, GoBuild, GoTest, Platform, Target, TargetKind};
+use rondel_buildfile::{BuildMode, GoBuild, GoTest, Platform, Target};
 use rondel_cas::{GlobSet, RelativePath};
 use rondel_engine::{Node, NodeId};
 use rondel_golang::{GoMod, go_version_of};
@@ -12,7 +12,7 @@ use rondel_golang::{GoMod, go_version_of};
 use crate::c_support::CSupport;
 use crate::go_support::{GoRequest, GoSupport};
 use crate::go_version::go_work_of;
-use crate::lower::{Lowering, Lowers, Waits, output_path, path};
+use crate::lower::{Lowering, Lowers, Waits, only_output, output_path, path};
 use crate::request::LowerError;
 use crate::steps::go_build::{GoBuildStep, executable_name};
 use crate::steps::go_mod_download::GoModDownloadStep;
@@ -66,17 +66,17 @@ impl Lowering<'_> {
         let mut nodes: Vec<NodeId> = builds.values().copied().collect();
         if build.sbom {
             for (platform, node) in builds {
-                nodes.push(self.sbom(target, build, &platform, node)?);
+                nodes.push(self.sbom(target, &platform, node)?);
             }
         }
         Ok(nodes)
     }
 
-    fn sbom(&mut self, target: &Target, build: &GoBuild, platform: &Platform, node: NodeId) -> Lowers<NodeId> {
+    fn sbom(&mut self, target: &Target, platform: &Platform, node: NodeId) -> Lowers<NodeId> {
         if let Some(sbom) = self.sboms.get(&node) {
             return Ok(*sbom);
         }
-        let directory = out_directory(target, build)?.join(&path(&platform.directory_name())?);
+        let directory = only_output(target, self.request.file)?.join(&path(&platform.directory_name())?);
         let step = SbomStep { go: self.go()?, project: self.request.file.project.value.clone(), directory };
         let label = format!("{}: sbom", self.graph.node(node).label);
         let sbom = self.add_hidden(target.name.value.as_str(), label, vec![node], Vec::new(), Box::new(step));
@@ -94,7 +94,7 @@ impl Lowering<'_> {
         let downloads = self.downloads(waits)?;
         let go = self.go()?;
         let name = &target.name.value;
-        let out = out_directory(target, build)?;
+        let out = only_output(target, self.request.file)?;
         let foreign = self.made_by_others(target)?;
         let mut nodes = BTreeMap::new();
         for platform in platforms {
@@ -118,7 +118,7 @@ impl Lowering<'_> {
                     gcflags: self.variables.texts(&build.gcflags)?,
                     c: if build.cgo { Some(CSupport::find(&go, &env)?) } else { None },
                     env,
-                    build_mode: match build.build_mode {
+                    build_mode: match build.buildmode {
                         BuildMode::Default => None,
                         BuildMode::Executable => Some("exe"),
                         BuildMode::PositionIndependent => Some("pie"),
@@ -146,11 +146,12 @@ impl Lowering<'_> {
         let (wanted, known) = (self.wanted(), self.waited_for(target));
         let mut made = Vec::new();
         for other in &self.request.file.targets {
-            let (TargetKind::Exec(exec) | TargetKind::Shell(exec)) = &other.kind else { continue };
-            if wanted.contains(&other.name.value) && !known.contains(&other.name.value) {
-                for output in &exec.outputs {
-                    made.push((output_path(output)?.below(&self.root), other.name.value.to_string()));
-                }
+            let name = &other.name.value;
+            if *name == target.name.value || !wanted.contains(name) || known.contains(name) {
+                continue;
+            }
+            for written in other.outputs(self.request.file).iter().filter_map(|output| output.written) {
+                made.push((output_path(written)?.below(&self.root), name.to_string()));
             }
         }
         Ok(made)
@@ -241,14 +242,6 @@ impl Lowering<'_> {
     }
 }
 
-/// Where the executables go, one directory a platform.
-fn out_directory(target: &Target, build: &GoBuild) -> Lowers<RelativePath> {
-    match &build.out {
-        Some(out) => output_path(out),
-        None => path(&format!("dist/{}", target.name.value)),
-    }
-}
-
 /// `env` of a `GoBuild` is for `GOEXPERIMENT` and its kin, and for cgo where it is declared. What Rondel sets
 /// itself can't be set.
 fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Lowers<()> {
@@ -306,7 +299,7 @@ fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Lower
         return Err(LowerError::configuration(message)
             .hint("name it: env: {\"CC\": \"aarch64-linux-gnu-gcc\"}, or give the target its own `platforms`"));
     }
-    let pie = build.build_mode == BuildMode::PositionIndependent;
+    let pie = build.buildmode == BuildMode::PositionIndependent;
     if pie && !build.cgo && !links_pie_internally(platform) {
         let message = format!("`buildmode: \"pie\"` for {platform} needs a C linker, so cgo");
         return Err(LowerError::configuration(message).hint("write `cgo: true`, or leave `buildmode` out"));

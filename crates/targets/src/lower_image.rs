@@ -8,7 +8,7 @@ use rondel_golang::Host;
 use rondel_oci::{ImageConfig, Reference, zoneinfo_environment};
 
 use crate::docker::DockerSocket;
-use crate::lower::{Lowering, Lowers, Waits, image_path, output_path, path, probe_url};
+use crate::lower::{Lowering, Lowers, Waits, image_path, only_output, path, probe_url};
 use crate::request::LowerError;
 use crate::steps::image::ImageStep;
 use crate::steps::layer::{LayerContents, LayerStep};
@@ -38,10 +38,7 @@ impl Lowering<'_> {
             }
             layers_of.push((platform.clone(), layers));
         }
-        let out = match &image.out {
-            Some(out) => output_path(out)?,
-            None => path(&format!("dist/{name}"))?,
-        };
+        let out = only_output(target, self.request.file)?;
         let host = Host::current();
         let loadable = platforms.iter().position(|platform| platform.architecture() == host.architecture).unwrap_or(0);
         let step = self.step(&|| {
@@ -147,21 +144,20 @@ impl Lowering<'_> {
             let file = self.request.file;
             let producer =
                 file.targets.iter().find(|target| target.name.value == *name).expect("checked when the file was read");
-            let node = match &producer.kind {
-                TargetKind::GoBuild(build) => {
-                    let declared = build.platforms.as_ref().or(Some(&file.platforms)).filter(|list| !list.is_empty());
-                    if declared.is_some_and(|list| !list.iter().any(|other| other.value == *platform)) {
-                        return Err(LowerError::configuration(format!(
-                            "`{}` is for {platform}, and `{name}` is not",
-                            target.name.value
-                        ))
-                        .at(source.span)
-                        .hint(format!("add {platform} to the platforms of `{name}`")));
-                    }
-                    let waits = self.waits_of(producer)?;
-                    self.go_build_for(producer, build, &waits, std::slice::from_ref(platform))?[platform]
+            let node = if let TargetKind::GoBuild(build) = &producer.kind {
+                let declared = build.platforms.as_ref().or(Some(&file.platforms)).filter(|list| !list.is_empty());
+                if declared.is_some_and(|list| !list.iter().any(|other| other.value == *platform)) {
+                    return Err(LowerError::configuration(format!(
+                        "`{}` is for {platform}, and `{name}` is not",
+                        target.name.value
+                    ))
+                    .at(source.span)
+                    .hint(format!("add {platform} to the platforms of `{name}`")));
                 }
-                _ => self.target(name, false)?[0],
+                let waits = self.waits_of(producer)?;
+                self.go_build_for(producer, build, &waits, std::slice::from_ref(platform))?[platform]
+            } else {
+                self.target(name, false)?[0]
             };
             places.push(image_path(place)?);
             inputs.push(node);
@@ -208,7 +204,7 @@ impl Lowering<'_> {
             environment.push((name, value));
         }
         let mut entrypoint = self.variables.texts(&image.entrypoint)?;
-        let command = self.variables.texts(&image.command)?;
+        let command = self.variables.texts(&image.cmd)?;
         if entrypoint.is_empty() && command.is_empty() {
             let outputs: Vec<&Spanned<String>> = image
                 .files
@@ -225,9 +221,9 @@ impl Lowering<'_> {
         }
         let health = image.health.as_ref().map(|health| rondel_oci::Health {
             command: vec![format!("/{PROBE_PATH}"), probe_url(health)],
-            interval_s: health.interval_s,
-            timeout_s: health.timeout_s,
-            start_period_s: health.start_period_s,
+            interval_s: health.interval_s.get(),
+            timeout_s: health.timeout_s.get(),
+            start_period_s: health.start_period_s.get(),
             retries: health.retries,
         });
         let user = self.variables.optional(image.user.as_ref())?.unwrap_or_else(|| "65532:65532".to_owned());
@@ -247,7 +243,7 @@ impl Lowering<'_> {
             environment,
             entrypoint,
             command,
-            directory: self.variables.optional(image.directory.as_ref())?.unwrap_or_default(),
+            directory: self.variables.optional(image.workdir.as_ref())?.unwrap_or_default(),
             labels: self.variables.pairs(&image.labels)?.into_iter().collect(),
             health,
             created_s: self.created(&image.created)?,

@@ -1,17 +1,17 @@
 //! Lowering of what runs programs: Docker, compose, commands.
 
-use std::path::Path;
 use std::time::Duration;
 
 use rondel_buildfile::{
-    ComposeUp, DockerBuild, DockerRun, Exec, Part, Spanned, Target, TargetKind, TargetName, Text, TextSource,
+    Command, ComposeUp, DockerBuild, DockerRun, EnvironmentName, Makes, Process, ProcessEnvironment, Shell, SourcePath,
+    Target, TargetKind, TargetName, Text, TextSource,
 };
 use rondel_cas::GlobSet;
 use rondel_engine::{Node, NodeId, OutputKind};
 use rondel_process::find_tool;
 
 use crate::docker::Docker;
-use crate::lower::{Lowering, Lowers, Waits, output_path, path, probe_url};
+use crate::lower::{Lowering, Lowers, Waits, only_output, output_path, path, probe_url};
 use crate::request::LowerError;
 use crate::steps::compose::{Compose, ComposeUpStep};
 use crate::steps::docker_build::DockerBuildStep;
@@ -19,6 +19,12 @@ use crate::steps::docker_run::DockerRunStep;
 use crate::steps::exec::ExecStep;
 use crate::steps::load::LoadStep;
 use crate::steps::probe::PROBE_PATH;
+
+/// The words of a command, or the one script of a shell.
+struct Commands<'a> {
+    words: &'a [&'a Text],
+    is_shell: bool,
+}
 
 impl Lowering<'_> {
     pub(crate) fn docker(&self) -> Lowers<Docker> {
@@ -37,7 +43,7 @@ impl Lowering<'_> {
                     .as_ref()
                     .map_or_else(|| self.root.clone(), |context| self.root.join(&context.value)),
                 build_args: self.variables.pairs(&build.build_args)?,
-                stage: self.variables.optional(build.stage.as_ref())?,
+                stage: self.variables.optional(build.target.as_ref())?,
                 tags: self.image_tags(&build.tags)?.iter().map(ToString::to_string).collect(),
             }))
         })?;
@@ -56,11 +62,10 @@ impl Lowering<'_> {
             .iter()
             .find(|target| target.name.value == *name)
             .expect("checked when the file was read");
-        let TargetKind::Image(image) = &target.kind else { return Ok(layout) };
-        let out = match &image.out {
-            Some(out) => output_path(out)?,
-            None => path(&format!("dist/{name}"))?,
-        };
+        if target.makes() != Makes::ImageLayout {
+            return Ok(layout);
+        }
+        let out = only_output(target, self.request.file)?;
         let step = LoadStep { docker: Some(docker.clone()), socket: None, layout: out };
         let node = Node::new(format!("{name}: into docker"), name.to_string(), "Image", Box::new(step));
         Ok(self.graph.add(Node { title: format!("{name}: docker"), inputs: vec![layout], ..node }))
@@ -69,10 +74,8 @@ impl Lowering<'_> {
     /// The health check that the image of `name` brings.
     pub(crate) fn health_of(&self, name: &TargetName) -> Option<rondel_buildfile::Health> {
         let target = self.request.file.targets.iter().find(|target| target.name.value == *name)?;
-        match &target.kind {
-            TargetKind::Image(image) => image.health.clone(),
-            _ => None,
-        }
+        let TargetKind::Image(image) = &target.kind else { return None };
+        image.health.clone()
     }
 
     pub(crate) fn docker_run(
@@ -103,7 +106,7 @@ impl Lowering<'_> {
             cap_add: self.variables.texts(&run.cap_add)?,
             health: run.health.clone(),
             probe,
-            health_timeout: Duration::from_secs(run.health_timeout_s),
+            health_timeout: Duration::from_secs(run.health_timeout_s.get()),
             detach: run.detach,
         };
         Ok(self.add(target, target.name.value.to_string(), waits, vec![image], true, Box::new(step)))
@@ -111,8 +114,8 @@ impl Lowering<'_> {
 
     pub(crate) fn compose(
         &self,
-        file: &Spanned<String>,
-        env: &[(Spanned<String>, rondel_buildfile::Text)],
+        file: &SourcePath,
+        env: &ProcessEnvironment,
         project_name: Option<&rondel_buildfile::Text>,
     ) -> Lowers<Compose> {
         let path = self.root.join(&file.value);
@@ -143,30 +146,45 @@ impl Lowering<'_> {
             name: target.name.value.to_string(),
             images,
             wait: up.wait,
-            wait_timeout_s: up.wait_timeout_s,
+            wait_timeout_s: up.wait_timeout_s.get(),
         };
         Ok(self.add(target, target.name.value.to_string(), waits, inputs, true, Box::new(step)))
+    }
+
+    pub(crate) fn shell(&mut self, target: &Target, shell: &Shell, waits: Waits) -> Lowers<NodeId> {
+        let command = Commands { words: &[&shell.script], is_shell: true };
+        self.process(target, &command, &shell.process, waits, Vec::new())
     }
 
     pub(crate) fn exec(
         &mut self,
         target: &Target,
-        exec: &Exec,
-        is_shell: bool,
+        command: &Command,
+        process: &Process,
         waits: Waits,
         wanted: bool,
     ) -> Lowers<NodeId> {
-        let arguments = self.arguments(wanted && !is_shell);
+        let arguments = self.arguments(wanted);
+        let words: Vec<&Text> = command.iter().map(|word| &**word).collect();
+        self.process(target, &Commands { words: &words, is_shell: false }, process, waits, arguments)
+    }
+
+    fn process(
+        &mut self,
+        target: &Target,
+        &Commands { words, is_shell }: &Commands<'_>,
+        exec: &Process,
+        waits: Waits,
+        arguments: Vec<String>,
+    ) -> Lowers<NodeId> {
         let (mut tools, mut inputs) = (Vec::new(), Vec::new());
-        for (position, word) in exec.command.iter().enumerate() {
+        for (position, word) in words.iter().enumerate() {
             if let TextSource::Tool { name } = &word.source {
                 tools.push((position, inputs.len()));
                 inputs.push(self.tool(name).map_err(|error| error.at(word.span))?);
             }
         }
-        let starts_go = !is_shell
-            && matches!(&exec.command[0].source, TextSource::Template(template)
-                if matches!(template.parts.as_slice(), [Part::Literal(word)] if word == "go"));
+        let starts_go = !is_shell && words[0].as_literal() == Some("go");
         let go = if starts_go || !tools.is_empty() {
             let go = self.go()?;
             let platform = go.own_platform()?;
@@ -177,19 +195,17 @@ impl Lowering<'_> {
         let request = self.request;
         let search_path = request.environment.get("PATH").cloned().unwrap_or_default();
         let directory =
-            exec.directory.as_ref().map_or_else(|| self.root.clone(), |directory| self.root.join(&directory.value));
+            exec.dir.as_ref().map_or_else(|| self.root.clone(), |directory| self.root.join(&directory.value));
         let excluded = self.declared_outputs(Some(target))?;
         let mut outputs = Vec::new();
-        for output in &exec.outputs {
-            let below_root = output_path(output)?;
-            let prefix = self.root.strip_prefix(&request.root).unwrap_or(Path::new(""));
-            let destination = path(&prefix.join(below_root.as_str()).to_string_lossy())?;
-            let kind = if output.value.ends_with('/') { OutputKind::Directory } else { OutputKind::File };
-            outputs.push((below_root, destination, kind));
+        for output in target.outputs(request.file) {
+            let Some(written) = output.written else { continue };
+            let kind = if output.is_directory { OutputKind::Directory } else { OutputKind::File };
+            outputs.push((output_path(written)?, path(&output.path)?, kind));
         }
         let downloads = if go.is_some() { self.downloads(&waits)? } else { waits.downloads };
         let step = self.step(&|| {
-            let mut command = self.command_words(exec)?;
+            let mut command = self.command_words(words)?;
             if is_shell {
                 command = vec!["sh".to_owned(), "-eu".to_owned(), "-c".to_owned(), command.remove(0)];
             }
@@ -203,11 +219,11 @@ impl Lowering<'_> {
                 })?;
             }
             let globs = exec.inputs.as_ref().map(|globs| globs.iter().map(|glob| glob.value.as_str()));
-            let caller = |name: &Spanned<String>| (name.value.clone(), request.environment.get(&name.value).cloned());
+            let caller = |name: &EnvironmentName| (name.value.clone(), request.environment.get(&name.value).cloned());
             Ok(Box::new(ExecStep {
                 root: self.root.clone(),
                 directory: directory.clone(),
-                directory_key: exec.directory.as_ref().map_or_else(|| ".".to_owned(), |path| path.value.clone()),
+                directory_key: exec.dir.as_ref().map_or_else(|| ".".to_owned(), |path| path.value.clone()),
                 command,
                 inputs: globs.map(|globs| GlobSet::new(globs, excluded.clone())),
                 outputs: outputs.clone(),
@@ -225,11 +241,14 @@ impl Lowering<'_> {
     }
 
     /// The words of a command; a tool is a placeholder, `{tool:NAME}`.
-    fn command_words(&self, exec: &Exec) -> Lowers<Vec<String>> {
-        let word = |text: &Text| match &text.source {
+    fn command_words(&self, words: &[&Text]) -> Lowers<Vec<String>> {
+        let word = |text: &&Text| match &text.source {
             TextSource::Tool { name } => Ok(format!("{{tool:{name}}}")),
-            _ => self.variables.text(text).map_err(|error| error.at(text.span)),
+            TextSource::Template(_)
+            | TextSource::Environment { .. }
+            | TextSource::Git { .. }
+            | TextSource::Secret { .. } => self.variables.text(text).map_err(|error| error.at(text.span)),
         };
-        exec.command.iter().map(word).collect()
+        words.iter().map(word).collect()
     }
 }

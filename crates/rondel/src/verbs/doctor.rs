@@ -1,6 +1,8 @@
 //! `doctor`: what this machine has, and what the targets of build.ron need of it.
 
-use rondel_buildfile::{GoChoice, TargetKind};
+use std::collections::BTreeSet;
+
+use rondel_buildfile::{GoChoice, Need, Target};
 use rondel_golang::Host;
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 use rondel_targets::{DockerSocket, go_work_of, module_directory, resolve_go_version};
@@ -18,23 +20,27 @@ enum Verdict {
 /// Prints one line a finding; exit code 3 if something needed is missing.
 pub(crate) fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
     let mut findings: Vec<(Verdict, String)> = Vec::new();
-    let kinds: Vec<&TargetKind> = session.file.targets.iter().map(|target| &target.kind).collect();
+    let needs: BTreeSet<Need> = session.file.targets.iter().flat_map(Target::needs).collect();
     cache_findings(session, &mut findings);
     tool_finding(session, "git", &["--version"], false, "versions from git fall back to their defaults", &mut findings);
     go_findings(session, &mut findings);
-    let needs_docker = kinds.iter().any(|kind| {
-        matches!(
-            kind,
-            TargetKind::DockerBuild(_)
-                | TargetKind::DockerRun(_)
-                | TargetKind::ComposeUp(_)
-                | TargetKind::ComposeDown(_)
-        )
-    });
-    docker_findings(session, needs_docker, &kinds, &mut findings);
-    let needs_compiler = kinds.iter().any(|kind| matches!(kind, TargetKind::GoTest(test) if test.race));
-    if needs_compiler {
-        tool_finding(session, "gcc", &["-dumpversion"], true, "`race: true` links with it", &mut findings);
+    docker_findings(session, &needs, &mut findings);
+    for need in &needs {
+        match need {
+            Need::CCompiler { command, because } => {
+                let command = command.as_deref().unwrap_or("gcc");
+                let program = command.split_whitespace().next().unwrap_or(command);
+                tool_finding(
+                    session,
+                    program,
+                    &["-dumpversion"],
+                    true,
+                    &format!("`{because}` links with it"),
+                    &mut findings,
+                );
+            }
+            Need::Go | Need::DockerDaemon | Need::DockerCommand | Need::Buildx | Need::Compose | Need::Program(_) => {}
+        }
     }
     let mut text = String::new();
     let mut exit = Exit::Done;
@@ -112,7 +118,8 @@ fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
     }
 }
 
-fn docker_findings(session: &Session<'_>, needed: bool, kinds: &[&TargetKind], findings: &mut Vec<(Verdict, String)>) {
+fn docker_findings(session: &Session<'_>, needs: &BTreeSet<Need>, findings: &mut Vec<(Verdict, String)>) {
+    let needed = needs.contains(&Need::DockerDaemon);
     let missing = if needed { Verdict::Missing } else { Verdict::Needless };
     let daemon = DockerSocket::find(&session.caller.environment).and_then(|socket| socket.get("/version").ok());
     match daemon {
@@ -140,13 +147,13 @@ fn docker_findings(session: &Session<'_>, needed: bool, kinds: &[&TargetKind], f
         findings,
     );
     let Ok(docker) = rondel_targets::Docker::find(&session.caller.environment, &session.root) else { return };
-    if kinds.iter().any(|kind| matches!(kind, TargetKind::DockerBuild(_))) {
+    if needs.contains(&Need::Buildx) {
         findings.push(match docker.has_plugin("buildx") {
             true => (Verdict::Good, "buildx: images are built with BuildKit".to_owned()),
             false => (Verdict::Needless, "buildx is not there: the daemon's older builder is used".to_owned()),
         });
     }
-    if kinds.iter().any(|kind| matches!(kind, TargetKind::ComposeUp(_) | TargetKind::ComposeDown(_))) {
+    if needs.contains(&Need::Compose) {
         findings.push(match docker.has_plugin("compose") {
             true => (Verdict::Good, "docker compose".to_owned()),
             false => (Verdict::Missing, "docker compose: install Docker's compose plugin (version 2)".to_owned()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rondel_buildfile::{Platform, Target, TargetKind, TargetName};
+use rondel_buildfile::{Makes, Platform, Target, TargetName};
 use rondel_cas::Entry;
 use rondel_compare::{Difference, Traces, compare_files, compare_layouts, read_layout};
 use rondel_engine::{Graph, NodeId, Summary, UpstreamResult};
@@ -74,21 +74,15 @@ fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Fail
             continue;
         }
         let Some(target) = session.file.targets.iter().find(|target| target.name.value == *name) else { continue };
-        let why = match &target.kind {
-            TargetKind::DockerBuild(_) => Some("`docker build` promises no identical bytes"),
-            TargetKind::DockerRun(_) | TargetKind::ComposeUp(_) | TargetKind::ComposeDown(_) => {
-                Some("it runs something and makes nothing that could be compared")
-            }
-            _ => None,
+        let why = match target.makes() {
+            Makes::DaemonImage => Some("`docker build` promises no identical bytes"),
+            Makes::Processes => Some("it runs something and makes nothing that could be compared"),
+            Makes::Nothing | Makes::Executables | Makes::ImageLayout | Makes::Files { .. } => None,
         };
         if let Some(why) = why {
             return Err(Failure::usage(format!("`{name}` can't be verified: {why}")));
         }
-        makes |= match &target.kind {
-            TargetKind::GoBuild(_) | TargetKind::Image(_) => true,
-            TargetKind::Exec(exec) | TargetKind::Shell(exec) => exec.inputs.is_some() && !exec.outputs.is_empty(),
-            _ => false,
-        };
+        makes |= target.makes().is_comparable();
         open.extend(target.references());
     }
     if makes { Ok(()) } else { Err(Failure::usage("there is nothing to verify: no target among them makes files")) }
@@ -354,22 +348,13 @@ fn platforms_of_layout(path: &Path) -> Result<(Vec<Platform>, String), Failure> 
 
 /// The target that makes what is at `path`: by its place, else the only one that could.
 fn target_of(session: &Session<'_>, path: &Path, is_layout: bool) -> Result<TargetName, Failure> {
-    let fits = |target: &&Target| match &target.kind {
-        TargetKind::GoBuild(_) => !is_layout,
-        TargetKind::Image(_) => is_layout,
-        _ => false,
-    };
-    let out = |target: &Target| {
-        let own = match &target.kind {
-            TargetKind::GoBuild(build) => build.out.as_ref(),
-            TargetKind::Image(image) => image.out.as_ref(),
-            _ => None,
-        };
-        let default = format!("dist/{}", target.name.value);
-        session.root.join(own.map_or(default.as_str(), |out| out.value.as_str()))
+    let wanted = if is_layout { Makes::ImageLayout } else { Makes::Executables };
+    let fits = |target: &&Target| target.makes() == wanted;
+    let is_in = |target: &Target| {
+        target.outputs(&session.file).iter().any(|out| path.starts_with(session.root.join(&out.path)))
     };
     let candidates: Vec<&Target> = session.file.targets.iter().filter(fits).collect();
-    let by_place = candidates.iter().find(|target| path.starts_with(out(target)));
+    let by_place = candidates.iter().find(|target| is_in(target));
     match (by_place, candidates.as_slice()) {
         (Some(target), _) | (None, [target]) => Ok(target.name.value.clone()),
         (None, several) => {
