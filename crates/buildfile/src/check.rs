@@ -1,12 +1,10 @@
 //! What can be wrong with a file whose every part reads well: names that lead nowhere, circles, outputs that
-//! collide, paths that leave the root.
+//! collide. What one kind alone can know is checked in its own file.
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{
-    BuildFile, Diagnostic, FileSource, Span, Spanned, Target, TargetKind, TargetName, Template, Text, TextSource,
-    VariableName, suggest,
-};
+use crate::field::{Visitor, Wanted};
+use crate::{BuildFile, Diagnostic, Span, Spanned, Target, TargetName, Text, VariableName, suggest};
 
 /// Adds what is wrong with `file` to `diagnostics`.
 pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
@@ -22,16 +20,12 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
                 check_reference(reference, wanted, &targets, diagnostics);
             }
         }
-        each_text(target, &mut |text| check_variables(text, file, diagnostics));
-        check_paths(target, diagnostics);
-        check_image(target, file, diagnostics);
+        texts(target).into_iter().for_each(|text| check_variables(text, file, diagnostics));
+        target.kind().check(file, diagnostics);
         check_pool(target, file, diagnostics);
     }
     for variable in file.vars.values() {
         check_variables(&variable.text, file, diagnostics);
-    }
-    for path in file.root.iter().chain(&file.go_work) {
-        check_path(path, diagnostics);
     }
     if diagnostics.is_empty() {
         check_cycles(file, &targets, diagnostics);
@@ -55,34 +49,17 @@ fn check_pool(target: &Target, file: &BuildFile, diagnostics: &mut Vec<Diagnosti
     diagnostics.push(diagnostic);
 }
 
-/// What a reference may point to.
-#[derive(Clone, Copy)]
-enum Wanted {
-    Anything,
-    File,
-    Image,
-}
-
 /// Every target that `target` mentions, where, and what it has to be.
 fn references(target: &Target) -> Vec<(Spanned<&TargetName>, Wanted)> {
-    fn of(name: &Spanned<TargetName>) -> Spanned<&TargetName> {
-        Spanned { value: &name.value, span: name.span }
-    }
-    let mut result: Vec<_> = target.after.iter().map(|name| (of(name), Wanted::Anything)).collect();
-    match &target.kind {
-        TargetKind::Image(image) => {
-            for (_, source) in &image.files {
-                if let FileSource::Output(value) = &source.value {
-                    result.push((Spanned { value, span: source.span }, Wanted::File));
-                }
-            }
+    struct References<'a>(Vec<(Spanned<&'a TargetName>, Wanted)>);
+    impl<'a> Visitor<'a> for References<'a> {
+        fn reference(&mut self, value: &'a TargetName, span: Span, wanted: Wanted) {
+            self.0.push((Spanned { value, span }, wanted));
         }
-        TargetKind::DockerRun(run) => result.push((of(&run.image), Wanted::Image)),
-        TargetKind::ComposeUp(up) => result.extend(up.images.iter().map(|(_, name)| (of(name), Wanted::Image))),
-        TargetKind::Group(group) => result.extend(group.targets.iter().map(|name| (of(name), Wanted::Anything))),
-        _ => {}
     }
-    result
+    let mut references = References(Vec::new());
+    target.visit(&mut references);
+    references.0
 }
 
 fn check_reference(
@@ -98,87 +75,33 @@ fn check_reference(
         diagnostics.push(diagnostic);
         return;
     };
-    let (fits, needed) = match (wanted, &target.kind) {
-        (Wanted::Anything, _) => (true, ""),
-        (Wanted::File, TargetKind::GoBuild(_)) => (true, ""),
-        (Wanted::File, TargetKind::Exec(exec) | TargetKind::Shell(crate::Shell { exec })) => (
-            exec.outputs.len() == 1 && exec.inputs.is_some(),
-            "`GoBuild`, or an `Exec` with inputs and exactly one output",
-        ),
-        (Wanted::File, _) => (false, "`GoBuild`, or an `Exec` with inputs and exactly one output"),
-        (Wanted::Image, kind) => {
-            (matches!(kind, TargetKind::Image(_) | TargetKind::DockerBuild(_)), "`Image` or `DockerBuild`")
-        }
+    let makes = target.makes();
+    let (fits, needed) = match wanted {
+        Wanted::Anything => return,
+        Wanted::File => (makes.is_file(), "a `GoBuild`, or an `Exec` with inputs and exactly one output"),
+        Wanted::Image => (makes.is_image(), "an `Image` or `DockerBuild` target"),
     };
     if !fits {
-        let message = format!("`{}` is a `{}`; needed is a {needed}", reference.value, target.kind.word());
+        let message = format!("expected {needed}, found `{}` (`{}`)", reference.value, target.kind.word());
         diagnostics.push(Diagnostic::new(reference.span, message));
     }
 }
 
-impl Target {
-    /// The targets that this one mentions: what it waits for, and what it is made from.
-    pub fn references(&self) -> Vec<&TargetName> {
-        references(self).into_iter().map(|(name, _)| name.value).collect()
+/// Every text of a target.
+fn texts(target: &Target) -> Vec<&Text> {
+    struct Texts<'a>(Vec<&'a Text>);
+    impl<'a> Visitor<'a> for Texts<'a> {
+        fn text(&mut self, text: &'a Text) {
+            self.0.push(text);
+        }
     }
-}
-
-/// Calls `visit` with every text of a target.
-fn each_text<'a>(target: &'a Target, visit: &mut dyn FnMut(&'a Text)) {
-    let pairs = |list: &'a [(Spanned<String>, Text)]| list.iter().map(|(_, text)| text);
-    let texts: Vec<&'a Text> = match &target.kind {
-        TargetKind::GoModDownload(_) | TargetKind::Group(_) => Vec::new(),
-        TargetKind::GoBuild(build) => [&build.packages, &build.tags, &build.ldflags, &build.gcflags]
-            .into_iter()
-            .flatten()
-            .chain(pairs(&build.stamp))
-            .chain(pairs(&build.env))
-            .collect(),
-        TargetKind::GoTest(test) => [&test.packages, &test.tags]
-            .into_iter()
-            .flatten()
-            .chain(pairs(&test.env))
-            .chain(&test.run)
-            .chain(&test.timeout)
-            .collect(),
-        TargetKind::Image(image) => [&image.entrypoint, &image.command, &image.tags]
-            .into_iter()
-            .flatten()
-            .chain(pairs(&image.env))
-            .chain(pairs(&image.labels))
-            .chain(&image.user)
-            .chain(&image.directory)
-            .collect(),
-        TargetKind::DockerBuild(build) => {
-            build.tags.iter().chain(pairs(&build.build_args)).chain(&build.stage).collect()
-        }
-        TargetKind::DockerRun(run) => [&run.args, &run.publish, &run.volumes, &run.cap_add]
-            .into_iter()
-            .flatten()
-            .chain(pairs(&run.env))
-            .chain(&run.user)
-            .chain(&run.network)
-            .collect(),
-        TargetKind::ComposeUp(up) => pairs(&up.env).chain(&up.project_name).collect(),
-        TargetKind::ComposeDown(down) => pairs(&down.env).chain(&down.project_name).collect(),
-        TargetKind::Exec(exec) | TargetKind::Shell(crate::Shell { exec }) => {
-            exec.command.iter().chain(pairs(&exec.env)).collect()
-        }
-    };
-    texts.into_iter().for_each(visit);
-}
-
-fn variables_of(text: &Text) -> Vec<&VariableName> {
-    let template: Option<&Template> = match &text.source {
-        TextSource::Template(template) => Some(template),
-        TextSource::Environment { default, .. } | TextSource::Git { default, .. } => default.as_ref(),
-        TextSource::Secret { .. } | TextSource::Tool { .. } => None,
-    };
-    template.map(|template| template.variables().collect()).unwrap_or_default()
+    let mut texts = Texts(Vec::new());
+    target.visit(&mut texts);
+    texts.0
 }
 
 fn check_variables(text: &Text, file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
-    for name in variables_of(text) {
+    for name in text.variables() {
         if !file.vars.contains_key(name) {
             let mut diagnostic = Diagnostic::new(text.span, format!("there is no variable `{name}`"));
             diagnostic.hint = Some(match suggest(name.as_str(), file.vars.keys().map(VariableName::as_str)) {
@@ -186,73 +109,6 @@ fn check_variables(text: &Text, file: &BuildFile, diagnostics: &mut Vec<Diagnost
                 None => format!("declare it under `vars`, or write `{{{{{name}}}}}` for a literal brace"),
             });
             diagnostics.push(diagnostic);
-        }
-    }
-}
-
-fn check_paths(target: &Target, diagnostics: &mut Vec<Diagnostic>) {
-    let mut paths: Vec<&Spanned<String>> = Vec::new();
-    match &target.kind {
-        TargetKind::GoBuild(build) => paths.extend(&build.out),
-        TargetKind::Image(image) => {
-            paths.extend(&image.out);
-            for (destination, source) in &image.files {
-                let sound = destination.value.strip_prefix('/').is_some_and(|rest| {
-                    !rest.is_empty() && rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
-                });
-                if !sound {
-                    let message = format!("`{}` is not an absolute path of a file", destination.value.escape_debug());
-                    diagnostics.push(Diagnostic::new(destination.span, message).hint("write \"/app/name\""));
-                }
-                if let FileSource::File(path) = &source.value {
-                    check_path(&Spanned { value: path.clone(), span: source.span }, diagnostics);
-                }
-            }
-        }
-        TargetKind::DockerBuild(build) => {
-            paths.push(&build.dockerfile);
-            paths.extend(&build.context);
-        }
-        TargetKind::ComposeUp(up) => paths.push(&up.file),
-        TargetKind::ComposeDown(down) => paths.push(&down.file),
-        TargetKind::Exec(exec) | TargetKind::Shell(crate::Shell { exec }) => {
-            paths.extend(&exec.outputs);
-            paths.extend(&exec.directory);
-        }
-        TargetKind::GoModDownload(_) | TargetKind::GoTest(_) | TargetKind::DockerRun(_) | TargetKind::Group(_) => {}
-    }
-    for path in paths {
-        check_path(path, diagnostics);
-    }
-}
-
-fn check_path(path: &Spanned<String>, diagnostics: &mut Vec<Diagnostic>) {
-    let mut depth = 0_i64;
-    let mut escapes = path.value.starts_with('/');
-    for part in path.value.split('/') {
-        depth += match part {
-            "" | "." => 0,
-            ".." => -1,
-            _ => 1,
-        };
-        escapes |= depth < 0;
-    }
-    if escapes {
-        let message = format!("`{}` leaves the root", path.value.escape_debug());
-        diagnostics.push(Diagnostic::new(path.span, message).hint("paths are relative to `root`"));
-    }
-    if path.value.is_empty() {
-        diagnostics.push(Diagnostic::new(path.span, "the path is empty"));
-    }
-}
-
-/// Images are for Linux.
-fn check_image(target: &Target, file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
-    let TargetKind::Image(image) = &target.kind else { return };
-    for platform in image.platforms.as_ref().unwrap_or(&file.platforms) {
-        if platform.value.os() != "linux" {
-            let message = format!("an image can't be made for `{}`: images are for Linux", platform.value);
-            diagnostics.push(Diagnostic::new(platform.span, message).hint("give the `Image` its own `platforms`"));
         }
     }
 }
@@ -306,7 +162,7 @@ fn check_cycles(file: &BuildFile, targets: &BTreeMap<&TargetName, &Target>, diag
 fn check_variable_cycles(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     for (name, variable) in &file.vars {
         let mut seen = vec![name];
-        let mut open = variables_of(&variable.text);
+        let mut open = variable.text.variables();
         while let Some(next) = open.pop() {
             if next == name {
                 let message = format!("the variable `{name}` is made from itself");
@@ -315,50 +171,27 @@ fn check_variable_cycles(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
             }
             if !seen.contains(&next) {
                 seen.push(next);
-                open.extend(file.vars.get(next).map(|variable| variables_of(&variable.text)).unwrap_or_default());
+                open.extend(file.vars.get(next).map(|variable| variable.text.variables()).unwrap_or_default());
             }
         }
     }
 }
 
+/// Two targets that write one place, in one coordinate system: relative to the directory of build.ron.
 fn check_outputs(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
-    let mut taken: Vec<(String, Span, &TargetName)> = Vec::new();
+    let within = |one: &str, other: &str| {
+        one == other || other.is_empty() || one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let mut taken: Vec<(String, &TargetName)> = Vec::new();
     for target in &file.targets {
-        let normal =
-            |path: &str| path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/");
-        let default = format!("dist/{}", target.name.value);
-        let outputs: Vec<(String, Span)> = match &target.kind {
-            TargetKind::GoBuild(build) => vec![out_of(&build.out, default, target)],
-            TargetKind::Image(image) => vec![out_of(&image.out, default, target)],
-            TargetKind::Exec(exec) | TargetKind::Shell(crate::Shell { exec }) => {
-                exec.outputs.iter().map(|output| (normal(&output.value), output.span)).collect()
+        for output in target.outputs(file) {
+            let clash = taken.iter().find(|(other, _)| within(&output.path, other) || within(other, &output.path));
+            if let Some((other, owner)) = clash {
+                let place = if output.path.len() < other.len() { other } else { &output.path };
+                let message = format!("`{}` and `{owner}` both write `{place}`", target.name.value);
+                diagnostics.push(Diagnostic::new(output.span, message).hint("give one of them another output"));
             }
-            _ => Vec::new(),
-        };
-        for (path, span) in outputs {
-            let within = |one: &str, other: &str| {
-                one == other || one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
-            };
-            if let Some((other, _, owner)) =
-                taken.iter().find(|(other, ..)| within(&path, other) || within(other, &path))
-            {
-                let message = format!(
-                    "`{}` and `{owner}` both write `{}`",
-                    target.name.value,
-                    if path.len() < other.len() { other } else { &path }
-                );
-                diagnostics.push(Diagnostic::new(span, message).hint("give one of them another output"));
-            }
-            taken.push((path, span, &target.name.value));
+            taken.push((output.path, &target.name.value));
         }
-    }
-}
-
-fn out_of(out: &Option<Spanned<String>>, default: String, target: &Target) -> (String, Span) {
-    match out {
-        Some(out) => {
-            (out.value.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"), out.span)
-        }
-        None => (default, target.name.span),
     }
 }

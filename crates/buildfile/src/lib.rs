@@ -3,29 +3,47 @@
 //! Pure: no file is opened, no variable of the environment read, nothing run. What a target means is decided
 //! in `rondel-targets`; here it is only read and checked.
 //!
-//! Reading is two-level. `value` cuts the text into raw slices that know where they stand (with `ron`), and
-//! `kinds` reads each target on its own, field by field, so that every mistake of every target is reported
-//! in one run.
+//! A field is declared once, with `record!` or `kind!`: name, type, default and meaning. From the declaration come
+//! the struct, its reader, the reference in docs/build-ron.md and the JSON Schema. `value` cuts the text into raw
+//! slices that know where they stand (with `ron`); each field's type reads its slice, so that every mistake of
+//! every target is reported in one run. To add a kind, write `kinds/<kind>.rs` and a line in `for_each_kind!`.
 
 mod check;
 mod diagnostic;
-mod fields;
-mod go_kinds;
+mod field;
+mod file;
+mod health;
+mod kind;
 mod kinds;
 mod lock;
-mod model;
 mod prescan;
-mod read;
+mod reader;
+mod record;
+mod reference;
+mod schema;
+mod shape;
 mod suggest;
+mod target;
 mod template;
+mod text;
+mod types;
 mod value;
 
 pub use diagnostic::{Diagnostic, Span, Spanned, render};
+pub use field::{Visitor, Wanted};
+pub use file::{BuildFile, Format, Requirement, Variable};
+pub use health::Health;
+pub use kind::{Declared, Group, Kind, Makes, Need, Output, Places};
+pub use kinds::*;
 pub use lock::{LockFile, LockedGo};
-pub use model::*;
+pub use reference::reference;
 pub use rondel_names::{NameError, Platform, PlatformError, TargetName, VariableName};
+pub use schema::json_schema;
 pub use suggest::suggest;
+pub use target::{Common, Limits, Target, Targets};
 pub use template::{Part, Template};
+pub use text::{CommandWord, GitQuery, ProcessText, Text, TextSource};
+pub use types::*;
 
 /// The `format:` that this Rondel reads.
 pub const FORMAT: u64 = 1;
@@ -38,7 +56,7 @@ impl BuildFile {
     pub fn parse(text: &str, version: &str) -> Result<BuildFile, Vec<Diagnostic>> {
         prescan::prescan(text).map_err(|diagnostic| vec![diagnostic])?;
         let mut diagnostics = Vec::new();
-        let file = read::build_file(text, version, &mut diagnostics);
+        let file = file::read(text, version, &mut diagnostics);
         if let Some(file) = &file {
             check::check(file, &mut diagnostics);
         }

@@ -147,7 +147,7 @@ fn output_of_the_wrong_kind() {
     check(
         r#"targets: {"deps": GoModDownload(), "image": Image(base: Static, files: {"/app": Output("deps")})}"#,
         expect![[r#"
-            error: `deps` is a `GoModDownload`; needed is a `GoBuild`, or an `Exec` with inputs and exactly one output
+            error: expected a `GoBuild`, or an `Exec` with inputs and exactly one output, found `deps` (`GoModDownload`)
              --> build.ron:4:85
               |
             4 | ModDownload(), "image": Image(base: Static, files: {"/app": Output("deps")})},
@@ -161,7 +161,7 @@ fn run_of_something_that_is_no_image() {
     check(
         r#"targets: {"server": GoBuild(packages: ["."]), "run": DockerRun(image: "server")}"#,
         expect![[r#"
-            error: `server` is a `GoBuild`; needed is a `Image` or `DockerBuild`
+            error: expected an `Image` or `DockerBuild` target, found `server` (`GoBuild`)
              --> build.ron:4:75
               |
             4 | "server": GoBuild(packages: ["."]), "run": DockerRun(image: "server")},

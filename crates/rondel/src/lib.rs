@@ -6,6 +6,7 @@
 mod background_gc;
 mod cli;
 mod exit;
+mod needs;
 mod perturbed_build;
 mod program;
 mod session;

@@ -185,7 +185,12 @@ impl<'c> Session<'c> {
 
     /// Every public target.
     pub fn all_targets(&self) -> Vec<TargetName> {
-        self.file.targets.iter().filter(|target| !target.private).map(|target| target.name.value.clone()).collect()
+        self.file
+            .targets
+            .iter()
+            .filter(|target| !target.common.private)
+            .map(|target| target.name.value.clone())
+            .collect()
     }
 }
 

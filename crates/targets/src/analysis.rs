@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rondel_buildfile::{Platform, Spanned, Target, TargetKind, TargetName, Text, suggest};
+use rondel_buildfile::{BuildFile, Platform, Platforms, Spanned, Target, TargetName, Text, suggest};
 use rondel_cas::RelativePath;
 use rondel_engine::{AnyStep, Graph, Node, NodeId, PROGRAM, Pool, Shown, StepKey, UserError};
 
@@ -108,10 +108,10 @@ impl<'a> Analyzer<'a> {
             };
             node.pool = target.limits.pool.as_ref().map(|pool| {
                 let declared = self.request.file.pools.iter().find(|(name, _)| name.value == pool.value);
-                Pool { name: pool.value.clone(), depth: declared.map_or(1, |(_, depth)| *depth) }
+                Pool { name: pool.value.clone(), depth: declared.map_or(1, |(_, depth)| depth.get()) }
             });
-            node.retries = target.limits.retries;
-            node.timeout = target.limits.timeout_s.map(Duration::from_secs);
+            node.retries = target.limits.retries.get();
+            node.timeout = target.limits.timeout_s.map(|seconds| Duration::from_secs(seconds.get()));
         }
     }
 
@@ -142,7 +142,7 @@ impl<'a> Analyzer<'a> {
     /// What a target waits for by its `after`.
     pub(crate) fn deps_of(&mut self, target: &Target) -> Analyzed<Deps> {
         let mut deps = Deps::default();
-        for other in &target.after {
+        for other in &target.common.after {
             let nodes = self.target(&other.value, false)?;
             let is_put_off = nodes.is_download && kinds::analyze(&target.kind).puts_downloads_off();
             if is_put_off { deps.on_miss.extend(nodes.ends) } else { deps.order_only.extend(nodes.ends) }
@@ -208,7 +208,7 @@ impl<'a> Analyzer<'a> {
     /// The platforms to build now, of those that are declared.
     pub(crate) fn platforms(
         &mut self,
-        own: Option<&Vec<Spanned<Platform>>>,
+        own: Option<&Platforms>,
         target: &Target,
         is_image: bool,
     ) -> Analyzed<Vec<Platform>> {
@@ -288,10 +288,9 @@ impl<'a> Analyzer<'a> {
 
     /// The targets that must be through before `target` begins, by `after` alone.
     pub(crate) fn waited_for<'t>(&'t self, target: &'t Target) -> BTreeSet<&'t TargetName> {
-        let mut open: Vec<&TargetName> = target.after.iter().map(|name| &name.value).collect();
-        self.reach(&mut open, &|target| match kinds::analyze(&target.kind).stands_for_others() {
-            true => target.references(),
-            false => target.after.iter().map(|name| &name.value).collect(),
+        let mut open: Vec<&TargetName> = target.common.after.iter().map(|name| &name.value).collect();
+        self.reach(&mut open, &|target| {
+            target.common.after.iter().chain(target.kind().members()).map(|name| &name.value).collect()
         })
     }
 
@@ -324,22 +323,13 @@ impl<'a> Analyzer<'a> {
             if known.contains(&target.name.value) {
                 continue;
             }
-            if let TargetKind::Exec(exec) | TargetKind::Shell(rondel_buildfile::Shell { exec }) = &target.kind {
-                for output in &exec.outputs {
-                    outputs.push(output_path(output)?);
+            // Outputs are relative to build.ron, and the project may be a part of the workspace.
+            for output in target.outputs(self.request.file).iter().filter(|output| output.written.is_some()) {
+                if let Ok(below) = self.request.root.join(&output.path).strip_prefix(&self.root)
+                    && let Ok(below) = RelativePath::from_path(below)
+                {
+                    outputs.push(below);
                 }
-            }
-            // `out:` is relative to the workspace, which the project may be a part of.
-            let out = match &target.kind {
-                TargetKind::GoBuild(build) => build.out.as_ref(),
-                TargetKind::Image(image) => image.out.as_ref(),
-                _ => None,
-            };
-            if let Some(out) = out
-                && let Ok(below) = self.request.root.join(&out.value).strip_prefix(&self.root)
-                && let Ok(below) = RelativePath::from_path(below)
-            {
-                outputs.push(below);
             }
         }
         Ok(outputs)
@@ -348,6 +338,14 @@ impl<'a> Analyzer<'a> {
 
 pub(crate) fn path(text: &str) -> Analyzed<RelativePath> {
     RelativePath::new(text).map_err(|error| UserError::input(error.to_string()))
+}
+
+/// The only place that `target` writes, relative to build.ron.
+pub(crate) fn only_output(target: &Target, file: &BuildFile) -> Analyzed<RelativePath> {
+    match target.outputs(file).as_slice() {
+        [output] => path(&output.path).map_err(|error| error.at(output.span)),
+        _ => Err(UserError::input(format!("`{}` has not exactly one output", target.name.value)).at(target.name.span)),
+    }
 }
 
 pub(crate) fn output_path(text: &Spanned<String>) -> Analyzed<RelativePath> {

@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rondel_buildfile::{Target, TargetKind};
+use rondel_buildfile::Target;
 use rondel_cas::RelativePath;
 use rondel_engine::{Node, NodeId, Shown, StepKey, UserError};
 use rondel_golang::{GoBuildStep, GoMod, GoModDownloadStep, GoRequest, GoSupport, executable_name};
 
-use crate::analysis::{Analyzed, Analyzer, output_path};
+use crate::analysis::{Analyzed, Analyzer};
 use crate::go_version::{go_version, go_work_of, pin_of};
 use crate::nodes::Deps;
 
@@ -54,12 +54,9 @@ impl Analyzer<'_> {
         let (wanted, known) = (self.wanted(), self.waited_for(target));
         let mut made = Vec::new();
         for other in &self.request.file.targets {
-            let (TargetKind::Exec(exec) | TargetKind::Shell(rondel_buildfile::Shell { exec })) = &other.kind else {
-                continue;
-            };
             if wanted.contains(&other.name.value) && !known.contains(&other.name.value) {
-                for output in &exec.outputs {
-                    made.push((output_path(output)?.below(&self.root), other.name.value.to_string()));
+                for output in other.outputs(self.request.file).iter().filter(|output| output.written.is_some()) {
+                    made.push((self.request.root.join(&output.path), other.name.value.to_string()));
                 }
             }
         }

@@ -140,7 +140,7 @@ impl<'a> Variables<'a> {
     /// An entry of a process environment, which may be a secret.
     pub fn environment(
         &self,
-        pairs: &[(rondel_buildfile::Spanned<String>, Text)],
+        pairs: &rondel_buildfile::ProcessEnvironment,
     ) -> Result<Vec<(String, EnvironmentValue)>, UserError> {
         let mut result = Vec::with_capacity(pairs.len());
         for (name, text) in pairs {

@@ -4,7 +4,7 @@ use expect_test::Expect;
 use rondel_buildfile::{BuildFile, render};
 
 /// Every diagnostic of `text`, as a person sees it.
-#[allow(dead_code, reason = "one of the two test binaries asks for it by itself")]
+#[allow(dead_code, reason = "not every test binary asks for it by itself")]
 pub fn messages(text: &str) -> String {
     match BuildFile::parse(text, "0.1.0") {
         Ok(_) => "no mistakes\n".to_owned(),
@@ -13,6 +13,7 @@ pub fn messages(text: &str) -> String {
 }
 
 /// `fields` stands after a sound head, on a line of its own.
+#[allow(dead_code, reason = "the tests of declarations read whole files")]
 pub fn check(fields: &str, expected: Expect) {
     expected.assert_eq(&messages(&format!("(\n    format: 1,\n    project: \"p\",\n    {fields},\n)\n")));
 }

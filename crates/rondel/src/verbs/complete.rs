@@ -40,6 +40,6 @@ impl Verb for Complete {
 }
 
 fn public_targets(session: &Session<'_>) -> Vec<TargetLine> {
-    let targets = session.file.targets.iter().filter(|target| !target.private);
+    let targets = session.file.targets.iter().filter(|target| !target.common.private);
     targets.map(|target| (target.name.value.to_string(), described(target))).collect()
 }

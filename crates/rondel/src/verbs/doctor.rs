@@ -1,12 +1,13 @@
 //! `doctor`: what this machine has, and what the targets of build.ron need of it.
 
-use rondel_buildfile::{GoChoice, Platform, TargetKind};
+use rondel_buildfile::{GoChoice, Need, Platform};
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
-use rondel_targets::{DockerSocket, go_work_of, module_directory, resolve_go_version};
+use rondel_targets::{go_work_of, module_directory, resolve_go_version};
 
 use crate::cli::option::options;
 use crate::cli::verb::{Call, Verb};
 use crate::exit::{Exit, Failure};
+use crate::needs::{look, needs_of};
 use crate::program;
 use crate::session::Session;
 use crate::ui::print_data;
@@ -38,23 +39,25 @@ impl Verb for Doctor {
 
 fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
     let mut findings: Vec<(Verdict, String)> = Vec::new();
-    let kinds: Vec<&TargetKind> = session.file.targets.iter().map(|target| &target.kind).collect();
     cache_findings(session, &mut findings);
     tool_finding(session, "git", &["--version"], false, "versions from git fall back to their defaults", &mut findings);
     go_findings(session, &mut findings);
-    let needs_docker = kinds.iter().any(|kind| {
-        matches!(
-            kind,
-            TargetKind::DockerBuild(_)
-                | TargetKind::DockerRun(_)
-                | TargetKind::ComposeUp(_)
-                | TargetKind::ComposeDown(_)
-        )
+    let mut needs = needs_of(&*session.file.targets);
+    needs.remove(&Need::Go);
+    // A daemon is used where there is one, also if nothing needs it.
+    let is_daemon_needed = needs.remove(&Need::DockerDaemon).is_some();
+    findings.push(match (look(session, &Need::DockerDaemon), is_daemon_needed) {
+        (Ok(line), _) => (Verdict::Good, line),
+        (Err(line), true) => (Verdict::Missing, line),
+        (Err(line), false) => (Verdict::Needless, line),
     });
-    docker_findings(session, needs_docker, &kinds, &mut findings);
-    let needs_compiler = kinds.iter().any(|kind| matches!(kind, TargetKind::GoTest(test) if test.race));
-    if needs_compiler {
-        tool_finding(session, "gcc", &["-dumpversion"], true, "`race: true` links with it", &mut findings);
+    for (need, targets) in &needs {
+        let of = targets.join(", ");
+        findings.push(match look(session, need) {
+            Ok(line) => (Verdict::Good, format!("{line} (for {of})")),
+            Err(line) if need.is_required() => (Verdict::Missing, format!("{line} (needed by {of})")),
+            Err(line) => (Verdict::Needless, line),
+        });
     }
     let mut text = String::new();
     let mut exit = Exit::Done;
@@ -134,47 +137,5 @@ fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
             .get("GOPROXY")
             .map_or_else(|| "not set in the environment".to_owned(), |_| "set".to_owned());
         findings.push((Verdict::Good, format!("GOPROXY: {proxy}")));
-    }
-}
-
-fn docker_findings(session: &Session<'_>, needed: bool, kinds: &[&TargetKind], findings: &mut Vec<(Verdict, String)>) {
-    let missing = if needed { Verdict::Missing } else { Verdict::Needless };
-    let daemon = DockerSocket::find(&session.context.environment).and_then(|socket| socket.get("/version").ok());
-    match daemon {
-        Some((200, body)) => {
-            let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-            findings.push((
-                Verdict::Good,
-                format!("Docker daemon {}", value["Version"].as_str().unwrap_or("of an unknown version")),
-            ));
-        }
-        _ => findings.push((
-            missing,
-            "no Docker daemon is reachable: images are built without one, but not loaded or run".to_owned(),
-        )),
-    }
-    if !needed {
-        return;
-    }
-    tool_finding(
-        session,
-        "docker",
-        &["--version"],
-        true,
-        "DockerBuild, DockerRun and Compose need the command",
-        findings,
-    );
-    let Ok(docker) = rondel_targets::Docker::find(&session.context.environment, &session.root) else { return };
-    if kinds.iter().any(|kind| matches!(kind, TargetKind::DockerBuild(_))) {
-        findings.push(match docker.has_plugin("buildx") {
-            true => (Verdict::Good, "buildx: images are built with BuildKit".to_owned()),
-            false => (Verdict::Needless, "buildx is not there: the daemon's older builder is used".to_owned()),
-        });
-    }
-    if kinds.iter().any(|kind| matches!(kind, TargetKind::ComposeUp(_) | TargetKind::ComposeDown(_))) {
-        findings.push(match docker.has_plugin("compose") {
-            true => (Verdict::Good, "docker compose".to_owned()),
-            false => (Verdict::Missing, "docker compose: install Docker's compose plugin (version 2)".to_owned()),
-        });
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::TargetKind;
+use rondel_buildfile::Makes;
 use rondel_cas::Digest;
 use rondel_diff::{LayoutImage, layer_files, read_layout};
 use rondel_engine::{StepRecord, Workspace, records};
@@ -77,18 +77,17 @@ fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
         let path = session.context.directory.join(word);
         return if path.exists() { Ok(vec![path]) } else { Err(session.unknown_word(word)) };
     };
-    let own = match &target.kind {
-        TargetKind::GoBuild(build) => build.out.as_ref(),
-        TargetKind::Image(image) => image.out.as_ref(),
-        other => {
+    match target.makes() {
+        Makes::Executables | Makes::ImageLayout => {}
+        Makes::Nothing | Makes::DaemonImage | Makes::Files { .. } | Makes::Processes => {
             return Err(Failure::usage(format!(
                 "`{word}` is a `{}`: it makes no executable and no image",
-                other.word()
+                target.kind.word()
             )));
         }
-    };
-    let default = format!("dist/{word}");
-    let directory = session.root.join(own.map_or(default.as_str(), |out| out.value.as_str()));
+    }
+    let directory =
+        target.outputs(&session.file).first().map_or_else(|| session.root.clone(), |out| session.root.join(&out.path));
     if directory.join("oci-layout").is_file() {
         return Ok(vec![directory]);
     }

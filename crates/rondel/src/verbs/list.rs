@@ -1,6 +1,6 @@
 //! `list`, also without a verb: every target with its description, grouped, then the verbs.
 
-use rondel_buildfile::{Target, TargetKind};
+use rondel_buildfile::{Group, Target};
 use serde_json::{Value, json};
 
 use crate::cli::option::{choice, option, options};
@@ -10,9 +10,6 @@ use crate::program;
 use crate::session::Session;
 use crate::ui::print_data;
 use crate::verbs::VERBS;
-
-/// Groups in the order in which they are shown.
-const GROUPS: &[&str] = &["build", "run", "check", "other"];
 
 choice! {
     /// `--format`
@@ -38,7 +35,7 @@ impl Verb for List {
 
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
         let session = session?;
-        let targets: Vec<&Target> = session.file.targets.iter().filter(|target| !target.private).collect();
+        let targets: Vec<&Target> = session.file.targets.iter().filter(|target| !target.common.private).collect();
         print_data(&match call.options.format {
             Format::Text => as_text(&session.file.project.value, &targets),
             Format::Json => as_json(&session.file.project.value, &targets),
@@ -53,12 +50,12 @@ fn as_text(project: &str, targets: &[&Target]) -> String {
     let names = targets.iter().map(|target| target.name.value.as_str().len());
     let width = names.chain(verbs().map(|entry| entry.name.len())).max().unwrap_or(0);
     let mut text = format!("{project}\n");
-    for group in GROUPS {
-        let members: Vec<&&Target> = targets.iter().filter(|target| group_of(&target.kind) == *group).collect();
+    for group in Group::ALL {
+        let members: Vec<&&Target> = targets.iter().filter(|target| target.kind().group() == group).collect();
         if members.is_empty() {
             continue;
         }
-        text.push_str(&format!("\n{group}\n"));
+        text.push_str(&format!("\n{}\n", group.title()));
         for target in members {
             text.push_str(&format!("  {:<width$}  {}\n", target.name.value.as_str(), described(target)));
         }
@@ -73,8 +70,8 @@ fn as_text(project: &str, targets: &[&Target]) -> String {
 fn as_json(project: &str, targets: &[&Target]) -> String {
     let one = |target: &&Target| {
         json!({
-            "target": target.name.value.as_str(), "kind": target.kind.word(), "group": group_of(&target.kind),
-            "doc": target.doc,
+            "target": target.name.value.as_str(), "kind": target.kind.word(), "group": target.kind().group().title(),
+            "doc": target.common.doc,
         })
     };
     format!("{}\n", json!({"project": project, "targets": targets.iter().map(one).collect::<Vec<Value>>()}))
@@ -82,26 +79,5 @@ fn as_json(project: &str, targets: &[&Target]) -> String {
 
 /// The `doc` of a target, else what its kind says.
 pub(super) fn described(target: &Target) -> String {
-    target.doc.clone().unwrap_or_else(|| describe(&target.kind))
-}
-
-fn group_of(kind: &TargetKind) -> &'static str {
-    match kind {
-        TargetKind::GoModDownload(_) | TargetKind::GoBuild(_) | TargetKind::Image(_) | TargetKind::DockerBuild(_) => {
-            "build"
-        }
-        TargetKind::DockerRun(_) | TargetKind::ComposeUp(_) | TargetKind::ComposeDown(_) => "run",
-        TargetKind::GoTest(_) => "check",
-        TargetKind::Exec(_) | TargetKind::Shell(_) | TargetKind::Group(_) => "other",
-    }
-}
-
-/// For targets without a `doc`.
-fn describe(kind: &TargetKind) -> String {
-    match kind {
-        TargetKind::Group(group) => {
-            group.targets.iter().map(|name| name.value.to_string()).collect::<Vec<_>>().join(", ")
-        }
-        other => other.word().to_owned(),
-    }
+    target.common.doc.clone().unwrap_or_else(|| target.kind().summary())
 }

@@ -1,11 +1,13 @@
 //! `plan`: what would run and why. Writes nothing.
 
+use rondel_buildfile::Target;
 use rondel_engine::{Planned, Shown, plan as plan_graph};
 
 use crate::cli::groups::AnalysisOptions;
 use crate::cli::option::options;
 use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
+use crate::needs::missing;
 use crate::program::with_program;
 use crate::session::Session;
 use crate::ui::{highlight, print_data, print_line, reason_text, without_control_sequences};
@@ -64,6 +66,16 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         let detail = without_control_sequences(&detail.replace('\n', "\\n"));
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         text.push_str(&format!("{word:<11} {}{detail}\n", node.title));
+    }
+    // What would not run is not asked for what it needs.
+    let runs = |target: &&Target| {
+        planned.iter().any(|(id, state)| {
+            matches!(state, Planned::Run(_) | Planned::Depends(_))
+                && lowered.graph.node(*id).key.target.as_ref() == Some(&target.name.value)
+        })
+    };
+    for line in missing(session, session.file.targets.iter().filter(runs)) {
+        text.push_str(&format!("{:<11} {line}\n", "missing"));
     }
     print_data(&text);
     Ok(Exit::Done)

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rondel_buildfile::{TargetKind, TargetName};
+use rondel_buildfile::{Makes, TargetName};
 use rondel_engine::Summary;
 use rondel_process::Cancellation;
 use rondel_targets::{Analysis, PlatformChoice, Request};
@@ -17,6 +17,7 @@ use crate::cli::groups::{AnalysisOptions, BuildOptions};
 use crate::cli::option::options;
 use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
+use crate::needs::missing;
 use crate::perturbed_build::{PerturbedBuild, with_private_umask};
 use crate::session::Session;
 use crate::signals;
@@ -172,26 +173,26 @@ fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Fail
             continue;
         }
         let Some(target) = session.file.targets.iter().find(|target| target.name.value == *name) else { continue };
-        let why = match &target.kind {
-            TargetKind::DockerBuild(_) => Some("`docker build` promises no identical bytes"),
-            TargetKind::DockerRun(_) | TargetKind::ComposeUp(_) | TargetKind::ComposeDown(_) => {
-                Some("it runs something and makes nothing that could be compared")
-            }
-            _ => None,
+        let why = match target.makes() {
+            Makes::DaemonImage => Some("`docker build` promises no identical bytes"),
+            Makes::Processes => Some("it runs something and makes nothing that could be compared"),
+            Makes::Nothing | Makes::Executables | Makes::ImageLayout | Makes::Files { .. } => None,
         };
         if let Some(why) = why {
             return Err(Failure::usage(format!("`{name}` can't be verified: {why}")));
         }
-        makes |= match &target.kind {
-            TargetKind::GoBuild(_) | TargetKind::Image(_) => true,
-            TargetKind::Exec(exec) | TargetKind::Shell(rondel_buildfile::Shell { exec }) => {
-                exec.inputs.is_some() && !exec.outputs.is_empty()
-            }
-            _ => false,
-        };
+        makes |= target.makes().is_comparable();
         open.extend(target.references());
     }
-    if makes { Ok(()) } else { Err(Failure::usage("there is nothing to verify: no target among them makes files")) }
+    if !makes {
+        return Err(Failure::usage("there is nothing to verify: no target among them makes files"));
+    }
+    let targets = session.file.targets.iter().filter(|target| seen.contains(&target.name.value));
+    match missing(session, targets).as_slice() {
+        [] => Ok(()),
+        lines => Err(Failure::environment(format!("this machine lacks {}", lines.join("\n  and ")))
+            .hint("nothing was built; a second build would lack it too")),
+    }
 }
 
 fn sources_of(summary: &Summary) -> BTreeSet<PathBuf> {

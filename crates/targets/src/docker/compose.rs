@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{Spanned, Text};
+use rondel_buildfile::{ProcessEnvironment, SourcePath, Text};
 use rondel_engine::{EnvironmentValue, StepContext, StepError, UserError};
 use rondel_process::CommandLine;
 
@@ -55,8 +55,8 @@ impl Compose {
 /// The project that a target means.
 pub(crate) fn compose(
     analyzer: &Analyzer<'_>,
-    file: &Spanned<String>,
-    env: &[(Spanned<String>, Text)],
+    file: &SourcePath,
+    env: &ProcessEnvironment,
     project_name: Option<&Text>,
 ) -> Analyzed<Compose> {
     let path = analyzer.root.join(&file.value);

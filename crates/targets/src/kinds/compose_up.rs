@@ -35,7 +35,7 @@ impl Analyze for ComposeUp {
             name: target.name.value.to_string(),
             images,
             wait: self.wait,
-            wait_timeout_s: self.wait_timeout_s,
+            wait_timeout_s: self.wait_timeout_s.get(),
         };
         Ok(TargetNodes::end(analyzer.add(
             target,

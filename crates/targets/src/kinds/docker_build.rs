@@ -41,7 +41,7 @@ impl Analyze for DockerBuild {
                     .as_ref()
                     .map_or_else(|| analyzer.root.clone(), |context| analyzer.root.join(&context.value)),
                 build_args: analyzer.variables.pairs(&self.build_args)?,
-                stage: analyzer.variables.optional(self.stage.as_ref())?,
+                stage: analyzer.variables.optional(self.target.as_ref())?,
                 tags: analyzer.image_tags(&self.tags)?.iter().map(ToString::to_string).collect(),
             }))
         })?;

@@ -41,7 +41,7 @@ impl Analyze for DockerRun {
             cap_add: analyzer.variables.texts(&self.cap_add)?,
             health: self.health.clone(),
             probe,
-            health_timeout: Duration::from_secs(self.health_timeout_s),
+            health_timeout: Duration::from_secs(self.health_timeout_s.get()),
             detach: self.detach,
         };
         let key = StepKey::main(&target.name.value);
@@ -203,7 +203,7 @@ impl DockerRunStep {
     /// One question; `None` if there is nothing to ask.
     fn is_healthy(&self, id: &str) -> Option<bool> {
         if let Some(health) = &self.health {
-            return Some(self.published(health.port).is_some_and(|address| ask(&address, &health.path)));
+            return Some(self.published(health.port.get()).is_some_and(|address| ask(&address, health.path.as_str())));
         }
         let (probe, url) = self.probe.as_ref()?;
         let captured = capture(&self.docker.command(["exec", id, probe, url]), &Cancellation::new());
@@ -236,7 +236,7 @@ impl DockerRunStep {
                     let place = self
                         .health
                         .as_ref()
-                        .map(|health| (health.port, health.path.clone()))
+                        .map(|health| (health.port.get(), health.path.to_string()))
                         .or_else(|| self.probe_place());
                     let place = place.and_then(|(port, path)| {
                         self.published(port).map(|address| format!(" at http://{address}{path}"))

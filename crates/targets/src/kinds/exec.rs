@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_buildfile::{Exec, Part, Platform, Spanned, Target, Text, TextSource};
+use rondel_buildfile::{EnvironmentName, Exec, Platform, Process, Target, Text, TextSource};
 use rondel_cas::{RelativePath, copy_file};
 use rondel_engine::{
     ActionSpec, Artefact, Class, Environment, EnvironmentValue, Freshness, Job, OutputKind, OutputSpec, Prepared,
@@ -21,30 +21,52 @@ use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for Exec {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
-        command(analyzer, target, self, false, deps, wanted)
+        let arguments = analyzer.arguments(wanted);
+        let words: Vec<&Text> = self.command.iter().map(|word| &**word).collect();
+        command(analyzer, target, Words::Command(&words), &self.process, deps, arguments)
     }
 }
 
-/// The step of a command, which a shell reads if `is_shell`.
+/// What is run.
+#[derive(Clone, Copy)]
+pub(crate) enum Words<'a> {
+    /// A program and its arguments.
+    Command(&'a [&'a Text]),
+    /// A script, which the shell reads.
+    Script(&'a Text),
+}
+
+impl Words<'_> {
+    /// The texts of build.ron.
+    fn texts(&self) -> &[&Text] {
+        match self {
+            Words::Command(words) => words,
+            Words::Script(script) => std::slice::from_ref(script),
+        }
+    }
+
+    fn is_script(&self) -> bool {
+        matches!(self, Words::Script(_))
+    }
+}
+
+/// The step of a command or script; `arguments` are those after `--`.
 pub(crate) fn command(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
-    exec: &Exec,
-    is_shell: bool,
+    words: Words<'_>,
+    process: &Process,
     deps: Deps,
-    wanted: bool,
+    arguments: Vec<String>,
 ) -> Analyzed<TargetNodes> {
-    let arguments = analyzer.arguments(wanted && !is_shell);
     let (mut tools, mut inputs) = (Vec::new(), Vec::new());
-    for (position, word) in exec.command.iter().enumerate() {
+    for (position, word) in words.texts().iter().enumerate() {
         if let TextSource::Tool { name } = &word.source {
             tools.push((position, inputs.len()));
             inputs.push(analyzer.tool(name).map_err(|error| error.at(word.span))?);
         }
     }
-    let starts_go = !is_shell
-        && matches!(&exec.command[0].source, TextSource::Template(template)
-            if matches!(template.parts.as_slice(), [Part::Literal(word)] if word == "go"));
+    let starts_go = !words.is_script() && words.texts()[0].as_literal() == Some("go");
     let go = if starts_go || !tools.is_empty() {
         let go = analyzer.go()?;
         let platform = go.own_platform()?;
@@ -55,20 +77,18 @@ pub(crate) fn command(
     let request = analyzer.request;
     let search_path = request.environment.get("PATH").cloned().unwrap_or_default();
     let directory =
-        exec.directory.as_ref().map_or_else(|| analyzer.root.clone(), |directory| analyzer.root.join(&directory.value));
+        process.dir.as_ref().map_or_else(|| analyzer.root.clone(), |directory| analyzer.root.join(&directory.value));
     let excluded = analyzer.declared_outputs(Some(target))?;
     let mut outputs = Vec::new();
-    for output in &exec.outputs {
-        let below_root = output_path(output)?;
-        let prefix = analyzer.root.strip_prefix(&request.root).unwrap_or(Path::new(""));
-        let destination = path(&prefix.join(below_root.as_str()).to_string_lossy())?;
-        let kind = if output.value.ends_with('/') { OutputKind::Directory } else { OutputKind::File };
-        outputs.push((below_root, destination, kind));
+    for output in target.outputs(request.file) {
+        let Some(written) = output.written else { continue };
+        let kind = if output.is_directory { OutputKind::Directory } else { OutputKind::File };
+        outputs.push((output_path(written)?, path(&output.path)?, kind));
     }
     let downloads = if go.is_some() { analyzer.downloads(&deps)? } else { deps.on_miss };
     let step = analyzer.step(&|| {
-        let mut command = command_words(analyzer, exec)?;
-        if is_shell {
+        let mut command = command_words(analyzer, words.texts())?;
+        if words.is_script() {
             command = vec!["sh".to_owned(), "-eu".to_owned(), "-c".to_owned(), command.remove(0)];
         }
         command.extend(arguments.iter().cloned());
@@ -80,17 +100,17 @@ pub(crate) fn command(
                 error.hint("install it, or correct `command`")
             })?;
         }
-        let globs = exec.inputs.as_ref().map(|globs| globs.iter().map(|glob| glob.value.as_str()));
-        let caller = |name: &Spanned<String>| (name.value.clone(), request.environment.get(&name.value).cloned());
+        let globs = process.inputs.as_ref().map(|globs| globs.iter().map(|glob| glob.value.as_str()));
+        let caller = |name: &EnvironmentName| (name.value.clone(), request.environment.get(&name.value).cloned());
         Ok(Box::new(ExecStep {
             root: analyzer.root.clone(),
             directory: directory.clone(),
-            directory_key: exec.directory.as_ref().map_or_else(|| ".".to_owned(), |path| path.value.clone()),
+            directory_key: process.dir.as_ref().map_or_else(|| ".".to_owned(), |path| path.value.clone()),
             command,
             inputs: globs.map(|globs| GlobSet::new(globs, excluded.clone())),
             outputs: outputs.clone(),
-            env: analyzer.variables.environment(&exec.env)?,
-            passed: exec.pass_env.iter().map(caller).collect(),
+            env: analyzer.variables.environment(&process.env)?,
+            passed: process.pass_env.iter().map(caller).collect(),
             path: search_path.clone(),
             home: request.environment.get("HOME").cloned(),
             tools: tools.clone(),
@@ -104,12 +124,15 @@ pub(crate) fn command(
 }
 
 /// The words of a command; a tool is a placeholder, `{tool:NAME}`.
-fn command_words(analyzer: &Analyzer<'_>, exec: &Exec) -> Analyzed<Vec<String>> {
-    let word = |text: &Text| match &text.source {
+fn command_words(analyzer: &Analyzer<'_>, words: &[&Text]) -> Analyzed<Vec<String>> {
+    let word = |text: &&Text| match &text.source {
         TextSource::Tool { name } => Ok(format!("{{tool:{name}}}")),
-        _ => analyzer.variables.text(text).map_err(|error| error.at(text.span)),
+        TextSource::Template(_)
+        | TextSource::Environment { .. }
+        | TextSource::Git { .. }
+        | TextSource::Secret { .. } => analyzer.variables.text(text).map_err(|error| error.at(text.span)),
     };
-    exec.command.iter().map(word).collect()
+    words.iter().map(word).collect()
 }
 
 pub(crate) struct ExecStep {

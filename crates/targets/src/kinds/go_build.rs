@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rondel_buildfile::{BuildMode, GoBuild, Platform, Span, Target};
-use rondel_cas::RelativePath;
 use rondel_engine::{Node, NodeId, StepKey, UserError};
 use rondel_golang::{CSupport, GoBuildStep, GoSupport, SbomStep, go_version_of};
 
-use crate::analysis::{Analyzed, Analyzer, output_path, path};
+use crate::analysis::{Analyzed, Analyzer, only_output, path};
 use crate::kinds::Analyze;
 use crate::nodes::{Deps, TargetNodes};
 
@@ -25,7 +24,7 @@ impl Analyze for GoBuild {
         let mut nodes: Vec<NodeId> = builds.values().copied().collect();
         if self.sbom {
             for (platform, node) in builds {
-                nodes.push(sbom(analyzer, target, self, &platform, node)?);
+                nodes.push(sbom(analyzer, target, &platform, node)?);
             }
         }
         Ok(TargetNodes::ends(nodes))
@@ -66,7 +65,7 @@ fn builds(
     let downloads = analyzer.downloads(deps)?;
     let go = analyzer.go()?;
     let name = &target.name.value;
-    let out = out_directory(target, build)?;
+    let out = only_output(target, analyzer.request.file)?;
     let foreign = analyzer.made_by_others(target)?;
     let mut nodes = BTreeMap::new();
     for platform in platforms {
@@ -89,7 +88,7 @@ fn builds(
                 gcflags: analyzer.variables.texts(&build.gcflags)?,
                 c: if build.cgo { Some(CSupport::find(&go, &env)?) } else { None },
                 env,
-                build_mode: match build.build_mode {
+                build_mode: match build.buildmode {
                     BuildMode::Default => None,
                     BuildMode::Executable => Some("exe"),
                     BuildMode::PositionIndependent => Some("pie"),
@@ -114,7 +113,6 @@ fn builds(
 fn sbom(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
-    build: &GoBuild,
     platform: &Platform,
     node: NodeId,
 ) -> Analyzed<NodeId> {
@@ -122,17 +120,9 @@ fn sbom(
     if let Some(sbom) = analyzer.graph.find(&key) {
         return Ok(sbom);
     }
-    let directory = out_directory(target, build)?.join(&path(&platform.directory_name())?);
+    let directory = only_output(target, analyzer.request.file)?.join(&path(&platform.directory_name())?);
     let step = SbomStep { go: analyzer.go()?, project: analyzer.request.file.project.value.clone(), directory };
     Ok(analyzer.add_hidden(key, vec![node], Vec::new(), Box::new(step)))
-}
-
-/// Where the executables go, one directory a platform.
-fn out_directory(target: &Target, build: &GoBuild) -> Analyzed<RelativePath> {
-    match &build.out {
-        Some(out) => output_path(out),
-        None => path(&format!("dist/{}", target.name.value)),
-    }
 }
 
 /// `env` of a `GoBuild` is for `GOEXPERIMENT` and its kin, and for cgo where it is declared. What Rondel sets
@@ -192,7 +182,7 @@ fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Analy
         return Err(UserError::input(message)
             .hint("name it: env: {\"CC\": \"aarch64-linux-gnu-gcc\"}, or give the target its own `platforms`"));
     }
-    let pie = build.build_mode == BuildMode::PositionIndependent;
+    let pie = build.buildmode == BuildMode::PositionIndependent;
     if pie && !build.cgo && !links_pie_internally(platform) {
         let message = format!("`buildmode: \"pie\"` for {platform} needs a C linker, so cgo");
         return Err(UserError::input(message).hint("write `cgo: true`, or leave `buildmode` out"));

@@ -1,12 +1,12 @@
 //! `Group`: several targets under one name.
 
-use rondel_buildfile::{GroupTargets, Target};
+use rondel_buildfile::{TargetGroup, Target};
 
 use crate::analysis::{Analyzed, Analyzer};
 use crate::kinds::Analyze;
 use crate::nodes::{Deps, TargetNodes};
 
-impl Analyze for GroupTargets {
+impl Analyze for TargetGroup {
     fn analyze(
         &self,
         analyzer: &mut Analyzer<'_>,
@@ -19,9 +19,5 @@ impl Analyze for GroupTargets {
             ends.extend(analyzer.target(&member.value, wanted)?.ends);
         }
         Ok(TargetNodes::ends(ends))
-    }
-
-    fn stands_for_others(&self) -> bool {
-        true
     }
 }

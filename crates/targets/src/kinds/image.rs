@@ -12,7 +12,7 @@ use rondel_engine::{
 use rondel_golang::{PROBE_PATH, ProbeStep};
 use rondel_oci::{ImageConfig, Layer, LayoutInput, PlatformImage, Reference, write_layout, zoneinfo_environment};
 
-use crate::analysis::{Analyzed, Analyzer, image_path, output_path, path, probe_url};
+use crate::analysis::{Analyzed, Analyzer, image_path, only_output, path, probe_url};
 use crate::docker::DockerSocket;
 use crate::image::layer::{LayerContents, LayerStep};
 use crate::image::load::LoadStep;
@@ -42,10 +42,7 @@ impl Analyze for Image {
             }
             layers_of.push((platform.clone(), layers));
         }
-        let out = match &self.out {
-            Some(out) => output_path(out)?,
-            None => path(&format!("dist/{name}"))?,
-        };
+        let out = only_output(target, analyzer.request.file)?;
         let host = Platform::host();
         let runs_here = |platform: &Platform| platform.architecture() == host.architecture();
         let loadable = platforms.iter().position(runs_here).unwrap_or(0);
@@ -182,7 +179,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         environment.push((name, value));
     }
     let mut entrypoint = analyzer.variables.texts(&image.entrypoint)?;
-    let command = analyzer.variables.texts(&image.command)?;
+    let command = analyzer.variables.texts(&image.cmd)?;
     if entrypoint.is_empty() && command.is_empty() {
         let outputs: Vec<&Spanned<String>> = image
             .files
@@ -199,9 +196,9 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
     }
     let health = image.health.as_ref().map(|health| rondel_oci::Health {
         command: vec![format!("/{PROBE_PATH}"), probe_url(health)],
-        interval_s: health.interval_s,
-        timeout_s: health.timeout_s,
-        start_period_s: health.start_period_s,
+        interval_s: health.interval_s.get(),
+        timeout_s: health.timeout_s.get(),
+        start_period_s: health.start_period_s.get(),
         retries: health.retries,
     });
     let user = analyzer.variables.optional(image.user.as_ref())?.unwrap_or_else(|| "65532:65532".to_owned());
@@ -221,7 +218,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         environment,
         entrypoint,
         command,
-        directory: analyzer.variables.optional(image.directory.as_ref())?.unwrap_or_default(),
+        directory: analyzer.variables.optional(image.workdir.as_ref())?.unwrap_or_default(),
         labels: analyzer.variables.pairs(&image.labels)?.into_iter().collect(),
         health,
         created_s: created(analyzer, &image.created)?,

@@ -1,18 +1,6 @@
 //! The kinds of targets: how each becomes steps. One file a kind, analysis and step together; steps that run `go` are in
 //! `rondel-golang`.
 
-mod compose_down;
-mod compose_up;
-mod docker_build;
-mod docker_run;
-mod exec;
-mod go_build;
-mod go_mod_download;
-mod go_test;
-mod group;
-mod image;
-mod shell;
-
 use rondel_buildfile::{Health, Platform, Span, Target, TargetKind};
 use rondel_engine::NodeId;
 
@@ -26,11 +14,6 @@ pub(crate) trait Analyze {
 
     /// True if downloads that it waits for are needed only when its steps run.
     fn puts_downloads_off(&self) -> bool {
-        false
-    }
-
-    /// True if waiting for it means waiting for the targets that it names.
-    fn stands_for_others(&self) -> bool {
         false
     }
 
@@ -52,19 +35,18 @@ pub(crate) trait Analyze {
     }
 }
 
-/// How this kind becomes steps.
-pub(crate) fn analyze(kind: &TargetKind) -> &dyn Analyze {
-    match kind {
-        TargetKind::GoModDownload(kind) => kind,
-        TargetKind::GoBuild(kind) => kind,
-        TargetKind::GoTest(kind) => kind,
-        TargetKind::Image(kind) => kind,
-        TargetKind::DockerBuild(kind) => kind,
-        TargetKind::DockerRun(kind) => kind,
-        TargetKind::ComposeUp(kind) => kind,
-        TargetKind::ComposeDown(kind) => kind,
-        TargetKind::Exec(kind) => kind,
-        TargetKind::Shell(kind) => kind,
-        TargetKind::Group(kind) => kind,
-    }
+macro_rules! declare {
+    ($($module:ident: $kind:ident,)*) => {
+        $(mod $module;)*
+
+        /// How this kind becomes steps.
+        pub(crate) fn analyze(kind: &TargetKind) -> &dyn Analyze {
+            match kind {
+                $(TargetKind::$kind(kind) => kind,)*
+            }
+        }
+    };
 }
+
+// One line a kind, in `rondel-buildfile`: a kind that has no file here does not compile.
+rondel_buildfile::for_each_kind!(declare);

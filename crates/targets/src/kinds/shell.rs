@@ -3,11 +3,12 @@
 use rondel_buildfile::{Shell, Target};
 
 use crate::analysis::{Analyzed, Analyzer};
-use crate::kinds::{Analyze, exec};
+use crate::kinds::Analyze;
+use crate::kinds::exec::{self, Words};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for Shell {
-    fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
-        exec::command(analyzer, target, &self.exec, true, deps, wanted)
+    fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, _wanted: bool) -> Analyzed<TargetNodes> {
+        exec::command(analyzer, target, Words::Script(&self.script), &self.process, deps, Vec::new())
     }
 }

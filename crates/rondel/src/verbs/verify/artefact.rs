@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{Platform, Target, TargetKind, TargetName};
+use rondel_buildfile::{Makes, Platform, Target, TargetName};
 use rondel_diff::{Difference, Traces, compare_files, compare_layouts, read_layout};
 use rondel_engine::{Graph, Shown, Summary};
 use rondel_golang::BuildInfo;
@@ -86,22 +86,12 @@ fn platforms_of_layout(path: &Path) -> Result<(Vec<Platform>, String), Failure> 
 
 /// The target that makes what is at `path`: by its place, else the only one that could.
 fn target_of(session: &Session<'_>, path: &Path, is_layout: bool) -> Result<TargetName, Failure> {
-    let fits = |target: &&Target| match &target.kind {
-        TargetKind::GoBuild(_) => !is_layout,
-        TargetKind::Image(_) => is_layout,
-        _ => false,
+    let wanted = if is_layout { Makes::ImageLayout } else { Makes::Executables };
+    let is_in = |target: &Target| {
+        target.outputs(&session.file).iter().any(|out| path.starts_with(session.root.join(&out.path)))
     };
-    let out = |target: &Target| {
-        let own = match &target.kind {
-            TargetKind::GoBuild(build) => build.out.as_ref(),
-            TargetKind::Image(image) => image.out.as_ref(),
-            _ => None,
-        };
-        let default = format!("dist/{}", target.name.value);
-        session.root.join(own.map_or(default.as_str(), |out| out.value.as_str()))
-    };
-    let candidates: Vec<&Target> = session.file.targets.iter().filter(fits).collect();
-    let by_place = candidates.iter().find(|target| path.starts_with(out(target)));
+    let candidates: Vec<&Target> = session.file.targets.iter().filter(|target| target.makes() == wanted).collect();
+    let by_place = candidates.iter().find(|target| is_in(target));
     match (by_place, candidates.as_slice()) {
         (Some(target), _) | (None, [target]) => Ok(target.name.value.clone()),
         (None, several) => {

@@ -1,0 +1,130 @@
+//! `FieldType`: what a type must know to be the type of a field, and the types that every language has.
+
+use crate::reader::Reader;
+use crate::shape::{Default, Shape};
+use crate::value::Value;
+use crate::{Span, TargetName, Text};
+
+/// A type that a field of build.ron can have.
+pub(crate) trait FieldType: Sized {
+    /// Several of them, for "expected a list of …".
+    const PLURAL: &'static str;
+
+    /// Reads a value. Mistakes are reported; `None` if nothing usable remains.
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Self>;
+
+    /// The values that are allowed, for the reference and the schema.
+    fn shape() -> Shape;
+
+    /// Hands every text, path and reference in the value to `visitor`.
+    fn visit<'a>(&'a self, _visitor: &mut dyn Visitor<'a>) {}
+
+    /// The value as the default of a field, for the reference and the schema.
+    fn as_default(&self) -> Default {
+        Default::None
+    }
+}
+
+/// What a reference must lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Any target.
+    Anything,
+    /// A target that makes executables, or exactly one file.
+    File,
+    /// A target that makes an image.
+    Image,
+}
+
+/// Sees every text, path and reference of a target.
+pub trait Visitor<'a> {
+    /// A text, which may name variables.
+    fn text(&mut self, _text: &'a Text) {}
+    /// A path below `root`.
+    fn path(&mut self, _path: &'a str, _span: Span) {}
+    /// The name of a target.
+    fn reference(&mut self, _name: &'a TargetName, _span: Span, _wanted: Wanted) {}
+}
+
+impl FieldType for bool {
+    const PLURAL: &'static str = "booleans";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<bool> {
+        reader.kept(value.parse("`true` or `false`"))
+    }
+
+    fn shape() -> Shape {
+        Shape::Boolean
+    }
+
+    fn as_default(&self) -> Default {
+        Default::Boolean(*self)
+    }
+}
+
+impl FieldType for u64 {
+    const PLURAL: &'static str = "numbers";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<u64> {
+        reader.kept(value.parse("a number"))
+    }
+
+    fn shape() -> Shape {
+        Shape::Integer { min: 0, max: u64::MAX }
+    }
+
+    fn as_default(&self) -> Default {
+        Default::Number(*self)
+    }
+}
+
+impl FieldType for String {
+    const PLURAL: &'static str = "lines of text";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<String> {
+        reader.string(value, "a line of text").map(|text| text.value)
+    }
+
+    fn shape() -> Shape {
+        Shape::string("string", "")
+    }
+}
+
+impl<T: FieldType> FieldType for Option<T> {
+    const PLURAL: &'static str = T::PLURAL;
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Option<T>> {
+        T::read(reader, value).map(Some)
+    }
+
+    fn shape() -> Shape {
+        T::shape()
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        if let Some(value) = self {
+            value.visit(visitor);
+        }
+    }
+}
+
+impl<T: FieldType> FieldType for Vec<T> {
+    const PLURAL: &'static str = "lists";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Vec<T>> {
+        let items = reader.kept(value.list(&format!("a list of {}", T::PLURAL)))?;
+        Some(items.into_iter().filter_map(|item| T::read(reader, item)).collect())
+    }
+
+    fn shape() -> Shape {
+        Shape::list(T::shape(), T::PLURAL)
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        self.iter().for_each(|value| value.visit(visitor));
+    }
+
+    fn as_default(&self) -> Default {
+        Default::EmptyList
+    }
+}

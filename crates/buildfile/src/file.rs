@@ -1,0 +1,174 @@
+//! `BuildFile`: the top level of the file.
+
+use std::collections::BTreeMap;
+
+use crate::field::FieldType;
+use crate::reader::{Fields, Reader};
+use crate::record::{Record, record};
+use crate::shape::{Default, Shape};
+use crate::types::{GoChoice, Platforms, Pools, ProjectName, SourcePath};
+use crate::value::Value;
+use crate::{Diagnostic, FORMAT, Span, Spanned, Targets, Text, VariableName};
+
+record! {
+    /// The whole file.
+    BuildFile = "build.ron" {
+        /// Version of the file's format: 1.
+        format: Format,
+        /// Refuses an older Rondel: `">=0.1"`.
+        rondel: Option<Requirement> = None,
+        /// Name of the project, made of a-z, 0-9, `-` and `_`, a letter or digit first. Containers are labelled
+        /// with it, and compose projects are named after it.
+        project: ProjectName,
+        /// Directory where paths start and go.mod is, relative to the directory of build.ron; that directory
+        /// itself if left out.
+        root: Option<SourcePath> = None,
+        /// The Go that is used: `Version("1.22.12")`; `FromGoMod`, what go.mod's `toolchain` or `go` line asks for;
+        /// or `System`, the `go` on PATH.
+        go: Spanned<GoChoice> = Spanned { value: GoChoice::FromGoMod, span: Span::default() },
+        /// The go.work that the module is built with. Without the field Go's workspaces are off.
+        go_work: Option<SourcePath> = None,
+        /// Platforms of everything that is built per platform; the machine's own if left out. A variant is the
+        /// third part: `linux/arm/v7`, `linux/arm64/v8`, `linux/amd64/v3` set `GOARM`, `GOARM64`, `GOAMD64`.
+        platforms: Platforms = Platforms::default(),
+        /// Variables, which templates name: `{"version": Git(Describe, "dev")}`. `--set name=value` gives another
+        /// value. Names are made of letters, digits and `_`, a letter first. Only those that the wanted targets use
+        /// are evaluated.
+        vars: BTreeMap<VariableName, Variable> = BTreeMap::new(),
+        /// How many steps of a pool run side by side. Without the field each pool that a target names has room
+        /// for one; with it a target can name only the pools that are here.
+        pools: Pools = Pools::default(),
+        /// The targets by name: `{"server": GoBuild(…)}`. Names are made of letters, digits, `-`, `_`, `.` and `/`,
+        /// a letter or digit first.
+        targets: Targets,
+    }
+}
+
+/// The version of the format; there is one so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format(u64);
+
+/// `>=0.1`: the oldest Rondel that reads the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement(Spanned<String>);
+
+/// A variable: where its value comes from, and where it was written.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// Its value.
+    pub text: Text,
+    /// Place of its name.
+    pub span: Span,
+}
+
+/// Reads the whole file; `None` if it can't be read at all. Mistakes are added to `diagnostics`.
+pub(crate) fn read(text: &str, version: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<BuildFile> {
+    let mut reader = Reader::new(diagnostics, version);
+    let whole = Value::whole(text);
+    let mut fields = reader.fields(BuildFile::WORD, whole.span(), Some(whole))?;
+    check_version(&mut reader, &fields)?;
+    let file = BuildFile::read(&mut reader, &mut fields);
+    reader.finish(fields);
+    let mut file = file?;
+    if file.go.span == Span::default() {
+        file.go.span = whole.span();
+    }
+    Some(file)
+}
+
+/// A file for another Rondel is not read further: what it says otherwise is not known here.
+fn check_version(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<()> {
+    match fields.peek("format") {
+        Some(value) => Format::read(reader, value).map(|_| ())?,
+        None => {
+            reader.missing(fields, "format");
+            return None;
+        }
+    }
+    match fields.peek("rondel") {
+        Some(value) => Requirement::read(reader, value).map(|_| ()),
+        None => Some(()),
+    }
+}
+
+impl FieldType for Format {
+    const PLURAL: &'static str = "formats";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Format> {
+        let format: u64 = reader.kept(value.parse("a number"))?;
+        if format == FORMAT {
+            return Some(Format(format));
+        }
+        let message = format!("format {format} is not known; this Rondel reads format {FORMAT}");
+        reader.report(Diagnostic::new(value.span(), message).hint("update Rondel, or write `format: 1`"));
+        None
+    }
+
+    fn shape() -> Shape {
+        Shape::Integer { min: FORMAT, max: FORMAT }
+    }
+}
+
+impl FieldType for Requirement {
+    const PLURAL: &'static str = "requirements";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Requirement> {
+        const EXPECTED: &str = "a requirement like \">=0.3\"";
+        let requirement = reader.string(value, EXPECTED)?;
+        let numbers = |text: &str| -> Option<Vec<u64>> {
+            let parts: Result<Vec<u64>, _> = text.trim().split('.').map(str::parse).collect();
+            parts.ok().filter(|parts| parts.len() <= 3).map(|mut parts| {
+                parts.resize(3, 0);
+                parts
+            })
+        };
+        let Some(wanted) = requirement.value.trim().strip_prefix(">=").and_then(numbers) else {
+            reader.report(value.unexpected(EXPECTED));
+            return None;
+        };
+        if numbers(reader.version).is_some_and(|own| own >= wanted) {
+            return Some(Requirement(requirement));
+        }
+        let message = format!("this file needs Rondel {}; this is {}", requirement.value, reader.version);
+        reader.report(Diagnostic::new(requirement.span, message).hint("update Rondel"));
+        None
+    }
+
+    fn shape() -> Shape {
+        Shape::string("requirement", "^>=[0-9]+(\\.[0-9]+){0,2}$")
+    }
+
+    fn as_default(&self) -> Default {
+        Default::String(self.0.value.clone())
+    }
+}
+
+impl FieldType for BTreeMap<VariableName, Variable> {
+    const PLURAL: &'static str = "maps of variables";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<BTreeMap<VariableName, Variable>> {
+        let entries = reader.kept(value.map("a map of variables"))?;
+        let mut result = BTreeMap::new();
+        for entry in reader.without_duplicates(entries, "variable") {
+            let name = match VariableName::new(&entry.name) {
+                Ok(name) => name,
+                Err(error) => {
+                    reader.report(Diagnostic::new(entry.name_span, error.to_string()));
+                    continue;
+                }
+            };
+            // A broken value still declares its name, so that uses of it are not reported as well.
+            let text = Text::read(reader, entry.value).unwrap_or_else(|| Text::empty(entry.value.span()));
+            result.insert(name, Variable { text, span: entry.name_span });
+        }
+        Some(result)
+    }
+
+    fn shape() -> Shape {
+        Shape::Map { key: "name", key_pattern: "^[A-Za-z][A-Za-z0-9_]*$", of: Box::new(Text::shape()) }
+    }
+
+    fn as_default(&self) -> Default {
+        Default::EmptyMap
+    }
+}

@@ -1,0 +1,33 @@
+//! `DockerBuild`: fields and needs of one kind.
+
+use crate::record::kind;
+use crate::types::{Environment, SourcePath};
+use crate::{Kind, Makes, Need, Text};
+
+kind! {
+    /// `docker build`, with BuildKit where buildx is installed. Keyed by Dockerfile, build arguments, the context
+    /// after `.dockerignore`, and the IDs of the base images that the daemon has. What a `RUN` fetches from the
+    /// network is in no key.
+    DockerBuild in Group::Build {
+        /// Path of the Dockerfile.
+        dockerfile: SourcePath = SourcePath::unwritten("Dockerfile"),
+        /// Directory that is the context; `root` if left out.
+        context: Option<SourcePath> = None,
+        /// `--build-arg`, by name.
+        build_args: Environment = Environment::default(),
+        /// `--target`: the stage to build.
+        target: Option<Text> = None,
+        /// Names of the image: `"council:latest"`.
+        tags: Vec<Text> = Vec::new(),
+    }
+}
+
+impl Kind for DockerBuild {
+    fn makes(&self) -> Makes {
+        Makes::DaemonImage
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::DockerDaemon, Need::DockerCommand, Need::Buildx]
+    }
+}

@@ -1,0 +1,49 @@
+//! `DockerRun`: fields and needs of one kind.
+
+use crate::health::Health;
+use crate::record::kind;
+use crate::types::{ImageReference, ProcessEnvironment, Seconds};
+use crate::{Kind, Makes, Need, Text};
+
+kind! {
+    /// Runs an image in a container: read-only with a tmpfs on `/tmp`, without capabilities, on loopback unless said
+    /// otherwise. Waits for health, shows the output, stops on Ctrl-C.
+    DockerRun in Group::Run {
+        /// The target that makes the image: an `Image` or a `DockerBuild`.
+        image: ImageReference,
+        /// Arguments after the image.
+        args: Vec<Text> = Vec::new(),
+        /// `--user`. It is required unless the image has one that is not root.
+        user: Option<Text> = None,
+        /// `--publish`: `"8080:8080"`; on loopback unless it names an address.
+        publish: Vec<Text> = Vec::new(),
+        /// Lets the container reach this machine as `host.docker.internal`.
+        host_gateway: bool = false,
+        /// Environment of the process; `Secret` is allowed.
+        env: ProcessEnvironment = ProcessEnvironment::default(),
+        /// `--volume`: `"data:/data"`.
+        volumes: Vec<Text> = Vec::new(),
+        /// `--network`.
+        network: Option<Text> = None,
+        /// Mounts the image read-only.
+        read_only: bool = true,
+        /// Capabilities that the process gets.
+        cap_add: Vec<Text> = Vec::new(),
+        /// Instead of the image's own check: asked from this machine through a published port.
+        health: Option<Health> = None,
+        /// Seconds that the container has to become healthy.
+        health_timeout_s: Seconds = Seconds(60),
+        /// Leaves the container running in the background once it is healthy.
+        detach: bool = false,
+    }
+}
+
+impl Kind for DockerRun {
+    fn makes(&self) -> Makes {
+        Makes::Processes
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::DockerDaemon, Need::DockerCommand]
+    }
+}

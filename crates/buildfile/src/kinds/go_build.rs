@@ -1,0 +1,58 @@
+//! `GoBuild`: fields, outputs and needs of one kind.
+
+use crate::kind::Places;
+use crate::record::kind;
+use crate::types::{BuildMode, Environment, OutPath, Packages, Platforms, TextMap};
+use crate::{Kind, Makes, Need, Output, Text};
+
+kind! {
+    /// Static executables, one a package, in `dist/<target>/<os>_<arch>/`. Inputs are exactly the files that `go`
+    /// would read for the platform and tags. Rondel adds `-trimpath`, `-buildvcs=false`, `-buildid=`,
+    /// `CGO_ENABLED=0`, and closes the environment.
+    GoBuild in Group::Build {
+        /// Main packages, as patterns (`"./cmd/..."`) or import paths of required modules.
+        packages: Packages,
+        /// Build tags.
+        tags: Vec<Text> = Vec::new(),
+        /// Flags of the linker.
+        ldflags: Vec<Text> = Vec::new(),
+        /// Values of variables of the program, as with `-X`: `{"main.version": "{version}"}`.
+        stamp: TextMap = TextMap::default(),
+        /// Flags of the compiler.
+        gcflags: Vec<Text> = Vec::new(),
+        /// `-buildmode`; Go's own choice for the platform if left out. Modes that make a library are refused.
+        buildmode: BuildMode = BuildMode::Default,
+        /// Builds with the C compiler of this machine (`CC`, `CGO_CFLAGS` … in `env`), for its own platform unless
+        /// `CC` names a compiler for another. The compiler's programs (by contents) and the system's headers and
+        /// libraries (by name, size and time) are in the key, so such a build is reused on one machine only.
+        cgo: bool = false,
+        /// Writes a bill of materials, `<name>.spdx.json`, beside each executable.
+        sbom: bool = false,
+        /// `GOEXPERIMENT`, `GODEBUG` and the like; with `cgo` also `CC`, `CGO_CFLAGS` and the like.
+        env: Environment = Environment::default(),
+        /// Platforms, instead of those of the file.
+        platforms: Option<Platforms> = None,
+        /// Directory of the results, relative to `root`; `dist/<target>` beside build.ron if left out.
+        out: Option<OutPath> = None,
+    }
+}
+
+impl Kind for GoBuild {
+    fn makes(&self) -> Makes {
+        Makes::Executables
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let mut needs = vec![Need::Go];
+        if self.cgo {
+            let compiler = self.env.iter().find(|(name, _)| name.value == "CC");
+            let command = compiler.and_then(|(_, text)| text.as_literal()).map(str::to_owned);
+            needs.push(Need::CCompiler { command, because: "cgo: true" });
+        }
+        needs
+    }
+
+    fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
+        vec![places.directory(self.out.as_deref())]
+    }
+}

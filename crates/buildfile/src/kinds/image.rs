@@ -1,0 +1,72 @@
+//! `Image`: fields, checks, outputs and needs of one kind.
+
+use crate::health::Health;
+use crate::kind::Places;
+use crate::record::kind;
+use crate::types::{Base, Created, Environment, Files, OutPath, Platforms, Port, TextMap};
+use crate::{BuildFile, Diagnostic, Kind, Makes, Need, Output, Text};
+
+kind! {
+    /// An OCI layout in `dist/<target>/`, made without Docker. A reachable Docker daemon gets the image loaded, if
+    /// it does not have it.
+    Image in Group::Build {
+        /// What the image starts from. `Static` is CA certificates, users, `/tmp`.
+        base: Base,
+        /// Files by their absolute path in the image: `{"/path": Output("target")}` is what a target made (a
+        /// `GoBuild`, or an `Exec` with inputs and exactly one output), `{"/path": File("path")}` a file or
+        /// directory of the tree.
+        files: Files = Files::default(),
+        /// `ENTRYPOINT`: program and arguments. If it and `cmd` are left out, it is the only file that a target made.
+        entrypoint: Vec<Text> = Vec::new(),
+        /// `CMD`: default arguments.
+        cmd: Vec<Text> = Vec::new(),
+        /// User, as numbers (`"10001:10001"`) or a name of the base (`nonroot`, `nobody`, `root`); `65532:65532`
+        /// if left out.
+        user: Option<Text> = None,
+        /// `WORKDIR`: directory where the program starts.
+        workdir: Option<Text> = None,
+        /// Ports that the image exposes: `"8080/tcp"`; the protocol is `tcp`, `udp` or `sctp`.
+        ports: Vec<Port> = Vec::new(),
+        /// Environment of the program.
+        env: Environment = Environment::default(),
+        /// Labels.
+        labels: TextMap = TextMap::default(),
+        /// Health check; it puts a static probe of 1.8 MB into the image.
+        health: Option<Health> = None,
+        /// Names of the image: `"council:latest"`.
+        tags: Vec<Text> = Vec::new(),
+        /// The one time that the image shows: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the
+        /// environment (the epoch if the variable is not set).
+        created: Created = Created::Epoch,
+        /// Puts the time zone data of the Go toolchain into the image.
+        tzdata: bool = false,
+        /// Platforms, instead of those of the file; images are for Linux.
+        platforms: Option<Platforms> = None,
+        /// Directory of the layout, relative to `root`; `dist/<target>` beside build.ron if left out.
+        out: Option<OutPath> = None,
+    }
+}
+
+impl Kind for Image {
+    fn makes(&self) -> Makes {
+        Makes::ImageLayout
+    }
+
+    /// The probe is built, and time zones are taken, with Go. A daemon is used if there is one, and not needed.
+    fn needs(&self) -> Vec<Need> {
+        if self.health.is_some() || self.tzdata { vec![Need::Go] } else { Vec::new() }
+    }
+
+    fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
+        vec![places.directory(self.out.as_deref())]
+    }
+
+    fn check(&self, file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
+        for platform in self.platforms.as_ref().unwrap_or(&file.platforms) {
+            if platform.value.os() != "linux" {
+                let message = format!("an image can't be made for `{}`: images are for Linux", platform.value);
+                diagnostics.push(Diagnostic::new(platform.span, message).hint("give the `Image` its own `platforms`"));
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The list of kinds: one line a kind, from which everything that must know all of them is made.
+
+use crate::reader::{Fields, Reader};
+use crate::record::{Declaration, Field, Record, paragraph};
+use crate::{Group, Kind};
+
+mod process;
+
+pub use process::Process;
+
+/// Calls the macro `$callback` with all kinds, as `module: Type,`. The module is the file of the kind, here and in
+/// the crate that runs targets; the type is the struct of its fields, and the variant of `TargetKind`.
+#[macro_export]
+macro_rules! for_each_kind {
+    ($callback:ident) => {
+        $callback! {
+            go_mod_download: GoModDownload,
+            go_build: GoBuild,
+            go_test: GoTest,
+            image: Image,
+            docker_build: DockerBuild,
+            docker_run: DockerRun,
+            compose_up: ComposeUp,
+            compose_down: ComposeDown,
+            exec: Exec,
+            shell: Shell,
+            group: TargetGroup,
+        }
+    };
+}
+
+/// A kind, before a target of it is read.
+pub(crate) struct KindEntry {
+    /// The word in build.ron.
+    pub word: &'static str,
+    /// Its meaning.
+    pub doc: fn() -> String,
+    /// The part of the list where its targets stand.
+    pub group: Group,
+    /// The field that may be given alone and without its name.
+    pub alone: Option<&'static str>,
+    /// False if it has no step of its own.
+    pub has_steps: bool,
+    /// Its own fields.
+    pub fields: fn() -> Vec<Field>,
+    /// Reads its own fields.
+    pub read: fn(&mut Reader<'_>, &mut Fields<'_>) -> Option<TargetKind>,
+}
+
+impl KindEntry {
+    fn of<K: Kind + Declaration>(
+        has_steps: bool,
+        read: fn(&mut Reader<'_>, &mut Fields<'_>) -> Option<TargetKind>,
+    ) -> KindEntry {
+        let doc = || paragraph(K::DOC);
+        let alone = K::ALONE.first().copied();
+        KindEntry { word: K::WORD, doc, group: K::GROUP, alone, has_steps, fields: K::fields, read }
+    }
+}
+
+macro_rules! declare {
+    ($($module:ident: $kind:ident,)*) => {
+        $(mod $module;)*
+        $(pub use $module::$kind;)*
+
+        /// What a target is.
+        #[derive(Clone, Debug)]
+        pub enum TargetKind {
+            $(
+                #[doc = concat!("A `", stringify!($kind), "`.")]
+                $kind($kind),
+            )*
+        }
+
+        impl TargetKind {
+            /// The kind, by which it answers for itself.
+            pub fn kind(&self) -> &dyn Kind {
+                match self {
+                    $(TargetKind::$kind(kind) => kind,)*
+                }
+            }
+        }
+
+        /// All kinds, in the order of the list.
+        pub(crate) static KINDS: std::sync::LazyLock<Vec<KindEntry>> = std::sync::LazyLock::new(|| {
+            vec![
+                $(KindEntry::of::<$kind>(<$kind as Kind>::has_steps(), |reader, fields| {
+                    <$kind as Record>::read(reader, fields).map(TargetKind::$kind)
+                }),)*
+            ]
+        });
+    };
+}
+
+for_each_kind!(declare);
+
+impl TargetKind {
+    /// The word in build.ron.
+    pub fn word(&self) -> &'static str {
+        self.kind().word()
+    }
+}

@@ -1,0 +1,29 @@
+//! `Shell`: fields, outputs and needs of one kind.
+
+use crate::kind::Places;
+use crate::kinds::Process;
+use crate::record::kind;
+use crate::{Kind, Makes, Need, Output, Text};
+
+kind! {
+    /// A script of `sh -eu` in the tree. Without `inputs` it always runs. The environment is closed.
+    Shell(script) in Group::Other {
+        /// The script.
+        script: Text,
+        ..process: Process,
+    }
+}
+
+impl Kind for Shell {
+    fn makes(&self) -> Makes {
+        self.process.makes()
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::Program("sh".to_owned())]
+    }
+
+    fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
+        self.process.places(places)
+    }
+}

@@ -1,0 +1,160 @@
+//! Reading the fields of one record: what was asked for, what was left over, all mistakes kept.
+//!
+//! Knows no field and no kind: those are declared with `record!` and `kind!`.
+
+use crate::field::FieldType;
+use crate::value::{Named, Value};
+use crate::{Diagnostic, Span, Spanned, suggest};
+
+/// Where mistakes are collected.
+pub(crate) struct Reader<'d> {
+    /// All mistakes so far.
+    pub diagnostics: &'d mut Vec<Diagnostic>,
+    /// This Rondel's own version, which `rondel: ">=…"` is held against.
+    pub version: &'d str,
+    /// Name of the field that is being read, for messages that name it.
+    pub field: &'static str,
+}
+
+/// The fields of one record, taken one by one.
+pub(crate) struct Fields<'a> {
+    /// Word of the record, for messages: `GoBuild`.
+    owner: String,
+    span: Span,
+    entries: Vec<Named<'a>>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// A record of which one field is given without its name.
+    pub fn alone(owner: &str, name: &'static str, value: Value<'a>) -> Fields<'a> {
+        let entries = vec![Named { name: name.to_owned(), name_span: value.span(), value }];
+        Fields { owner: owner.to_owned(), span: value.span(), entries, known: Vec::new() }
+    }
+
+    /// The value of `name`, which stays where it is.
+    pub fn peek(&self, name: &str) -> Option<Value<'a>> {
+        self.entries.iter().find(|entry| entry.name == name).map(|entry| entry.value)
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
+        self.known.push(name);
+        let index = self.entries.iter().position(|entry| entry.name == name)?;
+        Some(self.entries.remove(index).value)
+    }
+}
+
+impl<'d> Reader<'d> {
+    /// A reader that adds to `diagnostics`.
+    pub fn new(diagnostics: &'d mut Vec<Diagnostic>, version: &'d str) -> Reader<'d> {
+        Reader { diagnostics, version, field: "" }
+    }
+}
+
+impl Reader<'_> {
+    /// Adds a mistake.
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// `None` after reporting.
+    pub fn kept<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
+        result.map_err(|diagnostic| self.report(diagnostic)).ok()
+    }
+
+    /// The fields of `value`, each name at most once.
+    pub fn fields<'a>(&mut self, owner: &str, span: Span, value: Option<Value<'a>>) -> Option<Fields<'a>> {
+        let entries = match value {
+            None => Vec::new(),
+            Some(value) => self.kept(value.fields())?,
+        };
+        let entries = self.without_duplicates(entries, "field");
+        Some(Fields { owner: owner.to_owned(), span, entries, known: Vec::new() })
+    }
+
+    /// Reads one field. Without a default the field is required. A value that can't be read is reported and
+    /// gives the default, so that the rest of the record is checked as well.
+    pub fn field<T: FieldType>(
+        &mut self,
+        fields: &mut Fields<'_>,
+        name: &'static str,
+        default: &[fn() -> T],
+    ) -> Option<T> {
+        let value = fields.take(name);
+        self.field = name;
+        let read = value.and_then(|value| T::read(self, value));
+        if value.is_none() && default.is_empty() {
+            self.missing(fields, name);
+        }
+        read.or_else(|| default.first().map(|default| default()))
+    }
+
+    /// Reports that a required field is missing.
+    pub fn missing(&mut self, fields: &Fields<'_>, name: &str) {
+        let message = format!("`{}` needs the field `{name}`", fields.owner);
+        self.report(Diagnostic::new(fields.span, message));
+    }
+
+    /// Reports the fields that the record does not have.
+    pub fn finish(&mut self, fields: Fields<'_>) {
+        for entry in &fields.entries {
+            let message = format!("unknown field `{}` in `{}`", entry.name.escape_debug(), fields.owner);
+            let hint = match suggest(&entry.name, fields.known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("`{}` has: {}", fields.owner, fields.known.join(", ")),
+            };
+            self.report(Diagnostic::new(entry.name_span, message).hint(hint));
+        }
+    }
+
+    /// The entries with each name once; `what` names such an entry in the message.
+    pub fn without_duplicates<'a>(&mut self, entries: Vec<Named<'a>>, what: &str) -> Vec<Named<'a>> {
+        let mut kept: Vec<Named<'a>> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if kept.iter().any(|other| other.name == entry.name) {
+                let message = format!("{what} `{}` is given twice", entry.name.escape_debug());
+                self.report(Diagnostic::new(entry.name_span, message).hint("remove one of the two"));
+            } else {
+                kept.push(entry);
+            }
+        }
+        kept
+    }
+
+    /// A string as it stands.
+    pub fn string(&mut self, value: Value<'_>, expected: &str) -> Option<Spanned<String>> {
+        if !value.is_string() {
+            self.report(value.unexpected(expected));
+            return None;
+        }
+        let text: String = self.kept(value.parse(expected))?;
+        if text.contains('\0') {
+            self.report(Diagnostic::new(value.span(), "a NUL in a string"));
+            return None;
+        }
+        Some(Spanned { value: text, span: value.span() })
+    }
+
+    /// One of some bare words.
+    pub fn choice<T: Copy>(&mut self, value: Value<'_>, choices: &[(&'static str, T)]) -> Option<T> {
+        let word = value.call().filter(|call| call.arguments.is_none()).map(|call| call.name);
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| Some(*name) == word) {
+            return Some(*choice);
+        }
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let mut diagnostic = value.unexpected(&format!("one of {}", names.join(", ")));
+        diagnostic.hint = word.and_then(|word| suggest(word, names)).map(|near| format!("did you mean `{near}`?"));
+        self.report(diagnostic);
+        None
+    }
+
+    /// The one argument of `Name(argument)`.
+    pub fn argument<'a>(&mut self, name: &str, arguments: Value<'a>, span: Span) -> Option<Value<'a>> {
+        let arguments = self.kept(arguments.positional())?;
+        let [argument] = arguments.as_slice() else {
+            self.report(Diagnostic::new(span, format!("`{name}` takes one string")));
+            return None;
+        };
+        Some(*argument)
+    }
+}

@@ -1,0 +1,235 @@
+//! `record!` and `kind!`: one declaration gives the struct, its reader, its part of the reference and of the
+//! schema, and the walk over its texts, paths and references.
+//!
+//! A field is `/// meaning`, `name: Type = default`. A field without a default is required. The name in the
+//! struct is the name in build.ron. `..shared: Type` at the end takes in the fields of another record.
+
+use crate::Group;
+use crate::field::{FieldType, Visitor};
+use crate::reader::{Fields, Reader};
+use crate::shape::{Default, Shape};
+
+/// What one declaration says of a field.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    /// The name in build.ron.
+    pub name: &'static str,
+    /// Its meaning, one paragraph.
+    pub doc: String,
+    /// The values that are allowed.
+    pub shape: Shape,
+    /// The default; `None` if the field is required.
+    pub default: Option<Default>,
+}
+
+impl Field {
+    /// Of a field of the type `T`.
+    pub fn new<T: FieldType>(name: &'static str, doc: &str, default: &[fn() -> T]) -> Field {
+        let default = default.first().map(|default| default().as_default());
+        Field { name, doc: paragraph(doc), shape: T::shape(), default }
+    }
+}
+
+/// Some fields that were declared together.
+pub(crate) trait Record: Sized {
+    /// The word in build.ron.
+    const WORD: &'static str;
+    /// Its meaning.
+    const DOC: &'static str;
+
+    /// Its fields in the order of the declaration.
+    fn fields() -> Vec<Field>;
+
+    /// Reads all fields, and reports all mistakes; `None` if one without a default could not be read.
+    fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self>;
+
+    /// Hands every text, path and reference to `visitor`.
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>);
+}
+
+/// What the declaration of a kind says besides its fields.
+pub(crate) trait Declaration: Record {
+    /// The part of the list where its targets stand.
+    const GROUP: Group;
+    /// The field that may be given alone and without its name, as in `Shell("…")`; none or one.
+    const ALONE: &'static [&'static str];
+}
+
+/// The lines of a doc comment, joined.
+pub(crate) fn paragraph(doc: &str) -> String {
+    doc.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Declares a record: `record! { /// meaning Name = "Word" { fields } }`.
+macro_rules! record {
+    ($(#[doc = $doc:literal])* $name:ident = $word:literal { $($body:tt)* }) => {
+        $crate::record::record! { @($word) $(#[doc = $doc])* $name { $($body)* } }
+    };
+    (
+        @($word:expr) $(#[doc = $doc:literal])* $name:ident {
+            $( $(#[doc = $meaning:literal])* $field:ident : $type:ty $(= $default:expr)?, )*
+            $( .. $shared:ident : $record:ty $(,)? )?
+        }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            $( $(#[doc = $meaning])* pub $field: $type, )*
+            $( #[doc = "The fields that it shares with other records."] pub $shared: $record, )?
+        }
+
+        impl $crate::record::Record for $name {
+            const WORD: &'static str = $word;
+            const DOC: &'static str = concat!($($doc, "\n"),*);
+
+            #[allow(unused_mut, reason = "extended only where fields are shared")]
+            fn fields() -> Vec<$crate::record::Field> {
+                let mut fields = vec![
+                    $( $crate::record::Field::new::<$type>(
+                        stringify!($field),
+                        concat!($($meaning, "\n"),*),
+                        &[$(|| $default)?],
+                    ), )*
+                ];
+                $( fields.extend(<$record as $crate::record::Record>::fields()); )?
+                fields
+            }
+
+            #[allow(unused_variables, reason = "a record may be without fields")]
+            fn read(
+                reader: &mut $crate::reader::Reader<'_>,
+                fields: &mut $crate::reader::Fields<'_>,
+            ) -> Option<Self> {
+                $( let $field = reader.field::<$type>(fields, stringify!($field), &[$(|| $default)?]); )*
+                $( let $shared = <$record as $crate::record::Record>::read(reader, fields); )?
+                Some($name { $( $field: $field?, )* $( $shared: $shared?, )? })
+            }
+
+            #[allow(unused_variables, reason = "a record may be without fields")]
+            fn visit<'a>(&'a self, visitor: &mut dyn $crate::field::Visitor<'a>) {
+                $( $crate::field::FieldType::visit(&self.$field, visitor); )*
+                $( $crate::record::Record::visit(&self.$shared, visitor); )?
+            }
+        }
+    };
+}
+
+/// Declares a kind: `kind! { /// meaning GoBuild in Group::Build { fields } }`. `Name = "Word"` gives the struct
+/// another name than the word has; `Name(field)` lets `Word(value)` stand for `Word(field: value)`.
+macro_rules! kind {
+    (@word $name:ident) => { stringify!($name) };
+    (@word $name:ident $word:literal) => { $word };
+    (
+        $(#[doc = $doc:literal])*
+        $name:ident $(= $word:literal)? $(($alone:ident))? in Group::$group:ident { $($body:tt)* }
+    ) => {
+        $crate::record::record! {
+            @($crate::record::kind!(@word $name $($word)?)) $(#[doc = $doc])* $name { $($body)* }
+        }
+
+        impl $crate::record::Declaration for $name {
+            const GROUP: $crate::Group = $crate::Group::$group;
+            const ALONE: &'static [&'static str] = &[$(stringify!($alone))?];
+        }
+
+        impl $crate::Declared for $name {
+            fn word(&self) -> &'static str {
+                <$name as $crate::record::Record>::WORD
+            }
+
+            fn group(&self) -> $crate::Group {
+                $crate::Group::$group
+            }
+
+            fn visit<'a>(&'a self, visitor: &mut dyn $crate::Visitor<'a>) {
+                $crate::record::Record::visit(self, visitor);
+            }
+        }
+    };
+}
+
+pub(crate) use {kind, record};
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::Record;
+    use crate::reader::Reader;
+    use crate::types::Seconds;
+    use crate::value::Value;
+    use crate::{Diagnostic, Text};
+
+    record! {
+        /// What two records share.
+        Shared = "shared" {
+            /// A flag.
+            flag: bool = true,
+        }
+    }
+
+    record! {
+        /// A record
+        /// of two lines.
+        Sample = "Sample" {
+            /// Needed.
+            name: Text,
+            /// Has a default.
+            wait_s: Seconds = Seconds(7),
+            ..shared: Shared,
+        }
+    }
+
+    fn read(text: &str) -> (Option<Sample>, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let mut reader = Reader::new(&mut diagnostics, "0.1.0");
+        let value = Value::whole(text);
+        let mut fields = reader.fields("Sample", value.span(), Some(value)).unwrap();
+        let sample = Sample::read(&mut reader, &mut fields);
+        reader.finish(fields);
+        (sample, diagnostics)
+    }
+
+    #[test]
+    fn defaults_and_values() {
+        let (sample, diagnostics) = read(r#"(name: "x")"#);
+        let sample = sample.unwrap();
+        assert!(diagnostics.is_empty());
+        assert_eq!((sample.wait_s.get(), sample.shared.flag), (7, true));
+        let (sample, _) = read(r#"(flag: false, wait_s: 9, name: "x")"#);
+        let sample = sample.unwrap();
+        assert_eq!((sample.wait_s.get(), sample.shared.flag, sample.name.as_literal()), (9, false, Some("x")));
+    }
+
+    #[test]
+    fn all_mistakes_at_once() {
+        let (sample, diagnostics) = read("(wait_s: 0, flg: true, flag: 1)");
+        assert!(sample.is_none());
+        let lines: Vec<String> = diagnostics
+            .iter()
+            .map(|diagnostic| format!("{}: {}: {:?}\n", diagnostic.span.start, diagnostic.message, diagnostic.hint))
+            .collect();
+        expect![[r#"
+            0: `Sample` needs the field `name`: None
+            9: expected between 1 and 86400 seconds: None
+            29: expected `true` or `false`, found `1`: None
+            12: unknown field `flg` in `Sample`: Some("did you mean `flag`?")
+        "#]]
+        .assert_eq(&lines.concat());
+    }
+
+    #[test]
+    fn what_a_declaration_says() {
+        let lines: Vec<String> = Sample::fields()
+            .iter()
+            .map(|field| format!("{}: {}: {:?}: {}\n", field.name, field.shape.describe(), field.default, field.doc))
+            .collect();
+        expect![[r#"
+            A record of two lines.
+            name: text: None: Needed.
+            wait_s: number, 1 to 86400: Some(Number(7)): Has a default.
+            flag: boolean: Some(Boolean(true)): A flag.
+        "#]]
+        .assert_eq(&(super::paragraph(Sample::DOC) + "\n" + &lines.concat()));
+    }
+}

@@ -1,0 +1,54 @@
+//! The reference part of docs/build-ron.md, made from the declarations.
+
+use crate::file::BuildFile;
+use crate::health::Health;
+use crate::kinds::KINDS;
+use crate::record::{Field, Record, paragraph};
+use crate::target::{Common, Limits};
+use crate::{Group, field::FieldType};
+
+/// The reference of all fields as Markdown: the top level, the fields of every kind, and each kind.
+pub fn reference() -> String {
+    let mut text = String::new();
+    section(&mut text, "### Top level", "", &BuildFile::fields());
+    section(&mut text, "### Every kind", &paragraph(Common::DOC), &Common::fields());
+    section(&mut text, "### Every kind but `Group`", &paragraph(Limits::DOC), &Limits::fields());
+    for group in Group::ALL {
+        for kind in KINDS.iter().filter(|kind| kind.group == group) {
+            let mut doc = (kind.doc)();
+            if let Some(field) = kind.alone {
+                doc.push_str(&format!(" `{0}(\"…\")` is `{0}({field}: \"…\")`.", kind.word));
+            }
+            section(&mut text, &format!("### `{}`", kind.word), &doc, &(kind.fields)());
+        }
+    }
+    let title = format!("### {}", Health::shape().describe());
+    section(&mut text, &title, &paragraph(Health::DOC), &Health::fields());
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+fn section(text: &mut String, title: &str, doc: &str, fields: &[Field]) {
+    text.push_str(title);
+    text.push_str("\n\n");
+    if !doc.is_empty() {
+        text.push_str(&format!("{doc}\n\n"));
+    }
+    if fields.is_empty() {
+        return;
+    }
+    text.push_str("| Field | Type | Default | Meaning |\n| --- | --- | --- | --- |\n");
+    for field in fields {
+        let default = match &field.default {
+            None => "required".to_owned(),
+            Some(default) => Some(default.describe())
+                .filter(|text| !text.is_empty())
+                .map_or_else(|| "none".to_owned(), |text| format!("`{text}`")),
+        };
+        // A bar ends a cell, even between backticks.
+        let cells = [field.shape.describe(), default, field.doc.clone()].map(|cell| cell.replace('|', "\\|"));
+        text.push_str(&format!("| `{}` | {} |\n", field.name, cells.join(" | ")));
+    }
+    text.push('\n');
+}

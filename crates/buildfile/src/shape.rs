@@ -1,0 +1,163 @@
+//! `Shape`: the values that a field allows, as data. The reference and the JSON Schema are made from it.
+
+use crate::record::Field;
+
+/// The values that are allowed somewhere in build.ron.
+#[derive(Clone, Debug)]
+pub(crate) enum Shape {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Integer {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// A string.
+    String {
+        /// Name of such a string, for the reference.
+        what: &'static str,
+        /// Regular expression (ECMA 262) that it matches; empty if any does.
+        pattern: &'static str,
+    },
+    /// One of some strings, in quotes.
+    Strings(&'static [&'static str]),
+    /// One of some bare words.
+    Words(&'static [&'static str]),
+    /// `Name(argument, …)`; of which the last may be left out.
+    Call {
+        /// The name.
+        name: &'static str,
+        /// Its arguments.
+        arguments: Vec<Shape>,
+        /// Number of arguments that must be there.
+        required: usize,
+    },
+    /// `Name(field: …)`
+    Record {
+        /// The name.
+        name: &'static str,
+        /// Its meaning.
+        doc: String,
+        /// Its fields.
+        fields: Vec<Field>,
+    },
+    /// `[…]`
+    List {
+        /// Each element.
+        of: Box<Shape>,
+        /// Several elements, in words.
+        plural: &'static str,
+        /// True if at least one is needed.
+        is_non_empty: bool,
+    },
+    /// `{"key": …}`
+    Map {
+        /// A key, in words.
+        key: &'static str,
+        /// Regular expression that a key matches; empty if any does.
+        key_pattern: &'static str,
+        /// Each value.
+        of: Box<Shape>,
+    },
+    /// Any of several shapes.
+    OneOf(Vec<Shape>),
+    /// A shape that many fields share; it stands once in the schema.
+    Named {
+        /// Its name.
+        name: &'static str,
+        /// Its meaning.
+        doc: &'static str,
+        /// What it is.
+        shape: Box<Shape>,
+    },
+    /// One of the kinds of target.
+    Kind,
+}
+
+/// The default of a field, as data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Default {
+    /// Nothing: the field has no effect if it is left out, or its text says what happens.
+    None,
+    /// A boolean.
+    Boolean(bool),
+    /// A number.
+    Number(u64),
+    /// A string, in quotes.
+    String(String),
+    /// A bare word.
+    Word(&'static str),
+    /// `[]`
+    EmptyList,
+    /// `{}`
+    EmptyMap,
+}
+
+impl Shape {
+    /// A string with a name and a pattern.
+    pub fn string(what: &'static str, pattern: &'static str) -> Shape {
+        Shape::String { what, pattern }
+    }
+
+    /// A list that may be empty.
+    pub fn list(of: Shape, plural: &'static str) -> Shape {
+        Shape::List { of: Box::new(of), plural, is_non_empty: false }
+    }
+
+    /// A list that may not be empty.
+    pub fn non_empty_list(of: Shape, plural: &'static str) -> Shape {
+        Shape::List { of: Box::new(of), plural, is_non_empty: true }
+    }
+
+    /// A shape that has a name of its own in the schema.
+    pub fn named(name: &'static str, doc: &'static str, shape: Shape) -> Shape {
+        Shape::Named { name, doc, shape: Box::new(shape) }
+    }
+
+    /// `Name("argument")`
+    pub fn call(name: &'static str, argument: Shape) -> Shape {
+        Shape::Call { name, arguments: vec![argument], required: 1 }
+    }
+
+    /// A few words for the column "Type" of the reference.
+    pub fn describe(&self) -> String {
+        let alternatives = |words: Vec<String>| words.join(" or ");
+        match self {
+            Shape::Boolean => "boolean".to_owned(),
+            Shape::Integer { min, max: u64::MAX } => format!("number from {min}"),
+            Shape::Integer { min, max } if min == max => format!("number, {min}"),
+            Shape::Integer { min, max } => format!("number, {min} to {max}"),
+            Shape::String { what, .. } => (*what).to_owned(),
+            Shape::Strings(words) => alternatives(words.iter().map(|word| format!("`\"{word}\"`")).collect()),
+            Shape::Words(words) => alternatives(words.iter().map(|word| format!("`{word}`")).collect()),
+            Shape::Call { name, arguments, .. } => {
+                let arguments: Vec<String> = arguments.iter().map(Shape::describe).collect();
+                format!("`{name}`({})", arguments.join(", "))
+            }
+            Shape::Record { name, .. } => format!("`{name}(…)`"),
+            Shape::List { plural, is_non_empty: true, .. } => format!("list of {plural}, not empty"),
+            Shape::List { plural, .. } => format!("list of {plural}"),
+            Shape::Map { key, of, .. } => format!("map of {key} to {}", of.describe()),
+            Shape::OneOf(shapes) => alternatives(shapes.iter().map(Shape::describe).collect()),
+            Shape::Named { name, .. } => (*name).to_owned(),
+            Shape::Kind => "kind of target".to_owned(),
+        }
+    }
+}
+
+impl Default {
+    /// The form in build.ron; empty if there is nothing to write.
+    pub fn describe(&self) -> String {
+        match self {
+            Default::None => String::new(),
+            Default::Boolean(value) => value.to_string(),
+            Default::Number(value) => value.to_string(),
+            Default::String(value) => format!("\"{value}\""),
+            Default::Word(value) => (*value).to_owned(),
+            Default::EmptyList => "[]".to_owned(),
+            Default::EmptyMap => "{}".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `Target`: a name, the fields that every kind has, and the kind; and how one is read.
+
+use crate::field::{FieldType, Visitor, Wanted};
+use crate::kind::Places;
+use crate::kinds::{KINDS, KindEntry};
+use crate::reader::{Fields, Reader};
+use crate::record::{Record, record};
+use crate::shape::{Default, Shape};
+use crate::types::{PoolName, Retries, Seconds};
+use crate::value::{Named, Value};
+use crate::{BuildFile, Diagnostic, Kind, Makes, Need, Output, Span, Spanned, TargetKind, TargetName, suggest};
+
+record! {
+    /// The fields that every kind has.
+    Common = "every kind" {
+        /// One line for the list of targets; without it the list shows the kind.
+        doc: Option<String> = None,
+        /// Targets that run before this one. It is an order only: their results are not inputs.
+        after: Vec<Spanned<TargetName>> = Vec::new(),
+        /// Leaves the target out of the list.
+        private: bool = false,
+    }
+}
+
+record! {
+    /// The fields of every kind that has steps of its own. None of them is in a key.
+    Limits = "every kind but Group" {
+        /// The steps of one pool take turns with all others of that pool, those of other invocations in the same
+        /// workspace among them. `pools` says how many run side by side; a pool that is not there has room for one.
+        pool: Option<PoolName> = None,
+        /// How often a step is tried again after it failed. Nothing is tried twice without it.
+        retries: Retries = Retries(0),
+        /// Seconds that each try may take; then the step is ended with all its processes.
+        timeout_s: Option<Seconds> = None,
+    }
+}
+
+/// One target.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name, and where that was written.
+    pub name: Spanned<TargetName>,
+    /// The fields that every kind has.
+    pub common: Common,
+    /// What bounds its steps.
+    pub limits: Limits,
+    /// What it is.
+    pub kind: TargetKind,
+}
+
+/// Targets in the order of the file.
+#[derive(Clone, Debug, std::default::Default)]
+pub struct Targets(Vec<Target>);
+
+impl Target {
+    /// The kind, by which it answers for itself.
+    pub fn kind(&self) -> &dyn Kind {
+        self.kind.kind()
+    }
+
+    /// What it makes.
+    pub fn makes(&self) -> Makes {
+        self.kind().makes()
+    }
+
+    /// What it needs of the machine.
+    pub fn needs(&self) -> Vec<Need> {
+        self.kind().needs()
+    }
+
+    /// The places that it writes, relative to the directory of build.ron.
+    pub fn outputs<'a>(&'a self, file: &'a BuildFile) -> Vec<Output<'a>> {
+        self.kind().outputs(&Places::new(self, file))
+    }
+
+    /// Hands every text, path and reference of the target to `visitor`.
+    pub fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        Record::visit(&self.common, visitor);
+        Record::visit(&self.limits, visitor);
+        self.kind().visit(visitor);
+    }
+
+    /// The targets that this one mentions: those it waits for, and those it is made from.
+    pub fn references(&self) -> Vec<&TargetName> {
+        struct Names<'a>(Vec<&'a TargetName>);
+        impl<'a> Visitor<'a> for Names<'a> {
+            fn reference(&mut self, name: &'a TargetName, _span: Span, _wanted: Wanted) {
+                self.0.push(name);
+            }
+        }
+        let mut names = Names(Vec::new());
+        self.visit(&mut names);
+        names.0
+    }
+}
+
+impl std::ops::Deref for Targets {
+    type Target = [Target];
+    fn deref(&self) -> &[Target] {
+        &self.0
+    }
+}
+
+impl<'a> IntoIterator for &'a Targets {
+    type Item = &'a Target;
+    type IntoIter = std::slice::Iter<'a, Target>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl FieldType for Targets {
+    const PLURAL: &'static str = "targets";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Targets> {
+        let entries = reader.kept(value.map("a map of targets"))?;
+        let entries = reader.without_duplicates(entries, "target");
+        Some(Targets(entries.into_iter().filter_map(|entry| target(reader, entry)).collect()))
+    }
+
+    fn shape() -> Shape {
+        let key_pattern = "^[A-Za-z0-9][A-Za-z0-9_./-]*$";
+        Shape::Map { key: "name", key_pattern, of: Box::new(Shape::Kind) }
+    }
+
+    fn as_default(&self) -> Default {
+        Default::EmptyMap
+    }
+}
+
+/// One target: its name, its common fields and its own.
+fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target> {
+    let name = match TargetName::new(&entry.name) {
+        Ok(value) => Spanned { value, span: entry.name_span },
+        Err(error) => {
+            reader.report(Diagnostic::new(entry.name_span, error.to_string()));
+            return None;
+        }
+    };
+    let Some(call) = entry.value.call() else {
+        reader.report(entry.value.unexpected("a kind of target, `GoBuild(…)` for example"));
+        return None;
+    };
+    let Some(kind) = KINDS.iter().find(|kind| kind.word == call.name) else {
+        let words: Vec<&str> = KINDS.iter().map(|kind| kind.word).collect();
+        let hint = suggest(call.name, words.iter().copied())
+            .map_or_else(|| format!("kinds are: {}", words.join(", ")), |near| format!("did you mean `{near}`?"));
+        let message = format!("`{}` is not a kind of target", call.name);
+        reader.report(Diagnostic::new(call.name_span, message).hint(hint));
+        return None;
+    };
+    let alone = kind.alone.filter(|_| call.arguments.is_some_and(|arguments| !arguments.is_named()));
+    let mut fields = match (alone, call.arguments) {
+        (Some(field), Some(arguments)) => only_field(reader, kind, field, arguments)?,
+        _ => reader.fields(call.name, call.name_span, call.arguments)?,
+    };
+    let common = Common::read(reader, &mut fields);
+    let limits = if kind.has_steps { Limits::read(reader, &mut fields) } else { Some(Limits::none()) };
+    let kind = (kind.read)(reader, &mut fields);
+    reader.finish(fields);
+    Some(Target { name, common: common?, limits: limits?, kind: kind? })
+}
+
+/// `Shell("…")` is `Shell(script: "…")`.
+fn only_field<'a>(
+    reader: &mut Reader<'_>,
+    kind: &KindEntry,
+    field: &'static str,
+    arguments: Value<'a>,
+) -> Option<Fields<'a>> {
+    let values = reader.kept(arguments.positional())?;
+    let [value] = values.as_slice() else {
+        reader.report(arguments.unexpected(&format!("one {field}, or named fields")));
+        return None;
+    };
+    Some(Fields::alone(kind.word, field, *value))
+}
+
+impl Limits {
+    fn none() -> Limits {
+        Limits { pool: None, retries: Retries(0), timeout_s: None }
+    }
+}

@@ -1,0 +1,194 @@
+//! Choices: one of some words or calls.
+
+use crate::field::FieldType;
+use crate::reader::Reader;
+use crate::shape::{Default, Shape};
+use crate::text::TextSource;
+use crate::types::ENVIRONMENT_NAME;
+use crate::value::Value;
+use crate::{Diagnostic, Spanned};
+
+/// Which Go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GoChoice {
+    /// Exactly this release.
+    Version(String),
+    /// What go.mod's `toolchain` or `go` line asks for.
+    FromGoMod,
+    /// The `go` on PATH.
+    System,
+}
+
+/// The build modes that make executables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuildMode {
+    /// Go's own choice for the platform.
+    Default,
+    /// `exe`
+    Executable,
+    /// `pie`: loaded at any address.
+    PositionIndependent,
+}
+
+/// What an image starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// CA certificates, users, `/tmp`; nothing else.
+    Static,
+}
+
+/// The one time that an image shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// 1970-01-01T00:00:00Z
+    Epoch,
+    /// The commit's time.
+    CommitTime,
+    /// Seconds since 1970 from the environment; the epoch if it isn't set.
+    Environment(String),
+}
+
+impl FieldType for Spanned<GoChoice> {
+    const PLURAL: &'static str = "versions of Go";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Spanned<GoChoice>> {
+        const EXPECTED: &str = "`Version(\"1.22.12\")`, `FromGoMod` or `System`";
+        let span = value.span();
+        let call = value.call();
+        let choice = match call.as_ref().map(|call| (call.name, call.arguments)) {
+            Some(("FromGoMod", None)) => GoChoice::FromGoMod,
+            Some(("System", None)) => GoChoice::System,
+            Some(("Version", Some(arguments))) => {
+                let version = reader.argument("Version", arguments, span)?;
+                let version = reader.string(version, "a Go version")?;
+                if !is_go_version(&version.value) {
+                    let message = format!("`{}` is not a Go version", version.value.escape_debug());
+                    let hint = "write it as Go does, without `go`: 1.22.12";
+                    reader.report(Diagnostic::new(version.span, message).hint(hint));
+                    return None;
+                }
+                GoChoice::Version(version.value)
+            }
+            _ => {
+                reader.report(value.unexpected(EXPECTED));
+                return None;
+            }
+        };
+        Some(Spanned { value: choice, span })
+    }
+
+    fn shape() -> Shape {
+        const PATTERN: &str = "^[0-9]{1,4}(\\.[0-9]{1,4}){1,2}((rc|beta)[0-9]{1,4})?$";
+        Shape::OneOf(vec![
+            Shape::call("Version", Shape::string("version", PATTERN)),
+            Shape::Words(&["FromGoMod", "System"]),
+        ])
+    }
+
+    fn as_default(&self) -> Default {
+        match self.value {
+            GoChoice::FromGoMod => Default::Word("FromGoMod"),
+            GoChoice::System => Default::Word("System"),
+            GoChoice::Version(_) => Default::None,
+        }
+    }
+}
+
+/// True for `1.22.12` and `1.21rc2`; false for all that could be a path or a flag.
+fn is_go_version(text: &str) -> bool {
+    let (numbers, rest) = match text.find(|character: char| character.is_ascii_alphabetic()) {
+        Some(index) => text.split_at(index),
+        None => (text, ""),
+    };
+    let parts: Vec<&str> = numbers.split('.').collect();
+    let digits = |part: &str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let prerelease = rest.strip_prefix("rc").or_else(|| rest.strip_prefix("beta"));
+    (2..=3).contains(&parts.len())
+        && parts.iter().all(|part| digits(part))
+        && (rest.is_empty() || prerelease.is_some_and(digits))
+}
+
+impl FieldType for BuildMode {
+    const PLURAL: &'static str = "build modes";
+
+    /// A string, as Go has it.
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<BuildMode> {
+        let mode = reader.string(value, "a build mode, \"exe\" or \"pie\"")?;
+        let (message, hint) = match mode.value.as_str() {
+            "exe" => return Some(BuildMode::Executable),
+            "pie" => return Some(BuildMode::PositionIndependent),
+            "c-archive" | "c-shared" | "plugin" | "shared" => (
+                format!("`-buildmode={}` needs cgo and makes a library: `GoBuild` makes executables", mode.value),
+                "build it with an `Exec`: command: [\"go\", \"build\", …]",
+            ),
+            other => {
+                (format!("`{}` is not a build mode of executables", other.escape_debug()), "write \"exe\" or \"pie\"")
+            }
+        };
+        reader.report(Diagnostic::new(mode.span, message).hint(hint));
+        None
+    }
+
+    fn shape() -> Shape {
+        Shape::Strings(&["exe", "pie"])
+    }
+}
+
+impl FieldType for Base {
+    const PLURAL: &'static str = "bases";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Base> {
+        if let Some(call) = value.call()
+            && matches!(call.name, "From" | "Layout")
+        {
+            let message = format!("`{}` can't be a base yet: `Static` is the only one", call.name);
+            let hint = "for an image on top of another one, use a `DockerBuild` target";
+            reader.report(Diagnostic::new(value.span(), message).hint(hint));
+            return None;
+        }
+        reader.choice(value, &[("Static", Base::Static)])
+    }
+
+    fn shape() -> Shape {
+        Shape::Words(&["Static"])
+    }
+}
+
+impl FieldType for Created {
+    const PLURAL: &'static str = "times";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Created> {
+        const ENVIRONMENT: &str = "`Env(\"SOURCE_DATE_EPOCH\")`";
+        let call = value.call();
+        match call.as_ref().map(|call| (call.name, call.arguments)) {
+            Some(("Epoch", None)) => Some(Created::Epoch),
+            Some(("CommitTime", None)) => Some(Created::CommitTime),
+            Some(("Env", Some(_))) => match reader.text(value)?.source {
+                TextSource::Environment { name, default: None } => Some(Created::Environment(name)),
+                _ => {
+                    reader.report(value.unexpected(ENVIRONMENT));
+                    None
+                }
+            },
+            _ => {
+                reader.report(value.unexpected(&format!("`Epoch`, `CommitTime` or {ENVIRONMENT}")));
+                None
+            }
+        }
+    }
+
+    fn shape() -> Shape {
+        Shape::OneOf(vec![
+            Shape::Words(&["Epoch", "CommitTime"]),
+            Shape::call("Env", Shape::string("name", ENVIRONMENT_NAME)),
+        ])
+    }
+
+    fn as_default(&self) -> Default {
+        match self {
+            Created::Epoch => Default::Word("Epoch"),
+            Created::CommitTime => Default::Word("CommitTime"),
+            Created::Environment(_) => Default::None,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Maps: the kind of key decides what a key may be and how the map is called in messages.
+
+use std::marker::PhantomData;
+
+use crate::field::{FieldType, Visitor};
+use crate::reader::Reader;
+use crate::shape::{Default, Shape};
+use crate::text::{ProcessText, Text};
+use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
+use crate::types::{FileSource, ImageReference, PoolDepth};
+use crate::value::Value;
+use crate::{Diagnostic, Spanned};
+
+/// A map in the order of the file. `K` is the rule for its keys.
+#[derive(Clone, Debug)]
+pub struct Map<K, V> {
+    entries: Vec<(Spanned<String>, V)>,
+    rule: PhantomData<K>,
+}
+
+/// The rule for the keys of a map.
+pub(crate) trait Key {
+    /// One entry, for "… is given twice".
+    const ENTRY: &'static str;
+    /// The whole map, for "expected …".
+    const EXPECTED: &'static str;
+    /// A key, for the reference.
+    const NAME: &'static str;
+    /// Regular expression that a key matches; empty if any does.
+    const PATTERN: &'static str = "";
+
+    /// Reports what is wrong with a key, and returns false if its entry is dropped.
+    fn check(_reader: &mut Reader<'_>, _key: &Spanned<String>) -> bool {
+        true
+    }
+}
+
+/// Keys without a rule.
+#[derive(Clone, Debug)]
+pub enum AnyKey {}
+/// Names of environment variables.
+#[derive(Clone, Debug)]
+pub enum VariableOfEnvironment {}
+/// Absolute paths in an image.
+#[derive(Clone, Debug)]
+pub enum ImagePath {}
+/// Services of a compose file.
+#[derive(Clone, Debug)]
+pub enum Service {}
+/// Pools.
+#[derive(Clone, Debug)]
+pub enum Pool {}
+
+/// Texts by any key.
+pub type TextMap = Map<AnyKey, Text>;
+/// Variables of an environment that is in the key.
+pub type Environment = Map<VariableOfEnvironment, Text>;
+/// Variables of the environment of a process, secrets among them.
+pub type ProcessEnvironment = Map<VariableOfEnvironment, ProcessText>;
+/// Sources of files by their paths in an image.
+pub type Files = Map<ImagePath, Spanned<FileSource>>;
+/// Targets that make images, by service.
+pub type ServiceImages = Map<Service, ImageReference>;
+/// How many steps run at once, by pool.
+pub type Pools = Map<Pool, PoolDepth>;
+
+impl Key for AnyKey {
+    const ENTRY: &'static str = "key";
+    const EXPECTED: &'static str = "a map, `{\"name\": \"value\"}`";
+    const NAME: &'static str = "name";
+}
+
+impl Key for VariableOfEnvironment {
+    const ENTRY: &'static str = "key";
+    const EXPECTED: &'static str = "a map, `{\"name\": \"value\"}`";
+    const NAME: &'static str = "environment variable";
+    const PATTERN: &'static str = ENVIRONMENT_NAME;
+
+    fn check(reader: &mut Reader<'_>, key: &Spanned<String>) -> bool {
+        is_environment_name(reader, key)
+    }
+}
+
+impl Key for ImagePath {
+    const ENTRY: &'static str = "file";
+    const EXPECTED: &'static str = "a map, `{\"/path\": Output(\"target\")}`";
+    const NAME: &'static str = "absolute path in the image";
+    const PATTERN: &'static str = "^(/[^/]+)+$";
+
+    fn check(reader: &mut Reader<'_>, key: &Spanned<String>) -> bool {
+        let sound = key.value.strip_prefix('/').is_some_and(|rest| {
+            !rest.is_empty() && rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+        });
+        if !sound {
+            let message = format!("`{}` is not an absolute path of a file", key.value.escape_debug());
+            reader.report(Diagnostic::new(key.span, message).hint("write \"/app/name\""));
+        }
+        true
+    }
+}
+
+impl Key for Service {
+    const ENTRY: &'static str = "service";
+    const EXPECTED: &'static str = "a map, `{\"service\": \"target\"}`";
+    const NAME: &'static str = "service";
+}
+
+impl Key for Pool {
+    const ENTRY: &'static str = "pool";
+    const EXPECTED: &'static str = "a map of pools";
+    const NAME: &'static str = "pool";
+}
+
+impl<K, V> std::default::Default for Map<K, V> {
+    fn default() -> Map<K, V> {
+        Map { entries: Vec::new(), rule: PhantomData }
+    }
+}
+
+impl<K, V> std::ops::Deref for Map<K, V> {
+    type Target = [(Spanned<String>, V)];
+    fn deref(&self) -> &[(Spanned<String>, V)] {
+        &self.entries
+    }
+}
+
+impl<'a, K, V> IntoIterator for &'a Map<K, V> {
+    type Item = &'a (Spanned<String>, V);
+    type IntoIter = std::slice::Iter<'a, (Spanned<String>, V)>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.iter()
+    }
+}
+
+impl<K: Key, V: FieldType> FieldType for Map<K, V> {
+    const PLURAL: &'static str = "maps";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Map<K, V>> {
+        let entries = reader.kept(value.map(K::EXPECTED))?;
+        let mut result = Vec::with_capacity(entries.len());
+        for entry in reader.without_duplicates(entries, K::ENTRY) {
+            let key = Spanned { value: entry.name, span: entry.name_span };
+            let is_kept = K::check(reader, &key);
+            result.extend(V::read(reader, entry.value).filter(|_| is_kept).map(|value| (key, value)));
+        }
+        Some(Map { entries: result, rule: PhantomData })
+    }
+
+    fn shape() -> Shape {
+        Shape::Map { key: K::NAME, key_pattern: K::PATTERN, of: Box::new(V::shape()) }
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        self.entries.iter().for_each(|(_, value)| value.visit(visitor));
+    }
+
+    fn as_default(&self) -> Default {
+        Default::EmptyMap
+    }
+}

@@ -1,0 +1,19 @@
+//! Types of fields that have a rule: each knows how it is read, what it allows and what it holds.
+
+mod choices;
+mod lists;
+mod maps;
+mod numbers;
+mod references;
+mod strings;
+
+pub use choices::{Base, BuildMode, Created, GoChoice};
+pub use lists::{Command, Packages, Platforms};
+pub use maps::{
+    AnyKey, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Service, ServiceImages, TextMap,
+    VariableOfEnvironment,
+};
+pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
+pub use references::{FileSource, ImageReference};
+pub(crate) use strings::{ENVIRONMENT_NAME, is_environment_name};
+pub use strings::{EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, SourcePath, UrlPath};

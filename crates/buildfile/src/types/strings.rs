@@ -1,0 +1,201 @@
+//! Strings with a rule: paths, globs, names, ports.
+
+use crate::field::{FieldType, Visitor};
+use crate::reader::Reader;
+use crate::shape::{Default, Shape};
+use crate::value::Value;
+use crate::{Diagnostic, Span, Spanned};
+
+/// Pattern of the name of an environment variable.
+pub(crate) const ENVIRONMENT_NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+/// A newtype of a string with its place. `check` returns false to drop the value, after a report.
+macro_rules! string {
+    (
+        $(#[doc = $doc:literal])*
+        $name:ident { one: $expected:literal, many: $plural:literal, shape: $shape:expr, check: $check:expr $(, path: $path:literal)? }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name(Spanned<String>);
+
+        impl std::ops::Deref for $name {
+            type Target = Spanned<String>;
+            fn deref(&self) -> &Spanned<String> {
+                &self.0
+            }
+        }
+
+        impl FieldType for $name {
+            const PLURAL: &'static str = $plural;
+
+            fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<$name> {
+                let text = reader.string(value, $expected)?;
+                let check: fn(&mut Reader<'_>, &Spanned<String>) -> bool = $check;
+                check(reader, &text).then_some($name(text))
+            }
+
+            fn shape() -> Shape {
+                $shape
+            }
+
+            $(
+                #[doc = $path]
+                fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+                    visitor.path(&self.0.value, self.0.span);
+                }
+            )?
+
+            fn as_default(&self) -> Default {
+                Default::String(self.0.value.clone())
+            }
+        }
+    };
+}
+
+string! {
+    /// The path of a file or directory of the tree, relative to `root`.
+    SourcePath { one: "a path", many: "paths", shape: Shape::string("path", "^[^/]"), check: is_below_root, path: "A path." }
+}
+string! {
+    /// The place of a result, relative to `root`.
+    OutPath { one: "a path", many: "paths", shape: Shape::string("path", "^[^/]"), check: is_below_root, path: "A path." }
+}
+string! {
+    /// A pattern of paths below `root`; `!` takes away.
+    Glob { one: "a glob", many: "globs", shape: Shape::string("glob", ""), check: |_, _| true }
+}
+string! {
+    /// The name of a variable of the process environment.
+    EnvironmentName {
+        one: "the name of an environment variable",
+        many: "names of environment variables",
+        shape: Shape::string("name", ENVIRONMENT_NAME),
+        check: is_environment_name
+    }
+}
+string! {
+    /// A port that an image exposes: `8080/tcp`.
+    Port {
+        one: "a port like \"8080/tcp\"",
+        many: "ports",
+        shape: Shape::string("port", "^[0-9]+(/(tcp|udp|sctp))?$"),
+        check: is_port
+    }
+}
+string! {
+    /// The name of a pool.
+    PoolName { one: "the name of a pool", many: "pools", shape: Shape::string("name of a pool", ""), check: |_, _| true }
+}
+string! {
+    /// The name of the project.
+    ProjectName {
+        one: "the project's name",
+        many: "names of projects",
+        shape: Shape::string("name", "^[a-z0-9][a-z0-9_-]{0,62}$"),
+        check: is_project_name
+    }
+}
+
+impl SourcePath {
+    /// A path that stands for one that is not written, as a default.
+    pub(crate) fn unwritten(path: &str) -> SourcePath {
+        SourcePath(Spanned { value: path.to_owned(), span: Span::default() })
+    }
+}
+
+/// The path of a request: it begins with `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlPath(String);
+
+impl UrlPath {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for UrlPath {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FieldType for UrlPath {
+    const PLURAL: &'static str = "paths";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<UrlPath> {
+        const EXPECTED: &str = "a path that begins with `/`";
+        let path = reader.string(value, EXPECTED)?.value;
+        if path.starts_with('/') && path.chars().all(|character| character.is_ascii_graphic()) {
+            return Some(UrlPath(path));
+        }
+        reader.report(value.unexpected(EXPECTED));
+        None
+    }
+
+    fn shape() -> Shape {
+        Shape::string("path of a request", "^/[!-~]*$")
+    }
+}
+
+/// Reports a path that is empty or leaves the root. The path is kept: what else is wrong is reported too.
+fn is_below_root(reader: &mut Reader<'_>, path: &Spanned<String>) -> bool {
+    check_path(reader, &path.value, path.span);
+    true
+}
+
+/// Reports a path that is empty or leaves the root.
+pub(super) fn check_path(reader: &mut Reader<'_>, path: &str, span: Span) {
+    let mut depth = 0_i64;
+    let mut escapes = path.starts_with('/');
+    for part in path.split('/') {
+        depth += match part {
+            "" | "." => 0,
+            ".." => -1,
+            _ => 1,
+        };
+        escapes |= depth < 0;
+    }
+    if escapes {
+        let message = format!("`{}` leaves the root", path.escape_debug());
+        reader.report(Diagnostic::new(span, message).hint("paths are relative to `root`"));
+    }
+    if path.is_empty() {
+        reader.report(Diagnostic::new(span, "the path is empty"));
+    }
+}
+
+/// True if `name` can be the name of an environment variable; else it is reported.
+pub(crate) fn is_environment_name(reader: &mut Reader<'_>, name: &Spanned<String>) -> bool {
+    let sound = !name.value.is_empty()
+        && !name.value.starts_with(|first: char| first.is_ascii_digit())
+        && name.value.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
+    if !sound {
+        let message = format!("`{}` can't be the name of an environment variable", name.value.escape_debug());
+        reader.report(Diagnostic::new(name.span, message));
+    }
+    sound
+}
+
+fn is_port(reader: &mut Reader<'_>, port: &Spanned<String>) -> bool {
+    let (number, protocol) = port.value.split_once('/').unwrap_or((&port.value, "tcp"));
+    let sound = number.parse::<u16>().is_ok_and(|number| number > 0) && matches!(protocol, "tcp" | "udp" | "sctp");
+    if !sound {
+        let message = format!("`{}` is not a port", port.value.escape_debug());
+        reader.report(Diagnostic::new(port.span, message).hint("write \"8080/tcp\""));
+    }
+    sound
+}
+
+fn is_project_name(reader: &mut Reader<'_>, name: &Spanned<String>) -> bool {
+    let small = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit();
+    let sound = name.value.starts_with(small)
+        && name.value.len() <= 63
+        && name.value.chars().all(|character| small(character) || "-_".contains(character));
+    if !sound {
+        let message = "a project's name is made of a-z, 0-9, `-` and `_`, a letter or digit first";
+        reader.report(Diagnostic::new(name.span, message));
+    }
+    sound
+}

@@ -1,0 +1,306 @@
+//! What comes from the declarations: the reference, the schema, and what each kind says of itself.
+
+mod support;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use expect_test::{expect, expect_file};
+use rondel_buildfile::{BuildFile, Target, Visitor, Wanted, json_schema, reference};
+use serde_json::Value;
+
+const EVERYTHING: &str = include_str!("everything.ron");
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().and_then(Path::parent).unwrap()
+}
+
+fn file(text: &str) -> BuildFile {
+    BuildFile::parse(text, "0.1.0").unwrap_or_else(|_| panic!("{}", support::messages(text)))
+}
+
+/// One line a target of `text`.
+fn lines(text: &str, line: impl Fn(&BuildFile, &Target) -> String) -> String {
+    let file = file(text);
+    file.targets.iter().map(|target| format!("{}: {}\n", target.name.value, line(&file, target))).collect()
+}
+
+#[test]
+fn the_reference_in_the_docs_is_the_generated_one() {
+    const BEGIN: &str = "<!-- reference: begin -->\n";
+    const END: &str = "<!-- reference: end -->\n";
+    let path = repository().join("docs/build-ron.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, rest) = text.split_once(BEGIN).expect("the mark of the beginning");
+    let (_, tail) = rest.split_once(END).expect("the mark of the end");
+    let wanted = format!("{head}{BEGIN}\n{}\n{END}{tail}", reference());
+    expect_file!["../../../docs/build-ron.md"].assert_eq(&wanted);
+}
+
+#[test]
+fn what_each_kind_makes_and_where() {
+    let text = EVERYTHING.replace("root: \".\"", "root: \"sub\"");
+    let found = lines(&text, |file, target| {
+        let mut line = format!("{:?}", target.makes());
+        for output in target.outputs(file) {
+            let form = if output.is_directory { "directory" } else { "file" };
+            write!(line, ", {form} {}", output.path).unwrap();
+        }
+        line
+    });
+    expect![[r#"
+        deps: Nothing
+        server: Executables, directory sub/bin
+        with-c: Executables, directory dist/with-c
+        image: ImageLayout, directory sub/images/council
+        docker-image: DaemonImage
+        run: Processes
+        up: Processes
+        down: Processes
+        test: Nothing
+        lint: Files { count: 1 }, file sub/report.txt
+        generate: Files { count: 1 }, file sub/kind_string.go
+        hello: Nothing
+        sum: Files { count: 1 }, file sub/b
+        check: Nothing
+    "#]]
+    .assert_eq(&found);
+}
+
+#[test]
+fn what_each_kind_needs() {
+    expect![[r#"
+        deps: [Go]
+        server: [Go]
+        with-c: [Go, CCompiler { command: None, because: "cgo: true" }]
+        image: [Go]
+        docker-image: [DockerDaemon, DockerCommand, Buildx]
+        run: [DockerDaemon, DockerCommand]
+        up: [DockerDaemon, DockerCommand, Compose]
+        down: [DockerDaemon, DockerCommand, Compose]
+        test: [Go, CCompiler { command: None, because: "race: true" }]
+        lint: [Program("golangci-lint")]
+        generate: [Go]
+        hello: [Program("sh")]
+        sum: [Program("sh")]
+        check: []
+    "#]]
+    .assert_eq(&lines(EVERYTHING, |_, target| format!("{:?}", target.needs())));
+}
+
+#[test]
+fn where_each_kind_is_listed() {
+    expect![[r#"
+        deps: build, GoModDownload
+        server: build, GoBuild
+        with-c: build, GoBuild
+        image: build, Image
+        docker-image: build, DockerBuild
+        run: run, DockerRun
+        up: run, ComposeUp
+        down: run, ComposeDown
+        test: check, GoTest
+        lint: other, Exec
+        generate: other, Exec
+        hello: other, Shell
+        sum: other, Shell
+        check: other, lint, test
+    "#]]
+    .assert_eq(&lines(EVERYTHING, |_, target| {
+        format!("{}, {}", target.kind().group().title(), target.kind().summary())
+    }));
+}
+
+#[test]
+fn needs_that_depend_on_fields() {
+    let text = r#"(format: 1, project: "p", targets: {
+        "cgo": GoBuild(packages: ["."], cgo: true, env: {"CC": "clang"}),
+        "plain": Image(base: Static),
+        "zones": Image(base: Static, tzdata: true),
+        "go": Exec(command: ["go", "vet"]),
+        "made": Exec(command: ["./bin/x"]),
+        "variable": Exec(command: [Env("TOOL", "x")]),
+        "both": Exec(command: ["go", Tool("stringer")]),
+    })"#;
+    expect![[r#"
+        cgo: [Go, CCompiler { command: Some("clang"), because: "cgo: true" }]
+        plain: []
+        zones: [Go]
+        go: [Go]
+        made: []
+        variable: []
+        both: [Go]
+    "#]]
+    .assert_eq(&lines(text, |_, target| format!("{:?}", target.needs())));
+}
+
+/// Texts, paths and references are found by the types of the fields alone.
+#[test]
+fn what_a_visitor_sees() {
+    struct Seen(String);
+    impl<'a> Visitor<'a> for Seen {
+        fn text(&mut self, _text: &'a rondel_buildfile::Text) {
+            self.0.push_str(" text");
+        }
+        fn path(&mut self, path: &'a str, _span: rondel_buildfile::Span) {
+            write!(self.0, " path:{path}").unwrap();
+        }
+        fn reference(&mut self, name: &'a rondel_buildfile::TargetName, _span: rondel_buildfile::Span, wanted: Wanted) {
+            write!(self.0, " {name}:{wanted:?}").unwrap();
+        }
+    }
+    expect![[r#"
+        deps: 
+        server:  deps:Anything text text text text text text text path:bin
+        with-c:  text text text
+        image:  server:File path:deploy text text text text text text text path:images/council
+        docker-image:  path:Dockerfile path:. text text text
+        run:  image:Image text text text text text text text text
+        up:  path:docker-compose.yml image:Image text text
+        down:  path:docker-compose.yml text text
+        test:  text text text text text
+        lint:  text text path:report.txt text path:tools
+        generate:  text text path:kind_string.go
+        hello:  text
+        sum:  text path:b
+        check:  lint:Anything test:Anything
+    "#]]
+    .assert_eq(&lines(EVERYTHING, |_, target| {
+        let mut seen = Seen(String::new());
+        target.visit(&mut seen);
+        seen.0
+    }));
+}
+
+#[test]
+fn the_schema_has_every_kind_and_field() {
+    let text = json_schema();
+    assert_eq!(text, json_schema());
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    let all = reference();
+    let mut kinds = 0;
+    for section in all.split("### ").filter(|section| section.starts_with('`')) {
+        let title = section.lines().next().unwrap().trim_matches('`').trim_end_matches("(…)");
+        let mut body = &schema["$defs"][title]["properties"][title];
+        if let Some(forms) = body["anyOf"].as_array() {
+            body = forms.iter().find(|form| form["properties"].is_object()).unwrap();
+        }
+        for field in section.lines().filter_map(|line| line.strip_prefix("| `")) {
+            let name = field.split('`').next().unwrap();
+            assert!(body["properties"][name]["description"].is_string(), "{title}.{name}");
+        }
+        kinds += 1;
+    }
+    assert_eq!(kinds, schema["$defs"]["kind"]["oneOf"].as_array().unwrap().len() + 1, "and `Http`");
+    for name in ["format", "rondel", "project", "root", "go", "go_work", "platforms", "vars", "pools", "targets"] {
+        assert!(schema["properties"][name]["description"].is_string(), "{name}");
+    }
+    for name in ["doc", "after", "private", "pool", "retries", "timeout_s"] {
+        assert!(schema["$defs"]["GoBuild"]["properties"]["GoBuild"]["properties"][name].is_object(), "{name}");
+    }
+    // Every reference leads somewhere.
+    for (_, rest) in text.match_indices("#/$defs/").map(|(at, mark)| text.split_at(at + mark.len())) {
+        let name = rest.split('"').next().unwrap();
+        assert!(schema["$defs"][name].is_object(), "{name}");
+    }
+}
+
+#[test]
+fn the_schema_of_a_small_kind() {
+    let schema: Value = serde_json::from_str(&json_schema()).unwrap();
+    expect![[r##"
+        {
+          "additionalProperties": false,
+          "description": "Several targets under one name.",
+          "properties": {
+            "Group": {
+              "additionalProperties": false,
+              "properties": {
+                "after": {
+                  "default": [],
+                  "description": "Targets that run before this one. It is an order only: their results are not inputs.",
+                  "items": {
+                    "$ref": "#/$defs/target"
+                  },
+                  "type": "array"
+                },
+                "doc": {
+                  "description": "One line for the list of targets; without it the list shows the kind.",
+                  "type": "string"
+                },
+                "private": {
+                  "default": false,
+                  "description": "Leaves the target out of the list.",
+                  "type": "boolean"
+                },
+                "targets": {
+                  "description": "The targets.",
+                  "items": {
+                    "$ref": "#/$defs/target"
+                  },
+                  "type": "array"
+                }
+              },
+              "required": [
+                "targets"
+              ],
+              "type": "object"
+            }
+          },
+          "required": [
+            "Group"
+          ],
+          "type": "object"
+        }"##]]
+    .assert_eq(&format!("{:#}", schema["$defs"]["Group"]));
+}
+
+/// A kind answers for itself: a `match` that passes over kinds would go wrong for the next one without a word.
+#[test]
+fn no_match_over_kinds_has_a_wildcard() {
+    let mut matches = 0;
+    for directory in ["buildfile", "targets", "rondel"] {
+        for path in rust_files(&repository().join("crates").join(directory).join("src")) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for arms in arms_of_matches(&text).iter().filter(|arms| arms.contains("TargetKind::")) {
+                matches += 1;
+                assert!(!arms.contains("_ =>"), "{} passes over kinds:\n{arms}", path.display());
+            }
+        }
+    }
+    assert!(matches > 0, "no `match` over kinds was found: the search is broken");
+    assert_eq!(arms_of_matches("match kind { TargetKind::A(x) => { y } _ => z }"), [" TargetKind::A(x) =>  _ => z "]);
+}
+
+fn rust_files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// What stands directly between the braces of each `match`, without what nested braces hold.
+fn arms_of_matches(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (start, _) in text.match_indices("match ") {
+        let (mut depth, mut arms) = (0, String::new());
+        for character in text[start..].chars() {
+            match character {
+                '{' => depth += 1,
+                '}' if depth <= 1 => break,
+                '}' => depth -= 1,
+                ';' if depth == 0 => break,
+                other if depth == 1 => arms.push(other),
+                _ => {}
+            }
+        }
+        found.push(arms);
+    }
+    found
+}

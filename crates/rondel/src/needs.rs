@@ -1,0 +1,80 @@
+//! What targets need of this machine, and whether it is there. Kinds say what they need; nothing is started here but one
+//! question to the Docker daemon's socket.
+
+use std::collections::BTreeMap;
+
+use rondel_buildfile::{Need, Target};
+use rondel_process::find_tool;
+use rondel_targets::{Docker, DockerSocket};
+
+use crate::session::Session;
+
+/// The needs of some targets, each with the names of the targets that have it.
+pub(crate) fn needs_of<'t>(targets: impl IntoIterator<Item = &'t Target>) -> BTreeMap<Need, Vec<&'t str>> {
+    let mut needs: BTreeMap<Need, Vec<&str>> = BTreeMap::new();
+    for target in targets {
+        for need in target.needs() {
+            let names = needs.entry(need).or_default();
+            if !names.contains(&target.name.value.as_str()) {
+                names.push(target.name.value.as_str());
+            }
+        }
+    }
+    needs
+}
+
+/// What some targets need and this machine lacks, a line each.
+pub(crate) fn missing<'t>(session: &Session<'_>, targets: impl IntoIterator<Item = &'t Target>) -> Vec<String> {
+    let needs = needs_of(targets);
+    let required = needs.iter().filter(|(need, _)| need.is_required());
+    let line = |(need, names): (&Need, &Vec<&str>)| {
+        look(session, need).err().map(|what| format!("{what} (needed by {})", names.join(", ")))
+    };
+    required.filter_map(line).collect()
+}
+
+/// What stands for a need here, in words; or what is missing.
+pub(crate) fn look(session: &Session<'_>, need: &Need) -> Result<String, String> {
+    let path = session.context.get("PATH").unwrap_or("");
+    let program = |name: &str| find_tool(name, path, &session.root).map_err(|error| error.to_string());
+    let plugin = |name: &str, found: &str, missing: &str| {
+        let docker = Docker::find(&session.context.environment, &session.root).map_err(|error| error.to_string())?;
+        if docker.has_plugin(name) { Ok(found.to_owned()) } else { Err(missing.to_owned()) }
+    };
+    match need {
+        Need::Go => Ok("Go is fetched where it is missing".to_owned()),
+        Need::CCompiler { command, because } => {
+            let named = command.as_deref().and_then(|command| command.split_whitespace().next());
+            let candidates = named.map_or_else(|| vec!["gcc", "cc", "clang"], |name| vec![name]);
+            let found = candidates.iter().find_map(|name| program(name).ok());
+            found
+                .map(|compiler| format!("C compiler {}", compiler.display()))
+                .ok_or_else(|| format!("a C compiler ({}): `{because}` links with it", candidates.join(", ")))
+        }
+        Need::DockerDaemon => {
+            let answer =
+                DockerSocket::find(&session.context.environment).and_then(|socket| socket.get("/version").ok());
+            match answer {
+                Some((200, body)) => {
+                    let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                    Ok(format!("Docker daemon {}", value["Version"].as_str().unwrap_or("of an unknown version")))
+                }
+                _ => {
+                    Err("no Docker daemon is reachable: images are built without one, but not loaded or run".to_owned())
+                }
+            }
+        }
+        Need::DockerCommand => program("docker")
+            .map(|docker| format!("docker at {}", docker.display()))
+            .map_err(|_| "docker: DockerBuild, DockerRun and Compose need the command".to_owned()),
+        Need::Buildx => plugin(
+            "buildx",
+            "buildx: images are built with BuildKit",
+            "buildx is not there: the daemon's older builder is used",
+        ),
+        Need::Compose => {
+            plugin("compose", "docker compose", "docker compose: install Docker's compose plugin (version 2)")
+        }
+        Need::Program(name) => program(name).map(|found| format!("{name} at {}", found.display())),
+    }
+}
