@@ -122,6 +122,27 @@ fn damaged_blobs_and_results_are_mended() {
     }
 }
 
+/// A file that comes under another name (a copy gone wrong, a poisoned shared cache) says itself that it is not the answer.
+#[test]
+fn a_result_under_another_key_is_no_answer() {
+    let space = space();
+    let results = || files_below(&space.cache().join("v2/ac"));
+    let one = results();
+    space.write("in", "two\n");
+    space.ok(&["copy"]);
+    let two: Vec<_> = results().into_iter().filter(|path| !one.contains(path)).collect();
+    let put = || write_over(&two[0], &fs::read(&one[0]).unwrap());
+    put();
+    space.remove("out");
+    let run = space.ok(&["copy"]);
+    assert!(run.stderr.contains("is damaged; the step runs again"), "{}", run.stderr);
+    assert_eq!(space.read("out"), "two\n");
+    put();
+    let run = space.ok(&["cache", "verify"]);
+    let told = format!("{}{}", run.stdout, run.stderr);
+    assert!(told.contains("1 results are sound") && told.contains("1 results that were damaged"), "{told}");
+}
+
 fn write_over(path: &Path, bytes: &[u8]) {
     let _ = fs::remove_file(path);
     fs::write(path, bytes).unwrap();

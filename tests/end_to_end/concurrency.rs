@@ -278,8 +278,8 @@ fn what_other_versions_left_stays() {
         ("work/.rondel/actions/t0", "older"),
         ("work/.rondel/actions.9/t0", "newer"),
         ("work/.rondel/closures/0123", "older"),
-        ("cache/v0/cas/aa/blob", "older"),
-        ("cache/v2/ac/aa/result", "newer"),
+        ("cache/v1/cas/aa/blob", "older"),
+        ("cache/v9/ac/aa/result", "newer"),
     ]
     .into();
     for (path, text) in &left {

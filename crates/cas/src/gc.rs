@@ -300,3 +300,62 @@ fn entries(directory: &Path) -> io::Result<Vec<fs::DirEntry>> {
         entries => Ok(entries?.flatten().collect()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ActionResult, Cache, Entry, OutputEntry, RelativePath};
+
+    /// A store with one result: a directory with one file, and nothing else.
+    fn store(name: &str) -> (PathBuf, Digest, Digest) {
+        let root = std::env::temp_dir().join(format!("rondel-gc-{name}-{}", std::process::id()));
+        let cache = Cache::disk(&root);
+        let (action, file) = (Digest::of(b"action"), cache.put_bytes(b"in the directory").unwrap());
+        let path = |text| RelativePath::new(text).unwrap();
+        let outputs = vec![OutputEntry { path: path("gen/file"), entry: Entry::file(file, false) }];
+        let result = ActionResult { outputs, directories: vec![path("gen")], ..ActionResult::default() };
+        cache.update_action_result(&action, &result).unwrap();
+        (root, action, file)
+    }
+
+    fn place(root: &Path, kind: &str, digest: &Digest) -> PathBuf {
+        root.join(kind).join(&digest.hex()[..2]).join(digest.hex())
+    }
+
+    /// A tree and the files that it names are needed by the result that names the tree.
+    #[test]
+    fn trees_are_followed() {
+        let (root, action, file) = store("trees");
+        let store = Store::new(&root);
+        let results = store.results(&|| false).unwrap();
+        assert_eq!(results.len(), 1);
+        assert!(results[0].blobs.contains(&file) && results[0].blobs.len() == 2);
+        let stray = Cache::disk(&root).put_bytes(b"nobody needs it").unwrap();
+        assert_eq!(store.gc(u64::MAX, &|| false).unwrap().files, 1);
+        assert!(!place(&root, "cas", &stray).exists() && place(&root, "cas", &file).exists());
+        let sound = Verified { blobs: 2, results: 1, ..store.verify().unwrap() };
+        assert_eq!(store.verify().unwrap(), sound);
+        // Without the file, and without the tree, the result is worth nothing.
+        for blob in &results[0].blobs {
+            fs::remove_file(place(&root, "cas", blob)).unwrap();
+            let verified = store.verify().unwrap();
+            assert_eq!((verified.results, verified.damaged_results), (0, 1));
+            fs::remove_dir_all(&root).unwrap();
+            self::store("trees");
+        }
+        fs::remove_file(place(&root, "ac", &action)).unwrap();
+        assert_eq!(store.gc(u64::MAX, &|| false).unwrap().files, 2);
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_result_under_another_key_is_damaged() {
+        let (root, action, _) = store("another");
+        let other = place(&root, "ac", &Digest::of(b"another action"));
+        fs::create_dir_all(other.parent().unwrap()).unwrap();
+        fs::copy(place(&root, "ac", &action), &other).unwrap();
+        let verified = Store::new(&root).verify().unwrap();
+        assert_eq!((verified.results, verified.damaged_results, other.exists()), (1, 1, false));
+        fs::remove_dir_all(root).unwrap();
+    }
+}

@@ -146,6 +146,10 @@ impl Tree {
 
     /// The tree that a `Tree` message holds. The message may be hostile: sizes are bounded, and names checked.
     pub fn decode(message: &[u8]) -> Result<Tree, DecodeError> {
+        Tree::decode_within(message, Budget { entries: ENTRIES_MAX, text: TEXT_MAX })
+    }
+
+    fn decode_within(message: &[u8], mut budget: Budget) -> Result<Tree, DecodeError> {
         let (mut root, mut children) = (None, HashMap::new());
         each_field(message, |field, value| match field {
             1 => set(&mut root, "root", value.bytes("root")?),
@@ -158,7 +162,6 @@ impl Tree {
         })?;
         let root = Directory::decode(root.ok_or(DecodeError::Missing("root"))?)?;
         let mut tree = Tree { root_mode: root.mode, ..Tree::default() };
-        let mut budget = Budget { entries: ENTRIES_MAX, text: TEXT_MAX };
         let mut open: Vec<(String, &Directory<'_>)> = vec![(String::new(), &root)];
         while let Some((path, directory)) = open.pop() {
             // A directory can't hold itself, since its digest would have to be in what it is the digest of.
@@ -406,6 +409,8 @@ mod tests {
         let mut tree = Message::default();
         tree.bytes(1, &message);
         children.iter().for_each(|child| tree.bytes(2, child));
-        assert_eq!(Tree::decode(&tree.0), Err(DecodeError::TooLarge));
+        for (entries, text) in [(10_000, TEXT_MAX), (ENTRIES_MAX, 100_000)] {
+            assert_eq!(Tree::decode_within(&tree.0, Budget { entries, text }), Err(DecodeError::TooLarge));
+        }
     }
 }
