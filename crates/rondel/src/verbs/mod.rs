@@ -10,6 +10,7 @@ mod inspect;
 mod list;
 mod lock;
 mod plan;
+mod schema;
 mod verify;
 mod why;
 
@@ -36,6 +37,7 @@ pub(crate) static VERBS: &[Entry] = &[
     Entry::of::<lock::Lock>(),
     Entry::of::<cache::Cache>(),
     Entry::of::<doctor::Doctor>(),
+    Entry::of::<schema::Schema>(),
     Entry::of::<completions::Completions>(),
     Entry::of::<complete::Complete>(),
 ];
