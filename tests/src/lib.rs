@@ -141,7 +141,7 @@ pub fn closure_query(directory: &Path) -> ClosureQuery {
         module: directory.join("module"),
         go_work: None,
         packages: vec!["./...".to_owned()],
-        tests: false,
+        scope: rondel_golang::Scope::Build,
         settings: BTreeMap::new(),
     }
 }

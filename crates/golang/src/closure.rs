@@ -245,6 +245,7 @@ fn into_closure(gathered: Gathered, query: &ClosureQuery, horizon: &MtimeBoundar
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::closure_query::Scope;
 
     /// What is remembered is believed by its looks, unless a clock went back: then the same looks come a second time.
     #[test]
@@ -254,7 +255,7 @@ mod tests {
             module: directory.join("module"),
             go_work: None,
             packages: vec!["./cmd".to_owned()],
-            tests: false,
+            scope: Scope::Build,
             settings: BTreeMap::new(),
         };
         fs::create_dir_all(query.module.join("cmd")).unwrap();

@@ -5,6 +5,15 @@ use std::path::PathBuf;
 
 use rondel_cas::Digest;
 
+/// Which files of the named packages a command reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// What is compiled into an executable.
+    Build,
+    /// Tests too, and the files that build constraints exclude: `go vet` looks at their constraints.
+    Vet,
+}
+
 /// What is asked, in full: whatever changes the answer of `go list` besides the tree itself.
 #[derive(Clone, Debug)]
 pub struct ClosureQuery {
@@ -14,8 +23,8 @@ pub struct ClosureQuery {
     pub go_work: Option<PathBuf>,
     /// Package patterns.
     pub packages: Vec<String>,
-    /// With the packages' tests?
-    pub tests: bool,
+    /// Which files of the named packages belong to them.
+    pub scope: Scope,
     /// Everything else by name: platform, tags, toolchain, mode.
     pub settings: BTreeMap<String, String>,
 }
@@ -23,7 +32,8 @@ pub struct ClosureQuery {
 impl ClosureQuery {
     /// Digest of all of it.
     pub(crate) fn digest(&self) -> Digest {
-        let text = serde_json::to_string(&(4, &self.module, &self.go_work, &self.packages, self.tests, &self.settings));
+        let text =
+            serde_json::to_string(&(5, &self.module, &self.go_work, &self.packages, self.scope as u8, &self.settings));
         Digest::of(text.expect("plain data").as_bytes())
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rondel_engine::StepError;
 use serde::Deserialize;
 
-use crate::closure_query::ClosureQuery;
+use crate::closure_query::{ClosureQuery, Scope};
 use crate::go_mod::GoMod;
 use crate::name_dependencies::{Names, embed_directories, with_all_below};
 
@@ -59,6 +59,8 @@ struct Package {
     #[serde(rename = "SwigCXXFiles")]
     swig_cxx_files: Vec<String>,
     syso_files: Vec<String>,
+    ignored_go_files: Vec<String>,
+    ignored_other_files: Vec<String>,
     embed_files: Vec<String>,
     test_go_files: Vec<String>,
     #[serde(rename = "XTestGoFiles")]
@@ -86,12 +88,12 @@ struct PackageError {
 
 const FIELDS: &str = "-json=ImportPath,Dir,Name,Standard,DepOnly,Module,Error,EmbedPatterns,TestEmbedPatterns,\
 XTestEmbedPatterns,GoFiles,CgoFiles,CgoCFLAGS,CgoCPPFLAGS,CgoLDFLAGS,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles,\
-EmbedFiles,TestGoFiles,XTestGoFiles,TestEmbedFiles,XTestEmbedFiles";
+IgnoredGoFiles,IgnoredOtherFiles,EmbedFiles,TestGoFiles,XTestGoFiles,TestEmbedFiles,XTestEmbedFiles";
 
 /// The arguments of the `go list` that answers a query; `flags` are those of the build (`-tags`, `-mod`).
 pub fn list_arguments(query: &ClosureQuery, flags: &[String]) -> Vec<String> {
     let mut arguments = vec!["list".to_owned(), "-e".to_owned(), "-deps".to_owned(), FIELDS.to_owned()];
-    if query.tests {
+    if query.scope == Scope::Vet {
         arguments.push("-test".to_owned());
     }
     arguments.extend(flags.iter().cloned());
@@ -175,9 +177,17 @@ impl Gathered {
             &package.syso_files,
             &package.embed_files,
         ];
-        let test_lists =
-            [&package.test_go_files, &package.x_test_go_files, &package.test_embed_files, &package.x_test_embed_files];
-        let names = lists.into_iter().chain(test_lists.into_iter().filter(|_| query.tests)).flatten();
+        let vet_lists = [
+            &package.test_go_files,
+            &package.x_test_go_files,
+            &package.test_embed_files,
+            &package.x_test_embed_files,
+            &package.ignored_go_files,
+            &package.ignored_other_files,
+        ];
+        // Of packages that are only imported, tests are not looked at.
+        let is_vetted = query.scope == Scope::Vet && !package.dep_only;
+        let names = lists.into_iter().chain(vet_lists.into_iter().filter(|_| is_vetted)).flatten();
         // The generated main of a test binary is named by its absolute path in the build cache.
         self.files.extend(names.filter(|name| !Path::new(name).is_absolute()).map(|name| package.dir.join(name)));
         if !package.cgo_files.is_empty() {
@@ -189,9 +199,9 @@ impl Gathered {
         if package.name == "main" && profile.is_file() {
             self.files.insert(profile);
         }
-        self.watched.insert((package.dir.clone(), if query.tests { Names::SourcesAndTests } else { Names::Sources }));
+        self.watched.insert((package.dir.clone(), if is_vetted { Names::SourcesAndTests } else { Names::Sources }));
         let test_patterns =
-            package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns).filter(|_| query.tests);
+            package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns).filter(|_| is_vetted);
         for pattern in package.embed_patterns.iter().chain(test_patterns) {
             self.watched.extend(embed_directories(&package.dir, pattern));
         }

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rondel_buildfile::Target;
-use rondel_cas::RelativePath;
 use rondel_engine::{Node, NodeId, Shown, StepKey, UserError};
-use rondel_golang::{GoBuildStep, GoMod, GoModDownloadStep, GoRequest, GoSupport, executable_name};
+use rondel_golang::{GoBuildStep, GoMod, GoModDownloadStep, GoPackages, GoRequest, GoSupport, Scope, executable_name};
 
-use crate::analysis::{Analyzed, Analyzer};
+use crate::analyzer::{Analyzed, Analyzer, path};
 use crate::go_version::{go_version, go_work_of, pin_of};
 use crate::nodes::Deps;
 
@@ -72,22 +71,20 @@ impl Analyzer<'_> {
         }
         let downloads = self.downloads(&Deps::default())?;
         let go = self.go()?;
-        let step = GoBuildStep {
+        let packages = GoPackages {
             key: key.clone(),
             platform: go.own_platform()?,
-            packages: vec![import_path.clone()],
+            patterns: vec![import_path.clone()],
             tags: Vec::new(),
-            ldflags: Vec::new(),
-            stamp: Vec::new(),
-            gcflags: Vec::new(),
             env: Vec::new(),
-            build_mode: None,
             c: None,
+            scope: Scope::Build,
             foreign: Vec::new(),
-            out: RelativePath::new(&format!(".rondel/out/tools/{import_path}"))
-                .map_err(|error| UserError::input(error.to_string()))?,
             go,
         };
+        let out = path(&format!(".rondel/out/tools/{import_path}"))?;
+        let (ldflags, stamp, gcflags) = (Vec::new(), Vec::new(), Vec::new());
+        let step = GoBuildStep { packages, ldflags, stamp, gcflags, build_mode: None, out };
         let node = Node::new(key, "GoBuild", Box::new(step));
         Ok(self.graph.add(Node { shown: Shown::Never, on_miss: downloads, ..node }))
     }

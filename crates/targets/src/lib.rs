@@ -4,6 +4,7 @@
 //! run, and when, the engine decides; what people see of it, `rondel` does.
 
 mod analysis;
+mod analyzer;
 mod dirty;
 mod docker;
 mod git;

@@ -1,48 +1,23 @@
-//! `GoBuild`: executables for one platform.
+//! `GoBuildStep`: executables for one platform.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use crate::{Closure, ClosureQuery, collector_percent, spare_memory};
 use rondel_cas::RelativePath;
-use rondel_engine::{
-    ActionSpec, Class, Environment, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError,
-    StepKey,
-};
-use rondel_names::Platform;
-use rondel_process::CommandLine;
+use rondel_engine::{ActionSpec, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError};
 
-use crate::cgo::CSupport;
-use crate::module_download::check_modules;
-use crate::support::{ClosureRequest, GoSupport};
+use crate::closure::Closure;
+use crate::packages::GoPackages;
 
 /// One target on one platform, all texts resolved.
 pub struct GoBuildStep {
-    /// The toolchain, and how it is run.
-    pub go: Arc<GoSupport>,
-    /// Which step; names it in messages too.
-    pub key: StepKey,
-    /// What is built for.
-    pub platform: Platform,
-    /// Package patterns.
-    pub packages: Vec<String>,
-    /// Build tags.
-    pub tags: Vec<String>,
+    /// What is built.
+    pub packages: GoPackages,
     /// Linker flags; `-buildid=` is added.
     pub ldflags: Vec<String>,
     /// `-X` values by `importpath.name`.
     pub stamp: Vec<(String, String)>,
     /// Compiler flags.
     pub gcflags: Vec<String>,
-    /// Declared variables.
-    pub env: Vec<(String, String)>,
     /// `-buildmode=`, if Go is not to choose.
     pub build_mode: Option<&'static str>,
-    /// With cgo: by which compilers.
-    pub c: Option<CSupport>,
-    /// Files in the source tree that targets of this run make without being waited for, and their targets.
-    pub foreign: Vec<(PathBuf, String)>,
     /// Directory of the outputs, relative to the workspace.
     pub out: RelativePath,
 }
@@ -51,38 +26,6 @@ pub struct GoBuildStep {
 const OUT: &str = "{out}/";
 
 impl GoBuildStep {
-    fn environment(&self, root: &Path) -> Environment {
-        let mut environment = self.go.compile_environment(root, &self.platform);
-        for (name, value) in self.env.iter().filter(|(name, _)| !matches!(name.as_str(), "CC" | "CXX")) {
-            environment.set(Class::Keyed, name, value);
-        }
-        if let Some(c) = &self.c {
-            c.set(root, &mut environment);
-        }
-        environment
-    }
-
-    /// What the process sees. How much memory the tools may spend for speed is this machine's affair and in no key,
-    /// unless the target says it.
-    fn for_process(&self, environment: Environment) -> Vec<(String, String)> {
-        let mut pairs = environment.for_process();
-        if !self.env.iter().any(|(name, _)| name == "GOGC")
-            && let Some(percent) = spare_memory().and_then(collector_percent)
-        {
-            pairs.push(("GOGC".to_owned(), percent.to_owned()));
-        }
-        pairs
-    }
-
-    /// Flags that decide which files belong to the build; `go list` gets them too.
-    fn selecting_flags(&self) -> Vec<String> {
-        let mut flags = vec![self.go.mod_flag()];
-        if !self.tags.is_empty() {
-            flags.push(format!("-tags={}", self.tags.join(",")));
-        }
-        flags
-    }
-
     fn ldflags(&self) -> Result<String, StepError> {
         // Without it a comment in package main changes the bytes of the binary.
         let mut flags = vec!["-buildid=".to_owned()];
@@ -93,64 +36,16 @@ impl GoBuildStep {
         Ok(flags.join(" "))
     }
 
-    fn query(&self, identity: &str) -> ClosureQuery {
-        let mut settings: BTreeMap<String, String> = BTreeMap::new();
-        settings.insert("platform".to_owned(), self.platform.to_string());
-        settings.insert("go".to_owned(), identity.to_owned());
-        settings.insert("flags".to_owned(), self.selecting_flags().join(" "));
-        settings.insert("cgo".to_owned(), self.c.is_some().to_string());
-        settings.extend(self.env.iter().map(|(name, value)| (format!("env {name}"), value.clone())));
-        let go_work = self.go.go_work.clone();
-        ClosureQuery {
-            module: self.go.module.clone(),
-            go_work,
-            packages: self.packages.clone(),
-            tests: false,
-            settings,
-        }
-    }
-
-    /// `former` is what the same build found before, in this run; without it, what earlier runs remembered is asked.
-    fn prepare_with(&self, query: &Query<'_>, former: Option<Closure>) -> Result<Prepared<Option<Closure>>, StepError> {
-        let identity = self.go.identity(query)?;
-        let asked = ClosureRequest {
-            key: &self.key,
-            query: self.query(&identity),
-            flags: self.selecting_flags(),
-            environment: &|toolchain| self.for_process(self.environment(&toolchain.root)),
-        };
-        let mut closure = match self.go.closure(query, &asked, former)? {
-            Ok(closure) => closure,
-            Err(why) => return Ok(Prepared::unkeyed(Freshness::not_present(why)).with(None)),
-        };
-        let mut spec = self.spec(&identity, &mut closure)?;
-        self.go.remember(query, &self.key, &mut closure);
-        if let Some(c) = &self.c {
-            match c.identity(query, &closure.c_directories)? {
-                Ok(identity) => spec.tools.insert("C compiler".to_owned(), identity),
-                Err(what) => {
-                    return Ok(Prepared { spec, freshness: Freshness::not_present(what), findings: Some(closure) });
-                }
-            };
-        }
-        Ok(Prepared { spec, freshness: Freshness::ByKey, findings: Some(closure) })
-    }
-
-    fn spec(&self, identity: &str, closure: &mut Closure) -> Result<ActionSpec, StepError> {
+    /// What the action has besides its packages: the command, and an output for each executable.
+    fn describe(&self, spec: &mut ActionSpec, closure: &Closure) -> Result<(), StepError> {
+        let packages = &self.packages;
         if closure.mains.is_empty() {
-            let message = format!("`{}` names no command: no package main in {}", self.key, self.packages.join(" "));
+            let patterns = packages.patterns.join(" ");
+            let message = format!("`{}` names no command: no package main in {patterns}", packages.key);
             return Err(StepError::input(message).hint("point `packages` at a package with `func main`"));
         }
-        if let Some((file, target)) = self.foreign.iter().find(|(file, _)| closure.reads(file)) {
-            let name = file.strip_prefix(&self.go.module).unwrap_or(file).display();
-            let message = format!("`{}` reads `{name}`, which `{target}` makes in the same run", self.key);
-            return Err(StepError::input(message).hint(format!("write `after: [\"{target}\"]`")));
-        }
-        let mut spec = ActionSpec {
-            arguments: ["go", "build", "-trimpath", "-buildvcs=false", "-pgo=auto"].map(str::to_owned).to_vec(),
-            ..ActionSpec::default()
-        };
-        spec.arguments.extend(self.selecting_flags());
+        spec.arguments = ["go", "build", "-trimpath", "-buildvcs=false", "-pgo=auto"].map(str::to_owned).to_vec();
+        spec.arguments.extend(packages.selecting_flags());
         if let Some(mode) = self.build_mode {
             spec.arguments.push(format!("-buildmode={mode}"));
         }
@@ -159,23 +54,19 @@ impl GoBuildStep {
         }
         spec.arguments.push(format!("-ldflags={}", self.ldflags()?));
         spec.arguments.extend(["-o".to_owned(), OUT.to_owned(), "--".to_owned()]);
-        spec.arguments.extend(self.packages.iter().cloned());
-        spec.environment = self.environment(Path::new("/"));
-        spec.tools.insert("go".to_owned(), identity.to_owned());
-        spec.settings.insert("platform".to_owned(), self.platform.to_string());
-        spec.inputs = closure.inputs()?;
+        spec.arguments.extend(packages.patterns.iter().cloned());
+        let platform = packages.platform.directory_name();
+        let directory = self.out.join(&RelativePath::new(&platform).expect("a platform's name"));
         for import_path in closure.mains.keys() {
-            let name = executable_name(import_path, self.platform.os());
+            let name = executable_name(import_path, packages.platform.os());
             let name = RelativePath::new(&name).map_err(|error| StepError::failed(error.to_string()))?;
             if spec.outputs.iter().any(|output| output.name == name) {
-                let message = format!("`{}` builds two commands named `{name}`", self.key);
+                let message = format!("`{}` builds two commands named `{name}`", packages.key);
                 return Err(StepError::input(message).hint("build them in two targets"));
             }
-            let platform = self.platform.directory_name();
-            let directory = self.out.join(&RelativePath::new(&platform).expect("a platform's name"));
             spec.outputs.push(OutputSpec { destination: directory.join(&name), name, kind: OutputKind::File });
         }
-        Ok(spec)
+        Ok(())
     }
 }
 
@@ -183,7 +74,7 @@ impl Step for GoBuildStep {
     type Findings = Option<Closure>;
 
     fn prepare(&self, query: &Query<'_>) -> Result<Prepared<Option<Closure>>, StepError> {
-        self.prepare_with(query, None)
+        self.packages.prepare(query, None, &|spec, closure| self.describe(spec, closure))
     }
 
     fn review(
@@ -191,26 +82,14 @@ impl Step for GoBuildStep {
         query: &Query<'_>,
         former: &Prepared<Option<Closure>>,
     ) -> Result<Prepared<Option<Closure>>, StepError> {
-        self.prepare_with(query, former.findings.clone())
+        self.packages.prepare(query, former.findings.clone(), &|spec, closure| self.describe(spec, closure))
     }
 
-    fn run(&self, prepared: &Prepared<Self::Findings>, context: &Job<'_>) -> Result<Report, StepError> {
-        let (spec, staging) = (&prepared.spec, context.staging);
-        let toolchain = self.go.toolchain(context)?;
-        if let Some(closure) = &prepared.findings {
-            check_modules(&self.go, context, &closure.modules)?;
-        }
-        let out = format!("{}/", staging.display());
-        let arguments =
-            spec.arguments[1..].iter().map(|argument| if argument == OUT { out.clone() } else { argument.clone() });
-        let mut environment = self.environment(&toolchain.root);
-        if self.c.is_some() {
-            CSupport::mark(&mut environment, &self.env, &CSupport::inputs(spec));
-        }
-        let line = CommandLine::new(toolchain.go(), &self.go.module)
-            .arguments(arguments)
-            .environment(self.for_process(environment));
-        context.run(&line)?;
+    fn run(&self, prepared: &Prepared<Option<Closure>>, job: &Job<'_>) -> Result<Report, StepError> {
+        let out = format!("{}/", job.staging.display());
+        let arguments = prepared.spec.arguments[1..].iter();
+        let arguments = arguments.map(|argument| if argument == OUT { out.clone() } else { argument.clone() });
+        self.packages.run(prepared, job, arguments)?;
         Ok(Report::default())
     }
 }

@@ -6,7 +6,7 @@ use rondel_buildfile::{ProcessEnvironment, SourcePath, Text};
 use rondel_engine::{EnvironmentValue, StepContext, StepError, UserError};
 use rondel_process::CommandLine;
 
-use crate::analysis::{Analyzed, Analyzer};
+use crate::analyzer::{Analyzed, Analyzer};
 use crate::docker::Docker;
 
 /// What both directions share.

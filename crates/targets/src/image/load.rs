@@ -5,10 +5,9 @@ use rondel_engine::{
     Freshness, Job, Metadata, Node, NodeId, Prepared, Query, Report, Step, StepContext, StepError, StepKey, UserError,
 };
 
-use crate::analysis::{Analyzed, Analyzer};
+use crate::analyzer::{Analyzed, Analyzer};
 use crate::docker::{Docker, DockerSocket};
 use crate::image::metadata::{ImageMetadata, image_of};
-use crate::kinds::analyze;
 use crate::nodes::ImageSource;
 use rondel_buildfile::{Health, TargetName};
 
@@ -100,5 +99,5 @@ pub(crate) fn image_in_docker(analyzer: &mut Analyzer<'_>, name: &TargetName, do
 /// The health check that the image of `name` brings.
 pub(crate) fn health_of(analyzer: &Analyzer<'_>, name: &TargetName) -> Option<Health> {
     let target = analyzer.find(name).ok()?;
-    analyze(&target.kind).health().cloned()
+    analyzer.behaviour(target).health().cloned()
 }

@@ -3,9 +3,8 @@
 use rondel_buildfile::{ComposeDown, Target};
 use rondel_engine::{Freshness, Job, Prepared, Query, Report, Shown, Step, StepError, StepKey};
 
-use crate::analysis::{Analyzed, Analyzer};
+use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::docker::compose::{Compose, compose};
-use crate::kinds::Analyze;
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for ComposeDown {

@@ -7,11 +7,10 @@ use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Shown, St
 use rondel_golang::PROBE_PATH;
 use serde_json::{Value, json};
 
-use crate::analysis::{Analyzed, Analyzer, probe_url};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, probe_url};
 use crate::docker::compose::{Compose, compose};
 use crate::image::load::{health_of, image_in_docker};
 use crate::image::metadata::{ServicesMetadata, image_of};
-use crate::kinds::Analyze;
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for ComposeUp {

@@ -15,11 +15,10 @@ use rondel_engine::{
     StepKey, files_below,
 };
 
-use crate::analysis::{Analyzed, Analyzer};
+use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::docker::Docker;
 use crate::docker::ignore_file::DockerIgnore;
 use crate::image::metadata::ImageMetadata;
-use crate::kinds::Analyze;
 use crate::nodes::{Deps, ImageSource, TargetNodes};
 
 impl Analyze for DockerBuild {

@@ -11,11 +11,10 @@ use rondel_engine::{
 use rondel_golang::PROBE_PATH;
 use rondel_process::{Cancellation, CommandLine, Stream, capture, run};
 
-use crate::analysis::{Analyzed, Analyzer, probe_url};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, probe_url};
 use crate::docker::Docker;
 use crate::image::load::{health_of, image_in_docker};
 use crate::image::metadata::{ContainerMetadata, image_of};
-use crate::kinds::Analyze;
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for DockerRun {

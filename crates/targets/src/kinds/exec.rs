@@ -15,8 +15,7 @@ use rondel_golang::GoSupport;
 use rondel_process::{CommandLine, find_tool};
 use rondel_tree::GlobSet;
 
-use crate::analysis::{Analyzed, Analyzer, output_path, path};
-use crate::kinds::Analyze;
+use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for Exec {

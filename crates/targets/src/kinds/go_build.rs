@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use rondel_buildfile::{BuildMode, GoBuild, Platform, Span, Target};
 use rondel_engine::{Node, NodeId, StepKey, UserError};
-use rondel_golang::{CSupport, GoBuildStep, GoSupport, SbomStep, go_version_of};
+use rondel_golang::{CSupport, GoBuildStep, GoPackages, GoSupport, SbomStep, Scope, go_version_of};
 
-use crate::analysis::{Analyzed, Analyzer, only_output, path};
-use crate::kinds::Analyze;
+use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for GoBuild {
@@ -78,22 +77,25 @@ fn builds(
         let step = analyzer.step(&|| {
             let env = analyzer.variables.pairs(&build.env)?;
             let step = GoBuildStep {
-                go: Arc::clone(&go),
-                key: key.clone(),
-                platform: platform.clone(),
-                packages: analyzer.variables.texts(&build.packages)?,
-                tags: analyzer.variables.texts(&build.tags)?,
+                packages: GoPackages {
+                    go: Arc::clone(&go),
+                    key: key.clone(),
+                    platform: platform.clone(),
+                    patterns: analyzer.variables.texts(&build.packages)?,
+                    tags: analyzer.variables.texts(&build.tags)?,
+                    c: if build.cgo { Some(CSupport::find(&go, &env)?) } else { None },
+                    env,
+                    scope: Scope::Build,
+                    foreign: foreign.clone(),
+                },
                 ldflags: analyzer.variables.texts(&build.ldflags)?,
                 stamp: analyzer.variables.pairs(&build.stamp)?,
                 gcflags: analyzer.variables.texts(&build.gcflags)?,
-                c: if build.cgo { Some(CSupport::find(&go, &env)?) } else { None },
-                env,
                 build_mode: match build.buildmode {
                     BuildMode::Default => None,
                     BuildMode::Executable => Some("exe"),
                     BuildMode::PositionIndependent => Some("pie"),
                 },
-                foreign: foreign.clone(),
                 out: out.clone(),
             };
             check_flags(build, &step)?;
@@ -206,14 +208,14 @@ fn check_flags(build: &GoBuild, step: &GoBuildStep) -> Analyzed<()> {
     let wrong = |texts: &[rondel_buildfile::Text], index: usize, message: String, hint: &str| {
         Err(UserError::input(message).at(texts[index].span).hint(hint))
     };
-    if let Some(index) = step.packages.iter().position(|package| package.starts_with('-')) {
-        let message = format!("`{}` is a flag, not a package", step.packages[index]);
+    if let Some(index) = step.packages.patterns.iter().position(|package| package.starts_with('-')) {
+        let message = format!("`{}` is a flag, not a package", step.packages.patterns[index]);
         return wrong(&build.packages, index, message, "flags have fields of their own: `tags`, `ldflags`, `gcflags`");
     }
     let external = |flag: &String| {
         flag.contains("-linkmode=external") || flag.contains("-linkmode external") || flag.contains("-extld")
     };
-    if step.c.is_none()
+    if step.packages.c.is_none()
         && let Some(index) = step.ldflags.iter().position(external)
     {
         let message = format!("`{}` links with a C linker", step.ldflags[index]);

@@ -4,8 +4,7 @@ use rondel_buildfile::{GoModDownload, Target};
 use rondel_engine::{Shown, StepKey};
 use rondel_golang::GoModDownloadStep;
 
-use crate::analysis::{Analyzed, Analyzer};
-use crate::kinds::Analyze;
+use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for GoModDownload {

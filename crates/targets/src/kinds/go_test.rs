@@ -5,8 +5,7 @@ use rondel_engine::{Shown, StepKey};
 use rondel_golang::{CSupport, GoTestStep};
 use rondel_tree::GlobSet;
 
-use crate::analysis::{Analyzed, Analyzer};
-use crate::kinds::Analyze;
+use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for GoTest {

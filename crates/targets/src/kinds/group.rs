@@ -2,8 +2,7 @@
 
 use rondel_buildfile::{TargetGroup, Target};
 
-use crate::analysis::{Analyzed, Analyzer};
-use crate::kinds::Analyze;
+use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for TargetGroup {

@@ -12,12 +12,11 @@ use rondel_engine::{
 use rondel_golang::{PROBE_PATH, ProbeStep};
 use rondel_oci::{ImageConfig, Layer, LayoutInput, PlatformImage, Reference, write_layout, zoneinfo_environment};
 
-use crate::analysis::{Analyzed, Analyzer, image_path, only_output, path, probe_url};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, image_path, only_output, path, probe_url};
 use crate::docker::DockerSocket;
 use crate::image::layer::{LayerContents, LayerStep};
 use crate::image::load::LoadStep;
 use crate::image::metadata::{ImageMetadata, LayerMetadata};
-use crate::kinds::{Analyze, analyze};
 use crate::nodes::{Deps, ImageSource, TargetNodes};
 
 impl Analyze for Image {
@@ -141,7 +140,7 @@ fn output_layer(
     for (place, source) in &image.files {
         let FileSource::Output(name) = &source.value else { continue };
         let producer = analyzer.find(name)?;
-        let node = analyze(&producer.kind).output_node(analyzer, producer, platform, (target, source.span))?;
+        let node = analyzer.behaviour(producer).output_node(analyzer, producer, platform, (target, source.span))?;
         places.push(image_path(place)?);
         inputs.push(node);
     }

@@ -2,8 +2,7 @@
 
 use rondel_buildfile::{Shell, Target};
 
-use crate::analysis::{Analyzed, Analyzer};
-use crate::kinds::Analyze;
+use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::kinds::exec::{self, Words};
 use crate::nodes::{Deps, TargetNodes};
 

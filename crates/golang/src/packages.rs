@@ -1,0 +1,153 @@
+//! `GoPackages`: some packages on one platform, and all that decides which files belong to them. A go command about them
+//! is keyed by these files (the closure), and by nothing else of the tree.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rondel_engine::{ActionSpec, Class, Environment, Freshness, Job, Prepared, Query, StepError, StepKey};
+use rondel_names::Platform;
+use rondel_process::CommandLine;
+
+use crate::cgo::CSupport;
+use crate::closure::Closure;
+use crate::closure_query::{ClosureQuery, Scope};
+use crate::environment::{collector_percent, spare_memory};
+use crate::module_download::check_modules;
+use crate::support::{ClosureRequest, GoSupport};
+
+/// Packages on one platform, all texts resolved.
+pub struct GoPackages {
+    /// The toolchain, and how it is run.
+    pub go: Arc<GoSupport>,
+    /// Which step asks; names it in messages too.
+    pub key: StepKey,
+    /// What is built for.
+    pub platform: Platform,
+    /// Package patterns.
+    pub patterns: Vec<String>,
+    /// Build tags.
+    pub tags: Vec<String>,
+    /// Declared variables.
+    pub env: Vec<(String, String)>,
+    /// With cgo: by which compilers.
+    pub c: Option<CSupport>,
+    /// Which files of the packages count.
+    pub scope: Scope,
+    /// Files in the source tree that targets of this run make without being waited for, and their targets.
+    pub foreign: Vec<(PathBuf, String)>,
+}
+
+impl GoPackages {
+    /// What the command sees; `root` is GOROOT.
+    pub(crate) fn environment(&self, root: &Path) -> Environment {
+        let mut environment = self.go.compile_environment(root, &self.platform);
+        for (name, value) in self.env.iter().filter(|(name, _)| !matches!(name.as_str(), "CC" | "CXX")) {
+            environment.set(Class::Keyed, name, value);
+        }
+        if let Some(c) = &self.c {
+            c.set(root, &mut environment);
+        }
+        environment
+    }
+
+    /// What the process sees. How much memory the tools may spend for speed is this machine's affair and in no key,
+    /// unless the target says it.
+    fn for_process(&self, environment: Environment) -> Vec<(String, String)> {
+        let mut pairs = environment.for_process();
+        if !self.env.iter().any(|(name, _)| name == "GOGC")
+            && let Some(percent) = spare_memory().and_then(collector_percent)
+        {
+            pairs.push(("GOGC".to_owned(), percent.to_owned()));
+        }
+        pairs
+    }
+
+    /// Flags that decide which files belong to the build; `go list` gets them too.
+    pub(crate) fn selecting_flags(&self) -> Vec<String> {
+        let mut flags = vec![self.go.mod_flag()];
+        if !self.tags.is_empty() {
+            flags.push(format!("-tags={}", self.tags.join(",")));
+        }
+        flags
+    }
+
+    fn query(&self, identity: &str) -> ClosureQuery {
+        let mut settings: BTreeMap<String, String> = BTreeMap::new();
+        settings.insert("platform".to_owned(), self.platform.to_string());
+        settings.insert("go".to_owned(), identity.to_owned());
+        settings.insert("flags".to_owned(), self.selecting_flags().join(" "));
+        settings.insert("cgo".to_owned(), self.c.is_some().to_string());
+        settings.extend(self.env.iter().map(|(name, value)| (format!("env {name}"), value.clone())));
+        let go_work = self.go.go_work.clone();
+        ClosureQuery {
+            module: self.go.module.clone(),
+            go_work,
+            packages: self.patterns.clone(),
+            scope: self.scope,
+            settings,
+        }
+    }
+
+    /// The action of a go command about the packages. `former` is what the same step found before, in this run; without
+    /// it, what earlier runs remembered is asked. `describe` adds to the action what is the command's own.
+    pub(crate) fn prepare(
+        &self,
+        query: &Query<'_>,
+        former: Option<Closure>,
+        describe: &dyn Fn(&mut ActionSpec, &Closure) -> Result<(), StepError>,
+    ) -> Result<Prepared<Option<Closure>>, StepError> {
+        let identity = self.go.identity(query)?;
+        let asked = ClosureRequest {
+            key: &self.key,
+            query: self.query(&identity),
+            flags: self.selecting_flags(),
+            environment: &|toolchain| self.for_process(self.environment(&toolchain.root)),
+        };
+        let mut closure = match self.go.closure(query, &asked, former)? {
+            Ok(closure) => closure,
+            Err(why) => return Ok(Prepared::unkeyed(Freshness::not_present(why)).with(None)),
+        };
+        if let Some((file, target)) = self.foreign.iter().find(|(file, _)| closure.reads(file)) {
+            let name = file.strip_prefix(&self.go.module).unwrap_or(file).display();
+            let message = format!("`{}` reads `{name}`, which `{target}` makes in the same run", self.key);
+            return Err(StepError::input(message).hint(format!("write `after: [\"{target}\"]`")));
+        }
+        let mut spec = ActionSpec { environment: self.environment(Path::new("/")), ..ActionSpec::default() };
+        describe(&mut spec, &closure)?;
+        spec.tools.insert("go".to_owned(), identity);
+        spec.settings.insert("platform".to_owned(), self.platform.to_string());
+        spec.inputs = closure.inputs()?;
+        self.go.remember(query, &self.key, &mut closure);
+        if let Some(c) = &self.c {
+            match c.identity(query, &closure.c_directories)? {
+                Ok(identity) => spec.tools.insert("C compiler".to_owned(), identity),
+                Err(what) => {
+                    return Ok(Prepared { spec, freshness: Freshness::not_present(what), findings: Some(closure) });
+                }
+            };
+        }
+        Ok(Prepared { spec, freshness: Freshness::ByKey, findings: Some(closure) })
+    }
+
+    /// Runs the go command with `arguments`, its output shown as it comes.
+    pub(crate) fn run(
+        &self,
+        prepared: &Prepared<Option<Closure>>,
+        job: &Job<'_>,
+        arguments: impl IntoIterator<Item = String>,
+    ) -> Result<(), StepError> {
+        let toolchain = self.go.toolchain(job)?;
+        if let Some(closure) = &prepared.findings {
+            check_modules(&self.go, job, &closure.modules)?;
+        }
+        let mut environment = self.environment(&toolchain.root);
+        if self.c.is_some() {
+            CSupport::mark(&mut environment, &self.env, &CSupport::inputs(&prepared.spec));
+        }
+        let line = CommandLine::new(toolchain.go(), &self.go.module)
+            .arguments(arguments)
+            .environment(self.for_process(environment));
+        job.run(&line)
+    }
+}

@@ -1,0 +1,358 @@
+//! `Analyzer`: what the analysis of every kind works with: the file, its variables, the graph so far, platforms, what
+//! targets wait for. It knows no kind: each comes to it as an `Analyze`.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rondel_buildfile::{
+    BuildFile, Health, Platform, Platforms, Span, Spanned, Target, TargetKind, TargetName, Text, suggest,
+};
+use rondel_cas::RelativePath;
+use rondel_engine::{AnyStep, Graph, Node, NodeId, PROGRAM, Pool, Shown, StepKey, UserError};
+
+use crate::dirty::DirtyStep;
+use crate::docker::Docker;
+use crate::git::WorkTrees;
+use crate::nodes::{Deps, TargetNodes};
+use crate::request::{PlatformChoice, Request};
+use crate::variables::Variables;
+use rondel_golang::GoSupport;
+use rondel_oci::Reference;
+
+/// How a kind becomes steps.
+pub(crate) trait Analyze {
+    /// Adds the steps of `target`, which is of this kind. `wanted` says that it was asked for by name.
+    fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes>;
+
+    /// True if downloads that it waits for are needed only when its steps run.
+    fn puts_downloads_off(&self) -> bool {
+        false
+    }
+
+    /// The step that makes the only output of `target` for `platform`; who reads it, and where that is written.
+    fn output_node(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        platform: &Platform,
+        reader: (&Target, Span),
+    ) -> Analyzed<NodeId> {
+        let _ = (platform, reader);
+        Ok(analyzer.target(&target.name.value, false)?.ends[0])
+    }
+
+    /// The health check that its image brings.
+    fn health(&self) -> Option<&Health> {
+        None
+    }
+}
+
+pub(crate) struct Analyzer<'a> {
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) variables: Variables<'a>,
+    /// Directory of the project: inputs are below it.
+    pub(crate) root: PathBuf,
+    pub(crate) graph: Graph,
+    done: BTreeMap<TargetName, TargetNodes>,
+    pub(crate) go: Option<Arc<GoSupport>>,
+    pub(crate) modules: Option<NodeId>,
+    trees: OnceCell<Arc<WorkTrees>>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) arguments_used: bool,
+    behaviour: fn(&TargetKind) -> &dyn Analyze,
+}
+
+pub(crate) type Analyzed<T> = Result<T, UserError>;
+
+impl<'a> Analyzer<'a> {
+    /// An empty graph for `request`; `behaviour` says how each kind becomes steps.
+    pub(crate) fn new(request: &'a Request<'a>, behaviour: fn(&TargetKind) -> &dyn Analyze) -> Analyzer<'a> {
+        Analyzer {
+            request,
+            variables: Variables::new(request.file, request.environment, request.overrides, &request.repository),
+            root: request
+                .file
+                .root
+                .as_ref()
+                .map_or_else(|| request.root.clone(), |path| request.root.join(&path.value)),
+            graph: Graph::new(),
+            done: BTreeMap::new(),
+            go: None,
+            modules: None,
+            trees: OnceCell::new(),
+            notes: Vec::new(),
+            arguments_used: false,
+            behaviour,
+        }
+    }
+
+    /// How the kind of `target` becomes steps.
+    pub(crate) fn behaviour(&self, target: &'a Target) -> &'a dyn Analyze {
+        (self.behaviour)(&target.kind)
+    }
+
+    /// Gives the nodes of each target its pool, its retries and its timeout.
+    pub(crate) fn limit(&mut self) {
+        let targets = &self.request.file.targets;
+        for node in self.graph.nodes_mut() {
+            let Some(target) = targets.iter().find(|target| Some(&target.name.value) == node.key.target.as_ref())
+            else {
+                continue;
+            };
+            node.pool = target.limits.pool.as_ref().map(|pool| {
+                let declared = self.request.file.pools.iter().find(|(name, _)| name.value == pool.value);
+                Pool { name: pool.value.clone(), depth: declared.map_or(1, |(_, depth)| depth.get()) }
+            });
+            node.retries = target.limits.retries.get();
+            node.timeout = target.limits.timeout_s.map(|seconds| Duration::from_secs(seconds.get()));
+        }
+    }
+
+    /// The target of this name.
+    pub(crate) fn find(&self, name: &TargetName) -> Analyzed<&'a Target> {
+        self.request.file.targets.iter().find(|target| target.name.value == *name).ok_or_else(|| {
+            let names = self.request.file.targets.iter().map(|target| target.name.value.as_str());
+            let error = UserError::input(format!("there is no target `{name}`"));
+            match suggest(name.as_str(), names) {
+                Some(near) => error.hint(format!("did you mean `{near}`? `{PROGRAM}` lists all")),
+                None => error.hint(format!("`{PROGRAM}` lists all targets")),
+            }
+        })
+    }
+
+    /// The steps of a target, added to the graph if they are not in it.
+    pub(crate) fn target(&mut self, name: &TargetName, wanted: bool) -> Analyzed<TargetNodes> {
+        if let Some(nodes) = self.done.get(name) {
+            return Ok(nodes.clone());
+        }
+        let target = self.find(name)?;
+        let deps = self.deps_of(target)?;
+        let nodes = (self.behaviour)(&target.kind).analyze(self, target, deps, wanted)?;
+        self.done.insert(name.clone(), nodes.clone());
+        Ok(nodes)
+    }
+
+    /// What a target waits for by its `after`.
+    pub(crate) fn deps_of(&mut self, target: &Target) -> Analyzed<Deps> {
+        let mut deps = Deps::default();
+        for other in &target.common.after {
+            let nodes = self.target(&other.value, false)?;
+            let is_put_off = nodes.is_download && (self.behaviour)(&target.kind).puts_downloads_off();
+            if is_put_off { deps.on_miss.extend(nodes.ends) } else { deps.order_only.extend(nodes.ends) }
+        }
+        Ok(deps)
+    }
+
+    /// The `docker` command.
+    pub(crate) fn docker(&self) -> Analyzed<Docker> {
+        Docker::find(self.request.environment, &self.root)
+    }
+
+    /// Names of an image, each once.
+    pub(crate) fn image_tags(&self, texts: &[Text]) -> Analyzed<Vec<Reference>> {
+        let mut tags = Vec::new();
+        for text in texts {
+            let tag = self.variables.text(text).map_err(|error| error.at(text.span))?;
+            let tag = Reference::new(&tag).map_err(|error| UserError::input(error.to_string()).at(text.span))?;
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        Ok(tags)
+    }
+
+    /// The main step of a target.
+    pub(crate) fn add(
+        &mut self,
+        target: &Target,
+        key: StepKey,
+        deps: Deps,
+        inputs: Vec<NodeId>,
+        shown: Shown,
+        step: Box<dyn AnyStep>,
+    ) -> NodeId {
+        self.graph.add(Node {
+            shown,
+            inputs,
+            after: deps.order_only,
+            on_miss: deps.on_miss,
+            ..Node::new(key, target.kind.word(), step)
+        })
+    }
+
+    /// A step of Rondel's own, which people see only if it fails or they ask for all.
+    pub(crate) fn add_hidden(
+        &mut self,
+        key: StepKey,
+        inputs: Vec<NodeId>,
+        after: Vec<NodeId>,
+        step: Box<dyn AnyStep>,
+    ) -> NodeId {
+        let kind = self.kind_of(key.target.as_ref());
+        self.graph.add(Node { shown: Shown::Never, inputs, after, ..Node::new(key, kind, step) })
+    }
+
+    /// The kind of a target, in the word of build.ron.
+    fn kind_of(&self, target: Option<&TargetName>) -> &'static str {
+        let found = self.request.file.targets.iter().find(|other| Some(&other.name.value) == target);
+        found.map_or("", |target| target.kind.word())
+    }
+
+    /// The platforms to build now, of those that are declared.
+    pub(crate) fn platforms(
+        &mut self,
+        own: Option<&Platforms>,
+        target: &Target,
+        is_image: bool,
+    ) -> Analyzed<Vec<Platform>> {
+        let host = Platform::host();
+        let os = if is_image { "linux" } else { host.os() };
+        let machine = Platform::new(&format!("{os}/{}", host.architecture())).ok();
+        let declared: Vec<Platform> =
+            own.unwrap_or(&self.request.file.platforms).iter().map(|platform| platform.value.clone()).collect();
+        let declared = if declared.is_empty() { machine.clone().into_iter().collect() } else { declared };
+        if declared.is_empty() {
+            return Err(UserError::input(format!(
+                "`{}` declares no platform, and Go has none for this machine",
+                target.name.value
+            )));
+        }
+        match &self.request.platforms {
+            PlatformChoice::All => Ok(declared),
+            PlatformChoice::Some(wanted) => {
+                for platform in wanted {
+                    if !declared.iter().any(|other| platform.means(other)) {
+                        let list: Vec<String> = declared.iter().map(ToString::to_string).collect();
+                        return Err(UserError::input(format!(
+                            "`{}` is not declared for {platform}",
+                            target.name.value
+                        ))
+                        .hint(format!("it is for {}; add the platform to `platforms` in build.ron", list.join(", "))));
+                    }
+                }
+                let is_wanted = |platform: &Platform| wanted.iter().any(|word| word.means(platform));
+                Ok(declared.into_iter().filter(is_wanted).collect())
+            }
+            PlatformChoice::Own => {
+                match machine.and_then(|own| declared.iter().find(|other| own.means(other)).cloned()) {
+                    Some(machine) => {
+                        let rest = declared.len() - 1;
+                        let note = format!("{machine}; {rest} more with --all-platforms");
+                        if rest > 0 && !self.notes.contains(&note) {
+                            self.notes.push(note);
+                        }
+                        Ok(vec![machine])
+                    }
+                    None => Ok(declared),
+                }
+            }
+        }
+    }
+
+    /// What stands after `--`, for a target that was asked for by name.
+    pub(crate) fn arguments(&mut self, wanted: bool) -> Vec<String> {
+        if !wanted {
+            return Vec::new();
+        }
+        self.arguments_used |= !self.request.arguments.is_empty();
+        self.request.arguments.clone()
+    }
+
+    /// A step, or two of which one is taken once it is known whether the sources are dirty.
+    pub(crate) fn step(&self, make: &dyn Fn() -> Analyzed<Box<dyn AnyStep>>) -> Analyzed<Box<dyn AnyStep>> {
+        let (clean, dirty) = self.variables.both(make)?;
+        let Some(dirty) = dirty else { return Ok(clean) };
+        let trees = match self.trees.get() {
+            Some(trees) => Arc::clone(trees),
+            None => {
+                let outputs = self.declared_outputs(None)?;
+                let derived = outputs.iter().map(|output| output.below(&self.root)).collect();
+                let trees = Arc::new(WorkTrees::new(
+                    self.request.environment,
+                    &self.request.root,
+                    &self.request.repository,
+                    derived,
+                ));
+                Arc::clone(self.trees.get_or_init(|| trees))
+            }
+        };
+        Ok(Box::new(DirtyStep { clean, dirty, trees }))
+    }
+
+    /// The targets that must be through before `target` begins, by `after` alone.
+    pub(crate) fn waited_for<'t>(&'t self, target: &'t Target) -> BTreeSet<&'t TargetName> {
+        let mut open: Vec<&TargetName> = target.common.after.iter().map(|name| &name.value).collect();
+        self.reach(&mut open, &|target| {
+            target.common.after.iter().chain(target.kind().members()).map(|name| &name.value).collect()
+        })
+    }
+
+    /// The targets of this run.
+    pub(crate) fn wanted(&self) -> BTreeSet<&TargetName> {
+        self.reach(&mut self.request.targets.iter().collect(), &|target| target.references())
+    }
+
+    fn reach<'t>(
+        &'t self,
+        open: &mut Vec<&'t TargetName>,
+        next: &dyn Fn(&'t Target) -> Vec<&'t TargetName>,
+    ) -> BTreeSet<&'t TargetName> {
+        let mut found = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            if found.insert(name) {
+                let target = self.request.file.targets.iter().find(|target| target.name.value == *name);
+                open.extend(target.map(next).unwrap_or_default());
+            }
+        }
+        found
+    }
+
+    /// Outputs in the source tree, which no glob matches; relative to the project's directory. Those that
+    /// `reader` waits for are files like all others to it.
+    pub(crate) fn declared_outputs(&self, reader: Option<&Target>) -> Analyzed<Vec<RelativePath>> {
+        let known = reader.map(|reader| self.waited_for(reader)).unwrap_or_default();
+        let mut outputs = Vec::new();
+        for target in &self.request.file.targets {
+            if known.contains(&target.name.value) {
+                continue;
+            }
+            // Outputs are relative to build.ron, and the project may be a part of the workspace.
+            for output in target.outputs(self.request.file).iter().filter(|output| output.written.is_some()) {
+                if let Ok(below) = self.request.root.join(&output.path).strip_prefix(&self.root)
+                    && let Ok(below) = RelativePath::from_path(below)
+                {
+                    outputs.push(below);
+                }
+            }
+        }
+        Ok(outputs)
+    }
+}
+
+pub(crate) fn path(text: &str) -> Analyzed<RelativePath> {
+    RelativePath::new(text).map_err(|error| UserError::input(error.to_string()))
+}
+
+/// The only place that `target` writes, relative to build.ron.
+pub(crate) fn only_output(target: &Target, file: &BuildFile) -> Analyzed<RelativePath> {
+    match target.outputs(file).as_slice() {
+        [output] => path(&output.path).map_err(|error| error.at(output.span)),
+        _ => Err(UserError::input(format!("`{}` has not exactly one output", target.name.value)).at(target.name.span)),
+    }
+}
+
+pub(crate) fn output_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
+    path(&text.value).map_err(|error| error.at(text.span))
+}
+
+/// A path in an image, without its slash.
+pub(crate) fn image_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
+    path(text.value.trim_start_matches('/')).map_err(|error| error.at(text.span))
+}
+
+pub(crate) fn probe_url(health: &rondel_buildfile::Health) -> String {
+    format!("http://127.0.0.1:{}{}", health.port, health.path)
+}
