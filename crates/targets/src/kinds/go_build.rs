@@ -112,12 +112,7 @@ fn builds(
     Ok(nodes)
 }
 
-fn sbom(
-    analyzer: &mut Analyzer<'_>,
-    target: &Target,
-    platform: &Platform,
-    node: NodeId,
-) -> Analyzed<NodeId> {
+fn sbom(analyzer: &mut Analyzer<'_>, target: &Target, platform: &Platform, node: NodeId) -> Analyzed<NodeId> {
     let key = StepKey::of(&target.name.value, "sbom").on(platform);
     if let Some(sbom) = analyzer.graph.find(&key) {
         return Ok(sbom);

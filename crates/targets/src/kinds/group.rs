@@ -1,6 +1,6 @@
 //! `Group`: several targets under one name.
 
-use rondel_buildfile::{TargetGroup, Target};
+use rondel_buildfile::{Target, TargetGroup};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::nodes::{Deps, TargetNodes};
