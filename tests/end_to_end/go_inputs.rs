@@ -277,3 +277,38 @@ cat ../listed"##;
     space.write("late/late.go", "package late\n\nfunc init() { println(\"two\") }\n");
     assert_eq!(space.ran(&["server"])["server (linux/amd64)"], "late/late.go changed");
 }
+
+/// `go vet` looks at tests and at the constraints of excluded files, and at nothing else outside of the closure.
+#[test]
+fn go_vet_runs_when_what_it_reads_has_changed() {
+    let space = TestSpace::small();
+    space.write("greet/greet_test.go", "package greet\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { _ = t }\n");
+    space.write("greet/other.go", "//go:build windows\n\npackage greet\n");
+    space.replace("build.ron", "targets: {", "targets: {\"vet\": GoVet(packages: [\"./greet\"]),");
+    let why = || space.ran(&["vet"]).get("vet (linux/amd64)").cloned();
+    assert!(why().is_some());
+    assert_eq!(why(), None);
+    // Neither a document nor a package that the vetted one does not import.
+    space.write("README.md", "x\n");
+    space.append("cmd/small/main.go", "\nconst unused = 1\n");
+    assert_eq!(why(), None);
+    space.append("greet/greet.go", "\nconst unused = 1\n");
+    assert_eq!(why().as_deref(), Some("greet/greet.go changed"));
+    space.append("greet/greet_test.go", "\nconst unusedToo = 1\n");
+    assert_eq!(why().as_deref(), Some("greet/greet_test.go changed"));
+    // A file of another platform is parsed for its constraint.
+    space.write("greet/other.go", "//go:build windows &&\n\npackage greet\n");
+    space.run(&["vet"]).fails(1, &["other.go"]);
+    space.write("greet/other.go", "//go:build windows\n\npackage greet\n");
+    assert_eq!(why(), None, "what was vetted before is known");
+    // What vet finds is an error, unless its analyzer is left out.
+    space.append("greet/greet.go", "\nfunc wrong() { println(); for { break }; var x int; x = x }\n");
+    space.run(&["vet"]).fails(1, &["self-assignment of x"]);
+    space.replace(
+        "build.ron",
+        "GoVet(packages: [\"./greet\"]",
+        "GoVet(packages: [\"./greet\"], analyzers: [\"!assign\"]",
+    );
+    assert!(why().is_some());
+    assert_eq!(why(), None);
+}

@@ -17,6 +17,7 @@ macro_rules! for_each_kind {
             go_mod_download: GoModDownload,
             go_build: GoBuild,
             go_test: GoTest,
+            go_vet: GoVet,
             image: Image,
             docker_build: DockerBuild,
             docker_run: DockerRun,

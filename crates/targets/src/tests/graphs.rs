@@ -180,3 +180,37 @@ fn docker_and_compose() {
     "#]],
     );
 }
+
+#[test]
+fn go_vet_is_a_step_a_platform() {
+    let mut space = Space::new();
+    let text = r#""vet": GoVet(packages: ["./..."], analyzers: ["printf", "!composites"])"#;
+    space.graph(
+        text,
+        &["vet"],
+        expect![[r#"
+        go modules, hidden
+        vet (linux/amd64) as `vet`, streamed; on a miss: go modules
+        asked for: vet (linux/amd64)
+    "#]],
+    );
+    space.platforms = PlatformChoice::All;
+    space.graph(
+        text,
+        &["vet"],
+        expect![[r#"
+        go modules, hidden
+        vet (linux/amd64), streamed; on a miss: go modules
+        vet (linux/arm64), streamed; on a miss: go modules
+        asked for: vet (linux/amd64), vet (linux/arm64)
+    "#]],
+    );
+    space.graph(
+        r#""vet": GoVet(packages: ["."], analyzers: ["-vettool=x"])"#,
+        &["vet"],
+        expect![[r#"
+        refused: `-vettool=x` is not the name of an analyzer
+        hint: `go tool vet help` lists them
+    "#]],
+    );
+}

@@ -1,0 +1,32 @@
+//! `GoVet`: fields and needs of one kind.
+
+use crate::record::kind;
+use crate::types::{Environment, Packages, Platforms};
+use crate::{Kind, Makes, Need, Text};
+
+kind! {
+    /// Runs `go vet`, with Rondel's warm build cache. Inputs are exactly the files that `go` reads: those of the
+    /// packages and of what they import, their tests, and the files of theirs that build constraints exclude.
+    GoVet in Group::Check {
+        /// Packages, as patterns or import paths.
+        packages: Packages,
+        /// Build tags.
+        tags: Vec<Text> = Vec::new(),
+        /// Analyzers to run, by name: `"printf"`; or all but some: `"!composites"`. All of Go's own if left out.
+        analyzers: Vec<Text> = Vec::new(),
+        /// `GOEXPERIMENT`, `GODEBUG` and the like.
+        env: Environment = Environment::default(),
+        /// Platforms, instead of those of the file: files for other platforms are looked at only for them.
+        platforms: Option<Platforms> = None,
+    }
+}
+
+impl Kind for GoVet {
+    fn makes(&self) -> Makes {
+        Makes::Nothing
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::Go]
+    }
+}
