@@ -85,7 +85,7 @@ fn the_program_is_called_as_it_was_started() {
     let help = as_xtask(&["target/xtask/xtask", "cache", "gc", "--help"]);
     assert!(String::from_utf8_lossy(&help.stdout).starts_with("usage: cargo xtask cache gc [OPTIONS]\n"));
     let hint = |name: &str| {
-        let run = as_xtask(&[name, "--locked", "plan", "b"]);
+        let run = as_xtask(&[name, "--locked", "b"]);
         String::from_utf8_lossy(&run.stderr).lines().last().unwrap_or_default().to_owned()
     };
     assert_eq!(hint("xtask"), "hint: run `cargo xtask lock` and commit build.lock");

@@ -35,10 +35,11 @@ pub(crate) fn candidates(words: &[String], targets: &[TargetLine]) -> Vec<String
     let mut found: Vec<(String, String)> = Vec::new();
     let mut files = false;
     if current.starts_with('-') {
-        let own = place.entry.map(|entry| (entry.specs)()).unwrap_or_else(|| all_specs());
-        for spec in own.iter().chain(&GlobalOptions::specs()) {
-            found.push((format!("--{}", spec.long), described(spec)));
-        }
+        let specs = match place.entry {
+            Some(entry) => (entry.specs)().into_iter().chain(GlobalOptions::specs()).collect(),
+            None => specs,
+        };
+        found.extend(specs.iter().map(|spec| (format!("--{}", spec.long), described(spec))));
     } else {
         place.words(targets, &mut found, &mut files);
     }

@@ -9,6 +9,8 @@ pub(crate) mod help;
 pub(crate) mod option;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;
 pub(crate) mod verb;
 
 use std::ffi::OsString;

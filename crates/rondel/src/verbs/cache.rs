@@ -58,9 +58,9 @@ impl Verb for Cache {
         &[Entry::of::<Stats>(), Entry::of::<Gc>(), Entry::of::<VerifyCache>(), Entry::of::<Clean>()];
     type Options = NoOptions;
 
-    /// Never called: `dispatch` asks for a sub-verb.
-    fn run(session: Result<Session<'_>, Failure>, _: &Call<'_, NoOptions>) -> Result<Exit, Failure> {
-        session.map(|_| Exit::Done)
+    /// It does nothing without a sub-verb, which `dispatch` finds first.
+    fn run(_: Result<Session<'_>, Failure>, _: &Call<'_, NoOptions>) -> Result<Exit, Failure> {
+        Err(Failure::usage("`cache` needs a verb of its own"))
     }
 }
 

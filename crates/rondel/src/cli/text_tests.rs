@@ -1,0 +1,314 @@
+//! The texts that are made from the declarations: help, and the candidates of completion.
+
+use expect_test::expect;
+
+use crate::cli::all_entries;
+use crate::cli::complete::candidates;
+use crate::cli::help::{program_help, verb_help};
+
+#[test]
+fn help_of_the_program() {
+    expect![[r#"
+        usage: rondel [OPTIONS] TARGET… [-- ARGS]
+               rondel [OPTIONS] VERB …
+
+        options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        building options:
+              --platform OS/ARCH   build for this platform (may be repeated)
+              --all-platforms      build for every declared platform
+              --set NAME=VALUE     override a build.ron variable
+              --offline            never use the network
+              --locked             refuse what build.lock does not pin
+          -j, --jobs N             run up to N steps at once (default: number of cores)
+              --keep-going         keep building steps that do not depend on the failed one
+              --force              run every step, even if it is up to date
+              --events json        print one JSON object a line on standard output
+
+        verbs (a target of the same name wins; `:verb` always means the verb;
+               `rondel VERB --help` has the options of each):
+          list         every target with its description
+          plan         what would run and why; changes nothing
+          why          why a target's steps ran the last time
+          graph        the steps as a graph: Mermaid, DOT or JSON
+          verify       build a second time, elsewhere, and compare; or compare with a file or layout
+          inspect      what an executable or image is made of, and how it was made
+          lock         pin toolchains in build.lock
+          cache        what is stored: `cache stats`, `gc`, `verify`, `clean`
+          doctor       what this machine has, and what build.ron needs
+          completions  a completion script for bash, zsh or fish
+
+        exit codes: 0 done; 1 a step failed; 2 the command line or build.ron is wrong;
+                    3 this machine lacks something (Docker, network); 4 `verify` found a
+                    difference; 130 interrupted
+    "#]]
+    .assert_eq(&program_help());
+}
+
+#[test]
+fn help_of_verbs() {
+    let help = |wanted: &str| {
+        let (name, entry) = all_entries().into_iter().find(|(name, _)| name == wanted).unwrap();
+        verb_help(&name, entry)
+    };
+    expect![[r#"
+        usage: rondel plan [OPTIONS] TARGET… [-- ARGS]
+
+        what would run and why; changes nothing
+
+        arguments:
+          TARGET               a target of build.ron
+
+        options:
+              --platform OS/ARCH   build for this platform (may be repeated)
+              --all-platforms      build for every declared platform
+              --set NAME=VALUE     override a build.ron variable
+              --offline            never use the network
+              --locked             refuse what build.lock does not pin
+
+        global options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        example:
+          rondel plan image
+    "#]]
+    .assert_eq(&help("plan"));
+    expect![[r#"
+        usage: rondel verify [OPTIONS] TARGET…
+               rondel verify [OPTIONS] PATH [TARGET]
+
+        build a second time, elsewhere, and compare; or compare with a file or layout
+
+        arguments:
+          TARGET               a target of build.ron; after a path, the one that made it
+          PATH                 a Go executable, or a directory with an OCI layout
+
+        options:
+              --platform OS/ARCH   build for this platform (may be repeated)
+              --all-platforms      build for every declared platform
+              --set NAME=VALUE     override a build.ron variable
+              --offline            never use the network
+              --locked             refuse what build.lock does not pin
+          -j, --jobs N             run up to N steps at once (default: number of cores)
+              --keep-going         keep building steps that do not depend on the failed one
+              --force              run every step, even if it is up to date
+              --events json        print one JSON object a line on standard output
+
+        global options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        example:
+          rondel verify image
+    "#]]
+    .assert_eq(&help("verify"));
+    expect![[r#"
+        usage: rondel cache stats
+               rondel cache gc
+               rondel cache verify
+               rondel cache clean
+
+        what is stored: `cache stats`, `gc`, `verify`, `clean`
+
+        verbs:
+          stats                what the cache holds, by target and kind
+          gc                   remove what was not used for longest; nothing that a running build holds
+          verify               hash everything again, and remove what is damaged
+          clean                empty the cache
+
+        options of `cache stats`:
+              --format FORMAT      print the sizes as: text or json
+
+        options of `cache gc`:
+              --max SIZE           keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
+
+        options of `cache clean`:
+              --all                remove toolchains, modules and Go's build cache too
+
+        global options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        example:
+          rondel cache gc --max 5GiB
+    "#]]
+    .assert_eq(&help("cache"));
+    expect![[r#"
+        usage: rondel cache gc [OPTIONS]
+
+        remove what was not used for longest; nothing that a running build holds
+
+        options:
+              --max SIZE           keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
+
+        global options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        example:
+          rondel cache gc --max 5GiB
+    "#]]
+    .assert_eq(&help("cache gc"));
+    expect![[r#"
+        usage: rondel completions [OPTIONS] SHELL
+
+        a completion script for bash, zsh or fish
+
+        arguments:
+          SHELL                bash, zsh or fish
+
+        global options:
+              --file PATH          read this file instead of the nearest build.ron
+          -q, --quiet              say only what went wrong
+          -v, --verbose            print commands, inputs and hidden steps too
+              --color WHEN         use colours: auto, always or never
+              --progress HOW       show progress: auto, bar, plain or none
+          -h, --help               this text; after a verb, the verb's own
+          -V, --version            the version
+
+        The script asks the program itself, so it also knows the targets of the build.ron at hand. Load it with
+
+          bash:  source <(rondel completions bash)
+          zsh:   source <(rondel completions zsh)       (after `compinit`)
+          fish:  rondel completions fish | source
+
+        As `cargo xtask`, it asks the binary that cargo made below target/ (or $CARGO_TARGET_DIR): nothing completes until
+        `cargo xtask` has run once. In bash and zsh it wraps the completion of `cargo` that is loaded when the script is; load
+        that one first.
+
+        example:
+          rondel completions bash
+    "#]].assert_eq(&help("completions"));
+}
+
+#[test]
+fn candidates_of_completion() {
+    let targets = vec![
+        ("image".to_owned(), "The image".to_owned()),
+        ("plan".to_owned(), "A target that is named like a verb".to_owned()),
+    ];
+    let of = |line: &str| {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let lines = candidates(&words, &targets);
+        format!("$ {line}|\n{}", lines.iter().map(|line| format!("{}\n", line.trim_end())).collect::<String>())
+    };
+    let lines = [
+        "",
+        "i",
+        "pl",
+        ":plan i",
+        "why im",
+        "inspect i",
+        "cache ",
+        "cache gc --",
+        "list --format ",
+        "list --format=n",
+        "graph --format = d",
+        "image --ev",
+        "image --events ",
+        "lock --update ",
+        "verify --platform darwin/",
+        "completions ",
+        "completions bash ",
+        "--file ",
+        "doctor ",
+        "image -- ",
+    ];
+    expect![[r#"
+        $ |
+        image	The image
+        plan	A target that is named like a verb
+        list	every target with its description
+        why	why a target's steps ran the last time
+        graph	the steps as a graph: Mermaid, DOT or JSON
+        verify	build a second time, elsewhere, and compare; or compare with a file or layout
+        inspect	what an executable or image is made of, and how it was made
+        lock	pin toolchains in build.lock
+        cache	what is stored: `cache stats`, `gc`, `verify`, `clean`
+        doctor	what this machine has, and what build.ron needs
+        completions	a completion script for bash, zsh or fish
+        $ i|
+        image	The image
+        inspect	what an executable or image is made of, and how it was made
+        $ pl|
+        plan	A target that is named like a verb
+        $ :plan i|
+        image	The image
+        $ why im|
+        image	The image
+        :files
+        $ inspect i|
+        image	The image
+        :files
+        $ cache |
+        stats	what the cache holds, by target and kind
+        gc	remove what was not used for longest; nothing that a running build holds
+        verify	hash everything again, and remove what is damaged
+        clean	empty the cache
+        $ cache gc --|
+        --max	keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
+        --file	read this file instead of the nearest build.ron
+        --quiet	say only what went wrong
+        --verbose	print commands, inputs and hidden steps too
+        --color	use colours: auto, always or never
+        --progress	show progress: auto, bar, plain or none
+        --help	this text; after a verb, the verb's own
+        --version	the version
+        $ list --format |
+        text
+        json
+        names
+        $ list --format=n|
+        --format=names
+        $ graph --format = d|
+        --format=dot
+        $ image --ev|
+        --events	print one JSON object a line on standard output
+        $ image --events |
+        json
+        $ lock --update |
+        go
+        $ verify --platform darwin/|
+        darwin/amd64
+        darwin/arm64
+        $ completions |
+        bash
+        zsh
+        fish
+        $ completions bash |
+        $ --file |
+        :files
+        $ doctor |
+        $ image -- |
+        :files
+    "#]]
+    .assert_eq(&lines.map(of).concat());
+}
