@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use expect_test::{Expect, expect};
+use rondel_engine::UserError;
 
 use crate::cli::groups::GlobalOptions;
 use crate::cli::option::OptionSet;
@@ -12,7 +13,9 @@ use crate::verbs::{VERBS, names};
 
 fn text_of(failure: &Failure) -> String {
     match failure {
-        Failure::Usage { message, hint } => format!("error: {message}\nhint: {}", hint.as_deref().unwrap_or("-")),
+        Failure::User(UserError { message, hint, .. }) => {
+            format!("error: {message}\nhint: {}", hint.as_deref().unwrap_or("-"))
+        }
         other => format!("{other:?}"),
     }
 }

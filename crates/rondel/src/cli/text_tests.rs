@@ -43,6 +43,7 @@ fn help_of_the_program() {
           lock         pin toolchains in build.lock
           cache        what is stored: `cache stats`, `gc`, `verify`, `clean`
           doctor       what this machine has, and what build.ron needs
+          schema       the JSON Schema of build.ron, for tools
           completions  a completion script for bash, zsh or fish
 
         exit codes: 0 done; 1 a step failed; 2 the command line or build.ron is wrong;
@@ -254,6 +255,7 @@ fn candidates_of_completion() {
         lock	pin toolchains in build.lock
         cache	what is stored: `cache stats`, `gc`, `verify`, `clean`
         doctor	what this machine has, and what build.ron needs
+        schema	the JSON Schema of build.ron, for tools
         completions	a completion script for bash, zsh or fish
         $ i|
         image	The image
