@@ -1,5 +1,7 @@
 //! The command line: words, options, lists, events.
 
+use expect_test::expect;
+
 use crate::space::TestSpace;
 
 const TARGETS: &str = r#""hello": Exec(doc: "Says hello", command: ["echo", "hello"]), "list": Exec(command: ["echo", "own list"]), "hidden": Exec(command: ["true"], private: true)"#;
@@ -206,4 +208,26 @@ fn doctor_says_what_is_missing() {
     let run = space.run(&["doctor"]);
     assert_eq!(run.code, 3);
     assert!(run.stdout.contains("missing  no Docker daemon is reachable"), "{}", run.stdout);
+}
+
+/// Each line names the targets that need what is missing.
+#[test]
+fn doctor_asks_every_kind_what_it_needs() {
+    let mut space = TestSpace::with_targets(
+        r#""gen": Exec(command: ["protoc"]), "also": Exec(command: ["protoc", "x"]), "sh": Shell("true"),
+           "c": GoBuild(packages: ["."], cgo: true), "test": GoTest(packages: ["."], race: true)"#,
+    );
+    space.program("go", "exit 0");
+    let programs = space.beside("programs").display().to_string();
+    space.set("PATH", &programs);
+    let run = space.run(&["doctor"]);
+    assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
+    let missing: String =
+        run.stdout.lines().filter(|line| line.starts_with("missing")).map(|line| format!("{line}\n")).collect();
+    expect![[r#"
+        missing  a C compiler (gcc, cc, clang): `cgo: true` links with it (needed by c)
+        missing  a C compiler (gcc, cc, clang): `race: true` links with it (needed by test)
+        missing  `protoc` was not found on PATH (needed by gen, also)
+        missing  `sh` was not found on PATH (needed by sh)
+    "#]].assert_eq(&missing);
 }

@@ -210,6 +210,39 @@ fn umoci_unpacks_the_layout() {
     }
 }
 
+/// A link that is named stands for its file, permission and all.
+#[test]
+#[cfg_attr(not(has_umoci), ignore = "no umoci with skopeo")]
+fn a_linked_executable_is_executable_in_the_image() {
+    let space = TestSpace::with_targets(
+        r#""image": Image(base: Static, files: {"/bin/tool": File("tool"), "/bin/text": File("text")}, entrypoint: ["/bin/tool"], platforms: ["linux/amd64"])"#,
+    );
+    space.write("real/tool", "#!/bin/sh\n");
+    space.write("real/text", "text\n");
+    crate::space::make_executable(&space.root().join("real/tool"));
+    for name in ["tool", "text"] {
+        std::os::unix::fs::symlink(format!("real/{name}"), space.root().join(name)).unwrap();
+    }
+    space.ok(&["image"]);
+    let flat = space.beside("flat");
+    let (from, to) =
+        (format!("oci:{}", space.root().join("dist/image").display()), format!("oci:{}:x", flat.display()));
+    assert!(Command::new("skopeo").args(["copy", "-q", &from, &to]).status().unwrap().success());
+    let (image, bundle) = (format!("{}:x", flat.display()), space.beside("bundle"));
+    let unpacked = Command::new("umoci").args(["unpack", "--rootless", "--image", &image]).arg(&bundle).output();
+    assert!(unpacked.unwrap().status.success());
+    let mode = |name: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = fs::symlink_metadata(bundle.join("rootfs/bin").join(name)).unwrap();
+        assert!(metadata.is_file(), "{name}");
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!((mode("tool"), mode("text")), (0o755, 0o644));
+    // The bit alone makes the layer again.
+    crate::space::make_executable(&space.root().join("real/text"));
+    assert!(space.ran(&["image"]).contains_key("image: layer files"));
+}
+
 /// The bytes of an image are pinned: whoever changes the layer writer or a codec sees it here.
 #[test]
 fn golden_digest_of_an_image_without_go() {

@@ -179,7 +179,7 @@ fn files_of_the_image_count_and_its_settings_too() {
     let space = built();
     space.append("deploy/readme.txt", "more\n");
     let ran = space.ran(&["image"]);
-    assert_eq!(ran["image: files layer"], "deploy/readme.txt changed");
+    assert_eq!(ran["image: layer files"], "deploy/readme.txt changed");
     assert!(ran.contains_key("image") && !ran.contains_key(SERVER), "{ran:?}");
     for (from, to) in [
         ("tags: [", "user: \"1:1\", tags: ["),
