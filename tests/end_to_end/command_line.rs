@@ -229,5 +229,6 @@ fn doctor_asks_every_kind_what_it_needs() {
         missing  a C compiler (gcc, cc, clang): `race: true` links with it (needed by test)
         missing  `protoc` was not found on PATH (needed by gen, also)
         missing  `sh` was not found on PATH (needed by sh)
-    "#]].assert_eq(&missing);
+    "#]]
+    .assert_eq(&missing);
 }

@@ -117,6 +117,24 @@ fn arrows_point_one_way() {
     }
 }
 
+/// What `{:?}` writes is Rust's to change: where keys are made, bytes are written on purpose.
+#[test]
+fn no_key_holds_what_debug_prints() {
+    for name in ["cas", "engine", "golang", "oci", "targets", "tree"] {
+        for path in
+            rust_files().iter().filter(|path| path.starts_with(repository().join("crates").join(name).join("src")))
+        {
+            if path.components().any(|part| part.as_os_str() == "tests") {
+                continue;
+            }
+            let text = fs::read_to_string(path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let line = code.lines().position(|line| line.contains("?}") && !line.trim_start().starts_with("//"));
+            assert_eq!(line, None, "{} formats with `{{:?}}`", path.display());
+        }
+    }
+}
+
 /// Every package of the lock file costs a millisecond on every `cargo xtask`.
 #[test]
 fn the_lock_file_stays_small() {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use rondel_cas::{Digest, Hasher, write_atomically};
 use rondel_process::{Captured, CommandLine};
@@ -112,6 +113,12 @@ fn interview(driver: &Path, own: Digest, ask: &Ask<'_>) -> Result<Answers, Strin
     Ok(Answers { driver: own, programs, includes, libraries })
 }
 
+/// When the file was last written, in nanoseconds since 1970; 0 where that is not known.
+fn modified_ns(metadata: &fs::Metadata) -> u128 {
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    modified.map_or(0, |since| since.as_nanos())
+}
+
 /// Names, sizes and times of headers (with all directories below) or of libraries.
 fn look_at(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
     let mut lines = BTreeSet::new();
@@ -121,7 +128,8 @@ fn look_at(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
         let name = entry.file_name().to_string_lossy().into_owned();
         if metadata.is_dir() {
             if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
-                lines.insert(format!("{name} -> {:?}", fs::read_link(&path).ok()));
+                let target = fs::read_link(&path).map(|target| target.to_string_lossy().into_owned());
+                lines.insert(format!("{name} -> {}", target.unwrap_or_default()));
             } else if is_deep || name == "pkgconfig" {
                 look_at(&path, is_deep, hasher);
             }
@@ -129,7 +137,7 @@ fn look_at(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
         }
         let is_library = name.ends_with(".a") || name.ends_with(".o") || name.ends_with(".pc") || name.contains(".so");
         if is_deep || is_library {
-            lines.insert(format!("{name} {} {:?}", metadata.len(), metadata.modified().ok()));
+            lines.insert(format!("{name} {} {}", metadata.len(), modified_ns(&metadata)));
         }
     }
     hasher.update(format!("{}\n", directory.display()).as_bytes());
