@@ -38,17 +38,17 @@ pub fn par_map<T: Sync, R: Send>(items: &[T], weight: usize, work: impl Fn(&T) -
     }
     // The last ones are taken one by one, so that all cores are through at about the same time.
     let bulk = items.len().saturating_sub(threads * 2 * AT_ONCE) / AT_ONCE;
-    let range = |turn: usize| match turn.checked_sub(bulk) {
-        None => turn * AT_ONCE..(turn + 1) * AT_ONCE,
+    let range = |index: usize| match index.checked_sub(bulk) {
+        None => index * AT_ONCE..(index + 1) * AT_ONCE,
         Some(single) => bulk * AT_ONCE + single..bulk * AT_ONCE + single + 1,
     };
     let next = AtomicUsize::new(0);
     let take = || {
         let mut done: Vec<(usize, Vec<R>)> = Vec::new();
         loop {
-            let turn = next.fetch_add(1, Ordering::Relaxed);
-            let Some(part) = items.get(range(turn)) else { return done };
-            done.push((turn, part.iter().map(&work).collect()));
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = items.get(range(index)) else { return done };
+            done.push((index, part.iter().map(&work).collect()));
         }
     };
     let mut parts: Vec<(usize, Vec<R>)> = std::thread::scope(|scope| {
@@ -59,7 +59,7 @@ pub fn par_map<T: Sync, R: Send>(items: &[T], weight: usize, work: impl Fn(&T) -
         }
         parts
     });
-    parts.sort_unstable_by_key(|(turn, _)| *turn);
+    parts.sort_unstable_by_key(|(index, _)| *index);
     parts.into_iter().flat_map(|(_, part)| part).collect()
 }
 

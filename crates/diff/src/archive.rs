@@ -6,27 +6,27 @@ use std::io::{Cursor, Read};
 use flate2::bufread::GzDecoder;
 use rawzip::{CompressionMethod, ZipArchive};
 
-use crate::{Difference, SIZE_MAX, Traces, compare_bytes};
+use crate::{Difference, SIZE_MAX, Traces, diff_bytes};
 
 /// The difference inside of two archives of the same form; `None` if they are none, or differ only in how they
 /// are packed and nothing can be said about it.
 pub(crate) fn compare(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
     let both = |test: &dyn Fn(&[u8]) -> bool| test(first) && test(second);
     if both(&|bytes| bytes.starts_with(b"\x1f\x8b")) {
-        return compare_gzip(first, second, traces, depth);
+        return diff_gzip(first, second, traces, depth);
     }
     if both(&|bytes| bytes.get(257..262) == Some(b"ustar")) {
-        return compare_entries("tar", tar_entries(first)?, tar_entries(second)?, traces, depth);
+        return diff_entries("tar", tar_entries(first)?, tar_entries(second)?, traces, depth);
     }
     if both(&|bytes| bytes.starts_with(b"PK\x03\x04")) {
-        return compare_entries("zip", zip_entries(first)?, zip_entries(second)?, traces, depth);
+        return diff_entries("zip", zip_entries(first)?, zip_entries(second)?, traces, depth);
     }
     None
 }
 
-fn compare_gzip(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
+fn diff_gzip(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
     let (one, other) = (unzipped(first)?, unzipped(second)?);
-    if let Some(difference) = compare_bytes(&one, &other, traces, depth + 1) {
+    if let Some(difference) = diff_bytes(&one, &other, traces, depth + 1) {
         return Some(difference);
     }
     let time = |bytes: &[u8]| bytes.get(4..8).and_then(|part| part.try_into().ok()).map(u32::from_le_bytes);
@@ -100,13 +100,7 @@ fn zip_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-fn compare_entries(
-    form: &str,
-    first: Vec<Entry>,
-    second: Vec<Entry>,
-    traces: &Traces,
-    depth: u32,
-) -> Option<Difference> {
+fn diff_entries(form: &str, first: Vec<Entry>, second: Vec<Entry>, traces: &Traces, depth: u32) -> Option<Difference> {
     let names = |entries: &[Entry]| entries.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>();
     for (one, other) in first.iter().zip(&second) {
         if one.path != other.path {
@@ -119,7 +113,7 @@ fn compare_entries(
             }
         }
         let place = format!("entry {}", one.path);
-        let inside = compare_bytes(&one.contents, &other.contents, traces, depth + 1);
+        let inside = diff_bytes(&one.contents, &other.contents, traces, depth + 1);
         match (inside, what.is_empty()) {
             (Some(mut inside), _) => {
                 inside.what.extend(what);

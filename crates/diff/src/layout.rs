@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::{Difference, Traces, compare_files, json};
+use crate::{Difference, Traces, diff_files, json};
 
 /// One platform of a layout.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub fn read_layout(directory: &Path) -> io::Result<(String, Vec<LayoutImage>)> {
 }
 
 /// The first difference of two layouts; `None` if the images are the same. Their tags are no part of them.
-pub fn compare_layouts(first: &Path, second: &Path, traces: &Traces) -> io::Result<Option<Difference>> {
+pub fn diff_layouts(first: &Path, second: &Path, traces: &Traces) -> io::Result<Option<Difference>> {
     let ((one_digest, one), (other_digest, other)) = (read_layout(first)?, read_layout(second)?);
     if one_digest == other_digest {
         return Ok(None);
@@ -66,7 +66,7 @@ pub fn compare_layouts(first: &Path, second: &Path, traces: &Traces) -> io::Resu
         let Some(twin) = other.get(platform) else {
             return Ok(Some(Difference::new(format!("{platform} is in the first only"))));
         };
-        if let Some(difference) = compare_images(image, twin, traces)? {
+        if let Some(difference) = diff_images(image, twin, traces)? {
             return Ok(Some(difference.within(platform)));
         }
     }
@@ -79,7 +79,7 @@ pub fn compare_layouts(first: &Path, second: &Path, traces: &Traces) -> io::Resu
     Ok(Some(inside.unwrap_or_else(same).within("image index")))
 }
 
-fn compare_images(one: &LayoutImage, other: &LayoutImage, traces: &Traces) -> io::Result<Option<Difference>> {
+fn diff_images(one: &LayoutImage, other: &LayoutImage, traces: &Traces) -> io::Result<Option<Difference>> {
     if one.digest == other.digest {
         return Ok(None);
     }
@@ -87,7 +87,7 @@ fn compare_images(one: &LayoutImage, other: &LayoutImage, traces: &Traces) -> io
         if left.0 != right.0 {
             let what = text(&one.config["history"][position]["comment"]);
             let name = if what.is_empty() { String::new() } else { format!(" ({what})") };
-            let inside = compare_files(&left.2, &right.2, traces)?;
+            let inside = diff_files(&left.2, &right.2, traces)?;
             let same = || Difference::new("the digests differ and the files do not: one of the layouts is damaged");
             return Ok(Some(inside.unwrap_or_else(same).within(format!("layer {position}{name}"))));
         }

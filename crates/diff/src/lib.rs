@@ -11,7 +11,7 @@ mod json;
 mod layout;
 mod words;
 
-pub use layout::{LayoutImage, compare_layouts, layer_files, read_layout};
+pub use layout::{LayoutImage, diff_layouts, layer_files, read_layout};
 
 use std::fs;
 use std::io;
@@ -59,18 +59,18 @@ pub(crate) const DEPTH_MAX: u32 = 4;
 pub(crate) const SIZE_MAX: u64 = 1024 * 1024 * 1024;
 
 /// The first difference of two files; `None` if they are the same bytes.
-pub fn compare_files(first: &Path, second: &Path, traces: &Traces) -> io::Result<Option<Difference>> {
+pub fn diff_files(first: &Path, second: &Path, traces: &Traces) -> io::Result<Option<Difference>> {
     for path in [first, second] {
         if fs::metadata(path)?.len() > SIZE_MAX {
             let same = same_bytes(first, second)?;
             return Ok((!same).then(|| Difference::new("the contents differ; the files are too large to be explained")));
         }
     }
-    Ok(compare_bytes(&fs::read(first)?, &fs::read(second)?, traces, 0))
+    Ok(diff_bytes(&fs::read(first)?, &fs::read(second)?, traces, 0))
 }
 
 /// The first difference of two contents.
-pub(crate) fn compare_bytes(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
+pub(crate) fn diff_bytes(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
     if first == second {
         return None;
     }

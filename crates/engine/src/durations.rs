@@ -29,12 +29,12 @@ pub(crate) fn read(state: &Path) -> Durations {
 }
 
 /// Adds what was learned to what is known.
-pub(crate) fn add(state: &Path, learned: &Durations) -> io::Result<()> {
-    if learned.is_empty() {
+pub(crate) fn add(state: &Path, measured: &Durations) -> io::Result<()> {
+    if measured.is_empty() {
         return Ok(());
     }
     let mut all = read(state);
-    all.extend(learned.iter().map(|(label, duration)| (label.clone(), *duration)));
+    all.extend(measured.iter().map(|(label, duration)| (label.clone(), *duration)));
     let text: String = all.iter().map(|(label, duration)| format!("{duration}\t{label}\n")).collect();
     write_atomically(&state.join("tmp"), &state.join("durations"), text.as_bytes())
 }

@@ -61,7 +61,7 @@ pub(crate) enum Lookup {
     /// Known, and in place.
     InPlace(ActionResult),
     /// Known, not in place; whether the blobs are sound shows when they are copied.
-    Stored(ActionResult),
+    Cached(ActionResult),
     /// Not known: why, and the members of the key, if they were looked at to find out.
     Miss(Vec<Reason>, Option<Members>),
 }
@@ -84,7 +84,7 @@ pub(crate) fn lookup(node: &Node, query: &Query<'_>, prepared: &dyn PreparedActi
                 |output: &&OutputEntry| output.entry.contents().is_some_and(|digest| missing.contains(digest));
             match result.outputs.iter().find(is_missing) {
                 Some(output) => Lookup::Miss(vec![Reason::OutputMissing { path: output.path.to_string() }], None),
-                None => Lookup::Stored(result),
+                None => Lookup::Cached(result),
             }
         }
         Ok(Some(_)) => Lookup::Miss(vec![Reason::Corrupt { what: "the stored result".to_owned() }], None),
@@ -141,7 +141,7 @@ fn keyed(
     }
     match found {
         Lookup::InPlace(result) => Ok(hit(node, context, spec, &key, result, Outcome::Cached)),
-        Lookup::Stored(result) => match materialize::restore(context.workspace, spec, &result) {
+        Lookup::Cached(result) => match materialize::restore(context.workspace, spec, &result) {
             Ok(()) => Ok(hit(node, context, spec, &key, result, Outcome::Restored)),
             Err(RestoreError::Blob(error)) => {
                 context.warn(format!("{error}; the step runs again"));
@@ -315,7 +315,7 @@ fn changed_meanwhile(
     let first = |reasons: &[Reason]| reasons.first().map_or_else(|| "an input changed".to_owned(), ToString::to_string);
     match again.freshness() {
         Freshness::ByKey if again.spec().digest().is_ok_and(|digest| digest == *key) => {
-            looks_changed(node, context, prepared.spec(), again.spec(), before)
+            inputs_changed(node, context, prepared.spec(), again.spec(), before)
         }
         Freshness::Run(reasons) => Some(first(reasons)),
         Freshness::ByKey | Freshness::UpToDate(_) | Freshness::Skip(_) => {
@@ -325,7 +325,7 @@ fn changed_meanwhile(
 }
 
 /// What was changed and changed back while the step ran: where contents are the same, looks tell.
-fn looks_changed(
+fn inputs_changed(
     node: &Node,
     context: &StepContext<'_>,
     then: &ActionSpec,

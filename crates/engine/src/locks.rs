@@ -72,7 +72,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
                     context.note(format!("waiting for {what}"));
                 }
                 if looked.is_none_or(|looked| looked.elapsed() > ORPHAN_CHECK_INTERVAL) {
-                    end_orphans(paths, looked.is_some(), context);
+                    kill_orphaned_holders(paths, looked.is_some(), context);
                     looked = Some(Instant::now());
                 }
                 std::thread::sleep(POLL_INTERVAL);
@@ -87,7 +87,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
 }
 
 /// What a Rondel that was killed has left running is in nobody's hands, and what it makes is nobody's.
-fn end_orphans(paths: &[PathBuf], kill: bool, context: &StepContext<'_>) {
+fn kill_orphaned_holders(paths: &[PathBuf], kill: bool, context: &StepContext<'_>) {
     for pid in paths.iter().flat_map(|path| kill_lock_holders(path, kill)) {
         context.note(format!("ending process {pid}, which a run that was killed has left behind"));
     }

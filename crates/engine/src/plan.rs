@@ -73,12 +73,12 @@ fn plan_with_results(
             planned.insert(id, Planned::OnDemand);
             continue;
         }
-        let unsettled = |other: &&NodeId| {
+        let unfinished = |other: &&NodeId| {
             !matches!(planned.get(other), Some(Planned::UpToDate | Planned::Restore | Planned::Skip(_)))
         };
-        let waits: Vec<NodeId> = node.inputs.iter().chain(&node.after).filter(unsettled).copied().collect();
-        if !waits.is_empty() {
-            planned.insert(id, Planned::Depends(waits));
+        let pending: Vec<NodeId> = node.inputs.iter().chain(&node.after).filter(unfinished).copied().collect();
+        if !pending.is_empty() {
+            planned.insert(id, Planned::Depends(pending));
             continue;
         }
         let result_of = |other: &NodeId| results.get(other).cloned().unwrap_or_default();
@@ -128,7 +128,7 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
     };
     let (state, mut result) = match found {
         Lookup::InPlace(result) => (Planned::UpToDate, stored(&result)),
-        Lookup::Stored(result) => (Planned::Restore, stored(&result)),
+        Lookup::Cached(result) => (Planned::Restore, stored(&result)),
         Lookup::Miss(reasons, _) => (Planned::Run(reasons), nothing),
     };
     result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });

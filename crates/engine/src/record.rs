@@ -47,7 +47,7 @@ pub struct LastRun {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct RecordFile {
     members: Vec<(MemberKind, String, String)>,
     last_run: Option<LastRun>,
     step: StepKey,
@@ -136,13 +136,13 @@ fn parse(text: &str) -> Option<StepRecord> {
     }
     let (digest, rest) = whole.split_once('\n')?;
     let (body, inputs) = rest.split_once('\n')?;
-    let stored: Stored = serde_json::from_str(body).ok()?;
+    let stored: RecordFile = serde_json::from_str(body).ok()?;
     let mut members: Members = stored.members.into_iter().map(|(kind, name, value)| ((kind, name), value)).collect();
     for line in inputs.lines() {
         let (value, path) = line.split_once('\t')?;
         members.insert((MemberKind::Input, unescaped(path)), unescaped(value));
     }
-    let Stored { step, last_run, is_unkept, .. } = stored;
+    let RecordFile { step, last_run, is_unkept, .. } = stored;
     Some(StepRecord { step: Some(step), action: digest.parse().ok(), members, last_run, is_unkept })
 }
 
@@ -151,7 +151,8 @@ pub(crate) fn write_record(state: &Path, step: &StepKey, record: &StepRecord) ->
     let is_input = |kind: &MemberKind| *kind == MemberKind::Input;
     let others = record.members.iter().filter(|((kind, _), _)| !is_input(kind));
     let members = others.map(|((kind, name), value)| (*kind, name.clone(), value.clone())).collect();
-    let stored = Stored { members, last_run: record.last_run.clone(), step: step.clone(), is_unkept: record.is_unkept };
+    let stored =
+        RecordFile { members, last_run: record.last_run.clone(), step: step.clone(), is_unkept: record.is_unkept };
     let digest = record.action.map(|digest| digest.to_string()).unwrap_or_default();
     let mut text = format!("{digest}\n{}\n", serde_json::to_string(&stored).expect("records are plain data"));
     for ((_, path), value) in record.members.iter().filter(|((kind, _), _)| is_input(kind)) {

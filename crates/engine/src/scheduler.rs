@@ -137,7 +137,7 @@ pub fn build(
     for &id in graph.reachable(roots).difference(&demanded) {
         build.states.enter(id, || {
             let reasons = vec![Reason::Always { why: "nothing that needs it runs".to_owned() }];
-            build.settle(id, StepState::Stopped(Outcome::Skipped), reasons, Instant::now())
+            build.finish(id, StepState::Stopped(Outcome::Skipped), reasons, Instant::now())
         });
     }
     let ran = build.durations.into_inner().expect("no panic while locked");
@@ -152,7 +152,7 @@ pub fn build(
         interrupted: cancellation.is_raised(),
         ..Summary::default()
     };
-    for (id, state) in build.states.into_settled() {
+    for (id, state) in build.states.into_finished() {
         summary.outcomes.insert(id, state.outcome());
         if let StepState::Done(result) = state {
             summary.results.insert(id, result.result);
@@ -175,12 +175,12 @@ impl Build<'_> {
         for &id in demanded {
             let node = self.graph.node(id);
             let all = node.inputs.iter().chain(&node.after).chain(&node.on_miss);
-            let waits: BTreeSet<NodeId> = all.copied().filter(|other| demanded.contains(other)).collect();
-            if waits.is_empty() {
+            let awaited: BTreeSet<NodeId> = all.copied().filter(|other| demanded.contains(other)).collect();
+            if awaited.is_empty() {
                 queue.ready.push((order.paths[id], Reverse(id)));
             }
-            queue.waiting.insert(id, waits.len());
-            waits.into_iter().for_each(|other| order.dependents.entry(other).or_default().push(id));
+            queue.waiting.insert(id, awaited.len());
+            awaited.into_iter().for_each(|other| order.dependents.entry(other).or_default().push(id));
         }
         let workers = self.options.jobs.clamp(1, demanded.len().max(1));
         let (queue, signal) = (Mutex::new(queue), Condvar::new());
@@ -270,12 +270,12 @@ impl Build<'_> {
         match outcome {
             Ok(result) => {
                 let reasons = result.reasons.clone();
-                self.settle(id, StepState::Done(result), reasons, begun)
+                self.finish(id, StepState::Done(result), reasons, begun)
             }
             Err(error) => {
                 let outcome =
                     if matches!(error, StepError::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
-                let state = self.settle(id, StepState::Stopped(outcome), Vec::new(), Instant::now());
+                let state = self.finish(id, StepState::Stopped(outcome), Vec::new(), Instant::now());
                 self.failures.lock().expect("no panic while locked").push((id, error));
                 state
             }
@@ -284,11 +284,11 @@ impl Build<'_> {
 
     fn skip(&self, id: NodeId, because: NodeId) -> StepState {
         let why = format!("`{}` failed", self.graph.node(because).key);
-        self.settle(id, StepState::Stopped(Outcome::Skipped), vec![Reason::Always { why }], Instant::now())
+        self.finish(id, StepState::Stopped(Outcome::Skipped), vec![Reason::Always { why }], Instant::now())
     }
 
     /// The one place where a step comes to its end: what is remembered of it, and what is reported.
-    fn settle(&self, id: NodeId, state: StepState, reasons: Vec<Reason>, begun: Instant) -> StepState {
+    fn finish(&self, id: NodeId, state: StepState, reasons: Vec<Reason>, begun: Instant) -> StepState {
         let duration = begun.elapsed();
         let (outputs, metadata) = match &state {
             StepState::Done(result) => (self.output_reports(result), result.result.metadata.clone()),

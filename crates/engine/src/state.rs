@@ -42,7 +42,7 @@ impl States {
     }
 
     /// The steps that came to an end.
-    pub fn into_settled(self) -> impl Iterator<Item = (NodeId, StepState)> {
+    pub fn into_finished(self) -> impl Iterator<Item = (NodeId, StepState)> {
         let cells = self.cells.into_iter().enumerate();
         cells.filter_map(|(id, cell)| Some((id, cell.into_inner().expect("no panic while locked")?)))
     }

@@ -78,7 +78,7 @@ pub fn c_identity(
         directories.extend(answers.libraries.into_iter().map(|path| (path, false)));
     }
     for (directory, is_deep) in directories {
-        look_at(&directory, is_deep, &mut hasher);
+        hash_directory(&directory, is_deep, &mut hasher);
     }
     Ok(hasher.finish().to_string())
 }
@@ -113,7 +113,7 @@ fn interview(driver: &Path, own: Digest, ask: &Ask<'_>) -> Result<Answers, Strin
 }
 
 /// Names, sizes and times of headers (with all directories below) or of libraries.
-fn look_at(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
+fn hash_directory(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
     let mut lines = BTreeSet::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -123,7 +123,7 @@ fn look_at(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
             if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
                 lines.insert(format!("{name} -> {:?}", fs::read_link(&path).ok()));
             } else if is_deep || name == "pkgconfig" {
-                look_at(&path, is_deep, hasher);
+                hash_directory(&path, is_deep, hasher);
             }
             continue;
         }

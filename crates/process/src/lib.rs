@@ -11,7 +11,7 @@ mod tool;
 
 pub use cancellation::Cancellation;
 pub use command_line::{CommandLine, quote};
-pub use orphans::{become_subreaper, end_orphans, inherit_lock, kill_lock_holders};
+pub use orphans::{become_subreaper, inherit_lock, kill_lock_holders, kill_orphans};
 pub use redaction::Redactor;
 pub use run::{Captured, Finished, ProcessError, Stream, capture, run};
 pub use tool::{ToolMissing, find_tool};

@@ -19,7 +19,7 @@ pub fn become_subreaper() {
 }
 
 /// Ends every child that is left. Called when no child is wanted any more, so any that is there is a stray.
-pub fn end_orphans() {
+pub fn kill_orphans() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Signal, WaitOptions, getpid, kill_process, waitpid};
@@ -72,11 +72,11 @@ pub fn kill_lock_holders(path: &Path, kill: bool) -> Vec<i32> {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Pid, Signal, kill_process};
-        let heirs = heirs_of(path);
-        for pid in heirs.iter().copied().filter_map(Pid::from_raw) {
+        let holders = lock_holders(path);
+        for pid in holders.iter().copied().filter_map(Pid::from_raw) {
             let _ = kill_process(pid, if kill { Signal::KILL } else { Signal::TERM });
         }
-        heirs
+        holders
     }
     #[cfg(not(target_os = "linux"))]
     {
@@ -86,7 +86,7 @@ pub fn kill_lock_holders(path: &Path, kill: bool) -> Vec<i32> {
 }
 
 #[cfg(target_os = "linux")]
-fn heirs_of(path: &Path) -> Vec<i32> {
+fn lock_holders(path: &Path) -> Vec<i32> {
     let Ok(path) = path.canonicalize() else { return Vec::new() };
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

@@ -187,7 +187,7 @@ fn supervise(
         }
         signal_group(group, true);
         // One that left the group (a session of its own) can still hold them: it is not waited for. It ends
-        // with Rondel, see `end_orphans`.
+        // with Rondel, see `kill_orphans`.
         abandoned.store(true, Ordering::SeqCst);
         cancellation.unregister(group);
         child.wait()

@@ -71,13 +71,13 @@ impl Fingerprint {
     /// for all of them, which is half of what looking at a file costs. `None` for what is not there.
     pub fn of_all(directory: &Path, names: &[&str]) -> (Option<Fingerprint>, Vec<Option<Fingerprint>>) {
         let Ok(opened) = OpenDirectory::new(directory) else { return (None, vec![None; names.len()]) };
-        (opened.own().ok(), names.iter().map(|name| opened.look(name).ok()).collect())
+        (opened.own().ok(), names.iter().map(|name| opened.stat(name).ok()).collect())
     }
 
     /// Of the directory at `path`, and whether its times tell when a name in it comes or goes; `None` if it is not there.
     pub fn of_directory(path: &Path) -> Option<(Fingerprint, bool)> {
         let opened = OpenDirectory::new(path).ok()?;
-        Some((opened.own().ok()?, opened.tells_of_names()))
+        Some((opened.own().ok()?, opened.tracks_names()))
     }
 
     #[cfg(unix)]
@@ -126,9 +126,9 @@ impl Fingerprint {
         self.mode & 0o100 != 0
     }
 
-    /// Was the last change of anything about it before `horizon_ns`? (Only the change time tells: others can be set.)
-    pub fn is_older_than(&self, horizon_ns: i128) -> bool {
-        self.ctime_ns < horizon_ns
+    /// Was the last change of anything about it before `boundary_ns`? (Only the change time tells: others can be set.)
+    pub fn is_older_than(&self, boundary_ns: i128) -> bool {
+        self.ctime_ns < boundary_ns
     }
 
     /// Size, in bytes.
@@ -200,7 +200,7 @@ impl OpenDirectory {
     }
 
     /// How the file `name` in it looks, links not followed.
-    pub fn look(&self, name: &str) -> io::Result<Fingerprint> {
+    pub fn stat(&self, name: &str) -> io::Result<Fingerprint> {
         let stat = rustix::fs::statat(&self.descriptor, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(Fingerprint::of_stat(&stat))
     }
@@ -230,9 +230,9 @@ impl OpenDirectory {
                 FileType::Symlink => Kind::Link,
                 // Some file systems do not say.
                 FileType::Unknown => {
-                    let looks =
+                    let fingerprint =
                         rustix::fs::statat(&self.descriptor, entry.file_name(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
-                    looks.map_or(Kind::Other, |looks| Fingerprint::of_stat(&looks).kind())
+                    fingerprint.map_or(Kind::Other, |fingerprint| Fingerprint::of_stat(&fingerprint).kind())
                 }
                 _ => Kind::Other,
             };
@@ -244,7 +244,7 @@ impl OpenDirectory {
     /// Does the file system keep a directory's times in step with its names? Of network and other foreign file
     /// systems nobody knows.
     #[cfg(target_os = "linux")]
-    pub fn tells_of_names(&self) -> bool {
+    pub fn tracks_names(&self) -> bool {
         // ext, xfs, btrfs, tmpfs, overlay, f2fs, zfs, bcachefs (statfs(2)).
         const KNOWN: [i64; 8] =
             [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1, 0xca45_1a4e];
@@ -252,7 +252,7 @@ impl OpenDirectory {
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub fn tells_of_names(&self) -> bool {
+    pub fn tracks_names(&self) -> bool {
         false
     }
 }
@@ -270,7 +270,7 @@ impl OpenDirectory {
         Ok(Fingerprint::of(&std::fs::metadata(&self.path)?))
     }
 
-    pub fn look(&self, name: &str) -> io::Result<Fingerprint> {
+    pub fn stat(&self, name: &str) -> io::Result<Fingerprint> {
         Ok(Fingerprint::of(&std::fs::symlink_metadata(self.path.join(name))?))
     }
 
@@ -287,7 +287,7 @@ impl OpenDirectory {
         Ok(names)
     }
 
-    pub fn tells_of_names(&self) -> bool {
+    pub fn tracks_names(&self) -> bool {
         false
     }
 }
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_tick_nor_horizon_may_be_the_same() {
+    fn neither_tick_nor_boundary_may_be_the_same() {
         assert!(!fingerprint(100).is_older_than(100) && fingerprint(99).is_older_than(100));
         // A clock that was put back: the file is younger than the recording.
         assert!(!fingerprint(100).is_older_than(50));
@@ -321,7 +321,7 @@ mod tests {
 
     /// Each part of the looks counts.
     #[test]
-    fn looks_differ() {
+    fn fingerprints_differ() {
         let base = fingerprint(5);
         let others = [
             Fingerprint { size: 2, ..base },

@@ -15,40 +15,40 @@ pub const BEHIND_LINK: &str = " (behind the link)";
 /// Files and links below a directory, with their digests.
 pub struct Listing {
     root: PathBuf,
-    found: Vec<Found>,
+    found: Vec<ListedDirectory>,
     digest: Option<Digest>,
     count: usize,
-    looks: u64,
+    stat_digest: u64,
     directory_stat_digest: u64,
     newest_ns: i128,
 }
 
 /// One directory, relative to the root, and what matches in it.
-pub(crate) struct Found {
+pub(crate) struct ListedDirectory {
     pub path: String,
-    pub gathered: Gathered,
+    pub matches: DirectoryMatches,
 }
 
 /// What matches in one directory.
-pub(crate) struct Gathered {
+pub(crate) struct DirectoryMatches {
     block: Block,
     /// Places in the block of the files that match.
     files: Vec<u32>,
     links: Vec<Link>,
     /// The file nodes of the directory's message, if there are no links among them.
     message: Vec<u8>,
-    looks: u64,
+    stat_digest: u64,
     newest_ns: i128,
 }
 
 struct Link {
     name: String,
     target: String,
-    behind: Behind,
+    behind: LinkTarget,
 }
 
 /// What a link leads to.
-pub(crate) enum Behind {
+pub(crate) enum LinkTarget {
     /// Nothing that could be read.
     Nothing,
     File(Digest, Fingerprint),
@@ -59,30 +59,37 @@ pub(crate) enum Behind {
 impl Link {
     fn entry_behind(&self) -> Option<Entry> {
         match &self.behind {
-            Behind::File(digest, looks) => Some(Entry::file(*digest, looks.is_executable())),
-            Behind::Nothing | Behind::Directory => None,
+            LinkTarget::File(digest, fingerprint) => Some(Entry::file(*digest, fingerprint.is_executable())),
+            LinkTarget::Nothing | LinkTarget::Directory => None,
         }
     }
 }
 
-impl Gathered {
-    pub fn new(block: Block) -> Gathered {
-        Gathered { block, files: Vec::new(), links: Vec::new(), message: Vec::new(), looks: 0, newest_ns: 0 }
+impl DirectoryMatches {
+    pub fn new(block: Block) -> DirectoryMatches {
+        DirectoryMatches {
+            block,
+            files: Vec::new(),
+            links: Vec::new(),
+            message: Vec::new(),
+            stat_digest: 0,
+            newest_ns: 0,
+        }
     }
 
     /// A file that matches, at `place` of the block. Files come in the order of the block, which is that of their
     /// names.
-    pub fn file(&mut self, place: usize, name: &str, digest: &Digest, looks: &Fingerprint) {
+    pub fn file(&mut self, place: usize, name: &str, digest: &Digest, fingerprint: &Fingerprint) {
         self.files.push(place as u32);
-        messages::push_file(&mut self.message, name, digest, looks.is_executable());
-        self.looks = self.looks.wrapping_add(looks.stat_digest());
-        self.newest_ns = self.newest_ns.max(looks.ctime_ns());
+        messages::push_file(&mut self.message, name, digest, fingerprint.is_executable());
+        self.stat_digest = self.stat_digest.wrapping_add(fingerprint.stat_digest());
+        self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
     }
 
-    pub fn link(&mut self, name: &str, target: &str, behind: Behind) {
-        if let Behind::File(_, looks) = &behind {
-            self.looks = self.looks.wrapping_add(looks.stat_digest());
-            self.newest_ns = self.newest_ns.max(looks.ctime_ns());
+    pub fn link(&mut self, name: &str, target: &str, behind: LinkTarget) {
+        if let LinkTarget::File(_, fingerprint) = &behind {
+            self.stat_digest = self.stat_digest.wrapping_add(fingerprint.stat_digest());
+            self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
         }
         self.links.push(Link { name: name.to_owned(), target: target.to_owned(), behind });
     }
@@ -137,17 +144,17 @@ impl Gathered {
 }
 
 impl Listing {
-    pub(crate) fn new(root: &Path, mut found: Vec<Found>, directories: &[Fingerprint]) -> Listing {
+    pub(crate) fn new(root: &Path, mut found: Vec<ListedDirectory>, directories: &[Fingerprint]) -> Listing {
         found.sort_by(|one, other| one.path.cmp(&other.path));
         let digest = digest_of(&found);
-        found.retain(|found| !found.gathered.is_empty());
-        let count = found.iter().map(|found| found.gathered.len()).sum();
-        let looks = found.iter().fold(0, |sum: u64, found| sum.wrapping_add(found.gathered.looks));
-        found.iter_mut().for_each(|found| found.gathered.message = Vec::new());
+        found.retain(|found| !found.matches.is_empty());
+        let count = found.iter().map(|found| found.matches.len()).sum();
+        let stat_digest = found.iter().fold(0, |sum: u64, found| sum.wrapping_add(found.matches.stat_digest));
+        found.iter_mut().for_each(|found| found.matches.message = Vec::new());
         let directory_stat_digest = directories.iter().fold(0, |sum: u64, own| sum.wrapping_add(own.stat_digest()));
-        let newest = found.iter().map(|found| found.gathered.newest_ns);
+        let newest = found.iter().map(|found| found.matches.newest_ns);
         let newest_ns = newest.chain(directories.iter().map(Fingerprint::ctime_ns)).max().unwrap_or(0);
-        Listing { root: root.to_owned(), found, digest, count, looks, directory_stat_digest, newest_ns }
+        Listing { root: root.to_owned(), found, digest, count, stat_digest, directory_stat_digest, newest_ns }
     }
 
     /// The digest of the tree's root directory, as `Tree` would give it; `None` if nothing is in it.
@@ -167,7 +174,7 @@ impl Listing {
 
     /// A number that is another one when any of the files looks different from outside, contents the same or not.
     pub fn stat_digest(&self) -> u64 {
-        self.looks
+        self.stat_digest
     }
 
     /// The same of the directories that were walked: names that came and went leave their mark there.
@@ -182,8 +189,8 @@ impl Listing {
 
     /// The links that lead to directories, which are not walked: their paths, and where they lie.
     pub fn links_to_directories(&self) -> impl Iterator<Item = (String, PathBuf)> {
-        self.found.iter().flat_map(move |Found { path: directory, gathered }| {
-            let links = gathered.links.iter().filter(|link| matches!(link.behind, Behind::Directory));
+        self.found.iter().flat_map(move |ListedDirectory { path: directory, matches }| {
+            let links = matches.links.iter().filter(|link| matches!(link.behind, LinkTarget::Directory));
             links.map(move |link| {
                 let path = if directory.is_empty() { link.name.clone() } else { format!("{directory}/{}", link.name) };
                 (path.clone(), self.root.join(path))
@@ -194,9 +201,9 @@ impl Listing {
     /// Calls `visit` with the path of each entry, where it lies, and what it is: files and links, and under a name
     /// of its own what a link leads to.
     pub fn each(&self, visit: &mut dyn FnMut(RelativePath, PathBuf, Entry)) {
-        for Found { path: directory, gathered } in &self.found {
+        for ListedDirectory { path: directory, matches } in &self.found {
             let absolute = if directory.is_empty() { self.root.clone() } else { self.root.join(directory) };
-            gathered.each(&mut |name, entry| {
+            matches.each(&mut |name, entry| {
                 let path = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
                 let Ok(path) = RelativePath::new(&path) else { return };
                 visit(path, absolute.join(name.strip_suffix(BEHIND_LINK).unwrap_or(name)), entry);
@@ -206,18 +213,18 @@ impl Listing {
 }
 
 /// The digest of the tree whose directories, sorted by path, are `found`.
-fn digest_of(found: &[Found]) -> Option<Digest> {
+fn digest_of(found: &[ListedDirectory]) -> Option<Digest> {
     let places: HashMap<&str, usize> =
         found.iter().enumerate().map(|(place, found)| (found.path.as_str(), place)).collect();
     let mut children: Vec<Vec<(String, Digest)>> = found.iter().map(|_| Vec::new()).collect();
     // A directory's path is shorter than those of what is in it: from the end, children come first.
-    for (place, Found { path, gathered }) in found.iter().enumerate().rev() {
+    for (place, ListedDirectory { path, matches }) in found.iter().enumerate().rev() {
         let mut directories = std::mem::take(&mut children[place]);
-        if gathered.is_empty() && directories.is_empty() {
+        if matches.is_empty() && directories.is_empty() {
             continue;
         }
         directories.sort();
-        let digest = gathered.digest(&directories);
+        let digest = matches.digest(&directories);
         if path.is_empty() {
             return Some(digest);
         }

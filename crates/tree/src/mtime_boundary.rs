@@ -2,11 +2,11 @@
 //!
 //! A file that is hashed and then written again within one tick of its file system's clock looks the same before and
 //! after ("racily clean"). So a look at a file is believed later on only if the file's last change lies before a
-//! horizon that was taken before it was read: then every later change bears another time. The horizon is read off
+//! mtime boundary that was taken before it was read: then every later change bears another time. The mtime boundary is read off
 //! the file system's own clock, as the time that it gives to a new file: neither a server's other clock nor a coarse
 //! one can deceive. Where that can't be had, it is this machine's clock less two seconds.
 //!
-//! A clock that was put back gives times a second time. Whoever keeps what was believed keeps the horizon too, and
+//! A clock that was put back gives times a second time. Whoever keeps what was believed keeps the mtime boundary too, and
 //! believes nothing any more if the clock shows less than it did (`went_back_since`).
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use rondel_cas::TemporaryFile;
 
 /// How far apart two changes must be for a file system of which nothing is known to tell them apart (2 s: FAT's).
 const UNKNOWN_GRANULARITY_NS: i128 = 2_000_000_000;
-/// Bytes of a horizon.
+/// Bytes of a mtime boundary.
 pub const MTIME_BOUNDARY_LENGTH: usize = 24;
 
 /// A moment, by two clocks.
@@ -32,8 +32,8 @@ impl MtimeBoundary {
     pub fn now(directory: Option<&Path>) -> MtimeBoundary {
         let ask = |directory: &Path| -> Option<(u64, i128)> {
             let mut file = TemporaryFile::new_in(directory).ok()?;
-            let looks = Fingerprint::of(&file.file().metadata().ok()?);
-            (looks.ctime_ns() != i128::MAX).then(|| (looks.device(), looks.ctime_ns()))
+            let fingerprint = Fingerprint::of(&file.file().metadata().ok()?);
+            (fingerprint.ctime_ns() != i128::MAX).then(|| (fingerprint.device(), fingerprint.ctime_ns()))
         };
         MtimeBoundary { asked: directory.and_then(ask), elsewhere_ns: now_ns().saturating_sub(UNKNOWN_GRANULARITY_NS) }
     }
@@ -112,18 +112,18 @@ mod tests {
         }
     }
 
-    /// What changes after the horizon was taken never looks older than it.
+    /// What changes after the mtime boundary was taken never looks older than it.
     #[test]
     fn later_changes_are_not_older() {
-        let directory = std::env::temp_dir().join(format!("rondel-horizon-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("rondel-boundary-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let path = directory.join("file");
         for round in 0..300 {
-            let horizon = MtimeBoundary::now(Some(&directory));
+            let boundary = MtimeBoundary::now(Some(&directory));
             std::fs::write(&path, format!("{round}")).unwrap();
-            let looks = Fingerprint::of(&std::fs::metadata(&path).unwrap());
-            assert!(!looks.is_older_than(horizon.on(looks.device())), "round {round}");
-            assert!(!looks.is_older_than(horizon.on(looks.device() + 1)), "round {round}");
+            let fingerprint = Fingerprint::of(&std::fs::metadata(&path).unwrap());
+            assert!(!fingerprint.is_older_than(boundary.on(fingerprint.device())), "round {round}");
+            assert!(!fingerprint.is_older_than(boundary.on(fingerprint.device() + 1)), "round {round}");
         }
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1, "the clock leaves nothing behind");
         std::fs::remove_dir_all(directory).unwrap();

@@ -1,11 +1,11 @@
 //! The stat snapshot on disk: one block a directory, one record of fixed size a name, read at once and used in place.
 //!
 //! ```text
-//! file    mark, SHA-256 of the SHA-256s of each MiB of the rest, the latest horizon (24), then the blocks, sorted by path
+//! file    mark, SHA-256 of the SHA-256s of each MiB of the rest, the latest mtime boundary (24), then the blocks, sorted by path
 //! block   u32 length of all of it; u32 length of the path; u32 number of records; u32 length of the names;
-//!         fingerprint of the directory (44); i64 horizon, 0 if its names are not all here;
+//!         fingerprint of the directory (44); i64 mtime boundary, 0 if its names are not all here;
 //!         path; records, sorted by name; names
-//! record  fingerprint (44); i64 horizon; SHA-256 (32); u32 place of the name; u16 its length; u8 kind;
+//! record  fingerprint (44); i64 mtime boundary; SHA-256 (32); u32 place of the name; u16 its length; u8 kind;
 //!         u8 1 if there is a digest, whose size is the fingerprint's
 //! ```
 //!
@@ -30,7 +30,7 @@ const PIECE: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub(crate) enum Block {
     /// A part of the file.
-    Stored { bytes: Arc<Vec<u8>>, from: usize, to: usize },
+    InFile { bytes: Arc<Vec<u8>>, from: usize, to: usize },
     /// Made in this process.
     Fresh(Arc<[u8]>),
 }
@@ -43,7 +43,7 @@ pub(crate) struct Record<'a>(&'a [u8; RECORD], &'a str);
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub path: PathBuf,
-    /// Its looks and the horizon, if all its names are here.
+    /// Its looks and the mtime boundary, if all its names are here.
     pub own: Option<(Fingerprint, i128)>,
     pub entries: Vec<DraftEntry>,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Draft {
 pub(crate) struct DraftEntry {
     pub name: String,
     pub kind: Kind,
-    /// How the file looked, up to which horizon that is believed, and what it held.
+    /// How the file looked, up to which mtime boundary that is believed, and what it held.
     pub known: Option<(Fingerprint, i128, [u8; 32])>,
 }
 
@@ -63,7 +63,7 @@ fn number(bytes: &[u8], at: usize) -> usize {
 impl Block {
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Block::Stored { bytes, from, to } => &bytes[*from..*to],
+            Block::InFile { bytes, from, to } => &bytes[*from..*to],
             Block::Fresh(bytes) => bytes,
         }
     }
@@ -73,12 +73,12 @@ impl Block {
         number(self.bytes(), 8)
     }
 
-    /// The directory's looks, and up to which horizon they vouch for its names.
+    /// The directory's looks, and up to which mtime boundary they vouch for its names.
     pub fn own(&self) -> Option<(Fingerprint, i128)> {
         let bytes = self.bytes();
-        let looks: &[u8; FINGERPRINT_LENGTH] = bytes.get(16..16 + FINGERPRINT_LENGTH)?.try_into().ok()?;
-        let horizon = i64::from_le_bytes(bytes.get(HEADER - 8..HEADER)?.try_into().ok()?);
-        (horizon != 0).then(|| (Fingerprint::from_bytes(looks), i128::from(horizon)))
+        let fingerprint: &[u8; FINGERPRINT_LENGTH] = bytes.get(16..16 + FINGERPRINT_LENGTH)?.try_into().ok()?;
+        let boundary = i64::from_le_bytes(bytes.get(HEADER - 8..HEADER)?.try_into().ok()?);
+        (boundary != 0).then(|| (Fingerprint::from_bytes(fingerprint), i128::from(boundary)))
     }
 
     pub fn record(&self, index: usize) -> Record<'_> {
@@ -133,7 +133,7 @@ impl<'a> Record<'a> {
         Fingerprint::from_bytes(self.0.first_chunk().expect("longer than that"))
     }
 
-    fn horizon(&self) -> i128 {
+    fn mtime_boundary(&self) -> i128 {
         let part = &self.0[FINGERPRINT_LENGTH..FINGERPRINT_LENGTH + 8];
         i128::from(i64::from_le_bytes(part.try_into().expect("eight bytes")))
     }
@@ -141,7 +141,7 @@ impl<'a> Record<'a> {
     /// What a file that looks like `now` holds, if that can be told.
     pub fn digest_if(&self, now: &Fingerprint) -> Option<Digest> {
         let same = self.0[RECORD - 1] == 1 && self.0[..FINGERPRINT_LENGTH] == now.to_bytes();
-        (same && now.is_older_than(self.horizon())).then(|| self.digest())
+        (same && now.is_older_than(self.mtime_boundary())).then(|| self.digest())
     }
 
     /// What it held when it was read.
@@ -151,7 +151,7 @@ impl<'a> Record<'a> {
     }
 
     pub fn known(&self) -> Option<(Fingerprint, i128, [u8; 32])> {
-        (self.0[RECORD - 1] == 1).then(|| (self.fingerprint(), self.horizon(), *self.digest().hash()))
+        (self.0[RECORD - 1] == 1).then(|| (self.fingerprint(), self.mtime_boundary(), *self.digest().hash()))
     }
 }
 
@@ -168,9 +168,9 @@ impl Draft {
             bytes.extend_from_slice(&u32::try_from(part).ok()?.to_le_bytes());
         }
         match &self.own {
-            Some((looks, horizon)) => {
-                bytes.extend_from_slice(&looks.to_bytes());
-                bytes.extend_from_slice(&(*horizon as i64).to_le_bytes());
+            Some((fingerprint, boundary)) => {
+                bytes.extend_from_slice(&fingerprint.to_bytes());
+                bytes.extend_from_slice(&(*boundary as i64).to_le_bytes());
             }
             None => bytes.extend_from_slice(&[0; FINGERPRINT_LENGTH + 8]),
         }
@@ -178,9 +178,9 @@ impl Draft {
         let mut place = 0_u32;
         for entry in &self.entries {
             match &entry.known {
-                Some((looks, horizon, hash)) => {
-                    bytes.extend_from_slice(&looks.to_bytes());
-                    bytes.extend_from_slice(&(*horizon as i64).to_le_bytes());
+                Some((fingerprint, boundary, hash)) => {
+                    bytes.extend_from_slice(&fingerprint.to_bytes());
+                    bytes.extend_from_slice(&(*boundary as i64).to_le_bytes());
                     bytes.extend_from_slice(hash);
                 }
                 None => bytes.extend_from_slice(&[0; RECORD - 8]),
@@ -200,22 +200,22 @@ impl Draft {
 
 /// A snapshot as it was read.
 #[derive(Debug, Default)]
-pub(crate) struct Stored {
+pub(crate) struct SnapshotFile {
     bytes: Arc<Vec<u8>>,
     /// The latest moment that anything in it is believed by; `None` of an empty one.
-    pub horizon: Option<MtimeBoundary>,
+    pub boundary: Option<MtimeBoundary>,
     /// Where each block begins, in the order of their paths.
     begins: Vec<u32>,
 }
 
-impl Stored {
+impl SnapshotFile {
     /// From a file's contents; `None` for anything torn, flipped or foreign.
-    pub fn decode(bytes: Vec<u8>) -> Option<Stored> {
+    pub fn decode(bytes: Vec<u8>) -> Option<SnapshotFile> {
         let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
         if body.len() > u32::MAX as usize || checksum_of(body) != checksum {
             return None;
         }
-        let horizon = Some(MtimeBoundary::from_bytes(body.first_chunk::<MTIME_BOUNDARY_LENGTH>()?));
+        let boundary = Some(MtimeBoundary::from_bytes(body.first_chunk::<MTIME_BOUNDARY_LENGTH>()?));
         let (mut begins, mut place) = (Vec::new(), MAGIC.len() + 32 + MTIME_BOUNDARY_LENGTH);
         while place < bytes.len() {
             let length = number(&bytes, place);
@@ -227,14 +227,14 @@ impl Stored {
             begins.push(place as u32);
             place += length;
         }
-        Some(Stored { bytes: Arc::new(bytes), horizon, begins })
+        Some(SnapshotFile { bytes: Arc::new(bytes), boundary, begins })
     }
 
     /// The file's contents: these blocks, by path.
-    pub fn encode<'b>(horizon: &MtimeBoundary, blocks: impl Iterator<Item = &'b [u8]>) -> Vec<u8> {
+    pub fn encode<'b>(boundary: &MtimeBoundary, blocks: impl Iterator<Item = &'b [u8]>) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&[0; 32]);
-        bytes.extend_from_slice(&horizon.to_bytes());
+        bytes.extend_from_slice(&boundary.to_bytes());
         blocks.for_each(|block| bytes.extend_from_slice(block));
         let (head, body) = bytes.split_at_mut(MAGIC.len() + 32);
         head[MAGIC.len()..].copy_from_slice(&checksum_of(body));
@@ -249,7 +249,7 @@ impl Stored {
 
     fn block(&self, begin: u32) -> Block {
         let from = begin as usize;
-        Block::Stored { bytes: Arc::clone(&self.bytes), from, to: from + number(&self.bytes, from) }
+        Block::InFile { bytes: Arc::clone(&self.bytes), from, to: from + number(&self.bytes, from) }
     }
 
     /// The block of a directory.
@@ -295,12 +295,12 @@ mod tests {
 
     fn file() -> Vec<u8> {
         let blocks: Vec<Block> = ["/a", "/a/b", "/c"].map(|path| draft(path).encode().unwrap()).into();
-        Stored::encode(&MtimeBoundary::now(None), blocks.iter().map(Block::bytes))
+        SnapshotFile::encode(&MtimeBoundary::now(None), blocks.iter().map(Block::bytes))
     }
 
     #[test]
     fn round_trip() {
-        let stored = Stored::decode(file()).unwrap();
+        let stored = SnapshotFile::decode(file()).unwrap();
         let paths: Vec<&str> = stored.blocks().map(|(path, _)| path).collect();
         assert_eq!(paths, ["/a", "/a/b", "/c"]);
         assert!(stored.find(Path::new("/b")).is_none());
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!((block.len(), block.own()), (3, Some((fingerprint(9, 3), 8))));
         assert_eq!(block.find("alpha").unwrap().digest_if(&fingerprint(1, 50)), Some(Digest::of(b"x")));
         assert_eq!(block.find("alpha").unwrap().digest_if(&fingerprint(2, 50)), None, "another size");
-        assert_eq!(block.find("né").unwrap().digest_if(&fingerprint(1, 100)), None, "changed at the horizon");
+        assert_eq!(block.find("né").unwrap().digest_if(&fingerprint(1, 100)), None, "changed at the boundary");
         assert_eq!(block.find("zeta").unwrap().digest_if(&fingerprint(0, 0)), None, "never hashed");
         assert!(block.find("beta").is_none());
         assert_eq!(block.draft(Path::new("/a/b")).encode().unwrap().bytes(), block.bytes());
@@ -319,12 +319,12 @@ mod tests {
     fn damage_empties_it() {
         let good = file();
         for length in 0..good.len() {
-            assert!(Stored::decode(good[..length].to_vec()).is_none(), "cut at {length}");
+            assert!(SnapshotFile::decode(good[..length].to_vec()).is_none(), "cut at {length}");
         }
         for index in 0..good.len() {
             let mut bad = good.clone();
             bad[index] ^= 0x10;
-            assert!(Stored::decode(bad).is_none(), "flipped at {index}");
+            assert!(SnapshotFile::decode(bad).is_none(), "flipped at {index}");
         }
     }
 
@@ -339,7 +339,7 @@ mod tests {
                 bad[index] = value;
                 let checksum = checksum_of(&bad[body..]);
                 bad[MAGIC.len()..body].copy_from_slice(&checksum);
-                let Some(stored) = Stored::decode(bad) else { continue };
+                let Some(stored) = SnapshotFile::decode(bad) else { continue };
                 for (path, block) in stored.blocks() {
                     let _ = (block.own(), block.find("alpha"), block.draft(Path::new(path)).encode());
                     let records = (0..block.len().min(1000)).filter(|index| block.record(*index).known().is_some());

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::fingerprint::{Fingerprint, Kind, OpenDirectory};
-use crate::listing::{Behind, Found, Gathered, Listing};
+use crate::listing::{DirectoryMatches, LinkTarget, ListedDirectory, Listing};
 use crate::mtime_boundary::MtimeBoundary;
 use crate::snapshot_file::{Block, Draft, DraftEntry, Record};
 use rondel_cas::{Digest, PathError, par_map};
@@ -47,9 +47,9 @@ struct Scanned {
 
 enum State {
     /// All as it was.
-    Same(Gathered),
+    Unchanged(DirectoryMatches),
     /// Something was not, and is known now.
-    Learned { absolute: PathBuf, block: Block, gathered: Gathered },
+    Rescanned { absolute: PathBuf, block: Block, matches: DirectoryMatches },
     /// What is there now, and which of the files have to be read still.
     Changed { draft: Draft, unread: Vec<usize> },
 }
@@ -65,13 +65,13 @@ struct Walk<'a> {
     root: &'a Path,
     globs: &'a GlobSet,
     /// Taken once it is needed: before the first name or byte is read.
-    horizon: OnceLock<MtimeBoundary>,
+    boundary: OnceLock<MtimeBoundary>,
 }
 
 impl StatSnapshot {
     /// All files and links below `root` that match, with their digests. Links are not followed.
     pub fn list(&self, root: &Path, globs: &GlobSet) -> Result<Listing, WalkError> {
-        let walk = Walk { snapshot: self, root, globs, horizon: OnceLock::new() };
+        let walk = Walk { snapshot: self, root, globs, boundary: OnceLock::new() };
         let mut scanned: Vec<Scanned> = Vec::new();
         let mut open = vec![String::new()];
         while !open.is_empty() {
@@ -82,25 +82,25 @@ impl StatSnapshot {
             scanned.extend(found);
         }
         walk.read_changed(&mut scanned)?;
-        let mut learned = Vec::new();
+        let mut rescanned = Vec::new();
         let mut found = Vec::with_capacity(scanned.len());
         let directories: Vec<Fingerprint> = scanned.iter().map(|scanned| scanned.own).collect();
         for Scanned { path, state, .. } in scanned {
-            let gathered = match state {
-                State::Same(gathered) => gathered,
-                State::Learned { absolute, block, gathered } => {
-                    learned.push((absolute, block));
-                    gathered
+            let matches = match state {
+                State::Unchanged(matches) => matches,
+                State::Rescanned { absolute, block, matches } => {
+                    rescanned.push((absolute, block));
+                    matches
                 }
                 State::Changed { draft, .. } => {
                     let (absolute, block) = encode(draft)?;
-                    learned.push((absolute, block.clone()));
-                    walk.gather(&path, block)?
+                    rescanned.push((absolute, block.clone()));
+                    walk.match_block(&path, block)?
                 }
             };
-            found.push(Found { path, gathered });
+            found.push(ListedDirectory { path, matches });
         }
-        self.learn(learned);
+        self.record(rescanned);
         Ok(Listing::new(root, found, &directories))
     }
 }
@@ -120,12 +120,13 @@ impl Walk<'_> {
             Err(source) => return Err(WalkError::Io { path: absolute, source }),
         };
         let block = self.snapshot.block(&absolute);
-        let vouched =
-            |block: &Block| block.own().is_some_and(|(looks, horizon)| looks == own && own.is_older_than(horizon));
+        let vouched = |block: &Block| {
+            block.own().is_some_and(|(fingerprint, boundary)| fingerprint == own && own.is_older_than(boundary))
+        };
         let names_known = block.as_ref().is_some_and(vouched);
         if names_known
             && let Some(block) = &block
-            && let Some(scanned) = self.scan_same(path, &opened, &own, block)
+            && let Some(scanned) = self.scan_unchanged(path, &opened, &own, block)
         {
             return Ok(Some(scanned));
         }
@@ -133,8 +134,8 @@ impl Walk<'_> {
     }
 
     /// The quick way: every file that matches looks as it did. `None` at the first that doesn't.
-    fn scan_same(&self, path: &str, opened: &OpenDirectory, own: &Fingerprint, block: &Block) -> Option<Scanned> {
-        let mut gathered = Gathered::new(block.clone());
+    fn scan_unchanged(&self, path: &str, opened: &OpenDirectory, own: &Fingerprint, block: &Block) -> Option<Scanned> {
+        let mut matches = DirectoryMatches::new(block.clone());
         let mut directories = Vec::new();
         let mut child = Child::of(path);
         for index in 0..block.len() {
@@ -144,15 +145,15 @@ impl Walk<'_> {
                     directories.push(child.path(record.name()).to_owned());
                 }
                 Kind::File if self.globs.matches(child.path(record.name())) => {
-                    let looks = opened.look(record.name()).ok()?;
-                    gathered.file(index, record.name(), &record.digest_if(&looks)?, &looks);
+                    let fingerprint = opened.stat(record.name()).ok()?;
+                    matches.file(index, record.name(), &record.digest_if(&fingerprint)?, &fingerprint);
                 }
                 // What a link leads to is not seen from its own looks.
                 Kind::Link if self.globs.matches(child.path(record.name())) => return None,
                 _ => {}
             }
         }
-        Some(Scanned { path: path.to_owned(), directories, own: *own, state: State::Same(gathered) })
+        Some(Scanned { path: path.to_owned(), directories, own: *own, state: State::Unchanged(matches) })
     }
 
     fn scan_changed(
@@ -164,7 +165,7 @@ impl Walk<'_> {
         block: Option<Block>,
         names_known: bool,
     ) -> Result<Scanned, WalkError> {
-        let horizon = self.horizon.get_or_init(|| self.snapshot.horizon());
+        let boundary = self.boundary.get_or_init(|| self.snapshot.mtime_boundary());
         let names = match &block {
             Some(block) if names_known => {
                 let records = (0..block.len()).map(|index| block.record(index));
@@ -184,7 +185,7 @@ impl Walk<'_> {
                 directories.push(child.path(&name).to_owned());
             }
             if kind == Kind::File && self.globs.matches(child.path(&name)) {
-                match look_and_read(opened, &name, record, horizon) {
+                match stat_and_read(opened, &name, record, boundary) {
                     Ok(Some(file)) => {
                         if file.is_unread {
                             unread.push(entries.len());
@@ -201,17 +202,17 @@ impl Walk<'_> {
             }
             entries.push(DraftEntry { name, kind, known });
         }
-        let looks = own;
-        let own_horizon = horizon.on(own.device());
-        let own = (is_whole && own_horizon > 0 && opened.tells_of_names()).then_some((own, own_horizon));
+        let fingerprint = own;
+        let own_boundary = boundary.on(own.device());
+        let own = (is_whole && own_boundary > 0 && opened.tracks_names()).then_some((own, own_boundary));
         let draft = Draft { path: absolute, own, entries };
         let state = if unread.is_empty() {
             let (absolute, block) = encode(draft)?;
-            State::Learned { gathered: self.gather(path, block.clone())?, absolute, block }
+            State::Rescanned { matches: self.match_block(path, block.clone())?, absolute, block }
         } else {
             State::Changed { draft, unread }
         };
-        Ok(Scanned { path: path.to_owned(), directories, own: looks, state })
+        Ok(Scanned { path: path.to_owned(), directories, own: fingerprint, state })
     }
 
     /// Reads the files that do not look as they did.
@@ -226,7 +227,7 @@ impl Walk<'_> {
         let read = par_map(&jobs, jobs.len() * 16, |job| {
             let State::Changed { draft, .. } = &states[job.directory].state else { return Ok(None) };
             let entry = &draft.entries[job.entry];
-            let size = entry.known.map_or(0, |(looks, ..)| looks.size());
+            let size = entry.known.map_or(0, |(fingerprint, ..)| fingerprint.size());
             let path = draft.path.join(&entry.name);
             match Digest::of_file_of_size(&path, size) {
                 Ok(digest) => Ok(Some(digest)),
@@ -239,7 +240,7 @@ impl Walk<'_> {
             let State::Changed { draft, .. } = &mut scanned[job.directory].state else { continue };
             match digest? {
                 Some(digest) => {
-                    let known = draft.entries[job.entry].known.as_mut().expect("looked at before");
+                    let known = draft.entries[job.entry].known.as_mut().expect("result at before");
                     *known = known_as(known.0, known.1, &digest);
                 }
                 None => gone.push((job.directory, job.entry)),
@@ -255,8 +256,8 @@ impl Walk<'_> {
     }
 
     /// What matches in a directory of which all is known now.
-    fn gather(&self, path: &str, block: Block) -> Result<Gathered, WalkError> {
-        let mut gathered = Gathered::new(block.clone());
+    fn match_block(&self, path: &str, block: Block) -> Result<DirectoryMatches, WalkError> {
+        let mut matches = DirectoryMatches::new(block.clone());
         let mut child = Child::of(path);
         for index in 0..block.len() {
             let record = block.record(index);
@@ -264,17 +265,19 @@ impl Walk<'_> {
                 continue;
             }
             match (record.kind(), record.known()) {
-                (Kind::File, Some((looks, ..))) => gathered.file(index, record.name(), &record.digest(), &looks),
-                (Kind::Link, _) => self.gather_link(&self.absolute(path), record.name(), &mut gathered)?,
+                (Kind::File, Some((fingerprint, ..))) => {
+                    matches.file(index, record.name(), &record.digest(), &fingerprint)
+                }
+                (Kind::Link, _) => self.resolve_link(&self.absolute(path), record.name(), &mut matches)?,
                 _ => {}
             }
         }
-        Ok(gathered)
+        Ok(matches)
     }
 
     /// A link counts twice: as the text it holds, and as the contents of the file that it leads to, since a reader
     /// sees those.
-    fn gather_link(&self, directory: &Path, name: &str, gathered: &mut Gathered) -> Result<(), WalkError> {
+    fn resolve_link(&self, directory: &Path, name: &str, matches: &mut DirectoryMatches) -> Result<(), WalkError> {
         let path = directory.join(name);
         let failed = |source| WalkError::Io { path: path.clone(), source };
         let target = match std::fs::read_link(&path) {
@@ -285,14 +288,14 @@ impl Walk<'_> {
         };
         let target = target.to_str().ok_or_else(|| failed(io::Error::other("the link's target is not valid UTF-8")))?;
         let behind = match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => Behind::Directory,
+            Ok(metadata) if metadata.is_dir() => LinkTarget::Directory,
             Ok(metadata) if metadata.is_file() => match self.snapshot.digest(&path, &metadata) {
-                Ok(digest) => Behind::File(digest, Fingerprint::of(&metadata)),
-                Err(_) => Behind::Nothing,
+                Ok(digest) => LinkTarget::File(digest, Fingerprint::of(&metadata)),
+                Err(_) => LinkTarget::Nothing,
             },
-            _ => Behind::Nothing,
+            _ => LinkTarget::Nothing,
         };
-        gathered.link(name, target, behind);
+        matches.link(name, target, behind);
         Ok(())
     }
 }
@@ -333,51 +336,51 @@ fn names_in(directory: &Path, opened: &OpenDirectory) -> Result<Vec<(String, Kin
     names.into_iter().map(text).collect()
 }
 
-/// A file that was looked at: how it looks, up to which horizon that is believed, and what it holds.
-struct LookedAt {
+/// A file that was looked at: how it looks, up to which mtime boundary that is believed, and what it holds.
+struct FileRecord {
     known: (Fingerprint, i128, [u8; 32]),
     /// Too large to be read at once.
     is_unread: bool,
 }
 
 /// Looks at a file, and reads it if `record` does not tell what it holds. `None` if no file is there any more.
-fn look_and_read(
+fn stat_and_read(
     opened: &OpenDirectory,
     name: &str,
     record: Option<Record<'_>>,
-    horizon: &MtimeBoundary,
-) -> io::Result<Option<LookedAt>> {
-    let looked = || -> io::Result<Option<LookedAt>> {
+    boundary: &MtimeBoundary,
+) -> io::Result<Option<FileRecord>> {
+    let result = || -> io::Result<Option<FileRecord>> {
         if let Some(record) = record.filter(|record| record.known().is_some()) {
-            let looks = opened.look(name)?;
-            if record.digest_if(&looks).is_some() {
-                return Ok(record.known().map(|known| LookedAt { known, is_unread: false }));
+            let fingerprint = opened.stat(name)?;
+            if record.digest_if(&fingerprint).is_some() {
+                return Ok(record.known().map(|known| FileRecord { known, is_unread: false }));
             }
         }
         let file = opened.open_file(name)?;
-        let looks = Fingerprint::of(&file.metadata()?);
-        if looks.kind() != Kind::File {
+        let fingerprint = Fingerprint::of(&file.metadata()?);
+        if fingerprint.kind() != Kind::File {
             return Ok(None);
         }
-        let believed = horizon.on(looks.device());
-        if looks.size() >= LARGE {
-            return Ok(Some(LookedAt { known: (looks, believed, [0; 32]), is_unread: true }));
+        let believed = boundary.on(fingerprint.device());
+        if fingerprint.size() >= LARGE {
+            return Ok(Some(FileRecord { known: (fingerprint, believed, [0; 32]), is_unread: true }));
         }
-        let digest = Digest::of_open(&file, looks.size())?;
-        Ok(Some(LookedAt { known: known_as(looks, believed, &digest), is_unread: false }))
+        let digest = Digest::of_open(&file, fingerprint.size())?;
+        Ok(Some(FileRecord { known: known_as(fingerprint, believed, &digest), is_unread: false }))
     };
-    match looked() {
+    match result() {
         Err(error) if is_gone(&error) || is_link(&error) => Ok(None),
-        looked => looked,
+        result => result,
     }
 }
 
 /// A file that has another size than it looked like changes right now: what was read counts for this once.
-fn known_as(looks: Fingerprint, horizon: i128, digest: &Digest) -> (Fingerprint, i128, [u8; 32]) {
-    if looks.size() == digest.size() {
-        return (looks, horizon, *digest.hash());
+fn known_as(fingerprint: Fingerprint, boundary: i128, digest: &Digest) -> (Fingerprint, i128, [u8; 32]) {
+    if fingerprint.size() == digest.size() {
+        return (fingerprint, boundary, *digest.hash());
     }
-    (looks.with_size(digest.size()), i128::from(i64::MIN), *digest.hash())
+    (fingerprint.with_size(digest.size()), i128::from(i64::MIN), *digest.hash())
 }
 
 fn encode(draft: Draft) -> Result<(PathBuf, Block), WalkError> {
