@@ -1,4 +1,4 @@
-//! `Listing`: what a walk found, as compact as the snapshot has it, and the digest of the tree that it makes.
+//! `Listing`: the result of a walk, as compact as the snapshot, and the digest of its tree.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use crate::snapshot_file::Block;
 use rondel_cas::messages::{self, Directory, DirectoryNode, FileNode, SymlinkNode};
 use rondel_cas::{Digest, Entry, Hasher, RelativePath};
 
-/// Ends the name under which the contents behind a link are an entry.
+/// Suffix of the entry for the contents behind a link.
 pub const BEHIND_LINK: &str = " (behind the link)";
 
 /// Files and links below a directory, with their digests.
@@ -23,16 +23,16 @@ pub struct Listing {
     newest_ns: i128,
 }
 
-/// One directory, relative to the root, and what matches in it.
+/// One directory, relative to the root, and its matches.
 pub(crate) struct ListedDirectory {
     pub path: String,
     pub matches: DirectoryMatches,
 }
 
-/// What matches in one directory.
+/// The matches in one directory.
 pub(crate) struct DirectoryMatches {
     block: Block,
-    /// Places in the block of the files that match.
+    /// Places in the block of the matching files.
     files: Vec<u32>,
     links: Vec<Link>,
     /// The file nodes of the directory's message, if there are no links among them.
@@ -47,12 +47,12 @@ struct Link {
     behind: LinkTarget,
 }
 
-/// What a link leads to.
+/// The target of a link.
 pub(crate) enum LinkTarget {
-    /// Nothing that could be read.
+    /// Nothing readable.
     Nothing,
     File(Digest, Fingerprint),
-    /// It is not walked.
+    /// A directory, which is not walked.
     Directory,
 }
 
@@ -77,7 +77,7 @@ impl DirectoryMatches {
         }
     }
 
-    /// A file that matches, at `place` of the block. Files come in the order of the block, which is that of their
+    /// Adds a matching file, at `place` of the block. Files come in the order of the block, which is that of their
     /// names.
     pub fn file(&mut self, place: usize, name: &str, digest: &Digest, fingerprint: &Fingerprint) {
         self.files.push(place as u32);
@@ -102,7 +102,7 @@ impl DirectoryMatches {
         self.files.len() + self.links.iter().map(|link| 1 + usize::from(link.entry_behind().is_some())).sum::<usize>()
     }
 
-    /// Calls `visit` with each name and what stands there.
+    /// Calls `visit` with each name and its entry.
     fn each(&self, visit: &mut dyn FnMut(&str, Entry)) {
         for &place in &self.files {
             let record = self.block.record(place as usize);
@@ -117,7 +117,7 @@ impl DirectoryMatches {
         }
     }
 
-    /// The digest of the directory that holds these files and `directories`, which are sorted.
+    /// Returns the digest of the directory that holds these files and the sorted `directories`.
     fn digest(&self, directories: &[(String, Digest)]) -> Digest {
         let nodes = directories.iter().map(|(name, digest)| DirectoryNode { name, digest: *digest }).collect();
         let mut directory = Directory { directories: nodes, ..Directory::default() };
@@ -135,7 +135,7 @@ impl DirectoryMatches {
                     directory.files.push(FileNode { name, digest: *digest, is_executable: *executable, mode: *mode })
                 }
                 Entry::Symlink { target } => directory.symlinks.push(SymlinkNode { name, target }),
-                // A walk tells of directories by what is in them.
+                // A walk knows directories by their contents.
                 Entry::Directory { .. } => {}
             }
         }
@@ -157,37 +157,37 @@ impl Listing {
         Listing { root: root.to_owned(), found, digest, count, stat_digest, directory_stat_digest, newest_ns }
     }
 
-    /// The digest of the tree's root directory, as `Tree` would give it; `None` if nothing is in it.
+    /// Returns the digest of the tree's root directory, as `Tree` would give it; `None` if it is empty.
     pub fn root_digest(&self) -> Option<Digest> {
         self.digest
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Is there none?
+    /// Returns true if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// A number that is another one when any of the files looks different from outside, contents the same or not.
+    /// Returns a number that changes when the stat data of any file changes, contents the same or not.
     pub fn stat_digest(&self) -> u64 {
         self.stat_digest
     }
 
-    /// The same of the directories that were walked: names that came and went leave their mark there.
+    /// Returns such a number for the walked directories: names that came and went change it.
     pub fn directory_stat_digest(&self) -> u64 {
         self.directory_stat_digest
     }
 
-    /// When any of the files and directories changed last, in nanoseconds since 1970.
+    /// Returns the last change of any file or directory, in nanoseconds since 1970.
     pub fn newest_ns(&self) -> i128 {
         self.newest_ns
     }
 
-    /// The links that lead to directories, which are not walked: their paths, and where they lie.
+    /// Returns the links to directories, which are not walked: their paths, and their places.
     pub fn links_to_directories(&self) -> impl Iterator<Item = (String, PathBuf)> {
         self.found.iter().flat_map(move |ListedDirectory { path: directory, matches }| {
             let links = matches.links.iter().filter(|link| matches!(link.behind, LinkTarget::Directory));
@@ -198,8 +198,8 @@ impl Listing {
         })
     }
 
-    /// Calls `visit` with the path of each entry, where it lies, and what it is: files and links, and under a name
-    /// of its own what a link leads to.
+    /// Calls `visit` with the path, the place and the entry of each file and link. The contents behind a link have a
+    /// name of their own.
     pub fn each(&self, visit: &mut dyn FnMut(RelativePath, PathBuf, Entry)) {
         for ListedDirectory { path: directory, matches } in &self.found {
             let absolute = if directory.is_empty() { self.root.clone() } else { self.root.join(directory) };
@@ -212,12 +212,12 @@ impl Listing {
     }
 }
 
-/// The digest of the tree whose directories, sorted by path, are `found`.
+/// Returns the digest of the tree of `found`, whose directories are sorted by path.
 fn digest_of(found: &[ListedDirectory]) -> Option<Digest> {
     let places: HashMap<&str, usize> =
         found.iter().enumerate().map(|(place, found)| (found.path.as_str(), place)).collect();
     let mut children: Vec<Vec<(String, Digest)>> = found.iter().map(|_| Vec::new()).collect();
-    // A directory's path is shorter than those of what is in it: from the end, children come first.
+    // A directory's path is shorter than the paths below it, so from the end, children come first.
     for (place, ListedDirectory { path, matches }) in found.iter().enumerate().rev() {
         let mut directories = std::mem::take(&mut children[place]);
         if matches.is_empty() && directories.is_empty() {

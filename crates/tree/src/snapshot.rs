@@ -1,10 +1,10 @@
 //! The stat snapshot: digests of files that have not changed since they were last hashed.
 //!
-//! As git's index does it: path -> (size, mtime, ctime, inode, device, mode) -> digest, and of directories the names
-//! in them. What is known of a file is believed only if the file looks exactly as it did, and only if its last
-//! change lies before the mtime boundary that was taken before it was read (see `MtimeBoundary`): a file written in the same tick
-//! as it was hashed could change again without looking different, so it is hashed anew until it has aged.
-//! Losing the snapshot costs time, never correctness.
+//! It works like git's index: path -> (size, mtime, ctime, inode, device, mode) -> digest, and for directories their
+//! names. A digest is believed only if the file looks exactly as it did, and if its last change was before the boundary
+//! taken before it was read (see `MtimeBoundary`). A file written in the same tick as it was hashed could change again
+//! without looking different, so it is hashed again until it has aged. Losing the snapshot costs time, never
+//! correctness.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -21,22 +21,22 @@ use rondel_cas::{Digest, write_atomically};
 /// Digests by absolute path. Shared by threads; saved once at the end.
 pub struct StatSnapshot {
     file: PathBuf,
-    /// Where the file system's clock may be asked, by making a file for a moment.
+    /// Directory in which a short-lived file shows the file system's clock.
     clock: Mutex<Option<PathBuf>>,
-    /// The first look at the clock.
+    /// The first reading of the clock.
     begun: OnceLock<MtimeBoundary>,
-    /// The latest moment that anything here is believed by.
+    /// The latest boundary of anything here.
     latest: Mutex<Option<MtimeBoundary>>,
     stored: SnapshotFile,
-    /// Did a clock go back since it was stored?
+    /// True if a clock went back since the file was stored.
     is_distrusted: AtomicBool,
     updates: Mutex<Updates>,
 }
 
-/// What this process found out.
+/// New records of this process.
 #[derive(Default)]
 struct Updates {
-    /// Directories that were walked and did not look as stored.
+    /// Walked directories that differ from the stored ones.
     directories: HashMap<PathBuf, Block>,
     /// Single files.
     files: HashMap<PathBuf, (Fingerprint, i128, [u8; 32])>,
@@ -44,9 +44,9 @@ struct Updates {
 }
 
 impl StatSnapshot {
-    /// Reads the snapshot at `file`; one that is missing, torn or of another version is an empty one.
+    /// Reads the snapshot at `file`. A missing, torn or foreign one is empty.
     ///
-    /// The version is in the file's name: a Rondel of another version has one of its own.
+    /// The version is in the file's name: a Rondel of another version has a file of its own.
     pub fn open(file: &Path) -> StatSnapshot {
         let file = file.with_extension(SNAPSHOT_FORMAT);
         let stored = fs::read(&file).ok().and_then(SnapshotFile::decode).unwrap_or_default();
@@ -61,20 +61,20 @@ impl StatSnapshot {
         }
     }
 
-    /// Lets the clock of the file system be asked by making files in `directory` for a moment. Without it less is
+    /// Lets the snapshot read the file system's clock by making short-lived files in `directory`. Without it, less is
     /// believed of files that are seconds old.
     pub fn ask_clock_in(&self, directory: &Path) {
         *self.clock.lock().expect("no panic while locked") = Some(directory.to_owned());
     }
 
-    /// The moment up to which changes that were made before it can be told from later ones. Taken before the first
-    /// byte is read: a change while reading is then younger than it.
+    /// Returns the boundary now: changes before it can be told from later ones. It is taken before the first byte is
+    /// read, so a change during the read is younger.
     pub fn mtime_boundary(&self) -> MtimeBoundary {
         let directory = self.clock.lock().expect("no panic while locked").clone();
         let now = MtimeBoundary::now(directory.as_deref());
         let mut latest = self.latest.lock().expect("no panic while locked");
         match *latest {
-            // From here on times come a second time: what is known could look the same and be something else.
+            // From here on times occur a second time: a record could look the same and have other contents.
             Some(before) if now.went_back_since(&before) => {
                 self.is_distrusted.store(true, Ordering::SeqCst);
                 *self.updates.lock().expect("no panic while locked") = Updates::default();
@@ -86,19 +86,19 @@ impl StatSnapshot {
         now
     }
 
-    /// The mtime boundary as it was at the first question.
+    /// Returns the first boundary of this process.
     pub fn begun(&self) -> MtimeBoundary {
         *self.begun.get_or_init(|| self.mtime_boundary())
     }
 
-    /// What an earlier process found out, if it can be believed.
+    /// Returns the records of earlier processes, if they can be believed.
     fn stored(&self) -> Option<&SnapshotFile> {
         self.begun();
         (!self.is_distrusted.load(Ordering::SeqCst)).then_some(&self.stored)
     }
 
-    /// Waits until the file system's clock has moved on from `newest_ns`, the last change of some files: from then on
-    /// every change of them shows from outside. A tick is some milliseconds, and mostly over already.
+    /// Waits until the file system's clock has moved on from `newest_ns`, the last change of some files. From then on
+    /// every change of them shows in their stat data. A tick is some milliseconds, and mostly over already.
     pub fn wait_until_after(&self, newest_ns: i128) {
         const TICK_MAX_NS: i128 = 50_000_000;
         for _ in 0..25 {
@@ -112,8 +112,8 @@ impl StatSnapshot {
         }
     }
 
-    /// Waits for the next tick of the file system's clock. What was changed before this was called is older than the
-    /// mtime boundary that it returns.
+    /// Waits for the next tick of the file system's clock. Changes before the call are older than the boundary that it
+    /// returns.
     pub fn wait_for_next_tick(&self) -> MtimeBoundary {
         let now = self.mtime_boundary();
         match now.asked_ns() {
@@ -125,8 +125,8 @@ impl StatSnapshot {
         }
     }
 
-    /// The digest of the file at `path`, whose metadata (of the file itself, links not followed) is `metadata`.
-    /// Hashes it only if the snapshot has nothing that can be believed.
+    /// Returns the digest of the file at `path`, whose metadata (links not followed) is `metadata`. Hashes it only if
+    /// the snapshot has no credible record.
     pub fn digest(&self, path: &Path, metadata: &Metadata) -> io::Result<Digest> {
         let fingerprint = Fingerprint::of(metadata);
         if let Some(digest) = self.known(path, &fingerprint) {
@@ -154,7 +154,7 @@ impl StatSnapshot {
         fresh.or_else(|| self.stored()?.find(directory))?.find(name)?.digest_if(fingerprint)
     }
 
-    /// What is known of the names in a directory.
+    /// Returns the records of a directory.
     pub(crate) fn block(&self, directory: &Path) -> Option<Block> {
         let updates = self.updates.lock().expect("no panic while locked");
         let fresh = updates.directories.get(directory).cloned();
@@ -162,7 +162,7 @@ impl StatSnapshot {
         fresh.or_else(|| self.stored()?.find(directory))
     }
 
-    /// Takes what a walk found out.
+    /// Adds the records of a walk.
     pub(crate) fn record(&self, directories: Vec<(PathBuf, Block)>) {
         if !directories.is_empty() {
             let mut updates = self.updates.lock().expect("no panic while locked");
@@ -171,7 +171,7 @@ impl StatSnapshot {
         }
     }
 
-    /// Saves what was learned. What is known of directories that are gone is dropped.
+    /// Saves new records. Drops records of directories that are gone.
     pub fn save(&self) -> io::Result<()> {
         let stored = self.stored();
         let boundary = self.latest.lock().expect("no panic while locked").unwrap_or_else(|| self.begun());
@@ -215,18 +215,18 @@ fn by_directory(files: &HashMap<PathBuf, Known>) -> HashMap<&Path, Vec<(&str, Kn
     groups
 }
 
-/// A directory's block with what is known of single files in it.
+/// Returns a directory's block with records of single files in it.
 fn with_files(directory: &Path, block: Option<Block>, files: Vec<(&str, Known)>) -> Draft {
     let nothing = || Draft { path: directory.to_owned(), own: None, entries: Vec::new() };
     let mut draft = block.map_or_else(nothing, |block| block.draft(directory));
     let places: HashMap<String, usize> =
         draft.entries.iter().enumerate().map(|(place, entry)| (entry.name.clone(), place)).collect();
     for (name, known) in files {
-        // What a link leads to is looked at under the link's name, and the link itself is known by its text.
+        // The contents behind a link are recorded under the link's name, and the link itself is known by its text.
         match places.get(name) {
             Some(&place) if draft.entries[place].kind == Kind::File => draft.entries[place].known = Some(known),
             Some(_) => {}
-            // A name that came after the directory was read: its names are not all here any more.
+            // A name that came after the directory was read, so the block no longer has all names.
             None => {
                 draft.own = None;
                 draft.entries.push(DraftEntry { name: name.to_owned(), kind: Kind::File, known: Some(known) });
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(directory.digest(&directory.open()), Digest::of(b"two"));
     }
 
-    /// A file system whose clock was put back: what was stored is of no use, and what is learned then is.
+    /// A file system whose clock was put back: stored records are of no use, and new ones are.
     #[test]
     fn a_clock_that_went_back() {
         let directory = Directory::new("back");

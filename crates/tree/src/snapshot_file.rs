@@ -1,15 +1,16 @@
 //! The stat snapshot on disk: one block a directory, one record of fixed size a name, read at once and used in place.
 //!
 //! ```text
-//! file    mark, SHA-256 of the SHA-256s of each MiB of the rest, the latest mtime boundary (24), then the blocks, sorted by path
+//! file    mark, SHA-256 of the SHA-256s of each MiB of the rest, the latest boundary (24), then the blocks, sorted by
+//! path
 //! block   u32 length of all of it; u32 length of the path; u32 number of records; u32 length of the names;
-//!         fingerprint of the directory (44); i64 mtime boundary, 0 if its names are not all here;
+//!         fingerprint of the directory (44); i64 boundary, 0 if its names are not all here;
 //!         path; records, sorted by name; names
-//! record  fingerprint (44); i64 mtime boundary; SHA-256 (32); u32 place of the name; u16 its length; u8 kind;
+//! record  fingerprint (44); i64 boundary; SHA-256 (32); u32 place of the name; u16 its length; u8 kind;
 //!         u8 1 if there is a digest, whose size is the fingerprint's
 //! ```
 //!
-//! Numbers are little-endian. What does not fit its checksum is no snapshot; nothing read here can make a reader
+//! Numbers are little-endian. A file that does not match its checksum is no snapshot. No contents can make a reader
 //! leave its block.
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::fingerprint::{FINGERPRINT_LENGTH, Fingerprint, Kind};
 use crate::mtime_boundary::{MTIME_BOUNDARY_LENGTH, MtimeBoundary};
 use rondel_cas::{Digest, par_chunks};
 
-/// Version of all that is said above.
+/// Version of the format described above.
 pub(crate) const SNAPSHOT_FORMAT: &str = "3";
 const MAGIC: &[u8] = b"rondel-snapshot 3\n";
 const HEADER: usize = 16 + FINGERPRINT_LENGTH + 8;
@@ -39,11 +40,11 @@ pub(crate) enum Block {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a>(&'a [u8; RECORD], &'a str);
 
-/// A block to be: what one directory holds.
+/// An unfinished block: the contents of one directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub path: PathBuf,
-    /// Its looks and the mtime boundary, if all its names are here.
+    /// Its fingerprint and boundary, if all its names are here.
     pub own: Option<(Fingerprint, i128)>,
     pub entries: Vec<DraftEntry>,
 }
@@ -52,7 +53,7 @@ pub(crate) struct Draft {
 pub(crate) struct DraftEntry {
     pub name: String,
     pub kind: Kind,
-    /// How the file looked, up to which mtime boundary that is believed, and what it held.
+    /// Fingerprint, boundary and hash of the file.
     pub known: Option<(Fingerprint, i128, [u8; 32])>,
 }
 
@@ -68,12 +69,12 @@ impl Block {
         }
     }
 
-    /// How many names there are.
+    /// Returns the number of names.
     pub fn len(&self) -> usize {
         number(self.bytes(), 8)
     }
 
-    /// The directory's looks, and up to which mtime boundary they vouch for its names.
+    /// Returns the directory's fingerprint, and the boundary up to which it vouches for the names.
     pub fn own(&self) -> Option<(Fingerprint, i128)> {
         let bytes = self.bytes();
         let fingerprint: &[u8; FINGERPRINT_LENGTH] = bytes.get(16..16 + FINGERPRINT_LENGTH)?.try_into().ok()?;
@@ -95,7 +96,7 @@ impl Block {
         Record(record, name.unwrap_or(""))
     }
 
-    /// The record of `name`.
+    /// Returns the record of `name`.
     pub fn find(&self, name: &str) -> Option<Record<'_>> {
         let (mut from, mut to) = (0, self.len());
         while from < to {
@@ -110,7 +111,7 @@ impl Block {
         None
     }
 
-    /// The same to be changed.
+    /// Returns the block for changes.
     pub fn draft(&self, path: &Path) -> Draft {
         let entry = |index| {
             let record = self.record(index);
@@ -138,13 +139,13 @@ impl<'a> Record<'a> {
         i128::from(i64::from_le_bytes(part.try_into().expect("eight bytes")))
     }
 
-    /// What a file that looks like `now` holds, if that can be told.
+    /// Returns the digest of a file with the fingerprint `now`, if it is known.
     pub fn digest_if(&self, now: &Fingerprint) -> Option<Digest> {
         let same = self.0[RECORD - 1] == 1 && self.0[..FINGERPRINT_LENGTH] == now.to_bytes();
         (same && now.is_older_than(self.mtime_boundary())).then(|| self.digest())
     }
 
-    /// What it held when it was read.
+    /// Returns the digest at the time of reading.
     pub fn digest(&self) -> Digest {
         let hash = &self.0[FINGERPRINT_LENGTH + 8..FINGERPRINT_LENGTH + 40];
         Digest::from_parts(hash.try_into().expect("32 bytes"), self.fingerprint().size())
@@ -156,7 +157,7 @@ impl<'a> Record<'a> {
 }
 
 impl Draft {
-    /// The block of this directory. Entries are sorted here. `None` if there is more than a block can hold.
+    /// Returns the block of this directory, with sorted entries. Returns `None` if there is more than a block can hold.
     pub fn encode(mut self) -> Option<Block> {
         self.entries.sort_by(|one, other| one.name.cmp(&other.name));
         // A directory whose path is not UTF-8 is not found again: that costs time.
@@ -198,18 +199,18 @@ impl Draft {
     }
 }
 
-/// A snapshot as it was read.
+/// A snapshot as read from disk.
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotFile {
     bytes: Arc<Vec<u8>>,
-    /// The latest moment that anything in it is believed by; `None` of an empty one.
+    /// The latest boundary of its records; `None` of an empty one.
     pub boundary: Option<MtimeBoundary>,
-    /// Where each block begins, in the order of their paths.
+    /// Start of each block, in the order of their paths.
     begins: Vec<u32>,
 }
 
 impl SnapshotFile {
-    /// From a file's contents; `None` for anything torn, flipped or foreign.
+    /// Reads a file's contents; returns `None` for anything torn, flipped or foreign.
     pub fn decode(bytes: Vec<u8>) -> Option<SnapshotFile> {
         let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
         if body.len() > u32::MAX as usize || checksum_of(body) != checksum {
@@ -230,7 +231,7 @@ impl SnapshotFile {
         Some(SnapshotFile { bytes: Arc::new(bytes), boundary, begins })
     }
 
-    /// The file's contents: these blocks, by path.
+    /// Returns the file's contents: these blocks, by path.
     pub fn encode<'b>(boundary: &MtimeBoundary, blocks: impl Iterator<Item = &'b [u8]>) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&[0; 32]);
@@ -252,20 +253,20 @@ impl SnapshotFile {
         Block::InFile { bytes: Arc::clone(&self.bytes), from, to: from + number(&self.bytes, from) }
     }
 
-    /// The block of a directory.
+    /// Returns the block of a directory.
     pub fn find(&self, directory: &Path) -> Option<Block> {
         let wanted = directory.to_str()?.as_bytes();
         let index = self.begins.binary_search_by(|begin| self.path(*begin).cmp(wanted)).ok()?;
         Some(self.block(self.begins[index]))
     }
 
-    /// All blocks and their paths, sorted.
+    /// Returns all blocks and their paths, sorted.
     pub fn blocks(&self) -> impl Iterator<Item = (&str, Block)> {
         self.begins.iter().filter_map(|begin| Some((std::str::from_utf8(self.path(*begin)).ok()?, self.block(*begin))))
     }
 }
 
-/// Of pieces, so that all cores share the work.
+/// Returns the checksum of pieces, so that all cores share the work.
 fn checksum_of(body: &[u8]) -> [u8; 32] {
     let pieces: Vec<&[u8]> = body.chunks(PIECE).collect();
     let parts = par_chunks(&pieces, body.len() / 4096, |part| {
@@ -314,7 +315,7 @@ mod tests {
         assert_eq!(block.draft(Path::new("/a/b")).encode().unwrap().bytes(), block.bytes());
     }
 
-    /// Torn anywhere, flipped anywhere: no snapshot.
+    /// A file torn or flipped anywhere is no snapshot.
     #[test]
     fn damage_empties_it() {
         let good = file();
@@ -328,7 +329,7 @@ mod tests {
         }
     }
 
-    /// Whoever can compute a checksum can write anything: still nobody reads outside of a block or panics.
+    /// A writer who can compute a checksum can write anything: still no reader leaves a block or panics.
     #[test]
     fn a_hostile_file_with_a_sound_checksum() {
         let good = file();

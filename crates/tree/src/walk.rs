@@ -1,8 +1,7 @@
-//! Walking a tree: the files below a directory that match, with their digests, on all cores.
+//! Walking a tree: lists the matching files below a directory, with their digests, on all cores.
 //!
-//! Of a directory that looks as it did, the names are known without listing it; of a file that looks as it did, the
-//! digest is known without reading it. So a walk over a tree that did not change costs one `stat` a file, and
-//! allocates nothing for it.
+//! The names of an unchanged directory are known without listing it; the digest of an unchanged file is known without
+//! reading it. So a walk over an unchanged tree costs one `stat` a file, and allocates nothing for it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,12 +18,12 @@ use crate::{GlobSet, StatSnapshot};
 /// Why a tree can't be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkError {
-    /// The file system said no.
+    /// A file operation failed.
     #[error("failed to read `{}`", path.display())]
     Io {
-        /// On what.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A name that can't be in a key.
@@ -37,24 +36,24 @@ const LARGE: u64 = 1 << 20;
 
 /// One directory of a walk.
 struct Scanned {
-    /// Relative to the root of the walk; empty for the root itself.
+    /// Path relative to the root of the walk; empty for the root itself.
     path: String,
-    /// Relative paths of the directories in it that can hold something.
+    /// Relative paths of the directories in it that can hold matches.
     directories: Vec<String>,
     own: Fingerprint,
     state: State,
 }
 
 enum State {
-    /// All as it was.
+    /// Everything is unchanged.
     Unchanged(DirectoryMatches),
-    /// Something was not, and is known now.
+    /// Something changed, and the new state is known.
     Rescanned { absolute: PathBuf, block: Block, matches: DirectoryMatches },
-    /// What is there now, and which of the files have to be read still.
+    /// The new state, and the entries of files that are not read yet.
     Changed { draft: Draft, unread: Vec<usize> },
 }
 
-/// A file that has to be read: of which directory, and which of its entries.
+/// A file to read: its directory, and its entry there.
 struct Unread {
     directory: usize,
     entry: usize,
@@ -64,18 +63,18 @@ struct Walk<'a> {
     snapshot: &'a StatSnapshot,
     root: &'a Path,
     globs: &'a GlobSet,
-    /// Taken once it is needed: before the first name or byte is read.
+    /// Taken on first use: before the first name or byte is read.
     boundary: OnceLock<MtimeBoundary>,
 }
 
 impl StatSnapshot {
-    /// All files and links below `root` that match, with their digests. Links are not followed.
+    /// Returns all matching files and links below `root`, with their digests. Links are not followed.
     pub fn list(&self, root: &Path, globs: &GlobSet) -> Result<Listing, WalkError> {
         let walk = Walk { snapshot: self, root, globs, boundary: OnceLock::new() };
         let mut scanned: Vec<Scanned> = Vec::new();
         let mut open = vec![String::new()];
         while !open.is_empty() {
-            // A directory weighs about as much as sixteen files.
+            // A directory costs about as much as sixteen files.
             let found = par_map(&open, open.len() * 16, |path| walk.scan(path));
             let found: Vec<Scanned> = found.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
             open = found.iter().flat_map(|scanned| scanned.directories.iter().cloned()).collect();
@@ -110,7 +109,7 @@ impl Walk<'_> {
         if path.is_empty() { self.root.to_owned() } else { self.root.join(path) }
     }
 
-    /// Looks at one directory; `None` if it is gone.
+    /// Scans one directory; returns `None` if it is gone.
     fn scan(&self, path: &str) -> Result<Option<Scanned>, WalkError> {
         let absolute = self.absolute(path);
         let opened = OpenDirectory::new(&absolute).and_then(|opened| opened.own().map(|own| (opened, own)));
@@ -133,7 +132,7 @@ impl Walk<'_> {
         self.scan_changed(path, absolute, &opened, own, block, names_known).map(Some)
     }
 
-    /// The quick way: every file that matches looks as it did. `None` at the first that doesn't.
+    /// The fast path: every matching file is unchanged. Returns `None` at the first that isn't.
     fn scan_unchanged(&self, path: &str, opened: &OpenDirectory, own: &Fingerprint, block: &Block) -> Option<Scanned> {
         let mut matches = DirectoryMatches::new(block.clone());
         let mut directories = Vec::new();
@@ -148,7 +147,7 @@ impl Walk<'_> {
                     let fingerprint = opened.stat(record.name()).ok()?;
                     matches.file(index, record.name(), &record.digest_if(&fingerprint)?, &fingerprint);
                 }
-                // What a link leads to is not seen from its own looks.
+                // A link's own stat data does not show a change of its target.
                 Kind::Link if self.globs.matches(child.path(record.name())) => return None,
                 _ => {}
             }
@@ -192,7 +191,7 @@ impl Walk<'_> {
                         }
                         known = Some(file.known);
                     }
-                    // Something else by now, or gone.
+                    // Replaced by something else, or gone.
                     Ok(None) => {
                         is_whole = false;
                         continue;
@@ -215,7 +214,7 @@ impl Walk<'_> {
         Ok(Scanned { path: path.to_owned(), directories, own: fingerprint, state })
     }
 
-    /// Reads the files that do not look as they did.
+    /// Reads the changed files.
     fn read_changed(&self, scanned: &mut [Scanned]) -> Result<(), WalkError> {
         let mut jobs = Vec::new();
         for (directory, scanned) in scanned.iter().enumerate() {
@@ -255,7 +254,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What matches in a directory of which all is known now.
+    /// Returns the matches in a directory whose state is known.
     fn match_block(&self, path: &str, block: Block) -> Result<DirectoryMatches, WalkError> {
         let mut matches = DirectoryMatches::new(block.clone());
         let mut child = Child::of(path);
@@ -275,14 +274,14 @@ impl Walk<'_> {
         Ok(matches)
     }
 
-    /// A link counts twice: as the text it holds, and as the contents of the file that it leads to, since a reader
-    /// sees those.
+    /// Adds a link, which counts twice: as its text, and as the contents of the file behind it, since a reader sees
+    /// those.
     fn resolve_link(&self, directory: &Path, name: &str, matches: &mut DirectoryMatches) -> Result<(), WalkError> {
         let path = directory.join(name);
         let failed = |source| WalkError::Io { path: path.clone(), source };
         let target = match std::fs::read_link(&path) {
             Ok(target) => target,
-            // Something else by now, or gone.
+            // Replaced by something else, or gone.
             Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::InvalidInput => return Ok(()),
             Err(error) => return Err(failed(error)),
         };
@@ -300,7 +299,7 @@ impl Walk<'_> {
     }
 }
 
-/// The relative paths of what is in one directory, each in the same place.
+/// The relative paths of a directory's entries, each in the same buffer.
 struct Child {
     text: String,
     length: usize,
@@ -336,14 +335,14 @@ fn names_in(directory: &Path, opened: &OpenDirectory) -> Result<Vec<(String, Kin
     names.into_iter().map(text).collect()
 }
 
-/// A file that was looked at: how it looks, up to which mtime boundary that is believed, and what it holds.
+/// A file after its `stat`: its fingerprint, boundary and hash.
 struct FileRecord {
     known: (Fingerprint, i128, [u8; 32]),
     /// Too large to be read at once.
     is_unread: bool,
 }
 
-/// Looks at a file, and reads it if `record` does not tell what it holds. `None` if no file is there any more.
+/// Stats a file, and reads it if `record` does not know its contents. Returns `None` if it is no file any more.
 fn stat_and_read(
     opened: &OpenDirectory,
     name: &str,
@@ -375,7 +374,8 @@ fn stat_and_read(
     }
 }
 
-/// A file that has another size than it looked like changes right now: what was read counts for this once.
+/// Returns the record of a file. A file whose size differs from its stat data is changing right now: its hash counts
+/// for this once.
 fn known_as(fingerprint: Fingerprint, boundary: i128, digest: &Digest) -> (Fingerprint, i128, [u8; 32]) {
     if fingerprint.size() == digest.size() {
         return (fingerprint, boundary, *digest.hash());
@@ -391,7 +391,7 @@ fn encode(draft: Draft) -> Result<(PathBuf, Block), WalkError> {
     }
 }
 
-/// What opening a link says that is not to be followed.
+/// Returns true for the error of opening a link that must not be followed.
 #[cfg(unix)]
 fn is_link(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
