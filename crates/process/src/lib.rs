@@ -1,6 +1,6 @@
 //! The only door to other programs: closed environments, process groups, output by lines, cancellation.
 //!
-//! It does not know why a program runs and prints nothing; whoever calls gets lines and a status.
+//! It does not know why a program runs and prints nothing: its callers get lines and a status.
 
 mod cancellation;
 mod command_line;
