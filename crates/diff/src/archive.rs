@@ -1,4 +1,4 @@
-//! gzip, tar and zip: which entry differs, and in what.
+//! gzip, tar and zip: the entry that differs, and how.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -8,8 +8,8 @@ use rawzip::{CompressionMethod, ZipArchive};
 
 use crate::{Difference, SIZE_MAX, Traces, diff_bytes};
 
-/// The difference inside of two archives of the same form; `None` if they are none, or differ only in how they
-/// are packed and nothing can be said about it.
+/// Returns the difference inside two archives of one form. Returns `None` if they are none, or if they differ only in
+/// their packing in an unknown way.
 pub(crate) fn compare(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
     let both = |test: &dyn Fn(&[u8]) -> bool| test(first) && test(second);
     if both(&|bytes| bytes.starts_with(b"\x1f\x8b")) {
@@ -43,7 +43,7 @@ fn unzipped(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(result)
 }
 
-/// One entry of an archive: what its header says, by name, and its contents.
+/// One entry of an archive: its header fields, by name, and its contents.
 struct Entry {
     path: String,
     header: BTreeMap<&'static str, String>,
@@ -147,14 +147,14 @@ fn order_of(first: &[String], second: &[String], one: &str, other: &str) -> Stri
     }
 }
 
-/// Seconds since 1970, and the day for people.
+/// Returns a time in seconds since 1970, and its day for people.
 fn shown_time(seconds: u64) -> String {
     let (hours, minutes, rest) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let (year, month, day) = date_of(seconds / 86_400);
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{rest:02}Z")
 }
 
-/// Year, month and day of a number of days since 1970, by counting: archives hold few of them.
+/// Returns year, month and day of a number of days since 1970, by counting: archives hold few of them.
 fn date_of(mut days: u64) -> (u64, u64, u64) {
     let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;

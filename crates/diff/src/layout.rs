@@ -1,5 +1,5 @@
-//! Two OCI image layouts: layers first, since a layer that differs changes everything above it; then the
-//! configuration, the manifest, the index.
+//! Two OCI image layouts: layers first, since a layer that differs changes everything above it. Then the configuration,
+//! the manifest, the index.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ pub struct LayoutImage {
     pub layers: Vec<(String, u64, PathBuf)>,
 }
 
-/// The digest of a layout's first image or index, and its platforms.
+/// Returns the digest of a layout's first image or index, and its platforms.
 pub fn read_layout(directory: &Path) -> io::Result<(String, Vec<LayoutImage>)> {
     let index = read_json(&directory.join("index.json"))?;
     let top = index["manifests"].get(0).ok_or_else(|| io::Error::other("its index.json lists nothing"))?;
@@ -52,7 +52,7 @@ pub fn read_layout(directory: &Path) -> io::Result<(String, Vec<LayoutImage>)> {
     Ok((digest, images))
 }
 
-/// The first difference of two layouts; `None` if the images are the same. Their tags are no part of them.
+/// Returns the first difference of two layouts; `None` if the images are the same. Tags are not compared.
 pub fn diff_layouts(first: &Path, second: &Path, traces: &Traces) -> io::Result<Option<Difference>> {
     let ((one_digest, one), (other_digest, other)) = (read_layout(first)?, read_layout(second)?);
     if one_digest == other_digest {
@@ -104,7 +104,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or("").to_owned()
 }
 
-/// Where a blob lies. The digest is from a file that may be hostile: nothing but hex digits leads anywhere.
+/// Returns the path of a blob. The digest is from a file that may be hostile: only hex digits lead anywhere.
 fn blob(directory: &Path, digest: &str) -> io::Result<PathBuf> {
     let hex = digest
         .strip_prefix("sha256:")
