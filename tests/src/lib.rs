@@ -192,7 +192,7 @@ fn layer(bytes: &[u8], directory: &Path) {
     });
     let other = directory.join("other");
     put(&other, b"something else");
-    let _ = rondel_diff::compare_files(&path, &other, &rondel_diff::Traces::default());
+    let _ = rondel_diff::diff_files(&path, &other, &rondel_diff::Traces::default());
 }
 
 fn executable(bytes: &[u8], _: &Path) {

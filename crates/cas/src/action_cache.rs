@@ -1,8 +1,8 @@
-//! The action cache: what an action gave, under the digest of the action.
+//! The action cache: results by the digest of their action.
 //!
 //! `<root>/ac/<first two hex digits>/<hex>`: one line `rondel-action-result 2 <sha256 of the rest>`, then the
-//! `ActionResult` message. A file that does not match its own checksum, is of another action than its name says, or says
-//! something that no result says (a path that leaves the root, say), is trouble and a miss.
+//! `ActionResult` message. A file is damaged, and a miss, in three cases: its checksum does not match, its result is of
+//! another action than its name says, or it holds something impossible, such as a path that leaves the root.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -15,18 +15,18 @@ use crate::{Digest, RelativePath, TreeError, write_atomically};
 
 const MAGIC: &str = "rondel-action-result 2 ";
 
-/// The cache could not answer or keep; the build goes on without it.
+/// The cache could not be read or written; the build continues without it.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheTrouble {
     /// The stored result is torn, was tampered with, or is that of another action.
     #[error("the stored result `{}` is damaged", .0.display())]
     Corrupt(PathBuf),
-    /// The `Tree` message of an output directory can't be had.
+    /// The `Tree` message of an output directory can't be read.
     #[error("{source}")]
     Tree {
         /// The output directory.
         path: RelativePath,
-        /// Why not.
+        /// The cause.
         source: BlobError,
     },
     /// The outputs can't be put into a `Tree` message.
@@ -35,19 +35,19 @@ pub enum CacheTrouble {
     /// A `Tree` message could not be stored.
     #[error(transparent)]
     Blob(#[from] BlobError),
-    /// The file system said no.
+    /// A file operation failed.
     #[error("failed to {action} `{}`", path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Where action results live.
+/// Action results on disk.
 #[derive(Clone, Debug)]
 pub(crate) struct ActionCache {
     directory: PathBuf,
@@ -55,7 +55,7 @@ pub(crate) struct ActionCache {
 }
 
 impl ActionCache {
-    /// The cache below `root` (`<cache>/v2`). Nothing is made until something is written.
+    /// Returns the cache below `root` (`<cache>/v2`). Makes nothing until something is written.
     pub fn new(root: &Path) -> ActionCache {
         ActionCache { directory: root.join("ac"), scratch: root.join("tmp") }
     }
@@ -65,7 +65,7 @@ impl ActionCache {
         self.directory.join(&hex[..2]).join(hex)
     }
 
-    /// What is stored for `action`, or `None` if nothing is.
+    /// Returns the stored result of `action`, or `None`.
     pub fn get(&self, action: &Digest) -> Result<Option<StoredActionResult>, CacheTrouble> {
         let path = self.path(action);
         let read = File::open(&path).and_then(|mut file| {
@@ -85,7 +85,7 @@ impl ActionCache {
         }
     }
 
-    /// Removes what is stored for `action`, and says that it is damaged.
+    /// Removes the stored result of `action`, and returns that it is damaged.
     pub fn discard(&self, action: &Digest) -> CacheTrouble {
         let path = self.path(action);
         let _ = fs::remove_file(&path);
@@ -103,7 +103,7 @@ impl ActionCache {
     }
 }
 
-/// The result in the file at `path`, if it is whole and of the action that the file is named after.
+/// Returns the result in the file at `path`, if it is whole and of the action that the file is named after.
 pub(crate) fn read_result(path: &Path) -> Option<StoredActionResult> {
     let result = decode(&fs::read(path).ok()?)?;
     (path.file_name()?.to_str()? == result.action.hex()).then_some(result)
@@ -140,7 +140,7 @@ mod tests {
         assert!(decode(&file()).is_some());
     }
 
-    /// Every truncation and every flipped byte is noticed.
+    /// Every truncation and every flipped byte is detected.
     #[test]
     fn damage_is_never_an_answer() {
         let good = file();
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// A file that comes under another name is not believed, and goes.
+    /// A file under another name is refused and removed.
     #[test]
     fn a_result_of_another_action() {
         let root = std::env::temp_dir().join(format!("rondel-another-action-{}", std::process::id()));

@@ -1,8 +1,8 @@
-//! `ActionResult`: what an action gave, and its message.
+//! `ActionResult`: the result of an action, and its message.
 //!
-//! On disk and on the wire it is REAPI's `ActionResult`; what is below an output directory is in a `Tree` message, which is
-//! a blob of its own. In memory there is one list of all that was made. What REAPI has no place for is a message of ours in
-//! `execution_metadata.auxiliary_metadata`: first of all which action the result is of.
+//! On disk and on the wire it is REAPI's `ActionResult`. The contents of an output directory are in a `Tree` message,
+//! which is a blob of its own. In memory there is one list of all outputs. A message of ours in
+//! `execution_metadata.auxiliary_metadata` holds what REAPI has no field for, above all the action's digest.
 
 use std::collections::BTreeMap;
 
@@ -12,35 +12,35 @@ use crate::metadata::Metadata;
 use crate::wire::{Message, Value, each_field, set};
 use crate::{Digest, Entry, RelativePath, Tree, TreeError};
 
-/// Names our message in a `google.protobuf.Any`:
-/// `StepMetadata { action_digest = 1, target = 2, kind = 3, duration_ms = 4, type_name = 5, value = 6 }`.
+/// Type name of our message in a `google.protobuf.Any`: `StepMetadata { action_digest = 1, target = 2, kind = 3,
+/// duration_ms = 4, type_name = 5, value = 6 }`.
 const STEP_METADATA: &str = "type.googleapis.com/rondel.StepMetadata";
 
 /// One output of an action: a path relative to the action's output root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputEntry {
-    /// Where it belongs, relative to the directory of the outputs.
+    /// Path relative to the directory of the outputs.
     pub path: RelativePath,
-    /// What stands there.
+    /// Type, contents and permissions.
     pub entry: Entry,
 }
 
-/// What an action gave (REAPI `ActionResult`). Only successes are stored.
+/// The result of an action (REAPI `ActionResult`). Only successes are stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActionResult {
-    /// All output files and links, and the directories among them that are empty, sorted by path.
+    /// All output files and links, and empty output directories, sorted by path.
     pub outputs: Vec<OutputEntry>,
-    /// The outputs that are directories (REAPI `OutputDirectory`), sorted. What is below them is in `outputs`.
+    /// The outputs that are directories (REAPI `OutputDirectory`), sorted. Their contents are in `outputs`.
     pub directories: Vec<RelativePath>,
     /// REAPI `exit_code`.
     pub exit_code: i32,
-    /// What the step said.
+    /// Metadata that the step reported.
     pub metadata: Metadata,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub duration_ms: u64,
-    /// For which target it was made first; equal actions of other targets and projects share it.
+    /// The target that made it first; equal actions of other targets and projects share it.
     pub target: String,
-    /// What kind of target that is.
+    /// Kind of that target.
     pub kind: String,
 }
 
@@ -51,18 +51,18 @@ pub(crate) struct OutputDirectory {
     pub tree_digest: Digest,
 }
 
-/// The message as it stands: the trees of the output directories are named, not there.
+/// The message without the trees of the output directories, which it names by digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredActionResult {
-    /// The action that it is the result of.
+    /// The action of the result.
     pub action: Digest,
     pub output_directories: Vec<OutputDirectory>,
-    /// All but what is below the output directories.
+    /// Everything except the contents of output directories.
     pub rest: ActionResult,
 }
 
 impl ActionResult {
-    /// The message, and the `Tree` messages that it names.
+    /// Returns the message, and the `Tree` messages that it names.
     pub(crate) fn encode(&self, action: &Digest) -> Result<(Vec<u8>, Vec<Vec<u8>>), TreeError> {
         let mut message = Message::default();
         let mut trees = Vec::with_capacity(self.directories.len());
@@ -86,7 +86,7 @@ impl ActionResult {
             message.bytes(3, &child.0);
             trees.push(tree);
         }
-        // `int32` is extended by its sign.
+        // `int32` is sign-extended.
         message.number(4, i64::from(self.exit_code) as u64);
         let (mut any, mut execution) = (Message::default(), Message::default());
         any.text(1, STEP_METADATA);
@@ -130,7 +130,7 @@ impl ActionResult {
 }
 
 impl StoredActionResult {
-    /// The result that `message` holds. Fields that are not known are passed over: what is known stays true without them.
+    /// Returns the result in `message`. Unknown fields are skipped: the known ones stay true without them.
     pub fn decode(message: &[u8]) -> Result<StoredActionResult, DecodeError> {
         let mut rest = ActionResult::default();
         let (mut output_directories, mut exit_code, mut execution) = (Vec::new(), None, None);
@@ -159,8 +159,8 @@ impl StoredActionResult {
         Ok(StoredActionResult { action, output_directories, rest })
     }
 
-    /// The whole result; `trees` are the `Tree`s of the output directories, in their order. `None` if an output stands
-    /// below another one that is no directory, or two have one path: no step leaves such a thing.
+    /// Returns the whole result; `trees` are the `Tree`s of the output directories, in their order. Returns `None` if
+    /// an output is below another one that is no directory, or if two have one path: no step leaves such outputs.
     pub fn with_trees(self, trees: Vec<Tree>) -> Option<ActionResult> {
         let StoredActionResult { output_directories, mut rest, .. } = self;
         let mut all: BTreeMap<RelativePath, Entry> = BTreeMap::new();
@@ -194,14 +194,14 @@ impl StoredActionResult {
         Some(rest)
     }
 
-    /// The blobs that it names itself: files, and the trees of output directories.
+    /// Returns the blobs that it names directly: files, and the trees of output directories.
     pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
         let files = self.rest.outputs.iter().filter_map(|output| output.entry.contents());
         files.chain(self.output_directories.iter().map(|directory| &directory.tree_digest))
     }
 }
 
-/// A path in the one spelling that it has.
+/// Returns a path, which has one spelling only.
 fn path_of(value: Value<'_>) -> Result<RelativePath, DecodeError> {
     let text = value.text("path")?;
     RelativePath::new(text).ok().filter(|path| path.as_str() == text).ok_or(DecodeError::Field("path"))
@@ -247,7 +247,7 @@ fn output_symlink(value: Value<'_>) -> Result<OutputEntry, DecodeError> {
     Ok(OutputEntry { path: path.ok_or(DecodeError::Missing("path"))?, entry: Entry::Symlink { target } })
 }
 
-/// The value of `Any { type_url = 1, value = 2 }`, if it is ours.
+/// Returns the value of `Any { type_url = 1, value = 2 }`, if its type is ours.
 fn any_of_ours<'a>(any: Value<'a>) -> Result<Option<&'a [u8]>, DecodeError> {
     let (mut url, mut content) = (None, None);
     each_field(any.bytes("auxiliary_metadata")?, |field, value| match field {
@@ -288,7 +288,7 @@ pub(crate) mod tests {
         RelativePath::new(text).unwrap()
     }
 
-    /// A result with one of everything.
+    /// Returns a result with one of everything.
     pub(crate) fn result() -> ActionResult {
         let output = |text: &str, entry| OutputEntry { path: path(text), entry };
         let digest = Digest::of(b"x");
@@ -335,7 +335,7 @@ pub(crate) mod tests {
             .assert_eq(&Digest::of(&trees.concat()).oci());
     }
 
-    /// What others add to a result is passed over; a result that does not say which action it is of is none.
+    /// Unknown fields are skipped. A result without the digest of its action is invalid.
     #[test]
     fn unknown_fields() {
         let (mut message, trees) = result().encode(&Digest::of(b"action")).unwrap();

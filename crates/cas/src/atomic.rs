@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written under another name in the same directory, then renamed.
 //!
-//! No `fsync`: readers of the stores check contents against digests or checksums, so what a power cut tears
-//! is a miss, never an answer. That is what keeps a write at tens of microseconds.
+//! No `fsync`: readers of the stores check contents against digests or checksums, so a file torn by a power cut is a
+//! miss, never an answer. That keeps a write at tens of microseconds.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,18 +11,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const PREFIX: &str = ".rondel-tmp-";
-/// What belongs to a process that can't be seen from here (of another machine or container) is left alone this long.
+/// Minimum age before files of an invisible process (on another machine or in another container) are removed.
 const UNSEEN_OWNER: Duration = Duration::from_secs(24 * 3600);
 
-/// A name for something that belongs to this process and is left behind if it is killed.
+/// Returns a name for a file of this process, which stays behind if the process is killed.
 pub fn temporary_name() -> String {
-    // Unique among this process's names; where it is made settles it with other processes.
+    // Unique among this process's names; creating the file detects a clash with other processes.
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("{PREFIX}{}-{}-{count}", process_namespace(), std::process::id())
 }
 
-/// Numbers of processes mean something within one namespace only: two containers that share a cache have two.
+/// Process numbers mean something within one namespace only: two containers that share a cache have two.
 fn process_namespace() -> &'static str {
     static NAMESPACE: OnceLock<String> = OnceLock::new();
     NAMESPACE.get_or_init(|| {
@@ -32,7 +32,7 @@ fn process_namespace() -> &'static str {
     })
 }
 
-/// Removes what processes that are gone have left in `directory` under temporary names.
+/// Removes temporary files that dead processes have left in `directory`.
 pub fn sweep_abandoned(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
@@ -68,8 +68,8 @@ fn is_alive(pid: i32) -> bool {
     }
 }
 
-/// Removes a file, or a directory and all below it, made writable first where need be (Go's module cache is
-/// read-only). Says nothing if something stays.
+/// Removes a file, or a directory and everything below it. Makes directories writable first if needed (Go's module
+/// cache is read-only). Ignores failures.
 pub fn remove_tree(path: &Path) {
     if fs::remove_file(path).is_ok() || fs::remove_dir_all(path).is_ok() {
         return;
@@ -100,7 +100,7 @@ pub struct TemporaryFile {
 }
 
 impl TemporaryFile {
-    /// A new file in `directory`, which is made if it is not there. Mode 0644, less the umask.
+    /// Makes a file in `directory`, which is created if needed. Mode 0644, less the umask.
     pub fn new_in(directory: &Path) -> io::Result<TemporaryFile> {
         fs::create_dir_all(directory)?;
         loop {
@@ -113,12 +113,12 @@ impl TemporaryFile {
         }
     }
 
-    /// The file, for writing.
+    /// Returns the file, for writing.
     pub fn file(&mut self) -> &mut File {
         self.file.as_mut().expect("open until it is persisted")
     }
 
-    /// Where it stands now.
+    /// Returns its present path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -130,13 +130,13 @@ impl TemporaryFile {
         self.file.as_ref().expect("open until it is persisted").set_permissions(fs::Permissions::from_mode(mode))
     }
 
-    /// Sets the permission bits: nothing to do where there are none.
+    /// Sets the permission bits: nothing to do on this system.
     #[cfg(not(unix))]
     pub fn set_mode(&self, _mode: u32) -> io::Result<()> {
         Ok(())
     }
 
-    /// Gives it its real name, in place of what had it.
+    /// Renames it to its real name, and replaces a former file.
     pub fn persist(mut self, destination: &Path) -> io::Result<()> {
         self.file = None;
         fs::rename(&self.path, destination)?;
@@ -159,7 +159,7 @@ pub struct TemporaryDirectory {
 }
 
 impl TemporaryDirectory {
-    /// A new directory in `parent`, which is made if it is not there.
+    /// Makes a directory in `parent`, which is created if needed.
     pub fn new_in(parent: &Path) -> io::Result<TemporaryDirectory> {
         fs::create_dir_all(parent)?;
         loop {
@@ -172,7 +172,7 @@ impl TemporaryDirectory {
         }
     }
 
-    /// Where it stands.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -194,7 +194,7 @@ pub fn write_atomically(scratch: &Path, path: &Path, bytes: &[u8]) -> io::Result
     temporary.persist(path)
 }
 
-/// Copies a file's contents and permissions, as `std::fs::copy` does, and again where a signal interrupted that.
+/// Copies a file's contents and permissions, as `std::fs::copy` does, and retries after a signal.
 pub fn copy_file(from: &Path, to: &Path) -> io::Result<u64> {
     loop {
         match fs::copy(from, to) {

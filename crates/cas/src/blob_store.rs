@@ -1,7 +1,7 @@
 //! The blob store: bytes under the name of their digest, shared by all checkouts of a user.
 //!
-//! `<root>/cas/<first two hex digits>/<hex>`, mode 0444; written in `<root>/tmp` and renamed. Any number of processes read and write at once; no
-//! lock exists. Contents are hashed again whenever they are read back.
+//! `<root>/cas/<first two hex digits>/<hex>`, mode 0444; written in `<root>/tmp` and renamed. Any number of processes
+//! read and write at once, without locks. Contents are hashed again on every read.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -10,36 +10,36 @@ use std::path::{Path, PathBuf};
 use crate::last_use::note_use;
 use crate::{Digest, Hasher, TemporaryFile};
 
-/// Where blobs live.
+/// Blobs on disk.
 #[derive(Clone, Debug)]
 pub(crate) struct BlobStore {
     directory: PathBuf,
     scratch: PathBuf,
 }
 
-/// Why a blob could not be had or kept.
+/// Why a blob could not be read or stored.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// It is not in the store.
     #[error("blob {0} is not in the store")]
     Missing(Digest),
-    /// What stood under its name was something else; it has been removed.
+    /// Its file had other contents, and has been removed.
     #[error("blob {0} was damaged and has been removed")]
     Corrupt(Digest),
-    /// The file system said no.
+    /// A file operation failed.
     #[error("failed to {action} `{}`", path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl BlobStore {
-    /// The store below `root` (`<cache>/v2`). Nothing is made until something is written.
+    /// Returns the store below `root` (`<cache>/v2`). Makes nothing until something is written.
     pub fn new(root: &Path) -> BlobStore {
         BlobStore { directory: root.join("cas"), scratch: root.join("tmp") }
     }
@@ -49,12 +49,12 @@ impl BlobStore {
         self.directory.join(&hex[..2]).join(hex)
     }
 
-    /// Is a blob of this name and size there? Contents are not looked at.
+    /// Returns true if a blob of this name and size exists. Does not read its contents.
     pub fn contains(&self, digest: &Digest) -> bool {
         fs::metadata(self.path(digest)).is_ok_and(|metadata| metadata.len() == digest.size())
     }
 
-    /// Is it there, with the contents that its name says? What is put again mends what was damaged.
+    /// Returns true if the blob exists with the right contents. Storing it again repairs a damaged blob.
     pub(crate) fn is_sound(&self, digest: &Digest) -> bool {
         let Ok(file) = File::open(self.path(digest)) else { return false };
         let is_sound = Digest::of_open(&file, digest.size()).is_ok_and(|found| found == *digest);
@@ -75,7 +75,7 @@ impl BlobStore {
         let mut input = File::open(source).map_err(io_error("read", source))?;
         let copied = copy_hashed(&mut input, temporary.file()).map_err(|error| error.between(source, &destination))?;
         if copied != digest {
-            // The file changed between hashing and copying: whoever writes it is not done.
+            // The file changed between hashing and copying: its writer has not finished.
             return Err(BlobError::Corrupt(digest));
         }
         keep(temporary, &destination)?;
@@ -95,8 +95,8 @@ impl BlobStore {
         Ok(digest)
     }
 
-    /// Copies the blob into `destination`, which lies at `place`, hashing it on the way. A blob that does not match is
-    /// removed from the store and reported as corrupt; `destination` then holds rubbish that the caller must drop.
+    /// Copies the blob into `destination`, a file at `place`, and hashes it on the way. A blob that does not match is
+    /// removed from the store and reported as corrupt. The caller must then drop the contents of `destination`.
     pub fn copy_to(&self, digest: &Digest, destination: &mut File, place: &Path) -> Result<(), BlobError> {
         let path = self.path(digest);
         let mut source = match File::open(&path) {
@@ -112,7 +112,7 @@ impl BlobStore {
         Err(BlobError::Corrupt(*digest))
     }
 
-    /// The bytes of the blob. One that does not match is removed from the store and reported as corrupt.
+    /// Returns the bytes of the blob. A blob that does not match is removed from the store and reported as corrupt.
     pub fn read_bytes(&self, digest: &Digest) -> Result<Vec<u8>, BlobError> {
         let path = self.path(digest);
         match read_sound(&path, digest) {
@@ -126,18 +126,18 @@ impl BlobStore {
         }
     }
 
-    /// The same for one who only looks: nothing is removed, and no use is noted.
+    /// Reads a blob without side effects: removes nothing, and records no use.
     pub(crate) fn peek(&self, digest: &Digest) -> Option<Vec<u8>> {
         let bytes = fs::read(self.path(digest)).ok()?;
         (Digest::of(&bytes) == *digest).then_some(bytes)
     }
 }
 
-/// The contents of the file at `path`, unless they are not what `digest` says.
+/// Returns the contents of the file at `path`, or `None` if they do not match `digest`.
 fn read_sound(path: &Path, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
     let mut file = File::open(path)?;
     let mut bytes = Vec::new();
-    // What is too long is not read to its end.
+    // A file that is too long is not read to its end.
     (&mut file).take(digest.size().saturating_add(1)).read_to_end(&mut bytes)?;
     if Digest::of(&bytes) != *digest {
         return Ok(None);
@@ -157,14 +157,14 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Blob
     move |source| BlobError::Io { action, path: path.to_owned(), source }
 }
 
-/// On which side copying failed.
+/// The side on which copying failed.
 enum CopyError {
     Read(io::Error),
     Write(io::Error),
 }
 
 impl CopyError {
-    /// Of copying from `source` to `destination`.
+    /// Returns the error of copying from `source` to `destination`.
     fn between(self, source: &Path, destination: &Path) -> BlobError {
         match self {
             CopyError::Read(error) => io_error("read", source)(error),

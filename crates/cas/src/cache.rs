@@ -1,5 +1,5 @@
-//! `Cache`: where results and blobs are kept, by the verbs that REAPI has for its `ActionCache` and
-//! `ContentAddressableStorage` services. Who calls it knows neither directories nor machines.
+//! `Cache`: the store of results and blobs, with the verbs of REAPI's `ActionCache` and `ContentAddressableStorage`
+//! services. Its callers know neither directories nor machines.
 
 use std::fs::File;
 use std::path::Path;
@@ -24,27 +24,28 @@ pub struct DiskCache {
 }
 
 impl Cache {
-    /// The store below `root` (`<cache>/v2`). Nothing is made until something is written.
+    /// Returns the store below `root` (`<cache>/v2`). Makes nothing until something is written.
     pub fn disk(root: &Path) -> Cache {
         Cache::Disk(DiskCache { blobs: BlobStore::new(root), actions: ActionCache::new(root) })
     }
 
-    /// What `action` gave, or `None` if that isn't known (REAPI `GetActionResult`). The blobs of its files may be gone.
+    /// Returns the result of `action`, or `None` if it isn't known (REAPI `GetActionResult`). The blobs of its files
+    /// may be gone.
     pub fn get_action_result(&self, action: &Digest) -> Result<Option<ActionResult>, CacheTrouble> {
         match self {
             Cache::Disk(disk) => disk.get_action_result(action),
         }
     }
 
-    /// Remembers what `action` gave (REAPI `UpdateActionResult`), with the `Tree` messages of its output directories. The
-    /// blobs of its files must be stored before.
+    /// Stores the result of `action` (REAPI `UpdateActionResult`), with the `Tree` messages of its output directories.
+    /// The blobs of its files must be stored before.
     pub fn update_action_result(&self, action: &Digest, result: &ActionResult) -> Result<(), CacheTrouble> {
         match self {
             Cache::Disk(disk) => disk.update_action_result(action, result),
         }
     }
 
-    /// Those of `blobs` that are not there (REAPI `FindMissingBlobs`). Contents are not looked at.
+    /// Returns those of `blobs` that are missing (REAPI `FindMissingBlobs`). Does not read contents.
     pub fn find_missing_blobs<'b>(&self, blobs: impl IntoIterator<Item = &'b Digest>) -> Vec<Digest> {
         match self {
             Cache::Disk(disk) => blobs.into_iter().filter(|digest| !disk.blobs.contains(digest)).copied().collect(),
@@ -65,15 +66,15 @@ impl Cache {
         }
     }
 
-    /// Copies the blob into `destination`, which lies at `place`, hashing it on the way (REAPI `ByteStream.Read`). On an
-    /// error `destination` holds rubbish that the caller must drop.
+    /// Copies the blob into `destination`, a file at `place`, and hashes it on the way (REAPI `ByteStream.Read`). After
+    /// an error the caller must drop the contents of `destination`.
     pub fn read(&self, digest: &Digest, destination: &mut File, place: &Path) -> Result<(), BlobError> {
         match self {
             Cache::Disk(disk) => disk.blobs.copy_to(digest, destination, place),
         }
     }
 
-    /// The bytes of a blob that is a message (REAPI `BatchReadBlobs`).
+    /// Returns the bytes of a blob that is a message (REAPI `BatchReadBlobs`).
     pub fn read_bytes(&self, digest: &Digest) -> Result<Vec<u8>, BlobError> {
         match self {
             Cache::Disk(disk) => disk.blobs.read_bytes(digest),
@@ -87,14 +88,14 @@ impl DiskCache {
         let trees: Result<Vec<Option<Tree>>, _> =
             stored.output_directories.iter().map(|directory| self.tree(directory)).collect();
         let trees: Option<Vec<Tree>> = trees?.into_iter().collect();
-        // Here the bytes are what the digests say: it was stored like that.
+        // The bytes match their digests, so a misfit was stored like that.
         match trees.and_then(|trees| StoredActionResult::with_trees(stored, trees)) {
             Some(result) => Ok(Some(result)),
             None => Err(self.actions.discard(action)),
         }
     }
 
-    /// The tree of an output directory; `None` if its blob is no `Tree` message.
+    /// Returns the tree of an output directory; `None` if its blob is no `Tree` message.
     fn tree(&self, directory: &OutputDirectory) -> Result<Option<Tree>, CacheTrouble> {
         match self.blobs.read_bytes(&directory.tree_digest) {
             Ok(bytes) => Ok(Tree::decode(&bytes).ok()),
@@ -124,11 +125,11 @@ mod tests {
         assert_eq!(cache.get_action_result(&action).unwrap(), None);
         cache.update_action_result(&action, &result()).unwrap();
         assert_eq!(cache.get_action_result(&action).unwrap(), Some(result()));
-        // The files' own blobs were not stored; asking for them is another question.
+        // The files' own blobs were not stored; asking for them is a separate question.
         let wanted = [Digest::of(b"x"), cache.put_bytes(b"here").unwrap()];
         assert_eq!(cache.find_missing_blobs(&wanted), [Digest::of(b"x")]);
         assert_eq!(cache.read_bytes(&wanted[1]).unwrap(), b"here");
-        // Without the tree of an output directory nobody knows what was in it.
+        // Without the tree of an output directory, its contents are unknown.
         let tree = Digest::of(&result().encode(&action).unwrap().1[0]);
         let hex = tree.hex();
         let path = root.join("cas").join(&hex[..2]).join(&hex);

@@ -1,8 +1,8 @@
-//! Readers of the Remote Execution API's messages. The bytes may come from anywhere: nothing here panics or takes more
-//! memory than a small multiple of what it is given.
+//! Readers of the Remote Execution API's messages. The bytes may come from anywhere: no reader panics, or takes more
+//! memory than a small multiple of its input.
 //!
-//! `Directory`, `Command` and `Action` are named by their digests, so they are read strictly: a field of an unknown number,
-//! a field twice or names out of order are errors, since what is passed over would be lost without a word.
+//! `Directory`, `Command` and `Action` are named by their digests, so they are read strictly. An unknown field, a
+//! repeated field and names out of order are errors, since a skipped field would be lost silently.
 
 use crate::Digest;
 use crate::messages::{Action, Command, Directory, DirectoryNode, FileNode, SymlinkNode, UnixMode};
@@ -40,7 +40,7 @@ fn hash_of(text: &[u8]) -> Result<[u8; 32], DecodeError> {
     Ok(hash)
 }
 
-/// `NodeProperties`: of it `unix_mode = 3`. Other properties and times are no part of any result.
+/// Reads `NodeProperties { unix_mode = 3 }`. Other properties and times are no part of any result.
 pub(crate) fn decode_mode(value: Value<'_>) -> Result<Option<UnixMode>, DecodeError> {
     const NAME: &str = "unix_mode";
     let mut wrapped = None;
@@ -108,14 +108,14 @@ fn symlink_node(message: &[u8]) -> Result<SymlinkNode<'_>, DecodeError> {
     Ok(SymlinkNode { name: name_of(name)?, target: link_target(target)? })
 }
 
-/// What a link holds: something, and no NUL.
+/// Returns the text of a link: not empty, and without NUL.
 pub(crate) fn link_target(target: Option<&str>) -> Result<&str, DecodeError> {
     let target = target.ok_or(DecodeError::Missing("target"))?;
     if target.is_empty() || target.contains('\0') { Err(DecodeError::Field("target")) } else { Ok(target) }
 }
 
 impl<'a> Directory<'a> {
-    /// The directory that `message` holds.
+    /// Returns the directory in `message`.
     pub fn decode(message: &'a [u8]) -> Result<Directory<'a>, DecodeError> {
         let mut directory = Directory::default();
         let mut mode = None;
@@ -142,7 +142,7 @@ impl<'a> Directory<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// The command that `message` holds.
+    /// Returns the command in `message`.
     pub fn decode(message: &'a [u8]) -> Result<Command<'a>, DecodeError> {
         let mut command = Command::default();
         let mut platform = None;
@@ -181,7 +181,7 @@ fn pair<'a>(value: Value<'a>, what: &'static str) -> Result<(&'a str, &'a str), 
 }
 
 impl<'a> Action<'a> {
-    /// The action that `message` holds.
+    /// Returns the action in `message`.
     pub fn decode(message: &'a [u8]) -> Result<Action<'a>, DecodeError> {
         let (mut command, mut root, mut salt) = (None, None, None);
         each_field(message, |field, value| match field {

@@ -1,4 +1,4 @@
-//! `Digest`: the name of a sequence of bytes, as the Remote Execution API has it: SHA-256 and size.
+//! `Digest`: the name of a sequence of bytes, as in the Remote Execution API: SHA-256 and size.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of some bytes, and how many there are (REAPI `Digest`).
+/// SHA-256 and number of some bytes (REAPI `Digest`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest {
     hash: [u8; 32],
@@ -21,22 +21,22 @@ pub struct Digest {
 pub struct DigestParseError(String);
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// Returns the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest { hash: Sha256::digest(bytes).into(), size: bytes.len() as u64 }
     }
 
-    /// The digest of a file's contents, read in pieces of 128 KiB.
+    /// Returns the digest of a file's contents, read in pieces of 128 KiB.
     pub fn of_file(path: &Path) -> io::Result<Digest> {
         Digest::of_file_of_size(path, u64::MAX)
     }
 
-    /// The same, of a file that has about `size` bytes: a small one needs a small buffer.
+    /// Returns the digest of a file of about `size` bytes: a small one needs a small buffer.
     pub fn of_file_of_size(path: &Path, size: u64) -> io::Result<Digest> {
         Digest::of_open(&std::fs::File::open(path)?, size)
     }
 
-    /// The same, of an open file from where it stands.
+    /// Returns the digest of an open file from its present position.
     pub fn of_open(mut file: &std::fs::File, size: u64) -> io::Result<Digest> {
         const SMALL: usize = 8 * 1024;
         let mut hasher = Hasher::new();
@@ -53,7 +53,7 @@ impl Digest {
                 Ok(0) => return Ok(hasher.finish()),
                 Ok(count) => {
                     hasher.update(&buffer[..count]);
-                    // As much as there was, and less than was asked for: the end.
+                    // As much as expected, and less than the buffer: the end.
                     if count < buffer.len() && hasher.size == size {
                         return Ok(hasher.finish());
                     }
@@ -64,27 +64,27 @@ impl Digest {
         }
     }
 
-    /// A digest from its parts; `hash` is what SHA-256 gave.
+    /// Returns a digest from its parts; `hash` is a result of SHA-256.
     pub fn from_parts(hash: [u8; 32], size: u64) -> Digest {
         Digest { hash, size }
     }
 
-    /// The 32 bytes of the hash.
+    /// Returns the 32 bytes of the hash.
     pub fn hash(&self) -> &[u8; 32] {
         &self.hash
     }
 
-    /// Size of the contents, in bytes.
+    /// Returns the size of the contents, in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The hash as 64 lower-case hex digits.
+    /// Returns the hash as 64 lower-case hex digits.
     pub fn hex(&self) -> String {
         self.hex_bytes().into_iter().map(char::from).collect()
     }
 
-    /// The same as ASCII.
+    /// Returns these digits as ASCII.
     pub(crate) fn hex_bytes(&self) -> [u8; 64] {
         let mut text = [0; 64];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.hash) {
@@ -94,12 +94,12 @@ impl Digest {
         text
     }
 
-    /// The first twelve hex digits, for people.
+    /// Returns the first twelve hex digits, for people.
     pub fn short(&self) -> String {
         self.hex()[..12].to_owned()
     }
 
-    /// `sha256:<hex>`, as OCI writes it.
+    /// Returns `sha256:<hex>`, as OCI writes it.
     pub fn oci(&self) -> String {
         format!("sha256:{}", self.hex())
     }
@@ -150,7 +150,7 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Hashes bytes as they come.
+/// Hashes bytes piece by piece.
 #[derive(Clone, Default)]
 pub struct Hasher {
     state: Sha256,
@@ -158,18 +158,18 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// A hasher that has seen nothing.
+    /// Returns a hasher of nothing.
     pub fn new() -> Hasher {
         Hasher::default()
     }
 
-    /// Takes in `bytes`.
+    /// Adds `bytes`.
     pub fn update(&mut self, bytes: &[u8]) {
         self.state.update(bytes);
         self.size += bytes.len() as u64;
     }
 
-    /// The digest of all that was taken in.
+    /// Returns the digest of all bytes.
     pub fn finish(self) -> Digest {
         Digest { hash: self.state.finalize().into(), size: self.size }
     }

@@ -1,9 +1,9 @@
-//! Keeping the store small and sound: what is in it, what goes when it is too large, what is damaged.
+//! Garbage collection and verification of the store.
 //!
-//! Results go least recently used first, until what is left fits. Blobs go that no result names any more. Nothing goes
-//! that a running build may count on: what was stored or used since the oldest of them began. All of this is safe
-//! at any moment, also if it is stopped halfway: a result goes before its blobs, and whoever looked at a result whose
-//! blobs are gone runs the step.
+//! Results go least recently used first, until the rest fits. Blobs go when no result names them any more. Nothing goes
+//! that a running build may count on: everything stored or used since the oldest of them began. All of this is safe at
+//! any moment, even if it stops halfway. A result goes before its blobs, and a step whose result has lost its blobs
+//! runs again.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
@@ -24,7 +24,7 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// Says that a build runs, as long as it lives.
+/// Marks a build as running until it is dropped.
 pub struct RunningBuild {
     _marker: TemporaryFile,
 }
@@ -34,50 +34,50 @@ pub struct RunningBuild {
 pub struct StoredResult {
     /// Name of its file: the digest of its action.
     pub action: String,
-    /// For which target it was made first.
+    /// The target that made it first.
     pub target: String,
-    /// What kind of target that is.
+    /// Kind of that target.
     pub kind: String,
     /// When it was last used or stored.
     pub used: SystemTime,
-    /// Bytes of its own file.
+    /// Size of its own file in bytes.
     pub size: u64,
-    /// Its blobs: hash and size. Files, the `Tree` messages of output directories, and the files that these name.
+    /// Its blobs: files, the `Tree` messages of output directories, and the files that these name.
     pub blobs: Vec<Digest>,
 }
 
-/// What collecting removed and left.
+/// Outcome of garbage collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// Files removed.
+    /// Number of removed files.
     pub files: u64,
-    /// Their bytes.
+    /// Number of removed bytes.
     pub bytes: u64,
-    /// Bytes that are left.
+    /// Number of bytes left.
     pub left: u64,
     /// Bytes over the limit that running builds hold.
     pub held: u64,
-    /// Bytes over the limit that the system does not let go of.
+    /// Bytes over the limit that can't be deleted.
     pub stuck: u64,
 }
 
-/// What looking at everything found.
+/// Outcome of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Blobs that are what their name says.
+    /// Number of sound blobs.
     pub blobs: u64,
-    /// Bytes of them.
+    /// Their bytes.
     pub bytes: u64,
-    /// Results that are whole, and whose blobs are all there.
+    /// Number of results that are whole and have all blobs.
     pub results: u64,
-    /// Damaged blobs, removed.
+    /// Number of removed damaged blobs.
     pub damaged_blobs: u64,
-    /// Damaged results, and results without their blobs, removed.
+    /// Number of removed results that were damaged or had lost blobs.
     pub damaged_results: u64,
 }
 
 impl Store {
-    /// The store below `root`.
+    /// Returns the store below `root`.
     pub fn new(root: &Path) -> Store {
         Store { root: root.to_owned() }
     }
@@ -86,20 +86,21 @@ impl Store {
         self.root.join("running")
     }
 
-    /// Notes that a build begins, and sweeps what dead ones left. `None` where the store can't be written: then nothing is stored either.
+    /// Records that a build starts, and removes records of dead ones. Returns `None` where the store can't be written:
+    /// then nothing is stored either.
     pub fn begin_build(&self) -> Option<RunningBuild> {
         sweep_abandoned(&self.running());
         sweep_abandoned(&self.root.join("tmp"));
         TemporaryFile::new_in(&self.running()).ok().map(|marker| RunningBuild { _marker: marker })
     }
 
-    /// When the oldest running build began.
+    /// Returns when the oldest running build began.
     fn oldest_build(&self) -> Option<SystemTime> {
         let entries = fs::read_dir(self.running()).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.metadata().ok()?.modified().ok()).min()
     }
 
-    /// All results that can be read, in no order. `stop` is asked now and then.
+    /// Returns all readable results, unordered. Calls `stop` now and then.
     pub fn results(&self, stop: &dyn Fn() -> bool) -> io::Result<Vec<StoredResult>> {
         let mut results = Vec::new();
         let store = BlobStore::new(&self.root);
@@ -120,8 +121,8 @@ impl Store {
         Ok(results)
     }
 
-    /// Removes results, least recently used first, and the blobs that only they name, until at most `limit` bytes
-    /// are left. `stop` is asked now and then; stopping early is safe.
+    /// Removes results, least recently used first, and blobs that only they name, until at most `limit` bytes are left.
+    /// Calls `stop` now and then; stopping early is safe.
     pub fn gc(&self, limit: u64, stop: &dyn Fn() -> bool) -> io::Result<Collected> {
         sweep_abandoned(&self.running());
         sweep_abandoned(&self.root.join("tmp"));
@@ -131,7 +132,7 @@ impl Store {
             .collect();
         let mut results = self.results(stop)?;
         results.sort_by_key(|result| std::cmp::Reverse(result.used));
-        // From the most recently used on: what fits stays.
+        // From the most recently used on: results that fit stay.
         let mut collected = Collected::default();
         let mut kept: HashSet<String> = HashSet::new();
         let mut is_full = false;
@@ -171,10 +172,9 @@ impl Store {
         Ok(collected)
     }
 
-    /// Removes a file that was last used at `used`, unless somebody has used it since, or a build that runs by now
-    /// may count on it.
+    /// Removes a file that was last used at `used`, unless it has been used since, or a running build may count on it.
     fn remove(&self, path: &Path, used: SystemTime) -> Removal {
-        // Asked each time: builds begin. What was used shortly before one began may not have been noted as such.
+        // Read each time, since builds start meanwhile. A use shortly before a build began may not have been recorded.
         let since = self.oldest_build().map(|began| began.checked_sub(NOTED_EVERY).unwrap_or(began));
         if since.is_some_and(|since| used >= since) {
             return Removal::Held;
@@ -186,8 +186,8 @@ impl Store {
         }
     }
 
-    /// Hashes every blob and reads every result again; removes what is damaged, results that are of another action than
-    /// their names say, and results whose blobs are not there, so that the next build makes them anew.
+    /// Hashes every blob and reads every result again. Removes damaged ones, results of another action than their names
+    /// say, and results without their blobs. The next build makes them again.
     pub fn verify(&self) -> io::Result<Verified> {
         let mut verified = Verified::default();
         let blobs = files_in(&self.root.join("cas"))?;
@@ -201,7 +201,7 @@ impl Store {
                     verified.bytes += digest.size();
                     sound.insert(digest.hex());
                 }
-                // Somebody else has removed it meanwhile.
+                // Another process has removed it meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 _ => {
                     verified.damaged_blobs += 1;
@@ -212,7 +212,7 @@ impl Store {
         for (path, _) in files_in(&self.root.join("ac"))? {
             let whole = read_result(&path).is_some_and(|result| {
                 let (blobs, is_known) = blobs_of(&result, &store);
-                // What a build has stored meanwhile was not looked at yet.
+                // Blobs stored meanwhile by a build are not verified yet.
                 is_known && blobs.iter().all(|digest| sound.contains(&digest.hex()) || store.is_sound(digest))
             });
             if whole {
@@ -226,7 +226,8 @@ impl Store {
     }
 }
 
-/// All blobs that `result` needs, as far as the trees of its output directories can be read; and whether they all can.
+/// Returns all blobs that `result` needs, as far as the trees of its output directories can be read. Also returns
+/// whether all of them can.
 fn blobs_of(result: &StoredActionResult, store: &BlobStore) -> (Vec<Digest>, bool) {
     let mut blobs: Vec<Digest> = result.blobs().copied().collect();
     let mut is_known = true;
@@ -239,20 +240,20 @@ fn blobs_of(result: &StoredActionResult, store: &BlobStore) -> (Vec<Digest>, boo
     (blobs, is_known)
 }
 
-/// What became of a file that was to be removed.
+/// Outcome of removing a file.
 #[derive(Clone, Copy)]
 enum Removal {
     Done,
-    /// Somebody else has removed it.
+    /// Another process has removed it.
     NotThere,
-    /// Somebody needs it.
+    /// A build needs it.
     Held,
-    /// The system said no.
+    /// The system refused.
     Stuck,
 }
 
 impl Collected {
-    /// Counts what became of something that takes `size`.
+    /// Counts the outcome for a file of `size` bytes.
     fn note(&mut self, removal: Removal, size: u64) {
         match removal {
             Removal::Done => {
@@ -276,7 +277,7 @@ fn name_of(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// The files of a directory with directories of two digits, named by digests. Other names are not ours.
+/// Returns the files named by digests, in a directory of two-digit directories. Other names are not ours.
 fn files_in(directory: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
     let mut found = Vec::new();
     for fan in entries(directory)? {
@@ -306,7 +307,7 @@ mod tests {
     use super::*;
     use crate::{ActionResult, Cache, Entry, OutputEntry, RelativePath};
 
-    /// A store with one result: a directory with one file, and nothing else.
+    /// Returns a store with one result: a directory with one file, and nothing else.
     fn store(name: &str) -> (PathBuf, Digest, Digest) {
         let root = std::env::temp_dir().join(format!("rondel-gc-{name}-{}", std::process::id()));
         let cache = Cache::disk(&root);
@@ -322,7 +323,7 @@ mod tests {
         root.join(kind).join(&digest.hex()[..2]).join(digest.hex())
     }
 
-    /// A tree and the files that it names are needed by the result that names the tree.
+    /// A result needs its tree and the files that the tree names.
     #[test]
     fn trees_are_followed() {
         let (root, action, file) = store("trees");
@@ -335,7 +336,7 @@ mod tests {
         assert!(!place(&root, "cas", &stray).exists() && place(&root, "cas", &file).exists());
         let sound = Verified { blobs: 2, results: 1, ..store.verify().unwrap() };
         assert_eq!(store.verify().unwrap(), sound);
-        // Without the file, and without the tree, the result is worth nothing.
+        // Without the file or the tree, the result is worth nothing.
         for blob in &results[0].blobs {
             fs::remove_file(place(&root, "cas", blob)).unwrap();
             let verified = store.verify().unwrap();

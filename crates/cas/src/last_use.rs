@@ -1,21 +1,21 @@
-//! When a file of the store was last used: its modification time. Knows nothing of what the files hold.
+//! Last use of a file of the store: its modification time. Knows nothing of the file's contents.
 
 use std::fs::{File, Metadata};
 use std::time::{Duration, SystemTime};
 
-/// A use is noted when the last note of one is older than this: most uses cost nothing.
+/// Minimum age of the last recorded use before a new one is recorded: most uses cost nothing.
 pub(crate) const NOTED_EVERY: Duration = Duration::from_secs(600);
 
-/// Notes that the file at `path`, which is open as `file`, was used.
+/// Records a use of the file at `path`, which is open as `file`.
 pub(crate) fn note_use(file: &File) {
     let is_old = |metadata: Metadata| modified(&metadata).elapsed().is_ok_and(|age| age > NOTED_EVERY);
     if file.metadata().is_ok_and(is_old) {
-        // A store that can't be written is used all the same.
+        // A store that can't be written is still used.
         let _ = file.set_modified(SystemTime::now());
     }
 }
 
-/// When the file was last used.
+/// Returns when the file was last used.
 pub(crate) fn modified(metadata: &Metadata) -> SystemTime {
     metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH)
 }

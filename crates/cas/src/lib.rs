@@ -1,7 +1,7 @@
-//! Content-addressable storage: digests, messages, the blob store, the action cache, and its collection.
+//! Content-addressable storage: digests, messages, the blob store, the action cache, and garbage collection.
 //!
-//! This crate knows bytes and names of bytes. It knows no build: what an action is for, which steps there
-//! are and when a result may be used is decided above it.
+//! This crate knows bytes and names of bytes. It knows no build: the layers above it decide which actions exist and
+//! when a result may be used.
 
 mod action_cache;
 mod action_result;
@@ -33,6 +33,6 @@ pub use parallel::{par_chunks, par_map};
 pub use relative_path::{PathError, RelativePath};
 pub use tree::{Entry, Tree, TreeError};
 
-/// Version of everything on disk below the cache directory. A store of another version is left alone: each
-/// version has a directory of its own, so an older and a newer Rondel can share one machine.
+/// Version of everything on disk below the cache directory. Each version has a directory of its own, so an older and a
+/// newer Rondel can share one machine.
 pub const STORE_FORMAT: &str = "v2";

@@ -1,10 +1,10 @@
 //! The Remote Execution API's messages, and their canonical encodings: `Digest`, `Directory` with its nodes, `Command`,
 //! `Action`. Their readers are in `decode`; `ActionResult` is in `action_result`, `Tree` in `tree`.
 //!
-//! Protocol buffers, written the one canonical way (fields in order of their numbers, defaults left out,
-//! repeated fields sorted where the API asks for it), so that a local key can be a remote key later.
-//! Field numbers are those of `build/bazel/remote/execution/v2/remote_execution.proto`. The types borrow their texts:
-//! what is encoded from them and decoded into them is not copied.
+//! The encoding is the canonical one of protocol buffers, so that a local key can be a remote key later: fields in
+//! order of their numbers, defaults left out, repeated fields sorted where the API asks for it. Field numbers are those
+//! of `build/bazel/remote/execution/v2/remote_execution.proto`. The types borrow their texts, so encoding and decoding
+//! copy nothing.
 
 use crate::Digest;
 use crate::wire::{Message, varint_length};
@@ -12,7 +12,7 @@ use crate::wire::{Message, varint_length};
 pub use crate::decode::decode_digest;
 pub use crate::wire::DecodeError;
 
-/// Permission bits of a file or directory, where they are not the ordinary ones (REAPI `NodeProperties.unix_mode`).
+/// Permission bits of a file or directory that differ from the ordinary ones (REAPI `NodeProperties.unix_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UnixMode(u16);
 
@@ -22,29 +22,29 @@ impl UnixMode {
     /// Ordinary bits of another file.
     pub const PLAIN: u32 = 0o644;
 
-    /// The nine permission bits; `None` if there are others, which nobody may give to a file through a store.
+    /// Returns the nine permission bits; `None` if others are set, which a store must not give to a file.
     pub fn new(bits: u32) -> Option<UnixMode> {
         u16::try_from(bits).ok().filter(|bits| bits & !0o777 == 0).map(UnixMode)
     }
 
-    /// The bits.
+    /// Returns the bits.
     pub fn bits(self) -> u32 {
         u32::from(self.0)
     }
 
-    /// Itself, unless it is what goes without saying for a file (`executable` or not).
+    /// Returns itself, or `None` for the ordinary bits of a file (`executable` or not).
     pub fn unless_ordinary_file(self, executable: bool) -> Option<UnixMode> {
         let ordinary = if executable { UnixMode::EXECUTABLE } else { UnixMode::PLAIN };
         (self.bits() != ordinary).then_some(self)
     }
 
-    /// Itself, unless it is what goes without saying for a directory.
+    /// Returns itself, or `None` for the ordinary bits of a directory.
     pub fn unless_ordinary_directory(self) -> Option<UnixMode> {
         (self.bits() != UnixMode::EXECUTABLE).then_some(self)
     }
 }
 
-/// Appends `NodeProperties { unix_mode = 3 }` as `field`, where there is a mode. `UInt32Value { value = 1 }` wraps it, so
+/// Appends `NodeProperties { unix_mode = 3 }` as `field`, if there is a mode. `UInt32Value { value = 1 }` wraps it, so
 /// that 0 is a mode too.
 pub(crate) fn push_mode(message: &mut Message, field: u64, mode: Option<UnixMode>) {
     let Some(mode) = mode else { return };
@@ -67,11 +67,11 @@ pub fn encode_digest(digest: &Digest) -> Vec<u8> {
 pub struct FileNode<'a> {
     /// One component of a path.
     pub name: &'a str,
-    /// Of the contents.
+    /// Digest of the contents.
     pub digest: Digest,
-    /// Is the owner's executable bit set?
+    /// True if the owner's executable bit is set.
     pub is_executable: bool,
-    /// Permission bits that are not the ordinary ones.
+    /// Permission bits, if they are not the ordinary ones.
     pub mode: Option<UnixMode>,
 }
 
@@ -80,7 +80,7 @@ pub struct FileNode<'a> {
 pub struct DirectoryNode<'a> {
     /// One component of a path.
     pub name: &'a str,
-    /// Of the `Directory` message.
+    /// Digest of the `Directory` message.
     pub digest: Digest,
 }
 
@@ -89,7 +89,7 @@ pub struct DirectoryNode<'a> {
 pub struct SymlinkNode<'a> {
     /// One component of a path.
     pub name: &'a str,
-    /// Where it points, verbatim.
+    /// Its text, verbatim.
     pub target: &'a str,
 }
 
@@ -103,12 +103,12 @@ pub struct Directory<'a> {
     pub directories: Vec<DirectoryNode<'a>>,
     /// Its symbolic links.
     pub symlinks: Vec<SymlinkNode<'a>>,
-    /// Permission bits that are not the ordinary ones.
+    /// Permission bits, if they are not the ordinary ones.
     pub mode: Option<UnixMode>,
 }
 
 impl Directory<'_> {
-    /// The canonical encoding. An empty directory is no bytes at all.
+    /// Returns the canonical encoding. An empty directory is no bytes at all.
     pub fn encode(&self) -> Vec<u8> {
         let mut message = Message::default();
         for file in &self.files {
@@ -135,14 +135,14 @@ impl Directory<'_> {
         message.0
     }
 
-    /// The digest of the canonical encoding.
+    /// Returns the digest of the canonical encoding.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.encode())
     }
 }
 
-/// Appends the `FileNode` of a file with ordinary permissions to the `Directory` message that is in the making; files
-/// come sorted by name. The same bytes as `Directory::encode`, without a list of nodes.
+/// Appends the `FileNode` of a file with ordinary permissions to an unfinished `Directory` message; files come sorted
+/// by name. Gives the same bytes as `Directory::encode`, without a list of nodes.
 pub fn push_file(message: &mut Vec<u8>, name: &str, of: &Digest, executable: bool) {
     let size_length = if of.size() == 0 { 0 } else { 1 + varint_length(of.size()) };
     let digest_length = 2 + 64 + size_length;
@@ -163,22 +163,22 @@ pub fn push_file(message: &mut Vec<u8>, name: &str, of: &Digest, executable: boo
 /// `Command { arguments = 1, environment_variables = 2, platform = 5, output_paths = 7 }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Command<'a> {
-    /// Their order counts.
+    /// Arguments, in order.
     pub arguments: Vec<&'a str>,
     /// `EnvironmentVariable { name = 1, value = 2 }`, in any order.
     pub environment_variables: Vec<(&'a str, &'a str)>,
-    /// `Platform { properties = 1 }` of `Property { name = 1, value = 2 }`, in any order; a name may come again.
+    /// `Platform { properties = 1 }` of `Property { name = 1, value = 2 }`, in any order; a name may occur twice.
     pub platform: Vec<(&'a str, &'a str)>,
     /// In any order, without a slash at the end.
     pub output_paths: Vec<&'a str>,
 }
 
 impl Command<'_> {
-    /// The canonical encoding: all but the arguments is sorted here.
+    /// Returns the canonical encoding: everything but the arguments is sorted here.
     pub fn encode(&self) -> Vec<u8> {
         let mut message = Message::default();
         for argument in &self.arguments {
-            // An element of a list is written even when it is empty: its place counts.
+            // An element of a list is written even if it is empty: its place counts.
             message.bytes(1, argument.as_bytes());
         }
         for pair in sorted(&self.environment_variables) {
@@ -214,16 +214,16 @@ fn name_and_value((name, value): (&str, &str)) -> Vec<u8> {
 /// `Action { command_digest = 1, input_root_digest = 2, salt = 9 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Action<'a> {
-    /// Of the `Command`.
+    /// Digest of the `Command`.
     pub command_digest: Digest,
-    /// Of the `Directory` at the top of the inputs.
+    /// Digest of the `Directory` at the top of the inputs.
     pub input_root_digest: Digest,
-    /// Parts one kind of keys from another.
+    /// Separates one kind of keys from another.
     pub salt: &'a [u8],
 }
 
 impl Action<'_> {
-    /// The canonical encoding.
+    /// Returns the canonical encoding.
     pub fn encode(&self) -> Vec<u8> {
         let mut message = Message::default();
         message.bytes(1, &encode_digest(&self.command_digest));
@@ -272,7 +272,7 @@ mod tests {
             .assert_eq(&Digest::of(&action.encode()).oci());
     }
 
-    /// The bytes of `NodeProperties`, written out by hand: field, length, and so on inwards.
+    /// The bytes of `NodeProperties`, written by hand: field, length, and so on inwards.
     #[test]
     fn modes_are_node_properties() {
         let mode = |bits| UnixMode::new(bits);
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(mode(0o755).unwrap().unless_ordinary_directory(), None);
     }
 
-    /// A file at a time is the same as all at once.
+    /// Adding one file at a time gives the same bytes as all at once.
     #[test]
     fn files_one_by_one() {
         let names = ["a", "b", "c", "long".repeat(50).leak()];

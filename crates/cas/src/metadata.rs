@@ -1,6 +1,6 @@
-//! `Metadata`: what a step reports of its result, typed by its kind and stored as bytes.
+//! `Metadata`: a step's report on its result, typed by its kind and stored as bytes.
 //!
-//! The engine stores and hands on the bytes; only those who know the type read them.
+//! The engine stores and passes on the bytes; only code that knows the type reads them.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use serde_json::Value;
 
 /// A type of metadata. Its serialization is canonical: the fields of a struct in their order, maps sorted.
 pub trait MetadataType: Serialize + DeserializeOwned {
-    /// Names the type in the store; a change of its fields changes the name.
+    /// Name of the type in the store; a change of its fields changes the name.
     const NAME: &'static str;
 }
 
-/// The name of a type, and a value of it as JSON. Empty where a step reports nothing.
+/// The name of a type, and a value of it as JSON. Empty if a step reports nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// `MetadataType::NAME`
@@ -29,12 +29,12 @@ impl Metadata {
         Metadata { type_name: T::NAME.to_owned(), value: serde_json::to_vec(value).expect("metadata is plain data") }
     }
 
-    /// The value, if it is of this type.
+    /// Returns the value, if it is of this type.
     pub fn get<T: MetadataType>(&self) -> Option<T> {
         if self.type_name == T::NAME { serde_json::from_slice(&self.value).ok() } else { None }
     }
 
-    /// The value as texts by name, whatever its type: for reports. Lists are joined by blanks.
+    /// Returns the value as texts by name, whatever its type: for reports. Lists are joined by blanks.
     pub fn facts(&self) -> BTreeMap<String, String> {
         let Ok(Value::Object(fields)) = serde_json::from_slice(&self.value) else { return BTreeMap::new() };
         fields.into_iter().map(|(name, value)| (name, text_of(value))).collect()

@@ -1,20 +1,20 @@
-//! Many small things on all cores: a slice in as many parts as there are cores. Does not know what is done.
+//! Small jobs on all cores: splits a slice into as many parts as there are cores. Knows nothing of the jobs.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Fewer things than this are done by one thread.
+/// Below this number of jobs, one thread does them all.
 const WORTH_THREADS: usize = 512;
 
-/// Cores that this process may use, at most eight: more of them have to wait for the same disk.
+/// Returns the number of cores for this process, at most eight: more of them would wait for the same disk.
 fn cores() -> usize {
-    // Asking reads files of the system's; the answer does not change.
+    // Finding out reads system files; the answer does not change.
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(8))
 }
 
-/// Calls `work` with parts of `items` that together are all of them, each on a thread of its own where there is much
-/// to do: `count` small things in all. The results are in the order of the parts.
+/// Calls `work` with consecutive parts of `items`, each on a thread of its own if there is enough work. `count` is the
+/// number of small jobs in all. The results are in the order of the parts.
 pub fn par_chunks<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
     let threads = cores();
     if items.is_empty() || count < WORTH_THREADS || threads == 1 {
@@ -28,27 +28,28 @@ pub fn par_chunks<T: Sync, R: Send>(items: &[T], count: usize, work: impl Fn(&[T
     })
 }
 
-/// Calls `work` with each of `items` on all cores, each core taking the next few when it is through with its own.
-/// The results are in the order of the items. `weight`: small things in all, for deciding whether threads are worth it.
+/// Calls `work` with each of `items` on all cores; each core takes the next few when it has finished its own. The
+/// results are in the order of the items. `weight` is the number of small jobs in all, to decide whether threads are
+/// worth it.
 pub fn par_map<T: Sync, R: Send>(items: &[T], weight: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     const AT_ONCE: usize = 8;
     let threads = cores();
     if items.len() < 2 || weight < WORTH_THREADS || threads == 1 {
         return items.iter().map(work).collect();
     }
-    // The last ones are taken one by one, so that all cores are through at about the same time.
+    // The last ones are taken one by one, so that all cores finish at about the same time.
     let bulk = items.len().saturating_sub(threads * 2 * AT_ONCE) / AT_ONCE;
-    let range = |turn: usize| match turn.checked_sub(bulk) {
-        None => turn * AT_ONCE..(turn + 1) * AT_ONCE,
+    let range = |index: usize| match index.checked_sub(bulk) {
+        None => index * AT_ONCE..(index + 1) * AT_ONCE,
         Some(single) => bulk * AT_ONCE + single..bulk * AT_ONCE + single + 1,
     };
     let next = AtomicUsize::new(0);
     let take = || {
         let mut done: Vec<(usize, Vec<R>)> = Vec::new();
         loop {
-            let turn = next.fetch_add(1, Ordering::Relaxed);
-            let Some(part) = items.get(range(turn)) else { return done };
-            done.push((turn, part.iter().map(&work).collect()));
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = items.get(range(index)) else { return done };
+            done.push((index, part.iter().map(&work).collect()));
         }
     };
     let mut parts: Vec<(usize, Vec<R>)> = std::thread::scope(|scope| {
@@ -59,7 +60,7 @@ pub fn par_map<T: Sync, R: Send>(items: &[T], weight: usize, work: impl Fn(&T) -
         }
         parts
     });
-    parts.sort_unstable_by_key(|(turn, _)| *turn);
+    parts.sort_unstable_by_key(|(index, _)| *index);
     parts.into_iter().flat_map(|(_, part)| part).collect()
 }
 

@@ -1,4 +1,4 @@
-//! `RelativePath`: a path below some root, in one spelling only.
+//! `RelativePath`: a path below some root, with one spelling only.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[serde(transparent)]
 pub struct RelativePath(String);
 
-/// Why a text is not a path below its root.
+/// Why a text is no path below its root.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// Nothing but `.` and slashes.
@@ -19,7 +19,7 @@ pub enum PathError {
     /// It begins with `/`.
     #[error("`{0}` is absolute; paths are relative to the root")]
     Absolute(String),
-    /// It climbs out with `..`.
+    /// It leaves the root with `..`.
     #[error("`{0}` leaves the root")]
     Escapes(String),
     /// A NUL, or bytes that are not UTF-8.
@@ -52,38 +52,38 @@ impl RelativePath {
         Ok(RelativePath(parts.join("/")))
     }
 
-    /// From a path of the file system; refuses names that are not UTF-8.
+    /// Converts a path of the file system; names that are not UTF-8 are an error.
     pub fn from_path(path: &Path) -> Result<RelativePath, PathError> {
         let text = path.to_str().ok_or_else(|| PathError::NotText(path.to_string_lossy().into_owned()))?;
         RelativePath::new(text)
     }
 
-    /// The text, `/` between components.
+    /// Returns the text, with `/` between components.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// This path below `root`.
+    /// Returns this path below `root`.
     pub fn below(&self, root: &Path) -> PathBuf {
         root.join(&self.0)
     }
 
-    /// This path and one more component or path.
+    /// Returns this path with `rest` appended.
     pub fn join(&self, rest: &RelativePath) -> RelativePath {
         RelativePath(format!("{}/{}", self.0, rest.0))
     }
 
-    /// Is this path `other`, or somewhere below it? (`outevil` is not below `out`.)
+    /// Returns true if this path is `other`, or somewhere below it. (`outevil` is not below `out`.)
     pub fn is_within(&self, other: &RelativePath) -> bool {
         self.0.strip_prefix(&other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// The last component.
+    /// Returns the last component.
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
-    /// Everything but the last component; `None` at the top.
+    /// Returns everything but the last component; `None` at the top.
     pub fn parent(&self) -> Option<RelativePath> {
         self.0.rsplit_once('/').map(|(parent, _)| RelativePath(parent.to_owned()))
     }

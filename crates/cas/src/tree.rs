@@ -1,4 +1,4 @@
-//! `Tree`: what stands below a directory, by path; the `Directory` messages that it makes, and REAPI's `Tree` message.
+//! `Tree`: the contents of a directory, by path, with its `Directory` messages and REAPI's `Tree` message.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,49 +6,50 @@ use crate::messages::{DecodeError, Directory, DirectoryNode, FileNode, SymlinkNo
 use crate::wire::{Message, each_field, set};
 use crate::{Digest, RelativePath};
 
-/// Entries of one tree, at most. One `Directory` may stand in many places, so a small message can be a vast tree.
+/// Maximum number of entries in a tree. One `Directory` may occur in many places, so a small message can be a vast
+/// tree.
 const ENTRIES_MAX: usize = 1 << 20;
-/// Bytes of all paths and link targets together, likewise.
+/// Maximum number of bytes in all paths and link targets together.
 const TEXT_MAX: usize = 1 << 28;
-/// Bytes of one path, as on Linux.
+/// Maximum length of a path in bytes, as on Linux.
 const PATH_MAX: usize = 4096;
 
-/// What stands at a path.
+/// One entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A regular file.
     File {
         /// Digest of the contents.
         digest: Digest,
-        /// Is the owner's executable bit set?
+        /// True if the owner's executable bit is set.
         executable: bool,
-        /// Permission bits, where they are not 0755 and 0644.
+        /// Permission bits, if they are not 0755 or 0644.
         mode: Option<UnixMode>,
     },
-    /// A symbolic link and the text it holds.
+    /// A symbolic link.
     Symlink {
-        /// Where it points, verbatim.
+        /// Its text, verbatim.
         target: String,
     },
     /// A directory that is empty, or one whose permissions count.
     Directory {
-        /// Permission bits, where they are not 0755.
+        /// Permission bits, if they are not 0755.
         mode: Option<UnixMode>,
     },
 }
 
 impl Entry {
-    /// A file with ordinary permissions.
+    /// Returns a file with ordinary permissions.
     pub fn file(digest: Digest, executable: bool) -> Entry {
         Entry::File { digest, executable, mode: None }
     }
 
-    /// A directory with ordinary permissions.
+    /// Returns a directory with ordinary permissions.
     pub fn directory() -> Entry {
         Entry::Directory { mode: None }
     }
 
-    /// Digest of the contents, if it is a file.
+    /// Returns the digest of the contents, if it is a file.
     pub fn contents(&self) -> Option<&Digest> {
         match self {
             Entry::File { digest, .. } => Some(digest),
@@ -57,16 +58,16 @@ impl Entry {
     }
 }
 
-/// Entries that make no tree.
+/// Why entries make no tree.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    /// Two entries cannot stand together.
+    /// Two entries exclude each other.
     #[error("`{0}` is both a file and a directory")]
     Conflict(RelativePath),
-    /// More than is ever read back.
+    /// The tree is larger than a reader would accept.
     #[error("there are more than {ENTRIES_MAX} files, or their names are too long")]
     TooLarge,
-    /// The tree was hashed before, and is another one by now.
+    /// The tree has changed since it was hashed.
     #[error("the files changed while they were looked at")]
     Changed,
 }
@@ -75,62 +76,62 @@ pub enum TreeError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     entries: BTreeMap<RelativePath, Entry>,
-    /// Permission bits of the root, where they are not 0755.
+    /// Permission bits of the root, if they are not 0755.
     pub root_mode: Option<UnixMode>,
 }
 
 impl Tree {
-    /// A tree without entries.
+    /// Returns a tree without entries.
     pub fn new() -> Tree {
         Tree::default()
     }
 
-    /// Puts `entry` at `path`, in place of what was there.
+    /// Puts `entry` at `path` and replaces a former one.
     pub fn insert(&mut self, path: RelativePath, entry: Entry) {
         self.entries.insert(path, entry);
     }
 
-    /// The entries, sorted by path.
+    /// Returns the entries, sorted by path.
     pub fn entries(&self) -> impl Iterator<Item = (&RelativePath, &Entry)> {
         self.entries.iter()
     }
 
-    /// What stands at `path`.
+    /// Returns the entry at `path`.
     pub fn get(&self, path: &RelativePath) -> Option<&Entry> {
         self.entries.get(path)
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Is there none?
+    /// Returns true if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Digest of the root's canonical `Directory` message, which holds those of its subdirectories.
+    /// Returns the digest of the root's canonical `Directory` message, which names those of its subdirectories.
     pub fn root_digest(&self) -> Result<Digest, TreeError> {
         self.directories(&mut |_, _| {})
     }
 
-    /// Calls `emit` with the digest and the bytes of each `Directory` message: children before their parents, the root
-    /// last, and one that stands in two places twice. Returns the root's digest.
+    /// Calls `emit` with the digest and the bytes of each `Directory` message. Children come before their parents, the
+    /// root last, and a directory that occurs twice comes twice. Returns the root's digest.
     pub fn directories(&self, emit: &mut dyn FnMut(Digest, Vec<u8>)) -> Result<Digest, TreeError> {
         let entries: Vec<(&str, &Entry)> = self.entries.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
         directory(&entries, 0, self.root_mode, emit)
     }
 
-    /// The canonical `Tree { root = 1, children = 2 }` message: parents before their children, each directory once (REAPI
-    /// `OutputDirectory.is_topologically_sorted`).
+    /// Returns the canonical `Tree { root = 1, children = 2 }` message: parents before their children, each directory
+    /// once (REAPI `OutputDirectory.is_topologically_sorted`).
     pub fn encode(&self) -> Result<Vec<u8>, TreeError> {
         let text: usize = self.entries.iter().map(|(path, entry)| path.as_str().len() + target_length(entry)).sum();
         let is_long = |path: &RelativePath| path.as_str().len() > PATH_MAX;
         if self.entries.len() > ENTRIES_MAX || text > TEXT_MAX || self.entries.keys().any(is_long) {
             return Err(TreeError::TooLarge);
         }
-        // Where a directory came first among its likes, its children came before: backwards, parents come first.
+        // Children come before the first of several equal directories, so parents come first in reverse order.
         let (mut all, mut known) = (Vec::new(), std::collections::HashSet::new());
         self.directories(&mut |digest, message| {
             if known.insert(digest) {
@@ -144,7 +145,7 @@ impl Tree {
         Ok(tree.0)
     }
 
-    /// The tree that a `Tree` message holds. The message may be hostile: sizes are bounded, and names checked.
+    /// Returns the tree in a `Tree` message. The message may be hostile: sizes are bounded, and names checked.
     pub fn decode(message: &[u8]) -> Result<Tree, DecodeError> {
         Tree::decode_within(message, Budget { entries: ENTRIES_MAX, text: TEXT_MAX })
     }
@@ -164,7 +165,7 @@ impl Tree {
         let mut tree = Tree { root_mode: root.mode, ..Tree::default() };
         let mut open: Vec<(String, &Directory<'_>)> = vec![(String::new(), &root)];
         while let Some((path, directory)) = open.pop() {
-            // A directory can't hold itself, since its digest would have to be in what it is the digest of.
+            // A directory can't hold itself, since it would have to hold its own digest.
             for node in &directory.directories {
                 let child = children.get(&node.digest).ok_or(DecodeError::Missing("children"))?;
                 let path = budget.join(&path, node.name, 0)?;
@@ -198,14 +199,15 @@ fn relative(path: &str) -> Result<RelativePath, DecodeError> {
     RelativePath::new(path).map_err(|_| DecodeError::Field("name"))
 }
 
-/// What may still come.
+/// Limits for the rest of a message.
 struct Budget {
     entries: usize,
     text: usize,
 }
 
 impl Budget {
-    /// The path of `name` in `directory`, which ends with a slash or is empty; `more` bytes belong to it.
+    /// Returns the path of `name` in `directory`, which ends with a slash or is empty. Counts `more` further bytes for
+    /// it.
     fn join(&mut self, directory: &str, name: &str, more: usize) -> Result<String, DecodeError> {
         let length = directory.len() + name.len();
         if length > PATH_MAX || self.entries == 0 || self.text < length + more {
@@ -217,22 +219,22 @@ impl Budget {
     }
 }
 
-/// A subdirectory in the making.
+/// An unfinished subdirectory.
 #[derive(Default)]
 struct Below<'a> {
     mode: Option<UnixMode>,
     entries: Vec<(&'a str, &'a Entry)>,
 }
 
-/// Emits the directory that holds `entries`, whose paths share their first `depth` bytes, and those below it.
+/// Emits the directory of `entries`, whose paths share their first `depth` bytes, and the directories below it.
 fn directory(
     entries: &[(&str, &Entry)],
     depth: usize,
     mode: Option<UnixMode>,
     emit: &mut dyn FnMut(Digest, Vec<u8>),
 ) -> Result<Digest, TreeError> {
-    // Sorting whole paths is not sorting names (`a-b` < `a/x`, though `a` < `a-b`), so subdirectories are
-    // gathered by name first and the nodes sorted after.
+    // Paths and names sort differently (`a-b` < `a/x`, though `a` < `a-b`), so subdirectories are grouped by name first
+    // and the nodes sorted afterwards.
     let mut here: BTreeMap<&str, &Entry> = BTreeMap::new();
     let mut below: BTreeMap<&str, Below<'_>> = BTreeMap::new();
     for (path, entry) in entries {
@@ -345,7 +347,7 @@ mod tests {
         tree
     }
 
-    /// Children are named by their digests; each stands there once, its parent before it.
+    /// Children are named by their digests; each occurs once, after its parent.
     #[test]
     fn tree_messages_are_topologically_sorted() {
         let twins = with(with(Tree::new(), "a/d/e", Entry::directory()), "b/e", Entry::directory());
@@ -395,7 +397,7 @@ mod tests {
         }
     }
 
-    /// Forty directories, each with the next one in it twice: a few kilobytes that stand for a million million entries.
+    /// Forty directories, each with the next one in it twice: a few kilobytes that describe a million million entries.
     #[test]
     fn a_message_that_would_be_a_vast_tree() {
         let mut children = Vec::new();

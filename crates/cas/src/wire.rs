@@ -1,22 +1,21 @@
-//! The wire format of protocol buffers: fields written in one canonical way, and read from bytes that may be hostile.
-//! Knows no message.
+//! The wire format of protocol buffers: canonical writing, and reading of bytes that may be hostile. Knows no message.
 
-/// Why bytes are not the message that they should be.
+/// Why bytes are not the expected message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// A field is longer than what is left.
+    /// A field is longer than the rest of the message.
     #[error("the message is cut short")]
     Truncated,
     /// A number of more than 64 bits, a field without a number, a group.
     #[error("the message is not in the wire format")]
     Malformed,
-    /// A field has another type, appears twice, or holds a value that it can't hold.
+    /// A field has the wrong type, appears twice, or holds an impossible value.
     #[error("the field `{0}` is not valid")]
     Field(&'static str),
-    /// A field that must be there is not.
+    /// A required field is missing.
     #[error("the field `{0}` is missing")]
     Missing(&'static str),
-    /// A field whose meaning is not known, in a message where it would change what the message says.
+    /// An unknown field in a message whose meaning it would change.
     #[error("the message has a field of the unknown number {0}")]
     Unknown(u64),
     /// Names that are not sorted or not unique.
@@ -40,21 +39,21 @@ impl Message {
         self.0.push(value as u8);
     }
 
-    /// A field of bytes, also if they are empty: an element of a list, or a message that is there.
+    /// Writes a field of bytes even if they are empty: an element of a list, or a present message.
     pub fn bytes(&mut self, field: u64, bytes: &[u8]) {
         self.varint(field << 3 | 2);
         self.varint(bytes.len() as u64);
         self.0.extend_from_slice(bytes);
     }
 
-    /// A singular string or bytes: left out where it is empty, as proto3 does.
+    /// Writes a singular string or bytes, but leaves out an empty one, as proto3 does.
     pub fn text(&mut self, field: u64, text: impl AsRef<[u8]>) {
         if !text.as_ref().is_empty() {
             self.bytes(field, text.as_ref());
         }
     }
 
-    /// A singular number: left out where it is 0.
+    /// Writes a singular number, but leaves out 0.
     pub fn number(&mut self, field: u64, value: u64) {
         if value != 0 {
             self.varint(field << 3);
@@ -63,7 +62,7 @@ impl Message {
     }
 }
 
-/// How many bytes `value` takes.
+/// Returns the number of bytes that `value` takes.
 pub(crate) fn varint_length(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
@@ -73,7 +72,7 @@ pub(crate) fn varint_length(value: u64) -> usize {
 pub(crate) enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
-    /// Four or eight bytes; no message that is read here has such a field.
+    /// Four or eight bytes; no message read here has such a field.
     Fixed,
 }
 
@@ -104,7 +103,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Sets a singular field; a second value for it is an error, since the canonical form has none.
+/// Sets a singular field. A second value is an error, since the canonical form has none.
 pub(crate) fn set<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), DecodeError> {
     match slot.replace(value) {
         None => Ok(()),

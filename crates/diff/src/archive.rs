@@ -1,4 +1,4 @@
-//! gzip, tar and zip: which entry differs, and in what.
+//! gzip, tar and zip: the entry that differs, and how.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -6,27 +6,27 @@ use std::io::{Cursor, Read};
 use flate2::bufread::GzDecoder;
 use rawzip::{CompressionMethod, ZipArchive};
 
-use crate::{Difference, SIZE_MAX, Traces, compare_bytes};
+use crate::{Difference, SIZE_MAX, Traces, diff_bytes};
 
-/// The difference inside of two archives of the same form; `None` if they are none, or differ only in how they
-/// are packed and nothing can be said about it.
+/// Returns the difference inside two archives of one form. Returns `None` if they are none, or if they differ only in
+/// their packing in an unknown way.
 pub(crate) fn compare(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
     let both = |test: &dyn Fn(&[u8]) -> bool| test(first) && test(second);
     if both(&|bytes| bytes.starts_with(b"\x1f\x8b")) {
-        return compare_gzip(first, second, traces, depth);
+        return diff_gzip(first, second, traces, depth);
     }
     if both(&|bytes| bytes.get(257..262) == Some(b"ustar")) {
-        return compare_entries("tar", tar_entries(first)?, tar_entries(second)?, traces, depth);
+        return diff_entries("tar", tar_entries(first)?, tar_entries(second)?, traces, depth);
     }
     if both(&|bytes| bytes.starts_with(b"PK\x03\x04")) {
-        return compare_entries("zip", zip_entries(first)?, zip_entries(second)?, traces, depth);
+        return diff_entries("zip", zip_entries(first)?, zip_entries(second)?, traces, depth);
     }
     None
 }
 
-fn compare_gzip(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
+fn diff_gzip(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
     let (one, other) = (unzipped(first)?, unzipped(second)?);
-    if let Some(difference) = compare_bytes(&one, &other, traces, depth + 1) {
+    if let Some(difference) = diff_bytes(&one, &other, traces, depth + 1) {
         return Some(difference);
     }
     let time = |bytes: &[u8]| bytes.get(4..8).and_then(|part| part.try_into().ok()).map(u32::from_le_bytes);
@@ -43,7 +43,7 @@ fn unzipped(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(result)
 }
 
-/// One entry of an archive: what its header says, by name, and its contents.
+/// One entry of an archive: its header fields, by name, and its contents.
 struct Entry {
     path: String,
     header: BTreeMap<&'static str, String>,
@@ -100,13 +100,7 @@ fn zip_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-fn compare_entries(
-    form: &str,
-    first: Vec<Entry>,
-    second: Vec<Entry>,
-    traces: &Traces,
-    depth: u32,
-) -> Option<Difference> {
+fn diff_entries(form: &str, first: Vec<Entry>, second: Vec<Entry>, traces: &Traces, depth: u32) -> Option<Difference> {
     let names = |entries: &[Entry]| entries.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>();
     for (one, other) in first.iter().zip(&second) {
         if one.path != other.path {
@@ -119,7 +113,7 @@ fn compare_entries(
             }
         }
         let place = format!("entry {}", one.path);
-        let inside = compare_bytes(&one.contents, &other.contents, traces, depth + 1);
+        let inside = diff_bytes(&one.contents, &other.contents, traces, depth + 1);
         match (inside, what.is_empty()) {
             (Some(mut inside), _) => {
                 inside.what.extend(what);
@@ -153,14 +147,14 @@ fn order_of(first: &[String], second: &[String], one: &str, other: &str) -> Stri
     }
 }
 
-/// Seconds since 1970, and the day for people.
+/// Returns a time in seconds since 1970, and its day for people.
 fn shown_time(seconds: u64) -> String {
     let (hours, minutes, rest) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let (year, month, day) = date_of(seconds / 86_400);
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{rest:02}Z")
 }
 
-/// Year, month and day of a number of days since 1970, by counting: archives hold few of them.
+/// Returns year, month and day of a number of days since 1970, by counting: archives hold few of them.
 fn date_of(mut days: u64) -> (u64, u64, u64) {
     let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;

@@ -1,10 +1,10 @@
-//! Two contents that are not archives: executables, texts, anything. Formats of one language are read by the
-//! `FormatReader`s that come with the `Traces`.
+//! Two contents that are not archives: executables, texts, anything. The `FormatReader`s in the `Traces` read formats
+//! of one language.
 
 use crate::words::{contains, looks_like_time, text_around};
 use crate::{Difference, Traces, elf};
 
-/// What differs between two contents that are not the same.
+/// Returns the difference of two contents that are not the same.
 pub(crate) fn compare(first: &[u8], second: &[u8], traces: &Traces) -> Difference {
     let mut what: Vec<String> = traces.readers.iter().flat_map(|reader| reader(first, second)).collect();
     for (one, other) in traces.first.iter().zip(&traces.second) {
@@ -63,8 +63,8 @@ fn shortened(text: &str) -> String {
     if text.chars().count() <= 120 { text } else { text.chars().take(120).chain("…".chars()).collect() }
 }
 
-/// The section whose contents differ, and the offsets in both files. Data that the linker lays out anew wherever
-/// something shifts (code, tables) says less than constants do, so those come first.
+/// Returns the section whose contents differ, and the offsets in both files. Constants come first: the linker lays out
+/// other data (code, tables) differently on any shift.
 fn differing_section(
     first: &[u8],
     second: &[u8],

@@ -1,13 +1,13 @@
-//! Sections of an ELF file: enough of the format (System V ABI, chapter 4) to say where an offset lies.
+//! Sections of an ELF file: enough of the format (System V ABI, chapter 4) to name the place of an offset.
 
-/// A section and where its bytes are.
+/// A section and the range of its bytes.
 pub(crate) struct Section {
     pub name: String,
     pub begin: u64,
     pub end: u64,
 }
 
-/// The sections that have bytes in the file; none if it is no sound ELF file.
+/// Returns the sections that have bytes in the file; none if it is no sound ELF file.
 pub(crate) fn sections(bytes: &[u8]) -> Vec<Section> {
     parse(bytes).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::Difference;
 
-/// The first difference; `None` if the values are the same (their texts may not be).
+/// Returns the first difference; `None` if the values are the same (their texts may not be).
 pub(crate) fn compare(first: &Value, second: &Value) -> Option<Difference> {
     match (first, second) {
         (Value::Object(one), Value::Object(other)) => {

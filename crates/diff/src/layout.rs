@@ -1,5 +1,5 @@
-//! Two OCI image layouts: layers first, since a layer that differs changes everything above it; then the
-//! configuration, the manifest, the index.
+//! Two OCI image layouts: layers first, since a layer that differs changes everything above it. Then the configuration,
+//! the manifest, the index.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::{Difference, Traces, compare_files, json};
+use crate::{Difference, Traces, diff_files, json};
 
 /// One platform of a layout.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct LayoutImage {
     pub layers: Vec<(String, u64, PathBuf)>,
 }
 
-/// The digest of a layout's first image or index, and its platforms.
+/// Returns the digest of a layout's first image or index, and its platforms.
 pub fn read_layout(directory: &Path) -> io::Result<(String, Vec<LayoutImage>)> {
     let index = read_json(&directory.join("index.json"))?;
     let top = index["manifests"].get(0).ok_or_else(|| io::Error::other("its index.json lists nothing"))?;
@@ -52,8 +52,8 @@ pub fn read_layout(directory: &Path) -> io::Result<(String, Vec<LayoutImage>)> {
     Ok((digest, images))
 }
 
-/// The first difference of two layouts; `None` if the images are the same. Their tags are no part of them.
-pub fn compare_layouts(first: &Path, second: &Path, traces: &Traces) -> io::Result<Option<Difference>> {
+/// Returns the first difference of two layouts; `None` if the images are the same. Tags are not compared.
+pub fn diff_layouts(first: &Path, second: &Path, traces: &Traces) -> io::Result<Option<Difference>> {
     let ((one_digest, one), (other_digest, other)) = (read_layout(first)?, read_layout(second)?);
     if one_digest == other_digest {
         return Ok(None);
@@ -66,7 +66,7 @@ pub fn compare_layouts(first: &Path, second: &Path, traces: &Traces) -> io::Resu
         let Some(twin) = other.get(platform) else {
             return Ok(Some(Difference::new(format!("{platform} is in the first only"))));
         };
-        if let Some(difference) = compare_images(image, twin, traces)? {
+        if let Some(difference) = diff_images(image, twin, traces)? {
             return Ok(Some(difference.within(platform)));
         }
     }
@@ -79,7 +79,7 @@ pub fn compare_layouts(first: &Path, second: &Path, traces: &Traces) -> io::Resu
     Ok(Some(inside.unwrap_or_else(same).within("image index")))
 }
 
-fn compare_images(one: &LayoutImage, other: &LayoutImage, traces: &Traces) -> io::Result<Option<Difference>> {
+fn diff_images(one: &LayoutImage, other: &LayoutImage, traces: &Traces) -> io::Result<Option<Difference>> {
     if one.digest == other.digest {
         return Ok(None);
     }
@@ -87,7 +87,7 @@ fn compare_images(one: &LayoutImage, other: &LayoutImage, traces: &Traces) -> io
         if left.0 != right.0 {
             let what = text(&one.config["history"][position]["comment"]);
             let name = if what.is_empty() { String::new() } else { format!(" ({what})") };
-            let inside = compare_files(&left.2, &right.2, traces)?;
+            let inside = diff_files(&left.2, &right.2, traces)?;
             let same = || Difference::new("the digests differ and the files do not: one of the layouts is damaged");
             return Ok(Some(inside.unwrap_or_else(same).within(format!("layer {position}{name}"))));
         }
@@ -104,7 +104,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or("").to_owned()
 }
 
-/// Where a blob lies. The digest is from a file that may be hostile: nothing but hex digits leads anywhere.
+/// Returns the path of a blob. The digest is from a file that may be hostile: only hex digits lead anywhere.
 fn blob(directory: &Path, digest: &str) -> io::Result<PathBuf> {
     let hex = digest
         .strip_prefix("sha256:")

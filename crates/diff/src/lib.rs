@@ -1,8 +1,8 @@
-//! What differs between two artefacts that should be the same, named so that the cause can be found: a section of
-//! an executable, a build ID, a path that was built in, the time of an archive's entry.
+//! The first difference of two artefacts that should be the same, described so that its cause can be found: a section
+//! of an executable, a build ID, an embedded path, the time of an archive's entry.
 //!
-//! It reads files, archives, executables and OCI layouts, all of which may be hostile. It knows no target and no
-//! step, and it builds nothing.
+//! It reads files, archives, executables and OCI layouts, all of which may be hostile. It knows no target and no step,
+//! and it builds nothing.
 
 mod archive;
 mod binary;
@@ -11,7 +11,7 @@ mod json;
 mod layout;
 mod words;
 
-pub use layout::{LayoutImage, compare_layouts, layer_files, read_layout};
+pub use layout::{LayoutImage, diff_layouts, layer_files, read_layout};
 
 use std::fs;
 use std::io;
@@ -20,9 +20,9 @@ use std::path::Path;
 /// The first difference of two artefacts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Where, from the outside to the inside: a file, an entry of an archive, a section.
+    /// Its place, from the outside to the inside: a file, an entry of an archive, a section.
     pub place: Vec<String>,
-    /// What it is, each thing a line.
+    /// Descriptions, one a line.
     pub what: Vec<String>,
 }
 
@@ -31,46 +31,46 @@ impl Difference {
         Difference { place: Vec::new(), what: vec![what.into()] }
     }
 
-    /// The same, inside of something.
+    /// Returns the difference as one inside of `outer`.
     pub fn within(mut self, place: impl Into<String>) -> Difference {
         self.place.insert(0, place.into());
         self
     }
 }
 
-/// What is known of the two builds: texts that are in an artefact only if it was told where it was built.
+/// Traces of the two builds: texts that are in an artefact only if it depends on its place.
 #[derive(Clone, Debug, Default)]
 pub struct Traces {
     /// Directories of the first build.
     pub first: Vec<String>,
-    /// Directories of the second.
+    /// Directories of the second build.
     pub second: Vec<String>,
     /// Formats that explain a difference better than bytes do.
     pub readers: Vec<FormatReader>,
 }
 
-/// Reads one format in two different contents: what each says of itself that the other does not, a line each. Returns
+/// Reads one format in two different contents. Returns what each says that the other does not, a line each. Returns
 /// nothing for contents of another format.
 pub type FormatReader = fn(&[u8], &[u8]) -> Vec<String>;
 
-/// How deep archives are looked into.
+/// Maximum depth of nested archives.
 pub(crate) const DEPTH_MAX: u32 = 4;
-/// Larger contents are compared but not explained, in bytes.
+/// Size in bytes above which contents are compared but not explained.
 pub(crate) const SIZE_MAX: u64 = 1024 * 1024 * 1024;
 
-/// The first difference of two files; `None` if they are the same bytes.
-pub fn compare_files(first: &Path, second: &Path, traces: &Traces) -> io::Result<Option<Difference>> {
+/// Returns the first difference of two files; `None` if they have the same bytes.
+pub fn diff_files(first: &Path, second: &Path, traces: &Traces) -> io::Result<Option<Difference>> {
     for path in [first, second] {
         if fs::metadata(path)?.len() > SIZE_MAX {
             let same = same_bytes(first, second)?;
             return Ok((!same).then(|| Difference::new("the contents differ; the files are too large to be explained")));
         }
     }
-    Ok(compare_bytes(&fs::read(first)?, &fs::read(second)?, traces, 0))
+    Ok(diff_bytes(&fs::read(first)?, &fs::read(second)?, traces, 0))
 }
 
-/// The first difference of two contents.
-pub(crate) fn compare_bytes(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
+/// Returns the first difference of two contents.
+pub(crate) fn diff_bytes(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
     if first == second {
         return None;
     }

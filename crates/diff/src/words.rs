@@ -1,6 +1,6 @@
-//! Words around a difference: the readable text there, and whether it looks like a time.
+//! Text around a difference: the readable words there, and whether they look like a time.
 
-/// The readable text around `offset`, at most 100 characters.
+/// Returns the readable text around `offset`, at most 100 characters.
 pub(crate) fn text_around(bytes: &[u8], offset: usize) -> String {
     let is_text = |byte: &u8| (0x20..0x7f).contains(byte) || *byte >= 0x80;
     let offset = offset.min(bytes.len());
@@ -9,7 +9,7 @@ pub(crate) fn text_around(bytes: &[u8], offset: usize) -> String {
     String::from_utf8_lossy(&bytes[offset - before..offset + after]).escape_debug().to_string()
 }
 
-/// Does a text hold something like a time: seconds since 1970 of this age, or a date?
+/// Returns true if a text holds something like a time: present-day seconds since 1970, or a date.
 pub(crate) fn looks_like_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_date = bytes.windows(10).any(|window| {
@@ -27,7 +27,7 @@ pub(crate) fn looks_like_time(text: &str) -> bool {
     is_date || is_clock || is_count
 }
 
-/// Is `needle` in `haystack`?
+/// Returns true if `needle` is in `haystack`.
 pub(crate) fn contains(haystack: &[u8], needle: &str) -> bool {
     let needle = needle.as_bytes();
     if needle.is_empty() || haystack.len() < needle.len() {

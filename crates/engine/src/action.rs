@@ -1,22 +1,21 @@
-//! `ActionSpec`: all that a step's result depends on, and the key made from it.
+//! `ActionSpec`: everything that a step's result depends on, and the key made from it.
 //!
 //! # What a key holds, and what it must not
 //!
-//! A key must hold everything that can change the result, or a hit is a lie; and nothing else, or work is
-//! done for nothing. In it are: what kind of step this is and its resolved arguments; each input file by
-//! relative path, contents, executable bit or link text; the results (not the names) of the steps upstream;
-//! the keyed environment; the identity of the tools; settings such as the target platform and the version of
-//! a codec; the names and kinds of the outputs; and the version of the key format itself, so that a Rondel
-//! which thinks differently about keys never reads another one's.
+//! A key holds everything that can change the result, or a hit is a lie. It holds nothing else, or steps run without
+//! need. It holds: the step's kind and resolved arguments; each input file by relative path, contents, executable bit
+//! or link text; the results (not the names) of the upstream steps; the keyed environment; the identity of the tools;
+//! settings such as the target platform and the version of a codec; the names and kinds of the outputs; the version of
+//! the key format. The version keeps a Rondel with other rules for keys from reading these.
 //!
-//! Not in it are: absolute paths, the directory, user, host or time; modification times, owners, inodes; the
-//! number of cores; Rondel's own version (a bug fix that changes results bumps `KEY_FORMAT` or the setting
-//! concerned instead); the values of passed and secret variables; the destination of outputs, which is where
-//! a result is put, not what it is.
+//! It does not hold: absolute paths, the directory, user, host or time; modification times, owners, inodes; the number
+//! of cores; the values of passed and secret variables. Nor does it hold Rondel's own version: a bug fix that changes
+//! results bumps `KEY_FORMAT` or the setting concerned instead. Nor does it hold the destination of outputs, which is
+//! where a result is put and not what it is.
 //!
 //! Paths that differ between machines stand in `arguments` as placeholders (`{out}`), never as themselves.
 //!
-//! The same members feed the digest and the explanation (`members`): whatever can cause a miss can be named.
+//! The same members feed the digest and the explanation (`members`), so every cause of a miss has a name.
 
 use std::collections::BTreeMap;
 
@@ -26,10 +25,10 @@ use rondel_cas::{Digest, Entry, RelativePath, Tree, TreeError};
 use crate::environment::Environment;
 use crate::inputs::InputSet;
 
-/// Version of everything that is said above. A change of meaning changes this.
+/// Version of the key format described above. A change of meaning changes it.
 pub const KEY_FORMAT: &str = "rondel-key-2";
 
-/// Name of the platform property that says of an output that it is a directory.
+/// Name of the platform property that marks an output as a directory.
 const OUTPUT_DIRECTORY: &str = "output-directory";
 
 /// What a step depends on and what it makes.
@@ -37,7 +36,7 @@ const OUTPUT_DIRECTORY: &str = "output-directory";
 pub struct ActionSpec {
     /// The step's kind and resolved arguments; for a step that is one command, its command line.
     pub arguments: Vec<String>,
-    /// What its processes see.
+    /// The variables of its processes.
     pub environment: Environment,
     /// Everything else that shapes the result: platform, codec versions, contents built into Rondel.
     pub settings: BTreeMap<String, String>,
@@ -45,15 +44,15 @@ pub struct ActionSpec {
     pub tools: BTreeMap<String, String>,
     /// Files of the source tree.
     pub inputs: InputSet,
-    /// Files that steps upstream made, by the place they have in this step.
+    /// Files made by upstream steps, by their place in this step.
     pub upstream: BTreeMap<RelativePath, Entry>,
-    /// What people call some of those, where the place says little; no part of the key.
+    /// Display names for some of those, where the place says little. They are no part of the key.
     pub titles: BTreeMap<RelativePath, String>,
-    /// What it makes.
+    /// The declared outputs.
     pub outputs: Vec<OutputSpec>,
 }
 
-/// One output: made in the staging directory, then put in its place.
+/// One output: made in the staging directory, then moved to its destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputSpec {
     /// Path in the staging directory.
@@ -64,7 +63,7 @@ pub struct OutputSpec {
     pub kind: OutputKind,
 }
 
-/// What an output is.
+/// Type of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputKind {
     /// One regular file.
@@ -73,10 +72,10 @@ pub enum OutputKind {
     Directory,
 }
 
-/// A part of a key that has a name: (`input`, `a/b.go`) -> value.
+/// Named parts of a key: (`input`, `a/b.go`) -> value.
 pub(crate) type Members = BTreeMap<(MemberKind, String), String>;
 
-/// What part of a key a member is.
+/// Which part of a key a member belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MemberKind {
@@ -98,17 +97,17 @@ pub struct EncodedAction {
     pub action: Vec<u8>,
     /// The `Command` message that the action names.
     pub command: Vec<u8>,
-    /// Digest of the input root's `Directory` message; `ActionSpec::directories` makes it and those below it.
+    /// Digest of the input root's `Directory` message. `ActionSpec::directories` makes it and the messages below it.
     pub input_root: Digest,
 }
 
 impl ActionSpec {
-    /// The step's key.
+    /// Returns the step's key.
     pub fn digest(&self) -> Result<Digest, TreeError> {
         self.encode().map(|encoded| encoded.digest)
     }
 
-    /// The key and its messages. No message is made for inputs whose digest is known.
+    /// Returns the key and its messages. Makes no message for inputs whose digest is known.
     pub fn encode(&self) -> Result<EncodedAction, TreeError> {
         let input_root = self.input_root(self.inputs.root_digest()?, &mut |_, _| {})?;
         let command = self.command();
@@ -118,8 +117,9 @@ impl ActionSpec {
         Ok(EncodedAction { digest: Digest::of(&action), action, command, input_root })
     }
 
-    /// Calls `emit` with the digest and the bytes of all `Directory` messages of the input root: children before their
-    /// parents, the root last, and one that stands in two places perhaps twice. A remote store needs them, a key does not.
+    /// Calls `emit` with the digest and the bytes of all `Directory` messages of the input root. Children come before
+    /// their parents and the root last; a directory that occurs twice may be emitted twice. A remote store needs the
+    /// messages, a key does not.
     pub fn directories(&self, emit: &mut dyn FnMut(Digest, Vec<u8>)) -> Result<(), TreeError> {
         let inputs = self.inputs.directories(emit)?;
         self.input_root(inputs, emit).map(drop)
@@ -131,7 +131,7 @@ impl ActionSpec {
         let mut properties: Vec<(String, String)> = Vec::new();
         properties.extend(self.settings.iter().map(|setting| named("setting", setting)));
         properties.extend(self.tools.iter().map(|tool| named("tool", tool)));
-        // REAPI sees what kind an output is when it is made; here it is part of the question.
+        // REAPI records the type of an output when it is made; here the type is part of the key.
         let directories = self.outputs.iter().filter(|output| output.kind == OutputKind::Directory);
         properties.extend(directories.map(|output| (OUTPUT_DIRECTORY.to_owned(), output.name.to_string())));
         let command = Command {
@@ -143,8 +143,8 @@ impl ActionSpec {
         command.encode()
     }
 
-    /// The digest of the root that holds `inputs` and what came from upstream, in directories of their own: neither can
-    /// shadow the other.
+    /// Returns the digest of the root that holds `inputs` and the upstream results. Each has a directory of its own, so
+    /// neither can shadow the other.
     fn input_root(&self, inputs: Option<Digest>, emit: &mut dyn FnMut(Digest, Vec<u8>)) -> Result<Digest, TreeError> {
         let mut root = Directory::default();
         root.directories.extend(inputs.map(|digest| DirectoryNode { name: "in", digest }));
@@ -161,7 +161,7 @@ impl ActionSpec {
         Ok(digest)
     }
 
-    /// The same parts by name, for explanations. No value of a passed or secret variable is among them.
+    /// Returns the parts of the key by name, for explanations. No value of a passed or secret variable is among them.
     pub(crate) fn members(&self) -> Members {
         let mut members = Members::new();
         for (index, argument) in self.arguments.iter().enumerate() {
@@ -201,7 +201,7 @@ fn output_text(output: &OutputSpec) -> String {
     }
 }
 
-/// What an entry is, as explanations and mixed digests have it.
+/// Returns the text of an entry in explanations and combined digests.
 pub fn entry_text(entry: &Entry) -> String {
     let mode = |mode: &Option<UnixMode>| mode.map(|mode| format!(" mode {:o}", mode.bits())).unwrap_or_default();
     match entry {
@@ -315,7 +315,8 @@ mod tests {
         }
     }
 
-    /// All that a remote store needs is given out: each directory under its digest, and the root leads to all files.
+    /// Everything that a remote store needs is emitted: each directory under its digest, and the root leads to all
+    /// files.
     #[test]
     fn directories_of_the_input_root() {
         struct Known(Vec<Input>);
@@ -368,7 +369,7 @@ mod tests {
             assert_eq!(found, files);
             assert!(all.len() <= seen, "a directory that nothing names");
         }
-        // Files that are others by now are not given out under the digest of those that were hashed.
+        // Files that have changed since are not emitted under the digest of the files that were hashed.
         known.inputs = InputSet::known(root, Arc::new(Known(Vec::new())));
         assert!(matches!(known.directories(&mut |_, _| {}), Err(TreeError::Changed)));
     }

@@ -1,4 +1,4 @@
-//! What a step gets to work with.
+//! The context of a step.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -13,69 +13,69 @@ use crate::event::{Event, NodeId};
 use crate::inputs::InputSet;
 use crate::workspace::Workspace;
 
-/// Lines of output that are kept for the report of a failure.
+/// Number of output lines kept for the report of a failure.
 const TAIL_LINES: usize = 200;
 
-/// One file that a step upstream made.
+/// One file made by an upstream step.
 #[derive(Clone, Debug)]
 pub struct Artefact {
-    /// Its name among that step's outputs.
+    /// Name among the outputs of that step.
     pub name: RelativePath,
-    /// Where it lies.
+    /// Place on this machine.
     pub path: PathBuf,
-    /// What it is.
+    /// Type, contents and permissions.
     pub entry: Entry,
 }
 
-/// What a step upstream gave.
+/// Result of an upstream step.
 #[derive(Clone, Debug, Default)]
 pub struct UpstreamResult {
     /// Its files, sorted by name.
     pub artefacts: Vec<Artefact>,
-    /// What it reported besides.
+    /// Metadata that the step reported.
     pub metadata: Metadata,
-    /// The files of the source tree that it was made from.
+    /// Source files that the result was made from.
     pub sources: Arc<Sources>,
 }
 
-/// Files of the source tree that a result was made from: those of the step, and of all before it.
+/// Source files that a result was made from: the inputs of the step and of all steps before it.
 #[derive(Debug, Default)]
 pub struct Sources {
     /// The step's own inputs.
     pub inputs: InputSet,
-    /// Of the steps before it.
+    /// Sources of the steps before it.
     pub upstream: Vec<Arc<Sources>>,
 }
 
 impl Sources {
-    /// Calls `visit` with the place of each file, a file perhaps more than once.
+    /// Calls `visit` with the place of each file; a file may be visited more than once.
     pub fn each(&self, visit: &mut dyn FnMut(&Path)) {
         self.inputs.each_place(visit);
         self.upstream.iter().for_each(|sources| sources.each(visit));
     }
 }
 
-/// Why a step is looked at.
+/// Why a step is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To be built if it has to be: what tells of inputs may be started, and what was found out remembered.
+    /// For a build: programs that list inputs may be started, and their findings stored.
     Build,
-    /// To know: nothing is started and nothing written.
+    /// For an answer: nothing is started and nothing written.
     Question,
 }
 
-/// What a step gets to work with.
+/// The context of a step.
 pub struct StepContext<'a> {
     /// Directories and stores.
     pub workspace: &'a Workspace,
-    /// Raised when the build is to stop.
+    /// Raised to stop the build.
     pub cancellation: &'a Cancellation,
     /// Results of the node's `inputs`, in their order.
     pub upstream: Vec<UpstreamResult>,
-    /// What the steps before this one were made from: those of `upstream`, and those that it only waits for.
+    /// Sources of the steps before this one: of `upstream`, and of the steps in `after`.
     pub sources: Vec<Arc<Sources>>,
     pub(crate) purpose: Purpose,
-    /// When the commands of this try have to be through, and how long they had.
+    /// Deadline for the commands of this try, and the whole timeout.
     pub(crate) deadline: Option<(Instant, Duration)>,
     pub(crate) node: NodeId,
     pub(crate) redactor: &'a Redactor,
@@ -94,32 +94,32 @@ impl StepContext<'_> {
         (self.prerequisites)()
     }
 
-    /// `text` without secrets.
+    /// Returns `text` without secrets.
     pub fn redact(&self, text: &str) -> String {
         self.redactor.apply(text)
     }
 
-    /// Tells people something worth a line.
+    /// Emits a note for people.
     pub fn note(&self, text: impl Into<String>) {
         (self.emit)(Event::Note { node: self.node, text: self.redactor.apply(&text.into()) });
     }
 
-    /// Tells people that something is wrong but goes on.
+    /// Emits a warning for people; the build continues.
     pub fn warn(&self, text: impl Into<String>) {
         (self.emit)(Event::Warning { text: self.redactor.apply(&text.into()) });
     }
 
-    /// Tells how far something long is, in bytes.
+    /// Emits the progress of long work, in bytes.
     pub fn progress(&self, message: &str, done: u64, total: u64) {
         (self.emit)(Event::Progress { node: self.node, message: message.to_owned(), done, total });
     }
 
-    /// Hands on a line of output that did not come from a command started here.
+    /// Emits a line of output that did not come from a command started here.
     pub fn output(&self, stream: Stream, line: &str) {
         (self.emit)(Event::Output { node: self.node, stream, line: self.redactor.apply(line) });
     }
 
-    /// Runs a command, its output shown as it comes; an exit status other than 0 is an error.
+    /// Runs a command and shows its output as it comes. An exit status other than 0 is an error.
     pub fn run(&self, line: &CommandLine) -> Result<(), StepError> {
         let line = &self.announce(line);
         let tail: Mutex<VecDeque<String>> = Mutex::default();
@@ -142,7 +142,7 @@ impl StepContext<'_> {
         Err(StepError::Command { summary, status, output, told, hint: None })
     }
 
-    /// Runs a command and keeps what it writes; an exit status other than 0 is an error.
+    /// Runs a command and returns its output. An exit status other than 0 is an error.
     pub fn capture(&self, line: &CommandLine) -> Result<Captured, StepError> {
         let line = &self.announce(line);
         let captured = capture(line, self.cancellation).map_err(|error| self.with_whole_timeout(error))?;
@@ -154,13 +154,13 @@ impl StepContext<'_> {
         Err(StepError::Command { summary: self.summary(line), status, output, told: 0, hint: None })
     }
 
-    /// Runs a command and keeps what it writes, whatever its exit status.
+    /// Runs a command and returns its output, whatever its exit status.
     pub fn try_capture(&self, line: &CommandLine) -> Result<Captured, StepError> {
         let line = &self.announce(line);
         Ok(capture(line, self.cancellation).map_err(|error| self.with_whole_timeout(error))?)
     }
 
-    /// Tells of the command, and adds what the workspace wants its processes to see besides.
+    /// Emits the command, and adds the workspace's extra variables to it.
     fn announce(&self, line: &CommandLine) -> CommandLine {
         let mut line = line.clone();
         for (name, value) in &self.workspace.perturbation {
@@ -176,7 +176,7 @@ impl StepContext<'_> {
         line
     }
 
-    /// People know how long the step may take, not what was left of it for its last command.
+    /// People know the timeout of the step, not the time left for its last command.
     fn with_whole_timeout(&self, error: ProcessError) -> ProcessError {
         match (error, self.deadline) {
             (ProcessError::TimedOut { program, .. }, Some((_, whole))) => {

@@ -1,6 +1,7 @@
-//! How long each step took the last time that it ran, so that the longest way through a graph can begin first.
+//! Duration of each step's last run, so that the critical path of a graph starts first.
 //!
-//! `.rondel/durations`: a line for each step, milliseconds, a tabulator, the file name of its key. Losing it costs order, nothing else.
+//! `.rondel/durations` has a line for each step: milliseconds, a tabulator, the file name of its key. Losing it costs
+//! order, nothing else.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,13 +13,13 @@ use rondel_cas::write_atomically;
 use crate::event::NodeId;
 use crate::graph::Graph;
 
-/// Steps that never ran are taken to be like this where nothing else is known, in milliseconds.
+/// Assumed duration in milliseconds of a step that never ran.
 const UNKNOWN_MS: u64 = 1000;
 
 /// Durations in milliseconds, by the file name of the step's key.
 pub(crate) type Durations = BTreeMap<String, u64>;
 
-/// What is known; nothing if there is no file that can be read.
+/// Returns the stored durations, or none if no file can be read.
 pub(crate) fn read(state: &Path) -> Durations {
     let text = fs::read_to_string(state.join("durations")).unwrap_or_default();
     let parse = |line: &str| {
@@ -28,23 +29,23 @@ pub(crate) fn read(state: &Path) -> Durations {
     text.lines().filter_map(parse).collect()
 }
 
-/// Adds what was learned to what is known.
-pub(crate) fn add(state: &Path, learned: &Durations) -> io::Result<()> {
-    if learned.is_empty() {
+/// Adds the measured durations to the stored ones.
+pub(crate) fn add(state: &Path, measured: &Durations) -> io::Result<()> {
+    if measured.is_empty() {
         return Ok(());
     }
     let mut all = read(state);
-    all.extend(learned.iter().map(|(label, duration)| (label.clone(), *duration)));
+    all.extend(measured.iter().map(|(label, duration)| (label.clone(), *duration)));
     let text: String = all.iter().map(|(label, duration)| format!("{duration}\t{label}\n")).collect();
     write_atomically(&state.join("tmp"), &state.join("durations"), text.as_bytes())
 }
 
-/// How long it takes from the beginning of each node to the end of all that waits for it, in milliseconds: whoever
-/// has most before them begins first.
+/// Returns for each node the time from its start to the end of all its dependents, in milliseconds. The node with the
+/// longest path starts first.
 pub(crate) fn critical_paths(graph: &Graph, known: &Durations) -> Vec<u64> {
     let mean = known.values().sum::<u64>().checked_div(known.len() as u64).unwrap_or(UNKNOWN_MS);
     let mut paths = vec![0; graph.len()];
-    // What waits for a node has a larger number: from the end, all of them are known already.
+    // Dependents have larger numbers than the node, so a pass from the end knows all of them.
     for id in (0..graph.len()).rev() {
         let node = graph.node(id);
         let path: u64 = paths[id] + known.get(&node.key.file_name()).copied().unwrap_or(mean).max(1);

@@ -1,20 +1,22 @@
-//! What a process gets to see, in four classes.
+//! The environment of a process, in four classes.
 //!
-//! Processes start from nothing. A variable is *keyed* (it changes results: name and value are in the key),
-//! *located* (it says where things are on this machine: a placeholder is in the key), *passed* (it says how
-//! to reach the world, not what to make: its name is in the key, set or not) or *secret* (its name is in the
-//! key; its value is nowhere but in the process).
+//! Processes start with an empty environment. A variable is in one of four classes:
+//!
+//! - *keyed*: it changes results. Name and value are in the key.
+//! - *located*: it names a place on this machine. A placeholder is in the key.
+//! - *passed*: it says how to reach the world, not what to make. Its name is in the key, set or not.
+//! - *secret*: its name is in the key. Its value is nowhere but in the process.
 
-/// How a variable bears on the key.
+/// How a variable affects the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Changes results.
     Keyed,
     /// A path of this machine.
     Located,
-    /// How to reach the world.
+    /// Access to the world, such as a proxy.
     Passed,
-    /// Not to be seen.
+    /// A secret.
     Secret,
 }
 
@@ -23,7 +25,7 @@ pub enum Class {
 pub enum EnvironmentValue {
     /// In the key.
     Plain(String),
-    /// Never seen.
+    /// Never shown or stored.
     Secret(String),
 }
 
@@ -34,12 +36,12 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// No variables at all.
+    /// Returns an empty environment.
     pub fn new() -> Environment {
         Environment::default()
     }
 
-    /// Sets `name`, in place of what it was.
+    /// Sets `name` and replaces its former value.
     pub fn set(&mut self, class: Class, name: &str, value: impl Into<String>) {
         self.set_optional(class, name, Some(value.into()));
     }
@@ -50,13 +52,13 @@ impl Environment {
         self.variables.push((name.to_owned(), value, class));
     }
 
-    /// What the process gets.
+    /// Returns the variables of the process.
     pub fn for_process(&self) -> Vec<(String, String)> {
         self.variables.iter().filter_map(|(name, value, _)| Some((name.clone(), value.clone()?))).collect()
     }
 
-    /// What the key gets, sorted by name. The first character keeps classes apart: a keyed value can't look
-    /// like a placeholder.
+    /// Returns the names and values for the key, sorted by name. The first character separates the classes: a keyed
+    /// value can't look like a placeholder.
     pub fn for_key(&self) -> Vec<(String, String)> {
         let mut pairs: Vec<(String, String)> = self
             .variables
@@ -75,7 +77,7 @@ impl Environment {
         pairs
     }
 
-    /// Names whose values are secrets.
+    /// Returns the names of the secret variables.
     pub fn secret_names(&self) -> Vec<String> {
         let secret = self.variables.iter().filter(|(.., class)| *class == Class::Secret);
         secret.map(|(name, ..)| name.clone()).collect()
@@ -86,7 +88,7 @@ impl Environment {
 mod tests {
     use super::*;
 
-    /// Only keyed values reach the key; of the others the name does.
+    /// Only keyed values reach the key; of the other classes only the names do.
     #[test]
     fn four_classes() {
         let with = |class, value: &str| {

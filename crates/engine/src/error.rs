@@ -1,7 +1,7 @@
-//! `UserError`, the one failure that people are shown, and `StepError`: why a step has no result.
+//! `UserError`, the one failure shown to people, and `StepError`: why a step has no result.
 //!
-//! Libraries below keep small typed errors; whoever knows what the caller was trying to do makes a `UserError` of them.
-//! Neither knows how it is shown.
+//! Libraries below keep small typed errors; the caller that knows the purpose makes a `UserError` of them. Neither
+//! knows how it is shown.
 
 use std::io;
 use std::ops::Range;
@@ -9,14 +9,14 @@ use std::path::Path;
 
 use rondel_process::ProcessError;
 
-/// Stands for the command that people type, in hints and warnings: libraries know no command. The command line replaces
-/// it where it shows them. The space keeps it apart from every variable of build.ron.
+/// Placeholder for the command that people type, in hints and warnings: libraries know no command. The command line
+/// replaces it on display. The space keeps it apart from every variable of build.ron.
 pub const PROGRAM: &str = "{this program}";
 
-/// What kind of trouble it is; the exit code follows from it.
+/// Category of a failure; the exit code follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
-    /// build.ron or the command line asks for something that can't be.
+    /// build.ron or the command line asks for something impossible.
     Input,
     /// This machine lacks something: a tool, a daemon, the network, room on the disk.
     Environment,
@@ -28,13 +28,13 @@ pub enum Category {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct UserError {
-    /// What failed, on what: lower case, names in backticks, no full stop.
+    /// What failed, and on what: lower case, names in backticks, no full stop.
     pub message: String,
-    /// What to do.
+    /// What to do next.
     pub hint: Option<String>,
-    /// The bytes of build.ron that it is about, if it is about some.
+    /// The bytes of build.ron that it is about, if any.
     pub span: Option<Range<usize>>,
-    /// What kind of trouble it is.
+    /// Category of the failure.
     pub category: Category,
 }
 
@@ -43,23 +43,23 @@ impl UserError {
         UserError { message: message.into(), hint: None, span: None, category }
     }
 
-    /// build.ron or the command line is wrong.
+    /// Returns an error in build.ron or on the command line.
     pub fn input(message: impl Into<String>) -> UserError {
         UserError::new(Category::Input, message)
     }
 
-    /// This machine lacks something.
+    /// Returns an error of this machine.
     pub fn environment(message: impl Into<String>) -> UserError {
         UserError::new(Category::Environment, message)
     }
 
-    /// The same with a place in build.ron, unless it has one.
+    /// Adds a place in build.ron, unless there is one.
     pub fn at(mut self, span: impl Into<Range<usize>>) -> UserError {
         self.span.get_or_insert(span.into());
         self
     }
 
-    /// The same with a hint.
+    /// Adds a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> UserError {
         self.hint = Some(hint.into());
         self
@@ -72,47 +72,47 @@ pub enum StepError {
     /// A command ended badly. What it printed has been shown as it came.
     #[error("`{summary}` ended with {status}")]
     Command {
-        /// The command, short.
+        /// Short form of the command.
         summary: String,
-        /// How it ended, in words.
+        /// Exit status in words.
         status: String,
         /// The last lines of its output.
         output: Vec<String>,
-        /// How many of them, from the first, were told as `Event::Output` already.
+        /// Number of these lines, from the first, already emitted as `Event::Output`.
         told: usize,
-        /// What to do.
+        /// What to do next.
         hint: Option<String>,
     },
-    /// Anything else that people can be told.
+    /// Any other error for people.
     #[error("{0}")]
     User(#[from] UserError),
-    /// Somebody asked to stop.
+    /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl StepError {
-    /// The step itself failed.
+    /// Returns a failure of the step itself.
     pub fn failed(message: impl Into<String>) -> StepError {
         StepError::User(UserError::new(Category::Step, message))
     }
 
-    /// This machine lacks something.
+    /// Returns an error of this machine.
     pub fn environment(message: impl Into<String>) -> StepError {
         StepError::User(UserError::environment(message))
     }
 
-    /// build.ron or the command line is wrong.
+    /// Returns an error in build.ron or on the command line.
     pub fn input(message: impl Into<String>) -> StepError {
         StepError::User(UserError::input(message))
     }
 
-    /// An input or a directory can't be read.
+    /// Returns an error for an input or a directory that can't be read.
     pub fn unreadable(path: &Path, source: &io::Error) -> StepError {
         StepError::failed(format!("failed to read `{}`: {source}", path.display()))
     }
 
-    /// Something can't be written.
+    /// Returns an error for a path that can't be written.
     pub fn unwritable(path: &Path, source: &io::Error) -> StepError {
         let error = StepError::environment(format!("failed to write `{}`: {source}", path.display()));
         if source.kind() == io::ErrorKind::StorageFull {
@@ -122,7 +122,7 @@ impl StepError {
         error
     }
 
-    /// The same with a hint.
+    /// Adds a hint.
     pub fn hint(self, text: impl Into<String>) -> StepError {
         match self {
             StepError::Command { summary, status, output, told, .. } => {
@@ -133,7 +133,7 @@ impl StepError {
         }
     }
 
-    /// The hint, if there is one.
+    /// Returns the hint, if there is one.
     pub fn hint_text(&self) -> Option<&str> {
         match self {
             StepError::Command { hint, .. } => hint.as_deref(),
@@ -142,7 +142,7 @@ impl StepError {
         }
     }
 
-    /// What kind of trouble it is; `None` for an interruption.
+    /// Returns the category; `None` for an interruption.
     pub fn category(&self) -> Option<Category> {
         match self {
             StepError::Command { .. } => Some(Category::Step),

@@ -1,4 +1,4 @@
-//! What the engine tells: the only thing that flows up.
+//! Events: the engine's only output to the layers above.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,68 +11,68 @@ use crate::reason::Reason;
 /// Index of a node in its graph.
 pub type NodeId = usize;
 
-/// Something happened.
+/// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A step begins to run, and why.
+    /// A step starts to run.
     Started {
-        /// Which.
+        /// The step.
         node: NodeId,
-        /// Why, the first cause first.
+        /// Reasons, the first cause first.
         reasons: Vec<Reason>,
     },
     /// A command is started.
     Command {
-        /// For which step.
+        /// The step.
         node: NodeId,
-        /// In a form that can be pasted into a shell; secrets are hidden.
+        /// Command line that can be pasted into a shell; secrets are hidden.
         line: String,
     },
-    /// A line of a command's output, secrets taken out.
+    /// A line of a command's output, without secrets.
     Output {
-        /// Of which step.
+        /// The step.
         node: NodeId,
-        /// Where it was written.
+        /// The stream that it was written to.
         stream: Stream,
-        /// Without its newline.
+        /// The line without its newline.
         line: String,
     },
-    /// Something long goes on.
+    /// Progress of long work.
     Progress {
-        /// In which step.
+        /// The step.
         node: NodeId,
-        /// What.
+        /// What is in progress.
         message: String,
-        /// How much is done, in bytes.
+        /// Bytes done.
         done: u64,
-        /// Of how much, in bytes; 0 if unknown.
+        /// Bytes in total; 0 if unknown.
         total: u64,
     },
-    /// Something worth a line: where a server listens, that an image was loaded.
+    /// A note for people: where a server listens, that an image was loaded.
     Note {
-        /// Of which step.
+        /// The step.
         node: NodeId,
         /// One line.
         text: String,
     },
-    /// Something is wrong but the build goes on.
+    /// Something is wrong but the build continues.
     Warning {
-        /// What.
+        /// What is wrong.
         text: String,
     },
-    /// A step is through.
+    /// A step has ended.
     Finished {
-        /// Which.
+        /// The step.
         node: NodeId,
-        /// How.
+        /// How it ended.
         outcome: Outcome,
         /// Why it ran.
         reasons: Vec<Reason>,
-        /// How long it took, looking included.
+        /// Duration, with the lookup.
         duration: Duration,
-        /// What it made or what stands there.
+        /// The outputs, made now or found in place.
         outputs: Vec<OutputReport>,
-        /// What it reported besides.
+        /// Metadata that the step reported.
         metadata: Metadata,
     },
 }
@@ -80,17 +80,17 @@ pub enum Event {
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It ran, and well.
+    /// It ran and succeeded.
     Ran,
-    /// Its result was known and stands in its place.
+    /// Its result was known and in place.
     Cached,
-    /// Its result was known and was put back in its place.
+    /// Its result was known and was put back in place.
     Restored,
     /// It failed.
     Failed,
-    /// It was stopped because somebody asked to.
+    /// It was stopped because the user asked to.
     Interrupted,
-    /// It was not needed, or could not be because another one failed.
+    /// It was not needed, or could not run because another step failed.
     Skipped,
 }
 

@@ -1,4 +1,4 @@
-//! One step from beginning to end: key, lookup, run, check, store, place.
+//! One step from start to end: key, lookup, run, check, store, place.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::record::{LastRun, StepRecord, last_action, read_record, write_record}
 use crate::retry::attempt;
 use crate::step::{Freshness, PreparedAction, Query, TreeAccess};
 
-/// What a step came to.
+/// The outcome of a step.
 #[derive(Clone, Debug)]
 pub(crate) struct StepResult {
     pub outcome: Outcome,
@@ -26,7 +26,7 @@ pub(crate) struct StepResult {
     pub result: UpstreamResult,
 }
 
-/// Runs one step if it has to be.
+/// Runs one step if needed.
 pub(crate) fn execute(node: &Node, context: &StepContext<'_>, force: bool) -> Result<StepResult, StepError> {
     let mut prepared = node.step.prepare(&Query { context })?;
     let mut result = execute_prepared(node, context, &*prepared, force)?;
@@ -56,17 +56,17 @@ fn execute_prepared(
     }
 }
 
-/// What the stores say about a key.
+/// The answer of the stores about a key.
 pub(crate) enum Lookup {
     /// Known, and in place.
     InPlace(ActionResult),
-    /// Known, not in place; whether the blobs are sound shows when they are copied.
-    Stored(ActionResult),
-    /// Not known: why, and the members of the key, if they were looked at to find out.
+    /// Known but not in place. Damaged blobs show only when they are copied.
+    Cached(ActionResult),
+    /// Not known: the reasons, and the members of the key if they were made to find the reasons.
     Miss(Vec<Reason>, Option<Members>),
 }
 
-/// Asks the action cache; writes nothing, but for removing an entry that is damaged.
+/// Asks the action cache. Writes nothing, but removes a damaged entry.
 pub(crate) fn lookup(node: &Node, query: &Query<'_>, prepared: &dyn PreparedAction, key: &Digest) -> Lookup {
     let (context, spec) = (query.context, prepared.spec());
     let workspace = context.workspace;
@@ -84,7 +84,7 @@ pub(crate) fn lookup(node: &Node, query: &Query<'_>, prepared: &dyn PreparedActi
                 |output: &&OutputEntry| output.entry.contents().is_some_and(|digest| missing.contains(digest));
             match result.outputs.iter().find(is_missing) {
                 Some(output) => Lookup::Miss(vec![Reason::OutputMissing { path: output.path.to_string() }], None),
-                None => Lookup::Stored(result),
+                None => Lookup::Cached(result),
             }
         }
         Ok(Some(_)) => Lookup::Miss(vec![Reason::Corrupt { what: "the stored result".to_owned() }], None),
@@ -132,7 +132,7 @@ fn keyed(
     let mut _lock = None;
     if node.step.tree_access() == TreeAccess::MakesOutputs && !matches!(found, Lookup::InPlace(_)) {
         _lock = lock_step(node, context)?;
-        // Whoever held it may have done the work. What was damaged is gone by now, and is the reason all the same.
+        // The former lock holder may have done the work. A damaged entry is gone by now and still is the reason.
         let again = lookup(node, &query, prepared, &key);
         let was_damaged = matches!(&found, Lookup::Miss(reasons, _) if matches!(reasons[..], [Reason::Corrupt { .. }]));
         if !(was_damaged && matches!(again, Lookup::Miss(..))) {
@@ -141,7 +141,7 @@ fn keyed(
     }
     match found {
         Lookup::InPlace(result) => Ok(hit(node, context, spec, &key, result, Outcome::Cached)),
-        Lookup::Stored(result) => match materialize::restore(context.workspace, spec, &result) {
+        Lookup::Cached(result) => match materialize::restore(context.workspace, spec, &result) {
             Ok(()) => Ok(hit(node, context, spec, &key, result, Outcome::Restored)),
             Err(RestoreError::Blob(error)) => {
                 context.warn(format!("{error}; the step runs again"));
@@ -175,7 +175,7 @@ fn hit(
     StepResult { outcome, reasons: Vec::new(), result }
 }
 
-/// Where the outputs stand, for steps downstream.
+/// Returns where the outputs are, for downstream steps.
 pub(crate) fn artefacts(context: &StepContext<'_>, spec: &ActionSpec, outputs: &[OutputEntry]) -> Vec<Artefact> {
     let artefact = |output: &OutputEntry| Artefact {
         name: output.path.clone(),
@@ -185,7 +185,7 @@ pub(crate) fn artefacts(context: &StepContext<'_>, spec: &ActionSpec, outputs: &
     outputs.iter().map(artefact).collect()
 }
 
-/// A run that began at `begun` and is through now.
+/// Returns the record of a run that started at `begun` and has just ended.
 fn last_run(begun: Instant, reasons: &[Reason], action: Option<Digest>) -> LastRun {
     let at_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     LastRun { at_s, duration_ms: begun.elapsed().as_millis() as u64, reasons: reasons.to_vec(), action }
@@ -211,7 +211,7 @@ fn run(
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
-    // The record is made while the step runs: of many inputs that takes a while.
+    // The record is made while the step runs: with many inputs it takes a while.
     let (outcome, members) = std::thread::scope(|scope| {
         let members = scope.spawn(|| members.unwrap_or_else(|| prepared.spec().members()));
         let outcome = run_in(node, context, prepared, key, &staging, begun);
@@ -225,7 +225,7 @@ fn run(
     Ok(StepResult { outcome: Outcome::Ran, reasons, result })
 }
 
-/// How things were before a step ran.
+/// State of the tree before a step ran.
 struct Before {
     time: SystemTime,
     tree_writes: u64,
@@ -241,13 +241,13 @@ fn run_in(
 ) -> Result<(UpstreamResult, bool), StepError> {
     let spec = prepared.spec();
     let workspace = context.workspace;
-    // What changes while the step runs must look different afterwards, also if it is changed back.
+    // A change while the step runs must look different afterwards, even if it is undone.
     workspace.snapshot.wait_until_after(spec.inputs.newest_ns());
     let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
     let report = attempt(node, context, prepared, staging)?;
     let found = materialize::staged_outputs(spec, staging)?;
-    // Revalidation at before the outputs are kept: a step that read something else than its key says must not be
-    // remembered. The whole key is made again, so that files which came meanwhile are seen too.
+    // Revalidation before the outputs are stored: a step that read something else than its key says must not be cached.
+    // The whole key is made again, so that it also covers new files.
     let changed = changed_meanwhile(node, context, prepared, key, &before);
     let mut outputs = Vec::with_capacity(found.len());
     let mut kept = changed.is_none();
@@ -288,7 +288,7 @@ fn run_in(
     Ok((UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() }, kept))
 }
 
-/// What differs from what the step was keyed with, in words.
+/// Returns what differs from the step's key, in words.
 fn changed_meanwhile(
     node: &Node,
     context: &StepContext<'_>,
@@ -315,7 +315,7 @@ fn changed_meanwhile(
     let first = |reasons: &[Reason]| reasons.first().map_or_else(|| "an input changed".to_owned(), ToString::to_string);
     match again.freshness() {
         Freshness::ByKey if again.spec().digest().is_ok_and(|digest| digest == *key) => {
-            looks_changed(node, context, prepared.spec(), again.spec(), before)
+            inputs_changed(node, context, prepared.spec(), again.spec(), before)
         }
         Freshness::Run(reasons) => Some(first(reasons)),
         Freshness::ByKey | Freshness::UpToDate(_) | Freshness::Skip(_) => {
@@ -324,15 +324,15 @@ fn changed_meanwhile(
     }
 }
 
-/// What was changed and changed back while the step ran: where contents are the same, looks tell.
-fn looks_changed(
+/// Returns what was changed and changed back while the step ran. Contents are the same then, but stat digests differ.
+fn inputs_changed(
     node: &Node,
     context: &StepContext<'_>,
     then: &ActionSpec,
     now: &ActionSpec,
     before: &Before,
 ) -> Option<String> {
-    // What Rondel does in the tree at the same time, and the step itself, would look like somebody's change.
+    // Rondel's own writes in the tree, and those of the step itself, would look like changes by the user.
     let names_tell =
         !node.step.tree_access().may_write() && context.workspace.left_tree_alone_since(before.tree_writes);
     if now.inputs.stat_digest() != then.inputs.stat_digest() {
@@ -342,7 +342,7 @@ fn looks_changed(
     (names_tell && names_changed).then(|| "files came and went in a directory of the inputs".to_owned())
 }
 
-/// The first input that was written after `began`, in words.
+/// Returns the first input that was written after `began`, in words.
 fn written_since(spec: &ActionSpec, began: SystemTime) -> String {
     let mut found = None;
     spec.inputs.each_place(&mut |path| {
@@ -355,7 +355,7 @@ fn written_since(spec: &ActionSpec, began: SystemTime) -> String {
     format!("{what} was written, though it holds now what it held before,")
 }
 
-/// Puts one output into the store; a store that can't take it costs the caching, not the build.
+/// Puts one output into the store. A store that can't take it costs the caching, not the build.
 fn keep_blob(context: &StepContext<'_>, path: &Path, kept: &mut bool) -> Result<Digest, StepError> {
     if *kept {
         match context.workspace.results.put_file(path) {
@@ -370,7 +370,7 @@ fn keep_blob(context: &StepContext<'_>, path: &Path, kept: &mut bool) -> Result<
     Digest::of_file(path).map_err(|source| StepError::unreadable(path, &source))
 }
 
-/// 0755 or 0644: the umask of whoever builds is not part of a result.
+/// Sets mode 0755 or 0644: the builder's umask is not part of a result.
 fn normalise_mode(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {
@@ -385,7 +385,7 @@ fn normalise_mode(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A step whose result is not stored.
+/// Runs a step whose result is not stored.
 fn always(
     node: &Node,
     context: &StepContext<'_>,

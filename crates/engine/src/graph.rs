@@ -1,4 +1,4 @@
-//! The graph: steps and what they wait for.
+//! The graph: steps and their dependencies.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,54 +7,54 @@ use crate::event::NodeId;
 use crate::step::AnyStep;
 use crate::step_key::StepKey;
 
-/// A step and its place.
+/// A step and its place in the graph.
 pub struct Node {
     /// Its identity; unique in a graph.
     pub key: StepKey,
-    /// What people call it: the key without what goes without saying.
+    /// Display name: the key without its obvious parts.
     pub title: String,
     /// The word of build.ron for its kind: `GoBuild`.
     pub kind: &'static str,
-    /// What people see of it.
+    /// How much of it is shown to people.
     pub shown: Shown,
     /// Steps whose results are inputs of this one.
     pub inputs: Vec<NodeId>,
-    /// Steps that must be through before this one looks at its inputs.
+    /// Steps that must end before this one reads its inputs.
     pub after: Vec<NodeId>,
     /// Steps that are needed only if this one runs.
     pub on_miss: Vec<NodeId>,
-    /// Steps of one pool do not run side by side.
+    /// Pool of the step. Steps of one pool do not run side by side.
     pub pool: Option<Pool>,
-    /// How often the step is tried again when it fails.
+    /// Number of further tries after a failure.
     pub retries: u32,
-    /// How long its commands may take together, each time it is tried.
+    /// Timeout for all its commands together, for each try.
     pub timeout: Option<Duration>,
-    /// The work.
+    /// The work itself.
     pub step: Box<dyn AnyStep>,
 }
 
-/// Steps of which only so many may run at once.
+/// A limit on the number of steps that run at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
     /// Its name.
     pub name: String,
-    /// How many; at least 1.
+    /// Number of steps; at least 1.
     pub depth: usize,
 }
 
-/// What people see of a step that goes well.
+/// How much of a successful step is shown to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// The step, and its output as it comes.
     Streamed,
-    /// The step; its output if it fails.
+    /// The step, and its output if it fails.
     OnFailure,
-    /// Nothing, unless it fails or everything is asked for.
+    /// Nothing, unless the step fails or everything is asked for.
     Never,
 }
 
 impl Node {
-    /// A node that waits for nothing, is shown, and keeps its output until it fails.
+    /// Returns a node without dependencies, shown, with output on failure only.
     pub fn new(key: StepKey, kind: &'static str, step: Box<dyn AnyStep>) -> Node {
         Node {
             title: key.to_string(),
@@ -72,14 +72,14 @@ impl Node {
     }
 }
 
-/// Steps by index; the indices of what a node waits for are smaller than its own.
+/// Steps by index. A node's dependencies have smaller indices than the node.
 #[derive(Default)]
 pub struct Graph {
     nodes: Vec<Node>,
 }
 
 impl Graph {
-    /// A graph without steps.
+    /// Returns a graph without steps.
     pub fn new() -> Graph {
         Graph::default()
     }
@@ -93,42 +93,42 @@ impl Graph {
         id
     }
 
-    /// The node of index `id`.
+    /// Returns the node of index `id`.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
     }
 
-    /// The node of this key.
+    /// Returns the node of this key.
     pub fn find(&self, key: &StepKey) -> Option<NodeId> {
         self.nodes.iter().position(|node| node.key == *key)
     }
 
-    /// Changes nodes that are in the graph already.
+    /// Returns the nodes for changes.
     pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
         self.nodes.iter_mut()
     }
 
-    /// All nodes, in an order in which they could run.
+    /// Returns all nodes, in an order in which they could run.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.nodes.iter().enumerate()
     }
 
-    /// How many nodes there are.
+    /// Returns the number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Is there none?
+    /// Returns true if there are no nodes.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// The nodes that `roots` need in any case: those reached without an `on_miss` edge.
+    /// Returns the nodes that `roots` always need: those reached without an `on_miss` edge.
     pub fn demanded(&self, roots: &[NodeId]) -> BTreeSet<NodeId> {
         self.reach(roots, false)
     }
 
-    /// The nodes that `roots` need if everything runs.
+    /// Returns the nodes that `roots` need if everything runs.
     pub fn reachable(&self, roots: &[NodeId]) -> BTreeSet<NodeId> {
         self.reach(roots, true)
     }

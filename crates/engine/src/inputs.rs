@@ -12,45 +12,45 @@ use rondel_tree::{BEHIND_LINK, Fingerprint, GlobSet, Listing, StatSnapshot, Walk
 
 use crate::error::StepError;
 
-/// One input: its name in the key, where it lies, and what it is.
+/// One input: its name in the key, its place on this machine, and its entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     /// Name in the key.
     pub path: RelativePath,
-    /// Where it lies on this machine.
+    /// Place on this machine.
     pub absolute: PathBuf,
-    /// What it is.
+    /// Type, contents and permissions.
     pub entry: Entry,
 }
 
 impl Input {
-    /// Is this the contents behind a link, which is an input of its own?
+    /// Returns true if this is the contents behind a link. The link is an input of its own.
     pub fn is_behind_link(&self) -> bool {
         self.path.as_str().ends_with(BEHIND_LINK)
     }
 
-    /// The name of the contents behind the link `path`.
+    /// Returns the name of the contents behind the link `path`.
     pub fn name_behind_link(path: &RelativePath) -> RelativePath {
         RelativePath::new(&format!("{path}{BEHIND_LINK}")).expect("a path and more text")
     }
 }
 
-/// Inputs whose tree was hashed before, and that are enumerated only if somebody wants to see them.
+/// Inputs whose tree is already hashed. They are enumerated only on request.
 pub trait KnownInputs: Send + Sync {
-    /// Calls `visit` with each, in any order.
+    /// Calls `visit` with each input, in any order.
     fn each(&self, visit: &mut dyn FnMut(Input));
 
-    /// A number that is another one when any of them looks different from outside, contents the same or not.
+    /// Returns a number that changes when the stat data of any input changes, contents the same or not.
     fn stat_digest(&self) -> u64;
 
-    /// The same of the directories that they were found in.
+    /// Returns such a number for the directories that hold the inputs.
     fn directory_stat_digest(&self) -> u64;
 
-    /// When any of them changed last, in nanoseconds since 1970.
+    /// Returns the last change of any of them, in nanoseconds since 1970.
     fn newest_ns(&self) -> i128;
 }
 
-/// Inputs that a walk found, and the name that goes before theirs in the key.
+/// Inputs found by a walk, and the prefix of their names in the key.
 struct Listed {
     listing: Listing,
     prefix: Option<RelativePath>,
@@ -77,7 +77,7 @@ impl KnownInputs for Listed {
     }
 }
 
-/// Hashes all files below `root` that match; `prefix` goes before their names in the key.
+/// Hashes all matching files below `root`. `prefix` goes before their names in the key.
 pub fn hash_inputs(
     globs: &GlobSet,
     root: &Path,
@@ -96,12 +96,12 @@ pub fn hash_inputs(
         path = directory.parent();
     }
     let blind_spot = blind_spot(&listing, globs, root);
-    // Also where nothing was found: that something came and went must show.
+    // Also where nothing matches: a file that came and went must show.
     let inputs = InputSet::known(digest, Arc::new(Listed { listing, prefix: prefix.cloned() }));
     Ok(InputSet { blind_spot, ..inputs })
 }
 
-/// The first link to a directory whose files are not all inputs themselves.
+/// Returns the first link to a directory whose files are not all inputs themselves.
 fn blind_spot(listing: &Listing, globs: &GlobSet, root: &Path) -> Option<String> {
     let mut links = listing.links_to_directories().peekable();
     links.peek()?;
@@ -115,7 +115,7 @@ fn blind_spot(listing: &Listing, globs: &GlobSet, root: &Path) -> Option<String>
     links.find(|(_, place)| !is_seen(place)).map(|(path, _)| path)
 }
 
-/// All files and links below `root` but those in directories that `skip` names, sorted.
+/// Returns all files and links below `root`, sorted, without the directories that `skip` names.
 pub fn files_below(root: &Path, skip: &dyn Fn(&RelativePath) -> bool) -> Result<Vec<RelativePath>, StepError> {
     walk(root, &|path, is_directory| is_directory && skip(path))
 }
@@ -126,26 +126,26 @@ pub struct InputSet {
     inputs: BTreeMap<RelativePath, (PathBuf, Entry)>,
     known: Option<(Option<Digest>, Arc<dyn KnownInputs>)>,
     blind_spot: Option<String>,
-    /// Of those that were added one by one.
+    /// Stat digest of the inputs that were added one by one.
     stat_digest: u64,
     directory_stat_digest: u64,
     newest_ns: i128,
 }
 
 impl InputSet {
-    /// The inputs whose tree has the digest `root`; none, if there is no tree.
+    /// Returns the inputs whose tree has the digest `root`, or none if there is no tree.
     pub fn known(root: Option<Digest>, inputs: Arc<dyn KnownInputs>) -> InputSet {
         InputSet { known: Some((root, inputs)), ..InputSet::default() }
     }
 
-    /// Why the inputs are not all that can be read through them, if that is so: a link among them leads to a directory
-    /// that is not looked at. A step that may read there can't be known to be up to date.
+    /// Returns why a step may read more than these inputs: a link among them leads to a directory that is not walked. A
+    /// step that may read there can't be up to date.
     pub fn blind_spot(&self) -> Option<String> {
         let link = self.blind_spot.as_ref()?;
         Some(format!("`{link}` leads to a directory that is not among its inputs"))
     }
 
-    /// Adds one input, in place of what had its name.
+    /// Adds one input and replaces an input of the same name.
     pub fn insert(&mut self, input: Input) {
         if let Some((_, known)) = self.known.take() {
             self.stat_digest = self.stat_digest.wrapping_add(known.stat_digest());
@@ -158,8 +158,8 @@ impl InputSet {
         self.inputs.insert(input.path, (input.absolute, input.entry));
     }
 
-    /// Hashes the file or link at `absolute` and adds it as `path`. A link counts twice: as the text it holds,
-    /// and as the contents of the file that it leads to, since a reader sees those.
+    /// Hashes the file or link at `absolute` and adds it as `path`. A link counts twice: as its text, and as the
+    /// contents of the file behind it, since a reader sees those.
     pub fn add(&mut self, path: RelativePath, absolute: PathBuf, snapshot: &StatSnapshot) -> Result<(), StepError> {
         if let Ok(metadata) = fs::metadata(&absolute) {
             let fingerprint = Fingerprint::of(&metadata);
@@ -176,7 +176,7 @@ impl InputSet {
         Ok(())
     }
 
-    /// All inputs, sorted by name.
+    /// Returns all inputs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = Input> {
         let mut all: Vec<Input> = Vec::with_capacity(self.inputs.len());
         match &self.known {
@@ -193,7 +193,7 @@ impl InputSet {
         all.into_iter()
     }
 
-    /// Calls `visit` with where each lies, the same place perhaps twice.
+    /// Calls `visit` with the place of each input; a place may be visited twice.
     pub fn each_place(&self, visit: &mut dyn FnMut(&Path)) {
         match &self.known {
             Some((_, known)) => known.each(&mut |input| visit(&input.absolute)),
@@ -201,23 +201,23 @@ impl InputSet {
         }
     }
 
-    /// A number that is another one when any of them looks different from outside, contents the same or not.
+    /// Returns a number that changes when the stat data of any input changes, contents the same or not.
     pub fn stat_digest(&self) -> u64 {
         self.stat_digest.wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.stat_digest()))
     }
 
-    /// The same of the directories that were listed to find them; 0 where none was.
+    /// Returns such a number for the directories that were listed; 0 if none was.
     pub fn directory_stat_digest(&self) -> u64 {
         self.directory_stat_digest
             .wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.directory_stat_digest()))
     }
 
-    /// When any of them changed last, in nanoseconds since 1970.
+    /// Returns the last change of any input, in nanoseconds since 1970.
     pub fn newest_ns(&self) -> i128 {
         self.known.as_ref().map_or(0, |(_, known)| known.newest_ns()).max(self.newest_ns)
     }
 
-    /// The digest of the tree that they make; `None` if there are none.
+    /// Returns the digest of the inputs' tree; `None` if there are none.
     pub fn root_digest(&self) -> Result<Option<Digest>, TreeError> {
         if let Some((root, _)) = &self.known {
             return Ok(*root);
@@ -228,8 +228,8 @@ impl InputSet {
         self.tree().root_digest().map(Some)
     }
 
-    /// Calls `emit` with the digest and the bytes of each `Directory` message of that tree, children before their parents.
-    /// Returns the digest of its root.
+    /// Calls `emit` with the digest and the bytes of each `Directory` message of that tree, children before their
+    /// parents. Returns the digest of its root.
     pub fn directories(&self, emit: &mut dyn FnMut(Digest, Vec<u8>)) -> Result<Option<Digest>, TreeError> {
         let Some(root) = self.root_digest()? else { return Ok(None) };
         if self.tree().directories(emit)? == root { Ok(Some(root)) } else { Err(TreeError::Changed) }
@@ -251,7 +251,7 @@ impl std::fmt::Debug for InputSet {
     }
 }
 
-/// The file that the link at `path` leads to.
+/// Returns the entry of the file behind the link at `path`.
 fn entry_behind(path: &Path, snapshot: &StatSnapshot) -> io::Result<Entry> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
@@ -260,7 +260,7 @@ fn entry_behind(path: &Path, snapshot: &StatSnapshot) -> io::Result<Entry> {
     Ok(Entry::file(snapshot.digest(path, &metadata)?, is_executable(&metadata)))
 }
 
-/// What stands at `path`. A link is the text it holds.
+/// Returns the entry at `path`. A link is its text.
 pub(crate) fn entry_of(path: &Path, snapshot: &StatSnapshot) -> io::Result<Entry> {
     let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
@@ -285,13 +285,13 @@ pub(crate) fn is_executable(_metadata: &fs::Metadata) -> bool {
     false
 }
 
-/// All files and links below `root`, as paths relative to it, sorted. Links are not followed. `skip` is asked
-/// for each directory and file. Names that are not UTF-8 are an error.
+/// Returns all files and links below `root`, as sorted relative paths. Links are not followed. Calls `skip` for each
+/// directory and file. Names that are not UTF-8 are an error.
 fn walk(root: &Path, skip: &dyn Fn(&RelativePath, bool) -> bool) -> Result<Vec<RelativePath>, StepError> {
     walk_with_empty(root, skip, &mut Vec::new())
 }
 
-/// The same, and the directories that hold nothing are added to `empty`.
+/// Does the same, and adds directories that hold nothing to `empty`.
 pub(crate) fn walk_with_empty(
     root: &Path,
     skip: &dyn Fn(&RelativePath, bool) -> bool,
@@ -315,7 +315,7 @@ pub(crate) fn walk_with_empty(
             if skip(&path, kind.is_dir()) {
                 continue;
             }
-            // Sockets, FIFOs and devices hold nothing that could be an input.
+            // Sockets, FIFOs and devices can't be inputs.
             is_empty &= !(kind.is_dir() || kind.is_file() || kind.is_symlink());
             if kind.is_dir() {
                 open.push(Some(path));

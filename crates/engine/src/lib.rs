@@ -1,7 +1,7 @@
 //! The build engine: a graph of steps, their actions and keys, a parallel scheduler, events, explanations.
 //!
-//! It knows steps, files and digests. It knows neither Go nor Docker nor build.ron, reads no variable of the
-//! caller's environment, and prints nothing: what happens goes up as `Event`s.
+//! It knows steps, files and digests. It knows neither Go nor Docker nor build.ron, reads no variable of the caller's
+//! environment, and prints nothing: it emits `Event`s.
 
 mod action;
 mod context;

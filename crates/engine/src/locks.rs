@@ -1,7 +1,7 @@
-//! Locks: steps that must not run side by side, in this process or in any other of this workspace.
+//! Locks: steps that must not run side by side, in this process or in any other process of this workspace.
 //!
-//! They are locks on files in `.rondel/locks`, which the system releases when a process dies, and with it all that it
-//! has started: what an orphan still writes can't get into the results of the next run.
+//! They are locks on files in `.rondel/locks`. The system releases a lock when a process and all its children have
+//! died: an orphan's late writes can't get into the results of the next run.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -14,27 +14,27 @@ use crate::context::StepContext;
 use crate::error::StepError;
 use crate::graph::{Node, Pool};
 
-/// Interval at which a lock that is held is tried again.
+/// Interval at which a waiter tries a held lock again.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// Interval at which a waiter checks for orphaned lock holders; they have as long to end by themselves.
+/// Interval at which a waiter checks for orphaned lock holders. Orphans have as long to end by themselves.
 const ORPHAN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A lock, held as long as this lives.
+/// A lock, held until this is dropped.
 pub(crate) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Children that are still there have it too: closing would leave it to them.
+        // Surviving children have the lock too: closing the file would leave it to them.
         let _ = self.0.unlock();
     }
 }
 
-/// Where a lock is; steps and pools have directories of their own, so that no name of one meets one of the other.
+/// Returns the path of a lock. Steps and pools have separate directories, so that their names can't clash.
 fn lock_path(state: &Path, of: &str, name: &str) -> PathBuf {
     state.join("locks").join(of).join(name)
 }
 
-/// Waits for other processes that run this step in this workspace. `None` where the file system knows no locks.
+/// Waits for other processes that run this step in this workspace. Returns `None` where the file system has no locks.
 pub(crate) fn lock_step(node: &Node, context: &StepContext<'_>) -> Result<Option<Lock>, StepError> {
     let path = lock_path(&context.workspace.state, "step", &node.key.file_name());
     wait_for_one(&[path], "another run of the same step in this workspace", context)
@@ -72,7 +72,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
                     context.note(format!("waiting for {what}"));
                 }
                 if looked.is_none_or(|looked| looked.elapsed() > ORPHAN_CHECK_INTERVAL) {
-                    end_orphans(paths, looked.is_some(), context);
+                    kill_orphaned_holders(paths, looked.is_some(), context);
                     looked = Some(Instant::now());
                 }
                 std::thread::sleep(POLL_INTERVAL);
@@ -86,8 +86,8 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
     }
 }
 
-/// What a Rondel that was killed has left running is in nobody's hands, and what it makes is nobody's.
-fn end_orphans(paths: &[PathBuf], kill: bool, context: &StepContext<'_>) {
+/// Kills processes that a killed Rondel has left running: nobody uses their results.
+fn kill_orphaned_holders(paths: &[PathBuf], kill: bool, context: &StepContext<'_>) {
     for pid in paths.iter().flat_map(|path| kill_lock_holders(path, kill)) {
         context.note(format!("ending process {pid}, which a run that was killed has left behind"));
     }

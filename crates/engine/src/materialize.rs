@@ -1,4 +1,4 @@
-//! Putting results in their place: atomically, inside the workspace, old outputs whole until new ones stand.
+//! Puts results in place: atomically, inside the workspace, with old outputs whole until new ones stand.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ pub(crate) enum RestoreError {
     Step(StepError),
 }
 
-/// Is it the result of a success, does every entry of it belong to a declared output, and is every output there?
+/// Returns true if the result is a success, each entry belongs to a declared output, and no output is missing.
 pub(crate) fn fits(spec: &ActionSpec, result: &ActionResult) -> bool {
     let belongs = |path: &RelativePath| spec.outputs.iter().any(|output| belongs_to(path, output));
     let present = |output: &OutputSpec| match output.kind {
@@ -41,26 +41,26 @@ fn belongs_to(path: &RelativePath, output: &OutputSpec) -> bool {
     }
 }
 
-/// Is `path` the place `below` the output?
+/// Returns true if `path` is the place `below` the output.
 fn is_at(path: &RelativePath, output: &OutputSpec, below: &RelativePath) -> bool {
     path.as_str()[output.name.as_str().len()..].strip_prefix('/') == Some(below.as_str())
 }
 
-/// A link that would lead out of the output that holds it.
+/// Returns true for a link that leads out of its output.
 pub(crate) fn leaves(entry: &OutputEntry) -> bool {
     let Entry::Symlink { target } = &entry.entry else { return false };
     let base = entry.path.parent().map(|parent| format!("{parent}/")).unwrap_or_default();
     target.starts_with('/') || RelativePath::new(&format!("{base}{target}")).is_err()
 }
 
-/// Where the entry at `path` of the staging directory belongs.
+/// Returns the destination of the entry at `path` of the staging directory.
 pub(crate) fn destination(workspace: &Workspace, spec: &ActionSpec, path: &RelativePath) -> PathBuf {
     let output = spec.outputs.iter().find(|output| belongs_to(path, output)).expect("checked by `fits`");
     let rest = &path.as_str()[output.name.as_str().len()..];
     workspace.root.join(format!("{}{rest}", output.destination))
 }
 
-/// Does everything stand where it belongs, and nothing else in output directories?
+/// Returns true if every output is in place and output directories hold nothing else.
 pub(crate) fn is_in_place(workspace: &Workspace, spec: &ActionSpec, result: &ActionResult) -> bool {
     let stands = |entry: &OutputEntry| {
         let path = destination(workspace, spec, &entry.path);
@@ -120,7 +120,7 @@ fn make_symlink(_target: &str, _path: &Path) -> io::Result<()> {
     Err(io::Error::other("links in outputs are not supported on this system"))
 }
 
-/// Files, links and empty directories below `root`, sorted.
+/// Returns files, links and empty directories below `root`, sorted.
 fn everything_below(root: &Path) -> Result<Vec<RelativePath>, StepError> {
     let mut empty = Vec::new();
     let mut found = walk_with_empty(root, &|_, _| false, &mut empty)?;
@@ -129,7 +129,7 @@ fn everything_below(root: &Path) -> Result<Vec<RelativePath>, StepError> {
     Ok(found)
 }
 
-/// What stands at `path`, which `collect` found.
+/// Returns the entry at `path`, a result of `staged_outputs`.
 pub(crate) fn staged_entry(workspace: &Workspace, path: &Path) -> io::Result<Entry> {
     if fs::symlink_metadata(path)?.is_dir() {
         return Ok(Entry::directory());
@@ -137,7 +137,7 @@ pub(crate) fn staged_entry(workspace: &Workspace, path: &Path) -> io::Result<Ent
     entry_of(path, &workspace.snapshot)
 }
 
-/// The outputs that are directories, sorted.
+/// Returns the outputs that are directories, sorted.
 pub(crate) fn output_directories(spec: &ActionSpec) -> Vec<RelativePath> {
     let directories = spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory);
     let mut names: Vec<RelativePath> = directories.map(|output| output.name.clone()).collect();
@@ -145,8 +145,8 @@ pub(crate) fn output_directories(spec: &ActionSpec) -> Vec<RelativePath> {
     names
 }
 
-/// What a step left in its staging directory, by path there: files, links, and directories that hold nothing. Missing outputs and links that lead out of
-/// their output are errors.
+/// Returns the contents of the staging directory by path: files, links and empty directories. Missing outputs and links
+/// that lead out of their output are errors.
 pub(crate) fn staged_outputs(spec: &ActionSpec, staging: &Path) -> Result<BTreeMap<RelativePath, PathBuf>, StepError> {
     let mut found = BTreeMap::new();
     for output in &spec.outputs {
@@ -172,14 +172,13 @@ pub(crate) fn staged_outputs(spec: &ActionSpec, staging: &Path) -> Result<BTreeM
     Ok(found)
 }
 
-/// Moves all declared outputs from `staging` to where they belong. What stood there goes only when the new
-/// output takes its place.
+/// Moves all declared outputs from `staging` to their destinations. An old output stays until the new one replaces it.
 pub(crate) fn place(workspace: &Workspace, spec: &ActionSpec, staging: &Path) -> Result<(), StepError> {
     for output in &spec.outputs {
         let from = output.name.below(staging);
         let to = output.destination.below(&workspace.root);
         let parent = to.parent().expect("below the root");
-        // In `dist` and `.rondel` nobody looks for sources; but the first output makes `dist` itself.
+        // `dist` and `.rondel` hold no sources; but the first output creates `dist` itself.
         let is_apart = ["dist/", ".rondel/"].iter().any(|apart| output.destination.as_str().starts_with(apart));
         if !is_apart || !parent.exists() {
             workspace.note_tree_write();
@@ -224,8 +223,8 @@ fn replace_directory(from: &Path, to: &Path, staging: &Path) -> io::Result<()> {
             if exchange(from, to).is_ok() {
                 return Ok(());
             }
-            // Without an atomic exchange there is a moment with nothing in place; if the second rename fails,
-            // the old output is put back.
+            // Without an atomic exchange, the place is empty for a moment. If the second rename fails, the old output
+            // is put back.
             let aside = move_aside(to, staging)?;
             fs::rename(from, to).inspect_err(|_| drop(fs::rename(&aside, to)))
         }
@@ -239,7 +238,7 @@ fn move_aside(path: &Path, staging: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Swaps two paths in one step, where the system can.
+/// Swaps two paths in one system call, where the system has one.
 fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     {

@@ -1,4 +1,4 @@
-//! What a build would do, found out without doing or writing anything.
+//! Planning: finds what a build would do, without running or writing anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::reason::Reason;
 use crate::step::{Freshness, PreparedAction, Query};
 use crate::workspace::Workspace;
 
-/// What would become of one step.
+/// What would happen to one step.
 #[derive(Debug)]
 pub enum Planned {
     /// Nothing to do.
@@ -25,17 +25,17 @@ pub enum Planned {
     Restore,
     /// It would run.
     Run(Vec<Reason>),
-    /// It waits for steps that would run; whether it runs depends on what they make.
+    /// It waits for steps that would run; their outputs decide whether it runs.
     Depends(Vec<NodeId>),
-    /// It would be passed over.
+    /// It would be skipped.
     Skip(String),
-    /// It is needed only if a step that waits for it runs.
+    /// It is needed only if a dependent runs.
     OnDemand,
-    /// Its inputs can't be told.
+    /// Its inputs can't be determined.
     Unknown(StepError),
 }
 
-/// What would become of all that `roots` may need, by node.
+/// Returns what would happen to each node that `roots` may need.
 pub fn plan(
     graph: &Graph,
     roots: &[NodeId],
@@ -45,7 +45,7 @@ pub fn plan(
     plan_with_results(graph, roots, workspace, warn).0
 }
 
-/// The files of the source tree that `roots` are made from, as far as they can be told without running anything.
+/// Returns the source files that `roots` are made from, as far as they are known without running anything.
 pub fn planned_sources(graph: &Graph, roots: &[NodeId], workspace: &Workspace) -> BTreeSet<PathBuf> {
     let (_, results) = plan_with_results(graph, roots, workspace, &|_| {});
     let mut sources = BTreeSet::new();
@@ -73,12 +73,12 @@ fn plan_with_results(
             planned.insert(id, Planned::OnDemand);
             continue;
         }
-        let unsettled = |other: &&NodeId| {
+        let unfinished = |other: &&NodeId| {
             !matches!(planned.get(other), Some(Planned::UpToDate | Planned::Restore | Planned::Skip(_)))
         };
-        let waits: Vec<NodeId> = node.inputs.iter().chain(&node.after).filter(unsettled).copied().collect();
-        if !waits.is_empty() {
-            planned.insert(id, Planned::Depends(waits));
+        let pending: Vec<NodeId> = node.inputs.iter().chain(&node.after).filter(unfinished).copied().collect();
+        if !pending.is_empty() {
+            planned.insert(id, Planned::Depends(pending));
             continue;
         }
         let result_of = |other: &NodeId| results.get(other).cloned().unwrap_or_default();
@@ -128,14 +128,14 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
     };
     let (state, mut result) = match found {
         Lookup::InPlace(result) => (Planned::UpToDate, stored(&result)),
-        Lookup::Stored(result) => (Planned::Restore, stored(&result)),
+        Lookup::Cached(result) => (Planned::Restore, stored(&result)),
         Lookup::Miss(reasons, _) => (Planned::Run(reasons), nothing),
     };
     result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
     (state, result)
 }
 
-/// Asks one step what it depends on, given what the steps upstream made. Nothing is started or written.
+/// Prepares one step, given the upstream results. Starts and writes nothing.
 pub fn question(
     node: &Node,
     workspace: &Workspace,

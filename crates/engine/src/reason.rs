@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{MemberKind, Members};
 
-/// One cause of a run, with old and new value where there are such.
+/// One cause of a run, with old and new value where they exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "each field is what its name says, and Display spells it out")]
 pub enum Reason {
-    /// This step has never run here, and nobody else has stored its result.
+    /// This step has never run here, and its result is in no store.
     NoPrevious,
     /// Nothing changed, but the stored result is gone.
     ResultGone,
@@ -65,15 +65,15 @@ pub enum Reason {
         new: Option<String>,
     },
     OutputsChanged,
-    /// An output is not there and the store does not have it.
+    /// An output is missing and the store does not have it.
     OutputMissing {
         path: String,
     },
-    /// What the store had was damaged.
+    /// The stored result was damaged.
     Corrupt {
         what: String,
     },
-    /// Something that a step checks by itself is not as it should be.
+    /// A condition that the step checks by itself does not hold.
     NotPresent {
         what: String,
     },
@@ -111,14 +111,14 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Values are cut: an explanation is one line.
+/// Cuts long values: an explanation is one line.
 fn shown(value: &str) -> String {
     let value = value.strip_prefix('=').unwrap_or(value);
     let short: String = value.chars().take(60).collect();
     if short.len() < value.len() { format!("{short}…") } else { short }
 }
 
-/// What differs between two keys: causes first (files, then results upstream), then the rest.
+/// Returns the differences between two keys: causes first (files, then upstream results), then the rest.
 pub(crate) fn differences(old: &Members, new: &Members) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for kind in
@@ -169,8 +169,8 @@ fn named_differences(kind: MemberKind, old: &Members, new: &Members) -> Vec<Reas
     reasons
 }
 
-/// The arguments that differ, each with what stands in its place; of an argument that is a list of words itself
-/// (`-ldflags=…`), the words.
+/// Returns the arguments that differ, in pairs. For an argument that is a list of words itself (`-ldflags=…`), returns
+/// the words.
 fn argument_differences(old: &Members, new: &Members) -> Vec<Reason> {
     let list = |members: &Members| -> Vec<String> {
         members.iter().filter(|((kind, _), _)| *kind == MemberKind::Argument).map(|(_, value)| value.clone()).collect()
@@ -192,7 +192,7 @@ fn argument_differences(old: &Members, new: &Members) -> Vec<Reason> {
     reasons
 }
 
-/// What stands between the common beginning and the common end of two lists, in pairs.
+/// Returns the elements between the common beginning and the common end of two lists, in pairs.
 fn differing(old: &[String], new: &[String]) -> Vec<(Option<String>, Option<String>)> {
     let begin = old.iter().zip(new).take_while(|(one, other)| one == other).count();
     let (old, new) = (&old[begin..], &new[begin..]);

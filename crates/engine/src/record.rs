@@ -1,8 +1,8 @@
-//! The last action of each step, kept in the workspace so that the next miss can be explained.
+//! The last action of each step, kept in the workspace to explain the next miss.
 //!
-//! `.rondel/actions.3/<key>`: a first line with the action's digest, one of JSON, then a line for each input: its
-//! value, a tabulator, its path; last the checksum of all that. Losing it costs explanations. The version is in the
-//! directory's name: a Rondel of another version has one of its own.
+//! `.rondel/actions.3/<key>` has a first line with the action's digest, one of JSON, and a line for each input: its
+//! value, a tabulator, its path. A checksum of all that ends it. Losing it costs explanations. The version is in the
+//! directory's name: a Rondel of another version has a directory of its own.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -15,39 +15,39 @@ use crate::action::{MemberKind, Members};
 use crate::reason::{Reason, differences};
 use crate::step_key::StepKey;
 
-/// Where the records are, below `.rondel`.
+/// Directory of the records, below `.rondel`.
 const ACTIONS: &str = "actions.3";
 
-/// What is known of a step's last action and last run.
+/// A step's last action and last run.
 #[derive(Clone, Debug, Default)]
 pub struct StepRecord {
-    /// Of which step; `None` of an empty record.
+    /// The step; `None` of an empty record.
     pub step: Option<StepKey>,
     /// Digest of the last action, hit or run.
     pub action: Option<Digest>,
     /// Its members.
     pub(crate) members: Members,
-    /// The last time that it ran.
+    /// The last run.
     pub last_run: Option<LastRun>,
     /// True if the last result was not cached because an input changed during the run.
     pub is_unkept: bool,
 }
 
-/// The last time that a step really ran.
+/// The last real run of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRun {
     /// Seconds since 1970.
     pub at_s: u64,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub duration_ms: u64,
-    /// Why.
+    /// Why it ran.
     pub reasons: Vec<Reason>,
     /// The action that ran.
     pub action: Option<Digest>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct RecordFile {
     members: Vec<(MemberKind, String, String)>,
     last_run: Option<LastRun>,
     step: StepKey,
@@ -56,12 +56,12 @@ struct Stored {
 }
 
 impl StepRecord {
-    /// What makes the action of `self` another one than that of `other`: causes first, then the rest.
+    /// Returns how the action of `self` differs from that of `other`: causes first, then the rest.
     pub fn differences_from(&self, other: &StepRecord) -> Vec<Reason> {
         differences(&other.members, &self.members)
     }
 
-    /// How many members there are of each kind, in words.
+    /// Returns the number of members of each kind, in words.
     pub fn counts(&self) -> Vec<(usize, &'static str)> {
         let count = |wanted| self.members.keys().filter(|(kind, _)| *kind == wanted).count();
         let kinds = [
@@ -75,7 +75,7 @@ impl StepRecord {
         kinds.map(|(kind, word)| (count(kind), word)).into_iter().filter(|(count, _)| *count > 0).collect()
     }
 
-    /// The inputs, tools and settings of the last action, one line each: `input a/b.go <digest>`.
+    /// Returns the inputs, tools and settings of the last action, one line each: `input a/b.go <digest>`.
     pub fn describe(&self) -> Vec<String> {
         let word = |kind: &MemberKind| match kind {
             MemberKind::Argument => "argument",
@@ -94,12 +94,12 @@ impl StepRecord {
     }
 }
 
-/// Where the record of the step is.
+/// Returns the path of the step's record.
 fn record_path(state: &Path, step: &StepKey) -> PathBuf {
     state.join(ACTIONS).join(step.file_name())
 }
 
-/// All records of a workspace, sorted by step.
+/// Returns all records of a workspace, sorted by step.
 pub fn records(state: &Path) -> Vec<StepRecord> {
     let entries = fs::read_dir(state.join(ACTIONS)).into_iter().flatten().flatten();
     let mut records: Vec<_> = entries.filter_map(|entry| read_record_file(&entry.path()).ok()).collect();
@@ -107,7 +107,7 @@ pub fn records(state: &Path) -> Vec<StepRecord> {
     records
 }
 
-/// The digest of the last action only: one short read.
+/// Returns the digest of the last action only, with one short read.
 pub(crate) fn last_action(state: &Path, step: &StepKey) -> Option<Digest> {
     let file = fs::File::open(record_path(state, step)).ok()?;
     let mut line = String::new();
@@ -115,19 +115,19 @@ pub(crate) fn last_action(state: &Path, step: &StepKey) -> Option<Digest> {
     line.trim_end().parse().ok()
 }
 
-/// The record of the step; an empty one if there is none that can be read.
+/// Returns the record of the step, or an empty one if none can be read.
 pub fn read_record(state: &Path, step: &StepKey) -> StepRecord {
     let text = fs::read_to_string(record_path(state, step)).unwrap_or_default();
     parse(&text).unwrap_or_default()
 }
 
-/// The record in a file, also one that was copied from another machine.
+/// Returns the record in a file, which may come from another machine.
 pub fn read_record_file(path: &Path) -> std::io::Result<StepRecord> {
     let no_record = || std::io::Error::other("it is no record of a step, or a damaged one");
     parse(&fs::read_to_string(path)?).ok_or_else(no_record)
 }
 
-/// `None` for anything torn, flipped or foreign: an explanation that is made of it would not be true.
+/// Returns `None` for anything torn, flipped or foreign: an explanation made of it would not be true.
 fn parse(text: &str) -> Option<StepRecord> {
     let (whole, checksum) = text.strip_suffix('\n')?.rsplit_once("\n# ")?;
     let whole = &text[..=whole.len()];
@@ -136,22 +136,23 @@ fn parse(text: &str) -> Option<StepRecord> {
     }
     let (digest, rest) = whole.split_once('\n')?;
     let (body, inputs) = rest.split_once('\n')?;
-    let stored: Stored = serde_json::from_str(body).ok()?;
+    let stored: RecordFile = serde_json::from_str(body).ok()?;
     let mut members: Members = stored.members.into_iter().map(|(kind, name, value)| ((kind, name), value)).collect();
     for line in inputs.lines() {
         let (value, path) = line.split_once('\t')?;
         members.insert((MemberKind::Input, unescaped(path)), unescaped(value));
     }
-    let Stored { step, last_run, is_unkept, .. } = stored;
+    let RecordFile { step, last_run, is_unkept, .. } = stored;
     Some(StepRecord { step: Some(step), action: digest.parse().ok(), members, last_run, is_unkept })
 }
 
-/// Keeps the record; what goes wrong is only worth a warning.
+/// Stores the record. A failure is only worth a warning.
 pub(crate) fn write_record(state: &Path, step: &StepKey, record: &StepRecord) -> std::io::Result<()> {
     let is_input = |kind: &MemberKind| *kind == MemberKind::Input;
     let others = record.members.iter().filter(|((kind, _), _)| !is_input(kind));
     let members = others.map(|((kind, name), value)| (*kind, name.clone(), value.clone())).collect();
-    let stored = Stored { members, last_run: record.last_run.clone(), step: step.clone(), is_unkept: record.is_unkept };
+    let stored =
+        RecordFile { members, last_run: record.last_run.clone(), step: step.clone(), is_unkept: record.is_unkept };
     let digest = record.action.map(|digest| digest.to_string()).unwrap_or_default();
     let mut text = format!("{digest}\n{}\n", serde_json::to_string(&stored).expect("records are plain data"));
     for ((_, path), value) in record.members.iter().filter(|((kind, _), _)| is_input(kind)) {
@@ -164,9 +165,9 @@ pub(crate) fn write_record(state: &Path, step: &StepKey, record: &StepRecord) ->
     write_atomically(&state.join("tmp"), &record_path(state, step), text.as_bytes())
 }
 
-/// Names and texts of links may hold what separates.
+/// Escapes the separators, which names and link texts may hold.
 fn push_escaped(text: &mut String, part: &str) {
-    // One by one: each is a search for a byte in the standard library, which is fast however this crate is compiled.
+    // One by one: each is a byte search in the standard library, which is fast in every build profile of this crate.
     if ['\t', '\n', '\\'].into_iter().any(|separator| part.contains(separator)) {
         text.push_str(&part.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n"));
     } else {

@@ -1,4 +1,4 @@
-//! Trying a step: within its time, and again if it fails and retries are declared.
+//! Runs a step within its timeout, and again after a failure if retries are declared.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::error::{Category, StepError};
 use crate::graph::Node;
 use crate::step::{Job, PreparedAction, Report, TreeAccess};
 
-/// Runs the step until it is through or has failed once more than it may.
+/// Runs the step until it succeeds or its retries are used up.
 pub(crate) fn attempt(
     node: &Node,
     context: &StepContext<'_>,
@@ -42,19 +42,19 @@ pub(crate) fn attempt(
     unreachable!("the last try returns")
 }
 
-/// Is it a failure that another try may not meet? A missing tool stays missing.
+/// Returns true if another try may succeed. A missing tool stays missing.
 fn can_pass(error: &StepError) -> bool {
     error.category() == Some(Category::Step)
 }
 
-/// What a try left is not the next one's.
+/// Empties the staging directory: a try's leftovers are not for the next one.
 fn empty(staging: &Path) {
     for entry in std::fs::read_dir(staging).into_iter().flatten().flatten() {
         remove_tree(&entry.path());
     }
 }
 
-/// A little longer each time, and not a moment after Ctrl-C.
+/// Waits a little longer each time, and not a moment after Ctrl-C.
 fn pause(number: u32, context: &StepContext<'_>) {
     let until = Instant::now() + Duration::from_millis(100) * (1 << number.min(4));
     while Instant::now() < until && !context.cancellation.is_raised() {

@@ -18,27 +18,27 @@ use crate::reason::Reason;
 use crate::state::{States, StepState};
 use crate::workspace::Workspace;
 
-/// How a build goes about its work.
+/// Options of a build.
 #[derive(Clone, Copy, Debug)]
 pub struct BuildOptions {
-    /// Steps at once; at least 1.
+    /// Number of steps at once; at least 1.
     pub jobs: usize,
-    /// After a failure, go on with what does not need the failed step?
+    /// True to keep building steps that do not depend on a failed one.
     pub keep_going: bool,
-    /// Run every step, whatever is known?
+    /// True to run every step, cached or not.
     pub force: bool,
 }
 
-/// What a build came to.
+/// Outcome of a build.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// How each node ended; nodes that were never reached are not in it.
+    /// How each node ended, without nodes that were never reached.
     pub outcomes: BTreeMap<NodeId, Outcome>,
-    /// What failed, in the order of failing.
+    /// Failures, in the order of failing.
     pub failures: Vec<(NodeId, StepError)>,
-    /// What each node gave that came through.
+    /// Results of the nodes that succeeded.
     pub results: BTreeMap<NodeId, UpstreamResult>,
-    /// Was the build asked to stop?
+    /// True if the build was interrupted.
     pub interrupted: bool,
 }
 
@@ -51,31 +51,31 @@ struct Build<'a> {
     emit: &'a (dyn Fn(Event) + Sync),
     states: States,
     failures: Mutex<Vec<(NodeId, StepError)>>,
-    /// Of the steps that ran.
+    /// Durations of the steps that ran.
     durations: Mutex<Durations>,
 }
 
-/// What may run, and what waits for what.
+/// Ready and waiting steps.
 struct Queue<'a> {
-    /// The longest way to the end first, then the order of the graph.
+    /// Ready steps: the longest path to the end first, then the order of the graph.
     ready: BinaryHeap<(u64, Reverse<NodeId>)>,
-    /// How many each node still waits for.
+    /// Number of steps that each node still waits for.
     waiting: BTreeMap<NodeId, usize>,
-    /// Steps of each pool that are at work.
+    /// Number of running steps of each pool.
     busy: BTreeMap<&'a str, usize>,
     running: usize,
     stop: bool,
 }
 
-/// What does not change while the queue does.
+/// The fixed part of the order.
 struct Order {
-    /// Who waits for each node.
+    /// Dependents of each node.
     dependents: BTreeMap<NodeId, Vec<NodeId>>,
     paths: Vec<u64>,
 }
 
 impl<'a> Queue<'a> {
-    /// The next node that may begin now.
+    /// Returns the next node that may start now.
     fn take(&mut self, graph: &'a Graph) -> Option<NodeId> {
         let mut held = Vec::new();
         let mut found = None;
@@ -95,7 +95,7 @@ impl<'a> Queue<'a> {
         found
     }
 
-    /// The node is through, well or not.
+    /// Marks the node as ended, whatever its outcome.
     fn put_back(&mut self, graph: &'a Graph, id: NodeId, order: &Order) {
         self.running -= 1;
         if let Some(busy) = graph.node(id).pool.as_ref().and_then(|pool| self.busy.get_mut(pool.name.as_str())) {
@@ -111,7 +111,7 @@ impl<'a> Queue<'a> {
     }
 }
 
-/// Builds `roots` and all that they need. Events come from several threads.
+/// Builds `roots` and their dependencies. Emits events from several threads.
 pub fn build(
     graph: &Graph,
     roots: &[NodeId],
@@ -137,7 +137,7 @@ pub fn build(
     for &id in graph.reachable(roots).difference(&demanded) {
         build.states.enter(id, || {
             let reasons = vec![Reason::Always { why: "nothing that needs it runs".to_owned() }];
-            build.settle(id, StepState::Stopped(Outcome::Skipped), reasons, Instant::now())
+            build.finish(id, StepState::Stopped(Outcome::Skipped), reasons, Instant::now())
         });
     }
     let ran = build.durations.into_inner().expect("no panic while locked");
@@ -152,7 +152,7 @@ pub fn build(
         interrupted: cancellation.is_raised(),
         ..Summary::default()
     };
-    for (id, state) in build.states.into_settled() {
+    for (id, state) in build.states.into_finished() {
         summary.outcomes.insert(id, state.outcome());
         if let StepState::Done(result) = state {
             summary.results.insert(id, result.result);
@@ -175,12 +175,12 @@ impl Build<'_> {
         for &id in demanded {
             let node = self.graph.node(id);
             let all = node.inputs.iter().chain(&node.after).chain(&node.on_miss);
-            let waits: BTreeSet<NodeId> = all.copied().filter(|other| demanded.contains(other)).collect();
-            if waits.is_empty() {
+            let awaited: BTreeSet<NodeId> = all.copied().filter(|other| demanded.contains(other)).collect();
+            if awaited.is_empty() {
                 queue.ready.push((order.paths[id], Reverse(id)));
             }
-            queue.waiting.insert(id, waits.len());
-            waits.into_iter().for_each(|other| order.dependents.entry(other).or_default().push(id));
+            queue.waiting.insert(id, awaited.len());
+            awaited.into_iter().for_each(|other| order.dependents.entry(other).or_default().push(id));
         }
         let workers = self.options.jobs.clamp(1, demanded.len().max(1));
         let (queue, signal) = (Mutex::new(queue), Condvar::new());
@@ -216,7 +216,7 @@ impl Build<'_> {
         }
     }
 
-    /// Makes sure that `id` has come to its end; `None` unless it ended well. The error itself is in the summary.
+    /// Makes sure that `id` has ended; returns `None` unless it succeeded. The error itself is in the summary.
     fn ensure(&self, id: NodeId) -> Option<StepResult> {
         match self.states.enter(id, || self.run(id)) {
             StepState::Done(result) => Some(result),
@@ -270,12 +270,12 @@ impl Build<'_> {
         match outcome {
             Ok(result) => {
                 let reasons = result.reasons.clone();
-                self.settle(id, StepState::Done(result), reasons, begun)
+                self.finish(id, StepState::Done(result), reasons, begun)
             }
             Err(error) => {
                 let outcome =
                     if matches!(error, StepError::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
-                let state = self.settle(id, StepState::Stopped(outcome), Vec::new(), Instant::now());
+                let state = self.finish(id, StepState::Stopped(outcome), Vec::new(), Instant::now());
                 self.failures.lock().expect("no panic while locked").push((id, error));
                 state
             }
@@ -284,11 +284,11 @@ impl Build<'_> {
 
     fn skip(&self, id: NodeId, because: NodeId) -> StepState {
         let why = format!("`{}` failed", self.graph.node(because).key);
-        self.settle(id, StepState::Stopped(Outcome::Skipped), vec![Reason::Always { why }], Instant::now())
+        self.finish(id, StepState::Stopped(Outcome::Skipped), vec![Reason::Always { why }], Instant::now())
     }
 
-    /// The one place where a step comes to its end: what is remembered of it, and what is reported.
-    fn settle(&self, id: NodeId, state: StepState, reasons: Vec<Reason>, begun: Instant) -> StepState {
+    /// Ends a step: the one place that records and reports it.
+    fn finish(&self, id: NodeId, state: StepState, reasons: Vec<Reason>, begun: Instant) -> StepState {
         let duration = begun.elapsed();
         let (outputs, metadata) = match &state {
             StepState::Done(result) => (self.output_reports(result), result.result.metadata.clone()),

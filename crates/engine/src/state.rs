@@ -1,4 +1,4 @@
-//! How far each step of a build has come. A state is set once, by whoever brings the step to its end.
+//! States of the steps of a build. A state is set once, by the thread that ends the step.
 
 use std::sync::Mutex;
 
@@ -8,14 +8,14 @@ use crate::execute::StepResult;
 /// The end of a step.
 #[derive(Clone, Debug)]
 pub(crate) enum StepState {
-    /// It has a result: it ran, or its result was known, or it was not needed.
+    /// It has a result: it ran, its result was known, or it was not needed.
     Done(StepResult),
-    /// It has none: it failed, was interrupted, or could not begin.
+    /// It has none: it failed, was interrupted, or could not start.
     Stopped(Outcome),
 }
 
 impl StepState {
-    /// How it ended.
+    /// Returns how it ended.
     pub fn outcome(&self) -> Outcome {
         match self {
             StepState::Done(result) => result.outcome,
@@ -30,19 +30,19 @@ pub(crate) struct States {
 }
 
 impl States {
-    /// `count` steps that have not begun.
+    /// Returns `count` steps that have not started.
     pub fn new(count: usize) -> States {
         States { cells: (0..count).map(|_| Mutex::new(None)).collect() }
     }
 
-    /// The end of the step, which `run` brings about if nobody has: whoever comes second waits and finds it.
+    /// Returns the end of the step. The first caller runs `run`; a second caller waits for its end.
     pub fn enter(&self, id: NodeId, run: impl FnOnce() -> StepState) -> StepState {
         let mut cell = self.cells[id].lock().expect("no panic while locked");
         cell.get_or_insert_with(run).clone()
     }
 
-    /// The steps that came to an end.
-    pub fn into_settled(self) -> impl Iterator<Item = (NodeId, StepState)> {
+    /// Returns the steps that have ended.
+    pub fn into_finished(self) -> impl Iterator<Item = (NodeId, StepState)> {
         let cells = self.cells.into_iter().enumerate();
         cells.filter_map(|(id, cell)| Some((id, cell.into_inner().expect("no panic while locked")?)))
     }

@@ -1,7 +1,7 @@
-//! `Step`: one kind of work. It says what it depends on (`prepare`), and does it (`run`).
+//! `Step`: one kind of work. It declares its dependencies (`prepare`), and does the work (`run`).
 //!
-//! A step holds no state: what `prepare` finds and `run` needs travels in `Prepared`. Which steps there are, and what
-//! they wait for, is in `graph`.
+//! A step holds no state: what `prepare` finds and `run` needs travels in `Prepared`. The steps and their dependencies
+//! are in `graph`.
 
 use std::any::Any;
 use std::ops::Deref;
@@ -17,14 +17,14 @@ use crate::reason::Reason;
 
 /// One kind of work.
 pub trait Step: Send + Sync + 'static {
-    /// What `prepare` finds that `run` or `review` needs and no key holds; `()` if there is no such thing.
+    /// Findings of `prepare` that `run` or `review` needs and no key holds; `()` if there are none.
     type Findings: Send + Sync + 'static;
 
-    /// Enumerates what the step depends on, at this moment. Runs nothing that changes anything; a question
-    /// (`StepContext::is_question`) runs nothing at all and writes nothing.
+    /// Enumerates what the step depends on, at this moment. Changes nothing. For a question
+    /// (`StepContext::is_question`), starts no program and writes nothing.
     fn prepare(&self, query: &Query<'_>) -> Result<Prepared<Self::Findings>, StepError>;
 
-    /// Looks a second time, after the step ran: has anything changed of what `former` found? Always a question.
+    /// Prepares a second time, after the step ran, to find changes of what `former` found. Always a question.
     fn review(
         &self,
         query: &Query<'_>,
@@ -34,8 +34,8 @@ pub trait Step: Send + Sync + 'static {
         self.prepare(query)
     }
 
-    /// Asked when the result is known by its key: why the step has to run after all, because something outside of its
-    /// outputs is missing (an image that the daemon no longer has).
+    /// Called when the result is known by its key. Returns why the step has to run nevertheless: something outside its
+    /// outputs is missing, such as an image in the Docker daemon.
     fn verify_external(
         &self,
         query: &Query<'_>,
@@ -46,7 +46,7 @@ pub trait Step: Send + Sync + 'static {
         None
     }
 
-    /// What it does in the source tree while it runs.
+    /// Returns what the step does in the source tree while it runs.
     fn tree_access(&self) -> TreeAccess {
         TreeAccess::Reads
     }
@@ -58,11 +58,11 @@ pub trait Step: Send + Sync + 'static {
 /// What a step does in the source tree while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TreeAccess {
-    /// It reads its inputs and nothing else happens there.
+    /// It reads its inputs and does nothing else.
     Reads,
-    /// It may write anywhere, as a user's command can: names that come and go there are its own affair.
+    /// It may write anywhere, as a user's command can: names that come and go are its own affair.
     MayWrite,
-    /// It makes its outputs there: two of them at once would read each other's halves, so one waits for the other.
+    /// It makes its outputs there. Two such steps at once would read each other's halves, so one waits for the other.
     MakesOutputs,
 }
 
@@ -76,82 +76,82 @@ impl TreeAccess {
     }
 }
 
-/// What a step would do, whether it has to, and what it found out on the way.
+/// A prepared step: its action, whether it has to run, and its findings.
 #[derive(Debug)]
 pub struct Prepared<F = ()> {
-    /// All that the result depends on.
+    /// Everything that the result depends on.
     pub spec: ActionSpec,
-    /// How it is decided whether the step runs.
+    /// How to decide whether the step runs.
     pub freshness: Freshness,
-    /// What the step needs when it runs and no key holds.
+    /// Findings for `run` that no key holds.
     pub findings: F,
 }
 
 impl Prepared<()> {
-    /// A step whose result is stored under its key.
+    /// Returns a step whose result is stored under its key.
     pub fn by_key(spec: ActionSpec) -> Prepared<()> {
         Prepared { spec, freshness: Freshness::ByKey, findings: () }
     }
 
-    /// A step that has no key: what it depends on is not enumerated.
+    /// Returns a step without a key: its dependencies are not enumerated.
     pub fn unkeyed(freshness: Freshness) -> Prepared<()> {
         Prepared { spec: ActionSpec::default(), freshness, findings: () }
     }
 }
 
 impl<F> Prepared<F> {
-    /// The same with other findings.
+    /// Replaces the findings.
     pub fn with<G>(self, findings: G) -> Prepared<G> {
         Prepared { spec: self.spec, freshness: self.freshness, findings }
     }
 }
 
-/// How it is decided whether a step runs.
+/// How to decide whether a step runs.
 #[derive(Debug)]
 pub enum Freshness {
-    /// By its key: content decides.
+    /// By its key: contents decide.
     ByKey,
-    /// The step has looked and found all as it should be.
+    /// The step has checked, and everything is as it should be.
     UpToDate(Metadata),
-    /// The step has looked and found something missing, or runs always. Its result is not stored.
+    /// The step has checked and something is missing, or it always runs. Its result is not stored.
     Run(Vec<Reason>),
     /// The step can't be done here and isn't needed; the text says why.
     Skip(String),
 }
 
 impl Freshness {
-    /// The step runs always; why, in words.
+    /// Returns that the step always runs, with the reason in words.
     pub fn always(why: impl Into<String>) -> Freshness {
         Freshness::Run(vec![Reason::Always { why: why.into() }])
     }
 
-    /// The step runs because something that it looks at by itself is not as it should be; what, in words.
+    /// Returns that the step runs because a condition that it checks does not hold, in words.
     pub fn not_present(what: impl Into<String>) -> Freshness {
         Freshness::Run(vec![Reason::NotPresent { what: what.into() }])
     }
 
-    /// By the key, if what can be read through these inputs is in it; else the step runs always.
+    /// Returns `ByKey` if everything readable through these inputs is in the key; otherwise the step always runs.
     pub fn of(inputs: &InputSet) -> Freshness {
         inputs.blind_spot().map_or(Freshness::ByKey, Freshness::always)
     }
 }
 
-/// What a run reports besides its outputs.
+/// Report of a run, next to the outputs.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// For people and for steps downstream. Derived from the outputs, never from time.
+    /// For people and downstream steps. Derived from the outputs, never from time.
     pub metadata: Metadata,
 }
 
-/// What a step is asked while it is prepared.
+/// Context of `prepare`.
 pub struct Query<'a> {
     pub(crate) context: &'a StepContext<'a>,
 }
 
-/// What a step gets to run with.
+/// Context of `run`.
 pub struct Job<'a> {
     pub(crate) context: &'a StepContext<'a>,
-    /// An empty directory; outputs are made in it under the names that the action declares.
+    /// An empty directory for the outputs, under the names that the action declares.
     pub staging: &'a Path,
 }
 
@@ -171,15 +171,15 @@ impl<'a> Deref for Job<'a> {
     }
 }
 
-/// A prepared action whose findings' type is hidden.
+/// A prepared action with its findings' type erased.
 pub trait PreparedAction: Send + Sync {
-    /// All that the result depends on.
+    /// Returns everything that the result depends on.
     fn spec(&self) -> &ActionSpec;
-    /// How it is decided whether the step runs.
+    /// Returns how to decide whether the step runs.
     fn freshness(&self) -> &Freshness;
-    /// The inputs, which are left behind empty: for what outlives the action.
+    /// Returns the inputs and leaves an empty set: for users that outlive the action.
     fn take_inputs(&mut self) -> InputSet;
-    /// The action as the type that its step knows.
+    /// Returns the action as the type that its step knows.
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -201,8 +201,8 @@ impl<F: Send + Sync + 'static> PreparedAction for Prepared<F> {
     }
 }
 
-/// A step whose findings' type is hidden, so that steps of all kinds stand in one graph. What it prepares is handed back
-/// to the same step only.
+/// A step with its findings' type erased, so that all kinds of steps fit in one graph. A prepared action goes back to
+/// the same step only.
 pub trait AnyStep: Send + Sync {
     /// `Step::prepare`
     fn prepare(&self, query: &Query<'_>) -> Result<Box<dyn PreparedAction>, StepError>;
@@ -238,7 +238,7 @@ impl<S: Step> AnyStep for S {
     }
 }
 
-/// What `S` prepared, as it made it.
+/// Returns the action of `S` with its own type.
 fn own<S: Step>(prepared: &dyn PreparedAction) -> &Prepared<S::Findings> {
     prepared.as_any().downcast_ref().expect("a step is handed back what it prepared")
 }

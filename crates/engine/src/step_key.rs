@@ -1,4 +1,4 @@
-//! `StepKey`: which step. Records, closures, locks, durations and limits go by it; people see its `Display`.
+//! `StepKey`: the identity of a step. Records, closures, locks, durations and limits use it; people see its `Display`.
 
 use std::fmt;
 
@@ -6,68 +6,69 @@ use rondel_cas::Digest;
 use rondel_names::{Platform, TargetName};
 use serde::{Deserialize, Serialize};
 
-/// Longer file names are cut and told apart by a digest, in bytes.
+/// Maximum length of a file name in bytes. Longer names are cut and get a digest.
 const FILE_NAME_MAX: usize = 180;
 
-/// The identity of a step in a workspace. A step of Rondel's own has no target, so no name in build.ron can meet it.
+/// The identity of a step in a workspace. A step of Rondel's own has no target, so no name in build.ron can clash with
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StepKey {
-    /// The target that it belongs to; `None` for what several targets share.
+    /// The target of the step; `None` if several targets share it.
     pub target: Option<TargetName>,
-    /// Which of the target's steps.
+    /// Role in the target.
     pub role: Role,
-    /// For which platform, if for one.
+    /// The platform, if the step is for one.
     pub platform: Option<Platform>,
 }
 
-/// Which of the steps of a target: `layer outputs`, `sbom`; the main one has an empty role.
+/// Role of a step in its target: `layer outputs`, `sbom`. The main step has an empty role.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Role(String);
 
 impl Role {
-    /// The step that people mean when they name the target.
+    /// Returns the role of the step that people mean by the target's name.
     pub fn main() -> Role {
         Role::default()
     }
 
-    /// A role by its words.
+    /// Returns a role by its words.
     pub fn new(words: impl Into<String>) -> Role {
         Role(words.into())
     }
 
-    /// The words; empty for the main step.
+    /// Returns the words; empty for the main step.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl StepKey {
-    /// The main step of a target.
+    /// Returns the main step of a target.
     pub fn main(target: &TargetName) -> StepKey {
         StepKey { target: Some(target.clone()), role: Role::main(), platform: None }
     }
 
-    /// Another step of a target.
+    /// Returns another step of a target.
     pub fn of(target: &TargetName, role: impl Into<String>) -> StepKey {
         StepKey { role: Role::new(role), ..StepKey::main(target) }
     }
 
-    /// A step that belongs to no target.
+    /// Returns a step that belongs to no target.
     pub fn shared(role: impl Into<String>) -> StepKey {
         StepKey { target: None, role: Role::new(role), platform: None }
     }
 
-    /// The same for one platform.
+    /// Returns the key for one platform.
     pub fn on(self, platform: &Platform) -> StepKey {
         StepKey { platform: Some(platform.clone()), ..self }
     }
 
-    /// The target's name; empty for a step of Rondel's own.
+    /// Returns the target's name; empty for a step of Rondel's own.
     pub fn target_text(&self) -> &str {
         self.target.as_ref().map_or("", TargetName::as_str)
     }
 
-    /// A file name that no other key has: `server@linux_amd64`, `image#layer outputs@linux_amd64`.
+    /// Returns a file name that no other key has: `server@linux_amd64`, `image#layer outputs@linux_amd64`.
     pub fn file_name(&self) -> String {
         let mut name = escaped(self.target_text());
         if !self.role.0.is_empty() {
@@ -86,7 +87,7 @@ impl StepKey {
     }
 }
 
-/// `/` is `+`; what else could end a part or trouble a file system is `%` and two digits a byte.
+/// Escapes `/` as `+`, and other troublesome bytes as `%` with two digits.
 fn escaped(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -110,7 +111,7 @@ impl fmt::Display for StepKey {
     }
 }
 
-/// How a key is written in records.
+/// Form of a key in records.
 #[derive(Serialize, Deserialize)]
 struct Written {
     target: Option<String>,

@@ -1,4 +1,4 @@
-//! `Workspace`: the directories that a build works in, and its stores.
+//! `Workspace`: the directories of a build, and its stores.
 
 use std::fs;
 use std::io;
@@ -8,25 +8,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rondel_cas::{Cache, STORE_FORMAT, Store, sweep_abandoned, temporary_name, write_atomically};
 use rondel_tree::StatSnapshot;
 
-/// Where everything is.
+/// Directories and stores of a build.
 pub struct Workspace {
     /// Directory of build.ron; outputs are below it.
     pub root: PathBuf,
-    /// `.rondel` below it: what may be deleted at any time.
+    /// `.rondel` below the root. It may be deleted at any time.
     pub state: PathBuf,
     /// The user's cache directory, shared by all workspaces.
     pub cache: PathBuf,
     /// Results of actions, and their blobs.
     pub results: Cache,
-    /// The files of that store, for those who look after them.
+    /// The files of that store, for its maintenance.
     pub store: Store,
-    /// Digests of files that did not change.
+    /// Digests of unchanged files.
     pub snapshot: StatSnapshot,
     /// Extra variables for every process. Empty except in `verify`'s second build.
     pub perturbation: Vec<(String, String)>,
-    /// How often Rondel itself did something in the source tree: a step there ended, an output was put there.
+    /// Number of Rondel's own writes in the source tree: a step there ended, or an output was put there.
     tree_writes: AtomicU64,
-    /// Steps that may be writing there now.
+    /// Number of steps that may be writing there now.
     tree_writers: AtomicU64,
 }
 
@@ -48,7 +48,7 @@ impl Workspace {
         }
     }
 
-    /// Makes `.rondel`, which ignores itself in git, and sweeps what dead processes left in it.
+    /// Makes `.rondel`, which ignores itself in git, and removes the leftovers of dead processes.
     pub fn prepare(&self) -> io::Result<()> {
         fs::create_dir_all(&self.state)?;
         let ignore = self.state.join(".gitignore");
@@ -62,17 +62,17 @@ impl Workspace {
         Ok(())
     }
 
-    /// Where files of the state are written before they get their names.
+    /// Returns the directory for unfinished state files.
     pub fn scratch(&self) -> PathBuf {
         self.state.join("tmp")
     }
 
-    /// Something of Rondel's own changes names in the source tree.
+    /// Records that Rondel itself changes names in the source tree.
     pub(crate) fn note_tree_write(&self) {
         self.tree_writes.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// A step runs that may do so.
+    /// Does `work`, during which a step may write in the tree.
     pub(crate) fn while_writing_in_tree<T>(&self, work: impl FnOnce() -> T) -> T {
         self.tree_writers.fetch_add(1, Ordering::SeqCst);
         let outcome = work();
@@ -81,18 +81,17 @@ impl Workspace {
         outcome
     }
 
-    /// A number to be held against later.
+    /// Returns a number for `left_tree_alone_since`.
     pub(crate) fn tree_writes(&self) -> u64 {
         self.tree_writes.load(Ordering::SeqCst)
     }
 
-    /// Has nothing of Rondel's own changed names in the source tree since `tree_writes` was this?
+    /// Returns true if Rondel itself has not changed names in the source tree since `tree_writes` had this value.
     pub(crate) fn left_tree_alone_since(&self, tree_writes: u64) -> bool {
         self.tree_writers.load(Ordering::SeqCst) == 0 && self.tree_writes() == tree_writes
     }
 
-    /// A new empty directory in the workspace's own file system, so that what is made there can be renamed
-    /// into place.
+    /// Makes an empty directory in the workspace's own file system, so that its contents can be renamed into place.
     pub fn new_staging(&self) -> io::Result<PathBuf> {
         let directory = self.state.join("staging");
         fs::create_dir_all(&directory)?;

@@ -1,6 +1,6 @@
-//! Who the user is to a server: what stands in the URL, or in netrc, by the rules of the go command.
+//! Credentials for a server: from the URL, or from netrc, by the rules of the go command.
 //!
-//! Whether netrc may be asked at all is decided by the caller; without it, `Credentials::default()` holds nothing.
+//! The caller decides whether to read netrc; without it, `Credentials::default()` holds nothing.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// From the file that `NETRC` names, else `.netrc` in `HOME` of `environment`; none if neither can be read.
+    /// Reads the file that `NETRC` names, or `.netrc` in `HOME` of `environment`. Returns none if neither can be read.
     pub fn from_netrc(environment: &BTreeMap<String, String>) -> Credentials {
         let named = environment.get("NETRC").map(PathBuf::from);
         let path = named.or_else(|| environment.get("HOME").map(|home| PathBuf::from(home).join(".netrc")));
@@ -22,7 +22,7 @@ impl Credentials {
         Credentials { machines: text.map(|text| parse(&text)).unwrap_or_default() }
     }
 
-    /// The `Authorization` header for `url`. As with the go command, netrc is for `https:` only.
+    /// Returns the `Authorization` header for `url`. As with the go command, netrc is for `https:` only.
     pub(crate) fn authorization(&self, url: &str) -> Option<String> {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split('/').next()?;
@@ -43,7 +43,7 @@ impl Credentials {
     }
 }
 
-/// `%40` and its like.
+/// Decodes percent escapes such as `%40`.
 fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -64,7 +64,7 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// `machine HOST login USER password WORD`, in any lines; `macdef` ends what is read, as with the go command.
+/// Reads `machine HOST login USER password WORD`, in any lines; `macdef` ends the file, as with the go command.
 fn parse(text: &str) -> Vec<(String, String, String)> {
     let mut machines = Vec::new();
     let mut current: Option<(String, String, String)> = None;

@@ -1,4 +1,4 @@
-//! `Fetcher`: gets one URL into a file. `https:`, `http:` and `file:`; certificates and timeouts included.
+//! `Fetcher`: gets one URL into a file, by `https:`, `http:` or `file:`, with certificates and timeouts.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ use crate::credentials::Credentials;
 use crate::partial::PartialDownload;
 use crate::url::without_password;
 
-/// Where systems keep their certificates; the first that exists is used.
+/// Usual places of the system's certificates; the first that exists is used.
 const SYSTEM_BUNDLES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -20,27 +20,27 @@ const SYSTEM_BUNDLES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
-/// Larger answers are refused, in bytes.
+/// Maximum size of an answer in bytes; larger ones are refused.
 const SIZE_MAX: u64 = 1024 * 1024 * 1024;
 
-/// How often a download that breaks off is taken up again, as long as each attempt brings something.
+/// Number of times that a broken download is resumed, as long as each attempt brings some bytes.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// Why something could not be fetched.
+/// Why a URL could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The server has no such thing (404 or 410).
+    /// The server does not have it (404 or 410).
     #[error("`{0}` is not there")]
     NotFound(String),
-    /// The server or the way to it failed.
+    /// The server or the connection failed.
     #[error("failed to fetch `{url}`: {message}")]
     Failed {
-        /// What was asked for; user and password removed.
+        /// The URL without user and password.
         url: String,
-        /// What went wrong.
+        /// The cause.
         message: String,
     },
-    /// The answer could not be written down.
+    /// The answer could not be written to disk.
     #[error("failed to write the download: {0}")]
     Write(io::Error),
     /// The build was asked to stop.
@@ -55,8 +55,8 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// `certificates` is a PEM file that the user names (`SSL_CERT_FILE`); without it the system's are used,
-    /// and Mozilla's where the system has none.
+    /// Returns a client. `certificates` is a PEM file named by the user (`SSL_CERT_FILE`). Without it the system's
+    /// certificates are used, or Mozilla's if the system has none.
     pub fn new(certificates: Option<PathBuf>, credentials: Credentials) -> Fetcher {
         let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots(certificates))).build();
         let config = Agent::config_builder()
@@ -69,8 +69,8 @@ impl Fetcher {
         Fetcher { agent: config.new_agent(), credentials }
     }
 
-    /// Brings what is at `url` into `partial`, going on where an earlier attempt stopped if the server can and
-    /// the thing is still the same. `progress` is told (done, total) bytes and says whether to go on.
+    /// Downloads `url` into `partial`. Resumes an earlier attempt if the server can and the file is still the same.
+    /// Calls `progress` with (done, total) bytes; it returns whether to continue.
     pub fn fetch(
         &self,
         url: &str,
@@ -92,7 +92,7 @@ impl Fetcher {
             attempt += 1;
             let before = partial.done();
             match self.attempt(url, partial, progress) {
-                // The connection broke while bytes were coming: what has come is kept.
+                // The connection broke while bytes were coming: the received ones are kept.
                 Err(FetchError::Failed { .. }) if attempt < ATTEMPTS_MAX && partial.done() > before => {}
                 outcome => return outcome,
             }

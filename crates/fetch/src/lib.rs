@@ -1,7 +1,7 @@
 //! Fetching over HTTP: resumed downloads, proxies, certificates, credentials.
 //!
-//! It knows URLs and bytes. It does not know what is fetched or why: toolchains and images bring their own addresses
-//! and check what has come against their own pins.
+//! It knows URLs and bytes, not their purpose: toolchains and images bring their own addresses and check the bytes
+//! against their own pins.
 
 mod credentials;
 mod fetcher;

@@ -1,8 +1,8 @@
-//! `PartialDownload`: bytes that have come so far, kept when a download is interrupted, so that it can go on.
+//! `PartialDownload`: the bytes received so far, kept after an interruption so that the download can resume.
 //!
-//! What they are the beginning of stands beside them: the URL and the server's validator (a strong `ETag` or
-//! `Last-Modified`). Without a validator a download begins anew. Nothing in here is trusted: what was put
-//! together is checked against its pin like everything else, and fetched once more if it does not hold.
+//! A file beside them names their URL and the server's validator (a strong `ETag` or `Last-Modified`). Without a
+//! validator a download starts again. Nothing in here is trusted: the whole is checked against its pin like everything
+//! else, and fetched once more if it does not match.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -11,19 +11,19 @@ use std::time::Duration;
 
 use crate::url::without_password;
 
-/// A file that is being downloaded; the lock on it is held as long as this lives.
+/// An unfinished download; its lock is held until this is dropped.
 pub struct PartialDownload {
     path: PathBuf,
     file: File,
     done: u64,
     source: Option<(String, String)>,
-    /// Did an earlier process leave the beginning?
+    /// True if an earlier process left some bytes.
     pub was_there: bool,
 }
 
 impl PartialDownload {
-    /// Opens `<directory>/.partial-<name>`. While another process has it, `wait` is called and says whether to
-    /// go on waiting; `None` if not.
+    /// Opens `<directory>/.partial-<name>`. While another process holds it, calls `wait`, which returns whether to go
+    /// on waiting. Returns `None` if not.
     pub fn open(directory: &Path, name: &str, wait: &dyn Fn() -> bool) -> io::Result<Option<PartialDownload>> {
         fs::create_dir_all(directory)?;
         let path = directory.join(format!(".partial-{name}"));
@@ -39,14 +39,14 @@ impl PartialDownload {
                     continue;
                 }
                 Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // No locks on this file system: a name of our own then, which is swept if we are killed.
+                // This file system has no locks: use a private name, which is removed later if this process is killed.
                 Err(TryLockError::Error(_)) => {
                     let path = directory.join(rondel_cas::temporary_name());
                     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
                     return Ok(Some(PartialDownload { path, file, done: 0, source: None, was_there: false }));
                 }
             }
-            // Whoever held it may have removed it: then this is a file without a name.
+            // The former holder may have removed it: then this is a file without a name.
             if !is_same(&file, &path) {
                 continue;
             }
@@ -60,28 +60,28 @@ impl PartialDownload {
         }
     }
 
-    /// Bytes that are there.
+    /// Returns the number of bytes received.
     pub fn done(&self) -> u64 {
         self.done
     }
 
-    /// Where they are.
+    /// Returns the path of the bytes.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What `If-Range` needs to go on with `url`; `None` if it has to begin anew.
+    /// Returns the value of `If-Range` to resume `url`; `None` if it has to start again.
     pub fn validator_for(&self, url: &str) -> Option<&str> {
         let (from, validator) = self.source.as_ref()?;
         (self.done > 0 && *from == without_password(url)).then_some(validator.as_str())
     }
 
-    /// Begins anew.
+    /// Starts again.
     pub fn restart(&mut self, url: &str, validator: Option<&str>) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
         (self.done, self.was_there) = (0, false);
-        // Without a line break nothing could be told apart when it is read.
+        // Without a line break the fields could not be separated on reading.
         let validator = validator.filter(|text| !text.contains('\n'));
         self.source = validator.map(|text| (without_password(url), text.to_owned()));
         match &self.source {
@@ -93,7 +93,7 @@ impl PartialDownload {
         }
     }
 
-    /// Adds what has come.
+    /// Appends received bytes.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.done))?;
         self.file.write_all(bytes)?;
@@ -101,7 +101,7 @@ impl PartialDownload {
         Ok(())
     }
 
-    /// Removes it: it has been used, or is of no use.
+    /// Removes the file, after use or if it is useless.
     pub fn discard(self) {
         let _ = fs::remove_file(source_path(&self.path));
         let _ = fs::remove_file(&self.path);

@@ -1,6 +1,6 @@
-//! URLs as people may see them. Knows nothing of requests.
+//! URLs in a form for people. Knows nothing of requests.
 
-/// `https://user:secret@host/x` without what stands before the `@`.
+/// Returns `https://user:secret@host/x` without the part before the `@`.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));

@@ -79,7 +79,7 @@ pub fn c_identity(
         directories.extend(answers.libraries.into_iter().map(|path| (path, false)));
     }
     for (directory, is_deep) in directories {
-        look_at(&directory, is_deep, &mut hasher);
+        hash_directory(&directory, is_deep, &mut hasher);
     }
     Ok(hasher.finish().to_string())
 }
@@ -120,7 +120,7 @@ fn modified_ns(metadata: &fs::Metadata) -> u128 {
 }
 
 /// Names, sizes and times of headers (with all directories below) or of libraries.
-fn look_at(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
+fn hash_directory(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
     let mut lines = BTreeSet::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -131,7 +131,7 @@ fn look_at(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
                 let target = fs::read_link(&path).map(|target| target.to_string_lossy().into_owned());
                 lines.insert(format!("{name} -> {}", target.unwrap_or_default()));
             } else if is_deep || name == "pkgconfig" {
-                look_at(&path, is_deep, hasher);
+                hash_directory(&path, is_deep, hasher);
             }
             continue;
         }

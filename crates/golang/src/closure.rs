@@ -13,14 +13,14 @@ use rondel_cas::{Digest, Entry, RelativePath, Tree, write_atomically};
 use rondel_engine::{Input, InputSet, KnownInputs, StepError};
 use rondel_tree::{Fingerprint, MtimeBoundary, StatSnapshot};
 
-use crate::closure_file::{FoundFile, Header, Revalidation, Stored, WatchedDirectory, read_all};
+use crate::closure_file::{ClosureFile, Header, Revalidation, SourceFile, WatchedDirectory, read_all};
 use crate::closure_query::ClosureQuery;
 use crate::go_list::{Gathered, gather};
 
 /// The files of a closure.
 #[derive(Clone, Debug)]
 pub struct Closure {
-    stored: Stored,
+    stored: ClosureFile,
     /// Directory of go.mod: names in keys are relative to it.
     base: PathBuf,
     /// Is there something to be remembered for the next time?
@@ -38,10 +38,10 @@ pub struct Closure {
 impl Closure {
     /// The remembered closure, if it still answers `query`; else why not, in words. `snapshot` tells the time.
     pub fn recall(file: &Path, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
-        let stored = fs::read(file).ok().and_then(|bytes| Stored::decode(&bytes));
+        let stored = fs::read(file).ok().and_then(|bytes| ClosureFile::decode(&bytes));
         let mut stored = stored.ok_or("the packages are not known yet")?;
         // Where a clock went back, times come a second time.
-        stored.horizon = stored.horizon.filter(|before| !snapshot.begun().went_back_since(before));
+        stored.boundary = stored.boundary.filter(|before| !snapshot.begun().went_back_since(before));
         Closure::of(stored, &query.module, false).again(query, snapshot)
     }
 
@@ -51,7 +51,7 @@ impl Closure {
         if stored.header.query != query.digest().to_string() {
             return Err("the packages are asked for in another way".to_owned());
         }
-        let is_worth_remembering = match stored.look_again(&query.module, snapshot) {
+        let is_worth_remembering = match stored.revalidate(&query.module, snapshot) {
             Revalidation::Unchanged { is_worth_storing } => is_worth_storing || was_worth,
             Revalidation::ContentsOnly => {
                 stored.header.root = None;
@@ -62,7 +62,7 @@ impl Closure {
         Ok(Closure::of(stored, &query.module, is_worth_remembering))
     }
 
-    fn of(stored: Stored, base: &Path, is_worth_remembering: bool) -> Closure {
+    fn of(stored: ClosureFile, base: &Path, is_worth_remembering: bool) -> Closure {
         let header = &stored.header;
         Closure {
             mains: header.mains.iter().cloned().collect(),
@@ -91,7 +91,7 @@ impl Closure {
         outside: &[PathBuf],
         snapshot: &StatSnapshot,
     ) -> Result<Closure, StepError> {
-        into_closure(gather(query, output, outside)?, query, &snapshot.horizon())
+        into_closure(gather(query, output, outside)?, query, &snapshot.mtime_boundary())
     }
 
     /// The inputs of a build: all files, by their names in keys. The digest of their tree is made once.
@@ -118,9 +118,9 @@ impl Closure {
         Ok(InputSet::known(Some(root), Arc::new(files)))
     }
 
-    /// May a file or directory of it have changed at `horizon` or later?
-    pub fn is_younger_than(&self, horizon: &MtimeBoundary) -> bool {
-        self.stat_digest().any(|looks| !looks.is_older_than(horizon.on(looks.device())))
+    /// May a file or directory of it have changed at `mtime boundary` or later?
+    pub fn is_younger_than(&self, boundary: &MtimeBoundary) -> bool {
+        self.stat_digest().any(|fingerprint| !fingerprint.is_older_than(boundary.on(fingerprint.device())))
     }
 
     /// Does everything look as it does in `other`?
@@ -143,7 +143,7 @@ impl Closure {
 /// The files of a closure as inputs of a step.
 struct ClosureInputs {
     base: PathBuf,
-    files: Arc<Vec<FoundFile>>,
+    files: Arc<Vec<SourceFile>>,
     directory_stat_digest: u64,
     /// Of the directories.
     newest_ns: i128,
@@ -171,7 +171,7 @@ impl KnownInputs for ClosureInputs {
 }
 
 /// Files as inputs; a link as two, the text it holds and what it leads to.
-fn each_input(base: &Path, files: &[FoundFile], visit: &mut dyn FnMut(Input)) -> Result<(), StepError> {
+fn each_input(base: &Path, files: &[SourceFile], visit: &mut dyn FnMut(Input)) -> Result<(), StepError> {
     // Files are sorted: those of a directory come together, and its name is made once.
     let mut last: Option<(&Path, RelativePath)> = None;
     for file in files {
@@ -216,17 +216,17 @@ pub fn key_path(base: &Path, path: &Path) -> Result<RelativePath, StepError> {
 }
 
 /// Reads all that was gathered.
-fn into_closure(gathered: Gathered, query: &ClosureQuery, horizon: &MtimeBoundary) -> Result<Closure, StepError> {
+fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBoundary) -> Result<Closure, StepError> {
     // Directories first: what comes between the two looks is then seen as a change.
     let watched = gathered.watched.into_iter();
-    let directories = watched.map(|(path, names)| WatchedDirectory::look(path, names, horizon)).collect();
+    let directories = watched.map(|(path, names)| WatchedDirectory::read(path, names, boundary)).collect();
     let mut paths: BTreeMap<PathBuf, bool> = gathered.files.into_iter().map(|path| (path, false)).collect();
     paths.extend(gathered.module_files.into_iter().map(|path| (path, true)));
     let paths: Vec<(PathBuf, bool)> = paths.into_iter().collect();
     if let Some((path, _)) = paths.iter().find(|(path, _)| path.to_str().is_none()) {
         return Err(StepError::failed(format!("`{}` is not valid UTF-8", path.display())));
     }
-    let files = read_all(&paths, horizon).map_err(|(path, error)| StepError::unreadable(&path, &error))?;
+    let files = read_all(&paths, boundary).map_err(|(path, error)| StepError::unreadable(&path, &error))?;
     let header = Header {
         query: query.digest().to_string(),
         mains: gathered.mains.into_iter().collect(),
@@ -236,7 +236,7 @@ fn into_closure(gathered: Gathered, query: &ClosureQuery, horizon: &MtimeBoundar
         root: None,
     };
     Ok(Closure::of(
-        Stored { header, horizon: Some(*horizon), directories, files: Arc::new(files) },
+        ClosureFile { header, boundary: Some(*boundary), directories, files: Arc::new(files) },
         &query.module,
         true,
     ))
@@ -278,10 +278,10 @@ mod tests {
         files.iter_mut().find(|file| file.name() == "main.go").unwrap().state.as_mut().unwrap().digest = other;
         let remembered = directory.join("closure");
         for (ahead_ns, believed) in [(0_i64, other), (3_600_000_000_000, Digest::of(b"package main\n"))] {
-            let mut bytes = snapshot.horizon().to_bytes();
+            let mut bytes = snapshot.mtime_boundary().to_bytes();
             let time_ns = i64::from_le_bytes(bytes[8..16].try_into().unwrap()) + ahead_ns;
             bytes[8..16].copy_from_slice(&time_ns.to_le_bytes());
-            closure.stored.horizon = Some(MtimeBoundary::from_bytes(&bytes));
+            closure.stored.boundary = Some(MtimeBoundary::from_bytes(&bytes));
             closure.is_worth_remembering = true;
             closure.remember(&remembered, &directory).unwrap();
             let now = StatSnapshot::open(&directory.join("snapshot"));

@@ -2,7 +2,7 @@
 //!
 //! One compact file, read at once. Each file of the closure and each watched directory stands in it with how it
 //! looked from outside when it was last looked into; as long as it looks the same (and its last change lies before the
-//! horizon that was taken before, see `rondel_tree::MtimeBoundary`), it is the same, and one `stat` was enough. The looking is shared among all cores. Only what looks different is read again.
+//! mtime boundary that was taken before, see `rondel_tree::MtimeBoundary`), it is the same, and one `stat` was enough. The looking is shared among all cores. Only what looks different is read again.
 
 use std::collections::HashMap;
 use std::fs;
@@ -20,7 +20,7 @@ const MAGIC: &[u8] = b"rondel-closure 6\n";
 
 /// One file of a closure.
 #[derive(Clone, Debug)]
-pub(crate) struct FoundFile {
+pub(crate) struct SourceFile {
     /// Absolute.
     pub path: PathBuf,
     /// go.mod and its kin: a change of such a file is a reason to ask anew.
@@ -35,7 +35,7 @@ pub(crate) struct FileState {
     /// Of the file itself; of what a link leads to.
     pub fingerprint: Fingerprint,
     /// Up to when these looks are believed.
-    pub horizon_ns: i128,
+    pub boundary_ns: i128,
     pub digest: Digest,
     /// Of a Go file.
     pub head: Option<Digest>,
@@ -51,7 +51,7 @@ pub(crate) struct WatchedDirectory {
     /// `None` if it is not there.
     pub fingerprint: Option<Fingerprint>,
     /// Up to when its looks vouch for its names; 0 where they never do.
-    pub horizon_ns: i128,
+    pub boundary_ns: i128,
     pub listing: Digest,
 }
 
@@ -69,13 +69,13 @@ pub(crate) struct Header {
 
 /// All that is stored.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stored {
+pub(crate) struct ClosureFile {
     pub header: Header,
-    /// The latest of all horizons; `None` if nothing is believed any more.
-    pub horizon: Option<MtimeBoundary>,
+    /// The latest of all boundaries; `None` if nothing is believed any more.
+    pub boundary: Option<MtimeBoundary>,
     pub directories: Vec<WatchedDirectory>,
     /// Sorted by path.
-    pub files: Arc<Vec<FoundFile>>,
+    pub files: Arc<Vec<SourceFile>>,
 }
 
 /// What looking again found.
@@ -89,24 +89,24 @@ pub(crate) enum Revalidation {
     Invalid(String),
 }
 
-impl FoundFile {
+impl SourceFile {
     /// Looks at the file and reads it.
-    pub fn read(path: PathBuf, is_module_file: bool, horizon: &MtimeBoundary) -> std::io::Result<FoundFile> {
-        let state = match read_state(&path, horizon) {
+    pub fn read(path: PathBuf, is_module_file: bool, boundary: &MtimeBoundary) -> std::io::Result<SourceFile> {
+        let state = match read_state(&path, boundary) {
             Ok(state) => Some(state),
             Err(error) if is_module_file && error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(FoundFile { path, is_module_file, state })
+        Ok(SourceFile { path, is_module_file, state })
     }
 
     /// Is `now` how it looked when it was read?
-    fn looks_same(&self, now: Option<&Fingerprint>) -> bool {
+    fn is_unchanged(&self, now: Option<&Fingerprint>) -> bool {
         match (&self.state, now) {
             (None, now) => now.is_none(),
             // What a link leads to is not seen from its own looks.
             (Some(state), Some(now)) => {
-                state.link.is_none() && state.fingerprint == *now && now.is_older_than(state.horizon_ns)
+                state.link.is_none() && state.fingerprint == *now && now.is_older_than(state.boundary_ns)
             }
             (Some(_), None) => false,
         }
@@ -117,7 +117,7 @@ impl FoundFile {
     }
 }
 
-fn read_state(path: &Path, horizon: &MtimeBoundary) -> std::io::Result<FileState> {
+fn read_state(path: &Path, boundary: &MtimeBoundary) -> std::io::Result<FileState> {
     let link = match fs::symlink_metadata(path)?.is_symlink() {
         true => Some(
             fs::read_link(path)?
@@ -140,24 +140,30 @@ fn read_state(path: &Path, horizon: &MtimeBoundary) -> std::io::Result<FileState
     } else {
         (Digest::of_file(path)?, None)
     };
-    Ok(FileState { fingerprint, horizon_ns: horizon.on(fingerprint.device()), digest, head, link })
+    Ok(FileState { fingerprint, boundary_ns: boundary.on(fingerprint.device()), digest, head, link })
 }
 
 impl WatchedDirectory {
     /// Looks at the directory and lists it.
-    pub fn look(path: PathBuf, names: Names, horizon: &MtimeBoundary) -> WatchedDirectory {
-        let looks = Fingerprint::of_directory(&path);
+    pub fn read(path: PathBuf, names: Names, boundary: &MtimeBoundary) -> WatchedDirectory {
+        let fingerprint = Fingerprint::of_directory(&path);
         let listing = listing(&path, names);
-        let vouches = looks.filter(|(_, tells_of_names)| *tells_of_names);
-        let horizon_ns = vouches.map_or(0, |(fingerprint, _)| horizon.on(fingerprint.device()));
-        WatchedDirectory { path, names, fingerprint: looks.map(|(fingerprint, _)| fingerprint), horizon_ns, listing }
+        let vouches = fingerprint.filter(|(_, tracks_names)| *tracks_names);
+        let boundary_ns = vouches.map_or(0, |(fingerprint, _)| boundary.on(fingerprint.device()));
+        WatchedDirectory {
+            path,
+            names,
+            fingerprint: fingerprint.map(|(fingerprint, _)| fingerprint),
+            boundary_ns,
+            listing,
+        }
     }
 
     /// Is `now` how it looked when it was listed? A directory changes its own times whenever a name in it comes,
     /// goes or is exchanged.
-    fn looks_same(&self, now: Option<&Fingerprint>) -> bool {
+    fn is_unchanged(&self, now: Option<&Fingerprint>) -> bool {
         match (&self.fingerprint, now) {
-            (Some(fingerprint), Some(now)) => fingerprint == now && now.is_older_than(self.horizon_ns),
+            (Some(fingerprint), Some(now)) => fingerprint == now && now.is_older_than(self.boundary_ns),
             _ => false,
         }
     }
@@ -177,7 +183,7 @@ struct Changed {
     directories: Vec<usize>,
 }
 
-impl Stored {
+impl ClosureFile {
     /// Each directory once, so that it is found once. The files are sorted: those of a directory stand together.
     fn units(&self) -> Vec<Unit<'_>> {
         let mut units: Vec<Unit<'_>> = Vec::new();
@@ -205,12 +211,12 @@ impl Stored {
         let mut changed = Changed::default();
         for unit in units {
             let files = &self.files[unit.files.clone()];
-            let names: Vec<&str> = files.iter().map(FoundFile::name).collect();
-            let (own, looks) = Fingerprint::of_all(unit.directory, &names);
-            let differing = files.iter().zip(&looks).enumerate();
-            let differing = differing.filter(|(_, (file, now))| !file.looks_same(now.as_ref()));
+            let names: Vec<&str> = files.iter().map(SourceFile::name).collect();
+            let (own, fingerprints) = Fingerprint::of_all(unit.directory, &names);
+            let differing = files.iter().zip(&fingerprints).enumerate();
+            let differing = differing.filter(|(_, (file, now))| !file.is_unchanged(now.as_ref()));
             changed.files.extend(differing.map(|(index, _)| unit.files.start + index));
-            let differing = unit.watched.iter().filter(|index| !self.directories[**index].looks_same(own.as_ref()));
+            let differing = unit.watched.iter().filter(|index| !self.directories[**index].is_unchanged(own.as_ref()));
             changed.directories.extend(differing);
         }
         changed
@@ -233,11 +239,11 @@ impl Stored {
 /// Reads all of `paths`, on all cores.
 pub(crate) fn read_all(
     paths: &[(PathBuf, bool)],
-    horizon: &MtimeBoundary,
-) -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
-    let read = |part: &[(PathBuf, bool)]| -> Result<Vec<FoundFile>, (PathBuf, std::io::Error)> {
+    boundary: &MtimeBoundary,
+) -> Result<Vec<SourceFile>, (PathBuf, std::io::Error)> {
+    let read = |part: &[(PathBuf, bool)]| -> Result<Vec<SourceFile>, (PathBuf, std::io::Error)> {
         let one = |(path, is_module_file): &(PathBuf, bool)| {
-            FoundFile::read(path.clone(), *is_module_file, horizon).map_err(|error| (path.clone(), error))
+            SourceFile::read(path.clone(), *is_module_file, boundary).map_err(|error| (path.clone(), error))
         };
         part.iter().map(one).collect()
     };
@@ -245,12 +251,12 @@ pub(crate) fn read_all(
     Ok(parts.into_iter().flatten().collect())
 }
 
-impl Stored {
+impl ClosureFile {
     /// Looks at everything again and brings it up to date. Paths in words are relative to `base`.
-    pub fn look_again(&mut self, base: &Path, snapshot: &StatSnapshot) -> Revalidation {
+    pub fn revalidate(&mut self, base: &Path, snapshot: &StatSnapshot) -> Revalidation {
         let relative = |path: &Path| path.strip_prefix(base).unwrap_or(path).display().to_string();
         let (mut is_worth_storing, mut is_edited) = (false, false);
-        let changed = match self.horizon {
+        let changed = match self.boundary {
             Some(_) => self.changed(),
             None => {
                 Changed { files: (0..self.files.len()).collect(), directories: (0..self.directories.len()).collect() }
@@ -259,11 +265,11 @@ impl Stored {
         if changed.files.is_empty() && changed.directories.is_empty() {
             return Revalidation::Unchanged { is_worth_storing };
         }
-        let horizon = snapshot.horizon();
-        self.horizon = Some(self.horizon.map_or(horizon, |before| before.later_of(horizon)));
+        let boundary = snapshot.mtime_boundary();
+        self.boundary = Some(self.boundary.map_or(boundary, |before| before.later_of(boundary)));
         for index in changed.files {
             let file = &mut Arc::make_mut(&mut self.files)[index];
-            let now = FoundFile::read(file.path.clone(), file.is_module_file, &horizon);
+            let now = SourceFile::read(file.path.clone(), file.is_module_file, &boundary);
             let now = now.map(|found| found.state).unwrap_or(None);
             match (&file.state, now) {
                 (None, None) => {}
@@ -283,13 +289,13 @@ impl Stored {
         }
         for index in changed.directories {
             let watched = &mut self.directories[index];
-            let now = WatchedDirectory::look(watched.path.clone(), watched.names, &horizon);
+            let now = WatchedDirectory::read(watched.path.clone(), watched.names, &boundary);
             if now.listing != watched.listing {
                 let name = relative(&watched.path);
                 let name = if name.is_empty() { ".".to_owned() } else { name };
                 return Revalidation::Invalid(format!("files came or went in {name}"));
             }
-            is_worth_storing |= now.horizon_ns != watched.horizon_ns || now.fingerprint != watched.fingerprint;
+            is_worth_storing |= now.boundary_ns != watched.boundary_ns || now.fingerprint != watched.fingerprint;
             *watched = now;
         }
         if is_edited { Revalidation::ContentsOnly } else { Revalidation::Unchanged { is_worth_storing } }
@@ -301,13 +307,13 @@ impl Stored {
         let mut body = Vec::with_capacity(self.files.len() * 150 + 4096);
         let header = serde_json::to_vec(&self.header).expect("plain data");
         put_bytes(&mut body, &header);
-        body.extend_from_slice(&self.horizon.map_or([0; MTIME_BOUNDARY_LENGTH], |horizon| horizon.to_bytes()));
+        body.extend_from_slice(&self.boundary.map_or([0; MTIME_BOUNDARY_LENGTH], |boundary| boundary.to_bytes()));
         let mut last = String::new();
         put_number(&mut body, self.directories.len() as u64);
         for watched in &self.directories {
             put_path(&mut body, &mut last, &watched.path);
             body.push(watched.names as u8);
-            put_fingerprint(&mut body, watched.fingerprint.as_ref(), watched.horizon_ns);
+            put_fingerprint(&mut body, watched.fingerprint.as_ref(), watched.boundary_ns);
             put_digest(&mut body, &watched.listing);
         }
         last.clear();
@@ -319,7 +325,7 @@ impl Stored {
             put_fingerprint(
                 &mut body,
                 state.map(|state| &state.fingerprint),
-                state.map_or(0, |state| state.horizon_ns),
+                state.map_or(0, |state| state.boundary_ns),
             );
             if let Some(state) = state {
                 put_digest(&mut body, &state.digest);
@@ -339,23 +345,23 @@ impl Stored {
     }
 
     /// Undoes `encode`; `None` for anything torn, flipped or foreign.
-    pub fn decode(bytes: &[u8]) -> Option<Stored> {
+    pub fn decode(bytes: &[u8]) -> Option<ClosureFile> {
         let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
         if Digest::of(body).hash() != checksum {
             return None;
         }
         let mut reader = Reader(body);
         let header = serde_json::from_slice(reader.bytes()?).ok()?;
-        let horizon = Some(reader.take()?).filter(|bytes| *bytes != [0; MTIME_BOUNDARY_LENGTH]);
-        let horizon = horizon.map(|bytes| MtimeBoundary::from_bytes(&bytes));
+        let boundary = Some(reader.take()?).filter(|bytes| *bytes != [0; MTIME_BOUNDARY_LENGTH]);
+        let boundary = boundary.map(|bytes| MtimeBoundary::from_bytes(&bytes));
         let mut last = String::new();
         let count = reader.number()?;
         let mut directories = Vec::new();
         for _ in 0..count {
             let path = reader.path(&mut last)?;
             let names = Names::of(reader.byte()?)?;
-            let (fingerprint, horizon_ns) = reader.fingerprint()?;
-            directories.push(WatchedDirectory { path, names, fingerprint, horizon_ns, listing: reader.digest()? });
+            let (fingerprint, boundary_ns) = reader.fingerprint()?;
+            directories.push(WatchedDirectory { path, names, fingerprint, boundary_ns, listing: reader.digest()? });
         }
         last.clear();
         let count = reader.number()?;
@@ -365,17 +371,17 @@ impl Stored {
             let is_module_file = reader.byte()? != 0;
             let state = match reader.fingerprint()? {
                 (None, _) => None,
-                (Some(fingerprint), horizon_ns) => {
+                (Some(fingerprint), boundary_ns) => {
                     let digest = reader.digest()?;
                     let flags = reader.byte()?;
                     let head = if flags & 1 != 0 { Some(reader.digest()?) } else { None };
                     let link = if flags & 2 != 0 { Some(reader.text()?) } else { None };
-                    Some(FileState { fingerprint, horizon_ns, digest, head, link })
+                    Some(FileState { fingerprint, boundary_ns, digest, head, link })
                 }
             };
-            files.push(FoundFile { path, is_module_file, state });
+            files.push(SourceFile { path, is_module_file, state });
         }
-        reader.0.is_empty().then_some(Stored { header, horizon, directories, files: Arc::new(files) })
+        reader.0.is_empty().then_some(ClosureFile { header, boundary, directories, files: Arc::new(files) })
     }
 }
 
@@ -401,11 +407,11 @@ fn put_path(body: &mut Vec<u8>, last: &mut String, path: &Path) {
     last.push_str(&path);
 }
 
-fn put_fingerprint(body: &mut Vec<u8>, fingerprint: Option<&Fingerprint>, horizon_ns: i128) {
+fn put_fingerprint(body: &mut Vec<u8>, fingerprint: Option<&Fingerprint>, boundary_ns: i128) {
     body.push(u8::from(fingerprint.is_some()));
     if let Some(fingerprint) = fingerprint {
         body.extend_from_slice(&fingerprint.to_bytes());
-        put_number(body, horizon_ns as u64);
+        put_number(body, boundary_ns as u64);
     }
 }
 
@@ -474,27 +480,27 @@ mod tests {
     #[test]
     fn the_file_round_trips_and_damage_is_seen() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let horizon = MtimeBoundary::now(None);
-        let mut stored = Stored { horizon: Some(horizon), ..Stored::default() };
+        let boundary = MtimeBoundary::now(None);
+        let mut stored = ClosureFile { boundary: Some(boundary), ..ClosureFile::default() };
         stored.header.query = "q".to_owned();
-        stored.directories.push(WatchedDirectory::look(here.clone(), Names::Sources, &horizon));
-        stored.directories.push(WatchedDirectory::look(here.join("nowhere"), Names::All, &horizon));
+        stored.directories.push(WatchedDirectory::read(here.clone(), Names::Sources, &boundary));
+        stored.directories.push(WatchedDirectory::read(here.join("nowhere"), Names::All, &boundary));
         for name in ["lib.rs", "source_header.rs"] {
-            Arc::make_mut(&mut stored.files).push(FoundFile::read(here.join(name), false, &horizon).unwrap());
+            Arc::make_mut(&mut stored.files).push(SourceFile::read(here.join(name), false, &boundary).unwrap());
         }
-        Arc::make_mut(&mut stored.files).push(FoundFile::read(here.join("go.mod"), true, &horizon).unwrap());
+        Arc::make_mut(&mut stored.files).push(SourceFile::read(here.join("go.mod"), true, &boundary).unwrap());
         Arc::make_mut(&mut stored.files)[0].state.as_mut().unwrap().link = Some("é".to_owned());
         let good = stored.encode();
-        let read = Stored::decode(&good).unwrap();
+        let read = ClosureFile::decode(&good).unwrap();
         assert_eq!(good, read.encode());
         assert_eq!(format!("{stored:?}"), format!("{read:?}"));
         for length in 0..good.len() {
-            assert!(Stored::decode(&good[..length]).is_none(), "cut at {length}");
+            assert!(ClosureFile::decode(&good[..length]).is_none(), "cut at {length}");
         }
         for index in 0..good.len() {
             let mut bad = good.clone();
             bad[index] ^= 0x20;
-            assert!(Stored::decode(&bad).is_none(), "flipped at {index}");
+            assert!(ClosureFile::decode(&bad).is_none(), "flipped at {index}");
         }
     }
 }

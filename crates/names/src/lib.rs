@@ -1,6 +1,7 @@
-//! Names with rules, checked once where they are made: of targets, of variables, and of the platforms that Go knows.
+//! Names with rules, checked once on creation: of targets, of variables, and of the platforms that Go knows.
 //!
-//! It knows neither build.ron nor what a target is: whatever speaks of a target or a platform shares these types.
+//! It knows neither build.ron nor the meaning of a target: all crates that name a target or a platform share these
+//! types.
 
 mod names;
 mod platform;

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-/// Name of a target: letters, digits, `-`, `_`, `.` and `/`, beginning with a letter or digit; at most 100.
+/// Name of a target: letters, digits, `-`, `_`, `.` and `/`, starting with a letter or digit; at most 100.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TargetName(String);
 
-/// Name of a variable: letters, digits and `_`, beginning with a letter; at most 100.
+/// Name of a variable: letters, digits and `_`, starting with a letter; at most 100.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VariableName(String);
 
-/// A name that breaks its rule; the text says the rule.
+/// A name that breaks its rule; the text states the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NameError(String);
@@ -31,7 +31,7 @@ impl TargetName {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -52,7 +52,7 @@ impl VariableName {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

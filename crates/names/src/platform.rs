@@ -10,11 +10,11 @@ pub struct Platform {
     variant: Option<String>,
 }
 
-/// What build.ron says, and what the variable says.
+/// The variant in build.ron, and its value in the go command's variable.
 type Values = &'static [(&'static str, &'static str)];
 
-/// The variants of architectures: the environment variable of the go command, and what build.ron says with what
-/// that variable says. The first of each is not always Go's default.
+/// The variants of architectures: the go command's environment variable, and for each variant in build.ron the value of
+/// that variable. The first of each is not always Go's default.
 const VARIANTS: &[(&str, &str, Values)] = &[
     ("386", "GO386", &[("sse2", "sse2"), ("softfloat", "softfloat")]),
     ("amd64", "GOAMD64", &[("v1", "v1"), ("v2", "v2"), ("v3", "v3"), ("v4", "v4")]),
@@ -57,7 +57,7 @@ const VARIANTS: &[(&str, &str, Values)] = &[
 #[error("`{0}` is not a platform that Go knows")]
 pub struct PlatformError(pub String);
 
-/// What `go tool dist list` of Go 1.22 to 1.26 prints, less those that have no port any more.
+/// Output of `go tool dist list` of Go 1.22 to 1.26, without dropped ports.
 const KNOWN: &[(&str, &[&str])] = &[
     ("aix", &["ppc64"]),
     ("android", &["386", "amd64", "arm", "arm64"]),
@@ -102,7 +102,7 @@ impl Platform {
         Ok(platform)
     }
 
-    /// The platform that this program was compiled for, as Go names it.
+    /// Returns the platform of this program, in Go's terms.
     pub fn host() -> Platform {
         let os = match std::env::consts::OS {
             "macos" => "darwin",
@@ -118,44 +118,44 @@ impl Platform {
         Platform { os: os.to_owned(), architecture: architecture.to_owned(), variant: None }
     }
 
-    /// The variant, as it was written.
+    /// Returns the variant as written.
     pub fn variant(&self) -> Option<&str> {
         self.variant.as_deref()
     }
 
-    /// The environment variable of the go command that means the variant, and its value.
+    /// Returns the go command's environment variable for the variant, and its value.
     pub fn variant_setting(&self) -> Option<(&'static str, &'static str)> {
         let (_, name, values) = VARIANTS.iter().find(|(architecture, ..)| *architecture == self.architecture)?;
         let (_, value) = values.iter().find(|(written, _)| Some(*written) == self.variant())?;
         Some((name, value))
     }
 
-    /// The same without the variant.
+    /// Returns the platform without the variant.
     pub fn base(&self) -> Platform {
         Platform { variant: None, ..self.clone() }
     }
 
-    /// Does `self`, given on a command line, mean `declared`? Without a variant it means all of them.
+    /// Returns true if `self`, given on a command line, selects `declared`. Without a variant it selects all of them.
     pub fn means(&self, declared: &Platform) -> bool {
         self == declared || (self.variant.is_none() && *self == declared.base())
     }
 
-    /// The name of a directory: `linux_arm_v7`.
+    /// Returns a name for a directory: `linux_arm_v7`.
     pub fn directory_name(&self) -> String {
         self.to_string().replace('/', "_")
     }
 
-    /// `GOOS`.
+    /// Returns `GOOS`.
     pub fn os(&self) -> &str {
         &self.os
     }
 
-    /// `GOARCH`.
+    /// Returns `GOARCH`.
     pub fn architecture(&self) -> &str {
         &self.architecture
     }
 
-    /// All platforms, as texts.
+    /// Returns all platforms, as texts.
     pub fn all() -> impl Iterator<Item = String> {
         KNOWN.iter().flat_map(|(os, list)| list.iter().map(move |architecture| format!("{os}/{architecture}")))
     }

@@ -1,4 +1,4 @@
-//! A layout as one tar stream, the form in which a daemon loads it.
+//! A layout as one tar stream, the form that a daemon loads.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::tar_header::{Header, Kind};
 
-/// Writes the files of the layout at `directory` as an uncompressed tar: sorted, without times and owners.
-/// Only the blobs that `manifest.json` names go along with it, since a daemon that reads it reads no others.
+/// Writes the files of the layout at `directory` as an uncompressed tar: sorted, without times and owners. Only the
+/// blobs that `manifest.json` names are included, since a daemon that reads it reads no others.
 pub fn write_archive(directory: &Path, destination: &mut dyn Write) -> io::Result<()> {
     for path in files_of(directory)? {
         let mut file = File::open(directory.join(&path))?;
@@ -22,7 +22,7 @@ pub fn write_archive(directory: &Path, destination: &mut dyn Write) -> io::Resul
     destination.write_all(&[0; 1024])
 }
 
-/// How many bytes `write_archive` writes.
+/// Returns the number of bytes that `write_archive` writes.
 pub fn archive_size(directory: &Path) -> io::Result<u64> {
     let mut total = 1024;
     for path in files_of(directory)? {

@@ -1,9 +1,9 @@
 //! The one gzip encoder: the same bytes on every machine, for any number of cores.
 //!
-//! The input is cut into blocks of 1 MiB that are deflated on their own, each ended at a byte boundary, and
-//! joined to one gzip member: blocks can then be done side by side. The header says no time, no name and no
-//! operating system. The bytes change with the deflate implementation, so its version is pinned with `=` and
-//! part of `CODEC`, which is in the key of everything compressed here.
+//! The input is cut into blocks of 1 MiB. Each is deflated on its own, ended at a byte boundary, and joined to one gzip
+//! member, so blocks run in parallel. The header has no time, no name and no operating system. The bytes change with
+//! the deflate implementation, so its version is pinned with `=`. It is also part of `CODEC`, which is in the key of
+//! everything compressed here.
 
 use std::io::{self, Read, Write};
 
@@ -54,7 +54,7 @@ pub fn compress(mut source: &mut dyn Read, destination: &mut dyn Write, threads:
     destination.write_all(&(size as u32).to_le_bytes())
 }
 
-/// Deflates the blocks of a batch side by side, in their order.
+/// Deflates the blocks of a batch in parallel, in their order.
 fn deflate_all(batch: &[Vec<u8>], threads: usize) -> io::Result<Vec<Block>> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let work = || -> io::Result<Vec<(usize, Block)>> {
@@ -91,7 +91,7 @@ fn deflate(block: &[u8]) -> io::Result<Block> {
         let room = deflated.capacity() - deflated.len();
         let status =
             encoder.compress_vec(&block[consumed..], &mut deflated, FlushCompress::Sync).map_err(io::Error::other)?;
-        // A flush is complete when there was room to spare after it.
+        // A flush is complete if it left room in the buffer.
         if encoder.total_in() as usize == block.len() && deflated.len() < deflated.capacity() {
             return Ok(Block { deflated, checksum });
         }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use rondel_cas::Digest;
 
-    /// Bytes that are neither all alike nor random.
+    /// Returns bytes that are neither all alike nor random.
     fn sample(length: usize) -> Vec<u8> {
         let mut state = 1_u32;
         let mut bytes = Vec::with_capacity(length);

@@ -1,5 +1,5 @@
-//! Configuration, manifest and index as the OCI image specification (1.1) has them, in canonical JSON:
-//! compact, fields in a fixed order, maps sorted.
+//! Configuration, manifest and index by the OCI image specification (1.1), in canonical JSON: compact, fields in a
+//! fixed order, maps sorted.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::layer::Layer;
 
-/// What a container started from the image does.
+/// Settings of a container started from the image.
 #[derive(Clone, Debug, Default)]
 pub struct ImageConfig {
     /// `uid:gid` or a name.
@@ -22,7 +22,7 @@ pub struct ImageConfig {
     pub entrypoint: Vec<String>,
     /// Default arguments.
     pub command: Vec<String>,
-    /// Directory.
+    /// Working directory.
     pub directory: String,
     /// Labels.
     pub labels: BTreeMap<String, String>,
@@ -56,7 +56,7 @@ pub struct PlatformImage {
     pub architecture: String,
     /// `v7` of `linux/arm/v7`.
     pub variant: Option<String>,
-    /// Lowest first, each with a word on what it is.
+    /// Lowest first, each with a description.
     pub layers: Vec<(Layer, String)>,
 }
 
@@ -76,7 +76,7 @@ pub fn created_text(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
-/// The configuration of one platform's image.
+/// Returns the configuration of one platform's image.
 pub(crate) fn config_json(config: &ImageConfig, image: &PlatformImage) -> Vec<u8> {
     #[derive(Serialize)]
     struct Config<'a> {
@@ -138,7 +138,7 @@ pub(crate) fn config_json(config: &ImageConfig, image: &PlatformImage) -> Vec<u8
     })
 }
 
-/// The manifest of one platform's image.
+/// Returns the manifest of one platform's image.
 pub(crate) fn manifest_json(config: &Digest, image: &PlatformImage, annotations: &BTreeMap<String, String>) -> Vec<u8> {
     let layers: Vec<Value> = image
         .layers
@@ -154,7 +154,7 @@ pub(crate) fn manifest_json(config: &Digest, image: &PlatformImage, annotations:
     }))
 }
 
-/// The index over all platforms.
+/// Returns the index over all platforms.
 pub(crate) fn index_json(manifests: &[(Digest, &PlatformImage)], annotations: &BTreeMap<String, String>) -> Vec<u8> {
     let manifests: Vec<Value> = manifests
         .iter()

@@ -10,10 +10,10 @@ use rondel_cas::{Digest, Hasher, RelativePath};
 use crate::codec::compress;
 use crate::tar_header::{Header, Kind};
 
-/// What stands at a path of a layer.
+/// One entry of a layer.
 #[derive(Clone, Debug)]
 pub struct LayerEntry {
-    /// What it is.
+    /// Type and contents.
     pub source: LayerSource,
     /// Permission bits.
     pub mode: u32,
@@ -23,7 +23,7 @@ pub struct LayerEntry {
     pub gid: u32,
 }
 
-/// Where the contents come from.
+/// Type and contents of an entry.
 #[derive(Clone, Debug)]
 pub enum LayerSource {
     /// A file of this machine.
@@ -36,29 +36,28 @@ pub enum LayerSource {
     Symlink(String),
 }
 
-/// A layer that was written.
+/// A written layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layer {
-    /// Digest of the compressed tar: the descriptor's.
+    /// Digest of the compressed tar: the descriptor's digest.
     pub digest: Digest,
     /// Digest of the tar itself: the diff ID.
     pub diff_id: Digest,
 }
 
 impl LayerEntry {
-    /// A file or some bytes, owned by root, 0755 or 0644.
+    /// Returns a file or some bytes, owned by root, 0755 or 0644.
     pub fn file(source: LayerSource, executable: bool) -> LayerEntry {
         LayerEntry { source, mode: if executable { 0o755 } else { 0o644 }, uid: 0, gid: 0 }
     }
 
-    /// A directory of root's, 0755.
+    /// Returns a directory of root's, 0755.
     pub fn directory() -> LayerEntry {
         LayerEntry { source: LayerSource::Directory, mode: 0o755, uid: 0, gid: 0 }
     }
 }
 
-/// Writes the entries as gzip-compressed tar. Parents that are not among them are added. The same entries give
-/// the same bytes, always.
+/// Writes the entries as gzip-compressed tar, with missing parents added. The same entries always give the same bytes.
 pub fn write_layer(
     entries: &BTreeMap<RelativePath, LayerEntry>,
     destination: &mut File,
@@ -79,7 +78,7 @@ pub fn write_layer(
     Ok(Layer { digest: output.hasher.finish(), diff_id: tar.hasher.finish() })
 }
 
-/// The tar as a stream, hashed as it is read, so that no layer is ever in memory whole.
+/// The tar as a stream, hashed as it is read, so that no layer is in memory whole.
 struct TarReader<'a> {
     entries: Vec<(&'a RelativePath, &'a LayerEntry)>,
     next: usize,

@@ -1,7 +1,7 @@
-//! The OCI image layout: a directory that registries' tools read, and older Docker daemons load.
+//! The OCI image layout: a directory for the tools of registries, and for older Docker daemons.
 //!
-//! `oci-layout`, `index.json`, `blobs/sha256/…`, and beside them Docker's `manifest.json`, which points to the
-//! same blobs: one form for all readers.
+//! `oci-layout`, `index.json`, `blobs/sha256/…`, and Docker's `manifest.json`, which points to the same blobs: one form
+//! for all readers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,34 +14,34 @@ use serde_json::json;
 use crate::Reference;
 use crate::image::{INDEX, ImageConfig, PlatformImage, config_json, descriptor, index_json, manifest_json, to_json};
 
-/// What a layout is made of.
+/// Contents of a layout.
 pub struct LayoutInput<'a> {
     /// One image a platform, sorted by platform.
     pub images: &'a [PlatformImage],
-    /// Where the compressed layers are, by digest.
+    /// Paths of the compressed layers, by digest.
     pub layers: &'a BTreeMap<Digest, PathBuf>,
-    /// What containers do.
+    /// Settings of containers.
     pub config: &'a ImageConfig,
     /// Annotations of index and manifests.
     pub annotations: &'a BTreeMap<String, String>,
-    /// Names; they are in the layout, and not in the image's digest.
+    /// Names; they are in the layout, but not in the image's digest.
     pub tags: &'a [Reference],
-    /// Which of the images an older Docker daemon loads: index into `images`.
+    /// Index in `images` of the one that an older Docker daemon loads.
     pub loadable: usize,
 }
 
-/// What was written.
+/// Result of writing a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayoutReport {
     /// Digest of the image index: the image's digest.
     pub index: Digest,
     /// Digest of the loadable image's configuration: Docker's image ID.
     pub image_id: Digest,
-    /// Sizes of all distinct blobs together, in bytes.
+    /// Size of all distinct blobs together, in bytes.
     pub bytes: u64,
 }
 
-/// Writes the layout into `directory`, which is empty or not there.
+/// Writes the layout into `directory`, which is empty or missing.
 pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<LayoutReport> {
     let blobs = directory.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;

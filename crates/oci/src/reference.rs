@@ -40,7 +40,7 @@ impl Reference {
         }
     }
 
-    /// The tag.
+    /// Returns the tag.
     pub fn tag(&self) -> &str {
         &self.tag
     }

@@ -1,4 +1,4 @@
-//! The `Static` base: what a static binary needs of a file system, and nothing else.
+//! The `Static` base: the files that a static binary needs, and nothing else.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use rondel_cas::RelativePath;
 
 use crate::layer::{LayerEntry, LayerSource};
 
-/// Version of the root certificates, for keys: Mozilla's, as the pinned crate carries them.
+/// Version of the root certificates, for keys: Mozilla's, from the pinned crate.
 pub const ROOT_BUNDLE: &str = "webpki-root-certs-1.0.11";
 
-/// Certificates, users, `/tmp`. The user `nonroot` has the number 65532, as in other minimal images.
+/// Returns certificates, users, `/tmp`. The user `nonroot` has the number 65532, as in other minimal images.
 pub fn static_base() -> BTreeMap<RelativePath, LayerEntry> {
     let text = |text: &str| LayerEntry::file(LayerSource::Bytes(text.as_bytes().to_vec()), false);
     let path = |text: &str| RelativePath::new(text).expect("a constant");
@@ -30,17 +30,17 @@ pub fn static_base() -> BTreeMap<RelativePath, LayerEntry> {
     ])
 }
 
-/// Where the time zones of an image are, as one archive that Go's `time` reads.
+/// Path of an image's time zones, as one archive that Go's `time` reads.
 pub fn zoneinfo_path() -> RelativePath {
     RelativePath::new("usr/share/zoneinfo.zip").expect("a constant")
 }
 
-/// The variable that tells Go's `time` so.
+/// Variable that gives this path to Go's `time`.
 pub fn zoneinfo_environment() -> (String, String) {
     ("ZONEINFO".to_owned(), format!("/{}", zoneinfo_path()))
 }
 
-/// The certificates as PEM, in the order of their bytes.
+/// Returns the certificates as PEM, in the order of their bytes.
 fn certificates() -> String {
     let mut roots: Vec<&[u8]> = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(AsRef::as_ref).collect();
     roots.sort_unstable();

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// What a tar entry is.
+/// Type of a tar entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind<'a> {
     File { size: u64 },
@@ -20,7 +20,7 @@ pub(crate) struct Header<'a> {
 }
 
 impl Header<'_> {
-    /// The bytes before the contents: a pax record if need be, then the header. Time is the epoch, owner names
+    /// Returns the bytes before the contents: a pax record if needed, then the header. Time is the epoch, owner names
     /// are empty.
     pub fn encode(&self) -> io::Result<Vec<u8>> {
         let path = if matches!(self.kind, Kind::Directory) { format!("{}/", self.path) } else { self.path.to_owned() };
@@ -73,7 +73,7 @@ fn floor(text: &str, length: usize) -> &str {
     &text[..end]
 }
 
-/// Prefix and name of a path that fits into a ustar header; names beyond ASCII go into a pax record.
+/// Returns prefix and name of a path that fits into a ustar header; names beyond ASCII go into a pax record.
 fn split_path(path: &str) -> Option<(&str, &str)> {
     if !path.is_ascii() {
         return None;
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    /// What we write, an independent reader reads.
+    /// An independent reader reads these archives.
     #[test]
     fn long_and_foreign_names() {
         let deep = format!("{}/{}", "d".repeat(120), "n".repeat(90));

@@ -1,13 +1,13 @@
-//! `Cancellation`: one flag for a whole build, and the process groups that must end when it is raised.
+//! `Cancellation`: one flag for a whole build, and the process groups that end when it is raised.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How long a group may take to end after SIGTERM before it gets SIGKILL.
+/// Time for a group to end after SIGTERM before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Cheap to clone; all clones are the same flag.
+/// A cancellation flag. It is cheap to clone; all clones are the same flag.
 #[derive(Clone, Default)]
 pub struct Cancellation {
     shared: Arc<Shared>,
@@ -20,18 +20,18 @@ struct Shared {
 }
 
 impl Cancellation {
-    /// A flag that is not raised.
+    /// Returns a flag that is not raised.
     pub fn new() -> Cancellation {
         Cancellation::default()
     }
 
-    /// Has somebody asked to stop?
+    /// Returns true if the build was asked to stop.
     pub fn is_raised(&self) -> bool {
         self.shared.raised.load(Ordering::SeqCst)
     }
 
-    /// Asks all running groups to end (SIGTERM), and makes them (SIGKILL) after five seconds.
-    /// A second call makes them at once.
+    /// Asks all running groups to end (SIGTERM), and kills them (SIGKILL) after five seconds. A second call kills them
+    /// at once.
     pub fn cancel(&self) {
         let again = self.shared.raised.swap(true, Ordering::SeqCst);
         self.signal_all(again);
@@ -52,7 +52,7 @@ impl Cancellation {
 
     pub(crate) fn register(&self, group: u32) {
         self.shared.groups.lock().expect("no panic while locked").push(group);
-        // Raised between the caller's look at the flag and this: the new group must hear of it too.
+        // Raised between the caller's check of the flag and this: the new group must end too.
         if self.is_raised() {
             signal_group(group, false);
         }
@@ -68,7 +68,7 @@ pub(crate) fn signal_group(group: u32, kill: bool) {
     use rustix::process::{Pid, Signal, kill_process_group};
     let signal = if kill { Signal::KILL } else { Signal::TERM };
     if let Some(pid) = i32::try_from(group).ok().and_then(Pid::from_raw) {
-        // A group that is gone is what we want.
+        // A group that is gone is fine.
         let _ = kill_process_group(pid, signal);
     }
 }

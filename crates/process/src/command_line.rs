@@ -12,18 +12,18 @@ pub struct CommandLine {
     pub program: PathBuf,
     /// Its arguments, without the program itself.
     pub arguments: Vec<String>,
-    /// Where it runs.
+    /// Working directory.
     pub directory: PathBuf,
-    /// All it gets; nothing is inherited.
+    /// Its whole environment; nothing is inherited.
     pub environment: Vec<(String, String)>,
     /// Names in `environment` whose values are never shown.
     pub secret_names: Vec<String>,
-    /// How long it may take.
+    /// Time limit.
     pub timeout: Option<Duration>,
 }
 
 impl CommandLine {
-    /// `program` in `directory`, without arguments and with an empty environment.
+    /// Returns `program` in `directory`, without arguments and with an empty environment.
     pub fn new(program: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> CommandLine {
         CommandLine {
             program: program.into(),
@@ -53,8 +53,8 @@ impl CommandLine {
         self
     }
 
-    /// A line that can be pasted into a POSIX shell: directory, environment, program, arguments.
-    /// A secret shows as `NAME=***`.
+    /// Returns a line that can be pasted into a POSIX shell: directory, environment, program, arguments. A secret shows
+    /// as `NAME=***`.
     pub fn to_shell(&self) -> String {
         let mut line = format!("cd {} && env -i", quote(&self.directory.to_string_lossy()));
         for (name, value) in &self.environment {
@@ -66,7 +66,7 @@ impl CommandLine {
         line
     }
 
-    /// Program and arguments only, quoted.
+    /// Returns program and arguments only, quoted.
     pub fn summary(&self) -> String {
         let mut line = quote(&self.program.to_string_lossy());
         for argument in &self.arguments {
@@ -76,7 +76,7 @@ impl CommandLine {
         line
     }
 
-    /// As the standard library wants it. `xshell`'s shell stays on this thread: it cannot cross.
+    /// Returns the standard library's form. `xshell`'s shell can't cross threads, so it stays on this one.
     pub(crate) fn to_command(&self) -> Result<std::process::Command, xshell::Error> {
         let shell = Shell::new()?;
         let (program, arguments) = (&self.program, &self.arguments);
@@ -87,7 +87,7 @@ impl CommandLine {
     }
 }
 
-/// One word of a POSIX shell that stands for `text`.
+/// Returns `text` as one word of a POSIX shell.
 pub fn quote(text: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@%+".contains(character);
     if !text.is_empty() && text.chars().all(plain) {

@@ -1,6 +1,6 @@
 //! The only door to other programs: closed environments, process groups, output by lines, cancellation.
 //!
-//! It does not know why a program runs and prints nothing; whoever calls gets lines and a status.
+//! It does not know why a program runs and prints nothing: its callers get lines and a status.
 
 mod cancellation;
 mod command_line;
@@ -11,7 +11,7 @@ mod tool;
 
 pub use cancellation::Cancellation;
 pub use command_line::{CommandLine, quote};
-pub use orphans::{become_subreaper, end_orphans, inherit_lock, kill_lock_holders};
+pub use orphans::{become_subreaper, inherit_lock, kill_lock_holders, kill_orphans};
 pub use redaction::Redactor;
 pub use run::{Captured, Finished, ProcessError, Stream, capture, run};
 pub use tool::{ToolMissing, find_tool};

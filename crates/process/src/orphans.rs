@@ -1,30 +1,30 @@
-//! Processes that outlived those that started them.
+//! Processes that outlived their parents.
 //!
-//! On Linux Rondel makes itself the reaper of such processes, so that a grandchild which left its group (a
-//! session of its own) still is Rondel's child and can be found and ended. Elsewhere groups must do.
+//! On Linux Rondel makes itself the reaper of such processes. A grandchild that left its group (a session of its own)
+//! is then still Rondel's child, and can be found and ended. Other systems have only the groups.
 //!
-//! A Rondel that is killed can end nobody. But its children have inherited its locks, so that what they are at stays
-//! locked until the last of them is gone, and whoever waits for such a lock can find them by it.
+//! A killed Rondel can end no process. But its children have inherited its locks, so their work stays locked until the
+//! last of them is gone. A process that waits for such a lock can find them by it.
 
 use std::fs::File;
 use std::path::Path;
 
-/// Makes orphaned descendants children of this process. Does nothing where the system can't.
+/// Makes orphaned descendants children of this process. Does nothing on systems that can't.
 pub fn become_subreaper() {
     #[cfg(target_os = "linux")]
     {
-        // Failure (an old kernel, a sandbox) leaves us with process groups only.
+        // A failure (an old kernel, a sandbox) leaves only the process groups.
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     }
 }
 
-/// Ends every child that is left. Called when no child is wanted any more, so any that is there is a stray.
-pub fn end_orphans() {
+/// Ends every remaining child. Called when no child is wanted any more.
+pub fn kill_orphans() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Signal, WaitOptions, getpid, kill_process, waitpid};
         let own = getpid();
-        // A stray's own children become ours when it dies, hence the rounds.
+        // An orphan's own children become ours when it dies, hence the rounds.
         for _ in 0..20 {
             let strays = children_of(own.as_raw_nonzero().get());
             if strays.is_empty() {
@@ -42,7 +42,7 @@ pub fn end_orphans() {
 fn children_of(parent: i32) -> Vec<i32> {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
     let mut children = Vec::new();
-    // `children` lists those that each thread started; it needs a kernel option that distributions set.
+    // `children` lists the children of each thread; it needs a kernel option that distributions set.
     for task in tasks.flatten() {
         if let Ok(text) = std::fs::read_to_string(task.path().join("children")) {
             children.extend(text.split_whitespace().filter_map(|word| word.parse::<i32>().ok()));
@@ -52,8 +52,8 @@ fn children_of(parent: i32) -> Vec<i32> {
     children
 }
 
-/// Lets processes that are started from now on hold the lock of `file` too, in case that this process is killed. To
-/// give the lock back it must be unlocked then: closing it here is not enough.
+/// Lets processes started from now on hold the lock of `file` too, in case this process is killed. The lock must then
+/// be released by unlocking: closing the file here is not enough.
 pub fn inherit_lock(file: &File) {
     #[cfg(unix)]
     {
@@ -66,17 +66,17 @@ pub fn inherit_lock(file: &File) {
     }
 }
 
-/// Ends the processes that hold the lock of the file at `path` which one that is gone has left to them: with SIGTERM, or
-/// with SIGKILL if `kill` is set. Returns their numbers. Does nothing where they can't be told.
+/// Ends the processes that hold the lock of the file at `path` and were left behind by the dead process that took it.
+/// Sends SIGTERM, or SIGKILL if `kill` is set. Returns their numbers. Does nothing on systems that can't list them.
 pub fn kill_lock_holders(path: &Path, kill: bool) -> Vec<i32> {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Pid, Signal, kill_process};
-        let heirs = heirs_of(path);
-        for pid in heirs.iter().copied().filter_map(Pid::from_raw) {
+        let holders = lock_holders(path);
+        for pid in holders.iter().copied().filter_map(Pid::from_raw) {
             let _ = kill_process(pid, if kill { Signal::KILL } else { Signal::TERM });
         }
-        heirs
+        holders
     }
     #[cfg(not(target_os = "linux"))]
     {
@@ -86,19 +86,19 @@ pub fn kill_lock_holders(path: &Path, kill: bool) -> Vec<i32> {
 }
 
 #[cfg(target_os = "linux")]
-fn heirs_of(path: &Path) -> Vec<i32> {
+fn lock_holders(path: &Path) -> Vec<i32> {
     let Ok(path) = path.canonicalize() else { return Vec::new() };
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     numbers.filter(|&pid| has_inherited_lock(pid, &path)).collect()
 }
 
-/// Does the process hold a lock of the file that another one, which is gone, has taken?
+/// Returns true if the process holds a lock of the file that another, dead process has taken.
 #[cfg(target_os = "linux")]
 fn has_inherited_lock(pid: i32, path: &Path) -> bool {
     let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let ours = files.filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == path));
-    // `lock: 1: FLOCK ADVISORY WRITE <who took it> …`, see proc_pid_fdinfo(5).
+    // `lock: 1: FLOCK ADVISORY WRITE <number of the process that took it> …`, see proc_pid_fdinfo(5).
     let taker = |text: &str| {
         let line = text.lines().find(|line| line.starts_with("lock:") && line.contains("FLOCK"))?;
         line.split_whitespace().nth(5)?.parse::<i32>().ok().filter(|pid| *pid > 0)
@@ -110,11 +110,11 @@ fn has_inherited_lock(pid: i32, path: &Path) -> bool {
     .any(is_gone)
 }
 
-/// Is there no such process, or nothing of it but its exit status?
+/// Returns true if the process is gone, or only its exit status is left.
 #[cfg(target_os = "linux")]
 fn is_gone(pid: i32) -> bool {
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        // The state stands after the name, which may hold anything.
+        // The state follows the name, which may hold anything.
         Ok(text) => text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X'])),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }

@@ -1,4 +1,4 @@
-//! `Redactor`: takes the values of secrets out of text before anyone sees it.
+//! `Redactor`: takes the values of secrets out of text before it is shown.
 
 /// Replaces each secret value by `***`.
 #[derive(Clone, Default)]
@@ -7,8 +7,8 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// A redactor of `values`. Empty ones are passed over; of a value with several lines each line counts,
-    /// since output is seen by lines.
+    /// Returns a redactor of `values`. Skips empty ones. Each line of a value counts by itself, since output is shown
+    /// by lines.
     pub fn new<I: IntoIterator<Item = String>>(values: I) -> Redactor {
         let mut lines: Vec<String> = Vec::new();
         for value in values {
@@ -20,7 +20,7 @@ impl Redactor {
         Redactor { values: lines }
     }
 
-    /// `text` without secrets.
+    /// Returns `text` without secrets.
     pub fn apply(&self, text: &str) -> String {
         let mut result = text.to_owned();
         for value in &self.values {

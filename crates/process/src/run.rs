@@ -9,16 +9,17 @@ use std::time::Duration;
 use crate::cancellation::signal_group;
 use crate::{Cancellation, CommandLine};
 
-/// Lines longer than this are handed on in pieces, so that a program without newlines can't fill the memory.
+/// Maximum length of a line. Longer ones are passed on in pieces, so that a program without newlines can't fill the
+/// memory.
 const LINE_MAX: u64 = 64 * 1024;
-/// What `capture` keeps of standard output at most.
+/// Maximum number of bytes of standard output that `capture` keeps.
 const CAPTURE_MAX: usize = 256 * 1024 * 1024;
-/// How much of standard error `capture` keeps for the error message.
+/// Number of bytes of standard error that `capture` keeps for the error message.
 const STDERR_TAIL: usize = 16 * 1024;
-/// How long processes that a finished child left behind may hold on to its output.
+/// Time for processes left behind by a finished child to release its output.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Where a line came from.
+/// The stream of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -27,7 +28,7 @@ pub enum Stream {
     Stderr,
 }
 
-/// How a program ended.
+/// The end of a program.
 #[derive(Clone, Copy, Debug)]
 pub struct Finished {
     /// Its exit status.
@@ -35,7 +36,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// The status in words: `exit status 2`, `signal 9`.
+    /// Returns the status in words: `exit status 2`, `signal 9`.
     pub fn describe(&self) -> String {
         #[cfg(unix)]
         {
@@ -48,10 +49,10 @@ impl Finished {
     }
 }
 
-/// What a program wrote.
+/// The output of a program.
 #[derive(Debug)]
 pub struct Captured {
-    /// How it ended.
+    /// The end of the program.
     pub finished: Finished,
     /// All of standard output.
     pub stdout: Vec<u8>,
@@ -65,32 +66,32 @@ pub enum ProcessError {
     /// It could not be started.
     #[error("failed to start `{program}`")]
     Start {
-        /// Which program.
+        /// The program.
         program: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The build was cancelled while it ran, or before.
     #[error("interrupted")]
     Interrupted,
-    /// It took longer than it may.
+    /// It exceeded its time limit.
     #[error("`{program}` was stopped after {seconds} s")]
     TimedOut {
-        /// Which program.
+        /// The program.
         program: String,
-        /// How long it had.
+        /// The time limit.
         seconds: u64,
     },
     /// It wrote more than can be kept.
     #[error("`{program}` wrote more than {} MiB", CAPTURE_MAX / 1024 / 1024)]
     TooMuchOutput {
-        /// Which program.
+        /// The program.
         program: String,
     },
 }
 
-/// Runs a program and hands on its lines, without their newline; bytes that are not UTF-8 are replaced.
-/// `on_line` is called from two threads.
+/// Runs a program and passes on its lines, without their newline; bytes that are not UTF-8 are replaced. Calls
+/// `on_line` from two threads.
 pub fn run(
     line: &CommandLine,
     cancellation: &Cancellation,
@@ -112,7 +113,7 @@ pub fn run(
     })
 }
 
-/// Runs a program and keeps what it writes.
+/// Runs a program and returns its output.
 pub fn capture(line: &CommandLine, cancellation: &Cancellation) -> Result<Captured, ProcessError> {
     let stdout = Mutex::new(Vec::new());
     let stderr = Mutex::new(Vec::new());
@@ -179,15 +180,15 @@ fn supervise(
         }
         wait_without_reaping(&mut child);
         drop(ended);
-        // Whatever the child left in its group may still hold the pipes: it gets a moment, then it goes.
-        // The zombie keeps the group's number ours until `wait` below.
+        // The rest of the child's group may still hold the pipes: it gets a moment, then it is killed. The zombie
+        // reserves the group's number until `wait` below.
         let deadline = std::time::Instant::now() + LINGER;
         while !(out.is_finished() && err.is_finished()) && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
         signal_group(group, true);
-        // One that left the group (a session of its own) can still hold them: it is not waited for. It ends
-        // with Rondel, see `end_orphans`.
+        // A process that left the group (a session of its own) can still hold them. Nothing waits for it: it ends with
+        // Rondel, see `kill_orphans`.
         abandoned.store(true, Ordering::SeqCst);
         cancellation.unregister(group);
         child.wait()
@@ -202,7 +203,7 @@ fn supervise(
     Ok(Finished { status })
 }
 
-/// Ends the group when the time is over: SIGTERM, and SIGKILL five seconds later.
+/// Ends the group at its time limit: SIGTERM, and SIGKILL five seconds later.
 fn watch_clock(group: u32, timeout: Duration, ended: &mpsc::Receiver<()>, timed_out: &AtomicBool) {
     for (wait, kill) in [(timeout, false), (Duration::from_secs(5), true)] {
         if ended.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout) {
@@ -213,7 +214,7 @@ fn watch_clock(group: u32, timeout: Duration, ended: &mpsc::Receiver<()>, timed_
     }
 }
 
-/// The reading end of a child's output that can be given up while somebody still holds the writing end.
+/// The reading end of a child's output. It can be given up while another process still holds the writing end.
 struct Pipe<R> {
     inner: R,
     abandoned: Arc<AtomicBool>,
@@ -243,7 +244,7 @@ impl<R: Read> Read for Pipe<R> {
     }
 }
 
-/// Waits for the child's end but leaves it a zombie, so that its number is not given to another process yet.
+/// Waits for the child's end but leaves it a zombie, so that no other process gets its number yet.
 #[cfg(unix)]
 fn wait_without_reaping(child: &mut Child) {
     use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -309,7 +310,7 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
 
-    /// A process in a session of its own keeps the pipes open: nobody waits for it.
+    /// A process in a session of its own keeps the pipes open: nothing waits for it.
     #[test]
     fn a_process_that_left_its_group_does_not_hold_up_the_end() {
         let begun = Instant::now();

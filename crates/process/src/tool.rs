@@ -1,18 +1,18 @@
-//! Finding programs on a `PATH` that was handed in.
+//! Finding programs on a given `PATH`.
 
 use std::path::{Path, PathBuf};
 
-/// A program is not there, or not executable.
+/// A program is missing, or not executable.
 #[derive(Debug, thiserror::Error)]
 #[error("`{name}` was not found on PATH")]
 pub struct ToolMissing {
-    /// What was looked for.
+    /// The name that was looked up.
     pub name: String,
 }
 
-/// The absolute path of `name`: looked up in the absolute directories of `path` (`.` and other relative ones
-/// are passed over, so that nothing planted in a source tree is run), or, if `name` holds a slash, below
-/// `directory`.
+/// Returns the absolute path of `name`. A name with a slash is relative to `directory`. Other names are looked up in
+/// the absolute directories of `path`: relative ones such as `.` are skipped, so that no program planted in a source
+/// tree runs.
 pub fn find_tool(name: &str, path: &str, directory: &Path) -> Result<PathBuf, ToolMissing> {
     let missing = || ToolMissing { name: name.to_owned() };
     let absolute: Vec<&Path> = path.split(':').map(Path::new).filter(|entry| entry.is_absolute()).collect();

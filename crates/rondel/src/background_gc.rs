@@ -24,7 +24,7 @@ const EVERY: Duration = Duration::from_secs(600);
 /// A store that was not collected for this long makes the build wait for the collection.
 const OVERDUE: Duration = Duration::from_secs(24 * 3600);
 /// The longest such wait.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The limit of the store, in bytes.
 pub(crate) fn limit(context: &ProcessContext) -> Result<u64, Failure> {
@@ -134,7 +134,7 @@ impl Drop for BackgroundGc {
     fn drop(&mut self) {
         let begun = Instant::now();
         let overdue = self.overdue.lock().expect("no panic while locked").take();
-        while overdue.as_ref().is_some_and(|overdue| !overdue.is_finished()) && begun.elapsed() < PATIENCE {
+        while overdue.as_ref().is_some_and(|overdue| !overdue.is_finished()) && begun.elapsed() < WAIT_MAX {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.stop.store(true, Ordering::SeqCst);

@@ -28,7 +28,7 @@ pub fn main() -> ExitCode {
     signals::survive_size_limits();
     rondel_process::become_subreaper();
     let exit = catch_unwind(AssertUnwindSafe(run)).unwrap_or(Exit::StepFailed);
-    rondel_process::end_orphans();
+    rondel_process::kill_orphans();
     ExitCode::from(exit.code())
 }
 

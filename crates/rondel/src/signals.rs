@@ -30,6 +30,6 @@ pub(crate) fn survive_size_limits() {
 
 #[allow(clippy::disallowed_methods, reason = "the third Ctrl-C: somebody wants out, whatever hangs")]
 fn leave() {
-    rondel_process::end_orphans();
+    rondel_process::kill_orphans();
     std::process::exit(130);
 }

@@ -35,9 +35,9 @@ impl Analyzer<'_> {
     }
 
     /// The downloads that a Go step needs if it runs: those it names, or one of its own.
-    pub(crate) fn downloads(&mut self, waits: &Deps) -> Analyzed<Vec<NodeId>> {
-        if !waits.on_miss.is_empty() {
-            return Ok(waits.on_miss.clone());
+    pub(crate) fn downloads(&mut self, deps: &Deps) -> Analyzed<Vec<NodeId>> {
+        if !deps.on_miss.is_empty() {
+            return Ok(deps.on_miss.clone());
         }
         if let Some(node) = self.modules {
             return Ok(vec![node]);

@@ -1,13 +1,13 @@
-//! How a file looks from outside: what one `stat` tells.
+//! `Fingerprint`: the stat data of a file.
 
 use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
-/// What a name stands for, as far as inputs go.
+/// Type of a name, as far as inputs go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A socket, a FIFO, a device: holds nothing that could be an input.
+    /// A socket, a FIFO or a device, which can't be an input.
     Other = 0,
     File = 1,
     Directory = 2,
@@ -25,10 +25,10 @@ impl Kind {
     }
 }
 
-/// Bytes of a fingerprint.
+/// Length of a fingerprint in bytes.
 pub const FINGERPRINT_LENGTH: usize = 44;
 
-/// How a file looks from outside.
+/// The stat data of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     size: u64,
@@ -40,7 +40,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// From what `stat` said.
+    /// Returns the fingerprint of `stat` data.
     #[cfg(unix)]
     pub fn of(metadata: &Metadata) -> Fingerprint {
         use std::os::unix::fs::MetadataExt;
@@ -55,7 +55,8 @@ impl Fingerprint {
         }
     }
 
-    /// From what the system said; without inodes and change times, so never believed (see `is_older_than`).
+    /// Returns the fingerprint of the system's data. Without inodes and change times it is never believed (see
+    /// `is_older_than`).
     #[cfg(not(unix))]
     pub fn of(metadata: &Metadata) -> Fingerprint {
         let mode = match metadata {
@@ -67,17 +68,18 @@ impl Fingerprint {
         Fingerprint { size: metadata.len(), mtime_ns: 0, ctime_ns: i128::MAX, inode: 0, device: 0, mode }
     }
 
-    /// Of the directory `directory` and of the files `names` in it, links not followed: one walk along the path
-    /// for all of them, which is half of what looking at a file costs. `None` for what is not there.
+    /// Returns the fingerprints of `directory` and of the files `names` in it, links not followed; `None` for missing
+    /// ones. One walk along the path serves all of them, which halves the cost of a file.
     pub fn of_all(directory: &Path, names: &[&str]) -> (Option<Fingerprint>, Vec<Option<Fingerprint>>) {
         let Ok(opened) = OpenDirectory::new(directory) else { return (None, vec![None; names.len()]) };
-        (opened.own().ok(), names.iter().map(|name| opened.look(name).ok()).collect())
+        (opened.own().ok(), names.iter().map(|name| opened.stat(name).ok()).collect())
     }
 
-    /// Of the directory at `path`, and whether its times tell when a name in it comes or goes; `None` if it is not there.
+    /// Returns the fingerprint of the directory at `path`, and whether its times show that a name in it came or went.
+    /// Returns `None` if it is missing.
     pub fn of_directory(path: &Path) -> Option<(Fingerprint, bool)> {
         let opened = OpenDirectory::new(path).ok()?;
-        Some((opened.own().ok()?, opened.tells_of_names()))
+        Some((opened.own().ok()?, opened.tracks_names()))
     }
 
     #[cfg(unix)]
@@ -94,7 +96,7 @@ impl Fingerprint {
         }
     }
 
-    /// As bytes, for files of those who keep fingerprints themselves.
+    /// Returns the bytes for files of callers that store fingerprints themselves.
     pub fn to_bytes(&self) -> [u8; FINGERPRINT_LENGTH] {
         let mut bytes = [0; FINGERPRINT_LENGTH];
         let numbers = [self.size, self.inode, self.device, self.mtime_ns as u64, self.ctime_ns as u64];
@@ -105,7 +107,7 @@ impl Fingerprint {
         bytes
     }
 
-    /// Undoes `to_bytes`. (Nanoseconds since 1970 fit into 63 bits until 2262.)
+    /// Reverses `to_bytes`. (Nanoseconds since 1970 fit into 63 bits until 2262.)
     pub fn from_bytes(bytes: &[u8; FINGERPRINT_LENGTH]) -> Fingerprint {
         let number = |index: usize| {
             let part: [u8; 8] = bytes[index * 8..][..8].try_into().expect("eight bytes");
@@ -121,37 +123,38 @@ impl Fingerprint {
         }
     }
 
-    /// Is the owner's executable bit set?
+    /// Returns true if the owner's executable bit is set.
     pub fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0
     }
 
-    /// Was the last change of anything about it before `horizon_ns`? (Only the change time tells: others can be set.)
-    pub fn is_older_than(&self, horizon_ns: i128) -> bool {
-        self.ctime_ns < horizon_ns
+    /// Returns true if its last change of any kind was before `boundary_ns`. (Only the change time counts: others can
+    /// be set.)
+    pub fn is_older_than(&self, boundary_ns: i128) -> bool {
+        self.ctime_ns < boundary_ns
     }
 
-    /// Size, in bytes.
+    /// Returns the size in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The device that it lies on.
+    /// Returns the device of the file.
     pub fn device(&self) -> u64 {
         self.device
     }
 
-    /// The same with another size.
+    /// Returns the fingerprint with another size.
     pub(crate) fn with_size(self, size: u64) -> Fingerprint {
         Fingerprint { size, ..self }
     }
 
-    /// When anything about it changed last, in nanoseconds since 1970.
+    /// Returns the last change of any kind, in nanoseconds since 1970.
     pub fn ctime_ns(&self) -> i128 {
         self.ctime_ns
     }
 
-    /// The kind of file, of those that can be inputs.
+    /// Returns the kind of file, as far as inputs go.
     pub(crate) fn kind(&self) -> Kind {
         match self.mode & 0o170_000 {
             0o100_000 => Kind::File,
@@ -161,7 +164,7 @@ impl Fingerprint {
         }
     }
 
-    /// A number that sums of which differ, for all practical purposes, when the files look different.
+    /// Returns a number. When files look different, sums of these numbers differ, for all practical purposes.
     pub fn stat_digest(&self) -> u64 {
         self.to_bytes().chunks(8).fold(0xcbf2_9ce4_8422_2325, |sum: u64, part| {
             let mut word = [0; 8];
@@ -171,7 +174,7 @@ impl Fingerprint {
     }
 }
 
-/// A directory through which the files in it are looked at by name.
+/// An open directory, in which files are found by name.
 pub(crate) struct OpenDirectory {
     #[cfg(unix)]
     descriptor: rustix::fd::OwnedFd,
@@ -184,7 +187,7 @@ use rustix::io::retry_on_intr;
 
 #[cfg(unix)]
 impl OpenDirectory {
-    /// Opens it; what is in it can't be listed through this.
+    /// Opens a directory; its contents can't be listed through this.
     pub fn new(path: &Path) -> io::Result<OpenDirectory> {
         use rustix::fs::{Mode, OFlags, open};
         #[cfg(target_os = "linux")]
@@ -194,25 +197,26 @@ impl OpenDirectory {
         Ok(OpenDirectory { descriptor: retry_on_intr(|| open(path, flags, Mode::empty()))? })
     }
 
-    /// How the directory itself looks.
+    /// Returns the fingerprint of the directory itself.
     pub fn own(&self) -> io::Result<Fingerprint> {
         Ok(Fingerprint::of_stat(&rustix::fs::fstat(&self.descriptor)?))
     }
 
-    /// How the file `name` in it looks, links not followed.
-    pub fn look(&self, name: &str) -> io::Result<Fingerprint> {
+    /// Returns the fingerprint of the file `name` in it, links not followed.
+    pub fn stat(&self, name: &str) -> io::Result<Fingerprint> {
         let stat = rustix::fs::statat(&self.descriptor, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(Fingerprint::of_stat(&stat))
     }
 
-    /// Opens the file `name` in it for reading. A link is not followed, and a FIFO that took the name is not waited for.
+    /// Opens the file `name` in it for reading. Does not follow a link, and does not wait for a FIFO that took the
+    /// name.
     pub fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
         use rustix::fs::{Mode, OFlags, openat};
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(retry_on_intr(|| openat(&self.descriptor, name, flags, Mode::empty()))?.into())
     }
 
-    /// What is in it: names and kinds.
+    /// Returns the names in it and their kinds.
     pub fn names(&self) -> io::Result<Vec<(std::ffi::OsString, Kind)>> {
         use rustix::fs::{Dir, FileType, Mode, OFlags, openat};
         use std::os::unix::ffi::OsStrExt;
@@ -228,11 +232,11 @@ impl OpenDirectory {
                 FileType::RegularFile => Kind::File,
                 FileType::Directory => Kind::Directory,
                 FileType::Symlink => Kind::Link,
-                // Some file systems do not say.
+                // Some file systems do not report the type.
                 FileType::Unknown => {
-                    let looks =
+                    let fingerprint =
                         rustix::fs::statat(&self.descriptor, entry.file_name(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
-                    looks.map_or(Kind::Other, |looks| Fingerprint::of_stat(&looks).kind())
+                    fingerprint.map_or(Kind::Other, |fingerprint| Fingerprint::of_stat(&fingerprint).kind())
                 }
                 _ => Kind::Other,
             };
@@ -241,10 +245,10 @@ impl OpenDirectory {
         Ok(names)
     }
 
-    /// Does the file system keep a directory's times in step with its names? Of network and other foreign file
-    /// systems nobody knows.
+    /// Returns true if the file system changes a directory's times with its names. For network and other foreign file
+    /// systems this is unknown.
     #[cfg(target_os = "linux")]
-    pub fn tells_of_names(&self) -> bool {
+    pub fn tracks_names(&self) -> bool {
         // ext, xfs, btrfs, tmpfs, overlay, f2fs, zfs, bcachefs (statfs(2)).
         const KNOWN: [i64; 8] =
             [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1, 0xca45_1a4e];
@@ -252,7 +256,7 @@ impl OpenDirectory {
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub fn tells_of_names(&self) -> bool {
+    pub fn tracks_names(&self) -> bool {
         false
     }
 }
@@ -270,7 +274,7 @@ impl OpenDirectory {
         Ok(Fingerprint::of(&std::fs::metadata(&self.path)?))
     }
 
-    pub fn look(&self, name: &str) -> io::Result<Fingerprint> {
+    pub fn stat(&self, name: &str) -> io::Result<Fingerprint> {
         Ok(Fingerprint::of(&std::fs::symlink_metadata(self.path.join(name))?))
     }
 
@@ -287,7 +291,7 @@ impl OpenDirectory {
         Ok(names)
     }
 
-    pub fn tells_of_names(&self) -> bool {
+    pub fn tracks_names(&self) -> bool {
         false
     }
 }
@@ -313,15 +317,15 @@ mod tests {
     }
 
     #[test]
-    fn neither_tick_nor_horizon_may_be_the_same() {
+    fn neither_tick_nor_boundary_may_be_the_same() {
         assert!(!fingerprint(100).is_older_than(100) && fingerprint(99).is_older_than(100));
-        // A clock that was put back: the file is younger than the recording.
+        // A clock that was put back: the file is younger than its record.
         assert!(!fingerprint(100).is_older_than(50));
     }
 
-    /// Each part of the looks counts.
+    /// Each part of the stat data counts.
     #[test]
-    fn looks_differ() {
+    fn fingerprints_differ() {
         let base = fingerprint(5);
         let others = [
             Fingerprint { size: 2, ..base },

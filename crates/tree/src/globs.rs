@@ -1,7 +1,7 @@
 //! Globs over a tree of files: `**`, `*`, `?`, `[…]`, `{a,b}`, and `!` to take away again.
 //!
-//! They never match `.git` and `.rondel` at any depth, `target` and `dist` at the top, or what is excluded besides
-//! (the declared outputs of any target). `.gitignore` has no say: an ignored file can change a result all the same.
+//! They never match `.git` and `.rondel` at any depth, `target` and `dist` at the top, or excluded paths (the declared
+//! outputs of any target). `.gitignore` is not read: an ignored file can still change a result.
 
 use rondel_cas::RelativePath;
 
@@ -10,7 +10,7 @@ const NEVER: &[&str] = &[".git", ".rondel"];
 /// Names at the top that are no sources.
 const NEVER_AT_TOP: &[&str] = &["target", "dist"];
 
-/// A list of globs, in order: a path matches if the last glob that says something about it says yes.
+/// A list of globs, in order. The last glob that matches a path, with or without `!`, decides.
 #[derive(Clone, Debug)]
 pub struct GlobSet {
     patterns: Vec<Pattern>,
@@ -23,18 +23,18 @@ struct Pattern {
     is_positive: bool,
 }
 
-/// Most globs are of a few shapes that a comparison decides.
+/// Shape of a glob: most are of a few shapes that a comparison decides.
 #[derive(Clone, Debug)]
 enum Shape {
     /// `**`
     All,
     /// `a/b/**`, with its slash at the end
     Under(String),
-    /// `**/*.go`: how the name ends
+    /// `**/*.go`: the end of the name
     Ending(String),
     /// `go.mod`
     Exactly(String),
-    /// Anything else, and the directory in which all that it matches lies.
+    /// Anything else, and the directory that holds all matches
     Glob { text: String, within: String },
 }
 
@@ -72,7 +72,7 @@ impl Shape {
         }
     }
 
-    /// Can it match something below `directory`?
+    /// Returns true if it can match a path below `directory`.
     fn reaches(&self, directory: &str) -> bool {
         let within = match self {
             Shape::All | Shape::Ending(_) => return true,
@@ -90,7 +90,7 @@ fn is_within(path: &str, directory: &str) -> bool {
 }
 
 impl GlobSet {
-    /// Globs, and paths that are never matched. Both are relative to the directory that is walked.
+    /// Makes a set of globs and excluded paths. Both are relative to the directory that is walked.
     pub fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(globs: I, excluded: Vec<RelativePath>) -> GlobSet {
         let patterns = globs.into_iter().map(|glob| {
             let (text, is_positive) = match glob.as_ref().strip_prefix('!') {
@@ -102,19 +102,19 @@ impl GlobSet {
         GlobSet { patterns: patterns.collect(), excluded }
     }
 
-    /// Everything that is never left out.
+    /// Returns a set of everything that can match.
     pub fn everything(excluded: Vec<RelativePath>) -> GlobSet {
         GlobSet::new(["**"], excluded)
     }
 
-    /// Does the file `path` match?
+    /// Returns true if the file `path` matches.
     pub fn matches(&self, path: &str) -> bool {
         let last = self.patterns.iter().rev().find(|pattern| pattern.shape.matches(path));
         last.is_some_and(|pattern| pattern.is_positive) && !self.is_excluded(path, false)
     }
 
-    /// Does every file below the directory `path` match, as far as a walk comes there? If in doubt, no. The path of the
-    /// root is empty.
+    /// Returns true if every file below the directory `path` matches, as far as a walk goes. Returns false if unsure.
+    /// The path of the root is empty.
     pub fn covers(&self, path: &str) -> bool {
         let all = |pattern: &Pattern| match &pattern.shape {
             Shape::All => true,
@@ -129,14 +129,14 @@ impl GlobSet {
             && (path.is_empty() || ends.into_iter().all(is_open))
     }
 
-    /// Can something below the directory `path` match?
+    /// Returns true if a path below the directory `path` can match.
     pub(crate) fn reaches(&self, path: &str) -> bool {
         let mut positive = self.patterns.iter().filter(|pattern| pattern.is_positive);
         positive.any(|pattern| pattern.shape.reaches(path)) && !self.is_excluded(path, true)
     }
 
-    /// Only the path itself and, of what is declared, the directories above it are looked at: a walk does not come
-    /// below what is excluded.
+    /// Returns true if the path is excluded. Checks only the path itself and, for declared outputs, the directories
+    /// above it: a walk does not enter excluded directories.
     fn is_excluded(&self, path: &str, is_directory: bool) -> bool {
         let never = match path.rsplit_once('/') {
             Some((_, name)) => is_directory && NEVER.contains(&name),
@@ -208,7 +208,7 @@ mod tests {
         ".go",
     ];
 
-    /// A shape says what the library says of the glob.
+    /// A shape agrees with the glob library.
     #[test]
     fn shapes_are_what_the_library_says() {
         for glob in GLOBS {
@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    /// A directory that isn't entered holds nothing that matches.
+    /// A directory that isn't entered holds no matches.
     #[test]
     fn what_is_not_reached_does_not_match() {
         for glob in GLOBS {
@@ -270,7 +270,7 @@ mod tests {
         for yes in ["x/target", "x/dist", "gen", "gen/outer", ".github"] {
             assert!(globs.reaches(yes), "{yes}");
         }
-        // A file `.git` names where a submodule's repository is; `target` and `dist` are outputs whatever they are.
+        // A file `.git` names the place of a submodule's repository; `target` and `dist` are outputs of any type.
         assert!(globs.matches("x/.git") && !globs.matches("target") && !globs.matches("gen/out"));
     }
 }

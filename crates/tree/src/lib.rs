@@ -1,7 +1,7 @@
-//! How files look from outside: the stat snapshot, the walk, globs, and the time up to which a look can be believed.
+//! The source tree: the stat snapshot, the walk, globs, and the mtime boundary up to which stat data can be believed.
 //!
-//! It knows files, names and digests of contents. It knows no store and no build: what a file is an input of, and what
-//! follows when it changes, is decided above it.
+//! It knows files, names and digests of contents. It knows no store and no build: the layers above it decide which step
+//! a file is an input of.
 
 mod fingerprint;
 mod globs;

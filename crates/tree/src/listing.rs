@@ -1,4 +1,4 @@
-//! `Listing`: what a walk found, as compact as the snapshot has it, and the digest of the tree that it makes.
+//! `Listing`: the result of a walk, as compact as the snapshot, and the digest of its tree.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -9,80 +9,87 @@ use crate::snapshot_file::Block;
 use rondel_cas::messages::{self, Directory, DirectoryNode, FileNode, SymlinkNode};
 use rondel_cas::{Digest, Entry, Hasher, RelativePath};
 
-/// Ends the name under which the contents behind a link are an entry.
+/// Suffix of the entry for the contents behind a link.
 pub const BEHIND_LINK: &str = " (behind the link)";
 
 /// Files and links below a directory, with their digests.
 pub struct Listing {
     root: PathBuf,
-    found: Vec<Found>,
+    found: Vec<ListedDirectory>,
     digest: Option<Digest>,
     count: usize,
-    looks: u64,
+    stat_digest: u64,
     directory_stat_digest: u64,
     newest_ns: i128,
 }
 
-/// One directory, relative to the root, and what matches in it.
-pub(crate) struct Found {
+/// One directory, relative to the root, and its matches.
+pub(crate) struct ListedDirectory {
     pub path: String,
-    pub gathered: Gathered,
+    pub matches: DirectoryMatches,
 }
 
-/// What matches in one directory.
-pub(crate) struct Gathered {
+/// The matches in one directory.
+pub(crate) struct DirectoryMatches {
     block: Block,
-    /// Places in the block of the files that match.
+    /// Places in the block of the matching files.
     files: Vec<u32>,
     links: Vec<Link>,
     /// The file nodes of the directory's message, if there are no links among them.
     message: Vec<u8>,
-    looks: u64,
+    stat_digest: u64,
     newest_ns: i128,
 }
 
 struct Link {
     name: String,
     target: String,
-    behind: Behind,
+    behind: LinkTarget,
 }
 
-/// What a link leads to.
-pub(crate) enum Behind {
-    /// Nothing that could be read.
+/// The target of a link.
+pub(crate) enum LinkTarget {
+    /// Nothing readable.
     Nothing,
     File(Digest, Fingerprint),
-    /// It is not walked.
+    /// A directory, which is not walked.
     Directory,
 }
 
 impl Link {
     fn entry_behind(&self) -> Option<Entry> {
         match &self.behind {
-            Behind::File(digest, looks) => Some(Entry::file(*digest, looks.is_executable())),
-            Behind::Nothing | Behind::Directory => None,
+            LinkTarget::File(digest, fingerprint) => Some(Entry::file(*digest, fingerprint.is_executable())),
+            LinkTarget::Nothing | LinkTarget::Directory => None,
         }
     }
 }
 
-impl Gathered {
-    pub fn new(block: Block) -> Gathered {
-        Gathered { block, files: Vec::new(), links: Vec::new(), message: Vec::new(), looks: 0, newest_ns: 0 }
+impl DirectoryMatches {
+    pub fn new(block: Block) -> DirectoryMatches {
+        DirectoryMatches {
+            block,
+            files: Vec::new(),
+            links: Vec::new(),
+            message: Vec::new(),
+            stat_digest: 0,
+            newest_ns: 0,
+        }
     }
 
-    /// A file that matches, at `place` of the block. Files come in the order of the block, which is that of their
+    /// Adds a matching file, at `place` of the block. Files come in the order of the block, which is that of their
     /// names.
-    pub fn file(&mut self, place: usize, name: &str, digest: &Digest, looks: &Fingerprint) {
+    pub fn file(&mut self, place: usize, name: &str, digest: &Digest, fingerprint: &Fingerprint) {
         self.files.push(place as u32);
-        messages::push_file(&mut self.message, name, digest, looks.is_executable());
-        self.looks = self.looks.wrapping_add(looks.stat_digest());
-        self.newest_ns = self.newest_ns.max(looks.ctime_ns());
+        messages::push_file(&mut self.message, name, digest, fingerprint.is_executable());
+        self.stat_digest = self.stat_digest.wrapping_add(fingerprint.stat_digest());
+        self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
     }
 
-    pub fn link(&mut self, name: &str, target: &str, behind: Behind) {
-        if let Behind::File(_, looks) = &behind {
-            self.looks = self.looks.wrapping_add(looks.stat_digest());
-            self.newest_ns = self.newest_ns.max(looks.ctime_ns());
+    pub fn link(&mut self, name: &str, target: &str, behind: LinkTarget) {
+        if let LinkTarget::File(_, fingerprint) = &behind {
+            self.stat_digest = self.stat_digest.wrapping_add(fingerprint.stat_digest());
+            self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
         }
         self.links.push(Link { name: name.to_owned(), target: target.to_owned(), behind });
     }
@@ -95,7 +102,7 @@ impl Gathered {
         self.files.len() + self.links.iter().map(|link| 1 + usize::from(link.entry_behind().is_some())).sum::<usize>()
     }
 
-    /// Calls `visit` with each name and what stands there.
+    /// Calls `visit` with each name and its entry.
     fn each(&self, visit: &mut dyn FnMut(&str, Entry)) {
         for &place in &self.files {
             let record = self.block.record(place as usize);
@@ -110,7 +117,7 @@ impl Gathered {
         }
     }
 
-    /// The digest of the directory that holds these files and `directories`, which are sorted.
+    /// Returns the digest of the directory that holds these files and the sorted `directories`.
     fn digest(&self, directories: &[(String, Digest)]) -> Digest {
         let nodes = directories.iter().map(|(name, digest)| DirectoryNode { name, digest: *digest }).collect();
         let mut directory = Directory { directories: nodes, ..Directory::default() };
@@ -128,7 +135,7 @@ impl Gathered {
                     directory.files.push(FileNode { name, digest: *digest, is_executable: *executable, mode: *mode })
                 }
                 Entry::Symlink { target } => directory.symlinks.push(SymlinkNode { name, target }),
-                // A walk tells of directories by what is in them.
+                // A walk knows directories by their contents.
                 Entry::Directory { .. } => {}
             }
         }
@@ -137,53 +144,53 @@ impl Gathered {
 }
 
 impl Listing {
-    pub(crate) fn new(root: &Path, mut found: Vec<Found>, directories: &[Fingerprint]) -> Listing {
+    pub(crate) fn new(root: &Path, mut found: Vec<ListedDirectory>, directories: &[Fingerprint]) -> Listing {
         found.sort_by(|one, other| one.path.cmp(&other.path));
         let digest = digest_of(&found);
-        found.retain(|found| !found.gathered.is_empty());
-        let count = found.iter().map(|found| found.gathered.len()).sum();
-        let looks = found.iter().fold(0, |sum: u64, found| sum.wrapping_add(found.gathered.looks));
-        found.iter_mut().for_each(|found| found.gathered.message = Vec::new());
+        found.retain(|found| !found.matches.is_empty());
+        let count = found.iter().map(|found| found.matches.len()).sum();
+        let stat_digest = found.iter().fold(0, |sum: u64, found| sum.wrapping_add(found.matches.stat_digest));
+        found.iter_mut().for_each(|found| found.matches.message = Vec::new());
         let directory_stat_digest = directories.iter().fold(0, |sum: u64, own| sum.wrapping_add(own.stat_digest()));
-        let newest = found.iter().map(|found| found.gathered.newest_ns);
+        let newest = found.iter().map(|found| found.matches.newest_ns);
         let newest_ns = newest.chain(directories.iter().map(Fingerprint::ctime_ns)).max().unwrap_or(0);
-        Listing { root: root.to_owned(), found, digest, count, looks, directory_stat_digest, newest_ns }
+        Listing { root: root.to_owned(), found, digest, count, stat_digest, directory_stat_digest, newest_ns }
     }
 
-    /// The digest of the tree's root directory, as `Tree` would give it; `None` if nothing is in it.
+    /// Returns the digest of the tree's root directory, as `Tree` would give it; `None` if it is empty.
     pub fn root_digest(&self) -> Option<Digest> {
         self.digest
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Is there none?
+    /// Returns true if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// A number that is another one when any of the files looks different from outside, contents the same or not.
+    /// Returns a number that changes when the stat data of any file changes, contents the same or not.
     pub fn stat_digest(&self) -> u64 {
-        self.looks
+        self.stat_digest
     }
 
-    /// The same of the directories that were walked: names that came and went leave their mark there.
+    /// Returns such a number for the walked directories: names that came and went change it.
     pub fn directory_stat_digest(&self) -> u64 {
         self.directory_stat_digest
     }
 
-    /// When any of the files and directories changed last, in nanoseconds since 1970.
+    /// Returns the last change of any file or directory, in nanoseconds since 1970.
     pub fn newest_ns(&self) -> i128 {
         self.newest_ns
     }
 
-    /// The links that lead to directories, which are not walked: their paths, and where they lie.
+    /// Returns the links to directories, which are not walked: their paths, and their places.
     pub fn links_to_directories(&self) -> impl Iterator<Item = (String, PathBuf)> {
-        self.found.iter().flat_map(move |Found { path: directory, gathered }| {
-            let links = gathered.links.iter().filter(|link| matches!(link.behind, Behind::Directory));
+        self.found.iter().flat_map(move |ListedDirectory { path: directory, matches }| {
+            let links = matches.links.iter().filter(|link| matches!(link.behind, LinkTarget::Directory));
             links.map(move |link| {
                 let path = if directory.is_empty() { link.name.clone() } else { format!("{directory}/{}", link.name) };
                 (path.clone(), self.root.join(path))
@@ -191,12 +198,12 @@ impl Listing {
         })
     }
 
-    /// Calls `visit` with the path of each entry, where it lies, and what it is: files and links, and under a name
-    /// of its own what a link leads to.
+    /// Calls `visit` with the path, the place and the entry of each file and link. The contents behind a link have a
+    /// name of their own.
     pub fn each(&self, visit: &mut dyn FnMut(RelativePath, PathBuf, Entry)) {
-        for Found { path: directory, gathered } in &self.found {
+        for ListedDirectory { path: directory, matches } in &self.found {
             let absolute = if directory.is_empty() { self.root.clone() } else { self.root.join(directory) };
-            gathered.each(&mut |name, entry| {
+            matches.each(&mut |name, entry| {
                 let path = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
                 let Ok(path) = RelativePath::new(&path) else { return };
                 visit(path, absolute.join(name.strip_suffix(BEHIND_LINK).unwrap_or(name)), entry);
@@ -205,19 +212,19 @@ impl Listing {
     }
 }
 
-/// The digest of the tree whose directories, sorted by path, are `found`.
-fn digest_of(found: &[Found]) -> Option<Digest> {
+/// Returns the digest of the tree of `found`, whose directories are sorted by path.
+fn digest_of(found: &[ListedDirectory]) -> Option<Digest> {
     let places: HashMap<&str, usize> =
         found.iter().enumerate().map(|(place, found)| (found.path.as_str(), place)).collect();
     let mut children: Vec<Vec<(String, Digest)>> = found.iter().map(|_| Vec::new()).collect();
-    // A directory's path is shorter than those of what is in it: from the end, children come first.
-    for (place, Found { path, gathered }) in found.iter().enumerate().rev() {
+    // A directory's path is shorter than the paths below it, so from the end, children come first.
+    for (place, ListedDirectory { path, matches }) in found.iter().enumerate().rev() {
         let mut directories = std::mem::take(&mut children[place]);
-        if gathered.is_empty() && directories.is_empty() {
+        if matches.is_empty() && directories.is_empty() {
             continue;
         }
         directories.sort();
-        let digest = gathered.digest(&directories);
+        let digest = matches.digest(&directories);
         if path.is_empty() {
             return Some(digest);
         }

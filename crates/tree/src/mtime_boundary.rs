@@ -1,44 +1,44 @@
-//! `MtimeBoundary`: which changes of files can no longer be mistaken for earlier ones.
+//! `MtimeBoundary`: a moment; changes before it can't be mistaken for later ones.
 //!
 //! A file that is hashed and then written again within one tick of its file system's clock looks the same before and
-//! after ("racily clean"). So a look at a file is believed later on only if the file's last change lies before a
-//! horizon that was taken before it was read: then every later change bears another time. The horizon is read off
-//! the file system's own clock, as the time that it gives to a new file: neither a server's other clock nor a coarse
-//! one can deceive. Where that can't be had, it is this machine's clock less two seconds.
+//! after ("racily clean"). So a fingerprint is believed later on only if the file's last change was before a boundary
+//! taken before the file was read. Every later change then has another time. The boundary is the time that the file
+//! system itself gives to a new file, so neither a server's other clock nor a coarse one can deceive. Where that fails,
+//! it is this machine's clock less two seconds.
 //!
-//! A clock that was put back gives times a second time. Whoever keeps what was believed keeps the horizon too, and
-//! believes nothing any more if the clock shows less than it did (`went_back_since`).
+//! A clock that was put back gives times a second time. A file that stores fingerprints stores the boundary too, and
+//! none of them is believed if the clock shows less than it did (`went_back_since`).
 
 use std::path::Path;
 
 use crate::fingerprint::{Fingerprint, now_ns};
 use rondel_cas::TemporaryFile;
 
-/// How far apart two changes must be for a file system of which nothing is known to tell them apart (2 s: FAT's).
+/// Time between two changes that an unknown file system may not tell apart (2 s: FAT's).
 const UNKNOWN_GRANULARITY_NS: i128 = 2_000_000_000;
-/// Bytes of a horizon.
+/// Length of a boundary in bytes.
 pub const MTIME_BOUNDARY_LENGTH: usize = 24;
 
 /// A moment, by two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MtimeBoundary {
-    /// The device that was asked, and its time.
+    /// The device whose clock was read, and its time.
     asked: Option<(u64, i128)>,
     elsewhere_ns: i128,
 }
 
 impl MtimeBoundary {
-    /// Now. `directory` is one that may be written, on the file system that most files are on.
+    /// Returns the boundary now. `directory` is a writable one, on the file system of most files.
     pub fn now(directory: Option<&Path>) -> MtimeBoundary {
         let ask = |directory: &Path| -> Option<(u64, i128)> {
             let mut file = TemporaryFile::new_in(directory).ok()?;
-            let looks = Fingerprint::of(&file.file().metadata().ok()?);
-            (looks.ctime_ns() != i128::MAX).then(|| (looks.device(), looks.ctime_ns()))
+            let fingerprint = Fingerprint::of(&file.file().metadata().ok()?);
+            (fingerprint.ctime_ns() != i128::MAX).then(|| (fingerprint.device(), fingerprint.ctime_ns()))
         };
         MtimeBoundary { asked: directory.and_then(ask), elsewhere_ns: now_ns().saturating_sub(UNKNOWN_GRANULARITY_NS) }
     }
 
-    /// Does a clock show less than it did at `earlier`? Clocks of other devices than the one that is asked are not seen.
+    /// Returns true if a clock shows less than at `earlier`. Only the clock of the device that was read is compared.
     pub fn went_back_since(&self, earlier: &MtimeBoundary) -> bool {
         let asked_less = match (self.asked, earlier.asked) {
             (Some((device, now)), Some((other, then))) => device == other && now < then,
@@ -47,7 +47,7 @@ impl MtimeBoundary {
         asked_less || self.elsewhere_ns < earlier.elsewhere_ns
     }
 
-    /// By each clock the later of two.
+    /// Returns the later of two by each clock.
     pub fn later_of(self, other: MtimeBoundary) -> MtimeBoundary {
         let asked = match (self.asked, other.asked) {
             (Some((device, one)), Some((same, two))) if device == same => Some((device, one.max(two))),
@@ -56,7 +56,7 @@ impl MtimeBoundary {
         MtimeBoundary { asked, elsewhere_ns: self.elsewhere_ns.max(other.elsewhere_ns) }
     }
 
-    /// As bytes, for files of those who keep fingerprints.
+    /// Returns the bytes for files of callers that store fingerprints.
     pub fn to_bytes(&self) -> [u8; MTIME_BOUNDARY_LENGTH] {
         let (device, time_ns) = self.asked.unwrap_or_default();
         let mut bytes = [0; MTIME_BOUNDARY_LENGTH];
@@ -67,19 +67,19 @@ impl MtimeBoundary {
         bytes
     }
 
-    /// Undoes `to_bytes`.
+    /// Reverses `to_bytes`.
     pub fn from_bytes(bytes: &[u8; MTIME_BOUNDARY_LENGTH]) -> MtimeBoundary {
         let number = |index: usize| u64::from_le_bytes(bytes[index * 8..][..8].try_into().expect("eight bytes"));
         let asked = Some((number(0), i128::from(number(1) as i64))).filter(|(device, _)| *device != 0);
         MtimeBoundary { asked, elsewhere_ns: i128::from(number(2) as i64) }
     }
 
-    /// The time of the file system that was asked.
+    /// Returns the time of the file system that was read.
     pub(crate) fn asked_ns(&self) -> Option<i128> {
         self.asked.map(|(_, time_ns)| time_ns)
     }
 
-    /// Changes before this, on `device`, differ from all later ones.
+    /// Returns the moment on `device` before which changes differ from all later ones.
     pub fn on(&self, device: u64) -> i128 {
         match self.asked {
             Some((asked, time_ns)) if asked == device => time_ns,
@@ -112,18 +112,18 @@ mod tests {
         }
     }
 
-    /// What changes after the horizon was taken never looks older than it.
+    /// A change after the boundary was taken never looks older than it.
     #[test]
     fn later_changes_are_not_older() {
-        let directory = std::env::temp_dir().join(format!("rondel-horizon-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("rondel-boundary-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let path = directory.join("file");
         for round in 0..300 {
-            let horizon = MtimeBoundary::now(Some(&directory));
+            let boundary = MtimeBoundary::now(Some(&directory));
             std::fs::write(&path, format!("{round}")).unwrap();
-            let looks = Fingerprint::of(&std::fs::metadata(&path).unwrap());
-            assert!(!looks.is_older_than(horizon.on(looks.device())), "round {round}");
-            assert!(!looks.is_older_than(horizon.on(looks.device() + 1)), "round {round}");
+            let fingerprint = Fingerprint::of(&std::fs::metadata(&path).unwrap());
+            assert!(!fingerprint.is_older_than(boundary.on(fingerprint.device())), "round {round}");
+            assert!(!fingerprint.is_older_than(boundary.on(fingerprint.device() + 1)), "round {round}");
         }
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1, "the clock leaves nothing behind");
         std::fs::remove_dir_all(directory).unwrap();

@@ -1,10 +1,10 @@
 //! The stat snapshot: digests of files that have not changed since they were last hashed.
 //!
-//! As git's index does it: path -> (size, mtime, ctime, inode, device, mode) -> digest, and of directories the names
-//! in them. What is known of a file is believed only if the file looks exactly as it did, and only if its last
-//! change lies before the horizon that was taken before it was read (see `MtimeBoundary`): a file written in the same tick
-//! as it was hashed could change again without looking different, so it is hashed anew until it has aged.
-//! Losing the snapshot costs time, never correctness.
+//! It works like git's index: path -> (size, mtime, ctime, inode, device, mode) -> digest, and for directories their
+//! names. A digest is believed only if the file looks exactly as it did, and if its last change was before the boundary
+//! taken before it was read (see `MtimeBoundary`). A file written in the same tick as it was hashed could change again
+//! without looking different, so it is hashed again until it has aged. Losing the snapshot costs time, never
+//! correctness.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -15,28 +15,28 @@ use std::sync::{Mutex, OnceLock};
 
 use crate::fingerprint::{Fingerprint, Kind};
 use crate::mtime_boundary::MtimeBoundary;
-use crate::snapshot_file::{Block, Draft, DraftEntry, SNAPSHOT_FORMAT, Stored};
+use crate::snapshot_file::{Block, Draft, DraftEntry, SNAPSHOT_FORMAT, SnapshotFile};
 use rondel_cas::{Digest, write_atomically};
 
 /// Digests by absolute path. Shared by threads; saved once at the end.
 pub struct StatSnapshot {
     file: PathBuf,
-    /// Where the file system's clock may be asked, by making a file for a moment.
+    /// Directory in which a short-lived file shows the file system's clock.
     clock: Mutex<Option<PathBuf>>,
-    /// The first look at the clock.
+    /// The first reading of the clock.
     begun: OnceLock<MtimeBoundary>,
-    /// The latest moment that anything here is believed by.
+    /// The latest boundary of anything here.
     latest: Mutex<Option<MtimeBoundary>>,
-    stored: Stored,
-    /// Did a clock go back since it was stored?
+    stored: SnapshotFile,
+    /// True if a clock went back since the file was stored.
     is_distrusted: AtomicBool,
-    learned: Mutex<Learned>,
+    updates: Mutex<Updates>,
 }
 
-/// What this process found out.
+/// New records of this process.
 #[derive(Default)]
-struct Learned {
-    /// Directories that were walked and did not look as stored.
+struct Updates {
+    /// Walked directories that differ from the stored ones.
     directories: HashMap<PathBuf, Block>,
     /// Single files.
     files: HashMap<PathBuf, (Fingerprint, i128, [u8; 32])>,
@@ -44,40 +44,40 @@ struct Learned {
 }
 
 impl StatSnapshot {
-    /// Reads the snapshot at `file`; one that is missing, torn or of another version is an empty one.
+    /// Reads the snapshot at `file`. A missing, torn or foreign one is empty.
     ///
-    /// The version is in the file's name: a Rondel of another version has one of its own.
+    /// The version is in the file's name: a Rondel of another version has a file of its own.
     pub fn open(file: &Path) -> StatSnapshot {
         let file = file.with_extension(SNAPSHOT_FORMAT);
-        let stored = fs::read(&file).ok().and_then(Stored::decode).unwrap_or_default();
+        let stored = fs::read(&file).ok().and_then(SnapshotFile::decode).unwrap_or_default();
         StatSnapshot {
             file,
             clock: Mutex::default(),
             begun: OnceLock::new(),
-            latest: Mutex::new(stored.horizon),
+            latest: Mutex::new(stored.boundary),
             stored,
             is_distrusted: AtomicBool::new(false),
-            learned: Mutex::default(),
+            updates: Mutex::default(),
         }
     }
 
-    /// Lets the clock of the file system be asked by making files in `directory` for a moment. Without it less is
+    /// Lets the snapshot read the file system's clock by making short-lived files in `directory`. Without it, less is
     /// believed of files that are seconds old.
     pub fn ask_clock_in(&self, directory: &Path) {
         *self.clock.lock().expect("no panic while locked") = Some(directory.to_owned());
     }
 
-    /// The moment up to which changes that were made before it can be told from later ones. Taken before the first
-    /// byte is read: a change while reading is then younger than it.
-    pub fn horizon(&self) -> MtimeBoundary {
+    /// Returns the boundary now: changes before it can be told from later ones. It is taken before the first byte is
+    /// read, so a change during the read is younger.
+    pub fn mtime_boundary(&self) -> MtimeBoundary {
         let directory = self.clock.lock().expect("no panic while locked").clone();
         let now = MtimeBoundary::now(directory.as_deref());
         let mut latest = self.latest.lock().expect("no panic while locked");
         match *latest {
-            // From here on times come a second time: what is known could look the same and be something else.
+            // From here on times occur a second time: a record could look the same and have other contents.
             Some(before) if now.went_back_since(&before) => {
                 self.is_distrusted.store(true, Ordering::SeqCst);
-                *self.learned.lock().expect("no panic while locked") = Learned::default();
+                *self.updates.lock().expect("no panic while locked") = Updates::default();
                 *latest = Some(now);
             }
             Some(before) => *latest = Some(before.later_of(now)),
@@ -86,23 +86,23 @@ impl StatSnapshot {
         now
     }
 
-    /// The horizon as it was at the first question.
+    /// Returns the first boundary of this process.
     pub fn begun(&self) -> MtimeBoundary {
-        *self.begun.get_or_init(|| self.horizon())
+        *self.begun.get_or_init(|| self.mtime_boundary())
     }
 
-    /// What an earlier process found out, if it can be believed.
-    fn stored(&self) -> Option<&Stored> {
+    /// Returns the records of earlier processes, if they can be believed.
+    fn stored(&self) -> Option<&SnapshotFile> {
         self.begun();
         (!self.is_distrusted.load(Ordering::SeqCst)).then_some(&self.stored)
     }
 
-    /// Waits until the file system's clock has moved on from `newest_ns`, the last change of some files: from then on
-    /// every change of them shows from outside. A tick is some milliseconds, and mostly over already.
+    /// Waits until the file system's clock has moved on from `newest_ns`, the last change of some files. From then on
+    /// every change of them shows in their stat data. A tick is some milliseconds, and mostly over already.
     pub fn wait_until_after(&self, newest_ns: i128) {
         const TICK_MAX_NS: i128 = 50_000_000;
         for _ in 0..25 {
-            match self.horizon().asked_ns() {
+            match self.mtime_boundary().asked_ns() {
                 // A change in the future was made by another clock, or before this one was put back.
                 Some(now) if now <= newest_ns && newest_ns - now < TICK_MAX_NS => {
                     std::thread::sleep(std::time::Duration::from_millis(2));
@@ -112,93 +112,93 @@ impl StatSnapshot {
         }
     }
 
-    /// Waits for the next tick of the file system's clock. What was changed before this was called is older than the
-    /// horizon that it returns.
+    /// Waits for the next tick of the file system's clock. Changes before the call are older than the boundary that it
+    /// returns.
     pub fn wait_for_next_tick(&self) -> MtimeBoundary {
-        let now = self.horizon();
+        let now = self.mtime_boundary();
         match now.asked_ns() {
             Some(now_ns) => {
                 self.wait_until_after(now_ns);
-                self.horizon()
+                self.mtime_boundary()
             }
             None => now,
         }
     }
 
-    /// The digest of the file at `path`, whose metadata (of the file itself, links not followed) is `metadata`.
-    /// Hashes it only if the snapshot has nothing that can be believed.
+    /// Returns the digest of the file at `path`, whose metadata (links not followed) is `metadata`. Hashes it only if
+    /// the snapshot has no credible record.
     pub fn digest(&self, path: &Path, metadata: &Metadata) -> io::Result<Digest> {
-        let looks = Fingerprint::of(metadata);
-        if let Some(digest) = self.known(path, &looks) {
+        let fingerprint = Fingerprint::of(metadata);
+        if let Some(digest) = self.known(path, &fingerprint) {
             return Ok(digest);
         }
-        let horizon = self.horizon();
+        let boundary = self.mtime_boundary();
         let digest = Digest::of_file(path)?;
-        if digest.size() == looks.size() {
-            let mut learned = self.learned.lock().expect("no panic while locked");
-            learned.is_saved = false;
-            learned.files.insert(path.to_owned(), (looks, horizon.on(looks.device()), *digest.hash()));
+        if digest.size() == fingerprint.size() {
+            let mut updates = self.updates.lock().expect("no panic while locked");
+            updates.is_saved = false;
+            updates.files.insert(path.to_owned(), (fingerprint, boundary.on(fingerprint.device()), *digest.hash()));
         }
         Ok(digest)
     }
 
-    fn known(&self, path: &Path, looks: &Fingerprint) -> Option<Digest> {
-        let learned = self.learned.lock().expect("no panic while locked");
-        if let Some((recorded, horizon, hash)) = learned.files.get(path) {
-            let is_believed = recorded == looks && looks.is_older_than(*horizon);
-            return is_believed.then(|| Digest::from_parts(*hash, looks.size()));
+    fn known(&self, path: &Path, fingerprint: &Fingerprint) -> Option<Digest> {
+        let updates = self.updates.lock().expect("no panic while locked");
+        if let Some((recorded, boundary, hash)) = updates.files.get(path) {
+            let is_believed = recorded == fingerprint && fingerprint.is_older_than(*boundary);
+            return is_believed.then(|| Digest::from_parts(*hash, fingerprint.size()));
         }
         let (directory, name) = (path.parent()?, path.file_name()?.to_str()?);
-        let fresh = learned.directories.get(directory).cloned();
-        drop(learned);
-        fresh.or_else(|| self.stored()?.find(directory))?.find(name)?.digest_if(looks)
+        let fresh = updates.directories.get(directory).cloned();
+        drop(updates);
+        fresh.or_else(|| self.stored()?.find(directory))?.find(name)?.digest_if(fingerprint)
     }
 
-    /// What is known of the names in a directory.
+    /// Returns the records of a directory.
     pub(crate) fn block(&self, directory: &Path) -> Option<Block> {
-        let learned = self.learned.lock().expect("no panic while locked");
-        let fresh = learned.directories.get(directory).cloned();
-        drop(learned);
+        let updates = self.updates.lock().expect("no panic while locked");
+        let fresh = updates.directories.get(directory).cloned();
+        drop(updates);
         fresh.or_else(|| self.stored()?.find(directory))
     }
 
-    /// Takes what a walk found out.
-    pub(crate) fn learn(&self, directories: Vec<(PathBuf, Block)>) {
+    /// Adds the records of a walk.
+    pub(crate) fn record(&self, directories: Vec<(PathBuf, Block)>) {
         if !directories.is_empty() {
-            let mut learned = self.learned.lock().expect("no panic while locked");
-            learned.is_saved = false;
-            learned.directories.extend(directories);
+            let mut updates = self.updates.lock().expect("no panic while locked");
+            updates.is_saved = false;
+            updates.directories.extend(directories);
         }
     }
 
-    /// Saves what was learned. What is known of directories that are gone is dropped.
+    /// Saves new records. Drops records of directories that are gone.
     pub fn save(&self) -> io::Result<()> {
         let stored = self.stored();
-        let horizon = self.latest.lock().expect("no panic while locked").unwrap_or_else(|| self.begun());
-        let mut learned = self.learned.lock().expect("no panic while locked");
-        if learned.is_saved || (learned.directories.is_empty() && learned.files.is_empty()) {
+        let boundary = self.latest.lock().expect("no panic while locked").unwrap_or_else(|| self.begun());
+        let mut updates = self.updates.lock().expect("no panic while locked");
+        if updates.is_saved || (updates.directories.is_empty() && updates.files.is_empty()) {
             return Ok(());
         }
-        let files = std::mem::take(&mut learned.files);
+        let files = std::mem::take(&mut updates.files);
         for (directory, files) in by_directory(&files) {
-            let block = learned.directories.get(directory).cloned().or_else(|| stored?.find(directory));
+            let block = updates.directories.get(directory).cloned().or_else(|| stored?.find(directory));
             if let Some(block) = with_files(directory, block, files).encode() {
-                learned.directories.insert(directory.to_owned(), block);
+                updates.directories.insert(directory.to_owned(), block);
             }
         }
         let mut blocks: Vec<(&str, Block)> = Vec::new();
-        for (path, block) in stored.into_iter().flat_map(Stored::blocks) {
-            if !learned.directories.contains_key(Path::new(path)) && fs::symlink_metadata(path).is_ok() {
+        for (path, block) in stored.into_iter().flat_map(SnapshotFile::blocks) {
+            if !updates.directories.contains_key(Path::new(path)) && fs::symlink_metadata(path).is_ok() {
                 blocks.push((path, block));
             }
         }
-        let fresh = learned.directories.iter().filter_map(|(path, block)| Some((path.to_str()?, block.clone())));
+        let fresh = updates.directories.iter().filter_map(|(path, block)| Some((path.to_str()?, block.clone())));
         blocks.extend(fresh);
         blocks.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
         let scratch = self.file.parent().unwrap_or(Path::new(".")).join("tmp");
-        let bytes = Stored::encode(&horizon, blocks.iter().map(|(_, block)| block.bytes()));
+        let bytes = SnapshotFile::encode(&boundary, blocks.iter().map(|(_, block)| block.bytes()));
         write_atomically(&scratch, &self.file, &bytes)?;
-        learned.is_saved = true;
+        updates.is_saved = true;
         Ok(())
     }
 }
@@ -215,18 +215,18 @@ fn by_directory(files: &HashMap<PathBuf, Known>) -> HashMap<&Path, Vec<(&str, Kn
     groups
 }
 
-/// A directory's block with what is known of single files in it.
+/// Returns a directory's block with records of single files in it.
 fn with_files(directory: &Path, block: Option<Block>, files: Vec<(&str, Known)>) -> Draft {
     let nothing = || Draft { path: directory.to_owned(), own: None, entries: Vec::new() };
     let mut draft = block.map_or_else(nothing, |block| block.draft(directory));
     let places: HashMap<String, usize> =
         draft.entries.iter().enumerate().map(|(place, entry)| (entry.name.clone(), place)).collect();
     for (name, known) in files {
-        // What a link leads to is looked at under the link's name, and the link itself is known by its text.
+        // The contents behind a link are recorded under the link's name, and the link itself is known by its text.
         match places.get(name) {
             Some(&place) if draft.entries[place].kind == Kind::File => draft.entries[place].known = Some(known),
             Some(_) => {}
-            // A name that came after the directory was read: its names are not all here any more.
+            // A name that came after the directory was read, so the block no longer has all names.
             None => {
                 draft.own = None;
                 draft.entries.push(DraftEntry { name: name.to_owned(), kind: Kind::File, known: Some(known) });
@@ -282,41 +282,41 @@ mod tests {
         snapshot.save().unwrap();
         let again = directory.open();
         let path = directory.0.join("file");
-        let looks = Fingerprint::of(&fs::symlink_metadata(&path).unwrap());
-        assert_eq!(again.known(&path, &looks), Some(Digest::of(b"one")));
+        let fingerprint = Fingerprint::of(&fs::symlink_metadata(&path).unwrap());
+        assert_eq!(again.known(&path, &fingerprint), Some(Digest::of(b"one")));
         again.save().unwrap();
         directory.write("two");
         assert_eq!(directory.digest(&again), Digest::of(b"two"));
         assert_eq!(directory.digest(&directory.open()), Digest::of(b"two"));
     }
 
-    /// A file system whose clock was put back: what was stored is of no use, and what is learned then is.
+    /// A file system whose clock was put back: stored records are of no use, and new ones are.
     #[test]
     fn a_clock_that_went_back() {
         let directory = Directory::new("back");
         directory.write("one");
         std::thread::sleep(std::time::Duration::from_millis(30));
-        let looks = || Fingerprint::of(&fs::symlink_metadata(directory.0.join("file")).unwrap());
+        let fingerprint = || Fingerprint::of(&fs::symlink_metadata(directory.0.join("file")).unwrap());
         let snapshot = directory.open();
         directory.digest(&snapshot);
         // As if all of this had been in the future.
-        let ahead = snapshot.horizon().to_bytes();
+        let ahead = snapshot.mtime_boundary().to_bytes();
         let ahead = u64::from_le_bytes(ahead[8..16].try_into().unwrap()) + 3_600_000_000_000;
-        let mut bytes = snapshot.horizon().to_bytes();
+        let mut bytes = snapshot.mtime_boundary().to_bytes();
         bytes[8..16].copy_from_slice(&ahead.to_le_bytes());
         *snapshot.latest.lock().unwrap() = Some(MtimeBoundary::from_bytes(&bytes));
         snapshot.save().unwrap();
         let again = directory.open();
-        assert_eq!(again.known(&directory.0.join("file"), &looks()), None);
+        assert_eq!(again.known(&directory.0.join("file"), &fingerprint()), None);
         assert_eq!(directory.digest(&again), Digest::of(b"one"));
         again.save().unwrap();
         let path = directory.0.join("file");
-        assert_eq!(directory.open().known(&path, &looks()), Some(Digest::of(b"one")));
+        assert_eq!(directory.open().known(&path, &fingerprint()), Some(Digest::of(b"one")));
         // Within one process too.
         *again.latest.lock().unwrap() = Some(MtimeBoundary::from_bytes(&bytes));
-        assert!(again.known(&path, &looks()).is_some());
-        again.horizon();
-        assert_eq!(again.known(&path, &looks()), None);
+        assert!(again.known(&path, &fingerprint()).is_some());
+        again.mtime_boundary();
+        assert_eq!(again.known(&path, &fingerprint()), None);
     }
 
     /// Written, hashed, written again at once with the same size, over and over: never the old digest.

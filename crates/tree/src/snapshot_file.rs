@@ -1,15 +1,16 @@
 //! The stat snapshot on disk: one block a directory, one record of fixed size a name, read at once and used in place.
 //!
 //! ```text
-//! file    mark, SHA-256 of the SHA-256s of each MiB of the rest, the latest horizon (24), then the blocks, sorted by path
+//! file    mark, SHA-256 of the SHA-256s of each MiB of the rest, the latest boundary (24), then the blocks, sorted by
+//! path
 //! block   u32 length of all of it; u32 length of the path; u32 number of records; u32 length of the names;
-//!         fingerprint of the directory (44); i64 horizon, 0 if its names are not all here;
+//!         fingerprint of the directory (44); i64 boundary, 0 if its names are not all here;
 //!         path; records, sorted by name; names
-//! record  fingerprint (44); i64 horizon; SHA-256 (32); u32 place of the name; u16 its length; u8 kind;
+//! record  fingerprint (44); i64 boundary; SHA-256 (32); u32 place of the name; u16 its length; u8 kind;
 //!         u8 1 if there is a digest, whose size is the fingerprint's
 //! ```
 //!
-//! Numbers are little-endian. What does not fit its checksum is no snapshot; nothing read here can make a reader
+//! Numbers are little-endian. A file that does not match its checksum is no snapshot. No contents can make a reader
 //! leave its block.
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::fingerprint::{FINGERPRINT_LENGTH, Fingerprint, Kind};
 use crate::mtime_boundary::{MTIME_BOUNDARY_LENGTH, MtimeBoundary};
 use rondel_cas::{Digest, par_chunks};
 
-/// Version of all that is said above.
+/// Version of the format described above.
 pub(crate) const SNAPSHOT_FORMAT: &str = "3";
 const MAGIC: &[u8] = b"rondel-snapshot 3\n";
 const HEADER: usize = 16 + FINGERPRINT_LENGTH + 8;
@@ -30,7 +31,7 @@ const PIECE: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub(crate) enum Block {
     /// A part of the file.
-    Stored { bytes: Arc<Vec<u8>>, from: usize, to: usize },
+    InFile { bytes: Arc<Vec<u8>>, from: usize, to: usize },
     /// Made in this process.
     Fresh(Arc<[u8]>),
 }
@@ -39,11 +40,11 @@ pub(crate) enum Block {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a>(&'a [u8; RECORD], &'a str);
 
-/// A block to be: what one directory holds.
+/// An unfinished block: the contents of one directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub path: PathBuf,
-    /// Its looks and the horizon, if all its names are here.
+    /// Its fingerprint and boundary, if all its names are here.
     pub own: Option<(Fingerprint, i128)>,
     pub entries: Vec<DraftEntry>,
 }
@@ -52,7 +53,7 @@ pub(crate) struct Draft {
 pub(crate) struct DraftEntry {
     pub name: String,
     pub kind: Kind,
-    /// How the file looked, up to which horizon that is believed, and what it held.
+    /// Fingerprint, boundary and hash of the file.
     pub known: Option<(Fingerprint, i128, [u8; 32])>,
 }
 
@@ -63,22 +64,22 @@ fn number(bytes: &[u8], at: usize) -> usize {
 impl Block {
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Block::Stored { bytes, from, to } => &bytes[*from..*to],
+            Block::InFile { bytes, from, to } => &bytes[*from..*to],
             Block::Fresh(bytes) => bytes,
         }
     }
 
-    /// How many names there are.
+    /// Returns the number of names.
     pub fn len(&self) -> usize {
         number(self.bytes(), 8)
     }
 
-    /// The directory's looks, and up to which horizon they vouch for its names.
+    /// Returns the directory's fingerprint, and the boundary up to which it vouches for the names.
     pub fn own(&self) -> Option<(Fingerprint, i128)> {
         let bytes = self.bytes();
-        let looks: &[u8; FINGERPRINT_LENGTH] = bytes.get(16..16 + FINGERPRINT_LENGTH)?.try_into().ok()?;
-        let horizon = i64::from_le_bytes(bytes.get(HEADER - 8..HEADER)?.try_into().ok()?);
-        (horizon != 0).then(|| (Fingerprint::from_bytes(looks), i128::from(horizon)))
+        let fingerprint: &[u8; FINGERPRINT_LENGTH] = bytes.get(16..16 + FINGERPRINT_LENGTH)?.try_into().ok()?;
+        let boundary = i64::from_le_bytes(bytes.get(HEADER - 8..HEADER)?.try_into().ok()?);
+        (boundary != 0).then(|| (Fingerprint::from_bytes(fingerprint), i128::from(boundary)))
     }
 
     pub fn record(&self, index: usize) -> Record<'_> {
@@ -95,7 +96,7 @@ impl Block {
         Record(record, name.unwrap_or(""))
     }
 
-    /// The record of `name`.
+    /// Returns the record of `name`.
     pub fn find(&self, name: &str) -> Option<Record<'_>> {
         let (mut from, mut to) = (0, self.len());
         while from < to {
@@ -110,7 +111,7 @@ impl Block {
         None
     }
 
-    /// The same to be changed.
+    /// Returns the block for changes.
     pub fn draft(&self, path: &Path) -> Draft {
         let entry = |index| {
             let record = self.record(index);
@@ -133,30 +134,30 @@ impl<'a> Record<'a> {
         Fingerprint::from_bytes(self.0.first_chunk().expect("longer than that"))
     }
 
-    fn horizon(&self) -> i128 {
+    fn mtime_boundary(&self) -> i128 {
         let part = &self.0[FINGERPRINT_LENGTH..FINGERPRINT_LENGTH + 8];
         i128::from(i64::from_le_bytes(part.try_into().expect("eight bytes")))
     }
 
-    /// What a file that looks like `now` holds, if that can be told.
+    /// Returns the digest of a file with the fingerprint `now`, if it is known.
     pub fn digest_if(&self, now: &Fingerprint) -> Option<Digest> {
         let same = self.0[RECORD - 1] == 1 && self.0[..FINGERPRINT_LENGTH] == now.to_bytes();
-        (same && now.is_older_than(self.horizon())).then(|| self.digest())
+        (same && now.is_older_than(self.mtime_boundary())).then(|| self.digest())
     }
 
-    /// What it held when it was read.
+    /// Returns the digest at the time of reading.
     pub fn digest(&self) -> Digest {
         let hash = &self.0[FINGERPRINT_LENGTH + 8..FINGERPRINT_LENGTH + 40];
         Digest::from_parts(hash.try_into().expect("32 bytes"), self.fingerprint().size())
     }
 
     pub fn known(&self) -> Option<(Fingerprint, i128, [u8; 32])> {
-        (self.0[RECORD - 1] == 1).then(|| (self.fingerprint(), self.horizon(), *self.digest().hash()))
+        (self.0[RECORD - 1] == 1).then(|| (self.fingerprint(), self.mtime_boundary(), *self.digest().hash()))
     }
 }
 
 impl Draft {
-    /// The block of this directory. Entries are sorted here. `None` if there is more than a block can hold.
+    /// Returns the block of this directory, with sorted entries. Returns `None` if there is more than a block can hold.
     pub fn encode(mut self) -> Option<Block> {
         self.entries.sort_by(|one, other| one.name.cmp(&other.name));
         // A directory whose path is not UTF-8 is not found again: that costs time.
@@ -168,9 +169,9 @@ impl Draft {
             bytes.extend_from_slice(&u32::try_from(part).ok()?.to_le_bytes());
         }
         match &self.own {
-            Some((looks, horizon)) => {
-                bytes.extend_from_slice(&looks.to_bytes());
-                bytes.extend_from_slice(&(*horizon as i64).to_le_bytes());
+            Some((fingerprint, boundary)) => {
+                bytes.extend_from_slice(&fingerprint.to_bytes());
+                bytes.extend_from_slice(&(*boundary as i64).to_le_bytes());
             }
             None => bytes.extend_from_slice(&[0; FINGERPRINT_LENGTH + 8]),
         }
@@ -178,9 +179,9 @@ impl Draft {
         let mut place = 0_u32;
         for entry in &self.entries {
             match &entry.known {
-                Some((looks, horizon, hash)) => {
-                    bytes.extend_from_slice(&looks.to_bytes());
-                    bytes.extend_from_slice(&(*horizon as i64).to_le_bytes());
+                Some((fingerprint, boundary, hash)) => {
+                    bytes.extend_from_slice(&fingerprint.to_bytes());
+                    bytes.extend_from_slice(&(*boundary as i64).to_le_bytes());
                     bytes.extend_from_slice(hash);
                 }
                 None => bytes.extend_from_slice(&[0; RECORD - 8]),
@@ -198,24 +199,24 @@ impl Draft {
     }
 }
 
-/// A snapshot as it was read.
+/// A snapshot as read from disk.
 #[derive(Debug, Default)]
-pub(crate) struct Stored {
+pub(crate) struct SnapshotFile {
     bytes: Arc<Vec<u8>>,
-    /// The latest moment that anything in it is believed by; `None` of an empty one.
-    pub horizon: Option<MtimeBoundary>,
-    /// Where each block begins, in the order of their paths.
+    /// The latest boundary of its records; `None` of an empty one.
+    pub boundary: Option<MtimeBoundary>,
+    /// Start of each block, in the order of their paths.
     begins: Vec<u32>,
 }
 
-impl Stored {
-    /// From a file's contents; `None` for anything torn, flipped or foreign.
-    pub fn decode(bytes: Vec<u8>) -> Option<Stored> {
+impl SnapshotFile {
+    /// Reads a file's contents; returns `None` for anything torn, flipped or foreign.
+    pub fn decode(bytes: Vec<u8>) -> Option<SnapshotFile> {
         let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
         if body.len() > u32::MAX as usize || checksum_of(body) != checksum {
             return None;
         }
-        let horizon = Some(MtimeBoundary::from_bytes(body.first_chunk::<MTIME_BOUNDARY_LENGTH>()?));
+        let boundary = Some(MtimeBoundary::from_bytes(body.first_chunk::<MTIME_BOUNDARY_LENGTH>()?));
         let (mut begins, mut place) = (Vec::new(), MAGIC.len() + 32 + MTIME_BOUNDARY_LENGTH);
         while place < bytes.len() {
             let length = number(&bytes, place);
@@ -227,14 +228,14 @@ impl Stored {
             begins.push(place as u32);
             place += length;
         }
-        Some(Stored { bytes: Arc::new(bytes), horizon, begins })
+        Some(SnapshotFile { bytes: Arc::new(bytes), boundary, begins })
     }
 
-    /// The file's contents: these blocks, by path.
-    pub fn encode<'b>(horizon: &MtimeBoundary, blocks: impl Iterator<Item = &'b [u8]>) -> Vec<u8> {
+    /// Returns the file's contents: these blocks, by path.
+    pub fn encode<'b>(boundary: &MtimeBoundary, blocks: impl Iterator<Item = &'b [u8]>) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&[0; 32]);
-        bytes.extend_from_slice(&horizon.to_bytes());
+        bytes.extend_from_slice(&boundary.to_bytes());
         blocks.for_each(|block| bytes.extend_from_slice(block));
         let (head, body) = bytes.split_at_mut(MAGIC.len() + 32);
         head[MAGIC.len()..].copy_from_slice(&checksum_of(body));
@@ -249,23 +250,23 @@ impl Stored {
 
     fn block(&self, begin: u32) -> Block {
         let from = begin as usize;
-        Block::Stored { bytes: Arc::clone(&self.bytes), from, to: from + number(&self.bytes, from) }
+        Block::InFile { bytes: Arc::clone(&self.bytes), from, to: from + number(&self.bytes, from) }
     }
 
-    /// The block of a directory.
+    /// Returns the block of a directory.
     pub fn find(&self, directory: &Path) -> Option<Block> {
         let wanted = directory.to_str()?.as_bytes();
         let index = self.begins.binary_search_by(|begin| self.path(*begin).cmp(wanted)).ok()?;
         Some(self.block(self.begins[index]))
     }
 
-    /// All blocks and their paths, sorted.
+    /// Returns all blocks and their paths, sorted.
     pub fn blocks(&self) -> impl Iterator<Item = (&str, Block)> {
         self.begins.iter().filter_map(|begin| Some((std::str::from_utf8(self.path(*begin)).ok()?, self.block(*begin))))
     }
 }
 
-/// Of pieces, so that all cores share the work.
+/// Returns the checksum of pieces, so that all cores share the work.
 fn checksum_of(body: &[u8]) -> [u8; 32] {
     let pieces: Vec<&[u8]> = body.chunks(PIECE).collect();
     let parts = par_chunks(&pieces, body.len() / 4096, |part| {
@@ -295,12 +296,12 @@ mod tests {
 
     fn file() -> Vec<u8> {
         let blocks: Vec<Block> = ["/a", "/a/b", "/c"].map(|path| draft(path).encode().unwrap()).into();
-        Stored::encode(&MtimeBoundary::now(None), blocks.iter().map(Block::bytes))
+        SnapshotFile::encode(&MtimeBoundary::now(None), blocks.iter().map(Block::bytes))
     }
 
     #[test]
     fn round_trip() {
-        let stored = Stored::decode(file()).unwrap();
+        let stored = SnapshotFile::decode(file()).unwrap();
         let paths: Vec<&str> = stored.blocks().map(|(path, _)| path).collect();
         assert_eq!(paths, ["/a", "/a/b", "/c"]);
         assert!(stored.find(Path::new("/b")).is_none());
@@ -308,27 +309,27 @@ mod tests {
         assert_eq!((block.len(), block.own()), (3, Some((fingerprint(9, 3), 8))));
         assert_eq!(block.find("alpha").unwrap().digest_if(&fingerprint(1, 50)), Some(Digest::of(b"x")));
         assert_eq!(block.find("alpha").unwrap().digest_if(&fingerprint(2, 50)), None, "another size");
-        assert_eq!(block.find("né").unwrap().digest_if(&fingerprint(1, 100)), None, "changed at the horizon");
+        assert_eq!(block.find("né").unwrap().digest_if(&fingerprint(1, 100)), None, "changed at the boundary");
         assert_eq!(block.find("zeta").unwrap().digest_if(&fingerprint(0, 0)), None, "never hashed");
         assert!(block.find("beta").is_none());
         assert_eq!(block.draft(Path::new("/a/b")).encode().unwrap().bytes(), block.bytes());
     }
 
-    /// Torn anywhere, flipped anywhere: no snapshot.
+    /// A file torn or flipped anywhere is no snapshot.
     #[test]
     fn damage_empties_it() {
         let good = file();
         for length in 0..good.len() {
-            assert!(Stored::decode(good[..length].to_vec()).is_none(), "cut at {length}");
+            assert!(SnapshotFile::decode(good[..length].to_vec()).is_none(), "cut at {length}");
         }
         for index in 0..good.len() {
             let mut bad = good.clone();
             bad[index] ^= 0x10;
-            assert!(Stored::decode(bad).is_none(), "flipped at {index}");
+            assert!(SnapshotFile::decode(bad).is_none(), "flipped at {index}");
         }
     }
 
-    /// Whoever can compute a checksum can write anything: still nobody reads outside of a block or panics.
+    /// A writer who can compute a checksum can write anything: still no reader leaves a block or panics.
     #[test]
     fn a_hostile_file_with_a_sound_checksum() {
         let good = file();
@@ -339,7 +340,7 @@ mod tests {
                 bad[index] = value;
                 let checksum = checksum_of(&bad[body..]);
                 bad[MAGIC.len()..body].copy_from_slice(&checksum);
-                let Some(stored) = Stored::decode(bad) else { continue };
+                let Some(stored) = SnapshotFile::decode(bad) else { continue };
                 for (path, block) in stored.blocks() {
                     let _ = (block.own(), block.find("alpha"), block.draft(Path::new(path)).encode());
                     let records = (0..block.len().min(1000)).filter(|index| block.record(*index).known().is_some());

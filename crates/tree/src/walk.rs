@@ -1,15 +1,14 @@
-//! Walking a tree: the files below a directory that match, with their digests, on all cores.
+//! Walking a tree: lists the matching files below a directory, with their digests, on all cores.
 //!
-//! Of a directory that looks as it did, the names are known without listing it; of a file that looks as it did, the
-//! digest is known without reading it. So a walk over a tree that did not change costs one `stat` a file, and
-//! allocates nothing for it.
+//! The names of an unchanged directory are known without listing it; the digest of an unchanged file is known without
+//! reading it. So a walk over an unchanged tree costs one `stat` a file, and allocates nothing for it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::fingerprint::{Fingerprint, Kind, OpenDirectory};
-use crate::listing::{Behind, Found, Gathered, Listing};
+use crate::listing::{DirectoryMatches, LinkTarget, ListedDirectory, Listing};
 use crate::mtime_boundary::MtimeBoundary;
 use crate::snapshot_file::{Block, Draft, DraftEntry, Record};
 use rondel_cas::{Digest, PathError, par_map};
@@ -19,12 +18,12 @@ use crate::{GlobSet, StatSnapshot};
 /// Why a tree can't be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkError {
-    /// The file system said no.
+    /// A file operation failed.
     #[error("failed to read `{}`", path.display())]
     Io {
-        /// On what.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A name that can't be in a key.
@@ -37,24 +36,24 @@ const LARGE: u64 = 1 << 20;
 
 /// One directory of a walk.
 struct Scanned {
-    /// Relative to the root of the walk; empty for the root itself.
+    /// Path relative to the root of the walk; empty for the root itself.
     path: String,
-    /// Relative paths of the directories in it that can hold something.
+    /// Relative paths of the directories in it that can hold matches.
     directories: Vec<String>,
     own: Fingerprint,
     state: State,
 }
 
 enum State {
-    /// All as it was.
-    Same(Gathered),
-    /// Something was not, and is known now.
-    Learned { absolute: PathBuf, block: Block, gathered: Gathered },
-    /// What is there now, and which of the files have to be read still.
+    /// Everything is unchanged.
+    Unchanged(DirectoryMatches),
+    /// Something changed, and the new state is known.
+    Rescanned { absolute: PathBuf, block: Block, matches: DirectoryMatches },
+    /// The new state, and the entries of files that are not read yet.
     Changed { draft: Draft, unread: Vec<usize> },
 }
 
-/// A file that has to be read: of which directory, and which of its entries.
+/// A file to read: its directory, and its entry there.
 struct Unread {
     directory: usize,
     entry: usize,
@@ -64,43 +63,43 @@ struct Walk<'a> {
     snapshot: &'a StatSnapshot,
     root: &'a Path,
     globs: &'a GlobSet,
-    /// Taken once it is needed: before the first name or byte is read.
-    horizon: OnceLock<MtimeBoundary>,
+    /// Taken on first use: before the first name or byte is read.
+    boundary: OnceLock<MtimeBoundary>,
 }
 
 impl StatSnapshot {
-    /// All files and links below `root` that match, with their digests. Links are not followed.
+    /// Returns all matching files and links below `root`, with their digests. Links are not followed.
     pub fn list(&self, root: &Path, globs: &GlobSet) -> Result<Listing, WalkError> {
-        let walk = Walk { snapshot: self, root, globs, horizon: OnceLock::new() };
+        let walk = Walk { snapshot: self, root, globs, boundary: OnceLock::new() };
         let mut scanned: Vec<Scanned> = Vec::new();
         let mut open = vec![String::new()];
         while !open.is_empty() {
-            // A directory weighs about as much as sixteen files.
+            // A directory costs about as much as sixteen files.
             let found = par_map(&open, open.len() * 16, |path| walk.scan(path));
             let found: Vec<Scanned> = found.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
             open = found.iter().flat_map(|scanned| scanned.directories.iter().cloned()).collect();
             scanned.extend(found);
         }
         walk.read_changed(&mut scanned)?;
-        let mut learned = Vec::new();
+        let mut rescanned = Vec::new();
         let mut found = Vec::with_capacity(scanned.len());
         let directories: Vec<Fingerprint> = scanned.iter().map(|scanned| scanned.own).collect();
         for Scanned { path, state, .. } in scanned {
-            let gathered = match state {
-                State::Same(gathered) => gathered,
-                State::Learned { absolute, block, gathered } => {
-                    learned.push((absolute, block));
-                    gathered
+            let matches = match state {
+                State::Unchanged(matches) => matches,
+                State::Rescanned { absolute, block, matches } => {
+                    rescanned.push((absolute, block));
+                    matches
                 }
                 State::Changed { draft, .. } => {
                     let (absolute, block) = encode(draft)?;
-                    learned.push((absolute, block.clone()));
-                    walk.gather(&path, block)?
+                    rescanned.push((absolute, block.clone()));
+                    walk.match_block(&path, block)?
                 }
             };
-            found.push(Found { path, gathered });
+            found.push(ListedDirectory { path, matches });
         }
-        self.learn(learned);
+        self.record(rescanned);
         Ok(Listing::new(root, found, &directories))
     }
 }
@@ -110,7 +109,7 @@ impl Walk<'_> {
         if path.is_empty() { self.root.to_owned() } else { self.root.join(path) }
     }
 
-    /// Looks at one directory; `None` if it is gone.
+    /// Scans one directory; returns `None` if it is gone.
     fn scan(&self, path: &str) -> Result<Option<Scanned>, WalkError> {
         let absolute = self.absolute(path);
         let opened = OpenDirectory::new(&absolute).and_then(|opened| opened.own().map(|own| (opened, own)));
@@ -120,21 +119,22 @@ impl Walk<'_> {
             Err(source) => return Err(WalkError::Io { path: absolute, source }),
         };
         let block = self.snapshot.block(&absolute);
-        let vouched =
-            |block: &Block| block.own().is_some_and(|(looks, horizon)| looks == own && own.is_older_than(horizon));
+        let vouched = |block: &Block| {
+            block.own().is_some_and(|(fingerprint, boundary)| fingerprint == own && own.is_older_than(boundary))
+        };
         let names_known = block.as_ref().is_some_and(vouched);
         if names_known
             && let Some(block) = &block
-            && let Some(scanned) = self.scan_same(path, &opened, &own, block)
+            && let Some(scanned) = self.scan_unchanged(path, &opened, &own, block)
         {
             return Ok(Some(scanned));
         }
         self.scan_changed(path, absolute, &opened, own, block, names_known).map(Some)
     }
 
-    /// The quick way: every file that matches looks as it did. `None` at the first that doesn't.
-    fn scan_same(&self, path: &str, opened: &OpenDirectory, own: &Fingerprint, block: &Block) -> Option<Scanned> {
-        let mut gathered = Gathered::new(block.clone());
+    /// The fast path: every matching file is unchanged. Returns `None` at the first that isn't.
+    fn scan_unchanged(&self, path: &str, opened: &OpenDirectory, own: &Fingerprint, block: &Block) -> Option<Scanned> {
+        let mut matches = DirectoryMatches::new(block.clone());
         let mut directories = Vec::new();
         let mut child = Child::of(path);
         for index in 0..block.len() {
@@ -144,15 +144,15 @@ impl Walk<'_> {
                     directories.push(child.path(record.name()).to_owned());
                 }
                 Kind::File if self.globs.matches(child.path(record.name())) => {
-                    let looks = opened.look(record.name()).ok()?;
-                    gathered.file(index, record.name(), &record.digest_if(&looks)?, &looks);
+                    let fingerprint = opened.stat(record.name()).ok()?;
+                    matches.file(index, record.name(), &record.digest_if(&fingerprint)?, &fingerprint);
                 }
-                // What a link leads to is not seen from its own looks.
+                // A link's own stat data does not show a change of its target.
                 Kind::Link if self.globs.matches(child.path(record.name())) => return None,
                 _ => {}
             }
         }
-        Some(Scanned { path: path.to_owned(), directories, own: *own, state: State::Same(gathered) })
+        Some(Scanned { path: path.to_owned(), directories, own: *own, state: State::Unchanged(matches) })
     }
 
     fn scan_changed(
@@ -164,7 +164,7 @@ impl Walk<'_> {
         block: Option<Block>,
         names_known: bool,
     ) -> Result<Scanned, WalkError> {
-        let horizon = self.horizon.get_or_init(|| self.snapshot.horizon());
+        let boundary = self.boundary.get_or_init(|| self.snapshot.mtime_boundary());
         let names = match &block {
             Some(block) if names_known => {
                 let records = (0..block.len()).map(|index| block.record(index));
@@ -184,14 +184,14 @@ impl Walk<'_> {
                 directories.push(child.path(&name).to_owned());
             }
             if kind == Kind::File && self.globs.matches(child.path(&name)) {
-                match look_and_read(opened, &name, record, horizon) {
+                match stat_and_read(opened, &name, record, boundary) {
                     Ok(Some(file)) => {
                         if file.is_unread {
                             unread.push(entries.len());
                         }
                         known = Some(file.known);
                     }
-                    // Something else by now, or gone.
+                    // Replaced by something else, or gone.
                     Ok(None) => {
                         is_whole = false;
                         continue;
@@ -201,20 +201,20 @@ impl Walk<'_> {
             }
             entries.push(DraftEntry { name, kind, known });
         }
-        let looks = own;
-        let own_horizon = horizon.on(own.device());
-        let own = (is_whole && own_horizon > 0 && opened.tells_of_names()).then_some((own, own_horizon));
+        let fingerprint = own;
+        let own_boundary = boundary.on(own.device());
+        let own = (is_whole && own_boundary > 0 && opened.tracks_names()).then_some((own, own_boundary));
         let draft = Draft { path: absolute, own, entries };
         let state = if unread.is_empty() {
             let (absolute, block) = encode(draft)?;
-            State::Learned { gathered: self.gather(path, block.clone())?, absolute, block }
+            State::Rescanned { matches: self.match_block(path, block.clone())?, absolute, block }
         } else {
             State::Changed { draft, unread }
         };
-        Ok(Scanned { path: path.to_owned(), directories, own: looks, state })
+        Ok(Scanned { path: path.to_owned(), directories, own: fingerprint, state })
     }
 
-    /// Reads the files that do not look as they did.
+    /// Reads the changed files.
     fn read_changed(&self, scanned: &mut [Scanned]) -> Result<(), WalkError> {
         let mut jobs = Vec::new();
         for (directory, scanned) in scanned.iter().enumerate() {
@@ -226,7 +226,7 @@ impl Walk<'_> {
         let read = par_map(&jobs, jobs.len() * 16, |job| {
             let State::Changed { draft, .. } = &states[job.directory].state else { return Ok(None) };
             let entry = &draft.entries[job.entry];
-            let size = entry.known.map_or(0, |(looks, ..)| looks.size());
+            let size = entry.known.map_or(0, |(fingerprint, ..)| fingerprint.size());
             let path = draft.path.join(&entry.name);
             match Digest::of_file_of_size(&path, size) {
                 Ok(digest) => Ok(Some(digest)),
@@ -239,7 +239,7 @@ impl Walk<'_> {
             let State::Changed { draft, .. } = &mut scanned[job.directory].state else { continue };
             match digest? {
                 Some(digest) => {
-                    let known = draft.entries[job.entry].known.as_mut().expect("looked at before");
+                    let known = draft.entries[job.entry].known.as_mut().expect("result at before");
                     *known = known_as(known.0, known.1, &digest);
                 }
                 None => gone.push((job.directory, job.entry)),
@@ -254,9 +254,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What matches in a directory of which all is known now.
-    fn gather(&self, path: &str, block: Block) -> Result<Gathered, WalkError> {
-        let mut gathered = Gathered::new(block.clone());
+    /// Returns the matches in a directory whose state is known.
+    fn match_block(&self, path: &str, block: Block) -> Result<DirectoryMatches, WalkError> {
+        let mut matches = DirectoryMatches::new(block.clone());
         let mut child = Child::of(path);
         for index in 0..block.len() {
             let record = block.record(index);
@@ -264,40 +264,42 @@ impl Walk<'_> {
                 continue;
             }
             match (record.kind(), record.known()) {
-                (Kind::File, Some((looks, ..))) => gathered.file(index, record.name(), &record.digest(), &looks),
-                (Kind::Link, _) => self.gather_link(&self.absolute(path), record.name(), &mut gathered)?,
+                (Kind::File, Some((fingerprint, ..))) => {
+                    matches.file(index, record.name(), &record.digest(), &fingerprint)
+                }
+                (Kind::Link, _) => self.resolve_link(&self.absolute(path), record.name(), &mut matches)?,
                 _ => {}
             }
         }
-        Ok(gathered)
+        Ok(matches)
     }
 
-    /// A link counts twice: as the text it holds, and as the contents of the file that it leads to, since a reader
-    /// sees those.
-    fn gather_link(&self, directory: &Path, name: &str, gathered: &mut Gathered) -> Result<(), WalkError> {
+    /// Adds a link, which counts twice: as its text, and as the contents of the file behind it, since a reader sees
+    /// those.
+    fn resolve_link(&self, directory: &Path, name: &str, matches: &mut DirectoryMatches) -> Result<(), WalkError> {
         let path = directory.join(name);
         let failed = |source| WalkError::Io { path: path.clone(), source };
         let target = match std::fs::read_link(&path) {
             Ok(target) => target,
-            // Something else by now, or gone.
+            // Replaced by something else, or gone.
             Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::InvalidInput => return Ok(()),
             Err(error) => return Err(failed(error)),
         };
         let target = target.to_str().ok_or_else(|| failed(io::Error::other("the link's target is not valid UTF-8")))?;
         let behind = match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => Behind::Directory,
+            Ok(metadata) if metadata.is_dir() => LinkTarget::Directory,
             Ok(metadata) if metadata.is_file() => match self.snapshot.digest(&path, &metadata) {
-                Ok(digest) => Behind::File(digest, Fingerprint::of(&metadata)),
-                Err(_) => Behind::Nothing,
+                Ok(digest) => LinkTarget::File(digest, Fingerprint::of(&metadata)),
+                Err(_) => LinkTarget::Nothing,
             },
-            _ => Behind::Nothing,
+            _ => LinkTarget::Nothing,
         };
-        gathered.link(name, target, behind);
+        matches.link(name, target, behind);
         Ok(())
     }
 }
 
-/// The relative paths of what is in one directory, each in the same place.
+/// The relative paths of a directory's entries, each in the same buffer.
 struct Child {
     text: String,
     length: usize,
@@ -333,51 +335,52 @@ fn names_in(directory: &Path, opened: &OpenDirectory) -> Result<Vec<(String, Kin
     names.into_iter().map(text).collect()
 }
 
-/// A file that was looked at: how it looks, up to which horizon that is believed, and what it holds.
-struct LookedAt {
+/// A file after its `stat`: its fingerprint, boundary and hash.
+struct FileRecord {
     known: (Fingerprint, i128, [u8; 32]),
     /// Too large to be read at once.
     is_unread: bool,
 }
 
-/// Looks at a file, and reads it if `record` does not tell what it holds. `None` if no file is there any more.
-fn look_and_read(
+/// Stats a file, and reads it if `record` does not know its contents. Returns `None` if it is no file any more.
+fn stat_and_read(
     opened: &OpenDirectory,
     name: &str,
     record: Option<Record<'_>>,
-    horizon: &MtimeBoundary,
-) -> io::Result<Option<LookedAt>> {
-    let looked = || -> io::Result<Option<LookedAt>> {
+    boundary: &MtimeBoundary,
+) -> io::Result<Option<FileRecord>> {
+    let result = || -> io::Result<Option<FileRecord>> {
         if let Some(record) = record.filter(|record| record.known().is_some()) {
-            let looks = opened.look(name)?;
-            if record.digest_if(&looks).is_some() {
-                return Ok(record.known().map(|known| LookedAt { known, is_unread: false }));
+            let fingerprint = opened.stat(name)?;
+            if record.digest_if(&fingerprint).is_some() {
+                return Ok(record.known().map(|known| FileRecord { known, is_unread: false }));
             }
         }
         let file = opened.open_file(name)?;
-        let looks = Fingerprint::of(&file.metadata()?);
-        if looks.kind() != Kind::File {
+        let fingerprint = Fingerprint::of(&file.metadata()?);
+        if fingerprint.kind() != Kind::File {
             return Ok(None);
         }
-        let believed = horizon.on(looks.device());
-        if looks.size() >= LARGE {
-            return Ok(Some(LookedAt { known: (looks, believed, [0; 32]), is_unread: true }));
+        let believed = boundary.on(fingerprint.device());
+        if fingerprint.size() >= LARGE {
+            return Ok(Some(FileRecord { known: (fingerprint, believed, [0; 32]), is_unread: true }));
         }
-        let digest = Digest::of_open(&file, looks.size())?;
-        Ok(Some(LookedAt { known: known_as(looks, believed, &digest), is_unread: false }))
+        let digest = Digest::of_open(&file, fingerprint.size())?;
+        Ok(Some(FileRecord { known: known_as(fingerprint, believed, &digest), is_unread: false }))
     };
-    match looked() {
+    match result() {
         Err(error) if is_gone(&error) || is_link(&error) => Ok(None),
-        looked => looked,
+        result => result,
     }
 }
 
-/// A file that has another size than it looked like changes right now: what was read counts for this once.
-fn known_as(looks: Fingerprint, horizon: i128, digest: &Digest) -> (Fingerprint, i128, [u8; 32]) {
-    if looks.size() == digest.size() {
-        return (looks, horizon, *digest.hash());
+/// Returns the record of a file. A file whose size differs from its stat data is changing right now: its hash counts
+/// for this once.
+fn known_as(fingerprint: Fingerprint, boundary: i128, digest: &Digest) -> (Fingerprint, i128, [u8; 32]) {
+    if fingerprint.size() == digest.size() {
+        return (fingerprint, boundary, *digest.hash());
     }
-    (looks.with_size(digest.size()), i128::from(i64::MIN), *digest.hash())
+    (fingerprint.with_size(digest.size()), i128::from(i64::MIN), *digest.hash())
 }
 
 fn encode(draft: Draft) -> Result<(PathBuf, Block), WalkError> {
@@ -388,7 +391,7 @@ fn encode(draft: Draft) -> Result<(PathBuf, Block), WalkError> {
     }
 }
 
-/// What opening a link says that is not to be followed.
+/// Returns true for the error of opening a link that must not be followed.
 #[cfg(unix)]
 fn is_link(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())

@@ -2,7 +2,7 @@
 //! layout.
 
 mod artefact;
-mod compare;
+mod build_diff;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -159,7 +159,7 @@ fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     if exit_of(&second) != Exit::Done {
         return Ok(run.second_failed(&second));
     }
-    let steps = compare::compare_graphs(&lowered.graph, &first, &again.graph, &second, &place.traces(session))?;
+    let steps = build_diff::diff_graphs(&lowered.graph, &first, &again.graph, &second, &place.traces(session))?;
     Ok(run.report(&steps, &place))
 }
 

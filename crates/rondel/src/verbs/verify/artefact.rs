@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{Makes, Platform, Target, TargetName};
-use rondel_diff::{Difference, Traces, compare_files, compare_layouts, read_layout};
+use rondel_diff::{Difference, Traces, diff_files, diff_layouts, read_layout};
 use rondel_engine::{Graph, Shown, Summary};
 use rondel_golang::BuildInfo;
 use rondel_targets::{PlatformChoice, Request};
 
-use super::compare::unreadable;
+use super::build_diff::unreadable;
 use super::{Run, check_kinds};
 use crate::exit::{Exit, Failure};
 use crate::program;
@@ -42,7 +42,7 @@ pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Resu
     if exit_of(&second) != Exit::Done {
         return Ok(run.second_failed(&second));
     }
-    let difference = compare_artefact(path, is_layout, &target, &again.graph, &second, &place.traces(session))?;
+    let difference = diff_artefact(path, is_layout, &target, &again.graph, &second, &place.traces(session))?;
     let label = format!("{} ({what}), built as `{target}`", path.display());
     let steps = [Verified { label, is_hidden: false, summary: "the same bytes".to_owned(), difference }];
     Ok(run.report(&steps, &place))
@@ -106,7 +106,7 @@ fn target_of(session: &Session<'_>, path: &Path, is_layout: bool) -> Result<Targ
     }
 }
 
-fn compare_artefact(
+fn diff_artefact(
     path: &Path,
     is_layout: bool,
     target: &TargetName,
@@ -121,7 +121,7 @@ fn compare_artefact(
         let mark = artefacts.iter().find(|artefact| artefact.name.as_str().ends_with("/oci-layout"));
         let layout = mark.and_then(|artefact| artefact.path.parent());
         let layout = layout.ok_or_else(|| Failure::usage(format!("`{target}` makes no OCI layout")))?;
-        return compare_layouts(path, layout, traces).map_err(unreadable);
+        return diff_layouts(path, layout, traces).map_err(unreadable);
     }
     // Of several commands the one of the same name; of several platforms the one that is the same.
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
@@ -129,7 +129,7 @@ fn compare_artefact(
     let candidates = if named.is_empty() { artefacts.iter().collect() } else { named };
     let mut last = None;
     for artefact in candidates {
-        match compare_files(path, &artefact.path, traces).map_err(unreadable)? {
+        match diff_files(path, &artefact.path, traces).map_err(unreadable)? {
             None => return Ok(None),
             difference => last = last.or(difference),
         }

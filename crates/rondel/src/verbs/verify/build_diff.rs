@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use rondel_cas::Entry;
-use rondel_diff::{Difference, Traces, compare_files, compare_layouts};
+use rondel_diff::{Difference, Traces, diff_files, diff_layouts};
 use rondel_engine::{Graph, NodeId, Shown, Summary, UpstreamResult};
 use rondel_targets::ImageMetadata;
 
@@ -17,7 +17,7 @@ pub(super) fn unreadable(error: std::io::Error) -> Failure {
 }
 
 /// Compares the results of each step of two graphs. A step whose inputs differ is left out: the cause is named once.
-pub(super) fn compare_graphs(
+pub(super) fn diff_graphs(
     graph: &Graph,
     first: &Summary,
     again: &Graph,
@@ -37,7 +37,7 @@ pub(super) fn compare_graphs(
             differing.insert(id);
             continue;
         }
-        let difference = compare_results(one, other, traces)?;
+        let difference = diff_results(one, other, traces)?;
         if difference.is_some() {
             differing.insert(id);
         }
@@ -65,17 +65,13 @@ fn summary_of(result: &UpstreamResult) -> String {
     }
 }
 
-fn compare_results(
-    one: &UpstreamResult,
-    other: &UpstreamResult,
-    traces: &Traces,
-) -> Result<Option<Difference>, Failure> {
+fn diff_results(one: &UpstreamResult, other: &UpstreamResult, traces: &Traces) -> Result<Option<Difference>, Failure> {
     let layout = |result: &UpstreamResult| {
         let mark = result.artefacts.iter().find(|artefact| artefact.name.as_str().ends_with("/oci-layout"));
         mark.and_then(|artefact| artefact.path.parent().map(Path::to_owned))
     };
     if let (Some(left), Some(right)) = (layout(one), layout(other)) {
-        let difference = compare_layouts(&left, &right, traces).map_err(unreadable)?;
+        let difference = diff_layouts(&left, &right, traces).map_err(unreadable)?;
         return Ok(difference.map(|difference| difference.within(left.display().to_string())));
     }
     for artefact in &one.artefacts {
@@ -88,7 +84,7 @@ fn compare_results(
         let place = artefact.path.display().to_string();
         let difference = match (&artefact.entry, &twin.entry) {
             (Entry::File { executable: one, .. }, Entry::File { executable: other, .. }) => {
-                let inside = compare_files(&artefact.path, &twin.path, traces).map_err(unreadable)?;
+                let inside = diff_files(&artefact.path, &twin.path, traces).map_err(unreadable)?;
                 inside.unwrap_or_else(|| {
                     let word = |executable: bool| if executable { "executable" } else { "not executable" };
                     Difference { place: Vec::new(), what: vec![format!("{} and {}", word(*one), word(*other))] }
