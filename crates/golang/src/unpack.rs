@@ -97,7 +97,10 @@ fn unpack_zip(
                 let inflater = DeflateDecoder::new(BufReader::new(data.reader()));
                 writer.file(&path, &mut data.verifying_reader(inflater))?
             }
-            other => return Err(io::Error::other(format!("`{name}` is compressed in an unknown way ({other:?})"))),
+            _ => {
+                let what = format!("`{name}` is compressed by another method than zip files of Go have");
+                return Err(io::Error::other(what));
+            }
         };
         if hashes.insert(name.clone(), digest).is_some() {
             return Err(io::Error::other(format!("`{name}` is in the archive twice")));
