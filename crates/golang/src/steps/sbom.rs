@@ -1,5 +1,5 @@
-//! A bill of materials beside each executable of a `GoBuild`: from what the executable says of itself. Where it has
-//! no hash of a module (what is vendored has none), go.sum does.
+//! A bill of materials beside each executable of a `GoBuild`, from its embedded build information. go.sum gives the
+//! hash of a module that has none there (a vendored one).
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::support::GoSupport;
 
 /// Writes an SPDX document beside each executable of one build.
 pub struct SbomStep {
-    /// The toolchain, and how it is run.
+    /// The toolchain and its settings.
     pub go: Arc<GoSupport>,
     /// Name of the project.
     pub project: String,
