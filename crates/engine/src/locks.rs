@@ -56,7 +56,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
         std::fs::create_dir_all(parent).map_err(|source| StepError::unwritable(parent, &source))?;
         files.push(File::create(path).map_err(|source| StepError::unwritable(path, &source))?);
     }
-    let mut told = false;
+    let mut announced = false;
     let mut looked: Option<Instant> = None;
     loop {
         match lock_one(&mut files) {
@@ -68,7 +68,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
                 if context.cancellation.is_raised() {
                     return Err(StepError::Interrupted);
                 }
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut announced, true) {
                     context.note(format!("waiting for {what}"));
                 }
                 if looked.is_none_or(|looked| looked.elapsed() > ORPHAN_CHECK_INTERVAL) {
