@@ -1,7 +1,7 @@
 //! A bill of materials of one executable: SPDX 2.3 in JSON, from its embedded build information.
 //!
 //! It is deterministic: no random identifier, no time of day; the same executable has the same document. go.sum's `h1:`
-//! is a hash over a directory and not of any file, so it is written as a comment and never as a checksum.
+//! is a hash over a directory and not of any file, so it is given in words and never as a checksum.
 
 use rondel_cas::Digest;
 use serde_json::{Value, json};
