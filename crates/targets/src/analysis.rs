@@ -1,5 +1,5 @@
-//! Analysis: targets to steps. Names are resolved, texts evaluated, platforms chosen; how each kind becomes steps is in
-//! `kinds`.
+//! Analysis: targets to steps. It resolves names, evaluates texts and chooses platforms; `kinds` says how each kind
+//! becomes steps.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,17 +25,17 @@ use rondel_oci::Reference;
 pub struct Analysis {
     /// All steps that the wanted targets may need.
     pub graph: Graph,
-    /// What was asked for.
+    /// The nodes asked for.
     pub roots: Vec<NodeId>,
     /// Values that must never be shown.
     pub secrets: Vec<String>,
-    /// One-line remarks for people: which platforms are left out.
+    /// One-line remarks for people, such as which platforms are left out.
     pub notes: Vec<String>,
-    /// What is odd but no error.
+    /// Findings that are odd but no error.
     pub warnings: Vec<String>,
 }
 
-/// Analyzes the wanted targets and all that they need.
+/// Analyzes the wanted targets and their dependencies.
 pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
     let root = match &request.file.root {
         Some(path) => request.root.join(&path.value),
@@ -115,7 +115,7 @@ impl<'a> Analyzer<'a> {
         }
     }
 
-    /// The target of this name.
+    /// Returns the target of this name.
     pub(crate) fn find(&self, name: &TargetName) -> Analyzed<&'a Target> {
         self.request.file.targets.iter().find(|target| target.name.value == *name).ok_or_else(|| {
             let names = self.request.file.targets.iter().map(|target| target.name.value.as_str());
@@ -127,7 +127,7 @@ impl<'a> Analyzer<'a> {
         })
     }
 
-    /// The steps of a target, added to the graph if they are not in it.
+    /// Returns the steps of a target, and adds them to the graph if needed.
     pub(crate) fn target(&mut self, name: &TargetName, wanted: bool) -> Analyzed<TargetNodes> {
         if let Some(nodes) = self.done.get(name) {
             return Ok(nodes.clone());
@@ -139,7 +139,7 @@ impl<'a> Analyzer<'a> {
         Ok(nodes)
     }
 
-    /// What a target waits for by its `after`.
+    /// Returns the dependencies from the target's `after`.
     pub(crate) fn deps_of(&mut self, target: &Target) -> Analyzed<Deps> {
         let mut deps = Deps::default();
         for other in &target.common.after {
@@ -150,12 +150,12 @@ impl<'a> Analyzer<'a> {
         Ok(deps)
     }
 
-    /// The `docker` command.
+    /// Returns the `docker` command.
     pub(crate) fn docker(&self) -> Analyzed<Docker> {
         Docker::find(self.request.environment, &self.root)
     }
 
-    /// Names of an image, each once.
+    /// Returns the names of an image, each once.
     pub(crate) fn image_tags(&self, texts: &[Text]) -> Analyzed<Vec<Reference>> {
         let mut tags = Vec::new();
         for text in texts {
@@ -168,7 +168,7 @@ impl<'a> Analyzer<'a> {
         Ok(tags)
     }
 
-    /// The main step of a target.
+    /// Adds the main step of a target.
     pub(crate) fn add(
         &mut self,
         target: &Target,
@@ -187,7 +187,7 @@ impl<'a> Analyzer<'a> {
         })
     }
 
-    /// A step of Rondel's own, which people see only if it fails or they ask for all.
+    /// Adds a step of Rondel's own, shown only if it fails or on request.
     pub(crate) fn add_hidden(
         &mut self,
         key: StepKey,
@@ -199,13 +199,13 @@ impl<'a> Analyzer<'a> {
         self.graph.add(Node { shown: Shown::Never, inputs, after, ..Node::new(key, kind, step) })
     }
 
-    /// The kind of a target, in the word of build.ron.
+    /// Returns the kind of a target, in the word of build.ron.
     fn kind_of(&self, target: Option<&TargetName>) -> &'static str {
         let found = self.request.file.targets.iter().find(|other| Some(&other.name.value) == target);
         found.map_or("", |target| target.kind.word())
     }
 
-    /// The platforms to build now, of those that are declared.
+    /// Returns the declared platforms to build now.
     pub(crate) fn platforms(
         &mut self,
         own: Option<&Platforms>,
@@ -256,7 +256,7 @@ impl<'a> Analyzer<'a> {
         }
     }
 
-    /// What stands after `--`, for a target that was asked for by name.
+    /// Returns the arguments after `--`, for a target asked for by name.
     pub(crate) fn arguments(&mut self, wanted: bool) -> Vec<String> {
         if !wanted {
             return Vec::new();
@@ -265,7 +265,7 @@ impl<'a> Analyzer<'a> {
         self.request.arguments.clone()
     }
 
-    /// A step, or two of which one is taken once it is known whether the sources are dirty.
+    /// Returns a step, or two of which one is chosen once it is known whether the sources are dirty.
     pub(crate) fn step(&self, make: &dyn Fn() -> Analyzed<Box<dyn AnyStep>>) -> Analyzed<Box<dyn AnyStep>> {
         let (clean, dirty) = self.variables.both(make)?;
         let Some(dirty) = dirty else { return Ok(clean) };
@@ -286,7 +286,7 @@ impl<'a> Analyzer<'a> {
         Ok(Box::new(DirtyStep { clean, dirty, trees }))
     }
 
-    /// The targets that must be through before `target` begins, by `after` alone.
+    /// Returns the targets that must end before `target` starts, by `after` alone.
     pub(crate) fn waited_for<'t>(&'t self, target: &'t Target) -> BTreeSet<&'t TargetName> {
         let mut open: Vec<&TargetName> = target.common.after.iter().map(|name| &name.value).collect();
         self.reach(&mut open, &|target| {
@@ -294,7 +294,7 @@ impl<'a> Analyzer<'a> {
         })
     }
 
-    /// The targets of this run.
+    /// Returns the targets of this run.
     pub(crate) fn wanted(&self) -> BTreeSet<&TargetName> {
         self.reach(&mut self.request.targets.iter().collect(), &|target| target.references())
     }
@@ -314,8 +314,8 @@ impl<'a> Analyzer<'a> {
         found
     }
 
-    /// Outputs in the source tree, which no glob matches; relative to the project's directory. Those that
-    /// `reader` waits for are files like all others to it.
+    /// Returns outputs in the source tree, which no glob matches, relative to the project's directory. Outputs that
+    /// `reader` waits for are left out: they are files like all others to it.
     pub(crate) fn declared_outputs(&self, reader: Option<&Target>) -> Analyzed<Vec<RelativePath>> {
         let known = reader.map(|reader| self.waited_for(reader)).unwrap_or_default();
         let mut outputs = Vec::new();
@@ -340,7 +340,7 @@ pub(crate) fn path(text: &str) -> Analyzed<RelativePath> {
     RelativePath::new(text).map_err(|error| UserError::input(error.to_string()))
 }
 
-/// The only place that `target` writes, relative to build.ron.
+/// Returns the only output of `target`, relative to build.ron.
 pub(crate) fn only_output(target: &Target, file: &BuildFile) -> Analyzed<RelativePath> {
     match target.outputs(file).as_slice() {
         [output] => path(&output.path).map_err(|error| error.at(output.span)),
@@ -352,7 +352,7 @@ pub(crate) fn output_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
     path(&text.value).map_err(|error| error.at(text.span))
 }
 
-/// A path in an image, without its slash.
+/// Returns a path in an image, without its slash.
 pub(crate) fn image_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
     path(text.value.trim_start_matches('/')).map_err(|error| error.at(text.span))
 }

@@ -1,4 +1,4 @@
-//! Loading an image into a Docker daemon that is reachable, unless it has the image already.
+//! Loading an image into a reachable Docker daemon, unless it has the image already.
 
 use rondel_cas::RelativePath;
 use rondel_engine::{
@@ -13,7 +13,7 @@ use crate::nodes::ImageSource;
 use rondel_buildfile::{Health, TargetName};
 
 pub(crate) struct LoadStep {
-    /// For when the daemon has to be there.
+    /// Set if the daemon is required.
     pub docker: Option<Docker>,
     pub socket: Option<DockerSocket>,
     /// Directory of the layout, relative to the workspace.
@@ -27,7 +27,7 @@ impl LoadStep {
     }
 }
 
-/// What is reported of an image that a daemon has.
+/// Returns the report on an image in a daemon.
 fn loaded(image: &ImageMetadata) -> Metadata {
     Metadata::of(&ImageMetadata { digest: String::new(), size_bytes: 0, platforms: Vec::new(), ..image.clone() })
 }
@@ -80,7 +80,7 @@ impl Step for LoadStep {
     }
 }
 
-/// The step whose metadata names the image of `name` in the daemon, which has to be there.
+/// Returns the step whose metadata names the image of `name` in the daemon, which is required.
 pub(crate) fn image_in_docker(analyzer: &mut Analyzer<'_>, name: &TargetName, docker: &Docker) -> Analyzed<NodeId> {
     let nodes = analyzer.target(name, false)?;
     let (layout, out) = match nodes.image {
@@ -97,7 +97,7 @@ pub(crate) fn image_in_docker(analyzer: &mut Analyzer<'_>, name: &TargetName, do
     Ok(analyzer.graph.add(Node { title: format!("{name}: docker"), inputs: vec![layout], ..node }))
 }
 
-/// The health check that the image of `name` brings.
+/// Returns the health check of the image of `name`.
 pub(crate) fn health_of(analyzer: &Analyzer<'_>, name: &TargetName) -> Option<Health> {
     let target = analyzer.find(name).ok()?;
     analyze(&target.kind).health().cloned()

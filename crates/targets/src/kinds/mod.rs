@@ -1,5 +1,5 @@
-//! The kinds of targets: how each becomes steps. One file a kind, analysis and step together; steps that run `go` are in
-//! `rondel-golang`.
+//! The kinds of targets: how each becomes steps. One file a kind, analysis and step together; steps that run `go` are
+//! in `rondel-golang`.
 
 use rondel_buildfile::{Health, Platform, Span, Target, TargetKind};
 use rondel_engine::NodeId;
@@ -9,15 +9,16 @@ use crate::nodes::{Deps, TargetNodes};
 
 /// How a kind becomes steps.
 pub(crate) trait Analyze {
-    /// Adds the steps of `target`, which is of this kind. `wanted` says that it was asked for by name.
+    /// Adds the steps of `target`, which is of this kind. `wanted` is true if it was asked for by name.
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes>;
 
-    /// True if downloads that it waits for are needed only when its steps run.
+    /// Returns true if the downloads in its `after` are needed only when its steps run.
     fn puts_downloads_off(&self) -> bool {
         false
     }
 
-    /// The step that makes the only output of `target` for `platform`; who reads it, and where that is written.
+    /// Returns the step that makes the only output of `target` for `platform`. `reader` is the target that reads it,
+    /// with the place in build.ron.
     fn output_node(
         &self,
         analyzer: &mut Analyzer<'_>,
@@ -29,7 +30,7 @@ pub(crate) trait Analyze {
         Ok(analyzer.target(&target.name.value, false)?.ends[0])
     }
 
-    /// The health check that its image brings.
+    /// Returns the health check of its image.
     fn health(&self) -> Option<&Health> {
         None
     }
@@ -39,7 +40,7 @@ macro_rules! declare {
     ($($module:ident: $kind:ident,)*) => {
         $(mod $module;)*
 
-        /// How this kind becomes steps.
+        /// Returns the analysis of this kind.
         pub(crate) fn analyze(kind: &TargetKind) -> &dyn Analyze {
             match kind {
                 $(TargetKind::$kind(kind) => kind,)*

@@ -1,4 +1,4 @@
-//! What analysis refuses, and what it says.
+//! Errors of the analysis, and their texts.
 
 use expect_test::{Expect, expect};
 
