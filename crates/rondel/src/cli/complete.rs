@@ -1,5 +1,5 @@
-//! Completion: the words that may stand where the cursor is, from the declarations. The scripts of `completions` ask for
-//! them, so all shells complete the same.
+//! Completion: the words that fit at the cursor, from the declarations. The scripts of `completions` call it, so all
+//! shells complete the same.
 
 use crate::cli::all_specs;
 use crate::cli::groups::GlobalOptions;
@@ -8,13 +8,14 @@ use crate::cli::option::{OptionSet, OptionSpec};
 use crate::cli::verb::{Entry, Holds};
 use crate::verbs::{BUILD, VERBS};
 
-/// Names of files may stand here too: a line of its own, which no candidate can be.
+/// Line that stands for file names, which no candidate can be.
 pub(crate) const FILES: &str = ":files";
 
-/// A target as far as completion cares: name and doc.
+/// Name and doc of a target, for completion.
 pub(crate) type TargetLine = (String, String);
 
-/// The lines `candidate<TAB>description` for the last of `words`, which may be empty. `words` do not hold the program.
+/// Returns the lines `candidate<TAB>description` for the last of `words`, which may be empty. `words` do not hold the
+/// program.
 pub(crate) fn candidates(words: &[String], targets: &[TargetLine]) -> Vec<String> {
     let words = joined(words);
     let Some((current, before)) = words.split_last() else { return Vec::new() };
@@ -49,10 +50,10 @@ pub(crate) fn candidates(words: &[String], targets: &[TargetLine]) -> Vec<String
     lines
 }
 
-/// The verb that was typed so far, or builds; nothing if neither was.
+/// The verb typed so far, or builds; nothing if neither was.
 struct Place {
     entry: Option<&'static Entry>,
-    /// Words after it.
+    /// Number of words after it.
     given: usize,
 }
 
@@ -100,7 +101,7 @@ impl Place {
     }
 }
 
-/// Bash takes `--color=al` apart at its `=`; this puts it together again.
+/// Joins `--color=al`, which bash splits at its `=`.
 fn joined(words: &[String]) -> Vec<String> {
     let mut result: Vec<String> = Vec::new();
     for word in words {
@@ -112,7 +113,7 @@ fn joined(words: &[String]) -> Vec<String> {
     result
 }
 
-/// The words that are no options, and the option whose value comes next.
+/// Returns the words that are no options, and the option whose value comes next.
 fn plain_words<'w>(before: &'w [String], specs: &[OptionSpec]) -> (Vec<&'w str>, Option<OptionSpec>) {
     let mut words = Vec::new();
     let mut open: Option<OptionSpec> = None;
@@ -135,7 +136,7 @@ fn plain_words<'w>(before: &'w [String], specs: &[OptionSpec]) -> (Vec<&'w str>,
     (words, open)
 }
 
-/// The values of an option, as the verb at hand has it.
+/// Returns the values of an option, as the present verb declares it.
 fn values(place: &Place, spec: &OptionSpec, prefix: &str, current: &str) -> Vec<String> {
     let own = place.entry.and_then(|entry| entry.spec(spec.long)).unwrap_or(*spec);
     let found: Vec<(String, String)> = match own.value {

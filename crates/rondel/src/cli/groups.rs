@@ -1,4 +1,4 @@
-//! Options that several verbs share, declared once: those of the whole program, of analysis, of builds.
+//! Options shared by several verbs, declared once: those of the whole program, of analysis, of builds.
 
 use std::collections::BTreeMap;
 
@@ -79,7 +79,7 @@ options! {
 }
 
 impl AnalysisOptions {
-    /// `--all-platforms` wins over `--platform`.
+    /// Returns the chosen platforms. `--all-platforms` takes precedence over `--platform`.
     pub fn platforms(&self) -> PlatformChoice {
         match (self.all_platforms, self.platform.is_empty()) {
             (true, _) => PlatformChoice::All,
@@ -94,7 +94,7 @@ impl AnalysisOptions {
 pub(crate) struct Jobs(Option<usize>);
 
 impl Jobs {
-    /// The chosen number, else the number of cores.
+    /// Returns the chosen number, else the number of cores.
     pub fn number(self) -> usize {
         self.0.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }

@@ -22,7 +22,7 @@ fn text_of(failure: &Failure) -> String {
     }
 }
 
-/// What becomes of a command line: words and options, or the error.
+/// Returns the result of a command line: words and options, or the error.
 fn outcome(name: &str, line: &str) -> String {
     let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
     let (_, entry) = all_entries().into_iter().find(|(other, _)| other == name).unwrap();
@@ -505,7 +505,7 @@ fn candidates_of_completion() {
     .assert_eq(&lines.map(of).concat());
 }
 
-/// Options may stand before the verb, so whether one takes a value must not depend on the verb.
+/// Options may come before the verb, so whether one takes a value must not depend on the verb.
 #[test]
 fn an_option_has_one_arity_and_one_short_form() {
     let mut all = GlobalOptions::specs();
@@ -537,7 +537,7 @@ fn the_readme_names_every_verb() {
             assert!(readme.contains(&row), "README.md has no row for `{name}`");
         }
     }
-    // Every row is of a verb that there is.
+    // Every row is of an existing verb.
     for row in readme.lines().filter_map(|line| line.strip_prefix("| `cargo xtask ")) {
         let word = row.split([' ', '`']).next().unwrap();
         assert!(word == "TARGET…" || word == "TARGET" || names().any(|name| name == word), "{row}");

@@ -18,7 +18,7 @@ use rondel_targets::ImageMetadata;
 use crate::exit::Exit;
 use crate::ui::{Human, Json, Printer, Shown, Sink, Verbosity, Verified, VerifySummary};
 
-/// A step that is never asked anything: the events are made by hand.
+/// A step that is never prepared or run: the events are made by hand.
 struct Unused;
 
 impl Step for Unused {
@@ -51,7 +51,7 @@ fn finished(node: usize, outcome: Outcome, reasons: Vec<Reason>) -> Event {
     Event::Finished { node, outcome, reasons, duration, outputs: Vec::new(), metadata: Metadata::default() }
 }
 
-/// A build in which something of everything happens.
+/// Plays a build with every kind of event.
 fn play(sink: &dyn Sink) {
     let graph = graph();
     let changed = |path: &str| Reason::InputChanged { path: path.to_owned(), old: "1".to_owned(), new: "2".to_owned() };

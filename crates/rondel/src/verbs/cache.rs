@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::ui::{bytes_text, print_data, print_line};
 
-/// What Go keeps, below `go` in the cache directory.
+/// Go's directories, below `go` in the cache directory.
 const GO: &[(&str, &str)] = &[("build", "Go's build cache"), ("mod", "Go modules"), ("toolchains", "Go toolchains")];
 
 options! {
@@ -47,7 +47,7 @@ options! {
     }
 }
 
-/// The verbs of the cache. All work where build.ron does not.
+/// The verbs of the cache. All work without a valid build.ron.
 pub(crate) struct Cache;
 
 impl Verb for Cache {
@@ -58,7 +58,7 @@ impl Verb for Cache {
         &[Entry::of::<Stats>(), Entry::of::<Gc>(), Entry::of::<VerifyCache>(), Entry::of::<Clean>()];
     type Options = NoOptions;
 
-    /// Never called: `dispatch` asks for a sub-verb.
+    /// Never called: `dispatch` requires a sub-verb.
     fn run(session: Result<Session<'_>, Failure>, _: &Call<'_, NoOptions>) -> Result<Exit, Failure> {
         session.map(|_| Exit::Done)
     }
@@ -136,7 +136,7 @@ fn failed(directory: &Path) -> impl FnOnce(std::io::Error) -> Failure {
     move |error| Failure::environment(format!("failed to look through `{path}`: {error}"))
 }
 
-/// Of one target: results, and bytes that no target listed before has.
+/// A target's share: results, and bytes that no target listed before has.
 #[derive(Default)]
 struct Share {
     results: u64,
@@ -231,7 +231,7 @@ fn verify(store: &Store, directory: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Files and bytes.
+/// Returns numbers of files and bytes.
 fn size_of(path: &Path) -> (u64, u64) {
     let Ok(entries) = fs::read_dir(path) else { return (0, 0) };
     let mut total = (0, 0);
@@ -243,7 +243,7 @@ fn size_of(path: &Path) -> (u64, u64) {
     total
 }
 
-/// Empties the store; with `all`, what Go keeps too. A build that runs meanwhile finds misses and goes on.
+/// Empties the store; with `all`, Go's directories too. A running build then finds misses and continues.
 fn clean(directory: &Path, all: bool) -> Result<Exit, Failure> {
     let mut gone: Vec<PathBuf> = vec![directory.join(STORE_FORMAT)];
     if all {

@@ -1,4 +1,4 @@
-//! `plan`: what would run and why. Writes nothing.
+//! `plan`: the steps that would run, and why. Writes nothing.
 
 use rondel_buildfile::Target;
 use rondel_engine::{Planned, Shown, plan as plan_graph};
@@ -67,7 +67,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         text.push_str(&format!("{word:<11} {}{detail}\n", node.title));
     }
-    // What would not run is not asked for what it needs.
+    // The needs of targets that would not run are not checked.
     let runs = |target: &&Target| {
         planned.iter().any(|(id, state)| {
             matches!(state, Planned::Run(_) | Planned::Depends(_))

@@ -89,13 +89,13 @@ impl Run<'_> {
         Runner { context: self.call.context, options: &self.call.options.build, cancellation: self.cancellation }
     }
 
-    /// Begins: all that can be wrong with the command line has been found.
+    /// Starts the output: the command line has no errors left.
     fn start(&self) {
         signals::forward_to(self.cancellation);
         self.sink.started(&self.session.file.project.value, self.call.words);
     }
 
-    /// The second build. Its steps are not shown; its errors are.
+    /// Runs the second build. Its steps are not shown; its errors are.
     fn second_build(
         &self,
         targets: &[TargetName],
@@ -104,7 +104,7 @@ impl Run<'_> {
     ) -> Result<(PerturbedBuild, Analysis, Summary), Failure> {
         self.sink.verifying();
         let place = PerturbedBuild::make(self.session, sources, made)?;
-        // Git is asked in the original repository.
+        // Git reads the original repository.
         let request = Request {
             root: place.root.clone(),
             cache: place.cache.clone(),
@@ -121,7 +121,7 @@ impl Run<'_> {
         Ok((place, lowered, summary))
     }
 
-    /// A step that works in the first build only depends on something that it does not declare.
+    /// Reports a failure in the second build only: the step depends on something undeclared.
     fn second_failed(&self, summary: &Summary) -> Exit {
         let exit = exit_of(summary);
         if exit != Exit::StepFailed {

@@ -1,4 +1,4 @@
-//! `verify PATH`: builds in other surroundings what made an executable or a layout, and compares with it.
+//! `verify PATH`: builds an executable or a layout again in other surroundings, and compares.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::ui::Verified;
 use crate::verbs::build::exit_of;
 
-/// Builds what `path` should be, and compares. `named` is the target that made it, if the command line says so.
+/// Builds the target of `path` and compares. `named` is that target, if the command line names it.
 pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Result<Exit, Failure> {
     let session = run.session;
     if let Some(word) = run.call.words.get(2) {
@@ -84,7 +84,7 @@ fn platforms_of_layout(path: &Path) -> Result<(Vec<Platform>, String), Failure> 
     Ok((platforms.collect(), digest))
 }
 
-/// The target that makes what is at `path`: by its place, else the only one that could.
+/// Returns the target of the artefact at `path`: by its place, else the only possible one.
 fn target_of(session: &Session<'_>, path: &Path, is_layout: bool) -> Result<TargetName, Failure> {
     let wanted = if is_layout { Makes::ImageLayout } else { Makes::Executables };
     let is_in = |target: &Target| {
@@ -123,7 +123,7 @@ fn diff_artefact(
         let layout = layout.ok_or_else(|| Failure::usage(format!("`{target}` makes no OCI layout")))?;
         return diff_layouts(path, layout, traces).map_err(unreadable);
     }
-    // Of several commands the one of the same name; of several platforms the one that is the same.
+    // Of several commands, the one of the same name; of several platforms, the identical one.
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
     let named: Vec<_> = artefacts.iter().filter(|artefact| artefact.name.as_str() == name).collect();
     let candidates = if named.is_empty() { artefacts.iter().collect() } else { named };
