@@ -1,4 +1,4 @@
-//! Broken files and what Rondel says of them, word for word.
+//! Broken files and Rondel's messages about them, word for word.
 //!
 //! One helper and one call site a case: to change a message, change it and run with `UPDATE_EXPECT=1`.
 

@@ -1,4 +1,4 @@
-//! Outputs that collide and mistakes in nested records, and what Rondel says of them, word for word.
+//! Clashing outputs and mistakes in nested records, and Rondel's messages about them, word for word.
 
 mod support;
 

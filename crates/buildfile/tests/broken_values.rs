@@ -1,4 +1,4 @@
-//! Broken values, references and names, and what Rondel says of them, word for word.
+//! Broken values, references and names, and Rondel's messages about them, word for word.
 
 mod support;
 
