@@ -165,7 +165,7 @@ fn check_variable_cycles(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
         let mut open = variable.text.variables();
         while let Some(next) = open.pop() {
             if next == name {
-                let message = format!("the variable `{name}` is made from itself");
+                let message = format!("the variable `{name}` depends on itself");
                 diagnostics.push(Diagnostic::new(variable.span, message));
                 return;
             }

@@ -24,9 +24,8 @@ pub(crate) fn prescan(text: &str) -> Result<(), Diagnostic> {
         let span = Span { start, end: start + character.len_utf8() };
         if is_bidirectional(character) {
             let message = format!("a mark that reorders text (U+{:04X})", u32::from(character));
-            return Err(
-                Diagnostic::new(span, message).hint("such marks let a file show other than what it says; remove it")
-            );
+            return Err(Diagnostic::new(span, message)
+                .hint("remove it: such marks make a file look different from its contents"));
         }
         if character.is_control() && !matches!(character, '\n' | '\r' | '\t') {
             let message = format!("a control character (U+{:04X})", u32::from(character));

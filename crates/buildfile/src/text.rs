@@ -196,11 +196,10 @@ impl Reader<'_> {
     pub fn text(&mut self, value: Value<'_>) -> Option<Text> {
         let text = self.text_or_secret(value)?;
         if matches!(text.source, TextSource::Secret { .. }) {
-            let message = "a secret can't go here: it would reach a command line, a key or an image";
+            let message = "a secret is not allowed here: it would reach a command line, a key or an image";
             self.report(
-                Diagnostic::new(text.span, message).hint(
-                    "a `Secret` goes into the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…` only",
-                ),
+                Diagnostic::new(text.span, message)
+                    .hint("use `Secret` in the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…`"),
             );
             return None;
         }
@@ -210,8 +209,8 @@ impl Reader<'_> {
     pub fn text_or_secret(&mut self, value: Value<'_>) -> Option<Text> {
         let text = self.any_text(value)?;
         if matches!(text.source, TextSource::Tool { .. }) {
-            let message = "a `Tool` can't go here: it is a program, not a text";
-            self.report(Diagnostic::new(text.span, message).hint("a `Tool` goes into the `command` of an `Exec`"));
+            let message = "a `Tool` is not allowed here: it is a program, not a text";
+            self.report(Diagnostic::new(text.span, message).hint("use `Tool` in the `command` of an `Exec`"));
             return None;
         }
         Some(text)
@@ -248,7 +247,7 @@ impl Reader<'_> {
                 let message = format!(
                     "`{}` takes a name{}",
                     call.name,
-                    if matches!(call.name, "Secret" | "Tool") { "" } else { " and, if you like, a default" }
+                    if matches!(call.name, "Secret" | "Tool") { "" } else { " and optionally a default" }
                 );
                 self.report(Diagnostic::new(span, message));
                 return None;
@@ -287,7 +286,7 @@ impl Reader<'_> {
             return Some(text.value);
         }
         let message = format!("`{}` is not the name of a tool", text.value.escape_debug());
-        self.report(Diagnostic::new(text.span, message).hint("write its import path, or the last element of that"));
+        self.report(Diagnostic::new(text.span, message).hint("write its import path, or the last element of it"));
         None
     }
 

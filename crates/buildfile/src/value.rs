@@ -163,13 +163,13 @@ impl<'a> Value<'a> {
         let span = Span { start, end: offset(&error.span.end).max(start + 1) };
         use ron::error::Error;
         let message = match &error.code {
-            Error::Eof => "the file ends in the middle of something".to_owned(),
+            Error::Eof => "the file ends too early".to_owned(),
             Error::ExpectedArrayEnd => "expected `,` or `]`".to_owned(),
             Error::ExpectedMapEnd => "expected `,` or `}`".to_owned(),
             Error::ExpectedStructLikeEnd => "expected `,` or `)`".to_owned(),
             Error::ExpectedMapColon => "expected `:`".to_owned(),
             Error::ExpectedComma => "expected `,`".to_owned(),
-            Error::TrailingCharacters => "something follows after the end".to_owned(),
+            Error::TrailingCharacters => "unexpected text after the end".to_owned(),
             Error::ExpectedIdentifier => "expected a field name".to_owned(),
             Error::ExpectedStringEnd => "a string without its closing `\"`".to_owned(),
             Error::UnclosedBlockComment => "a comment without its `*/`".to_owned(),

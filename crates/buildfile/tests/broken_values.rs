@@ -102,7 +102,7 @@ fn variable_cycle() {
     check(
         r#"vars: {"a": "{b}", "b": "{a}"}, targets: {}"#,
         expect![[r#"
-            error: the variable `a` is made from itself
+            error: the variable `a` depends on itself
              --> build.ron:4:12
               |
             4 |     vars: {"a": "{b}", "b": "{a}"}, targets: {},
@@ -180,13 +180,13 @@ fn secret_in_a_build_argument() {
     check(
         r#"targets: {"a": DockerBuild(build_args: {"TOKEN": Secret("TOKEN")})}"#,
         expect![[r#"
-            error: a secret can't go here: it would reach a command line, a key or an image
+            error: a secret is not allowed here: it would reach a command line, a key or an image
              --> build.ron:4:54
               |
             4 |     targets: {"a": DockerBuild(build_args: {"TOKEN": Secret("TOKEN")})},
               |                                                      ^^^^^^^^^^^^^^^
 
-            hint: a `Secret` goes into the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…` only
+            hint: use `Secret` in the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…`
         "#]],
     );
 }
@@ -196,13 +196,13 @@ fn secret_in_a_command() {
     check(
         r#"targets: {"a": Exec(command: ["curl", Secret("TOKEN")])}"#,
         expect![[r#"
-            error: a secret can't go here: it would reach a command line, a key or an image
+            error: a secret is not allowed here: it would reach a command line, a key or an image
              --> build.ron:4:43
               |
             4 |     targets: {"a": Exec(command: ["curl", Secret("TOKEN")])},
               |                                           ^^^^^^^^^^^^^^^
 
-            hint: a `Secret` goes into the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…` only
+            hint: use `Secret` in the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…`
         "#]],
     );
 }
@@ -212,13 +212,13 @@ fn secret_as_variable() {
     check(
         r#"vars: {"token": Secret("TOKEN")}, targets: {}"#,
         expect![[r#"
-            error: a secret can't go here: it would reach a command line, a key or an image
+            error: a secret is not allowed here: it would reach a command line, a key or an image
              --> build.ron:4:21
               |
             4 |     vars: {"token": Secret("TOKEN")}, targets: {},
               |                     ^^^^^^^^^^^^^^^
 
-            hint: a `Secret` goes into the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…` only
+            hint: use `Secret` in the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…`
         "#]],
     );
 }
@@ -424,13 +424,13 @@ fn tool_outside_of_a_command() {
     check(
         r#"targets: {"a": GoBuild(packages: ["."], ldflags: [Tool("stringer")])}"#,
         expect![[r#"
-            error: a `Tool` can't go here: it is a program, not a text
+            error: a `Tool` is not allowed here: it is a program, not a text
              --> build.ron:4:55
               |
             4 |     targets: {"a": GoBuild(packages: ["."], ldflags: [Tool("stringer")])},
               |                                                       ^^^^^^^^^^^^^^^^
 
-            hint: a `Tool` goes into the `command` of an `Exec`
+            hint: use `Tool` in the `command` of an `Exec`
         "#]],
     );
 }
@@ -446,7 +446,7 @@ fn tool_without_a_name() {
             4 |     targets: {"a": Exec(command: [Tool("")])},
               |                                        ^^
 
-            hint: write its import path, or the last element of that
+            hint: write its import path, or the last element of it
         "#]],
     );
 }
@@ -488,7 +488,7 @@ fn pattern_with_a_character_for_three_dots() {
     check(
         r#"targets: {"a": GoBuild(packages: ["./cmd/…"])}"#,
         expect![[r#"
-            error: a package pattern has three dots, and this is one character that looks like them
+            error: a package pattern has three dots, and this is one character (`…`)
              --> build.ron:4:39
               |
             4 |     targets: {"a": GoBuild(packages: ["./cmd/…"])},

@@ -89,7 +89,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
 /// Kills processes that a killed Rondel has left running: nobody uses their results.
 fn kill_orphaned_holders(paths: &[PathBuf], kill: bool, context: &StepContext<'_>) {
     for pid in paths.iter().flat_map(|path| kill_lock_holders(path, kill)) {
-        context.note(format!("ending process {pid}, which a run that was killed has left behind"));
+        context.note(format!("ending process {pid}, left behind by a killed run"));
     }
 }
 

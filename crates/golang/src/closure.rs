@@ -49,7 +49,7 @@ impl Closure {
     pub fn again(self, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
         let Closure { mut stored, is_worth_remembering: was_worth, .. } = self;
         if stored.header.query != query.digest().to_string() {
-            return Err("the packages are asked for in another way".to_owned());
+            return Err("the query for the packages changed".to_owned());
         }
         let is_worth_remembering = match stored.revalidate(&query.module, snapshot) {
             Revalidation::Unchanged { is_worth_storing } => is_worth_storing || was_worth,

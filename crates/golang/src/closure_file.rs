@@ -294,7 +294,7 @@ impl ClosureFile {
             if now.listing != watched.listing {
                 let name = relative(&watched.path);
                 let name = if name.is_empty() { ".".to_owned() } else { name };
-                return Revalidation::Invalid(format!("files came or went in {name}"));
+                return Revalidation::Invalid(format!("files were added or removed in {name}"));
             }
             is_worth_storing |= now.boundary_ns != watched.boundary_ns || now.fingerprint != watched.fingerprint;
             *watched = now;

@@ -50,12 +50,12 @@ pub(crate) fn check_modules(
                 tampered.directory.display()
             )));
         }
-        context.warn(format!("{message}\nit is fetched anew"));
+        context.warn(format!("{message}\nit is fetched again"));
         remove_module(cache, &tampered.directory).map_err(unreadable)?;
         download(go, context)?;
     }
     if let Err(error) = snapshot.save() {
-        context.warn(format!("the digests of the modules were not kept: {error}"));
+        context.warn(format!("the digests of the modules were not saved: {error}"));
     }
     Ok(())
 }

@@ -271,7 +271,7 @@ impl Provision<'_> {
                         Failed::Step(StepError::unwritable(&sdk, &error))
                     }
                     _ => Failed::Unsound(StepError::environment(format!(
-                        "what `{}` gave can't be used: {error}",
+                        "the download from `{}` can't be used: {error}",
                         without_password(url)
                     ))),
                 },
@@ -332,7 +332,7 @@ impl Provision<'_> {
             FetchError::Interrupted => StepError::Interrupted,
             FetchError::Write(source) => StepError::unwritable(self.toolchains, &source),
             FetchError::NotFound(url) => StepError::environment(format!(
-                "there is no Go {} for {}: `{}` is not there",
+                "there is no Go {} for {}: `{}` was not found",
                 self.version,
                 self.host,
                 without_password(&url)
@@ -349,5 +349,5 @@ impl Provision<'_> {
 fn mismatch(what: &str, pinned: &str, found: &str) -> StepError {
     let what = without_password(what);
     StepError::environment(format!("`{what}` is not what build.lock pins\n  pinned: {pinned}\n  found:  {found}"))
-        .hint(format!("nothing of it was run; if the pin is to move, run `{PROGRAM} lock --update go`"))
+        .hint(format!("nothing of it was run; to move the pin, run `{PROGRAM} lock --update go`"))
 }

@@ -64,7 +64,7 @@ pub fn system_toolchain(program: &Path, snapshot: &StatSnapshot) -> Result<Toolc
     let real = program.canonicalize().map_err(|error| format!("failed to read `{}`: {error}", program.display()))?;
     let root = real.parent().and_then(Path::parent).filter(|root| root.join("src/runtime").is_dir());
     let Some(root) = root else {
-        return Err(format!("`{}` does not stand in a Go installation", program.display()));
+        return Err(format!("`{}` is not in a Go installation", program.display()));
     };
     let text = std::fs::read_to_string(root.join("VERSION"))
         .map_err(|error| format!("failed to read `{}`: {error}", root.join("VERSION").display()))?;

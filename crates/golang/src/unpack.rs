@@ -73,7 +73,7 @@ fn unpack_zip(
     is_module: bool,
 ) -> io::Result<(BTreeMap<String, Digest>, Digest)> {
     let mut buffer = vec![0_u8; RECOMMENDED_BUFFER_SIZE];
-    let wrong = |error: rawzip::Error| io::Error::other(format!("not a sound zip archive: {error}"));
+    let wrong = |error: rawzip::Error| io::Error::other(format!("not a valid zip archive: {error}"));
     let zip = ZipArchive::from_file(File::open(archive)?, &mut buffer).map_err(wrong)?;
     let mut writer = Writer::new(destination);
     let mut hashes: BTreeMap<String, Digest> = BTreeMap::new();
@@ -152,7 +152,7 @@ impl<'a> Writer<'a> {
 
     fn file(&mut self, name: &str, contents: &mut dyn Read) -> io::Result<Digest> {
         let path = RelativePath::new(name).ok().filter(|path| path.as_str() == name);
-        let path = path.ok_or_else(|| io::Error::other(format!("`{}` is not a sound name", name.escape_debug())))?;
+        let path = path.ok_or_else(|| io::Error::other(format!("`{}` is not a valid name", name.escape_debug())))?;
         self.files += 1;
         if self.files > FILES_MAX {
             return Err(io::Error::other("too many files for a Go toolchain"));

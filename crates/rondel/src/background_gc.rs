@@ -30,7 +30,7 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 pub(crate) fn limit(context: &ProcessContext) -> Result<u64, Failure> {
     let Some(text) = context.get("RONDEL_CACHE_MAX") else { return Ok(LIMIT) };
     bytes_of(text).ok_or_else(|| {
-        Failure::usage(format!("RONDEL_CACHE_MAX is no size: `{text}`")).hint("for example RONDEL_CACHE_MAX=5GiB")
+        Failure::usage(format!("RONDEL_CACHE_MAX takes a size, not `{text}`")).hint("for example RONDEL_CACHE_MAX=5GiB")
     })
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn look(session: &Session<'_>, need: &Need) -> Result<String, String>
         if docker.has_plugin(name) { Ok(found.to_owned()) } else { Err(missing.to_owned()) }
     };
     match need {
-        Need::Go => Ok("Go is fetched where it is missing".to_owned()),
+        Need::Go => Ok("Go is fetched if it is missing".to_owned()),
         Need::CCompiler { command, because } => {
             let named = command.as_deref().and_then(|command| command.split_whitespace().next());
             let candidates = named.map_or_else(|| vec!["gcc", "cc", "clang"], |name| vec![name]);
@@ -70,7 +70,7 @@ pub(crate) fn look(session: &Session<'_>, need: &Need) -> Result<String, String>
         Need::Buildx => plugin(
             "buildx",
             "buildx: images are built with BuildKit",
-            "buildx is not there: the daemon's older builder is used",
+            "buildx is not installed: the daemon's older builder is used",
         ),
         Need::Compose => {
             plugin("compose", "docker compose", "docker compose: install Docker's compose plugin (version 2)")

@@ -165,7 +165,7 @@ impl PerturbedBuild {
                 self.variations
                     .push("clock 400 days ahead (not for Go's own programs, which ask the kernel)".to_owned());
             }
-            None => self.variations.push("clock as it went on (libfaketime would move it)".to_owned()),
+            None => self.variations.push("the same clock (libfaketime would move it)".to_owned()),
         }
         self.environment = environment;
         Ok(())

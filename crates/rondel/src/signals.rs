@@ -28,7 +28,7 @@ pub(crate) fn survive_size_limits() {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the third Ctrl-C: somebody wants out, whatever hangs")]
+#[allow(clippy::disallowed_methods, reason = "the third Ctrl-C: the user wants to leave, whatever hangs")]
 fn leave() {
     rondel_process::kill_orphans();
     std::process::exit(130);

@@ -112,8 +112,8 @@ impl<'a> Variables<'a> {
                         .hint("give a default: Git(Describe, \"dev\")"))
                 }
             },
-            TextSource::Secret { .. } => Err(UserError::input("a secret can't go here")),
-            TextSource::Tool { .. } => Err(UserError::input("a tool can't go here")),
+            TextSource::Secret { .. } => Err(UserError::input("a secret is not allowed here")),
+            TextSource::Tool { .. } => Err(UserError::input("a tool is not allowed here")),
         }?;
         if value.contains('\0') {
             return Err(UserError::input("the value holds a NUL").at(text.span));
@@ -224,7 +224,7 @@ impl<'a> Variables<'a> {
         if query == GitQuery::Describe && self.is_shallow() {
             self.warnings
                 .borrow_mut()
-                .push("this is a shallow clone: `git describe` may not see the tag that others see".to_owned());
+                .push("this is a shallow clone: `git describe` may miss the nearest tag".to_owned());
         }
         match query {
             _ if answer.is_empty() => None,

@@ -65,7 +65,7 @@ impl FieldType for Packages {
             if let TextSource::Template(template) = &text.source
                 && template.parts.iter().any(|part| matches!(part, Part::Literal(text) if text.contains('…')))
             {
-                let message = "a package pattern has three dots, and this is one character that looks like them";
+                let message = "a package pattern has three dots, and this is one character (`…`)";
                 reader.report(Diagnostic::new(text.span, message).hint("write \"./cmd/...\""));
             }
         }

@@ -87,7 +87,7 @@ impl Step for GoModDownloadStep {
             return plan(Freshness::Run(vec![Reason::NoPrevious]));
         };
         if presence.module_cache != self.go.directories.module_cache {
-            return plan(Freshness::not_present("the module cache is another one"));
+            return plan(Freshness::not_present("the module cache is in another place"));
         }
         if presence.module_files != now {
             return plan(Freshness::not_present("go.mod or go.sum changed"));
@@ -114,7 +114,7 @@ impl Step for GoModDownloadStep {
         let record = self.record(context);
         let text = serde_json::to_vec(&presence).expect("plain data");
         if let Err(error) = write_atomically(&context.workspace.scratch(), &record, &text) {
-            context.warn(format!("what was downloaded was not remembered: {error}"));
+            context.warn(format!("the list of downloaded modules was not saved: {error}"));
         }
         Ok(Report { metadata: Metadata::of(&ModulesMetadata { modules: count, vendored: false }) })
     }

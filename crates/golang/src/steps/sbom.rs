@@ -50,7 +50,7 @@ impl Step for SbomStep {
             let info =
                 BuildInfo::of_file(&artefact.path).map_err(|error| StepError::unreadable(&artefact.path, &error))?;
             let mut info = info.ok_or_else(|| {
-                StepError::failed(format!("`{}` says nothing of how it was built", artefact.path.display()))
+                StepError::failed(format!("`{}` has no Go build information", artefact.path.display()))
                     .hint("Go 1.18 and later write it; write `sbom: false` for an older one")
             })?;
             for module in &mut info.dependencies {

@@ -33,7 +33,7 @@ options! {
     struct GlobalOptions {
         /// read this file instead of the nearest build.ron
         file: Option<String> = option("file").value("PATH"),
-        /// say only what went wrong
+        /// print only warnings and errors
         quiet: bool = option("quiet").short('q'),
         /// print commands, inputs and hidden steps too
         verbose: bool = option("verbose").short('v'),
@@ -41,7 +41,7 @@ options! {
         color: Color = option("color").value("WHEN"),
         /// show progress
         progress: Progress = option("progress").value("HOW"),
-        /// this text; after a verb, the verb's own
+        /// print this help; after a verb, the verb's help
         help: bool = option("help").short('h'),
         /// the version
         version: bool = option("version").short('V'),
@@ -73,7 +73,7 @@ options! {
         set: BTreeMap<String, String> = option("set").value("NAME=VALUE"),
         /// never use the network
         offline: bool = option("offline"),
-        /// refuse what build.lock does not pin
+        /// refuse toolchains that build.lock does not pin
         locked: bool = option("locked"),
     }
 }

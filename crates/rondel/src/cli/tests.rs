@@ -204,11 +204,11 @@ fn help_of_the_program() {
 
         options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
+          -h, --help               print this help; after a verb, the verb's help
           -V, --version            the version
 
         building options:
@@ -216,7 +216,7 @@ fn help_of_the_program() {
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
               --offline            never use the network
-              --locked             refuse what build.lock does not pin
+              --locked             refuse toolchains that build.lock does not pin
           -j, --jobs N             run up to N steps at once (default: number of cores)
               --keep-going         keep building steps that do not depend on the failed one
               --force              run every step, even if it is up to date
@@ -228,7 +228,7 @@ fn help_of_the_program() {
           plan         what would run and why; changes nothing
           why          why a target's steps ran the last time
           graph        the steps as a graph: Mermaid, DOT or JSON
-          verify       build a second time, elsewhere, and compare; or compare with a file or layout
+          verify       build again in other surroundings and compare; or compare with a file or layout
           inspect      what an executable or image is made of, and how it was made
           lock         pin toolchains in build.lock
           cache        what is stored: `cache stats`, `gc`, `verify`, `clean`
@@ -262,15 +262,15 @@ fn help_of_verbs() {
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
               --offline            never use the network
-              --locked             refuse what build.lock does not pin
+              --locked             refuse toolchains that build.lock does not pin
 
         global options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
+          -h, --help               print this help; after a verb, the verb's help
           -V, --version            the version
 
         example:
@@ -281,7 +281,7 @@ fn help_of_verbs() {
         usage: rondel verify [OPTIONS] TARGET…
                rondel verify [OPTIONS] PATH [TARGET]
 
-        build a second time, elsewhere, and compare; or compare with a file or layout
+        build again in other surroundings and compare; or compare with a file or layout
 
         arguments:
           TARGET               a target of build.ron; after a path, the one that made it
@@ -292,7 +292,7 @@ fn help_of_verbs() {
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
               --offline            never use the network
-              --locked             refuse what build.lock does not pin
+              --locked             refuse toolchains that build.lock does not pin
           -j, --jobs N             run up to N steps at once (default: number of cores)
               --keep-going         keep building steps that do not depend on the failed one
               --force              run every step, even if it is up to date
@@ -300,11 +300,11 @@ fn help_of_verbs() {
 
         global options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
+          -h, --help               print this help; after a verb, the verb's help
           -V, --version            the version
 
         example:
@@ -321,8 +321,8 @@ fn help_of_verbs() {
 
         verbs:
           stats                what the cache holds, by target and kind
-          gc                   remove what was not used for longest; nothing that a running build holds
-          verify               hash everything again, and remove what is damaged
+          gc                   remove the least recently used results, but nothing that a running build holds
+          verify               hash everything again, and remove damaged entries
           clean                empty the cache
 
         options of `cache stats`:
@@ -336,11 +336,11 @@ fn help_of_verbs() {
 
         global options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
+          -h, --help               print this help; after a verb, the verb's help
           -V, --version            the version
 
         example:
@@ -350,18 +350,18 @@ fn help_of_verbs() {
     expect![[r#"
         usage: rondel cache gc [OPTIONS]
 
-        remove what was not used for longest; nothing that a running build holds
+        remove the least recently used results, but nothing that a running build holds
 
         options:
               --max SIZE           keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
 
         global options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
+          -h, --help               print this help; after a verb, the verb's help
           -V, --version            the version
 
         example:
@@ -378,11 +378,11 @@ fn help_of_verbs() {
 
         global options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
+          -h, --help               print this help; after a verb, the verb's help
           -V, --version            the version
 
         The script asks the program itself, so it also knows the targets of the build.ron at hand. Load it with
@@ -440,7 +440,7 @@ fn candidates_of_completion() {
         list	every target with its description
         why	why a target's steps ran the last time
         graph	the steps as a graph: Mermaid, DOT or JSON
-        verify	build a second time, elsewhere, and compare; or compare with a file or layout
+        verify	build again in other surroundings and compare; or compare with a file or layout
         inspect	what an executable or image is made of, and how it was made
         lock	pin toolchains in build.lock
         cache	what is stored: `cache stats`, `gc`, `verify`, `clean`
@@ -462,17 +462,17 @@ fn candidates_of_completion() {
         :files
         $ cache |
         stats	what the cache holds, by target and kind
-        gc	remove what was not used for longest; nothing that a running build holds
-        verify	hash everything again, and remove what is damaged
+        gc	remove the least recently used results, but nothing that a running build holds
+        verify	hash everything again, and remove damaged entries
         clean	empty the cache
         $ cache gc --|
         --max	keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
         --file	read this file instead of the nearest build.ron
-        --quiet	say only what went wrong
+        --quiet	print only warnings and errors
         --verbose	print commands, inputs and hidden steps too
         --color	use colours: auto, always or never
         --progress	show progress: auto, bar, plain or none
-        --help	this text; after a verb, the verb's own
+        --help	print this help; after a verb, the verb's help
         --version	the version
         $ list --format |
         text

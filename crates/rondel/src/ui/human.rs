@@ -286,7 +286,7 @@ impl Sink for Human {
     }
 
     fn verifying(&self) {
-        self.remark("Verifying", "by a second build, elsewhere and from nothing");
+        self.remark("Verifying", "by a second build, in other surroundings and from an empty cache");
     }
 
     fn second_build_failed(&self) {

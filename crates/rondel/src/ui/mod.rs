@@ -26,8 +26,8 @@ use crate::program::with_program;
 pub(crate) type Printer = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Message for a step that fails in the second build only.
-pub(crate) const SECOND_BUILD_FAILED: &str = "the second build failed where the first did not: the step needs something \
-                                              that the tree does not hold";
+pub(crate) const SECOND_BUILD_FAILED: &str = "the second build failed but the first did not: the step depends on \
+                                              something outside the tree";
 
 /// Writes to standard output.
 pub(crate) fn print_data(text: &str) {

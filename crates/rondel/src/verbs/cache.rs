@@ -84,7 +84,7 @@ struct Gc;
 
 impl Verb for Gc {
     const NAME: &'static str = "gc";
-    const ABOUT: &'static str = "remove what was not used for longest; nothing that a running build holds";
+    const ABOUT: &'static str = "remove the least recently used results, but nothing that a running build holds";
     const EXAMPLE: &'static str = "cache gc --max 5GiB";
     type Options = GcOptions;
 
@@ -103,7 +103,7 @@ struct VerifyCache;
 
 impl Verb for VerifyCache {
     const NAME: &'static str = "verify";
-    const ABOUT: &'static str = "hash everything again, and remove what is damaged";
+    const ABOUT: &'static str = "hash everything again, and remove damaged entries";
     const EXAMPLE: &'static str = "cache verify";
     type Options = NoOptions;
 
@@ -133,7 +133,7 @@ fn store(directory: &Path) -> Store {
 
 fn failed(directory: &Path) -> impl FnOnce(std::io::Error) -> Failure {
     let path = directory.display().to_string();
-    move |error| Failure::environment(format!("failed to look through `{path}`: {error}"))
+    move |error| Failure::environment(format!("failed to scan `{path}`: {error}"))
 }
 
 /// A target's share: results, and bytes that no target listed before has.
@@ -209,7 +209,7 @@ fn gc(store: &Store, directory: &Path, limit: u64) -> Result<Exit, Failure> {
             bytes_text(collected.stuck),
             directory.join(STORE_FORMAT).display()
         ))
-        .hint("are these files and directories yours, and writable?"));
+        .hint("check that these files and directories are yours, and writable"));
     }
     Ok(Exit::Done)
 }

@@ -107,7 +107,7 @@ fn tool_finding(
     findings.push(match found {
         Some(line) => (Verdict::Good, line),
         None if needed => (Verdict::Missing, format!("{name}: {without}")),
-        None => (Verdict::Needless, format!("{name} is not there: {without}")),
+        None => (Verdict::Needless, format!("{name} is not installed: {without}")),
     });
 }
 

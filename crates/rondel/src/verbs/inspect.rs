@@ -112,10 +112,10 @@ fn file(path: &Path, workspace: &Workspace) -> Result<Value, Failure> {
     let made = made_by(workspace, &digest);
     if info.is_none() && made.is_empty() {
         return Err(Failure::usage(format!(
-            "`{}` says nothing of how it was built, and no record here does",
+            "`{}` has no build information, and no record here names it",
             path.display()
         ))
-        .hint("inspect takes executables that Go made, what Rondel made here, and OCI layouts"));
+        .hint("inspect takes Go executables, files that Rondel made here, and OCI layouts"));
     }
     if let Some(info) = info {
         value["go"] = build_info(&info);
@@ -166,7 +166,8 @@ fn step_value(label: &str, key: &Digest, record: &StepRecord, duration_ms: u64) 
 }
 
 fn layout(path: &Path) -> Result<Value, Failure> {
-    let wrong = |error: std::io::Error| Failure::usage(format!("`{}` is no sound OCI layout: {error}", path.display()));
+    let wrong =
+        |error: std::io::Error| Failure::usage(format!("`{}` is not a valid OCI layout: {error}", path.display()));
     let (digest, images) = read_layout(path).map_err(wrong)?;
     let mut platforms = Vec::new();
     for image in &images {

@@ -24,7 +24,7 @@ choice! {
 options! {
     /// Options of `lock`.
     struct Options {
-        /// move the pins of Go to what is offered now
+        /// move the pins of Go to the present downloads
         update: Option<Update> = option("update").value("go"),
         /// pin for this host too (may be repeated)
         platform: Vec<Platform> = option("platform").value("OS/ARCH"),
@@ -138,7 +138,7 @@ fn merged(version: &str, host: &str, seen: GoPin, stands: Option<&LockedGo>, mov
             "Go {version} for {host} is not what build.lock pins\n  pinned: {}\n  found:  {}",
             old.identity, fresh.identity
         );
-        let hint = format!("if the pin is to move, run `{} lock --update go`", program::name());
+        let hint = format!("to move the pin, run `{} lock --update go`", program::name());
         return Err(Failure::environment(message).hint(hint));
     }
     Ok(fresh)

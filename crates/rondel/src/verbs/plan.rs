@@ -57,7 +57,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
             Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
             Planned::Run(reasons) => ("run", reasons.iter().map(reason_text).collect::<Vec<_>>().join(", ")),
             Planned::Depends(on) => {
-                ("depends", format!("on what {} makes", on.iter().map(title).collect::<Vec<_>>().join(", ")))
+                ("depends", format!("on the outputs of {}", on.iter().map(title).collect::<Vec<_>>().join(", ")))
             }
             Planned::Skip(why) => ("skip", why.clone()),
             Planned::OnDemand => ("on demand", "only if a step that needs it runs".to_owned()),

@@ -37,7 +37,7 @@ pub(crate) struct Verify;
 
 impl Verb for Verify {
     const NAME: &'static str = "verify";
-    const ABOUT: &'static str = "build a second time, elsewhere, and compare; or compare with a file or layout";
+    const ABOUT: &'static str = "build again in other surroundings and compare; or compare with a file or layout";
     const ARGUMENTS: Arguments = Arguments {
         holds: Holds::TargetsOrPaths,
         least: 1,
@@ -174,7 +174,7 @@ fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Fail
         }
         let Some(target) = session.file.targets.iter().find(|target| target.name.value == *name) else { continue };
         let why = match target.makes() {
-            Makes::DaemonImage => Some("`docker build` promises no identical bytes"),
+            Makes::DaemonImage => Some("`docker build` does not promise identical bytes"),
             Makes::Processes => Some("it runs something and makes nothing that could be compared"),
             Makes::Nothing | Makes::Executables | Makes::ImageLayout | Makes::Files { .. } => None,
         };

@@ -90,7 +90,7 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
             Planned::Depends(_) => ("waits for steps that would run", String::new()),
             Planned::Skip(why) => ("passed over", format!("    {why}\n")),
             Planned::OnDemand => ("runs only if a step needs it", String::new()),
-            Planned::Unknown(error) => ("can't be told", format!("    {error}\n")),
+            Planned::Unknown(error) => ("unknown", format!("    {error}\n")),
         };
         all.push(Explanation { step: node.key.to_string(), state, detail, record });
     }

@@ -56,7 +56,7 @@ impl Step for LoadStep {
             return plan(Freshness::not_present("Docker does not have this image"));
         };
         match image.tags.iter().find(|tag| !found.tags.contains(tag)) {
-            Some(tag) => plan(Freshness::not_present(format!("`{tag}` is another image in Docker"))),
+            Some(tag) => plan(Freshness::not_present(format!("`{tag}` names another image in Docker"))),
             None => plan(Freshness::UpToDate(loaded(&image))),
         }
     }

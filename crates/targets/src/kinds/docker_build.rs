@@ -146,7 +146,7 @@ impl Step for DockerBuildStep {
         match self.docker.image(context, id) {
             Ok(Some(image)) => {
                 let missing = self.tags.iter().find(|tag| !image.tags.contains(tag))?;
-                gone(format!("`{missing}` is another image in Docker"))
+                gone(format!("`{missing}` names another image in Docker"))
             }
             Ok(None) => gone("Docker no longer has the image".to_owned()),
             Err(error) => gone(error.to_string()),

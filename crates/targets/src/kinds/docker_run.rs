@@ -159,7 +159,7 @@ impl DockerRunStep {
                     ["port is already allocated", "address already in use"].iter().any(|words| text.contains(words));
                 let hint = if taken {
                     Some(format!(
-                        "a port of `publish` ({}) is taken: stop what listens there, or publish another one",
+                        "a port of `publish` ({}) is taken: stop the program that listens there, or publish another one",
                         self.publish.join(", ")
                     ))
                 } else {

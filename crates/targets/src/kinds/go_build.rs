@@ -166,7 +166,7 @@ fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Analy
             return Err(UserError::input(message).at(name.span).hint("write `cgo: true`"));
         }
         if platform.variant_setting().is_some_and(|(variable, _)| variable == name.value) {
-            let message = format!("`{}` and the platform {platform} both say the variant", name.value);
+            let message = format!("`{}` and the platform {platform} both set the variant", name.value);
             return Err(UserError::input(message).at(name.span).hint("remove one of the two"));
         }
     }

@@ -188,7 +188,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
             .map(|(place, _)| place)
             .collect();
         let [only] = outputs.as_slice() else {
-            return Err(UserError::input(format!("`{}` does not say what it starts", target.name.value))
+            return Err(UserError::input(format!("`{}` has no `entrypoint`, and its files do not give one", target.name.value))
                 .at(target.name.span)
                 .hint("give it an `entrypoint`"));
         };
@@ -204,7 +204,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
     let user = analyzer.variables.optional(image.user.as_ref())?.unwrap_or_else(|| "65532:65532".to_owned());
     if !is_known_user(&user) {
         let span = image.user.as_ref().map_or(target.name.span, |user| user.span);
-        return Err(UserError::input(format!("`{user}` is no user of the static base"))
+        return Err(UserError::input(format!("`{user}` is not a user of the static base"))
             .at(span)
             .hint("write numbers, \"10001:10001\", or `nonroot`, `nobody`, `root`"));
     }

@@ -65,8 +65,8 @@ fn platform_of_file(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
     let unreadable = |error: std::io::Error| Failure::usage(format!("failed to read `{}`: {error}", path.display()));
     let info = BuildInfo::of_file(path).map_err(unreadable)?;
     let info = info.ok_or_else(|| {
-        Failure::usage(format!("`{}` is no Go executable: it does not say how it was built", path.display()))
-            .hint("verify takes targets, executables that Go made, and directories with an OCI layout")
+        Failure::usage(format!("`{}` is not a Go executable: it has no build information", path.display()))
+            .hint("verify takes targets, Go executables, and directories with an OCI layout")
     })?;
     let (os, architecture) = (info.setting("GOOS").unwrap_or(""), info.setting("GOARCH").unwrap_or(""));
     let base = Platform::new(&format!("{os}/{architecture}"))
@@ -76,8 +76,8 @@ fn platform_of_file(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
 
 fn platforms_of_layout(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
     let wrong = |error: std::io::Error| {
-        Failure::usage(format!("`{}` is no OCI layout: {error}", path.display()))
-            .hint("verify takes targets, executables that Go made, and directories with an OCI layout")
+        Failure::usage(format!("`{}` is not an OCI layout: {error}", path.display()))
+            .hint("verify takes targets, Go executables, and directories with an OCI layout")
     };
     let (digest, images) = read_layout(path).map_err(wrong)?;
     let platforms = images.iter().filter_map(|image| Platform::new(&image.platform).ok());
@@ -97,7 +97,7 @@ fn target_of(session: &Session<'_>, path: &Path, is_layout: bool) -> Result<Targ
         (None, several) => {
             let names: Vec<&str> = several.iter().map(|target| target.name.value.as_str()).collect();
             let hint = if names.is_empty() {
-                "build.ron has no target that makes such a thing".to_owned()
+                "build.ron has no target that makes one".to_owned()
             } else {
                 format!("name the target: `{} verify {} {}`", program::name(), path.display(), names.join("` or `…"))
             };
