@@ -1,5 +1,5 @@
-//! `record!` and `kind!`: one declaration gives the struct, its reader, its part of the reference and of the schema,
-//! and the walk over its texts, paths and references.
+//! `record!` and `kind!`: one declaration gives the struct and its reader. It also gives its part of the reference and
+//! of the schema, and the walk over its texts, paths and references.
 //!
 //! A field is `/// meaning`, `name: Type = default`. A field without a default is required. The name in the struct is
 //! the name in build.ron. `..shared: Type` at the end adds the fields of another record.

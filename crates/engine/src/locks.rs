@@ -1,7 +1,7 @@
 //! Locks: steps that must not run side by side, in this process or in any other process of this workspace.
 //!
 //! They are locks on files in `.rondel/locks`. The system releases a lock when a process and all its children have
-//! died: an orphan's late writes can't get into the results of the next run.
+//! died. An orphan's late writes can't get into the results of the next run.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -86,7 +86,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
     }
 }
 
-/// Kills processes that a killed Rondel has left running: nobody uses their results.
+/// Kills processes that a killed Rondel has left running: their results are never used.
 fn kill_orphaned_holders(paths: &[PathBuf], kill: bool, context: &StepContext<'_>) {
     for pid in paths.iter().flat_map(|path| kill_lock_holders(path, kill)) {
         context.note(format!("ending process {pid}, left behind by a killed run"));

@@ -2,7 +2,7 @@
 //!
 //! The output of a C compiler depends on its driver, on the programs that the driver starts, and on the system's
 //! headers and libraries. Programs are keyed by their contents. Headers and libraries are keyed by their stat data
-//! (name, size, times): that is quick, and a key of a cgo build is for this machine only. A driver's answers are
+//! (name, size, times). That is quick, and a key of a cgo build is for this machine only. A driver's answers are
 //! stored, and reused while the driver is the same.
 
 use std::collections::BTreeSet;
