@@ -112,22 +112,6 @@ fn variable_cycle() {
 }
 
 #[test]
-fn two_targets_with_one_output() {
-    check(
-        r#"targets: {"a": Exec(command: ["x"], outputs: ["gen/x"]), "b": Exec(command: ["y"], outputs: ["gen"])}"#,
-        expect![[r#"
-            error: `b` and `a` both write `gen/x`
-             --> build.ron:4:98
-              |
-            4 | ], outputs: ["gen/x"]), "b": Exec(command: ["y"], outputs: ["gen"])},
-              |                                                             ^^^^^
-
-            hint: give one of them another output
-        "#]],
-    );
-}
-
-#[test]
 fn path_leaves_the_root() {
     check(
         r#"targets: {"a": Exec(command: ["x"], outputs: ["../x"])}"#,
@@ -267,20 +251,6 @@ fn bad_port() {
               |                                                ^^^^^^
 
             hint: write "8080/tcp"
-        "#]],
-    );
-}
-
-#[test]
-fn bad_health() {
-    check(
-        r#"targets: {"a": Image(base: Static, health: Http(port: 99999, path: "/"))}"#,
-        expect![[r#"
-            error: expected a port between 1 and 65535, found `99999`
-             --> build.ron:4:59
-              |
-            4 |     targets: {"a": Image(base: Static, health: Http(port: 99999, path: "/"))},
-              |                                                           ^^^^^
         "#]],
     );
 }

@@ -36,7 +36,7 @@ pub(crate) fn candidates(words: &[String], targets: &[TargetLine]) -> Vec<String
     let mut found: Vec<(String, String)> = Vec::new();
     let mut files = false;
     if current.starts_with('-') {
-        let own = place.entry.map(|entry| (entry.specs)()).unwrap_or_else(|| all_specs());
+        let own = place.entry.map(|entry| (entry.specs)()).unwrap_or_else(all_specs);
         for spec in own.iter().chain(&GlobalOptions::specs()) {
             found.push((format!("--{}", spec.long), described(spec)));
         }

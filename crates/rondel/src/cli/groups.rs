@@ -43,7 +43,7 @@ options! {
         progress: Progress = option("progress").value("HOW"),
         /// print this help; after a verb, the verb's help
         help: bool = option("help").short('h'),
-        /// the version
+        /// print the version
         version: bool = option("version").short('V'),
     }
 }

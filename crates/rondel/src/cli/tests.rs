@@ -1,5 +1,7 @@
 //! The command line without a process: options and error texts, help, candidates of completion.
 
+mod help;
+
 use rondel_engine::UserError;
 use std::ffi::OsString;
 
@@ -196,243 +198,23 @@ fn values_are_checked() {
     .assert_eq(&all.concat());
 }
 
-#[test]
-fn help_of_the_program() {
-    expect![[r#"
-        usage: rondel [OPTIONS] TARGET… [-- ARGS]
-               rondel [OPTIONS] VERB …
-
-        options:
-              --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              print only warnings and errors
-          -v, --verbose            print commands, inputs and hidden steps too
-              --color WHEN         use colours: auto, always or never
-              --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               print this help; after a verb, the verb's help
-          -V, --version            the version
-
-        building options:
-              --platform OS/ARCH   build for this platform (may be repeated)
-              --all-platforms      build for every declared platform
-              --set NAME=VALUE     override a build.ron variable
-              --offline            never use the network
-              --locked             refuse toolchains that build.lock does not pin
-          -j, --jobs N             run up to N steps at once (default: number of cores)
-              --keep-going         keep building steps that do not depend on the failed one
-              --force              run every step, even if it is up to date
-              --events json        print one JSON object a line on standard output
-
-        verbs (a target of the same name wins; `:verb` always means the verb;
-               `rondel VERB --help` has the options of each):
-          list         every target with its description
-          plan         what would run and why; changes nothing
-          why          why a target's steps ran the last time
-          graph        the steps as a graph: Mermaid, DOT or JSON
-          verify       build again in other surroundings and compare; or compare with a file or layout
-          inspect      what an executable or image is made of, and how it was made
-          lock         pin toolchains in build.lock
-          cache        what is stored: `cache stats`, `gc`, `verify`, `clean`
-          doctor       what this machine has, and what build.ron needs
-          schema       the JSON Schema of build.ron, for tools
-          completions  a completion script for bash, zsh or fish
-
-        exit codes: 0 done; 1 a step failed; 2 the command line or build.ron is wrong;
-                    3 this machine lacks something (Docker, network); 4 `verify` found a
-                    difference; 130 interrupted
-    "#]]
-    .assert_eq(&program_help());
-}
-
-#[test]
-fn help_of_verbs() {
-    let help = |wanted: &str| {
-        let (name, entry) = all_entries().into_iter().find(|(name, _)| name == wanted).unwrap();
-        verb_help(&name, entry)
-    };
-    expect![[r#"
-        usage: rondel plan [OPTIONS] TARGET… [-- ARGS]
-
-        what would run and why; changes nothing
-
-        arguments:
-          TARGET               a target of build.ron
-
-        options:
-              --platform OS/ARCH   build for this platform (may be repeated)
-              --all-platforms      build for every declared platform
-              --set NAME=VALUE     override a build.ron variable
-              --offline            never use the network
-              --locked             refuse toolchains that build.lock does not pin
-
-        global options:
-              --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              print only warnings and errors
-          -v, --verbose            print commands, inputs and hidden steps too
-              --color WHEN         use colours: auto, always or never
-              --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               print this help; after a verb, the verb's help
-          -V, --version            the version
-
-        example:
-          rondel plan image
-    "#]]
-    .assert_eq(&help("plan"));
-    expect![[r#"
-        usage: rondel verify [OPTIONS] TARGET…
-               rondel verify [OPTIONS] PATH [TARGET]
-
-        build again in other surroundings and compare; or compare with a file or layout
-
-        arguments:
-          TARGET               a target of build.ron; after a path, the one that made it
-          PATH                 a Go executable, or a directory with an OCI layout
-
-        options:
-              --platform OS/ARCH   build for this platform (may be repeated)
-              --all-platforms      build for every declared platform
-              --set NAME=VALUE     override a build.ron variable
-              --offline            never use the network
-              --locked             refuse toolchains that build.lock does not pin
-          -j, --jobs N             run up to N steps at once (default: number of cores)
-              --keep-going         keep building steps that do not depend on the failed one
-              --force              run every step, even if it is up to date
-              --events json        print one JSON object a line on standard output
-
-        global options:
-              --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              print only warnings and errors
-          -v, --verbose            print commands, inputs and hidden steps too
-              --color WHEN         use colours: auto, always or never
-              --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               print this help; after a verb, the verb's help
-          -V, --version            the version
-
-        example:
-          rondel verify image
-    "#]]
-    .assert_eq(&help("verify"));
-    expect![[r#"
-        usage: rondel cache stats
-               rondel cache gc
-               rondel cache verify
-               rondel cache clean
-
-        what is stored: `cache stats`, `gc`, `verify`, `clean`
-
-        verbs:
-          stats                what the cache holds, by target and kind
-          gc                   remove the least recently used results, but nothing that a running build holds
-          verify               hash everything again, and remove damaged entries
-          clean                empty the cache
-
-        options of `cache stats`:
-              --format FORMAT      print the sizes as: text or json
-
-        options of `cache gc`:
-              --max SIZE           keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
-
-        options of `cache clean`:
-              --all                remove toolchains, modules and Go's build cache too
-
-        global options:
-              --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              print only warnings and errors
-          -v, --verbose            print commands, inputs and hidden steps too
-              --color WHEN         use colours: auto, always or never
-              --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               print this help; after a verb, the verb's help
-          -V, --version            the version
-
-        example:
-          rondel cache gc --max 5GiB
-    "#]]
-    .assert_eq(&help("cache"));
-    expect![[r#"
-        usage: rondel cache gc [OPTIONS]
-
-        remove the least recently used results, but nothing that a running build holds
-
-        options:
-              --max SIZE           keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
-
-        global options:
-              --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              print only warnings and errors
-          -v, --verbose            print commands, inputs and hidden steps too
-              --color WHEN         use colours: auto, always or never
-              --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               print this help; after a verb, the verb's help
-          -V, --version            the version
-
-        example:
-          rondel cache gc --max 5GiB
-    "#]]
-    .assert_eq(&help("cache gc"));
-    expect![[r#"
-        usage: rondel completions [OPTIONS] SHELL
-
-        a completion script for bash, zsh or fish
-
-        arguments:
-          SHELL                bash, zsh or fish
-
-        global options:
-              --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              print only warnings and errors
-          -v, --verbose            print commands, inputs and hidden steps too
-              --color WHEN         use colours: auto, always or never
-              --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               print this help; after a verb, the verb's help
-          -V, --version            the version
-
-        The script asks the program itself, so it also knows the targets of the build.ron at hand. Load it with
-
-          bash:  source <(rondel completions bash)
-          zsh:   source <(rondel completions zsh)       (after `compinit`)
-          fish:  rondel completions fish | source
-
-        As `cargo xtask`, it asks the binary that cargo made below target/ (or $CARGO_TARGET_DIR): nothing completes until
-        `cargo xtask` has run once. In bash and zsh it wraps the completion of `cargo` that is loaded when the script is; load
-        that one first.
-
-        example:
-          rondel completions bash
-    "#]].assert_eq(&help("completions"));
-}
-
-#[test]
-fn candidates_of_completion() {
+/// Returns the candidates for each of `lines`, whose last word is being typed.
+fn candidates_for(lines: &[&str]) -> String {
     let targets = vec![
         ("image".to_owned(), "The image".to_owned()),
         ("plan".to_owned(), "A target that is named like a verb".to_owned()),
     ];
-    let of = |line: &str| {
+    let of = |line: &&str| {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let lines = candidates(&words, &targets);
         format!("$ {line}|\n{}", lines.iter().map(|line| format!("{}\n", line.trim_end())).collect::<String>())
     };
-    let lines = [
-        "",
-        "i",
-        "pl",
-        ":plan i",
-        "why im",
-        "inspect i",
-        "cache ",
-        "cache gc --",
-        "list --format ",
-        "list --format=n",
-        "graph --format = d",
-        "image --ev",
-        "image --events ",
-        "lock --update ",
-        "verify --platform darwin/",
-        "completions ",
-        "completions bash ",
-        "--file ",
-        "doctor ",
-        "image -- ",
-    ];
+    lines.iter().map(of).collect()
+}
+
+#[test]
+fn candidates_for_words() {
+    let lines = ["", "i", "pl", ":plan i", "why im", "inspect i", "cache ", "cache gc --"];
     expect![[r#"
         $ |
         image	The image
@@ -443,7 +225,7 @@ fn candidates_of_completion() {
         verify	build again in other surroundings and compare; or compare with a file or layout
         inspect	what an executable or image is made of, and how it was made
         lock	pin toolchains in build.lock
-        cache	what is stored: `cache stats`, `gc`, `verify`, `clean`
+        cache	inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
         doctor	what this machine has, and what build.ron needs
         schema	the JSON Schema of build.ron, for tools
         completions	a completion script for bash, zsh or fish
@@ -473,7 +255,28 @@ fn candidates_of_completion() {
         --color	use colours: auto, always or never
         --progress	show progress: auto, bar, plain or none
         --help	print this help; after a verb, the verb's help
-        --version	the version
+        --version	print the version
+    "#]]
+    .assert_eq(&candidates_for(&lines));
+}
+
+#[test]
+fn candidates_for_values() {
+    let lines = [
+        "list --format ",
+        "list --format=n",
+        "graph --format = d",
+        "image --ev",
+        "image --events ",
+        "lock --update ",
+        "verify --platform darwin/",
+        "completions ",
+        "completions bash ",
+        "--file ",
+        "doctor ",
+        "image -- ",
+    ];
+    expect![[r#"
         $ list --format |
         text
         json
@@ -502,7 +305,7 @@ fn candidates_of_completion() {
         $ image -- |
         :files
     "#]]
-    .assert_eq(&lines.map(of).concat());
+    .assert_eq(&candidates_for(&lines));
 }
 
 /// Options may come before the verb, so whether one takes a value must not depend on the verb.
@@ -521,28 +324,5 @@ fn an_option_has_one_arity_and_one_short_form() {
             assert!(!all[..global].iter().any(|other| other.long == spec.long), "{name} --{} is global", spec.long);
             all.push(spec);
         }
-    }
-}
-
-#[test]
-fn the_readme_names_every_verb() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
-    for entry in VERBS.iter().filter(|entry| !entry.is_hidden) {
-        let names: Vec<String> = match entry.subverbs {
-            [] => vec![entry.name.to_owned()],
-            subs => subs.iter().map(|sub| format!("{} {}", entry.name, sub.name)).collect(),
-        };
-        for name in names {
-            let row = format!("| `cargo xtask {name}");
-            assert!(readme.contains(&row), "README.md has no row for `{name}`");
-        }
-    }
-    // Every row is of an existing verb.
-    for row in readme.lines().filter_map(|line| line.strip_prefix("| `cargo xtask ")) {
-        let word = row.split([' ', '`']).next().unwrap();
-        assert!(word == "TARGET…" || word == "TARGET" || names().any(|name| name == word), "{row}");
-    }
-    for spec in super::all_specs() {
-        assert!(readme.contains(&format!("--{}", spec.long)), "README.md does not name --{}", spec.long);
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Cache;
 
 impl Verb for Cache {
     const NAME: &'static str = "cache";
-    const ABOUT: &'static str = "what is stored: `cache stats`, `gc`, `verify`, `clean`";
+    const ABOUT: &'static str = "inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`";
     const EXAMPLE: &'static str = "cache gc --max 5GiB";
     const SUBVERBS: &'static [Entry] =
         &[Entry::of::<Stats>(), Entry::of::<Gc>(), Entry::of::<VerifyCache>(), Entry::of::<Clean>()];
