@@ -1,4 +1,4 @@
-//! The contenders and what each of them needs: copies of the sample, caches of their own, a registry.
+//! The contenders and their needs: copies of the sample, caches of their own, a registry.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,7 +45,7 @@ pub(crate) struct Lab {
 }
 
 impl Contender {
-    /// A command in the directory `tree`.
+    /// Returns a command in the directory `tree`.
     pub fn new(name: &str, tree: &Path, words: &[&str], environment: BTreeMap<String, String>) -> Contender {
         Contender {
             name: name.to_owned(),
@@ -56,7 +56,7 @@ impl Contender {
         }
     }
 
-    /// Seconds of one run.
+    /// Returns the seconds of one run.
     pub fn run(&self) -> Result<f64> {
         let begun = Instant::now();
         let output = self.command().output()?;
@@ -185,7 +185,7 @@ impl Lab {
         })
     }
 
-    /// All that are on this machine; the first is the measure of the others.
+    /// Returns all contenders on this machine; the first is the measure of the others.
     pub fn contenders(&self) -> Result<Vec<Contender>> {
         let repository = self.repository();
         let mut all =
@@ -365,7 +365,7 @@ impl Lab {
         self.memory_of(&contender)
     }
 
-    /// The most memory that one run has at once.
+    /// Returns the peak memory of one run.
     pub fn memory_of(&self, contender: &Contender) -> Result<()> {
         let script = "import resource, subprocess, sys\nsubprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL, check=True)\nprint(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
         let output = Command::new("python3")

@@ -1,5 +1,5 @@
-//! Ten thousand and a hundred thousand input files of one step: nothing changed, and hashed from nothing; held against
-//! `git status`, ninja, and what the kernel needs for a `stat` of each.
+//! Ten thousand and a hundred thousand input files of one step: without changes, and hashed from scratch. Compared with
+//! `git status`, ninja, and the kernel's time for a `stat` of each.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,7 +36,7 @@ pub(crate) fn inputs(lab: &Lab, rounds: usize) -> Result<()> {
             }
         }
         contenders[0].run()?;
-        // What was made a moment ago has to age before anybody believes that it is still the same.
+        // New files have to age before their stat data is believed.
         std::thread::sleep(std::time::Duration::from_secs(3));
         println!("\n{count} files, nothing changed");
         let mut samples = vec![Samples::new("stat of each, two threads")];
@@ -84,7 +84,7 @@ fn environment(lab: &Lab, tree: &Path) -> BTreeMap<String, String> {
     environment
 }
 
-/// A step that reads all files, a ninja file that says the same, and a git repository with all of them in its index.
+/// A step that reads all files, an equivalent ninja file, and a git repository with all of them in its index.
 fn generate(tree: &Path, count: usize) -> Result<Vec<PathBuf>> {
     let _ = fs::remove_dir_all(tree);
     let mut files = Vec::with_capacity(count);
@@ -117,7 +117,7 @@ fn generate(tree: &Path, count: usize) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Seconds for `work` with each of `files` on two threads.
+/// Returns the seconds for `work` with each of `files` on two threads.
 fn on_two_threads(files: &[PathBuf], work: impl Fn(&PathBuf) + Sync) -> f64 {
     const AT_ONCE: usize = 64;
     let next = AtomicUsize::new(0);

@@ -76,7 +76,7 @@ fn measure(
     Ok(samples)
 }
 
-/// Another number in a function's body: a real change of the compiled code, the same for everybody.
+/// Changes a number in a function's body: a real change of the compiled code, the same for all contenders.
 fn edit(tree: &Path, round: usize) -> Result<()> {
     let path: PathBuf = tree.join("internal/api/health.go");
     let text = std::fs::read_to_string(&path)?;

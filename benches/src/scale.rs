@@ -1,5 +1,5 @@
-//! A module of 2,000 packages with 40,000 files: no-op, edit, from nothing, a second platform, `verify`; each
-//! held against a bare `go build` with the same flags and a cache of its own, in turns.
+//! A module of 2,000 packages with 40,000 files: no-op, edit, cold build, a second platform, `verify`. Each is compared
+//! with a bare `go build` with the same flags and a cache of its own, in turns.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::generated::{FILES, generate};
 use crate::statistics::{Samples, table};
 
 const PACKAGES: usize = 2_000;
-/// Of what takes a minute and more.
+/// Number of rounds for measurements of a minute and more.
 const COLD_ROUNDS: usize = 2;
 
 /// Two copies of the module, and how each side builds it.
@@ -49,7 +49,7 @@ pub(crate) fn scale(lab: &Lab, rounds: usize) -> Result<()> {
     ]);
 
     println!("\nnothing changed");
-    // What was written a moment ago is not trusted to stay as it is.
+    // New files are not trusted to stay unchanged.
     std::thread::sleep(std::time::Duration::from_secs(3));
     let (bare, rondel) = (big.bare("amd64"), big.rondel(&["big", "--platform", "linux/amd64"]));
     table(&in_turns(rounds, &bare, &rondel, |_| Ok(()))?);
@@ -79,7 +79,7 @@ pub(crate) fn scale(lab: &Lab, rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// Both, each round after `before`; who is first changes. The first round is not counted.
+/// Runs both sides in turns, each round after `before`; the first one changes. The first round is not counted.
 fn in_turns(
     rounds: usize,
     bare: &Contender,
@@ -137,7 +137,7 @@ impl Big<'_> {
         let mut environment = self.lab.environment();
         let cache = self.root.join("rondel-cache");
         let _ = fs::create_dir_all(cache.join("go"));
-        // The toolchain is no part of what is measured.
+        // The toolchain is not measured.
         let toolchains = cache.join("go/toolchains");
         if !toolchains.exists() {
             let _ = std::os::unix::fs::symlink(self.lab.cache.join("go/toolchains"), toolchains);

@@ -21,7 +21,7 @@ impl Samples {
     }
 }
 
-/// One line a contender; the first is what the others are held against.
+/// Prints one line a contender; the first is the measure of the others.
 pub(crate) fn table(samples: &[Samples]) {
     let base = samples.first().map_or(f64::NAN, Samples::median);
     for sample in samples {

@@ -74,7 +74,7 @@ fn a_proxy_of_files_and_a_torn_download() {
     fs::write(proxy.join("v0.0.1-go1.22.12.linux-amd64.zip"), b"PK\x03\x04 not a zip").unwrap();
     let url = format!("file://{}", space.beside("proxy").display());
     space.set("RONDEL_CACHE_DIR", &empty).set("GOPROXY", &url);
-    space.run(&["server"]).fails(3, &["can't be used: not a sound zip archive"]);
+    space.run(&["server"]).fails(3, &["can't be used: not a valid zip archive"]);
 }
 
 #[test]

@@ -243,9 +243,9 @@ fn a_module_cache_that_was_edited_is_found() {
         ],
     );
     assert!(clean == space.bytes("dist/server/linux_amd64/x"), "the former output stands");
-    // Without --locked it is fetched anew, and said.
+    // Without --locked it is fetched again, and said.
     let run = space.ok(&["server"]);
-    assert!(run.stderr.contains("it is fetched anew"), "{}", run.stderr);
+    assert!(run.stderr.contains("it is fetched again"), "{}", run.stderr);
     let output = Command::new(space.root().join("dist/server/linux_amd64/x")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "1\n");
     space.append("main.go", "\n// more\n");

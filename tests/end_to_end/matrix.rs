@@ -63,7 +63,7 @@ fn variants_that_are_not_known_or_said_twice() {
     space.run(&["server", "--all-platforms"]).fails(2, &["Go 1.22.12 does not know GOARM64 (1.23 does)"]);
     space.replace("build.ron", "\"linux/amd64\", \"linux/arm64/v9\"", "\"linux/amd64/v2\"");
     space.replace("build.ron", "ldflags: [\"-s\", \"-w\"],", "env: {\"GOAMD64\": \"v3\"},");
-    space.run(&["server"]).fails(2, &["`GOAMD64` and the platform linux/amd64/v2 both say the variant"]);
+    space.run(&["server"]).fails(2, &["`GOAMD64` and the platform linux/amd64/v2 both set the variant"]);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_tool_of_the_module_is_built_once_and_keyed() {
     space.replace("build.ron", "Tool(\"example.com/tools/shout\"), \"deploy", "Tool(\"shout\"), \"deploy");
     space.run(&["one"]).fails(2, &["go.mod has no tool `shout`", "-->", "go get -tool"]);
     space.replace("build.ron", "packages: [\"./cmd/small\"]", "packages: [Tool(\"x\")]");
-    space.run(&["one"]).fails(2, &["a `Tool` can't go here"]);
+    space.run(&["one"]).fails(2, &["a `Tool` is not allowed here"]);
 }
 
 /// `tool` lines of go.mod are Go 1.24's: with an installed Go that knows them.

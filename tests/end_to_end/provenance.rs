@@ -44,7 +44,7 @@ fn an_executable_is_inspected() {
     space.remove(".rondel");
     assert!(!space.ok(&["inspect", &path]).stdout.contains("made by"));
     space.run(&["inspect", "README.md"]).fails(2, &["there is no target `README.md`"]);
-    space.run(&["inspect", "build.ron"]).fails(2, &["says nothing of how it was built"]);
+    space.run(&["inspect", "build.ron"]).fails(2, &["has no build information"]);
     space.run(&["inspect", "run"]).fails(2, &["makes no executable and no image"]);
     space.run(&["inspect", "image"]).fails(2, &["`image` has not been built"]);
 }
@@ -74,7 +74,7 @@ fn an_image_is_inspected() {
     // Secrets and control sequences of a hostile layout stay harmless.
     let index = space.read("dist/image/index.json");
     space.write("dist/image/index.json", &index.replace("sha256:", "sha256:../../../"));
-    space.run(&["inspect", "dist/image"]).fails(2, &["is no sound OCI layout"]);
+    space.run(&["inspect", "dist/image"]).fails(2, &["is not a valid OCI layout"]);
 }
 
 #[test]

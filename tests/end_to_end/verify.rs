@@ -118,7 +118,7 @@ fn a_generated_timestamp_is_found_where_it_comes_from() {
     );
     space.replace("build.ron", "\"server\": GoBuild(", "\"server\": GoBuild(after: [\"gen\"], ");
     let run = verify(&space, "server");
-    differs(&run, &["Different gen: ", "greet/text/time.txt, line 1", "what differs looks like a time", "`built-1"]);
+    differs(&run, &["Different gen: ", "greet/text/time.txt, line 1", "the difference looks like a time", "`built-1"]);
     assert!(!run.stderr.contains("Different server"), "the cause is said once:\n{}", run.stderr);
 }
 
@@ -137,7 +137,7 @@ fn a_stamp_with_the_time_is_found() {
         "\"fault\": Exec(command: [\"sh\", \"-c\", \"go build -trimpath -buildvcs=false -ldflags=\\\"-s -w -buildid= -X main.version=$(date +%s)\\\" -o out/x ./cmd/small\"], inputs: [\"**/*.go\", \"greet/text/*\", \"go.mod\"], outputs: [\"out/x\"], env: {\"GOFLAGS\": \"\"})",
     );
     let run = verify(&space, "fault");
-    differs(&run, &["Different fault: ", "out/x, section .rodata", "what differs looks like a time"]);
+    differs(&run, &["Different fault: ", "out/x, section .rodata", "the difference looks like a time"]);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_step_that_needs_what_is_not_declared_fails_elsewhere() {
     fs::write(home.join("secret-input"), "x\n").unwrap();
     space.set("HOME", &home.display().to_string());
     let run = verify(&space, "fault");
-    differs(&run, &["secret-input", "the second build failed where the first did not"]);
+    differs(&run, &["secret-input", "the second build failed but the first did not"]);
 }
 
 #[test]
@@ -193,8 +193,8 @@ fn an_artefact_that_is_there_is_compared() {
     space.replace("cmd/small/main.go", "Println(\"other\", version,", "Println(version,");
     space.replace("build.ron", "tags: [", "user: \"1:1\", tags: [");
     differs(&verify(&space, &layout), &["linux/amd64, configuration, config, User", "\"65532:65532\" and \"1:1\""]);
-    space.run(&["verify", "README.md"]).fails(2, &["is no Go executable"]);
-    space.run(&["verify", "deploy"]).fails(2, &["is no OCI layout"]);
+    space.run(&["verify", "README.md"]).fails(2, &["is not a Go executable"]);
+    space.run(&["verify", "deploy"]).fails(2, &["is not an OCI layout"]);
 }
 
 #[test]
@@ -217,6 +217,6 @@ fn a_stamp_with_the_day_is_found_where_the_clock_can_be_moved() {
         "\"gen\": Exec(command: [\"sh\", \"-c\", \"date +%Y-%m-%d > out/x\"], inputs: [\"go.mod\"], outputs: [\"out/x\"])",
     );
     let run = verify(&space, "gen");
-    differs(&run, &["Different gen: ", "what differs looks like a time"]);
+    differs(&run, &["Different gen: ", "the difference looks like a time"]);
     assert!(run.stderr.contains("clock 400 days ahead"), "{}", run.stderr);
 }

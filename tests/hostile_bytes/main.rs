@@ -1,8 +1,8 @@
 //! Every reader of bytes from outside, with samples that were changed in many ways: cut, flipped, repeated, spliced.
 //!
-//! `RONDEL_HOSTILE_CASES` says how many for each reader (400 if it isn't set), `RONDEL_HOSTILE_SEED` where to begin.
-//! The same entry points are fuzzed by `tests/fuzz`; `RONDEL_HOSTILE_SAMPLES` names a directory that gets the samples,
-//! as corpora to begin with.
+//! `RONDEL_HOSTILE_CASES` is the number of cases for each reader (400 if it isn't set), `RONDEL_HOSTILE_SEED` the first
+//! seed. The same entry points are fuzzed by `tests/fuzz`; `RONDEL_HOSTILE_SAMPLES` names a directory for the samples,
+//! as first corpora.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a test has settings and tells what it did")]
 
@@ -30,7 +30,7 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Numbers that stand at the edges of what a reader may think of.
+/// Numbers at the edges of what a reader may expect.
 const EDGES: &[u64] = &[0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, u64::MAX / 2, u64::MAX];
 
 fn changed(sample: &[u8], other: &[u8], chance: &mut Chance) -> Vec<u8> {
@@ -66,7 +66,7 @@ fn changed(sample: &[u8], other: &[u8], chance: &mut Chance) -> Vec<u8> {
     bytes
 }
 
-/// Entry points and their samples have a directory each, whichever test calls them.
+/// Entry points and their samples have a directory each, shared by all tests.
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
@@ -101,14 +101,14 @@ fn no_reader_breaks() {
     }
 }
 
-/// Samples are what their readers take: otherwise changes of them would not reach deep.
+/// Samples are valid for their readers: otherwise changes of them would not reach deep.
 #[test]
 fn samples_are_sound() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     samples::check();
 }
 
-/// Archives with what no toolchain has: refused, nothing of it outside, nothing but plain files inside.
+/// Archives with entries that no toolchain has: refused, with nothing outside, and only plain files inside.
 #[test]
 fn archives_that_try_to_get_out() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

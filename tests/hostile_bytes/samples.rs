@@ -77,7 +77,7 @@ fn action_result() -> Vec<u8> {
         metadata: Metadata { type_name: "facts".to_owned(), value: br#"{"digest":"sha256:0"}"#.to_vec() },
         ..ActionResult::default()
     };
-    // Where the entry point reads: the tree of the output directory has to be there.
+    // Directory of the entry point: the tree of the output directory has to be there.
     let directory = directory_of("action_result");
     let cache = Cache::disk(&directory);
     let action = Digest::of(b"action");
@@ -88,7 +88,7 @@ fn action_result() -> Vec<u8> {
     bytes[line + 1..].to_vec()
 }
 
-/// One of each kind, as far as kinds can be told apart.
+/// Returns one message of each kind, as far as kinds differ.
 fn messages() -> Vec<Vec<u8>> {
     let mut tree = Tree::new();
     let digest = Digest::of(b"x");
@@ -116,7 +116,7 @@ fn messages() -> Vec<Vec<u8>> {
 }
 
 fn snapshot() -> Vec<u8> {
-    // Of the very tree that the entry point walks.
+    // A snapshot of the same tree that the entry point walks.
     let directory = directory_of("snapshot");
     std::fs::create_dir_all(directory.join("tree/a")).unwrap();
     std::fs::write(directory.join("tree/a/file"), b"contents").unwrap();
@@ -207,7 +207,7 @@ fn zip() -> Vec<u8> {
     bytes
 }
 
-/// What each is, and the archive.
+/// Returns descriptions and archives.
 pub fn evil_archives() -> Vec<(&'static str, Vec<u8>)> {
     type Evil = (&'static str, tar::EntryType, &'static str, Option<&'static str>);
     let evil: &[Evil] = &[
@@ -226,7 +226,7 @@ pub fn evil_archives() -> Vec<(&'static str, Vec<u8>)> {
         let mut builder = tar::Builder::new(Vec::new());
         builder.append_data(&mut header(tar::EntryType::Regular, 2), "go/bin/go", &b"go"[..]).unwrap();
         let mut header = header(*kind, 0);
-        // Written as it is: the library would refuse such names.
+        // Written byte by byte: the library would refuse such names.
         header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
         if let Some(link) = link {
             header.as_gnu_mut().unwrap().linkname[..link.len()].copy_from_slice(link.as_bytes());

@@ -1,4 +1,4 @@
-//! What can happen to a source tree: each change is drawn first and done later, perhaps while a step runs.
+//! Changes of a source tree: each is drawn first and done later, perhaps while a step runs.
 
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -9,7 +9,7 @@ use crate::chance::Chance;
 
 const DIRECTORIES: &[&str] = &["", "src", "src/a", "src/a/deep", "src/b", "lib", "dist", ".git"];
 const NAMES: &[&str] = &["x.c", "y.c", "main.c", "z.txt", "link"];
-/// Of one size, so that only looking closer tells them apart; the last ones of other sizes.
+/// Contents of one size, which only hashing separates; the last ones have other sizes.
 const CONTENTS: &[&str] = &["aaaa", "bbbb", "cccc", "dddd", "", "longer than four"];
 const LINK_TARGETS: &[&str] = &["x.c", "main.c", "../lib/y.c", "nowhere", "."];
 
@@ -56,7 +56,7 @@ pub enum Change {
         path: String,
         target: &'static str,
     },
-    /// Back to what it held.
+    /// Back to the former contents.
     PutBack {
         path: String,
         contents: Option<Vec<u8>>,
@@ -87,7 +87,7 @@ impl Change {
         }
     }
 
-    /// What undoes it, for changes of contents.
+    /// Returns the reverse of a change of contents.
     pub fn and_back(&self, root: &Path) -> Option<Change> {
         let (Change::Write { path, .. } | Change::WriteAndPutBack { path, .. } | Change::Remove { path }) = self else {
             return None;
@@ -97,7 +97,7 @@ impl Change {
         Some(Change::PutBack { path: path.clone(), contents })
     }
 
-    /// Does it; what can't be done on the tree as it is stays undone.
+    /// Does the change; skips what is impossible on the present tree.
     pub fn apply(&self, root: &Path) {
         let at = |path: &String| root.join(path);
         match self {

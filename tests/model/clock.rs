@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The moment at which the clock begins, in seconds since 1970: a day in 2026.
+/// First moment of the clock, in seconds since 1970: a day in 2026.
 const BEGIN_S: i64 = 1_780_000_000;
 
 pub struct SettableClock {
@@ -18,7 +18,7 @@ pub struct SettableClock {
 }
 
 impl SettableClock {
-    /// Mounts it; `None` where something is missing.
+    /// Mounts it; returns `None` if a part is missing.
     pub fn mount() -> Option<SettableClock> {
         let libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
         let mut libraries = libraries.map(|name| format!("/usr/lib/{name}/faketime/libfaketimeMT.so.1")).into_iter();
@@ -41,7 +41,7 @@ impl SettableClock {
                 return None;
             }
         }
-        // It is there when it gives its own time.
+        // It is mounted when it gives its own time.
         let probe = mounted.join("probe");
         for _ in 0..200 {
             let modified = fs::write(&probe, "").and_then(|()| fs::metadata(&probe)?.modified());
@@ -59,7 +59,7 @@ impl SettableClock {
         self.directory.join("mounted")
     }
 
-    /// What it shows, in seconds since 1970.
+    /// Returns its time, in seconds since 1970.
     pub fn now_s(&self) -> i64 {
         self.now_s
     }

@@ -1,10 +1,9 @@
 //! Random changes of a source tree against a model that always rebuilds.
 //!
-//! A case is some changes and a build after them: the outputs must be what a rebuild from nothing gives, "up to date"
-//! must be said when and only when it is so, and each reason must be true and none left out. Changes happen between
-//! builds, while a step runs, and while files are hashed. `RONDEL_MODEL_CASES` says how many (3,000 if it isn't
-//! set), `RONDEL_MODEL_SEED` where to begin; a failure prints the seed that brings it back. Some of it is done where the
-//! clock is put back.
+//! A case is some changes and a build after them. The outputs must be those of a rebuild from nothing. "Up to date"
+//! must be reported exactly when it is true; each reason must be true and none left out. Changes happen between builds,
+//! while a step runs, and while files are hashed. `RONDEL_MODEL_CASES` is the number of cases (3,000 if it isn't set),
+//! `RONDEL_MODEL_SEED` the first seed; a failure prints its seed. Some cases run while the clock is put back.
 
 #![allow(clippy::disallowed_macros, reason = "a test tells what it did")]
 
@@ -23,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clock::SettableClock;
 use world::World;
 
-/// Builds in one world; in the last ones of each third world changes happen during builds.
+/// Builds in one world. In every third world, changes happen during the last builds.
 const CASES_PER_WORLD: u64 = 25;
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -44,7 +43,7 @@ fn live(world: &mut World) {
     }
 }
 
-/// If something is wrong, tells what happened in the world, and how to make that happen again.
+/// Runs a world. On a failure, prints its history and the settings that repeat it.
 fn live_and_tell(world: &mut World, settings: &str) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| live(world))) {
         eprintln!("steps: {:#?}", world.steps);
@@ -88,8 +87,8 @@ fn never_a_wrong_hit_never_an_unneeded_run() {
     );
 }
 
-/// The same where the file system's clock stands still, and is put forward and back. `RONDEL_MODEL_CLOCK_CASES` says how
-/// many (400 if it isn't set).
+/// Runs worlds whose file system's clock stands still, and is put forward and back. `RONDEL_MODEL_CLOCK_CASES` is the
+/// number of cases (400 if it isn't set).
 #[test]
 #[cfg_attr(not(has_settable_clock), ignore = "no file system whose clock can be set (fuse2fs, libfaketime)")]
 fn whatever_the_clock_says() {

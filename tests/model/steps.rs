@@ -1,4 +1,4 @@
-//! Steps whose work is a function that the model can compute too: what they read is written down, whole or as a digit.
+//! Steps whose work is a function that the model can compute too: they write down their inputs, whole or as a digit.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::tree::{self, PATTERNS, Value};
 /// A part of a key by kind and name, as the model has it.
 pub type Members = BTreeMap<(&'static str, String), String>;
 
-/// What a step is told to be.
+/// Settings of a step.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub patterns: usize,
@@ -32,7 +32,8 @@ pub struct Config {
     pub located: String,
     pub passed: Option<String>,
     pub secret: String,
-    /// Is the output one digit (and the step's own, so that no two share a blob), so that what comes after often sees the same?
+    /// True if the output is one digit (and the step's own, so that no two share a blob). Downstream steps then often
+    /// see the same output.
     pub is_narrow: bool,
     pub kind: OutputKind,
     /// Below the workspace.
@@ -58,7 +59,7 @@ impl Config {
         if self.kind == OutputKind::File { "out" } else { "tree" }
     }
 
-    /// All that is in the key, given what is read.
+    /// Returns everything in the key, for the given inputs.
     pub fn members(&self, inputs: &BTreeMap<String, Value>, upstream: &BTreeMap<String, Value>) -> Members {
         let mut members = Members::new();
         members.insert(("argument", String::new()), self.argument.clone());
@@ -71,7 +72,7 @@ impl Config {
         members
     }
 
-    /// What the step makes of what it read, by path below its destination; a file's own path is empty.
+    /// Returns the step's outputs, by path below its destination; a file's own path is empty.
     pub fn outputs(&self, members: &Members) -> BTreeMap<String, Value> {
         let whole: String = members.iter().map(|((kind, name), value)| format!("{kind} {name} {value}\n")).collect();
         let text = if self.is_narrow {
@@ -95,7 +96,7 @@ impl Config {
         }
     }
 
-    /// The name that a step downstream has for an output.
+    /// Returns the name of an output in a downstream step.
     pub fn slot(&self, position: usize, path: &str) -> String {
         let name = self.output_name();
         if path.is_empty() { format!("{position}/{name}") } else { format!("{position}/{name}/{path}") }
@@ -178,7 +179,7 @@ fn write(base: &Path, outputs: &BTreeMap<String, Value>) -> std::io::Result<()> 
     Ok(())
 }
 
-/// What stands at an output's destination.
+/// Returns the present contents of an output's destination.
 pub fn standing(destination: &Path) -> BTreeMap<String, Value> {
     fn below(base: &Path, path: &str, found: &mut BTreeMap<String, Value>) {
         let absolute = if path.is_empty() { base.to_owned() } else { base.join(path) };
@@ -200,7 +201,7 @@ pub fn standing(destination: &Path) -> BTreeMap<String, Value> {
     found
 }
 
-/// The step of a graph and of the model at once.
+/// Returns a step for the graph and the model.
 pub fn step(config: &Config, meanwhile: Option<Meanwhile>) -> Arc<ModelStep> {
     Arc::new(ModelStep { config: config.clone(), meanwhile: Mutex::new(meanwhile) })
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rondel_cas::Digest;
 
-/// What stands at a path.
+/// One entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     File {
@@ -22,7 +22,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// As a reason names it.
+    /// Returns the text of the value in a reason.
     pub fn text(&self) -> String {
         match self {
             Value::File { contents, executable: false } => Digest::of(contents).to_string(),
@@ -54,13 +54,13 @@ pub const PATTERNS: &[&[Pattern]] = &[
     ],
 ];
 
-/// Does the list say yes to `path`? The last pattern that says something decides.
+/// Returns true if the last pattern that matches `path` includes it.
 pub fn matches(patterns: &[Pattern], path: &str) -> bool {
     let last = patterns.iter().rev().find(|pattern| (pattern.matches)(path));
     last.is_some_and(|pattern| !pattern.glob.starts_with('!'))
 }
 
-/// The inputs below `root` that match; what a link leads to is one of its own.
+/// Returns the matching inputs below `root`; the contents behind a link are an input of their own.
 pub fn inputs(root: &Path, patterns: &[Pattern]) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     read(root, "", &mut |path, value| {
@@ -77,7 +77,7 @@ pub fn inputs(root: &Path, patterns: &[Pattern]) -> BTreeMap<String, Value> {
     found
 }
 
-/// The file at `path`, of a link the text or what it leads to; `None` if there is nothing that could be an input.
+/// Returns the file at `path`; for a link, its text or its target. Returns `None` if it can't be an input.
 pub fn value_of(path: &Path, follow: bool) -> Option<Value> {
     let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) }.ok()?;
     if metadata.is_symlink() {
@@ -87,7 +87,7 @@ pub fn value_of(path: &Path, follow: bool) -> Option<Value> {
     metadata.is_file().then(|| fs::read(path).ok()).flatten().map(|contents| Value::File { contents, executable })
 }
 
-/// The same of an output, which can be a directory.
+/// Does the same for an output, which can be a directory.
 pub fn value_of_output(path: &Path) -> Option<Value> {
     let is_directory = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
     if is_directory { Some(Value::Directory) } else { value_of(path, false) }

@@ -1,6 +1,6 @@
-//! What reads bytes from outside, each as a function of some bytes: for `tests/hostile_bytes` (changed samples, always)
-//! and for `tests/fuzz` (cargo-fuzz, where a nightly toolchain is there). None of them may panic, hang, take memory
-//! without bound, or write outside of the directory that it is given.
+//! Readers of bytes from outside, each as a function of some bytes. `tests/hostile_bytes` calls them with changed
+//! samples, `tests/fuzz` with cargo-fuzz on a nightly toolchain. None of them may panic, hang, take memory without
+//! bound, or write outside of its directory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use rondel_tree::{GlobSet, StatSnapshot};
 /// A reader of bytes, which may use a directory of its own.
 pub type EntryPoint = fn(&[u8], &Path);
 
-/// All of them, by name.
+/// All entry points, by name.
 pub const ENTRY_POINTS: &[(&str, EntryPoint)] = &[
     ("build_file", build_file),
     ("lock_file", lock_file),
@@ -29,7 +29,7 @@ pub const ENTRY_POINTS: &[(&str, EntryPoint)] = &[
     ("executable", executable),
 ];
 
-/// Calls the entry point `name` with a directory that is there for it alone.
+/// Calls the entry point `name` with a directory of its own.
 pub fn call(name: &str, bytes: &[u8]) {
     let (_, entry_point) = ENTRY_POINTS.iter().find(|(other, _)| *other == name).expect("a known entry point");
     let directory = directory_of(name);
@@ -37,7 +37,7 @@ pub fn call(name: &str, bytes: &[u8]) {
     entry_point(bytes, &directory);
 }
 
-/// The directory that the entry point `name` has for itself.
+/// Returns the directory of the entry point `name`.
 pub fn directory_of(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("rondel-fuzz-{name}-{}", std::process::id()))
 }
@@ -59,7 +59,7 @@ fn lock_file(bytes: &[u8], _: &Path) {
     }
 }
 
-/// The body of a stored result; the checksum is made right, as a forger would.
+/// Reads the body of a stored result; the checksum is made right, as a forger would.
 fn action_result(body: &[u8], directory: &Path) {
     let action = Digest::of(b"action");
     let path = directory.join("ac").join(&action.hex()[..2]).join(action.hex());
@@ -73,7 +73,7 @@ fn action_result(body: &[u8], directory: &Path) {
     }
 }
 
-/// Messages that a store on another machine could send; what is read is written the same again.
+/// Reads messages of a store on another machine; a message that is read is written again as the same bytes.
 fn messages(bytes: &[u8], _: &Path) {
     if let Ok(tree) = Tree::decode(bytes) {
         for (path, _) in tree.entries() {
@@ -99,7 +99,7 @@ fn messages(bytes: &[u8], _: &Path) {
     }
 }
 
-/// The blocks of a snapshot, with a checksum that is right.
+/// Reads the blocks of a snapshot, with a valid checksum.
 fn snapshot(body: &[u8], directory: &Path) {
     let parts: Vec<u8> = body.chunks(1 << 20).flat_map(|piece| *Digest::of(piece).hash()).collect();
     let mut bytes = b"rondel-snapshot 3\n".to_vec();
@@ -135,7 +135,7 @@ fn closure(body: &[u8], directory: &Path) {
     }
 }
 
-/// What the closures that are read here answer; the module is `module` below `directory`.
+/// Returns the query of the closures that are read here; the module is `module` below `directory`.
 pub fn closure_query(directory: &Path) -> ClosureQuery {
     ClosureQuery {
         module: directory.join("module"),

@@ -1,12 +1,12 @@
-//! What can be wrong with a file whose every part reads well: names that lead nowhere, circles, outputs that
-//! collide. What one kind alone can know is checked in its own file.
+//! Checks across a file whose every part reads well: names without a target, circles, clashing outputs. Checks within
+//! one kind are in its own file.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::field::{Visitor, Wanted};
 use crate::{BuildFile, Diagnostic, Span, Spanned, Target, TargetName, Text, VariableName, suggest};
 
-/// Adds what is wrong with `file` to `diagnostics`.
+/// Adds the mistakes of `file` to `diagnostics`.
 pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     let mut targets: BTreeMap<&TargetName, &Target> = BTreeMap::new();
     for target in &file.targets {
@@ -34,7 +34,7 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Without `pools`, any name is a pool; with it, a name that it does not have is a slip of the pen.
+/// Checks the target's pool. Without `pools`, any name is a pool; with it, an unlisted name is a typing error.
 fn check_pool(target: &Target, file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     let Some(pool) = &target.limits.pool else { return };
     let names = || file.pools.iter().map(|(name, _)| name.value.as_str());
@@ -49,7 +49,7 @@ fn check_pool(target: &Target, file: &BuildFile, diagnostics: &mut Vec<Diagnosti
     diagnostics.push(diagnostic);
 }
 
-/// Every target that `target` mentions, where, and what it has to be.
+/// Returns every reference in `target`: its name, its place, and the kind of target that it needs.
 fn references(target: &Target) -> Vec<(Spanned<&TargetName>, Wanted)> {
     struct References<'a>(Vec<(Spanned<&'a TargetName>, Wanted)>);
     impl<'a> Visitor<'a> for References<'a> {
@@ -87,7 +87,7 @@ fn check_reference(
     }
 }
 
-/// Every text of a target.
+/// Returns every text of a target.
 fn texts(target: &Target) -> Vec<&Text> {
     struct Texts<'a>(Vec<&'a Text>);
     impl<'a> Visitor<'a> for Texts<'a> {
@@ -165,7 +165,7 @@ fn check_variable_cycles(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
         let mut open = variable.text.variables();
         while let Some(next) = open.pop() {
             if next == name {
-                let message = format!("the variable `{name}` is made from itself");
+                let message = format!("the variable `{name}` depends on itself");
                 diagnostics.push(Diagnostic::new(variable.span, message));
                 return;
             }
@@ -177,7 +177,7 @@ fn check_variable_cycles(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Two targets that write one place, in one coordinate system: relative to the directory of build.ron.
+/// Reports two targets with one output, both relative to the directory of build.ron.
 fn check_outputs(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     let within = |one: &str, other: &str| {
         one == other || other.is_empty() || one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))

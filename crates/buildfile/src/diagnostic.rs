@@ -1,4 +1,4 @@
-//! Diagnostics: what is wrong, where, and what to do; and how they look.
+//! Diagnostics: mistakes with their places and hints, and their form for people.
 
 /// A half-open range of bytes in the text of build.ron.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -15,7 +15,7 @@ impl From<Span> for std::ops::Range<usize> {
     }
 }
 
-/// A value and where it was written.
+/// A value and its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spanned<T> {
     /// The value.
@@ -29,30 +29,30 @@ pub struct Spanned<T> {
 pub struct Diagnostic {
     /// What is wrong: lower case, no full stop.
     pub message: String,
-    /// Where.
+    /// Its place.
     pub span: Span,
-    /// What to do about it.
+    /// What to do next.
     pub hint: Option<String>,
 }
 
 impl Diagnostic {
-    /// A mistake at `span`.
+    /// Returns a mistake at `span`.
     pub fn new(span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic { message: message.into(), span, hint: None }
     }
 
-    /// The same with a hint.
+    /// Adds a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Diagnostic {
         self.hint = Some(hint.into());
         self
     }
 }
 
-/// The form for people: message, `file:line:column`, the line with the span underlined, the hint.
+/// Returns the form for people: message, `file:line:column`, the line with the span underlined, the hint.
 pub fn render(file_name: &str, text: &str, diagnostic: &Diagnostic) -> String {
     let (line_number, line, column) = locate(text, diagnostic.span.start);
     let gutter = " ".repeat(line_number.to_string().len());
-    // A very long line (a generated file) is shown around the place only.
+    // A very long line (a generated file) is cut around the place.
     let characters: Vec<char> = line.chars().collect();
     let from = column.saturating_sub(60);
     let shown: String = characters.iter().skip(from).take(140).map(|&character| visible(character)).collect();
@@ -74,7 +74,7 @@ pub fn render(file_name: &str, text: &str, diagnostic: &Diagnostic) -> String {
     result
 }
 
-/// Line number (from 1), the line, and the column in characters (from 0) of a byte offset.
+/// Returns the line number (from 1), the line, and the column in characters (from 0) of a byte offset.
 fn locate(text: &str, offset: usize) -> (usize, &str, usize) {
     let offset = floor_boundary(text, offset);
     let before = &text[..offset];
@@ -91,7 +91,7 @@ fn floor_boundary(text: &str, offset: usize) -> usize {
     offset
 }
 
-/// Control characters and those that reorder text are shown as a substitute: a terminal must not act on them.
+/// Replaces control characters and characters that reorder text: a terminal must not act on them.
 fn visible(character: char) -> char {
     match character {
         '\t' => ' ',
@@ -100,7 +100,8 @@ fn visible(character: char) -> char {
     }
 }
 
-/// Marks that change the direction of text, which let a file show other than what it says (CVE-2021-42574).
+/// Returns true for marks that change the direction of text, which make a file look different from its contents
+/// (CVE-2021-42574).
 pub(crate) fn is_bidirectional(character: char) -> bool {
     matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
 }

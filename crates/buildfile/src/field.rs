@@ -1,31 +1,31 @@
-//! `FieldType`: what a type must know to be the type of a field, and the types that every language has.
+//! `FieldType`: the trait of a field's type, and the types that every language has.
 
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
 use crate::value::Value;
 use crate::{Span, TargetName, Text};
 
-/// A type that a field of build.ron can have.
+/// A type of fields in build.ron.
 pub(crate) trait FieldType: Sized {
-    /// Several of them, for "expected a list of …".
+    /// Plural of its name, for "expected a list of …".
     const PLURAL: &'static str;
 
-    /// Reads a value. Mistakes are reported; `None` if nothing usable remains.
+    /// Reads a value. Reports mistakes; returns `None` if nothing usable remains.
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Self>;
 
-    /// The values that are allowed, for the reference and the schema.
+    /// Returns the allowed values, for the reference and the schema.
     fn shape() -> Shape;
 
-    /// Hands every text, path and reference in the value to `visitor`.
+    /// Passes every text, path and reference in the value to `visitor`.
     fn visit<'a>(&'a self, _visitor: &mut dyn Visitor<'a>) {}
 
-    /// The value as the default of a field, for the reference and the schema.
+    /// Returns the value as the default of a field, for the reference and the schema.
     fn as_default(&self) -> Default {
         Default::None
     }
 }
 
-/// What a reference must lead to.
+/// The kind of target that a reference needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Any target.
@@ -36,7 +36,7 @@ pub enum Wanted {
     Image,
 }
 
-/// Sees every text, path and reference of a target.
+/// Visitor of every text, path and reference of a target.
 pub trait Visitor<'a> {
     /// A text, which may name variables.
     fn text(&mut self, _text: &'a Text) {}

@@ -15,7 +15,7 @@ record! {
     BuildFile = "build.ron" {
         /// Version of the file's format: 1.
         format: Format,
-        /// Refuses an older Rondel: `">=0.1"`.
+        /// Oldest Rondel that may read the file: `">=0.1"`. An older one refuses it.
         rondel: Option<Requirement> = None,
         /// Name of the project, made of a-z, 0-9, `-` and `_`, a letter or digit first. Containers are labelled
         /// with it, and compose projects are named after it.
@@ -23,20 +23,19 @@ record! {
         /// Directory where paths start and go.mod is, relative to the directory of build.ron; that directory
         /// itself if left out.
         root: Option<SourcePath> = None,
-        /// The Go that is used: `Version("1.22.12")`; `FromGoMod`, what go.mod's `toolchain` or `go` line asks for;
-        /// or `System`, the `go` on PATH.
+        /// The Go to use: `Version("1.22.12")`; `FromGoMod`, the version of go.mod's `toolchain` or `go` line; or
+        /// `System`, the `go` on PATH.
         go: Spanned<GoChoice> = Spanned { value: GoChoice::FromGoMod, span: Span::default() },
-        /// The go.work that the module is built with. Without the field Go's workspaces are off.
+        /// The go.work of the module. Without the field Go's workspaces are off.
         go_work: Option<SourcePath> = None,
         /// Platforms of everything that is built per platform; the machine's own if left out. A variant is the
         /// third part: `linux/arm/v7`, `linux/arm64/v8`, `linux/amd64/v3` set `GOARM`, `GOARM64`, `GOAMD64`.
         platforms: Platforms = Platforms::default(),
-        /// Variables, which templates name: `{"version": Git(Describe, "dev")}`. `--set name=value` gives another
-        /// value. Names are made of letters, digits and `_`, a letter first. Only those that the wanted targets use
-        /// are evaluated.
+        /// Variables for templates: `{"version": Git(Describe, "dev")}`. `--set name=value` overrides one. Names are
+        /// made of letters, digits and `_`, a letter first. Only variables that the wanted targets use are evaluated.
         vars: BTreeMap<VariableName, Variable> = BTreeMap::new(),
-        /// How many steps of a pool run side by side. Without the field each pool that a target names has room
-        /// for one; with it a target can name only the pools that are here.
+        /// Number of steps of a pool that run side by side. Without the field each pool that a target names has room
+        /// for one. With it a target can name only the pools in it.
         pools: Pools = Pools::default(),
         /// The targets by name: `{"server": GoBuild(…)}`. Names are made of letters, digits, `-`, `_`, `.` and `/`,
         /// a letter or digit first.
@@ -52,7 +51,7 @@ pub struct Format(u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement(Spanned<String>);
 
-/// A variable: where its value comes from, and where it was written.
+/// A variable: the source of its value, and its place.
 #[derive(Clone, Debug)]
 pub struct Variable {
     /// Its value.
@@ -61,7 +60,7 @@ pub struct Variable {
     pub span: Span,
 }
 
-/// Reads the whole file; `None` if it can't be read at all. Mistakes are added to `diagnostics`.
+/// Reads the whole file; returns `None` if it can't be read at all. Adds mistakes to `diagnostics`.
 pub(crate) fn read(text: &str, version: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<BuildFile> {
     let mut reader = Reader::new(diagnostics, version);
     let whole = Value::whole(text);
@@ -76,7 +75,7 @@ pub(crate) fn read(text: &str, version: &str, diagnostics: &mut Vec<Diagnostic>)
     Some(file)
 }
 
-/// A file for another Rondel is not read further: what it says otherwise is not known here.
+/// Checks the versions. A file for another Rondel is not read further, since its other fields may mean something else.
 fn check_version(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<()> {
     match fields.peek("format") {
         Some(value) => Format::read(reader, value).map(|_| ())?,
@@ -157,7 +156,7 @@ impl FieldType for BTreeMap<VariableName, Variable> {
                     continue;
                 }
             };
-            // A broken value still declares its name, so that uses of it are not reported as well.
+            // A broken value still declares its name, so that its uses are not reported as well.
             let text = Text::read(reader, entry.value).unwrap_or_else(|| Text::empty(entry.value.span()));
             result.insert(name, Variable { text, span: entry.name_span });
         }

@@ -1,18 +1,18 @@
-//! `Kind`: what a kind of target says of itself, so that nobody else needs to know kinds by heart.
+//! `Kind`: the interface of a kind of target, so that no other code needs to know kinds by heart.
 
 use crate::field::Visitor;
 use crate::{BuildFile, Diagnostic, Span, Spanned, Target, TargetName};
 
-/// The part of the list where a target stands. The order here is the order there.
+/// Section of a target in the list, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// It makes something.
+    /// Targets that make something.
     Build,
-    /// It starts or stops something.
+    /// Targets that start or stop something.
     Run,
-    /// It checks something.
+    /// Targets that check something.
     Check,
-    /// Whatever its author wants.
+    /// Targets of any other purpose.
     Other,
 }
 
@@ -20,7 +20,7 @@ impl Group {
     /// All groups, in the order of the list.
     pub const ALL: [Group; 4] = [Group::Build, Group::Run, Group::Check, Group::Other];
 
-    /// The heading.
+    /// Returns the heading.
     pub fn title(self) -> &'static str {
         match self {
             Group::Build => "build",
@@ -31,7 +31,7 @@ impl Group {
     }
 }
 
-/// What a target makes.
+/// Products of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Makes {
     /// Nothing that is kept: a check, a download, a command without inputs.
@@ -44,10 +44,10 @@ pub enum Makes {
     DaemonImage,
     /// Files that depend on the inputs alone.
     Files {
-        /// Number of the places that are declared.
+        /// Number of declared outputs.
         count: usize,
     },
-    /// Something that runs, or ends: containers, services.
+    /// Processes that it starts or ends: containers, services.
     Processes,
 }
 
@@ -60,7 +60,7 @@ impl Makes {
         }
     }
 
-    /// Returns true for what `Output(…)` can take: executables, or one file.
+    /// Returns true if `Output(…)` accepts it: executables, or one file.
     pub fn is_file(self) -> bool {
         match self {
             Makes::Executables | Makes::Files { count: 1 } => true,
@@ -77,7 +77,7 @@ impl Makes {
     }
 }
 
-/// What a target needs of the machine.
+/// A need of a target on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
     /// The project's Go.
@@ -86,7 +86,7 @@ pub enum Need {
     CCompiler {
         /// Its command, if the target names one (`CC`); else Go's own choice.
         command: Option<String>,
-        /// The field that asks for it, as it is written.
+        /// The field that needs it, as written.
         because: &'static str,
     },
     /// A daemon that answers.
@@ -116,32 +116,32 @@ impl Need {
     }
 }
 
-/// One place that a target writes.
+/// One output of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output<'a> {
-    /// The place relative to the directory of build.ron, normalised: `dist/server`.
+    /// The path relative to the directory of build.ron, normalised: `dist/server`.
     pub path: String,
-    /// The place as a field has it, relative to `root`; `None` for the default place.
+    /// The path as written in a field, relative to `root`; `None` for the default.
     pub written: Option<&'a Spanned<String>>,
-    /// Where it was written; for the default place the name of the target.
+    /// Its place in the file; for the default path that of the target's name.
     pub span: Span,
-    /// Returns true for a directory, false for a file.
+    /// True for a directory, false for a file.
     pub is_directory: bool,
 }
 
-/// Where the outputs of a target go.
+/// Paths of a target's outputs.
 pub struct Places<'a> {
     target: &'a Target,
     root: &'a str,
 }
 
 impl<'a> Places<'a> {
-    /// Of `target` in `file`.
+    /// Returns the paths of `target` in `file`.
     pub(crate) fn new(target: &'a Target, file: &'a BuildFile) -> Places<'a> {
         Places { target, root: file.root.as_ref().map_or("", |root| root.value.as_str()) }
     }
 
-    /// The directory `out`, or `dist/<target>` beside build.ron.
+    /// Returns the directory `out`, or `dist/<target>` beside build.ron.
     pub fn directory(&self, out: Option<&'a Spanned<String>>) -> Output<'a> {
         match out {
             Some(out) => self.below_root(out, true),
@@ -154,7 +154,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// A path as it was written; one that ends with `/` is a directory.
+    /// Returns a path as written; one that ends with `/` is a directory.
     pub fn path(&self, written: &'a Spanned<String>) -> Output<'a> {
         self.below_root(written, written.value.ends_with('/'))
     }
@@ -165,7 +165,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// `./a//b/../c/` is `a/c`.
+/// Normalises a path: `./a//b/../c/` is `a/c`.
 fn normal(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -180,43 +180,43 @@ fn normal(path: &str) -> String {
     parts.join("/")
 }
 
-/// What the declaration of a kind gives.
+/// The interface that the declaration of a kind implements.
 pub trait Declared: std::fmt::Debug {
-    /// The word in build.ron.
+    /// Returns the word in build.ron.
     fn word(&self) -> &'static str;
-    /// The part of the list where its targets stand.
+    /// Returns the section of its targets in the list.
     fn group(&self) -> Group;
-    /// Hands every text, path and reference of its fields to `visitor`.
+    /// Passes every text, path and reference of its fields to `visitor`.
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>);
 }
 
-/// What a kind says of itself besides its fields.
+/// The interface that a kind implements by itself.
 pub trait Kind: Declared {
-    /// What it makes.
+    /// Returns its products.
     fn makes(&self) -> Makes;
 
-    /// What it needs of the machine.
+    /// Returns its needs on this machine.
     fn needs(&self) -> Vec<Need>;
 
-    /// The places that it writes.
+    /// Returns its outputs.
     fn outputs<'a>(&'a self, _places: &Places<'a>) -> Vec<Output<'a>> {
         Vec::new()
     }
 
-    /// Reports what is wrong with the target although each of its fields reads well.
+    /// Reports mistakes of a target whose fields each read well.
     fn check(&self, _file: &BuildFile, _diagnostics: &mut Vec<Diagnostic>) {}
 
-    /// The targets that it stands for: whoever waits for it waits for them.
+    /// Returns the targets that it stands for: its dependents wait for them.
     fn members(&self) -> &[Spanned<TargetName>] {
         &[]
     }
 
-    /// A line for the list, for targets without `doc`.
+    /// Returns a line for the list, for targets without `doc`.
     fn summary(&self) -> String {
         self.word().to_owned()
     }
 
-    /// Returns false if it has no step of its own, so that nothing could bound it.
+    /// Returns false if it has no step of its own, so that no limit applies.
     fn has_steps() -> bool
     where
         Self: Sized,

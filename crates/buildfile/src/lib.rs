@@ -1,12 +1,12 @@
 //! Text of `build.ron` -> typed `BuildFile`, or diagnostics that point at their place.
 //!
-//! Pure: no file is opened, no variable of the environment read, nothing run. What a target means is decided
-//! in `rondel-targets`; here it is only read and checked.
+//! Pure: it opens no file, reads no variable of the environment and runs nothing. It only reads and checks targets;
+//! `rondel-targets` gives them their meaning.
 //!
-//! A field is declared once, with `record!` or `kind!`: name, type, default and meaning. From the declaration come
-//! the struct, its reader, the reference in docs/build-ron.md and the JSON Schema. `value` cuts the text into raw
-//! slices that know where they stand (with `ron`); each field's type reads its slice, so that every mistake of
-//! every target is reported in one run. To add a kind, write `kinds/<kind>.rs` and a line in `for_each_kind!`.
+//! A field is declared once, with `record!` or `kind!`: name, type, default and meaning. The declaration gives the
+//! struct, its reader, the reference in docs/build-ron.md and the JSON Schema. `value` cuts the text into raw slices
+//! that know their places (with `ron`). Each field's type reads its slice, so that every mistake of every target is
+//! reported in one run. To add a kind, write `kinds/<kind>.rs` and a line in `for_each_kind!`.
 
 mod check;
 mod diagnostic;
@@ -47,12 +47,12 @@ pub use types::*;
 
 /// The `format:` that this Rondel reads.
 pub const FORMAT: u64 = 1;
-/// Files larger than this are refused unread, in bytes.
+/// Maximum size of a file in bytes; larger ones are refused unread.
 pub const SIZE_MAX: usize = 1024 * 1024;
 
 impl BuildFile {
-    /// Reads and checks `text`. All mistakes are reported, in the order of their places.
-    /// `version` is this Rondel's own (`0.1.0`), which `rondel: ">=…"` is held against.
+    /// Reads and checks `text`. Returns all mistakes, in the order of their places. `version` is this Rondel's own
+    /// (`0.1.0`), for the check of `rondel: ">=…"`.
     pub fn parse(text: &str, version: &str) -> Result<BuildFile, Vec<Diagnostic>> {
         prescan::prescan(text).map_err(|diagnostic| vec![diagnostic])?;
         let mut diagnostics = Vec::new();

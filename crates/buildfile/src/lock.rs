@@ -24,12 +24,12 @@ pub struct LockedGo {
     /// SHA-256 of the archive on the download page, 64 hex digits.
     #[serde(default)]
     pub archive: Option<String>,
-    /// Digest of what is unpacked, `<hex>/<size>`.
+    /// Digest of the unpacked toolchain, `<hex>/<size>`.
     pub identity: String,
 }
 
 impl LockFile {
-    /// Reads the text; the error says what is wrong and where.
+    /// Reads the text; the error states the mistake and its place.
     pub fn parse(text: &str) -> Result<LockFile, String> {
         let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
         let lock: LockFile = options.from_str(text).map_err(|error| error.to_string())?;
@@ -39,7 +39,7 @@ impl LockFile {
         Ok(lock)
     }
 
-    /// The text of the file: sorted, so that two machines write the same.
+    /// Returns the text of the file: sorted, so that two machines write the same.
     pub fn render(&self) -> String {
         let mut text =
             String::from("// Pins, written by `cargo xtask lock`. Commit this file.\n(\n    format: 1,\n    go: {\n");
@@ -60,7 +60,7 @@ impl LockFile {
         text
     }
 
-    /// An empty lock file.
+    /// Returns an empty lock file.
     pub fn empty() -> LockFile {
         LockFile { format: 1, go: BTreeMap::new() }
     }

@@ -1,13 +1,13 @@
-//! A look at the whole text before any of it is parsed, for what a parser should never see: sizes and depths
-//! that are attacks, marks that make a file show other than it says, bytes that no editor writes on purpose.
+//! A scan of the whole text before any parsing, for contents that no parser should see. These are sizes and depths that
+//! are attacks, marks that make a file look different from its contents, and bytes that no editor writes on purpose.
 
 use crate::diagnostic::is_bidirectional;
 use crate::{Diagnostic, SIZE_MAX, Span};
 
-/// Deeper nesting than this is refused (`ron` itself gives up at 128).
+/// Maximum depth of nesting (`ron` itself gives up at 128).
 const DEPTH_MAX: usize = 64;
 
-/// The first thing that makes the text unfit to be read.
+/// Returns an error for the first thing that makes the text unfit for reading.
 pub(crate) fn prescan(text: &str) -> Result<(), Diagnostic> {
     if text.len() > SIZE_MAX {
         let span = Span { start: 0, end: 1 };
@@ -24,9 +24,8 @@ pub(crate) fn prescan(text: &str) -> Result<(), Diagnostic> {
         let span = Span { start, end: start + character.len_utf8() };
         if is_bidirectional(character) {
             let message = format!("a mark that reorders text (U+{:04X})", u32::from(character));
-            return Err(
-                Diagnostic::new(span, message).hint("such marks let a file show other than what it says; remove it")
-            );
+            return Err(Diagnostic::new(span, message)
+                .hint("remove it: such marks make a file look different from its contents"));
         }
         if character.is_control() && !matches!(character, '\n' | '\r' | '\t') {
             let message = format!("a control character (U+{:04X})", u32::from(character));
@@ -76,7 +75,7 @@ fn raw_string_hashes(bytes: &[u8], index: usize) -> Option<usize> {
     (bytes.get(index + 1 + hashes) == Some(&b'"')).then_some(hashes)
 }
 
-/// Index of the closing quote, or the end of the text.
+/// Returns the index of the closing quote, or the end of the text.
 fn end_of_string(bytes: &[u8], mut index: usize) -> usize {
     while index < bytes.len() && bytes[index] != b'"' {
         index += if bytes[index] == b'\\' { 2 } else { 1 };
@@ -98,7 +97,7 @@ fn end_of_raw_string(bytes: &[u8], index: usize) -> usize {
     at
 }
 
-/// Block comments nest in RON.
+/// Returns the end of a block comment. Block comments nest in RON.
 fn end_of_block_comment(bytes: &[u8], mut index: usize) -> usize {
     let mut depth = 0;
     while index + 1 < bytes.len() {

@@ -1,4 +1,4 @@
-//! Reading the fields of one record: what was asked for, what was left over, all mistakes kept.
+//! Reading the fields of one record: takes fields by name, reports the rest, keeps all mistakes.
 //!
 //! Knows no field and no kind: those are declared with `record!` and `kind!`.
 
@@ -6,13 +6,13 @@ use crate::field::FieldType;
 use crate::value::{Named, Value};
 use crate::{Diagnostic, Span, Spanned, suggest};
 
-/// Where mistakes are collected.
+/// Collects mistakes.
 pub(crate) struct Reader<'d> {
     /// All mistakes so far.
     pub diagnostics: &'d mut Vec<Diagnostic>,
-    /// This Rondel's own version, which `rondel: ">=…"` is held against.
+    /// This Rondel's own version, for the check of `rondel: ">=…"`.
     pub version: &'d str,
-    /// Name of the field that is being read, for messages that name it.
+    /// Name of the field that is being read, for messages.
     pub field: &'static str,
 }
 
@@ -26,13 +26,13 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// A record of which one field is given without its name.
+    /// Returns a record of which one field is given without its name.
     pub fn alone(owner: &str, name: &'static str, value: Value<'a>) -> Fields<'a> {
         let entries = vec![Named { name: name.to_owned(), name_span: value.span(), value }];
         Fields { owner: owner.to_owned(), span: value.span(), entries, known: Vec::new() }
     }
 
-    /// The value of `name`, which stays where it is.
+    /// Returns the value of `name` without taking it.
     pub fn peek(&self, name: &str) -> Option<Value<'a>> {
         self.entries.iter().find(|entry| entry.name == name).map(|entry| entry.value)
     }
@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'d> Reader<'d> {
-    /// A reader that adds to `diagnostics`.
+    /// Returns a reader that adds to `diagnostics`.
     pub fn new(diagnostics: &'d mut Vec<Diagnostic>, version: &'d str) -> Reader<'d> {
         Reader { diagnostics, version, field: "" }
     }
@@ -57,12 +57,12 @@ impl Reader<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// `None` after reporting.
+    /// Reports an error and returns `None` for it.
     pub fn kept<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
         result.map_err(|diagnostic| self.report(diagnostic)).ok()
     }
 
-    /// The fields of `value`, each name at most once.
+    /// Returns the fields of `value`, each name at most once.
     pub fn fields<'a>(&mut self, owner: &str, span: Span, value: Option<Value<'a>>) -> Option<Fields<'a>> {
         let entries = match value {
             None => Vec::new(),
@@ -107,7 +107,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The entries with each name once; `what` names such an entry in the message.
+    /// Returns the entries with each name once; `what` names such an entry in the message.
     pub fn without_duplicates<'a>(&mut self, entries: Vec<Named<'a>>, what: &str) -> Vec<Named<'a>> {
         let mut kept: Vec<Named<'a>> = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -121,7 +121,7 @@ impl Reader<'_> {
         kept
     }
 
-    /// A string as it stands.
+    /// Returns a string unchanged.
     pub fn string(&mut self, value: Value<'_>, expected: &str) -> Option<Spanned<String>> {
         if !value.is_string() {
             self.report(value.unexpected(expected));
@@ -135,7 +135,7 @@ impl Reader<'_> {
         Some(Spanned { value: text, span: value.span() })
     }
 
-    /// One of some bare words.
+    /// Reads one of some bare words.
     pub fn choice<T: Copy>(&mut self, value: Value<'_>, choices: &[(&'static str, T)]) -> Option<T> {
         let word = value.call().filter(|call| call.arguments.is_none()).map(|call| call.name);
         if let Some((_, choice)) = choices.iter().find(|(name, _)| Some(*name) == word) {
@@ -148,7 +148,7 @@ impl Reader<'_> {
         None
     }
 
-    /// The one argument of `Name(argument)`.
+    /// Reads the one argument of `Name(argument)`.
     pub fn argument<'a>(&mut self, name: &str, arguments: Value<'a>, span: Span) -> Option<Value<'a>> {
         let arguments = self.kept(arguments.positional())?;
         let [argument] = arguments.as_slice() else {

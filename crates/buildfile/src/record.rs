@@ -1,61 +1,61 @@
-//! `record!` and `kind!`: one declaration gives the struct, its reader, its part of the reference and of the
-//! schema, and the walk over its texts, paths and references.
+//! `record!` and `kind!`: one declaration gives the struct and its reader. It also gives its part of the reference and
+//! of the schema, and the walk over its texts, paths and references.
 //!
-//! A field is `/// meaning`, `name: Type = default`. A field without a default is required. The name in the
-//! struct is the name in build.ron. `..shared: Type` at the end takes in the fields of another record.
+//! A field is `/// meaning`, `name: Type = default`. A field without a default is required. The name in the struct is
+//! the name in build.ron. `..shared: Type` at the end adds the fields of another record.
 
 use crate::Group;
 use crate::field::{FieldType, Visitor};
 use crate::reader::{Fields, Reader};
 use crate::shape::{Default, Shape};
 
-/// What one declaration says of a field.
+/// The declaration of a field.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
     /// The name in build.ron.
     pub name: &'static str,
     /// Its meaning, one paragraph.
     pub doc: String,
-    /// The values that are allowed.
+    /// The allowed values.
     pub shape: Shape,
     /// The default; `None` if the field is required.
     pub default: Option<Default>,
 }
 
 impl Field {
-    /// Of a field of the type `T`.
+    /// Returns a field of the type `T`.
     pub fn new<T: FieldType>(name: &'static str, doc: &str, default: &[fn() -> T]) -> Field {
         let default = default.first().map(|default| default().as_default());
         Field { name, doc: paragraph(doc), shape: T::shape(), default }
     }
 }
 
-/// Some fields that were declared together.
+/// Fields declared together.
 pub(crate) trait Record: Sized {
     /// The word in build.ron.
     const WORD: &'static str;
     /// Its meaning.
     const DOC: &'static str;
 
-    /// Its fields in the order of the declaration.
+    /// Returns its fields in the order of the declaration.
     fn fields() -> Vec<Field>;
 
-    /// Reads all fields, and reports all mistakes; `None` if one without a default could not be read.
+    /// Reads all fields and reports all mistakes. Returns `None` if a field without a default could not be read.
     fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self>;
 
-    /// Hands every text, path and reference to `visitor`.
+    /// Passes every text, path and reference to `visitor`.
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>);
 }
 
-/// What the declaration of a kind says besides its fields.
+/// The parts of a kind's declaration other than its fields.
 pub(crate) trait Declaration: Record {
-    /// The part of the list where its targets stand.
+    /// Section of its targets in the list.
     const GROUP: Group;
-    /// The field that may be given alone and without its name, as in `Shell("…")`; none or one.
+    /// The field whose name may be left out if it is the only one, as in `Shell("…")`; none or one.
     const ALONE: &'static [&'static str];
 }
 
-/// The lines of a doc comment, joined.
+/// Joins the lines of a doc comment.
 pub(crate) fn paragraph(doc: &str) -> String {
     doc.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -114,8 +114,8 @@ macro_rules! record {
     };
 }
 
-/// Declares a kind: `kind! { /// meaning GoBuild in Group::Build { fields } }`. `Name = "Word"` gives the struct
-/// another name than the word has; `Name(field)` lets `Word(value)` stand for `Word(field: value)`.
+/// Declares a kind: `kind! { /// meaning GoBuild in Group::Build { fields } }`. `Name = "Word"` gives the struct a name
+/// other than the word; `Name(field)` lets `Word(value)` stand for `Word(field: value)`.
 macro_rules! kind {
     (@word $name:ident) => { stringify!($name) };
     (@word $name:ident $word:literal) => { $word };
@@ -161,7 +161,7 @@ mod tests {
     use crate::{Diagnostic, Text};
 
     record! {
-        /// What two records share.
+        /// Fields shared by two records.
         Shared = "shared" {
             /// A flag.
             flag: bool = true,

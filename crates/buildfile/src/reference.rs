@@ -7,7 +7,7 @@ use crate::record::{Field, Record, paragraph};
 use crate::target::{Common, Limits};
 use crate::{Group, field::FieldType};
 
-/// The reference of all fields as Markdown: the top level, the fields of every kind, and each kind.
+/// Returns the reference of all fields as Markdown: the top level, the fields of every kind, and each kind.
 pub fn reference() -> String {
     let mut text = String::new();
     section(&mut text, "### Top level", "", &BuildFile::fields());

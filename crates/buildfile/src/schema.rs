@@ -8,14 +8,14 @@ use crate::record::{Field, Record};
 use crate::shape::{Default, Shape};
 use crate::target::{Common, Limits};
 
-/// How RON is described in the words of JSON.
+/// Explanation of how JSON describes RON.
 const MAPPING: &str = "The schema describes build.ron, which is RON, as JSON. A struct `(a: b)` is the object \
     {\"a\": b}. A named call with fields, `GoBuild(a: b)`, is {\"GoBuild\": {\"a\": b}}. A call with one value, \
     `Env(\"A\")`, is {\"Env\": \"A\"}; with several, `Env(\"A\", \"b\")`, it is {\"Env\": [\"A\", \"b\"]}. A bare word, \
     `Static`, is the string \"Static\". Lists, maps with keys in quotes, strings, numbers and booleans are the same in \
     both.";
 
-/// JSON Schema (draft 2020-12) of the whole file. It is the same text each time.
+/// Returns the JSON Schema (draft 2020-12) of the whole file. It is the same text each time.
 pub fn json_schema() -> String {
     let mut schema = Schema { definitions: Map::new() };
     let mut file = schema.object(&BuildFile::fields());
@@ -34,7 +34,7 @@ struct Schema {
 }
 
 impl Schema {
-    /// A reference to the definition of `kind`, which is the object with its word as the only key.
+    /// Returns a reference to the definition of `kind`: an object with its word as the only key.
     fn kind(&mut self, kind: &KindEntry) -> Value {
         let mut fields = Common::fields();
         if kind.has_steps {
@@ -61,7 +61,7 @@ impl Schema {
         let mut properties = Map::new();
         for field in fields {
             let mut property = self.shape(&field.shape);
-            // Beside `$ref` too: the draft allows it, and editors show it.
+            // Also next to `$ref`: the draft allows it, and editors show it.
             property["description"] = json!(field.doc);
             if let Some(default) = field.default.as_ref().and_then(default_value) {
                 property["default"] = default;
@@ -124,7 +124,7 @@ impl Schema {
         }
     }
 
-    /// One value stands by itself; several are a list.
+    /// Describes a call: one argument stands by itself; several are a list.
     fn call(&mut self, name: &str, arguments: &[Shape], required: usize) -> Value {
         let items: Vec<Value> = arguments.iter().map(|argument| self.shape(argument)).collect();
         let mut forms: Vec<Value> = items.first().filter(|_| required == 1).cloned().into_iter().collect();

@@ -1,8 +1,8 @@
-//! `Shape`: the values that a field allows, as data. The reference and the JSON Schema are made from it.
+//! `Shape`: the allowed values of a field, as data. The reference and the JSON Schema are made from it.
 
 use crate::record::Field;
 
-/// The values that are allowed somewhere in build.ron.
+/// The allowed values of some place in build.ron.
 #[derive(Clone, Debug)]
 pub(crate) enum Shape {
     /// `true` or `false`.
@@ -18,20 +18,20 @@ pub(crate) enum Shape {
     String {
         /// Name of such a string, for the reference.
         what: &'static str,
-        /// Regular expression (ECMA 262) that it matches; empty if any does.
+        /// Regular expression (ECMA 262) that it matches; empty if any string will do.
         pattern: &'static str,
     },
     /// One of some strings, in quotes.
     Strings(&'static [&'static str]),
     /// One of some bare words.
     Words(&'static [&'static str]),
-    /// `Name(argument, …)`; of which the last may be left out.
+    /// `Name(argument, …)`; the last argument may be optional.
     Call {
         /// The name.
         name: &'static str,
         /// Its arguments.
         arguments: Vec<Shape>,
-        /// Number of arguments that must be there.
+        /// Number of required arguments.
         required: usize,
     },
     /// `Name(field: …)`
@@ -56,20 +56,20 @@ pub(crate) enum Shape {
     Map {
         /// A key, in words.
         key: &'static str,
-        /// Regular expression that a key matches; empty if any does.
+        /// Regular expression that a key matches; empty if any key will do.
         key_pattern: &'static str,
         /// Each value.
         of: Box<Shape>,
     },
     /// Any of several shapes.
     OneOf(Vec<Shape>),
-    /// A shape that many fields share; it stands once in the schema.
+    /// A shape shared by many fields; it occurs once in the schema.
     Named {
         /// Its name.
         name: &'static str,
         /// Its meaning.
         doc: &'static str,
-        /// What it is.
+        /// Its values.
         shape: Box<Shape>,
     },
     /// One of the kinds of target.
@@ -79,7 +79,7 @@ pub(crate) enum Shape {
 /// The default of a field, as data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Default {
-    /// Nothing: the field has no effect if it is left out, or its text says what happens.
+    /// None: without the field there is no effect, or its text explains it.
     None,
     /// A boolean.
     Boolean(bool),
@@ -96,32 +96,32 @@ pub(crate) enum Default {
 }
 
 impl Shape {
-    /// A string with a name and a pattern.
+    /// Returns a string with a name and a pattern.
     pub fn string(what: &'static str, pattern: &'static str) -> Shape {
         Shape::String { what, pattern }
     }
 
-    /// A list that may be empty.
+    /// Returns a list that may be empty.
     pub fn list(of: Shape, plural: &'static str) -> Shape {
         Shape::List { of: Box::new(of), plural, is_non_empty: false }
     }
 
-    /// A list that may not be empty.
+    /// Returns a list that may not be empty.
     pub fn non_empty_list(of: Shape, plural: &'static str) -> Shape {
         Shape::List { of: Box::new(of), plural, is_non_empty: true }
     }
 
-    /// A shape that has a name of its own in the schema.
+    /// Returns a shape with a name of its own in the schema.
     pub fn named(name: &'static str, doc: &'static str, shape: Shape) -> Shape {
         Shape::Named { name, doc, shape: Box::new(shape) }
     }
 
-    /// `Name("argument")`
+    /// Returns `Name("argument")`.
     pub fn call(name: &'static str, argument: Shape) -> Shape {
         Shape::Call { name, arguments: vec![argument], required: 1 }
     }
 
-    /// A few words for the column "Type" of the reference.
+    /// Returns a few words for the column "Type" of the reference.
     pub fn describe(&self) -> String {
         let alternatives = |words: Vec<String>| words.join(" or ");
         match self {
@@ -148,7 +148,7 @@ impl Shape {
 }
 
 impl Default {
-    /// The form in build.ron; empty if there is nothing to write.
+    /// Returns the form in build.ron; empty if there is nothing to write.
     pub fn describe(&self) -> String {
         match self {
             Default::None => String::new(),

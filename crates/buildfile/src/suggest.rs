@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest of some names.
 
-/// The candidate nearest to `word`, if it is near enough to be a slip of the finger.
+/// Returns the candidate nearest to `word`, if it is near enough for a typing error.
 pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
     candidates

@@ -1,4 +1,4 @@
-//! `Target`: a name, the fields that every kind has, and the kind; and how one is read.
+//! `Target`: a name, the fields that every kind has, and the kind; with its reader.
 
 use crate::field::{FieldType, Visitor, Wanted};
 use crate::kind::Places;
@@ -25,12 +25,12 @@ record! {
 record! {
     /// The fields of every kind that has steps of its own. None of them is in a key.
     Limits = "every kind but Group" {
-        /// The steps of one pool take turns with all others of that pool, those of other invocations in the same
-        /// workspace among them. `pools` says how many run side by side; a pool that is not there has room for one.
+        /// Pool of the steps. A step waits for other steps of its pool, in this and other invocations in the workspace.
+        /// `pools` says how many run side by side; a pool that is not in it has room for one.
         pool: Option<PoolName> = None,
-        /// How often a step is tried again after it failed. Nothing is tried twice without it.
+        /// Number of further tries after a failure. Without it, nothing is tried again.
         retries: Retries = Retries(0),
-        /// Seconds that each try may take; then the step is ended with all its processes.
+        /// Seconds for each try; then the step is ended with all its processes.
         timeout_s: Option<Seconds> = None,
     }
 }
@@ -38,13 +38,13 @@ record! {
 /// One target.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Its name, and where that was written.
+    /// Its name, and its place.
     pub name: Spanned<TargetName>,
     /// The fields that every kind has.
     pub common: Common,
-    /// What bounds its steps.
+    /// Limits of its steps.
     pub limits: Limits,
-    /// What it is.
+    /// Its kind, with its own fields.
     pub kind: TargetKind,
 }
 
@@ -53,34 +53,34 @@ pub struct Target {
 pub struct Targets(Vec<Target>);
 
 impl Target {
-    /// The kind, by which it answers for itself.
+    /// Returns the kind's interface.
     pub fn kind(&self) -> &dyn Kind {
         self.kind.kind()
     }
 
-    /// What it makes.
+    /// Returns its products.
     pub fn makes(&self) -> Makes {
         self.kind().makes()
     }
 
-    /// What it needs of the machine.
+    /// Returns its needs on this machine.
     pub fn needs(&self) -> Vec<Need> {
         self.kind().needs()
     }
 
-    /// The places that it writes, relative to the directory of build.ron.
+    /// Returns its outputs, relative to the directory of build.ron.
     pub fn outputs<'a>(&'a self, file: &'a BuildFile) -> Vec<Output<'a>> {
         self.kind().outputs(&Places::new(self, file))
     }
 
-    /// Hands every text, path and reference of the target to `visitor`.
+    /// Passes every text, path and reference of the target to `visitor`.
     pub fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         Record::visit(&self.common, visitor);
         Record::visit(&self.limits, visitor);
         self.kind().visit(visitor);
     }
 
-    /// The targets that this one mentions: those it waits for, and those it is made from.
+    /// Returns the targets that this one mentions: in its `after`, and in its inputs.
     pub fn references(&self) -> Vec<&TargetName> {
         struct Names<'a>(Vec<&'a TargetName>);
         impl<'a> Visitor<'a> for Names<'a> {
@@ -128,7 +128,7 @@ impl FieldType for Targets {
     }
 }
 
-/// One target: its name, its common fields and its own.
+/// Reads one target: its name, its common fields and its own.
 fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target> {
     let name = match TargetName::new(&entry.name) {
         Ok(value) => Spanned { value, span: entry.name_span },
@@ -161,7 +161,7 @@ fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target> {
     Some(Target { name, common: common?, limits: limits?, kind: kind? })
 }
 
-/// `Shell("…")` is `Shell(script: "…")`.
+/// Reads `Shell("…")` as `Shell(script: "…")`.
 fn only_field<'a>(
     reader: &mut Reader<'_>,
     kind: &KindEntry,

@@ -19,7 +19,7 @@ pub enum Part {
 }
 
 impl Template {
-    /// Reads a template; the error says what is wrong with it.
+    /// Reads a template; the error states the mistake.
     pub fn parse(text: &str) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -50,7 +50,7 @@ impl Template {
         Ok(Template { parts })
     }
 
-    /// The variables it names.
+    /// Returns its variables.
     pub fn variables(&self) -> impl Iterator<Item = &VariableName> {
         self.parts.iter().filter_map(|part| match part {
             Part::Variable(name) => Some(name),
@@ -58,7 +58,7 @@ impl Template {
         })
     }
 
-    /// The text, if no variable is in it.
+    /// Returns the text, if it has no variables.
     pub fn as_literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),

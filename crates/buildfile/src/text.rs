@@ -8,16 +8,16 @@ use crate::types::{ENVIRONMENT_NAME, is_environment_name};
 use crate::value::Value;
 use crate::{Diagnostic, Span, VariableName, suggest};
 
-/// A text: a template, or a source of one. Its place goes with it.
+/// A text: a template, or a source of one, with its place.
 #[derive(Clone, Debug)]
 pub struct Text {
-    /// Where the text comes from.
+    /// Source of the text.
     pub source: TextSource,
     /// Place.
     pub span: Span,
 }
 
-/// Where a text comes from.
+/// Source of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextSource {
     /// `"…{name}…"`
@@ -26,19 +26,19 @@ pub enum TextSource {
     Environment {
         /// The variable of the caller's environment.
         name: String,
-        /// Used when it is not set.
+        /// Used if it is not set.
         default: Option<Template>,
     },
     /// `Git(Describe)` or `Git(Describe, "default")`
     Git {
-        /// What is asked.
+        /// The query.
         query: GitQuery,
-        /// Used when there is no answer.
+        /// Used if there is no answer.
         default: Option<Template>,
     },
     /// `Tool("name")`: a command of the module's dependencies, built for this machine; only in `command`.
     Tool {
-        /// Import path, or the last element of one that go.mod's `tool` lines have.
+        /// Import path, or its last element if go.mod has it in a `tool` line.
         name: String,
     },
     /// `Secret("NAME")`: from the caller's environment; only into the environment of a process.
@@ -48,7 +48,7 @@ pub enum TextSource {
     },
 }
 
-/// What `Git(…)` asks.
+/// The queries of `Git(…)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GitQuery {
     /// `git describe --tags --always --abbrev=12`
@@ -63,7 +63,7 @@ pub enum GitQuery {
     CommitTimestamp,
     /// The branch.
     Branch,
-    /// `-dirty` if a source file of the step is not as it was committed, else nothing.
+    /// `-dirty` if a source file of the step differs from its commit, else nothing.
     Dirty,
 }
 
@@ -86,12 +86,12 @@ const QUERIES: &[(&str, GitQuery)] = &[
 ];
 
 impl Text {
-    /// An empty text that stands for one that could not be read.
+    /// Returns an empty text in place of one that could not be read.
     pub(crate) fn empty(span: Span) -> Text {
         Text { source: TextSource::Template(Template::default()), span }
     }
 
-    /// The variables that it names.
+    /// Returns its variables.
     pub fn variables(&self) -> Vec<&VariableName> {
         let template: Option<&Template> = match &self.source {
             TextSource::Template(template) => Some(template),
@@ -101,7 +101,7 @@ impl Text {
         template.map(|template| template.variables().collect()).unwrap_or_default()
     }
 
-    /// The text, if it stands in the file as it is.
+    /// Returns the text, if the file has it literally.
     pub fn as_literal(&self) -> Option<&str> {
         match &self.source {
             TextSource::Template(template) => template.as_literal(),
@@ -192,15 +192,14 @@ impl FieldType for CommandWord {
 }
 
 impl Reader<'_> {
-    /// A text that can be known without secrets; a `Secret` is refused here.
+    /// Reads a text without secrets; a `Secret` is refused here.
     pub fn text(&mut self, value: Value<'_>) -> Option<Text> {
         let text = self.text_or_secret(value)?;
         if matches!(text.source, TextSource::Secret { .. }) {
-            let message = "a secret can't go here: it would reach a command line, a key or an image";
+            let message = "a secret is not allowed here: it would reach a command line, a key or an image";
             self.report(
-                Diagnostic::new(text.span, message).hint(
-                    "a `Secret` goes into the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…` only",
-                ),
+                Diagnostic::new(text.span, message)
+                    .hint("use `Secret` in the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…`"),
             );
             return None;
         }
@@ -210,8 +209,8 @@ impl Reader<'_> {
     pub fn text_or_secret(&mut self, value: Value<'_>) -> Option<Text> {
         let text = self.any_text(value)?;
         if matches!(text.source, TextSource::Tool { .. }) {
-            let message = "a `Tool` can't go here: it is a program, not a text";
-            self.report(Diagnostic::new(text.span, message).hint("a `Tool` goes into the `command` of an `Exec`"));
+            let message = "a `Tool` is not allowed here: it is a program, not a text";
+            self.report(Diagnostic::new(text.span, message).hint("use `Tool` in the `command` of an `Exec`"));
             return None;
         }
         Some(text)
@@ -248,7 +247,7 @@ impl Reader<'_> {
                 let message = format!(
                     "`{}` takes a name{}",
                     call.name,
-                    if matches!(call.name, "Secret" | "Tool") { "" } else { " and, if you like, a default" }
+                    if matches!(call.name, "Secret" | "Tool") { "" } else { " and optionally a default" }
                 );
                 self.report(Diagnostic::new(span, message));
                 return None;
@@ -275,7 +274,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An import path, or its last element.
+    /// Reads an import path, or its last element.
     fn tool_name(&mut self, value: Value<'_>) -> Option<String> {
         let text = self.string(value, "the name of a tool")?;
         let sound = |part: &str| {
@@ -287,11 +286,11 @@ impl Reader<'_> {
             return Some(text.value);
         }
         let message = format!("`{}` is not the name of a tool", text.value.escape_debug());
-        self.report(Diagnostic::new(text.span, message).hint("write its import path, or the last element of that"));
+        self.report(Diagnostic::new(text.span, message).hint("write its import path, or the last element of it"));
         None
     }
 
-    /// A name of the process environment.
+    /// Reads a name of the process environment.
     pub fn variable(&mut self, value: Value<'_>) -> Option<String> {
         let text = self.string(value, "the name of an environment variable")?;
         is_environment_name(self, &text).then_some(text.value)

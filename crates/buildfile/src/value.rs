@@ -1,7 +1,7 @@
-//! `Value`: a slice of build.ron that knows where it stands, and how to cut it further.
+//! `Value`: a slice of build.ron that knows its place and can be cut further.
 //!
-//! `ron` does the parsing; it is asked for raw slices only, since those keep positions, order and duplicates,
-//! which it drops otherwise.
+//! `ron` does the parsing. It returns raw slices only, since those keep positions, order and duplicates, which it drops
+//! otherwise.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::{Diagnostic, Span};
 
-/// One value of the file, unread.
+/// One value of the file, unparsed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value<'a> {
     /// The whole text of the file.
@@ -19,7 +19,7 @@ pub(crate) struct Value<'a> {
     text: &'a str,
 }
 
-/// A named value: the name's own place too.
+/// A named value, with the place of its name.
 pub(crate) struct Named<'a> {
     pub name: String,
     pub name_span: Span,
@@ -30,12 +30,12 @@ pub(crate) struct Named<'a> {
 pub(crate) struct Call<'a> {
     pub name: &'a str,
     pub name_span: Span,
-    /// What stands in the parentheses, with them; `None` if there are none.
+    /// The parentheses and their contents; `None` if there are none.
     pub arguments: Option<Value<'a>>,
 }
 
 impl<'a> Value<'a> {
-    /// The whole file.
+    /// Returns the whole file.
     pub fn whole(source: &'a str) -> Value<'a> {
         Value { source, text: source }.trimmed()
     }
@@ -44,7 +44,7 @@ impl<'a> Value<'a> {
         Value { source: self.source, text }.trimmed()
     }
 
-    /// Without the white space and comments before it, and the white space after it.
+    /// Returns the value without white space and comments before it, and without white space after it.
     fn trimmed(self) -> Value<'a> {
         let mut text = self.text.trim();
         loop {
@@ -64,13 +64,13 @@ impl<'a> Value<'a> {
         Span { start, end: start + self.text.len() }
     }
 
-    /// Does it begin like a string?
+    /// Returns true if it begins like a string.
     pub fn is_string(&self) -> bool {
         let raw = self.text.strip_prefix('r').map(|rest| rest.trim_start_matches('#'));
         self.text.starts_with('"') || raw.is_some_and(|rest| rest.starts_with('"'))
     }
 
-    /// Parses the slice as `T`; `expected` is what the error says it should have been.
+    /// Parses the slice as `T`; the error says that it should have been `expected`.
     pub fn parse<T: Deserialize<'a>>(&self, expected: &str) -> Result<T, Diagnostic> {
         ron::from_str(self.text).map_err(|error| self.diagnose(&error, expected))
     }
@@ -83,7 +83,7 @@ impl<'a> Value<'a> {
         Ok(raw.into_iter().map(|raw| self.child(raw.get_ron())).collect())
     }
 
-    /// The entries of `{ "key": value }`, keys read as strings; duplicates are kept.
+    /// Returns the entries of `{ "key": value }`, keys read as strings; duplicates are kept.
     pub fn map(&self, expected: &str) -> Result<Vec<Named<'a>>, Diagnostic> {
         if !self.text.starts_with('{') {
             return Err(self.unexpected(expected));
@@ -102,7 +102,7 @@ impl<'a> Value<'a> {
         Ok(entries)
     }
 
-    /// The fields of `(name: value, …)`; duplicates are kept.
+    /// Returns the fields of `(name: value, …)`; duplicates are kept.
     pub fn fields(&self) -> Result<Vec<Named<'a>>, Diagnostic> {
         let RawFields(raw) = self.parse("fields in parentheses, `(name: value, …)`")?;
         let mut fields = Vec::with_capacity(raw.len());
@@ -114,13 +114,13 @@ impl<'a> Value<'a> {
         Ok(fields)
     }
 
-    /// The values of `(a, b)`.
+    /// Returns the values of `(a, b)`.
     pub fn positional(&self) -> Result<Vec<Value<'a>>, Diagnostic> {
         let RawTuple(raw) = self.parse("values in parentheses")?;
         Ok(raw.into_iter().map(|raw| self.child(raw.get_ron())).collect())
     }
 
-    /// `Name`, `Name(…)`; `None` if it does not begin with a name.
+    /// Reads `Name`, `Name(…)`; returns `None` if it does not begin with a name.
     pub fn call(&self) -> Option<Call<'a>> {
         let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
         let length = self.text.find(|character| !is_name(character)).unwrap_or(self.text.len());
@@ -134,12 +134,12 @@ impl<'a> Value<'a> {
         Some(Call { name, name_span: Span { start, end: start + length }, arguments })
     }
 
-    /// Do the parentheses hold `name: value` pairs (or nothing)?
+    /// Returns true if the parentheses hold `name: value` pairs (or nothing).
     pub fn is_named(&self) -> bool {
         self.fields().is_ok()
     }
 
-    /// "expected …, found …".
+    /// Returns the error "expected …, found …".
     pub fn unexpected(&self, expected: &str) -> Diagnostic {
         Diagnostic::new(self.span(), format!("expected {expected}, found {}", self.describe()))
     }
@@ -150,7 +150,7 @@ impl<'a> Value<'a> {
         if short.is_empty() { "nothing".to_owned() } else { format!("`{short}{dots}`") }
     }
 
-    /// Where the name that belongs to the value at `value_start` was written.
+    /// Returns the place of the name that belongs to the value at `value_start`.
     fn name_before(&self, name: &str, value_start: usize) -> Span {
         let start = self.source[..value_start].rfind(name).unwrap_or(value_start);
         Span { start, end: start + name.len() }
@@ -163,13 +163,13 @@ impl<'a> Value<'a> {
         let span = Span { start, end: offset(&error.span.end).max(start + 1) };
         use ron::error::Error;
         let message = match &error.code {
-            Error::Eof => "the file ends in the middle of something".to_owned(),
+            Error::Eof => "the file ends too early".to_owned(),
             Error::ExpectedArrayEnd => "expected `,` or `]`".to_owned(),
             Error::ExpectedMapEnd => "expected `,` or `}`".to_owned(),
             Error::ExpectedStructLikeEnd => "expected `,` or `)`".to_owned(),
             Error::ExpectedMapColon => "expected `:`".to_owned(),
             Error::ExpectedComma => "expected `,`".to_owned(),
-            Error::TrailingCharacters => "something follows after the end".to_owned(),
+            Error::TrailingCharacters => "unexpected text after the end".to_owned(),
             Error::ExpectedIdentifier => "expected a field name".to_owned(),
             Error::ExpectedStringEnd => "a string without its closing `\"`".to_owned(),
             Error::UnclosedBlockComment => "a comment without its `*/`".to_owned(),
@@ -193,12 +193,12 @@ fn lower_first(text: &str) -> String {
     characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
-/// Where `part`, a slice of `whole`, begins.
+/// Returns the offset of `part`, a slice of `whole`.
 fn offset_in(whole: &str, part: &str) -> usize {
     part.as_ptr() as usize - whole.as_ptr() as usize
 }
 
-/// Byte offset of a line and column, both from 1, columns in characters.
+/// Returns the byte offset of a line and column, both from 1, columns in characters.
 fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let rest = &text[start.min(text.len())..];

@@ -1,4 +1,4 @@
-//! Broken files and what Rondel says of them, word for word.
+//! Broken files and Rondel's messages about them, word for word.
 //!
 //! One helper and one call site a case: to change a message, change it and run with `UPDATE_EXPECT=1`.
 
@@ -245,7 +245,7 @@ fn text_that_shows_other_than_it_says() {
         1 | (format: 1, project: "p�", targets: {})
           |                        ^
 
-        hint: such marks let a file show other than what it says; remove it
+        hint: remove it: such marks make a file look different from its contents
     "#]]
     .assert_eq(&messages("(format: 1, project: \"p\u{202e}\", targets: {})"));
 }

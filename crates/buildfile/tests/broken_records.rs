@@ -1,4 +1,4 @@
-//! Outputs that collide and mistakes in nested records, and what Rondel says of them, word for word.
+//! Clashing outputs and mistakes in nested records, and Rondel's messages about them, word for word.
 
 mod support;
 
@@ -104,6 +104,36 @@ fn common_fields_of_a_group() {
               |                                       ^^^^^^^
 
             hint: `Group` has: doc, after, private, targets
+        "#]],
+    );
+}
+
+#[test]
+fn two_targets_with_one_output() {
+    check(
+        r#"targets: {"a": Exec(command: ["x"], outputs: ["gen/x"]), "b": Exec(command: ["y"], outputs: ["gen"])}"#,
+        expect![[r#"
+            error: `b` and `a` both write `gen/x`
+             --> build.ron:4:98
+              |
+            4 | ], outputs: ["gen/x"]), "b": Exec(command: ["y"], outputs: ["gen"])},
+              |                                                             ^^^^^
+
+            hint: give one of them another output
+        "#]],
+    );
+}
+
+#[test]
+fn bad_health() {
+    check(
+        r#"targets: {"a": Image(base: Static, health: Http(port: 99999, path: "/"))}"#,
+        expect![[r#"
+            error: expected a port between 1 and 65535, found `99999`
+             --> build.ron:4:59
+              |
+            4 |     targets: {"a": Image(base: Static, health: Http(port: 99999, path: "/"))},
+              |                                                           ^^^^^
         "#]],
     );
 }

@@ -1,4 +1,4 @@
-//! What comes from the declarations: the reference, the schema, and what each kind says of itself.
+//! Results of the declarations: the reference, the schema, and the interface of each kind.
 
 mod support;
 
@@ -19,7 +19,7 @@ fn file(text: &str) -> BuildFile {
     BuildFile::parse(text, "0.1.0").unwrap_or_else(|_| panic!("{}", support::messages(text)))
 }
 
-/// One line a target of `text`.
+/// Prints one line a target of `text`.
 fn lines(text: &str, line: impl Fn(&BuildFile, &Target) -> String) -> String {
     let file = file(text);
     file.targets.iter().map(|target| format!("{}: {}\n", target.name.value, line(&file, target))).collect()
@@ -134,7 +134,7 @@ fn needs_that_depend_on_fields() {
     .assert_eq(&lines(text, |_, target| format!("{:?}", target.needs())));
 }
 
-/// Texts, paths and references are found by the types of the fields alone.
+/// The types of the fields alone find texts, paths and references.
 #[test]
 fn what_a_visitor_sees() {
     struct Seen(String);
@@ -255,7 +255,7 @@ fn the_schema_of_a_small_kind() {
     .assert_eq(&format!("{:#}", schema["$defs"]["Group"]));
 }
 
-/// A kind answers for itself: a `match` that passes over kinds would go wrong for the next one without a word.
+/// A `match` with a wildcard over kinds would silently be wrong for the next kind.
 #[test]
 fn no_match_over_kinds_has_a_wildcard() {
     let mut matches = 0;
@@ -285,7 +285,7 @@ fn rust_files(directory: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// What stands directly between the braces of each `match`, without what nested braces hold.
+/// Returns the contents of the braces of each `match`, without nested braces.
 fn arms_of_matches(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (start, _) in text.match_indices("match ") {

@@ -1,8 +1,8 @@
 //! The action cache: results by the digest of their action.
 //!
 //! `<root>/ac/<first two hex digits>/<hex>`: one line `rondel-action-result 2 <sha256 of the rest>`, then the
-//! `ActionResult` message. A file is damaged, and a miss, in three cases: its checksum does not match, its result is of
-//! another action than its name says, or it holds something impossible, such as a path that leaves the root.
+//! `ActionResult` message. A file counts as damaged, and as a miss, if its checksum does not match or its result is of
+//! another action. The same goes for impossible contents, such as a path that leaves the root.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -1,10 +1,10 @@
 //! The Remote Execution API's messages, and their canonical encodings: `Digest`, `Directory` with its nodes, `Command`,
 //! `Action`. Their readers are in `decode`; `ActionResult` is in `action_result`, `Tree` in `tree`.
 //!
-//! The encoding is the canonical one of protocol buffers, so that a local key can be a remote key later: fields in
-//! order of their numbers, defaults left out, repeated fields sorted where the API asks for it. Field numbers are those
-//! of `build/bazel/remote/execution/v2/remote_execution.proto`. The types borrow their texts, so encoding and decoding
-//! copy nothing.
+//! The encoding is the canonical one of protocol buffers, so that a local key can be a remote key later. Fields are in
+//! order of their numbers, defaults are left out, and repeated fields are sorted where the API asks for it. Field
+//! numbers are those of `build/bazel/remote/execution/v2/remote_execution.proto`. The types borrow their texts, so
+//! encoding and decoding copy nothing.
 
 use crate::Digest;
 use crate::wire::{Message, varint_length};

@@ -68,7 +68,7 @@ pub enum TreeError {
     #[error("there are more than {ENTRIES_MAX} files, or their names are too long")]
     TooLarge,
     /// The tree has changed since it was hashed.
-    #[error("the files changed while they were looked at")]
+    #[error("the files changed while they were read")]
     Changed,
 }
 

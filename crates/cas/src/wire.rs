@@ -16,7 +16,7 @@ pub enum DecodeError {
     #[error("the field `{0}` is missing")]
     Missing(&'static str),
     /// An unknown field in a message whose meaning it would change.
-    #[error("the message has a field of the unknown number {0}")]
+    #[error("the message has the unknown field {0}")]
     Unknown(u64),
     /// Names that are not sorted or not unique.
     #[error("the names in a directory are not sorted and unique")]

@@ -34,7 +34,7 @@ fn diff_gzip(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option
         let text = format!("a timestamp: {} and {}", shown_time(time(first)?.into()), shown_time(time(second)?.into()));
         return Some(Difference::new(text).within("gzip header"));
     }
-    Some(Difference::new("the contents are the same, and compressed in another way (another compressor or level?)"))
+    Some(Difference::new("the contents are the same, but compressed differently (another compressor or level?)"))
 }
 
 fn unzipped(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -133,7 +133,7 @@ fn diff_entries(form: &str, first: Vec<Entry>, second: Vec<Entry>, traces: &Trac
         )));
     }
     Some(Difference::new(format!(
-        "the entries are the same, and the {form} around them is not (padding, extra fields?)"
+        "the entries are the same, but the {form} around them differs (padding, extra fields?)"
     )))
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn compare(first: &[u8], second: &[u8], traces: &Traces) -> Differenc
 
 fn note_time(difference: &mut Difference, one: &str, other: &str) {
     if looks_like_time(one) && looks_like_time(other) {
-        difference.what.push("what differs looks like a time".to_owned());
+        difference.what.push("the difference looks like a time".to_owned());
     }
 }
 

@@ -75,7 +75,7 @@ pub fn diff_layouts(first: &Path, second: &Path, traces: &Traces) -> io::Result<
     }
     let index = |directory: &Path, digest: &str| read_json(&blob(directory, digest)?);
     let inside = json::compare(&index(first, &one_digest)?, &index(second, &other_digest)?);
-    let same = || Difference::new("the same values in another text");
+    let same = || Difference::new("the same values, written differently");
     Ok(Some(inside.unwrap_or_else(same).within("image index")))
 }
 
@@ -88,7 +88,8 @@ fn diff_images(one: &LayoutImage, other: &LayoutImage, traces: &Traces) -> io::R
             let what = text(&one.config["history"][position]["comment"]);
             let name = if what.is_empty() { String::new() } else { format!(" ({what})") };
             let inside = diff_files(&left.2, &right.2, traces)?;
-            let same = || Difference::new("the digests differ and the files do not: one of the layouts is damaged");
+            let same =
+                || Difference::new("the digests differ, but the files are the same: one of the layouts is damaged");
             return Ok(Some(inside.unwrap_or_else(same).within(format!("layer {position}{name}"))));
         }
     }
@@ -96,7 +97,7 @@ fn diff_images(one: &LayoutImage, other: &LayoutImage, traces: &Traces) -> io::R
         return Ok(Some(difference.within("configuration")));
     }
     let inside = json::compare(&one.manifest, &other.manifest);
-    let same = || Difference::new("the same values in another text");
+    let same = || Difference::new("the same values, written differently");
     Ok(Some(inside.unwrap_or_else(same).within("manifest")))
 }
 

@@ -1,5 +1,5 @@
-//! The first difference of two artefacts that should be the same, described so that its cause can be found: a section
-//! of an executable, a build ID, an embedded path, the time of an archive's entry.
+//! The first difference of two artefacts that should be the same, described so that its cause can be found. It may be a
+//! section of an executable, a build ID, an embedded path or the time of an archive's entry.
 //!
 //! It reads files, archives, executables and OCI layouts, all of which may be hostile. It knows no target and no step,
 //! and it builds nothing.

@@ -339,7 +339,7 @@ fn inputs_changed(
         return Some(written_since(then, before.time));
     }
     let names_changed = now.inputs.directory_stat_digest() != then.inputs.directory_stat_digest();
-    (names_tell && names_changed).then(|| "files came and went in a directory of the inputs".to_owned())
+    (names_tell && names_changed).then(|| "files were added or removed in a directory of the inputs".to_owned())
 }
 
 /// Returns the first input that was written after `began`, in words.
@@ -352,7 +352,7 @@ fn written_since(spec: &ActionSpec, began: SystemTime) -> String {
         }
     });
     let what = found.map_or_else(|| "an input".to_owned(), |path| format!("`{}`", path.display()));
-    format!("{what} was written, though it holds now what it held before,")
+    format!("{what} was written, though its contents are the same as before,")
 }
 
 /// Puts one output into the store. A store that can't take it costs the caching, not the build.

@@ -142,7 +142,7 @@ impl InputSet {
     /// step that may read there can't be up to date.
     pub fn blind_spot(&self) -> Option<String> {
         let link = self.blind_spot.as_ref()?;
-        Some(format!("`{link}` leads to a directory that is not among its inputs"))
+        Some(format!("`{link}` is a link to a directory outside its inputs"))
     }
 
     /// Adds one input and replaces an input of the same name.

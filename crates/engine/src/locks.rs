@@ -1,7 +1,7 @@
 //! Locks: steps that must not run side by side, in this process or in any other process of this workspace.
 //!
 //! They are locks on files in `.rondel/locks`. The system releases a lock when a process and all its children have
-//! died: an orphan's late writes can't get into the results of the next run.
+//! died. An orphan's late writes can't get into the results of the next run.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -56,7 +56,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
         std::fs::create_dir_all(parent).map_err(|source| StepError::unwritable(parent, &source))?;
         files.push(File::create(path).map_err(|source| StepError::unwritable(path, &source))?);
     }
-    let mut told = false;
+    let mut announced = false;
     let mut looked: Option<Instant> = None;
     loop {
         match lock_one(&mut files) {
@@ -68,7 +68,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
                 if context.cancellation.is_raised() {
                     return Err(StepError::Interrupted);
                 }
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut announced, true) {
                     context.note(format!("waiting for {what}"));
                 }
                 if looked.is_none_or(|looked| looked.elapsed() > ORPHAN_CHECK_INTERVAL) {
@@ -86,10 +86,10 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
     }
 }
 
-/// Kills processes that a killed Rondel has left running: nobody uses their results.
+/// Kills processes that a killed Rondel has left running: their results are never used.
 fn kill_orphaned_holders(paths: &[PathBuf], kill: bool, context: &StepContext<'_>) {
     for pid in paths.iter().flat_map(|path| kill_lock_holders(path, kill)) {
-        context.note(format!("ending process {pid}, which a run that was killed has left behind"));
+        context.note(format!("ending process {pid}, left behind by a killed run"));
     }
 }
 

@@ -103,7 +103,7 @@ impl fmt::Display for Reason {
             Reason::EnvironmentChanged { name, old, new } => write!(formatter, "{name} {}", change(old, new)),
             Reason::SettingChanged { name, old, new } => write!(formatter, "{name} {}", change(old, new)),
             Reason::ToolChanged { name, old, new } => write!(formatter, "the tool {name} {}", change(old, new)),
-            Reason::OutputsChanged => formatter.write_str("its outputs are declared otherwise"),
+            Reason::OutputsChanged => formatter.write_str("its declared outputs changed"),
             Reason::OutputMissing { path } => write!(formatter, "{path} is missing"),
             Reason::Corrupt { what } => write!(formatter, "{what} was damaged in the cache"),
             Reason::NotPresent { what } => formatter.write_str(what),

@@ -123,7 +123,7 @@ pub fn read_record(state: &Path, step: &StepKey) -> StepRecord {
 
 /// Returns the record in a file, which may come from another machine.
 pub fn read_record_file(path: &Path) -> std::io::Result<StepRecord> {
-    let no_record = || std::io::Error::other("it is no record of a step, or a damaged one");
+    let no_record = || std::io::Error::other("it is not a record of a step, or it is damaged");
     parse(&fs::read_to_string(path)?).ok_or_else(no_record)
 }
 

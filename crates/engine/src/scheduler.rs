@@ -136,13 +136,13 @@ pub fn build(
     build.run_all(&demanded);
     for &id in graph.reachable(roots).difference(&demanded) {
         build.states.enter(id, || {
-            let reasons = vec![Reason::Always { why: "nothing that needs it runs".to_owned() }];
+            let reasons = vec![Reason::Always { why: "no step that needs it runs".to_owned() }];
             build.finish(id, StepState::Stopped(Outcome::Skipped), reasons, Instant::now())
         });
     }
     let ran = build.durations.into_inner().expect("no panic while locked");
     if let Err(error) = durations::add(&workspace.state, &ran) {
-        emit(Event::Warning { text: format!("how long steps took was not remembered: {error}") });
+        emit(Event::Warning { text: format!("the durations of the steps were not saved: {error}") });
     }
     if let Err(error) = workspace.snapshot.save() {
         emit(Event::Warning { text: format!("the stat snapshot was not saved: {error}") });

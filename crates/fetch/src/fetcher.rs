@@ -30,7 +30,7 @@ const ATTEMPTS_MAX: u32 = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The server does not have it (404 or 410).
-    #[error("`{0}` is not there")]
+    #[error("`{0}` was not found")]
     NotFound(String),
     /// The server or the connection failed.
     #[error("failed to fetch `{url}`: {message}")]
@@ -122,7 +122,7 @@ impl Fetcher {
             }
             Err(ureq::Error::StatusCode(404 | 410)) => return Err(FetchError::NotFound(without_password(url))),
             Err(ureq::Error::StatusCode(status @ (401 | 403))) => {
-                return Err(failed(format!("the server answered {status}: it wants other credentials (netrc)")));
+                return Err(failed(format!("the server answered {status}: check the credentials (netrc)")));
             }
             Err(ureq::Error::StatusCode(status)) => return Err(failed(format!("the server answered {status}"))),
             Err(error) => return Err(failed(error.to_string())),
@@ -135,7 +135,7 @@ impl Fetcher {
         if !goes_on {
             if response.status() == 206 {
                 partial.restart(url, None).map_err(FetchError::Write)?;
-                return Err(failed("the server sent another part than was asked for".to_owned()));
+                return Err(failed("the server sent the wrong part of the file".to_owned()));
             }
             // A weak tag says nothing of bytes.
             let validator = header("etag").filter(|tag| !tag.starts_with("W/")).or_else(|| header("last-modified"));

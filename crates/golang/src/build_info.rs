@@ -1,22 +1,22 @@
-//! What a Go executable says of itself: version, modules, settings (debug/buildinfo of Go's library).
+//! `BuildInfo`: the version, modules and settings embedded in a Go executable (debug/buildinfo of Go's library).
 //!
-//! The linker puts a block into each executable: a mark, then two length-prefixed texts, Go's version and the
-//! lines of runtime/debug.BuildInfo. The form is that of Go 1.18 and later. The file is hostile until checked.
+//! The linker puts a block into each executable: a mark, then two length-prefixed texts, Go's version and the lines of
+//! runtime/debug.BuildInfo. The form is that of Go 1.18 and later. The file is hostile until checked.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The mark that the block begins with.
+/// First bytes of the block.
 const MARK: &[u8] = b"\xff Go buildinf:";
 /// Flag of the header: the texts follow the header itself.
 const INLINE_TEXTS: u8 = 2;
-/// Bytes between the mark's beginning and the texts.
+/// Number of bytes from the mark's first byte to the texts.
 const HEADER: usize = 32;
 /// Length of the sentinels around the module text.
 const SENTINEL: usize = 16;
 
-/// What an executable says of itself.
+/// Build information of an executable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuildInfo {
     /// `go1.22.12`
@@ -25,7 +25,7 @@ pub struct BuildInfo {
     pub path: String,
     /// The main module.
     pub main: Option<ModuleVersion>,
-    /// Modules that packages were taken from, sorted as the linker wrote them.
+    /// Modules of the packages, sorted as the linker wrote them.
     pub dependencies: Vec<ModuleVersion>,
     /// `-trimpath`, `GOARCH`, `vcs.revision` …, in the order of the file.
     pub settings: Vec<(String, String)>,
@@ -40,20 +40,20 @@ pub struct ModuleVersion {
     pub version: String,
     /// `h1:…` of go.sum, a hash over the module's directory; empty if there is none.
     pub sum: String,
-    /// What go.mod puts in its place.
+    /// Replacement of the module in go.mod.
     pub replaced_by: Option<Box<ModuleVersion>>,
 }
 
 impl BuildInfo {
-    /// Reads it from an executable; `None` if the file has none.
+    /// Reads the build information of an executable; `None` if the file has none.
     pub fn of_file(path: &Path) -> io::Result<Option<BuildInfo>> {
         Ok(BuildInfo::of(&fs::read(path)?))
     }
 
-    /// The same from the bytes of an executable.
+    /// Reads it from the bytes of an executable.
     pub fn of(bytes: &[u8]) -> Option<BuildInfo> {
         let mut begin = 0;
-        // The mark alone may also stand in programs that read such blocks.
+        // The mark alone may also occur in programs that read such blocks.
         while let Some(found) = find(&bytes[begin..], MARK) {
             if let Some(info) = BuildInfo::at(&bytes[begin + found..]) {
                 return Some(info);
@@ -109,13 +109,13 @@ impl BuildInfo {
         }
     }
 
-    /// The value of a setting.
+    /// Returns the value of a setting.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// A length as a varint, and as many bytes.
+/// Reads a length as a varint, and as many bytes.
 fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut length: u64 = 0;
     for (index, &byte) in bytes.iter().enumerate().take(9) {
@@ -127,7 +127,7 @@ fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     None
 }
 
-/// Go quotes what holds blanks or quotes; only the escapes that can occur in a setting are undone.
+/// Removes Go's quotes around blanks and quotes. Only escapes that can occur in a setting are decoded.
 fn unquoted(text: &str) -> String {
     match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) => inner.replace("\\\"", "\"").replace("\\\\", "\\"),
@@ -135,7 +135,7 @@ fn unquoted(text: &str) -> String {
     }
 }
 
-/// Where `needle` begins in `haystack`. Jumps to its rarest byte, the first, so that 100 MB take a moment.
+/// Returns the place of `needle` in `haystack`. Jumps to its rarest byte, the first, so that 100 MB take a moment.
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     let mut begin = 0;
     while let Some(at) = haystack[begin..].iter().position(|byte| *byte == needle[0]) {

@@ -1,9 +1,9 @@
 //! The C toolchain that cgo uses, and its identity.
 //!
-//! What a C compiler makes depends on its driver, on the programs that the driver starts, and on the system's
-//! headers and libraries. The programs are taken by their contents. Headers and libraries are taken by how they
-//! look from outside (name, size, times): that is quick, and a key of a cgo build is for this machine only. What
-//! a driver says of itself is remembered as long as the driver is the same.
+//! The output of a C compiler depends on its driver, on the programs that the driver starts, and on the system's
+//! headers and libraries. Programs are keyed by their contents. Headers and libraries are keyed by their stat data
+//! (name, size, times). That is quick, and a key of a cgo build is for this machine only. A driver's answers are
+//! stored, and reused while the driver is the same.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use rondel_process::{Captured, CommandLine};
 use rondel_tree::StatSnapshot;
 use serde::{Deserialize, Serialize};
 
-/// What a driver says of itself.
+/// Answers of a driver.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Answers {
     driver: Digest,
@@ -28,20 +28,20 @@ struct Answers {
 /// Why there is no identity.
 #[derive(Debug)]
 pub enum NoIdentity {
-    /// It would have to be asked, and this is a query.
+    /// The driver would have to be started, which a query must not do.
     NotAsked,
     /// Something could not be read or run.
     Failed(String),
 }
 
-/// Runs a command and keeps what it says.
+/// Runs a command and returns its output.
 pub type Ask<'a> = dyn Fn(&CommandLine) -> Result<Captured, String> + 'a;
 
 /// Programs that a driver may start.
 const PROGRAMS: &[&str] = &["cc1", "cc1plus", "as", "ld", "collect2", "lto-wrapper"];
 
-/// The identity of the drivers (a C and perhaps a C++ compiler) with all that they use, and of `extra`
-/// directories of headers and libraries. `ask` runs a command; without it only what is remembered in `memory` counts.
+/// Returns the identity of the drivers (a C and perhaps a C++ compiler) with everything they use, and of `extra`
+/// directories of headers and libraries. `ask` runs a command; without it only the answers stored in `memory` count.
 pub fn c_identity(
     drivers: &[PathBuf],
     extra: &BTreeSet<PathBuf>,
@@ -66,7 +66,7 @@ pub fn c_identity(
             (None, None) => return Err(NoIdentity::NotAsked),
             (None, Some(ask)) => {
                 let answers = interview(driver, own, ask).map_err(NoIdentity::Failed)?;
-                // Not remembered, it is asked again the next time.
+                // If storing fails, the driver is started again the next time.
                 let scratch = memory.parent().unwrap_or(memory).join("tmp");
                 let _ = write_atomically(&scratch, &file, &serde_json::to_vec(&answers).expect("plain data"));
                 answers
@@ -119,7 +119,7 @@ fn modified_ns(metadata: &fs::Metadata) -> u128 {
     modified.map_or(0, |since| since.as_nanos())
 }
 
-/// Names, sizes and times of headers (with all directories below) or of libraries.
+/// Hashes names, sizes and times of headers (with all directories below) or of libraries.
 fn hash_directory(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
     let mut lines = BTreeSet::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

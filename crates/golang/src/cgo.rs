@@ -1,4 +1,4 @@
-//! The C compiler of steps with cgo: found on the caller's PATH, or where `CC` of the target says, and keyed.
+//! The C compiler of steps with cgo: from the caller's PATH, or from `CC` of the target, and keyed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use rondel_process::find_tool;
 
 use crate::support::GoSupport;
 
-/// Compilers, and the PATH on which they find their like.
+/// Compilers, and the PATH of their helper programs.
 pub struct CSupport {
     compiler: PathBuf,
     cxx_compiler: Option<PathBuf>,
     path: String,
-    /// What `-I` and `-L` of the declared flags name.
+    /// Directories in `-I` and `-L` of the declared flags.
     directories: BTreeSet<PathBuf>,
 }
 
 impl CSupport {
-    /// The compilers for a step whose declared environment is `env`.
+    /// Returns the compilers for a step whose declared environment is `env`.
     pub fn find(go: &GoSupport, env: &[(String, String)]) -> Result<CSupport, UserError> {
         let path = go.caller("PATH").unwrap_or_default();
         let declared = |name: &str| env.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
@@ -45,7 +45,7 @@ impl CSupport {
         Ok(CSupport { compiler, cxx_compiler, path, directories: flags.filter_map(c_directory).collect() })
     }
 
-    /// What cgo sees besides.
+    /// Adds cgo's variables to the environment.
     pub fn set(&self, toolchain_root: &Path, environment: &mut Environment) {
         environment.set(Class::Keyed, "CGO_ENABLED", "1");
         environment.set(Class::Located, "CC", self.compiler.to_string_lossy());
@@ -56,7 +56,8 @@ impl CSupport {
         environment.set(Class::Located, "PATH", path);
     }
 
-    /// The identity for keys, with the directories that `#cgo` lines name; why it is not known, in a query.
+    /// Returns the identity for keys, with the directories in `#cgo` lines. In a query, returns the reason if it is not
+    /// known.
     pub fn identity(
         &self,
         context: &StepContext<'_>,
@@ -74,16 +75,16 @@ impl CSupport {
         }
     }
 
-    /// Makes Go's build cache see what it does not look at: the compiler, system headers, and headers outside of
-    /// a package's own directory. `seen` is a digest of them; as a macro that nobody uses it changes what the go
-    /// command hashes and no byte of what is made.
+    /// Makes Go's build cache depend on the compiler, system headers, and headers outside of a package's own directory,
+    /// which it does not check. `seen` is a digest of them. As an unused macro it changes the go command's hashes and
+    /// no byte of the output.
     pub fn mark(environment: &mut Environment, declared: &[(String, String)], seen: &Digest) {
         let own = declared.iter().find(|(name, _)| name == "CGO_CPPFLAGS").map_or("", |(_, value)| value.as_str());
         let flags = format!("{own} -DRONDEL_C_INPUTS={}", seen.short());
         environment.set(Class::Located, "CGO_CPPFLAGS", flags.trim());
     }
 
-    /// The compiler and all inputs of a step that C code may be made from.
+    /// Returns a digest of the compiler and all inputs that C code may be made from.
     pub fn inputs(spec: &ActionSpec) -> Digest {
         const NOT_C: &[&str] = &["go", "mod", "sum", "work", "md", "txt", "json", "yaml", "yml", "pgo"];
         let mut hasher = Hasher::new();
@@ -97,7 +98,7 @@ impl CSupport {
         hasher.finish()
     }
 
-    /// For steps without a closure: all that is known of the compilers, as one digest.
+    /// Returns one digest of everything known of the compilers, for steps without a closure.
     pub fn digest(&self, context: &StepContext<'_>) -> Result<Result<String, String>, StepError> {
         let identity = self.identity(context, &BTreeSet::new())?;
         Ok(identity.map(|text| Digest::of(text.as_bytes()).to_string()))

@@ -1,8 +1,8 @@
 //! The closure of a build: exactly the files that `go` would read, as `go list` names them.
 //!
-//! A closure is remembered in the workspace and believed as long as nothing has changed that `go list` looks
-//! at: the question itself, go.mod and its kin, the names in the directories concerned, and the heads of the
-//! source files. The files' contents are not part of this; they are inputs of the step.
+//! A closure is stored in the workspace and valid as long as the inputs of `go list` are unchanged. These are the query
+//! itself, go.mod and related files, the names in the directories concerned, and the headers of the source files. The
+//! files' contents are not part of this; they are inputs of the step.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,33 +23,33 @@ pub struct Closure {
     stored: ClosureFile,
     /// Directory of go.mod: names in keys are relative to it.
     base: PathBuf,
-    /// Is there something to be remembered for the next time?
+    /// True if the stored closure should be updated.
     is_worth_remembering: bool,
     /// Import paths of the main packages, with their directories.
     pub mains: BTreeMap<String, PathBuf>,
-    /// Does a package of the closure use cgo?
+    /// True if a package of the closure uses cgo.
     pub uses_cgo: bool,
-    /// Directories outside of the tree that `#cgo` lines name with `-I` and `-L`.
+    /// Directories outside of the tree in `-I` and `-L` of `#cgo` lines.
     pub c_directories: BTreeSet<PathBuf>,
     /// Directories of the modules in the module cache.
     pub modules: BTreeSet<PathBuf>,
 }
 
 impl Closure {
-    /// The remembered closure, if it still answers `query`; else why not, in words. `snapshot` tells the time.
+    /// Returns the stored closure, if it still answers `query`; else the reason in words. `snapshot` gives the time.
     pub fn recall(file: &Path, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
         let stored = fs::read(file).ok().and_then(|bytes| ClosureFile::decode(&bytes));
         let mut stored = stored.ok_or("the packages are not known yet")?;
-        // Where a clock went back, times come a second time.
+        // After a clock went back, times occur a second time.
         stored.boundary = stored.boundary.filter(|before| !snapshot.begun().went_back_since(before));
         Closure::of(stored, &query.module, false).again(query, snapshot)
     }
 
-    /// The same closure held against the tree again, if it still answers `query`; else why not, in words.
+    /// Compares the closure with the tree again. Returns it if it still answers `query`; else the reason in words.
     pub fn again(self, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
         let Closure { mut stored, is_worth_remembering: was_worth, .. } = self;
         if stored.header.query != query.digest().to_string() {
-            return Err("the packages are asked for in another way".to_owned());
+            return Err("the query for the packages changed".to_owned());
         }
         let is_worth_remembering = match stored.revalidate(&query.module, snapshot) {
             Revalidation::Unchanged { is_worth_storing } => is_worth_storing || was_worth,
@@ -75,7 +75,7 @@ impl Closure {
         }
     }
 
-    /// Remembers the closure, if there is anything new to it; `scratch` is where files are written first.
+    /// Stores the closure, if there is anything new to it; `scratch` is the directory for unfinished files.
     pub fn remember(&mut self, file: &Path, scratch: &Path) -> std::io::Result<()> {
         if !std::mem::take(&mut self.is_worth_remembering) {
             return Ok(());
@@ -83,8 +83,8 @@ impl Closure {
         write_atomically(scratch, file, &self.stored.encode())
     }
 
-    /// Makes the closure of what `go list` printed. `outside` are the directories whose files are pinned
-    /// otherwise: the toolchain and the module cache.
+    /// Makes the closure from the output of `go list`. `outside` are the directories with other pins: the toolchain and
+    /// the module cache.
     pub fn from_list(
         query: &ClosureQuery,
         output: &[u8],
@@ -94,7 +94,7 @@ impl Closure {
         into_closure(gather(query, output, outside)?, query, &snapshot.mtime_boundary())
     }
 
-    /// The inputs of a build: all files, by their names in keys. The digest of their tree is made once.
+    /// Returns the inputs of a build: all files, by their names in keys. The digest of their tree is made once.
     pub fn inputs(&mut self) -> Result<InputSet, StepError> {
         let root = match self.stored.header.root.as_ref().and_then(|text| text.parse().ok()) {
             Some(root) => root,
@@ -118,23 +118,23 @@ impl Closure {
         Ok(InputSet::known(Some(root), Arc::new(files)))
     }
 
-    /// May a file or directory of it have changed at `mtime boundary` or later?
+    /// Returns true if a file or directory of it may have changed at `boundary` or later.
     pub fn is_younger_than(&self, boundary: &MtimeBoundary) -> bool {
         self.stat_digest().any(|fingerprint| !fingerprint.is_older_than(boundary.on(fingerprint.device())))
     }
 
-    /// Does everything look as it does in `other`?
+    /// Returns true if all fingerprints are the same as in `other`.
     pub fn looks_like(&self, other: &Closure) -> bool {
         self.stat_digest().eq(other.stat_digest())
     }
 
-    /// Of all files and directories.
+    /// Returns the fingerprints of all files and directories.
     fn stat_digest(&self) -> impl Iterator<Item = &Fingerprint> {
         let files = self.stored.files.iter().filter_map(|file| Some(&file.state.as_ref()?.fingerprint));
         files.chain(self.stored.directories.iter().filter_map(|watched| watched.fingerprint.as_ref()))
     }
 
-    /// Is the file at `path`, or one below it, in the closure?
+    /// Returns true if the file at `path`, or one below it, is in the closure.
     pub fn reads(&self, path: &Path) -> bool {
         self.stored.files.iter().any(|file| file.path.starts_with(path))
     }
@@ -145,7 +145,7 @@ struct ClosureInputs {
     base: PathBuf,
     files: Arc<Vec<SourceFile>>,
     directory_stat_digest: u64,
-    /// Of the directories.
+    /// Last change of the directories.
     newest_ns: i128,
 }
 
@@ -170,9 +170,9 @@ impl KnownInputs for ClosureInputs {
     }
 }
 
-/// Files as inputs; a link as two, the text it holds and what it leads to.
+/// Calls `visit` with the files as inputs; a link counts as two, its text and its target.
 fn each_input(base: &Path, files: &[SourceFile], visit: &mut dyn FnMut(Input)) -> Result<(), StepError> {
-    // Files are sorted: those of a directory come together, and its name is made once.
+    // Files are sorted, so those of a directory come together, and its name is made once.
     let mut last: Option<(&Path, RelativePath)> = None;
     for file in files {
         let Some(state) = &file.state else { continue };
@@ -199,7 +199,7 @@ fn each_input(base: &Path, files: &[SourceFile], visit: &mut dyn FnMut(Input)) -
     Ok(())
 }
 
-/// The name of a file in keys: relative to `base`, `@up` for each step out of it.
+/// Returns the name of a file in keys: relative to `base`, with `@up` for each step out of it.
 pub fn key_path(base: &Path, path: &Path) -> Result<RelativePath, StepError> {
     let mut base = base;
     let mut climbed = String::new();
@@ -215,9 +215,9 @@ pub fn key_path(base: &Path, path: &Path) -> Result<RelativePath, StepError> {
     }
 }
 
-/// Reads all that was gathered.
+/// Reads all gathered files.
 fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBoundary) -> Result<Closure, StepError> {
-    // Directories first: what comes between the two looks is then seen as a change.
+    // Directories first: an edit between the two reads then shows as a change.
     let watched = gathered.watched.into_iter();
     let directories = watched.map(|(path, names)| WatchedDirectory::read(path, names, boundary)).collect();
     let mut paths: BTreeMap<PathBuf, bool> = gathered.files.into_iter().map(|path| (path, false)).collect();
@@ -247,7 +247,8 @@ mod tests {
     use super::*;
     use crate::closure_query::Scope;
 
-    /// What is remembered is believed by its looks, unless a clock went back: then the same looks come a second time.
+    /// A stored closure is believed by its fingerprints, unless a clock went back: then the same fingerprints occur a
+    /// second time.
     #[test]
     fn a_clock_that_went_back_ends_belief() {
         let directory = std::env::temp_dir().join(format!("rondel-closure-{}", std::process::id()));
@@ -272,7 +273,7 @@ mod tests {
             let found = closure.stored.files.iter().find(|file| file.name() == "main.go").unwrap();
             found.state.as_ref().unwrap().digest
         };
-        // As if an edit had left the looks as they were.
+        // As if an edit had left the fingerprints as they were.
         let other = Digest::of(b"something else");
         let files = Arc::make_mut(&mut closure.stored.files);
         files.iter_mut().find(|file| file.name() == "main.go").unwrap().state.as_mut().unwrap().digest = other;

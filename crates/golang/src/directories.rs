@@ -1,7 +1,7 @@
-//! Where Rondel keeps what Go needs, below the user's cache directory.
+//! Directories for Go, below the user's cache directory.
 //!
-//! The build cache and the module cache are Rondel's own: `-trimpath` shares nothing with a developer's plain
-//! builds anyway, and a module cache that people edit while debugging must not reach a release.
+//! The build cache and the module cache are Rondel's own. `-trimpath` shares nothing with a developer's plain builds
+//! anyway, and a module cache that people edit while debugging must not reach a release.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub struct GoDirectories {
 }
 
 impl GoDirectories {
-    /// Below `cache`.
+    /// Returns the directories below `cache`.
     pub fn below(cache: &Path) -> GoDirectories {
         let go = cache.join("go");
         GoDirectories {

@@ -6,8 +6,8 @@ use rondel_engine::{Class, Environment};
 
 use crate::{GoDirectories, Toolchain};
 
-/// What a compiling `go` sees for one platform. Nothing of the caller's gets in: no `go env -w` (`GOENV=off`),
-/// no parent `go.work`, no `GOFLAGS`, no proxy. Declared variables are set on top by the caller.
+/// Returns the environment of a compiling `go` for one platform. It holds nothing of the caller's: no `go env -w`
+/// (`GOENV=off`), no parent `go.work`, no `GOFLAGS`, no proxy. The caller adds declared variables.
 pub fn compile_environment(
     toolchain_root: &Path,
     directories: &GoDirectories,
@@ -50,8 +50,8 @@ pub fn compile_environment(
     environment
 }
 
-/// Bytes of memory for each core, of the machine or of the control group that this process is in; `None` where
-/// there is no `/proc`.
+/// Returns the bytes of memory for each core, of the machine or of this process's control group; `None` where there is
+/// no `/proc`.
 pub fn spare_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
@@ -75,8 +75,8 @@ pub fn collector_percent(bytes_per_core: u64) -> Option<&'static str> {
     }
 }
 
-/// The variable that picks an architecture's variant, and Go's default for it, written out so that it is in
-/// the key. Architectures that are not listed have none.
+/// Returns the variable for an architecture's variant, and Go's default for it, written out so that it is in the key.
+/// Returns `None` for architectures without variants.
 pub fn default_variant(architecture: &str) -> Option<(&'static str, &'static str)> {
     match architecture {
         "amd64" => Some(("GOAMD64", "v1")),
@@ -92,7 +92,7 @@ pub fn default_variant(architecture: &str) -> Option<(&'static str, &'static str
 }
 
 impl Toolchain {
-    /// `compile_environment` of this toolchain.
+    /// Returns `compile_environment` of this toolchain.
     pub fn environment(&self, directories: &GoDirectories, os: &str, architecture: &str) -> Environment {
         compile_environment(&self.root, directories, os, architecture)
     }

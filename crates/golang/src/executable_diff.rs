@@ -1,9 +1,9 @@
-//! What two Go executables say of themselves that differs: versions, settings, modules, build IDs. A reader for
-//! comparisons that know no Go.
+//! Differences between the embedded information of two Go executables: versions, settings, modules, build IDs. A reader
+//! for comparisons that know no Go.
 
 use crate::build_info::{BuildInfo, ModuleVersion};
 
-/// The differences, a line each; none if either is no Go executable. Both may be hostile.
+/// Returns the differences, a line each; none if either is no Go executable. Both may be hostile.
 pub fn executable_differences(first: &[u8], second: &[u8]) -> Vec<String> {
     let mut what = Vec::new();
     if let (Some(one), Some(other)) = (BuildInfo::of(first), BuildInfo::of(second)) {
@@ -17,7 +17,7 @@ pub fn executable_differences(first: &[u8], second: &[u8]) -> Vec<String> {
     what
 }
 
-/// `Go build ID: "…"`, near the beginning of the code.
+/// Returns `Go build ID: "…"`, near the beginning of the code.
 fn build_id(bytes: &[u8]) -> Option<String> {
     const MARK: &[u8] = b"\xff Go build ID: \"";
     let head = &bytes[..bytes.len().min(1 << 20)];

@@ -1,7 +1,7 @@
 //! The few lines of go.mod and go.work that Rondel itself needs: `module`, `go`, `toolchain`, `tool`, `use`, and
 //! replacements by directories.
 
-/// What a go.mod says of versions.
+/// Version lines of a go.mod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoMod {
     /// `module`
@@ -12,9 +12,9 @@ pub struct GoMod {
     pub toolchain: Option<String>,
     /// `tool`: import paths.
     pub tools: Vec<String>,
-    /// `use` of a go.work: directories, as they are written.
+    /// `use` of a go.work: directories, as written.
     pub uses: Vec<String>,
-    /// Directories that `replace` puts in the place of modules, as they are written.
+    /// Directories in `replace` lines, as written.
     pub replaced_by: Vec<String>,
 }
 
@@ -58,8 +58,8 @@ impl GoMod {
         result
     }
 
-    /// The release that go.mod asks for: the newer one of its `toolchain` and `go` lines, as the go command has
-    /// it; a language version since 1.21 (`go 1.22`) means its first release (`1.22.0`).
+    /// Returns the release that go.mod asks for: the newer one of its `toolchain` and `go` lines, as for the go
+    /// command. A language version since 1.21 (`go 1.22`) means its first release (`1.22.0`).
     pub fn wanted_version(&self) -> Option<String> {
         let newer = |one: &&String, other: &&String| go_version_of(one).cmp(&go_version_of(other));
         let version = self.go.iter().chain(&self.toolchain).max_by(newer)?;
@@ -73,7 +73,7 @@ impl GoMod {
     }
 }
 
-/// Numbers of a Go version for comparison: `1.22rc1` < `1.22.0` < `1.22.12`.
+/// Returns the numbers of a Go version for comparison: `1.22rc1` < `1.22.0` < `1.22.12`.
 pub fn go_version_of(text: &str) -> Option<(u32, u32, i64, u32)> {
     let (numbers, pre) = match text.find(|character: char| character.is_ascii_alphabetic()) {
         Some(index) => text.split_at(index),
@@ -97,7 +97,7 @@ pub fn go_version_of(text: &str) -> Option<(u32, u32, i64, u32)> {
     Some((major, minor, patch, number))
 }
 
-/// Does go.mod ask for a newer Go than `version`?
+/// Returns the Go version that go.mod asks for, if it is newer than `version`.
 pub fn needs_newer(go_mod: &GoMod, version: &str) -> Option<String> {
     let wanted = go_mod.go.as_ref()?;
     (go_version_of(wanted)? > go_version_of(version)?).then(|| wanted.clone())

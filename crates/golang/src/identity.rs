@@ -8,12 +8,12 @@ use std::path::Path;
 
 use rondel_cas::{Digest, Entry, RelativePath, Tree};
 
-/// Does the file at `path` (relative to GOROOT) count?
+/// Returns true if the file at `path` (relative to GOROOT) is part of the identity.
 pub(crate) fn counts(path: &str) -> bool {
     ["bin/", "pkg/tool/", "src/"].iter().any(|prefix| path.starts_with(prefix))
 }
 
-/// Adds one file to the tree that the identity is the digest of.
+/// Adds one file to the tree of the identity.
 pub(crate) fn insert(tree: &mut Tree, path: &str, digest: Digest) {
     if counts(path)
         && let Ok(path) = RelativePath::new(path)
@@ -22,7 +22,7 @@ pub(crate) fn insert(tree: &mut Tree, path: &str, digest: Digest) {
     }
 }
 
-/// The identity of what is unpacked at `root`.
+/// Returns the identity of the toolchain unpacked at `root`.
 pub(crate) fn identity_of_directory(
     root: &Path,
     digest: &dyn Fn(&Path, &Metadata) -> io::Result<Digest>,

@@ -1,7 +1,7 @@
-//! The module cache, held against go.sum: has anybody edited what lies there?
+//! Compares the module cache with go.sum, to find edited modules.
 //!
-//! The go command checks a module when it is downloaded and never again. `h1` (golang.org/x/mod/sumdb/dirhash)
-//! is over all files of the module's directory, so that an edited, added or removed file is seen.
+//! The go command checks a module when it is downloaded and never again. `h1` (golang.org/x/mod/sumdb/dirhash) is over
+//! all files of the module's directory, so it shows every edited, added or removed file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,20 +13,20 @@ use rondel_tree::StatSnapshot;
 
 use crate::unpack::module_hash;
 
-/// A module in the cache that is not what go.sum says.
+/// A module in the cache that does not match go.sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tampered {
     /// `example.com/a@v1.2.3`
     pub module: String,
     /// Its directory.
     pub directory: PathBuf,
-    /// What go.sum says.
+    /// Hash in go.sum.
     pub pinned: String,
-    /// What is there.
+    /// Hash of the directory.
     pub found: String,
 }
 
-/// `h1` of modules, `path@version`, as the texts of go.sum files say.
+/// Returns the `h1` of modules, `path@version`, from the texts of go.sum files.
 pub fn module_sums(texts: &[String]) -> BTreeMap<String, String> {
     let mut sums = BTreeMap::new();
     for line in texts.iter().flat_map(|text| text.lines()) {
@@ -40,8 +40,8 @@ pub fn module_sums(texts: &[String]) -> BTreeMap<String, String> {
     sums
 }
 
-/// The first of the modules in `directories` (all in `cache`) that is not what `sums` says. One that go.sum does
-/// not know is passed over: the go command refuses it.
+/// Returns the first of the modules in `directories` (all in `cache`) that does not match `sums`. Skips one that go.sum
+/// does not list: the go command refuses it.
 pub fn tampered_module(
     cache: &Path,
     directories: &BTreeSet<PathBuf>,
@@ -61,7 +61,7 @@ pub fn tampered_module(
     Ok(None)
 }
 
-/// Removes a module and its zip, so that the go command fetches it anew.
+/// Removes a module and its zip, so that the go command fetches it again.
 pub fn remove_module(cache: &Path, directory: &Path) -> io::Result<()> {
     make_writable(directory)?;
     fs::remove_dir_all(directory)?;
@@ -78,7 +78,7 @@ pub fn remove_module(cache: &Path, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// `path@version` of a directory of the cache, where `!x` stands for `X`.
+/// Returns `path@version` of a directory of the cache, where `!x` stands for `X`.
 fn module_name(cache: &Path, directory: &Path) -> Option<String> {
     let escaped = directory.strip_prefix(cache).ok()?.to_str()?;
     let mut name = String::with_capacity(escaped.len());
@@ -104,14 +104,14 @@ fn hash_below(
         } else if metadata.is_file() {
             hashes.insert(name, snapshot.digest(&entry.path(), &metadata)?);
         } else {
-            // No module holds a link: a mark that fits no hash.
+            // A module holds no links: a mark that fits no hash.
             hashes.insert(name, Digest::of(b"not a regular file"));
         }
     }
     Ok(())
 }
 
-/// Directories of the module cache are read-only.
+/// Makes directories of the module cache writable.
 fn make_writable(directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {

@@ -1,5 +1,4 @@
-//! `go mod download`, and the check of what it once brought: bytes of the module cache reach a build only if they are
-//! what go.sum says.
+//! `go mod download`, and the check of its results: bytes of the module cache reach a build only if they match go.sum.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,8 +24,8 @@ struct Downloaded {
     error: String,
 }
 
-/// Before bytes of the module cache reach a build: are they what go.sum says? With `--locked` others are
-/// refused; else they are removed and fetched anew, and that is said.
+/// Checks modules against go.sum before they reach a build. With `--locked` a mismatch is an error. Otherwise the
+/// module is removed and fetched again, with a warning.
 pub(crate) fn check_modules(
     go: &GoSupport,
     context: &StepContext<'_>,
@@ -51,20 +50,20 @@ pub(crate) fn check_modules(
                 tampered.directory.display()
             )));
         }
-        context.warn(format!("{message}\nit is fetched anew"));
+        context.warn(format!("{message}\nit is fetched again"));
         remove_module(cache, &tampered.directory).map_err(unreadable)?;
         download(go, context)?;
     }
     if let Err(error) = snapshot.save() {
-        context.warn(format!("the digests of the modules were not kept: {error}"));
+        context.warn(format!("the digests of the modules were not saved: {error}"));
     }
     Ok(())
 }
 
-/// Runs `go mod download`; the directories of the modules that are there then.
+/// Runs `go mod download`; returns the directories of all modules.
 pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Vec<PathBuf>, StepError> {
     let toolchain = go.toolchain(context)?;
-    // Any platform: which one is downloaded for makes no difference.
+    // Any platform: modules are the same for all.
     let platform = Platform::new("linux/amd64").expect("a platform that Go knows");
     let mut environment = go.compile_environment(&toolchain.root, &platform).for_process();
     // The user's HOME for netrc, and their PATH for the version control of private modules.
@@ -110,7 +109,7 @@ pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Vec<
     Ok(directories)
 }
 
-/// Download settings are shown with the command, unless a user and password stand in them.
+/// Returns true if a user and password are in a download setting. Others are shown with the command.
 fn holds_password(name: &str, value: &str) -> bool {
     name == "GOAUTH"
         || value.split([',', '|']).any(|url| url.split_once("://").is_some_and(|(_, rest)| rest.contains('@')))

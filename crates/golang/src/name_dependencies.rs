@@ -1,4 +1,4 @@
-//! What makes a remembered closure stale: directories that gained or lost a name that matters.
+//! Names that make a stored closure stale: directories watched for names that come and go.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,13 +20,13 @@ pub(crate) enum Names {
 }
 
 impl Names {
-    /// Undoes `as u8`.
+    /// Reverses `as u8`.
     pub fn of(number: u8) -> Option<Names> {
         let all = [Names::Sources, Names::SourcesAndTests, Names::All, Names::Packages];
         all.into_iter().find(|names| *names as u8 == number)
     }
 
-    /// The line for a name, if it matters.
+    /// Returns the line for a name, if it matters.
     fn line(self, name: &str, is_directory: bool) -> Option<String> {
         let matters = match self {
             Names::Sources | Names::SourcesAndTests => {
@@ -41,13 +41,13 @@ impl Names {
     }
 }
 
-/// Go passes over the others, see `go help packages`.
+/// Returns true if Go's patterns enter the directory, see `go help packages`.
 fn goes_into(name: &str) -> bool {
     !name.starts_with(['.', '_']) && !matches!(name, "testdata" | "vendor")
 }
 
-/// `directory` and all below it that matter, each by itself: a directory shows from outside when a name in it
-/// comes or goes, and says nothing of those below.
+/// Returns `directory` and all directories below it that matter. Each is watched by itself, since a directory's
+/// fingerprint shows only its own names.
 pub(crate) fn with_all_below(directory: &Path, names: Names) -> Vec<(PathBuf, Names)> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
@@ -63,7 +63,7 @@ pub(crate) fn with_all_below(directory: &Path, names: Names) -> Vec<(PathBuf, Na
     found
 }
 
-/// Digest of the names that matter; of a directory that can't be read, that of a mark.
+/// Returns the digest of the names that matter; for an unreadable directory, that of a mark.
 pub(crate) fn listing(directory: &Path, names: Names) -> Digest {
     let Ok(lines) = lines(directory, names) else { return Digest::of(b"unreadable") };
     let mut hasher = Hasher::new();
@@ -83,7 +83,7 @@ fn lines(directory: &Path, names: Names) -> std::io::Result<BTreeSet<String>> {
     Ok(lines)
 }
 
-/// The endings of `go/build`, and the profile of `-pgo`.
+/// Returns true for the endings of `go/build`, and the profile of `-pgo`.
 fn is_source(name: &str, tests: bool) -> bool {
     const ENDINGS: &[&str] = &[
         "go", "c", "cc", "cpp", "cxx", "m", "h", "hh", "hpp", "hxx", "f", "F", "for", "f90", "s", "S", "sx", "swig",
@@ -93,7 +93,7 @@ fn is_source(name: &str, tests: bool) -> bool {
     ending && !name.starts_with(['.', '_']) && (tests || !name.ends_with("_test.go"))
 }
 
-/// The directories whose names decide what an embed pattern of the package in `package` matches.
+/// Returns the directories whose names decide the matches of an embed pattern of the package in `package`.
 pub(crate) fn embed_directories(package: &Path, pattern: &str) -> Vec<(PathBuf, Names)> {
     let pattern = pattern.strip_prefix("all:").unwrap_or(pattern);
     let mut open = vec![package.to_owned()];
@@ -114,7 +114,7 @@ pub(crate) fn embed_directories(package: &Path, pattern: &str) -> Vec<(PathBuf, 
             } else if directory.join(component).is_dir() {
                 next.push(directory.join(component));
             } else {
-                // What isn't there could appear.
+                // A missing directory could appear.
                 found.push((directory, Names::All));
             }
         }

@@ -1,7 +1,7 @@
 //! Provisioning: the exact toolchain, fetched, checked, unpacked once per user.
 //!
-//! Two processes may do it at once: the second waits for the first's download and finds it done. Each unpacks
-//! into a directory of its own, and the first to rename wins. An interrupted download goes on where it stopped.
+//! Two processes may do it at once: the second waits for the first's download. Each unpacks into a directory of its
+//! own, and the first to rename wins. An interrupted download is resumed.
 
 use std::fs;
 use std::io;
@@ -16,23 +16,23 @@ use crate::settings::DownloadSettings;
 use crate::unpack::{Unpacked, unpack_archive, unpack_module, unpack_zip_archive};
 use crate::{GoPin, Toolchain};
 
-/// Everything that provisioning needs to know.
+/// Everything that provisioning depends on.
 pub struct Provision<'a> {
     /// `1.22.12`
     pub version: &'a str,
-    /// The platform that the toolchain is to run on.
+    /// The platform of the machine that runs the toolchain.
     pub host: &'a Platform,
-    /// What build.lock says.
+    /// The pin in build.lock.
     pub pin: Option<&'a GoPin>,
-    /// How modules are reached.
+    /// Settings for module downloads.
     pub settings: &'a DownloadSettings,
-    /// Where archives are, when no proxy is known: Go's download page or a mirror of it.
+    /// URL of archives, if no proxy is known: Go's download page or a mirror of it.
     pub download_page: &'a str,
     /// Directory of unpacked toolchains.
     pub toolchains: &'a Path,
-    /// Who the user is to the servers.
+    /// Credentials for the servers.
     pub credentials: Credentials,
-    /// Never ask the network?
+    /// True to never use the network.
     pub offline: bool,
 }
 
@@ -45,28 +45,28 @@ pub enum Form {
     Archive,
 }
 
-/// Is a toolchain to be used, or only looked at?
+/// Whether a toolchain is installed or only hashed.
 enum Destination {
     Installed,
     Nowhere,
 }
 
-/// Why a toolchain was not made ready: the fetching may go on elsewhere, everything else may not.
+/// Why a toolchain is not ready. After a fetch error, another source may be tried; all other errors are final.
 enum Trouble {
     Fetch(FetchError),
     Step(StepError),
 }
 
-/// What was fetched is not what it should be, or something else is in the way.
+/// The fetched file is wrong, or another error.
 enum Failed {
     Unsound(StepError),
     Step(StepError),
 }
 
-/// Unpacks an archive into a directory, or only looks at it; the archive's own hash comes with it where it has one.
+/// Unpacks an archive into a directory, or only hashes it. Also returns the archive's own hash, if it has one.
 type Unpack<'a> = dyn Fn(&Path, Option<&Path>) -> Result<(Option<String>, Unpacked), Unsound> + 'a;
 
-/// What can be wrong with an archive.
+/// Why an archive is unsound.
 enum Unsound {
     Other { pinned: String, found: String },
     Unreadable(io::Error),
@@ -78,11 +78,11 @@ impl From<io::Error> for Unsound {
     }
 }
 
-/// A toolchain, and what was seen of it when it was fetched.
+/// A toolchain, and its hashes when it was fetched.
 pub struct Provisioned {
     /// Ready to run.
     pub toolchain: Toolchain,
-    /// What build.lock would pin.
+    /// The pin for build.lock.
     pub seen: GoPin,
 }
 
@@ -91,7 +91,7 @@ impl Provision<'_> {
         self.toolchains.join(format!("go{}.{}-{}", self.version, self.host.os(), self.host.architecture()))
     }
 
-    /// The toolchain, if it has been unpacked before and is what the pin says.
+    /// Returns the toolchain, if it is installed and matches the pin.
     pub fn installed(&self) -> Result<Option<Provisioned>, StepError> {
         let directory = self.directory();
         let Ok(text) = fs::read_to_string(directory.join("rondel-identity")) else { return Ok(None) };
@@ -111,8 +111,8 @@ impl Provision<'_> {
         Ok(Some(Provisioned { toolchain, seen }))
     }
 
-    /// The toolchain, fetched if it isn't there. `progress` is told what goes on, and bytes done and in all;
-    /// it says whether to go on.
+    /// Returns the toolchain, and fetches it if needed. Calls `progress` with a message, and bytes done and in all; it
+    /// returns whether to continue.
     pub fn ensure(&self, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<Provisioned, StepError> {
         if let Some(found) = self.installed()? {
             return Ok(found);
@@ -128,8 +128,8 @@ impl Provision<'_> {
         }
     }
 
-    /// What build.lock would pin of the form `form`, found by fetching it and installing nothing. `None` if
-    /// the settings name no place for that form.
+    /// Returns the pin of the form `form`, by fetching it and installing nothing. Returns `None` if the settings name
+    /// no source for that form.
     pub fn look(&self, form: Form, progress: &dyn Fn(&str, u64, u64) -> bool) -> Result<Option<GoPin>, StepError> {
         let provisioned = match form {
             Form::Module => match self.settings.proxies() {
@@ -199,8 +199,8 @@ impl Provision<'_> {
         })
     }
 
-    /// Fetches, unpacks and checks. What was put together from two attempts and is not sound is fetched once
-    /// more from its beginning: a server may have changed its mind between them.
+    /// Fetches, unpacks and checks. An unsound file from two attempts is fetched once more from its beginning: the
+    /// server may have replaced it between them.
     fn fetch_and_unpack(
         &self,
         form: &str,
@@ -243,7 +243,7 @@ impl Provision<'_> {
         }
     }
 
-    /// Unpacks beside the destination, checks, and renames: nothing of it can run before it was checked.
+    /// Unpacks beside the destination, checks, and renames: nothing of it can run before it is checked.
     fn install(
         &self,
         url: &str,
@@ -271,7 +271,7 @@ impl Provision<'_> {
                         Failed::Step(StepError::unwritable(&sdk, &error))
                     }
                     _ => Failed::Unsound(StepError::environment(format!(
-                        "what `{}` gave can't be used: {error}",
+                        "the download from `{}` can't be used: {error}",
                         without_password(url)
                     ))),
                 },
@@ -309,7 +309,7 @@ impl Provision<'_> {
         let file = staging.join("rondel-identity");
         fs::write(&file, text).map_err(|error| StepError::unwritable(&file, &error))?;
         if let Err(error) = fs::rename(staging, directory) {
-            // Another process was faster, or something unusable is in the way.
+            // Another process was faster, or an unusable directory is in the way.
             if self.installed()?.is_none() {
                 let _ = fs::remove_dir_all(directory);
                 fs::rename(staging, directory).map_err(|_| StepError::unwritable(directory, &error))?;
@@ -332,7 +332,7 @@ impl Provision<'_> {
             FetchError::Interrupted => StepError::Interrupted,
             FetchError::Write(source) => StepError::unwritable(self.toolchains, &source),
             FetchError::NotFound(url) => StepError::environment(format!(
-                "there is no Go {} for {}: `{}` is not there",
+                "there is no Go {} for {}: `{}` was not found",
                 self.version,
                 self.host,
                 without_password(&url)
@@ -349,5 +349,5 @@ impl Provision<'_> {
 fn mismatch(what: &str, pinned: &str, found: &str) -> StepError {
     let what = without_password(what);
     StepError::environment(format!("`{what}` is not what build.lock pins\n  pinned: {pinned}\n  found:  {found}"))
-        .hint(format!("nothing of it was run; if the pin is to move, run `{PROGRAM} lock --update go`"))
+        .hint(format!("nothing of it was run; to move the pin, run `{PROGRAM} lock --update go`"))
 }

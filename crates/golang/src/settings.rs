@@ -1,9 +1,9 @@
-//! How the user reaches modules: `GOPROXY` and its kin. Never in a key, since go.sum pins what comes.
+//! Download settings of the user: `GOPROXY` and related variables. Never in a key, since go.sum pins the modules.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The variables that say how to download, and nothing about what a build makes of it.
+/// Variables that affect downloads only, and no build.
 const NAMES: &[&str] = &[
     "GOPROXY",
     "GONOPROXY",
@@ -38,12 +38,12 @@ pub struct DownloadSettings {
 pub struct ProxyEntry {
     /// URL, without a slash at its end.
     pub url: String,
-    /// Go on with the next one after any error (`|`), or only when this one has not got it (`,`)?
+    /// `|`: true to try the next proxy after any error. `,`: false to try it only if this one lacks the module.
     pub falls_through_on_error: bool,
 }
 
 impl DownloadSettings {
-    /// From the environment, then from the file that `go env -w` writes; the environment wins, as with Go.
+    /// Reads the environment, then the file that `go env -w` writes; the environment wins, as with Go.
     pub fn new(environment: &BTreeMap<String, String>, go_env_file: Option<&Path>) -> DownloadSettings {
         let mut values = BTreeMap::new();
         let written = go_env_file.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
@@ -60,12 +60,12 @@ impl DownloadSettings {
         DownloadSettings { values }
     }
 
-    /// The value of `name`.
+    /// Returns the value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
 
-    /// Takes over what an installed `go env` or a toolchain's own `go.env` says, where nothing else is said.
+    /// Adds missing values from the output of an installed `go env` or a toolchain's own `go.env`.
     pub fn fill_in(&mut self, text: &str) {
         for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
             let value = value.trim().trim_matches(['\'', '"']);
@@ -75,8 +75,8 @@ impl DownloadSettings {
         }
     }
 
-    /// The module proxies of `GOPROXY`, in order; `direct` is left out, since it runs version control programs,
-    /// and nothing follows `off`. `None` if no proxy is known.
+    /// Returns the module proxies of `GOPROXY`, in order. `direct` is left out, since it runs version control programs,
+    /// and the list ends at `off`. Returns `None` if no proxy is known.
     pub fn proxies(&self) -> Option<Vec<ProxyEntry>> {
         let mut rest = self.get("GOPROXY")?;
         let mut entries = Vec::new();
@@ -99,9 +99,8 @@ impl DownloadSettings {
         }
     }
 
-    /// What `go mod download` gets. `direct` is dropped from `GOPROXY`: the modules that `GOPRIVATE` or
-    /// `GONOPROXY` names are fetched directly all the same, and nothing else should run a program that a
-    /// module path chooses.
+    /// Returns the variables for `go mod download`. `direct` is dropped from `GOPROXY`, so that no module path can
+    /// choose a program to run. Modules in `GOPRIVATE` or `GONOPROXY` are still fetched directly.
     pub fn for_process(&self) -> Vec<(String, String)> {
         let mut values = self.values.clone();
         if let Some(proxies) = self.proxies() {

@@ -1,13 +1,13 @@
-//! The head of a Go source file: all of it that can change which files and packages belong to a build.
+//! The header of a Go source file: everything in it that can change the files and packages of a build.
 //!
-//! `go list` looks at a file's build constraints, package clause, imports, cgo preamble and `//go:embed`
-//! lines, and at nothing else. As long as none of these changes, an edit can't change the closure, and Rondel
-//! need not ask `go` again. What is taken as the head is more than that (everything up to the first
-//! declaration, and each line that holds `go:embed`): too much costs a question, too little would be a lie.
+//! `go list` reads a file's build constraints, package clause, imports, cgo preamble and `//go:embed` lines, and
+//! nothing else. An edit that changes none of these can't change the closure, so `go list` need not run again. The
+//! header taken here is larger: everything up to the first declaration, and each line with `go:embed`. Too much costs a
+//! run of `go list`, too little would give a wrong closure.
 
 use rondel_cas::{Digest, Hasher};
 
-/// The digest of a file's head.
+/// Returns the digest of a file's header.
 pub fn head_digest(source: &[u8]) -> Digest {
     let end = end_of_imports(source);
     let mut hasher = Hasher::new();
@@ -25,7 +25,7 @@ fn contains(line: &[u8], needle: &[u8]) -> bool {
     line.windows(needle.len()).any(|window| window == needle)
 }
 
-/// Where the first declaration that is no import begins, or the end of the file. Comments and literals are
+/// Returns the offset of the first declaration after the imports, or the end of the file. Comments and literals are
 /// skipped as Go's scanner does, so that a `func` inside one of them ends nothing.
 fn end_of_imports(source: &[u8]) -> usize {
     let mut index = 0;
@@ -56,7 +56,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
-/// Length of an interpreted literal; one that is not closed ends with its line.
+/// Returns the length of an interpreted literal; an unclosed one ends with its line.
 fn end_of_literal(rest: &[u8]) -> usize {
     let mut index = 1;
     while index < rest.len() && rest[index] != rest[0] && rest[index] != b'\n' {

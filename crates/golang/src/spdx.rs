@@ -1,29 +1,29 @@
-//! A bill of materials of one executable: SPDX 2.3 in JSON, from what the executable says of itself.
+//! A bill of materials of one executable: SPDX 2.3 in JSON, from its embedded build information.
 //!
-//! Deterministic: no random identifier, no time of day; the same executable has the same document. go.sum's `h1:`
-//! is a hash over a directory and not of any file, so it is told in words and never as a checksum.
+//! It is deterministic: no random identifier, no time of day; the same executable has the same document. go.sum's `h1:`
+//! is a hash over a directory and not of any file, so it is given in words and never as a checksum.
 
 use rondel_cas::Digest;
 use serde_json::{Value, json};
 
 use crate::build_info::{BuildInfo, ModuleVersion};
 
-/// What shapes the document, for keys.
+/// Version of the document's form, for keys.
 pub const SPDX_FORMAT: &str = "SPDX-2.3 rondel-1";
 
-/// What the document is about.
+/// Subject of the document.
 pub struct SpdxSubject<'a> {
     /// Name of the file.
     pub name: &'a str,
     /// Digest of the file.
     pub digest: Digest,
-    /// What it says of itself.
+    /// Its embedded build information.
     pub info: &'a BuildInfo,
     /// Name of the project.
     pub project: &'a str,
 }
 
-/// The document, pretty-printed, with a line break at its end.
+/// Returns the document, pretty-printed, with a line break at its end.
 pub fn spdx_document(subject: &SpdxSubject<'_>) -> Vec<u8> {
     let info = subject.info;
     let go_version = info.go_version.split_whitespace().next().unwrap_or("").trim_start_matches("go");
@@ -96,7 +96,7 @@ fn module_package(index: usize, module: &ModuleVersion) -> Value {
         "copyrightText": "NOASSERTION",
     });
     let is_versioned = !used.version.is_empty() && used.version != "(devel)";
-    // A directory that replaces a module has no name that others could look up.
+    // A directory that replaces a module has no public name.
     if !used.path.starts_with(['.', '/']) {
         let version = if is_versioned { format!("@{}", escaped(&used.version)) } else { String::new() };
         let path: Vec<String> = used.path.split('/').map(escaped).collect();
@@ -124,7 +124,7 @@ fn stated(version: &str) -> &str {
     if version.is_empty() { "NOASSERTION" } else { version }
 }
 
-/// The characters of a package URL that need no escape.
+/// Escapes all but the plain characters of a package URL.
 fn escaped(text: &str) -> String {
     let escape = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),

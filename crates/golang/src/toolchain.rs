@@ -7,7 +7,7 @@ use rondel_tree::StatSnapshot;
 
 use crate::identity::identity_of_directory;
 
-/// What build.lock pins of one toolchain for one host.
+/// A pin in build.lock: one toolchain for one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoPin {
     /// `h1:…` of the module zip.
@@ -30,26 +30,26 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
-    /// The `go` command.
+    /// Returns the path of the `go` command.
     pub fn go(&self) -> PathBuf {
         self.root.join("bin/go")
     }
 }
 
-/// Is what stands at `toolchain` still what its identity says? Hashes what `snapshot` does not know.
+/// Returns true if the files of `toolchain` still match its identity. Hashes the files that `snapshot` does not know.
 pub fn is_untouched(toolchain: &Toolchain, snapshot: &StatSnapshot) -> std::io::Result<bool> {
     let found = identity_of_directory(&toolchain.root, &|path, metadata| snapshot.digest(path, metadata))?;
     Ok(found == toolchain.identity)
 }
 
-/// The version of the `go` at `program`, which is not started. `None` if it stands in no Go installation.
+/// Returns the version of the `go` at `program`, which is not started. Returns `None` if it is in no Go installation.
 pub fn installed_version(program: &Path) -> Option<String> {
     let real = program.canonicalize().ok()?;
     let text = std::fs::read_to_string(real.parent()?.parent()?.join("VERSION")).ok()?;
     Some(version_line(&text))
 }
 
-/// `1.22.12` of `go1.22.12`; some distributions add words after it.
+/// Returns `1.22.12` of `go1.22.12`; some distributions add words after it.
 fn version_line(text: &str) -> String {
     text.lines()
         .next()
@@ -59,12 +59,12 @@ fn version_line(text: &str) -> String {
         .to_owned()
 }
 
-/// The toolchain of the `go` at `program`, which is not started: its root is found from its place.
+/// Returns the toolchain of the `go` at `program`, which is not started: its place gives its root.
 pub fn system_toolchain(program: &Path, snapshot: &StatSnapshot) -> Result<Toolchain, String> {
     let real = program.canonicalize().map_err(|error| format!("failed to read `{}`: {error}", program.display()))?;
     let root = real.parent().and_then(Path::parent).filter(|root| root.join("src/runtime").is_dir());
     let Some(root) = root else {
-        return Err(format!("`{}` does not stand in a Go installation", program.display()));
+        return Err(format!("`{}` is not in a Go installation", program.display()));
     };
     let text = std::fs::read_to_string(root.join("VERSION"))
         .map_err(|error| format!("failed to read `{}`: {error}", root.join("VERSION").display()))?;

@@ -20,15 +20,15 @@ use crate::identity;
 const UNPACKED_MAX: u64 = 2 * 1024 * 1024 * 1024;
 const FILES_MAX: usize = 100_000;
 
-/// What unpacking found.
+/// Hashes of an unpacked archive.
 pub(crate) struct Unpacked {
     /// `h1:…` over all names and contents, for a module zip.
     pub module_hash: Option<String>,
-    /// Identity of what was unpacked.
+    /// Identity of the unpacked toolchain.
     pub identity: Digest,
 }
 
-/// The forms in which a toolchain comes.
+/// Forms of a toolchain archive.
 #[derive(Clone, Copy, Debug)]
 pub enum ArchiveKind<'a> {
     /// A module zip of the proxies, whose names begin with `prefix`.
@@ -42,7 +42,7 @@ pub enum ArchiveKind<'a> {
     TarGz,
 }
 
-/// Unpacks `archive` into `destination`, or only looks at it; the identity of what is in it.
+/// Unpacks `archive` into `destination`, or only reads it; returns the identity of its contents.
 pub fn unpack(archive: &Path, kind: ArchiveKind<'_>, destination: Option<&Path>) -> io::Result<Digest> {
     let unpacked = match kind {
         ArchiveKind::ModuleZip { prefix } => unpack_module(archive, prefix, destination),
@@ -53,19 +53,19 @@ pub fn unpack(archive: &Path, kind: ArchiveKind<'_>, destination: Option<&Path>)
 }
 
 /// Unpacks the module zip at `archive`, whose names begin with `prefix` (`golang.org/toolchain@…/`), into
-/// `destination`; without one it is only looked at.
+/// `destination`; without one it is only read.
 pub(crate) fn unpack_module(archive: &Path, prefix: &str, destination: Option<&Path>) -> io::Result<Unpacked> {
     let (hashes, identity) = unpack_zip(archive, prefix, destination, true)?;
     Ok(Unpacked { module_hash: Some(module_hash(&hashes)), identity })
 }
 
-/// Unpacks the zip archive that the download page has for Windows, whose names begin with `go/`.
+/// Unpacks the download page's zip archive for Windows, whose names begin with `go/`.
 pub(crate) fn unpack_zip_archive(archive: &Path, destination: Option<&Path>) -> io::Result<Unpacked> {
     let (_, identity) = unpack_zip(archive, "go/", destination, false)?;
     Ok(Unpacked { module_hash: None, identity })
 }
 
-/// Digests by the names in the archive, and the identity.
+/// Returns the digests by the names in the archive, and the identity.
 fn unpack_zip(
     archive: &Path,
     prefix: &str,
@@ -73,7 +73,7 @@ fn unpack_zip(
     is_module: bool,
 ) -> io::Result<(BTreeMap<String, Digest>, Digest)> {
     let mut buffer = vec![0_u8; RECOMMENDED_BUFFER_SIZE];
-    let wrong = |error: rawzip::Error| io::Error::other(format!("not a sound zip archive: {error}"));
+    let wrong = |error: rawzip::Error| io::Error::other(format!("not a valid zip archive: {error}"));
     let zip = ZipArchive::from_file(File::open(archive)?, &mut buffer).map_err(wrong)?;
     let mut writer = Writer::new(destination);
     let mut hashes: BTreeMap<String, Digest> = BTreeMap::new();
@@ -132,7 +132,7 @@ pub(crate) fn unpack_archive(archive: &Path, destination: Option<&Path>) -> io::
     Ok(Unpacked { module_hash: None, identity: writer.identity()? })
 }
 
-/// `h1`: base64 of SHA-256 over the sorted lines `<sha256 hex>  <name>\n` (golang.org/x/mod/sumdb/dirhash).
+/// Returns `h1`: base64 of SHA-256 over the sorted lines `<sha256 hex>  <name>\n` (golang.org/x/mod/sumdb/dirhash).
 pub(crate) fn module_hash(hashes: &BTreeMap<String, Digest>) -> String {
     let mut hasher = Sha256::new();
     for (name, digest) in hashes {
@@ -155,7 +155,7 @@ impl<'a> Writer<'a> {
 
     fn file(&mut self, name: &str, contents: &mut dyn Read) -> io::Result<Digest> {
         let path = RelativePath::new(name).ok().filter(|path| path.as_str() == name);
-        let path = path.ok_or_else(|| io::Error::other(format!("`{}` is not a sound name", name.escape_debug())))?;
+        let path = path.ok_or_else(|| io::Error::other(format!("`{}` is not a valid name", name.escape_debug())))?;
         self.files += 1;
         if self.files > FILES_MAX {
             return Err(io::Error::other("too many files for a Go toolchain"));
@@ -189,7 +189,7 @@ impl<'a> Writer<'a> {
         Ok(digest)
     }
 
-    /// Programs become executable: the zip has no modes.
+    /// Makes programs executable: the zip has no modes.
     fn set_modes(&self) -> io::Result<()> {
         let Some(destination) = self.destination else { return Ok(()) };
         let _ = destination;

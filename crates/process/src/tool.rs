@@ -11,7 +11,7 @@ pub struct ToolMissing {
 }
 
 /// Returns the absolute path of `name`. A name with a slash is relative to `directory`. Other names are looked up in
-/// the absolute directories of `path`: relative ones such as `.` are skipped, so that no program planted in a source
+/// the absolute directories of `path`. Relative ones such as `.` are skipped, so that no program planted in a source
 /// tree runs.
 pub fn find_tool(name: &str, path: &str, directory: &Path) -> Result<PathBuf, ToolMissing> {
     let missing = || ToolMissing { name: name.to_owned() };

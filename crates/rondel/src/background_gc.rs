@@ -26,11 +26,11 @@ const OVERDUE: Duration = Duration::from_secs(24 * 3600);
 /// The longest such wait.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// The limit of the store, in bytes.
+/// Returns the limit of the store, in bytes.
 pub(crate) fn limit(context: &ProcessContext) -> Result<u64, Failure> {
     let Some(text) = context.get("RONDEL_CACHE_MAX") else { return Ok(LIMIT) };
     bytes_of(text).ok_or_else(|| {
-        Failure::usage(format!("RONDEL_CACHE_MAX is no size: `{text}`")).hint("for example RONDEL_CACHE_MAX=5GiB")
+        Failure::usage(format!("RONDEL_CACHE_MAX takes a size, not `{text}`")).hint("for example RONDEL_CACHE_MAX=5GiB")
     })
 }
 
@@ -66,7 +66,7 @@ impl OptionValue for Size {
     }
 }
 
-/// Collects one store during one build.
+/// Runs the garbage collection of one store during one build.
 pub(crate) struct BackgroundGc {
     store: Store,
     stamp: std::path::PathBuf,
@@ -78,7 +78,7 @@ pub(crate) struct BackgroundGc {
 }
 
 impl BackgroundGc {
-    /// A collector that has not begun.
+    /// Returns a collector that has not started.
     pub fn new(cache: &Path, limit: u64) -> BackgroundGc {
         let root = cache.join(STORE_FORMAT);
         let stamp = root.join("collected");
@@ -92,7 +92,7 @@ impl BackgroundGc {
         }
     }
 
-    /// The time since the last collection; `None` if the store can't be written.
+    /// Returns the time since the last collection; `None` if the store can't be written.
     fn age(&self) -> Option<Duration> {
         match File::create_new(&self.stamp) {
             Ok(_) => Some(Duration::MAX),
@@ -116,7 +116,7 @@ impl BackgroundGc {
             return;
         }
         let (store, stamp, limit, stop) = (self.store.clone(), self.stamp.clone(), self.limit, Arc::clone(&self.stop));
-        // The next build finishes what this one does not. An error is ignored here; `cache gc` reports it.
+        // The next build finishes an incomplete collection. An error is ignored here; `cache gc` reports it.
         let collection = std::thread::spawn(move || {
             lowest_priority();
             if store.gc(limit, &|| stop.load(Ordering::SeqCst)).is_ok() && !stop.load(Ordering::SeqCst) {

@@ -1,4 +1,4 @@
-//! How Rondel ends: exit codes, and failures for people.
+//! The end of a run: exit codes, and failures for people.
 
 use rondel_buildfile::{Diagnostic, Span};
 use rondel_engine::{Category, StepError, UserError};
@@ -43,26 +43,26 @@ impl Exit {
 /// Why nothing was built at all.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Something that people can be told.
+    /// A failure with a text for people.
     User(UserError),
     /// build.ron is wrong, at these places.
     BuildFile { name: String, text: String, diagnostics: Vec<Diagnostic> },
-    /// Anything else, with its causes.
+    /// Any other error, with its causes.
     Other(anyhow::Error),
 }
 
 impl Failure {
-    /// The command line is wrong.
+    /// Returns an error on the command line.
     pub fn usage(message: impl Into<String>) -> Failure {
         Failure::User(UserError::input(message))
     }
 
-    /// This machine lacks something.
+    /// Returns an error of this machine.
     pub fn environment(message: impl Into<String>) -> Failure {
         Failure::User(UserError::environment(message))
     }
 
-    /// The same with a hint.
+    /// Adds a hint.
     pub fn hint(self, text: impl Into<String>) -> Failure {
         match self {
             Failure::User(error) => Failure::User(error.hint(text)),
@@ -78,7 +78,7 @@ impl Failure {
         }
     }
 
-    /// An error that may have a place in the build.ron `name`, whose text is `text`.
+    /// Returns an error that may have a place in the build.ron `name`, whose text is `text`.
     pub fn in_build_file(error: UserError, name: &str, text: &str) -> Failure {
         match (&error.span, error.category) {
             (Some(span), Category::Input) => {

@@ -1,7 +1,7 @@
-//! The command line of Rondel: what is typed, what is shown, how it ends.
+//! The command line of Rondel: its arguments, its output, its exit code.
 //!
-//! The only crate that prints, reads the process environment, or knows the current directory. Everything
-//! below takes these as values and reports events.
+//! The only crate that prints, reads the process environment, or knows the current directory. Everything below takes
+//! these as values and reports events.
 
 mod background_gc;
 mod cli;
@@ -22,7 +22,7 @@ use crate::exit::Exit;
 /// This Rondel's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Everything, from the arguments to the exit code.
+/// Runs everything, from the arguments to the exit code.
 pub fn main() -> ExitCode {
     install_panic_message();
     signals::survive_size_limits();
@@ -49,7 +49,7 @@ fn run() -> Exit {
     }
 }
 
-/// A broken invariant says so, and asks for a report; nobody is shown a backtrace.
+/// Makes a broken invariant ask for a report instead of printing a backtrace.
 fn install_panic_message() {
     std::panic::set_hook(Box::new(|info| {
         let payload = info.payload();

@@ -1,5 +1,5 @@
-//! What targets need of this machine, and whether it is there. Kinds say what they need; nothing is started here but one
-//! question to the Docker daemon's socket.
+//! The needs of targets, checked on this machine. Kinds declare their needs; the only request here is one to the Docker
+//! daemon's socket.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use rondel_targets::{Docker, DockerSocket};
 
 use crate::session::Session;
 
-/// The needs of some targets, each with the names of the targets that have it.
+/// Returns the needs of some targets, each with the names of these targets.
 pub(crate) fn needs_of<'t>(targets: impl IntoIterator<Item = &'t Target>) -> BTreeMap<Need, Vec<&'t str>> {
     let mut needs: BTreeMap<Need, Vec<&str>> = BTreeMap::new();
     for target in targets {
@@ -23,7 +23,7 @@ pub(crate) fn needs_of<'t>(targets: impl IntoIterator<Item = &'t Target>) -> BTr
     needs
 }
 
-/// What some targets need and this machine lacks, a line each.
+/// Returns the unmet needs of some targets, a line each.
 pub(crate) fn missing<'t>(session: &Session<'_>, targets: impl IntoIterator<Item = &'t Target>) -> Vec<String> {
     let needs = needs_of(targets);
     let required = needs.iter().filter(|(need, _)| need.is_required());
@@ -33,7 +33,7 @@ pub(crate) fn missing<'t>(session: &Session<'_>, targets: impl IntoIterator<Item
     required.filter_map(line).collect()
 }
 
-/// What stands for a need here, in words; or what is missing.
+/// Returns what meets a need here, in words; or an error with what is missing.
 pub(crate) fn look(session: &Session<'_>, need: &Need) -> Result<String, String> {
     let path = session.context.get("PATH").unwrap_or("");
     let program = |name: &str| find_tool(name, path, &session.root).map_err(|error| error.to_string());
@@ -42,7 +42,7 @@ pub(crate) fn look(session: &Session<'_>, need: &Need) -> Result<String, String>
         if docker.has_plugin(name) { Ok(found.to_owned()) } else { Err(missing.to_owned()) }
     };
     match need {
-        Need::Go => Ok("Go is fetched where it is missing".to_owned()),
+        Need::Go => Ok("Go is fetched if it is missing".to_owned()),
         Need::CCompiler { command, because } => {
             let named = command.as_deref().and_then(|command| command.split_whitespace().next());
             let candidates = named.map_or_else(|| vec!["gcc", "cc", "clang"], |name| vec![name]);
@@ -70,7 +70,7 @@ pub(crate) fn look(session: &Session<'_>, need: &Need) -> Result<String, String>
         Need::Buildx => plugin(
             "buildx",
             "buildx: images are built with BuildKit",
-            "buildx is not there: the daemon's older builder is used",
+            "buildx is not installed: the daemon's older builder is used",
         ),
         Need::Compose => {
             plugin("compose", "docker compose", "docker compose: install Docker's compose plugin (version 2)")

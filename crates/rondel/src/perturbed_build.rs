@@ -1,6 +1,7 @@
-//! The surroundings of `verify`'s second build, which have as little as possible in common with the first: another
-//! directory, user and HOME, other permissions, times and order of files, an empty build cache, another number of cores,
-//! another clock if libfaketime is installed. Artefacts that are identical in spite of it depend on none of them.
+//! The surroundings of `verify`'s second build, which differ as much as possible from the first. They have another
+//! directory, user and HOME, other permissions, times and order of files, an empty build cache and another number of
+//! cores. With libfaketime installed, they have another clock too. Artefacts that are still identical depend on none of
+//! these.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -36,9 +37,9 @@ pub(crate) struct PerturbedBuild {
     pub root: PathBuf,
     /// A cache of its own: Go's build cache is empty, toolchain and modules are shared through links.
     pub cache: PathBuf,
-    /// The process environment, as the second build sees it.
+    /// Process environment of the second build.
     pub environment: BTreeMap<String, String>,
-    /// Variables that every process of the second build gets.
+    /// Extra variables for every process of the second build.
     perturbation: Vec<Perturbation>,
     /// The variations, in words.
     pub variations: Vec<String>,
@@ -72,14 +73,14 @@ impl PerturbedBuild {
         Ok(place)
     }
 
-    /// Stores and directories of the second build.
+    /// Returns stores and directories of the second build.
     pub fn workspace(&self) -> Workspace {
         let mut workspace = Workspace::open(&self.root, &self.cache);
         workspace.perturbation.clone_from(&self.perturbation);
         workspace
     }
 
-    /// Paths that tell the artefacts of one build from those of the other.
+    /// Returns paths that identify the artefacts of one build or the other.
     pub fn traces(&self, session: &Session<'_>) -> Traces {
         let text = |path: &Path| path.display().to_string();
         let home = |environment: &BTreeMap<String, String>| environment.get("HOME").cloned().unwrap_or_default();
@@ -96,7 +97,7 @@ impl PerturbedBuild {
         tree_files(&session.root, true, made, &mut files)?;
         let is_outside = |path: &&PathBuf| !path.starts_with(&session.root) && !path.starts_with(&session.cache);
         files.extend(sources.iter().filter(is_outside).cloned());
-        // Last first: a directory lists its files in another order on many file systems.
+        // Last first: on many file systems this changes the order in which a directory lists its files.
         files.sort();
         let files: Vec<(usize, &PathBuf)> = files.iter().rev().enumerate().collect();
         let copy_all = |part: &[(usize, &PathBuf)]| {
@@ -104,8 +105,8 @@ impl PerturbedBuild {
         };
         par_chunks(&files, files.len(), copy_all).into_iter().collect::<io::Result<()>>()?;
         fs::create_dir_all(self.root.join(".rondel"))?;
-        // Not ignored by git, unlike the first: whoever asks git for the state of the whole tree sees a
-        // difference that has nothing to do with what is built.
+        // Not ignored by git, unlike the first: a step that reads git's state of the whole tree gets a difference
+        // unrelated to its inputs.
         fs::write(self.root.join(".rondel/.gitignore"), "# verify: seen by git\n")?;
         copy_repository(&session.root, &self.root)?;
         let go = self.cache.join("go");
@@ -123,7 +124,7 @@ impl PerturbedBuild {
         let first = &session.context.environment;
         let mut environment = first.clone();
         environment.retain(|name, _| !name.starts_with("XDG_"));
-        // How to reach modules stays the user's.
+        // The user's access to modules stays.
         if let Some(old) = first.get("HOME") {
             for (name, path) in [("NETRC", ".netrc"), ("GOENV", ".config/go/env")] {
                 let path = Path::new(old).join(path);
@@ -132,7 +133,7 @@ impl PerturbedBuild {
                 }
             }
         }
-        // A loaded image would take the place of the first one.
+        // A loaded image would replace the first one.
         environment.insert("DOCKER_HOST".to_owned(), "unix:///nonexistent/rondel-verify.sock".to_owned());
         let cores = std::thread::available_parallelism().map_or(1, usize::from) + 1;
         let other = |name: &str, one: &str, two: &str| {
@@ -164,7 +165,7 @@ impl PerturbedBuild {
                 self.variations
                     .push("clock 400 days ahead (not for Go's own programs, which ask the kernel)".to_owned());
             }
-            None => self.variations.push("clock as it went on (libfaketime would move it)".to_owned()),
+            None => self.variations.push("the same clock (libfaketime would move it)".to_owned()),
         }
         self.environment = environment;
         Ok(())
@@ -185,7 +186,7 @@ pub(crate) fn with_private_umask<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// The absolute `path` moved below `base`, so that relative ways between files stay what they are.
+/// Returns the absolute `path` moved below `base`, so that relative paths between files stay the same.
 fn below(base: &Path, path: &Path) -> PathBuf {
     let normal = path.components().filter(|component| matches!(component, Component::Normal(_)));
     normal.fold(base.to_owned(), |place, component| place.join(component))
@@ -242,7 +243,7 @@ fn link(target: &Path, place: &Path) -> io::Result<()> {
     }
 }
 
-/// The repository, if the workspace is all of it: its references and index; its objects stay where they are.
+/// Copies the references and index of a repository that is the whole workspace; its objects stay where they are.
 fn copy_repository(from: &Path, to: &Path) -> io::Result<()> {
     let git = from.join(".git");
     if !git.join("objects").is_dir() {

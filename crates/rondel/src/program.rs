@@ -1,7 +1,7 @@
-//! What the program is called: `cargo xtask` or `rondel`, as it was started. The only place that knows.
+//! The program's name: `cargo xtask` or `rondel`, as it was started. The only place that knows.
 //!
-//! Libraries know no command. Where a hint of theirs names one, it holds [`rondel_engine::PROGRAM`], which is replaced
-//! here on the way to people and to JSON.
+//! Libraries know no command. Their hints hold [`rondel_engine::PROGRAM`] in its place, which is replaced here for
+//! people and for JSON.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -10,17 +10,17 @@ use std::sync::OnceLock;
 
 use rondel_engine::PROGRAM;
 
-/// What people type for the binary `xtask`.
+/// Name of the binary `xtask` for people.
 const CARGO_XTASK: &str = "cargo xtask";
 
 static NAME: OnceLock<String> = OnceLock::new();
 
-/// Remembers how the process was started. The first call counts.
+/// Records how the process was started. The first call counts.
 pub(crate) fn started_as(argument: Option<&OsStr>) {
     let _ = NAME.set(name_of(argument));
 }
 
-/// The command that people type.
+/// Returns the command that people type.
 pub(crate) fn name() -> &'static str {
     NAME.get().map_or("rondel", String::as_str)
 }
@@ -40,7 +40,7 @@ fn name_of(argument: Option<&OsStr>) -> String {
     }
 }
 
-/// `text` of a library, with the program's name where it names a command.
+/// Returns a library's `text`, with the program's name in place of [`rondel_engine::PROGRAM`].
 pub(crate) fn with_program(text: &str) -> Cow<'_, str> {
     if text.contains(PROGRAM) { Cow::Owned(text.replace(PROGRAM, name())) } else { Cow::Borrowed(text) }
 }

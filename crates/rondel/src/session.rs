@@ -1,4 +1,4 @@
-//! What surrounds a run: the process's environment and directory, build.ron and build.lock, the cache.
+//! The surroundings of a run: the process's environment and directory, build.ron and build.lock, the cache.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -14,7 +14,7 @@ use crate::cli::groups::{AnalysisOptions, Color};
 use crate::exit::Failure;
 use crate::program;
 
-/// What the process was started with.
+/// Arguments, environment and directory of the process.
 pub(crate) struct ProcessContext {
     pub arguments: Vec<std::ffi::OsString>,
     pub environment: BTreeMap<String, String>,
@@ -25,7 +25,7 @@ impl ProcessContext {
     /// Reads arguments, environment and current directory: once, here.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn read() -> ProcessContext {
-        // Variables that are not UTF-8 can be in no key and no build.ron, so they are as good as not set.
+        // Variables that are not UTF-8 fit in no key and no build.ron, so they count as not set.
         let environment =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let mut arguments = std::env::args_os();
@@ -41,7 +41,7 @@ impl ProcessContext {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Colours on a terminal, unless `NO_COLOR` is set (no-color.org).
+    /// Returns true on a terminal, unless `NO_COLOR` is set (no-color.org).
     pub fn wants_color_by_default(&self) -> bool {
         std::io::stderr().is_terminal() && self.get("NO_COLOR").is_none() && self.get("TERM") != Some("dumb")
     }
@@ -54,7 +54,7 @@ impl ProcessContext {
         }
     }
 
-    /// `$RONDEL_CACHE_DIR`, else the platform's cache directory.
+    /// Returns `$RONDEL_CACHE_DIR`, else the platform's cache directory.
     pub fn cache_directory(&self) -> Result<PathBuf, Failure> {
         let chosen = if let Some(directory) = self.get("RONDEL_CACHE_DIR") {
             self.directory.join(directory)
@@ -79,7 +79,7 @@ pub(crate) struct Session<'c> {
     pub context: &'c ProcessContext,
     pub file: BuildFile,
     pub text: String,
-    /// As people know it: relative to where they are, if it is below.
+    /// Display name: relative to the current directory, if it is below.
     pub name: String,
     pub lock: LockFile,
     pub root: PathBuf,
@@ -116,12 +116,12 @@ impl<'c> Session<'c> {
         Ok(Session { context, file, text, name, lock, root, cache: context.cache_directory()? })
     }
 
-    /// The stores and directories of this workspace.
+    /// Returns the stores and directories of this workspace.
     pub fn workspace(&self) -> Workspace {
         Workspace::open(&self.root, &self.cache)
     }
 
-    /// The names of targets, checked.
+    /// Returns the names of targets, checked.
     pub fn target_names(&self, words: &[String]) -> Result<Vec<TargetName>, Failure> {
         let mut names = Vec::with_capacity(words.len());
         for word in words {
@@ -134,7 +134,7 @@ impl<'c> Session<'c> {
         Ok(names)
     }
 
-    /// A word that is neither target nor verb.
+    /// Returns the error for a word that is neither target nor verb.
     pub fn unknown_word(&self, word: &str) -> Failure {
         let names = self.file.targets.iter().map(|target| target.name.value.as_str());
         let verbs: Vec<&str> = crate::verbs::names().collect();
@@ -147,7 +147,7 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// The graph of `targets`, for the platforms and variables that were asked for. `rest` goes to the targets.
+    /// Returns the graph of `targets`, for the chosen platforms and variables. `rest` goes to the targets.
     pub fn lower(
         &self,
         analysis: &AnalysisOptions,
@@ -159,7 +159,7 @@ impl<'c> Session<'c> {
         self.lower_request(&request)
     }
 
-    /// What is asked of the analysis, for the platform of this machine.
+    /// Returns the request to the analysis, for the platform of this machine.
     pub fn request<'a>(&'a self, analysis: &'a AnalysisOptions, targets: Vec<TargetName>) -> Request<'a> {
         Request {
             file: &self.file,
@@ -178,12 +178,12 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// The graph of a request.
+    /// Returns the graph of a request.
     pub fn lower_request(&self, request: &Request<'_>) -> Result<Analysis, Failure> {
         analyze(request).map_err(|error| Failure::in_build_file(error, &self.name, &self.text))
     }
 
-    /// Every public target.
+    /// Returns every public target.
     pub fn all_targets(&self) -> Vec<TargetName> {
         self.file
             .targets
@@ -194,7 +194,7 @@ impl<'c> Session<'c> {
     }
 }
 
-/// build.lock beside build.ron; none pins nothing.
+/// Reads the build.lock next to build.ron; a missing one pins nothing.
 pub(crate) fn read_lock(root: &Path) -> Result<LockFile, Failure> {
     let path = root.join("build.lock");
     match std::fs::read_to_string(&path) {

@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin: once asks, twice insists, three times leaves.
+//! Ctrl-C and similar signals: the first asks, the second insists, the third exits.
 
 use rondel_process::Cancellation;
 
@@ -6,7 +6,7 @@ use rondel_process::Cancellation;
 pub(crate) fn forward_to(cancellation: &Cancellation) {
     let cancellation = cancellation.clone();
     let wanted = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
-    // Without a handler the default action ends us, which is no worse than not starting at all.
+    // Without a handler the default action ends the process, which is no worse than not starting at all.
     let Ok(mut signals) = signal_hook::iterator::Signals::new(wanted) else { return };
     std::thread::spawn(move || {
         for (count, _) in signals.forever().enumerate() {
@@ -19,8 +19,8 @@ pub(crate) fn forward_to(cancellation: &Cancellation) {
     });
 }
 
-/// A file that grows over the limit of its size is an error of the write, not the end of the process. (A handler, which
-/// other programs do not inherit, in place of ignoring, which they would.)
+/// Turns the signal of a file size limit into an error of the write. (A handler, which other programs do not inherit;
+/// an ignored signal would be inherited.)
 pub(crate) fn survive_size_limits() {
     #[cfg(unix)]
     {
@@ -28,7 +28,7 @@ pub(crate) fn survive_size_limits() {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the third Ctrl-C: somebody wants out, whatever hangs")]
+#[allow(clippy::disallowed_methods, reason = "the third Ctrl-C: the user wants to leave, whatever hangs")]
 fn leave() {
     rondel_process::kill_orphans();
     std::process::exit(130);

@@ -1,4 +1,4 @@
-//! A step that says whether its sources are dirty: two steps, of which one is taken once the inputs are known.
+//! A step that depends on whether its sources are dirty: two steps, of which one is chosen once the inputs are known.
 
 use std::any::Any;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(crate) struct DirtyStep {
     pub trees: Arc<WorkTrees>,
 }
 
-/// What the step that was taken has prepared.
+/// The chosen step and its prepared action.
 struct Taken {
     is_dirty: bool,
     prepared: Box<dyn PreparedAction>,
@@ -42,7 +42,7 @@ impl PreparedAction for Taken {
 }
 
 impl DirtyStep {
-    /// Takes one of the two by the inputs that `clean` has prepared; both have the same.
+    /// Chooses by the inputs that `clean` has prepared; both have the same.
     fn take(
         &self,
         query: &Query<'_>,
@@ -69,7 +69,7 @@ impl AnyStep for DirtyStep {
     }
 
     fn review(&self, query: &Query<'_>, former: &dyn PreparedAction) -> Result<Box<dyn PreparedAction>, StepError> {
-        // What the steps find out does not depend on the answer, so either can go on from what the other found.
+        // The findings do not depend on the answer, so either step can use the other's.
         let (_, former) = self.taken(former);
         self.take(query, self.clean.review(query, former)?, &|| self.dirty.review(query, former))
     }

@@ -1,5 +1,5 @@
-//! Git, asked without running anything that a repository chooses: no hook, no monitor, no filter, no pager, no
-//! transport. A repository is data, and may be somebody else's.
+//! Git, without running anything that a repository chooses: no hook, no monitor, no filter, no pager, no transport. A
+//! repository is data, and may belong to another user.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
-/// Starts git in `directory`; what it prints, or `None` if there is no git or no answer.
+/// Starts git in `directory`; returns its output, or `None` if there is no git or no answer.
 pub(crate) fn ask(environment: &BTreeMap<String, String>, directory: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
     let path = environment.get("PATH").map_or("", String::as_str);
     let git = find_tool("git", path, directory).ok()?;
@@ -21,7 +21,7 @@ pub(crate) fn ask(environment: &BTreeMap<String, String>, directory: &Path, argu
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_OPTIONAL_LOCKS", "0"),
             ("GIT_TERMINAL_PROMPT", "0"),
-            // A partial clone would fetch what it lacks, by a program that its configuration names.
+            // A partial clone would fetch missing objects, by a program that its configuration names.
             ("GIT_ALLOW_PROTOCOL", "none"),
             ("GIT_NO_LAZY_FETCH", "1"),
         ]
@@ -31,8 +31,8 @@ pub(crate) fn ask(environment: &BTreeMap<String, String>, directory: &Path, argu
     captured.finished.status.success().then_some(captured.stdout)
 }
 
-/// The commit that HEAD names, read from the repository's files: a branch with a file of its own or in
-/// `packed-refs`, or a detached HEAD. Anything else (a worktree, another format of references) is `None`.
+/// Returns the commit of HEAD, read from the repository's files: a branch with a file of its own or in `packed-refs`,
+/// or a detached HEAD. Returns `None` for anything else (a worktree, another format of references).
 pub(crate) fn head_commit(root: &Path) -> Option<String> {
     let git = root.ancestors().map(|directory| directory.join(".git")).find(|path| path.exists())?;
     let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
@@ -54,8 +54,8 @@ pub(crate) fn head_commit(root: &Path) -> Option<String> {
     is_commit(&commit).then_some(commit)
 }
 
-/// The commit that HEAD names in a repository that has no tag at all: then `git describe --always` can say nothing
-/// else, and needs not be asked.
+/// Returns the commit of HEAD in a repository without tags: `git describe --always` would give the same, and need not
+/// run.
 pub(crate) fn untagged_commit(root: &Path) -> Option<String> {
     let git = root.ancestors().map(|directory| directory.join(".git")).find(|path| path.exists())?;
     let packed = match std::fs::read_to_string(git.join("packed-refs")) {
@@ -68,7 +68,7 @@ pub(crate) fn untagged_commit(root: &Path) -> Option<String> {
     head_commit(root)
 }
 
-/// Is there no file below `directory`? `None` if that can't be told.
+/// Returns true if there is no file below `directory`; `None` if that can't be determined.
 fn has_no_files(directory: &Path) -> Option<bool> {
     let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(true),
@@ -83,8 +83,8 @@ fn has_no_files(directory: &Path) -> Option<bool> {
     Some(true)
 }
 
-/// A repository is data: it gets no hook, no monitor, no pager and no external diff of its own run; and one
-/// that belongs to somebody else is read all the same, since nothing of it is run.
+/// Settings that stop a repository from running a hook, a monitor, a pager or an external diff. A repository of another
+/// user is then safe to read.
 const SAFE: &[&str] = &[
     "-c",
     "core.fsmonitor=false",
@@ -97,13 +97,12 @@ const SAFE: &[&str] = &[
     "--no-pager",
 ];
 
-/// Which files of the source tree are not as they were committed. Asked of git once for each repository, and
-/// only if a build wants to know.
+/// Source files that differ from their commit. Git runs once for each repository, and only if a build needs to know.
 pub(crate) struct WorkTrees {
     environment: BTreeMap<String, String>,
-    /// What other targets make: derived, so it is never what makes a build dirty; what it is made from is.
+    /// Outputs of other targets. They are derived and never make a build dirty; their sources do.
     derived: Vec<PathBuf>,
-    /// Of a copy of the tree: where it begins, and what it is a copy of is below `/`.
+    /// Root of a copy of the tree, below which the original's absolute paths are repeated.
     copy: Option<PathBuf>,
     state: Mutex<State>,
 }
@@ -115,7 +114,7 @@ struct State {
 }
 
 impl WorkTrees {
-    /// `root` is the workspace, `repository` what it is a copy of, or the same.
+    /// `root` is the workspace; `repository` is its original if it is a copy, else the same.
     pub fn new(
         environment: &BTreeMap<String, String>,
         root: &Path,
@@ -128,8 +127,8 @@ impl WorkTrees {
         WorkTrees { environment: environment.clone(), derived, copy: copy.map(Path::to_owned), state: Mutex::default() }
     }
 
-    /// Is the file at `path` not what a commit says? So it is if it was changed or added since, or stands in no
-    /// repository. Files that git is told to ignore are no part of a commit, and don't count.
+    /// Returns true if the file at `path` differs from its commit: it was changed or added, or is in no repository.
+    /// Files that git ignores are no part of a commit, and don't count.
     pub fn is_dirty(&self, path: &Path) -> bool {
         if self.derived.iter().any(|derived| path.starts_with(derived)) {
             return false;
@@ -146,7 +145,7 @@ impl WorkTrees {
     }
 }
 
-/// The directory that holds `.git`, remembered for each directory on the way.
+/// Returns the directory that holds `.git`, and records it for each directory on the way.
 fn repository_of(directory: &Path, known: &mut HashMap<PathBuf, Option<PathBuf>>) -> Option<PathBuf> {
     if let Some(found) = known.get(directory) {
         return found.clone();
@@ -160,10 +159,10 @@ fn repository_of(directory: &Path, known: &mut HashMap<PathBuf, Option<PathBuf>>
     found
 }
 
-/// Absolute paths of what was changed, added or removed; `None` if git has no answer.
+/// Returns absolute paths of changed, added and removed files; `None` if git has no answer.
 fn changed_files(environment: &BTreeMap<String, String>, repository: &Path) -> Option<BTreeSet<PathBuf>> {
-    // Content filters are programs that the repository names; without them a filtered file whose times
-    // changed may count as changed, which is the safe side.
+    // Content filters are programs that the repository names. Without them a filtered file whose times changed may
+    // count as changed, which is the safe side.
     let mut settings = Vec::new();
     let names = ask(environment, repository, &["config", "--list", "--name-only", "-z"])?;
     for name in names.split(|&byte| byte == 0).filter_map(|name| std::str::from_utf8(name).ok()) {

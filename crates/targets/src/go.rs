@@ -1,4 +1,4 @@
-//! What the analysis of the Go kinds shares: the toolchain, downloads, builds for one platform, tools. The steps are in
+//! Analysis shared by the Go kinds: the toolchain, downloads, builds for one platform, tools. The steps are in
 //! `rondel-golang`.
 
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ impl Analyzer<'_> {
         Ok(Arc::clone(self.go.insert(Arc::new(go))))
     }
 
-    /// The downloads that a Go step needs if it runs: those it names, or one of its own.
+    /// Returns the downloads that a Go step needs if it runs: the ones it names, or one of its own.
     pub(crate) fn downloads(&mut self, deps: &Deps) -> Analyzed<Vec<NodeId>> {
         if !deps.on_miss.is_empty() {
             return Ok(deps.on_miss.clone());
@@ -48,7 +48,7 @@ impl Analyzer<'_> {
         Ok(vec![node])
     }
 
-    /// Outputs in the source tree of targets of this run that `target` does not wait for.
+    /// Returns outputs in the source tree of targets of this run that `target` does not wait for.
     pub(crate) fn made_by_others(&self, target: &Target) -> Analyzed<Vec<(PathBuf, String)>> {
         let (wanted, known) = (self.wanted(), self.waited_for(target));
         let mut made = Vec::new();
@@ -62,7 +62,7 @@ impl Analyzer<'_> {
         Ok(made)
     }
 
-    /// The node that builds the command that `Tool(name)` means, for this machine; one for all that use it.
+    /// Returns the node that builds the command of `Tool(name)` for this machine; all users share it.
     pub(crate) fn tool(&mut self, name: &str) -> Analyzed<NodeId> {
         let import_path = self.tool_path(name)?;
         let key = StepKey::shared(format!("tool {import_path}"));
@@ -89,7 +89,7 @@ impl Analyzer<'_> {
         Ok(self.graph.add(Node { shown: Shown::Never, on_miss: downloads, ..node }))
     }
 
-    /// An import path as it stands; one element is looked up among go.mod's `tool` lines.
+    /// Returns an import path unchanged; looks up a single element among go.mod's `tool` lines.
     fn tool_path(&self, name: &str) -> Analyzed<String> {
         if name.contains('/') {
             return Ok(name.to_owned());

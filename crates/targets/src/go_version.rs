@@ -1,5 +1,4 @@
-//! Which Go a build.ron means, and whether go.mod, build.lock and this machine agree: looked at before anything
-//! runs.
+//! The Go version of a build.ron, checked against go.mod, build.lock and this machine before anything runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,14 +9,14 @@ use rondel_golang::{GoMod, GoPin, GoRequest, GoSupport, GoVersion, installed_ver
 use rondel_names::Platform;
 use rondel_process::find_tool;
 
-/// The version that `choice` means for the module in `module`.
+/// Returns the version of `choice` for the module in `module`.
 pub fn resolve_go_version(
     choice: &GoChoice,
     module: &Path,
     go_work: Option<&Path>,
 ) -> Result<Option<String>, UserError> {
     let read = |path: PathBuf| std::fs::read_to_string(path).ok().map(|text| GoMod::parse(&text));
-    // The lines of a go.work decide over those of its modules.
+    // The lines of a go.work take precedence over those of its modules.
     let go_mod = go_work.and_then(|path| read(path.to_owned())).or_else(|| read(module.join("go.mod")));
     match choice {
         GoChoice::System => Ok(None),
@@ -43,12 +42,12 @@ pub fn resolve_go_version(
     }
 }
 
-/// The directory that holds go.mod.
+/// Returns the directory of go.mod.
 pub fn module_directory(file: &BuildFile, workspace: &Path) -> PathBuf {
     file.root.as_ref().map_or_else(|| workspace.to_owned(), |root| workspace.join(&root.value))
 }
 
-/// The go.work that build.ron names.
+/// Returns the go.work that build.ron names.
 pub fn go_work_of(file: &BuildFile, module: &Path) -> Result<Option<PathBuf>, UserError> {
     let Some(named) = &file.go_work else { return Ok(None) };
     let path = module.join(&named.value);
@@ -58,7 +57,7 @@ pub fn go_work_of(file: &BuildFile, module: &Path) -> Result<Option<PathBuf>, Us
     Err(UserError::input(format!("there is no `{}`", named.value)).at(named.span))
 }
 
-/// Which Go the file means, held against go.mod, build.lock and, of an installed one, its own version.
+/// Returns the Go of the file, checked against go.mod, build.lock and the version of an installed one.
 pub(crate) fn go_version(
     file: &BuildFile,
     lock: &LockFile,
@@ -78,7 +77,7 @@ pub(crate) fn go_version(
     }
 }
 
-/// What build.lock says of `version` for this machine.
+/// Returns the pin of `version` for this machine in build.lock.
 pub(crate) fn pin_of(lock: &LockFile, version: &GoVersion) -> Result<Option<GoPin>, UserError> {
     let GoVersion::Exact(version) = version else { return Ok(None) };
     let host = Platform::host().to_string();
@@ -90,7 +89,7 @@ pub(crate) fn pin_of(lock: &LockFile, version: &GoVersion) -> Result<Option<GoPi
     Ok(Some(GoPin { module: locked.module.clone(), archive: locked.archive.clone(), identity: Some(identity) }))
 }
 
-/// For `lock`: Go as the file means it, whatever is pinned.
+/// For `lock`: returns the Go of the file, whatever is pinned.
 pub fn unpinned_go(
     file: &BuildFile,
     workspace: &Path,
@@ -112,7 +111,7 @@ pub fn unpinned_go(
     }))
 }
 
-/// A version that is not pinned where others are: it was moved, and `lock` was forgotten.
+/// Refuses a version without a pin where others have one: it was changed without running `lock`.
 fn check_pins(lock: &LockFile, version: &str) -> Result<(), UserError> {
     if lock.go.is_empty() || lock.go.contains_key(version) {
         return Ok(());
@@ -122,7 +121,7 @@ fn check_pins(lock: &LockFile, version: &str) -> Result<(), UserError> {
         .hint(format!("run `{PROGRAM} lock` and commit build.lock")))
 }
 
-/// `go: System` with a go.mod that asks for more than is installed.
+/// Checks that the Go of `go: System` is new enough for go.mod.
 fn check_system_version(module: &Path, environment: &BTreeMap<String, String>) -> Result<(), UserError> {
     let go_mod = std::fs::read_to_string(module.join("go.mod")).ok().map(|text| GoMod::parse(&text));
     let path = environment.get("PATH").map_or("", String::as_str);

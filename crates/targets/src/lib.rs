@@ -1,7 +1,7 @@
 //! Analysis: each target of build.ron becomes engine steps; the only place that names `docker`.
 //!
-//! It takes a read and checked `BuildFile`, the caller's environment as values, and gives back a graph. What is
-//! run, and when, the engine decides; what people see of it, `rondel` does.
+//! It takes a read and checked `BuildFile` and the caller's environment as values, and returns a graph. The engine
+//! decides what runs and when; `rondel` shows it to people.
 
 mod analysis;
 mod analyzer;

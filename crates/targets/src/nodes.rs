@@ -1,12 +1,12 @@
-//! What analysis knows of the steps of a target: which it ends with, and what they give to others.
+//! The steps of a target as analysis knows them: the ones it ends with, and their results for others.
 
 use rondel_cas::RelativePath;
 use rondel_engine::NodeId;
 
-/// What a target waits for, besides its inputs.
+/// Dependencies of a target that are not its inputs.
 #[derive(Clone, Default)]
 pub(crate) struct Deps {
-    /// Steps that come first; their results are not inputs.
+    /// Steps that run first; their results are not inputs.
     pub order_only: Vec<NodeId>,
     /// Steps that are needed only if this target's steps run.
     pub on_miss: Vec<NodeId>,
@@ -15,30 +15,30 @@ pub(crate) struct Deps {
 /// The steps of a target.
 #[derive(Clone, Default)]
 pub(crate) struct TargetNodes {
-    /// Those that it ends with.
+    /// The last steps.
     pub ends: Vec<NodeId>,
-    /// The image that it makes.
+    /// The image, if it makes one.
     pub image: Option<ImageSource>,
-    /// True if it brings modules that a build needs only when it runs.
+    /// True for module downloads, which a build needs only when it runs.
     pub is_download: bool,
 }
 
-/// Where an image comes from.
+/// Origin of an image.
 #[derive(Clone)]
 pub(crate) enum ImageSource {
-    /// From a layout in the workspace, made by the step `layout`.
+    /// A layout in the workspace, made by the step `layout`.
     Layout {
         /// The step.
         layout: NodeId,
         /// Directory of the layout, relative to the workspace.
         out: RelativePath,
     },
-    /// The step leaves it in the daemon.
+    /// The daemon, where the step leaves it.
     Daemon(NodeId),
 }
 
 impl TargetNodes {
-    /// A target that ends with these.
+    /// Returns a target that ends with these steps.
     pub fn ends(ends: Vec<NodeId>) -> TargetNodes {
         TargetNodes { ends, ..TargetNodes::default() }
     }

@@ -1,19 +1,19 @@
-//! What is asked of the lowering, and how it says no.
+//! The request to the analysis, and its errors.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rondel_buildfile::{BuildFile, LockFile, Platform, TargetName};
 
-/// Everything that targets are lowered from.
+/// Everything that targets are analyzed from.
 pub struct Request<'a> {
-    /// What build.ron says.
+    /// The parsed build.ron.
     pub file: &'a BuildFile,
-    /// What build.lock pins.
+    /// The pins of build.lock.
     pub lock: &'a LockFile,
     /// Directory of build.ron.
     pub root: PathBuf,
-    /// Where git is asked: the same, but for a copy of the tree.
+    /// Directory for git: the root, or the original if the root is a copy.
     pub repository: PathBuf,
     /// The user's cache directory.
     pub cache: PathBuf,
@@ -21,15 +21,15 @@ pub struct Request<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// Variables set on the command line.
     pub overrides: &'a BTreeMap<String, String>,
-    /// What is wanted.
+    /// The targets asked for.
     pub targets: Vec<TargetName>,
-    /// For which platforms.
+    /// The platforms asked for.
     pub platforms: PlatformChoice,
-    /// What stands after `--`.
+    /// Arguments after `--`.
     pub arguments: Vec<String>,
-    /// Never ask the network?
+    /// True to never use the network.
     pub offline: bool,
-    /// Refuse what build.lock does not pin?
+    /// True to refuse toolchains without a pin in build.lock.
     pub locked: bool,
     /// Threads for work inside a step.
     pub threads: usize,
@@ -38,10 +38,10 @@ pub struct Request<'a> {
 /// `--platform`, `--all-platforms`, or neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlatformChoice {
-    /// The machine's own, if it is declared; else all.
+    /// The machine's own platform, if it is declared; else all.
     Own,
-    /// All that are declared.
+    /// All declared platforms.
     All,
-    /// These.
+    /// These platforms.
     Some(Vec<Platform>),
 }

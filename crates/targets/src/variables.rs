@@ -1,4 +1,4 @@
-//! Values of texts: templates, the environment, git. Evaluated only where a wanted target uses them.
+//! Values of texts: templates, the environment, git. Evaluated only if a wanted target uses them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -22,13 +22,13 @@ pub(crate) struct Variables<'a> {
     dirt: Cell<Dirt>,
 }
 
-/// What `Git(Dirty)` is now. It differs from step to step, so each that uses it is made twice: as it would be
-/// if its sources were clean and as it would be if they were not.
+/// Value of `Git(Dirty)`. It differs from step to step, so a step that uses it is made twice: once for clean and once
+/// for dirty sources.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Dirt {
     /// It can't be used here.
     Nowhere,
-    /// Taken as it says; was it asked for?
+    /// It has this value; `used` is true once it was read.
     Is { dirty: bool, used: bool },
 }
 
@@ -52,17 +52,17 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// Values of all secrets that were used.
+    /// Returns the values of all used secrets.
     pub fn secrets(&self) -> Vec<String> {
         self.secrets.borrow().clone()
     }
 
-    /// What is odd about the answers, a shallow clone for example.
+    /// Returns what is odd about the answers, such as a shallow clone.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.borrow().clone()
     }
 
-    /// Evaluates with `make`, taking sources as clean; and, if that matters, once more, taking them as dirty.
+    /// Evaluates with `make` for clean sources and, if that matters, once more for dirty ones.
     pub fn both<T>(&self, make: &dyn Fn() -> Result<T, UserError>) -> Result<(T, Option<T>), UserError> {
         let with = |dirty| {
             self.values.borrow_mut().clear();
@@ -94,7 +94,7 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// The value of a text that holds no secret.
+    /// Returns the value of a text without secrets.
     pub fn text(&self, text: &Text) -> Result<String, UserError> {
         let value = match &text.source {
             TextSource::Template(template) => self.template(template),
@@ -112,8 +112,8 @@ impl<'a> Variables<'a> {
                         .hint("give a default: Git(Describe, \"dev\")"))
                 }
             },
-            TextSource::Secret { .. } => Err(UserError::input("a secret can't go here")),
-            TextSource::Tool { .. } => Err(UserError::input("a tool can't go here")),
+            TextSource::Secret { .. } => Err(UserError::input("a secret is not allowed here")),
+            TextSource::Tool { .. } => Err(UserError::input("a tool is not allowed here")),
         }?;
         if value.contains('\0') {
             return Err(UserError::input("the value holds a NUL").at(text.span));
@@ -137,7 +137,7 @@ impl<'a> Variables<'a> {
         pairs.iter().map(|(name, text)| Ok((name.value.clone(), value(text)?))).collect()
     }
 
-    /// An entry of a process environment, which may be a secret.
+    /// Returns an entry of a process environment, which may be a secret.
     pub fn environment(
         &self,
         pairs: &rondel_buildfile::ProcessEnvironment,
@@ -185,7 +185,7 @@ impl<'a> Variables<'a> {
         Ok(value)
     }
 
-    /// What git says, asked once. Seconds since 1970 of the commit serve `created: CommitTime` too.
+    /// Returns git's answer, asked for once. The commit's seconds since 1970 serve `created: CommitTime` too.
     pub fn git(&self, query: GitQuery) -> Option<String> {
         if let Some(answer) = self.answers.borrow().get(&query) {
             return answer.clone();
@@ -200,7 +200,7 @@ impl<'a> Variables<'a> {
     }
 
     fn ask_git(&self, query: GitQuery) -> Option<String> {
-        // The commit stands in two small files; a process is started only for what is not as simple as that.
+        // Two small files hold the commit; a process is started only for less simple cases.
         if let (GitQuery::Commit | GitQuery::ShortCommit, Some(commit)) = (query, git::head_commit(&self.root)) {
             let length = if query == GitQuery::Commit { commit.len() } else { 12 };
             return Some(commit[..length].to_owned());
@@ -216,7 +216,7 @@ impl<'a> Variables<'a> {
             GitQuery::Commit | GitQuery::ShortCommit => &["rev-parse", "--verify", "HEAD^{commit}"],
             GitQuery::CommitTime | GitQuery::CommitTimestamp => &["log", "-1", "--no-show-signature", "--format=%ct"],
             GitQuery::Branch => &["symbolic-ref", "--short", "-q", "HEAD"],
-            // Not one answer for all: see `dirty`.
+            // There is no single answer: see `dirty`.
             GitQuery::Dirty => return None,
         };
         let answer = git::ask(self.environment, &self.root, arguments)?;
@@ -224,7 +224,7 @@ impl<'a> Variables<'a> {
         if query == GitQuery::Describe && self.is_shallow() {
             self.warnings
                 .borrow_mut()
-                .push("this is a shallow clone: `git describe` may not see the tag that others see".to_owned());
+                .push("this is a shallow clone: `git describe` may miss the nearest tag".to_owned());
         }
         match query {
             _ if answer.is_empty() => None,

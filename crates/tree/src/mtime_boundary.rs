@@ -3,7 +3,7 @@
 //! A file that is hashed and then written again within one tick of its file system's clock looks the same before and
 //! after ("racily clean"). So a fingerprint is believed later on only if the file's last change was before a boundary
 //! taken before the file was read. Every later change then has another time. The boundary is the time that the file
-//! system itself gives to a new file, so neither a server's other clock nor a coarse one can deceive. Where that fails,
+//! system itself gives to a new file. So neither a server's other clock nor a coarse one can deceive. Where that fails,
 //! it is this machine's clock less two seconds.
 //!
 //! A clock that was put back gives times a second time. A file that stores fingerprints stores the boundary too, and

@@ -1,10 +1,9 @@
 //! The stat snapshot: digests of files that have not changed since they were last hashed.
 //!
 //! It works like git's index: path -> (size, mtime, ctime, inode, device, mode) -> digest, and for directories their
-//! names. A digest is believed only if the file looks exactly as it did, and if its last change was before the boundary
-//! taken before it was read (see `MtimeBoundary`). A file written in the same tick as it was hashed could change again
-//! without looking different, so it is hashed again until it has aged. Losing the snapshot costs time, never
-//! correctness.
+//! names. A digest is believed only if the fingerprint is unchanged and older than the boundary taken before the file
+//! was read (see `MtimeBoundary`). A file written in the same tick as it was hashed could change again without looking
+//! different, so it is hashed again until it has aged. Losing the snapshot costs time, never correctness.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -67,7 +66,7 @@ impl StatSnapshot {
         *self.clock.lock().expect("no panic while locked") = Some(directory.to_owned());
     }
 
-    /// Returns the boundary now: changes before it can be told from later ones. It is taken before the first byte is
+    /// Returns the boundary now: changes before it differ from all later ones. It is taken before the first byte is
     /// read, so a change during the read is younger.
     pub fn mtime_boundary(&self) -> MtimeBoundary {
         let directory = self.clock.lock().expect("no panic while locked").clone();

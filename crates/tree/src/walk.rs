@@ -239,7 +239,7 @@ impl Walk<'_> {
             let State::Changed { draft, .. } = &mut scanned[job.directory].state else { continue };
             match digest? {
                 Some(digest) => {
-                    let known = draft.entries[job.entry].known.as_mut().expect("result at before");
+                    let known = draft.entries[job.entry].known.as_mut().expect("known from its stat");
                     *known = known_as(known.0, known.1, &digest);
                 }
                 None => gone.push((job.directory, job.entry)),

@@ -9,11 +9,11 @@ kind! {
     ComposeUp in Group::Run {
         /// Path of the compose file.
         file: SourcePath = SourcePath::unwritten("docker-compose.yml"),
-        /// Services that run an image that was just made: `{"service": "target"}`.
+        /// Services that run an image made by a target: `{"service": "target"}`.
         images: ServiceImages = ServiceImages::default(),
         /// Waits until the services are healthy.
         wait: bool = true,
-        /// Seconds that they have for it.
+        /// Seconds for the services to become healthy.
         wait_timeout_s: Seconds = Seconds(120),
         /// Variables that the compose file may interpolate; `Secret` is allowed.
         env: ProcessEnvironment = ProcessEnvironment::default(),

@@ -5,13 +5,12 @@ use crate::types::{Environment, SourcePath};
 use crate::{Kind, Makes, Need, Text};
 
 kind! {
-    /// `docker build`, with BuildKit where buildx is installed. Keyed by Dockerfile, build arguments, the context
-    /// after `.dockerignore`, and the IDs of the base images that the daemon has. What a `RUN` fetches from the
-    /// network is in no key.
+    /// `docker build`, with BuildKit if buildx is installed. Keyed by Dockerfile, build arguments, the context after
+    /// `.dockerignore`, and the daemon's IDs of the base images. Downloads of a `RUN` are in no key.
     DockerBuild in Group::Build {
         /// Path of the Dockerfile.
         dockerfile: SourcePath = SourcePath::unwritten("Dockerfile"),
-        /// Directory that is the context; `root` if left out.
+        /// Directory of the context; `root` if left out.
         context: Option<SourcePath> = None,
         /// `--build-arg`, by name.
         build_args: Environment = Environment::default(),

@@ -6,14 +6,14 @@ use crate::types::{ImageReference, ProcessEnvironment, Seconds};
 use crate::{Kind, Makes, Need, Text};
 
 kind! {
-    /// Runs an image in a container: read-only with a tmpfs on `/tmp`, without capabilities, on loopback unless said
-    /// otherwise. Waits for health, shows the output, stops on Ctrl-C.
+    /// Runs an image in a container: read-only with a tmpfs on `/tmp`, without capabilities, on loopback by default.
+    /// Waits for health, shows the output, stops on Ctrl-C.
     DockerRun in Group::Run {
         /// The target that makes the image: an `Image` or a `DockerBuild`.
         image: ImageReference,
         /// Arguments after the image.
         args: Vec<Text> = Vec::new(),
-        /// `--user`. It is required unless the image has one that is not root.
+        /// `--user`. Required unless the image has a user that is not root.
         user: Option<Text> = None,
         /// `--publish`: `"8080:8080"`; on loopback unless it names an address.
         publish: Vec<Text> = Vec::new(),
@@ -27,11 +27,11 @@ kind! {
         network: Option<Text> = None,
         /// Mounts the image read-only.
         read_only: bool = true,
-        /// Capabilities that the process gets.
+        /// Capabilities of the process.
         cap_add: Vec<Text> = Vec::new(),
-        /// Instead of the image's own check: asked from this machine through a published port.
+        /// Replaces the image's own check: requested from this machine through a published port.
         health: Option<Health> = None,
-        /// Seconds that the container has to become healthy.
+        /// Seconds for the container to become healthy.
         health_timeout_s: Seconds = Seconds(60),
         /// Leaves the container running in the background once it is healthy.
         detach: bool = false,

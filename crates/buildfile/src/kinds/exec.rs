@@ -28,7 +28,7 @@ impl Kind for Exec {
         }
         match self.command[0].as_literal() {
             Some("go") => needs.push(Need::Go),
-            // A program by path may be what another target makes.
+            // A program by path may be the output of another target.
             Some(program) if !program.contains('/') => needs.push(Need::Program(program.to_owned())),
             Some(_) | None => {}
         }

@@ -6,9 +6,9 @@ use crate::types::{BuildMode, Environment, OutPath, Packages, Platforms, TextMap
 use crate::{Kind, Makes, Need, Output, Text};
 
 kind! {
-    /// Static executables, one a package, in `dist/<target>/<os>_<arch>/`. Inputs are exactly the files that `go`
-    /// would read for the platform and tags. Rondel adds `-trimpath`, `-buildvcs=false`, `-buildid=`,
-    /// `CGO_ENABLED=0`, and closes the environment.
+    /// Static executables, one a package, in `dist/<target>/<os>_<arch>/`. Inputs are exactly the files that `go` would
+    /// read for the platform and tags. Rondel adds `-trimpath`, `-buildvcs=false`, `-buildid=`, `CGO_ENABLED=0`, and
+    /// closes the environment.
     GoBuild in Group::Build {
         /// Main packages, as patterns (`"./cmd/..."`) or import paths of required modules.
         packages: Packages,
@@ -22,9 +22,9 @@ kind! {
         gcflags: Vec<Text> = Vec::new(),
         /// `-buildmode`; Go's own choice for the platform if left out. Modes that make a library are refused.
         buildmode: BuildMode = BuildMode::Default,
-        /// Builds with the C compiler of this machine (`CC`, `CGO_CFLAGS` … in `env`), for its own platform unless
-        /// `CC` names a compiler for another. The compiler's programs (by contents) and the system's headers and
-        /// libraries (by name, size and time) are in the key, so such a build is reused on one machine only.
+        /// Builds with the C compiler of this machine (`CC`, `CGO_CFLAGS` … in `env`), for its own platform unless `CC`
+        /// names a compiler for another. The key holds the compiler's programs (by contents) and the system's headers
+        /// and libraries (by name, size and time). So such a build is reused on one machine only.
         cgo: bool = false,
         /// Writes a bill of materials, `<name>.spdx.json`, beside each executable.
         sbom: bool = false,

@@ -4,7 +4,7 @@ use crate::record::kind;
 use crate::{Kind, Makes, Need};
 
 kind! {
-    /// The module cache holds what go.mod needs. It is looked at only if a build runs.
+    /// Downloads the modules of go.mod into the module cache. It runs only if a build does.
     GoModDownload in Group::Build {}
 }
 

@@ -19,9 +19,9 @@ kind! {
         short: bool = false,
         /// `-timeout`, a Go duration: `"5m"`.
         timeout: Option<Text> = None,
-        /// Environment of the tests, besides Rondel's closed one; `Secret` is allowed.
+        /// Environment of the tests, added to Rondel's closed one; `Secret` is allowed.
         env: ProcessEnvironment = ProcessEnvironment::default(),
-        /// Globs of what the tests may read; all files below `root` if left out.
+        /// Globs of the files that the tests may read; all files below `root` if left out.
         inputs: Option<Vec<Glob>> = None,
     }
 }

@@ -7,14 +7,14 @@ use crate::types::{Base, Created, Environment, Files, OutPath, Platforms, Port, 
 use crate::{BuildFile, Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
-    /// An OCI layout in `dist/<target>/`, made without Docker. A reachable Docker daemon gets the image loaded, if
-    /// it does not have it.
+    /// An OCI layout in `dist/<target>/`, made without Docker. It is also loaded into a reachable Docker daemon, unless
+    /// the daemon has it.
     Image in Group::Build {
-        /// What the image starts from. `Static` is CA certificates, users, `/tmp`.
+        /// Base of the image. `Static` is CA certificates, users, `/tmp`.
         base: Base,
-        /// Files by their absolute path in the image: `{"/path": Output("target")}` is what a target made (a
-        /// `GoBuild`, or an `Exec` with inputs and exactly one output), `{"/path": File("path")}` a file or
-        /// directory of the tree.
+        /// Files by their absolute path in the image. `{"/path": Output("target")}` is the output of a target: a
+        /// `GoBuild`, or an `Exec` with inputs and exactly one output. `{"/path": File("path")}` is a file or directory
+        /// of the tree.
         files: Files = Files::default(),
         /// `ENTRYPOINT`: program and arguments. If it and `cmd` are left out, it is the only file that a target made.
         entrypoint: Vec<Text> = Vec::new(),
@@ -35,8 +35,8 @@ kind! {
         health: Option<Health> = None,
         /// Names of the image: `"council:latest"`.
         tags: Vec<Text> = Vec::new(),
-        /// The one time that the image shows: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the
-        /// environment (the epoch if the variable is not set).
+        /// The one time in the image: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
+        /// epoch if the variable is not set).
         created: Created = Created::Epoch,
         /// Puts the time zone data of the Go toolchain into the image.
         tzdata: bool = false,
@@ -52,7 +52,7 @@ impl Kind for Image {
         Makes::ImageLayout
     }
 
-    /// The probe is built, and time zones are taken, with Go. A daemon is used if there is one, and not needed.
+    /// Go builds the probe and has the time zones. A daemon is used if there is one, and not needed.
     fn needs(&self) -> Vec<Need> {
         if self.health.is_some() || self.tzdata { vec![Need::Go] } else { Vec::new() }
     }

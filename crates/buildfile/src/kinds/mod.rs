@@ -1,4 +1,4 @@
-//! The list of kinds: one line a kind, from which everything that must know all of them is made.
+//! The list of kinds: one line a kind, from which all code that handles every kind is made.
 
 use crate::reader::{Fields, Reader};
 use crate::record::{Declaration, Field, Record, paragraph};
@@ -8,8 +8,8 @@ mod process;
 
 pub use process::Process;
 
-/// Calls the macro `$callback` with all kinds, as `module: Type,`. The module is the file of the kind, here and in
-/// the crate that runs targets; the type is the struct of its fields, and the variant of `TargetKind`.
+/// Calls the macro `$callback` with all kinds, as `module: Type,`. The module is the file of the kind, here and in the
+/// crate that runs targets. The type is the struct of its fields, and the variant of `TargetKind`.
 #[macro_export]
 macro_rules! for_each_kind {
     ($callback:ident) => {
@@ -36,9 +36,9 @@ pub(crate) struct KindEntry {
     pub word: &'static str,
     /// Its meaning.
     pub doc: fn() -> String,
-    /// The part of the list where its targets stand.
+    /// Section of its targets in the list.
     pub group: Group,
-    /// The field that may be given alone and without its name.
+    /// The field whose name may be left out if it is the only one.
     pub alone: Option<&'static str>,
     /// False if it has no step of its own.
     pub has_steps: bool,
@@ -64,7 +64,7 @@ macro_rules! declare {
         $(mod $module;)*
         $(pub use $module::$kind;)*
 
-        /// What a target is.
+        /// The kind of a target, with its fields.
         #[derive(Clone, Debug)]
         pub enum TargetKind {
             $(
@@ -74,7 +74,7 @@ macro_rules! declare {
         }
 
         impl TargetKind {
-            /// The kind, by which it answers for itself.
+            /// Returns the kind's interface.
             pub fn kind(&self) -> &dyn Kind {
                 match self {
                     $(TargetKind::$kind(kind) => kind,)*
@@ -96,7 +96,7 @@ macro_rules! declare {
 for_each_kind!(declare);
 
 impl TargetKind {
-    /// The word in build.ron.
+    /// Returns the word in build.ron.
     pub fn word(&self) -> &'static str {
         self.kind().word()
     }

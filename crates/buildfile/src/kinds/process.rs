@@ -1,24 +1,24 @@
-//! The fields that `Exec` and `Shell` share: what a command reads, makes and sees.
+//! The fields shared by `Exec` and `Shell`: the inputs, outputs and environment of a command.
 
 use crate::record::record;
 use crate::types::{EnvironmentName, Glob, OutPath, ProcessEnvironment, SourcePath};
 use crate::{Makes, Output, kind::Places};
 
 record! {
-    /// What a command reads, makes and sees.
+    /// Inputs, outputs and environment of a command.
     Process = "a command" {
-        /// Globs of the files that the command reads; without the field it always runs. A link among the inputs
-        /// counts by its text and by the file that it leads to. If one leads to a directory that is not among the
-        /// inputs, the step always runs and says so; `!path` leaves the link out.
+        /// Globs of the files that the command reads; without the field it always runs. A link among the inputs counts
+        /// by its text and by its target file. If an input is a link to a directory outside the inputs, the step always
+        /// runs and reports why; `!path` leaves the link out.
         inputs: Option<Vec<Glob>> = None,
-        /// Files that the command makes, relative to `root`. A path that ends with `/` is a directory; a
-        /// directory below it that holds nothing is not kept.
+        /// Files that the command makes, relative to `root`. A path that ends with `/` is a directory; empty
+        /// directories below it are not kept.
         outputs: Vec<OutPath> = Vec::new(),
-        /// Environment of the command, which is in the key; `Secret` is allowed. The environment is closed: the
-        /// command sees `PATH`, `HOME`, `LANG=C.UTF-8`, these, and those of `pass_env`.
+        /// Environment of the command, which is in the key; `Secret` is allowed. The environment is closed: the command
+        /// sees `PATH`, `HOME`, `LANG=C.UTF-8`, these, and those of `pass_env`.
         env: ProcessEnvironment = ProcessEnvironment::default(),
-        /// Variables that are handed through from the caller. Only their names are in the key: they are for how to
-        /// reach the world, not for what to make.
+        /// Variables passed from the caller. Only their names are in the key: they are for access to the world, not for
+        /// results.
         pass_env: Vec<EnvironmentName> = Vec::new(),
         /// Directory where the command starts, below `root`; `root` itself if left out.
         dir: Option<SourcePath> = None,
@@ -26,7 +26,7 @@ record! {
 }
 
 impl Process {
-    /// Files, if they depend on declared inputs alone.
+    /// Returns files, if they depend on declared inputs alone.
     pub(crate) fn makes(&self) -> Makes {
         match (&self.inputs, self.outputs.len()) {
             (None, _) | (_, 0) => Makes::Nothing,

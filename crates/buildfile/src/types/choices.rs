@@ -8,12 +8,12 @@ use crate::types::ENVIRONMENT_NAME;
 use crate::value::Value;
 use crate::{Diagnostic, Spanned};
 
-/// Which Go.
+/// Choice of the Go to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GoChoice {
     /// Exactly this release.
     Version(String),
-    /// What go.mod's `toolchain` or `go` line asks for.
+    /// The version of go.mod's `toolchain` or `go` line.
     FromGoMod,
     /// The `go` on PATH.
     System,
@@ -30,14 +30,14 @@ pub enum BuildMode {
     PositionIndependent,
 }
 
-/// What an image starts from.
+/// Base of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
     /// CA certificates, users, `/tmp`; nothing else.
     Static,
 }
 
-/// The one time that an image shows.
+/// The one time in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
     /// 1970-01-01T00:00:00Z
@@ -94,7 +94,7 @@ impl FieldType for Spanned<GoChoice> {
     }
 }
 
-/// True for `1.22.12` and `1.21rc2`; false for all that could be a path or a flag.
+/// Returns true for `1.22.12` and `1.21rc2`; false for anything that could be a path or a flag.
 fn is_go_version(text: &str) -> bool {
     let (numbers, rest) = match text.find(|character: char| character.is_ascii_alphabetic()) {
         Some(index) => text.split_at(index),
@@ -111,7 +111,7 @@ fn is_go_version(text: &str) -> bool {
 impl FieldType for BuildMode {
     const PLURAL: &'static str = "build modes";
 
-    /// A string, as Go has it.
+    /// Reads a string with Go's name of the mode.
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<BuildMode> {
         let mode = reader.string(value, "a build mode, \"exe\" or \"pie\"")?;
         let (message, hint) = match mode.value.as_str() {

@@ -1,4 +1,4 @@
-//! Lists with a rule for the whole: not empty, nothing twice.
+//! Lists with a rule for the whole: not empty, no duplicates.
 
 use crate::field::{FieldType, Visitor};
 use crate::reader::Reader;
@@ -42,7 +42,7 @@ list!(Packages of Text);
 list!(Command of CommandWord);
 list!(Platforms of Spanned<Platform>);
 
-/// A list that must hold something; what can't be read is reported, and counts as something.
+/// Reads a list that must not be empty. An unreadable element is reported and still counts.
 fn non_empty<T: FieldType>(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Vec<T>> {
     let (field, before) = (reader.field, reader.diagnostics.len());
     let items = Vec::<T>::read(reader, value)?;
@@ -65,7 +65,7 @@ impl FieldType for Packages {
             if let TextSource::Template(template) = &text.source
                 && template.parts.iter().any(|part| matches!(part, Part::Literal(text) if text.contains('…')))
             {
-                let message = "a package pattern has three dots, and this is one character that looks like them";
+                let message = "a package pattern has three dots, and this is one character (`…`)";
                 reader.report(Diagnostic::new(text.span, message).hint("write \"./cmd/...\""));
             }
         }

@@ -1,4 +1,4 @@
-//! Maps: the kind of key decides what a key may be and how the map is called in messages.
+//! Maps: the type of key decides the allowed keys and the map's name in messages.
 
 use std::marker::PhantomData;
 
@@ -29,7 +29,7 @@ pub(crate) trait Key {
     /// Regular expression that a key matches; empty if any does.
     const PATTERN: &'static str = "";
 
-    /// Reports what is wrong with a key, and returns false if its entry is dropped.
+    /// Reports a mistake in a key, and returns false if its entry is dropped.
     fn check(_reader: &mut Reader<'_>, _key: &Spanned<String>) -> bool {
         true
     }
@@ -55,13 +55,13 @@ pub enum Pool {}
 pub type TextMap = Map<AnyKey, Text>;
 /// Variables of an environment that is in the key.
 pub type Environment = Map<VariableOfEnvironment, Text>;
-/// Variables of the environment of a process, secrets among them.
+/// Variables of the environment of a process, with secrets.
 pub type ProcessEnvironment = Map<VariableOfEnvironment, ProcessText>;
-/// Sources of files by their paths in an image.
+/// Sources of files, by their paths in an image.
 pub type Files = Map<ImagePath, Spanned<FileSource>>;
 /// Targets that make images, by service.
 pub type ServiceImages = Map<Service, ImageReference>;
-/// How many steps run at once, by pool.
+/// Number of steps that run at once, by pool.
 pub type Pools = Map<Pool, PoolDepth>;
 
 impl Key for AnyKey {

@@ -1,4 +1,4 @@
-//! Types of fields that have a rule: each knows how it is read, what it allows and what it holds.
+//! Types of fields that have a rule: each knows its reader, its allowed values and its contents.
 
 mod choices;
 mod lists;

@@ -13,7 +13,7 @@ macro_rules! number {
         pub struct $name(pub(crate) $inner);
 
         impl $name {
-            /// The number.
+            /// Returns the number.
             pub fn get(self) -> $inner {
                 self.0
             }
@@ -53,11 +53,11 @@ number! {
     Seconds: u64 = 1..=86_400, "a whole number of seconds", "expected between 1 and 86400 seconds"
 }
 number! {
-    /// How often a step is tried again.
+    /// Number of further tries of a step.
     Retries: u32 = 0..=10, "a number of tries", "expected at most 10 retries"
 }
 number! {
-    /// How many steps of a pool run at once.
+    /// Number of steps of a pool that run at once.
     PoolDepth: usize = 1..=1024, "how many steps may run at once", "expected between 1 and 1024 steps at once"
 }
 number! {

@@ -1,4 +1,4 @@
-//! References to targets, and what a file of an image is made from.
+//! References to targets, and sources of the files in an image.
 
 use crate::field::{FieldType, Visitor, Wanted};
 use crate::reader::Reader;
@@ -15,7 +15,7 @@ const TARGET_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_./-]*$";
 #[derive(Clone, Debug)]
 pub struct ImageReference(Spanned<TargetName>);
 
-/// What a file of an image is made from.
+/// Source of a file in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileSource {
     /// The output of a target.

@@ -98,7 +98,7 @@ string! {
 }
 
 impl SourcePath {
-    /// A path that stands for one that is not written, as a default.
+    /// Returns a path that was not written, as a default.
     pub(crate) fn unwritten(path: &str) -> SourcePath {
         SourcePath(Spanned { value: path.to_owned(), span: Span::default() })
     }
@@ -109,7 +109,7 @@ impl SourcePath {
 pub struct UrlPath(String);
 
 impl UrlPath {
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -139,7 +139,7 @@ impl FieldType for UrlPath {
     }
 }
 
-/// Reports a path that is empty or leaves the root. The path is kept: what else is wrong is reported too.
+/// Reports a path that is empty or leaves the root. The path is kept, so that its other mistakes are reported too.
 fn is_below_root(reader: &mut Reader<'_>, path: &Spanned<String>) -> bool {
     check_path(reader, &path.value, path.span);
     true
@@ -166,7 +166,7 @@ pub(super) fn check_path(reader: &mut Reader<'_>, path: &str, span: Span) {
     }
 }
 
-/// True if `name` can be the name of an environment variable; else it is reported.
+/// Returns true if `name` can be the name of an environment variable; else reports it.
 pub(crate) fn is_environment_name(reader: &mut Reader<'_>, name: &Spanned<String>) -> bool {
     let sound = !name.value.is_empty()
         && !name.value.starts_with(|first: char| first.is_ascii_digit())

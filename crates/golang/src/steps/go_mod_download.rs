@@ -1,7 +1,7 @@
 //! `GoModDownload`: a presence check over the module cache, and the download if something is missing.
 //!
-//! The cache is mutable and shared, so this is no stored result: each time it is asked for, go.mod and go.sum
-//! must be as they were and every module directory must be there. It is asked for only when a build runs.
+//! The cache is mutable and shared, so this is no stored result. On each request, go.mod and go.sum must be unchanged
+//! and every module directory must exist. It is requested only when a build runs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::support::GoSupport;
 
 /// Brings the modules of go.mod into the module cache.
 pub struct GoModDownloadStep {
-    /// The toolchain, and how it is run.
+    /// The toolchain and its settings.
     pub go: Arc<GoSupport>,
 }
 
-/// What stands in the module cache for a module.
+/// State of the module cache.
 #[derive(Serialize, Deserialize)]
 pub struct ModulesMetadata {
-    /// How many modules.
+    /// Number of modules.
     pub modules: usize,
-    /// True if they are in the tree instead.
+    /// True if the modules are in the tree instead.
     pub vendored: bool,
 }
 
@@ -34,7 +34,7 @@ impl MetadataType for ModulesMetadata {
     const NAME: &'static str = "go-modules-1";
 }
 
-/// What was there after the last download.
+/// Modules after the last download.
 #[derive(Serialize, Deserialize, PartialEq)]
 struct Presence {
     module_cache: PathBuf,
@@ -43,7 +43,7 @@ struct Presence {
 }
 
 impl GoModDownloadStep {
-    /// go.mod and go.sum, as one text.
+    /// Returns go.mod and go.sum, as one text.
     fn module_files(&self, context: &StepContext<'_>) -> Result<String, StepError> {
         let mut text = String::new();
         for path in self.go.module_files() {
@@ -87,7 +87,7 @@ impl Step for GoModDownloadStep {
             return plan(Freshness::Run(vec![Reason::NoPrevious]));
         };
         if presence.module_cache != self.go.directories.module_cache {
-            return plan(Freshness::not_present("the module cache is another one"));
+            return plan(Freshness::not_present("the module cache is in another place"));
         }
         if presence.module_files != now {
             return plan(Freshness::not_present("go.mod or go.sum changed"));
@@ -114,7 +114,7 @@ impl Step for GoModDownloadStep {
         let record = self.record(context);
         let text = serde_json::to_vec(&presence).expect("plain data");
         if let Err(error) = write_atomically(&context.workspace.scratch(), &record, &text) {
-            context.warn(format!("what was downloaded was not remembered: {error}"));
+            context.warn(format!("the list of downloaded modules was not saved: {error}"));
         }
         Ok(Report { metadata: Metadata::of(&ModulesMetadata { modules: count, vendored: false }) })
     }

@@ -1,7 +1,7 @@
 //! `GoTest`: tests of packages.
 //!
-//! A test may read any file, so everything below the root is its input unless `inputs` says less. What the
-//! wider key costs in unneeded runs, Go's own test cache gives back: it answers in a moment where it can.
+//! A test may read any file, so everything below the root is its input unless `inputs` says less. The wider key costs
+//! some unneeded runs. Go's own test cache makes those short.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use rondel_engine::EnvironmentValue;
 
 /// `go test` of some packages, all texts resolved.
 pub struct GoTestStep {
-    /// The toolchain, and how it is run.
+    /// The toolchain and its settings.
     pub go: Arc<GoSupport>,
-    /// This machine's.
+    /// This machine's platform.
     pub platform: Platform,
     /// Package patterns.
     pub packages: Vec<String>,
-    /// The race detector links with C.
+    /// Set for the race detector, which links with C.
     pub race: Option<CSupport>,
     /// Build tags.
     pub tags: Vec<String>,
@@ -37,16 +37,16 @@ pub struct GoTestStep {
     pub timeout: Option<String>,
     /// Declared variables.
     pub env: Vec<(String, EnvironmentValue)>,
-    /// Which files the tests may read.
+    /// Globs of the files that the tests may read.
     pub inputs: GlobSet,
-    /// What stood after `--` on the command line.
+    /// Arguments after `--` on the command line.
     pub arguments: Vec<String>,
 }
 
 impl GoTestStep {
     fn environment(&self, root: &Path) -> Environment {
         let mut environment = self.go.compile_environment(root, &self.platform);
-        // Tests start programs; which ones are there is the machine's affair.
+        // Tests start programs; the machine decides which exist.
         let path = format!("{}:{}", root.join("bin").display(), self.go.caller("PATH").unwrap_or_default());
         environment.set(Class::Located, "PATH", path);
         if let Some(c) = &self.race {

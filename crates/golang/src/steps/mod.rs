@@ -1,4 +1,4 @@
-//! One file a kind of step: what it depends on, and how it is done.
+//! One file a kind of step: its dependencies and its work.
 
 pub(crate) mod command;
 pub(crate) mod go_build;

@@ -11,7 +11,7 @@ use rondel_process::CommandLine;
 
 use crate::support::GoSupport;
 
-/// Where the probe is in an image.
+/// Path of the probe in an image.
 pub const PROBE_PATH: &str = "rondel-probe";
 
 const SOURCE: &str = include_str!("probe.go.txt");
@@ -19,16 +19,16 @@ const GO_MOD: &str = "module rondel.invalid/probe\n\ngo 1.20\n";
 
 /// Compiles the health probe for one platform.
 pub struct ProbeStep {
-    /// The toolchain, and how it is run.
+    /// The toolchain and its settings.
     pub go: Arc<GoSupport>,
-    /// What is built for.
+    /// The target platform.
     pub platform: Platform,
 }
 
 impl ProbeStep {
     fn environment(&self, root: &Path) -> rondel_engine::Environment {
         let mut environment = self.go.compile_environment(root, &self.platform);
-        // A module of its own.
+        // The probe is a module of its own.
         environment.set(Class::Keyed, "GOWORK", "off");
         environment
     }

@@ -1,5 +1,5 @@
-//! A bill of materials beside each executable of a `GoBuild`: from what the executable says of itself. Where it has
-//! no hash of a module (what is vendored has none), go.sum does.
+//! A bill of materials beside each executable of a `GoBuild`, from its embedded build information. go.sum gives the
+//! hash of a module that has none there (a vendored one).
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::support::GoSupport;
 
 /// Writes an SPDX document beside each executable of one build.
 pub struct SbomStep {
-    /// The toolchain, and how it is run.
+    /// The toolchain and its settings.
     pub go: Arc<GoSupport>,
     /// Name of the project.
     pub project: String,
@@ -50,7 +50,7 @@ impl Step for SbomStep {
             let info =
                 BuildInfo::of_file(&artefact.path).map_err(|error| StepError::unreadable(&artefact.path, &error))?;
             let mut info = info.ok_or_else(|| {
-                StepError::failed(format!("`{}` says nothing of how it was built", artefact.path.display()))
+                StepError::failed(format!("`{}` has no Go build information", artefact.path.display()))
                     .hint("Go 1.18 and later write it; write `sbom: false` for an older one")
             })?;
             for module in &mut info.dependencies {

@@ -1,4 +1,4 @@
-//! Options that several verbs share, declared once: those of the whole program, of analysis, of builds.
+//! Options shared by several verbs, declared once: those of the whole program, of analysis, of builds.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ options! {
     struct GlobalOptions {
         /// read this file instead of the nearest build.ron
         file: Option<String> = option("file").value("PATH"),
-        /// say only what went wrong
+        /// print only warnings and errors
         quiet: bool = option("quiet").short('q'),
         /// print commands, inputs and hidden steps too
         verbose: bool = option("verbose").short('v'),
@@ -41,9 +41,9 @@ options! {
         color: Color = option("color").value("WHEN"),
         /// show progress
         progress: Progress = option("progress").value("HOW"),
-        /// this text; after a verb, the verb's own
+        /// print this help; after a verb, the verb's help
         help: bool = option("help").short('h'),
-        /// the version
+        /// print the version
         version: bool = option("version").short('V'),
     }
 }
@@ -73,13 +73,13 @@ options! {
         set: BTreeMap<String, String> = option("set").value("NAME=VALUE"),
         /// never use the network
         offline: bool = option("offline"),
-        /// refuse what build.lock does not pin
+        /// refuse toolchains that build.lock does not pin
         locked: bool = option("locked"),
     }
 }
 
 impl AnalysisOptions {
-    /// `--all-platforms` wins over `--platform`.
+    /// Returns the chosen platforms. `--all-platforms` takes precedence over `--platform`.
     pub fn platforms(&self) -> PlatformChoice {
         match (self.all_platforms, self.platform.is_empty()) {
             (true, _) => PlatformChoice::All,
@@ -94,7 +94,7 @@ impl AnalysisOptions {
 pub(crate) struct Jobs(Option<usize>);
 
 impl Jobs {
-    /// The chosen number, else the number of cores.
+    /// Returns the chosen number, else the number of cores.
     pub fn number(self) -> usize {
         self.0.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }

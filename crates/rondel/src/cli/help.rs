@@ -1,4 +1,4 @@
-//! Help: of the whole program and of one verb, both made from the declarations.
+//! Help of the whole program and of one verb, both made from the declarations.
 
 use crate::cli::groups::{AnalysisOptions, BuildOptions, GlobalOptions};
 use crate::cli::option::{OptionSet, OptionSpec, listed};
@@ -30,7 +30,7 @@ pub(crate) fn program_help() -> String {
     text
 }
 
-/// `VERB --help`; `name` is all that is typed: `cache gc`.
+/// `VERB --help`; `name` is the typed form: `cache gc`.
 pub(crate) fn verb_help(name: &str, entry: &Entry) -> String {
     let program = program::name();
     let mut text = String::new();
@@ -74,7 +74,7 @@ pub(crate) fn verb_help(name: &str, entry: &Entry) -> String {
     text
 }
 
-/// A title and one line an option; nothing if there are none.
+/// Returns a title and one line an option; nothing if there are none.
 fn options(title: &str, specs: &[OptionSpec]) -> String {
     let mut text = if specs.is_empty() { String::new() } else { format!("\n{title}:\n") };
     for spec in specs {
@@ -86,7 +86,7 @@ fn options(title: &str, specs: &[OptionSpec]) -> String {
     text
 }
 
-/// The doc text, with the allowed values where there is a choice.
+/// Returns the doc text, with the allowed values of a choice.
 pub(crate) fn described(spec: &OptionSpec) -> String {
     match spec.allowed {
         [] | [_] => spec.doc.trim().to_owned(),

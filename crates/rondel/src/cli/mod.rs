@@ -1,7 +1,7 @@
-//! The command line: first words and options, then whose options they are.
+//! The command line: first words and options, then the verb that takes them.
 //!
-//! Options may stand before the verb, so they are read before the verb is known: each has one arity, whichever verb has
-//! it. Which verb has which options is decided afterwards, from the declarations in `verbs/`.
+//! Options may come before the verb, so they are read before the verb is known. Each has one arity, the same for all
+//! verbs. The declarations in `verbs/` decide afterwards which verb has which options.
 
 pub(crate) mod complete;
 pub(crate) mod groups;
@@ -31,13 +31,13 @@ pub(crate) struct Line {
     pub words: Vec<String>,
     /// Long names with their values, in order.
     pub options: Vec<(&'static str, String)>,
-    /// After `--`.
+    /// Words after `--`.
     pub rest: Vec<String>,
     pub has_rest: bool,
 }
 
 impl Line {
-    /// The options of the whole program among them.
+    /// Returns the options of the whole program.
     pub fn global(&self) -> Result<GlobalOptions, Failure> {
         let mut global = GlobalOptions::default();
         for (long, value) in &self.options {
@@ -47,7 +47,7 @@ impl Line {
     }
 }
 
-/// Every option of the program and of each verb; one that several verbs have, once.
+/// Returns every option of the program and of each verb; one of several verbs, once.
 pub(crate) fn all_specs() -> Vec<OptionSpec> {
     let mut all: Vec<OptionSpec> = GlobalOptions::specs();
     for (_, entry) in all_entries() {
@@ -60,7 +60,7 @@ pub(crate) fn all_specs() -> Vec<OptionSpec> {
     all
 }
 
-/// Builds, every verb and every sub-verb, with what people call them.
+/// Returns builds, every verb and every sub-verb, each with its display name.
 pub(crate) fn all_entries() -> Vec<(String, &'static Entry)> {
     let mut all = vec![(BUILD.name.to_owned(), &BUILD)];
     for entry in VERBS {
@@ -109,7 +109,7 @@ fn unknown_option(written: &str, specs: &[OptionSpec]) -> Failure {
     }
 }
 
-/// The options of the program, and those of one verb. [`check`] has found that there are no others.
+/// Returns the options of the program, and those of one verb. [`check`] has found that there are no others.
 pub(crate) fn split_options<O: OptionSet>(line: &Line) -> Result<(GlobalOptions, O), Failure> {
     let mut own = O::default();
     for (long, value) in &line.options {
@@ -118,7 +118,7 @@ pub(crate) fn split_options<O: OptionSet>(line: &Line) -> Result<(GlobalOptions,
     Ok((line.global()?, own))
 }
 
-/// Returns an error if `entry`, which people call `name`, does not take these options and words.
+/// Returns an error if `entry`, with the display name `name`, does not take these options and words.
 pub(crate) fn check(name: &str, entry: &Entry, line: &Line, words: &[String]) -> Result<(), Failure> {
     let global = GlobalOptions::specs();
     for (long, _) in &line.options {
@@ -152,7 +152,7 @@ pub(crate) fn check(name: &str, entry: &Entry, line: &Line, words: &[String]) ->
     Ok(())
 }
 
-/// An option that other verbs have.
+/// Returns the error for an option of other verbs.
 fn foreign_option(name: &str, entry: &Entry, long: &str) -> Failure {
     let owners: Vec<String> = all_entries()
         .into_iter()

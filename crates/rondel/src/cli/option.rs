@@ -1,63 +1,62 @@
-//! How options are declared: once, with name, value, allowed values and doc text. Reading, help and completions are made
-//! from it. Knows no verb.
+//! Declarations of options: each once, with name, value, allowed values and doc text. Reading, help and completions are
+//! made from them. Knows no verb.
 
 use std::collections::BTreeMap;
 
 use crate::exit::Failure;
 
-/// One option, as it is declared.
+/// One declared option.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OptionSpec {
-    /// Without dashes.
+    /// Name without dashes.
     pub long: &'static str,
     pub short: Option<char>,
-    /// The name of its value in help; `None` if it takes none.
+    /// Name of its value in help; `None` if it takes none.
     pub value: Option<&'static str>,
-    /// The only values that it takes; empty if any will do.
+    /// The allowed values; empty if any will do.
     pub allowed: &'static [&'static str],
-    /// What it does, in a line.
+    /// Its doc, in a line.
     pub doc: &'static str,
 }
 
-/// An option that takes no value.
+/// Returns an option without a value.
 pub(crate) const fn option(long: &'static str) -> OptionSpec {
     OptionSpec { long, short: None, value: None, allowed: &[], doc: "" }
 }
 
 impl OptionSpec {
-    /// The same with a short form.
+    /// Adds a short form.
     pub const fn short(mut self, letter: char) -> OptionSpec {
         self.short = Some(letter);
         self
     }
 
-    /// The same with a value, which help calls `name`.
+    /// Adds a value, which help calls `name`.
     pub const fn value(mut self, name: &'static str) -> OptionSpec {
         self.value = Some(name);
         self
     }
 }
 
-/// What an option's value becomes. A default value stands for an option that is not given.
+/// The type of an option's value. The default stands for an option that is not given.
 pub(crate) trait OptionValue {
-    /// The only values that it takes; empty if any will do.
+    /// The allowed values; empty if any will do.
     const ALLOWED: &'static [&'static str] = &[];
 
-    /// Takes in one occurrence. `option` has its dashes; `value` is empty if it takes none.
+    /// Adds one occurrence. `option` has its dashes; `value` is empty if it takes none.
     fn accept(&mut self, option: &str, value: &str) -> Result<(), Failure>;
 }
 
 /// A struct of options, made by [`options!`].
 pub(crate) trait OptionSet: Default {
-    /// Its options, then those of the groups that it includes.
+    /// Returns its options, then those of the groups that it includes.
     fn specs() -> Vec<OptionSpec>;
 
-    /// Takes in one occurrence; `None` if this set has no such option.
+    /// Adds one occurrence; returns `None` if this set has no such option.
     fn accept(&mut self, long: &str, value: &str) -> Option<Result<(), Failure>>;
 }
 
-/// Declares a struct of options: each field with its doc text and its [`option`], then groups that are declared
-/// elsewhere.
+/// Declares a struct of options: each field with its doc text and its [`option`], then the groups that it includes.
 macro_rules! options {
     (
         $(#[$attribute:meta])*

@@ -14,19 +14,19 @@ fn help_of_the_program() {
 
         options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
-          -V, --version            the version
+          -h, --help               print this help; after a verb, the verb's help
+          -V, --version            print the version
 
         building options:
               --platform OS/ARCH   build for this platform (may be repeated)
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
               --offline            never use the network
-              --locked             refuse what build.lock does not pin
+              --locked             refuse toolchains that build.lock does not pin
           -j, --jobs N             run up to N steps at once (default: number of cores)
               --keep-going         keep building steps that do not depend on the failed one
               --force              run every step, even if it is up to date
@@ -38,7 +38,7 @@ fn help_of_the_program() {
           plan         what would run and why; changes nothing
           why          why a target's steps ran the last time
           graph        the steps as a graph: Mermaid, DOT or JSON
-          verify       build a second time, elsewhere, and compare; or compare with a file or layout
+          verify       build again in other surroundings and compare; or compare with a file or layout
           inspect      what an executable or image is made of, and how it was made
           lock         pin toolchains in build.lock
           cache        what is stored: `cache stats`, `gc`, `verify`, `clean`
@@ -72,16 +72,16 @@ fn help_of_verbs() {
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
               --offline            never use the network
-              --locked             refuse what build.lock does not pin
+              --locked             refuse toolchains that build.lock does not pin
 
         global options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
-          -V, --version            the version
+          -h, --help               print this help; after a verb, the verb's help
+          -V, --version            print the version
 
         example:
           rondel plan image
@@ -91,7 +91,7 @@ fn help_of_verbs() {
         usage: rondel verify [OPTIONS] TARGET…
                rondel verify [OPTIONS] PATH [TARGET]
 
-        build a second time, elsewhere, and compare; or compare with a file or layout
+        build again in other surroundings and compare; or compare with a file or layout
 
         arguments:
           TARGET               a target of build.ron; after a path, the one that made it
@@ -102,7 +102,7 @@ fn help_of_verbs() {
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
               --offline            never use the network
-              --locked             refuse what build.lock does not pin
+              --locked             refuse toolchains that build.lock does not pin
           -j, --jobs N             run up to N steps at once (default: number of cores)
               --keep-going         keep building steps that do not depend on the failed one
               --force              run every step, even if it is up to date
@@ -110,12 +110,12 @@ fn help_of_verbs() {
 
         global options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
-          -V, --version            the version
+          -h, --help               print this help; after a verb, the verb's help
+          -V, --version            print the version
 
         example:
           rondel verify image
@@ -146,12 +146,12 @@ fn help_of_verbs() {
 
         global options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
-          -V, --version            the version
+          -h, --help               print this help; after a verb, the verb's help
+          -V, --version            print the version
 
         example:
           rondel cache gc --max 5GiB
@@ -167,12 +167,12 @@ fn help_of_verbs() {
 
         global options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
-          -V, --version            the version
+          -h, --help               print this help; after a verb, the verb's help
+          -V, --version            print the version
 
         example:
           rondel cache gc --max 5GiB
@@ -188,12 +188,12 @@ fn help_of_verbs() {
 
         global options:
               --file PATH          read this file instead of the nearest build.ron
-          -q, --quiet              say only what went wrong
+          -q, --quiet              print only warnings and errors
           -v, --verbose            print commands, inputs and hidden steps too
               --color WHEN         use colours: auto, always or never
               --progress HOW       show progress: auto, bar, plain or none
-          -h, --help               this text; after a verb, the verb's own
-          -V, --version            the version
+          -h, --help               print this help; after a verb, the verb's help
+          -V, --version            print the version
 
         The script asks the program itself, so it also knows the targets of the build.ron at hand. Load it with
 
@@ -250,7 +250,7 @@ fn candidates_of_completion() {
         list	every target with its description
         why	why a target's steps ran the last time
         graph	the steps as a graph: Mermaid, DOT or JSON
-        verify	build a second time, elsewhere, and compare; or compare with a file or layout
+        verify	build again in other surroundings and compare; or compare with a file or layout
         inspect	what an executable or image is made of, and how it was made
         lock	pin toolchains in build.lock
         cache	what is stored: `cache stats`, `gc`, `verify`, `clean`
@@ -278,12 +278,12 @@ fn candidates_of_completion() {
         $ cache gc --|
         --max	keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
         --file	read this file instead of the nearest build.ron
-        --quiet	say only what went wrong
+        --quiet	print only warnings and errors
         --verbose	print commands, inputs and hidden steps too
         --color	use colours: auto, always or never
         --progress	show progress: auto, bar, plain or none
-        --help	this text; after a verb, the verb's own
-        --version	the version
+        --help	print this help; after a verb, the verb's help
+        --version	print the version
         $ list --format |
         text
         json

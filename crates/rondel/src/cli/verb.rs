@@ -1,4 +1,4 @@
-//! How verbs are declared: one type a verb, which says its name, its arguments and its options, and runs. Knows no verb.
+//! Declarations of verbs: one type a verb, with its name, arguments, options and work. Knows no verb.
 
 use crate::cli::groups::GlobalOptions;
 use crate::cli::option::{OptionSet, OptionSpec};
@@ -6,14 +6,14 @@ use crate::cli::{Line, split_options};
 use crate::exit::{Exit, Failure};
 use crate::session::{ProcessContext, Session};
 
-/// What the words after a verb are.
+/// Type of the words after a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holds {
     Nothing,
     Targets,
     /// Targets, or files and directories.
     TargetsOrPaths,
-    /// One of these.
+    /// One of these words.
     Words(&'static [&'static str]),
 }
 
@@ -25,9 +25,9 @@ pub(crate) struct Arguments {
     pub most: usize,
     /// One form for each usage line: `TARGET…`.
     pub forms: &'static [&'static str],
-    /// What is missing if there are too few: `a target`.
+    /// Missing word in the error for too few: `a target`.
     pub needed: &'static str,
-    /// Each name of the forms, and what it stands for.
+    /// Each name in the forms, with its meaning.
     pub docs: &'static [(&'static str, &'static str)],
 }
 
@@ -49,37 +49,37 @@ impl Arguments {
 
 /// One verb. Each lives in one file of `verbs/`.
 pub(crate) trait Verb {
-    /// What is typed.
+    /// Name on the command line.
     const NAME: &'static str;
-    /// What it does, in a line.
+    /// Its doc, in a line.
     const ABOUT: &'static str;
     /// The words after it.
     const ARGUMENTS: Arguments = Arguments::NONE;
-    /// Whether what stands after `--` goes to the targets.
+    /// True if the words after `--` go to the targets.
     const TAKES_REST: bool = false;
-    /// A line that shows its use, without the program's name.
+    /// Example of its use, without the program's name.
     const EXAMPLE: &'static str;
-    /// More than the options say, for its help. May hold [`rondel_engine::PROGRAM`].
+    /// Further text for its help. May hold [`rondel_engine::PROGRAM`].
     const DETAILS: &'static str = "";
-    /// Verbs of its own; it does nothing without one of them.
+    /// Verbs of its own, one of which is required.
     const SUBVERBS: &'static [Entry] = &[];
-    /// For scripts: neither listed nor suggested.
+    /// True for a verb for scripts: neither listed nor suggested.
     const IS_HIDDEN: bool = false;
 
-    /// Its own options, and the groups that it has.
+    /// Its own options, and the groups that it includes.
     type Options: OptionSet;
 
-    /// Does it. A verb that needs no build.ron ignores what is wrong with `session`.
+    /// Runs the verb. A verb that needs no build.ron ignores an error in `session`.
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Self::Options>) -> Result<Exit, Failure>;
 }
 
-/// What a verb was called with.
+/// Words and options of one call of a verb.
 pub(crate) struct Call<'a, O> {
     pub context: &'a ProcessContext,
     pub global: &'a GlobalOptions,
     pub options: O,
     pub words: &'a [String],
-    /// After `--`.
+    /// Words after `--`.
     pub rest: &'a [String],
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The entry of `V`.
+    /// Returns the entry of `V`.
     pub const fn of<V: Verb>() -> Entry {
         Entry {
             name: V::NAME,
@@ -125,7 +125,7 @@ impl Entry {
         }
     }
 
-    /// The option of this name, if it has it.
+    /// Returns the option of this name, if it has it.
     pub fn spec(&self, long: &str) -> Option<OptionSpec> {
         (self.specs)().into_iter().find(|spec| spec.long == long)
     }

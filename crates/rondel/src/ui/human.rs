@@ -18,7 +18,7 @@ use crate::ui::{
     reason_text, with_hint, without_control_sequences,
 };
 
-/// How much is said.
+/// Amount of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verbosity {
     pub quiet: bool,
@@ -29,7 +29,7 @@ pub(crate) struct Verbosity {
 }
 
 impl Verbosity {
-    /// What the options and the terminal ask for.
+    /// Returns the amount for the options and the terminal.
     pub fn of(context: &ProcessContext, global: &GlobalOptions, shown: Shown) -> Verbosity {
         let is_silent = shown == Shown::FailuresOnly;
         let terminal = std::io::stderr().is_terminal();
@@ -59,14 +59,14 @@ pub(crate) struct Human {
 #[derive(Default)]
 struct State {
     bars: BTreeMap<NodeId, ProgressBar>,
-    /// Output of steps that show theirs only if they fail.
+    /// Output of steps that show it only if they fail.
     kept: BTreeMap<NodeId, Vec<String>>,
-    /// Last quarter of a download that was told, where there are no bars.
-    told: BTreeMap<NodeId, u64>,
+    /// Last shown quarter of a download, without bars.
+    quarters: BTreeMap<NodeId, u64>,
     results: BTreeMap<NodeId, (Outcome, Metadata)>,
 }
 
-/// Lines of output that are kept for the report of a failure.
+/// Maximum number of output lines kept for the report of a failure.
 const KEPT_MAX: usize = 2000;
 
 impl Human {
@@ -83,18 +83,18 @@ impl Human {
         self.bars.suspend(|| (self.print)(text));
     }
 
-    /// `   Running server: why`, the verb to the right of a column, in colour.
+    /// Prints `   Running server: why`, the verb right-aligned in a column, in colour.
     fn step_line(&self, verb: &str, code: &str, text: &str) {
         if self.verbosity.quiet || !self.verbosity.steps {
             return;
         }
         let padded = format!("{verb:>12}");
         let verb = if self.verbosity.color { format!("\x1b[{code}m{padded}\x1b[0m") } else { padded };
-        // Names of files are in it, and a name can hold anything.
+        // It holds file names, which can hold anything.
         self.line(&format!("{verb} {}", without_control_sequences(&text.replace('\n', "\\n"))));
     }
 
-    /// A line of `verify`, which `--progress none` does not silence.
+    /// Prints a line of `verify`, which `--progress none` does not silence.
     fn remark(&self, word: &str, text: &str) {
         if !self.verbosity.quiet {
             self.line(&format!("{word:>12} {text}"));
@@ -133,8 +133,8 @@ impl Human {
         let quarter = (done * 4).checked_div(total).unwrap_or(0);
         let key = quarter + 1;
         let mut state = self.state.lock().expect("no panic while locked");
-        let is_news = state.told.get(&node) != Some(&key);
-        state.told.insert(node, key);
+        let is_news = state.quarters.get(&node) != Some(&key);
+        state.quarters.insert(node, key);
         drop(state);
         if is_news && total == 0 {
             self.step_line("Working", "1;36", message);
@@ -192,7 +192,7 @@ impl Human {
         }
     }
 
-    /// The last lines of a build: images, and how many steps ran.
+    /// Prints the last lines of a build: images, and how many steps ran.
     fn summary(&self, graph: &Graph, took: Duration, notes: &[String]) {
         let state = self.state.lock().expect("no panic while locked");
         for (node, (outcome, metadata)) in &state.results {
@@ -253,7 +253,7 @@ impl Sink for Human {
     }
 
     fn failure(&self, graph: &Graph, node: NodeId, error: &StepError) {
-        // `built` says that the build was interrupted, once.
+        // `built` reports the interruption, once.
         if matches!(error, StepError::Interrupted) {
             return;
         }
@@ -261,7 +261,7 @@ impl Sink for Human {
         let mut text = String::new();
         if let StepError::Command { output, told, .. } = error {
             let state = self.state.lock().expect("no panic while locked");
-            // What was shown as it came is not shown again; what was kept instead is more than the error's tail.
+            // Output shown as it came is not repeated; kept output is longer than the error's tail.
             let shown_as_it_came =
                 (step.shown == StepShown::Streamed && !self.verbosity.quiet) || self.verbosity.verbose;
             let (told, rest) = output.split_at((*told).min(output.len()));
@@ -286,7 +286,7 @@ impl Sink for Human {
     }
 
     fn verifying(&self) {
-        self.remark("Verifying", "by a second build, elsewhere and from nothing");
+        self.remark("Verifying", "by a second build, in other surroundings and from an empty cache");
     }
 
     fn second_build_failed(&self) {

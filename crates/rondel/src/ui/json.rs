@@ -1,7 +1,7 @@
 //! `--events json`: one object a line on standard output, for programs.
 //!
-//! The first is `started` and names the schema's version; the last is `finished`. Fields are added over time
-//! and never renamed or taken away within one version.
+//! The first is `started` and names the schema's version; the last is `finished`. Within one version fields may be
+//! added, but never renamed or removed.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -101,7 +101,7 @@ impl Sink for Json {
         }));
     }
 
-    /// Programs add up `step_finished` themselves.
+    /// Does nothing: programs add up `step_finished` themselves.
     fn built(&self, _: &Graph, _: Exit, _: Duration, _: &[String]) {}
 
     fn verifying(&self) {}
@@ -144,7 +144,7 @@ fn outcome_text(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Each reason as it is typed, with its words for people.
+/// Returns each reason with its fields and its words for people.
 fn reasons_json(reasons: &[Reason]) -> Vec<Value> {
     let one = |reason: &Reason| {
         let mut value = serde_json::to_value(reason).unwrap_or(Value::Null);

@@ -1,7 +1,7 @@
-//! Everything that is printed.
+//! All output.
 //!
-//! People read standard error; standard output is for data (lists, graphs, events), so that it can be piped.
-//! A write that fails (a closed pipe) is not an error: nobody is left to tell.
+//! People read standard error; standard output is for data (lists, graphs, events), so that it can be piped. A failed
+//! write (a closed pipe) is not an error: nothing is left to report it to.
 
 mod human;
 mod json;
@@ -25,9 +25,9 @@ use crate::program::with_program;
 /// Where a sink writes.
 pub(crate) type Printer = Box<dyn Fn(&str) + Send + Sync>;
 
-/// Said if a step fails in the second build only.
-pub(crate) const SECOND_BUILD_FAILED: &str = "the second build failed where the first did not: the step needs something \
-                                              that the tree does not hold";
+/// Message for a step that fails in the second build only.
+pub(crate) const SECOND_BUILD_FAILED: &str = "the second build failed but the first did not: the step depends on \
+                                              something outside the tree";
 
 /// Writes to standard output.
 pub(crate) fn print_data(text: &str) {
@@ -40,12 +40,12 @@ pub(crate) fn print_line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// `error: …`
+/// Writes `error: …`.
 pub(crate) fn print_error_line(text: &str) {
     print_line(&format!("error: {text}"));
 }
 
-/// Why nothing was built.
+/// Prints why nothing was built.
 pub(crate) fn print_failure(failure: &Failure, color: bool) {
     match failure {
         Failure::BuildFile { name, text, diagnostics } => {
@@ -70,17 +70,17 @@ pub(crate) fn print_failure(failure: &Failure, color: bool) {
     }
 }
 
-/// A message and, after an empty line, its hint.
+/// Returns a message and, after an empty line, its hint.
 pub(crate) fn with_hint(message: &str, hint: Option<&str>) -> String {
     hint.map_or_else(|| message.to_owned(), |hint| format!("{message}\n\nhint: {}", with_program(hint)))
 }
 
-/// A reason in words.
+/// Returns a reason in words.
 pub(crate) fn reason_text(reason: &Reason) -> String {
     with_program(&reason.to_string()).into_owned()
 }
 
-/// `error:` in red, `hint:` in cyan, at the beginnings of lines.
+/// Colours `error:` red and `hint:` cyan, at the beginnings of lines.
 pub(crate) fn highlight(text: &str, color: bool) -> String {
     if !color {
         return text.to_owned();

@@ -1,7 +1,7 @@
-//! Output of children on our terminal: colours pass, everything else that a terminal would act on doesn't.
+//! Output of children on our terminal: colours pass, other control sequences don't.
 
-/// `line` with colours (SGR sequences) kept and other control sequences removed: no moved cursor, no cleared
-/// screen, no changed title, no clipboard (OSC 52).
+/// Returns `line` with colours (SGR sequences) and without other control sequences: no moved cursor, no cleared screen,
+/// no changed title, no clipboard (OSC 52).
 pub(crate) fn without_control_sequences(line: &str) -> String {
     let mut result = String::with_capacity(line.len());
     let mut rest = line;
@@ -23,7 +23,7 @@ pub(crate) fn without_control_sequences(line: &str) -> String {
             }
             rest = &body[end + 1..];
         } else if after.starts_with([']', 'P', 'X', '^', '_']) {
-            // A string that ends with BEL or ST; one without an end takes the line with it.
+            // A string that ends with BEL or ST; an unclosed one ends with the line.
             let bell = after.find('\x07').map(|index| (index, 1));
             let terminator = after.find("\x1b\\").map(|index| (index, 2));
             let Some((end, length)) = bell.into_iter().chain(terminator).min() else { return result };

@@ -1,4 +1,5 @@
-//! `Sink`: where the events of builds go. There are two: [`Human`] on standard error and [`Json`] on standard output.
+//! `Sink`: receiver of the events of builds. There are two: [`Human`] on standard error and [`Json`] on standard
+//! output.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::ui::{Human, Json, Verbosity, print_data, print_line};
 /// How much of a build is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// As the options say.
+    /// As the options ask.
     AsUsual,
     /// Only warnings and errors.
     FailuresOnly,
@@ -34,17 +35,17 @@ pub(crate) struct Verified {
 pub(crate) struct VerifySummary<'a> {
     pub steps: usize,
     pub different: usize,
-    /// What was different about the second build.
+    /// Variations of the second build.
     pub variations: &'a [String],
     pub took: Duration,
 }
 
 /// Shows builds. Methods are called in the order of this list; `event` from several threads.
 pub(crate) trait Sink: Sync {
-    /// A build of these targets begins.
+    /// A build of these targets starts.
     fn started(&self, project: &str, targets: &[String]);
 
-    /// Something happened in a build of `graph`.
+    /// An event in a build of `graph`.
     fn event(&self, graph: &Graph, event: &Event);
 
     /// A step's error, after all events of the build.
@@ -53,7 +54,7 @@ pub(crate) trait Sink: Sync {
     /// The end of a build. `notes` are remarks of the analysis.
     fn built(&self, graph: &Graph, exit: Exit, took: Duration, notes: &[String]);
 
-    /// `verify` begins its second build.
+    /// `verify` starts its second build.
     fn verifying(&self);
 
     /// The second build failed, and the first did not.
@@ -69,7 +70,7 @@ pub(crate) trait Sink: Sync {
     fn finished(&self, exit: Exit, took: Duration);
 }
 
-/// The sink that the options ask for.
+/// Returns the sink that the options ask for.
 pub(crate) fn sink(
     context: &ProcessContext,
     global: &GlobalOptions,

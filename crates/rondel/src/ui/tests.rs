@@ -18,7 +18,7 @@ use rondel_targets::ImageMetadata;
 use crate::exit::Exit;
 use crate::ui::{Human, Json, Printer, Shown, Sink, Verbosity, Verified, VerifySummary};
 
-/// A step that is never asked anything: the events are made by hand.
+/// A step that is never prepared or run: the events are made by hand.
 struct Unused;
 
 impl Step for Unused {
@@ -51,7 +51,7 @@ fn finished(node: usize, outcome: Outcome, reasons: Vec<Reason>) -> Event {
     Event::Finished { node, outcome, reasons, duration, outputs: Vec::new(), metadata: Metadata::default() }
 }
 
-/// A build in which something of everything happens.
+/// Plays a build with every kind of event.
 fn play(sink: &dyn Sink) {
     let graph = graph();
     let changed = |path: &str| Reason::InputChanged { path: path.to_owned(), old: "1".to_owned(), new: "2".to_owned() };
@@ -253,25 +253,25 @@ fn verify_for_people() {
         PLAIN,
         verify,
         expect![[r#"
-           Verifying by a second build, elsewhere and from nothing
-           Identical server: sha256:9b70
-           Different fault: out/x, section .rodata
-                       a path
-           Differing directory, umask 077
-            Verified in 33.39 s: 1 of 3 different
+               Verifying by a second build, in other surroundings and from an empty cache
+               Identical server: sha256:9b70
+               Different fault: out/x, section .rodata
+                           a path
+               Differing directory, umask 077
+                Verified in 33.39 s: 1 of 3 different
 
-        hint: the second build failed where the first did not: the step needs something that the tree does not hold
-    "#]],
+            hint: the second build failed but the first did not: the step depends on something outside the tree
+        "#]],
     );
     human(
         Verbosity { quiet: true, ..PLAIN },
         verify,
         expect![[r#"
-           Different fault: out/x, section .rodata
-                       a path
+               Different fault: out/x, section .rodata
+                           a path
 
-        hint: the second build failed where the first did not: the step needs something that the tree does not hold
-    "#]],
+            hint: the second build failed but the first did not: the step depends on something outside the tree
+        "#]],
     );
 }
 
@@ -323,12 +323,12 @@ fn verify_as_json() {
         Shown::AsUsual,
         verify,
         expect![[r#"
-        {"event":"verified","outcome":"identical","place":[],"step":"deps","summary":"sha256:9b70","what":[]}
-        {"event":"verified","outcome":"identical","place":[],"step":"server","summary":"sha256:9b70","what":[]}
-        {"event":"verified","outcome":"different","place":["out/x","section .rodata"],"step":"fault","summary":"sha256:9b70","what":["a path"]}
-        {"event":"warning","text":"the second build failed where the first did not: the step needs something that the tree does not hold"}
-        {"duration_ms":33390,"event":"finished","exit_code":4,"outcome":"different"}
-    "#]],
+            {"event":"verified","outcome":"identical","place":[],"step":"deps","summary":"sha256:9b70","what":[]}
+            {"event":"verified","outcome":"identical","place":[],"step":"server","summary":"sha256:9b70","what":[]}
+            {"event":"verified","outcome":"different","place":["out/x","section .rodata"],"step":"fault","summary":"sha256:9b70","what":["a path"]}
+            {"event":"warning","text":"the second build failed but the first did not: the step depends on something outside the tree"}
+            {"duration_ms":33390,"event":"finished","exit_code":4,"outcome":"different"}
+        "#]],
     );
 }
 

@@ -1,4 +1,4 @@
-//! Building targets: the main job. A target's name stands in the place of a verb's.
+//! Building targets: the main job. A target's name takes the place of a verb's.
 
 use std::time::Instant;
 
@@ -94,7 +94,7 @@ fn prepare(workspace: &Workspace) -> Result<(), Failure> {
     })
 }
 
-/// Interruption first; else the first failure decides.
+/// Returns the exit code: interruption first, else the first failure decides.
 pub(crate) fn exit_of(summary: &Summary) -> Exit {
     if summary.interrupted {
         return Exit::Interrupted;

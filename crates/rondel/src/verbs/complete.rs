@@ -1,5 +1,5 @@
-//! `complete`: hidden; what the scripts of `completions` ask at each press of the tabulator. `:complete -- WORDS…` prints
-//! one line a candidate for the last word.
+//! `complete`: hidden; the scripts of `completions` call it at each press of the tabulator. `:complete -- WORDS…`
+//! prints one line a candidate for the last word.
 
 use crate::cli::complete::{TargetLine, candidates};
 use crate::cli::option::options;
@@ -10,7 +10,7 @@ use crate::ui::print_data;
 use crate::verbs::list::described;
 
 options! {
-    /// It has none.
+    /// No options.
     struct Options {}
 }
 
@@ -26,7 +26,7 @@ impl Verb for Complete {
     type Options = Options;
 
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
-        // `--file` among the words names the build.ron whose targets are wanted.
+        // `--file` among the words names the build.ron with the targets.
         let named = call.rest.windows(2).find(|pair| pair[0] == "--file").map(|pair| pair[1].as_str());
         let session = match named {
             Some(file) => Session::open(call.context, Some(file)),

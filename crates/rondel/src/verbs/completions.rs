@@ -1,4 +1,4 @@
-//! `completions`: a script for bash, zsh or fish that asks the program for the words that may come next.
+//! `completions`: a script for bash, zsh or fish that gets the next words from the program.
 
 use rondel_engine::PROGRAM;
 
@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::ui::print_data;
 
 options! {
-    /// It has none.
+    /// No options.
     struct Options {}
 }
 
@@ -52,8 +52,8 @@ that one first.";
     }
 }
 
-/// The script for a program of this name. Lines that end in `# xtask` are for `cargo xtask` only, those that end in
-/// `# binary` for others.
+/// Returns the script for a program of this name. Lines that end in `# xtask` are for `cargo xtask` only, lines that
+/// end in `# binary` for others.
 fn filled(script: &str, name: &str, is_xtask: bool) -> String {
     let is_safe = |character: char| character.is_ascii_alphanumeric() || "-._".contains(character);
     let name = if is_xtask || !name.chars().all(is_safe) { "rondel" } else { name };

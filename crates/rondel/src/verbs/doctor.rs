@@ -1,4 +1,4 @@
-//! `doctor`: what this machine has, and what the targets of build.ron need of it.
+//! `doctor`: compares this machine with the needs of the targets.
 
 use rondel_buildfile::{GoChoice, Need, Platform};
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
@@ -19,7 +19,7 @@ enum Verdict {
 }
 
 options! {
-    /// It has none.
+    /// No options.
     struct Options {}
 }
 
@@ -44,7 +44,7 @@ fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
     go_findings(session, &mut findings);
     let mut needs = needs_of(&*session.file.targets);
     needs.remove(&Need::Go);
-    // A daemon is used where there is one, also if nothing needs it.
+    // A daemon is used if there is one, even if nothing needs it.
     let is_daemon_needed = needs.remove(&Need::DockerDaemon).is_some();
     findings.push(match (look(session, &Need::DockerDaemon), is_daemon_needed) {
         (Ok(line), _) => (Verdict::Good, line),
@@ -78,7 +78,7 @@ fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
 
 fn cache_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
     let directory = &session.cache;
-    // The nearest directory that is there is what decides; `doctor` itself makes nothing.
+    // The nearest existing directory decides; `doctor` itself makes nothing.
     let existing = directory.ancestors().find(|path| path.is_dir());
     let writable =
         existing.is_some_and(|path| std::fs::metadata(path).is_ok_and(|metadata| !metadata.permissions().readonly()));
@@ -107,7 +107,7 @@ fn tool_finding(
     findings.push(match found {
         Some(line) => (Verdict::Good, line),
         None if needed => (Verdict::Missing, format!("{name}: {without}")),
-        None => (Verdict::Needless, format!("{name} is not there: {without}")),
+        None => (Verdict::Needless, format!("{name} is not installed: {without}")),
     });
 }
 

@@ -1,4 +1,4 @@
-//! `graph`: the steps and what they wait for, as Mermaid, DOT or JSON.
+//! `graph`: the steps and their dependencies, as Mermaid, DOT or JSON.
 
 use rondel_engine::{Graph, NodeId, Planned, plan};
 use serde_json::json;
@@ -64,7 +64,7 @@ fn graph(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// (from, to, is an input)
+/// Returns edges: from, to, and whether it is an input.
 fn edges<'g>(graph: &'g Graph, nodes: &'g [NodeId]) -> impl Iterator<Item = (NodeId, NodeId, bool)> + 'g {
     nodes.iter().flat_map(|&id| {
         let node = graph.node(id);

@@ -1,5 +1,4 @@
-//! `inspect`: what an executable or an image is: what it says of itself, and what Rondel's records say of how it
-//! was made.
+//! `inspect`: describes an executable or an image, from its own contents and from Rondel's records.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +25,7 @@ options! {
     }
 }
 
-/// Prints what is known of files, layouts, or the artefacts of a target.
+/// Prints descriptions of files, layouts, or the artefacts of a target.
 pub(crate) struct Inspect;
 
 impl Verb for Inspect {
@@ -70,7 +69,7 @@ fn inspect(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-/// A path as it stands; of a target, what stands in its output directory.
+/// Returns a path unchanged; for a target, returns the paths in its output directory.
 fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
     let target = session.file.targets.iter().find(|target| target.name.value.as_str() == word);
     let Some(target) = target else {
@@ -113,10 +112,10 @@ fn file(path: &Path, workspace: &Workspace) -> Result<Value, Failure> {
     let made = made_by(workspace, &digest);
     if info.is_none() && made.is_empty() {
         return Err(Failure::usage(format!(
-            "`{}` says nothing of how it was built, and no record here does",
+            "`{}` has no build information, and no record here names it",
             path.display()
         ))
-        .hint("inspect takes executables that Go made, what Rondel made here, and OCI layouts"));
+        .hint("inspect takes Go executables, files that Rondel made here, and OCI layouts"));
     }
     if let Some(info) = info {
         value["go"] = build_info(&info);
@@ -142,7 +141,7 @@ fn build_info(info: &BuildInfo) -> Value {
     })
 }
 
-/// The steps whose last result holds these bytes.
+/// Returns the steps whose last result holds these bytes.
 fn made_by(workspace: &Workspace, digest: &Digest) -> Vec<Value> {
     let mut made = Vec::new();
     for record in records(&workspace.state) {
@@ -167,7 +166,8 @@ fn step_value(label: &str, key: &Digest, record: &StepRecord, duration_ms: u64) 
 }
 
 fn layout(path: &Path) -> Result<Value, Failure> {
-    let wrong = |error: std::io::Error| Failure::usage(format!("`{}` is no sound OCI layout: {error}", path.display()));
+    let wrong =
+        |error: std::io::Error| Failure::usage(format!("`{}` is not a valid OCI layout: {error}", path.display()));
     let (digest, images) = read_layout(path).map_err(wrong)?;
     let mut platforms = Vec::new();
     for image in &images {
@@ -185,7 +185,7 @@ fn platform(image: &LayoutImage) -> std::io::Result<Value> {
             files.push(json!({"path": format!("/{name}"), "size_bytes": size}));
             let mut head = [0_u8; 4];
             let count = contents.read(&mut head).unwrap_or(0);
-            // ELF, Mach-O, PE: nothing else is worth reading whole.
+            // ELF, Mach-O, PE: no other file is worth reading whole.
             let is_program = matches!(&head[..count], b"\x7fELF" | [0xcf, 0xfa, 0xed, 0xfe] | [b'M', b'Z', ..]);
             if is_program {
                 let mut bytes = head[..count].to_vec();
@@ -214,7 +214,7 @@ fn platform(image: &LayoutImage) -> std::io::Result<Value> {
     }))
 }
 
-/// The same for people.
+/// Returns the description for people.
 fn text_of(value: &Value, verbose: bool) -> String {
     let mut text = format!("{}\n", plain(&value["path"]));
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<12} {value}\n"));

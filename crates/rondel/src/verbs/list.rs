@@ -77,7 +77,7 @@ fn as_json(project: &str, targets: &[&Target]) -> String {
     format!("{}\n", json!({"project": project, "targets": targets.iter().map(one).collect::<Vec<Value>>()}))
 }
 
-/// The `doc` of a target, else what its kind says.
+/// Returns the `doc` of a target, else its kind's summary.
 pub(super) fn described(target: &Target) -> String {
     target.common.doc.clone().unwrap_or_else(|| target.kind().summary())
 }

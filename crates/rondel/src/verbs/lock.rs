@@ -1,5 +1,5 @@
-//! `lock`: pins toolchains in build.lock, for this machine, for the hosts that are pinned already and for those
-//! that `--platform` names. Pins that stand are kept, unless `--update go` looks at everything anew.
+//! `lock`: pins toolchains in build.lock. It does so for this machine, for hosts with pins, and for those that
+//! `--platform` names. Existing pins are kept, unless `--update go` reads everything again.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ choice! {
 options! {
     /// Options of `lock`.
     struct Options {
-        /// move the pins of Go to what is offered now
+        /// move the pins of Go to the present downloads
         update: Option<Update> = option("update").value("go"),
         /// pin for this host too (may be repeated)
         platform: Vec<Platform> = option("platform").value("OS/ARCH"),
@@ -85,9 +85,9 @@ fn lock(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// This machine, what `--platform` names, and every host that build.lock knows.
+/// Returns this machine, the platforms of `--platform`, and every host in build.lock.
 fn hosts(session: &Session<'_>, platforms: &[Platform]) -> Vec<Platform> {
-    // A toolchain for a host that Go does not know any more can't be fetched.
+    // A toolchain for a host that Go has dropped can't be fetched.
     let pinned = session.lock.go.values().flat_map(BTreeMap::keys).filter_map(|name| Platform::new(name).ok());
     let mut hosts: Vec<Platform> = vec![Platform::host()];
     for host in platforms.iter().cloned().chain(pinned).map(|platform| platform.base()) {
@@ -115,14 +115,14 @@ fn show(shown: &Cell<u64>, quiet: bool, message: &str, done: u64, total: u64) ->
     true
 }
 
-/// What is pinned for the host now, whatever the version.
+/// Returns the present pin of the host, for any version.
 fn former_pin<'a>(lock: &'a LockFile, version: &str, host: &str) -> Option<(&'a str, &'a LockedGo)> {
     let own = lock.go.get_key_value(version).filter(|(_, hosts)| hosts.contains_key(host));
     let last = own.or_else(|| lock.go.iter().rev().find(|(_, hosts)| hosts.contains_key(host)));
     last.map(|(version, hosts)| (version.as_str(), &hosts[host]))
 }
 
-/// The new pin. One that stands is only moved if `moves` says so; a form that was seen on another day is kept.
+/// Returns the new pin. An existing one moves only if `moves` is set; a form from an earlier run is kept.
 fn merged(version: &str, host: &str, seen: GoPin, stands: Option<&LockedGo>, moves: bool) -> Result<LockedGo, Failure> {
     let mut fresh = LockedGo {
         module: seen.module,
@@ -138,7 +138,7 @@ fn merged(version: &str, host: &str, seen: GoPin, stands: Option<&LockedGo>, mov
             "Go {version} for {host} is not what build.lock pins\n  pinned: {}\n  found:  {}",
             old.identity, fresh.identity
         );
-        let hint = format!("if the pin is to move, run `{} lock --update go`", program::name());
+        let hint = format!("to move the pin, run `{} lock --update go`", program::name());
         return Err(Failure::environment(message).hint(hint));
     }
     Ok(fresh)

@@ -23,10 +23,10 @@ use crate::program;
 use crate::session::{ProcessContext, Session};
 use crate::ui::print_data;
 
-/// Builds: what a target's name in the place of a verb's asks for.
+/// Builds: the meaning of a target's name in the place of a verb's.
 pub(crate) static BUILD: Entry = Entry::of::<build::Build>();
 
-/// The verbs, in the order of help. A target of the same name wins; `:verb` always means the verb.
+/// The verbs, in the order of help. A target of the same name takes precedence; `:verb` always means the verb.
 pub(crate) static VERBS: &[Entry] = &[
     Entry::of::<list::List>(),
     Entry::of::<plan::Plan>(),
@@ -42,10 +42,10 @@ pub(crate) static VERBS: &[Entry] = &[
     Entry::of::<complete::Complete>(),
 ];
 
-/// What stands for an empty command line.
+/// Verb of an empty command line.
 const DEFAULT: &str = "list";
 
-/// The names of the verbs that people use.
+/// Returns the names of the verbs for people.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     VERBS.iter().filter(|entry| !entry.is_hidden).map(|entry| entry.name)
 }
@@ -54,7 +54,7 @@ fn verb(name: &str) -> Option<&'static Entry> {
     VERBS.iter().find(|entry| entry.name == name)
 }
 
-/// Does what was asked for.
+/// Runs the verb of the command line.
 pub(crate) fn dispatch(context: &ProcessContext, global: &GlobalOptions, line: &Line) -> Result<Exit, Failure> {
     if global.version {
         print_data(&format!("rondel {}\n", crate::VERSION));
@@ -103,7 +103,7 @@ fn run(
     (entry.run)(session, &Request { context, line, words })
 }
 
-/// Help for what was typed before `--help`.
+/// Returns help for the words before `--help`.
 fn help(entry: Option<&'static Entry>, next: Option<&String>) -> String {
     match entry {
         Some(entry) if !std::ptr::eq(entry, &BUILD) => {

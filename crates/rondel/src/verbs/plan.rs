@@ -1,4 +1,4 @@
-//! `plan`: what would run and why. Writes nothing.
+//! `plan`: the steps that would run, and why. Writes nothing.
 
 use rondel_buildfile::Target;
 use rondel_engine::{Planned, Shown, plan as plan_graph};
@@ -57,7 +57,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
             Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
             Planned::Run(reasons) => ("run", reasons.iter().map(reason_text).collect::<Vec<_>>().join(", ")),
             Planned::Depends(on) => {
-                ("depends", format!("on what {} makes", on.iter().map(title).collect::<Vec<_>>().join(", ")))
+                ("depends", format!("on the outputs of {}", on.iter().map(title).collect::<Vec<_>>().join(", ")))
             }
             Planned::Skip(why) => ("skip", why.clone()),
             Planned::OnDemand => ("on demand", "only if a step that needs it runs".to_owned()),
@@ -67,7 +67,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         text.push_str(&format!("{word:<11} {}{detail}\n", node.title));
     }
-    // What would not run is not asked for what it needs.
+    // The needs of targets that would not run are not checked.
     let runs = |target: &&Target| {
         planned.iter().any(|(id, state)| {
             matches!(state, Planned::Run(_) | Planned::Depends(_))

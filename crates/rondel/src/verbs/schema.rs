@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::ui::print_data;
 
 options! {
-    /// It has none.
+    /// No options.
     struct Options {}
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Verify;
 
 impl Verb for Verify {
     const NAME: &'static str = "verify";
-    const ABOUT: &'static str = "build a second time, elsewhere, and compare; or compare with a file or layout";
+    const ABOUT: &'static str = "build again in other surroundings and compare; or compare with a file or layout";
     const ARGUMENTS: Arguments = Arguments {
         holds: Holds::TargetsOrPaths,
         least: 1,
@@ -89,13 +89,13 @@ impl Run<'_> {
         Runner { context: self.call.context, options: &self.call.options.build, cancellation: self.cancellation }
     }
 
-    /// Begins: all that can be wrong with the command line has been found.
+    /// Starts the output: the command line has no errors left.
     fn start(&self) {
         signals::forward_to(self.cancellation);
         self.sink.started(&self.session.file.project.value, self.call.words);
     }
 
-    /// The second build. Its steps are not shown; its errors are.
+    /// Runs the second build. Its steps are not shown; its errors are.
     fn second_build(
         &self,
         targets: &[TargetName],
@@ -104,7 +104,7 @@ impl Run<'_> {
     ) -> Result<(PerturbedBuild, Analysis, Summary), Failure> {
         self.sink.verifying();
         let place = PerturbedBuild::make(self.session, sources, made)?;
-        // Git is asked in the original repository.
+        // Git reads the original repository.
         let request = Request {
             root: place.root.clone(),
             cache: place.cache.clone(),
@@ -121,7 +121,7 @@ impl Run<'_> {
         Ok((place, lowered, summary))
     }
 
-    /// A step that works in the first build only depends on something that it does not declare.
+    /// Reports a failure in the second build only: the step depends on something undeclared.
     fn second_failed(&self, summary: &Summary) -> Exit {
         let exit = exit_of(summary);
         if exit != Exit::StepFailed {
@@ -174,7 +174,7 @@ fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Fail
         }
         let Some(target) = session.file.targets.iter().find(|target| target.name.value == *name) else { continue };
         let why = match target.makes() {
-            Makes::DaemonImage => Some("`docker build` promises no identical bytes"),
+            Makes::DaemonImage => Some("`docker build` does not promise identical bytes"),
             Makes::Processes => Some("it runs something and makes nothing that could be compared"),
             Makes::Nothing | Makes::Executables | Makes::ImageLayout | Makes::Files { .. } => None,
         };

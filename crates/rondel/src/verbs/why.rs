@@ -1,5 +1,5 @@
-//! `why`: the causes of the last run of each step of a target; of one that is up to date, what it depends on; with
-//! `--against`, all in which it differs from another record.
+//! `why`: the causes of the last run of each step of a target. For a step that is up to date, its dependencies; with
+//! `--against`, all differences from another record.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::ui::{print_data, reason_text, without_control_sequences};
 
-/// Inputs are listed if there are no more than this.
+/// Maximum number of inputs that are listed.
 const FEW: usize = 12;
 
 options! {
@@ -64,7 +64,7 @@ struct Explanation {
 
 fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
     let (options, words) = (&call.options, call.words);
-    // Two records, wherever they come from, need no target.
+    // Two records, from any machine, need no target.
     if let ([word], Some(against)) = (words, &options.against)
         && session.target_names(words).is_err()
         && session.context.directory.join(word).is_file()
@@ -90,7 +90,7 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
             Planned::Depends(_) => ("waits for steps that would run", String::new()),
             Planned::Skip(why) => ("passed over", format!("    {why}\n")),
             Planned::OnDemand => ("runs only if a step needs it", String::new()),
-            Planned::Unknown(error) => ("can't be told", format!("    {error}\n")),
+            Planned::Unknown(error) => ("unknown", format!("    {error}\n")),
         };
         all.push(Explanation { step: node.key.to_string(), state, detail, record });
     }
@@ -143,7 +143,7 @@ fn as_json(explained: &Explanation) -> Value {
     })
 }
 
-/// Holds records against another one, or against those of a directory with the same names.
+/// Compares records with another one, or with those of the same names in a directory.
 fn against_record(
     session: &Session<'_>,
     format: TextOrJson,
@@ -207,7 +207,7 @@ fn records_in(directory: &Path) -> Result<Vec<StepRecord>, Failure> {
     Ok(entries.flatten().filter_map(|entry| read_record_file(&entry.path()).ok()).collect())
 }
 
-/// One line a reason, the first cause first, with the old and the new value where there are such.
+/// Returns one line a reason, the first cause first, with the old and the new value if there are any.
 fn with_values(reasons: &[Reason], indent: &str) -> String {
     let mut text = String::new();
     for reason in reasons {
@@ -231,7 +231,7 @@ fn with_values(reasons: &[Reason], indent: &str) -> String {
     text
 }
 
-/// `<hash>/<size>` as a digest and a size; anything else as it is.
+/// Returns `<hash>/<size>` as a digest and a size; anything else unchanged.
 fn readable(value: &str) -> String {
     let (digest, rest) = value.split_once(' ').unwrap_or((value, ""));
     match digest.parse::<rondel_cas::Digest>() {

@@ -1,7 +1,7 @@
-//! Docker: where its daemon is, a few questions over its socket, and how its command is run.
+//! Docker: the daemon's place, queries over its socket, and the `docker` command.
 //!
-//! Questions that a warm build asks (is this image there?) go over the socket, which takes a millisecond where
-//! the command takes twenty. Everything that builds or runs something is the `docker` command, visible.
+//! Queries of a warm build (whether an image exists) go over the socket, which takes a millisecond where the command
+//! takes twenty. Everything that builds or runs something is the `docker` command, visible.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Read, Write};
@@ -17,12 +17,12 @@ pub struct DockerSocket {
     path: PathBuf,
 }
 
-/// Answers larger than this are refused, in bytes.
+/// Maximum size of an answer in bytes; larger ones are refused.
 const ANSWER_MAX: u64 = 16 * 1024 * 1024;
 
 impl DockerSocket {
-    /// The socket that the caller's environment leads to; `None` where the daemon is elsewhere (tcp, ssh, a
-    /// context) or nowhere.
+    /// Returns the socket for the caller's environment; `None` if the daemon is elsewhere (tcp, ssh, a context) or
+    /// missing.
     pub fn find(environment: &BTreeMap<String, String>) -> Option<DockerSocket> {
         let mut candidates = Vec::new();
         match (environment.get("DOCKER_HOST"), environment.get("DOCKER_CONTEXT")) {
@@ -41,12 +41,12 @@ impl DockerSocket {
         candidates.into_iter().find(|path| path.exists()).map(|path| DockerSocket { path })
     }
 
-    /// Asks for `path`; the answer is status and body.
+    /// Requests `path`; returns status and body.
     pub fn get(&self, path: &str) -> io::Result<(u16, Vec<u8>)> {
         self.request("GET", path, 0, &|_| Ok(()), Duration::from_secs(10))
     }
 
-    /// Is the image `id` there? If so, its names and its user.
+    /// Returns the names and the user of the image `id`, if it exists.
     pub fn image(&self, id: &str) -> io::Result<Option<DockerImage>> {
         let safe = id.chars().all(|character| character.is_ascii_alphanumeric() || ":/._-@".contains(character));
         if !safe {
@@ -135,7 +135,7 @@ pub struct DockerImage {
     pub id: String,
     /// Its names.
     pub tags: Vec<String>,
-    /// The user of its processes.
+    /// User of its processes.
     pub user: String,
 }
 
@@ -145,12 +145,12 @@ pub struct Docker {
     program: PathBuf,
     environment: Environment,
     directory: PathBuf,
-    /// The daemon's socket, where there is one.
+    /// The daemon's socket, if there is one.
     pub socket: Option<DockerSocket>,
     plugin_directories: Vec<PathBuf>,
 }
 
-/// How the command reaches a daemon, and nothing that changes what is built.
+/// Variables that lead the command to a daemon, and change nothing that is built.
 const PASSED: &[&str] = &[
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
@@ -168,7 +168,7 @@ const PASSED: &[&str] = &[
 ];
 
 impl Docker {
-    /// Finds the command; `directory` is where it runs.
+    /// Finds the command; `directory` is its working directory.
     pub fn find(environment: &BTreeMap<String, String>, directory: &Path) -> Result<Docker, UserError> {
         let path = environment.get("PATH").map_or("", String::as_str);
         let program = find_tool("docker", path, directory).map_err(|_| {
@@ -194,19 +194,19 @@ impl Docker {
         Ok(Docker { program, environment: closed, directory: directory.to_owned(), socket, plugin_directories })
     }
 
-    /// `docker …`, in the directory given to `find`.
+    /// Returns `docker …`, in the directory given to `find`.
     pub fn command<I: IntoIterator<Item = S>, S: Into<String>>(&self, arguments: I) -> CommandLine {
         CommandLine::new(&self.program, &self.directory)
             .arguments(arguments)
             .environment(self.environment.for_process())
     }
 
-    /// What the command sees, for keys.
+    /// Returns the command's environment, for keys.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// Is the plugin `docker-<name>` installed?
+    /// Returns true if the plugin `docker-<name>` is installed.
     pub fn has_plugin(&self, name: &str) -> bool {
         self.plugin_directories.iter().any(|directory| directory.join(format!("docker-{name}")).is_file())
     }
@@ -234,7 +234,7 @@ impl Docker {
         }
     }
 
-    /// The image of this ID or name, asked over the socket, or of the command where there is no socket.
+    /// Returns the image of this ID or name, over the socket if there is one, else by the command.
     pub fn image(&self, context: &rondel_engine::StepContext<'_>, id: &str) -> Result<Option<DockerImage>, StepError> {
         if let Some(socket) = &self.socket {
             return socket

@@ -1,4 +1,4 @@
-//! A compose project: which file, which name, which variables. What both directions share.
+//! A compose project: its file, its name, its variables. Shared by both directions.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use rondel_process::CommandLine;
 use crate::analyzer::{Analyzed, Analyzer};
 use crate::docker::Docker;
 
-/// What both directions share.
+/// The parts shared by both directions.
 pub(crate) struct Compose {
     pub docker: Docker,
     /// The compose file, absolute.
@@ -52,7 +52,7 @@ impl Compose {
     }
 }
 
-/// The project that a target means.
+/// Returns the project of a target.
 pub(crate) fn compose(
     analyzer: &Analyzer<'_>,
     file: &SourcePath,

@@ -1,7 +1,7 @@
-//! `.dockerignore`: which files of a context Docker is sent.
+//! `.dockerignore`: the files of a context that are not sent to Docker.
 //!
-//! The rules are Docker's: patterns in order, the last that says something wins, `!` takes back, a pattern that
-//! matches a directory matches all below it.
+//! The rules are Docker's. Patterns apply in order and the last match wins; `!` takes back; a pattern that matches a
+//! directory matches all below it.
 
 use rondel_cas::RelativePath;
 
@@ -30,7 +30,7 @@ impl DockerIgnore {
         DockerIgnore { patterns }
     }
 
-    /// Is the file at `path` kept from Docker?
+    /// Returns true if the file at `path` is not sent to Docker.
     pub fn ignores(&self, path: &RelativePath) -> bool {
         let mut ignored = false;
         for (pattern, verdict) in &self.patterns {

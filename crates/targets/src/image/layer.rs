@@ -1,4 +1,4 @@
-//! One layer of an image: the static base, files of the tree, or what other steps made.
+//! One layer of an image: the static base, files of the tree, or outputs of other steps.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -16,13 +16,13 @@ use rondel_golang::{GoSupport, GoVersion};
 
 use crate::image::metadata::LayerMetadata;
 
-/// What a layer holds.
+/// Contents of a layer.
 pub(crate) enum LayerContents {
     /// The `Static` base; with the toolchain's time zones if there is a toolchain here.
     StaticBase(Option<Arc<GoSupport>>),
     /// Files and directories of the tree: path in the image, path below `root`.
     Tree { root: std::path::PathBuf, files: Vec<(RelativePath, RelativePath)>, excluded: Vec<RelativePath> },
-    /// What the steps upstream made, one file each: the path in the image for each upstream step, in order.
+    /// Outputs of the upstream steps, one file each: the path in the image for each upstream step, in order.
     Outputs(Vec<RelativePath>),
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct LayerStep {
 }
 
 impl LayerStep {
-    /// The one file that a step upstream made.
+    /// Returns the one output of an upstream step.
     fn only_artefact<'c>(
         &self,
         context: &'c StepContext<'_>,
@@ -104,7 +104,7 @@ impl LayerStep {
                         Entry::Directory { .. } => {
                             LayerEntry { mode: 0o755, ..LayerEntry::file(LayerSource::Directory, false) }
                         }
-                        // A link that is named itself means the file that it leads to.
+                        // A link named directly means the file behind it.
                         Entry::Symlink { .. } if input.path == *source => {
                             let executable = leads_to_executable(&spec.inputs, &input.path);
                             LayerEntry::file(LayerSource::File(input.absolute.clone()), executable)

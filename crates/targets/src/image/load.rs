@@ -1,4 +1,4 @@
-//! Loading an image into a Docker daemon that is reachable, unless it has the image already.
+//! Loading an image into a reachable Docker daemon, unless it has the image already.
 
 use rondel_cas::RelativePath;
 use rondel_engine::{
@@ -12,7 +12,7 @@ use crate::nodes::ImageSource;
 use rondel_buildfile::{Health, TargetName};
 
 pub(crate) struct LoadStep {
-    /// For when the daemon has to be there.
+    /// Set if the daemon is required.
     pub docker: Option<Docker>,
     pub socket: Option<DockerSocket>,
     /// Directory of the layout, relative to the workspace.
@@ -26,7 +26,7 @@ impl LoadStep {
     }
 }
 
-/// What is reported of an image that a daemon has.
+/// Returns the report on an image in a daemon.
 fn loaded(image: &ImageMetadata) -> Metadata {
     Metadata::of(&ImageMetadata { digest: String::new(), size_bytes: 0, platforms: Vec::new(), ..image.clone() })
 }
@@ -55,7 +55,7 @@ impl Step for LoadStep {
             return plan(Freshness::not_present("Docker does not have this image"));
         };
         match image.tags.iter().find(|tag| !found.tags.contains(tag)) {
-            Some(tag) => plan(Freshness::not_present(format!("`{tag}` is another image in Docker"))),
+            Some(tag) => plan(Freshness::not_present(format!("`{tag}` names another image in Docker"))),
             None => plan(Freshness::UpToDate(loaded(&image))),
         }
     }
@@ -79,7 +79,7 @@ impl Step for LoadStep {
     }
 }
 
-/// The step whose metadata names the image of `name` in the daemon, which has to be there.
+/// Returns the step whose metadata names the image of `name` in the daemon, which is required.
 pub(crate) fn image_in_docker(analyzer: &mut Analyzer<'_>, name: &TargetName, docker: &Docker) -> Analyzed<NodeId> {
     let nodes = analyzer.target(name, false)?;
     let (layout, out) = match nodes.image {
@@ -96,7 +96,7 @@ pub(crate) fn image_in_docker(analyzer: &mut Analyzer<'_>, name: &TargetName, do
     Ok(analyzer.graph.add(Node { title: format!("{name}: docker"), inputs: vec![layout], ..node }))
 }
 
-/// The health check that the image of `name` brings.
+/// Returns the health check of the image of `name`.
 pub(crate) fn health_of(analyzer: &Analyzer<'_>, name: &TargetName) -> Option<Health> {
     let target = analyzer.find(name).ok()?;
     analyzer.behaviour(target).health().cloned()

@@ -1,4 +1,4 @@
-//! What steps report of images, typed: what is told to people, and what steps downstream go by.
+//! Typed reports of steps on images, for people and for downstream steps.
 
 use rondel_cas::Digest;
 use rondel_engine::{MetadataType, StepContext};
@@ -10,7 +10,7 @@ pub struct ImageMetadata {
     /// Digest of the index, `sha256:…`; empty for an image that only a daemon has.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,
-    /// ID that a Docker daemon knows the image by: the digest of the configuration, `sha256:…`.
+    /// ID of the image in a Docker daemon: the digest of the configuration, `sha256:…`.
     pub image_id: String,
     /// Bytes of all blobs of the layout.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -35,7 +35,7 @@ fn is_zero(size: &u64) -> bool {
 pub struct LayerMetadata {
     /// Digest of the uncompressed layer.
     pub diff_id: Digest,
-    /// How many entries it has.
+    /// Number of entries.
     pub files: usize,
 }
 
@@ -43,7 +43,7 @@ impl MetadataType for LayerMetadata {
     const NAME: &'static str = "layer-1";
 }
 
-/// A container that was started.
+/// A started container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerMetadata {
     /// The first 12 digits of its ID.
@@ -63,7 +63,7 @@ impl MetadataType for ServicesMetadata {
     const NAME: &'static str = "services-1";
 }
 
-/// The image that the step upstream at `index` made.
+/// Returns the image of the upstream step at `index`.
 pub(crate) fn image_of(context: &StepContext<'_>, index: usize) -> Option<ImageMetadata> {
     context.upstream.get(index)?.metadata.get()
 }

@@ -1,4 +1,4 @@
-//! What an image is made of besides its configuration: layers, the loading into a daemon, what is reported.
+//! Parts of an image next to its configuration: layers, loading into a daemon, reports.
 
 pub(crate) mod layer;
 pub(crate) mod load;

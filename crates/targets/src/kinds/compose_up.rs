@@ -1,4 +1,4 @@
-//! `ComposeUp`: the services of a compose file, with the images that were made here.
+//! `ComposeUp`: the services of a compose file, with the images made here.
 
 use std::path::Path;
 
@@ -51,14 +51,14 @@ pub(crate) struct ComposeUpStep {
     pub compose: Compose,
     /// Name of the target, for the override's path.
     pub name: String,
-    /// Service, index of its image among the inputs, and the health check that the image brings.
+    /// Service, index of its image among the inputs, and the image's health check.
     pub images: Vec<(String, usize, Option<Vec<String>>)>,
     pub wait: bool,
     pub wait_timeout_s: u64,
 }
 
 impl ComposeUpStep {
-    /// Puts the images that were just made in place of what the file says.
+    /// Returns an override that replaces images of the file by the ones just made.
     fn overrides(&self, context: &StepContext<'_>) -> String {
         let mut services = serde_json::Map::new();
         for (service, index, health) in &self.images {
@@ -70,7 +70,7 @@ impl ComposeUpStep {
             }
             services.insert(service.clone(), entry);
         }
-        // JSON is YAML; the tag takes away what the file says of building.
+        // JSON is YAML; the tag removes the file's `build`.
         let mut text = String::from("services:\n");
         for (service, entry) in &services {
             text.push_str(&format!("  {}:\n    build: !reset null\n", json!(service)));
@@ -81,7 +81,7 @@ impl ComposeUpStep {
         if services.is_empty() { "services: {}\n".to_owned() } else { text }
     }
 
-    /// A line for each service, as `docker compose ps` sees it.
+    /// Returns a line for each service, from `docker compose ps`.
     fn report(&self, context: &StepContext<'_>, overrides: &Path) -> Result<Vec<(String, String)>, StepError> {
         let arguments = ["ps", "--all", "--format", "json"].map(str::to_owned);
         let captured = context.capture(&self.compose.line(Some(overrides), &arguments))?;

@@ -1,8 +1,7 @@
-//! `DockerBuild`: any Dockerfile through `docker build`, keyed by all that it is given.
+//! `DockerBuild`: any Dockerfile through `docker build`, keyed by all its inputs.
 //!
-//! The key holds the Dockerfile, the context that is left after `.dockerignore`, the build arguments, and for
-//! each image that the Dockerfile starts from, the ID that the daemon has for it. What the build fetches from
-//! the network is outside of any key: a `RUN` that asks the world gives what the world gave the last time.
+//! The key holds the Dockerfile, the context after `.dockerignore`, the build arguments, and the daemon's ID of each
+//! base image. Network access of the build is outside of any key: a cached `RUN` keeps its first answer.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -50,7 +49,7 @@ impl Analyze for DockerBuild {
     }
 }
 
-/// A context larger than this is worth a word, in bytes.
+/// Size in bytes above which a context gets a note.
 const CONTEXT_WORTH_A_WORD: u64 = 50 * 1024 * 1024;
 
 pub(crate) struct DockerBuildStep {
@@ -146,7 +145,7 @@ impl Step for DockerBuildStep {
         match self.docker.image(context, id) {
             Ok(Some(image)) => {
                 let missing = self.tags.iter().find(|tag| !image.tags.contains(tag))?;
-                gone(format!("`{missing}` is another image in Docker"))
+                gone(format!("`{missing}` names another image in Docker"))
             }
             Ok(None) => gone("Docker no longer has the image".to_owned()),
             Err(error) => gone(error.to_string()),
@@ -196,7 +195,7 @@ impl Step for DockerBuildStep {
     }
 }
 
-/// Permission bits and path of one file or directory.
+/// Returns permission bits and path of one file or directory.
 fn mode_line(path: &RelativePath, absolute: &Path) -> String {
     #[cfg(unix)]
     {
@@ -211,8 +210,8 @@ fn mode_line(path: &RelativePath, absolute: &Path) -> String {
     }
 }
 
-/// The images that a Dockerfile starts from: neither stages of its own, nor `scratch`, nor names that hold a
-/// variable which no `ARG` before the first `FROM` and no build argument gives.
+/// Returns the base images of a Dockerfile. Stages of its own and `scratch` are left out. So are names with a variable
+/// that no `ARG` before the first `FROM` and no build argument sets.
 fn base_images(dockerfile: &str, build_args: &[(String, String)]) -> Vec<String> {
     let mut variables: BTreeMap<String, String> = BTreeMap::new();
     let mut stages: Vec<String> = Vec::new();

@@ -52,7 +52,7 @@ pub(crate) struct DockerRunStep {
     pub docker: Docker,
     pub project: String,
     pub target: String,
-    /// Tells the containers of one checkout from those of another.
+    /// Separates the containers of one checkout from those of another.
     pub workspace: String,
     pub args: Vec<String>,
     pub user: Option<String>,
@@ -63,7 +63,7 @@ pub(crate) struct DockerRunStep {
     pub network: Option<String>,
     pub read_only: bool,
     pub cap_add: Vec<String>,
-    /// Asked from the host, through a published port.
+    /// Health check from the host, through a published port.
     pub health: Option<Health>,
     /// The probe inside the image and its argument.
     pub probe: Option<(String, String)>,
@@ -71,9 +71,9 @@ pub(crate) struct DockerRunStep {
     pub detach: bool,
 }
 
-/// How often health is asked for while waiting.
+/// Interval between health checks while waiting.
 const PULSE: Duration = Duration::from_millis(150);
-/// How long a container without a health check must live to count as running.
+/// Minimum life of a container without a health check before it counts as running.
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl DockerRunStep {
@@ -132,13 +132,13 @@ impl DockerRunStep {
         line.environment(secrets)
     }
 
-    /// Lists the containers of this target, running or not.
+    /// Returns the command that lists the containers of this target, running or not.
     fn list_line(&self) -> CommandLine {
         let filters = self.labels().map(|label| format!("--filter=label={label}"));
         self.docker.command(["ps", "--all", "--quiet"]).arguments(filters)
     }
 
-    /// Containers of this target that an earlier run left behind.
+    /// Removes containers of this target that an earlier run left behind.
     fn reap(&self, context: &StepContext<'_>) -> Result<(), StepError> {
         let listed = context.capture(&self.list_line())?;
         for id in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
@@ -158,7 +158,7 @@ impl DockerRunStep {
                     ["port is already allocated", "address already in use"].iter().any(|words| text.contains(words));
                 let hint = if taken {
                     Some(format!(
-                        "a port of `publish` ({}) is taken: stop what listens there, or publish another one",
+                        "a port of `publish` ({}) is taken: stop the program that listens there, or publish another one",
                         self.publish.join(", ")
                     ))
                 } else {
@@ -181,7 +181,7 @@ impl DockerRunStep {
         Some(())
     }
 
-    /// (is running, exit code)
+    /// Returns whether it is running, and its exit code.
     fn state(&self, id: &str) -> (bool, String) {
         let line = self.docker.command([
             "inspect",
@@ -199,7 +199,7 @@ impl DockerRunStep {
         }
     }
 
-    /// One question; `None` if there is nothing to ask.
+    /// Runs one health check; returns `None` if there is none.
     fn is_healthy(&self, id: &str) -> Option<bool> {
         if let Some(health) = &self.health {
             return Some(self.published(health.port.get()).is_some_and(|address| ask(&address, health.path.as_str())));
@@ -209,7 +209,7 @@ impl DockerRunStep {
         Some(captured.is_ok_and(|captured| captured.finished.status.success()))
     }
 
-    /// Where on the host the container's `port` is.
+    /// Returns the address on the host of the container's `port`.
     fn published(&self, port: u16) -> Option<String> {
         let wanted = port.to_string();
         self.publish.iter().find_map(|entry| {
@@ -286,13 +286,13 @@ impl DockerRunStep {
         )
     }
 
-    /// The error of a container that ended; `output` are lines of it that nobody has seen yet.
+    /// Returns the error of a container that ended; `output` has the lines that were not shown yet.
     fn died(&self, code: &str, output: Vec<String>) -> StepError {
         let (summary, status) = (format!("the container of `{}`", self.target), format!("exit status {code}"));
         StepError::Command { summary, status, output, told: 0, hint: None }
     }
 
-    /// Hands on what the container writes, until it ends or somebody asks to stop.
+    /// Passes on the container's output, until it ends or the build is cancelled.
     fn follow(&self, context: &StepContext<'_>, id: &str) -> Result<(), StepError> {
         let line = self.docker.command(["logs", "--follow", id]);
         match run(&line, context.cancellation, &|stream: Stream, text: &str| context.output(stream, text)) {
@@ -311,7 +311,7 @@ impl DockerRunStep {
     }
 
     fn stop(&self, context: &StepContext<'_>, id: &str) {
-        // The build may be cancelled: these must run all the same.
+        // The build may be cancelled: these commands must still run.
         let fresh = Cancellation::new();
         let _ = capture(&self.docker.command(["stop", "--time", "10", id]), &fresh);
         if capture(&self.docker.command(["rm", "--force", "--volumes", id]), &fresh).is_err() {
@@ -350,12 +350,12 @@ impl Step for DockerRunStep {
     }
 }
 
-/// `8080:8080` is published on loopback; who wants the world says `0.0.0.0:8080:8080`.
+/// Publishes `8080:8080` on loopback; `0.0.0.0:8080:8080` is for the world.
 fn on_loopback(port: &str) -> String {
     if port.matches(':').count() == 1 { format!("127.0.0.1:{port}") } else { port.to_owned() }
 }
 
-/// HTTP/1.0 GET; is the answer a success?
+/// Sends an HTTP/1.0 GET; returns true if it succeeds.
 fn ask(address: &str, path: &str) -> bool {
     let Ok(address) = address.parse() else { return false };
     let answer = || -> std::io::Result<bool> {

@@ -26,7 +26,7 @@ impl Analyze for Exec {
     }
 }
 
-/// What is run.
+/// The command or script.
 #[derive(Clone, Copy)]
 pub(crate) enum Words<'a> {
     /// A program and its arguments.
@@ -36,7 +36,7 @@ pub(crate) enum Words<'a> {
 }
 
 impl Words<'_> {
-    /// The texts of build.ron.
+    /// Returns the texts of build.ron.
     fn texts(&self) -> &[&Text] {
         match self {
             Words::Command(words) => words,
@@ -49,7 +49,7 @@ impl Words<'_> {
     }
 }
 
-/// The step of a command or script; `arguments` are those after `--`.
+/// Returns the step of a command or script; `arguments` are those after `--`.
 pub(crate) fn command(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
@@ -91,7 +91,7 @@ pub(crate) fn command(
             command = vec!["sh".to_owned(), "-eu".to_owned(), "-c".to_owned(), command.remove(0)];
         }
         command.extend(arguments.iter().cloned());
-        // A program by name must be there before anything runs; one by path may be what another step makes.
+        // A program by name must exist before anything runs; a path may be the output of another step.
         let is_tool = tools.iter().any(|(position, _)| *position == 0);
         if !starts_go && !is_tool && !command[0].contains('/') {
             find_tool(&command[0], &search_path, &directory).map_err(|error| {
@@ -122,7 +122,7 @@ pub(crate) fn command(
     Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::Streamed, step)))
 }
 
-/// The words of a command; a tool is a placeholder, `{tool:NAME}`.
+/// Returns the words of a command; a tool is a placeholder, `{tool:NAME}`.
 fn command_words(analyzer: &Analyzer<'_>, words: &[&Text]) -> Analyzed<Vec<String>> {
     let word = |text: &&Text| match &text.source {
         TextSource::Tool { name } => Ok(format!("{{tool:{name}}}")),
@@ -139,7 +139,7 @@ pub(crate) struct ExecStep {
     pub root: PathBuf,
     /// Directory that the command runs in.
     pub directory: PathBuf,
-    /// The same for the key.
+    /// The directory in the key.
     pub directory_key: String,
     pub command: Vec<String>,
     pub inputs: Option<GlobSet>,
@@ -149,11 +149,11 @@ pub(crate) struct ExecStep {
     pub passed: Vec<(String, Option<String>)>,
     pub path: String,
     pub home: Option<String>,
-    /// Words of the command that are tools, and which of the upstream steps made each.
+    /// Words of the command that are tools, and the upstream step of each.
     pub tools: Vec<(usize, usize)>,
     /// For `go` itself and for tools: the project's own toolchain, and this machine's platform.
     pub go: Option<(Arc<GoSupport>, Platform)>,
-    /// Runs always: it was given arguments.
+    /// True if the step got arguments and so always runs.
     pub has_arguments: bool,
 }
 
@@ -183,13 +183,13 @@ impl ExecStep {
         environment
     }
 
-    /// What `Tool(…)` stands for: the only file that the step upstream made.
+    /// Returns the file of `Tool(…)`: the only output of the upstream step.
     fn tool<'c>(&self, context: &'c StepContext<'_>, index: usize) -> Result<&'c Artefact, StepError> {
         let tool = context.upstream.get(index).and_then(|upstream| upstream.artefacts.first());
         tool.ok_or_else(|| StepError::failed("a tool was not built").hint("run again with --force"))
     }
 
-    /// The command with tools in their places.
+    /// Returns the command with tools in their places.
     fn words(&self, context: &StepContext<'_>) -> Result<Vec<String>, StepError> {
         let mut words = self.command.clone();
         for (position, index) in &self.tools {
@@ -209,7 +209,7 @@ impl ExecStep {
             .map_err(|error| StepError::environment(error.to_string()).hint("install it, or correct `command`"))
     }
 
-    /// Identities of the programs that run.
+    /// Adds the identities of the programs that run.
     fn identities(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(), StepError> {
         if let Some((go, _)) = &self.go {
             spec.tools.insert("go".to_owned(), go.identity(context)?);
@@ -233,7 +233,7 @@ impl ExecStep {
         self.outputs.iter().any(|(other, _, kind)| other == path && *kind == OutputKind::Directory)
     }
 
-    /// Copies what the outputs are now, so that a failure can put it back.
+    /// Copies the present outputs, so that they can be restored after a failure.
     fn keep_former(&self, backup: &Path) -> io::Result<()> {
         for (path, ..) in &self.outputs {
             let (from, to) = (path.below(&self.root), path.below(backup));

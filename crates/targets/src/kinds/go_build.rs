@@ -1,4 +1,4 @@
-//! `GoBuild`: one step a platform, and a bill of materials beside each if it is asked for.
+//! `GoBuild`: one step a platform, and a bill of materials for each on request.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Analyze for GoBuild {
     }
 }
 
-/// The step of each platform; those that are in the graph already are found there.
+/// Returns the step of each platform; reuses steps that are in the graph.
 fn builds(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
@@ -122,8 +122,8 @@ fn sbom(analyzer: &mut Analyzer<'_>, target: &Target, platform: &Platform, node:
     Ok(analyzer.add_hidden(key, vec![node], Vec::new(), Box::new(step)))
 }
 
-/// `env` of a `GoBuild` is for `GOEXPERIMENT` and its kin, and for cgo where it is declared. What Rondel sets
-/// itself can't be set.
+/// Checks `env` of a `GoBuild`: it is for `GOEXPERIMENT` and the like, and for cgo where it is declared. Variables that
+/// Rondel sets itself are refused.
 fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Analyzed<()> {
     const OWN: &[&str] = &[
         "GOOS",
@@ -163,7 +163,7 @@ fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Analy
             return Err(UserError::input(message).at(name.span).hint("write `cgo: true`"));
         }
         if platform.variant_setting().is_some_and(|(variable, _)| variable == name.value) {
-            let message = format!("`{}` and the platform {platform} both say the variant", name.value);
+            let message = format!("`{}` and the platform {platform} both set the variant", name.value);
             return Err(UserError::input(message).at(name.span).hint("remove one of the two"));
         }
     }
@@ -187,7 +187,7 @@ fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Analy
     Ok(())
 }
 
-/// Where Go's own linker makes position-independent executables (internal/platform/supported.go of Go 1.22).
+/// Returns true if Go's own linker makes position-independent executables (internal/platform/supported.go of Go 1.22).
 fn links_pie_internally(platform: &Platform) -> bool {
     matches!(
         (platform.os(), platform.architecture()),
@@ -198,7 +198,7 @@ fn links_pie_internally(platform: &Platform) -> bool {
     )
 }
 
-/// Flags that would bring in what no key knows.
+/// Refuses flags whose effect no key covers.
 fn check_flags(build: &GoBuild, step: &GoBuildStep) -> Analyzed<()> {
     let wrong = |texts: &[rondel_buildfile::Text], index: usize, message: String, hint: &str| {
         Err(UserError::input(message).at(texts[index].span).hint(hint))

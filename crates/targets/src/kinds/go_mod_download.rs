@@ -1,4 +1,4 @@
-//! `GoModDownload`: the module cache holds what go.mod needs.
+//! `GoModDownload`: the modules of go.mod in the module cache.
 
 use rondel_buildfile::{GoModDownload, Target};
 use rondel_engine::{Shown, StepKey};

@@ -1,4 +1,4 @@
-//! `Image`: layers and a configuration become an OCI layout, and a Docker daemon that is reachable gets it loaded.
+//! `Image`: layers and a configuration become an OCI layout, which is loaded into a reachable Docker daemon.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -91,7 +91,7 @@ impl Analyze for Image {
     }
 }
 
-/// The layers that all platforms have in common: the base and the files of the tree.
+/// Returns the layers that all platforms share: the base and the files of the tree.
 fn shared_layers(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
@@ -128,7 +128,7 @@ fn add_layer(
     analyzer.add_hidden(key, inputs, deps.order_only.clone(), Box::new(step))
 }
 
-/// The layer of what other steps made for one platform, the health probe among it.
+/// Returns the layer of other steps' outputs for one platform, with the health probe.
 fn output_layer(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
@@ -187,9 +187,12 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
             .map(|(place, _)| place)
             .collect();
         let [only] = outputs.as_slice() else {
-            return Err(UserError::input(format!("`{}` does not say what it starts", target.name.value))
-                .at(target.name.span)
-                .hint("give it an `entrypoint`"));
+            return Err(UserError::input(format!(
+                "`{}` has no `entrypoint`, and its files do not give one",
+                target.name.value
+            ))
+            .at(target.name.span)
+            .hint("give it an `entrypoint`"));
         };
         entrypoint.push(only.value.clone());
     }
@@ -203,7 +206,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
     let user = analyzer.variables.optional(image.user.as_ref())?.unwrap_or_else(|| "65532:65532".to_owned());
     if !is_known_user(&user) {
         let span = image.user.as_ref().map_or(target.name.span, |user| user.span);
-        return Err(UserError::input(format!("`{user}` is no user of the static base"))
+        return Err(UserError::input(format!("`{user}` is not a user of the static base"))
             .at(span)
             .hint("write numbers, \"10001:10001\", or `nonroot`, `nobody`, `root`"));
     }
@@ -243,7 +246,7 @@ fn created(analyzer: &Analyzer<'_>, created: &Created) -> Analyzed<u64> {
     }
 }
 
-/// Numbers, or a name that the static base has.
+/// Returns true for numbers, or a name that the static base has.
 fn is_known_user(user: &str) -> bool {
     let known = |part: &str| part.parse::<u32>().is_ok() || matches!(part, "root" | "nobody" | "nonroot");
     let mut parts = user.split(':');
@@ -254,7 +257,7 @@ pub(crate) struct ImageStep {
     pub config: ImageConfig,
     pub annotations: BTreeMap<String, String>,
     pub tags: Vec<Reference>,
-    /// Each platform and which of the upstream layers it has, lowest first, with a word on what each is.
+    /// Each platform with its upstream layers, lowest first, and a description of each.
     pub platforms: Vec<(Platform, Vec<(usize, String)>)>,
     /// Index into `platforms` of the one that a Docker daemon here can run.
     pub loadable: usize,
@@ -355,12 +358,12 @@ impl Step for ImageStep {
     }
 }
 
-/// A value as JSON: structs in the order of their fields, maps sorted.
+/// Returns a value as JSON: structs in the order of their fields, maps sorted.
 fn canonical(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("plain data")
 }
 
-/// The variant as the image specification has it: that of `GOARM` is always said, others if they are declared.
+/// Returns the variant for the image specification: always that of `GOARM`, others if they are declared.
 fn oci_variant(platform: &Platform) -> Option<String> {
     match (platform.architecture(), platform.variant()) {
         ("arm", None) => Some("v7".to_owned()),

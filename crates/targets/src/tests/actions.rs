@@ -1,4 +1,4 @@
-//! Step -> action: what is in a key, by name. Members that need Go or Docker to be known are in the end-to-end tests.
+//! Step -> action: the contents of a key, by name. Members that need Go or Docker are in the end-to-end tests.
 
 use expect_test::expect;
 use rondel_cas::{Digest, Entry, RelativePath};
@@ -7,7 +7,7 @@ use rondel_engine::{Artefact, Metadata, UpstreamResult};
 use super::Space;
 use crate::LayerMetadata;
 
-/// What a step upstream gave: one executable.
+/// Returns an upstream result: one executable.
 fn executable(name: &str) -> UpstreamResult {
     UpstreamResult {
         artefacts: vec![Artefact {

@@ -1,4 +1,4 @@
-//! build.ron text -> graph, and step -> action, as whole texts. Nothing is run: no Go, no Docker.
+//! build.ron text -> graph, and step -> action, as whole texts. Nothing runs: no Go, no Docker.
 
 mod actions;
 mod graphs;
@@ -14,7 +14,7 @@ use rondel_engine::{Freshness, Graph, Node, NodeId, Shown, UpstreamResult, Works
 
 use crate::{Analysis, PlatformChoice, Request, analyze};
 
-/// A directory with a small Go module and a build.ron; gone when this is.
+/// A directory with a small Go module and a build.ron; removed on drop.
 struct Space {
     root: PathBuf,
     environment: BTreeMap<String, String>,
@@ -91,7 +91,7 @@ impl Space {
         })
     }
 
-    /// A line a step: what it is, what people see of it, what it waits for.
+    /// Prints a line a step: its key, what is shown of it, its dependencies.
     fn graph(&self, build_ron: &str, targets: &[&str], expected: Expect) {
         let text = match self.analyze(build_ron, targets) {
             Ok(analysis) => {
@@ -106,7 +106,7 @@ impl Space {
         expected.assert_eq(&text);
     }
 
-    /// All that the step `name` depends on, a line each.
+    /// Prints everything that the step `name` depends on, a line each.
     fn action(&self, build_ron: &str, target: &str, name: &str, upstream: Vec<UpstreamResult>, expected: Expect) {
         let analysis = self.analyze(build_ron, &[target]).unwrap();
         let (_, node) = analysis.graph.nodes().find(|(_, node)| node.key.to_string() == name).unwrap();
@@ -175,7 +175,7 @@ fn action_text(root: &Path, node: &Node, workspace: &Workspace, upstream: Vec<Up
     for output in &spec.outputs {
         line("output", format!("{} -> {}", output.name, output.destination));
     }
-    // What depends on the machine that the tests run on.
+    // Members that depend on the machine of the test.
     let host = Platform::host();
     let text = text.replace(&format!("environment GOARCH={}\n", host.architecture()), "environment GOARCH=[HOST]\n");
     let text = text.replace(&format!("environment GOOS={}\n", host.os()), "environment GOOS=[HOST]\n");

@@ -1,4 +1,4 @@
-//! What analysis refuses, and what it says.
+//! Errors of the analysis, and their texts.
 
 use expect_test::{Expect, expect};
 
@@ -115,13 +115,13 @@ fn images() {
     check(
         r#"files: {"/x": File("go.mod")}"#,
         expect![[r#"
-        `image` does not say what it starts
+        `image` has no `entrypoint`, and its files do not give one
         hint: give it an `entrypoint`"#]],
     );
     check(
         r#"entrypoint: ["/x"], user: "somebody""#,
         expect![[r#"
-        `somebody` is no user of the static base
+        `somebody` is not a user of the static base
         hint: write numbers, "10001:10001", or `nonroot`, `nobody`, `root`"#]],
     );
     check(

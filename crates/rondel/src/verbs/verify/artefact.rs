@@ -1,4 +1,4 @@
-//! `verify PATH`: builds in other surroundings what made an executable or a layout, and compares with it.
+//! `verify PATH`: builds an executable or a layout again in other surroundings, and compares.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::ui::Verified;
 use crate::verbs::build::exit_of;
 
-/// Builds what `path` should be, and compares. `named` is the target that made it, if the command line says so.
+/// Builds the target of `path` and compares. `named` is that target, if the command line names it.
 pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Result<Exit, Failure> {
     let session = run.session;
     if let Some(word) = run.call.words.get(2) {
@@ -65,8 +65,8 @@ fn platform_of_file(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
     let unreadable = |error: std::io::Error| Failure::usage(format!("failed to read `{}`: {error}", path.display()));
     let info = BuildInfo::of_file(path).map_err(unreadable)?;
     let info = info.ok_or_else(|| {
-        Failure::usage(format!("`{}` is no Go executable: it does not say how it was built", path.display()))
-            .hint("verify takes targets, executables that Go made, and directories with an OCI layout")
+        Failure::usage(format!("`{}` is not a Go executable: it has no build information", path.display()))
+            .hint("verify takes targets, Go executables, and directories with an OCI layout")
     })?;
     let (os, architecture) = (info.setting("GOOS").unwrap_or(""), info.setting("GOARCH").unwrap_or(""));
     let base = Platform::new(&format!("{os}/{architecture}"))
@@ -76,15 +76,15 @@ fn platform_of_file(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
 
 fn platforms_of_layout(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
     let wrong = |error: std::io::Error| {
-        Failure::usage(format!("`{}` is no OCI layout: {error}", path.display()))
-            .hint("verify takes targets, executables that Go made, and directories with an OCI layout")
+        Failure::usage(format!("`{}` is not an OCI layout: {error}", path.display()))
+            .hint("verify takes targets, Go executables, and directories with an OCI layout")
     };
     let (digest, images) = read_layout(path).map_err(wrong)?;
     let platforms = images.iter().filter_map(|image| Platform::new(&image.platform).ok());
     Ok((platforms.collect(), digest))
 }
 
-/// The target that makes what is at `path`: by its place, else the only one that could.
+/// Returns the target of the artefact at `path`: by its place, else the only possible one.
 fn target_of(session: &Session<'_>, path: &Path, is_layout: bool) -> Result<TargetName, Failure> {
     let wanted = if is_layout { Makes::ImageLayout } else { Makes::Executables };
     let is_in = |target: &Target| {
@@ -97,7 +97,7 @@ fn target_of(session: &Session<'_>, path: &Path, is_layout: bool) -> Result<Targ
         (None, several) => {
             let names: Vec<&str> = several.iter().map(|target| target.name.value.as_str()).collect();
             let hint = if names.is_empty() {
-                "build.ron has no target that makes such a thing".to_owned()
+                "build.ron has no target that makes one".to_owned()
             } else {
                 format!("name the target: `{} verify {} {}`", program::name(), path.display(), names.join("` or `…"))
             };
@@ -123,7 +123,7 @@ fn diff_artefact(
         let layout = layout.ok_or_else(|| Failure::usage(format!("`{target}` makes no OCI layout")))?;
         return diff_layouts(path, layout, traces).map_err(unreadable);
     }
-    // Of several commands the one of the same name; of several platforms the one that is the same.
+    // Of several commands, the one of the same name; of several platforms, the identical one.
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
     let named: Vec<_> = artefacts.iter().filter(|artefact| artefact.name.as_str() == name).collect();
     let candidates = if named.is_empty() { artefacts.iter().collect() } else { named };

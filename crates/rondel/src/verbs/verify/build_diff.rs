@@ -1,4 +1,4 @@
-//! Compares what two builds made, step by step.
+//! Compares the results of two builds, step by step.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use rondel_targets::ImageMetadata;
 use crate::exit::Failure;
 use crate::ui::Verified;
 
-/// An artefact that stands in its place can't be read.
+/// Returns the error for an artefact that can't be read.
 pub(super) fn unreadable(error: std::io::Error) -> Failure {
     Failure::environment(format!("failed to read an artefact: {error}"))
 }
@@ -32,7 +32,7 @@ pub(super) fn diff_graphs(
         if one.artefacts.is_empty() {
             continue;
         }
-        // What is made from something that differs differs with it: the cause is said once.
+        // A result made from a differing one differs with it: the cause is reported once.
         if node.inputs.iter().chain(&node.after).any(|other| differing.contains(other)) {
             differing.insert(id);
             continue;
