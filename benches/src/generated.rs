@@ -1,5 +1,5 @@
-//! A generated Go module of any size, for measurements and tests: each package has 20 files, of which a build for
-//! Linux reads 8, and imports two others, so that a command reaches all of them.
+//! A generated Go module of any size, for measurements and tests. Each package has 20 files, of which a build for Linux
+//! reads 8. It imports two others, so that a command reaches all of them.
 
 use std::fs;
 use std::io;

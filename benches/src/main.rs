@@ -1,8 +1,8 @@
 //! Side-by-side measurements against what a user would run instead: bare `go build`, ko, BuildKit.
 //!
-//! `cargo run --release -p rondel-benches [scale|inputs] [ROUNDS]`. All contenders take turns in one run on copies of the sample
-//! service, each warm, so that a noisy machine is as unfair to one as to another; the ratios count, not the times.
-//! A contender that is not on this machine is left out and named.
+//! `cargo run --release -p rondel-benches [scale|inputs] [ROUNDS]`. All contenders take turns in one run on copies of
+//! the sample service, each warm, so noise affects all alike; the ratios count, not the times. A contender that is not
+//! on this machine is left out and named.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a bench starts programs and prints")]
 
 mod contenders;

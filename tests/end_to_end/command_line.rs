@@ -13,7 +13,7 @@ fn the_list_has_targets_and_verbs() {
     for words in [
         "hello        Says hello",
         "plan         what would run",
-        "verify       build a second",
+        "verify       build again",
         "inspect      what",
         "doctor",
     ] {

@@ -73,7 +73,7 @@ fn plan_says_what_then_happens() {
     let space = space();
     let plan = space.ok(&["plan", "all"]).stdout;
     assert!(
-        plan.contains("run         first: first build") && plan.contains("depends     second: on what first makes"),
+        plan.contains("run         first: first build") && plan.contains("depends     second: on the outputs of first"),
         "{plan}"
     );
     space.ok(&["all"]);
@@ -144,8 +144,10 @@ fn why_against_a_record_from_elsewhere() {
     let mut bytes = fs::read(space.beside("record")).unwrap();
     bytes[100] ^= 1;
     fs::write(space.beside("record"), bytes).unwrap();
-    space.run(&["why", "second", "--against", &record]).fails(2, &["no record of a step, or a damaged one", "hint:"]);
-    space.run(&["why", "first", "--against", "build.ron"]).fails(2, &["no record of a step"]);
+    space
+        .run(&["why", "second", "--against", &record])
+        .fails(2, &["not a record of a step, or it is damaged", "hint:"]);
+    space.run(&["why", "first", "--against", "build.ron"]).fails(2, &["not a record of a step"]);
     space.run(&["why", "first", "--against", "nowhere"]).fails(2, &["failed to read the record `nowhere`"]);
 }
 

@@ -83,7 +83,7 @@ fn several_packages_and_predictable_names() {
     assert!(space.ran(&["server"]).contains_key("server (linux/amd64)"));
     assert!(space.exists("dist/server/linux_amd64/new"));
     space.replace("build.ron", "./cmd/...", "./cmd/…");
-    space.run(&["server"]).fails(2, &["one character that looks like them", "hint: write \"./cmd/...\""]);
+    space.run(&["server"]).fails(2, &["this is one character (`…`)", "hint: write \"./cmd/...\""]);
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn lock_pins_both_forms_for_several_hosts_and_moves_them() {
         .replace(&identity, &format!("{}/1", "0".repeat(64)))
         .replace("                archive", "                //");
     space.write("build.lock", &wrong);
-    space.run(&["lock"]).fails(3, &["is not what build.lock pins", "pinned: 0000", "hint: if the pin is to move"]);
+    space.run(&["lock"]).fails(3, &["is not what build.lock pins", "pinned: 0000", "hint: to move the pin"]);
     assert_eq!(space.read("build.lock"), wrong);
     let run = space.ok(&["lock", "--update", "go"]);
     assert!(run.stderr.contains("Moved Go 1.22.12 to 1.22.12 for linux/amd64"), "{}", run.stderr);

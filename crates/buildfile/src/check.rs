@@ -1,4 +1,4 @@
-//! Checks across a file whose every part reads well: names without a target, circles, clashing outputs. Checks within
+//! Checks across a file of valid parts: names without a target, circles, clashing outputs. Checks within
 //! one kind are in its own file.
 
 use std::collections::{BTreeMap, HashMap};

@@ -17,7 +17,7 @@ const MAGIC: &str = "rondel-action-result 2 ";
 
 /// The cache could not be read or written; the build continues without it.
 #[derive(Debug, thiserror::Error)]
-pub enum CacheTrouble {
+pub enum CacheError {
     /// The stored result is torn, was tampered with, or is that of another action.
     #[error("the stored result `{}` is damaged", .0.display())]
     Corrupt(PathBuf),
@@ -66,7 +66,7 @@ impl ActionCache {
     }
 
     /// Returns the stored result of `action`, or `None`.
-    pub fn get(&self, action: &Digest) -> Result<Option<StoredActionResult>, CacheTrouble> {
+    pub fn get(&self, action: &Digest) -> Result<Option<StoredActionResult>, CacheError> {
         let path = self.path(action);
         let read = File::open(&path).and_then(|mut file| {
             let mut bytes = Vec::new();
@@ -77,7 +77,7 @@ impl ActionCache {
         let bytes = match read {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(CacheTrouble::Io { action: "read", path, source }),
+            Err(source) => return Err(CacheError::Io { action: "read", path, source }),
         };
         match decode(&bytes).filter(|result| result.action == *action) {
             Some(result) => Ok(Some(result)),
@@ -86,16 +86,16 @@ impl ActionCache {
     }
 
     /// Removes the stored result of `action`, and returns that it is damaged.
-    pub fn discard(&self, action: &Digest) -> CacheTrouble {
+    pub fn discard(&self, action: &Digest) -> CacheError {
         let path = self.path(action);
         let _ = fs::remove_file(&path);
-        CacheTrouble::Corrupt(path)
+        CacheError::Corrupt(path)
     }
 
     /// Stores an `ActionResult` message.
-    pub fn put(&self, action: &Digest, message: &[u8]) -> Result<(), CacheTrouble> {
+    pub fn put(&self, action: &Digest, message: &[u8]) -> Result<(), CacheError> {
         let path = self.path(action);
-        write_atomically(&self.scratch, &path, &encode(message)).map_err(|source| CacheTrouble::Io {
+        write_atomically(&self.scratch, &path, &encode(message)).map_err(|source| CacheError::Io {
             action: "write",
             path,
             source,
@@ -165,7 +165,7 @@ mod tests {
         fs::create_dir_all(cache.path(&other).parent().unwrap()).unwrap();
         fs::copy(cache.path(&own), cache.path(&other)).unwrap();
         assert!(read_result(&cache.path(&own)).is_some() && read_result(&cache.path(&other)).is_none());
-        assert!(matches!(cache.get(&other), Err(CacheTrouble::Corrupt(_))));
+        assert!(matches!(cache.get(&other), Err(CacheError::Corrupt(_))));
         assert!(cache.get(&other).unwrap().is_none());
         fs::remove_dir_all(root).unwrap();
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::action_cache::ActionCache;
 use crate::action_result::{OutputDirectory, StoredActionResult};
 use crate::blob_store::{BlobError, BlobStore};
-use crate::{ActionResult, CacheTrouble, Digest, Tree};
+use crate::{ActionResult, CacheError, Digest, Tree};
 
 /// A store of results and blobs, wherever it is. Another kind of store is another variant.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Cache {
 
     /// Returns the result of `action`, or `None` if it isn't known (REAPI `GetActionResult`). The blobs of its files
     /// may be gone.
-    pub fn get_action_result(&self, action: &Digest) -> Result<Option<ActionResult>, CacheTrouble> {
+    pub fn get_action_result(&self, action: &Digest) -> Result<Option<ActionResult>, CacheError> {
         match self {
             Cache::Disk(disk) => disk.get_action_result(action),
         }
@@ -39,7 +39,7 @@ impl Cache {
 
     /// Stores the result of `action` (REAPI `UpdateActionResult`), with the `Tree` messages of its output directories.
     /// The blobs of its files must be stored before.
-    pub fn update_action_result(&self, action: &Digest, result: &ActionResult) -> Result<(), CacheTrouble> {
+    pub fn update_action_result(&self, action: &Digest, result: &ActionResult) -> Result<(), CacheError> {
         match self {
             Cache::Disk(disk) => disk.update_action_result(action, result),
         }
@@ -83,7 +83,7 @@ impl Cache {
 }
 
 impl DiskCache {
-    fn get_action_result(&self, action: &Digest) -> Result<Option<ActionResult>, CacheTrouble> {
+    fn get_action_result(&self, action: &Digest) -> Result<Option<ActionResult>, CacheError> {
         let Some(stored) = self.actions.get(action)? else { return Ok(None) };
         let trees: Result<Vec<Option<Tree>>, _> =
             stored.output_directories.iter().map(|directory| self.tree(directory)).collect();
@@ -96,14 +96,14 @@ impl DiskCache {
     }
 
     /// Returns the tree of an output directory; `None` if its blob is no `Tree` message.
-    fn tree(&self, directory: &OutputDirectory) -> Result<Option<Tree>, CacheTrouble> {
+    fn tree(&self, directory: &OutputDirectory) -> Result<Option<Tree>, CacheError> {
         match self.blobs.read_bytes(&directory.tree_digest) {
             Ok(bytes) => Ok(Tree::decode(&bytes).ok()),
-            Err(source) => Err(CacheTrouble::Tree { path: directory.path.clone(), source }),
+            Err(source) => Err(CacheError::Tree { path: directory.path.clone(), source }),
         }
     }
 
-    fn update_action_result(&self, action: &Digest, result: &ActionResult) -> Result<(), CacheTrouble> {
+    fn update_action_result(&self, action: &Digest, result: &ActionResult) -> Result<(), CacheError> {
         let (message, trees) = result.encode(action)?;
         for tree in &trees {
             self.blobs.put_bytes(tree)?;
@@ -139,11 +139,11 @@ mod tests {
             fs::write(&path, damage).unwrap();
             assert!(matches!(
                 cache.get_action_result(&action),
-                Err(CacheTrouble::Tree { source: BlobError::Corrupt(_), .. })
+                Err(CacheError::Tree { source: BlobError::Corrupt(_), .. })
             ));
             assert!(matches!(
                 cache.get_action_result(&action),
-                Err(CacheTrouble::Tree { source: BlobError::Missing(_), .. })
+                Err(CacheError::Tree { source: BlobError::Missing(_), .. })
             ));
             cache.update_action_result(&action, &result()).unwrap();
             assert_eq!(cache.get_action_result(&action).unwrap(), Some(result()));

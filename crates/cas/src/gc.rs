@@ -48,7 +48,7 @@ pub struct StoredResult {
 
 /// Outcome of garbage collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Collected {
+pub struct GcOutcome {
     /// Number of removed files.
     pub files: u64,
     /// Number of removed bytes.
@@ -63,7 +63,7 @@ pub struct Collected {
 
 /// Outcome of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifyOutcome {
     /// Number of sound blobs.
     pub blobs: u64,
     /// Their bytes.
@@ -123,7 +123,7 @@ impl Store {
 
     /// Removes results, least recently used first, and blobs that only they name, until at most `limit` bytes are left.
     /// Calls `stop` now and then; stopping early is safe.
-    pub fn gc(&self, limit: u64, stop: &dyn Fn() -> bool) -> io::Result<Collected> {
+    pub fn gc(&self, limit: u64, stop: &dyn Fn() -> bool) -> io::Result<GcOutcome> {
         sweep_abandoned(&self.running());
         sweep_abandoned(&self.root.join("tmp"));
         let blobs: HashMap<String, (PathBuf, Metadata)> = files_in(&self.root.join("cas"))?
@@ -133,12 +133,12 @@ impl Store {
         let mut results = self.results(stop)?;
         results.sort_by_key(|result| std::cmp::Reverse(result.used));
         // From the most recently used on: results that fit stay.
-        let mut collected = Collected::default();
+        let mut outcome = GcOutcome::default();
         let mut kept: HashSet<String> = HashSet::new();
         let mut is_full = false;
         for result in results {
             if stop() {
-                return Ok(collected);
+                return Ok(outcome);
             }
             let new: HashSet<(String, u64)> = result
                 .blobs
@@ -147,29 +147,29 @@ impl Store {
                 .filter(|(hex, _)| !kept.contains(hex) && blobs.contains_key(hex))
                 .collect();
             let size = result.size + new.iter().map(|(_, size)| size).sum::<u64>();
-            is_full |= collected.left + size > limit;
+            is_full |= outcome.left + size > limit;
             if is_full {
                 let path = self.root.join("ac").join(&result.action[..2]).join(&result.action);
                 let removal = self.remove(&path, result.used);
                 if matches!(removal, Removal::Done | Removal::NotThere) {
-                    collected.note(removal, result.size);
+                    outcome.note(removal, result.size);
                     continue;
                 }
-                collected.note(removal, size);
+                outcome.note(removal, size);
             } else {
-                collected.left += size;
+                outcome.left += size;
             }
             kept.extend(new.into_iter().map(|(hex, _)| hex));
         }
         for (hex, (path, metadata)) in &blobs {
             if stop() {
-                return Ok(collected);
+                return Ok(outcome);
             }
             if !kept.contains(hex) {
-                collected.note(self.remove(path, modified(metadata)), metadata.len());
+                outcome.note(self.remove(path, modified(metadata)), metadata.len());
             }
         }
-        Ok(collected)
+        Ok(outcome)
     }
 
     /// Removes a file that was last used at `used`, unless it has been used since, or a running build may count on it.
@@ -188,8 +188,8 @@ impl Store {
 
     /// Hashes every blob and reads every result again. Removes damaged ones, results of another action than their names
     /// say, and results without their blobs. The next build makes them again.
-    pub fn verify(&self) -> io::Result<Verified> {
-        let mut verified = Verified::default();
+    pub fn verify(&self) -> io::Result<VerifyOutcome> {
+        let mut verified = VerifyOutcome::default();
         let blobs = files_in(&self.root.join("cas"))?;
         let hashed = crate::parallel::par_map(&blobs, blobs.len() * 64, |(path, _)| Digest::of_file(path));
         let mut sound: HashSet<String> = HashSet::new();
@@ -252,7 +252,7 @@ enum Removal {
     Stuck,
 }
 
-impl Collected {
+impl GcOutcome {
     /// Counts the outcome for a file of `size` bytes.
     fn note(&mut self, removal: Removal, size: u64) {
         match removal {
@@ -334,7 +334,7 @@ mod tests {
         let stray = Cache::disk(&root).put_bytes(b"nobody needs it").unwrap();
         assert_eq!(store.gc(u64::MAX, &|| false).unwrap().files, 1);
         assert!(!place(&root, "cas", &stray).exists() && place(&root, "cas", &file).exists());
-        let sound = Verified { blobs: 2, results: 1, ..store.verify().unwrap() };
+        let sound = VerifyOutcome { blobs: 2, results: 1, ..store.verify().unwrap() };
         assert_eq!(store.verify().unwrap(), sound);
         // Without the file or the tree, the result is worth nothing.
         for blob in &results[0].blobs {

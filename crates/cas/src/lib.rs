@@ -19,7 +19,7 @@ mod relative_path;
 mod tree;
 mod wire;
 
-pub use action_cache::CacheTrouble;
+pub use action_cache::CacheError;
 pub use action_result::{ActionResult, OutputEntry};
 pub use atomic::{
     TemporaryDirectory, TemporaryFile, copy_file, remove_tree, sweep_abandoned, temporary_name, write_atomically,
@@ -27,7 +27,7 @@ pub use atomic::{
 pub use blob_store::BlobError;
 pub use cache::{Cache, DiskCache};
 pub use digest::{Digest, DigestParseError, Hasher};
-pub use gc::{Collected, RunningBuild, Store, StoredResult, Verified};
+pub use gc::{GcOutcome, RunningBuild, Store, StoredResult, VerifyOutcome};
 pub use metadata::{Metadata, MetadataType};
 pub use parallel::{par_chunks, par_map};
 pub use relative_path::{PathError, RelativePath};

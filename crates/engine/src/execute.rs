@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use rondel_cas::{ActionResult, BlobError, CacheTrouble, Digest, Entry, Metadata, OutputEntry, remove_tree};
+use rondel_cas::{ActionResult, BlobError, CacheError, Digest, Entry, Metadata, OutputEntry, remove_tree};
 
 use crate::action::{ActionSpec, Members};
 use crate::context::{Artefact, Purpose, Sources, StepContext, UpstreamResult};
@@ -92,12 +92,12 @@ pub(crate) fn lookup(node: &Node, query: &Query<'_>, prepared: &dyn PreparedActi
             let (reasons, members) = explain(node, context, spec, key);
             Lookup::Miss(reasons, members)
         }
-        Err(CacheTrouble::Tree { path, source: BlobError::Missing(_) }) => {
+        Err(CacheError::Tree { path, source: BlobError::Missing(_) }) => {
             Lookup::Miss(vec![Reason::OutputMissing { path: path.to_string() }], None)
         }
         Err(trouble) => {
             context.warn(format!("{trouble}; the step runs again"));
-            let what = if matches!(trouble, CacheTrouble::Tree { .. }) { "an output" } else { "the stored result" };
+            let what = if matches!(trouble, CacheError::Tree { .. }) { "an output" } else { "the stored result" };
             Lookup::Miss(vec![Reason::Corrupt { what: what.to_owned() }], None)
         }
     }
@@ -164,7 +164,7 @@ fn hit(
     let state = &context.workspace.state;
     if last_action(state, &node.key) != Some(*key) {
         let last_run = read_record(state, &node.key).last_run;
-        remember(
+        store_record(
             node,
             context,
             StepRecord { action: Some(*key), members: spec.members(), last_run, ..StepRecord::default() },
@@ -191,7 +191,7 @@ fn last_run(begun: Instant, reasons: &[Reason], action: Option<Digest>) -> LastR
     LastRun { at_s, duration_ms: begun.elapsed().as_millis() as u64, reasons: reasons.to_vec(), action }
 }
 
-fn remember(node: &Node, context: &StepContext<'_>, record: StepRecord) {
+fn store_record(node: &Node, context: &StepContext<'_>, record: StepRecord) {
     if let Err(error) = write_record(&context.workspace.state, &node.key, &record) {
         context.warn(format!("the record of `{}` was not written: {error}", node.key));
     }
@@ -221,7 +221,7 @@ fn run(
     let (result, is_kept) = outcome?;
     let last_run = Some(last_run(begun, &reasons, Some(*key)));
     let record = StepRecord { action: Some(*key), members, last_run, is_unkept: !is_kept, ..StepRecord::default() };
-    remember(node, context, record);
+    store_record(node, context, record);
     Ok(StepResult { outcome: Outcome::Ran, reasons, result })
 }
 
@@ -413,7 +413,7 @@ fn always(
     remove_tree(&staging);
     let (artefacts, metadata): (Vec<Artefact>, Metadata) = outcome?;
     let last_run = Some(last_run(begun, &reasons, None));
-    remember(node, context, StepRecord { members: spec.members(), last_run, ..StepRecord::default() });
+    store_record(node, context, StepRecord { members: spec.members(), last_run, ..StepRecord::default() });
     let result = UpstreamResult { artefacts, metadata, ..UpstreamResult::default() };
     Ok(StepResult { outcome: Outcome::Ran, reasons, result })
 }

@@ -57,7 +57,7 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
         files.push(File::create(path).map_err(|source| StepError::unwritable(path, &source))?);
     }
     let mut announced = false;
-    let mut looked: Option<Instant> = None;
+    let mut last_check: Option<Instant> = None;
     loop {
         match lock_one(&mut files) {
             Ok(Some(file)) => {
@@ -71,9 +71,9 @@ fn wait_for_one(paths: &[PathBuf], what: &str, context: &StepContext<'_>) -> Res
                 if !std::mem::replace(&mut announced, true) {
                     context.note(format!("waiting for {what}"));
                 }
-                if looked.is_none_or(|looked| looked.elapsed() > ORPHAN_CHECK_INTERVAL) {
-                    kill_orphaned_holders(paths, looked.is_some(), context);
-                    looked = Some(Instant::now());
+                if last_check.is_none_or(|last_check| last_check.elapsed() > ORPHAN_CHECK_INTERVAL) {
+                    kill_orphaned_holders(paths, last_check.is_some(), context);
+                    last_check = Some(Instant::now());
                 }
                 std::thread::sleep(POLL_INTERVAL);
             }

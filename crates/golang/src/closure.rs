@@ -24,7 +24,7 @@ pub struct Closure {
     /// Directory of go.mod: names in keys are relative to it.
     base: PathBuf,
     /// True if the stored closure should be updated.
-    is_worth_remembering: bool,
+    is_worth_storing: bool,
     /// Import paths of the main packages, with their directories.
     pub mains: BTreeMap<String, PathBuf>,
     /// True if a package of the closure uses cgo.
@@ -47,11 +47,11 @@ impl Closure {
 
     /// Compares the closure with the tree again. Returns it if it still answers `query`; else the reason in words.
     pub fn again(self, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
-        let Closure { mut stored, is_worth_remembering: was_worth, .. } = self;
+        let Closure { mut stored, is_worth_storing: was_worth, .. } = self;
         if stored.header.query != query.digest().to_string() {
             return Err("the query for the packages changed".to_owned());
         }
-        let is_worth_remembering = match stored.revalidate(&query.module, snapshot) {
+        let is_worth_storing = match stored.revalidate(&query.module, snapshot) {
             Revalidation::Unchanged { is_worth_storing } => is_worth_storing || was_worth,
             Revalidation::ContentsOnly => {
                 stored.header.root = None;
@@ -59,10 +59,10 @@ impl Closure {
             }
             Revalidation::Invalid(why) => return Err(why),
         };
-        Ok(Closure::of(stored, &query.module, is_worth_remembering))
+        Ok(Closure::of(stored, &query.module, is_worth_storing))
     }
 
-    fn of(stored: ClosureFile, base: &Path, is_worth_remembering: bool) -> Closure {
+    fn of(stored: ClosureFile, base: &Path, is_worth_storing: bool) -> Closure {
         let header = &stored.header;
         Closure {
             mains: header.mains.iter().cloned().collect(),
@@ -71,13 +71,13 @@ impl Closure {
             modules: header.modules.iter().cloned().collect(),
             base: base.to_owned(),
             stored,
-            is_worth_remembering,
+            is_worth_storing,
         }
     }
 
     /// Stores the closure, if there is anything new to it; `scratch` is the directory for unfinished files.
     pub fn remember(&mut self, file: &Path, scratch: &Path) -> std::io::Result<()> {
-        if !std::mem::take(&mut self.is_worth_remembering) {
+        if !std::mem::take(&mut self.is_worth_storing) {
             return Ok(());
         }
         write_atomically(scratch, file, &self.stored.encode())
@@ -103,7 +103,7 @@ impl Closure {
                 each_input(&self.base, &self.stored.files, &mut |input| tree.insert(input.path, input.entry))?;
                 let root: Digest = tree.root_digest().map_err(|error| StepError::failed(error.to_string()))?;
                 self.stored.header.root = Some(root.to_string());
-                self.is_worth_remembering = true;
+                self.is_worth_storing = true;
                 root
             }
         };
@@ -283,7 +283,7 @@ mod tests {
             let time_ns = i64::from_le_bytes(bytes[8..16].try_into().unwrap()) + ahead_ns;
             bytes[8..16].copy_from_slice(&time_ns.to_le_bytes());
             closure.stored.boundary = Some(MtimeBoundary::from_bytes(&bytes));
-            closure.is_worth_remembering = true;
+            closure.is_worth_storing = true;
             closure.remember(&remembered, &directory).unwrap();
             let now = StatSnapshot::open(&directory.join("snapshot"));
             now.ask_clock_in(&directory.join("tmp"));

@@ -52,13 +52,13 @@ enum Destination {
 }
 
 /// Why a toolchain is not ready. After a fetch error, another source may be tried; all other errors are final.
-enum Trouble {
+enum ProvisionError {
     Fetch(FetchError),
     Step(StepError),
 }
 
 /// The fetched file is wrong, or another error.
-enum Failed {
+enum InstallError {
     Unsound(StepError),
     Step(StepError),
 }
@@ -68,7 +68,7 @@ type Unpack<'a> = dyn Fn(&Path, Option<&Path>) -> Result<(Option<String>, Unpack
 
 /// Why an archive is unsound.
 enum Unsound {
-    Other { pinned: String, found: String },
+    Mismatch { pinned: String, found: String },
     Unreadable(io::Error),
 }
 
@@ -163,12 +163,12 @@ impl Provision<'_> {
             let unpack = |archive: &Path, staging: Option<&Path>| Ok((None, unpack_module(archive, &prefix, staging)?));
             match self.fetch_and_unpack("module", &url, &unpack, destination, progress) {
                 Ok(provisioned) => return Ok(provisioned),
-                Err(Trouble::Fetch(FetchError::NotFound(url))) => last = Some(FetchError::NotFound(url)),
-                Err(Trouble::Fetch(error @ FetchError::Failed { .. })) if entry.falls_through_on_error => {
+                Err(ProvisionError::Fetch(FetchError::NotFound(url))) => last = Some(FetchError::NotFound(url)),
+                Err(ProvisionError::Fetch(error @ FetchError::Failed { .. })) if entry.falls_through_on_error => {
                     last = Some(error);
                 }
-                Err(Trouble::Fetch(error)) => return Err(self.fetch_error(error)),
-                Err(Trouble::Step(error)) => return Err(error),
+                Err(ProvisionError::Fetch(error)) => return Err(self.fetch_error(error)),
+                Err(ProvisionError::Step(error)) => return Err(error),
             }
         }
         Err(last.map_or_else(|| self.no_proxy(), |error| self.fetch_error(error)))
@@ -187,15 +187,18 @@ impl Provision<'_> {
             if let Some(pinned) = self.pin.and_then(|pin| pin.archive.as_ref())
                 && *pinned != digest
             {
-                return Err(Unsound::Other { pinned: format!("sha256 {pinned}"), found: format!("sha256 {digest}") });
+                return Err(Unsound::Mismatch {
+                    pinned: format!("sha256 {pinned}"),
+                    found: format!("sha256 {digest}"),
+                });
             }
             let unpacked =
                 if ending == "zip" { unpack_zip_archive(archive, staging)? } else { unpack_archive(archive, staging)? };
             Ok((Some(digest), unpacked))
         };
         self.fetch_and_unpack("archive", &url, &unpack, destination, progress).map_err(|trouble| match trouble {
-            Trouble::Fetch(error) => self.fetch_error(error),
-            Trouble::Step(error) => error,
+            ProvisionError::Fetch(error) => self.fetch_error(error),
+            ProvisionError::Step(error) => error,
         })
     }
 
@@ -208,15 +211,17 @@ impl Provision<'_> {
         unpack: &Unpack<'_>,
         destination: &Destination,
         progress: &dyn Fn(&str, u64, u64) -> bool,
-    ) -> Result<Provisioned, Trouble> {
-        let unwritable = |error: io::Error| Trouble::Step(StepError::unwritable(self.toolchains, &error));
+    ) -> Result<Provisioned, ProvisionError> {
+        let unwritable = |error: io::Error| ProvisionError::Step(StepError::unwritable(self.toolchains, &error));
         let name = format!("{}-{}-{}-{form}", self.version, self.host.os(), self.host.architecture());
         let message = format!("fetching Go {}", self.version);
         let waiting = format!("waiting for another process that fetches Go {}", self.version);
         let partial = PartialDownload::open(self.toolchains, &name, &|| progress(&waiting, 0, 0));
-        let Some(mut partial) = partial.map_err(unwritable)? else { return Err(Trouble::Step(StepError::Interrupted)) };
+        let Some(mut partial) = partial.map_err(unwritable)? else {
+            return Err(ProvisionError::Step(StepError::Interrupted));
+        };
         if matches!(destination, Destination::Installed)
-            && let Some(found) = self.installed().map_err(Trouble::Step)?
+            && let Some(found) = self.installed().map_err(ProvisionError::Step)?
         {
             // The other process has done it meanwhile.
             partial.discard();
@@ -226,19 +231,21 @@ impl Provision<'_> {
         let fetcher = Fetcher::new(certificates, self.credentials.clone());
         loop {
             let was_there = partial.was_there;
-            fetcher.fetch(url, &mut partial, &|done, total| progress(&message, done, total)).map_err(Trouble::Fetch)?;
+            fetcher
+                .fetch(url, &mut partial, &|done, total| progress(&message, done, total))
+                .map_err(ProvisionError::Fetch)?;
             let went_on = was_there && partial.was_there;
             match self.install(url, partial.path(), unpack, destination, progress) {
                 Ok(provisioned) => {
                     partial.discard();
                     return Ok(provisioned);
                 }
-                Err(Failed::Unsound(_)) if went_on => partial.restart(url, None).map_err(unwritable)?,
-                Err(Failed::Unsound(error)) => {
+                Err(InstallError::Unsound(_)) if went_on => partial.restart(url, None).map_err(unwritable)?,
+                Err(InstallError::Unsound(error)) => {
                     partial.discard();
-                    return Err(Trouble::Step(error));
+                    return Err(ProvisionError::Step(error));
                 }
-                Err(Failed::Step(error)) => return Err(Trouble::Step(error)),
+                Err(InstallError::Step(error)) => return Err(ProvisionError::Step(error)),
             }
         }
     }
@@ -251,7 +258,7 @@ impl Provision<'_> {
         unpack: &Unpack<'_>,
         destination: &Destination,
         progress: &dyn Fn(&str, u64, u64) -> bool,
-    ) -> Result<Provisioned, Failed> {
+    ) -> Result<Provisioned, InstallError> {
         progress(&format!("unpacking Go {}", self.version), 0, 0);
         sweep_abandoned(self.toolchains);
         let staging = self.toolchains.join(temporary_name());
@@ -259,18 +266,19 @@ impl Provision<'_> {
             let sdk = staging.join("sdk");
             let into = match destination {
                 Destination::Installed => {
-                    fs::create_dir_all(&sdk).map_err(|error| Failed::Step(StepError::unwritable(&sdk, &error)))?;
+                    fs::create_dir_all(&sdk)
+                        .map_err(|error| InstallError::Step(StepError::unwritable(&sdk, &error)))?;
                     Some(sdk.as_path())
                 }
                 Destination::Nowhere => None,
             };
             let (archive, unpacked) = unpack(archive, into).map_err(|unsound| match unsound {
-                Unsound::Other { pinned, found } => Failed::Unsound(mismatch(url, &pinned, &found)),
+                Unsound::Mismatch { pinned, found } => InstallError::Unsound(mismatch(url, &pinned, &found)),
                 Unsound::Unreadable(error) => match error.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::PermissionDenied => {
-                        Failed::Step(StepError::unwritable(&sdk, &error))
+                        InstallError::Step(StepError::unwritable(&sdk, &error))
                     }
-                    _ => Failed::Unsound(StepError::environment(format!(
+                    _ => InstallError::Unsound(StepError::environment(format!(
                         "the download from `{}` can't be used: {error}",
                         without_password(url)
                     ))),
@@ -279,13 +287,13 @@ impl Provision<'_> {
             if let (Some(pinned), Some(found)) = (self.pin.and_then(|pin| pin.module.as_ref()), &unpacked.module_hash)
                 && pinned != found
             {
-                return Err(Failed::Unsound(mismatch(url, pinned, found)));
+                return Err(InstallError::Unsound(mismatch(url, pinned, found)));
             }
-            self.check_identity(&unpacked.identity).map_err(Failed::Unsound)?;
+            self.check_identity(&unpacked.identity).map_err(InstallError::Unsound)?;
             let seen = GoPin { module: unpacked.module_hash, archive, identity: Some(unpacked.identity) };
             let directory = self.directory();
             if matches!(destination, Destination::Installed) {
-                self.move_into_place(&staging, &directory, &seen).map_err(Failed::Step)?;
+                self.move_into_place(&staging, &directory, &seen).map_err(InstallError::Step)?;
             }
             let toolchain = Toolchain {
                 version: self.version.to_owned(),

@@ -21,7 +21,7 @@ use crate::session::ProcessContext;
 const LIMIT: u64 = 10 << 30;
 /// The least time between two collections.
 const EVERY: Duration = Duration::from_secs(600);
-/// A store that was not collected for this long makes the build wait for the collection.
+/// Age of the last collection above which a build waits for a new one.
 const OVERDUE: Duration = Duration::from_secs(24 * 3600);
 /// The longest such wait.
 const WAIT_MAX: Duration = Duration::from_secs(10);

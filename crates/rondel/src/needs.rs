@@ -28,13 +28,13 @@ pub(crate) fn missing<'t>(session: &Session<'_>, targets: impl IntoIterator<Item
     let needs = needs_of(targets);
     let required = needs.iter().filter(|(need, _)| need.is_required());
     let line = |(need, names): (&Need, &Vec<&str>)| {
-        look(session, need).err().map(|what| format!("{what} (needed by {})", names.join(", ")))
+        check(session, need).err().map(|what| format!("{what} (needed by {})", names.join(", ")))
     };
     required.filter_map(line).collect()
 }
 
 /// Returns what meets a need here, in words; or an error with what is missing.
-pub(crate) fn look(session: &Session<'_>, need: &Need) -> Result<String, String> {
+pub(crate) fn check(session: &Session<'_>, need: &Need) -> Result<String, String> {
     let path = session.context.get("PATH").unwrap_or("");
     let program = |name: &str| find_tool(name, path, &session.root).map_err(|error| error.to_string());
     let plugin = |name: &str, found: &str, missing: &str| {

@@ -148,7 +148,7 @@ impl<'c> Session<'c> {
     }
 
     /// Returns the graph of `targets`, for the chosen platforms and variables. `rest` goes to the targets.
-    pub fn lower(
+    pub fn analyze(
         &self,
         analysis: &AnalysisOptions,
         rest: &[String],
@@ -156,7 +156,7 @@ impl<'c> Session<'c> {
     ) -> Result<Analysis, Failure> {
         let request =
             Request { platforms: analysis.platforms(), arguments: rest.to_vec(), ..self.request(analysis, targets) };
-        self.lower_request(&request)
+        self.analyze_request(&request)
     }
 
     /// Returns the request to the analysis, for the platform of this machine.
@@ -179,7 +179,7 @@ impl<'c> Session<'c> {
     }
 
     /// Returns the graph of a request.
-    pub fn lower_request(&self, request: &Request<'_>) -> Result<Analysis, Failure> {
+    pub fn analyze_request(&self, request: &Request<'_>) -> Result<Analysis, Failure> {
         analyze(request).map_err(|error| Failure::in_build_file(error, &self.name, &self.text))
     }
 

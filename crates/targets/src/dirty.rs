@@ -18,12 +18,12 @@ pub(crate) struct DirtyStep {
 }
 
 /// The chosen step and its prepared action.
-struct Taken {
+struct Chosen {
     is_dirty: bool,
     prepared: Box<dyn PreparedAction>,
 }
 
-impl PreparedAction for Taken {
+impl PreparedAction for Chosen {
     fn spec(&self) -> &ActionSpec {
         self.prepared.spec()
     }
@@ -43,7 +43,7 @@ impl PreparedAction for Taken {
 
 impl DirtyStep {
     /// Chooses by the inputs that `clean` has prepared; both have the same.
-    fn take(
+    fn choose(
         &self,
         query: &Query<'_>,
         clean: Box<dyn PreparedAction>,
@@ -54,28 +54,28 @@ impl DirtyStep {
         clean.spec().inputs.each_place(&mut look);
         query.sources.iter().for_each(|sources| sources.each(&mut look));
         let prepared = if is_dirty { dirty()? } else { clean };
-        Ok(Box::new(Taken { is_dirty, prepared }))
+        Ok(Box::new(Chosen { is_dirty, prepared }))
     }
 
-    fn taken<'p>(&self, prepared: &'p dyn PreparedAction) -> (&dyn AnyStep, &'p dyn PreparedAction) {
-        let taken: &Taken = prepared.as_any().downcast_ref().expect("a step is handed back what it prepared");
-        (if taken.is_dirty { &*self.dirty } else { &*self.clean }, &*taken.prepared)
+    fn chosen<'p>(&self, prepared: &'p dyn PreparedAction) -> (&dyn AnyStep, &'p dyn PreparedAction) {
+        let chosen: &Chosen = prepared.as_any().downcast_ref().expect("a step is handed back what it prepared");
+        (if chosen.is_dirty { &*self.dirty } else { &*self.clean }, &*chosen.prepared)
     }
 }
 
 impl AnyStep for DirtyStep {
     fn prepare(&self, query: &Query<'_>) -> Result<Box<dyn PreparedAction>, StepError> {
-        self.take(query, self.clean.prepare(query)?, &|| self.dirty.prepare(query))
+        self.choose(query, self.clean.prepare(query)?, &|| self.dirty.prepare(query))
     }
 
     fn review(&self, query: &Query<'_>, former: &dyn PreparedAction) -> Result<Box<dyn PreparedAction>, StepError> {
         // The findings do not depend on the answer, so either step can use the other's.
-        let (_, former) = self.taken(former);
-        self.take(query, self.clean.review(query, former)?, &|| self.dirty.review(query, former))
+        let (_, former) = self.chosen(former);
+        self.choose(query, self.clean.review(query, former)?, &|| self.dirty.review(query, former))
     }
 
     fn verify_external(&self, query: &Query<'_>, prepared: &dyn PreparedAction, metadata: &Metadata) -> Option<Reason> {
-        let (step, prepared) = self.taken(prepared);
+        let (step, prepared) = self.chosen(prepared);
         step.verify_external(query, prepared, metadata)
     }
 
@@ -84,7 +84,7 @@ impl AnyStep for DirtyStep {
     }
 
     fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError> {
-        let (step, prepared) = self.taken(prepared);
+        let (step, prepared) = self.chosen(prepared);
         step.run(prepared, job)
     }
 }

@@ -38,7 +38,7 @@ impl Verb for Build {
         let begun = Instant::now();
         let session = session?;
         let targets = session.target_names(call.words)?;
-        let lowered = session.lower(&call.options.analysis, call.rest, targets)?;
+        let analyzed = session.analyze(&call.options.analysis, call.rest, targets)?;
         let workspace = session.workspace();
         let cancellation = Cancellation::new();
         signals::forward_to(&cancellation);
@@ -46,7 +46,7 @@ impl Verb for Build {
         let sink = sink(call.context, call.global, &call.options.build, Shown::AsUsual);
         sink.started(&session.file.project.value, call.words);
         let runner = Runner { context: call.context, options: &call.options.build, cancellation: &cancellation };
-        let exit = exit_of(&runner.run(&lowered, &workspace, sink.as_ref())?);
+        let exit = exit_of(&runner.run(&analyzed, &workspace, sink.as_ref())?);
         sink.finished(exit, begun.elapsed());
         Ok(exit)
     }
@@ -61,18 +61,18 @@ pub(crate) struct Runner<'a> {
 
 impl Runner<'_> {
     /// Runs a graph and shows it, with its errors at the end.
-    pub fn run(&self, lowered: &Analysis, workspace: &Workspace, sink: &dyn Sink) -> Result<Summary, Failure> {
+    pub fn run(&self, analyzed: &Analysis, workspace: &Workspace, sink: &dyn Sink) -> Result<Summary, Failure> {
         let begun = Instant::now();
         prepare(workspace)?;
-        let redactor = Redactor::new(lowered.secrets.iter().cloned());
+        let redactor = Redactor::new(analyzed.secrets.iter().cloned());
         let background_gc = BackgroundGc::new(&workspace.cache, limit(self.context)?);
         let emit = |event: Event| {
             if matches!(event, Event::Started { .. }) {
                 background_gc.step_began();
             }
-            sink.event(&lowered.graph, &event);
+            sink.event(&analyzed.graph, &event);
         };
-        lowered.warnings.iter().for_each(|text| emit(Event::Warning { text: text.clone() }));
+        analyzed.warnings.iter().for_each(|text| emit(Event::Warning { text: text.clone() }));
         let options = EngineOptions {
             jobs: self.options.jobs.number(),
             keep_going: self.options.keep_going,
@@ -80,9 +80,9 @@ impl Runner<'_> {
         };
         let _running = workspace.store.begin_build();
         let summary =
-            run_build(&lowered.graph, &lowered.roots, workspace, options, self.cancellation, &redactor, &emit);
-        summary.failures.iter().for_each(|(node, error)| sink.failure(&lowered.graph, *node, error));
-        sink.built(&lowered.graph, exit_of(&summary), begun.elapsed(), &lowered.notes);
+            run_build(&analyzed.graph, &analyzed.roots, workspace, options, self.cancellation, &redactor, &emit);
+        summary.failures.iter().for_each(|(node, error)| sink.failure(&analyzed.graph, *node, error));
+        sink.built(&analyzed.graph, exit_of(&summary), begun.elapsed(), &analyzed.notes);
         Ok(summary)
     }
 }

@@ -191,22 +191,22 @@ fn stats(store: &Store, directory: &Path, limit: u64, format: TextOrJson) -> Res
 }
 
 fn gc(store: &Store, directory: &Path, limit: u64) -> Result<Exit, Failure> {
-    let collected = store.gc(limit, &|| false).map_err(failed(directory))?;
-    let held = match collected.held {
+    let outcome = store.gc(limit, &|| false).map_err(failed(directory))?;
+    let held = match outcome.held {
         0 => String::new(),
         held => format!(" (running builds hold {} more than fits)", bytes_text(held)),
     };
     print_line(&format!(
         "removed {} files of {}; {} of {} left{held}",
-        collected.files,
-        bytes_text(collected.bytes),
-        bytes_text(collected.left),
+        outcome.files,
+        bytes_text(outcome.bytes),
+        bytes_text(outcome.left),
         bytes_text(limit)
     ));
-    if collected.stuck > 0 {
+    if outcome.stuck > 0 {
         return Err(Failure::environment(format!(
             "{} could not be removed from `{}`",
-            bytes_text(collected.stuck),
+            bytes_text(outcome.stuck),
             directory.join(STORE_FORMAT).display()
         ))
         .hint("are these files and directories yours, and writable?"));

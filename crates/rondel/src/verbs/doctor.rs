@@ -7,7 +7,7 @@ use rondel_targets::{go_work_of, module_directory, resolve_go_version};
 use crate::cli::option::options;
 use crate::cli::verb::{Call, Verb};
 use crate::exit::{Exit, Failure};
-use crate::needs::{look, needs_of};
+use crate::needs::{check, needs_of};
 use crate::program;
 use crate::session::Session;
 use crate::ui::print_data;
@@ -46,14 +46,14 @@ fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
     needs.remove(&Need::Go);
     // A daemon is used if there is one, even if nothing needs it.
     let is_daemon_needed = needs.remove(&Need::DockerDaemon).is_some();
-    findings.push(match (look(session, &Need::DockerDaemon), is_daemon_needed) {
+    findings.push(match (check(session, &Need::DockerDaemon), is_daemon_needed) {
         (Ok(line), _) => (Verdict::Good, line),
         (Err(line), true) => (Verdict::Missing, line),
         (Err(line), false) => (Verdict::Needless, line),
     });
     for (need, targets) in &needs {
         let of = targets.join(", ");
-        findings.push(match look(session, need) {
+        findings.push(match check(session, need) {
             Ok(line) => (Verdict::Good, format!("{line} (for {of})")),
             Err(line) if need.is_required() => (Verdict::Missing, format!("{line} (needed by {of})")),
             Err(line) => (Verdict::Needless, line),

@@ -47,8 +47,8 @@ impl Verb for ShowGraph {
 
 fn graph(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
     let targets = if call.words.is_empty() { session.all_targets() } else { session.target_names(call.words)? };
-    let lowered = session.lower(&call.options.analysis, call.rest, targets)?;
-    let planned = plan(&lowered.graph, &lowered.roots, &session.workspace(), &|_| {});
+    let analyzed = session.analyze(&call.options.analysis, call.rest, targets)?;
+    let planned = plan(&analyzed.graph, &analyzed.roots, &session.workspace(), &|_| {});
     let state = |id: &NodeId| match planned.get(id) {
         Some(Planned::UpToDate | Planned::Restore) => "cached",
         Some(Planned::Run(_)) => "changed",
@@ -56,9 +56,9 @@ fn graph(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failur
     };
     let nodes: Vec<NodeId> = planned.keys().copied().collect();
     let text = match call.options.format {
-        Format::Mermaid => mermaid(&lowered.graph, &nodes, &state),
-        Format::Dot => dot(&lowered.graph, &nodes, &state),
-        Format::Json => as_json(&lowered.graph, &nodes, &state),
+        Format::Mermaid => mermaid(&analyzed.graph, &nodes, &state),
+        Format::Dot => dot(&analyzed.graph, &nodes, &state),
+        Format::Json => as_json(&analyzed.graph, &nodes, &state),
     };
     print_data(&text);
     Ok(Exit::Done)

@@ -37,21 +37,21 @@ impl Verb for Plan {
 
 fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
     let targets = session.target_names(call.words)?;
-    let lowered = session.lower(&call.options.analysis, call.rest, targets)?;
+    let analyzed = session.analyze(&call.options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
     let color = call.context.wants_color(call.global.color);
-    let planned = plan_graph(&lowered.graph, &lowered.roots, &workspace, &|event| {
+    let planned = plan_graph(&analyzed.graph, &analyzed.roots, &workspace, &|event| {
         if let rondel_engine::Event::Warning { text } = event {
             print_line(&highlight(&format!("warning: {}", with_program(&text)), color));
         }
     });
     let mut text = String::new();
     for (id, state) in &planned {
-        let node = lowered.graph.node(*id);
+        let node = analyzed.graph.node(*id);
         if node.shown == Shown::Never && !call.global.verbose {
             continue;
         }
-        let title = |id: &usize| lowered.graph.node(*id).title.clone();
+        let title = |id: &usize| analyzed.graph.node(*id).title.clone();
         let (word, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
@@ -71,7 +71,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     let runs = |target: &&Target| {
         planned.iter().any(|(id, state)| {
             matches!(state, Planned::Run(_) | Planned::Depends(_))
-                && lowered.graph.node(*id).key.target.as_ref() == Some(&target.name.value)
+                && analyzed.graph.node(*id).key.target.as_ref() == Some(&target.name.value)
         })
     };
     for line in missing(session, session.file.targets.iter().filter(runs)) {

@@ -113,12 +113,12 @@ impl Run<'_> {
             threads: 1,
             ..self.session.request(&self.call.options.analysis, targets.to_vec())
         };
-        let lowered = self.session.lower_request(&request)?;
+        let analyzed = self.session.analyze_request(&request)?;
         drop(request);
         let workspace = place.workspace();
         let quiet = sink(self.call.context, self.call.global, &self.call.options.build, Shown::FailuresOnly);
-        let summary = with_private_umask(|| self.runner().run(&lowered, &workspace, quiet.as_ref()))?;
-        Ok((place, lowered, summary))
+        let summary = with_private_umask(|| self.runner().run(&analyzed, &workspace, quiet.as_ref()))?;
+        Ok((place, analyzed, summary))
     }
 
     /// Reports a failure in the second build only: the step depends on something undeclared.
@@ -148,9 +148,9 @@ fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     let (session, analysis) = (run.session, &run.call.options.analysis);
     let targets = session.target_names(run.call.words)?;
     check_kinds(session, &targets)?;
-    let lowered = session.lower(analysis, &[], targets.clone())?;
+    let analyzed = session.analyze(analysis, &[], targets.clone())?;
     run.start();
-    let first = run.runner().run(&lowered, &session.workspace(), run.sink.as_ref())?;
+    let first = run.runner().run(&analyzed, &session.workspace(), run.sink.as_ref())?;
     if exit_of(&first) != Exit::Done {
         return Ok(exit_of(&first));
     }
@@ -159,7 +159,7 @@ fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     if exit_of(&second) != Exit::Done {
         return Ok(run.second_failed(&second));
     }
-    let steps = build_diff::diff_graphs(&lowered.graph, &first, &again.graph, &second, &place.traces(session))?;
+    let steps = build_diff::diff_graphs(&analyzed.graph, &first, &again.graph, &second, &place.traces(session))?;
     Ok(run.report(&steps, &place))
 }
 

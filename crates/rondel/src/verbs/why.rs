@@ -73,12 +73,12 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
         return against_record(session, options.format, vec![(word.clone(), record)], against);
     }
     let targets = session.target_names(words)?;
-    let lowered = session.lower(&options.analysis, call.rest, targets)?;
+    let analyzed = session.analyze(&options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
-    let planned = plan(&lowered.graph, &lowered.roots, &workspace, &|_| {});
+    let planned = plan(&analyzed.graph, &analyzed.roots, &workspace, &|_| {});
     let mut all = Vec::new();
     for (id, state) in &planned {
-        let node = lowered.graph.node(*id);
+        let node = analyzed.graph.node(*id);
         let record = read_record(&workspace.state, &node.key);
         if node.shown == Shown::Never && !call.global.verbose && record.last_run.is_none() {
             continue;

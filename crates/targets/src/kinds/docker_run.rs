@@ -72,9 +72,9 @@ pub(crate) struct DockerRunStep {
 }
 
 /// Interval between health checks while waiting.
-const PULSE: Duration = Duration::from_millis(150);
+const HEALTH_INTERVAL: Duration = Duration::from_millis(150);
 /// Minimum life of a container without a health check before it counts as running.
-const SETTLE: Duration = Duration::from_secs(1);
+const MIN_LIFE: Duration = Duration::from_secs(1);
 
 impl DockerRunStep {
     fn labels(&self) -> [String; 3] {
@@ -247,7 +247,7 @@ impl DockerRunStep {
                     ));
                     return Ok(());
                 }
-                None if begun.elapsed() > SETTLE => {
+                None if begun.elapsed() > MIN_LIFE => {
                     context.note("running (the image has no health check)");
                     return Ok(());
                 }
@@ -263,7 +263,7 @@ impl DockerRunStep {
                         hint: Some("its last lines are above; `health_timeout_s` gives it longer".to_owned()),
                     });
                 }
-                _ => std::thread::sleep(PULSE),
+                _ => std::thread::sleep(HEALTH_INTERVAL),
             }
         }
     }

@@ -57,8 +57,8 @@ fn planned_sources(
         platforms: platforms.clone(),
         ..run.session.request(&run.call.options.analysis, vec![target.clone()])
     };
-    let lowered = run.session.lower_request(&request)?;
-    Ok(rondel_engine::planned_sources(&lowered.graph, &lowered.roots, &run.session.workspace()))
+    let analyzed = run.session.analyze_request(&request)?;
+    Ok(rondel_engine::planned_sources(&analyzed.graph, &analyzed.roots, &run.session.workspace()))
 }
 
 fn platform_of_file(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
