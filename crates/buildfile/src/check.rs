@@ -21,7 +21,7 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
             }
         }
         texts(target).into_iter().for_each(|text| check_variables(text, file, diagnostics));
-        target.kind().check(file, diagnostics);
+        target.kind().check(&file.platforms, diagnostics);
         check_pool(target, file, diagnostics);
     }
     for variable in file.vars.values() {
@@ -184,7 +184,7 @@ fn check_outputs(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     };
     let mut taken: Vec<(String, &TargetName)> = Vec::new();
     for target in &file.targets {
-        for output in target.outputs(file) {
+        for output in file.outputs_of(target) {
             let clash = taken.iter().find(|(other, _)| within(&output.path, other) || within(other, &output.path));
             if let Some((other, owner)) = clash {
                 let place = if output.path.len() < other.len() { other } else { &output.path };

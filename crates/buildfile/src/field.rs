@@ -1,7 +1,7 @@
 //! `FieldType`: the trait of a field's type, and the types that every language has.
 
-use crate::reader::Reader;
-use crate::shape::{Default, Shape};
+use crate::reader::{Fields, Reader};
+use crate::shape::{Default, Field, Shape, paragraph};
 use crate::value::Value;
 use crate::{Span, TargetName, Text};
 
@@ -44,6 +44,33 @@ pub trait Visitor<'a> {
     fn path(&mut self, _path: &'a str, _span: Span) {}
     /// The name of a target.
     fn reference(&mut self, _name: &'a TargetName, _span: Span, _wanted: Wanted) {}
+}
+
+impl Field {
+    /// Returns a field of the type `T`.
+    pub fn new<T: FieldType>(name: &'static str, doc: &str, default: &[fn() -> T]) -> Field {
+        let default = default.first().map(|default| default().as_default());
+        Field { name, doc: paragraph(doc), shape: T::shape(), default }
+    }
+}
+
+impl Reader<'_> {
+    /// Reads one field. Without a default the field is required. A value that can't be read is reported and
+    /// gives the default, so that the rest of the record is checked as well.
+    pub fn field<T: FieldType>(
+        &mut self,
+        fields: &mut Fields<'_>,
+        name: &'static str,
+        default: &[fn() -> T],
+    ) -> Option<T> {
+        let value = fields.take(name);
+        self.field = name;
+        let read = value.and_then(|value| T::read(self, value));
+        if value.is_none() && default.is_empty() {
+            self.missing(fields, name);
+        }
+        read.or_else(|| default.first().map(|default| default()))
+    }
 }
 
 impl FieldType for bool {

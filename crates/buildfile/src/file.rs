@@ -8,7 +8,7 @@ use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
 use crate::types::{GoChoice, Platforms, Pools, ProjectName, SourcePath};
 use crate::value::Value;
-use crate::{Diagnostic, FORMAT, Span, Spanned, Targets, Text, VariableName};
+use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, Targets, Text, VariableName};
 
 record! {
     /// The whole file.
@@ -58,6 +58,13 @@ pub struct Variable {
     pub text: Text,
     /// Place of its name.
     pub span: Span,
+}
+
+impl BuildFile {
+    /// Returns the outputs of `target`, relative to the directory of build.ron.
+    pub fn outputs_of<'a>(&'a self, target: &'a Target) -> Vec<Output<'a>> {
+        target.outputs(self.root.as_ref().map_or("", |root| root.value.as_str()))
+    }
 }
 
 /// Reads the whole file; returns `None` if it can't be read at all. Adds mistakes to `diagnostics`.

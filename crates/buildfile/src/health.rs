@@ -2,8 +2,8 @@
 
 use crate::field::FieldType;
 use crate::reader::Reader;
-use crate::record::{Record, paragraph, record};
-use crate::shape::Shape;
+use crate::record::{Record, record};
+use crate::shape::{Shape, paragraph};
 use crate::types::{PortNumber, Seconds, UrlPath};
 use crate::value::Value;
 

@@ -1,7 +1,8 @@
 //! `Kind`: the interface of a kind of target, so that no other code needs to know kinds by heart.
 
 use crate::field::Visitor;
-use crate::{BuildFile, Diagnostic, Span, Spanned, Target, TargetName};
+use crate::places::{Output, Places};
+use crate::{Diagnostic, Platforms, Spanned, TargetName};
 
 /// Section of a target in the list, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,70 +117,6 @@ impl Need {
     }
 }
 
-/// One output of a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Output<'a> {
-    /// The path relative to the directory of build.ron, normalised: `dist/server`.
-    pub path: String,
-    /// The path as written in a field, relative to `root`; `None` for the default.
-    pub written: Option<&'a Spanned<String>>,
-    /// Its place in the file; for the default path that of the target's name.
-    pub span: Span,
-    /// True for a directory, false for a file.
-    pub is_directory: bool,
-}
-
-/// Paths of a target's outputs.
-pub struct Places<'a> {
-    target: &'a Target,
-    root: &'a str,
-}
-
-impl<'a> Places<'a> {
-    /// Returns the paths of `target` in `file`.
-    pub(crate) fn new(target: &'a Target, file: &'a BuildFile) -> Places<'a> {
-        Places { target, root: file.root.as_ref().map_or("", |root| root.value.as_str()) }
-    }
-
-    /// Returns the directory `out`, or `dist/<target>` beside build.ron.
-    pub fn directory(&self, out: Option<&'a Spanned<String>>) -> Output<'a> {
-        match out {
-            Some(out) => self.below_root(out, true),
-            None => Output {
-                path: format!("dist/{}", self.target.name.value),
-                written: None,
-                span: self.target.name.span,
-                is_directory: true,
-            },
-        }
-    }
-
-    /// Returns a path as written; one that ends with `/` is a directory.
-    pub fn path(&self, written: &'a Spanned<String>) -> Output<'a> {
-        self.below_root(written, written.value.ends_with('/'))
-    }
-
-    fn below_root(&self, written: &'a Spanned<String>, is_directory: bool) -> Output<'a> {
-        let path = normal(&format!("{}/{}", self.root, written.value));
-        Output { path, written: Some(written), span: written.span, is_directory }
-    }
-}
-
-/// Normalises a path: `./a//b/../c/` is `a/c`.
-fn normal(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
 /// The interface that the declaration of a kind implements.
 pub trait Declared: std::fmt::Debug {
     /// Returns the word in build.ron.
@@ -203,8 +140,8 @@ pub trait Kind: Declared {
         Vec::new()
     }
 
-    /// Reports mistakes of a target whose fields each read well.
-    fn check(&self, _file: &BuildFile, _diagnostics: &mut Vec<Diagnostic>) {}
+    /// Reports mistakes of a target whose fields each read well. `platforms` are those of the file.
+    fn check(&self, _platforms: &Platforms, _diagnostics: &mut Vec<Diagnostic>) {}
 
     /// Returns the targets that it stands for: its dependents wait for them.
     fn members(&self) -> &[Spanned<TargetName>] {

@@ -2,7 +2,6 @@
 //!
 //! Knows no field and no kind: those are declared with `record!` and `kind!`.
 
-use crate::field::FieldType;
 use crate::value::{Named, Value};
 use crate::{Diagnostic, Span, Spanned, suggest};
 
@@ -37,7 +36,8 @@ impl<'a> Fields<'a> {
         self.entries.iter().find(|entry| entry.name == name).map(|entry| entry.value)
     }
 
-    fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
+    /// Takes the value of `name`, a field that the record has.
+    pub fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
         self.known.push(name);
         let index = self.entries.iter().position(|entry| entry.name == name)?;
         Some(self.entries.remove(index).value)
@@ -70,23 +70,6 @@ impl Reader<'_> {
         };
         let entries = self.without_duplicates(entries, "field");
         Some(Fields { owner: owner.to_owned(), span, entries, known: Vec::new() })
-    }
-
-    /// Reads one field. Without a default the field is required. A value that can't be read is reported and
-    /// gives the default, so that the rest of the record is checked as well.
-    pub fn field<T: FieldType>(
-        &mut self,
-        fields: &mut Fields<'_>,
-        name: &'static str,
-        default: &[fn() -> T],
-    ) -> Option<T> {
-        let value = fields.take(name);
-        self.field = name;
-        let read = value.and_then(|value| T::read(self, value));
-        if value.is_none() && default.is_empty() {
-            self.missing(fields, name);
-        }
-        read.or_else(|| default.first().map(|default| default()))
     }
 
     /// Reports that a required field is missing.

@@ -5,30 +5,9 @@
 //! the name in build.ron. `..shared: Type` at the end adds the fields of another record.
 
 use crate::Group;
-use crate::field::{FieldType, Visitor};
+use crate::field::Visitor;
 use crate::reader::{Fields, Reader};
-use crate::shape::{Default, Shape};
-
-/// The declaration of a field.
-#[derive(Clone, Debug)]
-pub(crate) struct Field {
-    /// The name in build.ron.
-    pub name: &'static str,
-    /// Its meaning, one paragraph.
-    pub doc: String,
-    /// The allowed values.
-    pub shape: Shape,
-    /// The default; `None` if the field is required.
-    pub default: Option<Default>,
-}
-
-impl Field {
-    /// Returns a field of the type `T`.
-    pub fn new<T: FieldType>(name: &'static str, doc: &str, default: &[fn() -> T]) -> Field {
-        let default = default.first().map(|default| default().as_default());
-        Field { name, doc: paragraph(doc), shape: T::shape(), default }
-    }
-}
+use crate::shape::Field;
 
 /// Fields declared together.
 pub(crate) trait Record: Sized {
@@ -55,11 +34,6 @@ pub(crate) trait Declaration: Record {
     const ALONE: &'static [&'static str];
 }
 
-/// Joins the lines of a doc comment.
-pub(crate) fn paragraph(doc: &str) -> String {
-    doc.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
 /// Declares a record: `record! { /// meaning Name = "Word" { fields } }`.
 macro_rules! record {
     ($(#[doc = $doc:literal])* $name:ident = $word:literal { $($body:tt)* }) => {
@@ -83,9 +57,9 @@ macro_rules! record {
             const DOC: &'static str = concat!($($doc, "\n"),*);
 
             #[allow(unused_mut, reason = "extended only where fields are shared")]
-            fn fields() -> Vec<$crate::record::Field> {
+            fn fields() -> Vec<$crate::shape::Field> {
                 let mut fields = vec![
-                    $( $crate::record::Field::new::<$type>(
+                    $( $crate::shape::Field::new::<$type>(
                         stringify!($field),
                         concat!($($meaning, "\n"),*),
                         &[$(|| $default)?],
@@ -230,6 +204,6 @@ mod tests {
             wait_s: number, 1 to 86400: Some(Number(7)): Has a default.
             flag: boolean: Some(Boolean(true)): A flag.
         "#]]
-        .assert_eq(&(super::paragraph(Sample::DOC) + "\n" + &lines.concat()));
+        .assert_eq(&(crate::shape::paragraph(Sample::DOC) + "\n" + &lines.concat()));
     }
 }

@@ -3,7 +3,8 @@
 use crate::file::BuildFile;
 use crate::health::Health;
 use crate::kinds::KINDS;
-use crate::record::{Field, Record, paragraph};
+use crate::record::Record;
+use crate::shape::{Field, paragraph};
 use crate::target::{Common, Limits};
 use crate::{Group, field::FieldType};
 

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::file::BuildFile;
 use crate::kinds::{KINDS, KindEntry};
-use crate::record::{Field, Record};
-use crate::shape::{Default, Shape};
+use crate::record::Record;
+use crate::shape::{Default, Field, Shape};
 use crate::target::{Common, Limits};
 
 /// Explanation of how JSON describes RON.

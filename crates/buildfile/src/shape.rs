@@ -1,7 +1,5 @@
 //! `Shape`: the allowed values of a field, as data. The reference and the JSON Schema are made from it.
 
-use crate::record::Field;
-
 /// The allowed values of some place in build.ron.
 #[derive(Clone, Debug)]
 pub(crate) enum Shape {
@@ -74,6 +72,19 @@ pub(crate) enum Shape {
     },
     /// One of the kinds of target.
     Kind,
+}
+
+/// The declaration of a field.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    /// The name in build.ron.
+    pub name: &'static str,
+    /// Its meaning, one paragraph.
+    pub doc: String,
+    /// The allowed values.
+    pub shape: Shape,
+    /// The default; `None` if the field is required.
+    pub default: Option<Default>,
 }
 
 /// The default of a field, as data.
@@ -160,4 +171,9 @@ impl Default {
             Default::EmptyMap => "{}".to_owned(),
         }
     }
+}
+
+/// Joins the lines of a doc comment.
+pub(crate) fn paragraph(doc: &str) -> String {
+    doc.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -1,14 +1,14 @@
 //! `Target`: a name, the fields that every kind has, and the kind; with its reader.
 
 use crate::field::{FieldType, Visitor, Wanted};
-use crate::kind::Places;
 use crate::kinds::{KINDS, KindEntry};
+use crate::places::Places;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
 use crate::types::{PoolName, Retries, Seconds};
 use crate::value::{Named, Value};
-use crate::{BuildFile, Diagnostic, Kind, Makes, Need, Output, Span, Spanned, TargetKind, TargetName, suggest};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Span, Spanned, TargetKind, TargetName, suggest};
 
 record! {
     /// The fields that every kind has.
@@ -68,9 +68,9 @@ impl Target {
         self.kind().needs()
     }
 
-    /// Returns its outputs, relative to the directory of build.ron.
-    pub fn outputs<'a>(&'a self, file: &'a BuildFile) -> Vec<Output<'a>> {
-        self.kind().outputs(&Places::new(self, file))
+    /// Returns its outputs, relative to the directory of build.ron. `root` is the `root` of the file, empty if there is none.
+    pub(crate) fn outputs<'a>(&'a self, root: &'a str) -> Vec<Output<'a>> {
+        self.kind().outputs(&Places::new(&self.name, root))
     }
 
     /// Passes every text, path and reference of the target to `visitor`.

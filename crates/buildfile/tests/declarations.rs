@@ -42,7 +42,7 @@ fn what_each_kind_makes_and_where() {
     let text = EVERYTHING.replace("root: \".\"", "root: \"sub\"");
     let found = lines(&text, |file, target| {
         let mut line = format!("{:?}", target.makes());
-        for output in target.outputs(file) {
+        for output in file.outputs_of(target) {
             let form = if output.is_directory { "directory" } else { "file" };
             write!(line, ", {form} {}", output.path).unwrap();
         }

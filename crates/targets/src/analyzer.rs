@@ -320,7 +320,7 @@ impl<'a> Analyzer<'a> {
                 continue;
             }
             // Outputs are relative to build.ron, and the project may be a part of the workspace.
-            for output in target.outputs(self.request.file).iter().filter(|output| output.written.is_some()) {
+            for output in self.request.file.outputs_of(target).iter().filter(|output| output.written.is_some()) {
                 if let Ok(below) = self.request.root.join(&output.path).strip_prefix(&self.root)
                     && let Ok(below) = RelativePath::from_path(below)
                 {
@@ -338,7 +338,7 @@ pub(crate) fn path(text: &str) -> Analyzed<RelativePath> {
 
 /// The only place that `target` writes, relative to build.ron.
 pub(crate) fn only_output(target: &Target, file: &BuildFile) -> Analyzed<RelativePath> {
-    match target.outputs(file).as_slice() {
+    match file.outputs_of(target).as_slice() {
         [output] => path(&output.path).map_err(|error| error.at(output.span)),
         _ => Err(UserError::input(format!("`{}` has not exactly one output", target.name.value)).at(target.name.span)),
     }

@@ -54,7 +54,7 @@ impl Analyzer<'_> {
         let mut made = Vec::new();
         for other in &self.request.file.targets {
             if wanted.contains(&other.name.value) && !known.contains(&other.name.value) {
-                for output in other.outputs(self.request.file).iter().filter(|output| output.written.is_some()) {
+                for output in self.request.file.outputs_of(other).iter().filter(|output| output.written.is_some()) {
                     made.push((self.request.root.join(&output.path), other.name.value.to_string()));
                 }
             }

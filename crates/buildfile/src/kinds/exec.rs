@@ -1,7 +1,7 @@
 //! `Exec`: fields, outputs and needs of one kind.
 
-use crate::kind::Places;
 use crate::kinds::Process;
+use crate::places::Places;
 use crate::record::kind;
 use crate::types::Command;
 use crate::{Kind, Makes, Need, Output, TextSource};

@@ -1,6 +1,6 @@
 //! `GoBuild`: fields, outputs and needs of one kind.
 
-use crate::kind::Places;
+use crate::places::Places;
 use crate::record::kind;
 use crate::types::{BuildMode, Environment, OutPath, Packages, Platforms, TextMap};
 use crate::{Kind, Makes, Need, Output, Text};

@@ -1,10 +1,10 @@
 //! `Image`: fields, checks, outputs and needs of one kind.
 
 use crate::health::Health;
-use crate::kind::Places;
+use crate::places::Places;
 use crate::record::kind;
 use crate::types::{Base, Created, Environment, Files, OutPath, Platforms, Port, TextMap};
-use crate::{BuildFile, Diagnostic, Kind, Makes, Need, Output, Text};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
     /// An OCI layout in `dist/<target>/`, made without Docker. It is also loaded into a reachable Docker daemon, unless
@@ -61,8 +61,8 @@ impl Kind for Image {
         vec![places.directory(self.out.as_deref())]
     }
 
-    fn check(&self, file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
-        for platform in self.platforms.as_ref().unwrap_or(&file.platforms) {
+    fn check(&self, platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        for platform in self.platforms.as_ref().unwrap_or(platforms) {
             if platform.value.os() != "linux" {
                 let message = format!("an image can't be made for `{}`: images are for Linux", platform.value);
                 diagnostics.push(Diagnostic::new(platform.span, message).hint("give the `Image` its own `platforms`"));

@@ -1,7 +1,8 @@
 //! The list of kinds: one line a kind, from which all code that handles every kind is made.
 
 use crate::reader::{Fields, Reader};
-use crate::record::{Declaration, Field, Record, paragraph};
+use crate::record::{Declaration, Record};
+use crate::shape::{Field, paragraph};
 use crate::{Group, Kind};
 
 mod process;

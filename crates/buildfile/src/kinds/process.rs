@@ -2,7 +2,7 @@
 
 use crate::record::record;
 use crate::types::{EnvironmentName, Glob, OutPath, ProcessEnvironment, SourcePath};
-use crate::{Makes, Output, kind::Places};
+use crate::{Makes, Output, Places};
 
 record! {
     /// Inputs, outputs and environment of a command.

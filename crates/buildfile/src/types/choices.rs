@@ -4,7 +4,7 @@ use crate::field::FieldType;
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
 use crate::text::TextSource;
-use crate::types::ENVIRONMENT_NAME;
+use crate::types::strings::ENVIRONMENT_NAME;
 use crate::value::Value;
 use crate::{Diagnostic, Spanned};
 

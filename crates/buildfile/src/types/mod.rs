@@ -6,6 +6,7 @@ mod maps;
 mod numbers;
 mod references;
 mod strings;
+mod texts;
 
 pub use choices::{Base, BuildMode, Created, GoChoice};
 pub use lists::{Command, Packages, Platforms};
@@ -15,5 +16,4 @@ pub use maps::{
 };
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
 pub use references::{FileSource, ImageReference};
-pub(crate) use strings::{ENVIRONMENT_NAME, is_environment_name};
 pub use strings::{EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, SourcePath, UrlPath};

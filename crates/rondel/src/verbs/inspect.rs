@@ -85,8 +85,11 @@ fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
             )));
         }
     }
-    let directory =
-        target.outputs(&session.file).first().map_or_else(|| session.root.clone(), |out| session.root.join(&out.path));
+    let directory = session
+        .file
+        .outputs_of(target)
+        .first()
+        .map_or_else(|| session.root.clone(), |out| session.root.join(&out.path));
     if directory.join("oci-layout").is_file() {
         return Ok(vec![directory]);
     }

@@ -79,7 +79,7 @@ pub(crate) fn command(
         process.dir.as_ref().map_or_else(|| analyzer.root.clone(), |directory| analyzer.root.join(&directory.value));
     let excluded = analyzer.declared_outputs(Some(target))?;
     let mut outputs = Vec::new();
-    for output in target.outputs(request.file) {
+    for output in request.file.outputs_of(target) {
         let Some(written) = output.written else { continue };
         let kind = if output.is_directory { OutputKind::Directory } else { OutputKind::File };
         outputs.push((output_path(written)?, path(&output.path)?, kind));

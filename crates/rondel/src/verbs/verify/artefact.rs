@@ -88,7 +88,7 @@ fn platforms_of_layout(path: &Path) -> Result<(Vec<Platform>, String), Failure> 
 fn target_of(session: &Session<'_>, path: &Path, is_layout: bool) -> Result<TargetName, Failure> {
     let wanted = if is_layout { Makes::ImageLayout } else { Makes::Executables };
     let is_in = |target: &Target| {
-        target.outputs(&session.file).iter().any(|out| path.starts_with(session.root.join(&out.path)))
+        session.file.outputs_of(target).iter().any(|out| path.starts_with(session.root.join(&out.path)))
     };
     let candidates: Vec<&Target> = session.file.targets.iter().filter(|target| target.makes() == wanted).collect();
     let by_place = candidates.iter().find(|target| is_in(target));

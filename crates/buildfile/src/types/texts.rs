@@ -1,0 +1,194 @@
+//! How texts are read: templates, and the calls `Env`, `Git`, `Tool` and `Secret`.
+
+use crate::field::{FieldType, Visitor};
+use crate::reader::Reader;
+use crate::shape::Shape;
+use crate::template::Template;
+use crate::text::{CommandWord, GitQuery, ProcessText, Text, TextSource};
+use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
+use crate::value::Value;
+use crate::{Diagnostic, suggest};
+
+const QUERIES: &[(&str, GitQuery)] = &[
+    ("Describe", GitQuery::Describe),
+    ("Commit", GitQuery::Commit),
+    ("ShortCommit", GitQuery::ShortCommit),
+    ("CommitTime", GitQuery::CommitTime),
+    ("CommitTimestamp", GitQuery::CommitTimestamp),
+    ("Branch", GitQuery::Branch),
+    ("Dirty", GitQuery::Dirty),
+];
+
+impl FieldType for Text {
+    const PLURAL: &'static str = "texts";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Text> {
+        reader.text(value)
+    }
+
+    fn shape() -> Shape {
+        let doc = "A template (`{name}` is a variable, `{{` a brace), a variable of the environment, or an answer of \
+                   git; the second argument is used if there is none.";
+        let name = || Shape::string("name", ENVIRONMENT_NAME);
+        let template = || Shape::string("template", "");
+        const ANSWERS: &[&str] =
+            &["Describe", "Commit", "ShortCommit", "CommitTime", "CommitTimestamp", "Branch", "Dirty"];
+        let shapes = vec![
+            template(),
+            Shape::Call { name: "Env", arguments: vec![name(), template()], required: 1 },
+            Shape::Call { name: "Git", arguments: vec![Shape::Words(ANSWERS), template()], required: 1 },
+        ];
+        Shape::named("text", doc, Shape::OneOf(shapes))
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        visitor.text(self);
+    }
+}
+
+impl FieldType for ProcessText {
+    const PLURAL: &'static str = "texts or secrets";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<ProcessText> {
+        reader.text_or_secret(value).map(ProcessText)
+    }
+
+    fn shape() -> Shape {
+        let doc = "A text, or `Secret(\"NAME\")`: a value of the environment that is in no key, log, record or image.";
+        let secret = Shape::call("Secret", Shape::string("name", ENVIRONMENT_NAME));
+        Shape::named("text or secret", doc, Shape::OneOf(vec![Text::shape(), secret]))
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        visitor.text(&self.0);
+    }
+}
+
+impl FieldType for CommandWord {
+    const PLURAL: &'static str = "texts";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<CommandWord> {
+        let is_tool = value.call().is_some_and(|call| call.name == "Tool");
+        if is_tool { reader.any_text(value) } else { reader.text(value) }.map(CommandWord)
+    }
+
+    fn shape() -> Shape {
+        let doc = "A text, or `Tool(\"name\")`: a command that the module depends on, built for this machine.";
+        let tool = Shape::call("Tool", Shape::string("name or import path", ""));
+        Shape::named("text or tool", doc, Shape::OneOf(vec![Text::shape(), tool]))
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        visitor.text(&self.0);
+    }
+}
+
+impl Reader<'_> {
+    /// Reads a text without secrets; a `Secret` is refused here.
+    pub fn text(&mut self, value: Value<'_>) -> Option<Text> {
+        let text = self.text_or_secret(value)?;
+        if matches!(text.source, TextSource::Secret { .. }) {
+            let message = "a secret is not allowed here: it would reach a command line, a key or an image";
+            self.report(
+                Diagnostic::new(text.span, message)
+                    .hint("use `Secret` in the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…`"),
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    pub fn text_or_secret(&mut self, value: Value<'_>) -> Option<Text> {
+        let text = self.any_text(value)?;
+        if matches!(text.source, TextSource::Tool { .. }) {
+            let message = "a `Tool` is not allowed here: it is a program, not a text";
+            self.report(Diagnostic::new(text.span, message).hint("use `Tool` in the `command` of an `Exec`"));
+            return None;
+        }
+        Some(text)
+    }
+
+    fn any_text(&mut self, value: Value<'_>) -> Option<Text> {
+        const EXPECTED: &str = "a string, `Env(\"NAME\")` or `Git(…)`";
+        let span = value.span();
+        if value.is_string() {
+            let template = self.template(value)?;
+            return Some(Text { source: TextSource::Template(template), span });
+        }
+        let Some(call) = value.call() else {
+            self.report(value.unexpected(EXPECTED));
+            return None;
+        };
+        let Some(arguments) = call.arguments else {
+            self.report(value.unexpected(EXPECTED));
+            return None;
+        };
+        let arguments = self.kept(arguments.positional())?;
+        let source = match (call.name, arguments.as_slice()) {
+            ("Env", [name]) => TextSource::Environment { name: self.variable(*name)?, default: None },
+            ("Env", [name, default]) => {
+                TextSource::Environment { name: self.variable(*name)?, default: Some(self.template(*default)?) }
+            }
+            ("Git", [query]) => TextSource::Git { query: self.git_query(*query)?, default: None },
+            ("Git", [query, default]) => {
+                TextSource::Git { query: self.git_query(*query)?, default: Some(self.template(*default)?) }
+            }
+            ("Tool", [name]) => TextSource::Tool { name: self.tool_name(*name)? },
+            ("Secret", [name]) => TextSource::Secret { name: self.variable(*name)? },
+            ("Env" | "Git" | "Secret" | "Tool", _) => {
+                let message = format!(
+                    "`{}` takes a name{}",
+                    call.name,
+                    if matches!(call.name, "Secret" | "Tool") { "" } else { " and optionally a default" }
+                );
+                self.report(Diagnostic::new(span, message));
+                return None;
+            }
+            (other, _) => {
+                let mut diagnostic = Diagnostic::new(call.name_span, format!("`{other}` is not a source of text"));
+                diagnostic.hint =
+                    suggest(other, ["Env", "Git", "Secret"]).map(|near| format!("did you mean `{near}`?"));
+                self.report(diagnostic);
+                return None;
+            }
+        };
+        Some(Text { source, span })
+    }
+
+    fn template(&mut self, value: Value<'_>) -> Option<Template> {
+        let text = self.string(value, "a string")?;
+        match Template::parse(&text.value) {
+            Ok(template) => Some(template),
+            Err(message) => {
+                self.report(Diagnostic::new(text.span, message));
+                None
+            }
+        }
+    }
+
+    /// Reads an import path, or its last element.
+    fn tool_name(&mut self, value: Value<'_>) -> Option<String> {
+        let text = self.string(value, "the name of a tool")?;
+        let sound = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with(['.', '-'])
+                && part.chars().all(|character| character.is_ascii_alphanumeric() || "-_.~+!".contains(character))
+        };
+        if text.value.split('/').all(sound) {
+            return Some(text.value);
+        }
+        let message = format!("`{}` is not the name of a tool", text.value.escape_debug());
+        self.report(Diagnostic::new(text.span, message).hint("write its import path, or the last element of it"));
+        None
+    }
+
+    /// Reads a name of the process environment.
+    pub fn variable(&mut self, value: Value<'_>) -> Option<String> {
+        let text = self.string(value, "the name of an environment variable")?;
+        is_environment_name(self, &text).then_some(text.value)
+    }
+
+    fn git_query(&mut self, value: Value<'_>) -> Option<GitQuery> {
+        self.choice(value, QUERIES)
+    }
+}
