@@ -106,7 +106,7 @@ fn a_port_that_is_taken_and_a_container_that_dies() {
     let _guard = daemon();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let space = council(listener.local_addr().unwrap().port());
-    space.run(&["run"]).fails(1, &["is taken: stop what listens there"]);
+    space.run(&["run"]).fails(1, &["is taken: stop the program that listens there"]);
     assert_eq!(containers(), "");
     drop(listener);
     space.replace(
