@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::messages::{Action, Command, Directory, decode_digest, encode_digest};
+use rondel_cas::decode_digest;
+use rondel_cas::messages::{Action, Command, Directory, encode_digest};
 use rondel_cas::{Cache, Digest, Tree};
 use rondel_golang::{ArchiveKind, ClosureQuery};
 use rondel_tree::{GlobSet, StatSnapshot};

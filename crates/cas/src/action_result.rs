@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::decode::{decode_digest, decode_mode, link_target};
-use crate::messages::{DecodeError, encode_digest, push_mode};
+use crate::messages::{encode_digest, push_mode};
 use crate::metadata::Metadata;
+use crate::wire::DecodeError;
 use crate::wire::{Message, Value, each_field, set};
 use crate::{Digest, Entry, RelativePath, Tree, TreeError};
 

@@ -26,12 +26,14 @@ pub use atomic::{
 };
 pub use blob_store::BlobError;
 pub use cache::{Cache, DiskCache};
+pub use decode::decode_digest;
 pub use digest::{Digest, DigestParseError, Hasher};
 pub use gc::{GcOutcome, RunningBuild, Store, StoredResult, VerifyOutcome};
 pub use metadata::{Metadata, MetadataType};
 pub use parallel::{par_chunks, par_map};
 pub use relative_path::{PathError, RelativePath};
 pub use tree::{Entry, Tree, TreeError};
+pub use wire::DecodeError;
 
 /// Version of everything on disk below the cache directory. Each version has a directory of its own, so an older and a
 /// newer Rondel can share one machine.

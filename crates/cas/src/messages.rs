@@ -9,9 +9,6 @@
 use crate::Digest;
 use crate::wire::{Message, varint_length};
 
-pub use crate::decode::decode_digest;
-pub use crate::wire::DecodeError;
-
 /// Permission bits of a file or directory that differ from the ordinary ones (REAPI `NodeProperties.unix_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UnixMode(u16);

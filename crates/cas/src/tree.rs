@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::messages::{DecodeError, Directory, DirectoryNode, FileNode, SymlinkNode, UnixMode};
+use crate::messages::{Directory, DirectoryNode, FileNode, SymlinkNode, UnixMode};
+use crate::wire::DecodeError;
 use crate::wire::{Message, each_field, set};
 use crate::{Digest, RelativePath};
 

@@ -35,7 +35,7 @@ pub fn main() -> ExitCode {
 fn run() -> Exit {
     let context = session::ProcessContext::read();
     let mut color = context.wants_color_by_default();
-    let outcome = cli::read(&context.arguments).and_then(|line| {
+    let outcome = cli::read(&verbs::VERBS, &context.arguments).and_then(|line| {
         let global = line.global()?;
         color = context.wants_color(global.color);
         verbs::dispatch(&context, &global, &line)

@@ -126,7 +126,7 @@ impl<'c> Session<'c> {
         let mut names = Vec::with_capacity(words.len());
         for word in words {
             let known = self.file.targets.iter().find(|target| target.name.value.as_str() == word);
-            let Some(target) = known else { return Err(self.unknown_word(word)) };
+            let Some(target) = known else { return Err(self.unknown_target(word, &[])) };
             if !names.contains(&target.name.value) {
                 names.push(target.name.value.clone());
             }
@@ -134,11 +134,11 @@ impl<'c> Session<'c> {
         Ok(names)
     }
 
-    /// Returns the error for a word that is neither target nor verb.
-    pub fn unknown_word(&self, word: &str) -> Failure {
-        let names = self.file.targets.iter().map(|target| target.name.value.as_str());
-        let verbs: Vec<&str> = crate::verbs::names().collect();
-        let near = suggest(word, names.chain(verbs.iter().copied()));
+    /// Returns the error for a word that is no target; `others` are the other words that may stand there.
+    pub fn unknown_target(&self, word: &str, others: &[&str]) -> Failure {
+        let mut names: Vec<&str> = self.file.targets.iter().map(|target| target.name.value.as_str()).collect();
+        names.extend(others.iter().copied());
+        let near = suggest(word, names);
         let failure = Failure::usage(format!("there is no target `{}`", word.escape_debug()));
         let program = program::name();
         match near {

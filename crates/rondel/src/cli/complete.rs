@@ -5,8 +5,7 @@ use crate::cli::all_specs;
 use crate::cli::groups::GlobalOptions;
 use crate::cli::help::described;
 use crate::cli::option::{OptionSet, OptionSpec};
-use crate::cli::verb::{Entry, Holds};
-use crate::verbs::{BUILD, VERBS};
+use crate::cli::verb::{Entry, Holds, Verbs};
 
 /// Names of files may stand here too: a line of its own, which no candidate can be.
 pub(crate) const FILES: &str = ":files";
@@ -15,15 +14,15 @@ pub(crate) const FILES: &str = ":files";
 pub(crate) type TargetLine = (String, String);
 
 /// The lines `candidate<TAB>description` for the last of `words`, which may be empty. `words` do not hold the program.
-pub(crate) fn candidates(words: &[String], targets: &[TargetLine]) -> Vec<String> {
+pub(crate) fn candidates(verbs: &'static Verbs, words: &[String], targets: &[TargetLine]) -> Vec<String> {
     let words = joined(words);
     let Some((current, before)) = words.split_last() else { return Vec::new() };
     if before.iter().any(|word| word == "--") {
         return vec![FILES.to_owned()];
     }
-    let specs = all_specs();
+    let specs = all_specs(verbs);
     let (typed, open) = plain_words(before, &specs);
-    let place = Place::of(&typed, targets);
+    let place = Place::of(verbs, &typed, targets);
     if let Some(spec) = open {
         return values(&place, &spec, "", current);
     }
@@ -52,32 +51,33 @@ pub(crate) fn candidates(words: &[String], targets: &[TargetLine]) -> Vec<String
 
 /// The verb that was typed so far, or builds; nothing if neither was.
 struct Place {
+    verbs: &'static Verbs,
     entry: Option<&'static Entry>,
     /// Words after it.
     given: usize,
 }
 
 impl Place {
-    fn of(typed: &[&str], targets: &[TargetLine]) -> Place {
-        let Some((first, rest)) = typed.split_first() else { return Place { entry: None, given: 0 } };
+    fn of(verbs: &'static Verbs, typed: &[&str], targets: &[TargetLine]) -> Place {
+        let Some((first, rest)) = typed.split_first() else { return Place { verbs, entry: None, given: 0 } };
         let is_target = targets.iter().any(|(name, _)| name == first);
-        let verb = VERBS.iter().find(|entry| entry.name == first.strip_prefix(':').unwrap_or(first));
+        let verb = verbs.find(first.strip_prefix(':').unwrap_or(first));
         match verb {
             Some(entry) if !is_target => {
                 let sub = rest.first().and_then(|word| entry.subverbs.iter().find(|sub| sub.name == *word));
                 match sub {
-                    Some(sub) => Place { entry: Some(sub), given: rest.len() - 1 },
-                    None => Place { entry: Some(entry), given: rest.len() },
+                    Some(sub) => Place { verbs, entry: Some(sub), given: rest.len() - 1 },
+                    None => Place { verbs, entry: Some(entry), given: rest.len() },
                 }
             }
-            _ => Place { entry: Some(&BUILD), given: typed.len() },
+            _ => Place { verbs, entry: Some(&verbs.build), given: typed.len() },
         }
     }
 
     fn words(&self, targets: &[TargetLine], found: &mut Vec<(String, String)>, files: &mut bool) {
         let Some(entry) = self.entry else {
             found.extend(targets.iter().cloned());
-            let verbs = VERBS.iter().filter(|entry| !entry.is_hidden);
+            let verbs = self.verbs.visible();
             let hidden_by_target = |name: &str| targets.iter().any(|(target, _)| target == name);
             let verbs = verbs.filter(|entry| !hidden_by_target(entry.name));
             found.extend(verbs.map(|entry| (entry.name.to_owned(), entry.about.to_owned())));

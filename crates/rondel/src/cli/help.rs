@@ -2,9 +2,8 @@
 
 use crate::cli::groups::{AnalysisOptions, BuildOptions, GlobalOptions};
 use crate::cli::option::{OptionSet, OptionSpec, listed};
-use crate::cli::verb::Entry;
+use crate::cli::verb::{Entry, Verbs};
 use crate::program;
-use crate::verbs::VERBS;
 
 const EXIT_CODES: &str = "\
 exit codes: 0 done; 1 a step failed; 2 the command line or build.ron is wrong;
@@ -13,7 +12,7 @@ exit codes: 0 done; 1 a step failed; 2 the command line or build.ron is wrong;
 ";
 
 /// `--help`
-pub(crate) fn program_help() -> String {
+pub(crate) fn program_help(verbs: &Verbs) -> String {
     let program = program::name();
     let mut text = format!("usage: {program} [OPTIONS] TARGET… [-- ARGS]\n       {program} [OPTIONS] VERB …\n");
     text.push_str(&options("options", &GlobalOptions::specs()));
@@ -23,7 +22,7 @@ pub(crate) fn program_help() -> String {
         "\nverbs (a target of the same name wins; `:verb` always means the verb;\n       `{program} VERB --help` has the \
          options of each):\n"
     ));
-    for entry in VERBS.iter().filter(|entry| !entry.is_hidden) {
+    for entry in verbs.visible() {
         text.push_str(&format!("  {:<12} {}\n", entry.name, entry.about));
     }
     text.push_str(&format!("\n{EXIT_CODES}"));

@@ -20,10 +20,9 @@ use rondel_buildfile::suggest;
 
 use crate::cli::groups::GlobalOptions;
 use crate::cli::option::{OptionSet, OptionSpec, listed};
-use crate::cli::verb::{Entry, Holds};
+use crate::cli::verb::{Entry, Holds, Verbs};
 use crate::exit::Failure;
 use crate::program;
-use crate::verbs::{BUILD, VERBS};
 
 /// The arguments, read but not yet given to a verb.
 #[derive(Clone, Debug, Default)]
@@ -48,9 +47,9 @@ impl Line {
 }
 
 /// Returns every option of the program and of each verb; one of several verbs, once.
-pub(crate) fn all_specs() -> Vec<OptionSpec> {
+pub(crate) fn all_specs(verbs: &'static Verbs) -> Vec<OptionSpec> {
     let mut all: Vec<OptionSpec> = GlobalOptions::specs();
-    for (_, entry) in all_entries() {
+    for (_, entry) in all_entries(verbs) {
         for spec in (entry.specs)() {
             if !all.iter().any(|other| other.long == spec.long) {
                 all.push(spec);
@@ -61,9 +60,9 @@ pub(crate) fn all_specs() -> Vec<OptionSpec> {
 }
 
 /// Returns builds, every verb and every sub-verb, each with its display name.
-pub(crate) fn all_entries() -> Vec<(String, &'static Entry)> {
-    let mut all = vec![(BUILD.name.to_owned(), &BUILD)];
-    for entry in VERBS {
+pub(crate) fn all_entries(verbs: &'static Verbs) -> Vec<(String, &'static Entry)> {
+    let mut all = vec![(verbs.build.name.to_owned(), &verbs.build)];
+    for entry in verbs.list {
         all.push((entry.name.to_owned(), entry));
         all.extend(entry.subverbs.iter().map(|sub| (format!("{} {}", entry.name, sub.name), sub)));
     }
@@ -71,7 +70,7 @@ pub(crate) fn all_entries() -> Vec<(String, &'static Entry)> {
 }
 
 /// Reads the arguments.
-pub(crate) fn read(arguments: &[OsString]) -> Result<Line, Failure> {
+pub(crate) fn read(verbs: &'static Verbs, arguments: &[OsString]) -> Result<Line, Failure> {
     let mut line = Line::default();
     let split = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
     let (own, rest) = arguments.split_at(split);
@@ -79,7 +78,7 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Line, Failure> {
     for argument in rest.iter().skip(1) {
         line.rest.push(text(argument.clone())?);
     }
-    let specs = all_specs();
+    let specs = all_specs(verbs);
     let mut parser = lexopt::Parser::from_args(own.iter().cloned());
     while let Some(argument) = parser.next().map_err(usage)? {
         let (spec, written) = match argument {
@@ -119,11 +118,17 @@ pub(crate) fn split_options<O: OptionSet>(line: &Line) -> Result<(GlobalOptions,
 }
 
 /// Returns an error if `entry`, with the display name `name`, does not take these options and words.
-pub(crate) fn check(name: &str, entry: &Entry, line: &Line, words: &[String]) -> Result<(), Failure> {
+pub(crate) fn check(
+    verbs: &'static Verbs,
+    name: &str,
+    entry: &Entry,
+    line: &Line,
+    words: &[String],
+) -> Result<(), Failure> {
     let global = GlobalOptions::specs();
     for (long, _) in &line.options {
         if entry.spec(long).is_none() && !global.iter().any(|spec| spec.long == *long) {
-            return Err(foreign_option(name, entry, long));
+            return Err(foreign_option(verbs, name, entry, long));
         }
     }
     let arguments = &entry.arguments;
@@ -153,14 +158,14 @@ pub(crate) fn check(name: &str, entry: &Entry, line: &Line, words: &[String]) ->
 }
 
 /// Returns the error for an option of other verbs.
-fn foreign_option(name: &str, entry: &Entry, long: &str) -> Failure {
-    let owners: Vec<String> = all_entries()
+fn foreign_option(verbs: &'static Verbs, name: &str, entry: &Entry, long: &str) -> Failure {
+    let owners: Vec<String> = all_entries(verbs)
         .into_iter()
         .filter(|(_, other)| !other.is_hidden && other.spec(long).is_some())
-        .map(|(name, _)| if name == BUILD.name { "builds".to_owned() } else { format!("`{name}`") })
+        .map(|(name, _)| if name == verbs.build.name { "builds".to_owned() } else { format!("`{name}`") })
         .collect();
     let has = if owners.len() == 1 && owners[0] != "builds" { "has" } else { "have" };
-    let (subject, help) = match name == BUILD.name {
+    let (subject, help) = match name == verbs.build.name {
         true => ("a build".to_owned(), "--help".to_owned()),
         false => (format!("`{name}`"), format!("{name} --help")),
     };

@@ -9,7 +9,7 @@ use crate::cli::groups::GlobalOptions;
 use crate::cli::option::OptionSet;
 use crate::cli::{all_entries, check, read, split_options};
 use crate::exit::Failure;
-use crate::verbs::{VERBS, names};
+use crate::verbs::VERBS;
 
 fn text_of(failure: &Failure) -> String {
     match failure {
@@ -23,10 +23,10 @@ fn text_of(failure: &Failure) -> String {
 /// What becomes of a command line: words and options, or the error.
 fn outcome(name: &str, line: &str) -> String {
     let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-    let (_, entry) = all_entries().into_iter().find(|(other, _)| other == name).unwrap();
+    let (_, entry) = all_entries(&VERBS).into_iter().find(|(other, _)| other == name).unwrap();
     let skipped = if name == "TARGET" { 0 } else { name.split(' ').count() };
-    let read = read(&arguments).and_then(|line| {
-        check(name, entry, &line, &line.words[skipped.min(line.words.len())..])?;
+    let read = read(&VERBS, &arguments).and_then(|line| {
+        check(&VERBS, name, entry, &line, &line.words[skipped.min(line.words.len())..])?;
         line.global()?;
         Ok(line)
     });
@@ -159,7 +159,7 @@ fn words_are_counted() {
 fn values_are_checked() {
     fn values<O: OptionSet>(name: &str, line: &str) -> String {
         let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        let read = read(&arguments).unwrap();
+        let read = read(&VERBS, &arguments).unwrap();
         let failure = split_options::<O>(&read).err().map(|failure| text_of(&failure));
         format!("{name} {line}: {}\n", failure.unwrap_or_else(|| "fine".to_owned()))
     }
@@ -199,7 +199,7 @@ fn values_are_checked() {
 fn an_option_has_one_arity_and_one_short_form() {
     let mut all = GlobalOptions::specs();
     let global = all.len();
-    for (name, entry) in all_entries() {
+    for (name, entry) in all_entries(&VERBS) {
         for spec in (entry.specs)() {
             assert!(!spec.doc.trim().is_empty(), "{name} --{}", spec.long);
             for other in &all {
@@ -216,7 +216,7 @@ fn an_option_has_one_arity_and_one_short_form() {
 #[test]
 fn the_readme_names_every_verb() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
-    for entry in VERBS.iter().filter(|entry| !entry.is_hidden) {
+    for entry in VERBS.visible() {
         let names: Vec<String> = match entry.subverbs {
             [] => vec![entry.name.to_owned()],
             subs => subs.iter().map(|sub| format!("{} {}", entry.name, sub.name)).collect(),
@@ -229,9 +229,9 @@ fn the_readme_names_every_verb() {
     // Every row is of a verb that there is.
     for row in readme.lines().filter_map(|line| line.strip_prefix("| `cargo xtask ")) {
         let word = row.split([' ', '`']).next().unwrap();
-        assert!(word == "TARGET…" || word == "TARGET" || names().any(|name| name == word), "{row}");
+        assert!(word == "TARGET…" || word == "TARGET" || VERBS.visible().any(|entry| entry.name == word), "{row}");
     }
-    for spec in super::all_specs() {
+    for spec in super::all_specs(&VERBS) {
         assert!(readme.contains(&format!("--{}", spec.long)), "README.md does not name --{}", spec.long);
     }
 }

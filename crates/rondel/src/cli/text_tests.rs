@@ -5,6 +5,7 @@ use expect_test::expect;
 use crate::cli::all_entries;
 use crate::cli::complete::candidates;
 use crate::cli::help::{program_help, verb_help};
+use crate::verbs::VERBS;
 
 #[test]
 fn help_of_the_program() {
@@ -50,13 +51,13 @@ fn help_of_the_program() {
                     3 this machine lacks something (Docker, network); 4 `verify` found a
                     difference; 130 interrupted
     "#]]
-    .assert_eq(&program_help());
+    .assert_eq(&program_help(&VERBS));
 }
 
 #[test]
 fn help_of_verbs() {
     let help = |wanted: &str| {
-        let (name, entry) = all_entries().into_iter().find(|(name, _)| name == wanted).unwrap();
+        let (name, entry) = all_entries(&VERBS).into_iter().find(|(name, _)| name == wanted).unwrap();
         verb_help(&name, entry)
     };
     expect![[r#"
@@ -218,7 +219,7 @@ fn candidates_of_completion() {
     ];
     let of = |line: &str| {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let lines = candidates(&words, &targets);
+        let lines = candidates(&VERBS, &words, &targets);
         format!("$ {line}|\n{}", lines.iter().map(|line| format!("{}\n", line.trim_end())).collect::<String>())
     };
     let lines = [

@@ -108,6 +108,26 @@ pub(crate) struct Entry {
     pub run: RunVerb,
 }
 
+/// The verbs of the program: the list is given to the command line, which knows none by heart.
+pub(crate) struct Verbs {
+    /// Builds: the meaning of a target's name in the place of a verb's.
+    pub build: Entry,
+    /// The verbs, in the order of help.
+    pub list: &'static [Entry],
+}
+
+impl Verbs {
+    /// Returns the verbs for people.
+    pub fn visible(&self) -> impl Iterator<Item = &'static Entry> + use<> {
+        self.list.iter().filter(|entry| !entry.is_hidden)
+    }
+
+    /// Returns the verb `name`.
+    pub fn find(&self, name: &str) -> Option<&'static Entry> {
+        self.list.iter().find(|entry| entry.name == name)
+    }
+}
+
 impl Entry {
     /// Returns the entry of `V`.
     pub const fn of<V: Verb>() -> Entry {

@@ -13,14 +13,16 @@ mod tests;
 pub(crate) use human::{Human, Verbosity};
 pub(crate) use json::Json;
 pub(crate) use safe_text::without_control_sequences;
-pub(crate) use sink::{Shown, Sink, Verified, VerifySummary, sink};
+pub(crate) use sink::{Shown, Sink, Verified, VerifySummary};
 
 use std::io::Write;
 
 use rondel_engine::{Reason, UserError};
 
+use crate::cli::groups::{BuildOptions, GlobalOptions};
 use crate::exit::Failure;
 use crate::program::with_program;
+use crate::session::ProcessContext;
 
 /// Where a sink writes.
 pub(crate) type Printer = Box<dyn Fn(&str) + Send + Sync>;
@@ -28,6 +30,19 @@ pub(crate) type Printer = Box<dyn Fn(&str) + Send + Sync>;
 /// Message for a step that fails in the second build only.
 pub(crate) const SECOND_BUILD_FAILED: &str = "the second build failed but the first did not: the step depends on \
                                               something outside the tree";
+
+/// Returns the sink that the options ask for.
+pub(crate) fn sink(
+    context: &ProcessContext,
+    global: &GlobalOptions,
+    build: &BuildOptions,
+    shown: Shown,
+) -> Box<dyn Sink> {
+    if build.events.is_some() {
+        return Box::new(Json::new(shown, Box::new(print_data)));
+    }
+    Box::new(Human::new(Verbosity::of(context, global, shown), Box::new(print_line)))
+}
 
 /// Writes to standard output.
 pub(crate) fn print_data(text: &str) {

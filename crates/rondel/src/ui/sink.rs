@@ -1,4 +1,4 @@
-//! `Sink`: receiver of the events of builds. There are two: [`Human`] on standard error and [`Json`] on standard
+//! `Sink`: receiver of the events of builds. There are two: `human` on standard error and `json` on standard
 //! output.
 
 use std::time::Duration;
@@ -6,10 +6,7 @@ use std::time::Duration;
 use rondel_diff::Difference;
 use rondel_engine::{Event, Graph, NodeId, StepError};
 
-use crate::cli::groups::{BuildOptions, GlobalOptions};
 use crate::exit::Exit;
-use crate::session::ProcessContext;
-use crate::ui::{Human, Json, Verbosity, print_data, print_line};
 
 /// How much of a build is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,17 +65,4 @@ pub(crate) trait Sink: Sync {
 
     /// The end of the verb.
     fn finished(&self, exit: Exit, took: Duration);
-}
-
-/// Returns the sink that the options ask for.
-pub(crate) fn sink(
-    context: &ProcessContext,
-    global: &GlobalOptions,
-    build: &BuildOptions,
-    shown: Shown,
-) -> Box<dyn Sink> {
-    if build.events.is_some() {
-        return Box::new(Json::new(shown, Box::new(print_data)));
-    }
-    Box::new(Human::new(Verbosity::of(context, global, shown), Box::new(print_line)))
 }

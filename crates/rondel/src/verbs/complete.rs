@@ -7,6 +7,7 @@ use crate::cli::verb::{Call, Verb};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::ui::print_data;
+use crate::verbs::VERBS;
 use crate::verbs::list::described;
 
 options! {
@@ -33,7 +34,7 @@ impl Verb for Complete {
             None => session,
         };
         let targets: Vec<TargetLine> = session.map(|session| public_targets(&session)).unwrap_or_default();
-        let lines = candidates(call.rest, &targets);
+        let lines = candidates(&VERBS, call.rest, &targets);
         print_data(&lines.into_iter().map(|line| format!("{line}\n")).collect::<String>());
         Ok(Exit::Done)
     }

@@ -74,7 +74,7 @@ fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
     let target = session.file.targets.iter().find(|target| target.name.value.as_str() == word);
     let Some(target) = target else {
         let path = session.context.directory.join(word);
-        return if path.exists() { Ok(vec![path]) } else { Err(session.unknown_word(word)) };
+        return if path.exists() { Ok(vec![path]) } else { Err(session.unknown_target(word, &[])) };
     };
     match target.makes() {
         Makes::Executables | Makes::ImageLayout => {}

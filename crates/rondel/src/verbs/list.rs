@@ -46,7 +46,7 @@ impl Verb for List {
 }
 
 fn as_text(project: &str, targets: &[&Target]) -> String {
-    let verbs = || VERBS.iter().filter(|entry| !entry.is_hidden);
+    let verbs = || VERBS.visible();
     let names = targets.iter().map(|target| target.name.value.as_str().len());
     let width = names.chain(verbs().map(|entry| entry.name.len())).max().unwrap_or(0);
     let mut text = format!("{project}\n");

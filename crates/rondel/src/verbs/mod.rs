@@ -16,18 +16,17 @@ mod why;
 
 use crate::cli::groups::GlobalOptions;
 use crate::cli::help::{program_help, verb_help};
-use crate::cli::verb::{Entry, Request};
+use crate::cli::verb::{Entry, Request, Verbs};
 use crate::cli::{Line, check};
 use crate::exit::{Exit, Failure};
 use crate::program;
 use crate::session::{ProcessContext, Session};
 use crate::ui::print_data;
 
-/// Builds: the meaning of a target's name in the place of a verb's.
-pub(crate) static BUILD: Entry = Entry::of::<build::Build>();
+/// The verbs. A target of the same name takes precedence; `:verb` always means the verb.
+pub(crate) static VERBS: Verbs = Verbs { build: Entry::of::<build::Build>(), list: LIST };
 
-/// The verbs, in the order of help. A target of the same name takes precedence; `:verb` always means the verb.
-pub(crate) static VERBS: &[Entry] = &[
+const LIST: &[Entry] = &[
     Entry::of::<list::List>(),
     Entry::of::<plan::Plan>(),
     Entry::of::<why::Why>(),
@@ -45,15 +44,6 @@ pub(crate) static VERBS: &[Entry] = &[
 /// Verb of an empty command line.
 const DEFAULT: &str = "list";
 
-/// Returns the names of the verbs for people.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    VERBS.iter().filter(|entry| !entry.is_hidden).map(|entry| entry.name)
-}
-
-fn verb(name: &str) -> Option<&'static Entry> {
-    VERBS.iter().find(|entry| entry.name == name)
-}
-
 /// Runs the verb of the command line.
 pub(crate) fn dispatch(context: &ProcessContext, global: &GlobalOptions, line: &Line) -> Result<Exit, Failure> {
     if global.version {
@@ -61,7 +51,7 @@ pub(crate) fn dispatch(context: &ProcessContext, global: &GlobalOptions, line: &
         return Ok(Exit::Done);
     }
     if global.help && line.words.is_empty() {
-        print_data(&program_help());
+        print_data(&program_help(&VERBS));
         return Ok(Exit::Done);
     }
     let session = Session::open(context, global.file.as_deref());
@@ -69,17 +59,17 @@ pub(crate) fn dispatch(context: &ProcessContext, global: &GlobalOptions, line: &
     let is_target =
         |session: &Session<'_>| session.file.targets.iter().any(|target| target.name.value.as_str() == first);
     let found = match (first.strip_prefix(':'), &session) {
-        (Some(name), _) => verb(name),
-        (None, Ok(session)) if !line.words.is_empty() && is_target(session) => Some(&BUILD),
-        (None, _) => verb(first),
+        (Some(name), _) => VERBS.find(name),
+        (None, Ok(session)) if !line.words.is_empty() && is_target(session) => Some(&VERBS.build),
+        (None, _) => VERBS.find(first),
     };
     if global.help {
         print_data(&help(found, line.words.get(1)));
         return Ok(Exit::Done);
     }
-    let Some(entry) = found else { return Err(session?.unknown_word(first)) };
-    if std::ptr::eq(entry, &BUILD) {
-        return run(context, line, BUILD.name, entry, &line.words, session);
+    let Some(entry) = found else { return Err(unknown_word(&session?, first)) };
+    if std::ptr::eq(entry, &VERBS.build) {
+        return run(context, line, VERBS.build.name, entry, &line.words, session);
     }
     let words = line.words.get(1..).unwrap_or_default();
     if entry.subverbs.is_empty() {
@@ -99,20 +89,20 @@ fn run(
     words: &[String],
     session: Result<Session<'_>, Failure>,
 ) -> Result<Exit, Failure> {
-    check(name, entry, line, words)?;
+    check(&VERBS, name, entry, line, words)?;
     (entry.run)(session, &Request { context, line, words })
 }
 
 /// Returns help for the words before `--help`.
 fn help(entry: Option<&'static Entry>, next: Option<&String>) -> String {
     match entry {
-        Some(entry) if !std::ptr::eq(entry, &BUILD) => {
+        Some(entry) if !std::ptr::eq(entry, &VERBS.build) => {
             match next.and_then(|word| entry.subverbs.iter().find(|sub| sub.name == *word)) {
                 Some(sub) => verb_help(&format!("{} {}", entry.name, sub.name), sub),
                 None => verb_help(entry.name, entry),
             }
         }
-        _ => program_help(),
+        _ => program_help(&VERBS),
     }
 }
 
@@ -127,4 +117,10 @@ fn unknown_subverb(entry: &Entry, word: Option<&String>) -> Failure {
         program::name(),
         entry.name
     ))
+}
+
+/// Returns the error for a first word that is neither target nor verb.
+fn unknown_word(session: &Session<'_>, word: &str) -> Failure {
+    let verbs: Vec<&str> = VERBS.visible().map(|entry| entry.name).collect();
+    session.unknown_target(word, &verbs)
 }
