@@ -1,4 +1,4 @@
-//! What was found on this machine when the tests were compiled, held against what is there when they run.
+//! Compares the parts of the machine found when the tests were compiled with those that are there when they run.
 
 use std::fs::File;
 use std::time::SystemTime;

@@ -14,7 +14,7 @@ pub enum Scope {
     Vet,
 }
 
-/// What is asked, in full: whatever changes the answer of `go list` besides the tree itself.
+/// The whole question to `go list`: all that changes its answer, except the tree itself.
 #[derive(Clone, Debug)]
 pub struct ClosureQuery {
     /// Directory of go.mod.

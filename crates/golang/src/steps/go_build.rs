@@ -36,7 +36,7 @@ impl GoBuildStep {
         Ok(flags.join(" "))
     }
 
-    /// What the action has besides its packages: the command, and an output for each executable.
+    /// Adds all but the packages to `spec`: the command, and an output for each executable.
     fn describe(&self, spec: &mut ActionSpec, closure: &Closure) -> Result<(), StepError> {
         let packages = &self.packages;
         if closure.mains.is_empty() {
