@@ -65,14 +65,18 @@ impl StepRecord {
     pub fn counts(&self) -> Vec<(usize, &'static str)> {
         let count = |wanted| self.members.keys().filter(|(kind, _)| *kind == wanted).count();
         let kinds = [
-            (MemberKind::Input, "inputs"),
-            (MemberKind::Upstream, "results of other steps"),
-            (MemberKind::Environment, "variables"),
-            (MemberKind::Tool, "tools"),
-            (MemberKind::Setting, "settings"),
-            (MemberKind::Argument, "arguments"),
+            (MemberKind::Input, "input", "inputs"),
+            (MemberKind::Upstream, "result of another step", "results of other steps"),
+            (MemberKind::Environment, "variable", "variables"),
+            (MemberKind::Tool, "tool", "tools"),
+            (MemberKind::Setting, "setting", "settings"),
+            (MemberKind::Argument, "argument", "arguments"),
         ];
-        kinds.map(|(kind, word)| (count(kind), word)).into_iter().filter(|(count, _)| *count > 0).collect()
+        let counted = kinds.map(|(kind, one, many)| match count(kind) {
+            1 => (1, one),
+            count => (count, many),
+        });
+        counted.into_iter().filter(|(count, _)| *count > 0).collect()
     }
 
     /// Returns the inputs, tools and settings of the last action, one line each: `input a/b.go <digest>`.

@@ -12,7 +12,7 @@ record! {
         /// runs and reports why; `!path` leaves the link out.
         inputs: Option<Vec<Glob>> = None,
         /// Files that the command makes, relative to `root`. A path that ends with `/` is a directory; empty
-        /// directories below it are not kept.
+        /// directories below it are kept.
         outputs: Vec<OutPath> = Vec::new(),
         /// Environment of the command, which is in the key; `Secret` is allowed. The environment is closed: the command
         /// sees `PATH`, `HOME`, `LANG=C.UTF-8`, these, and those of `pass_env`.
