@@ -202,35 +202,24 @@ fn a_cache_that_cannot_be_written_is_a_warning() {
     assert_eq!(space.read("out"), "one\n");
 }
 
+/// They do not disturb each other: a step with a key runs once for all of them, one that always runs does so in turn.
 #[test]
-fn two_at_once_do_not_disturb_each_other() {
-    let space = TestSpace::with_targets(
-        r#""slow": Exec(command: ["sh", "-c", "sleep 0.2; : > out; sleep 0.2; cat in > out; echo ran >> ../log"], inputs: ["in"], outputs: ["out"])"#,
-    );
-    space.write("in", "one\n");
-    let children: Vec<_> = (0..6).map(|_| space.start(&["slow"])).collect();
-    for child in children {
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+fn several_at_once_on_one_step() {
+    for (inputs, count, expected) in [(r#""in""#, 6, 1), (r#""in", "far""#, 3, 3)] {
+        let space = TestSpace::with_targets(&format!(
+            r#""slow": Exec(command: ["sh", "-c", "mkdir busy || exit 9; : > out; sleep 0.2; cat in > out; rmdir busy; echo ran >> ../log"], inputs: [{inputs}], outputs: ["out"])"#,
+        ));
+        space.write("in", "one\n");
+        // A link to a directory outside of the inputs: the step always runs.
+        std::os::unix::fs::symlink("/usr", space.root().join("far")).unwrap();
+        let children: Vec<_> = (0..count).map(|_| space.start(&["slow"])).collect();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!((space.read("out").as_str(), runs(&space)), ("one\n", expected), "{inputs}");
+        assert_eq!(space.ran(&["slow"]).is_empty(), expected == 1, "{inputs}");
     }
-    assert_eq!((space.read("out").as_str(), runs(&space)), ("one\n", 1));
-    assert!(space.ran(&["slow"]).is_empty());
-}
-
-/// So do those that always run.
-#[test]
-fn two_at_once_that_always_run() {
-    let space = TestSpace::with_targets(
-        r#""slow": Exec(command: ["sh", "-c", "mkdir busy || exit 9; sleep 0.2; cat in > out; rmdir busy; echo ran >> ../log"], inputs: ["in", "far"], outputs: ["out"])"#,
-    );
-    space.write("in", "one\n");
-    std::os::unix::fs::symlink("/usr", space.root().join("far")).unwrap();
-    let children: Vec<_> = (0..3).map(|_| space.start(&["slow"])).collect();
-    for child in children {
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    assert_eq!((space.read("out").as_str(), runs(&space)), ("one\n", 3));
 }
 
 #[test]
@@ -243,44 +232,4 @@ fn outputs_stay_within_the_workspace() {
     fs::create_dir_all(&outside).unwrap();
     std::os::unix::fs::symlink(&outside, space.root().join("gen")).unwrap();
     space.run(&["make"]).fails(1, &["leads out of the workspace"]);
-}
-
-/// Query verbs write nothing: no file appears, and no time changes.
-#[test]
-fn queries_change_nothing() {
-    let space = TestSpace::small();
-    space.ok(&["server"]);
-    space.append("greet/greet.go", "\n// changed\n");
-    let state = |space: &TestSpace| {
-        let mut all = files_below(&space.root());
-        all.extend(files_below(&space.cache().join("v2")));
-        all.sort();
-        all.into_iter().map(|path| (fs::metadata(&path).unwrap().modified().unwrap(), path)).collect::<Vec<_>>()
-    };
-    let before = state(&space);
-    let plan = space.ok(&["plan", "image"]);
-    assert!(plan.stdout.contains("run         server: greet/greet.go changed"), "{}", plan.stdout);
-    assert!(plan.stdout.contains("depends     image"), "{}", plan.stdout);
-    for arguments in [&["why", "image"][..], &["graph", "image"], &["list"], &["doctor"], &["cache", "stats"]] {
-        space.run(arguments);
-    }
-    assert!(before == state(&space), "a query wrote something");
-}
-
-#[test]
-fn why_names_the_cause_with_old_and_new() {
-    let space = TestSpace::small();
-    space.ok(&["server"]);
-    space.append("greet/greet.go", "\n// changed\n");
-    space.ok(&["server"]);
-    let why = space.ok(&["why", "server"]);
-    for words in ["server (linux/amd64): up to date", "greet/greet.go changed", "was ", "is  "] {
-        assert!(why.stdout.contains(words), "{words}\n{}", why.stdout);
-    }
-    let verbose = space.ok(&["why", "server", "--verbose"]);
-    for words in
-        ["    input go.mod ", "    tool go go1.22.12", "    environment GOOS linux", "    environment HOME @located"]
-    {
-        assert!(verbose.stdout.contains(words), "{words}\n{}", verbose.stdout);
-    }
 }

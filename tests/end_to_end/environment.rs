@@ -15,11 +15,11 @@ fn line_of_build(space: &TestSpace, arguments: &[&str]) -> String {
     line.unwrap_or_else(|| panic!("no go build:\n{}", run.stderr)).to_owned()
 }
 
-/// Each variable would change or break a build that saw it.
+/// Each variable would change or break a build that saw it. None is in a key either: nothing runs because of them.
 #[test]
 fn nothing_of_the_callers_reaches_a_build_that_runs() {
     let mut space = TestSpace::small();
-    space.ok(&["server"]);
+    space.ok(&["image"]);
     let good = space.bytes("dist/server/linux_amd64/small");
     // A `go` and a `gcc` that would be found first, and a tool that would wrap each compiler.
     let evil = space.beside("evil");
@@ -49,8 +49,14 @@ fn nothing_of_the_callers_reaches_a_build_that_runs() {
         ("GOTMPDIR", "/nonexistent"),
         ("LD_PRELOAD", ""),
         ("LC_ALL", "tr_TR.UTF-8"),
+        ("LANG", "C"),
+        ("TZ", "Asia/Tokyo"),
+        ("HOME", "/nonexistent"),
+        ("GOOS", "plan9"),
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
     ] {
         space.set(name, value);
+        assert!(space.ran(&["image"]).is_empty(), "{name}");
     }
     space.ok(&["server", "--force"]);
     assert!(good == space.bytes("dist/server/linux_amd64/small"));

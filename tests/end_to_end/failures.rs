@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use expect_test::expect;
 
 use crate::space::{Run, TestSpace, repository};
 
@@ -12,17 +14,15 @@ fn a_compile_error_is_shown_once() {
     space.ok(&["image"]);
     let (binary, layout) = (space.bytes("dist/server/linux_amd64/small"), space.read("dist/image/index.json"));
     space.append("greet/greet.go", "\nfunc broken() { undefined() }\n");
-    let run = space.run(&["image"]);
-    run.fails(
-        1,
-        &["greet/greet.go:17:17: undefined: undefined", "error: server: `go build", "ended with exit status 1"],
-    );
-    assert_eq!(run.stderr.matches("undefined: undefined").count(), 1, "{}", run.stderr);
-    assert!(
-        run.stderr.trim_end().lines().last().unwrap().starts_with("error: server"),
-        "the error is last:\n{}",
-        run.stderr
-    );
+    space.run(&["image"]).check(expect![[r#"
+        --- stderr
+             Running server: greet/greet.go changed
+              Failed server
+          # example.com/small/greet
+          greet/greet.go:17:17: undefined: undefined
+        error: server: `go build -trimpath -buildvcs=false -pgo=auto -mod=readonly '-ldflags=-buildid= -s -w -X main.version=v1' -o [ROOT]/.rondel/staging/[TMP]/ -- ./cmd/small` ended with exit status 1
+        --- exit code 1
+    "#]]);
     assert!(
         binary == space.bytes("dist/server/linux_amd64/small") && layout == space.read("dist/image/index.json"),
         "old outputs stay"
@@ -40,7 +40,15 @@ fn a_missing_package_is_an_error_of_go_list() {
 fn a_package_without_main_is_no_command() {
     let space = TestSpace::small();
     space.replace("build.ron", "./cmd/small", "./greet");
-    space.run(&["server"]).fails(2, &["names no command", "hint: point `packages` at a package with `func main`"]);
+    space.run(&["server"]).check(expect![[r#"
+        --- stderr
+             Working downloading modules
+              Failed server
+        error: server: `server (linux/amd64)` names no command: no package main in ./greet
+
+        hint: point `packages` at a package with `func main`
+        --- exit code 2
+    "#]]);
 }
 
 #[test]
@@ -87,22 +95,53 @@ fn locked_refuses_what_is_not_pinned() {
     assert!(space.ok(&["server"]).stderr.contains("warning: build.lock does not pin"));
 }
 
+/// The wiring of all refusals, whose texts are unit tests of `targets`: the place, the exit code, and that nothing runs.
 #[test]
-fn go_mod_that_asks_for_a_newer_go_is_found_at_load() {
-    let space = TestSpace::small();
-    space.replace("go.mod", "go 1.22", "go 1.25");
-    space.run(&["server"]).fails(2, &["go.mod asks for Go 1.25, and build.ron says Go 1.22.12", "-->"]);
-}
+fn a_refusal_shows_its_place_before_anything_runs() {
+    let space = TestSpace::with_targets(
+        r#""first": Exec(command: ["touch", "ran"]), "all": Group(targets: ["first", "second"]), "second": Exec(command: ["no-such-program"])"#,
+    );
+    space.run(&["all"]).check(expect![[r#"
+        --- stderr
+        error: `no-such-program` was not found on PATH
 
-#[test]
-fn cgo_and_settings_of_rondels_own_are_refused() {
+        hint: install it, or correct `command`
+        --- exit code 3
+    "#]]);
+    space.replace("build.ron", "\"no-such-program\"", "\"echo\", Env(\"RONDEL_TEST_VALUE\")");
+    space.run(&["all"]).check(expect![[r#"
+        --- stderr
+        error: the environment variable `RONDEL_TEST_VALUE` is not set
+
+        hint: set RONDEL_TEST_VALUE, or give a default: Env("RONDEL_TEST_VALUE", "…")
+        --- exit code 3
+    "#]]);
+    space.replace("build.ron", "Env(\"RONDEL_TEST_VALUE\")]", "\"x\"], retries: 11");
+    space.run(&["all"]).check(expect![[r#"
+        --- stderr
+        error: expected at most 10 retries
+         --> build.ron:1:183
+          |
+        1 | "second"]), "second": Exec(command: ["echo", "x"], retries: 11)})
+          |                                                             ^^
+
+        --- exit code 2
+    "#]]);
+    assert!(!space.exists("ran"));
     let space = TestSpace::small();
     space.replace("build.ron", "ldflags: [\"-s\", \"-w\"],", "env: {\"CGO_ENABLED\": \"1\"},");
-    space.run(&["server"]).fails(2, &["`CGO_ENABLED` is set by Rondel itself", "-->", "hint: write `cgo: true`"]);
-    space.replace("build.ron", "CGO_ENABLED", "GOOS");
-    space.run(&["server"]).fails(2, &["`GOOS` is set by Rondel itself"]);
-    space.replace("build.ron", "\"GOOS\": \"1\"", "\"CGO_LDFLAGS\": \"-lm\"");
-    space.run(&["server"]).fails(2, &["this `GoBuild` builds without cgo", "hint: write `cgo: true`"]);
+    space.run(&["server"]).check(expect![[r#"
+        --- stderr
+        error: `CGO_ENABLED` is set by Rondel itself
+         --> build.ron:8:60
+          |
+        8 |         "server": GoBuild(packages: ["./cmd/small"], env: {"CGO_ENABLED": "1"}, stamp: {"main.version": "{version}"}),
+          |                                                            ^^^^^^^^^^^^^
+
+        hint: write `cgo: true`
+
+        --- exit code 2
+    "#]]);
 }
 
 #[test]
@@ -122,28 +161,6 @@ fn no_docker_daemon_to_run_in() {
     let space = TestSpace::small();
     space.replace("build.ron", "\"test\":", "\"run\": DockerRun(image: \"image\"),\n        \"test\":");
     space.run(&["run"]).fails(3, &["no Docker daemon is reachable", "hint: start Docker"]);
-}
-
-#[test]
-fn a_missing_program_is_said_before_anything_runs() {
-    let space = TestSpace::with_targets(
-        r#""first": Exec(command: ["touch", "ran"]), "all": Group(targets: ["first", "second"]), "second": Exec(command: ["no-such-program"])"#,
-    );
-    space.run(&["all"]).fails(3, &["`no-such-program` was not found on PATH"]);
-    assert!(!space.exists("ran"));
-}
-
-#[test]
-fn a_variable_that_is_not_set() {
-    let mut space = TestSpace::with_targets(
-        r#""a": Exec(command: ["echo", Env("RONDEL_TEST_VALUE")]), "b": Exec(command: ["true"])"#,
-    );
-    space
-        .run(&["a"])
-        .fails(3, &["the environment variable `RONDEL_TEST_VALUE` is not set", "hint: set RONDEL_TEST_VALUE"]);
-    space.ok(&["b"]);
-    space.set("RONDEL_TEST_VALUE", "x");
-    space.ok(&["a"]);
 }
 
 /// A full disk, as a file system of one megabyte.
@@ -198,27 +215,30 @@ fn a_failed_command_leaves_the_former_output() {
     space.write("in", "good\n");
     space.ok(&["gen"]);
     space.write("in", "");
-    space.run(&["gen"]).fails(1, &["error: gen: `sh -c", "ended with exit status 1"]);
+    space.run(&["gen"]).check(expect![[r#"
+        --- stderr
+             Running gen: in changed
+              Failed gen
+        error: gen: `sh -c 'cat in > out; test -s in'` ended with exit status 1
+        --- exit code 1
+    "#]]);
     assert_eq!(space.read("out"), "good\n");
 }
 
 #[test]
-fn after_a_failure_the_rest_stops_or_goes_on() {
-    let targets = r#""bad": Exec(command: ["false"]), "good": Exec(command: ["touch", "ran"]), "next": Exec(command: ["touch", "next"], after: ["bad"]),
-        "all": Group(targets: ["bad", "next", "good"])"#;
-    let space = TestSpace::with_targets(targets);
-    space.run(&["all", "-j1"]).fails(1, &["error: bad"]);
+fn after_a_failure_the_rest_stops() {
+    let space = TestSpace::with_targets(
+        r#""bad": Exec(command: ["false"]), "good": Exec(command: ["touch", "ran"]), "next": Exec(command: ["touch", "next"], after: ["bad"]),
+        "all": Group(targets: ["bad", "next", "good"])"#,
+    );
+    space.run(&["all", "-j1"]).check(expect![[r#"
+        --- stderr
+             Running bad: it declares no inputs
+              Failed bad
+        error: bad: `false` ended with exit status 1
+        --- exit code 1
+    "#]]);
     assert!(!space.exists("ran") && !space.exists("next"));
-    space.run(&["all", "-j1", "--keep-going"]).fails(1, &["error: bad"]);
-    assert!(space.exists("ran") && !space.exists("next"));
-}
-
-#[test]
-fn a_timeout() {
-    let space = TestSpace::with_targets(r#""slow": Exec(command: ["sleep", "60"], timeout_s: 1)"#);
-    let begun = Instant::now();
-    space.run(&["slow"]).fails(1, &["was stopped after 1 s"]);
-    assert!(begun.elapsed() < Duration::from_secs(20));
 }
 
 /// Ctrl-C: exit code 130, no process left, not even one that left its group; the former output untouched.
@@ -276,8 +296,14 @@ fn output_of_children_cannot_act_on_the_terminal() {
         r#""evil": Exec(command: ["printf", "\\033]52;c;ZXZpbA==\\007a\\033[2Jb\\033[31mred\\033[0m\\n"])"#,
     );
     let run = space.ok(&["evil"]);
-    assert!(run.stderr.contains("ab\u{1b}[31mred\u{1b}[0m"), "{:?}", run.stderr);
-    assert!(!run.stderr.contains("]52") && !run.stderr.contains("[2J"));
+    let shown = run.stderr.replace('\u{1b}', "<ESC>");
+    Run { stderr: shown, ..run }.check(expect![[r#"
+        --- stderr
+             Running evil: it declares no inputs
+              evil | ab<ESC>[31mred<ESC>[0m
+                Done evil in [T]
+            Finished in [T]: 1 ran, 0 up to date
+    "#]]);
 }
 
 #[test]

@@ -62,18 +62,27 @@ fn a_go_work_counts_where_it_is_declared() {
     space.run(&["server"]).fails(2, &["there is no `nowhere/go.work`", "-->"]);
 }
 
+/// Inside the root and outside of it: its packages in the closure and its go.mod count, nothing else.
 #[test]
-fn a_replaced_module_counts_inside_the_root_too() {
-    let space = with_library("\nrequire example.com/library v0.0.0\n\nreplace example.com/library => ./library\n");
-    space.ok(&["server"]);
-    assert_eq!(why(&space), None);
-    space.append("library/unused/unused.go", "\nconst X = 1\n");
-    space.write("library/library_test.go", "package library\n");
-    assert_eq!(why(&space), None);
-    space.write("library/library.go", "package library\n\nfunc init() { println(2) }\n");
-    assert_eq!(why(&space).as_deref(), Some("library/library.go changed"));
-    space.append("library/go.mod", "\n// a comment\n");
-    assert_eq!(why(&space).as_deref(), Some("library/go.mod changed"));
+fn a_replaced_module_counts_wherever_it_is() {
+    for (place, name) in [("library", "library"), ("../library", "@up/library")] {
+        let replace = if place.starts_with('.') { place.to_owned() } else { format!("./{place}") };
+        let space = with_library(&format!(
+            "\nrequire example.com/library v0.0.0\n\nreplace example.com/library => {replace}\n"
+        ));
+        if place != "library" {
+            fs::rename(space.root().join("library"), space.root().join(place)).unwrap();
+        }
+        space.ok(&["server"]);
+        assert_eq!(why(&space), None);
+        space.append(&format!("{place}/unused/unused.go"), "\nconst X = 1\n");
+        space.write(&format!("{place}/library_test.go"), "package library\n");
+        assert_eq!(why(&space), None, "{name}");
+        space.write(&format!("{place}/library.go"), "package library\n\nfunc init() { println(2) }\n");
+        assert_eq!(why(&space), Some(format!("{name}/library.go changed")));
+        space.append(&format!("{place}/go.mod"), "\n// a comment\n");
+        assert_eq!(why(&space), Some(format!("{name}/go.mod changed")));
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use expect_test::expect;
+
 use crate::space::TestSpace;
 
 /// The steps that have written their name into `log`, in order.
@@ -86,21 +88,41 @@ fn retries_only_where_declared() {
            "once": Shell(script: "echo try >> once.log; exit 3")"#
     ));
     space.write("in", "");
-    let run = space.ok(&["flaky"]);
-    assert!(run.stderr.contains("try 1 of 3 failed") && run.stderr.contains("try 2 of 3 failed"), "{}", run.stderr);
+    space.ok(&["flaky"]).check(expect![[r#"
+        --- stderr
+             Running flaky: first build
+                Note flaky: try 1 of 3 failed (`sh -eu -c 'echo try >> log; echo rubbish > out; test $(wc -l < log) -ge 3 && echo good > out'` ended with exit status 1); trying again
+                Note flaky: try 2 of 3 failed (`sh -eu -c 'echo try >> log; echo rubbish > out; test $(wc -l < log) -ge 3 && echo good > out'` ended with exit status 1); trying again
+                Done flaky in [T]
+            Finished in [T]: 1 ran, 0 up to date
+    "#]]);
     assert_eq!((log(&space).len(), space.read("out").as_str()), (3, "good\n"));
     assert!(space.ran(&["flaky"]).is_empty());
-    space.run(&["hopeless"]).fails(1, &["try 1 of 2 failed", "ended with exit status 3"]);
+    space.run(&["hopeless"]).check(expect![[r#"
+        --- stderr
+             Running hopeless: it declares no inputs
+                Note hopeless: try 1 of 2 failed (`sh -eu -c 'echo try >> hopeless.log; exit 3'` ended with exit status 3); trying again
+              Failed hopeless
+        error: hopeless: `sh -eu -c 'echo try >> hopeless.log; exit 3'` ended with exit status 3
+        --- exit code 1
+    "#]]);
     assert_eq!(space.read("hopeless.log").lines().count(), 2);
-    space.run(&["once"]).fails(1, &["ended with exit status 3"]);
+    space.run(&["once"]).check(expect![[r#"
+        --- stderr
+             Running once: it declares no inputs
+              Failed once
+        error: once: `sh -eu -c 'echo try >> once.log; exit 3'` ended with exit status 3
+        --- exit code 1
+    "#]]);
     assert_eq!(space.read("once.log").lines().count(), 1);
 }
 
 /// The time is that of the whole step, each time it is tried, and on kinds of targets other than `Exec` too.
 #[test]
 fn a_timeout_is_for_the_whole_step() {
-    let space =
-        TestSpace::with_targets(r#""slow": Shell(script: "echo try >> log; sleep 60", timeout_s: 1, retries: 1)"#);
+    let space = TestSpace::with_targets(
+        r#""slow": Exec(command: ["sh", "-c", "echo try >> log; sleep 60"], timeout_s: 1, retries: 1)"#,
+    );
     let begun = Instant::now();
     space.run(&["slow"]).fails(1, &["try 1 of 2 failed", "was stopped after 1 s"]);
     assert!(begun.elapsed() < Duration::from_secs(30));
@@ -109,21 +131,6 @@ fn a_timeout_is_for_the_whole_step() {
     small.write("greet/slow_test.go", "package greet\n\nimport (\n\t\"testing\"\n\t\"time\"\n)\n\nfunc TestSlow(t *testing.T) { time.Sleep(time.Minute) }\n");
     small.replace("build.ron", "GoTest(", "GoTest(timeout_s: 5, ");
     small.run(&["test"]).fails(1, &["was stopped after 5 s"]);
-}
-
-#[test]
-fn limits_are_checked_when_the_file_is_read() {
-    for (field, words) in [
-        ("retries: 11", "expected at most 10 retries"),
-        ("retries: -1", "expected a number of tries"),
-        ("timeout_s: 0", "expected between 1 and 86400 seconds"),
-        ("pool: 3", "expected the name of a pool"),
-    ] {
-        TestSpace::with_targets(&format!(r#""x": Shell(script: "true", {field})"#))
-            .run(&["x"])
-            .fails(2, &[words, "-->"]);
-    }
-    TestSpace::with_targets(r#""g": Group(targets: [], pool: "x")"#).run(&["g"]).fails(2, &["`pool`"]);
 }
 
 /// Many steps write long lines in small pieces, at once, to both streams: each line comes out whole.

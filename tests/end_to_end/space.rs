@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use expect_test::Expect;
 use serde_json::Value;
 
 /// The workspace of the repository.
@@ -329,6 +330,21 @@ impl Run {
             .collect()
     }
 
+    /// Compares the whole output with what is expected, `normalised`: stdout, then stderr, then the exit code unless
+    /// it is 0. For output of one step after the other: several at once come in any order.
+    pub fn check(&self, expected: Expect) -> &Run {
+        let mut text = normalised(&self.stdout);
+        if !self.stderr.is_empty() {
+            // Also a line without indentation: `expect!` takes away what all lines have.
+            text.push_str(&format!("--- stderr\n{}", normalised(&self.stderr)));
+        }
+        if self.code != 0 {
+            text.push_str(&format!("--- exit code {}\n", self.code));
+        }
+        expected.assert_eq(&text);
+        self
+    }
+
     /// Expects this exit code, and these words in what people are told.
     pub fn fails(&self, code: i32, words: &[&str]) -> &Run {
         assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
@@ -338,6 +354,75 @@ impl Run {
         assert!(!self.stderr.contains("panicked") && !self.stderr.contains("internal error"), "{}", self.stderr);
         self
     }
+}
+
+/// The text without what differs from run to run or from machine to machine: durations are `[T]`, sizes in KiB and more
+/// `[SIZE]`, digests `[DIGEST]`, the workspace `[ROOT]`, what is beside it `[BESIDE]`, temporary names `[TMP]`.
+pub fn normalised(text: &str) -> String {
+    let space = std::env::temp_dir().join("rondel-test-").display().to_string();
+    let text = without_numbered(text, &space, "[BESIDE]").replace("[BESIDE]/work", "[ROOT]");
+    let text = without_digests(&without_numbered(&text, ".rondel-tmp-", "[TMP]"));
+    text.split_inclusive('\n').map(without_amounts).collect()
+}
+
+/// `name` for each `prefix` and the numbers after it, as in `.rondel-tmp-1-2`.
+fn without_numbered(text: &str, prefix: &str, name: &str) -> String {
+    let mut parts = text.split(prefix);
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        result.push_str(name);
+        result.push_str(part.trim_start_matches(|character: char| character.is_ascii_digit() || character == '-'));
+    }
+    result
+}
+
+/// Digests: many hexadecimal digits, or `sha256:` and some; with `…` if they are cut, with the size if it follows.
+fn without_digests(text: &str) -> String {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(|character: char| character.is_ascii_hexdigit()) {
+        result.push_str(&rest[..start]);
+        let after = rest[start..].trim_start_matches(|character: char| character.is_ascii_hexdigit());
+        let digits = &rest[start..rest.len() - after.len()];
+        rest = after;
+        let is_named = result.ends_with("sha256:");
+        if digits.len() < 32 && !is_named {
+            result.push_str(digits);
+            continue;
+        }
+        result.truncate(result.len() - if is_named { "sha256:".len() } else { 0 });
+        result.push_str("[DIGEST]");
+        rest = rest.strip_prefix('…').unwrap_or(rest);
+        if let Some(size) = rest.strip_prefix('/').filter(|size| size.starts_with(|first: char| first.is_ascii_digit()))
+        {
+            rest = size.trim_start_matches(|character: char| character.is_ascii_digit());
+        }
+    }
+    result + rest
+}
+
+/// `12 ms` and `1.23 s`, which an age in seconds looks like too; `703.6 KiB`.
+fn without_amounts(line: &str) -> String {
+    const UNITS: &[(&str, &str)] =
+        &[("ms", "[T]"), ("s", "[T]"), ("KiB", "[SIZE]"), ("MiB", "[SIZE]"), ("GiB", "[SIZE]")];
+    let mut result = String::new();
+    let mut words = line.split_inclusive(' ').peekable();
+    while let Some(word) = words.next() {
+        let number = word.strip_suffix(' ').filter(|number| number.starts_with(|first: char| first.is_ascii_digit()));
+        let amount = number.filter(|number| number.parse::<f64>().is_ok()).and_then(|_| {
+            let next = words.peek()?;
+            UNITS.iter().find_map(|(unit, name)| Some((name, next.strip_prefix(unit)?)))
+        });
+        match amount.filter(|(_, rest)| !rest.starts_with(char::is_alphanumeric)) {
+            Some((name, rest)) => {
+                result.push_str(name);
+                result.push_str(rest);
+                words.next();
+            }
+            None => result.push_str(word),
+        }
+    }
+    result
 }
 
 pub fn make_executable(path: &Path) {

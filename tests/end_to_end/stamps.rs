@@ -93,17 +93,6 @@ fn what_is_generated_is_as_dirty_as_what_it_is_made_from() {
     assert_eq!(version(&space), "v1.0.0-dirty");
 }
 
-#[test]
-fn dirty_where_there_are_no_sources_is_refused() {
-    let space = committed();
-    space.replace(
-        "build.ron",
-        "\"test\": GoTest(packages: [\"./...\"])",
-        "\"test\": GoTest(packages: [\"./...\"], run: \"{version}\")",
-    );
-    space.run(&["test"]).fails(2, &["`Git(Dirty)` can't be used here", "-->", "`GoBuild`, `Image`"]);
-}
-
 /// Everything that a repository's configuration could name as a program, named; nothing of it may run.
 #[test]
 fn a_hostile_repository_runs_nothing() {

@@ -111,8 +111,9 @@ fn limits_belong_to_a_targets_own_steps() {
         text,
         &["tools", "gen"],
         expect![[r#"
-        refused: `go modules` can't be a target's name: letters, digits, `-`, `_`, `.` and `/`, a letter or digit first
-    "#]],
+            refused as input: `go modules` can't be a target's name: letters, digits, `-`, `_`, `.` and `/`, a letter or digit first
+            at: "go modules"
+        "#]],
     );
     let text = text.replace("\"go modules\": Exec(command: [\"protoc\"]),", "");
     Space::new().graph(
@@ -209,8 +210,9 @@ fn go_vet_is_a_step_a_platform() {
         r#""vet": GoVet(packages: ["."], analyzers: ["-vettool=x"])"#,
         &["vet"],
         expect![[r#"
-        refused: `-vettool=x` is not the name of an analyzer
-        hint: `go tool vet help` lists them
-    "#]],
+            refused as input: `-vettool=x` is not the name of an analyzer
+            at: "-vettool=x"
+            hint: `go tool vet help` lists them
+        "#]],
     );
 }

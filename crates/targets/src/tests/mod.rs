@@ -9,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use expect_test::Expect;
-use rondel_buildfile::{BuildFile, LockFile, Platform, TargetName};
-use rondel_engine::{Freshness, Graph, Node, NodeId, Shown, UpstreamResult, Workspace, question};
+use rondel_buildfile::{BuildFile, Diagnostic, LockFile, Platform, TargetName};
+use rondel_engine::{Category, Freshness, Graph, Node, NodeId, Shown, UpstreamResult, UserError, Workspace, question};
 
 use crate::{Analysis, PlatformChoice, Request, analyze};
 
@@ -21,6 +21,8 @@ struct Space {
     overrides: BTreeMap<String, String>,
     arguments: Vec<String>,
     platforms: PlatformChoice,
+    /// The fields of build.ron before `targets`.
+    head: String,
 }
 
 impl Drop for Space {
@@ -41,6 +43,8 @@ impl Space {
             overrides: BTreeMap::new(),
             arguments: Vec::new(),
             platforms: PlatformChoice::Some(vec![Platform::new("linux/amd64").unwrap()]),
+            head: r#"go: Version("1.22.12"), platforms: ["linux/amd64", "linux/arm64"], vars: {"version": "v1.2.3"}"#
+                .to_owned(),
         };
         space.write("go.mod", "module example.com/small\n\ngo 1.22\n");
         space.write("main.go", "package main\n\nfunc main() {}\n");
@@ -58,13 +62,20 @@ impl Space {
         fs::write(path, text).unwrap();
     }
 
+    /// Replaces a part of the fields of build.ron before `targets`.
+    fn replace_in_head(&mut self, from: &str, to: &str) {
+        assert!(self.head.contains(from), "`{from}` is not in `{}`", self.head);
+        self.head = self.head.replace(from, to);
+    }
+
     /// Analyzes `targets` of a file whose `targets:` are given, with Go 1.22.12 pinned.
     fn analyze(&self, build_ron: &str, targets: &[&str]) -> Result<Analysis, String> {
-        let text = format!(
-            "(format: 1, project: \"small\", go: Version(\"1.22.12\"), platforms: [\"linux/amd64\", \"linux/arm64\"], vars: {{\"version\": \"v1.2.3\"}}, targets: {{{build_ron}}})"
-        );
+        let text = format!("(format: 1, project: \"small\", {}, targets: {{{build_ron}}})", self.head);
         let file = BuildFile::parse(&text, "0.1.0").map_err(|diagnostics| {
-            diagnostics.iter().map(|diagnostic| diagnostic.message.clone()).collect::<Vec<_>>().join("\n")
+            let of_one = |found: &Diagnostic| {
+                refusal(Category::Input, &found.message, Some(found.span.into()), found.hint.as_deref(), &text)
+            };
+            diagnostics.iter().map(of_one).collect::<Vec<_>>().join("\n")
         })?;
         let mut lock = LockFile::empty();
         let identity = format!("{}/1", "ab".repeat(32));
@@ -85,9 +96,8 @@ impl Space {
             locked: false,
             threads: 1,
         });
-        analysis.map_err(|error| match &error.hint {
-            Some(hint) => format!("{error}\nhint: {hint}"),
-            None => error.to_string(),
+        analysis.map_err(|UserError { message, hint, span, category }| {
+            refusal(category, &message, span, hint.as_deref(), &text)
         })
     }
 
@@ -101,7 +111,7 @@ impl Space {
                 let notes: String = analysis.notes.iter().map(|note| format!("note: {note}\n")).collect();
                 format!("{nodes}asked for: {roots}\n{notes}")
             }
-            Err(error) => format!("refused: {error}\n"),
+            Err(error) => format!("refused as {error}\n"),
         };
         expected.assert_eq(&text);
     }
@@ -113,6 +123,30 @@ impl Space {
         let workspace = Workspace::open(&self.root, &self.root.join("cache"));
         expected.assert_eq(&action_text(&self.root, node, &workspace, upstream));
     }
+}
+
+/// A refusal as the tests show it: the kind of trouble, from which the exit code follows; the text that is underlined.
+fn refusal(
+    category: Category,
+    message: &str,
+    span: Option<std::ops::Range<usize>>,
+    hint: Option<&str>,
+    text: &str,
+) -> String {
+    let kind = match category {
+        Category::Input => "input",
+        Category::Environment => "environment",
+        Category::Step => "step",
+    };
+    let mut lines = format!("{kind}: {message}");
+    if let Some(span) = span {
+        let place = if span.is_empty() { format!("byte {}", span.start) } else { text[span].to_owned() };
+        lines.push_str(&format!("\nat: {place}"));
+    }
+    if let Some(hint) = hint {
+        lines.push_str(&format!("\nhint: {hint}"));
+    }
+    lines
 }
 
 fn make_executable(path: &Path) {

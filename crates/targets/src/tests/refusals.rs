@@ -19,46 +19,241 @@ fn builds() {
     check(
         r#"env: {"GOFLAGS": "-x"}"#,
         expect![[r#"
-        `GOFLAGS` is set by Rondel itself
-        hint: flags have fields of their own: `tags`, `ldflags`, `gcflags`, `buildmode`"#]],
+            input: `GOFLAGS` is set by Rondel itself
+            at: "GOFLAGS"
+            hint: flags have fields of their own: `tags`, `ldflags`, `gcflags`, `buildmode`"#]],
     );
     check(
         r#"env: {"GOOS": "linux"}"#,
         expect![[r#"
-        `GOOS` is set by Rondel itself
-        hint: platforms are given in `platforms`, the toolchain in `go`"#]],
+            input: `GOOS` is set by Rondel itself
+            at: "GOOS"
+            hint: platforms are given in `platforms`, the toolchain in `go`"#]],
+    );
+    check(
+        r#"env: {"CGO_ENABLED": "1"}"#,
+        expect![[r#"
+        input: `CGO_ENABLED` is set by Rondel itself
+        at: "CGO_ENABLED"
+        hint: write `cgo: true`"#]],
+    );
+    check(
+        r#"env: {"CGO_LDFLAGS": "-lm"}"#,
+        expect![[r#"
+        input: `CGO_LDFLAGS`: this `GoBuild` builds without cgo
+        at: "CGO_LDFLAGS"
+        hint: write `cgo: true`"#]],
     );
     check(
         r#"env: {"CGO_CFLAGS": "-O2"}"#,
         expect![[r#"
-        `CGO_CFLAGS`: this `GoBuild` builds without cgo
-        hint: write `cgo: true`"#]],
+            input: `CGO_CFLAGS`: this `GoBuild` builds without cgo
+            at: "CGO_CFLAGS"
+            hint: write `cgo: true`"#]],
     );
     check(
         r#"ldflags: ["-linkmode=external"]"#,
         expect![[r#"
-        `-linkmode=external` links with a C linker
-        hint: write `cgo: true`"#]],
+            input: `-linkmode=external` links with a C linker
+            at: "-linkmode=external"
+            hint: write `cgo: true`"#]],
     );
     check(
         r#"stamp: {"main.v": Env("UNSET")}"#,
         expect![[r#"
-        the environment variable `UNSET` is not set
-        hint: set UNSET, or give a default: Env("UNSET", "…")"#]],
+            environment: the environment variable `UNSET` is not set
+            at: Env("UNSET")
+            hint: set UNSET, or give a default: Env("UNSET", "…")"#]],
     );
     check(
         r#"cgo: true"#,
         expect![[r#"
-        cgo needs a C compiler, and neither `gcc` nor `cc` nor `clang` is on PATH
-        hint: install gcc, or build without cgo"#]],
+            environment: cgo needs a C compiler, and neither `gcc` nor `cc` nor `clang` is on PATH
+            hint: install gcc, or build without cgo"#]],
     );
     refused(
         &space,
         r#""server": GoBuild(packages: ["-race"])"#,
         "server",
         expect![[r#"
-        `-race` is a flag, not a package
-        hint: flags have fields of their own: `tags`, `ldflags`, `gcflags`"#]],
+            input: `-race` is a flag, not a package
+            at: "-race"
+            hint: flags have fields of their own: `tags`, `ldflags`, `gcflags`"#]],
+    );
+}
+
+#[test]
+fn build_modes_and_packages() {
+    let mut space = Space::new();
+    let check = |space: &Space, fields: &str, expected| {
+        refused(space, &format!(r#""server": GoBuild({fields})"#), "server", expected);
+    };
+    for (mode, expected) in [
+        (
+            "c-shared",
+            expect![[r#"
+            input: `-buildmode=c-shared` needs cgo and makes a library: `GoBuild` makes executables
+            at: "c-shared"
+            hint: build it with an `Exec`: command: ["go", "build", …]"#]],
+        ),
+        (
+            "c-archive",
+            expect![[r#"
+            input: `-buildmode=c-archive` needs cgo and makes a library: `GoBuild` makes executables
+            at: "c-archive"
+            hint: build it with an `Exec`: command: ["go", "build", …]"#]],
+        ),
+        (
+            "plugin",
+            expect![[r#"
+            input: `-buildmode=plugin` needs cgo and makes a library: `GoBuild` makes executables
+            at: "plugin"
+            hint: build it with an `Exec`: command: ["go", "build", …]"#]],
+        ),
+        (
+            "shared",
+            expect![[r#"
+            input: `-buildmode=shared` needs cgo and makes a library: `GoBuild` makes executables
+            at: "shared"
+            hint: build it with an `Exec`: command: ["go", "build", …]"#]],
+        ),
+    ] {
+        check(&space, &format!(r#"packages: ["."], buildmode: "{mode}""#), expected);
+    }
+    check(
+        &space,
+        r#"packages: ["./cmd/…"]"#,
+        expect![[r#"
+            input: a package pattern has three dots, and this is one character (`…`)
+            at: "./cmd/…"
+            hint: write "./cmd/...""#]],
+    );
+    space.replace_in_head("linux/arm64", "linux/386");
+    space.platforms = PlatformChoice::All;
+    check(
+        &space,
+        r#"packages: ["."], buildmode: "pie""#,
+        expect![[r#"
+        input: `buildmode: "pie"` for linux/386 needs a C linker, so cgo
+        hint: write `cgo: true`, or leave `buildmode` out"#]],
+    );
+}
+
+#[test]
+fn variants() {
+    let mut space = Space::new();
+    let build = r#""server": GoBuild(packages: ["."])"#;
+    space.platforms = PlatformChoice::All;
+    space.replace_in_head("linux/arm64", "linux/arm/v8");
+    refused(
+        &space,
+        build,
+        "server",
+        expect![[r#"
+        input: `linux/arm/v8` is not a platform that Go knows
+        at: "linux/arm/v8"
+        hint: did you mean `linux/arm`?"#]],
+    );
+    space.replace_in_head("linux/arm/v8", "linux/arm64/v9");
+    refused(
+        &space,
+        build,
+        "server",
+        expect![[r#"
+        input: linux/arm64/v9: Go 1.22.12 does not know GOARM64 (1.23 does)
+        hint: leave the variant out, or raise `go`"#]],
+    );
+    space.replace_in_head(r#""linux/amd64", "linux/arm64/v9""#, r#""linux/amd64/v2""#);
+    refused(
+        &space,
+        r#""server": GoBuild(packages: ["."], env: {"GOAMD64": "v3"})"#,
+        "server",
+        expect![[r#"
+            input: `GOAMD64` and the platform linux/amd64/v2 both set the variant
+            at: "GOAMD64"
+            hint: remove one of the two"#]],
+    );
+}
+
+#[test]
+fn limits() {
+    let space = Space::new();
+    let check = |field: &str, expected| {
+        refused(&space, &format!(r#""x": Shell(script: "true", {field})"#), "x", expected);
+    };
+    check(
+        "retries: 11",
+        expect![[r#"
+        input: expected at most 10 retries
+        at: 11"#]],
+    );
+    check(
+        "retries: -1",
+        expect![[r#"
+        input: expected a number of tries, found `-1`
+        at: -1"#]],
+    );
+    check(
+        "timeout_s: 0",
+        expect![[r#"
+        input: expected between 1 and 86400 seconds
+        at: 0"#]],
+    );
+    check(
+        "pool: 3",
+        expect![[r#"
+        input: expected the name of a pool, found `3`
+        at: 3"#]],
+    );
+    refused(
+        &space,
+        r#""g": Group(targets: [], pool: "x")"#,
+        "g",
+        expect![[r#"
+        input: unknown field `pool` in `Group`
+        at: pool
+        hint: `Group` has: doc, after, private, targets"#]],
+    );
+}
+
+#[test]
+fn versions_of_go() {
+    let build = r#""server": GoBuild(packages: ["."])"#;
+    let mut space = Space::new();
+    space.write("go.mod", "module example.com/small\n\ngo 1.25\n");
+    refused(
+        &space,
+        build,
+        "server",
+        expect![[r#"
+        input: go.mod asks for Go 1.25, and build.ron says Go 1.22.12
+        at: Version("1.22.12")
+        hint: raise `go:` in build.ron, then run `{this program} lock`"#]],
+    );
+    space.write("go.mod", "module example.com/small\n\ngo 1.22\n");
+    space.replace_in_head("1.22.12", "1.22.11");
+    refused(
+        &space,
+        build,
+        "server",
+        expect![[r#"
+        input: Go 1.22.11 is wanted, and build.lock pins Go 1.22.12
+        at: Version("1.22.11")
+        hint: run `{this program} lock` and commit build.lock"#]],
+    );
+    // What go.mod says is wanted too, and its `toolchain` line above its `go` line.
+    space.replace_in_head(r#"Version("1.22.11")"#, "FromGoMod");
+    space.write("go.mod", "module example.com/small\n\ngo 1.22.12\n");
+    assert!(space.analyze(build, &["server"]).is_ok());
+    space.write("go.mod", "module example.com/small\n\ngo 1.22.12\n\ntoolchain go1.23.4\n");
+    refused(
+        &space,
+        build,
+        "server",
+        expect![[r#"
+        input: Go 1.23.4 is wanted, and build.lock pins Go 1.22.12
+        at: FromGoMod
+        hint: run `{this program} lock` and commit build.lock"#]],
     );
 }
 
@@ -71,8 +266,8 @@ fn platforms() {
         r#""server": GoBuild(packages: ["."])"#,
         "server",
         expect![[r#"
-        `server` is not declared for windows/amd64
-        hint: it is for linux/amd64, linux/arm64; add the platform to `platforms` in build.ron"#]],
+            input: `server` is not declared for windows/amd64
+            hint: it is for linux/amd64, linux/arm64; add the platform to `platforms` in build.ron"#]],
     );
 }
 
@@ -84,26 +279,47 @@ fn commands() {
         r#""x": Exec(command: ["no-such-program"])"#,
         "x",
         expect![[r#"
-        `no-such-program` was not found on PATH
-        hint: install it, or correct `command`"#]],
+            environment: `no-such-program` was not found on PATH
+            at: "x"
+            hint: install it, or correct `command`"#]],
+    );
+    // One that is needed later on is said before the first command runs.
+    refused(
+        &space,
+        r#""first": Exec(command: ["protoc"]), "second": Exec(command: ["no-such-program"]),
+            "all": Group(targets: ["first", "second"])"#,
+        "all",
+        expect![[r#"
+            environment: `no-such-program` was not found on PATH
+            at: "second"
+            hint: install it, or correct `command`"#]],
     );
     refused(
         &space,
         r#""x": Exec(command: [Tool("stringer")])"#,
         "x",
         expect![[r#"
-        go.mod has no tool `stringer`
-        hint: write its import path, or add it: `go get -tool IMPORT-PATH` (Go 1.24 and later)"#]],
+            input: go.mod has no tool `stringer`
+            at: Tool("stringer")
+            hint: write its import path, or add it: `go get -tool IMPORT-PATH` (Go 1.24 and later)"#]],
     );
     refused(
         &space,
         r#""x": Exec(command: ["protoc"], env: {"A": Secret("NOT_SET")})"#,
         "x",
         expect![[r#"
-        the secret `NOT_SET` is not set
-        hint: put it into the environment variable NOT_SET"#]],
+            environment: the secret `NOT_SET` is not set
+            at: Secret("NOT_SET")
+            hint: put it into the environment variable NOT_SET"#]],
     );
-    refused(&space, r#""up": ComposeUp()"#, "up", expect!["there is no compose file `docker-compose.yml`"]);
+    refused(
+        &space,
+        r#""up": ComposeUp()"#,
+        "up",
+        expect![[r#"
+        input: there is no compose file `docker-compose.yml`
+        at: byte 0"#]],
+    );
 }
 
 #[test]
@@ -115,24 +331,28 @@ fn images() {
     check(
         r#"files: {"/x": File("go.mod")}"#,
         expect![[r#"
-        `image` has no `entrypoint`, and its files do not give one
-        hint: give it an `entrypoint`"#]],
+            input: `image` has no `entrypoint`, and its files do not give one
+            at: "image"
+            hint: give it an `entrypoint`"#]],
     );
     check(
         r#"entrypoint: ["/x"], user: "somebody""#,
         expect![[r#"
-        `somebody` is not a user of the static base
-        hint: write numbers, "10001:10001", or `nonroot`, `nobody`, `root`"#]],
+            input: `somebody` is not a user of the static base
+            at: "somebody"
+            hint: write numbers, "10001:10001", or `nonroot`, `nobody`, `root`"#]],
     );
     check(
         r#"entrypoint: ["/x"], tags: ["UPPER CASE"]"#,
-        expect!["`UPPER CASE` can't name an image: write `[registry/]name:tag`, the name in lower case"],
+        expect![[r#"
+            input: `UPPER CASE` can't name an image: write `[registry/]name:tag`, the name in lower case
+            at: "UPPER CASE""#]],
     );
     check(
         r#"entrypoint: ["/x"], created: CommitTime"#,
         expect![[r#"
-        `created: CommitTime`, but git has no commit here
-        hint: write `created: Epoch`"#]],
+            environment: `created: CommitTime`, but git has no commit here
+            hint: write `created: Epoch`"#]],
     );
 }
 
@@ -145,8 +365,8 @@ fn variables_and_arguments() {
         r#""x": Shell("true")"#,
         "x",
         expect![[r#"
-        --set: there is no variable `verison`
-        hint: did you mean `version`?"#]],
+            input: --set: there is no variable `verison`
+            hint: did you mean `version`?"#]],
     );
     let mut space = Space::new();
     space.arguments = vec!["-v".to_owned()];
@@ -155,7 +375,41 @@ fn variables_and_arguments() {
         r#""x": Shell("true")"#,
         "x",
         expect![[r#"
-        none of the targets takes arguments after `--`
-        hint: `GoTest`, `DockerRun` and `Exec` do"#]],
+            input: none of the targets takes arguments after `--`
+            hint: `GoTest`, `DockerRun` and `Exec` do"#]],
+    );
+}
+
+#[test]
+fn variables_of_the_environment() {
+    let text = r#""a": Exec(command: ["protoc", Env("VALUE")]), "b": Exec(command: ["protoc"])"#;
+    let mut space = Space::new();
+    refused(
+        &space,
+        text,
+        "a",
+        expect![[r#"
+        environment: the environment variable `VALUE` is not set
+        at: Env("VALUE")
+        hint: set VALUE, or give a default: Env("VALUE", "…")"#]],
+    );
+    assert!(space.analyze(text, &["b"]).is_ok(), "what is not asked for is not missed");
+    space.environment.insert("VALUE".to_owned(), "x".to_owned());
+    assert!(space.analyze(text, &["a"]).is_ok());
+}
+
+#[test]
+fn dirt_without_sources() {
+    let mut space = Space::new();
+    space.write(".git/HEAD", &format!("{}\n", "ab".repeat(20)));
+    space.replace_in_head(r#""version": "v1.2.3""#, r#""dirty": Git(Dirty, ""), "version": "v1{dirty}""#);
+    refused(
+        &space,
+        r#""test": GoTest(packages: ["./..."], run: "{version}")"#,
+        "test",
+        expect![[r#"
+        input: `Git(Dirty)` can't be used here
+        at: Git(Dirty, "")
+        hint: it is for `GoBuild`, `Image`, `DockerBuild`, `Exec` and `Shell`, whose sources can be dirty"#]],
     );
 }
