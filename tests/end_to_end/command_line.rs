@@ -21,7 +21,7 @@ fn the_list_has_targets_and_verbs() {
           plan         what would run and why; changes nothing
           why          why a target's steps ran the last time
           graph        the steps as a graph: Mermaid, DOT or JSON
-          verify       build a second time, elsewhere, and compare; or compare with a file or layout
+          verify       build again in other surroundings and compare; or compare with a file or layout
           inspect      what an executable or image is made of, and how it was made
           lock         pin toolchains in build.lock
           cache        what is stored: `cache stats`, `gc`, `verify`, `clean`

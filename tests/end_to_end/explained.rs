@@ -79,8 +79,8 @@ fn questions_of_a_go_build() {
     let before = everything(&space);
     space.ok(&["plan", "image"]).check(expect![[r#"
         run         server: greet/greet.go changed
-        depends     image: on what image: layer base, image: layer files, image: layer outputs (linux/amd64) makes
-        depends     image: docker: on what image makes
+        depends     image: on the outputs of image: layer base, image: layer files, image: layer outputs (linux/amd64)
+        depends     image: docker: on the outputs of image
     "#]]);
     for question in [&["why", "image"][..], &["graph", "image"], &["list"], &["doctor"], &["cache", "stats"]] {
         space.run(question);
@@ -96,7 +96,7 @@ fn questions_of_a_go_build() {
             greet/greet.go changed
               was [DIGEST], 228 bytes
               is  [DIGEST], 240 bytes
-          depends on 4 inputs, 21 variables, 1 tools, 1 settings, 11 arguments
+          depends on 4 inputs, 21 variables, 1 tool, 1 setting, 11 arguments
             argument go
             argument build
             argument -trimpath
@@ -144,7 +144,7 @@ fn plan_says_what_then_happens() {
     let space = space();
     space.ok(&["plan", "all"]).check(expect![[r#"
         run         first: first build
-        depends     second: on what first makes
+        depends     second: on the outputs of first
         run         never: first build
     "#]]);
     space.ok(&["all"]);
@@ -188,8 +188,8 @@ fn why_tells_all_that_changed_the_cause_first() {
             MODE changed from `x` to `y`
               was x
               is  y
-            arguments changed from `(none)` to ``
-          depends on 2 inputs, 4 variables, 1 tools, 1 settings, 3 arguments
+            arguments changed from `cat a/* > first.out` to `cat a/* >  first.out`
+          depends on 2 inputs, 4 variables, 1 tool, 1 setting, 3 arguments
             argument sh
             argument -c
             argument cat a/* > first.out
@@ -205,7 +205,7 @@ fn why_tells_all_that_changed_the_cause_first() {
             first.out changed
               was [DIGEST], 4 bytes
               is  [DIGEST], 6 bytes
-          depends on 2 inputs, 3 variables, 1 tools, 1 settings, 3 arguments
+          depends on 2 inputs, 3 variables, 1 tool, 1 setting, 3 arguments
             argument sh
             argument -c
             argument cat b first.out > second.out
@@ -218,7 +218,7 @@ fn why_tells_all_that_changed_the_cause_first() {
         never: up to date
           last run [T] ago, [T], because
             first build
-          depends on 1 inputs, 3 variables, 1 tools, 1 settings, 1 arguments
+          depends on 1 input, 3 variables, 1 tool, 1 setting, 1 argument
             argument true
             environment LANG C.UTF-8
             setting directory .

@@ -19,6 +19,9 @@ pub(crate) trait FieldType: Sized {
     /// Passes every text, path and reference in the value to `visitor`.
     fn visit<'a>(&'a self, _visitor: &mut dyn Visitor<'a>) {}
 
+    /// Gives a default the place of its record, where errors about it then point.
+    fn place(&mut self, _span: Span) {}
+
     /// Returns the value as the default of a field, for the reference and the schema.
     fn as_default(&self) -> Default {
         Default::None
@@ -69,7 +72,11 @@ impl Reader<'_> {
         if value.is_none() && default.is_empty() {
             self.missing(fields, name);
         }
-        read.or_else(|| default.first().map(|default| default()))
+        read.or_else(|| {
+            let mut value = default.first()?();
+            value.place(fields.span());
+            Some(value)
+        })
     }
 }
 

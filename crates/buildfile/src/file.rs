@@ -75,11 +75,7 @@ pub(crate) fn read(text: &str, version: &str, diagnostics: &mut Vec<Diagnostic>)
     check_version(&mut reader, &fields)?;
     let file = BuildFile::read(&mut reader, &mut fields);
     reader.finish(fields);
-    let mut file = file?;
-    if file.go.span == Span::default() {
-        file.go.span = whole.span();
-    }
-    Some(file)
+    file
 }
 
 /// Checks the versions. A file for another Rondel is not read further, since its other fields may mean something else.

@@ -31,6 +31,11 @@ impl<'a> Fields<'a> {
         Fields { owner: owner.to_owned(), span: value.span(), entries, known: Vec::new() }
     }
 
+    /// Returns the place of the record: of its word, or of the whole file.
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
     /// Returns the value of `name` without taking it.
     pub fn peek(&self, name: &str) -> Option<Value<'a>> {
         self.entries.iter().find(|entry| entry.name == name).map(|entry| entry.value)

@@ -182,12 +182,15 @@ fn argument_differences(old: &Members, new: &Members) -> Vec<Reason> {
             text.iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect()
         };
         let text = |argument: Option<String>| argument.unwrap_or_else(|| "(none)".to_owned());
-        if old.is_some() && new.is_some() {
-            let changed = differing(&words(&old), &words(&new)).into_iter();
-            reasons.extend(changed.map(|(old, new)| Reason::ArgumentChanged { old: text(old), new: text(new) }));
-        } else {
-            reasons.push(Reason::ArgumentChanged { old: text(old), new: text(new) });
-        }
+        let changed = match (&old, &new) {
+            (Some(_), Some(_)) => differing(&words(&old), &words(&new)),
+            (_, _) => Vec::new(),
+        };
+        // Where only spaces came or went, the words say nothing.
+        let is_said =
+            !changed.is_empty() && !changed.iter().flat_map(|(old, new)| [old, new]).flatten().any(String::is_empty);
+        let pairs = if is_said { changed } else { vec![(old, new)] };
+        reasons.extend(pairs.into_iter().map(|(old, new)| Reason::ArgumentChanged { old: text(old), new: text(new) }));
     }
     reasons
 }

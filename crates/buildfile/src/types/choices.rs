@@ -6,7 +6,7 @@ use crate::shape::{Default, Shape};
 use crate::text::TextSource;
 use crate::types::strings::ENVIRONMENT_NAME;
 use crate::value::Value;
-use crate::{Diagnostic, Spanned};
+use crate::{Diagnostic, Span, Spanned};
 
 /// Choice of the Go to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,10 @@ impl FieldType for Spanned<GoChoice> {
             }
         };
         Some(Spanned { value: choice, span })
+    }
+
+    fn place(&mut self, span: Span) {
+        self.span = span;
     }
 
     fn shape() -> Shape {

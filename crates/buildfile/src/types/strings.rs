@@ -35,6 +35,10 @@ macro_rules! string {
                 check(reader, &text).then_some($name(text))
             }
 
+            fn place(&mut self, span: Span) {
+                self.0.span = span;
+            }
+
             fn shape() -> Shape {
                 $shape
             }

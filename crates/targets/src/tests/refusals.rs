@@ -317,8 +317,8 @@ fn commands() {
         r#""up": ComposeUp()"#,
         "up",
         expect![[r#"
-        input: there is no compose file `docker-compose.yml`
-        at: byte 0"#]],
+            input: there is no compose file `docker-compose.yml`
+            at: ComposeUp"#]],
     );
 }
 
