@@ -24,7 +24,7 @@ fn the_list_has_targets_and_verbs() {
           verify       build again in other surroundings and compare; or compare with a file or layout
           inspect      what an executable or image is made of, and how it was made
           lock         pin toolchains in build.lock
-          cache        what is stored: `cache stats`, `gc`, `verify`, `clean`
+          cache        inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
           doctor       what this machine has, and what build.ron needs
           schema       the JSON Schema of build.ron, for tools
           completions  a completion script for bash, zsh or fish

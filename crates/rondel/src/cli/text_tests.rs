@@ -42,7 +42,7 @@ fn help_of_the_program() {
           verify       build again in other surroundings and compare; or compare with a file or layout
           inspect      what an executable or image is made of, and how it was made
           lock         pin toolchains in build.lock
-          cache        what is stored: `cache stats`, `gc`, `verify`, `clean`
+          cache        inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
           doctor       what this machine has, and what build.ron needs
           schema       the JSON Schema of build.ron, for tools
           completions  a completion script for bash, zsh or fish
@@ -54,12 +54,13 @@ fn help_of_the_program() {
     .assert_eq(&program_help(&VERBS));
 }
 
+fn help(wanted: &str) -> String {
+    let (name, entry) = all_entries(&VERBS).into_iter().find(|(name, _)| name == wanted).unwrap();
+    verb_help(&name, entry)
+}
+
 #[test]
 fn help_of_verbs() {
-    let help = |wanted: &str| {
-        let (name, entry) = all_entries(&VERBS).into_iter().find(|(name, _)| name == wanted).unwrap();
-        verb_help(&name, entry)
-    };
     expect![[r#"
         usage: rondel plan [OPTIONS] TARGET… [-- ARGS]
 
@@ -122,18 +123,22 @@ fn help_of_verbs() {
           rondel verify image
     "#]]
     .assert_eq(&help("verify"));
+}
+
+#[test]
+fn help_of_verbs_with_verbs() {
     expect![[r#"
         usage: rondel cache stats
                rondel cache gc
                rondel cache verify
                rondel cache clean
 
-        what is stored: `cache stats`, `gc`, `verify`, `clean`
+        inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
 
         verbs:
           stats                what the cache holds, by target and kind
-          gc                   remove what was not used for longest; nothing that a running build holds
-          verify               hash everything again, and remove what is damaged
+          gc                   remove the least recently used results, but nothing that a running build holds
+          verify               hash everything again, and remove damaged entries
           clean                empty the cache
 
         options of `cache stats`:
@@ -161,7 +166,7 @@ fn help_of_verbs() {
     expect![[r#"
         usage: rondel cache gc [OPTIONS]
 
-        remove what was not used for longest; nothing that a running build holds
+        remove the least recently used results, but nothing that a running build holds
 
         options:
               --max SIZE           keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
@@ -179,6 +184,10 @@ fn help_of_verbs() {
           rondel cache gc --max 5GiB
     "#]]
     .assert_eq(&help("cache gc"));
+}
+
+#[test]
+fn help_of_a_verb_with_more_to_say() {
     expect![[r#"
         usage: rondel completions [OPTIONS] SHELL
 
@@ -211,39 +220,22 @@ fn help_of_verbs() {
     "#]].assert_eq(&help("completions"));
 }
 
-#[test]
-fn candidates_of_completion() {
+/// The candidates for the last word of each line, under that line.
+fn candidates_of(lines: &[&str]) -> String {
     let targets = vec![
         ("image".to_owned(), "The image".to_owned()),
         ("plan".to_owned(), "A target that is named like a verb".to_owned()),
     ];
-    let of = |line: &str| {
+    let of = |line: &&str| {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let lines = candidates(&VERBS, &words, &targets);
         format!("$ {line}|\n{}", lines.iter().map(|line| format!("{}\n", line.trim_end())).collect::<String>())
     };
-    let lines = [
-        "",
-        "i",
-        "pl",
-        ":plan i",
-        "why im",
-        "inspect i",
-        "cache ",
-        "cache gc --",
-        "list --format ",
-        "list --format=n",
-        "graph --format = d",
-        "image --ev",
-        "image --events ",
-        "lock --update ",
-        "verify --platform darwin/",
-        "completions ",
-        "completions bash ",
-        "--file ",
-        "doctor ",
-        "image -- ",
-    ];
+    lines.iter().map(of).collect()
+}
+
+#[test]
+fn candidates_of_words() {
     expect![[r#"
         $ |
         image	The image
@@ -254,7 +246,7 @@ fn candidates_of_completion() {
         verify	build again in other surroundings and compare; or compare with a file or layout
         inspect	what an executable or image is made of, and how it was made
         lock	pin toolchains in build.lock
-        cache	what is stored: `cache stats`, `gc`, `verify`, `clean`
+        cache	inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
         doctor	what this machine has, and what build.ron needs
         schema	the JSON Schema of build.ron, for tools
         completions	a completion script for bash, zsh or fish
@@ -273,9 +265,36 @@ fn candidates_of_completion() {
         :files
         $ cache |
         stats	what the cache holds, by target and kind
-        gc	remove what was not used for longest; nothing that a running build holds
-        verify	hash everything again, and remove what is damaged
+        gc	remove the least recently used results, but nothing that a running build holds
+        verify	hash everything again, and remove damaged entries
         clean	empty the cache
+        $ completions |
+        bash
+        zsh
+        fish
+        $ completions bash |
+        $ doctor |
+        $ image -- |
+        :files
+    "#]]
+    .assert_eq(&candidates_of(&[
+        "",
+        "i",
+        "pl",
+        ":plan i",
+        "why im",
+        "inspect i",
+        "cache ",
+        "completions ",
+        "completions bash ",
+        "doctor ",
+        "image -- ",
+    ]));
+}
+
+#[test]
+fn candidates_of_options() {
+    expect![[r#"
         $ cache gc --|
         --max	keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
         --file	read this file instead of the nearest build.ron
@@ -302,16 +321,18 @@ fn candidates_of_completion() {
         $ verify --platform darwin/|
         darwin/amd64
         darwin/arm64
-        $ completions |
-        bash
-        zsh
-        fish
-        $ completions bash |
         $ --file |
         :files
-        $ doctor |
-        $ image -- |
-        :files
     "#]]
-    .assert_eq(&lines.map(of).concat());
+    .assert_eq(&candidates_of(&[
+        "cache gc --",
+        "list --format ",
+        "list --format=n",
+        "graph --format = d",
+        "image --ev",
+        "image --events ",
+        "lock --update ",
+        "verify --platform darwin/",
+        "--file ",
+    ]));
 }

@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::ui::{bytes_text, print_data, print_line};
 
-/// What Go keeps, below `go` in the cache directory.
+/// Go's directories, below `go` in the cache directory.
 const GO: &[(&str, &str)] = &[("build", "Go's build cache"), ("mod", "Go modules"), ("toolchains", "Go toolchains")];
 
 options! {
@@ -47,12 +47,12 @@ options! {
     }
 }
 
-/// The verbs of the cache. All work where build.ron does not.
+/// The verbs of the cache. All work without a valid build.ron.
 pub(crate) struct Cache;
 
 impl Verb for Cache {
     const NAME: &'static str = "cache";
-    const ABOUT: &'static str = "what is stored: `cache stats`, `gc`, `verify`, `clean`";
+    const ABOUT: &'static str = "inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`";
     const EXAMPLE: &'static str = "cache gc --max 5GiB";
     const SUBVERBS: &'static [Entry] =
         &[Entry::of::<Stats>(), Entry::of::<Gc>(), Entry::of::<VerifyCache>(), Entry::of::<Clean>()];
@@ -84,7 +84,7 @@ struct Gc;
 
 impl Verb for Gc {
     const NAME: &'static str = "gc";
-    const ABOUT: &'static str = "remove what was not used for longest; nothing that a running build holds";
+    const ABOUT: &'static str = "remove the least recently used results, but nothing that a running build holds";
     const EXAMPLE: &'static str = "cache gc --max 5GiB";
     type Options = GcOptions;
 
@@ -103,7 +103,7 @@ struct VerifyCache;
 
 impl Verb for VerifyCache {
     const NAME: &'static str = "verify";
-    const ABOUT: &'static str = "hash everything again, and remove what is damaged";
+    const ABOUT: &'static str = "hash everything again, and remove damaged entries";
     const EXAMPLE: &'static str = "cache verify";
     type Options = NoOptions;
 
@@ -133,10 +133,10 @@ fn store(directory: &Path) -> Store {
 
 fn failed(directory: &Path) -> impl FnOnce(std::io::Error) -> Failure {
     let path = directory.display().to_string();
-    move |error| Failure::environment(format!("failed to look through `{path}`: {error}"))
+    move |error| Failure::environment(format!("failed to scan `{path}`: {error}"))
 }
 
-/// Of one target: results, and bytes that no target listed before has.
+/// A target's share: results, and bytes that no target listed before has.
 #[derive(Default)]
 struct Share {
     results: u64,
@@ -209,7 +209,7 @@ fn gc(store: &Store, directory: &Path, limit: u64) -> Result<Exit, Failure> {
             bytes_text(outcome.stuck),
             directory.join(STORE_FORMAT).display()
         ))
-        .hint("are these files and directories yours, and writable?"));
+        .hint("check that these files and directories are yours, and writable"));
     }
     Ok(Exit::Done)
 }
@@ -231,7 +231,7 @@ fn verify(store: &Store, directory: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Files and bytes.
+/// Returns numbers of files and bytes.
 fn size_of(path: &Path) -> (u64, u64) {
     let Ok(entries) = fs::read_dir(path) else { return (0, 0) };
     let mut total = (0, 0);
@@ -243,7 +243,7 @@ fn size_of(path: &Path) -> (u64, u64) {
     total
 }
 
-/// Empties the store; with `all`, what Go keeps too. A build that runs meanwhile finds misses and goes on.
+/// Empties the store; with `all`, Go's directories too. A running build then finds misses and continues.
 fn clean(directory: &Path, all: bool) -> Result<Exit, Failure> {
     let mut gone: Vec<PathBuf> = vec![directory.join(STORE_FORMAT)];
     if all {
