@@ -26,7 +26,7 @@ use crate::environment::Environment;
 use crate::inputs::InputSet;
 
 /// Version of the key format described above. A change of meaning changes it.
-pub const KEY_FORMAT: &str = "rondel-key-2";
+pub const KEY_FORMAT: &str = "rondel-key-3";
 
 /// Name of the platform property that marks an output as a directory.
 const OUTPUT_DIRECTORY: &str = "output-directory";
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn golden_key() {
-        expect!["59cc71fa19be9f5039248424db15dae8d1eb956afcea09cbfaf1ada893f756e7/156"]
+        expect!["93895eb4991cbe311201c6a09902c989858a274fb0b1cf6019a21ea548dbd78d/156"]
             .assert_eq(&spec().digest().unwrap().to_string());
     }
 
