@@ -142,7 +142,8 @@ fn closure() -> Vec<u8> {
         "EmbedPatterns": ["text/*"], "EmbedFiles": ["text/a"], "Module": {"Dir": query.module},
     });
     let snapshot = StatSnapshot::open(&directory.join("clock"));
-    let mut closure = Closure::from_list(&query, package.to_string().as_bytes(), &[], &snapshot).unwrap();
+    let mut closure =
+        Closure::from_list(&query, package.to_string().as_bytes(), &[], &snapshot, &|_| unreachable!()).unwrap();
     closure.inputs().unwrap();
     closure.remember(&directory.join("sample"), &directory).unwrap();
     let bytes = std::fs::read(directory.join("sample")).unwrap();

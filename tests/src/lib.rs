@@ -143,6 +143,8 @@ pub fn closure_query(directory: &Path) -> ClosureQuery {
         go_work: None,
         packages: vec!["./...".to_owned()],
         scope: rondel_golang::Scope::Build,
+        workspace: directory.to_owned(),
+        c_flags: Vec::new(),
         settings: BTreeMap::new(),
     }
 }

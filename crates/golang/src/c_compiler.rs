@@ -1,19 +1,19 @@
 //! The C toolchain that cgo uses, and its identity.
 //!
 //! The output of a C compiler depends on its driver, on the programs that the driver starts, and on the system's
-//! headers and libraries. Programs are keyed by their contents. Headers and libraries are keyed by their stat data
-//! (name, size, times). That is quick, and a key of a cgo build is for this machine only. A driver's answers are
-//! stored, and reused while the driver is the same.
+//! headers and libraries. Programs, and directories that a build names itself, are keyed by their contents. The system's
+//! own headers and libraries, a gigabyte and more, are keyed by their stat data (sizes, inodes, and times that nobody
+//! can set): that is quick, and a key of a cgo build is for this machine only. A driver's answers are stored, and
+//! reused while the driver is the same.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use rondel_cas::{Digest, Hasher, write_atomically};
 use rondel_process::{Captured, CommandLine};
-use rondel_tree::StatSnapshot;
+use rondel_tree::{Fingerprint, StatSnapshot};
 use serde::{Deserialize, Serialize};
 
 /// Answers of a driver.
@@ -56,10 +56,15 @@ pub fn c_identity(
         snapshot.digest(path, &metadata).map_err(|error| failed(path, error))
     };
     let mut hasher = Hasher::new();
-    let mut directories: BTreeSet<(PathBuf, bool)> = extra.iter().map(|path| (path.clone(), true)).collect();
+    let mut directories: BTreeSet<(PathBuf, bool)> = BTreeSet::new();
+    let by_contents = |path: &Path, metadata: &fs::Metadata| snapshot.digest(path, metadata).map(|it| it.to_string());
+    let by_stat = |_: &Path, metadata: &fs::Metadata| Ok(Fingerprint::of(metadata).stat_digest().to_string());
+    for directory in extra {
+        hash_directory(directory, true, &by_contents, &mut hasher).map_err(|(path, error)| failed(&path, error))?;
+    }
     for driver in drivers {
         let own = digest(driver)?;
-        let file = memory.join(Digest::of(driver.to_string_lossy().as_bytes()).short());
+        let file = memory.join("2").join(Digest::of(driver.to_string_lossy().as_bytes()).short());
         let known = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Answers>(&bytes).ok());
         let answers = match (known.filter(|answers| answers.driver == own), ask) {
             (Some(answers), _) => answers,
@@ -79,7 +84,7 @@ pub fn c_identity(
         directories.extend(answers.libraries.into_iter().map(|path| (path, false)));
     }
     for (directory, is_deep) in directories {
-        hash_directory(&directory, is_deep, &mut hasher);
+        hash_directory(&directory, is_deep, &by_stat, &mut hasher).map_err(|(path, error)| failed(&path, error))?;
     }
     Ok(hasher.finish().to_string())
 }
@@ -106,21 +111,28 @@ fn interview(driver: &Path, own: Digest, ask: &Ask<'_>) -> Result<Answers, Strin
     for line in listed.take_while(|line| !line.starts_with("End of search list")) {
         includes.extend(line.strip_prefix(' ').map(|path| PathBuf::from(path.trim())));
     }
+    // Directories that are missing now would be read once they exist.
+    let missing = said.stderr.lines().filter_map(|line| line.strip_prefix("ignoring nonexistent directory "));
+    includes.extend(missing.map(|path| PathBuf::from(path.trim().trim_matches('"'))));
     let said = ask(&line(&["-print-search-dirs"]))?;
     let said = text(&said.stdout);
     let libraries = said.lines().find_map(|line| line.strip_prefix("libraries: =")).unwrap_or("");
-    let libraries = libraries.split(':').map(PathBuf::from).filter_map(|path| path.canonicalize().ok()).collect();
+    let libraries: BTreeSet<PathBuf> =
+        libraries.split(':').map(PathBuf::from).map(|path| path.canonicalize().unwrap_or(path)).collect();
+    let libraries = libraries.into_iter().collect();
     Ok(Answers { driver: own, programs, includes, libraries })
 }
 
-/// When the file was last written, in nanoseconds since 1970; 0 where that is not known.
-fn modified_ns(metadata: &fs::Metadata) -> u128 {
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    modified.map_or(0, |since| since.as_nanos())
-}
+/// Returns what identifies a file.
+type Identify<'a> = dyn Fn(&Path, &fs::Metadata) -> io::Result<String> + 'a;
 
-/// Hashes names, sizes and times of headers (with all directories below) or of libraries.
-fn hash_directory(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
+/// Hashes headers (with all directories below) or libraries, by name and what `identify` says.
+fn hash_directory(
+    directory: &Path,
+    is_deep: bool,
+    identify: &Identify<'_>,
+    hasher: &mut Hasher,
+) -> Result<(), (PathBuf, io::Error)> {
     let mut lines = BTreeSet::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -131,15 +143,17 @@ fn hash_directory(directory: &Path, is_deep: bool, hasher: &mut Hasher) {
                 let target = fs::read_link(&path).map(|target| target.to_string_lossy().into_owned());
                 lines.insert(format!("{name} -> {}", target.unwrap_or_default()));
             } else if is_deep || name == "pkgconfig" {
-                hash_directory(&path, is_deep, hasher);
+                hash_directory(&path, is_deep, identify, hasher)?;
             }
             continue;
         }
         let is_library = name.ends_with(".a") || name.ends_with(".o") || name.ends_with(".pc") || name.contains(".so");
-        if is_deep || is_library {
-            lines.insert(format!("{name} {} {}", metadata.len(), modified_ns(&metadata)));
+        if metadata.is_file() && (is_deep || is_library) {
+            let identity = identify(&path, &metadata).map_err(|error| (path.clone(), error))?;
+            lines.insert(format!("{name} {identity}"));
         }
     }
     hasher.update(format!("{}\n", directory.display()).as_bytes());
     lines.iter().for_each(|line| hasher.update(format!("{line}\n").as_bytes()));
+    Ok(())
 }

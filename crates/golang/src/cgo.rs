@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::{NoIdentity, c_directory, c_identity};
-use rondel_cas::{Digest, Hasher};
-use rondel_engine::{ActionSpec, Class, Environment, StepContext, StepError, UserError, entry_text};
+use crate::link_inputs::c_directory;
+use crate::{NoIdentity, c_identity};
+use rondel_cas::Digest;
+use rondel_engine::{Class, Environment, StepContext, StepError, UserError};
 use rondel_process::find_tool;
+use rondel_tree::StatSnapshot;
 
 use crate::support::GoSupport;
 
@@ -68,34 +70,28 @@ impl CSupport {
         let memory = context.workspace.state.join("compilers");
         let ask = |line: &rondel_process::CommandLine| context.capture(line).map_err(|error| error.to_string());
         let ask: Option<&dyn Fn(&_) -> _> = if context.is_question() { None } else { Some(&ask) };
-        match c_identity(&drivers, &extra, &memory, &context.workspace.snapshot, ask) {
+        // In a file of its own: the system's headers and libraries are many.
+        let snapshot = StatSnapshot::open(&context.workspace.state.join("snapshot-compilers"));
+        let found = c_identity(&drivers, &extra, &memory, &snapshot, ask);
+        if !context.is_question()
+            && let Err(error) = snapshot.save()
+        {
+            context.warn(format!("the digests of the C compiler were not kept: {error}"));
+        }
+        match found {
             Ok(identity) => Ok(Ok(identity)),
             Err(NoIdentity::NotAsked) => Ok(Err("the C compiler is not known yet".to_owned())),
             Err(NoIdentity::Failed(why)) => Err(StepError::environment(format!("the C compiler: {why}"))),
         }
     }
 
-    /// Makes Go's build cache depend on the compiler, system headers, and headers outside of a package's own directory,
-    /// which it does not check. `seen` is a digest of them. As an unused macro it changes the go command's hashes and
-    /// no byte of the output.
-    pub fn mark(environment: &mut Environment, declared: &[(String, String)], seen: &Digest) {
+    /// Makes Go's build cache depend on the compiler with the system's headers and libraries, whose `identity` this is:
+    /// the go command does not check those. As an unused macro it changes the go command's hashes and no byte of the
+    /// output.
+    pub fn mark(environment: &mut Environment, declared: &[(String, String)], identity: &str) {
         let own = declared.iter().find(|(name, _)| name == "CGO_CPPFLAGS").map_or("", |(_, value)| value.as_str());
-        let flags = format!("{own} -DRONDEL_C_INPUTS={}", seen.short());
+        let flags = format!("{own} -DRONDEL_C_IDENTITY={}", Digest::of(identity.as_bytes()).hex());
         environment.set(Class::Located, "CGO_CPPFLAGS", flags.trim());
-    }
-
-    /// Returns a digest of the compiler and all inputs that C code may be made from.
-    pub fn inputs(spec: &ActionSpec) -> Digest {
-        const NOT_C: &[&str] = &["go", "mod", "sum", "work", "md", "txt", "json", "yaml", "yml", "pgo"];
-        let mut hasher = Hasher::new();
-        hasher.update(spec.tools.get("C compiler").map_or("", String::as_str).as_bytes());
-        for input in spec.inputs.iter() {
-            let ending = input.path.as_str().rsplit_once('.').map_or("", |(_, ending)| ending);
-            if !NOT_C.contains(&ending) {
-                hasher.update(format!("\n{} {}", input.path, entry_text(&input.entry)).as_bytes());
-            }
-        }
-        hasher.finish()
     }
 
     /// Returns one digest of everything known of the compilers, for steps without a closure.

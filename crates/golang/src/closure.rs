@@ -13,9 +13,14 @@ use rondel_cas::{Digest, Entry, RelativePath, Tree, write_atomically};
 use rondel_engine::{Input, InputSet, KnownInputs, StepError};
 use rondel_tree::{Fingerprint, MtimeBoundary, StatSnapshot};
 
-use crate::closure_file::{ClosureFile, Header, Revalidation, SourceFile, WatchedDirectory, read_all};
+use crate::closure_file::{
+    ClosureFile, FileRole, FileState, Header, Revalidation, SourceFile, WatchedDirectory, read_all,
+};
 use crate::closure_query::ClosureQuery;
 use crate::go_list::{Gathered, gather};
+
+/// Returns directories of headers and libraries, and the files that say so, for names of pkg-config.
+pub type AskPkgConfig<'a> = dyn Fn(&BTreeSet<String>) -> Result<(Vec<PathBuf>, Vec<PathBuf>), StepError> + 'a;
 
 /// The files of a closure.
 #[derive(Clone, Debug)]
@@ -33,6 +38,8 @@ pub struct Closure {
     pub c_directories: BTreeSet<PathBuf>,
     /// Directories of the modules in the module cache.
     pub modules: BTreeSet<PathBuf>,
+    /// Why the inputs are not all known, in words: then a step always runs.
+    pub untracked: Option<String>,
 }
 
 impl Closure {
@@ -65,6 +72,7 @@ impl Closure {
     fn of(stored: ClosureFile, base: &Path, is_worth_storing: bool) -> Closure {
         let header = &stored.header;
         Closure {
+            untracked: header.untracked.clone(),
             mains: header.mains.iter().cloned().collect(),
             uses_cgo: header.uses_cgo,
             c_directories: header.c_directories.iter().cloned().collect(),
@@ -84,14 +92,39 @@ impl Closure {
     }
 
     /// Makes the closure from the output of `go list`. `outside` are the directories with other pins: the toolchain and
-    /// the module cache.
+    /// the module cache. `pkg_config` asks for directories and files of the names given to it.
     pub fn from_list(
         query: &ClosureQuery,
         output: &[u8],
         outside: &[PathBuf],
         snapshot: &StatSnapshot,
+        pkg_config: &AskPkgConfig<'_>,
     ) -> Result<Closure, StepError> {
-        into_closure(gather(query, output, outside)?, query, &snapshot.mtime_boundary())
+        let mut gathered = gather(query, output, outside)?;
+        if !gathered.pkg_config.is_empty() {
+            let (directories, files) = pkg_config(&gathered.pkg_config)?;
+            gathered.c_directories.extend(directories);
+            gathered.deciders.extend(files);
+        }
+        into_closure(gathered, query, &snapshot.mtime_boundary())
+    }
+
+    /// Returns, by directory of a package, a digest of the files that its compilers read and that the go command does
+    /// not hash.
+    pub fn unhashed(&self) -> Vec<(PathBuf, Digest)> {
+        let files = &self.stored.files;
+        let digest_of = |path: &PathBuf| {
+            let index = files.binary_search_by(|file| file.path.cmp(path)).ok()?;
+            files[index].state.as_ref().map(|state| state.digest)
+        };
+        let digest = |paths: &Vec<PathBuf>| {
+            let lines = paths.iter().map(|path| (path, digest_of(path)));
+            let lines = lines.map(|(path, digest)| {
+                format!("{} {}\n", path.display(), digest.map_or_else(String::new, |digest| digest.to_string()))
+            });
+            Digest::of(lines.collect::<String>().as_bytes())
+        };
+        self.stored.header.unhashed.iter().map(|(package, paths)| (package.clone(), digest(paths))).collect()
     }
 
     /// Returns the inputs of a build: all files, by their names in keys. The digest of their tree is made once.
@@ -123,9 +156,20 @@ impl Closure {
         self.stat_digest().any(|fingerprint| !fingerprint.is_older_than(boundary.on(fingerprint.device())))
     }
 
-    /// Returns true if all fingerprints are the same as in `other`.
+    /// Returns true if all files have the fingerprints that they have in `other`, and all directories the names. (The
+    /// time of a directory changes with names that do not matter, such as those of outputs.)
     pub fn looks_like(&self, other: &Closure) -> bool {
-        self.stat_digest().eq(other.stat_digest())
+        let files = |closure: &Closure| {
+            let files = closure.stored.files.iter();
+            files
+                .map(|file| (file.path.clone(), file.state.as_ref().map(|state| state.fingerprint)))
+                .collect::<Vec<_>>()
+        };
+        let names = |closure: &Closure| {
+            let directories = closure.stored.directories.iter();
+            directories.map(|watched| (watched.path.clone(), watched.listing)).collect::<Vec<_>>()
+        };
+        files(self) == files(other) && names(self) == names(other)
     }
 
     /// Returns the fingerprints of all files and directories.
@@ -136,7 +180,7 @@ impl Closure {
 
     /// Returns true if the file at `path`, or one below it, is in the closure.
     pub fn reads(&self, path: &Path) -> bool {
-        self.stored.files.iter().any(|file| file.path.starts_with(path))
+        inputs_of(&self.stored.files).any(|(file, _)| file.path.starts_with(path))
     }
 }
 
@@ -156,8 +200,7 @@ impl KnownInputs for ClosureInputs {
     }
 
     fn stat_digest(&self) -> u64 {
-        let states = self.files.iter().filter_map(|file| file.state.as_ref());
-        states.fold(0, |sum: u64, state| sum.wrapping_add(state.fingerprint.stat_digest()))
+        inputs_of(&self.files).fold(0, |sum: u64, (_, state)| sum.wrapping_add(state.fingerprint.stat_digest()))
     }
 
     fn directory_stat_digest(&self) -> u64 {
@@ -165,17 +208,20 @@ impl KnownInputs for ClosureInputs {
     }
 
     fn newest_ns(&self) -> i128 {
-        let states = self.files.iter().filter_map(|file| file.state.as_ref());
-        states.map(|state| state.fingerprint.ctime_ns()).max().unwrap_or(0).max(self.newest_ns)
+        inputs_of(&self.files).map(|(_, state)| state.fingerprint.ctime_ns()).max().unwrap_or(0).max(self.newest_ns)
     }
+}
+
+/// Returns the files that are inputs, with their states.
+fn inputs_of(files: &[SourceFile]) -> impl Iterator<Item = (&SourceFile, &FileState)> {
+    files.iter().filter(|file| file.role.is_input()).filter_map(|file| Some((file, file.state.as_ref()?)))
 }
 
 /// Calls `visit` with the files as inputs; a link counts as two, its text and its target.
 fn each_input(base: &Path, files: &[SourceFile], visit: &mut dyn FnMut(Input)) -> Result<(), StepError> {
     // Files are sorted, so those of a directory come together, and its name is made once.
     let mut last: Option<(&Path, RelativePath)> = None;
-    for file in files {
-        let Some(state) = &file.state else { continue };
+    for (file, state) in inputs_of(files) {
         let path = match (file.path.parent().filter(|parent| !base.starts_with(parent)), RelativePath::new(file.name()))
         {
             (Some(parent), Ok(name)) => {
@@ -220,9 +266,11 @@ fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBounda
     // Directories first: an edit between the two reads then shows as a change.
     let watched = gathered.watched.into_iter();
     let directories = watched.map(|(path, names)| WatchedDirectory::read(path, names, boundary)).collect();
-    let mut paths: BTreeMap<PathBuf, bool> = gathered.files.into_iter().map(|path| (path, false)).collect();
-    paths.extend(gathered.module_files.into_iter().map(|path| (path, true)));
-    let paths: Vec<(PathBuf, bool)> = paths.into_iter().collect();
+    let mut paths: BTreeMap<PathBuf, FileRole> = BTreeMap::new();
+    paths.extend(gathered.deciders.into_iter().map(|path| (path, FileRole::Decider)));
+    paths.extend(gathered.files.into_iter().map(|path| (path, FileRole::Source)));
+    paths.extend(gathered.module_files.into_iter().map(|path| (path, FileRole::Module)));
+    let paths: Vec<(PathBuf, FileRole)> = paths.into_iter().collect();
     if let Some((path, _)) = paths.iter().find(|(path, _)| path.to_str().is_none()) {
         return Err(StepError::failed(format!("`{}` is not valid UTF-8", path.display())));
     }
@@ -233,6 +281,12 @@ fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBounda
         uses_cgo: gathered.uses_cgo,
         c_directories: gathered.c_directories.into_iter().collect(),
         modules: gathered.modules.into_iter().collect(),
+        unhashed: gathered
+            .unhashed
+            .into_iter()
+            .map(|(package, paths)| (package, paths.into_iter().collect()))
+            .collect(),
+        untracked: gathered.untracked,
         root: None,
     };
     Ok(Closure::of(
@@ -258,6 +312,8 @@ mod tests {
             packages: vec!["./cmd".to_owned()],
             scope: Scope::Build,
             settings: BTreeMap::new(),
+            workspace: directory.clone(),
+            c_flags: Vec::new(),
         };
         fs::create_dir_all(query.module.join("cmd")).unwrap();
         fs::write(query.module.join("go.mod"), "module example.com/x\n").unwrap();
@@ -268,7 +324,8 @@ mod tests {
         let package = serde_json::json!({
             "ImportPath": "example.com/x/cmd", "Dir": query.module.join("cmd"), "Name": "main", "GoFiles": ["main.go"],
         });
-        let mut closure = Closure::from_list(&query, package.to_string().as_bytes(), &[], &snapshot).unwrap();
+        let mut closure =
+            Closure::from_list(&query, package.to_string().as_bytes(), &[], &snapshot, &|_| unreachable!()).unwrap();
         let digest_of = |closure: &Closure| {
             let found = closure.stored.files.iter().find(|file| file.name() == "main.go").unwrap();
             found.state.as_ref().unwrap().digest

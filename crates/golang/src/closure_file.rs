@@ -6,7 +6,7 @@
 
 mod encoding;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use rondel_cas::{Digest, par_chunks};
 use rondel_tree::{Fingerprint, MtimeBoundary, StatSnapshot};
 use serde::{Deserialize, Serialize};
 
-use crate::name_dependencies::{Names, listing};
+use crate::name_dependencies::{Names, directories_in, listing, with_all_below};
 use crate::source_header::head_digest;
 
 /// One file of a closure.
@@ -23,10 +23,37 @@ use crate::source_header::head_digest;
 pub(crate) struct SourceFile {
     /// Absolute.
     pub path: PathBuf,
-    /// True for go.mod and related files: a change of one is a reason to run `go list` again.
-    pub is_module_file: bool,
-    /// `None` if there is no such file, which matters for module files.
+    pub role: FileRole,
+    /// `None` if there is no such file, which matters for module files and deciders.
     pub state: Option<FileState>,
+}
+
+/// What a file is to a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FileRole {
+    /// The build reads it. A change of its header is a reason to run `go list` again.
+    Source,
+    /// go.mod and related files: an input, and any change is a reason to run `go list` again.
+    Module,
+    /// It is no input, but decides which files are: a file that constraints exclude, or one that could appear.
+    Decider,
+}
+
+impl FileRole {
+    /// Reverses `as u8`.
+    pub fn of(number: u8) -> Option<FileRole> {
+        [FileRole::Source, FileRole::Module, FileRole::Decider].into_iter().find(|role| *role as u8 == number)
+    }
+
+    /// Returns true if the file is in the key.
+    pub fn is_input(self) -> bool {
+        self != FileRole::Decider
+    }
+
+    /// Returns true if the file may be missing.
+    fn may_be_missing(self) -> bool {
+        self != FileRole::Source
+    }
 }
 
 /// State of a file when it was read.
@@ -63,6 +90,10 @@ pub(crate) struct Header {
     pub uses_cgo: bool,
     pub c_directories: Vec<PathBuf>,
     pub modules: Vec<PathBuf>,
+    /// By directory of a package: files that its compilers read and that the go command does not hash.
+    pub unhashed: Vec<(PathBuf, Vec<PathBuf>)>,
+    /// Why the inputs are not all known, in words.
+    pub untracked: Option<String>,
     /// Digest of the inputs' tree, once it was made.
     pub root: Option<String>,
 }
@@ -91,13 +122,14 @@ pub(crate) enum Revalidation {
 
 impl SourceFile {
     /// Stats the file and reads it.
-    pub fn read(path: PathBuf, is_module_file: bool, boundary: &MtimeBoundary) -> std::io::Result<SourceFile> {
-        let state = match read_state(&path, boundary) {
+    pub fn read(path: PathBuf, role: FileRole, boundary: &MtimeBoundary) -> std::io::Result<SourceFile> {
+        use std::io::ErrorKind::{NotADirectory, NotFound};
+        let state = match read_state(&path, role, boundary) {
             Ok(state) => Some(state),
-            Err(error) if is_module_file && error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) if role.may_be_missing() && matches!(error.kind(), NotFound | NotADirectory) => None,
             Err(error) => return Err(error),
         };
-        Ok(SourceFile { path, is_module_file, state })
+        Ok(SourceFile { path, role, state })
     }
 
     /// Returns true if `now` is the fingerprint that it had when it was read.
@@ -117,8 +149,12 @@ impl SourceFile {
     }
 }
 
-fn read_state(path: &Path, boundary: &MtimeBoundary) -> std::io::Result<FileState> {
-    let link = match fs::symlink_metadata(path)?.is_symlink() {
+/// A Go file beyond this size is no source that a compiler takes (cmd/compile's positions end there).
+const GO_FILE_BYTES_MAX: u64 = 1 << 28;
+
+fn read_state(path: &Path, role: FileRole, boundary: &MtimeBoundary) -> std::io::Result<FileState> {
+    let own = fs::symlink_metadata(path)?;
+    let link = match own.is_symlink() {
         true => Some(
             fs::read_link(path)?
                 .to_str()
@@ -128,12 +164,24 @@ fn read_state(path: &Path, boundary: &MtimeBoundary) -> std::io::Result<FileStat
         false => None,
     };
     // Boundary and fingerprint are taken before the first byte is read: a change meanwhile is younger.
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        // A link that leads nowhere is a name that the go command finds.
+        Err(_) if link.is_some() && role == FileRole::Decider => own,
+        Err(error) => return Err(error),
+    };
     let fingerprint = Fingerprint::of(&metadata);
+    if !metadata.is_file() {
+        if role != FileRole::Decider {
+            return Err(std::io::Error::other("not a regular file"));
+        }
+        let digest = Digest::of(if metadata.is_dir() { b"a directory" } else { b"something else" });
+        return Ok(FileState { fingerprint, boundary_ns: boundary.on(fingerprint.device()), digest, head: None, link });
+    }
     let is_go = path.extension().is_some_and(|ending| ending == "go");
+    if is_go && metadata.len() > GO_FILE_BYTES_MAX {
+        return Err(std::io::Error::other(format!("a Go file of {} bytes is too large", metadata.len())));
+    }
     let (digest, head) = if is_go {
         let source = fs::read(path)?;
         (Digest::of(&source), Some(head_digest(&source)))
@@ -237,14 +285,23 @@ impl ClosureFile {
     }
 }
 
+/// Returns true if the change of a file may change the list of files. Of a Go file, only the header may.
+fn decides(role: FileRole, old: &FileState, new: &FileState) -> bool {
+    match role {
+        FileRole::Module => true,
+        FileRole::Source => old.head != new.head,
+        FileRole::Decider => old.head.is_none() || old.head != new.head || old.link != new.link,
+    }
+}
+
 /// Reads all of `paths`, on all cores.
 pub(crate) fn read_all(
-    paths: &[(PathBuf, bool)],
+    paths: &[(PathBuf, FileRole)],
     boundary: &MtimeBoundary,
 ) -> Result<Vec<SourceFile>, (PathBuf, std::io::Error)> {
-    let read = |part: &[(PathBuf, bool)]| -> Result<Vec<SourceFile>, (PathBuf, std::io::Error)> {
-        let one = |(path, is_module_file): &(PathBuf, bool)| {
-            SourceFile::read(path.clone(), *is_module_file, boundary).map_err(|error| (path.clone(), error))
+    let read = |part: &[(PathBuf, FileRole)]| -> Result<Vec<SourceFile>, (PathBuf, std::io::Error)> {
+        let one = |(path, role): &(PathBuf, FileRole)| {
+            SourceFile::read(path.clone(), *role, boundary).map_err(|error| (path.clone(), error))
         };
         part.iter().map(one).collect()
     };
@@ -253,6 +310,19 @@ pub(crate) fn read_all(
 }
 
 impl ClosureFile {
+    /// Returns directories that appeared below a watched one and hold nothing that matters now. They are watched from
+    /// then on, since something may come into them.
+    fn new_directories(&self, index: usize, boundary: &MtimeBoundary) -> Vec<WatchedDirectory> {
+        let WatchedDirectory { path, names, .. } = &self.directories[index];
+        if *names != Names::Packages {
+            return Vec::new();
+        }
+        let known: HashSet<&Path> = self.directories.iter().map(|watched| watched.path.as_path()).collect();
+        let new = directories_in(path, *names).into_iter().filter(|path| !known.contains(path.as_path()));
+        let new = new.flat_map(|path| with_all_below(&path, Names::Packages));
+        new.map(|(path, names)| WatchedDirectory::read(path, names, boundary)).collect()
+    }
+
     /// Compares everything with the tree again and brings it up to date. Paths in words are relative to `base`.
     pub fn revalidate(&mut self, base: &Path, snapshot: &StatSnapshot) -> Revalidation {
         let relative = |path: &Path| path.strip_prefix(base).unwrap_or(path).display().to_string();
@@ -270,7 +340,7 @@ impl ClosureFile {
         self.boundary = Some(self.boundary.map_or(boundary, |before| before.later_of(boundary)));
         for index in changed.files {
             let file = &mut Arc::make_mut(&mut self.files)[index];
-            let now = SourceFile::read(file.path.clone(), file.is_module_file, &boundary);
+            let now = SourceFile::read(file.path.clone(), file.role, &boundary);
             let now = now.map(|found| found.state).unwrap_or(None);
             match (&file.state, now) {
                 (None, None) => {}
@@ -279,16 +349,18 @@ impl ClosureFile {
                 (Some(old), Some(new)) => {
                     let same = old.digest == new.digest && old.link == new.link;
                     let executable = old.fingerprint.is_executable() == new.fingerprint.is_executable();
-                    if !same && (file.is_module_file || old.head != new.head) {
+                    if !same && decides(file.role, old, &new) {
                         return Revalidation::Invalid(format!("{} changed", relative(&file.path)));
                     }
-                    is_edited |= !same || !executable;
+                    is_edited |= file.role.is_input() && (!same || !executable);
                     is_worth_storing |= *old != new;
                     file.state = Some(new);
                 }
             }
         }
+        let mut added = Vec::new();
         for index in changed.directories {
+            added.extend(self.new_directories(index, &boundary));
             let watched = &mut self.directories[index];
             let now = WatchedDirectory::read(watched.path.clone(), watched.names, &boundary);
             if now.listing != watched.listing {
@@ -299,6 +371,8 @@ impl ClosureFile {
             is_worth_storing |= now.boundary_ns != watched.boundary_ns || now.fingerprint != watched.fingerprint;
             *watched = now;
         }
+        is_worth_storing |= !added.is_empty();
+        self.directories.extend(added);
         if is_edited { Revalidation::ContentsOnly } else { Revalidation::Unchanged { is_worth_storing } }
     }
 }

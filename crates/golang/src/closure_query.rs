@@ -21,6 +21,10 @@ pub struct ClosureQuery {
     pub module: PathBuf,
     /// The go.work that is in force.
     pub go_work: Option<PathBuf>,
+    /// Directory of build.ron: headers and libraries below it are inputs by their contents.
+    pub workspace: PathBuf,
+    /// Flags for C of the declared environment.
+    pub c_flags: Vec<String>,
     /// Package patterns.
     pub packages: Vec<String>,
     /// Which files of the named packages belong to them.
@@ -32,8 +36,9 @@ pub struct ClosureQuery {
 impl ClosureQuery {
     /// Digest of all of it.
     pub(crate) fn digest(&self) -> Digest {
-        let text =
-            serde_json::to_string(&(5, &self.module, &self.go_work, &self.packages, self.scope as u8, &self.settings));
+        let own = (&self.module, &self.go_work, &self.workspace);
+        let asked = (&self.packages, self.scope as u8, &self.settings, &self.c_flags);
+        let text = serde_json::to_string(&(6, own, asked));
         Digest::of(text.expect("plain data").as_bytes())
     }
 }

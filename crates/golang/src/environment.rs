@@ -20,12 +20,14 @@ pub fn compile_environment(
         ("GOARCH", architecture),
         ("CGO_ENABLED", "0"),
         ("GOENV", "off"),
-        ("GOFLAGS", ""),
+        // An empty value would fall through to the toolchain's own go.env. This flag is given in every command anyway.
+        ("GOFLAGS", "-buildvcs=false"),
         ("GOWORK", "off"),
         ("GOTOOLCHAIN", "local"),
         ("GO111MODULE", "on"),
         ("GOEXPERIMENT", ""),
-        ("GODEBUG", ""),
+        // The go command's index of packages believes sizes and times of files (golang/go#69179).
+        ("GODEBUG", "goindex=0"),
         ("GOPROXY", "off"),
         ("GOTELEMETRY", "off"),
         ("LC_ALL", "C"),

@@ -3,21 +3,30 @@
 //! Knows nothing of what is remembered of it, see `closure`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rondel_engine::StepError;
 use serde::Deserialize;
 
 use crate::closure_query::{ClosureQuery, Scope};
-use crate::go_mod::GoMod;
-use crate::name_dependencies::{Names, embed_directories, with_all_below};
+use crate::includes::{Includes, Reader, SearchPath, scan};
+use crate::link_inputs::{CFlags, c_directory};
+use crate::local_modules::{LocalModules, boundaries};
+use crate::name_dependencies::{Names, embed_directories, sources_in, with_all_below};
 
 /// What is gathered from the packages.
 #[derive(Default)]
 pub(crate) struct Gathered {
     pub files: BTreeSet<PathBuf>,
     pub module_files: BTreeSet<PathBuf>,
+    /// Files that are no inputs and decide which files are.
+    pub deciders: BTreeSet<PathBuf>,
+    /// By directory of a package: files that its compilers read and that the go command does not hash.
+    pub unhashed: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    /// Why the inputs are not all known, in words.
+    pub untracked: Option<String>,
+    /// Names for pkg-config.
+    pub pkg_config: BTreeSet<String>,
     pub watched: BTreeSet<(PathBuf, Names)>,
     pub mains: BTreeMap<String, PathBuf>,
     pub uses_cgo: bool,
@@ -46,8 +55,13 @@ struct Package {
     cgo_c_flags: Vec<String>,
     #[serde(rename = "CgoCPPFLAGS")]
     cgo_cpp_flags: Vec<String>,
+    #[serde(rename = "CgoCXXFLAGS")]
+    cgo_cxx_flags: Vec<String>,
+    #[serde(rename = "CgoFFLAGS")]
+    cgo_f_flags: Vec<String>,
     #[serde(rename = "CgoLDFLAGS")]
     cgo_ld_flags: Vec<String>,
+    cgo_pkg_config: Vec<String>,
     c_files: Vec<String>,
     #[serde(rename = "CXXFiles")]
     cxx_files: Vec<String>,
@@ -87,7 +101,7 @@ struct PackageError {
 }
 
 const FIELDS: &str = "-json=ImportPath,Dir,Name,Standard,DepOnly,Module,Error,EmbedPatterns,TestEmbedPatterns,\
-XTestEmbedPatterns,GoFiles,CgoFiles,CgoCFLAGS,CgoCPPFLAGS,CgoLDFLAGS,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles,\
+XTestEmbedPatterns,GoFiles,CgoFiles,CgoCFLAGS,CgoCPPFLAGS,CgoCXXFLAGS,CgoFFLAGS,CgoLDFLAGS,CgoPkgConfig,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles,\
 IgnoredGoFiles,IgnoredOtherFiles,EmbedFiles,TestGoFiles,XTestGoFiles,TestEmbedFiles,XTestEmbedFiles";
 
 /// The arguments of the `go list` that answers a query; `flags` are those of the build (`-tags`, `-mod`).
@@ -104,7 +118,9 @@ pub fn list_arguments(query: &ClosureQuery, flags: &[String]) -> Vec<String> {
 
 /// Gathers what `go list` printed. `outside` are the directories whose files are pinned otherwise.
 pub(crate) fn gather(query: &ClosureQuery, output: &[u8], outside: &[PathBuf]) -> Result<Gathered, StepError> {
-    let mut gathered = Gathered { module_files: module_files(query), ..Gathered::default() };
+    let modules = LocalModules::of(query);
+    let mut gathered = Gathered { module_files: modules.files.clone(), ..Gathered::default() };
+    gathered.watched.extend(modules.vendor_directories());
     let mut errors = Vec::new();
     for package in serde_json::Deserializer::from_slice(output).into_iter::<Package>() {
         let package = package
@@ -113,15 +129,15 @@ pub(crate) fn gather(query: &ClosureQuery, output: &[u8], outside: &[PathBuf]) -
             let place = if error.pos.is_empty() { String::new() } else { format!("{}: ", error.pos) };
             errors.push(format!("{place}{}", error.err.trim()));
         }
-        gathered.add(&package, query, outside);
+        gathered.add(&package, query, &modules, outside)?;
     }
     if !errors.is_empty() {
         return Err(list_errors(query, errors));
     }
-    for pattern in query.packages.iter().filter(|pattern| pattern.contains("...")) {
-        let base = pattern.split("...").next().unwrap_or("").trim_start_matches("./");
-        let base = base.rsplit_once('/').map_or("", |(directory, _)| directory);
-        gathered.watched.extend(with_all_below(&query.module.join(base), Names::Packages));
+    let is_wide = |pattern: &&String| pattern.contains("...") || matches!(pattern.as_str(), "all" | "work" | "tool");
+    for pattern in query.packages.iter().filter(is_wide) {
+        let roots = modules.pattern_roots(query, pattern);
+        gathered.watched.extend(roots.iter().flat_map(|root| with_all_below(root, Names::Packages)));
     }
     Ok(gathered)
 }
@@ -142,24 +158,55 @@ fn list_errors(query: &ClosureQuery, mut errors: Vec<String>) -> StepError {
 }
 
 impl Gathered {
-    fn add(&mut self, package: &Package, query: &ClosureQuery, outside: &[PathBuf]) {
-        if !package.standard && !package.cgo_files.is_empty() {
-            self.uses_cgo = true;
-            let flags = package.cgo_c_flags.iter().chain(&package.cgo_cpp_flags).chain(&package.cgo_ld_flags);
-            self.c_directories.extend(flags.filter_map(|flag| c_directory(flag)));
+    fn add(
+        &mut self,
+        package: &Package,
+        query: &ClosureQuery,
+        modules: &LocalModules,
+        outside: &[PathBuf],
+    ) -> Result<(), StepError> {
+        if package.standard {
+            return Ok(());
         }
+        self.uses_cgo |= !package.cgo_files.is_empty();
         if package.name == "main" && !package.dep_only && !package.import_path.ends_with(".test") {
             self.mains.insert(package.import_path.clone(), package.dir.clone());
         }
         let module = package.module.as_ref().map(|module| module.dir.clone()).unwrap_or_default();
-        if !package.standard && outside.iter().any(|directory| module.starts_with(directory)) {
+        if outside.iter().any(|directory| module.starts_with(directory)) {
             self.modules.insert(module);
         }
+        self.add_providers(package, modules);
         let elsewhere =
             package.dir.as_os_str().is_empty() || outside.iter().any(|directory| package.dir.starts_with(directory));
-        if !package.standard && !elsewhere {
-            self.add_package(package, query);
+        if elsewhere {
+            let flags = package.cgo_c_flags.iter().chain(&package.cgo_cpp_flags).chain(&package.cgo_ld_flags);
+            self.c_directories.extend(flags.filter_map(|flag| c_directory(flag)));
+            self.pkg_config.extend(package.cgo_pkg_config.iter().cloned());
+            return Ok(());
         }
+        self.add_package(package, query);
+        self.add_includes(package, query, modules);
+        self.check_embeds(package)
+    }
+
+    /// Watches what decides which module provides the package: go.mod files that could appear between a module and it,
+    /// and directories of other modules that would provide it too.
+    fn add_providers(&mut self, package: &Package, modules: &LocalModules) {
+        // `import/path [for.test]`
+        let import_path = package.import_path.split(' ').next().unwrap_or("");
+        for (root, directory) in modules.providers(import_path) {
+            self.deciders.extend(boundaries(&root, &directory));
+            self.watched.insert((directory, Names::Sources));
+        }
+    }
+
+    /// Refuses to embed Rondel's own state, which is another one after each build.
+    fn check_embeds(&self, package: &Package) -> Result<(), StepError> {
+        let own = package.embed_files.iter().find(|name| name.split('/').any(|part| part == ".rondel"));
+        let Some(name) = own else { return Ok(()) };
+        let message = format!("`{}` embeds `{name}`, which Rondel writes itself", package.import_path);
+        Err(StepError::input(message).hint("write an embed pattern that does not match `.rondel`"))
     }
 
     fn add_package(&mut self, package: &Package, query: &ClosureQuery) {
@@ -190,16 +237,13 @@ impl Gathered {
         let names = lists.into_iter().chain(vet_lists.into_iter().filter(|_| is_vetted)).flatten();
         // The generated main of a test binary is named by its absolute path in the build cache.
         self.files.extend(names.filter(|name| !Path::new(name).is_absolute()).map(|name| package.dir.join(name)));
-        if !package.cgo_files.is_empty() {
-            // A C file includes what it likes from below its package.
-            self.watched.extend(with_all_below(&package.dir, Names::All));
-            self.files.extend(headers_below(&package.dir));
-        }
         let profile = package.dir.join("default.pgo");
-        if package.name == "main" && profile.is_file() {
+        if package.name == "main" && profile.exists() && !profile.is_dir() {
             self.files.insert(profile);
         }
-        self.watched.insert((package.dir.clone(), if is_vetted { Names::SourcesAndTests } else { Names::Sources }));
+        // Also what constraints exclude, and tests: their constraints and package clauses decide.
+        self.deciders.extend(sources_in(&package.dir));
+        self.watched.insert((package.dir.clone(), Names::Sources));
         let test_patterns =
             package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns).filter(|_| is_vetted);
         for pattern in package.embed_patterns.iter().chain(test_patterns) {
@@ -207,75 +251,64 @@ impl Gathered {
         }
         self.module_files.extend(package.module.as_ref().and_then(|module| module.go_mod.clone()));
     }
-}
 
-/// The directory that `-I…` or `-L…` names absolutely.
-pub fn c_directory(flag: &str) -> Option<PathBuf> {
-    let path = flag.strip_prefix("-I").or_else(|| flag.strip_prefix("-L")).or_else(|| flag.strip_prefix("-isystem"))?;
-    Some(PathBuf::from(path.trim())).filter(|path| path.is_absolute())
-}
-
-/// go.mod and its kin: of the module, of those that go.work uses, and of directories that replace modules, which
-/// count by what they require even if no package of theirs is used.
-fn module_files(query: &ClosureQuery) -> BTreeSet<PathBuf> {
-    let mut files = BTreeSet::new();
-    let mut open = vec![query.module.clone()];
-    if let Some(go_work) = &query.go_work {
-        let base = go_work.parent().unwrap_or(Path::new("/"));
-        let read = fs::read_to_string(go_work).map(|text| GoMod::parse(&text)).unwrap_or_default();
-        files.extend([go_work.clone(), base.join("go.work.sum"), base.join("vendor/modules.txt")]);
-        open.extend(read.uses.iter().chain(&read.replaced_by).map(|directory| base.join(directory)));
-    }
-    let mut seen = BTreeSet::new();
-    while let Some(directory) = open.pop() {
-        let directory = lexically(&directory);
-        if !seen.insert(directory.clone()) {
-            continue;
+    /// Adds what the C compiler, the assemblers and the linker read, as far as it is in the tree.
+    fn add_includes(&mut self, package: &Package, query: &ClosureQuery, modules: &LocalModules) {
+        let is_local = |path: &Path| {
+            path.starts_with(&query.workspace) || modules.directories().iter().any(|module| path.starts_with(module))
+        };
+        let place = |name: &String| package.dir.join(name);
+        let mut search = SearchPath { package: package.dir.clone(), directories: Vec::new() };
+        let mut roots: Vec<(PathBuf, Reader)> = Vec::new();
+        if package.cgo_files.is_empty() {
+            roots.extend(package.s_files.iter().map(|name| (place(name), Reader::GoAssembler)));
+        } else {
+            self.pkg_config.extend(package.cgo_pkg_config.iter().cloned());
+            let lists = [
+                &package.cgo_c_flags,
+                &package.cgo_cpp_flags,
+                &package.cgo_cxx_flags,
+                &package.cgo_f_flags,
+                &package.cgo_ld_flags,
+            ];
+            let declared = query.c_flags.iter().map(String::as_str);
+            let flags = lists.into_iter().flatten().map(String::as_str).chain(declared);
+            let flags = CFlags::parse(flags, &package.dir);
+            let (local, system): (Vec<PathBuf>, Vec<PathBuf>) =
+                flags.includes.iter().cloned().partition(|path| is_local(path));
+            self.c_directories.extend(system);
+            self.c_directories.extend(flags.libraries.iter().filter(|path| !is_local(path)).cloned());
+            search.directories = local;
+            let (linked, missing) = flags.link_inputs(&is_local);
+            roots.extend(flags.files.iter().filter(|path| path.is_file()).map(|path| (path.clone(), Reader::C)));
+            self.add_unhashed(package, linked, missing);
+            roots.extend(package.cgo_files.iter().map(|name| (place(name), Reader::Preamble)));
+            let sources = [&package.c_files, &package.cxx_files, &package.m_files, &package.h_files];
+            let others = [&package.f_files, &package.s_files, &package.swig_files, &package.swig_cxx_files];
+            let names = sources.into_iter().chain(others).flatten();
+            roots.extend(names.map(|name| (place(name), Reader::C)));
         }
-        let text = fs::read_to_string(directory.join("go.mod")).unwrap_or_default();
-        open.extend(GoMod::parse(&text).replaced_by.iter().map(|by| directory.join(by)));
-        files.extend([directory.join("go.mod"), directory.join("go.sum")]);
-    }
-    files.insert(query.module.join("vendor/modules.txt"));
-    files
-}
-
-/// The path without `.` and `..`.
-fn lexically(path: &Path) -> PathBuf {
-    let mut result = PathBuf::new();
-    for component in path.components() {
-        match component {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir => {
-                result.pop();
-            }
-            other => result.push(other),
+        if roots.is_empty() {
+            return;
         }
+        let Includes { files, missing, untracked } = scan(roots, &search);
+        if untracked.is_some() {
+            // So that no object of it comes back from Go's build cache either.
+            self.unhashed.entry(package.dir.clone()).or_default();
+            self.untracked = self.untracked.take().or(untracked);
+        }
+        self.add_unhashed(package, files, missing);
     }
-    result
-}
 
-/// Files below `directory` that C sources may include; not those of a module inside it.
-fn headers_below(directory: &Path) -> Vec<PathBuf> {
-    const ENDINGS: &[&str] =
-        &["c", "h", "cc", "cpp", "cxx", "hh", "hpp", "hxx", "inc", "inl", "def", "tcc", "ipp", "x", "td"];
-    let mut found = Vec::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(next) = open.pop() {
-        for entry in fs::read_dir(&next).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                if !path.join("go.mod").exists() {
-                    open.push(path);
-                }
-            } else if path
-                .extension()
-                .and_then(|ending| ending.to_str())
-                .is_some_and(|ending| ENDINGS.contains(&ending))
-            {
-                found.push(path);
-            }
+    /// Adds files of which the go command takes no notice, except those of the package itself.
+    fn add_unhashed(&mut self, package: &Package, files: BTreeSet<PathBuf>, missing: BTreeSet<PathBuf>) {
+        self.deciders.extend(missing);
+        let of_package = [&package.h_files, &package.c_files, &package.cxx_files, &package.m_files, &package.s_files];
+        let hashed: BTreeSet<PathBuf> = of_package.into_iter().flatten().map(|name| package.dir.join(name)).collect();
+        let unhashed: BTreeSet<PathBuf> = files.difference(&hashed).cloned().collect();
+        if !unhashed.is_empty() {
+            self.files.extend(unhashed.iter().cloned());
+            self.unhashed.entry(package.dir.clone()).or_default().extend(unhashed);
         }
     }
-    found
 }

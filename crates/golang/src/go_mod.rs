@@ -14,8 +14,8 @@ pub struct GoMod {
     pub tools: Vec<String>,
     /// `use` of a go.work: directories, as written.
     pub uses: Vec<String>,
-    /// Directories in `replace` lines, as written.
-    pub replaced_by: Vec<String>,
+    /// Module paths that `replace` lines replace by a directory, and the directory, as written.
+    pub replaced_by: Vec<(String, String)>,
 }
 
 impl GoMod {
@@ -49,8 +49,13 @@ impl GoMod {
                 "tool" => result.tools.push(unquoted),
                 "use" => result.uses.push(unquoted),
                 "replace" => {
-                    let by = rest.split_once("=>").map(|(_, by)| by.trim().trim_matches(['"', '`']));
-                    result.replaced_by.extend(by.filter(|by| by.starts_with(['.', '/'])).map(str::to_owned));
+                    let Some((old, by)) = rest.split_once("=>") else { continue };
+                    let unquote = |text: &str| text.trim_matches(['"', '`']).to_owned();
+                    let by = unquote(by.trim());
+                    if by.starts_with(['.', '/']) {
+                        let old = unquote(old.split_whitespace().next().unwrap_or(""));
+                        result.replaced_by.push((old, by));
+                    }
                 }
                 _ => {}
             }
@@ -113,7 +118,8 @@ mod tests {
         let go_mod = GoMod::parse(text);
         assert_eq!(go_mod.module.as_deref(), Some("x"));
         assert_eq!(go_mod.tools, ["example.com/a/cmd/one", "example.com/two"]);
-        assert_eq!(go_mod.replaced_by, ["../a", "./b"]);
+        let replaced = [("a", "../a"), ("b", "./b")].map(|(old, by)| (old.to_owned(), by.to_owned()));
+        assert_eq!(go_mod.replaced_by, replaced);
         assert_eq!(go_mod.uses, [".", "./lib"]);
     }
 

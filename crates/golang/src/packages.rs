@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use rondel_cas::Digest;
 use rondel_engine::{ActionSpec, Class, Environment, Freshness, Job, Prepared, Query, StepError, StepKey};
 use rondel_names::Platform;
 use rondel_process::CommandLine;
@@ -13,6 +15,7 @@ use crate::cgo::CSupport;
 use crate::closure::Closure;
 use crate::closure_query::{ClosureQuery, Scope};
 use crate::environment::{collector_percent, spare_memory};
+use crate::go_overlay::write_overlay;
 use crate::module_download::check_modules;
 use crate::support::{ClosureRequest, GoSupport};
 
@@ -43,6 +46,8 @@ impl GoPackages {
     pub(crate) fn environment(&self, root: &Path) -> Environment {
         let mut environment = self.go.compile_environment(root, &self.platform);
         for (name, value) in self.env.iter().filter(|(name, _)| !matches!(name.as_str(), "CC" | "CXX")) {
+            // The go command's own setting stays in force beside a declared one.
+            let value = if name == "GODEBUG" { format!("{value},goindex=0") } else { value.clone() };
             environment.set(Class::Keyed, name, value);
         }
         if let Some(c) = &self.c {
@@ -65,11 +70,21 @@ impl GoPackages {
 
     /// Flags that decide which files belong to the build; `go list` gets them too.
     pub(crate) fn selecting_flags(&self) -> Vec<String> {
-        let mut flags = vec![self.go.mod_flag()];
-        if !self.tags.is_empty() {
-            flags.push(format!("-tags={}", self.tags.join(",")));
-        }
-        flags
+        if self.tags.is_empty() { Vec::new() } else { vec![format!("-tags={}", self.tags.join(","))] }
+    }
+
+    /// Returns the flags for C compilers and the linker of the declared environment.
+    fn c_flags(&self) -> Vec<String> {
+        let of_c = self.env.iter().filter(|(name, _)| name.starts_with("CGO_") && name.ends_with("FLAGS"));
+        let flags = of_c.flat_map(|(_, value)| value.split_whitespace()).map(str::to_owned);
+        let paths = self.env.iter().filter(|(name, _)| {
+            matches!(name.as_str(), "CPATH" | "C_INCLUDE_PATH" | "CPLUS_INCLUDE_PATH" | "LIBRARY_PATH")
+        });
+        let paths = paths.flat_map(|(name, value)| {
+            let flag = if name == "LIBRARY_PATH" { "-L" } else { "-I" };
+            value.split(':').map(move |path| format!("{flag}{path}"))
+        });
+        flags.chain(paths).collect()
     }
 
     fn query(&self, identity: &str) -> ClosureQuery {
@@ -82,6 +97,8 @@ impl GoPackages {
         let go_work = self.go.go_work.clone();
         ClosureQuery {
             module: self.go.module.clone(),
+            workspace: self.go.workspace.clone(),
+            c_flags: self.c_flags(),
             go_work,
             packages: self.patterns.clone(),
             scope: self.scope,
@@ -127,7 +144,23 @@ impl GoPackages {
                 }
             };
         }
-        Ok(Prepared { spec, freshness: Freshness::ByKey, findings: Some(closure) })
+        let freshness = closure.untracked.clone().map_or(Freshness::ByKey, Freshness::always);
+        Ok(Prepared { spec, freshness, findings: Some(closure) })
+    }
+
+    /// Returns the overlay that the go command needs to notice all inputs.
+    fn overlay(&self, prepared: &Prepared<Option<Closure>>, job: &Job<'_>) -> Result<Option<PathBuf>, StepError> {
+        let Some(closure) = &prepared.findings else { return Ok(None) };
+        let mut unhashed = closure.unhashed();
+        if closure.untracked.is_some() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+            for (_, digest) in &mut unhashed {
+                *digest = Digest::of(format!("{digest} {now}").as_bytes());
+            }
+        }
+        let directory = job.workspace.state.join("go-overlays");
+        write_overlay(&directory, &job.workspace.scratch(), &unhashed)
+            .map_err(|error| StepError::unwritable(&directory, &error))
     }
 
     /// Runs the go command with `arguments`, its output shown as it comes.
@@ -143,7 +176,12 @@ impl GoPackages {
         }
         let mut environment = self.environment(&toolchain.root);
         if self.c.is_some() {
-            CSupport::mark(&mut environment, &self.env, &CSupport::inputs(&prepared.spec));
+            let identity = prepared.spec.tools.get("C compiler").map_or("", String::as_str);
+            CSupport::mark(&mut environment, &self.env, identity);
+        }
+        let mut arguments: Vec<String> = arguments.into_iter().collect();
+        if let Some(overlay) = self.overlay(prepared, job)? {
+            arguments.insert(1, format!("-overlay={}", overlay.display()));
         }
         let line = CommandLine::new(toolchain.go(), &self.go.module)
             .arguments(arguments)

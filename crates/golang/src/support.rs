@@ -1,6 +1,6 @@
 //! What all Go steps share: which toolchain, where things are, how modules are reached. Knows no build.ron.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -13,6 +13,10 @@ use rondel_fetch::Credentials;
 use rondel_names::Platform;
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 use rondel_tree::StatSnapshot;
+
+use crate::go_mod::go_version_of;
+use crate::pkg_config::ask_pkg_config;
+use crate::text_file::read_text;
 
 /// Where Go's archives are when no module proxy is known.
 const DEFAULT_DOWNLOAD_PAGE: &str = "https://go.dev/dl";
@@ -40,7 +44,7 @@ pub struct GoSupport {
     /// The go.work that is in force.
     pub(crate) go_work: Option<PathBuf>,
     /// Directory of build.ron: a go.work up to there that is not in force is worth a word.
-    workspace: PathBuf,
+    pub(crate) workspace: PathBuf,
     download_page: String,
     pub(crate) offline: bool,
     pub(crate) locked: bool,
@@ -332,15 +336,21 @@ impl GoSupport {
         self.environment.get(name).cloned()
     }
 
-    /// Is what the build needs vendored?
+    /// Returns true if the go command takes packages from `vendor`: by its own rule, which it applies without `-mod`
+    /// (`setDefaultBuildMod` in cmd/go/internal/modload).
     pub(crate) fn is_vendored(&self) -> bool {
-        let directory = self.go_work.as_deref().and_then(Path::parent).unwrap_or(&self.module);
-        directory.join("vendor/modules.txt").is_file()
-    }
-
-    /// `-mod=`: Go's own rule, written out.
-    pub(crate) fn mod_flag(&self) -> String {
-        format!("-mod={}", if self.is_vendored() { "vendor" } else { "readonly" })
+        let (file, is_workspace) = match &self.go_work {
+            Some(go_work) => (go_work.clone(), true),
+            None => (self.module.join("go.mod"), false),
+        };
+        let vendor = file.with_file_name("vendor");
+        let version = GoMod::parse(&read_text(&file).unwrap_or_default()).go;
+        if !vendor.is_dir() || version.is_none_or(|version| go_version_of(&version) < go_version_of("1.14")) {
+            return false;
+        }
+        let list = read_text(&vendor.join("modules.txt")).unwrap_or_default();
+        let annotations = list.lines().next().and_then(|line| line.strip_prefix("## ")).unwrap_or("");
+        annotations.split(';').any(|annotation| annotation.trim() == "workspace") == is_workspace
     }
 
     /// The closed environment of a compiling `go` whose GOROOT is `root`.
@@ -366,7 +376,7 @@ impl GoSupport {
         if let Some(go_work) = &self.go_work {
             let base = go_work.parent().unwrap_or(Path::new("/"));
             files.extend([go_work.clone(), base.join("go.work.sum")]);
-            let text = std::fs::read_to_string(go_work).unwrap_or_default();
+            let text = read_text(go_work).unwrap_or_default();
             for used in GoMod::parse(&text).uses {
                 files.extend([base.join(&used).join("go.mod"), base.join(&used).join("go.sum")]);
             }
@@ -415,9 +425,11 @@ impl GoSupport {
             let unused = unused.strip_prefix(&self.workspace).unwrap_or(&unused).display().to_string();
             context.note(format!("`{unused}` is not used; `go_work: \"…\"` in build.ron builds with it"));
         }
+        let environment = (request.environment)(&toolchain);
+        let pkg_config = |names: &BTreeSet<String>| ask_pkg_config(context, &environment, &self.module, names);
         let line = CommandLine::new(toolchain.go(), &self.module)
             .arguments(list_arguments(query, &request.flags))
-            .environment((request.environment)(&toolchain));
+            .environment(environment.clone());
         let outside = [toolchain.root.clone(), self.directories.module_cache.clone()];
         let snapshot = &context.workspace.snapshot;
         // What changes between the reading of `go list` and ours would be taken for what `go list` has seen. So it is
@@ -426,7 +438,7 @@ impl GoSupport {
         for _ in 0..LISTS_MAX {
             let before = snapshot.wait_for_next_tick();
             let captured = context.capture(&line)?;
-            let closure = Closure::from_list(query, &captured.stdout, &outside, snapshot)?;
+            let closure = Closure::from_list(query, &captured.stdout, &outside, snapshot, &pkg_config)?;
             if !closure.is_younger_than(&before) || last.is_some_and(|last| closure.looks_like(&last)) {
                 return Ok(Ok(closure));
             }
@@ -452,5 +464,5 @@ const LISTS_MAX: usize = 20;
 
 /// Where the closure of a step is kept.
 fn closure_file(context: &StepContext<'_>, key: &StepKey) -> PathBuf {
-    context.workspace.state.join("closures.7").join(key.file_name())
+    context.workspace.state.join("closures.8").join(key.file_name())
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rondel_cas::Digest;
 use rondel_tree::{FINGERPRINT_LENGTH, Fingerprint, MTIME_BOUNDARY_LENGTH, MtimeBoundary};
 
-use super::{ClosureFile, FileState, SourceFile, WatchedDirectory};
+use super::{ClosureFile, FileRole, FileState, SourceFile, WatchedDirectory};
 use crate::name_dependencies::Names;
 
-const MAGIC: &[u8] = b"rondel-closure 6\n";
+const MAGIC: &[u8] = b"rondel-closure 7\n";
 
 impl ClosureFile {
     /// Returns the file's contents: mark, checksum, header, then directories and files. Each path is the length of its
@@ -31,7 +31,7 @@ impl ClosureFile {
         put_number(&mut body, self.files.len() as u64);
         for file in self.files.iter() {
             put_path(&mut body, &mut last, &file.path);
-            body.push(u8::from(file.is_module_file));
+            body.push(file.role as u8);
             let state = file.state.as_ref();
             put_fingerprint(
                 &mut body,
@@ -79,7 +79,7 @@ impl ClosureFile {
         let mut files = Vec::new();
         for _ in 0..count {
             let path = reader.path(&mut last)?;
-            let is_module_file = reader.byte()? != 0;
+            let role = FileRole::of(reader.byte()?)?;
             let state = match reader.fingerprint()? {
                 (None, _) => None,
                 (Some(fingerprint), boundary_ns) => {
@@ -90,7 +90,7 @@ impl ClosureFile {
                     Some(FileState { fingerprint, boundary_ns, digest, head, link })
                 }
             };
-            files.push(SourceFile { path, is_module_file, state });
+            files.push(SourceFile { path, role, state });
         }
         reader.0.is_empty().then_some(ClosureFile { header, boundary, directories, files: Arc::new(files) })
     }
@@ -197,9 +197,11 @@ mod tests {
         stored.directories.push(WatchedDirectory::read(here.clone(), Names::Sources, &boundary));
         stored.directories.push(WatchedDirectory::read(here.join("nowhere"), Names::All, &boundary));
         for name in ["lib.rs", "source_header.rs"] {
-            Arc::make_mut(&mut stored.files).push(SourceFile::read(here.join(name), false, &boundary).unwrap());
+            Arc::make_mut(&mut stored.files)
+                .push(SourceFile::read(here.join(name), FileRole::Source, &boundary).unwrap());
         }
-        Arc::make_mut(&mut stored.files).push(SourceFile::read(here.join("go.mod"), true, &boundary).unwrap());
+        Arc::make_mut(&mut stored.files)
+            .push(SourceFile::read(here.join("go.mod"), FileRole::Module, &boundary).unwrap());
         Arc::make_mut(&mut stored.files)[0].state.as_mut().unwrap().link = Some("é".to_owned());
         let good = stored.encode();
         let read = ClosureFile::decode(&good).unwrap();

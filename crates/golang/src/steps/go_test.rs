@@ -70,7 +70,6 @@ impl Step for GoTestStep {
             arguments: ["go", "test", "-trimpath", "-buildvcs=false"].map(str::to_owned).to_vec(),
             ..ActionSpec::default()
         };
-        spec.arguments.push(self.go.mod_flag());
         if let Some(c) = &self.race {
             spec.arguments.push("-race".to_owned());
             match c.digest(context)? {
@@ -118,7 +117,7 @@ impl Step for GoTestStep {
         let toolchain = self.go.toolchain(context)?;
         let mut environment = self.environment(&toolchain.root);
         if self.race.is_some() {
-            CSupport::mark(&mut environment, &[], &CSupport::inputs(spec));
+            CSupport::mark(&mut environment, &[], spec.tools.get("C compiler").map_or("", String::as_str));
         }
         let mut line = CommandLine::new(toolchain.go(), &self.go.module)
             .arguments(spec.arguments[1..].iter().cloned())

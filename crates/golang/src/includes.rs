@@ -1,0 +1,307 @@
+//! Includes: which files the C compiler and the assemblers read besides those that `go list` names.
+//!
+//! A scan, not a preprocessor. It takes every directive, also those behind `#if`, and every place where the file could
+//! be found. So it may watch too much. What it can't follow, such as an include whose name is a macro, it reports.
+//! Headers of the system are not followed: `c_compiler` keys their directories.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::local_modules::lexically;
+use crate::text_file::read_text;
+
+/// How a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reader {
+    /// A Go file with `import "C"`: its comments hold C.
+    Preamble,
+    /// C and related languages, and assembly for the C compiler.
+    C,
+    /// Go's assembler: names are relative to the package's directory.
+    GoAssembler,
+}
+
+/// Places where included files are found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SearchPath {
+    /// Directory of the package: compilers run there.
+    pub package: PathBuf,
+    /// Directories of `-I` and the like, absolute.
+    pub directories: Vec<PathBuf>,
+}
+
+/// Result of a scan.
+#[derive(Debug, Default)]
+pub(crate) struct Includes {
+    /// Files that exist.
+    pub files: BTreeSet<PathBuf>,
+    /// Paths that would be read if they existed.
+    pub missing: BTreeSet<PathBuf>,
+    /// Why the files are not all known, in words.
+    pub untracked: Option<String>,
+}
+
+/// A directive that names a file, or names it in a way that a scan can't follow.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Directive {
+    /// `#include "x"`, `.incbin "x"`
+    Quoted(String),
+    /// `#include <x>`
+    Angled(String),
+    /// The name is made by a macro.
+    Computed(String),
+}
+
+/// Number of files after which a scan gives up.
+const FILES_MAX: usize = 20_000;
+
+/// Scans `roots` and everything that they include.
+pub(crate) fn scan(roots: impl IntoIterator<Item = (PathBuf, Reader)>, search: &SearchPath) -> Includes {
+    let mut found = Includes::default();
+    let mut open: Vec<(PathBuf, Reader)> = roots.into_iter().collect();
+    let mut seen: BTreeSet<(PathBuf, Reader)> = open.iter().cloned().collect();
+    while let Some((file, reader)) = open.pop() {
+        let text = match read_text_lossy(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                found.untracked = Some(format!("`{}` can't be scanned for includes: {error}", file.display()));
+                continue;
+            }
+        };
+        for directive in directives(&text, reader) {
+            let (name, is_quoted) = match directive {
+                Directive::Quoted(name) => (name, true),
+                Directive::Angled(name) => (name, false),
+                Directive::Computed(name) => {
+                    let file = file.strip_prefix(&search.package).unwrap_or(&file).display().to_string();
+                    found.untracked = Some(format!("`{file}` includes a file whose name is made by `{name}`"));
+                    continue;
+                }
+            };
+            for candidate in candidates(&name, is_quoted, &file, reader, search) {
+                if !candidate.is_file() {
+                    found.missing.insert(candidate);
+                    continue;
+                }
+                // GCC takes a precompiled header that lies beside.
+                let mut precompiled = candidate.clone().into_os_string();
+                precompiled.push(".gch");
+                found.missing.insert(precompiled.into());
+                found.files.insert(candidate.clone());
+                let reader = if reader == Reader::Preamble { Reader::C } else { reader };
+                if seen.insert((candidate.clone(), reader)) {
+                    open.push((candidate, reader));
+                }
+            }
+        }
+        if seen.len() > FILES_MAX {
+            found.untracked = Some(format!("more than {FILES_MAX} files are included"));
+            break;
+        }
+    }
+    found
+}
+
+/// Reads a file that need not be UTF-8: names of files and directives are.
+fn read_text_lossy(path: &Path) -> std::io::Result<String> {
+    match read_text(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
+        }
+        other => other,
+    }
+}
+
+fn candidates(name: &str, is_quoted: bool, includer: &Path, reader: Reader, search: &SearchPath) -> Vec<PathBuf> {
+    let mut places: Vec<&Path> = Vec::new();
+    if is_quoted {
+        if reader != Reader::GoAssembler {
+            places.extend(includer.parent());
+        }
+        places.push(&search.package);
+    }
+    places.extend(search.directories.iter().map(PathBuf::as_path));
+    let mut found: Vec<PathBuf> = places.into_iter().map(|place| lexically(&place.join(name))).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Returns the directives of a file.
+fn directives(text: &str, reader: Reader) -> BTreeSet<Directive> {
+    let code = match reader {
+        // Only what precedes the import can be C.
+        Reader::Preamble => {
+            without_comments(&comments_of_go(text.rsplit_once("\"C\"").map_or("", |(before, _)| before)))
+        }
+        Reader::C | Reader::GoAssembler => without_comments(text),
+    };
+    let mut found = BTreeSet::new();
+    for line in code.lines() {
+        let line = line.trim_start();
+        let rest = ["#", "%:", "??=", "%"].iter().find_map(|mark| line.strip_prefix(mark)).map(str::trim_start);
+        const WORDS: &[&str] = &["include_next", "include", "import", "embed"];
+        let operand = rest.and_then(|rest| WORDS.iter().find_map(|word| rest.strip_prefix(word)));
+        if let Some(operand) = operand.filter(|operand| !operand.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        {
+            found.extend(named(operand));
+        }
+        // `__has_include("x")` and `__has_embed`
+        for part in line.split("__has_").skip(1) {
+            found.extend(part.split_once('(').and_then(|(_, operand)| named(operand)));
+        }
+        found.extend(assembled(line));
+    }
+    found
+}
+
+/// Returns the file that an operand names.
+fn named(operand: &str) -> Option<Directive> {
+    let operand = operand.trim();
+    let until = |text: &str, end: char| text.split_once(end).map(|(name, _)| name.to_owned());
+    let named = match operand.chars().next()? {
+        '"' => until(&operand[1..], '"').map(Directive::Quoted),
+        '<' => until(&operand[1..], '>').map(Directive::Angled),
+        _ => None,
+    };
+    named.or_else(|| is_macro(operand).then(|| Directive::Computed(operand.chars().take(40).collect())))
+}
+
+/// Returns true if the text can be a use of a macro. Prose in a comment can't.
+fn is_macro(operand: &str) -> bool {
+    let name = operand.split('(').next().unwrap_or("").trim_end();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    !name.is_empty() && name.chars().all(is_word)
+}
+
+/// Returns the files that directives of the GNU assembler name, which may stand in strings of C.
+fn assembled(line: &str) -> Vec<Directive> {
+    let mut found = Vec::new();
+    for word in [".incbin", ".include"] {
+        for rest in line.split(word).skip(1) {
+            let quoted = rest.trim_start().trim_start_matches('\\').strip_prefix('"');
+            let name = quoted.and_then(|rest| rest.split(['"', '\\']).next());
+            found.push(match name {
+                Some(name) => Directive::Quoted(name.to_owned()),
+                None => Directive::Computed(format!("{word}{}", rest.chars().take(30).collect::<String>())),
+            });
+        }
+    }
+    found
+}
+
+/// Returns the text of all comments of a Go file, which may be C: `//` and `/*` are removed, lines stay.
+fn comments_of_go(source: &str) -> String {
+    let mut text = String::new();
+    let mut rest = source;
+    while !rest.is_empty() {
+        if let Some(comment) = rest.strip_prefix("//") {
+            let end = comment.find('\n').unwrap_or(comment.len());
+            text.push_str(&comment[..end]);
+            text.push('\n');
+            rest = &comment[end..];
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            let end = comment.find("*/").unwrap_or(comment.len());
+            text.push_str(&comment[..end]);
+            text.push('\n');
+            rest = comment.get(end + 2..).unwrap_or("");
+        } else if let Some(literal) = rest.strip_prefix(['"', '\'', '`']) {
+            let quote = &rest[..1];
+            rest = &literal[end_of_literal(literal, quote)..];
+        } else {
+            let next = rest.chars().next().map_or(0, char::len_utf8);
+            rest = &rest[next..];
+        }
+    }
+    text
+}
+
+/// Returns the offset after the closing quote; an unclosed literal ends with its line.
+fn end_of_literal(literal: &str, quote: &str) -> usize {
+    let mut escaped = false;
+    for (index, character) in literal.char_indices() {
+        match character {
+            '\n' if quote != "`" => return index,
+            _ if escaped => escaped = false,
+            '\\' if quote != "`" => escaped = true,
+            _ if literal[index..].starts_with(quote) => return index + 1,
+            _ => {}
+        }
+    }
+    literal.len()
+}
+
+/// Returns C without comments and with continued lines joined.
+fn without_comments(text: &str) -> String {
+    let text = text.replace("\\\r\n", "").replace("\\\n", "");
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        if rest.starts_with("//") {
+            rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            code.push(' ');
+            rest = comment.find("*/").map_or("", |end| &comment[end + 2..]);
+        } else if let Some(literal) = rest.strip_prefix('"') {
+            let end = end_of_literal(literal, "\"");
+            code.push('"');
+            code.push_str(&literal[..end]);
+            rest = &literal[end..];
+        } else {
+            let next = rest.chars().next().map_or(0, char::len_utf8);
+            code.push_str(&rest[..next]);
+            rest = &rest[next..];
+        }
+    }
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quoted(name: &str) -> Directive {
+        Directive::Quoted(name.to_owned())
+    }
+
+    #[test]
+    fn directives_of_c() {
+        for (text, expected) in [
+            ("#include \"a.h\"\n", vec![quoted("a.h")]),
+            ("  #  include\t\"../b/c.inc\" // x", vec![quoted("../b/c.inc")]),
+            ("#include <stdio.h>", vec![Directive::Angled("stdio.h".to_owned())]),
+            ("#/* c */include \"a.h\"", vec![quoted("a.h")]),
+            ("/* c */ #include \"a.h\"", vec![quoted("a.h")]),
+            ("#include \\\n\"a.h\"", vec![quoted("a.h")]),
+            ("#inc\\\nlude \"a.h\"", vec![quoted("a.h")]),
+            ("%:include \"a.h\"", vec![quoted("a.h")]),
+            ("#import \"a.h\"", vec![quoted("a.h")]),
+            ("#include_next <a.h>", vec![Directive::Angled("a.h".to_owned())]),
+            ("#if __has_include(\"a.h\")", vec![quoted("a.h")]),
+            ("#include NAME", vec![Directive::Computed("NAME".to_owned())]),
+            ("// #include \"a.h\"\n/*\n#include \"b.h\"\n*/", vec![]),
+            ("#includes \"a.h\"", vec![]),
+            ("char *s = \"// \"; \n#include \"a.h\"", vec![quoted("a.h")]),
+            ("asm(\".incbin \\\"blob.bin\\\"\");", vec![quoted("blob.bin")]),
+            ("\t.incbin \"blob.bin\"", vec![quoted("blob.bin")]),
+            ("%include \"x.i\"", vec![quoted("x.i")]),
+        ] {
+            assert_eq!(directives(text, Reader::C).into_iter().collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn directives_of_preambles() {
+        for text in [
+            "package a\n\n// #include \"a.h\"\nimport \"C\"\n",
+            "package a\n\n/*\n#include \"a.h\"\n*/\nimport \"C\"\n",
+            "package a\n\n//  #include \\\n//  \"a.h\"\nimport \"C\"\nvar s = \"/*\"\n",
+        ] {
+            assert_eq!(directives(text, Reader::Preamble).into_iter().collect::<Vec<_>>(), [quoted("a.h")], "{text}");
+        }
+        for text in ["var s = `\n#include \"a.h\"\n`\n", "// # import the lot\nimport \"C\"\n// #include \"after.h\"\n"]
+        {
+            assert!(directives(text, Reader::Preamble).is_empty(), "{text}");
+        }
+    }
+}
