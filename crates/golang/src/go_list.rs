@@ -137,7 +137,11 @@ pub(crate) fn gather(query: &ClosureQuery, output: &[u8], outside: &[PathBuf]) -
     let is_wide = |pattern: &&String| pattern.contains("...") || matches!(pattern.as_str(), "all" | "work" | "tool");
     for pattern in query.packages.iter().filter(is_wide) {
         let roots = modules.pattern_roots(query, pattern);
-        gathered.watched.extend(roots.iter().flat_map(|root| with_all_below(root, Names::Packages)));
+        for (directory, names) in roots.iter().flat_map(|root| with_all_below(root, Names::Packages)) {
+            // A package whose files are all excluded is not listed, and one of them may join.
+            gathered.deciders.extend(sources_in(&directory));
+            gathered.watched.insert((directory, names));
+        }
     }
     Ok(gathered)
 }
@@ -169,8 +173,17 @@ impl Gathered {
             return Ok(());
         }
         self.uses_cgo |= !package.cgo_files.is_empty();
-        if package.name == "main" && !package.dep_only && !package.import_path.ends_with(".test") {
-            self.mains.insert(package.import_path.clone(), package.dir.clone());
+        // Of a package with test files alone, no command is made.
+        let is_compiled = !package.go_files.is_empty() || !package.cgo_files.is_empty();
+        let is_test = package.import_path.ends_with(".test");
+        if package.name == "main" && !package.dep_only && !is_test && is_compiled {
+            // Of files that are named, the first gives the command its name.
+            let file = package.go_files.first().or(package.cgo_files.first()).and_then(|name| name.strip_suffix(".go"));
+            let path = match file {
+                Some(file) if package.import_path == "command-line-arguments" => format!("command-line-arguments/{file}"),
+                _ => package.import_path.clone(),
+            };
+            self.mains.insert(path, package.dir.clone());
         }
         let module = package.module.as_ref().map(|module| module.dir.clone()).unwrap_or_default();
         if outside.iter().any(|directory| module.starts_with(directory)) {
@@ -186,7 +199,7 @@ impl Gathered {
             return Ok(());
         }
         self.add_package(package, query);
-        self.add_includes(package, query, modules);
+        self.add_includes(package, query, modules, outside);
         self.check_embeds(package)
     }
 
@@ -253,12 +266,19 @@ impl Gathered {
     }
 
     /// Adds what the C compiler, the assemblers and the linker read, as far as it is in the tree.
-    fn add_includes(&mut self, package: &Package, query: &ClosureQuery, modules: &LocalModules) {
+    fn add_includes(
+        &mut self,
+        package: &Package,
+        query: &ClosureQuery,
+        modules: &LocalModules,
+        outside: &[PathBuf],
+    ) {
         let is_local = |path: &Path| {
             path.starts_with(&query.workspace) || modules.directories().iter().any(|module| path.starts_with(module))
         };
         let place = |name: &String| package.dir.join(name);
-        let mut search = SearchPath { package: package.dir.clone(), directories: Vec::new() };
+        let system = outside.iter().map(|directory| directory.join("pkg/include")).collect();
+        let mut search = SearchPath { package: package.dir.clone(), directories: Vec::new(), system };
         let mut roots: Vec<(PathBuf, Reader)> = Vec::new();
         if package.cgo_files.is_empty() {
             roots.extend(package.s_files.iter().map(|name| (place(name), Reader::GoAssembler)));
@@ -291,7 +311,9 @@ impl Gathered {
         if roots.is_empty() {
             return;
         }
-        let Includes { files, missing, untracked } = scan(roots, &search);
+        let Includes { mut files, missing, unresolved, untracked } = scan(roots, &search);
+        // An include that is gone must not come back from Go's build cache.
+        files.extend(unresolved);
         if untracked.is_some() {
             // So that no object of it comes back from Go's build cache either.
             self.unhashed.entry(package.dir.clone()).or_default();
@@ -307,7 +329,7 @@ impl Gathered {
         let hashed: BTreeSet<PathBuf> = of_package.into_iter().flatten().map(|name| package.dir.join(name)).collect();
         let unhashed: BTreeSet<PathBuf> = files.difference(&hashed).cloned().collect();
         if !unhashed.is_empty() {
-            self.files.extend(unhashed.iter().cloned());
+            self.files.extend(unhashed.iter().filter(|path| path.is_file()).cloned());
             self.unhashed.entry(package.dir.clone()).or_default().extend(unhashed);
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct SearchPath {
     pub package: PathBuf,
     /// Directories of `-I` and the like, absolute.
     pub directories: Vec<PathBuf>,
+    /// Directories of headers that come with the toolchain.
+    pub system: Vec<PathBuf>,
 }
 
 /// Result of a scan.
@@ -37,6 +39,8 @@ pub(crate) struct Includes {
     pub files: BTreeSet<PathBuf>,
     /// Paths that would be read if they existed.
     pub missing: BTreeSet<PathBuf>,
+    /// Those of includes that no file answers.
+    pub unresolved: BTreeSet<PathBuf>,
     /// Why the files are not all known, in words.
     pub untracked: Option<String>,
 }
@@ -78,7 +82,12 @@ pub(crate) fn scan(roots: impl IntoIterator<Item = (PathBuf, Reader)>, search: &
                     continue;
                 }
             };
-            for candidate in candidates(&name, is_quoted, &file, reader, search) {
+            let candidates = candidates(&name, is_quoted, &file, search);
+            let is_of_toolchain = name == "go_asm.h" || search.system.iter().any(|place| place.join(&name).is_file());
+            if !is_of_toolchain && !candidates.iter().any(|candidate| candidate.is_file()) {
+                found.unresolved.extend(candidates.iter().cloned());
+            }
+            for candidate in candidates {
                 if !candidate.is_file() {
                     found.missing.insert(candidate);
                     continue;
@@ -112,12 +121,10 @@ fn read_text_lossy(path: &Path) -> std::io::Result<String> {
     }
 }
 
-fn candidates(name: &str, is_quoted: bool, includer: &Path, reader: Reader, search: &SearchPath) -> Vec<PathBuf> {
+fn candidates(name: &str, is_quoted: bool, includer: &Path, search: &SearchPath) -> Vec<PathBuf> {
     let mut places: Vec<&Path> = Vec::new();
     if is_quoted {
-        if reader != Reader::GoAssembler {
-            places.extend(includer.parent());
-        }
+        places.extend(includer.parent());
         places.push(&search.package);
     }
     places.extend(search.directories.iter().map(PathBuf::as_path));

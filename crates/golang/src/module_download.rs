@@ -12,6 +12,9 @@ use serde::Deserialize;
 use crate::module_cache::{module_sums, remove_module, tampered_module};
 use crate::support::GoSupport;
 
+/// What to do when modules can't be had.
+pub(crate) const DOWNLOAD_HINT: &str = "check go.mod, GOPROXY and the network";
+
 /// A line of `go mod download -json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -20,6 +23,8 @@ struct Downloaded {
     dir: PathBuf,
     #[serde(default)]
     path: String,
+    #[serde(default)]
+    version: String,
     #[serde(default)]
     error: String,
 }
@@ -60,8 +65,18 @@ pub(crate) fn check_modules(
     Ok(())
 }
 
-/// Runs `go mod download`; returns the directories of all modules.
-pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Vec<PathBuf>, StepError> {
+/// Result of `go mod download`.
+#[derive(Default)]
+pub(crate) struct Downloads {
+    /// Directories of the modules that are there.
+    pub directories: Vec<PathBuf>,
+    /// Modules that could not be had, each with the reason. A build need not use them: a member of a workspace at
+    /// `v0.0.0`, or a requirement of which no package is imported.
+    pub missing: Vec<String>,
+}
+
+/// Runs `go mod download`. A module that can't be had is no failure: the build says whether it needs it.
+pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Downloads, StepError> {
     let toolchain = go.toolchain(context)?;
     // Any platform: modules are the same for all.
     let platform = Platform::new("linux/amd64").expect("a platform that Go knows");
@@ -86,27 +101,42 @@ pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Vec<
         CommandLine::new(toolchain.go(), &go.module).arguments(["mod", "download", "-json"]).environment(environment);
     line.secret_names = secret_names;
     let captured = context.try_capture(&line)?;
-    let mut directories = Vec::new();
-    let mut errors = Vec::new();
+    let mut found = Downloads::default();
     for module in serde_json::Deserializer::from_slice(&captured.stdout).into_iter::<Downloaded>().map_while(Result::ok)
     {
         if module.error.is_empty() {
-            directories.push(module.dir);
+            found.directories.push(module.dir);
         } else {
-            errors.push(format!("{}: {}", module.path, module.error));
+            let version = if module.version.is_empty() { String::new() } else { format!("@{}", module.version) };
+            found.missing.push(format!("{}{version}: {}", module.path, module.error.trim()));
         }
     }
-    if !captured.finished.status.success() || !errors.is_empty() {
+    if !captured.finished.status.success() && found.missing.is_empty() {
+        // The graph of modules could not be read to its end, which a build need not do either.
+        found.missing.extend(captured.stderr.lines().map(str::to_owned));
+    }
+    // Wrong contents are no matter of need.
+    let is_wrong = |error: &String| error.contains("checksum mismatch") || error.contains("SECURITY ERROR");
+    if found.missing.iter().any(is_wrong) || captured.stderr.contains("SECURITY ERROR") {
+        let mut errors = found.missing;
         errors.extend(captured.stderr.lines().map(str::to_owned));
         return Err(StepError::Command {
             summary: "go mod download".to_owned(),
             status: captured.finished.describe(),
             output: errors,
             told: 0,
-            hint: Some("check go.mod, GOPROXY and the network".to_owned()),
+            hint: Some(DOWNLOAD_HINT.to_owned()),
         });
     }
-    Ok(directories)
+    if let Some(first) = found.missing.first() {
+        let more = match found.missing.len() {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        context.note(format!("not downloaded: {first}{more}; the build tells whether it is needed"));
+    }
+    go.note_missing_modules(&found.missing);
+    Ok(found)
 }
 
 /// Returns true if a user and password are in a download setting. Others are shown with the command.

@@ -86,6 +86,9 @@ pub struct Provisioned {
     pub seen: GoPin,
 }
 
+/// Written beside an unpacked toolchain. The number is the version of what an identity covers.
+const IDENTITY_FILE: &str = "rondel-identity-2";
+
 impl Provision<'_> {
     fn directory(&self) -> PathBuf {
         self.toolchains.join(format!("go{}.{}-{}", self.version, self.host.os(), self.host.architecture()))
@@ -94,7 +97,7 @@ impl Provision<'_> {
     /// Returns the toolchain, if it is installed and matches the pin.
     pub fn installed(&self) -> Result<Option<Provisioned>, StepError> {
         let directory = self.directory();
-        let Ok(text) = fs::read_to_string(directory.join("rondel-identity")) else { return Ok(None) };
+        let Ok(text) = fs::read_to_string(directory.join(IDENTITY_FILE)) else { return Ok(None) };
         let mut seen = GoPin::default();
         for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
             match name {
@@ -314,7 +317,7 @@ impl Provision<'_> {
                 text.push_str(&format!("{name} {value}\n"));
             }
         }
-        let file = staging.join("rondel-identity");
+        let file = staging.join(IDENTITY_FILE);
         fs::write(&file, text).map_err(|error| StepError::unwritable(&file, &error))?;
         if let Err(error) = fs::rename(staging, directory) {
             // Another process was faster, or an unusable directory is in the way.

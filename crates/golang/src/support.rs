@@ -15,6 +15,7 @@ use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 use rondel_tree::StatSnapshot;
 
 use crate::go_mod::go_version_of;
+use crate::module_download::DOWNLOAD_HINT;
 use crate::pkg_config::ask_pkg_config;
 use crate::text_file::read_text;
 
@@ -49,6 +50,8 @@ pub struct GoSupport {
     pub(crate) offline: bool,
     pub(crate) locked: bool,
     toolchain: Mutex<Option<Toolchain>>,
+    /// Modules that could not be downloaded in this run, with the reasons.
+    missing_modules: Mutex<Vec<String>>,
 }
 
 /// What `GoSupport` is made from.
@@ -117,6 +120,7 @@ impl GoSupport {
             offline: request.offline,
             locked: request.locked,
             toolchain: Mutex::new(None),
+            missing_modules: Mutex::default(),
         }
     }
 
@@ -131,6 +135,12 @@ impl GoSupport {
             (GoVersion::System, _) if self.locked => {
                 Err(StepError::environment("`go: System` is whatever is installed, and --locked forbids to go on")
                     .hint(format!("write `go: Version(\"…\")` and run `{PROGRAM} lock`")))
+            }
+            (GoVersion::Exact(version), None) if self.locked && self.pin.is_some() => {
+                Err(StepError::environment(format!(
+                    "build.lock pins the download of Go {version} but not the whole toolchain, and --locked forbids to go on"
+                ))
+                .hint(format!("an older Rondel wrote it: run `{PROGRAM} lock` and commit build.lock")))
             }
             (GoVersion::Exact(version), None) if self.locked => Err(StepError::environment(format!(
                 "build.lock does not pin Go {version} for {}, and --locked forbids to go on",
@@ -437,8 +447,9 @@ impl GoSupport {
         let mut last: Option<Closure> = None;
         for _ in 0..LISTS_MAX {
             let before = snapshot.wait_for_next_tick();
-            let captured = context.capture(&line)?;
-            let closure = Closure::from_list(query, &captured.stdout, &outside, snapshot, &pkg_config)?;
+            let captured = context.capture(&line).map_err(|error| self.with_missing_modules(error))?;
+            let closure = Closure::from_list(query, &captured.stdout, &outside, snapshot, &pkg_config)
+                .map_err(|error| self.with_missing_modules(error))?;
             if !closure.is_younger_than(&before) || last.is_some_and(|last| closure.looks_like(&last)) {
                 return Ok(Ok(closure));
             }
@@ -446,6 +457,23 @@ impl GoSupport {
         }
         Err(StepError::failed("the sources change all the time while `go list` reads them")
             .hint("run again when nothing writes to them"))
+    }
+
+    /// Remembers which modules could not be downloaded, for the error of a build that needs one.
+    pub(crate) fn note_missing_modules(&self, missing: &[String]) {
+        *self.missing_modules.lock().expect("no panic while locked") = missing.to_vec();
+    }
+
+    /// Adds to an error of `go list` why modules are missing, if any is.
+    fn with_missing_modules(&self, error: StepError) -> StepError {
+        let missing = self.missing_modules.lock().expect("no panic while locked");
+        match error {
+            StepError::Command { summary, status, mut output, told, .. } if !missing.is_empty() => {
+                output.extend(missing.iter().map(|module| format!("not downloaded: {module}")));
+                StepError::Command { summary, status, output, told, hint: Some(DOWNLOAD_HINT.to_owned()) }
+            }
+            other => other,
+        }
     }
 
     /// Keeps a closure for the next run, unless this is a question.

@@ -14,7 +14,7 @@ pub struct GoPin {
     pub module: Option<String>,
     /// SHA-256 of the archive on Go's download page, hex.
     pub archive: Option<String>,
-    /// Digest of `bin/`, `pkg/tool/` and `src/`.
+    /// Digest of the whole SDK.
     pub identity: Option<Digest>,
 }
 
@@ -25,7 +25,7 @@ pub struct Toolchain {
     pub version: String,
     /// `GOROOT`
     pub root: PathBuf,
-    /// Digest of `bin/`, `pkg/tool/` and `src/`; the same for both forms of distribution.
+    /// Digest of the whole SDK; the same for both forms of distribution.
     pub identity: Digest,
 }
 

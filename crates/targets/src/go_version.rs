@@ -82,11 +82,15 @@ pub(crate) fn pin_of(lock: &LockFile, version: &GoVersion) -> Result<Option<GoPi
     let GoVersion::Exact(version) = version else { return Ok(None) };
     let host = Platform::host().to_string();
     let Some(locked) = lock.go.get(version).and_then(|hosts| hosts.get(&host)) else { return Ok(None) };
-    let identity = locked.identity.parse().map_err(|error| {
-        UserError::input(format!("build.lock: the identity of Go {version}: {error}"))
-            .hint(format!("run `{PROGRAM} lock --update go`"))
-    })?;
-    Ok(Some(GoPin { module: locked.module.clone(), archive: locked.archive.clone(), identity: Some(identity) }))
+    // A build.lock of format 1 pins the download, and no identity.
+    let identity = match locked.identity.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|error| {
+            UserError::input(format!("build.lock: the identity of Go {version}: {error}"))
+                .hint(format!("run `{PROGRAM} lock --update go`"))
+        })?),
+    };
+    Ok(Some(GoPin { module: locked.module.clone(), archive: locked.archive.clone(), identity }))
 }
 
 /// For `lock`: returns the Go of the file, whatever is pinned.

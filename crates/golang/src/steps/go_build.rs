@@ -98,10 +98,12 @@ impl Step for GoBuildStep {
 pub fn executable_name(import_path: &str, os: &str) -> String {
     let mut parts = import_path.rsplit('/');
     let last = parts.next().unwrap_or(import_path);
+    // `isVersionElement` of cmd/go/internal/load; a file that is named has no version.
     let is_version = last.strip_prefix('v').is_some_and(|rest| {
-        rest.bytes().all(|byte| byte.is_ascii_digit()) && rest.parse::<u32>().is_ok_and(|number| number >= 2)
+        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()) && !rest.starts_with('0') && rest != "1"
     });
-    let name = if is_version { parts.next().unwrap_or(last) } else { last };
+    let is_file = import_path.starts_with("command-line-arguments/");
+    let name = if is_version && !is_file { parts.next().unwrap_or(last) } else { last };
     if os == "windows" { format!("{name}.exe") } else { name.to_owned() }
 }
 
@@ -126,6 +128,9 @@ mod tests {
         assert_eq!(executable_name("example.com/a/cmd/tool", "linux"), "tool");
         assert_eq!(executable_name("github.com/x/task/v3", "linux"), "task");
         assert_eq!(executable_name("example.com/v1", "windows"), "v1.exe");
+        assert_eq!(executable_name("example.com/x/v02", "linux"), "v02");
+        assert_eq!(executable_name("example.com/x/v99999999999", "linux"), "x");
+        assert_eq!(executable_name("command-line-arguments/v2", "linux"), "v2");
     }
 
     #[test]

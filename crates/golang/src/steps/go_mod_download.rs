@@ -12,7 +12,7 @@ use rondel_engine::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::module_download::download;
+use crate::module_download::{Downloads, download};
 use crate::support::GoSupport;
 
 /// Brings the modules of go.mod into the module cache.
@@ -101,7 +101,7 @@ impl Step for GoModDownloadStep {
 
     fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         let before = self.module_files(context)?;
-        let mut directories = download(&self.go, context)?;
+        let Downloads { mut directories, missing } = download(&self.go, context)?;
         directories.sort();
         // go.sum may have been completed by the download.
         let after = self.module_files(context)?;
@@ -109,6 +109,10 @@ impl Step for GoModDownloadStep {
             context.note("go.sum was completed; commit it");
         }
         let count = directories.len();
+        if !missing.is_empty() {
+            // Without a record it is asked for again by the next build that runs.
+            return Ok(Report { metadata: Metadata::of(&ModulesMetadata { modules: count, vendored: false }) });
+        }
         let module_cache = self.go.directories.module_cache.clone();
         let presence = Presence { module_cache, module_files: after, directories };
         let record = self.record(context);

@@ -62,7 +62,7 @@ fn lock(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     for host in hosts(session, &call.options.platform) {
         let name = host.to_string();
         let stands = pinned.get(&name).filter(|_| !moves);
-        if stands.is_some_and(|pin| pin.module.is_some() && pin.archive.is_some()) {
+        if stands.is_some_and(|pin| pin.module.is_some() && pin.archive.is_some() && !pin.identity.is_empty()) {
             print_line(&format!("{:>12} Go {version} for {name}", "Unchanged"));
             continue;
         }
@@ -130,7 +130,10 @@ fn merged(version: &str, host: &str, seen: GoPin, stands: Option<&LockedGo>, mov
         identity: seen.identity.map(|digest| digest.to_string()).unwrap_or_default(),
     };
     let Some(old) = stands else { return Ok(fresh) };
-    if old.identity == fresh.identity {
+    // A file of format 1 has no identity: there the hash of a download decides.
+    let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
+    let is_same_download = same(&old.module, &fresh.module) || same(&old.archive, &fresh.archive);
+    if old.identity == fresh.identity || (old.identity.is_empty() && is_same_download) {
         fresh.module = fresh.module.or_else(|| old.module.clone());
         fresh.archive = fresh.archive.or_else(|| old.archive.clone());
     } else if !moves {
@@ -152,7 +155,7 @@ fn report(version: &str, host: &str, former: Option<(&str, &LockedGo)>, pin: &Lo
     };
     match former {
         Some((_, old)) if old == pin => print_line(&format!("{:>12} Go {version} for {host}", "Unchanged")),
-        Some((old_version, old)) if old.identity != pin.identity => print_line(&format!(
+        Some((old_version, old)) if !old.identity.is_empty() && old.identity != pin.identity => print_line(&format!(
             "{:>12} Go {old_version} to {version} for {host} ({})\n  old: {}\n  new: {}",
             "Moved",
             forms(pin),
