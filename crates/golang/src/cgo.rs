@@ -85,12 +85,13 @@ impl CSupport {
         }
     }
 
-    /// Makes Go's build cache depend on the compiler with the system's headers and libraries, whose `identity` this is:
-    /// the go command does not check those. As an unused macro it changes the go command's hashes and no byte of the
-    /// output.
-    pub fn mark(environment: &mut Environment, declared: &[(String, String)], identity: &str) {
+    /// Makes Go's build cache depend on what the go command does not check: the compiler with the system's headers and
+    /// libraries, whose `identity` this is, and files that packages with cgo read from elsewhere. As an unused macro it
+    /// changes the go command's hashes and no byte of the output. (An overlay would: with one, cgo compiles copies.)
+    pub fn mark(environment: &mut Environment, declared: &[(String, String)], identity: &str, unhashed: &[Digest]) {
         let own = declared.iter().find(|(name, _)| name == "CGO_CPPFLAGS").map_or("", |(_, value)| value.as_str());
-        let flags = format!("{own} -DRONDEL_C_IDENTITY={}", Digest::of(identity.as_bytes()).hex());
+        let all = unhashed.iter().fold(identity.to_owned(), |all, digest| format!("{all} {digest}"));
+        let flags = format!("{own} -DRONDEL_C_INPUTS={}", Digest::of(all.as_bytes()).hex());
         environment.set(Class::Located, "CGO_CPPFLAGS", flags.trim());
     }
 

@@ -109,9 +109,9 @@ impl Closure {
         into_closure(gathered, query, &snapshot.mtime_boundary())
     }
 
-    /// Returns, by directory of a package, a digest of the files that its compilers read and that the go command does
-    /// not hash.
-    pub fn unhashed(&self) -> Vec<(PathBuf, Digest)> {
+    /// Returns digests of files that the go command does not hash: the package's directory, whether C compilers read
+    /// them, and the digest.
+    pub fn unhashed(&self) -> Vec<(PathBuf, bool, Digest)> {
         let files = &self.stored.files;
         let digest_of = |path: &PathBuf| {
             let index = files.binary_search_by(|file| file.path.cmp(path)).ok()?;
@@ -124,7 +124,12 @@ impl Closure {
             });
             Digest::of(lines.collect::<String>().as_bytes())
         };
-        self.stored.header.unhashed.iter().map(|(package, paths)| (package.clone(), digest(paths))).collect()
+        self.stored
+            .header
+            .unhashed
+            .iter()
+            .map(|(package, by_c, paths)| (package.clone(), *by_c, digest(paths)))
+            .collect()
     }
 
     /// Returns the inputs of a build: all files, by their names in keys. The digest of their tree is made once.
@@ -284,7 +289,7 @@ fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBounda
         unhashed: gathered
             .unhashed
             .into_iter()
-            .map(|(package, paths)| (package, paths.into_iter().collect()))
+            .map(|(package, of)| (package, of.by_c, of.files.into_iter().collect()))
             .collect(),
         untracked: gathered.untracked,
         root: None,

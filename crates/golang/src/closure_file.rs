@@ -90,8 +90,8 @@ pub(crate) struct Header {
     pub uses_cgo: bool,
     pub c_directories: Vec<PathBuf>,
     pub modules: Vec<PathBuf>,
-    /// By directory of a package: files that its compilers read and that the go command does not hash.
-    pub unhashed: Vec<(PathBuf, Vec<PathBuf>)>,
+    /// Files that the go command does not hash: the package's directory, whether C compilers read them, and the files.
+    pub unhashed: Vec<(PathBuf, bool, Vec<PathBuf>)>,
     /// Why the inputs are not all known, in words.
     pub untracked: Option<String>,
     /// Digest of the inputs' tree, once it was made.

@@ -14,6 +14,14 @@ use crate::link_inputs::{CFlags, c_directory};
 use crate::local_modules::{LocalModules, boundaries};
 use crate::name_dependencies::{Names, embed_directories, sources_in, with_all_below};
 
+/// Files of a package that the go command does not hash.
+#[derive(Default)]
+pub(crate) struct UnhashedFiles {
+    /// True if C compilers read them, false if Go's assembler does.
+    pub by_c: bool,
+    pub files: BTreeSet<PathBuf>,
+}
+
 /// What is gathered from the packages.
 #[derive(Default)]
 pub(crate) struct Gathered {
@@ -22,7 +30,7 @@ pub(crate) struct Gathered {
     /// Files that are no inputs and decide which files are.
     pub deciders: BTreeSet<PathBuf>,
     /// By directory of a package: files that its compilers read and that the go command does not hash.
-    pub unhashed: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    pub unhashed: BTreeMap<PathBuf, UnhashedFiles>,
     /// Why the inputs are not all known, in words.
     pub untracked: Option<String>,
     /// Names for pkg-config.
@@ -180,7 +188,9 @@ impl Gathered {
             // Of files that are named, the first gives the command its name.
             let file = package.go_files.first().or(package.cgo_files.first()).and_then(|name| name.strip_suffix(".go"));
             let path = match file {
-                Some(file) if package.import_path == "command-line-arguments" => format!("command-line-arguments/{file}"),
+                Some(file) if package.import_path == "command-line-arguments" => {
+                    format!("command-line-arguments/{file}")
+                }
                 _ => package.import_path.clone(),
             };
             self.mains.insert(path, package.dir.clone());
@@ -266,13 +276,7 @@ impl Gathered {
     }
 
     /// Adds what the C compiler, the assemblers and the linker read, as far as it is in the tree.
-    fn add_includes(
-        &mut self,
-        package: &Package,
-        query: &ClosureQuery,
-        modules: &LocalModules,
-        outside: &[PathBuf],
-    ) {
+    fn add_includes(&mut self, package: &Package, query: &ClosureQuery, modules: &LocalModules, outside: &[PathBuf]) {
         let is_local = |path: &Path| {
             path.starts_with(&query.workspace) || modules.directories().iter().any(|module| path.starts_with(module))
         };
@@ -316,7 +320,7 @@ impl Gathered {
         files.extend(unresolved);
         if untracked.is_some() {
             // So that no object of it comes back from Go's build cache either.
-            self.unhashed.entry(package.dir.clone()).or_default();
+            self.unhashed.entry(package.dir.clone()).or_default().by_c = !package.cgo_files.is_empty();
             self.untracked = self.untracked.take().or(untracked);
         }
         self.add_unhashed(package, files, missing);
@@ -330,7 +334,9 @@ impl Gathered {
         let unhashed: BTreeSet<PathBuf> = files.difference(&hashed).cloned().collect();
         if !unhashed.is_empty() {
             self.files.extend(unhashed.iter().filter(|path| path.is_file()).cloned());
-            self.unhashed.entry(package.dir.clone()).or_default().extend(unhashed);
+            let of_package = self.unhashed.entry(package.dir.clone()).or_default();
+            of_package.by_c = !package.cgo_files.is_empty();
+            of_package.files.extend(unhashed);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The overlay of a go command (`-overlay`): a file that makes Go's build cache notice what it does not look at itself.
 //!
-//! The go command hashes the sources of a package, but not the files that its assembler, C compiler or linker reads from
-//! elsewhere. An object made of an old header would come back from GOCACHE. So a package that reads such files gets one
-//! more header, which nobody includes and whose contents are a digest of them.
+//! The go command hashes the sources of a package, but not the files that its assembler includes from elsewhere. An
+//! object made of an old header would come back from GOCACHE. So a package that reads such files gets one more header,
+//! which nobody includes and whose contents are a digest of them. (Packages with cgo are marked otherwise, see `cgo`.)
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -148,19 +148,20 @@ impl GoPackages {
         Ok(Prepared { spec, freshness, findings: Some(closure) })
     }
 
-    /// Returns the overlay that the go command needs to notice all inputs.
-    fn overlay(&self, prepared: &Prepared<Option<Closure>>, job: &Job<'_>) -> Result<Option<PathBuf>, StepError> {
-        let Some(closure) = &prepared.findings else { return Ok(None) };
-        let mut unhashed = closure.unhashed();
-        if closure.untracked.is_some() {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-            for (_, digest) in &mut unhashed {
-                *digest = Digest::of(format!("{digest} {now}").as_bytes());
-            }
+    /// Returns digests of the files that the go command does not hash: those that C compilers read, and by directory of
+    /// a package those that Go's assembler reads. Where not all are known, they are others each time.
+    fn unhashed(&self, prepared: &Prepared<Option<Closure>>) -> (Vec<Digest>, Vec<(PathBuf, Digest)>) {
+        let (mut by_c, mut by_assembler) = (Vec::new(), Vec::new());
+        let Some(closure) = &prepared.findings else { return (by_c, by_assembler) };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        for (package, is_c, digest) in closure.unhashed() {
+            let digest = match &closure.untracked {
+                Some(_) => Digest::of(format!("{digest} {now}").as_bytes()),
+                None => digest,
+            };
+            if is_c { by_c.push(digest) } else { by_assembler.push((package, digest)) }
         }
-        let directory = job.workspace.state.join("go-overlays");
-        write_overlay(&directory, &job.workspace.scratch(), &unhashed)
-            .map_err(|error| StepError::unwritable(&directory, &error))
+        (by_c, by_assembler)
     }
 
     /// Runs the go command with `arguments`, its output shown as it comes.
@@ -174,13 +175,16 @@ impl GoPackages {
         if let Some(closure) = &prepared.findings {
             check_modules(&self.go, job, &closure.modules)?;
         }
+        let (by_c, by_assembler) = self.unhashed(prepared);
         let mut environment = self.environment(&toolchain.root);
         if self.c.is_some() {
             let identity = prepared.spec.tools.get("C compiler").map_or("", String::as_str);
-            CSupport::mark(&mut environment, &self.env, identity);
+            CSupport::mark(&mut environment, &self.env, identity, &by_c);
         }
         let mut arguments: Vec<String> = arguments.into_iter().collect();
-        if let Some(overlay) = self.overlay(prepared, job)? {
+        let directory = job.workspace.state.join("go-overlays");
+        let overlay = write_overlay(&directory, &job.workspace.scratch(), &by_assembler);
+        if let Some(overlay) = overlay.map_err(|error| StepError::unwritable(&directory, &error))? {
             arguments.insert(1, format!("-overlay={}", overlay.display()));
         }
         let line = CommandLine::new(toolchain.go(), &self.go.module)

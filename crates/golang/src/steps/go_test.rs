@@ -117,7 +117,7 @@ impl Step for GoTestStep {
         let toolchain = self.go.toolchain(context)?;
         let mut environment = self.environment(&toolchain.root);
         if self.race.is_some() {
-            CSupport::mark(&mut environment, &[], spec.tools.get("C compiler").map_or("", String::as_str));
+            CSupport::mark(&mut environment, &[], spec.tools.get("C compiler").map_or("", String::as_str), &[]);
         }
         let mut line = CommandLine::new(toolchain.go(), &self.go.module)
             .arguments(spec.arguments[1..].iter().cloned())
