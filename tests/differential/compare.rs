@@ -139,13 +139,13 @@ impl Programs {
     }
 
     /// Runs Rondel on all targets of the world in `work`.
-    pub fn rondel(&self, config: &Config, work: &Path) -> RondelRun {
+    pub fn rondel(&self, config: &Config, work: &Path, cache: &Path) -> RondelRun {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rondel-under-test"));
         command.args(["--events", "json", "--keep-going"]);
         command.args(config.targets.iter().map(|target| &target.name));
         command.current_dir(work).env_clear().stdin(Stdio::null());
         command.env("PATH", format!("{}/bin:/usr/bin:/bin", self.root.display()));
-        command.env("HOME", self.directory.join("home")).env("RONDEL_CACHE_DIR", self.directory.join("cache"));
+        command.env("HOME", self.directory.join("home")).env("RONDEL_CACHE_DIR", cache);
         command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock").env("GOPROXY", "off").env("GOSUMDB", "off");
         let output = command.output().expect("rondel can be started");
         let code = output.status.code();
@@ -234,7 +234,7 @@ fn each_file(directory: &Path, visit: &mut dyn FnMut(&Path)) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     each_file(from, &mut |path| {
         let place = to.join(path.strip_prefix(from).expect("it is below"));
         fs::create_dir_all(place.parent().expect("it has one")).expect("it can be written");

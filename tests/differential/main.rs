@@ -39,6 +39,7 @@ fn the_same_as_a_bare_go_build() {
     let first = setting("RONDEL_DIFFERENTIAL_SEED", 1);
     let edits = setting("RONDEL_DIFFERENTIAL_EDITS", 300);
     let without = std::env::var("RONDEL_DIFFERENTIAL_WITHOUT").unwrap_or_default();
+    let goes_on = setting("RONDEL_DIFFERENTIAL_GO_ON", 0) == 1;
     let without: Vec<&str> = without.split(',').collect();
     let directory = std::env::temp_dir().join(format!("rondel-differential-{}", std::process::id()));
     let programs = Programs::find(directory.clone());
@@ -51,13 +52,15 @@ fn the_same_as_a_bare_go_build() {
             if begun >= edits {
                 return;
             }
-            let mut world = World::new(first + index, &programs, &bare, &without);
+            let mut world = World::new(first + index, &programs, &bare, &without, goes_on);
             let count = EDITS_PER_WORLD.min(edits - begun);
-            if let Some(difference) = world.live(count) {
-                println!("{difference}");
-                differences.lock().unwrap().push(format!("seed {}: {}", first + index, world.last_edit()));
-            } else {
+            world.live(count);
+            if world.differences.is_empty() {
                 world.remove();
+            }
+            for difference in &world.differences {
+                println!("{difference}");
+                differences.lock().unwrap().push(difference.lines().next().unwrap_or_default().to_owned());
             }
             for (what, count) in &world.counts {
                 *counts.lock().unwrap().entry(what.clone()).or_default() += count;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rondel_cas::Digest;
 
 use crate::chance::Chance;
-use crate::compare::{Bare, Outcome, Programs};
+use crate::compare::{Bare, Outcome, Programs, copy};
 use crate::edits::{EDITS, Site};
 use crate::module::{Config, write_world};
 use crate::tree::Tree;
@@ -27,11 +27,20 @@ pub struct World<'a> {
     /// What Go makes of a target in a tree, by their digest.
     known: BTreeMap<Digest, Outcome>,
     history: Vec<String>,
+    /// Goes on after a difference, with nothing remembered.
+    goes_on: bool,
+    pub differences: Vec<String>,
     pub counts: BTreeMap<String, u64>,
 }
 
 impl<'a> World<'a> {
-    pub fn new(seed: u64, programs: &'a Programs, bare: &'a Bare<'a>, without: &'a [&'a str]) -> World<'a> {
+    pub fn new(
+        seed: u64,
+        programs: &'a Programs,
+        bare: &'a Bare<'a>,
+        without: &'a [&'a str],
+        goes_on: bool,
+    ) -> World<'a> {
         let mut chance = Chance::new(seed);
         let directory = programs.directory.join(format!("seed-{seed}"));
         let config = Config::draw(&mut chance, programs.has_compiler());
@@ -46,6 +55,8 @@ impl<'a> World<'a> {
             without,
             known: BTreeMap::new(),
             history: Vec::new(),
+            goes_on,
+            differences: Vec::new(),
             counts: BTreeMap::new(),
         };
         Tree::read(&world.top()).set_times(&world.top(), long_ago());
@@ -56,26 +67,31 @@ impl<'a> World<'a> {
         self.directory.join("tree")
     }
 
-    pub fn last_edit(&self) -> &str {
-        self.history.last().map_or("", |line| line.lines().next().unwrap_or(""))
+    /// Rondel's: shared by all worlds, unless a world goes on after a difference, when it is forgotten.
+    fn cache(&self) -> PathBuf {
+        if !self.goes_on {
+            return self.programs.directory.join("cache");
+        }
+        let own = self.directory.join("cache");
+        if !own.exists() {
+            copy(&self.programs.directory.join("std-cache"), &own.join("go/build"));
+        }
+        own
     }
 
     pub fn remove(&self) {
         let _ = fs::remove_dir_all(&self.directory);
     }
 
-    /// Edits and compares so many times; returns the first difference, with all that led to it.
-    pub fn live(&mut self, edits: u64) -> Option<String> {
+    /// Edits and compares so many times, until a difference unless the world goes on after one.
+    pub fn live(&mut self, edits: u64) {
         self.history.push("0. first build".to_owned());
-        let mut is_refused = match self.check() {
-            Ok(is_refused) => is_refused,
-            Err(difference) => return Some(self.report(&difference)),
-        };
+        let (before, config) = (Tree::read(&self.top()), self.config.clone());
+        let Some(mut is_refused) = self.check_and_tell(&before, config) else { return };
         // What to go back to if an edit leaves nothing to build.
-        let mut good = Tree::read(&self.top());
-        let mut good_config = self.config.clone();
+        let (mut good, mut good_config) = (before, self.config.clone());
         for number in 1..=edits {
-            let before = Tree::read(&self.top());
+            let (before, config) = (Tree::read(&self.top()), self.config.clone());
             if !is_refused {
                 (good, good_config) = (before.clone(), self.config.clone());
             }
@@ -89,15 +105,33 @@ impl<'a> World<'a> {
             };
             let changes = Tree::read(&self.top()).difference(&before);
             self.history.push(format!("{number}. {what}\n{changes}"));
-            match self.check() {
-                Ok(refused) => is_refused = refused,
-                Err(difference) => {
-                    before.restore(&self.directory.join("before"), true);
-                    return Some(self.report(&difference));
-                }
-            }
+            let Some(now_refused) = self.check_and_tell(&before, config) else { return };
+            is_refused = now_refused;
         }
-        None
+    }
+
+    /// Compares, and keeps a difference; returns `None` if the world ends with it.
+    fn check_and_tell(&mut self, before: &Tree, config: Config) -> Option<bool> {
+        let difference = match self.check() {
+            Ok(is_refused) => return Some(is_refused),
+            Err(difference) => difference,
+        };
+        let kept = self.directory.join(format!("difference-{}", self.history.len() - 1));
+        let _ = fs::create_dir_all(kept.join("before")).and_then(|()| fs::create_dir_all(kept.join("after")));
+        before.restore(&kept.join("before"), true);
+        Tree::read(&self.top()).restore(&kept.join("after"), true);
+        let report = self.report(&difference, &kept);
+        let _ = fs::write(kept.join("report"), &report);
+        self.differences.push(report);
+        if !self.goes_on || self.differences.len() >= 5 {
+            return None;
+        }
+        let _ = fs::remove_dir_all(self.top().join("work/.rondel"));
+        let _ = fs::remove_dir_all(self.cache());
+        before.restore(&self.top(), true);
+        self.config = config;
+        self.history.push("   back, with nothing remembered".to_owned());
+        self.check().ok()
     }
 
     /// Draws an edit that changes something, and does it.
@@ -137,7 +171,7 @@ impl<'a> World<'a> {
     fn check(&mut self) -> Result<bool, String> {
         let tree = Tree::read(&self.top()).digest();
         let work = self.top().join("work");
-        let run = self.programs.rondel(&self.config, &work);
+        let run = self.programs.rondel(&self.config, &work, &self.cache());
         self.count("hits", run.hits);
         let module = self.top().join(self.config.app());
         let mut is_refused = false;
@@ -164,15 +198,15 @@ impl<'a> World<'a> {
         *self.counts.entry(what.to_owned()).or_default() += number;
     }
 
-    fn report(&self, difference: &str) -> String {
+    fn report(&self, difference: &str, kept: &Path) -> String {
         let edits = self.history.len() - 1;
         format!(
-            "==== seed {}: a difference after {edits} edits\n{}\n{}\nkept: {} (`before` is the tree before the last \
+            "==== seed {}: a difference after {edits} edits\n{}\n{}\nkept: {} (the tree before and after the last \
              edit)\nRONDEL_DIFFERENTIAL_SEED={} RONDEL_DIFFERENTIAL_EDITS={} brings it back\n",
             self.seed,
             self.history.join("\n"),
             difference,
-            self.directory.display(),
+            kept.display(),
             self.seed,
             edits.max(1),
         )
