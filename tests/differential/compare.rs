@@ -26,6 +26,8 @@ impl Outcome {
     pub fn difference_from(&self, other: &Outcome) -> Option<String> {
         match (self, other) {
             (Outcome::Refused(_), Outcome::Refused(_)) => None,
+            // Go keeps the last of two executables with one name and says nothing. That is refused on purpose.
+            (Outcome::Refused(why), _) if why.contains("builds two commands named") => None,
             (Outcome::Built(_), Outcome::Refused(why)) => Some(format!("Rondel built what Go refuses:\n{why}")),
             (Outcome::Refused(why), Outcome::Built(_)) => Some(format!("Rondel refused what Go builds:\n{why}")),
             (Outcome::Built(own), Outcome::Built(bare)) if own == bare => None,

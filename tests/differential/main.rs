@@ -4,7 +4,8 @@
 //! After every edit both give the same bytes, or both refuse. `RONDEL_DIFFERENTIAL_EDITS` is the number of edits (300 if
 //! it isn't set), `RONDEL_DIFFERENTIAL_SEED` the first seed; a world has a seed of its own. A difference ends its world,
 //! prints the seed and the edits, and keeps the directory. `RONDEL_DIFFERENTIAL_WITHOUT` names kinds of edits, separated
-//! by commas, that are left out.
+//! by commas, that are left out. With `RONDEL_DIFFERENTIAL_GO_ON=1` a world goes on after a difference, with nothing
+//! remembered and a cache of its own. Without it one cache is warm for the whole run.
 
 #![allow(clippy::disallowed_macros, reason = "a test tells what it did")]
 #![allow(clippy::disallowed_methods, reason = "a test starts programs, and has settings")]
