@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::regular::require_regular;
+
 const PREFIX: &str = ".rondel-tmp-";
 /// Minimum age before files of an invisible process (on another machine or in another container) are removed.
 const UNSEEN_OWNER: Duration = Duration::from_secs(24 * 3600);
@@ -197,6 +199,8 @@ pub fn write_atomically(scratch: &Path, path: &Path, bytes: &[u8]) -> io::Result
 /// Copies a file's contents and permissions, as `std::fs::copy` does, and retries after a signal.
 pub fn copy_file(from: &Path, to: &Path) -> io::Result<u64> {
     loop {
+        // `fs::copy` would wait for the writer of a FIFO.
+        require_regular(&fs::metadata(from)?)?;
         match fs::copy(from, to) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             outcome => return outcome,

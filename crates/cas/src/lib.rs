@@ -15,6 +15,7 @@ mod last_use;
 pub mod messages;
 mod metadata;
 mod parallel;
+mod regular;
 mod relative_path;
 mod tree;
 mod wire;
@@ -31,6 +32,9 @@ pub use digest::{Digest, DigestParseError, Hasher};
 pub use gc::{GcOutcome, RunningBuild, Store, StoredResult, VerifyOutcome};
 pub use metadata::{Metadata, MetadataType};
 pub use parallel::{par_chunks, par_map};
+pub use regular::{
+    CONTENTS_MAX, MEMORY_MAX, SMALL_MAX, TEXT_MAX, open_at_most, open_regular, read_at_most, read_text_at_most,
+};
 pub use relative_path::{PathError, RelativePath};
 pub use tree::{Entry, Tree, TreeError};
 pub use wire::DecodeError;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rondel_cas::{TEXT_MAX, read_text_at_most};
 use rondel_engine::StepError;
 use serde::Deserialize;
 
@@ -222,7 +223,7 @@ fn module_files(query: &ClosureQuery) -> BTreeSet<PathBuf> {
     let mut open = vec![query.module.clone()];
     if let Some(go_work) = &query.go_work {
         let base = go_work.parent().unwrap_or(Path::new("/"));
-        let read = fs::read_to_string(go_work).map(|text| GoMod::parse(&text)).unwrap_or_default();
+        let read = read_text_at_most(go_work, TEXT_MAX).map(|text| GoMod::parse(&text)).unwrap_or_default();
         files.extend([go_work.clone(), base.join("go.work.sum"), base.join("vendor/modules.txt")]);
         open.extend(read.uses.iter().chain(&read.replaced_by).map(|directory| base.join(directory)));
     }
@@ -232,7 +233,7 @@ fn module_files(query: &ClosureQuery) -> BTreeSet<PathBuf> {
         if !seen.insert(directory.clone()) {
             continue;
         }
-        let text = fs::read_to_string(directory.join("go.mod")).unwrap_or_default();
+        let text = read_text_at_most(&directory.join("go.mod"), TEXT_MAX).unwrap_or_default();
         open.extend(GoMod::parse(&text).replaced_by.iter().map(|by| directory.join(by)));
         files.extend([directory.join("go.mod"), directory.join("go.sum")]);
     }

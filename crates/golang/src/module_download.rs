@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use rondel_cas::{MEMORY_MAX, read_text_at_most};
 use rondel_engine::{StepContext, StepError};
 use rondel_names::Platform;
 use rondel_process::CommandLine;
@@ -10,6 +11,7 @@ use rondel_tree::StatSnapshot;
 use serde::Deserialize;
 
 use crate::module_cache::{module_sums, remove_module, tampered_module};
+use crate::readable;
 use crate::support::GoSupport;
 
 /// A line of `go mod download -json`.
@@ -31,7 +33,7 @@ pub(crate) fn check_modules(
     context: &StepContext<'_>,
     directories: &BTreeSet<PathBuf>,
 ) -> Result<(), StepError> {
-    let texts = go.sum_files().into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    let texts = go.sum_files().into_iter().filter_map(|path| read_text_at_most(&path, MEMORY_MAX).ok());
     let sums = module_sums(&texts.collect::<Vec<_>>());
     let cache = &go.directories.module_cache;
     let unreadable = |error: std::io::Error| StepError::unreadable(cache, &error);
@@ -62,6 +64,7 @@ pub(crate) fn check_modules(
 
 /// Runs `go mod download`; returns the directories of all modules.
 pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Vec<PathBuf>, StepError> {
+    readable::check(&go.module_files())?;
     let toolchain = go.toolchain(context)?;
     // Any platform: modules are the same for all.
     let platform = Platform::new("linux/amd64").expect("a platform that Go knows");

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use crate::readable;
 use crate::{
     Closure, ClosureQuery, DownloadSettings, Form, GoDirectories, GoMod, GoPin, Provision, Toolchain,
     compile_environment, is_untouched, list_arguments, system_toolchain,
 };
+use rondel_cas::{SMALL_MAX, TEXT_MAX, read_text_at_most};
 use rondel_engine::{Class, Environment, PROGRAM, StepContext, StepError, StepKey, UserError};
 use rondel_fetch::Credentials;
 use rondel_names::Platform;
@@ -323,7 +325,7 @@ impl GoSupport {
     /// How a download runs: the user's settings, and the toolchain's own where there are none.
     pub(crate) fn download_environment(&self, toolchain: &Toolchain) -> Vec<(String, String)> {
         let mut settings = self.effective_settings();
-        settings.fill_in(&std::fs::read_to_string(toolchain.root.join("go.env")).unwrap_or_default());
+        settings.fill_in(&read_text_at_most(&toolchain.root.join("go.env"), SMALL_MAX).unwrap_or_default());
         settings.for_process()
     }
 
@@ -366,7 +368,7 @@ impl GoSupport {
         if let Some(go_work) = &self.go_work {
             let base = go_work.parent().unwrap_or(Path::new("/"));
             files.extend([go_work.clone(), base.join("go.work.sum")]);
-            let text = std::fs::read_to_string(go_work).unwrap_or_default();
+            let text = read_text_at_most(go_work, TEXT_MAX).unwrap_or_default();
             for used in GoMod::parse(&text).uses {
                 files.extend([base.join(&used).join("go.mod"), base.join(&used).join("go.sum")]);
             }
@@ -403,6 +405,7 @@ impl GoSupport {
         if context.is_question() {
             return Ok(Err(why));
         }
+        readable::check(&self.module_files())?;
         context.prerequisites()?;
         let toolchain = self.toolchain(context)?;
         if self.go_work.is_none()
