@@ -30,7 +30,8 @@ pub(crate) fn check(module_files: &[PathBuf]) -> Result<(), StepError> {
         roots.extend(GoMod::parse(&text).replaced_by.iter().map(|by| directory.join(by)));
     }
     let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
-    for root in roots {
+    // Without `..`, which would hide that one is not below the other.
+    for root in roots.into_iter().map(|root| root.canonicalize().unwrap_or(root)).collect::<BTreeSet<_>>() {
         // A root below another one is walked with it.
         if !seen.iter().any(|other| root.starts_with(other)) {
             check_below(&root)?;

@@ -61,9 +61,13 @@ impl ProcessContext {
         } else if let Some(directory) = self.get("XDG_CACHE_HOME").filter(|directory| directory.starts_with('/')) {
             Path::new(directory).join("rondel")
         } else if let Some(home) = self.get("HOME") {
-            Path::new(home).join(if cfg!(target_os = "macos") { "Library/Caches/rondel" } else { ".cache/rondel" })
+            self.directory.join(home).join(if cfg!(target_os = "macos") {
+                "Library/Caches/rondel"
+            } else {
+                ".cache/rondel"
+            })
         } else if let Some(local) = self.get("LOCALAPPDATA") {
-            Path::new(local).join("rondel")
+            self.directory.join(local).join("rondel")
         } else {
             return Err(Failure::environment(
                 "there is no directory for the cache: neither RONDEL_CACHE_DIR nor HOME is set".to_owned(),
@@ -83,6 +87,7 @@ pub(crate) struct Session<'c> {
     pub name: String,
     pub lock: LockFile,
     pub root: PathBuf,
+    /// The cache directory, or a missing one if there is no place for it (see `require_cache`).
     pub cache: PathBuf,
 }
 
@@ -104,7 +109,14 @@ impl<'c> Session<'c> {
         })?;
         let root = path.parent().unwrap_or(Path::new("/")).to_owned();
         let lock = read_lock(&root)?;
-        Ok(Session { context, file, text, name, lock, root, cache: context.cache_directory()? })
+        // A question needs no cache: without one, nothing is stored.
+        let cache = context.cache_directory().unwrap_or_else(|_| root.join(".rondel/no-cache"));
+        Ok(Session { context, file, text, name, lock, root, cache })
+    }
+
+    /// Fails if there is no place for the cache. Whatever writes asks this first.
+    pub fn require_cache(&self) -> Result<(), Failure> {
+        self.context.cache_directory().map(drop)
     }
 
     /// Returns the stores and directories of this workspace.
