@@ -4,13 +4,14 @@
 //! `ActionResult` message. A file counts as damaged, and as a miss, if its checksum does not match or its result is of
 //! another action. The same goes for impossible contents, such as a path that leaves the root.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::action_result::StoredActionResult;
 use crate::blob_store::BlobError;
 use crate::last_use::note_use;
+use crate::regular::{MEMORY_MAX, open_regular, read_at_most, read_open_at_most};
 use crate::{Digest, RelativePath, TreeError, write_atomically};
 
 const MAGIC: &str = "rondel-action-result 2 ";
@@ -68,9 +69,8 @@ impl ActionCache {
     /// Returns the stored result of `action`, or `None`.
     pub fn get(&self, action: &Digest) -> Result<Option<StoredActionResult>, CacheError> {
         let path = self.path(action);
-        let read = File::open(&path).and_then(|mut file| {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
+        let read = open_regular(&path).and_then(|(mut file, _)| {
+            let bytes = read_open_at_most(&mut file, MEMORY_MAX)?;
             note_use(&file);
             Ok(bytes)
         });
@@ -105,7 +105,7 @@ impl ActionCache {
 
 /// Returns the result in the file at `path`, if it is whole and of the action that the file is named after.
 pub(crate) fn read_result(path: &Path) -> Option<StoredActionResult> {
-    let result = decode(&fs::read(path).ok()?)?;
+    let result = decode(&read_at_most(path, MEMORY_MAX).ok()?)?;
     (path.file_name()?.to_str()? == result.action.hex()).then_some(result)
 }
 

@@ -3,16 +3,24 @@
 //! No `fsync`: readers of the stores check contents against digests or checksums, so a file torn by a power cut is a
 //! miss, never an answer. That keeps a write at tens of microseconds.
 
+use std::cell::OnceCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, SystemTime};
+
+use crate::Digest;
+use crate::regular::{SMALL_MAX, read_at_most, require_regular};
 
 const PREFIX: &str = ".rondel-tmp-";
-/// Minimum age before files of an invisible process (on another machine or in another container) are removed.
+/// Minimum age before files of an invisible process (on another machine or in another container) are removed. A living
+/// one renews them.
 const UNSEEN_OWNER: Duration = Duration::from_secs(24 * 3600);
+/// How often a process renews its files.
+const RENEW_EVERY: Duration = Duration::from_secs(3600);
 
 /// Returns a name for a file of this process, which stays behind if the process is killed.
 pub fn temporary_name() -> String {
@@ -22,29 +30,78 @@ pub fn temporary_name() -> String {
     format!("{PREFIX}{}-{}-{count}", process_namespace(), std::process::id())
 }
 
-/// Process numbers mean something within one namespace only: two containers that share a cache have two.
+/// Process numbers mean something within one namespace of one running kernel only: two containers that share a cache
+/// have two, and so have two machines. Systems without `/proc` are all the same.
 fn process_namespace() -> &'static str {
     static NAMESPACE: OnceLock<String> = OnceLock::new();
     NAMESPACE.get_or_init(|| {
+        let boot = read_at_most(Path::new("/proc/sys/kernel/random/boot_id"), SMALL_MAX);
         let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        let digits: String = link.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
-        if digits.is_empty() { "0".to_owned() } else { digits }
+        namespace_of(&boot.unwrap_or_default(), link.as_os_str().as_encoded_bytes())
     })
+}
+
+fn namespace_of(boot: &[u8], link: &[u8]) -> String {
+    if boot.is_empty() && link.is_empty() {
+        return "0".to_owned();
+    }
+    Digest::of(&[boot, b" ", link].concat()).short()
 }
 
 /// Removes temporary files that dead processes have left in `directory`.
 pub fn sweep_abandoned(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
+    // The file system's own time: machines that share it have clocks of their own.
+    let now: OnceCell<Option<SystemTime>> = OnceCell::new();
+    let time = || TemporaryFile::new_in(directory).ok()?.file().metadata().ok()?.modified().ok();
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if name
-            .to_str()
-            .is_some_and(|name| is_abandoned(name, || entry.metadata().ok()?.modified().ok()?.elapsed().ok()))
-        {
+        let age = || now.get_or_init(time).as_ref()?.duration_since(entry.metadata().ok()?.modified().ok()?).ok();
+        if name.to_str().is_some_and(|name| is_abandoned(name, age)) {
             remove_tree(&entry.path());
         }
     }
 }
+
+/// Renews the temporary files of this process until it is dropped, so that no other machine takes them for abandoned.
+pub struct KeepAlive {
+    _stop: Sender<()>,
+}
+
+impl KeepAlive {
+    /// Renews what this process has in `directories`, now or later.
+    pub fn of(directories: Vec<PathBuf>) -> KeepAlive {
+        let (stop, stopped) = channel::<()>();
+        std::thread::spawn(move || {
+            while stopped.recv_timeout(RENEW_EVERY) == Err(RecvTimeoutError::Timeout) {
+                directories.iter().for_each(|directory| renew(directory));
+            }
+        });
+        KeepAlive { _stop: stop }
+    }
+}
+
+/// Gives the temporary files of this process in `directory` the file system's present time.
+fn renew(directory: &Path) {
+    let own = format!("{PREFIX}{}-{}-", process_namespace(), std::process::id());
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&own)) {
+            touch(&entry.path());
+        }
+    }
+}
+
+#[cfg(unix)]
+fn touch(path: &Path) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
+    let at = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let times = Timestamps { last_access: at(UTIME_OMIT), last_modification: at(UTIME_NOW) };
+    // It may be gone, which is fine.
+    let _ = utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW);
+}
+
+#[cfg(not(unix))]
+fn touch(_path: &Path) {}
 
 fn is_abandoned(name: &str, age: impl Fn() -> Option<Duration>) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else { return false };
@@ -197,6 +254,8 @@ pub fn write_atomically(scratch: &Path, path: &Path, bytes: &[u8]) -> io::Result
 /// Copies a file's contents and permissions, as `std::fs::copy` does, and retries after a signal.
 pub fn copy_file(from: &Path, to: &Path) -> io::Result<u64> {
     loop {
+        // `fs::copy` would wait for the writer of a FIFO.
+        require_regular(&fs::metadata(from)?)?;
         match fs::copy(from, to) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             outcome => return outcome,
@@ -227,6 +286,39 @@ mod tests {
         assert!(is_abandoned(unseen.file_name().unwrap().to_str().unwrap(), || Some(UNSEEN_OWNER * 2)));
         assert!(!is_abandoned("file", || Some(UNSEEN_OWNER * 2)));
         drop(own);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    /// Another machine, another container, the same machine started again: three that are not this one.
+    #[test]
+    fn machines_and_containers_are_told_apart() {
+        let own = namespace_of(b"boot", b"pid:[1]");
+        for other in [namespace_of(b"other", b"pid:[1]"), namespace_of(b"boot", b"pid:[2]"), namespace_of(b"", b"")] {
+            assert_ne!(own, other);
+        }
+        assert!(!own.contains('-') && !process_namespace().contains('-'));
+        // A dead process's number on another machine is no sign of death.
+        assert!(!is_abandoned(&format!("{PREFIX}{own}-{}-0", i32::MAX), || Some(UNSEEN_OWNER / 2)));
+    }
+
+    #[test]
+    fn a_living_process_renews_what_it_has() {
+        let directory = std::env::temp_dir().join(format!("rondel-renew-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let long_ago = SystemTime::now() - UNSEEN_OWNER * 3;
+        let aged = |path: &Path| {
+            fs::create_dir(path).unwrap();
+            File::open(path).unwrap().set_modified(long_ago).unwrap();
+        };
+        let own = directory.join(temporary_name());
+        let foreign = |name: &str| directory.join(format!("{PREFIX}{name}-1-0"));
+        let (dead, alive) = (foreign("dead"), foreign("alive"));
+        [&own, &dead, &alive].into_iter().for_each(|path| aged(path));
+        touch(&alive);
+        renew(&directory);
+        assert!(fs::metadata(&own).unwrap().modified().unwrap() > long_ago + UNSEEN_OWNER);
+        sweep_abandoned(&directory);
+        assert!(own.exists() && alive.exists() && !dead.exists());
         fs::remove_dir_all(directory).unwrap();
     }
 

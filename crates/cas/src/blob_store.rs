@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::last_use::note_use;
+use crate::regular::{MEMORY_MAX, open_regular, read_at_most};
 use crate::{Digest, Hasher, TemporaryFile};
 
 /// Blobs on disk.
@@ -56,7 +57,7 @@ impl BlobStore {
 
     /// Returns true if the blob exists with the right contents. Storing it again repairs a damaged blob.
     pub(crate) fn is_sound(&self, digest: &Digest) -> bool {
-        let Ok(file) = File::open(self.path(digest)) else { return false };
+        let Ok((file, _)) = open_regular(&self.path(digest)) else { return false };
         let is_sound = Digest::of_open(&file, digest.size()).is_ok_and(|found| found == *digest);
         if is_sound {
             note_use(&file);
@@ -72,7 +73,7 @@ impl BlobStore {
         }
         let destination = self.path(&digest);
         let mut temporary = TemporaryFile::new_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
-        let mut input = File::open(source).map_err(io_error("read", source))?;
+        let (mut input, _) = open_regular(source).map_err(io_error("read", source))?;
         let copied = copy_hashed(&mut input, temporary.file()).map_err(|error| error.between(source, &destination))?;
         if copied != digest {
             // The file changed between hashing and copying: its writer has not finished.
@@ -99,8 +100,8 @@ impl BlobStore {
     /// removed from the store and reported as corrupt. The caller must then drop the contents of `destination`.
     pub fn copy_to(&self, digest: &Digest, destination: &mut File, place: &Path) -> Result<(), BlobError> {
         let path = self.path(digest);
-        let mut source = match File::open(&path) {
-            Ok(file) => file,
+        let mut source = match open_regular(&path) {
+            Ok((file, _)) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BlobError::Missing(*digest)),
             Err(source) => return Err(BlobError::Io { action: "read", path, source }),
         };
@@ -128,14 +129,14 @@ impl BlobStore {
 
     /// Reads a blob without side effects: removes nothing, and records no use.
     pub(crate) fn peek(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let bytes = fs::read(self.path(digest)).ok()?;
+        let bytes = read_at_most(&self.path(digest), MEMORY_MAX).ok()?;
         (Digest::of(&bytes) == *digest).then_some(bytes)
     }
 }
 
 /// Returns the contents of the file at `path`, or `None` if they do not match `digest`.
 fn read_sound(path: &Path, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
-    let mut file = File::open(path)?;
+    let (mut file, _) = open_regular(path)?;
     let mut bytes = Vec::new();
     // A file that is too long is not read to its end.
     (&mut file).take(digest.size().saturating_add(1)).read_to_end(&mut bytes)?;

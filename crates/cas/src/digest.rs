@@ -8,6 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::regular::{CONTENTS_MAX, open_at_most};
+
 /// SHA-256 and number of some bytes (REAPI `Digest`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest {
@@ -26,14 +28,14 @@ impl Digest {
         Digest { hash: Sha256::digest(bytes).into(), size: bytes.len() as u64 }
     }
 
-    /// Returns the digest of a file's contents, read in pieces of 128 KiB.
+    /// Returns the digest of a regular file's contents, read in pieces of 128 KiB. Other files are an error.
     pub fn of_file(path: &Path) -> io::Result<Digest> {
         Digest::of_file_of_size(path, u64::MAX)
     }
 
     /// Returns the digest of a file of about `size` bytes: a small one needs a small buffer.
     pub fn of_file_of_size(path: &Path, size: u64) -> io::Result<Digest> {
-        Digest::of_open(&std::fs::File::open(path)?, size)
+        Digest::of_open(&open_at_most(path, CONTENTS_MAX)?.0, size)
     }
 
     /// Returns the digest of an open file from its present position.

@@ -7,15 +7,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::action_cache::read_result;
 use crate::action_result::StoredActionResult;
 use crate::atomic::sweep_abandoned;
 use crate::blob_store::BlobStore;
 use crate::last_use::{NOTED_EVERY, modified};
+use crate::regular::{SMALL_MAX, read_text_at_most};
 use crate::{Digest, TemporaryFile, Tree};
 
 /// A store of results and blobs: `<cache>/v2`.
@@ -91,13 +92,24 @@ impl Store {
     pub fn begin_build(&self) -> Option<RunningBuild> {
         sweep_abandoned(&self.running());
         sweep_abandoned(&self.root.join("tmp"));
-        TemporaryFile::new_in(&self.running()).ok().map(|marker| RunningBuild { _marker: marker })
+        let mut marker = TemporaryFile::new_in(&self.running()).ok()?;
+        // In the file system's time. The marker's own time is renewed while the build runs.
+        let began = marker.file().metadata().ok()?.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        write!(marker.file(), "{}", began.as_nanos()).ok()?;
+        Some(RunningBuild { _marker: marker })
     }
 
     /// Returns when the oldest running build began.
     fn oldest_build(&self) -> Option<SystemTime> {
         let entries = fs::read_dir(self.running()).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.metadata().ok()?.modified().ok()).min()
+        let began = |entry: fs::DirEntry| {
+            let text = read_text_at_most(&entry.path(), SMALL_MAX).ok()?;
+            match text.trim().parse() {
+                Ok(nanoseconds) => Some(SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds)),
+                Err(_) => entry.metadata().ok()?.modified().ok(),
+            }
+        };
+        entries.filter_map(began).min()
     }
 
     /// Returns all readable results, unordered. Calls `stop` now and then.

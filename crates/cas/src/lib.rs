@@ -14,7 +14,9 @@ mod gc;
 mod last_use;
 pub mod messages;
 mod metadata;
+mod own_directory;
 mod parallel;
+mod regular;
 mod relative_path;
 mod tree;
 mod wire;
@@ -22,7 +24,8 @@ mod wire;
 pub use action_cache::CacheError;
 pub use action_result::{ActionResult, OutputEntry};
 pub use atomic::{
-    TemporaryDirectory, TemporaryFile, copy_file, remove_tree, sweep_abandoned, temporary_name, write_atomically,
+    KeepAlive, TemporaryDirectory, TemporaryFile, copy_file, remove_tree, sweep_abandoned, temporary_name,
+    write_atomically,
 };
 pub use blob_store::BlobError;
 pub use cache::{Cache, DiskCache};
@@ -30,7 +33,11 @@ pub use decode::decode_digest;
 pub use digest::{Digest, DigestParseError, Hasher};
 pub use gc::{GcOutcome, RunningBuild, Store, StoredResult, VerifyOutcome};
 pub use metadata::{Metadata, MetadataType};
+pub use own_directory::{DirectoryError, bears_mark, claim_cache, owner_other_than_user, require_own_directory};
 pub use parallel::{par_chunks, par_map};
+pub use regular::{
+    CONTENTS_MAX, MEMORY_MAX, SMALL_MAX, TEXT_MAX, open_at_most, open_regular, read_at_most, read_text_at_most,
+};
 pub use relative_path::{PathError, RelativePath};
 pub use tree::{Entry, Tree, TreeError};
 pub use wire::DecodeError;

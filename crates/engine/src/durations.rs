@@ -4,11 +4,10 @@
 //! order, nothing else.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use rondel_cas::write_atomically;
+use rondel_cas::{MEMORY_MAX, read_text_at_most, write_atomically};
 
 use crate::event::NodeId;
 use crate::graph::Graph;
@@ -21,7 +20,7 @@ pub(crate) type Durations = BTreeMap<String, u64>;
 
 /// Returns the stored durations, or none if no file can be read.
 pub(crate) fn read(state: &Path) -> Durations {
-    let text = fs::read_to_string(state.join("durations")).unwrap_or_default();
+    let text = read_text_at_most(&state.join("durations"), MEMORY_MAX).unwrap_or_default();
     let parse = |line: &str| {
         let (duration, label) = line.split_once('\t')?;
         Some((label.to_owned(), duration.parse().ok()?))

@@ -9,6 +9,8 @@ use std::path::Path;
 
 use rondel_process::ProcessError;
 
+use crate::ownership::write_hint;
+
 /// Placeholder for the command that people type, in hints and warnings: libraries know no command. The command line
 /// replaces it on display. The space keeps it apart from every variable of build.ron.
 pub const PROGRAM: &str = "{this program}";
@@ -118,6 +120,9 @@ impl StepError {
         if source.kind() == io::ErrorKind::StorageFull {
             return error
                 .hint(format!("free some space (`{PROGRAM} cache clean` empties Rondel's cache), then run again"));
+        }
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            return error.hint(write_hint(path));
         }
         error
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, write_atomically};
+use rondel_cas::{Digest, MEMORY_MAX, open_regular, read_text_at_most, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::action::{MemberKind, Members};
@@ -113,7 +113,7 @@ pub fn records(state: &Path) -> Vec<StepRecord> {
 
 /// Returns the digest of the last action only, with one short read.
 pub(crate) fn last_action(state: &Path, step: &StepKey) -> Option<Digest> {
-    let file = fs::File::open(record_path(state, step)).ok()?;
+    let (file, _) = open_regular(&record_path(state, step)).ok()?;
     let mut line = String::new();
     BufReader::with_capacity(256, file).take(256).read_line(&mut line).ok()?;
     line.trim_end().parse().ok()
@@ -121,14 +121,14 @@ pub(crate) fn last_action(state: &Path, step: &StepKey) -> Option<Digest> {
 
 /// Returns the record of the step, or an empty one if none can be read.
 pub fn read_record(state: &Path, step: &StepKey) -> StepRecord {
-    let text = fs::read_to_string(record_path(state, step)).unwrap_or_default();
+    let text = read_text_at_most(&record_path(state, step), MEMORY_MAX).unwrap_or_default();
     parse(&text).unwrap_or_default()
 }
 
 /// Returns the record in a file, which may come from another machine.
 pub fn read_record_file(path: &Path) -> std::io::Result<StepRecord> {
     let no_record = || std::io::Error::other("it is not a record of a step, or it is damaged");
-    parse(&fs::read_to_string(path)?).ok_or_else(no_record)
+    parse(&read_text_at_most(path, MEMORY_MAX)?).ok_or_else(no_record)
 }
 
 /// Returns `None` for anything torn, flipped or foreign: an explanation made of it would not be true.

@@ -5,8 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rondel_cas::{Cache, STORE_FORMAT, Store, sweep_abandoned, temporary_name, write_atomically};
+use rondel_cas::{
+    Cache, KeepAlive, STORE_FORMAT, Store, claim_cache, sweep_abandoned, temporary_name, write_atomically,
+};
 use rondel_tree::StatSnapshot;
+
+use crate::error::UserError;
+use crate::ownership::write_hint;
+use crate::state_directory::{claim, not_own};
 
 /// Directories and stores of a build.
 pub struct Workspace {
@@ -49,17 +55,36 @@ impl Workspace {
     }
 
     /// Makes `.rondel`, which ignores itself in git, and removes the leftovers of dead processes.
-    pub fn prepare(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.state)?;
+    ///
+    /// Fails if `.rondel` or the cache is a link or another user's, or if `.rondel` can't be written.
+    pub fn prepare(&self) -> Result<(), UserError> {
+        claim(&self.state)?;
+        claim_cache(&self.cache).map_err(|error| not_own(&error))?;
         let ignore = self.state.join(".gitignore");
         if !ignore.exists() {
-            write_atomically(&self.scratch(), &ignore, b"*\n")?;
+            write_atomically(&self.scratch(), &ignore, b"*\n").map_err(|error| {
+                UserError::environment(format!("failed to write `{}`: {error}", ignore.display()))
+                    .hint(write_hint(&self.state))
+            })?;
         }
         for directory in [self.scratch(), self.state.join("staging")] {
             sweep_abandoned(&directory);
         }
         self.snapshot.ask_clock_in(&self.scratch());
         Ok(())
+    }
+
+    /// Renews the unfinished files of this process until the value is dropped: other machines may share the directories.
+    pub fn keep_alive(&self) -> KeepAlive {
+        let store = self.cache.join(STORE_FORMAT);
+        KeepAlive::of(vec![
+            store.join("running"),
+            store.join("tmp"),
+            self.cache.join("verify"),
+            self.cache.join("go/toolchains"),
+            self.scratch(),
+            self.state.join("staging"),
+        ])
     }
 
     /// Returns the directory for unfinished state files.

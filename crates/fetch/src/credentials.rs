@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use base64::Engine as _;
+use rondel_cas::{TEXT_MAX, read_text_at_most};
 
 /// The machines of a netrc file: host, user, password.
 #[derive(Clone, Default)]
@@ -18,7 +19,7 @@ impl Credentials {
     pub fn from_netrc(environment: &BTreeMap<String, String>) -> Credentials {
         let named = environment.get("NETRC").map(PathBuf::from);
         let path = named.or_else(|| environment.get("HOME").map(|home| PathBuf::from(home).join(".netrc")));
-        let text = path.and_then(|path| std::fs::read_to_string(path).ok());
+        let text = path.and_then(|path| read_text_at_most(&path, TEXT_MAX).ok());
         Credentials { machines: text.map(|text| parse(&text)).unwrap_or_default() }
     }
 

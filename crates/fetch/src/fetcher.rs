@@ -1,15 +1,16 @@
 //! `Fetcher`: gets one URL into a file, by `https:`, `http:` or `file:`, with certificates and timeouts.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rondel_cas::{MEMORY_MAX, open_regular, read_at_most};
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::credentials::Credentials;
 use crate::partial::PartialDownload;
+use crate::transfer::{Answer, Patience, Transfer, TransferError};
 use crate::url::without_password;
 
 /// Usual places of the system's certificates; the first that exists is used.
@@ -19,9 +20,6 @@ const SYSTEM_BUNDLES: &[&str] = &[
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
-
-/// Maximum size of an answer in bytes; larger ones are refused.
-const SIZE_MAX: u64 = 1024 * 1024 * 1024;
 
 /// Number of times that a broken download is resumed, as long as each attempt brings some bytes.
 const ATTEMPTS_MAX: u32 = 5;
@@ -52,6 +50,7 @@ pub enum FetchError {
 pub struct Fetcher {
     agent: Agent,
     credentials: Credentials,
+    patience: Patience,
 }
 
 impl Fetcher {
@@ -61,12 +60,14 @@ impl Fetcher {
         let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots(certificates))).build();
         let config = Agent::config_builder()
             .tls_config(tls)
+            // These end threads that nobody waits for any more; `Patience` decides before.
+            .timeout_resolve(Some(Duration::from_secs(30)))
             .timeout_connect(Some(Duration::from_secs(15)))
             .timeout_recv_response(Some(Duration::from_secs(60)))
             .timeout_per_read(Some(Duration::from_secs(60)))
             .user_agent(concat!("rondel/", env!("CARGO_PKG_VERSION")))
             .build();
-        Fetcher { agent: config.new_agent(), credentials }
+        Fetcher { agent: config.new_agent(), credentials, patience: Patience::default() }
     }
 
     /// Downloads `url` into `partial`. Resumes an earlier attempt if the server can and the file is still the same.
@@ -79,11 +80,11 @@ impl Fetcher {
     ) -> Result<(), FetchError> {
         if let Some(path) = url.strip_prefix("file://") {
             let failed = |message: String| FetchError::Failed { url: url.to_owned(), message };
-            let mut source = File::open(path).map_err(|error| match error.kind() {
+            let (mut source, metadata) = open_regular(Path::new(path)).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => FetchError::NotFound(url.to_owned()),
                 _ => failed(error.to_string()),
             })?;
-            let total = source.metadata().map_or(0, |metadata| metadata.len());
+            let total = metadata.len();
             partial.restart(url, None).map_err(FetchError::Write)?;
             return copy(&mut source, partial, total, progress, &failed);
         }
@@ -106,44 +107,63 @@ impl Fetcher {
         progress: &dyn Fn(u64, u64) -> bool,
     ) -> Result<(), FetchError> {
         let failed = |message: String| FetchError::Failed { url: without_password(url), message };
-        let mut request = self.agent.get(without_password(url));
+        let mut headers = Vec::new();
         if let Some(value) = self.credentials.authorization(url) {
-            request = request.header("Authorization", value);
+            headers.push(("Authorization", value));
         }
         let resume = partial.validator_for(url).map(|validator| (partial.done(), validator.to_owned()));
         if let Some((done, validator)) = &resume {
-            request = request.header("Range", format!("bytes={done}-")).header("If-Range", validator.as_str());
+            headers.extend([("Range", format!("bytes={done}-")), ("If-Range", validator.clone())]);
         }
-        let mut response = match request.call() {
-            Ok(response) => response,
-            Err(ureq::Error::StatusCode(416)) if resume.is_some() => {
+        let transfer = Transfer::start(&self.agent, without_password(url), headers, self.patience);
+        let before = partial.done();
+        let answer = match transfer.answer(&|| progress(before, 0)) {
+            Ok(answer) => answer,
+            Err(TransferError::Status(416)) if resume.is_some() => {
                 partial.restart(url, None).map_err(FetchError::Write)?;
                 return self.attempt(url, partial, progress);
             }
-            Err(ureq::Error::StatusCode(404 | 410)) => return Err(FetchError::NotFound(without_password(url))),
-            Err(ureq::Error::StatusCode(status @ (401 | 403))) => {
-                return Err(failed(format!("the server answered {status}: check the credentials (netrc)")));
-            }
-            Err(ureq::Error::StatusCode(status)) => return Err(failed(format!("the server answered {status}"))),
-            Err(error) => return Err(failed(error.to_string())),
+            Err(error) => return Err(told(error, url, &failed)),
         };
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let goes_on = resume.as_ref().is_some_and(|(done, _)| {
-            response.status() == 206
-                && header("content-range").is_some_and(|range| range.starts_with(&format!("bytes {done}-")))
-        });
-        if !goes_on {
-            if response.status() == 206 {
+        if !goes_on(&answer, resume.as_ref().map(|(done, _)| *done)) {
+            if answer.status == 206 {
                 partial.restart(url, None).map_err(FetchError::Write)?;
                 return Err(failed("the server sent the wrong part of the file".to_owned()));
             }
-            // A weak tag says nothing of bytes.
-            let validator = header("etag").filter(|tag| !tag.starts_with("W/")).or_else(|| header("last-modified"));
-            partial.restart(url, validator.as_deref()).map_err(FetchError::Write)?;
+            partial.restart(url, answer.validator.as_deref()).map_err(FetchError::Write)?;
         }
-        let total = response.body().content_length().map_or(0, |length| length + partial.done());
-        let mut body = response.body_mut().with_config().limit(SIZE_MAX).reader();
-        copy(&mut body, partial, total, progress, &failed)
+        let total = answer.length.map_or(0, |length| length + partial.done());
+        loop {
+            let done = partial.done();
+            if !progress(done, total) {
+                return Err(FetchError::Interrupted);
+            }
+            match transfer.piece(&|| progress(done, total)).map_err(|error| told(error, url, &failed))? {
+                Some(bytes) => partial.append(&bytes).map_err(FetchError::Write)?,
+                None if total > 0 && done < total => {
+                    return Err(failed(format!("the answer ended after {done} of {total} bytes")));
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Returns true if the answer is the rest of a file of which `done` bytes are here.
+fn goes_on(answer: &Answer, done: Option<u64>) -> bool {
+    let rest = |range: &String| done.is_some_and(|done| range.starts_with(&format!("bytes {done}-")));
+    answer.status == 206 && answer.range.as_ref().is_some_and(rest)
+}
+
+fn told(error: TransferError, url: &str, failed: &dyn Fn(String) -> FetchError) -> FetchError {
+    match error {
+        TransferError::Status(404 | 410) => FetchError::NotFound(without_password(url)),
+        TransferError::Status(status @ (401 | 403)) => {
+            failed(format!("the server answered {status}: check the credentials (netrc)"))
+        }
+        TransferError::Status(status) => failed(format!("the server answered {status}")),
+        TransferError::Failed(message) => failed(message),
+        TransferError::Interrupted => FetchError::Interrupted,
     }
 }
 
@@ -175,7 +195,7 @@ fn copy(
 fn roots(named: Option<PathBuf>) -> Vec<Certificate<'static>> {
     let files = named.into_iter().chain(SYSTEM_BUNDLES.iter().map(PathBuf::from));
     for file in files {
-        let Ok(pem) = std::fs::read(&file) else { continue };
+        let Ok(pem) = read_at_most(&file, MEMORY_MAX) else { continue };
         let certificates: Vec<Certificate<'static>> = parse_pem(&pem)
             .filter_map(|item| match item {
                 Ok(PemItem::Certificate(certificate)) => Some(certificate),

@@ -6,6 +6,7 @@
 mod credentials;
 mod fetcher;
 mod partial;
+mod transfer;
 mod url;
 
 pub use credentials::Credentials;

@@ -9,6 +9,8 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rondel_cas::{SMALL_MAX, read_text_at_most};
+
 use crate::url::without_password;
 
 /// An unfinished download; its lock is held until this is dropped.
@@ -50,7 +52,7 @@ impl PartialDownload {
             if !is_same(&file, &path) {
                 continue;
             }
-            let source = fs::read_to_string(source_path(&path)).ok();
+            let source = read_text_at_most(&source_path(&path), SMALL_MAX).ok();
             let source = source.and_then(|text| {
                 let (url, validator) = text.split_once('\n')?;
                 Some((url.to_owned(), validator.trim_end().to_owned()))

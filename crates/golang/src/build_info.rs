@@ -3,9 +3,13 @@
 //! The linker puts a block into each executable: a mark, then two length-prefixed texts, Go's version and the lines of
 //! runtime/debug.BuildInfo. The form is that of Go 1.18 and later. The file is hostile until checked.
 
-use std::fs;
 use std::io;
 use std::path::Path;
+
+use rondel_cas::read_at_most;
+
+/// Limit of an executable that is read, in bytes.
+pub const EXECUTABLE_MAX: u64 = 4 << 30;
 
 /// First bytes of the block.
 const MARK: &[u8] = b"\xff Go buildinf:";
@@ -47,7 +51,7 @@ pub struct ModuleVersion {
 impl BuildInfo {
     /// Reads the build information of an executable; `None` if the file has none.
     pub fn of_file(path: &Path) -> io::Result<Option<BuildInfo>> {
-        Ok(BuildInfo::of(&fs::read(path)?))
+        Ok(BuildInfo::of(&read_at_most(path, EXECUTABLE_MAX)?))
     }
 
     /// Reads it from the bytes of an executable.

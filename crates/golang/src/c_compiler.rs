@@ -11,7 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, Hasher, write_atomically};
+use rondel_cas::{Digest, Hasher, TEXT_MAX, read_at_most, write_atomically};
 use rondel_process::{Captured, CommandLine};
 use rondel_tree::{Fingerprint, StatSnapshot};
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,7 @@ pub fn c_identity(
     for driver in drivers {
         let own = digest(driver)?;
         let file = memory.join("2").join(Digest::of(driver.to_string_lossy().as_bytes()).short());
-        let known = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Answers>(&bytes).ok());
+        let known = read_at_most(&file, TEXT_MAX).ok().and_then(|bytes| serde_json::from_slice::<Answers>(&bytes).ok());
         let answers = match (known.filter(|answers| answers.driver == own), ask) {
             (Some(answers), _) => answers,
             (None, None) => return Err(NoIdentity::NotAsked),

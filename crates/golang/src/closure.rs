@@ -5,11 +5,10 @@
 //! files' contents are not part of this; they are inputs of the step.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{Digest, Entry, RelativePath, Tree, write_atomically};
+use rondel_cas::{Digest, Entry, MEMORY_MAX, RelativePath, Tree, read_at_most, write_atomically};
 use rondel_engine::{Input, InputSet, KnownInputs, StepError};
 use rondel_tree::{Fingerprint, MtimeBoundary, StatSnapshot};
 
@@ -45,7 +44,7 @@ pub struct Closure {
 impl Closure {
     /// Returns the stored closure, if it still answers `query`; else the reason in words. `snapshot` gives the time.
     pub fn recall(file: &Path, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
-        let stored = fs::read(file).ok().and_then(|bytes| ClosureFile::decode(&bytes));
+        let stored = read_at_most(file, MEMORY_MAX).ok().and_then(|bytes| ClosureFile::decode(&bytes));
         let mut stored = stored.ok_or("the packages are not known yet")?;
         // After a clock went back, times occur a second time.
         stored.boundary = stored.boundary.filter(|before| !snapshot.begun().went_back_since(before));
@@ -303,6 +302,8 @@ fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBounda
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::closure_query::Scope;
 

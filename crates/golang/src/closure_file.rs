@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{Digest, par_chunks};
+use rondel_cas::{Digest, MEMORY_MAX, par_chunks, read_at_most};
 use rondel_tree::{Fingerprint, MtimeBoundary, StatSnapshot};
 use serde::{Deserialize, Serialize};
 
@@ -183,7 +183,7 @@ fn read_state(path: &Path, role: FileRole, boundary: &MtimeBoundary) -> std::io:
         return Err(std::io::Error::other(format!("a Go file of {} bytes is too large", metadata.len())));
     }
     let (digest, head) = if is_go {
-        let source = fs::read(path)?;
+        let source = read_at_most(path, MEMORY_MAX)?;
         (Digest::of(&source), Some(head_digest(&source)))
     } else {
         (Digest::of_file(path)?, None)

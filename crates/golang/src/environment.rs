@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rondel_cas::{SMALL_MAX, read_text_at_most};
 use rondel_engine::{Class, Environment};
 
 use crate::{GoDirectories, Toolchain};
@@ -55,12 +56,12 @@ pub fn compile_environment(
 /// Returns the bytes of memory for each core, of the machine or of this process's control group; `None` where there is
 /// no `/proc`.
 pub fn spare_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let text = read_text_at_most(Path::new("/proc/meminfo"), SMALL_MAX).ok()?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let total: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
     // Version 2 of control groups, and version 1.
     let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limit = |path: &&str| std::fs::read_to_string(path).ok()?.trim().parse().ok();
+    let limit = |path: &&str| read_text_at_most(Path::new(path), SMALL_MAX).ok()?.trim().parse().ok();
     let group = limits.iter().find_map(limit);
     let total = group.map_or(total * 1024, |limit: u64| limit.min(total * 1024));
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);

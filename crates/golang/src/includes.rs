@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use rondel_cas::{TEXT_MAX, read_at_most, read_text_at_most};
+
 use crate::local_modules::lexically;
-use crate::text_file::read_text;
 
 /// How a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,9 +114,9 @@ pub(crate) fn scan(roots: impl IntoIterator<Item = (PathBuf, Reader)>, search: &
 
 /// Reads a file that need not be UTF-8: names of files and directives are.
 fn read_text_lossy(path: &Path) -> std::io::Result<String> {
-    match read_text(path) {
+    match read_text_at_most(path, TEXT_MAX) {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
+            Ok(String::from_utf8_lossy(&read_at_most(path, TEXT_MAX)?).into_owned())
         }
         other => other,
     }

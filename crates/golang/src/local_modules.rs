@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use rondel_cas::{TEXT_MAX, read_text_at_most};
+
 use crate::closure_query::ClosureQuery;
 use crate::go_mod::GoMod;
 use crate::name_dependencies::Names;
-use crate::text_file::read_text;
 
 /// Modules in directories.
 pub(crate) struct LocalModules {
@@ -30,7 +31,7 @@ impl LocalModules {
         found.vendors.insert(query.module.clone());
         if let Some(go_work) = &query.go_work {
             let base = go_work.parent().unwrap_or(Path::new("/"));
-            let read = GoMod::parse(&read_text(go_work).unwrap_or_default());
+            let read = GoMod::parse(&read_text_at_most(go_work, TEXT_MAX).unwrap_or_default());
             found.files.extend([go_work.clone(), base.join("go.work.sum")]);
             found.vendors.insert(base.to_owned());
             open.extend(read.uses.iter().map(|directory| (None, base.join(directory))));
@@ -39,7 +40,7 @@ impl LocalModules {
         let mut seen = BTreeSet::new();
         while let Some((replaced, directory)) = open.pop() {
             let directory = lexically(&directory);
-            let go_mod = GoMod::parse(&read_text(&directory.join("go.mod")).unwrap_or_default());
+            let go_mod = GoMod::parse(&read_text_at_most(&directory.join("go.mod"), TEXT_MAX).unwrap_or_default());
             for path in replaced.into_iter().chain(go_mod.module.clone()) {
                 found.modules.insert((path, directory.clone()));
             }

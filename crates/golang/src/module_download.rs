@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use rondel_cas::{MEMORY_MAX, read_text_at_most};
 use rondel_engine::{StepContext, StepError};
 use rondel_names::Platform;
 use rondel_process::CommandLine;
@@ -10,6 +11,7 @@ use rondel_tree::StatSnapshot;
 use serde::Deserialize;
 
 use crate::module_cache::{module_sums, remove_module, tampered_module};
+use crate::readable;
 use crate::support::GoSupport;
 
 /// What to do when modules can't be had.
@@ -36,7 +38,7 @@ pub(crate) fn check_modules(
     context: &StepContext<'_>,
     directories: &BTreeSet<PathBuf>,
 ) -> Result<(), StepError> {
-    let texts = go.sum_files().into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    let texts = go.sum_files().into_iter().filter_map(|path| read_text_at_most(&path, MEMORY_MAX).ok());
     let sums = module_sums(&texts.collect::<Vec<_>>());
     let cache = &go.directories.module_cache;
     let unreadable = |error: std::io::Error| StepError::unreadable(cache, &error);
@@ -77,6 +79,7 @@ pub(crate) struct Downloads {
 
 /// Runs `go mod download`. A module that can't be had is no failure: the build says whether it needs it.
 pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Downloads, StepError> {
+    readable::check(&go.module_files())?;
     let toolchain = go.toolchain(context)?;
     // Any platform: modules are the same for all.
     let platform = Platform::new("linux/amd64").expect("a platform that Go knows");

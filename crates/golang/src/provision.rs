@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, sweep_abandoned, temporary_name};
+use rondel_cas::{Digest, SMALL_MAX, read_text_at_most, sweep_abandoned, temporary_name};
 use rondel_engine::{PROGRAM, StepError};
 use rondel_fetch::{Credentials, FetchError, Fetcher, PartialDownload, without_password};
 use rondel_names::Platform;
@@ -97,7 +97,7 @@ impl Provision<'_> {
     /// Returns the toolchain, if it is installed and matches the pin.
     pub fn installed(&self) -> Result<Option<Provisioned>, StepError> {
         let directory = self.directory();
-        let Ok(text) = fs::read_to_string(directory.join(IDENTITY_FILE)) else { return Ok(None) };
+        let Ok(text) = read_text_at_most(&directory.join(IDENTITY_FILE), SMALL_MAX) else { return Ok(None) };
         let mut seen = GoPin::default();
         for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
             match name {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use rondel_cas::{TEXT_MAX, read_text_at_most};
+
 /// Variables that affect downloads only, and no build.
 const NAMES: &[&str] = &[
     "GOPROXY",
@@ -46,7 +48,7 @@ impl DownloadSettings {
     /// Reads the environment, then the file that `go env -w` writes; the environment wins, as with Go.
     pub fn new(environment: &BTreeMap<String, String>, go_env_file: Option<&Path>) -> DownloadSettings {
         let mut values = BTreeMap::new();
-        let written = go_env_file.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        let written = go_env_file.and_then(|path| read_text_at_most(path, TEXT_MAX).ok()).unwrap_or_default();
         for (name, value) in written.lines().filter_map(|line| line.split_once('=')) {
             if NAMES.contains(&name.trim()) {
                 values.insert(name.trim().to_owned(), value.trim().to_owned());

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use crate::readable;
 use crate::{
     Closure, ClosureQuery, DownloadSettings, Form, GoDirectories, GoMod, GoPin, Provision, Toolchain,
     compile_environment, is_untouched, list_arguments, system_toolchain,
 };
+use rondel_cas::{SMALL_MAX, TEXT_MAX, read_text_at_most};
 use rondel_engine::{Class, Environment, PROGRAM, StepContext, StepError, StepKey, UserError};
 use rondel_fetch::Credentials;
 use rondel_names::Platform;
@@ -17,7 +19,6 @@ use rondel_tree::StatSnapshot;
 use crate::go_mod::go_version_of;
 use crate::module_download::DOWNLOAD_HINT;
 use crate::pkg_config::ask_pkg_config;
-use crate::text_file::read_text;
 
 /// Where Go's archives are when no module proxy is known.
 const DEFAULT_DOWNLOAD_PAGE: &str = "https://go.dev/dl";
@@ -337,7 +338,7 @@ impl GoSupport {
     /// How a download runs: the user's settings, and the toolchain's own where there are none.
     pub(crate) fn download_environment(&self, toolchain: &Toolchain) -> Vec<(String, String)> {
         let mut settings = self.effective_settings();
-        settings.fill_in(&std::fs::read_to_string(toolchain.root.join("go.env")).unwrap_or_default());
+        settings.fill_in(&read_text_at_most(&toolchain.root.join("go.env"), SMALL_MAX).unwrap_or_default());
         settings.for_process()
     }
 
@@ -354,11 +355,11 @@ impl GoSupport {
             None => (self.module.join("go.mod"), false),
         };
         let vendor = file.with_file_name("vendor");
-        let version = GoMod::parse(&read_text(&file).unwrap_or_default()).go;
+        let version = GoMod::parse(&read_text_at_most(&file, TEXT_MAX).unwrap_or_default()).go;
         if !vendor.is_dir() || version.is_none_or(|version| go_version_of(&version) < go_version_of("1.14")) {
             return false;
         }
-        let list = read_text(&vendor.join("modules.txt")).unwrap_or_default();
+        let list = read_text_at_most(&vendor.join("modules.txt"), TEXT_MAX).unwrap_or_default();
         let annotations = list.lines().next().and_then(|line| line.strip_prefix("## ")).unwrap_or("");
         annotations.split(';').any(|annotation| annotation.trim() == "workspace") == is_workspace
     }
@@ -386,7 +387,7 @@ impl GoSupport {
         if let Some(go_work) = &self.go_work {
             let base = go_work.parent().unwrap_or(Path::new("/"));
             files.extend([go_work.clone(), base.join("go.work.sum")]);
-            let text = read_text(go_work).unwrap_or_default();
+            let text = read_text_at_most(go_work, TEXT_MAX).unwrap_or_default();
             for used in GoMod::parse(&text).uses {
                 files.extend([base.join(&used).join("go.mod"), base.join(&used).join("go.sum")]);
             }
@@ -423,6 +424,7 @@ impl GoSupport {
         if context.is_question() {
             return Ok(Err(why));
         }
+        readable::check(&self.module_files())?;
         context.prerequisites()?;
         let toolchain = self.toolchain(context)?;
         if self.go_work.is_none()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rondel_cas::Digest;
+use rondel_cas::{Digest, SMALL_MAX, read_text_at_most};
 use rondel_tree::StatSnapshot;
 
 use crate::identity::identity_of_directory;
@@ -45,7 +45,7 @@ pub fn is_untouched(toolchain: &Toolchain, snapshot: &StatSnapshot) -> std::io::
 /// Returns the version of the `go` at `program`, which is not started. Returns `None` if it is in no Go installation.
 pub fn installed_version(program: &Path) -> Option<String> {
     let real = program.canonicalize().ok()?;
-    let text = std::fs::read_to_string(real.parent()?.parent()?.join("VERSION")).ok()?;
+    let text = read_text_at_most(&real.parent()?.parent()?.join("VERSION"), SMALL_MAX).ok()?;
     Some(version_line(&text))
 }
 
@@ -66,7 +66,7 @@ pub fn system_toolchain(program: &Path, snapshot: &StatSnapshot) -> Result<Toolc
     let Some(root) = root else {
         return Err(format!("`{}` is not in a Go installation", program.display()));
     };
-    let text = std::fs::read_to_string(root.join("VERSION"))
+    let text = read_text_at_most(&root.join("VERSION"), SMALL_MAX)
         .map_err(|error| format!("failed to read `{}`: {error}", root.join("VERSION").display()))?;
     let version = version_line(&text);
     let identity = identity_of_directory(root, &|path, metadata| snapshot.digest(path, metadata))

@@ -11,7 +11,7 @@ use std::path::Path;
 use base64::Engine as _;
 use flate2::bufread::{DeflateDecoder, GzDecoder};
 use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchive};
-use rondel_cas::{Digest, Hasher, RelativePath, Tree};
+use rondel_cas::{Digest, Hasher, RelativePath, Tree, open_regular};
 use sha2::{Digest as _, Sha256};
 
 use crate::identity;
@@ -74,7 +74,7 @@ fn unpack_zip(
 ) -> io::Result<(BTreeMap<String, Digest>, Digest)> {
     let mut buffer = vec![0_u8; RECOMMENDED_BUFFER_SIZE];
     let wrong = |error: rawzip::Error| io::Error::other(format!("not a valid zip archive: {error}"));
-    let zip = ZipArchive::from_file(File::open(archive)?, &mut buffer).map_err(wrong)?;
+    let zip = ZipArchive::from_file(open_regular(archive)?.0, &mut buffer).map_err(wrong)?;
     let mut writer = Writer::new(destination);
     let mut hashes: BTreeMap<String, Digest> = BTreeMap::new();
     let mut entries = zip.entries(&mut buffer);
@@ -112,7 +112,7 @@ fn unpack_zip(
 
 /// Unpacks the archive of the download page, whose names begin with `go/`.
 pub(crate) fn unpack_archive(archive: &Path, destination: Option<&Path>) -> io::Result<Unpacked> {
-    let file = BufReader::new(File::open(archive)?);
+    let file = BufReader::new(open_regular(archive)?.0);
     let mut tar = tar::Archive::new(GzDecoder::new(file));
     let mut writer = Writer::new(destination);
     for entry in tar.entries()? {

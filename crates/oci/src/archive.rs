@@ -1,8 +1,10 @@
 //! A layout as one tar stream, the form that a daemon loads.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+
+use rondel_cas::{TEXT_MAX, open_regular, read_at_most};
 
 use crate::tar_header::{Header, Kind};
 
@@ -10,8 +12,8 @@ use crate::tar_header::{Header, Kind};
 /// blobs that `manifest.json` names are included, since a daemon that reads it reads no others.
 pub fn write_archive(directory: &Path, destination: &mut dyn Write) -> io::Result<()> {
     for path in files_of(directory)? {
-        let mut file = File::open(directory.join(&path))?;
-        let size = file.metadata()?.len();
+        let (mut file, metadata) = open_regular(&directory.join(&path))?;
+        let size = metadata.len();
         let header = Header { path: &path, kind: Kind::File { size }, mode: 0o644, uid: 0, gid: 0 };
         destination.write_all(&header.encode()?)?;
         if io::copy(&mut file, destination)? != size {
@@ -32,7 +34,7 @@ pub fn archive_size(directory: &Path) -> io::Result<u64> {
 }
 
 fn files_of(directory: &Path) -> io::Result<Vec<String>> {
-    let manifest = fs::read(directory.join("manifest.json"))?;
+    let manifest = read_at_most(&directory.join("manifest.json"), TEXT_MAX)?;
     let parsed: serde_json::Value = serde_json::from_slice(&manifest).map_err(io::Error::other)?;
     let mut files = vec!["manifest.json".to_owned()];
     for image in parsed.as_array().into_iter().flatten() {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use rondel_cas::{Digest, Hasher, RelativePath};
+use rondel_cas::{CONTENTS_MAX, Digest, Hasher, RelativePath, open_at_most};
 
 use crate::codec::compress;
 use crate::tar_header::{Header, Kind};
@@ -132,8 +132,10 @@ impl<'a> TarReader<'a> {
                 self.padding = pad(bytes.len() as u64);
             }
             LayerSource::File(source) => {
-                let file = File::open(source)?;
-                let size = file.metadata()?.len();
+                let (file, metadata) = open_at_most(source, CONTENTS_MAX).map_err(|error| {
+                    io::Error::new(error.kind(), format!("failed to read `{}`: {error}", source.display()))
+                })?;
+                let size = metadata.len();
                 self.pending = header(Kind::File { size })?;
                 self.padding = pad(size);
                 self.file = Some((file, size, source.clone()));

@@ -1,11 +1,11 @@
 //! `Cancellation`: one flag for a whole build, and the process groups that end when it is raised.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Time for a group to end after SIGTERM before it gets SIGKILL.
-const GRACE: Duration = Duration::from_secs(5);
+/// Time for a group to end after SIGTERM before it gets SIGKILL: everything ends within a second.
+const GRACE: Duration = Duration::from_millis(700);
 
 /// A cancellation flag. It is cheap to clone; all clones are the same flag.
 #[derive(Clone, Default)]
@@ -17,6 +17,18 @@ pub struct Cancellation {
 struct Shared {
     raised: AtomicBool,
     groups: Mutex<Vec<u32>>,
+    finishing: AtomicUsize,
+}
+
+/// Work that has to be finished even though the build was cancelled, until this is dropped.
+pub struct Finishing {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Finishing {
+    fn drop(&mut self) {
+        self.shared.finishing.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Cancellation {
@@ -30,8 +42,8 @@ impl Cancellation {
         self.shared.raised.load(Ordering::SeqCst)
     }
 
-    /// Asks all running groups to end (SIGTERM), and kills them (SIGKILL) after five seconds. A second call kills them
-    /// at once.
+    /// Asks all running groups to end (SIGTERM), and kills them (SIGKILL) 0.7 s later. A second call kills them at
+    /// once.
     pub fn cancel(&self) {
         let again = self.shared.raised.swap(true, Ordering::SeqCst);
         self.signal_all(again);
@@ -42,6 +54,17 @@ impl Cancellation {
                 this.signal_all(true);
             });
         }
+    }
+
+    /// Marks work that a cancelled build still does, such as the stop of a container.
+    pub fn finishing(&self) -> Finishing {
+        self.shared.finishing.fetch_add(1, Ordering::SeqCst);
+        Finishing { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Returns true while such work goes on.
+    pub fn is_finishing(&self) -> bool {
+        self.shared.finishing.load(Ordering::SeqCst) > 0
     }
 
     fn signal_all(&self, kill: bool) {

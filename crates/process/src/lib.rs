@@ -8,10 +8,12 @@ mod orphans;
 mod redaction;
 mod run;
 mod tool;
+mod user;
 
-pub use cancellation::Cancellation;
+pub use cancellation::{Cancellation, Finishing};
 pub use command_line::{CommandLine, quote};
 pub use orphans::{become_subreaper, inherit_lock, kill_lock_holders, kill_orphans};
 pub use redaction::Redactor;
 pub use run::{Captured, Finished, ProcessError, Stream, capture, run};
 pub use tool::{ToolMissing, find_tool};
+pub use user::effective_user;

@@ -70,6 +70,15 @@ impl Failure {
         }
     }
 
+    /// Returns what failed, in one line.
+    pub fn message(&self) -> String {
+        match self {
+            Failure::User(error) => error.message.clone(),
+            Failure::BuildFile { name, .. } => format!("`{name}` has errors"),
+            Failure::Other(error) => error.to_string(),
+        }
+    }
+
     pub fn exit(&self) -> Exit {
         match self {
             Failure::User(error) => Exit::of_category(error.category),

@@ -26,6 +26,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn main() -> ExitCode {
     install_panic_message();
     signals::survive_size_limits();
+    signals::listen();
     rondel_process::become_subreaper();
     let exit = catch_unwind(AssertUnwindSafe(run)).unwrap_or(Exit::StepFailed);
     rondel_process::kill_orphans();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use rondel_buildfile::{BuildFile, LockFile, TargetName, suggest};
+use rondel_cas::{TEXT_MAX, read_at_most, read_text_at_most};
 use rondel_engine::Workspace;
 use rondel_targets::{Analysis, PlatformChoice, Request, analyze};
 
@@ -61,9 +61,13 @@ impl ProcessContext {
         } else if let Some(directory) = self.get("XDG_CACHE_HOME").filter(|directory| directory.starts_with('/')) {
             Path::new(directory).join("rondel")
         } else if let Some(home) = self.get("HOME") {
-            Path::new(home).join(if cfg!(target_os = "macos") { "Library/Caches/rondel" } else { ".cache/rondel" })
+            self.directory.join(home).join(if cfg!(target_os = "macos") {
+                "Library/Caches/rondel"
+            } else {
+                ".cache/rondel"
+            })
         } else if let Some(local) = self.get("LOCALAPPDATA") {
-            Path::new(local).join("rondel")
+            self.directory.join(local).join("rondel")
         } else {
             return Err(Failure::environment(
                 "there is no directory for the cache: neither RONDEL_CACHE_DIR nor HOME is set".to_owned(),
@@ -83,6 +87,7 @@ pub(crate) struct Session<'c> {
     pub name: String,
     pub lock: LockFile,
     pub root: PathBuf,
+    /// The cache directory, or a missing one if there is no place for it (see `require_cache`).
     pub cache: PathBuf,
 }
 
@@ -94,17 +99,8 @@ impl<'c> Session<'c> {
             None => find_upwards(&context.directory)?,
         };
         let name = path.strip_prefix(&context.directory).unwrap_or(&path).display().to_string();
-        let metadata =
-            std::fs::metadata(&path).map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
-        if metadata.len() > rondel_buildfile::SIZE_MAX as u64 {
-            return Err(Failure::usage(format!(
-                "`{name}` has {} bytes; at most {} are read",
-                metadata.len(),
-                rondel_buildfile::SIZE_MAX
-            )));
-        }
-        let bytes =
-            std::fs::read(&path).map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
+        let bytes = read_at_most(&path, rondel_buildfile::SIZE_MAX as u64)
+            .map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("`{name}` is not valid UTF-8")))?;
         let file = BuildFile::parse(&text, VERSION).map_err(|diagnostics| Failure::BuildFile {
             name: name.clone(),
@@ -113,7 +109,14 @@ impl<'c> Session<'c> {
         })?;
         let root = path.parent().unwrap_or(Path::new("/")).to_owned();
         let lock = read_lock(&root)?;
-        Ok(Session { context, file, text, name, lock, root, cache: context.cache_directory()? })
+        // A question needs no cache: without one, nothing is stored.
+        let cache = context.cache_directory().unwrap_or_else(|_| root.join(".rondel/no-cache"));
+        Ok(Session { context, file, text, name, lock, root, cache })
+    }
+
+    /// Fails if there is no place for the cache. Whatever writes asks this first.
+    pub fn require_cache(&self) -> Result<(), Failure> {
+        self.context.cache_directory().map(drop)
     }
 
     /// Returns the stores and directories of this workspace.
@@ -197,26 +200,13 @@ impl<'c> Session<'c> {
 /// Reads the build.lock next to build.ron; a missing one pins nothing.
 pub(crate) fn read_lock(root: &Path) -> Result<LockFile, Failure> {
     let path = root.join("build.lock");
-    match std::fs::read_to_string(&path) {
+    match read_text_at_most(&path, TEXT_MAX) {
         Ok(text) => LockFile::parse(&text).map_err(|error| {
             Failure::usage(format!("build.lock can't be read: {error}"))
                 .hint(format!("restore it from version control, or delete it and run `{} lock`", program::name()))
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(LockFile::empty()),
-        Err(error) => Err(Failure::from(anyhow::Error::from(error)).context_of(&path)),
-    }
-}
-
-impl Failure {
-    fn context_of(self, path: &Path) -> Failure {
-        match self {
-            Failure::Other(error) => Failure::Other(
-                Err::<(), _>(error)
-                    .context(format!("failed to read `{}`", path.display()))
-                    .expect_err("made from an error"),
-            ),
-            other => other,
-        }
+        Err(error) => Err(Failure::usage(format!("failed to read `build.lock`: {error}"))),
     }
 }
 

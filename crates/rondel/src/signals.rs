@@ -1,22 +1,59 @@
-//! Ctrl-C and similar signals: the first asks, the second insists, the third exits.
+//! Ctrl-C and similar signals end everything within a second.
+//!
+//! A build is asked first: its steps get SIGTERM, then SIGKILL, and its outputs stay whole. But a thread may be in a
+//! system call that never returns: a name server, a file of a dead server. So a second later the process leaves, as if
+//! it were killed, which every stored file survives. Questions have nothing to finish, and leave at once.
+
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use rondel_process::Cancellation;
 
-/// Raises `cancellation` when the process is asked to stop. SIGPIPE needs nothing: writes are checked.
-pub(crate) fn forward_to(cancellation: &Cancellation) {
-    let cancellation = cancellation.clone();
+use crate::ui::print_error_line;
+
+/// Time from the first signal to the end of the process, whatever hangs.
+const LEAVE_AFTER: Duration = Duration::from_millis(950);
+/// The longest that a container's stop holds up the end.
+const FINISH_WITHIN: Duration = Duration::from_secs(20);
+
+/// The cancellation of the running build; `None` while there is none.
+static BUILD: Mutex<Option<Cancellation>> = Mutex::new(None);
+
+/// Handles signals from here on. SIGPIPE needs nothing: writes are checked.
+pub(crate) fn listen() {
     let wanted = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
     // Without a handler the default action ends the process, which is no worse than not starting at all.
     let Ok(mut signals) = signal_hook::iterator::Signals::new(wanted) else { return };
     std::thread::spawn(move || {
         for (count, _) in signals.forever().enumerate() {
-            if count < 2 {
-                cancellation.cancel();
-            } else {
-                leave();
+            let build = BUILD.lock().expect("no panic while locked").clone();
+            match build {
+                Some(cancellation) if count < 2 => {
+                    cancellation.cancel();
+                    if count == 0 {
+                        std::thread::spawn(move || leave_soon(&cancellation));
+                    }
+                }
+                _ => leave(),
             }
         }
     });
+}
+
+/// Lets signals raise `cancellation` first.
+pub(crate) fn forward_to(cancellation: &Cancellation) {
+    *BUILD.lock().expect("no panic while locked") = Some(cancellation.clone());
+}
+
+fn leave_soon(cancellation: &Cancellation) {
+    let begun = Instant::now();
+    std::thread::sleep(LEAVE_AFTER);
+    while cancellation.is_finishing() && begun.elapsed() < FINISH_WITHIN {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    print_error_line("interrupted; something did not stop by itself. The former outputs are untouched");
+    leave();
 }
 
 /// Turns the signal of a file size limit into an error of the write. (A handler, which other programs do not inherit;
@@ -28,8 +65,14 @@ pub(crate) fn survive_size_limits() {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the third Ctrl-C: the user wants to leave, whatever hangs")]
+#[allow(clippy::disallowed_methods, reason = "the user wants to leave, whatever hangs")]
 fn leave() {
-    rondel_process::kill_orphans();
+    // A killed process can still be in a system call that does not end: nobody waits for it.
+    let (ended, wait) = channel();
+    std::thread::spawn(move || {
+        rondel_process::kill_orphans();
+        let _ = ended.send(());
+    });
+    let _ = wait.recv_timeout(Duration::from_millis(200));
     std::process::exit(130);
 }

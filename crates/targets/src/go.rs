@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use rondel_buildfile::Target;
 use rondel_engine::{Node, NodeId, Shown, StepKey, UserError};
-use rondel_golang::{GoBuildStep, GoMod, GoModDownloadStep, GoPackages, GoRequest, GoSupport, Scope, executable_name};
+use rondel_golang::{
+    GoBuildStep, GoMod, GoModDownloadStep, GoPackages, GoRequest, GoSupport, Scope, executable_name, module_text,
+};
 
 use crate::analyzer::{Analyzed, Analyzer, path};
 use crate::go_version::{go_version, go_work_of, pin_of};
@@ -94,7 +96,7 @@ impl Analyzer<'_> {
         if name.contains('/') {
             return Ok(name.to_owned());
         }
-        let text = std::fs::read_to_string(self.root.join("go.mod")).unwrap_or_default();
+        let text = module_text(&self.root.join("go.mod"))?.unwrap_or_default();
         let tools = GoMod::parse(&text).tools;
         let named: Vec<&String> = tools.iter().filter(|path| executable_name(path, "linux") == name).collect();
         match named.as_slice() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{BuildFile, GoChoice, LockFile};
 use rondel_engine::{PROGRAM, UserError};
-use rondel_golang::{GoMod, GoPin, GoRequest, GoSupport, GoVersion, installed_version, needs_newer};
+use rondel_golang::{GoMod, GoPin, GoRequest, GoSupport, GoVersion, installed_version, module_text, needs_newer};
 use rondel_names::Platform;
 use rondel_process::find_tool;
 
@@ -15,9 +15,12 @@ pub fn resolve_go_version(
     module: &Path,
     go_work: Option<&Path>,
 ) -> Result<Option<String>, UserError> {
-    let read = |path: PathBuf| std::fs::read_to_string(path).ok().map(|text| GoMod::parse(&text));
+    let read = |path: &Path| Ok::<_, UserError>(module_text(path)?.map(|text| GoMod::parse(&text)));
     // The lines of a go.work take precedence over those of its modules.
-    let go_mod = go_work.and_then(|path| read(path.to_owned())).or_else(|| read(module.join("go.mod")));
+    let go_mod = match go_work.map(read).transpose()?.flatten() {
+        Some(go_work) => Some(go_work),
+        None => read(&module.join("go.mod"))?,
+    };
     match choice {
         GoChoice::System => Ok(None),
         GoChoice::Version(version) => {
@@ -127,7 +130,7 @@ fn check_pins(lock: &LockFile, version: &str) -> Result<(), UserError> {
 
 /// Checks that the Go of `go: System` is new enough for go.mod.
 fn check_system_version(module: &Path, environment: &BTreeMap<String, String>) -> Result<(), UserError> {
-    let go_mod = std::fs::read_to_string(module.join("go.mod")).ok().map(|text| GoMod::parse(&text));
+    let go_mod = module_text(&module.join("go.mod"))?.map(|text| GoMod::parse(&text));
     let path = environment.get("PATH").map_or("", String::as_str);
     let (Some(go_mod), Ok(program)) = (go_mod, find_tool("go", path, module)) else { return Ok(()) };
     let Some(installed) = installed_version(&program) else { return Ok(()) };

@@ -1,13 +1,13 @@
 //! Values of texts: templates, the environment, git. Evaluated only if a wanted target uses them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{BuildFile, GitQuery, Part, Template, Text, TextSource, VariableName};
 use rondel_engine::{EnvironmentValue, UserError};
 
-use crate::git;
+use crate::git::{self, Found, Repository};
 
 /// Evaluates texts, each variable at most once.
 pub(crate) struct Variables<'a> {
@@ -15,6 +15,7 @@ pub(crate) struct Variables<'a> {
     environment: &'a BTreeMap<String, String>,
     overrides: &'a BTreeMap<String, String>,
     root: PathBuf,
+    repository: OnceCell<Found>,
     values: RefCell<BTreeMap<VariableName, String>>,
     answers: RefCell<BTreeMap<GitQuery, Option<String>>>,
     secrets: RefCell<Vec<String>>,
@@ -44,6 +45,7 @@ impl<'a> Variables<'a> {
             environment,
             overrides,
             root: root.to_owned(),
+            repository: OnceCell::new(),
             values: RefCell::default(),
             answers: RefCell::default(),
             secrets: RefCell::default(),
@@ -81,7 +83,7 @@ impl<'a> Variables<'a> {
     }
 
     fn dirty(&self) -> Result<Option<String>, UserError> {
-        if !self.root.ancestors().any(|directory| directory.join(".git").exists()) {
+        if self.repository().is_none() {
             return Ok(None);
         }
         match self.dirt.get() {
@@ -201,27 +203,30 @@ impl<'a> Variables<'a> {
 
     fn ask_git(&self, query: GitQuery) -> Option<String> {
         // Two small files hold the commit; a process is started only for less simple cases.
-        if let (GitQuery::Commit | GitQuery::ShortCommit, Some(commit)) = (query, git::head_commit(&self.root)) {
+        let repository = self.repository()?;
+        if let (GitQuery::Commit | GitQuery::ShortCommit, Some(commit)) = (query, git::head_commit(repository)) {
             let length = if query == GitQuery::Commit { commit.len() } else { 12 };
             return Some(commit[..length].to_owned());
         }
         if query == GitQuery::Describe
-            && let Some(commit) = git::untagged_commit(&self.root)
-            && !self.is_shallow()
+            && let Some(commit) = git::untagged_commit(repository)
+            && !is_shallow(repository)
         {
             return Some(commit[..12].to_owned());
         }
         let arguments: &[&str] = match query {
             GitQuery::Describe => &["describe", "--tags", "--always", "--abbrev=12"],
             GitQuery::Commit | GitQuery::ShortCommit => &["rev-parse", "--verify", "HEAD^{commit}"],
-            GitQuery::CommitTime | GitQuery::CommitTimestamp => &["log", "-1", "--no-show-signature", "--format=%ct"],
+            GitQuery::CommitTime | GitQuery::CommitTimestamp => &["rev-list", "-1", "--format=%ct", "HEAD"],
             GitQuery::Branch => &["symbolic-ref", "--short", "-q", "HEAD"],
             // There is no single answer: see `dirty`.
             GitQuery::Dirty => return None,
         };
-        let answer = git::ask(self.environment, &self.root, arguments)?;
-        let answer = String::from_utf8(answer).ok()?.trim().to_owned();
-        if query == GitQuery::Describe && self.is_shallow() {
+        let answer = git::ask(self.environment, repository, arguments)?;
+        let answer = String::from_utf8(answer).ok()?;
+        // `rev-list` writes a line about the commit first.
+        let answer = answer.lines().last().unwrap_or_default().trim().to_owned();
+        if query == GitQuery::Describe && is_shallow(repository) {
             self.warnings
                 .borrow_mut()
                 .push("this is a shallow clone: `git describe` may miss the nearest tag".to_owned());
@@ -234,9 +239,21 @@ impl<'a> Variables<'a> {
         }
     }
 
-    fn is_shallow(&self) -> bool {
-        self.root.ancestors().any(|directory| directory.join(".git/shallow").is_file())
+    /// Returns the repository that may be asked. Warns once if there is one that may not.
+    fn repository(&self) -> Option<&Repository> {
+        let found = self.repository.get_or_init(|| {
+            let found = git::find(self.environment, &self.root);
+            if let Found::Refused(why) = &found {
+                self.warnings.borrow_mut().push(why.clone());
+            }
+            found
+        });
+        found.repository()
     }
+}
+
+fn is_shallow(repository: &Repository) -> bool {
+    repository.common.join("shallow").is_file()
 }
 
 fn at(error: UserError, text: &Text) -> UserError {

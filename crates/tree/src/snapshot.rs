@@ -15,7 +15,10 @@ use std::sync::{Mutex, OnceLock};
 use crate::fingerprint::{Fingerprint, Kind};
 use crate::mtime_boundary::MtimeBoundary;
 use crate::snapshot_file::{Block, Draft, DraftEntry, SNAPSHOT_FORMAT, SnapshotFile};
-use rondel_cas::{Digest, write_atomically};
+use rondel_cas::{Digest, read_at_most, write_atomically};
+
+/// Limit of the stored snapshot: some ten million files.
+const SNAPSHOT_MAX: u64 = 2 << 30;
 
 /// Digests by absolute path. Shared by threads; saved once at the end.
 pub struct StatSnapshot {
@@ -48,7 +51,7 @@ impl StatSnapshot {
     /// The version is in the file's name: a Rondel of another version has a file of its own.
     pub fn open(file: &Path) -> StatSnapshot {
         let file = file.with_extension(SNAPSHOT_FORMAT);
-        let stored = fs::read(&file).ok().and_then(SnapshotFile::decode).unwrap_or_default();
+        let stored = read_at_most(&file, SNAPSHOT_MAX).ok().and_then(SnapshotFile::decode).unwrap_or_default();
         StatSnapshot {
             file,
             clock: Mutex::default(),

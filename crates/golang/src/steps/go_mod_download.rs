@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rondel_cas::{Digest, write_atomically};
+use rondel_cas::{Digest, MEMORY_MAX, read_at_most, write_atomically};
 use rondel_engine::{
     Freshness, Job, Metadata, MetadataType, Prepared, Query, Reason, Report, Step, StepContext, StepError,
 };
@@ -82,7 +82,7 @@ impl Step for GoModDownloadStep {
         if self.go.is_vendored() {
             return plan(Freshness::UpToDate(present(0, true)));
         }
-        let stored = std::fs::read(self.record(context)).ok();
+        let stored = read_at_most(&self.record(context), MEMORY_MAX).ok();
         let Some(presence) = stored.and_then(|bytes| serde_json::from_slice::<Presence>(&bytes).ok()) else {
             return plan(Freshness::Run(vec![Reason::NoPrevious]));
         };

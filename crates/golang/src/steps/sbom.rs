@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{BuildInfo, SPDX_FORMAT, SpdxSubject, key_path, module_sums, spdx_document};
-use rondel_cas::{Entry, RelativePath};
+use rondel_cas::{Entry, MEMORY_MAX, RelativePath, read_text_at_most};
 use rondel_engine::{ActionSpec, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError};
 
 use crate::support::GoSupport;
@@ -44,7 +44,7 @@ impl Step for SbomStep {
 
     fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         let staging = context.staging;
-        let texts = self.go.sum_files().into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+        let texts = self.go.sum_files().into_iter().filter_map(|path| read_text_at_most(&path, MEMORY_MAX).ok());
         let sums = module_sums(&texts.collect::<Vec<_>>());
         for artefact in &context.upstream[0].artefacts {
             let info =

@@ -37,6 +37,7 @@ impl Verb for Build {
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
         let begun = Instant::now();
         let session = session?;
+        session.require_cache()?;
         let targets = session.target_names(call.words)?;
         let analyzed = session.analyze(&call.options.analysis, call.rest, targets)?;
         let workspace = session.workspace();
@@ -79,6 +80,7 @@ impl Runner<'_> {
             force: self.options.force,
         };
         let _running = workspace.store.begin_build();
+        let _alive = workspace.keep_alive();
         let summary =
             run_build(&analyzed.graph, &analyzed.roots, workspace, options, self.cancellation, &redactor, &emit);
         summary.failures.iter().for_each(|(node, error)| sink.failure(&analyzed.graph, *node, error));
@@ -88,10 +90,7 @@ impl Runner<'_> {
 }
 
 fn prepare(workspace: &Workspace) -> Result<(), Failure> {
-    workspace.prepare().map_err(|error| {
-        Failure::environment(format!("failed to write `{}`: {error}", workspace.state.display()))
-            .hint("Rondel keeps its state there; make the directory writable")
-    })
+    Ok(workspace.prepare()?)
 }
 
 /// Returns the exit code: interruption first, else the first failure decides.

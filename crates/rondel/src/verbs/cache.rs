@@ -243,11 +243,31 @@ fn size_of(path: &Path) -> (u64, u64) {
     total
 }
 
+/// Fails if Rondel has not made the directory: it may hold anything.
+fn require_mark(path: &Path) -> Result<(), Failure> {
+    let place = path.display();
+    match rondel_cas::bears_mark(path) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::environment(format!("`{place}` was not made by this Rondel, so it is not removed"))
+            .hint("if nothing in it is yours, remove it by hand; RONDEL_CACHE_DIR names the directory above")),
+        Err(error) => Err(Failure::environment(format!("failed to read the mark in `{place}`: {error}"))),
+    }
+}
+
 /// Empties the store; with `all`, Go's directories too. A running build then finds misses and continues.
 fn clean(directory: &Path, all: bool) -> Result<Exit, Failure> {
     let mut gone: Vec<PathBuf> = vec![directory.join(STORE_FORMAT)];
     if all {
         gone.push(directory.join("go"));
+    }
+    gone.retain(|path| fs::symlink_metadata(path).is_ok());
+    let mut all_own = vec![directory.to_owned()];
+    all_own.extend(gone.iter().cloned());
+    for path in &all_own {
+        rondel_cas::require_own_directory(path).map_err(|error| rondel_engine::not_own(&error))?;
+    }
+    for path in &gone {
+        require_mark(path)?;
     }
     let mut bytes = 0;
     for path in gone {

@@ -1,6 +1,8 @@
 //! `doctor`: compares this machine with the needs of the targets.
 
 use rondel_buildfile::{GoChoice, Need, Platform};
+use rondel_cas::require_own_directory;
+use rondel_engine::not_own;
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 use rondel_targets::{go_work_of, module_directory, resolve_go_version};
 
@@ -77,7 +79,19 @@ fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
 }
 
 fn cache_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
+    if let Err(failure) = session.require_cache() {
+        findings.push((Verdict::Missing, failure.message()));
+        return;
+    }
     let directory = &session.cache;
+    for own in [directory, &session.root.join(".rondel")] {
+        if let Err(error) = require_own_directory(own) {
+            let error = not_own(&error);
+            let hint = error.hint.map(|hint| format!(": {hint}")).unwrap_or_default();
+            findings.push((Verdict::Missing, format!("{}{hint}", error.message)));
+            return;
+        }
+    }
     // The nearest existing directory decides; `doctor` itself makes nothing.
     let existing = directory.ancestors().find(|path| path.is_dir());
     let writable =

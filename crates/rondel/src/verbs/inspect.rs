@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::Makes;
-use rondel_cas::Digest;
+use rondel_cas::{Digest, read_at_most};
 use rondel_diff::{LayoutImage, layer_files, read_layout};
 use rondel_engine::{StepRecord, Workspace, records};
-use rondel_golang::BuildInfo;
+use rondel_golang::{BuildInfo, EXECUTABLE_MAX};
 use serde_json::{Value, json};
 
 use crate::cli::groups::TextOrJson;
@@ -107,8 +107,8 @@ fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn file(path: &Path, workspace: &Workspace) -> Result<Value, Failure> {
-    let bytes =
-        std::fs::read(path).map_err(|error| Failure::usage(format!("failed to read `{}`: {error}", path.display())))?;
+    let bytes = read_at_most(path, EXECUTABLE_MAX)
+        .map_err(|error| Failure::usage(format!("failed to read `{}`: {error}", path.display())))?;
     let digest = Digest::of(&bytes);
     let mut value = json!({"path": path.display().to_string(), "digest": digest.oci(), "size_bytes": bytes.len()});
     let info = BuildInfo::of(&bytes);

@@ -48,6 +48,7 @@ impl Verb for Lock {
 }
 
 fn lock(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+    session.require_cache()?;
     let moves = call.options.update.is_some();
     let go =
         unpinned_go(&session.file, &session.root, &session.cache, &session.context.environment, call.options.offline)
@@ -78,10 +79,9 @@ fn lock(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     }
     let path = session.root.join("build.lock");
     let workspace = session.workspace();
-    let written = workspace
-        .prepare()
-        .and_then(|()| rondel_cas::write_atomically(&workspace.scratch(), &path, lock.render().as_bytes()));
-    written.map_err(|error| Failure::environment(format!("failed to write `{}`: {error}", path.display())))?;
+    workspace.prepare()?;
+    rondel_cas::write_atomically(&workspace.scratch(), &path, lock.render().as_bytes())
+        .map_err(|error| Failure::environment(format!("failed to write `{}`: {error}", path.display())))?;
     Ok(Exit::Done)
 }
 

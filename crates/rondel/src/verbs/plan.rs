@@ -74,6 +74,9 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
                 && analyzed.graph.node(*id).key.target.as_ref() == Some(&target.name.value)
         })
     };
+    if let Err(failure) = session.require_cache() {
+        text.push_str(&format!("{:<11} {}\n", "missing", failure.message()));
+    }
     for line in missing(session, session.file.targets.iter().filter(runs)) {
         text.push_str(&format!("{:<11} {line}\n", "missing"));
     }

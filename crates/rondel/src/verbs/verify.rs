@@ -54,6 +54,7 @@ impl Verb for Verify {
 
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
         let session = session?;
+        session.require_cache()?;
         let begun = Instant::now();
         let cancellation = Cancellation::new();
         let run = Run {

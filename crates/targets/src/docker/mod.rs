@@ -3,5 +3,7 @@
 mod client;
 pub(crate) mod compose;
 pub(crate) mod ignore_file;
+mod socket;
 
-pub use client::{Docker, DockerSocket};
+pub use client::Docker;
+pub use socket::DockerSocket;

@@ -45,8 +45,9 @@ impl Step for LoadStep {
                 }
                 docker.image(context, id)?
             }
-            (None, Some(socket)) => match socket.image(id) {
+            (None, Some(socket)) => match socket.image(id, &|| !context.cancellation.is_raised()) {
                 Ok(found) => found,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Err(StepError::Interrupted),
                 Err(error) => return plan(Freshness::Skip(format!("no Docker daemon is reachable ({error})"))),
             },
             (None, None) => return plan(Freshness::Skip("no Docker daemon is reachable".to_owned())),
@@ -65,9 +66,10 @@ impl Step for LoadStep {
         let layout = self.layout.below(&context.workspace.root);
         let socket = self.socket.as_ref().or(self.docker.as_ref().and_then(|docker| docker.socket.as_ref()));
         if let Some(socket) = socket {
-            socket
-                .load(&layout)
-                .map_err(|error| StepError::environment(format!("the image was not loaded into Docker: {error}")))?;
+            socket.load(&layout, &|| !context.cancellation.is_raised()).map_err(|error| match error.kind() {
+                std::io::ErrorKind::Interrupted => StepError::Interrupted,
+                _ => StepError::environment(format!("the image was not loaded into Docker: {error}")),
+            })?;
         } else if let Some(docker) = &self.docker {
             let archive = staging.join("image.tar");
             let mut file =

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{DockerBuild, Target};
-use rondel_cas::{Digest, RelativePath};
+use rondel_cas::{Digest, RelativePath, SMALL_MAX, TEXT_MAX, read_text_at_most};
 use rondel_engine::{
     ActionSpec, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Reason, Report, Shown, Step, StepError,
     StepKey, files_below,
@@ -66,11 +66,14 @@ pub(crate) struct DockerBuildStep {
 }
 
 impl DockerBuildStep {
-    fn ignore(&self) -> DockerIgnore {
+    fn ignore(&self) -> Result<DockerIgnore, StepError> {
         let own = PathBuf::from(format!("{}.dockerignore", self.dockerfile.display()));
-        let text =
-            std::fs::read_to_string(own).or_else(|_| std::fs::read_to_string(self.context.join(".dockerignore")));
-        text.map(|text| DockerIgnore::parse(&text)).unwrap_or_default()
+        let read = |path: &Path| match read_text_at_most(path, TEXT_MAX) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| StepError::unreadable(path, &error)),
+        };
+        let text = read(&own)?.map_or_else(|| read(&self.context.join(".dockerignore")), |text| Ok(Some(text)))?;
+        Ok(text.map(|text| DockerIgnore::parse(&text)).unwrap_or_default())
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -93,7 +96,7 @@ impl Step for DockerBuildStep {
 
     fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let snapshot = &context.workspace.snapshot;
-        let text = std::fs::read_to_string(&self.dockerfile)
+        let text = read_text_at_most(&self.dockerfile, TEXT_MAX)
             .map_err(|error| StepError::unreadable(&self.dockerfile, &error))?;
         let destination = RelativePath::new(&format!(".rondel/out/{}/image-id", self.name))
             .map_err(|error| StepError::failed(error.to_string()))?;
@@ -109,7 +112,7 @@ impl Step for DockerBuildStep {
             if self.docker.has_plugin("buildx") { "buildx" } else { "docker" }.to_owned(),
         );
         spec.inputs.add(RelativePath::new("Dockerfile").expect("a constant"), self.dockerfile.clone(), snapshot)?;
-        let ignore = self.ignore();
+        let ignore = self.ignore()?;
         let prefix = RelativePath::new("context").expect("a constant");
         // Docker copies permission bits and empty directories, which inputs do not have.
         let modes = RefCell::new(String::new());
@@ -182,7 +185,7 @@ impl Step for DockerBuildStep {
         let builder = if buildx { "1" } else { "0" };
         let line = self.docker.command(arguments).environment([("DOCKER_BUILDKIT".to_owned(), builder.to_owned())]);
         context.run(&line)?;
-        let id = std::fs::read_to_string(&id_file).map_err(|error| StepError::unreadable(&id_file, &error))?;
+        let id = read_text_at_most(&id_file, SMALL_MAX).map_err(|error| StepError::unreadable(&id_file, &error))?;
         Ok(Report {
             metadata: Metadata::of(&ImageMetadata {
                 digest: String::new(),

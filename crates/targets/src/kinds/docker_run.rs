@@ -311,7 +311,8 @@ impl DockerRunStep {
     }
 
     fn stop(&self, context: &StepContext<'_>, id: &str) {
-        // The build may be cancelled: these commands must still run.
+        // The build may be cancelled: these commands must still run, as long as Docker gives the container to stop.
+        let _finishing = context.cancellation.finishing();
         let fresh = Cancellation::new();
         let _ = capture(&self.docker.command(["stop", "--time", "10", id]), &fresh);
         if capture(&self.docker.command(["rm", "--force", "--volumes", id]), &fresh).is_err() {

@@ -1,0 +1,229 @@
+//! `Transfer`: one request, on a thread of its own, so that whoever waits for it can stop at any moment.
+//!
+//! A blocked system call can't be interrupted, and a name server, a proxy or a server may never answer. So nobody
+//! waits for them: the waiter looks at a channel, asks every moment whether to go on, and keeps the deadlines. A thread
+//! that is given up ends by its own timeouts, or with the process.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use ureq::Agent;
+
+/// Maximum size of an answer in bytes; larger ones are refused.
+const SIZE_MAX: u64 = 1024 * 1024 * 1024;
+/// How often a waiter is asked whether to go on.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Size of a piece, in bytes.
+const PIECE: usize = 128 * 1024;
+
+/// Deadlines of a transfer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// The time for the head of the answer, name lookup and proxy included.
+    pub answer: Duration,
+    /// In each such time the body has to bring `least` bytes.
+    pub window: Duration,
+    pub least: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { answer: Duration::from_secs(60), window: Duration::from_secs(60), least: 64 * 1024 }
+    }
+}
+
+/// The head of an answer.
+pub(crate) struct Answer {
+    pub status: u16,
+    /// `Content-Range`
+    pub range: Option<String>,
+    /// A strong `ETag`, or `Last-Modified`.
+    pub validator: Option<String>,
+    pub length: Option<u64>,
+}
+
+/// Why a transfer has no end.
+#[derive(Debug)]
+pub(crate) enum TransferError {
+    /// The server refused.
+    Status(u16),
+    Failed(String),
+    /// The waiter was asked to stop.
+    Interrupted,
+}
+
+enum Message {
+    Answer(Answer),
+    Piece(Vec<u8>),
+    End,
+    Failed(TransferError),
+}
+
+/// A running request.
+pub(crate) struct Transfer {
+    messages: Receiver<Message>,
+    patience: Patience,
+    /// The end, once it came behind bytes.
+    end: Cell<Option<Result<(), TransferError>>>,
+}
+
+impl Transfer {
+    pub fn start(agent: &Agent, url: String, headers: Vec<(&'static str, String)>, patience: Patience) -> Transfer {
+        // Few pieces wait: a fast server is held up by a slow disk.
+        let (sender, messages) = sync_channel(4);
+        let agent = agent.clone();
+        std::thread::spawn(move || {
+            let outcome = request(&agent, &url, headers, &sender);
+            // Nobody may listen any more.
+            let _ = sender.send(outcome.map_or_else(Message::Failed, |()| Message::End));
+        });
+        Transfer { messages, patience, end: Cell::new(None) }
+    }
+
+    /// Waits for the head. Calls `goes_on` now and then; it returns whether to go on.
+    pub fn answer(&self, goes_on: &dyn Fn() -> bool) -> Result<Answer, TransferError> {
+        let seconds = self.patience.answer.as_secs();
+        match self.next(self.patience.answer, &format!("no answer after {seconds} s"), goes_on)? {
+            Message::Answer(answer) => Ok(answer),
+            Message::Failed(error) => Err(error),
+            Message::Piece(_) | Message::End => Err(TransferError::Failed("no answer".to_owned())),
+        }
+    }
+
+    /// Returns bytes of the body, at least as many as the server owes for the time; `None` at its end.
+    pub fn piece(&self, goes_on: &dyn Fn() -> bool) -> Result<Option<Vec<u8>>, TransferError> {
+        if let Some(end) = self.end.take() {
+            return end.map(|()| None);
+        }
+        let Patience { window, least, .. } = self.patience;
+        let (begun, mut gathered) = (Instant::now(), Vec::new());
+        let end = loop {
+            let too_slow = format!("the server sent {} bytes in {} s", gathered.len(), window.as_secs());
+            match self.next(window.saturating_sub(begun.elapsed()), &too_slow, goes_on) {
+                Ok(Message::Piece(bytes)) => gathered.extend_from_slice(&bytes),
+                Ok(Message::End) => break Ok(()),
+                Ok(Message::Failed(error)) | Err(error) => break Err(error),
+                Ok(Message::Answer(_)) => {}
+            }
+            if gathered.len() as u64 >= least {
+                return Ok(Some(gathered));
+            }
+        };
+        if gathered.is_empty() {
+            return end.map(|()| None);
+        }
+        // What came counts: the next try resumes behind it.
+        self.end.set(Some(end));
+        Ok(Some(gathered))
+    }
+
+    fn next(&self, within: Duration, late: &str, goes_on: &dyn Fn() -> bool) -> Result<Message, TransferError> {
+        let begun = Instant::now();
+        loop {
+            match self.messages.recv_timeout(LOOK_EVERY.min(within.saturating_sub(begun.elapsed()))) {
+                Ok(message) => return Ok(message),
+                Err(RecvTimeoutError::Disconnected) => return Err(TransferError::Failed("no answer".to_owned())),
+                Err(RecvTimeoutError::Timeout) if !goes_on() => return Err(TransferError::Interrupted),
+                Err(RecvTimeoutError::Timeout) if begun.elapsed() >= within => {
+                    return Err(TransferError::Failed(late.to_owned()));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
+/// Makes the request. Ends early if nobody listens.
+fn request(
+    agent: &Agent,
+    url: &str,
+    headers: Vec<(&'static str, String)>,
+    sender: &SyncSender<Message>,
+) -> Result<(), TransferError> {
+    let failed = |error: &dyn std::fmt::Display| TransferError::Failed(error.to_string());
+    let request = headers.into_iter().fold(agent.get(url), |request, (name, value)| request.header(name, value));
+    let mut response = request.call().map_err(|error| match error {
+        ureq::Error::StatusCode(status) => TransferError::Status(status),
+        error => failed(&error),
+    })?;
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let answer = Answer {
+        status: response.status().as_u16(),
+        range: header("content-range"),
+        // A weak tag says nothing of bytes.
+        validator: header("etag").filter(|tag| !tag.starts_with("W/")).or_else(|| header("last-modified")),
+        length: response.body().content_length(),
+    };
+    if sender.send(Message::Answer(answer)).is_err() {
+        return Ok(());
+    }
+    let mut body = response.body_mut().with_config().limit(SIZE_MAX).reader();
+    let mut buffer = vec![0_u8; PIECE];
+    loop {
+        match body.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) if sender.send(Message::Piece(buffer[..count].to_vec())).is_err() => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Starts a server that says `head` and one byte of its body every moment; returns its address.
+    fn server(head: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            stream.write_all(head.as_bytes()).unwrap();
+            while !head.is_empty() && stream.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            std::thread::sleep(Duration::from_secs(20));
+        });
+        format!("http://{address}/")
+    }
+
+    fn start(url: String, milliseconds: u64) -> Transfer {
+        let time = Duration::from_millis(milliseconds);
+        let agent = Agent::config_builder().proxy(None).build().new_agent();
+        Transfer::start(&agent, url, Vec::new(), Patience { answer: time, window: time, least: 1 << 20 })
+    }
+
+    #[test]
+    fn a_server_that_says_nothing_has_a_deadline() {
+        let transfer = start(server(""), 200);
+        let error = transfer.answer(&|| true).err();
+        assert!(matches!(&error, Some(TransferError::Failed(why)) if why.starts_with("no answer after")), "{error:?}");
+    }
+
+    #[test]
+    fn a_server_that_trickles_has_a_deadline() {
+        let transfer = start(server("HTTP/1.0 200 OK\r\nContent-Length: 4000000\r\n\r\n"), 300);
+        assert_eq!(transfer.answer(&|| true).ok().and_then(|answer| answer.length), Some(4_000_000));
+        let some = transfer.piece(&|| true).unwrap().unwrap_or_default();
+        assert!(some.iter().all(|byte| *byte == b'x'));
+        let error = transfer.piece(&|| true).err();
+        assert!(matches!(&error, Some(TransferError::Failed(why)) if why.starts_with("the server sent")), "{error:?}");
+    }
+
+    #[test]
+    fn a_waiter_that_is_asked_to_stop_waits_for_nobody() {
+        let asked = AtomicU32::new(0);
+        let transfer = start(server(""), 3_600_000);
+        let outcome = transfer.answer(&|| asked.fetch_add(1, Ordering::SeqCst) == 0);
+        assert!(matches!(outcome, Err(TransferError::Interrupted)));
+    }
+}
