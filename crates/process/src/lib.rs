@@ -13,5 +13,5 @@ pub use cancellation::Cancellation;
 pub use command_line::{CommandLine, quote};
 pub use orphans::{become_subreaper, inherit_lock, kill_lock_holders, kill_orphans};
 pub use redaction::Redactor;
-pub use run::{Captured, Finished, ProcessError, Stream, capture, run};
+pub use run::{Captured, Finished, ProcessError, Stream, capture, capture_redacted, run};
 pub use tool::{ToolMissing, find_tool};
