@@ -14,9 +14,13 @@ record! {
         /// Files that the command makes, relative to `root`. A path that ends with `/` is a directory; empty
         /// directories below it are kept.
         outputs: Vec<OutPath> = Vec::new(),
-        /// Environment of the command, which is in the key; `Secret` is allowed. The environment is closed: the command
-        /// sees `PATH`, `HOME`, `LANG=C.UTF-8`, these, and those of `pass_env`.
+        /// Environment of the command, which is in the key. The environment is closed: the command sees `PATH`, `HOME`,
+        /// `LANG=C.UTF-8`, these, and those of `pass_env`. `Secret` is allowed; since its value is in no key, the
+        /// command then always runs, unless `secret_is_not_keyed` is set.
         env: ProcessEnvironment = ProcessEnvironment::default(),
+        /// Says that the result is the same with any value of the secrets, as with a token for a download. The step is
+        /// then up to date by its key, which holds their names.
+        secret_is_not_keyed: bool = false,
         /// Variables passed from the caller. Only their names are in the key: they are for access to the world, not for
         /// results.
         pass_env: Vec<EnvironmentName> = Vec::new(),

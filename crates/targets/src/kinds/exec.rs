@@ -115,6 +115,7 @@ pub(crate) fn command(
             tools: tools.clone(),
             go: go.clone(),
             has_arguments: !arguments.is_empty(),
+            secret_is_not_keyed: process.secret_is_not_keyed,
         }))
     })?;
     let deps = Deps { order_only: deps.order_only, on_miss: downloads };
@@ -155,6 +156,8 @@ pub(crate) struct ExecStep {
     pub go: Option<(Arc<GoSupport>, Platform)>,
     /// True if the step got arguments and so always runs.
     pub has_arguments: bool,
+    /// True if the value of a secret can't change the result.
+    pub secret_is_not_keyed: bool,
 }
 
 impl ExecStep {
@@ -278,7 +281,12 @@ impl Step for ExecStep {
         }
         self.identities(context, &mut spec)?;
         spec.inputs = hash_inputs(inputs, &self.root, None, &context.workspace.snapshot)?;
-        let freshness = Freshness::of(&spec.inputs);
+        let has_secret = self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_)));
+        let freshness = if has_secret && !self.secret_is_not_keyed {
+            Freshness::always("its environment holds a secret, which is in no key")
+        } else {
+            Freshness::of(&spec.inputs)
+        };
         Ok(Prepared { spec, freshness, findings: () })
     }
 
