@@ -10,6 +10,7 @@ mod cache;
 mod command_line;
 mod completions;
 mod concurrency;
+mod declared_inputs;
 mod docker;
 mod environment;
 mod explained;

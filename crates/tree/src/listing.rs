@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::fingerprint::Fingerprint;
+use crate::globs::GlobSet;
 use crate::snapshot_file::Block;
 use rondel_cas::messages::{self, Directory, DirectoryNode, FileNode, SymlinkNode};
 use rondel_cas::{Digest, Entry, Hasher, RelativePath};
@@ -102,6 +103,12 @@ impl DirectoryMatches {
         self.files.len() + self.links.iter().map(|link| 1 + usize::from(link.entry_behind().is_some())).sum::<usize>()
     }
 
+    /// Returns the names of the files, then those of the links.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let files = self.files.iter().map(|&place| self.block.record(place as usize).name());
+        files.chain(self.links.iter().map(|link| link.name.as_str()))
+    }
+
     /// Calls `visit` with each name and its entry.
     fn each(&self, visit: &mut dyn FnMut(&str, Entry)) {
         for &place in &self.files {
@@ -194,6 +201,21 @@ impl Listing {
             links.map(move |link| {
                 let path = if directory.is_empty() { link.name.clone() } else { format!("{directory}/{}", link.name) };
                 (path.clone(), self.root.join(path))
+            })
+        })
+    }
+
+    /// Returns the first glob of `globs` without `!` that no file or link here matches: it counts for nothing.
+    pub fn idle_glob<'g>(&self, globs: &'g GlobSet) -> Option<&'g str> {
+        globs.first_unused(&|matches| {
+            self.found.iter().any(|ListedDirectory { path: directory, matches: listed }| {
+                let mut path = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+                let length = path.len();
+                listed.names().any(|name| {
+                    path.truncate(length);
+                    path.push_str(name);
+                    matches(&path)
+                })
             })
         })
     }
