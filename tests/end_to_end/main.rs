@@ -27,6 +27,7 @@ mod parts;
 mod parts_of_the_machine;
 mod provenance;
 mod public;
+mod replay;
 mod scheduling;
 mod server;
 mod space;

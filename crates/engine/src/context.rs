@@ -78,6 +78,8 @@ pub struct StepContext<'a> {
     /// Deadline for the commands of this try, and the whole timeout.
     pub(crate) deadline: Option<(Instant, Duration)>,
     pub(crate) node: NodeId,
+    /// True if it was asked for by name: what an earlier run printed is then shown again.
+    pub(crate) is_wanted: bool,
     pub(crate) redactor: &'a Redactor,
     pub(crate) emit: &'a (dyn Fn(Event) + Sync),
     pub(crate) prerequisites: &'a (dyn Fn() -> Result<(), StepError> + Sync + 'a),
@@ -121,7 +123,7 @@ impl StepContext<'_> {
 
     /// Emits a line of output that did not come from a command started here.
     pub fn output(&self, stream: Stream, line: &str) {
-        (self.emit)(Event::Output { node: self.node, stream, line: self.redactor.apply(line) });
+        (self.emit)(Event::Output { node: self.node, stream, line: self.redactor.apply(line), is_replayed: false });
     }
 
     /// Runs a command and shows its output as it comes. An exit status other than 0 is an error.
@@ -136,7 +138,7 @@ impl StepContext<'_> {
             }
             tail.push_back(text.clone());
             drop(tail);
-            (self.emit)(Event::Output { node: self.node, stream, line: text });
+            (self.emit)(Event::Output { node: self.node, stream, line: text, is_replayed: false });
         });
         let finished = finished.map_err(|error| self.with_whole_timeout(error))?;
         if finished.status.success() {

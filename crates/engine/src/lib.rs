@@ -15,6 +15,7 @@ mod graph;
 mod inputs;
 mod locks;
 mod materialize;
+mod output_log;
 mod output_use;
 mod plan;
 mod reason;
