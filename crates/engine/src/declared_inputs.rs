@@ -106,6 +106,9 @@ impl DeclaredInputs {
         if rest.is_empty() {
             // A directory: a link or something else would have been found above, and a file matches.
             let name = plain.join("/");
+            if name.is_empty() {
+                return error("it is the whole directory, and inputs are files".to_owned()).hint("write \"**\"");
+            }
             return error(format!("`{name}` is a directory, and inputs are files"))
                 .hint(format!("write \"{name}/**\""));
         }
@@ -284,7 +287,8 @@ mod tests {
             (&["src/**"][..], "2 inputs".to_owned()),
             (&["./src//a.txt", "!nothing/**"], "1 inputs".to_owned()),
             (&["src"], format!("the input `src` {n}: `src` is a directory, and inputs are files; write \"src/**\"")),
-            (&["src/"], format!("the input `src` {n}: `src` is a directory, and inputs are files; write \"src/**\"")),
+            (&["."], format!("the input `.` {n}: it is the whole directory, and inputs are files; write \"**\"")),
+            (&["src/"], format!("the input `src/` {n}: `src` is a directory, and inputs are files; write \"src/**\"")),
             (&["srcc/a.txt"], format!("the input `srcc/a.txt` {n}: there is no `srcc`; did you mean `src/a.txt`?")),
             (&["srcc/**/*.txt"], format!("the input `srcc/**/*.txt` {n}: there is no `srcc`; did you mean `src/**/*.txt`?")),
             (&["src/a.tx"], format!("the input `src/a.tx` {n}: there is no `src/a.tx`; did you mean `src/a.txt`?")),

@@ -17,8 +17,7 @@ use rondel_engine::{AnyStep, Graph, Node, NodeId, PROGRAM, Pool, Shown, StepKey,
 use crate::dirty::DirtyStep;
 use crate::docker::Docker;
 use crate::git::WorkTrees;
-use crate::nodes::{Deps, TargetNodes};
-use crate::outputs::MadeOutput;
+use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::request::{PlatformChoice, Request};
 use crate::variables::Variables;
 use rondel_golang::GoSupport;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{InputSource, Output, Target, TargetName};
 use rondel_cas::RelativePath;
-use rondel_engine::{DeclaredInputs, LeftOut, Owner};
+use rondel_engine::{DeclaredInputs, LeftOut, Owner, UserError};
 
 use crate::analyzer::{Analyzed, Analyzer};
 
@@ -16,11 +16,14 @@ impl Analyzer<'_> {
         target: &Target,
         inputs: Option<&[InputSource]>,
     ) -> Analyzed<DeclaredInputs> {
+        // Files of the cache could not be told from those of the project.
+        if real(&self.request.cache) == real(&self.root) {
+            return Err(UserError::environment("the cache directory is the directory of the project")
+                .hint("give RONDEL_CACHE_DIR a directory of its own"));
+        }
         let left_out = self.left_out(target);
         let Some(inputs) = inputs else {
-            let declared = DeclaredInputs::everything(left_out);
-            self.warn_of_unordered(target, &declared);
-            return Ok(declared);
+            return Ok(DeclaredInputs::everything(left_out));
         };
         let globs: Vec<_> = inputs
             .iter()

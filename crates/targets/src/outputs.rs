@@ -7,16 +7,7 @@ use rondel_cas::RelativePath;
 use rondel_engine::{NodeId, OutputRole, OutputUse, UserError};
 
 use crate::analyzer::{Analyzed, Analyzer, path};
-
-/// What an output of a target is made by.
-pub(crate) struct MadeOutput {
-    /// The steps; the first one makes what is named without a path.
-    pub nodes: Vec<NodeId>,
-    /// The place relative to the workspace; `None` for the only file of the first step.
-    pub place: Option<RelativePath>,
-    /// True if the place is a declared directory.
-    pub may_be_empty: bool,
-}
+use crate::nodes::MadeOutput;
 
 impl Analyzer<'_> {
     /// Returns the uses of outputs in a command, and adds the steps that make them to `nodes`, its upstream.

@@ -17,6 +17,7 @@ pub struct GlobSet {
 
 #[derive(Clone, Debug)]
 struct Pattern {
+    /// As written, without its `!`.
     text: String,
     shape: Shape,
     is_positive: bool,
@@ -96,8 +97,7 @@ impl GlobSet {
                 Some(rest) => (rest, false),
                 None => (glob.as_ref(), true),
             };
-            let text = normal(text);
-            Pattern { shape: Shape::of(&text), text, is_positive }
+            Pattern { shape: Shape::of(&normal(text)), text: text.to_owned(), is_positive }
         });
         GlobSet { patterns: patterns.collect(), excluded }
     }

@@ -8,8 +8,7 @@ use rondel_engine::{Node, NodeId, StepKey, UserError};
 use rondel_golang::{CSupport, GoBuildStep, GoPackages, GoSupport, SbomStep, Scope, go_version_of};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
-use crate::nodes::{Deps, TargetNodes};
-use crate::outputs::MadeOutput;
+use crate::nodes::{Deps, MadeOutput, TargetNodes};
 
 impl Analyze for GoBuild {
     fn analyze(
