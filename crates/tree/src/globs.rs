@@ -23,6 +23,21 @@ struct Pattern {
     is_positive: bool,
 }
 
+/// One glob of a set, whatever the others say.
+pub(crate) struct OneGlob<'a>(&'a Pattern);
+
+impl<'a> OneGlob<'a> {
+    /// Returns the glob as written.
+    pub fn text(&self) -> &'a str {
+        &self.0.text
+    }
+
+    /// Returns true if it matches the path.
+    pub fn matches(&self, path: &str) -> bool {
+        self.0.shape.matches(path)
+    }
+}
+
 /// Shape of a glob: most are of a few shapes that a comparison decides.
 #[derive(Clone, Debug)]
 enum Shape {
@@ -102,12 +117,9 @@ impl GlobSet {
         GlobSet { patterns: patterns.collect(), excluded }
     }
 
-    /// Returns the first glob without `!` that `is_used` is false for. It takes a function that tells whether a path
-    /// matches the glob, whatever the other globs say.
-    pub(crate) fn first_unused(&self, is_used: &dyn Fn(&dyn Fn(&str) -> bool) -> bool) -> Option<&str> {
-        let mut positive = self.patterns.iter().filter(|pattern| pattern.is_positive);
-        let unused = positive.find(|pattern| !is_used(&|path| pattern.shape.matches(path)));
-        unused.map(|pattern| pattern.text.as_str())
+    /// Returns the globs without `!`, each by itself.
+    pub(crate) fn positive(&self) -> impl Iterator<Item = OneGlob<'_>> {
+        self.patterns.iter().filter(|pattern| pattern.is_positive).map(OneGlob)
     }
 
     /// Returns a set of everything that can match.

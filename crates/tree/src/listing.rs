@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::fingerprint::Fingerprint;
-use crate::globs::GlobSet;
+use crate::globs::{GlobSet, OneGlob};
 use crate::snapshot_file::Block;
 use rondel_cas::messages::{self, Directory, DirectoryNode, FileNode, SymlinkNode};
 use rondel_cas::{Digest, Entry, Hasher, RelativePath};
@@ -28,6 +28,19 @@ pub struct Listing {
 pub(crate) struct ListedDirectory {
     pub path: String,
     pub matches: DirectoryMatches,
+}
+
+impl ListedDirectory {
+    /// Returns true if the glob by itself matches a file or link here.
+    fn has_match_of(&self, glob: &OneGlob<'_>) -> bool {
+        let mut path = if self.path.is_empty() { String::new() } else { format!("{}/", self.path) };
+        let length = path.len();
+        self.matches.names().any(|name| {
+            path.truncate(length);
+            path.push_str(name);
+            glob.matches(&path)
+        })
+    }
 }
 
 /// The matches in one directory.
@@ -207,17 +220,9 @@ impl Listing {
 
     /// Returns the first glob of `globs` without `!` that no file or link here matches: it counts for nothing.
     pub fn idle_glob<'g>(&self, globs: &'g GlobSet) -> Option<&'g str> {
-        globs.first_unused(&|matches| {
-            self.found.iter().any(|ListedDirectory { path: directory, matches: listed }| {
-                let mut path = if directory.is_empty() { String::new() } else { format!("{directory}/") };
-                let length = path.len();
-                listed.names().any(|name| {
-                    path.truncate(length);
-                    path.push_str(name);
-                    matches(&path)
-                })
-            })
-        })
+        let mut globs = globs.positive();
+        let is_idle = |glob: &OneGlob<'g>| !self.found.iter().any(|found| found.has_match_of(glob));
+        globs.find(is_idle).map(|glob| glob.text())
     }
 
     /// Calls `visit` with the path, the place and the entry of each file and link. The contents behind a link have a

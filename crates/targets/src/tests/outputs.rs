@@ -363,9 +363,14 @@ fn globs_that_name_outputs_of_others() {
     );
     check(&space, r#""**", "!bin/**""#, "", expect!["dist/hand.txt gen/n.go go.mod main.go web/app.js"]);
     space.cache = Some(space.root.clone());
-    check(&space, r#""**""#, "", expect![[r#"
+    check(
+        &space,
+        r#""**""#,
+        "",
+        expect![[r#"
         environment: the cache directory is the directory of the project
-        hint: give RONDEL_CACHE_DIR a directory of its own"#]]);
+        hint: give RONDEL_CACHE_DIR a directory of its own"#]],
+    );
     // A cache that is reached through a link, and one that does not exist yet.
     std::os::unix::fs::symlink("cache", space.root.join("link")).unwrap();
     space.write("cache/deep/cache/blob", "");
