@@ -285,9 +285,43 @@ fn a_secret_is_nowhere() {
     let found =
         Command::new("grep").args(["-r", "-a", "-l", canary]).arg(space.root()).arg(space.cache()).output().unwrap();
     assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
-    // Another value is the same key.
-    space.set("MY_TOKEN", "another-value");
-    assert!(space.ran(&["use"]).is_empty());
+}
+
+/// The value of a secret is in no key, so a command that sees one always runs, unless build.ron says that its result
+/// does not depend on it.
+#[test]
+fn another_secret_is_no_hit() {
+    for (field, runs) in [("", true), ("secret_is_not_keyed: true, ", false)] {
+        let target = format!(
+            r#""count": Shell(script: "printf %s \"$TOKEN\" | wc -c > out", env: {{"TOKEN": Secret("MY_TOKEN")}}, {field}inputs: ["in"], outputs: ["out"])"#
+        );
+        let mut space = TestSpace::with_targets(&target);
+        space.write("in", "");
+        space.set("MY_TOKEN", "seven77").ok(&["count"]);
+        assert_eq!(space.ran(&["count"]).contains_key("count"), runs, "with the same value");
+        space.set("MY_TOKEN", "three").ok(&["count"]);
+        assert_eq!(space.read("out").trim(), if runs { "5" } else { "7" });
+    }
+}
+
+/// Output without newlines comes in pieces; a secret that lies across them is hidden, by lines and in events.
+#[test]
+fn a_secret_across_pieces_of_output_is_hidden() {
+    let canary = "CANARY0123456789abcdef";
+    for before in [65_514, 65_526, 65_535, 131_060] {
+        let script = format!(
+            "head -c {before} /dev/zero | tr '\\\\0' x; echo $TOKEN; echo $TOKEN | head -c 9; sleep 0.1; echo $TOKEN | tail -c +10"
+        );
+        let mut space =
+            TestSpace::with_targets(&format!(r#""x": Shell(script: "{script}", env: {{"TOKEN": Secret("TOKEN")}})"#));
+        space.set("TOKEN", canary);
+        for arguments in [&["x"][..], &["x", "--events", "json"]] {
+            let run = space.ok(arguments);
+            let shown: String = run.stdout.chars().chain(run.stderr.chars()).filter(|letter| *letter != 'x').collect();
+            assert!(!shown.contains("CANARY0"), "{before}: {shown}");
+            assert!(!shown.contains("9abcdef"), "{before}: {shown}");
+        }
+    }
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl Step for ModelStep {
         spec.environment.set(Class::Secret, "TOKEN", &config.secret);
         spec.settings.insert("platform".to_owned(), config.setting.clone());
         spec.tools.insert("cc".to_owned(), config.tool.clone());
-        let excluded = vec![RelativePath::new("gen").expect("a name")];
+        let excluded = ["dist", "gen"].map(|name| RelativePath::new(name).expect("a name")).to_vec();
         let globs = GlobSet::new(PATTERNS[config.patterns].iter().map(|pattern| pattern.glob), excluded);
         spec.inputs = hash_inputs(&globs, &query.workspace.root, None, &query.workspace.snapshot)?;
         for (position, upstream) in query.upstream.iter().enumerate() {

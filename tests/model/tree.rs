@@ -97,7 +97,7 @@ fn read(root: &Path, directory: &str, visit: &mut dyn FnMut(&str, Value)) {
     for entry in fs::read_dir(root.join(directory)).into_iter().flatten().flatten() {
         let name = entry.file_name().into_string().expect("the model writes text");
         let path = if directory.is_empty() { name.clone() } else { format!("{directory}/{name}") };
-        if matches!(path.as_str(), "target" | "dist" | "gen") || name == ".git" || name == ".rondel" {
+        if matches!(path.as_str(), "dist" | "gen") || name == ".git" || name == ".rondel" {
             continue;
         }
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

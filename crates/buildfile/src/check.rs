@@ -79,6 +79,10 @@ fn check_reference(
     let (fits, needed) = match wanted {
         Wanted::Anything => return,
         Wanted::File => (makes.is_file(), "a `GoBuild`, or an `Exec` with inputs and exactly one output"),
+        Wanted::Output => (
+            makes.is_files(),
+            "a target that makes files (`GoBuild`, `Image`, or `Exec` or `Shell` with inputs and outputs)",
+        ),
         Wanted::Image => (makes.is_image(), "an `Image` or `DockerBuild` target"),
     };
     if !fits {

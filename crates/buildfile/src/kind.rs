@@ -69,6 +69,14 @@ impl Makes {
         }
     }
 
+    /// Returns true if a command can read its files by `Output(…)`.
+    pub fn is_files(self) -> bool {
+        match self {
+            Makes::Executables | Makes::ImageLayout | Makes::Files { .. } => true,
+            Makes::Nothing | Makes::DaemonImage | Makes::Processes => false,
+        }
+    }
+
     /// Returns true if two builds can be compared byte by byte.
     pub fn is_comparable(self) -> bool {
         match self {

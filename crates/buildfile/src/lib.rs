@@ -23,7 +23,6 @@ mod record;
 mod reference;
 mod schema;
 mod shape;
-mod suggest;
 mod target;
 mod template;
 mod text;
@@ -39,12 +38,12 @@ pub use kinds::*;
 pub use lock::{LockFile, LockedGo};
 pub use places::{Output, Places};
 pub use reference::reference;
+pub use rondel_names::suggest;
 pub use rondel_names::{NameError, Platform, PlatformError, TargetName, VariableName};
 pub use schema::json_schema;
-pub use suggest::suggest;
 pub use target::{Common, Limits, Target, Targets};
 pub use template::{Part, Template};
-pub use text::{CommandWord, GitQuery, ProcessText, Text, TextSource};
+pub use text::{CommandText, CommandWord, GitQuery, OutputReference, ProcessText, Text, TextSource};
 pub use types::*;
 
 /// The `format:` that this Rondel reads.

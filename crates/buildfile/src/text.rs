@@ -1,7 +1,7 @@
-//! Texts: templates, and calls that give a text (`Env`, `Git`, `Tool`, `Secret`).
+//! Texts: templates, and calls that give a text (`Env`, `Git`, `Tool`, `Output`, `Secret`).
 
 use crate::template::Template;
-use crate::{Span, VariableName};
+use crate::{Span, TargetName, VariableName};
 
 /// A text: a template, or a source of one, with its place.
 #[derive(Clone, Debug)]
@@ -36,11 +36,25 @@ pub enum TextSource {
         /// Import path, or its last element if go.mod has it in a `tool` line.
         name: String,
     },
+    /// `Output("target")` or `Output("target", "path")`: the absolute path of a file that a target makes; only in
+    /// `command`, and in the environment of a command.
+    Output(OutputReference),
     /// `Secret("NAME")`: from the caller's environment; only into the environment of a process.
     Secret {
         /// The variable of the caller's environment.
         name: String,
     },
+}
+
+/// `Output("target")` or `Output("target", "path/in/it")`: what a target makes, or a path in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputReference {
+    /// The target.
+    pub target: TargetName,
+    /// A path in its output.
+    pub path: Option<String>,
+    /// Its place.
+    pub span: Span,
 }
 
 /// The queries of `Git(…)`.
@@ -66,7 +80,11 @@ pub enum GitQuery {
 #[derive(Clone, Debug)]
 pub struct ProcessText(pub(crate) Text);
 
-/// A word of a command: a text, or a `Tool`.
+/// A text of the environment of a command, which may be a `Secret` or an `Output`.
+#[derive(Clone, Debug)]
+pub struct CommandText(pub(crate) Text);
+
+/// A word of a command: a text, a `Tool` or an `Output`.
 #[derive(Clone, Debug)]
 pub struct CommandWord(pub(crate) Text);
 
@@ -81,7 +99,7 @@ impl Text {
         let template: Option<&Template> = match &self.source {
             TextSource::Template(template) => Some(template),
             TextSource::Environment { default, .. } | TextSource::Git { default, .. } => default.as_ref(),
-            TextSource::Secret { .. } | TextSource::Tool { .. } => None,
+            TextSource::Secret { .. } | TextSource::Tool { .. } | TextSource::Output(_) => None,
         };
         template.map(|template| template.variables().collect()).unwrap_or_default()
     }
@@ -93,12 +111,20 @@ impl Text {
             TextSource::Environment { .. }
             | TextSource::Git { .. }
             | TextSource::Tool { .. }
+            | TextSource::Output(_)
             | TextSource::Secret { .. } => None,
         }
     }
 }
 
 impl std::ops::Deref for ProcessText {
+    type Target = Text;
+    fn deref(&self) -> &Text {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for CommandText {
     type Target = Text;
     fn deref(&self) -> &Text {
         &self.0

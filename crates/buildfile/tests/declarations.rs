@@ -60,6 +60,7 @@ fn what_each_kind_makes_and_where() {
         test: Nothing
         lint: Files { count: 1 }, file sub/report.txt
         generate: Files { count: 1 }, file sub/kind_string.go
+        pack: Files { count: 1 }, file sub/pack.tar
         hello: Nothing
         sum: Files { count: 1 }, file sub/b
         check: Nothing
@@ -81,6 +82,7 @@ fn what_each_kind_needs() {
         test: [Go, CCompiler { command: None, because: "race: true" }]
         lint: [Program("golangci-lint")]
         generate: [Go]
+        pack: [Program("tar")]
         hello: [Program("sh")]
         sum: [Program("sh")]
         check: []
@@ -102,6 +104,7 @@ fn where_each_kind_is_listed() {
         test: check, GoTest
         lint: other, Exec
         generate: other, Exec
+        pack: other, Exec
         hello: other, Shell
         sum: other, Shell
         check: other, lint, test
@@ -158,9 +161,10 @@ fn what_a_visitor_sees() {
         run:  image:Image text text text text text text text text
         up:  path:docker-compose.yml image:Image text text
         down:  path:docker-compose.yml text text
-        test:  text text text text text
+        test:  text text text text text text server:Output lint:Output
         lint:  text text path:report.txt text path:tools
         generate:  text text path:kind_string.go
+        pack:  text text text text server:Output lint:Output image:Output path:pack.tar text text server:Output
         hello:  text
         sum:  text path:b
         check:  lint:Anything test:Anything

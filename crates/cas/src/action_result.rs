@@ -14,7 +14,7 @@ use crate::wire::{Message, Value, each_field, set};
 use crate::{Digest, Entry, RelativePath, Tree, TreeError};
 
 /// Type name of our message in a `google.protobuf.Any`: `StepMetadata { action_digest = 1, target = 2, kind = 3,
-/// duration_ms = 4, type_name = 5, value = 6 }`.
+/// duration_ms = 4, type_name = 5, value = 6, line_order = 7 }`.
 const STEP_METADATA: &str = "type.googleapis.com/rondel.StepMetadata";
 
 /// One output of an action: a path relative to the action's output root.
@@ -35,6 +35,12 @@ pub struct ActionResult {
     pub directories: Vec<RelativePath>,
     /// REAPI `exit_code`.
     pub exit_code: i32,
+    /// What it printed on standard output (REAPI `stdout_digest`); a blob, and `None` if that was nothing.
+    pub stdout: Option<Digest>,
+    /// What it printed on standard error (REAPI `stderr_digest`).
+    pub stderr: Option<Digest>,
+    /// The order of their lines: numbers of lines by turns, standard output first, joined by blanks.
+    pub line_order: String,
     /// Metadata that the step reported.
     pub metadata: Metadata,
     /// Duration in milliseconds.
@@ -89,6 +95,11 @@ impl ActionResult {
         }
         // `int32` is sign-extended.
         message.number(4, i64::from(self.exit_code) as u64);
+        for (field, digest) in [(6, &self.stdout), (8, &self.stderr)] {
+            if let Some(digest) = digest {
+                message.bytes(field, &encode_digest(digest));
+            }
+        }
         let (mut any, mut execution) = (Message::default(), Message::default());
         any.text(1, STEP_METADATA);
         any.text(2, self.step_metadata(action));
@@ -126,6 +137,7 @@ impl ActionResult {
         message.number(4, self.duration_ms);
         message.text(5, &self.metadata.type_name);
         message.text(6, &self.metadata.value);
+        message.text(7, &self.line_order);
         message.0
     }
 }
@@ -139,6 +151,8 @@ impl StoredActionResult {
             match field {
                 2 => rest.outputs.push(output_file(value)?),
                 3 => output_directories.push(output_directory(value)?),
+                6 => set(&mut rest.stdout, "stdout_digest", decode_digest(value.bytes("stdout_digest")?)?)?,
+                8 => set(&mut rest.stderr, "stderr_digest", decode_digest(value.bytes("stderr_digest")?)?)?,
                 4 => set(&mut exit_code, "exit_code", value.number("exit_code")? as i32)?,
                 9 => set(&mut execution, "execution_metadata", value.bytes("execution_metadata")?)?,
                 12 => rest.outputs.push(output_symlink(value)?),
@@ -195,10 +209,11 @@ impl StoredActionResult {
         Some(rest)
     }
 
-    /// Returns the blobs that it names directly: files, and the trees of output directories.
+    /// Returns the blobs that it names directly: files, the trees of output directories, and what it printed.
     pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
         let files = self.rest.outputs.iter().filter_map(|output| output.entry.contents());
-        files.chain(self.output_directories.iter().map(|directory| &directory.tree_digest))
+        let trees = self.output_directories.iter().map(|directory| &directory.tree_digest);
+        files.chain(trees).chain(&self.rest.stdout).chain(&self.rest.stderr)
     }
 }
 
@@ -262,7 +277,7 @@ fn any_of_ours<'a>(any: Value<'a>) -> Result<Option<&'a [u8]>, DecodeError> {
 /// Reads our message into `result`; returns the digest of the action.
 fn step_metadata(message: &[u8], result: &mut ActionResult) -> Result<Digest, DecodeError> {
     let (mut action, mut target, mut kind) = (None, None, None);
-    let (mut duration_ms, mut type_name, mut content) = (None, None, None);
+    let (mut duration_ms, mut type_name, mut content, mut line_order) = (None, None, None, None);
     each_field(message, |field, value| match field {
         1 => set(&mut action, "action_digest", decode_digest(value.bytes("action_digest")?)?),
         2 => set(&mut target, "target", value.text("target")?.to_owned()),
@@ -270,10 +285,12 @@ fn step_metadata(message: &[u8], result: &mut ActionResult) -> Result<Digest, De
         4 => set(&mut duration_ms, "duration_ms", value.number("duration_ms")?),
         5 => set(&mut type_name, "type_name", value.text("type_name")?.to_owned()),
         6 => set(&mut content, "value", value.bytes("value")?.to_vec()),
+        7 => set(&mut line_order, "line_order", value.text("line_order")?.to_owned()),
         _ => Ok(()),
     })?;
     result.target = target.unwrap_or_default();
     result.kind = kind.unwrap_or_default();
+    result.line_order = line_order.unwrap_or_default();
     result.duration_ms = duration_ms.unwrap_or_default();
     result.metadata = Metadata { type_name: type_name.unwrap_or_default(), value: content.unwrap_or_default() };
     action.ok_or(DecodeError::Missing("action_digest"))
@@ -304,6 +321,9 @@ pub(crate) mod tests {
             ],
             directories: vec![path("gen"), path("nothing")],
             exit_code: 0,
+            stdout: Some(Digest::of(b"out\n")),
+            stderr: Some(Digest::of(b"warning\n")),
+            line_order: "0 1 1".to_owned(),
             metadata: Metadata { type_name: "facts".to_owned(), value: b"{}".to_vec() },
             duration_ms: 7,
             target: "server".to_owned(),
@@ -330,7 +350,7 @@ pub(crate) mod tests {
     #[test]
     fn golden_message() {
         let (message, trees) = result().encode(&Digest::of(b"action")).unwrap();
-        expect!["sha256:c65dab0108397b68b621a50cdca825ab823ebb05fda47c408dd8206aca47a0f7"]
+        expect!["sha256:76c71f7e5ffed961b45bb2d8f766367643489557c52334e5c6aa2f30fc9da1db"]
             .assert_eq(&Digest::of(&message).oci());
         expect!["sha256:eee9a4ee3d58a747391994632ab4c732f82eef78cbefa2f2f5e9db82ee923820"]
             .assert_eq(&Digest::of(&trees.concat()).oci());
@@ -342,7 +362,7 @@ pub(crate) mod tests {
         let (mut message, trees) = result().encode(&Digest::of(b"action")).unwrap();
         let mut more = Message::default();
         more.text(5, "what it wrote");
-        more.bytes(8, &encode_digest(&Digest::of(b"")));
+        more.bytes(10, &encode_digest(&Digest::of(b"")));
         more.number(77, 1);
         message.extend(more.0);
         assert_eq!(again(&message, &trees), Some(result()));

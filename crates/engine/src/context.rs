@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rondel_cas::{Entry, Metadata, RelativePath};
-use rondel_process::{Cancellation, Captured, CommandLine, ProcessError, Redactor, Stream, capture, run};
+use rondel_process::{Cancellation, Captured, CommandLine, ProcessError, Redactor, Stream, capture_redacted, run};
 
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
@@ -78,6 +78,8 @@ pub struct StepContext<'a> {
     /// Deadline for the commands of this try, and the whole timeout.
     pub(crate) deadline: Option<(Instant, Duration)>,
     pub(crate) node: NodeId,
+    /// True if it was asked for by name: what an earlier run printed is then shown again.
+    pub(crate) is_wanted: bool,
     pub(crate) redactor: &'a Redactor,
     pub(crate) emit: &'a (dyn Fn(Event) + Sync),
     pub(crate) prerequisites: &'a (dyn Fn() -> Result<(), StepError> + Sync + 'a),
@@ -99,6 +101,11 @@ impl StepContext<'_> {
         self.redactor.apply(text)
     }
 
+    /// Returns what hides secrets, for output that is read elsewhere.
+    pub fn redactor(&self) -> &Redactor {
+        self.redactor
+    }
+
     /// Emits a note for people.
     pub fn note(&self, text: impl Into<String>) {
         (self.emit)(Event::Note { node: self.node, text: self.redactor.apply(&text.into()) });
@@ -116,22 +123,22 @@ impl StepContext<'_> {
 
     /// Emits a line of output that did not come from a command started here.
     pub fn output(&self, stream: Stream, line: &str) {
-        (self.emit)(Event::Output { node: self.node, stream, line: self.redactor.apply(line) });
+        (self.emit)(Event::Output { node: self.node, stream, line: self.redactor.apply(line), is_replayed: false });
     }
 
     /// Runs a command and shows its output as it comes. An exit status other than 0 is an error.
     pub fn run(&self, line: &CommandLine) -> Result<(), StepError> {
         let line = &self.announce(line);
         let tail: Mutex<VecDeque<String>> = Mutex::default();
-        let finished = run(line, self.cancellation, &|stream, text| {
-            let text = self.redactor.apply(text);
+        let finished = run(line, self.cancellation, self.redactor, &|stream, text| {
+            let text = text.to_owned();
             let mut tail = tail.lock().expect("no panic while locked");
             if tail.len() == TAIL_LINES {
                 tail.pop_front();
             }
             tail.push_back(text.clone());
             drop(tail);
-            (self.emit)(Event::Output { node: self.node, stream, line: text });
+            (self.emit)(Event::Output { node: self.node, stream, line: text, is_replayed: false });
         });
         let finished = finished.map_err(|error| self.with_whole_timeout(error))?;
         if finished.status.success() {
@@ -145,11 +152,12 @@ impl StepContext<'_> {
     /// Runs a command and returns its output. An exit status other than 0 is an error.
     pub fn capture(&self, line: &CommandLine) -> Result<Captured, StepError> {
         let line = &self.announce(line);
-        let captured = capture(line, self.cancellation).map_err(|error| self.with_whole_timeout(error))?;
+        let captured = capture_redacted(line, self.cancellation, self.redactor);
+        let captured = captured.map_err(|error| self.with_whole_timeout(error))?;
         if captured.finished.status.success() {
             return Ok(captured);
         }
-        let output: Vec<String> = captured.stderr.lines().map(|line| self.redactor.apply(line)).collect();
+        let output: Vec<String> = captured.stderr.lines().map(str::to_owned).collect();
         let status = captured.finished.describe();
         Err(StepError::Command { summary: self.summary(line), status, output, told: 0, hint: None })
     }
@@ -157,7 +165,8 @@ impl StepContext<'_> {
     /// Runs a command and returns its output, whatever its exit status.
     pub fn try_capture(&self, line: &CommandLine) -> Result<Captured, StepError> {
         let line = &self.announce(line);
-        Ok(capture(line, self.cancellation).map_err(|error| self.with_whole_timeout(error))?)
+        let captured = capture_redacted(line, self.cancellation, self.redactor);
+        Ok(captured.map_err(|error| self.with_whole_timeout(error))?)
     }
 
     /// Emits the command, and adds the workspace's extra variables to it.

@@ -36,6 +36,8 @@ pub enum Event {
         stream: Stream,
         /// The line without its newline.
         line: String,
+        /// True if an earlier run printed it, whose result is used.
+        is_replayed: bool,
     },
     /// Progress of long work.
     Progress {

@@ -13,6 +13,7 @@ use crate::event::{Event, Outcome};
 use crate::graph::Node;
 use crate::locks::{acquire_pool_slot, lock_step};
 use crate::materialize::{self, RestoreError};
+use crate::output_log::{self, StoredLog};
 use crate::reason::{Reason, differences};
 use crate::record::{LastRun, StepRecord, last_action, read_record, write_record};
 use crate::retry::attempt;
@@ -170,6 +171,9 @@ fn hit(
             StepRecord { action: Some(*key), members: spec.members(), last_run, ..StepRecord::default() },
         );
     }
+    if context.is_wanted || outcome == Outcome::Restored {
+        output_log::replay(context, &result);
+    }
     let artefacts = artefacts(context, spec, &result.outputs);
     let result = UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() };
     StepResult { outcome, reasons: Vec::new(), result }
@@ -244,7 +248,7 @@ fn run_in(
     // A change while the step runs must look different afterwards, even if it is undone.
     workspace.snapshot.wait_until_after(spec.inputs.newest_ns());
     let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
-    let report = attempt(node, context, prepared, staging)?;
+    let (report, log) = attempt(node, context, prepared, staging)?;
     let found = materialize::staged_outputs(spec, staging)?;
     // Revalidation before the outputs are stored: a step that read something else than its key says must not be cached.
     // The whole key is made again, so that it also covers new files.
@@ -270,7 +274,11 @@ fn run_in(
     if let Some(what) = changed {
         context.warn(format!("{what} while `{}` ran: its result is used but not cached", node.key));
     }
+    let log = if kept { log.store(context) } else { StoredLog::default() };
     let result = ActionResult {
+        stdout: log.stdout,
+        stderr: log.stderr,
+        line_order: log.line_order,
         outputs,
         directories: materialize::output_directories(spec),
         exit_code: 0,
@@ -399,7 +407,7 @@ fn always(
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
-    let outcome = attempt(node, context, prepared, &staging).and_then(|report| {
+    let outcome = attempt(node, context, prepared, &staging).and_then(|(report, _)| {
         let found = materialize::staged_outputs(spec, &staging)?;
         let mut outputs = Vec::new();
         for (path, absolute) in found {

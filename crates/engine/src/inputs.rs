@@ -96,9 +96,10 @@ pub fn hash_inputs(
         path = directory.parent();
     }
     let blind_spot = blind_spot(&listing, globs, root);
+    let idle_glob = listing.idle_glob(globs).map(str::to_owned);
     // Also where nothing matches: a file that came and went must show.
     let inputs = InputSet::known(digest, Arc::new(Listed { listing, prefix: prefix.cloned() }));
-    Ok(InputSet { blind_spot, ..inputs })
+    Ok(InputSet { blind_spot, idle_glob, ..inputs })
 }
 
 /// Returns the first link to a directory whose files are not all inputs themselves.
@@ -126,6 +127,7 @@ pub struct InputSet {
     inputs: BTreeMap<RelativePath, (PathBuf, Entry)>,
     known: Option<(Option<Digest>, Arc<dyn KnownInputs>)>,
     blind_spot: Option<String>,
+    idle_glob: Option<String>,
     /// Stat digest of the inputs that were added one by one.
     stat_digest: u64,
     directory_stat_digest: u64,
@@ -143,6 +145,11 @@ impl InputSet {
     pub fn blind_spot(&self) -> Option<String> {
         let link = self.blind_spot.as_ref()?;
         Some(format!("`{link}` is a link to a directory outside its inputs"))
+    }
+
+    /// Returns the first glob that counts for nothing, though it is not one that takes away.
+    pub(crate) fn idle_glob(&self) -> Option<&str> {
+        self.idle_glob.as_deref()
     }
 
     /// Adds one input and replaces an input of the same name.

@@ -5,6 +5,7 @@
 
 mod action;
 mod context;
+mod declared_inputs;
 mod durations;
 mod environment;
 mod error;
@@ -15,6 +16,8 @@ mod inputs;
 mod locks;
 mod materialize;
 mod ownership;
+mod output_log;
+mod output_use;
 mod plan;
 mod reason;
 mod record;
@@ -28,11 +31,13 @@ mod workspace;
 
 pub use action::{ActionSpec, EncodedAction, KEY_FORMAT, OutputKind, OutputSpec, entry_text};
 pub use context::{Artefact, Sources, StepContext, UpstreamResult};
+pub use declared_inputs::{DeclaredInputs, LeftOut, Owner};
 pub use environment::{Class, Environment, EnvironmentValue};
 pub use error::{Category, PROGRAM, StepError, UserError};
 pub use event::{Event, NodeId, Outcome, OutputReport};
 pub use graph::{Graph, Node, Pool, Shown};
 pub use inputs::{Input, InputSet, KnownInputs, files_below, hash_inputs};
+pub use output_use::{OutputRole, OutputUse};
 pub use plan::{Planned, plan, planned_sources, question};
 pub use reason::Reason;
 pub use record::{LastRun, StepRecord, read_record, read_record_file, records};

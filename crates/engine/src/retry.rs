@@ -1,25 +1,36 @@
 //! Runs a step within its timeout, and again after a failure if retries are declared.
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rondel_cas::remove_tree;
 
 use crate::context::StepContext;
 use crate::error::{Category, StepError};
+use crate::event::Event;
 use crate::graph::Node;
+use crate::output_log::OutputLog;
 use crate::step::{Job, PreparedAction, Report, TreeAccess};
 
-/// Runs the step until it succeeds or its retries are used up.
+/// Runs the step until it succeeds or its retries are used up. Returns also what the successful try printed.
 pub(crate) fn attempt(
     node: &Node,
     context: &StepContext<'_>,
     prepared: &dyn PreparedAction,
     staging: &Path,
-) -> Result<Report, StepError> {
+) -> Result<(Report, OutputLog), StepError> {
     let tries = node.retries + 1;
     for number in 1.. {
+        let log = Mutex::new(OutputLog::default());
+        let emit = |event: Event| {
+            if let Event::Output { stream, line, .. } = &event {
+                log.lock().expect("no panic while locked").push(*stream, line);
+            }
+            (context.emit)(event);
+        };
         let one = StepContext {
+            emit: &emit,
             deadline: node.timeout.map(|timeout| (Instant::now() + timeout, timeout)),
             upstream: context.upstream.clone(),
             sources: context.sources.clone(),
@@ -36,7 +47,7 @@ pub(crate) fn attempt(
                 empty(staging);
                 pause(number, context);
             }
-            outcome => return outcome,
+            outcome => return outcome.map(|report| (report, log.into_inner().expect("no panic while locked"))),
         }
     }
     unreachable!("the last try returns")

@@ -44,6 +44,7 @@ pub struct Summary {
 
 struct Build<'a> {
     graph: &'a Graph,
+    roots: &'a [NodeId],
     workspace: &'a Workspace,
     options: BuildOptions,
     cancellation: &'a Cancellation,
@@ -123,6 +124,7 @@ pub fn build(
 ) -> Summary {
     let build = Build {
         graph,
+        roots,
         workspace,
         options,
         cancellation,
@@ -258,6 +260,7 @@ impl Build<'_> {
             purpose: Purpose::Build,
             deadline: None,
             node: id,
+            is_wanted: self.roots.contains(&id),
             redactor: self.redactor,
             emit: self.emit,
             prerequisites: &prerequisites,

@@ -14,6 +14,6 @@ pub use cancellation::{Cancellation, Finishing};
 pub use command_line::{CommandLine, quote};
 pub use orphans::{become_subreaper, inherit_lock, kill_lock_holders, kill_orphans};
 pub use redaction::Redactor;
-pub use run::{Captured, Finished, ProcessError, Stream, capture, run};
+pub use run::{Captured, Finished, ProcessError, Stream, capture, capture_redacted, run};
 pub use tool::{ToolMissing, find_tool};
 pub use user::effective_user;

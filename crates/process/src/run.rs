@@ -1,17 +1,18 @@
 //! Running a program to its end.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use crate::cancellation::signal_group;
-use crate::{Cancellation, CommandLine};
+use crate::redaction::RedactedLines;
+use crate::{Cancellation, CommandLine, Redactor};
 
 /// Maximum length of a line. Longer ones are passed on in pieces, so that a program without newlines can't fill the
 /// memory.
-const LINE_MAX: u64 = 64 * 1024;
+const LINE_MAX: usize = 64 * 1024;
 /// Maximum number of bytes of standard output that `capture` keeps.
 const CAPTURE_MAX: usize = 256 * 1024 * 1024;
 /// Number of bytes of standard error that `capture` keeps for the error message.
@@ -90,31 +91,35 @@ pub enum ProcessError {
     },
 }
 
-/// Runs a program and passes on its lines, without their newline; bytes that are not UTF-8 are replaced. Calls
-/// `on_line` from two threads.
+/// Runs a program and passes on its lines, without their newline and without secrets; bytes that are not UTF-8 are
+/// replaced. Calls `on_line` from two threads.
 pub fn run(
     line: &CommandLine,
     cancellation: &Cancellation,
+    redactor: &Redactor,
     on_line: &(dyn Fn(Stream, &str) + Sync),
 ) -> Result<Finished, ProcessError> {
-    supervise(line, cancellation, &|stream, pipe| {
-        let mut reader = BufReader::new(pipe);
-        let mut buffer = Vec::new();
-        loop {
-            buffer.clear();
-            match reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut buffer) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {
-                    let text = String::from_utf8_lossy(&buffer);
-                    on_line(stream, text.trim_end_matches(['\n', '\r']));
-                }
-            }
+    supervise(line, cancellation, &|stream, mut pipe| {
+        let mut lines = RedactedLines::new(redactor, LINE_MAX);
+        let mut buffer = vec![0_u8; 16 * 1024];
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            lines.push(&buffer[..count], &mut |text| on_line(stream, text));
         }
+        lines.finish(&mut |text| on_line(stream, text));
     })
 }
 
-/// Runs a program and returns its output.
+/// Runs a program and returns its output. Secrets in it are the caller's affair.
 pub fn capture(line: &CommandLine, cancellation: &Cancellation) -> Result<Captured, ProcessError> {
+    capture_redacted(line, cancellation, &Redactor::default())
+}
+
+/// Runs a program and returns its output, standard error without secrets.
+pub fn capture_redacted(
+    line: &CommandLine,
+    cancellation: &Cancellation,
+    redactor: &Redactor,
+) -> Result<Captured, ProcessError> {
     let stdout = Mutex::new(Vec::new());
     let stderr = Mutex::new(Vec::new());
     let finished = supervise(line, cancellation, &|stream, mut pipe| {
@@ -130,7 +135,8 @@ pub fn capture(line: &CommandLine, cancellation: &Cancellation) -> Result<Captur
                 Stream::Stderr => {
                     let mut kept = stderr.lock().expect("no panic while locked");
                     kept.extend_from_slice(&buffer[..count]);
-                    let excess = kept.len().saturating_sub(STDERR_TAIL);
+                    // A secret that the cut goes through is kept whole, or it would not be recognized.
+                    let excess = kept.len().saturating_sub(STDERR_TAIL + redactor.longest());
                     kept.drain(..excess);
                 }
             }
@@ -141,7 +147,16 @@ pub fn capture(line: &CommandLine, cancellation: &Cancellation) -> Result<Captur
         return Err(ProcessError::TooMuchOutput { program: line.program.display().to_string() });
     }
     let stderr = stderr.into_inner().expect("no panic while locked");
-    Ok(Captured { finished, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
+    Ok(Captured { finished, stdout, stderr: tail(&redactor.apply(&String::from_utf8_lossy(&stderr))).to_owned() })
+}
+
+/// Returns the last bytes of a text, at most as many as are kept.
+fn tail(text: &str) -> &str {
+    let mut from = text.len().saturating_sub(STDERR_TAIL);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    &text[from..]
 }
 
 /// Starts the program in a group of its own, lets `drain` empty both pipes, and waits.
@@ -287,7 +302,8 @@ mod tests {
             other.cancel();
         });
         let begun = Instant::now();
-        let outcome = run(&shell("trap '' TERM; while :; do sleep 1; done"), &cancellation, &|_, _| {});
+        let outcome =
+            run(&shell("trap '' TERM; while :; do sleep 1; done"), &cancellation, &Redactor::default(), &|_, _| {});
         canceller.join().unwrap();
         assert!(matches!(outcome, Err(ProcessError::Interrupted)));
         assert!(begun.elapsed() < Duration::from_secs(4), "killed at once, not after the grace period");
@@ -298,14 +314,15 @@ mod tests {
         let mut line = shell("sleep 60");
         line.environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
         line.timeout = Some(Duration::from_millis(200));
-        let outcome = run(&line, &Cancellation::new(), &|_, _| {});
+        let outcome = run(&line, &Cancellation::new(), &Redactor::default(), &|_, _| {});
         assert!(matches!(outcome, Err(ProcessError::TimedOut { .. })), "{outcome:?}");
     }
 
     #[test]
     fn a_background_process_does_not_hold_up_the_end() {
         let begun = Instant::now();
-        let outcome = run(&shell("sleep 60 & echo done"), &Cancellation::new(), &|_, _| {}).unwrap();
+        let outcome =
+            run(&shell("sleep 60 & echo done"), &Cancellation::new(), &Redactor::default(), &|_, _| {}).unwrap();
         assert!(outcome.status.success());
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
@@ -316,7 +333,7 @@ mod tests {
         let begun = Instant::now();
         let mut line = shell("setsid sleep 20 & echo done");
         line.environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
-        run(&line, &Cancellation::new(), &|_, _| {}).unwrap();
+        run(&line, &Cancellation::new(), &Redactor::default(), &|_, _| {}).unwrap();
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 
@@ -326,11 +343,26 @@ mod tests {
         let line = shell("head -c 1000000 /dev/zero | tr '\\0' x");
         let mut line = line;
         line.environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
-        run(&line, &Cancellation::new(), &|_, text| {
+        run(&line, &Cancellation::new(), &Redactor::default(), &|_, text| {
             let mut longest = longest.lock().unwrap();
             *longest = text.len().max(*longest);
         })
         .unwrap();
-        assert_eq!(longest.into_inner().unwrap(), LINE_MAX as usize);
+        assert_eq!(longest.into_inner().unwrap(), LINE_MAX);
+    }
+
+    /// The tail of standard error begins within a secret: nothing of it shows.
+    #[test]
+    fn the_kept_end_of_an_error_begins_with_no_half_of_a_secret() {
+        let secret = "CANARY0123456789abcdef";
+        for more in [0, 1, 9, 21, 22] {
+            let after = STDERR_TAIL - secret.len() + more;
+            let mut line = shell(&format!("(printf %s {secret}; head -c {after} /dev/zero | tr '\\0' x) >&2"));
+            line.environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
+            let redactor = Redactor::new([secret.to_owned()]);
+            let captured = capture_redacted(&line, &Cancellation::new(), &redactor).unwrap();
+            let rest = captured.stderr.trim_matches(['x', '*']);
+            assert!(rest.is_empty(), "`{rest}` with {more} more");
+        }
     }
 }

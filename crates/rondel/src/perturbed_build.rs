@@ -17,7 +17,7 @@ use crate::exit::Failure;
 use crate::session::Session;
 
 /// Names at the top of the workspace that hold no sources.
-const NO_SOURCES: &[&str] = &[".git", ".rondel", "target", "dist"];
+const NO_SOURCES: &[&str] = &[".git", ".rondel"];
 
 /// Usual places of libfaketime (Debian, Fedora, Homebrew).
 const CLOCKS: &[&str] = &[

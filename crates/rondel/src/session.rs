@@ -19,6 +19,8 @@ pub(crate) struct ProcessContext {
     pub arguments: Vec<std::ffi::OsString>,
     pub environment: BTreeMap<String, String>,
     pub directory: PathBuf,
+    /// The running program, without links.
+    pub program: Option<PathBuf>,
 }
 
 impl ProcessContext {
@@ -34,6 +36,7 @@ impl ProcessContext {
             arguments: arguments.collect(),
             environment: environment.collect(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            program: std::env::current_exe().and_then(|program| program.canonicalize()).ok(),
         }
     }
 
@@ -170,6 +173,7 @@ impl<'c> Session<'c> {
             root: self.root.clone(),
             repository: self.root.clone(),
             cache: self.cache.clone(),
+            program: self.program_directory(),
             environment: &self.context.environment,
             overrides: &analysis.set,
             targets,
@@ -179,6 +183,26 @@ impl<'c> Session<'c> {
             locked: analysis.locked,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
+    }
+
+    /// Returns the directory of this workspace that holds the running program and what it was compiled from: Cargo's
+    /// `target`, which bears the mark of a cache.
+    pub fn program_directory(&self) -> Option<PathBuf> {
+        let (root, program) = (self.root.canonicalize().ok()?, self.context.program.as_ref()?);
+        let above = program.ancestors().skip(1).take_while(|directory| **directory != root);
+        let above = above.filter(|directory| directory.starts_with(&root));
+        let found = above.filter(|directory| directory.join("CACHEDIR.TAG").is_file()).last()?;
+        Some(self.root.join(found.strip_prefix(&root).ok()?))
+    }
+
+    /// Returns the paths in the workspace that Rondel makes wherever the sources are: its cache, its own program, and
+    /// the places in `dist` of the targets.
+    pub fn own_paths(&self) -> impl Iterator<Item = PathBuf> {
+        let targets = self.file.targets.iter();
+        let outputs = targets.flat_map(|target| self.file.outputs_of(target)).filter(|output| output.written.is_none());
+        let places: Vec<PathBuf> = outputs.map(|output| self.root.join(&output.path)).collect();
+        let real_cache = self.cache.canonicalize().ok();
+        places.into_iter().chain([self.cache.clone()]).chain(real_cache).chain(self.program_directory())
     }
 
     /// Returns the graph of a request.

@@ -45,7 +45,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
     analyzer.limit();
     Ok(Analysis {
         secrets: analyzer.variables.secrets(),
-        warnings: analyzer.variables.warnings(),
+        warnings: [analyzer.variables.warnings(), analyzer.warnings].concat(),
         graph: analyzer.graph,
         roots,
         notes: analyzer.notes,

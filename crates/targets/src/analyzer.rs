@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rondel_buildfile::{
-    BuildFile, Health, Platform, Platforms, Span, Spanned, Target, TargetKind, TargetName, Text, suggest,
+    BuildFile, Health, OutputReference, Platform, Platforms, Span, Spanned, Target, TargetKind, TargetName, Text,
+    suggest,
 };
 use rondel_cas::RelativePath;
 use rondel_engine::{AnyStep, Graph, Node, NodeId, PROGRAM, Pool, Shown, StepKey, UserError};
@@ -16,7 +17,7 @@ use rondel_engine::{AnyStep, Graph, Node, NodeId, PROGRAM, Pool, Shown, StepKey,
 use crate::dirty::DirtyStep;
 use crate::docker::Docker;
 use crate::git::WorkTrees;
-use crate::nodes::{Deps, TargetNodes};
+use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::request::{PlatformChoice, Request};
 use crate::variables::Variables;
 use rondel_golang::GoSupport;
@@ -44,6 +45,16 @@ pub(crate) trait Analyze {
         Ok(analyzer.target(&target.name.value, false)?.ends[0])
     }
 
+    /// The steps that make the output which a command names, and its place.
+    fn made_output(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        reference: &OutputReference,
+    ) -> Analyzed<MadeOutput> {
+        analyzer.declared_output(target, reference)
+    }
+
     /// The health check that its image brings.
     fn health(&self) -> Option<&Health> {
         None
@@ -61,6 +72,7 @@ pub(crate) struct Analyzer<'a> {
     pub(crate) modules: Option<NodeId>,
     trees: OnceCell<Arc<WorkTrees>>,
     pub(crate) notes: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     pub(crate) arguments_used: bool,
     behaviour: fn(&TargetKind) -> &dyn Analyze,
 }
@@ -84,6 +96,7 @@ impl<'a> Analyzer<'a> {
             modules: None,
             trees: OnceCell::new(),
             notes: Vec::new(),
+            warnings: Vec::new(),
             arguments_used: false,
             behaviour,
         }
@@ -268,13 +281,11 @@ impl<'a> Analyzer<'a> {
         let trees = match self.trees.get() {
             Some(trees) => Arc::clone(trees),
             None => {
-                let outputs = self.declared_outputs(None)?;
-                let derived = outputs.iter().map(|output| output.below(&self.root)).collect();
                 let trees = Arc::new(WorkTrees::new(
                     self.request.environment,
                     &self.request.root,
                     &self.request.repository,
-                    derived,
+                    self.written_outputs(),
                 ));
                 Arc::clone(self.trees.get_or_init(|| trees))
             }
@@ -282,12 +293,10 @@ impl<'a> Analyzer<'a> {
         Ok(Box::new(DirtyStep { clean, dirty, trees }))
     }
 
-    /// The targets that must be through before `target` begins, by `after` alone.
+    /// The targets that have ended before the steps of `target` begin: all that it mentions, in `after` or by
+    /// `Output`, and what those wait for.
     pub(crate) fn waited_for<'t>(&'t self, target: &'t Target) -> BTreeSet<&'t TargetName> {
-        let mut open: Vec<&TargetName> = target.common.after.iter().map(|name| &name.value).collect();
-        self.reach(&mut open, &|target| {
-            target.common.after.iter().chain(target.kind().members()).map(|name| &name.value).collect()
-        })
+        self.reach(&mut target.references(), &|target| target.references())
     }
 
     /// The targets of this run.
@@ -310,25 +319,11 @@ impl<'a> Analyzer<'a> {
         found
     }
 
-    /// Outputs in the source tree, which no glob matches; relative to the project's directory. Those that
-    /// `reader` waits for are files like all others to it.
-    pub(crate) fn declared_outputs(&self, reader: Option<&Target>) -> Analyzed<Vec<RelativePath>> {
-        let known = reader.map(|reader| self.waited_for(reader)).unwrap_or_default();
-        let mut outputs = Vec::new();
-        for target in &self.request.file.targets {
-            if known.contains(&target.name.value) {
-                continue;
-            }
-            // Outputs are relative to build.ron, and the project may be a part of the workspace.
-            for output in self.request.file.outputs_of(target).iter().filter(|output| output.written.is_some()) {
-                if let Ok(below) = self.request.root.join(&output.path).strip_prefix(&self.root)
-                    && let Ok(below) = RelativePath::from_path(below)
-                {
-                    outputs.push(below);
-                }
-            }
-        }
-        Ok(outputs)
+    /// Written outputs of all targets: they are derived from sources, and no sources themselves.
+    fn written_outputs(&self) -> Vec<PathBuf> {
+        let targets = self.request.file.targets.iter();
+        let outputs = targets.flat_map(|target| self.request.file.outputs_of(target));
+        outputs.filter(|output| output.written.is_some()).map(|output| self.request.root.join(&output.path)).collect()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod analysis;
 mod analyzer;
+mod declared_inputs;
 mod dirty;
 mod docker;
 mod git;
@@ -13,6 +14,7 @@ mod go_version;
 mod image;
 mod kinds;
 mod nodes;
+mod outputs;
 mod request;
 mod variables;
 

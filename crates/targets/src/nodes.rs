@@ -37,6 +37,16 @@ pub(crate) enum ImageSource {
     Daemon(NodeId),
 }
 
+/// What an output of a target is made by.
+pub(crate) struct MadeOutput {
+    /// The steps; the first one makes what is named without a path.
+    pub nodes: Vec<NodeId>,
+    /// The place relative to the workspace; `None` for the only file of the first step.
+    pub place: Option<RelativePath>,
+    /// True if the place is a declared directory.
+    pub may_be_empty: bool,
+}
+
 impl TargetNodes {
     /// Returns a target that ends with these steps.
     pub fn ends(ends: Vec<NodeId>) -> TargetNodes {

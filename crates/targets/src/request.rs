@@ -17,6 +17,8 @@ pub struct Request<'a> {
     pub repository: PathBuf,
     /// The user's cache directory.
     pub cache: PathBuf,
+    /// The directory in the workspace where Rondel's own program was compiled, if it is there.
+    pub program: Option<PathBuf>,
     /// The caller's environment.
     pub environment: &'a BTreeMap<String, String>,
     /// Variables set on the command line.

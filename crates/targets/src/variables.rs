@@ -116,6 +116,7 @@ impl<'a> Variables<'a> {
             },
             TextSource::Secret { .. } => Err(UserError::input("a secret is not allowed here")),
             TextSource::Tool { .. } => Err(UserError::input("a tool is not allowed here")),
+            TextSource::Output(_) => Err(UserError::input("an output is not allowed here")),
         }?;
         if value.contains('\0') {
             return Err(UserError::input("the value holds a NUL").at(text.span));
@@ -139,10 +140,10 @@ impl<'a> Variables<'a> {
         pairs.iter().map(|(name, text)| Ok((name.value.clone(), value(text)?))).collect()
     }
 
-    /// Returns an entry of a process environment, which may be a secret.
-    pub fn environment(
+    /// Returns the entries of a process environment, which may be secrets. Outputs are not among them.
+    pub fn environment<K, V: std::ops::Deref<Target = Text>>(
         &self,
-        pairs: &rondel_buildfile::ProcessEnvironment,
+        pairs: &rondel_buildfile::Map<K, V>,
     ) -> Result<Vec<(String, EnvironmentValue)>, UserError> {
         let mut result = Vec::with_capacity(pairs.len());
         for (name, text) in pairs {
@@ -156,6 +157,8 @@ impl<'a> Variables<'a> {
                     self.secrets.borrow_mut().push(value.clone());
                     EnvironmentValue::Secret(value)
                 }
+                // Its path is known when the step runs.
+                TextSource::Output(_) => continue,
                 _ => EnvironmentValue::Plain(self.text(text).map_err(|error| at(error, text))?),
             };
             result.push((name.value.clone(), value));

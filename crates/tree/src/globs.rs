@@ -1,14 +1,12 @@
 //! Globs over a tree of files: `**`, `*`, `?`, `[…]`, `{a,b}`, and `!` to take away again.
 //!
-//! They never match `.git` and `.rondel` at any depth, `target` and `dist` at the top, or excluded paths (the declared
-//! outputs of any target). `.gitignore` is not read: an ignored file can still change a result.
+//! They never match `.git` and `.rondel` at any depth, nor excluded paths: the caller says what else is Rondel's own.
+//! `.gitignore` is not read: an ignored file can still change a result.
 
 use rondel_cas::RelativePath;
 
-/// Directories at any depth that hold no sources.
+/// Names at any depth that hold no sources.
 const NEVER: &[&str] = &[".git", ".rondel"];
-/// Names at the top that are no sources.
-const NEVER_AT_TOP: &[&str] = &["target", "dist"];
 
 /// A list of globs, in order. The last glob that matches a path, with or without `!`, decides.
 #[derive(Clone, Debug)]
@@ -19,8 +17,25 @@ pub struct GlobSet {
 
 #[derive(Clone, Debug)]
 struct Pattern {
+    /// As written, without its `!`.
+    text: String,
     shape: Shape,
     is_positive: bool,
+}
+
+/// One glob of a set, whatever the others say.
+pub(crate) struct OneGlob<'a>(&'a Pattern);
+
+impl<'a> OneGlob<'a> {
+    /// Returns the glob as written.
+    pub fn text(&self) -> &'a str {
+        &self.0.text
+    }
+
+    /// Returns true if it matches the path.
+    pub fn matches(&self, path: &str) -> bool {
+        self.0.shape.matches(path)
+    }
 }
 
 /// Shape of a glob: most are of a few shapes that a comparison decides.
@@ -97,9 +112,14 @@ impl GlobSet {
                 Some(rest) => (rest, false),
                 None => (glob.as_ref(), true),
             };
-            Pattern { shape: Shape::of(text.trim_start_matches("./")), is_positive }
+            Pattern { shape: Shape::of(&normal(text)), text: text.to_owned(), is_positive }
         });
         GlobSet { patterns: patterns.collect(), excluded }
+    }
+
+    /// Returns the globs without `!`, each by itself.
+    pub(crate) fn positive(&self) -> impl Iterator<Item = OneGlob<'_>> {
+        self.patterns.iter().filter(|pattern| pattern.is_positive).map(OneGlob)
     }
 
     /// Returns a set of everything that can match.
@@ -110,7 +130,7 @@ impl GlobSet {
     /// Returns true if the file `path` matches.
     pub fn matches(&self, path: &str) -> bool {
         let last = self.patterns.iter().rev().find(|pattern| pattern.shape.matches(path));
-        last.is_some_and(|pattern| pattern.is_positive) && !self.is_excluded(path, false)
+        last.is_some_and(|pattern| pattern.is_positive) && !self.is_excluded(path)
     }
 
     /// Returns true if every file below the directory `path` matches, as far as a walk goes. Returns false if unsure.
@@ -121,7 +141,7 @@ impl GlobSet {
             Shape::Under(directory) => is_within(path, directory.trim_end_matches('/')),
             _ => false,
         };
-        let is_open = |end: usize| !self.is_excluded(&path[..end], true);
+        let is_open = |end: usize| !self.is_excluded(&path[..end]);
         let ends = path.match_indices('/').map(|(place, _)| place).chain([path.len()]);
         let mut patterns = self.patterns.iter();
         patterns.clone().all(|pattern| pattern.is_positive || !pattern.shape.reaches(path))
@@ -132,18 +152,21 @@ impl GlobSet {
     /// Returns true if a path below the directory `path` can match.
     pub(crate) fn reaches(&self, path: &str) -> bool {
         let mut positive = self.patterns.iter().filter(|pattern| pattern.is_positive);
-        positive.any(|pattern| pattern.shape.reaches(path)) && !self.is_excluded(path, true)
+        positive.any(|pattern| pattern.shape.reaches(path)) && !self.is_excluded(path)
     }
 
-    /// Returns true if the path is excluded. Checks only the path itself and, for declared outputs, the directories
-    /// above it: a walk does not enter excluded directories.
-    fn is_excluded(&self, path: &str, is_directory: bool) -> bool {
-        let never = match path.rsplit_once('/') {
-            Some((_, name)) => is_directory && NEVER.contains(&name),
-            None => NEVER_AT_TOP.contains(&path) || (is_directory && NEVER.contains(&path)),
-        };
-        never || self.excluded.iter().any(|output| is_within(path, output.as_str()))
+    /// Returns true if the path is excluded. Of the names that never match it checks the last one only, since a walk
+    /// does not enter such directories.
+    fn is_excluded(&self, path: &str) -> bool {
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        NEVER.contains(&name) || self.excluded.iter().any(|output| is_within(path, output.as_str()))
     }
+}
+
+/// Returns a glob without empty parts and `.`: `./a//b/` is `a/b`.
+fn normal(glob: &str) -> String {
+    let parts: Vec<&str> = glob.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    parts.join("/")
 }
 
 #[cfg(test)]
@@ -243,8 +266,8 @@ mod tests {
             (&["**"], "gen", true),
             (&["**"], "gen/out", false),
             (&["**"], "gen/out/below", false),
-            (&["**"], "dist", false),
-            (&["**"], "dist/below", false),
+            (&["**"], "dist", true),
+            (&["**"], "target/below", true),
             (&["**"], ".git/hooks", false),
             (&["a/**"], "a", true),
             (&["a/**"], "a/b/c", true),
@@ -264,13 +287,11 @@ mod tests {
     #[test]
     fn what_is_never_matched() {
         let globs = GlobSet::everything(vec![RelativePath::new("gen/out").unwrap()]);
-        for no in [".git", "x/.git", ".rondel", "target", "dist", "gen/out"] {
-            assert!(!globs.reaches(no), "{no}");
+        for no in [".git", "x/.git", ".rondel", "x/.rondel", "gen/out"] {
+            assert!(!globs.reaches(no) && !globs.matches(no), "{no}");
         }
-        for yes in ["x/target", "x/dist", "gen", "gen/outer", ".github"] {
-            assert!(globs.reaches(yes), "{yes}");
+        for yes in ["target", "dist", "x/dist", "gen", "gen/outer", ".github", ".gitignore"] {
+            assert!(globs.reaches(yes) && globs.matches(yes), "{yes}");
         }
-        // A file `.git` names the place of a submodule's repository; `target` and `dist` are outputs of any type.
-        assert!(globs.matches("x/.git") && !globs.matches("target") && !globs.matches("gen/out"));
     }
 }

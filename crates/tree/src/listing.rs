@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::fingerprint::Fingerprint;
+use crate::globs::{GlobSet, OneGlob};
 use crate::snapshot_file::Block;
 use rondel_cas::messages::{self, Directory, DirectoryNode, FileNode, SymlinkNode};
 use rondel_cas::{Digest, Entry, Hasher, RelativePath};
@@ -27,6 +28,19 @@ pub struct Listing {
 pub(crate) struct ListedDirectory {
     pub path: String,
     pub matches: DirectoryMatches,
+}
+
+impl ListedDirectory {
+    /// Returns true if the glob by itself matches a file or link here.
+    fn has_match_of(&self, glob: &OneGlob<'_>) -> bool {
+        let mut path = if self.path.is_empty() { String::new() } else { format!("{}/", self.path) };
+        let length = path.len();
+        self.matches.names().any(|name| {
+            path.truncate(length);
+            path.push_str(name);
+            glob.matches(&path)
+        })
+    }
 }
 
 /// The matches in one directory.
@@ -100,6 +114,12 @@ impl DirectoryMatches {
 
     fn len(&self) -> usize {
         self.files.len() + self.links.iter().map(|link| 1 + usize::from(link.entry_behind().is_some())).sum::<usize>()
+    }
+
+    /// Returns the names of the files, then those of the links.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let files = self.files.iter().map(|&place| self.block.record(place as usize).name());
+        files.chain(self.links.iter().map(|link| link.name.as_str()))
     }
 
     /// Calls `visit` with each name and its entry.
@@ -196,6 +216,13 @@ impl Listing {
                 (path.clone(), self.root.join(path))
             })
         })
+    }
+
+    /// Returns the first glob of `globs` without `!` that no file or link here matches: it counts for nothing.
+    pub fn idle_glob<'g>(&self, globs: &'g GlobSet) -> Option<&'g str> {
+        let mut globs = globs.positive();
+        let is_idle = |glob: &OneGlob<'g>| !self.found.iter().any(|found| found.has_match_of(glob));
+        globs.find(is_idle).map(|glob| glob.text())
     }
 
     /// Calls `visit` with the path, the place and the entry of each file and link. The contents behind a link have a

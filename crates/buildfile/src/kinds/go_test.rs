@@ -1,7 +1,7 @@
 //! `GoTest`: fields and needs of one kind.
 
 use crate::record::kind;
-use crate::types::{Glob, Packages, ProcessEnvironment};
+use crate::types::{CommandEnvironment, InputSource, Packages};
 use crate::{Kind, Makes, Need, Text};
 
 kind! {
@@ -20,9 +20,9 @@ kind! {
         /// `-timeout`, a Go duration: `"5m"`.
         timeout: Option<Text> = None,
         /// Environment of the tests, added to Rondel's closed one; `Secret` is allowed.
-        env: ProcessEnvironment = ProcessEnvironment::default(),
-        /// Globs of the files that the tests may read; all files below `root` if left out.
-        inputs: Option<Vec<Glob>> = None,
+        env: CommandEnvironment = CommandEnvironment::default(),
+        /// Globs of the files that the tests may read, and outputs of targets; all files below `root` if left out.
+        inputs: Option<Vec<InputSource>> = None,
     }
 }
 

@@ -1,22 +1,27 @@
 //! The fields shared by `Exec` and `Shell`: the inputs, outputs and environment of a command.
 
 use crate::record::record;
-use crate::types::{EnvironmentName, Glob, OutPath, ProcessEnvironment, SourcePath};
+use crate::types::{CommandEnvironment, EnvironmentName, InputSource, OutPath, SourcePath};
 use crate::{Makes, Output, Places};
 
 record! {
     /// Inputs, outputs and environment of a command.
     Process = "a command" {
-        /// Globs of the files that the command reads; without the field it always runs. A link among the inputs counts
-        /// by its text and by its target file. If an input is a link to a directory outside the inputs, the step always
-        /// runs and reports why; `!path` leaves the link out.
-        inputs: Option<Vec<Glob>> = None,
+        /// Globs of the files that the command reads, and outputs of targets; without the field it always runs.
+        /// `.git`, Rondel's own files, outputs of the command itself, and `dist/<target>` of targets that it does not
+        /// wait for are no inputs. A link among the inputs counts by its text and by its target file. If an input is a
+        /// link to a directory outside the inputs, the step always runs and reports why; `!path` leaves the link out.
+        inputs: Option<Vec<InputSource>> = None,
         /// Files that the command makes, relative to `root`. A path that ends with `/` is a directory; empty
         /// directories below it are kept.
         outputs: Vec<OutPath> = Vec::new(),
-        /// Environment of the command, which is in the key; `Secret` is allowed. The environment is closed: the command
-        /// sees `PATH`, `HOME`, `LANG=C.UTF-8`, these, and those of `pass_env`.
-        env: ProcessEnvironment = ProcessEnvironment::default(),
+        /// Environment of the command, which is in the key. The environment is closed: the command sees `PATH`, `HOME`,
+        /// `LANG=C.UTF-8`, these, and those of `pass_env`. `Secret` is allowed; since its value is in no key, the
+        /// command then always runs, unless `secret_is_not_keyed` is set.
+        env: CommandEnvironment = CommandEnvironment::default(),
+        /// Says that the result is the same with any value of the secrets, as with a token for a download. The step is
+        /// then up to date by its key, which holds their names.
+        secret_is_not_keyed: bool = false,
         /// Variables passed from the caller. Only their names are in the key: they are for access to the world, not for
         /// results.
         pass_env: Vec<EnvironmentName> = Vec::new(),

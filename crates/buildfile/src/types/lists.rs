@@ -89,7 +89,7 @@ impl FieldType for Command {
     }
 
     fn shape() -> Shape {
-        Shape::non_empty_list(CommandWord::shape(), "texts or tools")
+        Shape::non_empty_list(CommandWord::shape(), "texts, tools or outputs")
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {

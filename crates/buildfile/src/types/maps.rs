@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::field::{FieldType, Visitor};
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
-use crate::text::{ProcessText, Text};
+use crate::text::{CommandText, ProcessText, Text};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
 use crate::types::{FileSource, ImageReference, PoolDepth};
 use crate::value::Value;
@@ -57,6 +57,8 @@ pub type TextMap = Map<AnyKey, Text>;
 pub type Environment = Map<VariableOfEnvironment, Text>;
 /// Variables of the environment of a process, with secrets.
 pub type ProcessEnvironment = Map<VariableOfEnvironment, ProcessText>;
+/// Variables of the environment of a command, with secrets and outputs.
+pub type CommandEnvironment = Map<VariableOfEnvironment, CommandText>;
 /// Sources of files, by their paths in an image.
 pub type Files = Map<ImagePath, Spanned<FileSource>>;
 /// Targets that make images, by service.

@@ -4,6 +4,7 @@ mod choices;
 mod lists;
 mod maps;
 mod numbers;
+mod outputs;
 mod references;
 mod strings;
 mod texts;
@@ -11,9 +12,10 @@ mod texts;
 pub use choices::{Base, BuildMode, Created, GoChoice};
 pub use lists::{Command, Packages, Platforms};
 pub use maps::{
-    AnyKey, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Service, ServiceImages, TextMap,
-    VariableOfEnvironment,
+    AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Service,
+    ServiceImages, TextMap, VariableOfEnvironment,
 };
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
+pub use outputs::InputSource;
 pub use references::{FileSource, ImageReference};
 pub use strings::{EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, SourcePath, UrlPath};

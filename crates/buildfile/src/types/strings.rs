@@ -67,7 +67,7 @@ string! {
 }
 string! {
     /// A pattern of paths below `root`; `!` takes away.
-    Glob { one: "a glob", many: "globs", shape: Shape::string("glob", ""), check: |_, _| true }
+    Glob { one: "a glob", many: "globs", shape: Shape::string("glob", ""), check: is_glob }
 }
 string! {
     /// The name of a variable of the process environment.
@@ -146,6 +146,20 @@ impl FieldType for UrlPath {
 /// Reports a path that is empty or leaves the root. The path is kept, so that its other mistakes are reported too.
 fn is_below_root(reader: &mut Reader<'_>, path: &Spanned<String>) -> bool {
     check_path(reader, &path.value, path.span);
+    true
+}
+
+/// Reports a glob that can't match a file below the root; one that takes away may.
+fn is_glob(reader: &mut Reader<'_>, glob: &Spanned<String>) -> bool {
+    let text = glob.value.as_str();
+    if !text.starts_with('!') {
+        check_path(reader, text, glob.span);
+        let leaves = text.starts_with('/') || text.split('/').next() == Some("..");
+        if !leaves && text.split('/').any(|part| part == "..") {
+            let message = format!("`{}` holds `..`, which no glob matches", text.escape_debug());
+            reader.report(Diagnostic::new(glob.span, message).hint("write the path without it"));
+        }
+    }
     true
 }
 

@@ -1,10 +1,10 @@
-//! How texts are read: templates, and the calls `Env`, `Git`, `Tool` and `Secret`.
+//! How texts are read: templates, and the calls `Env`, `Git`, `Tool`, `Output` and `Secret`.
 
 use crate::field::{FieldType, Visitor};
 use crate::reader::Reader;
 use crate::shape::Shape;
 use crate::template::Template;
-use crate::text::{CommandWord, GitQuery, ProcessText, Text, TextSource};
+use crate::text::{CommandWord, GitQuery, OutputReference, ProcessText, Text, TextSource};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
 use crate::value::Value;
 use crate::{Diagnostic, suggest};
@@ -43,6 +43,9 @@ impl FieldType for Text {
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         visitor.text(self);
+        if let TextSource::Output(output) = &self.source {
+            output.visit(visitor);
+        }
     }
 }
 
@@ -68,18 +71,19 @@ impl FieldType for CommandWord {
     const PLURAL: &'static str = "texts";
 
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<CommandWord> {
-        let is_tool = value.call().is_some_and(|call| call.name == "Tool");
-        if is_tool { reader.any_text(value) } else { reader.text(value) }.map(CommandWord)
+        let is_program = value.call().is_some_and(|call| matches!(call.name, "Tool" | "Output"));
+        if is_program { reader.any_text(value) } else { reader.text(value) }.map(CommandWord)
     }
 
     fn shape() -> Shape {
-        let doc = "A text, or `Tool(\"name\")`: a command that the module depends on, built for this machine.";
+        let doc = "A text, or `Tool(\"name\")`: a command that the module depends on, built for this machine. Or \
+                   `Output(\"target\")`: the absolute path of what a target makes, which then runs first.";
         let tool = Shape::call("Tool", Shape::string("name or import path", ""));
-        Shape::named("text or tool", doc, Shape::OneOf(vec![Text::shape(), tool]))
+        Shape::named("text, tool or output", doc, Shape::OneOf(vec![Text::shape(), tool, OutputReference::shape()]))
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        visitor.text(&self.0);
+        self.0.visit(visitor);
     }
 }
 
@@ -105,10 +109,16 @@ impl Reader<'_> {
             self.report(Diagnostic::new(text.span, message).hint("use `Tool` in the `command` of an `Exec`"));
             return None;
         }
+        if matches!(text.source, TextSource::Output(_)) {
+            let message = "an `Output` is not allowed here: it is a path of this machine, not a text";
+            let hint = "use `Output` in the `command`, `env` or `inputs` of `Exec`, `Shell` or `GoTest`";
+            self.report(Diagnostic::new(text.span, message).hint(hint));
+            return None;
+        }
         Some(text)
     }
 
-    fn any_text(&mut self, value: Value<'_>) -> Option<Text> {
+    pub(super) fn any_text(&mut self, value: Value<'_>) -> Option<Text> {
         const EXPECTED: &str = "a string, `Env(\"NAME\")` or `Git(…)`";
         let span = value.span();
         if value.is_string() {
@@ -123,6 +133,10 @@ impl Reader<'_> {
             self.report(value.unexpected(EXPECTED));
             return None;
         };
+        if call.name == "Output" {
+            let source = TextSource::Output(self.output_reference(arguments, span)?);
+            return Some(Text { source, span });
+        }
         let arguments = self.kept(arguments.positional())?;
         let source = match (call.name, arguments.as_slice()) {
             ("Env", [name]) => TextSource::Environment { name: self.variable(*name)?, default: None },
@@ -147,7 +161,7 @@ impl Reader<'_> {
             (other, _) => {
                 let mut diagnostic = Diagnostic::new(call.name_span, format!("`{other}` is not a source of text"));
                 diagnostic.hint =
-                    suggest(other, ["Env", "Git", "Secret"]).map(|near| format!("did you mean `{near}`?"));
+                    suggest(other, ["Env", "Git", "Output", "Secret"]).map(|near| format!("did you mean `{near}`?"));
                 self.report(diagnostic);
                 return None;
             }

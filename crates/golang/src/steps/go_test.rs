@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rondel_engine::{
-    ActionSpec, Class, Environment, Freshness, Job, Prepared, Query, Report, Step, StepError, TreeAccess, hash_inputs,
+    ActionSpec, Class, DeclaredInputs, Environment, Freshness, Job, OutputRole, OutputUse, Prepared, Query, Report,
+    Step, StepContext, StepError, TreeAccess,
 };
 use rondel_names::Platform;
 use rondel_process::CommandLine;
-use rondel_tree::GlobSet;
 
 use crate::cgo::CSupport;
 use crate::support::GoSupport;
@@ -38,7 +38,9 @@ pub struct GoTestStep {
     /// Declared variables.
     pub env: Vec<(String, EnvironmentValue)>,
     /// Globs of the files that the tests may read.
-    pub inputs: GlobSet,
+    pub inputs: DeclaredInputs,
+    /// Outputs of other targets among inputs and variables.
+    pub outputs_used: Vec<OutputUse>,
     /// Arguments after `--` on the command line.
     pub arguments: Vec<String>,
 }
@@ -59,6 +61,16 @@ impl GoTestStep {
             }
         }
         environment
+    }
+
+    /// Adds the paths of outputs of other targets.
+    fn add_outputs(&self, context: &StepContext<'_>, environment: &mut Environment) -> Result<(), StepError> {
+        for output in &self.outputs_used {
+            if let OutputRole::Variable(name) = &output.role {
+                environment.set(Class::Located, name, output.path(context)?.display().to_string());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -94,6 +106,10 @@ impl Step for GoTestStep {
         spec.arguments.extend(self.packages.iter().cloned());
         spec.arguments.extend(self.arguments.iter().cloned());
         spec.environment = self.environment(Path::new("/"));
+        self.add_outputs(context, &mut spec.environment)?;
+        for output in &self.outputs_used {
+            output.add_to(context, &mut spec)?;
+        }
         if self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_))) {
             let freshness = Freshness::always("its environment holds a secret, which is in no key");
             return Ok(Prepared { spec, freshness, findings: () });
@@ -102,7 +118,7 @@ impl Step for GoTestStep {
             return Ok(Prepared { spec, freshness: Freshness::always("it was given arguments"), findings: () });
         }
         spec.tools.insert("go".to_owned(), self.go.identity(context)?);
-        spec.inputs = hash_inputs(&self.inputs, &self.go.module, None, &context.workspace.snapshot)?;
+        spec.inputs = self.inputs.hash(&self.go.module, &context.workspace.snapshot)?;
         let freshness = Freshness::of(&spec.inputs);
         Ok(Prepared { spec, freshness, findings: () })
     }
@@ -116,6 +132,7 @@ impl Step for GoTestStep {
         context.prerequisites()?;
         let toolchain = self.go.toolchain(context)?;
         let mut environment = self.environment(&toolchain.root);
+        self.add_outputs(context, &mut environment)?;
         if self.race.is_some() {
             CSupport::mark(&mut environment, &[], spec.tools.get("C compiler").map_or("", String::as_str), &[]);
         }

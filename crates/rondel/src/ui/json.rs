@@ -55,9 +55,13 @@ impl Sink for Json {
             Event::Command { node, line } => {
                 json!({"event": "command", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "line": line})
             }
-            Event::Output { node, stream, line } => {
+            Event::Output { node, stream, line, is_replayed } => {
                 let stream = if *stream == Stream::Stdout { "stdout" } else { "stderr" };
-                json!({"event": "output", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "stream": stream, "line": line})
+                let mut value = json!({"event": "output", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "stream": stream, "line": line});
+                if *is_replayed {
+                    value["replayed"] = json!(true);
+                }
+                value
             }
             Event::Progress { node, message, done, total } => json!({
                 "event": "progress", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "message": message,

@@ -71,10 +71,15 @@ fn play(sink: &dyn Sink) {
         finished(0, Outcome::Ran, vec![Reason::NoPrevious]),
         Event::Started { node: 1, reasons: vec![changed("a.go"), changed("b\u{1b}[2J.go"), changed("c.go")] },
         Event::Command { node: 1, line: "go build ./x".to_owned() },
-        Event::Output { node: 1, stream: Stream::Stderr, line: "# compiled".to_owned() },
+        Event::Output { node: 1, stream: Stream::Stderr, line: "# compiled".to_owned(), is_replayed: false },
         finished(1, Outcome::Ran, vec![changed("a.go")]),
         Event::Started { node: 3, reasons: vec![Reason::Forced] },
-        Event::Output { node: 3, stream: Stream::Stdout, line: "{this program} is what a child prints".to_owned() },
+        Event::Output {
+            node: 3,
+            stream: Stream::Stdout,
+            line: "{this program} is what a child prints".to_owned(),
+            is_replayed: false,
+        },
         Event::Note { node: 3, text: format!("listens on 8080; `{PROGRAM} down` stops it") },
         finished(3, Outcome::Restored, Vec::new()),
         Event::Finished {
@@ -96,7 +101,10 @@ fn fail(sink: &dyn Sink) {
     let graph = graph();
     sink.started("council", &["server".to_owned()]);
     sink.event(&graph, &Event::Started { node: 1, reasons: vec![Reason::Forced] });
-    sink.event(&graph, &Event::Output { node: 1, stream: Stream::Stderr, line: "a.go:1: wrong".to_owned() });
+    sink.event(
+        &graph,
+        &Event::Output { node: 1, stream: Stream::Stderr, line: "a.go:1: wrong".to_owned(), is_replayed: false },
+    );
     sink.event(&graph, &finished(1, Outcome::Failed, vec![Reason::Forced]));
     let error = StepError::Command {
         summary: "go build".to_owned(),

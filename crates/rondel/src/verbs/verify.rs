@@ -155,7 +155,8 @@ fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     if exit_of(&first) != Exit::Done {
         return Ok(exit_of(&first));
     }
-    let (sources, made) = (sources_of(&first), artefacts_of(&first));
+    let (sources, mut made) = (sources_of(&first), artefacts_of(&first));
+    made.extend(session.own_paths());
     let (place, again, second) = run.second_build(&targets, analysis.platforms(), (&sources, &made))?;
     if exit_of(&second) != Exit::Done {
         return Ok(run.second_failed(&second));

@@ -295,7 +295,8 @@ impl DockerRunStep {
     /// Passes on the container's output, until it ends or the build is cancelled.
     fn follow(&self, context: &StepContext<'_>, id: &str) -> Result<(), StepError> {
         let line = self.docker.command(["logs", "--follow", id]);
-        match run(&line, context.cancellation, &|stream: Stream, text: &str| context.output(stream, text)) {
+        let show = |stream: Stream, text: &str| context.output(stream, text);
+        match run(&line, context.cancellation, context.redactor(), &show) {
             Err(rondel_process::ProcessError::Interrupted) => return Err(StepError::Interrupted),
             Err(error) => return Err(error.into()),
             Ok(_) => {}

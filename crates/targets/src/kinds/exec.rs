@@ -8,12 +8,12 @@ use std::sync::Arc;
 use rondel_buildfile::{EnvironmentName, Exec, Platform, Process, Target, Text, TextSource};
 use rondel_cas::{RelativePath, copy_file};
 use rondel_engine::{
-    ActionSpec, Artefact, Class, Environment, EnvironmentValue, Freshness, Job, OutputKind, OutputSpec, Prepared,
-    Query, Report, Shown, Step, StepContext, StepError, StepKey, TreeAccess, UserError, hash_inputs,
+    ActionSpec, Artefact, Class, DeclaredInputs, Environment, EnvironmentValue, Freshness, Job, OutputKind, OutputRole,
+    OutputSpec, OutputUse, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey, TreeAccess,
+    UserError,
 };
 use rondel_golang::GoSupport;
 use rondel_process::{CommandLine, find_tool};
-use rondel_tree::GlobSet;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
 use crate::nodes::{Deps, TargetNodes};
@@ -59,6 +59,7 @@ pub(crate) fn command(
     arguments: Vec<String>,
 ) -> Analyzed<TargetNodes> {
     let (mut tools, mut inputs) = (Vec::new(), Vec::new());
+    let sources = process.inputs.as_deref();
     for (position, word) in words.texts().iter().enumerate() {
         if let TextSource::Tool { name } = &word.source {
             tools.push((position, inputs.len()));
@@ -77,7 +78,11 @@ pub(crate) fn command(
     let search_path = request.environment.get("PATH").cloned().unwrap_or_default();
     let directory =
         process.dir.as_ref().map_or_else(|| analyzer.root.clone(), |directory| analyzer.root.join(&directory.value));
-    let excluded = analyzer.declared_outputs(Some(target))?;
+    let outputs_used = analyzer.output_uses(sources, words.texts(), &process.env, &mut inputs)?;
+    let declared = match sources {
+        Some(sources) => Some(analyzer.declared_inputs(target, Some(sources))?),
+        None => None,
+    };
     let mut outputs = Vec::new();
     for output in request.file.outputs_of(target) {
         let Some(written) = output.written else { continue };
@@ -92,21 +97,22 @@ pub(crate) fn command(
         }
         command.extend(arguments.iter().cloned());
         // A program by name must exist before anything runs; a path may be the output of another step.
-        let is_tool = tools.iter().any(|(position, _)| *position == 0);
+        let is_tool = tools.iter().any(|(position, _)| *position == 0)
+            || outputs_used.iter().any(|output| output.role == OutputRole::Argument(0));
         if !starts_go && !is_tool && !command[0].contains('/') {
             find_tool(&command[0], &search_path, &directory).map_err(|error| {
                 let error = UserError::environment(error.to_string()).at(target.name.span);
                 error.hint("install it, or correct `command`")
             })?;
         }
-        let globs = process.inputs.as_ref().map(|globs| globs.iter().map(|glob| glob.value.as_str()));
         let caller = |name: &EnvironmentName| (name.value.clone(), request.environment.get(&name.value).cloned());
         Ok(Box::new(ExecStep {
             root: analyzer.root.clone(),
             directory: directory.clone(),
             directory_key: process.dir.as_ref().map_or_else(|| ".".to_owned(), |path| path.value.clone()),
             command,
-            inputs: globs.map(|globs| GlobSet::new(globs, excluded.clone())),
+            inputs: declared.clone(),
+            outputs_used: outputs_used.clone(),
             outputs: outputs.clone(),
             env: analyzer.variables.environment(&process.env)?,
             passed: process.pass_env.iter().map(caller).collect(),
@@ -115,6 +121,7 @@ pub(crate) fn command(
             tools: tools.clone(),
             go: go.clone(),
             has_arguments: !arguments.is_empty(),
+            secret_is_not_keyed: process.secret_is_not_keyed,
         }))
     })?;
     let deps = Deps { order_only: deps.order_only, on_miss: downloads };
@@ -122,10 +129,11 @@ pub(crate) fn command(
     Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::Streamed, step)))
 }
 
-/// Returns the words of a command; a tool is a placeholder, `{tool:NAME}`.
+/// Returns the words of a command; a tool is a placeholder, `{tool:NAME}`, and so is an output.
 fn command_words(analyzer: &Analyzer<'_>, words: &[&Text]) -> Analyzed<Vec<String>> {
     let word = |text: &&Text| match &text.source {
         TextSource::Tool { name } => Ok(format!("{{tool:{name}}}")),
+        TextSource::Output(_) => Ok(OutputUse::PLACEHOLDER.to_owned()),
         TextSource::Template(_)
         | TextSource::Environment { .. }
         | TextSource::Git { .. }
@@ -142,7 +150,9 @@ pub(crate) struct ExecStep {
     /// The directory in the key.
     pub directory_key: String,
     pub command: Vec<String>,
-    pub inputs: Option<GlobSet>,
+    pub inputs: Option<DeclaredInputs>,
+    /// Outputs of other targets among inputs, words and variables.
+    pub outputs_used: Vec<OutputUse>,
     /// Path below `root`, path below the workspace, file or directory.
     pub outputs: Vec<(RelativePath, RelativePath, OutputKind)>,
     pub env: Vec<(String, EnvironmentValue)>,
@@ -155,6 +165,8 @@ pub(crate) struct ExecStep {
     pub go: Option<(Arc<GoSupport>, Platform)>,
     /// True if the step got arguments and so always runs.
     pub has_arguments: bool,
+    /// True if the value of a secret can't change the result.
+    pub secret_is_not_keyed: bool,
 }
 
 impl ExecStep {
@@ -189,16 +201,39 @@ impl ExecStep {
         tool.ok_or_else(|| StepError::failed("a tool was not built").hint("run again with --force"))
     }
 
-    /// Returns the command with tools in their places.
+    /// Returns the command with tools and outputs in their places.
     fn words(&self, context: &StepContext<'_>) -> Result<Vec<String>, StepError> {
         let mut words = self.command.clone();
+        for output in &self.outputs_used {
+            if let OutputRole::Argument(position) = output.role {
+                words[position] = output.path(context)?.display().to_string();
+            }
+        }
         for (position, index) in &self.tools {
             words[*position] = self.tool(context, *index)?.path.display().to_string();
         }
         Ok(words)
     }
 
+    /// Adds the paths of outputs to the environment.
+    fn add_outputs(&self, context: &StepContext<'_>, environment: &mut Environment) -> Result<(), StepError> {
+        for output in &self.outputs_used {
+            if let OutputRole::Variable(name) = &output.role {
+                environment.set(Class::Located, name, output.path(context)?.display().to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the output that is the program, if it is one.
+    fn own_program(&self) -> Option<&OutputUse> {
+        self.outputs_used.iter().find(|output| output.role == OutputRole::Argument(0))
+    }
+
     fn program(&self, context: &StepContext<'_>) -> Result<PathBuf, StepError> {
+        if let Some(output) = self.own_program() {
+            return output.path(context);
+        }
         if let Some((_, index)) = self.tools.iter().find(|(position, _)| *position == 0) {
             return Ok(self.tool(context, *index)?.path.clone());
         }
@@ -218,7 +253,8 @@ impl ExecStep {
             let slot = RelativePath::new(&format!("tool/{position}")).expect("a number");
             spec.upstream.insert(slot, self.tool(context, *index)?.entry.clone());
         }
-        if self.tools.iter().any(|(position, _)| *position == 0) || (self.go.is_some() && self.command[0] == "go") {
+        let is_upstream = self.own_program().is_some() || self.tools.iter().any(|(position, _)| *position == 0);
+        if is_upstream || (self.go.is_some() && self.command[0] == "go") {
             return Ok(());
         }
         let program = self.program(context)?;
@@ -265,6 +301,10 @@ impl Step for ExecStep {
             ..ActionSpec::default()
         };
         spec.settings.insert("directory".to_owned(), self.directory_key.clone());
+        self.add_outputs(context, &mut spec.environment)?;
+        for output in &self.outputs_used {
+            output.add_to(context, &mut spec)?;
+        }
         for (path, destination, kind) in &self.outputs {
             spec.outputs.push(OutputSpec { name: path.clone(), destination: destination.clone(), kind: *kind });
         }
@@ -277,8 +317,13 @@ impl Step for ExecStep {
             return Ok(Prepared { spec, freshness: Freshness::always("it was given arguments"), findings: () });
         }
         self.identities(context, &mut spec)?;
-        spec.inputs = hash_inputs(inputs, &self.root, None, &context.workspace.snapshot)?;
-        let freshness = Freshness::of(&spec.inputs);
+        spec.inputs = inputs.hash(&self.root, &context.workspace.snapshot)?;
+        let has_secret = self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_)));
+        let freshness = if has_secret && !self.secret_is_not_keyed {
+            Freshness::always("its environment holds a secret, which is in no key")
+        } else {
+            Freshness::of(&spec.inputs)
+        };
         Ok(Prepared { spec, freshness, findings: () })
     }
 
@@ -299,7 +344,8 @@ impl Step for ExecStep {
             Some((go, _)) => go.toolchain(context)?.root,
             None => PathBuf::from("/"),
         };
-        let environment = self.environment(&root);
+        let mut environment = self.environment(&root);
+        self.add_outputs(context, &mut environment)?;
         let words = self.words(context)?;
         let mut line = CommandLine::new(program, &self.directory)
             .arguments(words[1..].iter().cloned())

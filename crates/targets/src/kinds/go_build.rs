@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rondel_buildfile::{BuildMode, GoBuild, Platform, Span, Target};
+use rondel_buildfile::{BuildMode, GoBuild, OutputReference, Platform, Span, Target};
 use rondel_engine::{Node, NodeId, StepKey, UserError};
 use rondel_golang::{CSupport, GoBuildStep, GoPackages, GoSupport, SbomStep, Scope, go_version_of};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
-use crate::nodes::{Deps, TargetNodes};
+use crate::nodes::{Deps, MadeOutput, TargetNodes};
 
 impl Analyze for GoBuild {
     fn analyze(
@@ -31,6 +31,28 @@ impl Analyze for GoBuild {
 
     fn puts_downloads_off(&self) -> bool {
         true
+    }
+
+    fn made_output(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        reference: &OutputReference,
+    ) -> Analyzed<MadeOutput> {
+        let wanted = reference.path.as_deref().map(path).transpose()?;
+        let (platform, rest) = analyzer.output_platform(self.platforms.as_ref(), target, wanted.as_ref())?;
+        let deps = analyzer.deps_of(target)?;
+        let node = builds(analyzer, target, self, &deps, std::slice::from_ref(&platform))?[&platform];
+        let mut nodes = vec![node];
+        let directory = only_output(target, analyzer.request.file)?.join(&path(&platform.directory_name())?);
+        let place = match rest {
+            Some(rest) => Some(directory.join(&rest)),
+            None => wanted.map(|_| directory),
+        };
+        if self.sbom && place.is_some() {
+            nodes.push(sbom(analyzer, target, &platform, node)?);
+        }
+        Ok(MadeOutput { nodes, place, may_be_empty: false })
     }
 
     fn output_node(

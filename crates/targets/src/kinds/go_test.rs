@@ -3,7 +3,6 @@
 use rondel_buildfile::{GoTest, Target};
 use rondel_engine::{Shown, StepKey};
 use rondel_golang::{CSupport, GoTestStep};
-use rondel_tree::GlobSet;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::nodes::{Deps, TargetNodes};
@@ -11,11 +10,10 @@ use crate::nodes::{Deps, TargetNodes};
 impl Analyze for GoTest {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
         let downloads = analyzer.downloads(&deps)?;
-        let excluded = analyzer.declared_outputs(Some(target))?;
-        let inputs = match &self.inputs {
-            Some(globs) => GlobSet::new(globs.iter().map(|glob| glob.value.as_str()), excluded),
-            None => GlobSet::everything(excluded),
-        };
+        let sources = self.inputs.as_deref();
+        let mut upstream = Vec::new();
+        let outputs_used = analyzer.output_uses(sources, &[], &self.env, &mut upstream)?;
+        let inputs = analyzer.declared_inputs(target, sources)?;
         let go = analyzer.go()?;
         let step = GoTestStep {
             platform: go.own_platform()?,
@@ -28,11 +26,12 @@ impl Analyze for GoTest {
             timeout: analyzer.variables.optional(self.timeout.as_ref())?,
             env: analyzer.variables.environment(&self.env)?,
             inputs,
+            outputs_used,
             arguments: analyzer.arguments(wanted),
         };
         let deps = Deps { order_only: deps.order_only, on_miss: downloads };
         let key = StepKey::main(&target.name.value);
-        Ok(TargetNodes::end(analyzer.add(target, key, deps, Vec::new(), Shown::Streamed, Box::new(step))))
+        Ok(TargetNodes::end(analyzer.add(target, key, deps, upstream, Shown::Streamed, Box::new(step))))
     }
 
     fn puts_downloads_off(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod actions;
 mod graphs;
+mod outputs;
 mod refusals;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ struct Space {
     overrides: BTreeMap<String, String>,
     arguments: Vec<String>,
     platforms: PlatformChoice,
+    /// The cache directory, if it is not `cache`.
+    cache: Option<PathBuf>,
     /// The fields of build.ron before `targets`.
     head: String,
 }
@@ -42,6 +45,7 @@ impl Space {
             root,
             overrides: BTreeMap::new(),
             arguments: Vec::new(),
+            cache: None,
             platforms: PlatformChoice::Some(vec![Platform::new("linux/amd64").unwrap()]),
             head: r#"go: Version("1.22.12"), platforms: ["linux/amd64", "linux/arm64"], vars: {"version": "v1.2.3"}"#
                 .to_owned(),
@@ -86,7 +90,8 @@ impl Space {
             lock: &lock,
             root: self.root.clone(),
             repository: self.root.clone(),
-            cache: self.root.join("cache"),
+            cache: self.cache.clone().unwrap_or_else(|| self.root.join("cache")),
+            program: Some(self.root.join("target")),
             environment: &self.environment,
             overrides: &self.overrides,
             targets: targets.iter().map(|name| TargetName::new(name).unwrap()).collect(),

@@ -38,7 +38,7 @@ pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Resu
     let sources = planned_sources(run, &target, &choice)?;
     run.start();
     let (place, again, second) =
-        run.second_build(std::slice::from_ref(&target), choice, (&sources, &BTreeSet::new()))?;
+        run.second_build(std::slice::from_ref(&target), choice, (&sources, &session.own_paths().collect()))?;
     if exit_of(&second) != Exit::Done {
         return Ok(run.second_failed(&second));
     }
