@@ -7,6 +7,7 @@ use rondel_cas::remove_tree;
 
 use crate::context::StepContext;
 use crate::error::{Category, StepError};
+use crate::former::Former;
 use crate::graph::Node;
 use crate::step::{Job, PreparedAction, Report, TreeAccess};
 
@@ -16,6 +17,7 @@ pub(crate) fn attempt(
     context: &StepContext<'_>,
     prepared: &dyn PreparedAction,
     staging: &Path,
+    former: Option<&Former<'_>>,
 ) -> Result<Report, StepError> {
     let tries = node.retries + 1;
     for number in 1.. {
@@ -34,6 +36,9 @@ pub(crate) fn attempt(
             Err(error) if number < tries && can_pass(&error) && !context.cancellation.is_raised() => {
                 context.note(format!("try {number} of {tries} failed ({error}); trying again"));
                 empty(staging);
+                if let Some(former) = former {
+                    former.begin_again();
+                }
                 pause(number, context);
             }
             outcome => return outcome,

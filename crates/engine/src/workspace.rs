@@ -5,8 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rondel_cas::{Cache, STORE_FORMAT, Store, sweep_abandoned, temporary_name, write_atomically};
-use rondel_tree::StatSnapshot;
+use rondel_cas::{Cache, RelativePath, STORE_FORMAT, Store, sweep_abandoned, temporary_name, write_atomically};
+use rondel_tree::{StatSnapshot, process_umask};
+
+use crate::placed::Placed;
+use crate::stale::DeclaredTargets;
+use crate::strangers::strangers;
 
 /// Directories and stores of a build.
 pub struct Workspace {
@@ -24,6 +28,12 @@ pub struct Workspace {
     pub snapshot: StatSnapshot,
     /// Extra variables for every process. Empty except in `verify`'s second build.
     pub perturbation: Vec<(String, String)>,
+    /// Name of the build file in `root`: outputs belong to the targets of one file.
+    pub build_file: String,
+    /// Its targets; `None` if they are not known. What others placed may be outdated.
+    pub declared: Option<DeclaredTargets>,
+    /// What Rondel placed.
+    pub(crate) placed: Placed,
     /// Number of Rondel's own writes in the source tree: a step there ended, or an output was put there.
     tree_writes: AtomicU64,
     /// Number of steps that may be writing there now.
@@ -35,14 +45,19 @@ impl Workspace {
     pub fn open(root: &Path, cache: &Path) -> Workspace {
         let state = root.join(".rondel");
         let store = cache.join(STORE_FORMAT);
+        let placed = Placed::open(&state);
+        process_umask();
         Workspace {
             root: root.to_owned(),
             snapshot: StatSnapshot::open(&state.join("snapshot")),
-            state,
             results: Cache::disk(&store),
             store: Store::new(&store),
             cache: cache.to_owned(),
+            state,
             perturbation: Vec::new(),
+            build_file: "build.ron".to_owned(),
+            declared: None,
+            placed,
             tree_writes: AtomicU64::new(0),
             tree_writers: AtomicU64::new(0),
         }
@@ -60,6 +75,12 @@ impl Workspace {
         }
         self.snapshot.ask_clock_in(&self.scratch());
         Ok(())
+    }
+
+    /// Returns true if Rondel placed the file or link at `path`, or all files below it, and it is as Rondel left it.
+    pub fn is_ours(&self, path: &RelativePath) -> bool {
+        let place = path.below(&self.root);
+        fs::symlink_metadata(&place).is_ok() && strangers(self, &place, path).is_ok_and(|found| found.is_empty())
     }
 
     /// Returns the directory for unfinished state files.

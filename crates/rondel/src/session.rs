@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rondel_buildfile::{BuildFile, LockFile, TargetName, suggest};
-use rondel_engine::Workspace;
+use rondel_buildfile::{BuildFile, LockFile, Target, TargetName, suggest};
+use rondel_engine::{DeclaredTargets, Workspace};
 use rondel_targets::{Analysis, PlatformChoice, Request, analyze};
 
 use crate::VERSION;
@@ -118,7 +118,20 @@ impl<'c> Session<'c> {
 
     /// Returns the stores and directories of this workspace.
     pub fn workspace(&self) -> Workspace {
-        Workspace::open(&self.root, &self.cache)
+        let mut workspace = Workspace::open(&self.root, &self.cache);
+        let name = Path::new(&self.name).file_name().and_then(|name| name.to_str());
+        workspace.build_file = name.unwrap_or("build.ron").to_owned();
+        workspace.declared = Some(self.declared());
+        workspace
+    }
+
+    /// Returns all targets, each with its platforms if build.ron lists them.
+    fn declared(&self) -> DeclaredTargets {
+        let platforms = |target: &Target| {
+            let list = target.kind().platforms().unwrap_or(&self.file.platforms);
+            (!list.is_empty()).then(|| list.iter().map(|platform| platform.value.clone()).collect())
+        };
+        self.file.targets.iter().map(|target| (target.name.value.clone(), platforms(target))).collect()
     }
 
     /// Returns the names of targets, checked.
