@@ -79,9 +79,9 @@ fn an_edited_output_is_kept_beside() {
     space.write("gen/made.txt", "edited too\n");
     space.run(&["all", "-j1"]).check(expect![[r#"
         --- stderr
-             warning: `out` was edited since Rondel made it: those contents are now in `.rondel/kept/out`
+        warning: `out` was edited since Rondel made it: those contents are now in `.rondel/kept/out`
             Restored make from the cache in [T]
-             warning: `gen/made.txt` was edited since Rondel made it: those contents are now in `.rondel/kept/gen/made.txt`
+        warning: `gen/made.txt` was edited since Rondel made it: those contents are now in `.rondel/kept/gen/made.txt`
             Restored copy from the cache in [T]
             Finished in [T]: 0 ran, 2 up to date
     "#]]);

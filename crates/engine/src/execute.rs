@@ -262,7 +262,7 @@ fn run_in(
     key: &Digest,
     staging: &Path,
     begun: Instant,
-    mut former: Option<&mut Former<'_>>,
+    former: Option<&mut Former<'_>>,
 ) -> Result<(UpstreamResult, bool), StepError> {
     let spec = prepared.spec();
     let workspace = context.workspace;
@@ -310,7 +310,7 @@ fn run_in(
         kept = false;
     }
     let staged = Staged { spec, directory: staging, outputs: &result.outputs, action: Some(*key) };
-    place(node, context, &staged, former.as_deref_mut())?;
+    place(node, context, &staged, former)?;
     let artefacts = artefacts(context, spec, &result.outputs);
     Ok((UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() }, kept))
 }

@@ -18,7 +18,7 @@ use crate::graph::Node;
 use crate::kept::{keep, keep_stranger};
 use crate::manifest::Manifest;
 use crate::moving::{beside, copy_tree, make_directory, move_tree};
-use crate::placed::{Change, owner};
+use crate::placed::{Change, Owner};
 use crate::record::{push_escaped, unescaped};
 use crate::step::TreeAccess;
 use crate::strangers::{Stranger, strangers};
@@ -164,7 +164,7 @@ impl<'w> Former<'w> {
     /// Records what a step without a key has left in its places, which is Rondel's own now. What was not, and is not
     /// there any more, is kept.
     pub fn record_what_stands(&mut self, node: &Node, context: &StepContext<'_>) -> Result<(), StepError> {
-        let owner = owner(self.workspace, node);
+        let owner = Owner::new(&self.workspace.build_file, &node.key);
         for output in &mut self.outputs {
             let standing = output.destination.below(&self.workspace.root);
             let mut manifest = Manifest::new();

@@ -46,7 +46,6 @@ pub use reason::Reason;
 pub use record::{LastRun, StepRecord, read_record, read_record_file, records};
 pub use rondel_cas::{Metadata, MetadataType};
 pub use scheduler::{BuildOptions, Summary, build};
-pub use stale::DeclaredTargets;
 pub use step::{AnyStep, Freshness, Job, Prepared, PreparedAction, Query, Report, Step, TreeAccess};
 pub use step_key::{Role, StepKey};
-pub use workspace::Workspace;
+pub use workspace::{DeclaredTargets, Workspace};

@@ -26,7 +26,7 @@ pub(crate) enum RestoreError {
 
 /// Returns true if the result is a success, each entry belongs to a declared output, and no output is missing.
 pub(crate) fn fits(spec: &ActionSpec, result: &ActionResult) -> bool {
-    let belongs = |path: &RelativePath| spec.outputs.iter().any(|output| belongs_to(path, output));
+    let belongs = |path: &RelativePath| spec.outputs.iter().any(|output| output.holds(path));
     let present = |output: &OutputSpec| match output.kind {
         OutputKind::File => {
             result.outputs.iter().any(|entry| entry.path == output.name && entry.entry.contents().is_some())
@@ -38,14 +38,6 @@ pub(crate) fn fits(spec: &ActionSpec, result: &ActionResult) -> bool {
         && spec.outputs.iter().all(present)
 }
 
-/// Returns true if an entry of this path is part of the output. A directory's own entry has its permissions.
-pub(crate) fn belongs_to(path: &RelativePath, output: &OutputSpec) -> bool {
-    match output.kind {
-        OutputKind::File => *path == output.name,
-        OutputKind::Directory => path.is_within(&output.name),
-    }
-}
-
 /// Returns true for a link that leads out of its output.
 pub(crate) fn leaves(entry: &OutputEntry) -> bool {
     let Entry::Symlink { target } = &entry.entry else { return false };
@@ -55,7 +47,7 @@ pub(crate) fn leaves(entry: &OutputEntry) -> bool {
 
 /// Returns the destination of the entry at `path` of the staging directory.
 pub(crate) fn destination(workspace: &Workspace, spec: &ActionSpec, path: &RelativePath) -> PathBuf {
-    let output = spec.outputs.iter().find(|output| belongs_to(path, output)).expect("checked by `fits`");
+    let output = spec.outputs.iter().find(|output| output.holds(path)).expect("checked by `fits`");
     let rest = &path.as_str()[output.name.as_str().len()..];
     workspace.root.join(format!("{}{rest}", output.destination))
 }
@@ -68,7 +60,7 @@ pub(crate) fn is_in_place(workspace: &Workspace, spec: &ActionSpec, result: &Act
     };
     let directories = spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory);
     let exact = |output: &OutputSpec| {
-        let wanted = result.outputs.iter().filter(|entry| belongs_to(&entry.path, output)).map(|entry| &entry.path);
+        let wanted = result.outputs.iter().filter(|entry| output.holds(&entry.path)).map(|entry| &entry.path);
         let found = entries_of_directory(&output.destination.below(&workspace.root), &output.name);
         found.is_ok_and(|found| found.iter().map(|(path, _)| path).eq(wanted))
     };

@@ -17,9 +17,8 @@ use crate::former::Former;
 use crate::graph::Node;
 use crate::kept::keep_stranger;
 use crate::manifest::Manifest;
-use crate::materialize::belongs_to;
 use crate::moving::{beside, can_copy_instead, exchange, fill_directory, make_movable, move_tree};
-use crate::placed::{Change, owner};
+use crate::placed::{Change, Owner};
 use crate::step::TreeAccess;
 use crate::strangers::{Stranger, joined, lost, strangers};
 use crate::workspace::Workspace;
@@ -43,7 +42,7 @@ pub(crate) fn is_internal(destination: &RelativePath) -> bool {
 
 /// Returns the contents of one output.
 pub(crate) fn manifest(output: &OutputSpec, outputs: &[OutputEntry]) -> Manifest {
-    let own = outputs.iter().filter(|entry| belongs_to(&entry.path, output));
+    let own = outputs.iter().filter(|entry| output.holds(&entry.path));
     let below =
         |entry: &OutputEntry| entry.path.as_str()[output.name.as_str().len()..].trim_start_matches('/').to_owned();
     own.map(|entry| (below(entry), entry.entry.clone())).collect()
@@ -58,7 +57,7 @@ pub(crate) fn place(
     mut former: Option<&mut Former<'_>>,
 ) -> Result<(), StepError> {
     let workspace = context.workspace;
-    let owner = owner(workspace, node);
+    let owner = Owner::new(&workspace.build_file, &node.key);
     let mut manifests = Vec::with_capacity(staged.spec.outputs.len());
     let mut to_keep = Vec::new();
     for output in &staged.spec.outputs {
@@ -106,7 +105,7 @@ pub(crate) fn adopt(
 ) -> io::Result<()> {
     let mut owned = None;
     for output in spec.outputs.iter().filter(|output| !is_internal(&output.destination)) {
-        let owner = owned.get_or_insert_with(|| owner(workspace, node));
+        let owner = owned.get_or_insert_with(|| Owner::new(&workspace.build_file, &node.key));
         let destination = &output.destination;
         if action.is_none() || !workspace.placed.is_settled(destination, owner, action) {
             let manifest = manifest(output, outputs);

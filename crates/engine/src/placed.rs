@@ -14,11 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_cas::{Digest, Entry, RelativePath, temporary_name, write_atomically};
 
-use crate::graph::Node;
 use crate::manifest::{Manifest, decode, encode};
 use crate::record::{push_escaped, unescaped};
 use crate::step_key::StepKey;
-use crate::workspace::Workspace;
 
 /// Directory of the record, below `.rondel`.
 const PLACED: &str = "placed.1";
@@ -35,9 +33,11 @@ pub(crate) struct Owner {
     pub step: StepKey,
 }
 
-/// Returns the owner of what `node` places.
-pub(crate) fn owner(workspace: &Workspace, node: &Node) -> Owner {
-    Owner { file: workspace.build_file.clone(), step: node.key.clone() }
+impl Owner {
+    /// Returns the step of a build file as an owner.
+    pub fn new(build_file: &str, step: &StepKey) -> Owner {
+        Owner { file: build_file.to_owned(), step: step.clone() }
+    }
 }
 
 /// What is recorded of one output.

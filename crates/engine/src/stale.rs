@@ -1,12 +1,11 @@
 //! Outputs that no step makes any more: of a target that is gone, of a platform, of a package that left a pattern. They
 //! are removed if they are as Rondel left them. Knows nothing of how outputs are placed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use rondel_cas::RelativePath;
-use rondel_names::{Platform, TargetName};
 
 use crate::entries::everything_below;
 use crate::event::NodeId;
@@ -17,9 +16,6 @@ use crate::placed::{Change, Owner};
 use crate::step_key::StepKey;
 use crate::strangers::strangers;
 use crate::workspace::Workspace;
-
-/// The targets of the build file, each with its platforms if it has a fixed list of them.
-pub type DeclaredTargets = BTreeMap<TargetName, Option<BTreeSet<Platform>>>;
 
 /// Removes what a finished build shows to be outdated. `places` has the destinations of each step that succeeded by its
 /// key.

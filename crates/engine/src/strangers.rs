@@ -21,6 +21,14 @@ pub(crate) struct Stranger {
     pub was_ours: bool,
 }
 
+impl Workspace {
+    /// Returns true if Rondel placed the file or link at `path`, or all files below it, and it is as Rondel left it.
+    pub fn is_ours(&self, path: &RelativePath) -> bool {
+        let place = path.below(&self.root);
+        std::fs::symlink_metadata(&place).is_ok() && strangers(self, &place, path).is_ok_and(|found| found.is_empty())
+    }
+}
+
 /// Returns the files and links at `place` that are not as recorded for the output `destination`. Directories are nobody's.
 pub(crate) fn strangers(
     workspace: &Workspace,

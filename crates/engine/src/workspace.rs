@@ -1,16 +1,19 @@
 //! `Workspace`: the directories of a build, and its stores.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rondel_cas::{Cache, RelativePath, STORE_FORMAT, Store, sweep_abandoned, temporary_name, write_atomically};
+use rondel_cas::{Cache, STORE_FORMAT, Store, sweep_abandoned, temporary_name, write_atomically};
+use rondel_names::{Platform, TargetName};
 use rondel_tree::{StatSnapshot, process_umask};
 
 use crate::placed::Placed;
-use crate::stale::DeclaredTargets;
-use crate::strangers::strangers;
+
+/// The targets of the build file, each with its platforms if it has a fixed list of them.
+pub type DeclaredTargets = BTreeMap<TargetName, Option<BTreeSet<Platform>>>;
 
 /// Directories and stores of a build.
 pub struct Workspace {
@@ -75,12 +78,6 @@ impl Workspace {
         }
         self.snapshot.ask_clock_in(&self.scratch());
         Ok(())
-    }
-
-    /// Returns true if Rondel placed the file or link at `path`, or all files below it, and it is as Rondel left it.
-    pub fn is_ours(&self, path: &RelativePath) -> bool {
-        let place = path.below(&self.root);
-        fs::symlink_metadata(&place).is_ok() && strangers(self, &place, path).is_ok_and(|found| found.is_empty())
     }
 
     /// Returns the directory for unfinished state files.
