@@ -45,6 +45,8 @@ pub struct World {
     went_back: bool,
     /// Places that a step has left, as long as the record of what was placed is whole.
     left: BTreeSet<(usize, String)>,
+    /// True if a build has recorded what stands.
+    is_recorded: bool,
     /// Number of texts that a user wrote into outputs: each is another one.
     written: usize,
     pub history: Vec<String>,
@@ -107,6 +109,7 @@ impl World {
             clock,
             went_back: false,
             left: BTreeSet::new(),
+            is_recorded: false,
             written: 0,
             history: Vec::new(),
             counts: BTreeMap::new(),
@@ -147,11 +150,7 @@ impl World {
             17 | 18 => self.spoil_output(index),
             // A place that nothing was made in yet, and a user's file there.
             19 if self.is_stormy => {
-                let step = &mut self.steps[index];
-                let to = format!("{}/new/{index}", step.destination.split('/').next().unwrap());
-                let from = std::mem::replace(&mut step.destination, to);
-                self.left.insert((index, from));
-                self.left.remove(&(index, self.steps[index].destination.clone()));
+                self.move_output(index, "new");
                 self.spoil_output(index);
             }
             // Blobs are damaged only in worlds without changes during builds, since such a build may repair any of
@@ -168,6 +167,7 @@ impl World {
                 }
                 if matches!(what, "placed.1" | "") {
                     self.left.clear();
+                    self.is_recorded = false;
                 }
                 self.count("losses of state");
             }
@@ -259,12 +259,7 @@ impl World {
             0 => step.located = value,
             1 => step.passed = Some(value).filter(|value| value != "three"),
             2 => step.secret = value,
-            _ => {
-                let to = format!("{}/{value}/{index}", step.destination.split('/').next().unwrap());
-                let from = std::mem::replace(&mut step.destination, to);
-                self.left.insert((index, from));
-                self.left.remove(&(index, step.destination.clone()));
-            }
+            _ => self.move_output(index, &value),
         }
         self.note(format!("step {index} is {:?}", self.steps[index]));
         self.count("changes of what is in no key");

@@ -96,6 +96,7 @@ impl World {
         let lost: Vec<_> = texts.difference(&self.user_texts()).cloned().collect();
         assert!(lost.is_empty(), "lost what a user wrote: {lost:?}; warnings {warnings:?}");
         self.check_left_places();
+        self.is_recorded = true;
     }
 
     /// Checks that each reason is true, and that none is missing.

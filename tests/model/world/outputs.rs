@@ -15,6 +15,17 @@ impl World {
         format!("{}{}", String::from_utf8_lossy(WRITTEN), self.written)
     }
 
+    /// Gives a step's output another place.
+    pub fn move_output(&mut self, index: usize, name: &str) {
+        let step = &mut self.steps[index];
+        let to = format!("{}/{name}/{index}", step.destination.split('/').next().unwrap());
+        let from = std::mem::replace(&mut step.destination, to.clone());
+        if self.is_recorded {
+            self.left.insert((index, from));
+        }
+        self.left.remove(&(index, to));
+    }
+
     /// Edits, removes or occupies an output, or a part of it.
     pub fn spoil_output(&mut self, index: usize) {
         let path = self.root().join(&self.steps[index].destination);
