@@ -249,12 +249,6 @@ fn run(
     Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: Some(places(prepared.spec())) })
 }
 
-/// State of the tree before a step ran.
-struct Before {
-    time: SystemTime,
-    tree_writes: u64,
-}
-
 fn run_in(
     node: &Node,
     context: &StepContext<'_>,
@@ -268,13 +262,13 @@ fn run_in(
     let workspace = context.workspace;
     // A change while the step runs must look different afterwards, even if it is undone.
     workspace.snapshot.wait_until_after(spec.inputs.newest_ns());
-    let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
+    let before = SystemTime::now();
     let report = attempt(node, context, prepared, staging, former.as_deref())?;
     materialize::normalise_all(node, context, spec, staging)?;
     let found = materialize::staged_outputs(spec, staging)?;
     // Revalidation before the outputs are stored: a step that read something else than its key says must not be cached.
     // The whole key is made again, so that it also covers new files.
-    let changed = changed_meanwhile(node, context, prepared, key, &before);
+    let changed = changed_meanwhile(node, context, prepared, key, before);
     let mut outputs = Vec::with_capacity(found.len());
     let mut kept = changed.is_none();
     for (path, absolute) in &found {
@@ -321,7 +315,7 @@ fn changed_meanwhile(
     context: &StepContext<'_>,
     prepared: &dyn PreparedAction,
     key: &Digest,
-    before: &Before,
+    before: SystemTime,
 ) -> Option<String> {
     for artefact in context.upstream.iter().flat_map(|upstream| &upstream.artefacts) {
         if exact_entry(&artefact.path, &context.workspace.snapshot).ok().as_ref() != Some(&artefact.entry) {
@@ -357,13 +351,13 @@ fn inputs_changed(
     context: &StepContext<'_>,
     then: &ActionSpec,
     now: &ActionSpec,
-    before: &Before,
+    before: SystemTime,
 ) -> Option<String> {
     // Rondel's own writes in the tree, and those of the step itself, would look like changes by the user.
     let names_tell =
-        !node.step.tree_access().may_write() && context.workspace.left_tree_alone_since(before.tree_writes);
+        !node.step.tree_access().may_write() && context.workspace.left_tree_alone_since(context.tree_writes);
     if now.inputs.stat_digest() != then.inputs.stat_digest() {
-        return Some(written_since(then, before.time));
+        return Some(written_since(then, before));
     }
     let names_changed = now.inputs.directory_stat_digest() != then.inputs.directory_stat_digest();
     (names_tell && names_changed).then(|| "files were added or removed in a directory of the inputs".to_owned())

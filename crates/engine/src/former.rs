@@ -84,9 +84,7 @@ impl<'w> Former<'w> {
         }
         let former = Former { workspace, directory: directory.clone(), outputs: saved, method };
         former.write_list().map_err(unwritable)?;
-        workspace.note_tree_write();
-        let begun = former.save().and_then(|()| former.prepare_places());
-        workspace.note_tree_write();
+        let begun = workspace.while_writing_in_tree(|| former.save().and_then(|()| former.prepare_places()));
         if let Err((path, source)) = begun {
             former.put_back(context);
             return Err(StepError::unwritable(&path, &source));

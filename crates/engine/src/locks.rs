@@ -55,6 +55,7 @@ pub(crate) fn lock_abandoned(
     workspace: &Workspace,
     name: &str,
     cancellation: &Cancellation,
+    warn: &dyn Fn(String),
 ) -> io::Result<Option<Lock>> {
     let path = lock_path(&workspace.state, "step", name);
     std::fs::create_dir_all(path.parent().expect("below the state directory"))?;
@@ -66,7 +67,9 @@ pub(crate) fn lock_abandoned(
             return Ok(Some(Lock(file)));
         }
         if last_check.is_none_or(|last_check| last_check.elapsed() > ORPHAN_CHECK_INTERVAL) {
-            if kill_lock_holders(&path, last_check.is_some()).is_empty() && last_check.is_none() {
+            let ended = kill_lock_holders(&path, last_check.is_some());
+            ended.iter().for_each(|pid| warn(format!("ending process {pid}, left behind by a killed run")));
+            if ended.is_empty() && last_check.is_none() {
                 return Ok(None);
             }
             last_check = Some(Instant::now());

@@ -54,6 +54,26 @@ pub(crate) fn place(
     node: &Node,
     context: &StepContext<'_>,
     staged: &Staged<'_>,
+    former: Option<&mut Former<'_>>,
+) -> Result<(), StepError> {
+    let workspace = context.workspace;
+    // `dist` and `.rondel` hold no sources; but the first output creates `dist` itself.
+    let is_apart = |output: &OutputSpec| {
+        let destination = &output.destination;
+        let parent = destination.below(&workspace.root);
+        ["dist/", ".rondel/"].iter().any(|apart| destination.as_str().starts_with(apart))
+            && parent.parent().is_some_and(Path::exists)
+    };
+    if staged.spec.outputs.iter().all(is_apart) {
+        return place_all(node, context, staged, former);
+    }
+    workspace.while_writing_in_tree(|| place_all(node, context, staged, former))
+}
+
+fn place_all(
+    node: &Node,
+    context: &StepContext<'_>,
+    staged: &Staged<'_>,
     mut former: Option<&mut Former<'_>>,
 ) -> Result<(), StepError> {
     let workspace = context.workspace;
@@ -123,11 +143,6 @@ fn record(workspace: &Workspace, changes: &[Change<'_>]) -> Result<(), StepError
 fn prepare_parent(workspace: &Workspace, output: &OutputSpec) -> Result<(), StepError> {
     let to = output.destination.below(&workspace.root);
     let parent = to.parent().expect("below the root");
-    // `dist` and `.rondel` hold no sources; but the first output creates `dist` itself.
-    let is_apart = ["dist/", ".rondel/"].iter().any(|apart| output.destination.as_str().starts_with(apart));
-    if !is_apart || !parent.exists() {
-        workspace.note_tree_write();
-    }
     fs::create_dir_all(parent).map_err(|source| StepError::unwritable(parent, &source))?;
     check_inside(workspace, parent)
 }

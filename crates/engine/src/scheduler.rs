@@ -175,16 +175,16 @@ pub fn build(
 
 /// Puts back what killed runs have moved away, before anything reads the tree.
 fn put_back_abandoned(workspace: &Workspace, cancellation: &Cancellation, emit: &(dyn Fn(Event) + Sync)) {
+    let warn = |text: String| emit(Event::Warning { text });
     for (step, directory) in former::abandoned(workspace) {
-        let put_back = || match lock_abandoned(workspace, &step, cancellation)? {
-            Some(_lock) => former::recover(workspace, &directory, &|text| emit(Event::Warning { text })),
+        let put_back = || match lock_abandoned(workspace, &step, cancellation, &warn)? {
+            Some(_lock) => former::recover(workspace, &directory, &warn),
             // A living process makes it.
             None => Ok(()),
         };
         if let Err(error) = put_back() {
             let directory = directory.display();
-            let text = format!("former outputs were not put back: {error}; they are in `{directory}`");
-            emit(Event::Warning { text });
+            warn(format!("former outputs were not put back: {error}; they are in `{directory}`"));
         }
     }
 }
@@ -284,6 +284,7 @@ impl Build<'_> {
             upstream,
             sources,
             purpose: Purpose::Build,
+            tree_writes: self.workspace.tree_writes(),
             deadline: None,
             node: id,
             redactor: self.redactor,

@@ -1,7 +1,7 @@
 //! Outputs that no step makes any more: of a target that is gone, of a platform, of a package that left a pattern. They
 //! are removed if they are as Rondel left them. Knows nothing of how outputs are placed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -26,9 +26,14 @@ pub(crate) fn clean(
     places: &BTreeMap<NodeId, &[RelativePath]>,
     warn: &dyn Fn(String),
 ) {
+    let built = Built {
+        ids: graph.nodes().map(|(id, node)| (&node.key, id)).collect(),
+        roots: roots.iter().map(|&root| &graph.node(root).key).collect(),
+        places,
+    };
     for (destination, owner) in workspace.placed.owners() {
         if owner.file == workspace.build_file
-            && is_stale(workspace, graph, roots, places, &destination, &owner.step)
+            && built.shows_stale(workspace, &destination, &owner.step)
             && let Err(error) = remove(workspace, &destination, &owner, warn)
         {
             warn(format!("`{destination}`, which nothing makes any more, was not removed: {error}"));
@@ -36,32 +41,32 @@ pub(crate) fn clean(
     }
 }
 
-fn is_stale(
-    workspace: &Workspace,
-    graph: &Graph,
-    roots: &[NodeId],
-    places: &BTreeMap<NodeId, &[RelativePath]>,
-    destination: &RelativePath,
-    step: &StepKey,
-) -> bool {
-    if let Some(id) = graph.find(step) {
-        return places.get(&id).is_some_and(|places| !places.contains(destination));
-    }
-    let Some(target) = &step.target else { return false };
-    if let Some(declared) = &workspace.declared {
-        match declared.get(target) {
-            None => return true,
-            Some(Some(platforms)) if step.platform.as_ref().is_some_and(|platform| !platforms.contains(platform)) => {
-                return true;
-            }
-            Some(_) => {}
+/// What a build was asked for and has made.
+struct Built<'a> {
+    ids: HashMap<&'a StepKey, NodeId>,
+    roots: HashSet<&'a StepKey>,
+    places: &'a BTreeMap<NodeId, &'a [RelativePath]>,
+}
+
+impl Built<'_> {
+    fn shows_stale(&self, workspace: &Workspace, destination: &RelativePath, step: &StepKey) -> bool {
+        if let Some(id) = self.ids.get(step) {
+            return self.places.get(id).is_some_and(|places| !places.contains(destination));
         }
+        let Some(target) = &step.target else { return false };
+        if let Some(declared) = &workspace.declared {
+            match declared.get(target) {
+                None => return true,
+                Some(Some(platforms)) if step.platform.as_ref().is_some_and(|own| !platforms.contains(own)) => {
+                    return true;
+                }
+                Some(_) => {}
+            }
+        }
+        // The target was asked for, so all its steps for these platforms are in the graph.
+        let mut own = self.roots.iter().filter(|key| key.target.as_ref() == Some(target)).peekable();
+        own.peek().is_some() && (step.platform.is_none() || own.any(|key| key.platform == step.platform))
     }
-    // The target was asked for, so all its steps for these platforms are in the graph.
-    let own = roots.iter().map(|&root| &graph.node(root).key).filter(|key| key.target.as_ref() == Some(target));
-    let mut platforms = own.map(|key| &key.platform).peekable();
-    let is_whole = platforms.peek().is_some();
-    is_whole && (step.platform.is_none() || platforms.any(|platform| *platform == step.platform))
 }
 
 /// Removes the files of an output that are as Rondel left them, then directories that are empty.
