@@ -219,7 +219,7 @@ fn a_killed_holder_of_a_lock() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let waiting = space.start(&["slow"]);
-    std::thread::sleep(Duration::from_millis(400));
+    std::thread::sleep(Duration::from_millis(1500));
     space.write("quick", "");
     holder.kill().unwrap();
     holder.wait().unwrap();

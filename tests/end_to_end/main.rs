@@ -25,6 +25,7 @@ mod matrix;
 #[path = "../parts.rs"]
 mod parts;
 mod parts_of_the_machine;
+mod placed;
 mod provenance;
 mod public;
 mod replay;

@@ -36,7 +36,11 @@ fn live(world: &mut World) {
             world.change();
         }
         if world.is_stormy && case > CASES_PER_WORLD / 2 {
-            if world.chance.once_in(2) { world.run_with_changes() } else { world.run_in_a_storm() }
+            match world.chance.below(3) {
+                0 => world.run_with_changes(),
+                1 => world.run_in_a_storm(),
+                _ => world.run_and_be_killed(),
+            }
         }
         world.note(format!("case {case}"));
         world.check();

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use rondel_cas::{Digest, RelativePath};
 use rondel_engine::{
-    ActionSpec, Class, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError, hash_inputs,
+    ActionSpec, Class, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError, TreeAccess, copy_tree,
+    hash_inputs,
 };
 use rondel_tree::GlobSet;
 
@@ -36,6 +38,8 @@ pub struct Config {
     /// see the same output.
     pub is_narrow: bool,
     pub kind: OutputKind,
+    /// True if the step makes its outputs in the tree, as a command does; their permissions count then.
+    pub in_tree: bool,
     /// Below the workspace.
     pub destination: String,
 }
@@ -49,9 +53,14 @@ pub struct Meanwhile {
     pub before_reading: bool,
 }
 
+/// What a step dies of that is killed in the middle.
+pub struct Killed;
+
 pub struct ModelStep {
     pub config: Config,
     pub meanwhile: Mutex<Option<Meanwhile>>,
+    /// True if it dies with half of its outputs made.
+    pub is_killed: bool,
 }
 
 impl Config {
@@ -75,23 +84,35 @@ impl Config {
     /// Returns the step's outputs, by path below its destination; a file's own path is empty.
     pub fn outputs(&self, members: &Members) -> BTreeMap<String, Value> {
         let whole: String = members.iter().map(|((kind, name), value)| format!("{kind} {name} {value}\n")).collect();
+        let hash = *Digest::of(whole.as_bytes()).hash();
         let text = if self.is_narrow {
             format!("{} {}", &self.argument[..1], Digest::of(whole.as_bytes()).hash()[0] % 2)
         } else {
             whole
         };
-        let file = |executable| Value::File { contents: text.clone().into_bytes(), executable };
+        let drawn = |place: usize, modes: &[u32], ordinary| {
+            if self.in_tree { modes[hash[place] as usize % modes.len()] } else { ordinary }
+        };
+        let file = |mode| Value::File { contents: text.clone().into_bytes(), mode };
+        let plain = drawn(1, &[0o644, 0o600, 0o400, 0o644], 0o644);
         match self.kind {
-            OutputKind::File => [(String::new(), file(false))].into(),
+            OutputKind::File => [(String::new(), file(plain))].into(),
             OutputKind::Directory => {
                 let link = Value::Link { target: "sub/tool".to_owned() };
-                [
-                    ("all".to_owned(), file(false)),
+                let mut outputs: BTreeMap<String, Value> = [
+                    ("all".to_owned(), file(plain)),
                     ("link".to_owned(), link),
-                    ("sub/tool".to_owned(), file(true)),
-                    ("sub/hollow".to_owned(), Value::Directory),
+                    ("sub/tool".to_owned(), file(drawn(2, &[0o755, 0o700, 0o500], 0o755))),
+                    ("sub/hollow".to_owned(), Value::Directory { mode: drawn(3, &[0o755, 0o700], 0o755) }),
                 ]
-                .into()
+                .into();
+                for (path, mode) in [("", drawn(4, &[0o755, 0o750], 0o755)), ("sub", drawn(5, &[0o755, 0o500], 0o755))]
+                {
+                    if mode != 0o755 {
+                        outputs.insert(path.to_owned(), Value::Directory { mode });
+                    }
+                }
+                outputs
             }
         }
     }
@@ -132,6 +153,10 @@ impl Step for ModelStep {
         Ok(Prepared::by_key(spec))
     }
 
+    fn tree_access(&self) -> TreeAccess {
+        if self.config.in_tree { TreeAccess::MakesOutputs } else { TreeAccess::Reads }
+    }
+
     fn run(&self, _prepared: &Prepared, job: &Job<'_>) -> Result<Report, StepError> {
         let root = &job.workspace.root;
         let meanwhile = self.meanwhile.lock().expect("no panic while locked").take();
@@ -156,24 +181,49 @@ impl Step for ModelStep {
             }
         }
         let outputs = self.config.outputs(&self.config.members(&inputs, &upstream));
-        write(&job.staging.join(self.config.output_name()), &outputs)
-            .map_err(|error| StepError::failed(error.to_string()))?;
+        let staged = job.staging.join(self.config.output_name());
+        let failed = |error: std::io::Error| StepError::failed(error.to_string());
+        if !self.config.in_tree {
+            write(&staged, &outputs, true).map_err(failed)?;
+            if self.is_killed {
+                resume_unwind(Box::new(Killed));
+            }
+            return Ok(Report::default());
+        }
+        let place = root.join(&self.config.destination);
+        // A former output is not to be seen.
+        assert!(standing(&place).is_empty(), "{} holds {:?}", place.display(), standing(&place));
+        if self.is_killed {
+            let half = if self.config.kind == OutputKind::File { place } else { place.join("all") };
+            fs::write(half, "half").map_err(failed)?;
+            resume_unwind(Box::new(Killed));
+        }
+        write(&place, &outputs, false).map_err(failed)?;
+        copy_tree(&place, &staged).map_err(failed)?;
         Ok(Report::default())
     }
 }
 
-fn write(base: &Path, outputs: &BTreeMap<String, Value>) -> std::io::Result<()> {
+/// Makes outputs; `are_careless` gives files bits that are not part of a result and differ from run to run.
+fn write(base: &Path, outputs: &BTreeMap<String, Value>, are_careless: bool) -> std::io::Result<()> {
+    let place = |path: &str| if path.is_empty() { base.to_owned() } else { base.join(path) };
     for (path, value) in outputs {
-        let path = if path.is_empty() { base.to_owned() } else { base.join(path) };
+        let path = place(path);
         fs::create_dir_all(path.parent().expect("below the staging directory"))?;
         match value {
-            Value::File { contents, executable } => {
+            Value::File { contents, mode } => {
                 fs::write(&path, contents)?;
-                // Bits that are not part of a result differ from run to run.
-                fs::set_permissions(&path, fs::Permissions::from_mode(if *executable { 0o700 } else { 0o640 }))?;
+                let careless = if mode & 0o100 != 0 { 0o700 } else { 0o640 };
+                let mode = if are_careless { careless } else { *mode };
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
             }
             Value::Link { target } => symlink(target, &path)?,
-            Value::Directory => fs::create_dir_all(&path)?,
+            Value::Directory { .. } => fs::create_dir_all(&path)?,
+        }
+    }
+    for (path, value) in outputs.iter().rev() {
+        if let Value::Directory { mode } = value {
+            fs::set_permissions(place(path), fs::Permissions::from_mode(*mode))?;
         }
     }
     Ok(())
@@ -183,16 +233,17 @@ fn write(base: &Path, outputs: &BTreeMap<String, Value>) -> std::io::Result<()> 
 pub fn standing(destination: &Path) -> BTreeMap<String, Value> {
     fn below(base: &Path, path: &str, found: &mut BTreeMap<String, Value>) {
         let absolute = if path.is_empty() { base.to_owned() } else { base.join(path) };
-        if fs::symlink_metadata(&absolute).is_ok_and(|metadata| metadata.is_dir()) {
-            let before = found.len();
-            for entry in fs::read_dir(&absolute).into_iter().flatten().flatten() {
-                let name = entry.file_name().into_string().expect("the model writes text");
-                below(base, &if path.is_empty() { name } else { format!("{path}/{name}") }, found);
-            }
-            if found.len() == before && !path.is_empty() {
-                found.insert(path.to_owned(), Value::Directory);
-            }
-        } else if let Some(value) = tree::value_of(&absolute, false) {
+        let Some(value) = tree::value_of_output(&absolute) else { return };
+        let Value::Directory { mode } = value else {
+            found.insert(path.to_owned(), value);
+            return;
+        };
+        let before = found.len();
+        for entry in fs::read_dir(&absolute).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().expect("the model writes text");
+            below(base, &if path.is_empty() { name } else { format!("{path}/{name}") }, found);
+        }
+        if (found.len() == before && !path.is_empty()) || mode != 0o755 {
             found.insert(path.to_owned(), value);
         }
     }
@@ -202,6 +253,6 @@ pub fn standing(destination: &Path) -> BTreeMap<String, Value> {
 }
 
 /// Returns a step for the graph and the model.
-pub fn step(config: &Config, meanwhile: Option<Meanwhile>) -> Arc<ModelStep> {
-    Arc::new(ModelStep { config: config.clone(), meanwhile: Mutex::new(meanwhile) })
+pub fn step(config: &Config, meanwhile: Option<Meanwhile>, is_killed: bool) -> Arc<ModelStep> {
+    Arc::new(ModelStep { config: config.clone(), meanwhile: Mutex::new(meanwhile), is_killed })
 }

@@ -12,23 +12,30 @@ use rondel_cas::Digest;
 pub enum Value {
     File {
         contents: Vec<u8>,
-        executable: bool,
+        mode: u32,
     },
     Link {
         target: String,
     },
-    /// An empty one.
-    Directory,
+    /// An empty one, or one with permissions of its own.
+    Directory {
+        mode: u32,
+    },
 }
 
 impl Value {
     /// Returns the text of the value in a reason.
     pub fn text(&self) -> String {
         match self {
-            Value::File { contents, executable: false } => Digest::of(contents).to_string(),
-            Value::File { contents, executable: true } => format!("{} executable", Digest::of(contents)),
+            Value::File { contents, mode: 0o644 } => Digest::of(contents).to_string(),
+            Value::File { contents, mode: 0o755 } => format!("{} executable", Digest::of(contents)),
+            Value::File { contents, mode } => {
+                let executable = if mode & 0o100 != 0 { " executable" } else { "" };
+                format!("{}{executable} mode {mode:o}", Digest::of(contents))
+            }
             Value::Link { target } => format!("link to {target}"),
-            Value::Directory => "directory".to_owned(),
+            Value::Directory { mode: 0o755 } => "directory".to_owned(),
+            Value::Directory { mode } => format!("directory mode {mode:o}"),
         }
     }
 }
@@ -83,14 +90,17 @@ pub fn value_of(path: &Path, follow: bool) -> Option<Value> {
     if metadata.is_symlink() {
         return Some(Value::Link { target: fs::read_link(path).ok()?.to_str()?.to_owned() });
     }
-    let executable = metadata.permissions().mode() & 0o100 != 0;
-    metadata.is_file().then(|| fs::read(path).ok()).flatten().map(|contents| Value::File { contents, executable })
+    let mode = metadata.permissions().mode() & 0o777;
+    metadata.is_file().then(|| fs::read(path).ok()).flatten().map(|contents| Value::File { contents, mode })
 }
 
 /// Does the same for an output, which can be a directory.
 pub fn value_of_output(path: &Path) -> Option<Value> {
-    let is_directory = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
-    if is_directory { Some(Value::Directory) } else { value_of(path, false) }
+    let directory = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir);
+    match directory {
+        Some(metadata) => Some(Value::Directory { mode: metadata.permissions().mode() & 0o777 }),
+        None => value_of(path, false),
+    }
 }
 
 fn read(root: &Path, directory: &str, visit: &mut dyn FnMut(&str, Value)) {

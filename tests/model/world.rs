@@ -1,6 +1,7 @@
 //! A world: a tree, a graph of steps, a cache, and a model that always rebuilds.
 
 mod check;
+mod outputs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -8,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use rondel_cas::messages::UnixMode;
 use rondel_cas::{Digest, Entry, RelativePath, STORE_FORMAT};
 use rondel_engine::{
     BuildOptions, Event, Graph, Node, Outcome, OutputKind, Planned, Reason, Step, StepKey, Workspace, build, plan,
@@ -41,6 +43,12 @@ pub struct World {
     clock: Option<SettableClock>,
     /// True if the clock was put back since the last build.
     went_back: bool,
+    /// Places that a step has left, as long as the record of what was placed is whole.
+    left: BTreeSet<(usize, String)>,
+    /// True if a build has recorded what stands.
+    is_recorded: bool,
+    /// Number of texts that a user wrote into outputs: each is another one.
+    written: usize,
     pub history: Vec<String>,
     pub counts: BTreeMap<&'static str, u64>,
 }
@@ -52,6 +60,10 @@ impl Step for Shared {
 
     fn prepare(&self, query: &rondel_engine::Query<'_>) -> Result<rondel_engine::Prepared, rondel_engine::StepError> {
         self.0.prepare(query)
+    }
+
+    fn tree_access(&self) -> rondel_engine::TreeAccess {
+        self.0.tree_access()
     }
 
     fn run(
@@ -79,7 +91,9 @@ impl World {
         fs::create_dir_all(directory.join("work/src")).unwrap();
         fs::create_dir_all(directory.join("work/dist")).unwrap();
         let count = 1 + chance.below(4);
-        let steps = (0..count).map(|index| draw_step(&mut chance, index)).collect();
+        // Below `dist` what is in the way is kept, elsewhere an output directory with files of a user is refused.
+        let top = if chance.once_in(4) { "gen" } else { "dist" };
+        let steps = (0..count).map(|index| draw_step(&mut chance, index, top)).collect();
         World {
             chance,
             directory,
@@ -94,6 +108,9 @@ impl World {
             is_stormy: seed.is_multiple_of(3) && clock.is_none(),
             clock,
             went_back: false,
+            left: BTreeSet::new(),
+            is_recorded: false,
+            written: 0,
             history: Vec::new(),
             counts: BTreeMap::new(),
         }
@@ -131,17 +148,26 @@ impl World {
             15 => self.change_step(index),
             16 => self.change_what_must_not_matter(index),
             17 | 18 => self.spoil_output(index),
+            // A place that nothing was made in yet, and a user's file there.
+            19 if self.is_stormy => {
+                self.move_output(index, "new");
+                self.spoil_output(index);
+            }
             // Blobs are damaged only in worlds without changes during builds, since such a build may repair any of
             // them.
             19 if !self.is_stormy => self.spoil_blob(),
             20 => {
-                let what = *self.chance.of(&["snapshot.3", "actions.3", "durations", ""]);
+                let what = *self.chance.of(&["snapshot.3", "actions.3", "durations", "placed.1", ""]);
                 self.note(format!("removed .rondel/{what}"));
                 let path = self.root().join(".rondel").join(what);
                 let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-                if what != "snapshot.3" && what != "durations" {
+                if matches!(what, "actions.3" | "") {
                     self.last.clear();
                     self.not_kept.clear();
+                }
+                if matches!(what, "placed.1" | "") {
+                    self.left.clear();
+                    self.is_recorded = false;
                 }
                 self.count("losses of state");
             }
@@ -233,37 +259,10 @@ impl World {
             0 => step.located = value,
             1 => step.passed = Some(value).filter(|value| value != "three"),
             2 => step.secret = value,
-            _ => step.destination = format!("dist/{value}/{index}"),
+            _ => self.move_output(index, &value),
         }
         self.note(format!("step {index} is {:?}", self.steps[index]));
         self.count("changes of what is in no key");
-    }
-
-    fn spoil_output(&mut self, index: usize) {
-        let path = self.root().join(&self.steps[index].destination);
-        let all: Vec<PathBuf> =
-            standing(&path).keys().map(|name| if name.is_empty() { path.clone() } else { path.join(name) }).collect();
-        if all.is_empty() {
-            return;
-        }
-        let one = self.chance.of(&all).clone();
-        let remove =
-            |one: &Path| if one.is_symlink() || one.is_file() { fs::remove_file(one) } else { fs::remove_dir(one) };
-        match self.chance.below(4) {
-            0 => drop(remove(&one)),
-            // An empty directory that is not empty any more.
-            1 if fs::symlink_metadata(&one).is_ok_and(|metadata| metadata.is_dir()) => {
-                fs::write(one.join("stray"), "stray").unwrap();
-            }
-            1 => drop(if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }),
-            2 if path.is_dir() => fs::write(path.join("stray"), "stray").unwrap(),
-            _ => {
-                let _ = remove(&one);
-                fs::write(&one, "spoilt").unwrap();
-            }
-        }
-        self.note(format!("spoilt the output {}", one.display()));
-        self.count("spoilt outputs");
     }
 
     fn spoil_blob(&mut self) {
@@ -296,13 +295,13 @@ impl World {
         self.count("spoilt blobs");
     }
 
-    fn graph(&self, meanwhile: Option<(usize, Meanwhile)>) -> (Graph, Vec<usize>) {
+    fn graph(&self, meanwhile: Option<(usize, Meanwhile)>, killed: Option<usize>) -> (Graph, Vec<usize>) {
         let mut graph = Graph::new();
         let mut ids = Vec::new();
         for (index, config) in self.steps.iter().enumerate() {
             let own = meanwhile.as_ref().filter(|(other, _)| *other == index).map(|(_, meanwhile)| meanwhile.clone());
             let name = format!("step {index}");
-            let step = Box::new(Shared(crate::steps::step(config, own)));
+            let step = Box::new(Shared(crate::steps::step(config, own, killed == Some(index))));
             let inputs = config.upstream.iter().map(|&other| ids[other]).collect();
             ids.push(graph.add(Node { inputs, ..Node::new(StepKey::shared(name), "Model", step) }));
         }
@@ -311,7 +310,10 @@ impl World {
 
     /// Builds; returns each step's outcome and reasons.
     fn run(&self, meanwhile: Option<(usize, Meanwhile)>, jobs: usize) -> (Vec<(Outcome, Vec<Reason>)>, Vec<String>) {
-        let (graph, ids) = self.graph(meanwhile);
+        self.run_graph(self.graph(meanwhile, None), jobs)
+    }
+
+    fn run_graph(&self, (graph, ids): (Graph, Vec<usize>), jobs: usize) -> (Vec<(Outcome, Vec<Reason>)>, Vec<String>) {
         let workspace = Workspace::open(&self.root(), &self.cache());
         workspace.prepare().unwrap();
         let (ends, warnings) = (Mutex::new(BTreeMap::new()), Mutex::new(Vec::new()));
@@ -374,7 +376,7 @@ fn text_of(outputs: &BTreeMap<String, Value>) -> String {
 fn contents_of(value: &Value) -> Option<&Vec<u8>> {
     match value {
         Value::File { contents, .. } => Some(contents),
-        Value::Link { .. } | Value::Directory => None,
+        Value::Link { .. } | Value::Directory { .. } => None,
     }
 }
 
@@ -383,9 +385,20 @@ fn tree_of(outputs: &BTreeMap<String, Value>) -> Option<Vec<u8>> {
     let mut tree = rondel_cas::Tree::new();
     for (path, value) in outputs {
         let entry = match value {
-            Value::File { contents, executable } => Entry::file(Digest::of(contents), *executable),
+            Value::File { contents, mode } => {
+                let executable = mode & 0o100 != 0;
+                let mode = UnixMode::new(*mode).and_then(|mode| mode.unless_ordinary_file(executable));
+                Entry::File { digest: Digest::of(contents), executable, mode }
+            }
             Value::Link { target } => Entry::Symlink { target: target.clone() },
-            Value::Directory => Entry::directory(),
+            Value::Directory { mode } => {
+                let mode = UnixMode::new(*mode).and_then(UnixMode::unless_ordinary_directory);
+                if path.is_empty() {
+                    tree.root_mode = mode;
+                    continue;
+                }
+                Entry::Directory { mode }
+            }
         };
         // A file that is an output itself has no path below it.
         tree.insert(RelativePath::new(path).ok()?, entry);
@@ -398,7 +411,7 @@ fn blobs_of(outputs: &BTreeMap<String, Value>) -> Vec<Vec<u8>> {
     outputs.values().filter_map(contents_of).cloned().chain(tree_of(outputs)).collect()
 }
 
-fn draw_step(chance: &mut Chance, index: usize) -> Config {
+fn draw_step(chance: &mut Chance, index: usize, top: &str) -> Config {
     let upstream = (0..index).filter(|_| chance.once_in(2)).collect();
     Config {
         patterns: chance.below(PATTERNS.len()),
@@ -414,7 +427,8 @@ fn draw_step(chance: &mut Chance, index: usize) -> Config {
         secret: "one".to_owned(),
         is_narrow: chance.once_in(2),
         kind: if chance.once_in(2) { OutputKind::File } else { OutputKind::Directory },
-        destination: format!("dist/one/{index}"),
+        in_tree: chance.once_in(2),
+        destination: format!("{top}/one/{index}"),
     }
 }
 

@@ -189,6 +189,12 @@ fn check_outputs(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     let mut taken: Vec<(String, &TargetName)> = Vec::new();
     for target in &file.targets {
         for output in file.outputs_of(target) {
+            if let Some((what, hint)) = reserved(&output.path, file) {
+                let place = if output.path.is_empty() { "." } else { &output.path };
+                let message = format!("`{}` can't write `{place}`: {what}", target.name.value);
+                diagnostics.push(Diagnostic::new(output.span, message).hint(hint));
+                continue;
+            }
             let clash = taken.iter().find(|(other, _)| within(&output.path, other) || within(other, &output.path));
             if let Some((other, owner)) = clash {
                 let place = if output.path.len() < other.len() { other } else { &output.path };
@@ -198,4 +204,25 @@ fn check_outputs(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
             taken.push((output.path, &target.name.value));
         }
     }
+}
+
+/// Returns why no output may be at `path`, and what to do.
+fn reserved(path: &str, file: &BuildFile) -> Option<(&'static str, &'static str)> {
+    const DIRECTORY: &str = "give it a directory of its own, below `dist` for example";
+    // Case is ignored, as some file systems do.
+    let is = |part: &str, name: &str| part.eq_ignore_ascii_case(name);
+    let root = file.root.as_ref().map_or("", |root| root.value.trim_end_matches('/').trim_start_matches("./"));
+    if path.is_empty() || path == root {
+        return Some(("it is the directory of the project", DIRECTORY));
+    }
+    if path.split('/').any(|part| is(part, ".git")) {
+        return Some(("that is git's own", DIRECTORY));
+    }
+    if path.split('/').next().is_some_and(|first| is(first, ".rondel")) {
+        return Some(("that is where Rondel keeps its state", DIRECTORY));
+    }
+    if is(path, "build.ron") || is(path, "build.lock") {
+        return Some(("it decides what is built", "give the output another name"));
+    }
+    None
 }

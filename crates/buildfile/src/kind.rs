@@ -148,6 +148,11 @@ pub trait Kind: Declared {
         Vec::new()
     }
 
+    /// Returns its own list of platforms.
+    fn platforms(&self) -> Option<&Platforms> {
+        None
+    }
+
     /// Reports mistakes of a target whose fields each read well. `platforms` are those of the file.
     fn check(&self, _platforms: &Platforms, _diagnostics: &mut Vec<Diagnostic>) {}
 

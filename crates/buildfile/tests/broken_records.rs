@@ -137,3 +137,31 @@ fn bad_health() {
         "#]],
     );
 }
+
+/// Places that no output may have, whatever stands there.
+#[test]
+fn outputs_in_reserved_places() {
+    let message = |fields: &str| {
+        let text = format!("(format: 1, project: \"p\", {fields})");
+        let diagnostics = rondel_buildfile::BuildFile::parse(&text, "0.1.0").expect_err(fields);
+        diagnostics.first().map(|diagnostic| diagnostic.message.clone()).unwrap_or_default()
+    };
+    let exec = |output: &str| {
+        message(&format!("targets: {{\"x\": Exec(command: [\"y\"], inputs: [\"in\"], outputs: [\"{output}\"])}}"))
+    };
+    assert_eq!(exec(".git/"), "`x` can't write `.git`: that is git's own");
+    for (output, what) in [
+        (".GIT/hooks/pre-commit", "git's own"),
+        ("sub/.git/config", "git's own"),
+        (".rondel/x", "Rondel keeps its state"),
+        (".", "the directory of the project"),
+        ("build.ron", "what is built"),
+        ("./a/../build.lock", "what is built"),
+    ] {
+        assert!(exec(output).contains(what), "{output}: {}", exec(output));
+    }
+    let out =
+        |out: &str| message(&format!("root: \"sub\", targets: {{\"x\": GoBuild(packages: [\".\"], out: \"{out}\")}}"));
+    assert!(out("./").contains("the directory of the project"));
+    assert!(out(".git").contains("git's own"));
+}

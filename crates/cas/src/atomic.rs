@@ -159,10 +159,23 @@ pub struct TemporaryFile {
 impl TemporaryFile {
     /// Makes a file in `directory`, which is created if needed. Mode 0644, less the umask.
     pub fn new_in(directory: &Path) -> io::Result<TemporaryFile> {
+        TemporaryFile::with_options(directory, OpenOptions::new().write(true).read(true).create_new(true))
+    }
+
+    /// Does the same for contents that may be private: mode 0600 until `set_mode` says otherwise.
+    pub fn private_in(directory: &Path) -> io::Result<TemporaryFile> {
+        let mut options = OpenOptions::new();
+        options.write(true).read(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        TemporaryFile::with_options(directory, &options)
+    }
+
+    fn with_options(directory: &Path, options: &OpenOptions) -> io::Result<TemporaryFile> {
         fs::create_dir_all(directory)?;
         loop {
             let path = directory.join(temporary_name());
-            match OpenOptions::new().write(true).read(true).create_new(true).open(&path) {
+            match options.open(&path) {
                 Ok(file) => return Ok(TemporaryFile { path, file: Some(file) }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),

@@ -1,7 +1,8 @@
 //! The blob store: bytes under the name of their digest, shared by all checkouts of a user.
 //!
-//! `<root>/cas/<first two hex digits>/<hex>`, mode 0444; written in `<root>/tmp` and renamed. Any number of processes
-//! read and write at once, without locks. Contents are hashed again on every read.
+//! `<root>/cas/<first two hex digits>/<hex>`, mode 0444, or 0400 if the file was not for others to read. Written in
+//! `<root>/tmp` and renamed. Any number of processes read and write at once, without locks. Contents are hashed again on
+//! every read.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -65,21 +66,26 @@ impl BlobStore {
         is_sound
     }
 
-    /// Stores a copy of the file at `source` and returns its digest.
+    /// Stores a copy of the file at `source` and returns its digest. A file that others may not read is private in the
+    /// store too, from its first byte; a blob that was for all to read becomes private with it.
     pub fn put_file(&self, source: &Path) -> Result<Digest, BlobError> {
         let digest = Digest::of_file(source).map_err(io_error("read", source))?;
+        let is_private = is_private(source).map_err(io_error("read", source))?;
+        let destination = self.path(&digest);
         if self.is_sound(&digest) {
+            if is_private && self::is_private(&destination).is_ok_and(|already| !already) {
+                set_mode(&destination, PRIVATE).map_err(io_error("write", &destination))?;
+            }
             return Ok(digest);
         }
-        let destination = self.path(&digest);
-        let mut temporary = TemporaryFile::new_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
+        let mut temporary = TemporaryFile::private_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
         let (mut input, _) = open_regular(source).map_err(io_error("read", source))?;
         let copied = copy_hashed(&mut input, temporary.file()).map_err(|error| error.between(source, &destination))?;
         if copied != digest {
             // The file changed between hashing and copying: its writer has not finished.
             return Err(BlobError::Corrupt(digest));
         }
-        keep(temporary, &destination)?;
+        keep(temporary, &destination, if is_private { PRIVATE } else { PUBLIC })?;
         Ok(digest)
     }
 
@@ -92,7 +98,7 @@ impl BlobStore {
         let destination = self.path(&digest);
         let mut temporary = TemporaryFile::new_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
         temporary.file().write_all(bytes).map_err(io_error("write", &destination))?;
-        keep(temporary, &destination)?;
+        keep(temporary, &destination, PUBLIC)?;
         Ok(digest)
     }
 
@@ -147,8 +153,40 @@ fn read_sound(path: &Path, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-fn keep(temporary: TemporaryFile, destination: &Path) -> Result<(), BlobError> {
-    temporary.set_mode(0o444).map_err(io_error("write", destination))?;
+/// Mode of a blob.
+const PUBLIC: u32 = 0o444;
+/// Mode of a blob that was made of a private file.
+const PRIVATE: u32 = 0o400;
+
+/// Returns true if others than the owner may not read the file.
+fn is_private(path: &Path) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        Ok(fs::metadata(path)?.permissions().mode() & 0o004 == 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Ok(false)
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (path, mode);
+        Ok(())
+    }
+}
+
+fn keep(temporary: TemporaryFile, destination: &Path, mode: u32) -> Result<(), BlobError> {
+    temporary.set_mode(mode).map_err(io_error("write", destination))?;
     let parent = destination.parent().expect("a blob has a directory");
     fs::create_dir_all(parent).map_err(io_error("write", parent))?;
     temporary.persist(destination).map_err(io_error("write", destination))
@@ -187,5 +225,29 @@ fn copy_hashed(source: &mut File, destination: &mut File) -> Result<Digest, Copy
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(CopyError::Read(error)),
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A private file is private in the store, also if the same bytes were stored for all before, and after.
+    #[test]
+    fn blobs_of_private_files() {
+        let root = std::env::temp_dir().join(format!("rondel-private-blobs-{}", std::process::id()));
+        fs::create_dir_all(&root).unwrap();
+        let (store, source) = (BlobStore::new(&root), root.join("source"));
+        let mode_of = |digest: &Digest| fs::metadata(store.path(digest)).unwrap().permissions().mode() & 0o777;
+        for (text, modes) in [("a", [(0o600, 0o400), (0o644, 0o400)]), ("b", [(0o644, 0o444), (0o640, 0o400)])] {
+            fs::write(&source, text).unwrap();
+            for (mode, expected) in modes {
+                set_mode(&source, mode).unwrap();
+                let digest = store.put_file(&source).unwrap();
+                assert_eq!(mode_of(&digest), expected, "{text} {mode:o}");
+            }
+        }
+        fs::remove_dir_all(root).unwrap();
     }
 }

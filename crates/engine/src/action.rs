@@ -63,6 +63,16 @@ pub struct OutputSpec {
     pub kind: OutputKind,
 }
 
+impl OutputSpec {
+    /// Returns true if an entry of this path is part of the output. A directory's own entry has its permissions.
+    pub(crate) fn holds(&self, path: &RelativePath) -> bool {
+        match self.kind {
+            OutputKind::File => *path == self.name,
+            OutputKind::Directory => path.is_within(&self.name),
+        }
+    }
+}
+
 /// Type of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputKind {

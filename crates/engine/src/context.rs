@@ -75,6 +75,8 @@ pub struct StepContext<'a> {
     /// Sources of the steps before this one: of `upstream`, and of the steps in `after`.
     pub sources: Vec<Arc<Sources>>,
     pub(crate) purpose: Purpose,
+    /// Number of Rondel's own writes in the tree before the step looked at its inputs.
+    pub(crate) tree_writes: u64,
     /// Deadline for the commands of this try, and the whole timeout.
     pub(crate) deadline: Option<(Instant, Duration)>,
     pub(crate) node: NodeId,

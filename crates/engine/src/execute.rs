@@ -4,16 +4,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use rondel_cas::{ActionResult, BlobError, CacheError, Digest, Entry, Metadata, OutputEntry, remove_tree};
+use rondel_cas::{
+    ActionResult, BlobError, CacheError, Digest, Entry, Metadata, OutputEntry, RelativePath, remove_tree,
+};
 
 use crate::action::{ActionSpec, Members};
 use crate::context::{Artefact, Purpose, Sources, StepContext, UpstreamResult};
+use crate::entries::{exact_entry, file_mode, is_executable};
 use crate::error::StepError;
 use crate::event::{Event, Outcome};
+use crate::former::{Former, with_former};
 use crate::graph::Node;
 use crate::locks::{acquire_pool_slot, lock_step};
 use crate::materialize::{self, RestoreError};
 use crate::output_log::{self, StoredLog};
+use crate::place::{Staged, adopt, look_at_former, place};
 use crate::reason::{Reason, differences};
 use crate::record::{LastRun, StepRecord, last_action, read_record, write_record};
 use crate::retry::attempt;
@@ -25,6 +30,8 @@ pub(crate) struct StepResult {
     pub outcome: Outcome,
     pub reasons: Vec<Reason>,
     pub result: UpstreamResult,
+    /// All places that the step has outputs in, if it was made by its key.
+    pub places: Option<Vec<RelativePath>>,
 }
 
 /// Runs one step if needed.
@@ -47,12 +54,13 @@ fn execute_prepared(
             outcome: Outcome::Cached,
             reasons: Vec::new(),
             result: UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() },
+            places: None,
         }),
         Freshness::UpToDate(_) => always(node, context, prepared, vec![Reason::Forced]),
         Freshness::Run(reasons) => always(node, context, prepared, reasons.clone()),
         Freshness::Skip(why) => {
             let reasons = vec![Reason::Always { why: why.clone() }];
-            Ok(StepResult { outcome: Outcome::Skipped, reasons, result: UpstreamResult::default() })
+            Ok(StepResult { outcome: Outcome::Skipped, reasons, result: UpstreamResult::default(), places: None })
         }
     }
 }
@@ -127,11 +135,12 @@ fn keyed(
     let (query, spec) = (Query { context }, prepared.spec());
     let key = spec.digest().map_err(|error| StepError::failed(error.to_string()))?;
     if force {
+        let _lock = lock_step(node, context)?;
         return run(node, context, prepared, &key, vec![Reason::Forced], None);
     }
     let mut found = lookup(node, &query, prepared, &key);
     let mut _lock = None;
-    if node.step.tree_access() == TreeAccess::MakesOutputs && !matches!(found, Lookup::InPlace(_)) {
+    if !matches!(found, Lookup::InPlace(_)) {
         _lock = lock_step(node, context)?;
         // The former lock holder may have done the work. A damaged entry is gone by now and still is the reason.
         let again = lookup(node, &query, prepared, &key);
@@ -142,7 +151,7 @@ fn keyed(
     }
     match found {
         Lookup::InPlace(result) => Ok(hit(node, context, spec, &key, result, Outcome::Cached)),
-        Lookup::Cached(result) => match materialize::restore(context.workspace, spec, &result) {
+        Lookup::Cached(result) => match materialize::restore(node, context, spec, &result, &key) {
             Ok(()) => Ok(hit(node, context, spec, &key, result, Outcome::Restored)),
             Err(RestoreError::Blob(error)) => {
                 context.warn(format!("{error}; the step runs again"));
@@ -162,6 +171,11 @@ fn hit(
     result: ActionResult,
     outcome: Outcome,
 ) -> StepResult {
+    if outcome == Outcome::Cached
+        && let Err(error) = adopt(node, context.workspace, spec, Some(*key), &result.outputs)
+    {
+        context.warn(format!("the outputs of `{}` were not recorded: {error}", node.key));
+    }
     let state = &context.workspace.state;
     if last_action(state, &node.key) != Some(*key) {
         let last_run = read_record(state, &node.key).last_run;
@@ -176,7 +190,12 @@ fn hit(
     }
     let artefacts = artefacts(context, spec, &result.outputs);
     let result = UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() };
-    StepResult { outcome, reasons: Vec::new(), result }
+    StepResult { outcome, reasons: Vec::new(), result, places: Some(places(spec)) }
+}
+
+/// Returns the destinations of all outputs.
+fn places(spec: &ActionSpec) -> Vec<RelativePath> {
+    spec.outputs.iter().map(|output| output.destination.clone()).collect()
 }
 
 /// Returns where the outputs are, for downstream steps.
@@ -217,8 +236,13 @@ fn run(
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
     // The record is made while the step runs: with many inputs it takes a while.
     let (outcome, members) = std::thread::scope(|scope| {
-        let members = scope.spawn(|| members.unwrap_or_else(|| prepared.spec().members()));
-        let outcome = run_in(node, context, prepared, key, &staging, begun);
+        let members = scope.spawn(|| {
+            look_at_former(workspace, node, prepared.spec());
+            members.unwrap_or_else(|| prepared.spec().members())
+        });
+        let outcome = with_former(node, context, prepared.spec(), |former| {
+            run_in(node, context, prepared, key, &staging, begun, former)
+        });
         (outcome, members.join().expect("naming members does not panic"))
     });
     remove_tree(&staging);
@@ -226,13 +250,7 @@ fn run(
     let last_run = Some(last_run(begun, &reasons, Some(*key)));
     let record = StepRecord { action: Some(*key), members, last_run, is_unkept: !is_kept, ..StepRecord::default() };
     store_record(node, context, record);
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result })
-}
-
-/// State of the tree before a step ran.
-struct Before {
-    time: SystemTime,
-    tree_writes: u64,
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: Some(places(prepared.spec())) })
 }
 
 fn run_in(
@@ -242,27 +260,29 @@ fn run_in(
     key: &Digest,
     staging: &Path,
     begun: Instant,
+    former: Option<&mut Former<'_>>,
 ) -> Result<(UpstreamResult, bool), StepError> {
     let spec = prepared.spec();
     let workspace = context.workspace;
     // A change while the step runs must look different afterwards, even if it is undone.
     workspace.snapshot.wait_until_after(spec.inputs.newest_ns());
-    let before = Before { time: SystemTime::now(), tree_writes: workspace.tree_writes() };
-    let (report, log) = attempt(node, context, prepared, staging)?;
+    let before = SystemTime::now();
+    let (report, log) = attempt(node, context, prepared, staging, former.as_deref())?;
+    materialize::normalise_all(node, context, spec, staging)?;
     let found = materialize::staged_outputs(spec, staging)?;
     // Revalidation before the outputs are stored: a step that read something else than its key says must not be cached.
     // The whole key is made again, so that it also covers new files.
-    let changed = changed_meanwhile(node, context, prepared, key, &before);
+    let changed = changed_meanwhile(node, context, prepared, key, before);
     let mut outputs = Vec::with_capacity(found.len());
     let mut kept = changed.is_none();
     for (path, absolute) in &found {
-        normalise_mode(absolute).map_err(|source| StepError::unwritable(absolute, &source))?;
-        let metadata =
-            std::fs::symlink_metadata(absolute).map_err(|source| StepError::unreadable(absolute, &source))?;
+        let unreadable = |source| StepError::unreadable(absolute, &source);
+        let metadata = std::fs::symlink_metadata(absolute).map_err(unreadable)?;
         let entry = if metadata.is_file() {
-            Entry::file(keep_blob(context, absolute, &mut kept)?, crate::inputs::is_executable(&metadata))
+            let digest = keep_blob(context, absolute, &mut kept)?;
+            Entry::File { digest, executable: is_executable(&metadata), mode: file_mode(&metadata) }
         } else {
-            materialize::staged_entry(workspace, absolute).map_err(|source| StepError::unreadable(absolute, &source))?
+            exact_entry(absolute, &workspace.snapshot).map_err(unreadable)?
         };
         let output = OutputEntry { path: path.clone(), entry };
         if materialize::leaves(&output) {
@@ -291,7 +311,8 @@ fn run_in(
         context.warn(format!("the result of `{}` was not cached: {trouble}", node.key));
         kept = false;
     }
-    materialize::place(workspace, spec, staging)?;
+    let staged = Staged { spec, directory: staging, outputs: &result.outputs, action: Some(*key) };
+    place(node, context, &staged, former)?;
     let artefacts = artefacts(context, spec, &result.outputs);
     Ok((UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() }, kept))
 }
@@ -302,10 +323,10 @@ fn changed_meanwhile(
     context: &StepContext<'_>,
     prepared: &dyn PreparedAction,
     key: &Digest,
-    before: &Before,
+    before: SystemTime,
 ) -> Option<String> {
     for artefact in context.upstream.iter().flat_map(|upstream| &upstream.artefacts) {
-        if materialize::staged_entry(context.workspace, &artefact.path).ok().as_ref() != Some(&artefact.entry) {
+        if exact_entry(&artefact.path, &context.workspace.snapshot).ok().as_ref() != Some(&artefact.entry) {
             return Some(format!("`{}` changed", artefact.path.display()));
         }
     }
@@ -338,13 +359,13 @@ fn inputs_changed(
     context: &StepContext<'_>,
     then: &ActionSpec,
     now: &ActionSpec,
-    before: &Before,
+    before: SystemTime,
 ) -> Option<String> {
     // Rondel's own writes in the tree, and those of the step itself, would look like changes by the user.
     let names_tell =
-        !node.step.tree_access().may_write() && context.workspace.left_tree_alone_since(before.tree_writes);
+        !node.step.tree_access().may_write() && context.workspace.left_tree_alone_since(context.tree_writes);
     if now.inputs.stat_digest() != then.inputs.stat_digest() {
-        return Some(written_since(then, before.time));
+        return Some(written_since(then, before));
     }
     let names_changed = now.inputs.directory_stat_digest() != then.inputs.directory_stat_digest();
     (names_tell && names_changed).then(|| "files were added or removed in a directory of the inputs".to_owned())
@@ -378,21 +399,6 @@ fn keep_blob(context: &StepContext<'_>, path: &Path, kept: &mut bool) -> Result<
     Digest::of_file(path).map_err(|source| StepError::unreadable(path, &source))
 }
 
-/// Sets mode 0755 or 0644: the builder's umask is not part of a result.
-fn normalise_mode(path: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let metadata = std::fs::symlink_metadata(path)?;
-        if metadata.is_file() {
-            let mode = if metadata.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-        }
-    }
-    let _ = path;
-    Ok(())
-}
-
 /// Runs a step whose result is not stored.
 fn always(
     node: &Node,
@@ -401,21 +407,27 @@ fn always(
     reasons: Vec<Reason>,
 ) -> Result<StepResult, StepError> {
     let (workspace, spec) = (context.workspace, prepared.spec());
-    let _own = if node.step.tree_access() == TreeAccess::MakesOutputs { lock_step(node, context)? } else { None };
+    let makes_outputs = node.step.tree_access() == TreeAccess::MakesOutputs || !spec.outputs.is_empty();
+    let _own = if makes_outputs { lock_step(node, context)? } else { None };
     context.prerequisites()?;
     let _turn = node.pool.as_ref().map(|pool| acquire_pool_slot(pool, context)).transpose()?;
     (context.emit)(Event::Started { node: context.node, reasons: reasons.clone() });
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
-    let outcome = attempt(node, context, prepared, &staging).and_then(|(report, _)| {
-        let found = materialize::staged_outputs(spec, &staging)?;
+    let outcome = with_former(node, context, spec, |mut former| {
+        let (report, _) = attempt(node, context, prepared, &staging, former.as_deref())?;
+        materialize::normalise_all(node, context, spec, &staging)?;
         let mut outputs = Vec::new();
-        for (path, absolute) in found {
-            let entry = materialize::staged_entry(workspace, &absolute)
-                .map_err(|source| StepError::unreadable(&absolute, &source))?;
-            outputs.push(OutputEntry { path, entry });
+        for (path, absolute) in materialize::staged_outputs(spec, &staging)? {
+            let entry = exact_entry(&absolute, &workspace.snapshot);
+            outputs
+                .push(OutputEntry { path, entry: entry.map_err(|source| StepError::unreadable(&absolute, &source))? });
         }
-        materialize::place(workspace, spec, &staging)?;
+        let staged = Staged { spec, directory: &staging, outputs: &outputs, action: None };
+        place(node, context, &staged, former.as_deref_mut())?;
+        if let Some(former) = former.filter(|_| spec.outputs.is_empty()) {
+            former.record_what_stands(node, context)?;
+        }
         Ok((artefacts(context, spec, &outputs), report.metadata))
     });
     remove_tree(&staging);
@@ -423,5 +435,5 @@ fn always(
     let last_run = Some(last_run(begun, &reasons, None));
     store_record(node, context, StepRecord { members: spec.members(), last_run, ..StepRecord::default() });
     let result = UpstreamResult { artefacts, metadata, ..UpstreamResult::default() };
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result })
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: None })
 }

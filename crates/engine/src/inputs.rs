@@ -264,7 +264,14 @@ fn entry_behind(path: &Path, snapshot: &StatSnapshot) -> io::Result<Entry> {
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    Ok(Entry::file(snapshot.digest(path, &metadata)?, is_executable(&metadata)))
+    file_entry(path, &metadata, snapshot)
+}
+
+/// Returns the entry of a file with the permissions that count for its reader.
+fn file_entry(path: &Path, metadata: &fs::Metadata, snapshot: &StatSnapshot) -> io::Result<Entry> {
+    let digest = snapshot.digest(path, metadata)?;
+    let looks = Fingerprint::of(metadata);
+    Ok(Entry::File { digest, executable: looks.is_executable(), mode: looks.counted_mode() })
 }
 
 /// Returns the entry at `path`. A link is its text.
@@ -278,38 +285,17 @@ pub(crate) fn entry_of(path: &Path, snapshot: &StatSnapshot) -> io::Result<Entry
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    Ok(Entry::file(snapshot.digest(path, &metadata)?, is_executable(&metadata)))
-}
-
-#[cfg(unix)]
-pub(crate) fn is_executable(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o100 != 0
-}
-
-#[cfg(not(unix))]
-pub(crate) fn is_executable(_metadata: &fs::Metadata) -> bool {
-    false
+    file_entry(path, &metadata, snapshot)
 }
 
 /// Returns all files and links below `root`, as sorted relative paths. Links are not followed. Calls `skip` for each
 /// directory and file. Names that are not UTF-8 are an error.
 fn walk(root: &Path, skip: &dyn Fn(&RelativePath, bool) -> bool) -> Result<Vec<RelativePath>, StepError> {
-    walk_with_empty(root, skip, &mut Vec::new())
-}
-
-/// Does the same, and adds directories that hold nothing to `empty`.
-pub(crate) fn walk_with_empty(
-    root: &Path,
-    skip: &dyn Fn(&RelativePath, bool) -> bool,
-    empty: &mut Vec<RelativePath>,
-) -> Result<Vec<RelativePath>, StepError> {
     let mut found = Vec::new();
     let mut open: Vec<Option<RelativePath>> = vec![None];
     while let Some(directory) = open.pop() {
         let absolute = directory.as_ref().map_or_else(|| root.to_owned(), |path| path.below(root));
         let entries = fs::read_dir(&absolute).map_err(|source| StepError::unreadable(&absolute, &source))?;
-        let mut is_empty = true;
         for entry in entries {
             let entry = entry.map_err(|source| StepError::unreadable(&absolute, &source))?;
             let name = entry.file_name();
@@ -323,19 +309,17 @@ pub(crate) fn walk_with_empty(
                 continue;
             }
             // Sockets, FIFOs and devices can't be inputs.
-            is_empty &= !(kind.is_dir() || kind.is_file() || kind.is_symlink());
             if kind.is_dir() {
                 open.push(Some(path));
             } else if kind.is_file() || kind.is_symlink() {
                 found.push(path);
             }
         }
-        empty.extend(directory.filter(|_| is_empty));
     }
     found.sort();
     Ok(found)
 }
 
-fn not_text(error: PathError) -> StepError {
+pub(crate) fn not_text(error: PathError) -> StepError {
     StepError::failed(error.to_string()).hint("rename it, or exclude its directory from the inputs")
 }

@@ -8,11 +8,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rondel_process::{inherit_lock, kill_lock_holders};
+use rondel_process::{Cancellation, inherit_lock, kill_lock_holders};
 
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::graph::{Node, Pool};
+use crate::step_key::StepKey;
+use crate::workspace::Workspace;
 
 /// Interval at which a waiter tries a held lock again.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -34,10 +36,47 @@ fn lock_path(state: &Path, of: &str, name: &str) -> PathBuf {
     state.join("locks").join(of).join(name)
 }
 
-/// Waits for other processes that run this step in this workspace. Returns `None` where the file system has no locks.
+/// Waits for other processes that run this step in this workspace, or place its outputs. Returns `None` where the file system has no locks.
 pub(crate) fn lock_step(node: &Node, context: &StepContext<'_>) -> Result<Option<Lock>, StepError> {
     let path = lock_path(&context.workspace.state, "step", &node.key.file_name());
     wait_for_one(&[path], "another run of the same step in this workspace", context)
+}
+
+/// Locks a step if nobody has its lock; returns `None` otherwise.
+pub(crate) fn try_lock_key(workspace: &Workspace, key: &StepKey) -> io::Result<Option<Lock>> {
+    let path = lock_path(&workspace.state, "step", &key.file_name());
+    std::fs::create_dir_all(path.parent().expect("below the state directory"))?;
+    Ok(lock_one(&mut vec![File::create(path)?])?.map(Lock))
+}
+
+/// Locks a step of this file name that a killed run has left behind, and ends what is left of that run. Returns `None` if
+/// a living process makes the step.
+pub(crate) fn lock_abandoned(
+    workspace: &Workspace,
+    name: &str,
+    cancellation: &Cancellation,
+    warn: &dyn Fn(String),
+) -> io::Result<Option<Lock>> {
+    let path = lock_path(&workspace.state, "step", name);
+    std::fs::create_dir_all(path.parent().expect("below the state directory"))?;
+    let mut files = vec![File::create(&path)?];
+    let begun = Instant::now();
+    let mut last_check: Option<Instant> = None;
+    while begun.elapsed() < 5 * ORPHAN_CHECK_INTERVAL && !cancellation.is_raised() {
+        if let Some(file) = lock_one(&mut files)? {
+            return Ok(Some(Lock(file)));
+        }
+        if last_check.is_none_or(|last_check| last_check.elapsed() > ORPHAN_CHECK_INTERVAL) {
+            let ended = kill_lock_holders(&path, last_check.is_some());
+            ended.iter().for_each(|pid| warn(format!("ending process {pid}, left behind by a killed run")));
+            if ended.is_empty() && last_check.is_none() {
+                return Ok(None);
+            }
+            last_check = Some(Instant::now());
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    }
+    Ok(None)
 }
 
 /// Waits until fewer than `pool.depth` steps of the pool run.

@@ -1,15 +1,19 @@
-//! Puts results in place: atomically, inside the workspace, with old outputs whole until new ones stand.
+//! Outputs of a step as entries of a result: what is staged, what is in place, what is restored from the store.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{ActionResult, BlobError, Entry, OutputEntry, RelativePath, TemporaryFile, remove_tree};
+use rondel_cas::{ActionResult, BlobError, Digest, Entry, OutputEntry, RelativePath, TemporaryFile, remove_tree};
 
 use crate::action::{ActionSpec, OutputKind, OutputSpec};
+use crate::context::StepContext;
+use crate::entries::{directory_mode, everything_below, exact_entry, normalise, set_bits, wanted_bits};
 use crate::error::StepError;
-use crate::inputs::{entry_of, walk_with_empty};
+use crate::graph::Node;
+use crate::place::{Staged, place};
+use crate::step::TreeAccess;
 use crate::workspace::Workspace;
 
 /// Why a stored result could not be put in its place.
@@ -22,7 +26,7 @@ pub(crate) enum RestoreError {
 
 /// Returns true if the result is a success, each entry belongs to a declared output, and no output is missing.
 pub(crate) fn fits(spec: &ActionSpec, result: &ActionResult) -> bool {
-    let belongs = |path: &RelativePath| spec.outputs.iter().any(|output| belongs_to(path, output));
+    let belongs = |path: &RelativePath| spec.outputs.iter().any(|output| output.holds(path));
     let present = |output: &OutputSpec| match output.kind {
         OutputKind::File => {
             result.outputs.iter().any(|entry| entry.path == output.name && entry.entry.contents().is_some())
@@ -34,18 +38,6 @@ pub(crate) fn fits(spec: &ActionSpec, result: &ActionResult) -> bool {
         && spec.outputs.iter().all(present)
 }
 
-fn belongs_to(path: &RelativePath, output: &OutputSpec) -> bool {
-    match output.kind {
-        OutputKind::File => *path == output.name,
-        OutputKind::Directory => *path != output.name && path.is_within(&output.name),
-    }
-}
-
-/// Returns true if `path` is the place `below` the output.
-fn is_at(path: &RelativePath, output: &OutputSpec, below: &RelativePath) -> bool {
-    path.as_str()[output.name.as_str().len()..].strip_prefix('/') == Some(below.as_str())
-}
-
 /// Returns true for a link that leads out of its output.
 pub(crate) fn leaves(entry: &OutputEntry) -> bool {
     let Entry::Symlink { target } = &entry.entry else { return false };
@@ -55,7 +47,7 @@ pub(crate) fn leaves(entry: &OutputEntry) -> bool {
 
 /// Returns the destination of the entry at `path` of the staging directory.
 pub(crate) fn destination(workspace: &Workspace, spec: &ActionSpec, path: &RelativePath) -> PathBuf {
-    let output = spec.outputs.iter().find(|output| belongs_to(path, output)).expect("checked by `fits`");
+    let output = spec.outputs.iter().find(|output| output.holds(path)).expect("checked by `fits`");
     let rest = &path.as_str()[output.name.as_str().len()..];
     workspace.root.join(format!("{}{rest}", output.destination))
 }
@@ -64,50 +56,91 @@ pub(crate) fn destination(workspace: &Workspace, spec: &ActionSpec, path: &Relat
 pub(crate) fn is_in_place(workspace: &Workspace, spec: &ActionSpec, result: &ActionResult) -> bool {
     let stands = |entry: &OutputEntry| {
         let path = destination(workspace, spec, &entry.path);
-        staged_entry(workspace, &path).is_ok_and(|found| found == entry.entry)
+        exact_entry(&path, &workspace.snapshot).is_ok_and(|found| found == entry.entry)
     };
     let directories = spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory);
     let exact = |output: &OutputSpec| {
-        let wanted = result.outputs.iter().filter(|entry| belongs_to(&entry.path, output));
-        let path = output.destination.below(&workspace.root);
-        everything_below(&path).is_ok_and(|found| {
-            found.len() == wanted.clone().count()
-                && found.iter().zip(wanted).all(|(found, wanted)| is_at(&wanted.path, output, found))
-        })
+        let wanted = result.outputs.iter().filter(|entry| output.holds(&entry.path)).map(|entry| &entry.path);
+        let found = entries_of_directory(&output.destination.below(&workspace.root), &output.name);
+        found.is_ok_and(|found| found.iter().map(|(path, _)| path).eq(wanted))
     };
     result.outputs.iter().all(stands) && directories.into_iter().all(exact)
 }
 
+/// Returns the entries of the output directory `name` that stands at `place`, sorted by path: files, links, directories
+/// that are empty, and those with permissions that count.
+fn entries_of_directory(place: &Path, name: &RelativePath) -> Result<Vec<(RelativePath, PathBuf)>, StepError> {
+    let metadata = fs::symlink_metadata(place).map_err(|source| StepError::unreadable(place, &source))?;
+    let mut found = Vec::new();
+    if directory_mode(&metadata).is_some() {
+        found.push((name.clone(), place.to_owned()));
+    }
+    for below in everything_below(place)? {
+        if !below.metadata.is_dir() || below.is_empty || directory_mode(&below.metadata).is_some() {
+            found.push((name.join(&below.path), below.path.below(place)));
+        }
+    }
+    Ok(found)
+}
+
 /// Copies a stored result into a staging directory and puts it in place.
-pub(crate) fn restore(workspace: &Workspace, spec: &ActionSpec, result: &ActionResult) -> Result<(), RestoreError> {
+pub(crate) fn restore(
+    node: &Node,
+    context: &StepContext<'_>,
+    spec: &ActionSpec,
+    result: &ActionResult,
+    key: &Digest,
+) -> Result<(), RestoreError> {
+    let workspace = context.workspace;
     let write = |path: &Path| {
         let path = path.to_owned();
         move |source: io::Error| RestoreError::Step(StepError::unwritable(&path, &source))
     };
     let staging = workspace.new_staging().map_err(write(&workspace.state))?;
-    let outcome = (|| {
-        for output in spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory) {
-            fs::create_dir_all(output.name.below(&staging)).map_err(write(&staging))?;
-        }
-        for entry in &result.outputs {
-            let path = entry.path.below(&staging);
-            let parent = path.parent().expect("below the staging directory");
-            fs::create_dir_all(parent).map_err(write(parent))?;
-            match &entry.entry {
-                Entry::File { digest, executable, .. } => {
-                    let mut temporary = TemporaryFile::new_in(parent).map_err(write(&path))?;
-                    workspace.results.read(digest, temporary.file(), &path).map_err(RestoreError::Blob)?;
-                    temporary.set_mode(if *executable { 0o755 } else { 0o644 }).map_err(write(&path))?;
-                    temporary.persist(&path).map_err(write(&path))?;
-                }
-                Entry::Symlink { target } => make_symlink(target, &path).map_err(write(&path))?,
-                Entry::Directory { .. } => fs::create_dir_all(&path).map_err(write(&path))?,
-            }
-        }
-        place(workspace, spec, &staging).map_err(RestoreError::Step)
-    })();
+    let outcome = fill(workspace, spec, result, &staging).and_then(|()| {
+        let staged = Staged { spec, directory: &staging, outputs: &result.outputs, action: Some(*key) };
+        place(node, context, &staged, None).map_err(RestoreError::Step)
+    });
     remove_tree(&staging);
     outcome
+}
+
+fn fill(workspace: &Workspace, spec: &ActionSpec, result: &ActionResult, staging: &Path) -> Result<(), RestoreError> {
+    let write = |path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| RestoreError::Step(StepError::unwritable(&path, &source))
+    };
+    for output in spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory) {
+        fs::create_dir_all(output.name.below(staging)).map_err(write(staging))?;
+    }
+    for entry in &result.outputs {
+        let path = entry.path.below(staging);
+        let parent = path.parent().expect("below the staging directory");
+        fs::create_dir_all(parent).map_err(write(parent))?;
+        match &entry.entry {
+            Entry::File { digest, .. } => {
+                let mut temporary = TemporaryFile::private_in(parent).map_err(write(&path))?;
+                workspace.results.read(digest, temporary.file(), &path).map_err(RestoreError::Blob)?;
+                let bits = wanted_bits(&entry.entry).expect("a file has permissions");
+                temporary.set_mode(bits).map_err(write(&path))?;
+                temporary.persist(&path).map_err(write(&path))?;
+            }
+            Entry::Symlink { target } => make_symlink(target, &path).map_err(write(&path))?,
+            Entry::Directory { .. } => fs::create_dir_all(&path).map_err(write(&path))?,
+        }
+    }
+    // Last, and from the inside out: a directory may forbid to write in it.
+    let entries: BTreeMap<&RelativePath, &Entry> = result.outputs.iter().map(|it| (&it.path, &it.entry)).collect();
+    for output in spec.outputs.iter().filter(|output| output.kind == OutputKind::Directory) {
+        let root = output.name.below(staging);
+        let below = everything_below(&root).map_err(RestoreError::Step)?;
+        for directory in below.iter().rev().filter(|below| below.metadata.is_dir()) {
+            let entry = entries.get(&output.name.join(&directory.path));
+            let bits = entry.and_then(|entry| wanted_bits(entry)).unwrap_or(0o755);
+            set_bits(&directory.path.below(&root), bits).map_err(write(&root))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -118,23 +151,6 @@ fn make_symlink(target: &str, path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn make_symlink(_target: &str, _path: &Path) -> io::Result<()> {
     Err(io::Error::other("links in outputs are not supported on this system"))
-}
-
-/// Returns files, links and empty directories below `root`, sorted.
-fn everything_below(root: &Path) -> Result<Vec<RelativePath>, StepError> {
-    let mut empty = Vec::new();
-    let mut found = walk_with_empty(root, &|_, _| false, &mut empty)?;
-    found.append(&mut empty);
-    found.sort();
-    Ok(found)
-}
-
-/// Returns the entry at `path`, a result of `staged_outputs`.
-pub(crate) fn staged_entry(workspace: &Workspace, path: &Path) -> io::Result<Entry> {
-    if fs::symlink_metadata(path)?.is_dir() {
-        return Ok(Entry::directory());
-    }
-    entry_of(path, &workspace.snapshot)
 }
 
 /// Returns the outputs that are directories, sorted.
@@ -158,10 +174,7 @@ pub(crate) fn staged_outputs(spec: &ActionSpec, staging: &Path) -> Result<BTreeM
                 found.insert(output.name.clone(), path);
             }
             OutputKind::Directory if metadata.is_dir() => {
-                for inner in everything_below(&path)? {
-                    let absolute = inner.below(&path);
-                    found.insert(output.name.join(&inner), absolute);
-                }
+                found.extend(entries_of_directory(&path, &output.name)?);
             }
             _ => {
                 let what = if output.kind == OutputKind::File { "a regular file" } else { "a directory" };
@@ -172,82 +185,32 @@ pub(crate) fn staged_outputs(spec: &ActionSpec, staging: &Path) -> Result<BTreeM
     Ok(found)
 }
 
-/// Moves all declared outputs from `staging` to their destinations. An old output stays until the new one replaces it.
-pub(crate) fn place(workspace: &Workspace, spec: &ActionSpec, staging: &Path) -> Result<(), StepError> {
+/// Gives all staged outputs their permissions, and says which of them were not kept.
+pub(crate) fn normalise_all(
+    node: &Node,
+    context: &StepContext<'_>,
+    spec: &ActionSpec,
+    staging: &Path,
+) -> Result<(), StepError> {
+    let are_chosen = node.step.tree_access() == TreeAccess::MakesOutputs;
     for output in &spec.outputs {
-        let from = output.name.below(staging);
-        let to = output.destination.below(&workspace.root);
-        let parent = to.parent().expect("below the root");
-        // `dist` and `.rondel` hold no sources; but the first output creates `dist` itself.
-        let is_apart = ["dist/", ".rondel/"].iter().any(|apart| output.destination.as_str().starts_with(apart));
-        if !is_apart || !parent.exists() {
-            workspace.note_tree_write();
+        let root = output.name.below(staging);
+        let Ok(metadata) = std::fs::symlink_metadata(&root) else { continue };
+        let mut all = vec![(output.destination.to_string(), root.clone(), metadata.clone())];
+        if metadata.is_dir() {
+            let below = everything_below(&root)?.into_iter();
+            let shown = |path: &RelativePath| format!("{}/{path}", output.destination);
+            all.extend(below.map(|below| (shown(&below.path), below.path.below(&root), below.metadata)));
         }
-        fs::create_dir_all(parent).map_err(|source| StepError::unwritable(parent, &source))?;
-        check_inside(workspace, parent)?;
-        let outcome = match output.kind {
-            OutputKind::File => replace_file(&from, &to, staging),
-            OutputKind::Directory => replace_directory(&from, &to, staging),
-        };
-        outcome.map_err(|source| StepError::unwritable(&to, &source))?;
+        // From the inside out: a directory may forbid to change anything in it.
+        for (shown, path, metadata) in all.iter().rev() {
+            let dropped =
+                normalise(path, metadata, are_chosen).map_err(|source| StepError::unwritable(path, &source))?;
+            if dropped != 0 {
+                context
+                    .warn(format!("`{shown}` has no set-user-ID, set-group-ID or sticky bit: outputs can't have them"));
+            }
+        }
     }
     Ok(())
-}
-
-/// A link planted in the way (`dist` -> `/etc`) must not lead outputs out of the workspace.
-fn check_inside(workspace: &Workspace, parent: &Path) -> Result<(), StepError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |source: io::Error| StepError::unreadable(&path, &source)
-    };
-    let root = workspace.root.canonicalize().map_err(unreadable(&workspace.root))?;
-    let real = parent.canonicalize().map_err(unreadable(parent))?;
-    if real.starts_with(&root) {
-        return Ok(());
-    }
-    let message = format!("`{}` leads out of the workspace, to `{}`", parent.display(), real.display());
-    Err(StepError::failed(message).hint("remove the symbolic link, or give the target another `out`"))
-}
-
-fn replace_file(from: &Path, to: &Path, staging: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(to).is_ok_and(|metadata| metadata.is_dir()) {
-        move_aside(to, staging)?;
-    }
-    fs::rename(from, to)
-}
-
-fn replace_directory(from: &Path, to: &Path, staging: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(to) {
-        Err(_) => fs::rename(from, to),
-        Ok(_) => {
-            if exchange(from, to).is_ok() {
-                return Ok(());
-            }
-            // Without an atomic exchange, the place is empty for a moment. If the second rename fails, the old output
-            // is put back.
-            let aside = move_aside(to, staging)?;
-            fs::rename(from, to).inspect_err(|_| drop(fs::rename(&aside, to)))
-        }
-    }
-}
-
-fn move_aside(path: &Path, staging: &Path) -> io::Result<PathBuf> {
-    let aside = staging.join(".rondel-former");
-    remove_tree(&aside);
-    fs::rename(path, &aside)?;
-    Ok(aside)
-}
-
-/// Swaps two paths in one system call, where the system has one.
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-    {
-        let _ = (one, other);
-        Err(io::Error::from(io::ErrorKind::Unsupported))
-    }
 }

@@ -170,7 +170,7 @@ pub(crate) fn write_record(state: &Path, step: &StepKey, record: &StepRecord) ->
 }
 
 /// Escapes the separators, which names and link texts may hold.
-fn push_escaped(text: &mut String, part: &str) {
+pub(crate) fn push_escaped(text: &mut String, part: &str) {
     // One by one: each is a byte search in the standard library, which is fast in every build profile of this crate.
     if ['\t', '\n', '\\'].into_iter().any(|separator| part.contains(separator)) {
         text.push_str(&part.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n"));
@@ -179,7 +179,7 @@ fn push_escaped(text: &mut String, part: &str) {
     }
 }
 
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     if !text.contains('\\') {
         return text.to_owned();
     }

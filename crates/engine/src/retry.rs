@@ -9,6 +9,7 @@ use rondel_cas::remove_tree;
 use crate::context::StepContext;
 use crate::error::{Category, StepError};
 use crate::event::Event;
+use crate::former::Former;
 use crate::graph::Node;
 use crate::output_log::OutputLog;
 use crate::step::{Job, PreparedAction, Report, TreeAccess};
@@ -19,6 +20,7 @@ pub(crate) fn attempt(
     context: &StepContext<'_>,
     prepared: &dyn PreparedAction,
     staging: &Path,
+    former: Option<&Former<'_>>,
 ) -> Result<(Report, OutputLog), StepError> {
     let tries = node.retries + 1;
     for number in 1.. {
@@ -45,6 +47,9 @@ pub(crate) fn attempt(
             Err(error) if number < tries && can_pass(&error) && !context.cancellation.is_raised() => {
                 context.note(format!("try {number} of {tries} failed ({error}); trying again"));
                 empty(staging);
+                if let Some(former) = former {
+                    former.begin_again();
+                }
                 pause(number, context);
             }
             outcome => return outcome.map(|report| (report, log.into_inner().expect("no panic while locked"))),

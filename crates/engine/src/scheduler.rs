@@ -13,8 +13,11 @@ use crate::durations::{self, Durations, critical_paths};
 use crate::error::StepError;
 use crate::event::{Event, NodeId, Outcome, OutputReport};
 use crate::execute::{StepResult, execute};
+use crate::former;
 use crate::graph::Graph;
+use crate::locks::lock_abandoned;
 use crate::reason::Reason;
+use crate::stale;
 use crate::state::{States, StepState};
 use crate::workspace::Workspace;
 
@@ -134,6 +137,7 @@ pub fn build(
         failures: Mutex::default(),
         durations: Mutex::default(),
     };
+    put_back_abandoned(workspace, cancellation, emit);
     let demanded = graph.demanded(roots);
     build.run_all(&demanded);
     for &id in graph.reachable(roots).difference(&demanded) {
@@ -154,13 +158,37 @@ pub fn build(
         interrupted: cancellation.is_raised(),
         ..Summary::default()
     };
-    for (id, state) in build.states.into_finished() {
+    let finished: Vec<(NodeId, StepState)> = build.states.into_finished().collect();
+    if !summary.interrupted {
+        let places = finished.iter().filter_map(|(id, state)| match state {
+            StepState::Done(result) => Some((*id, result.places.as_deref()?)),
+            StepState::Stopped(_) => None,
+        });
+        stale::clean(workspace, graph, roots, &places.collect(), &|text| emit(Event::Warning { text }));
+    }
+    for (id, state) in finished {
         summary.outcomes.insert(id, state.outcome());
         if let StepState::Done(result) = state {
             summary.results.insert(id, result.result);
         }
     }
     summary
+}
+
+/// Puts back what killed runs have moved away, before anything reads the tree.
+fn put_back_abandoned(workspace: &Workspace, cancellation: &Cancellation, emit: &(dyn Fn(Event) + Sync)) {
+    let warn = |text: String| emit(Event::Warning { text });
+    for (step, directory) in former::abandoned(workspace) {
+        let put_back = || match lock_abandoned(workspace, &step, cancellation, &warn)? {
+            Some(_lock) => former::recover(workspace, &directory, &warn),
+            // A living process makes it.
+            None => Ok(()),
+        };
+        if let Err(error) = put_back() {
+            let directory = directory.display();
+            warn(format!("former outputs were not put back: {error}; they are in `{directory}`"));
+        }
+    }
 }
 
 impl Build<'_> {
@@ -258,6 +286,7 @@ impl Build<'_> {
             upstream,
             sources,
             purpose: Purpose::Build,
+            tree_writes: self.workspace.tree_writes(),
             deadline: None,
             node: id,
             is_wanted: self.roots.contains(&id),

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rondel_cas::Metadata;
 
-use crate::action::ActionSpec;
+use crate::action::{ActionSpec, OutputSpec};
 use crate::context::StepContext;
 use crate::error::StepError;
 use crate::inputs::InputSet;
@@ -49,6 +49,11 @@ pub trait Step: Send + Sync + 'static {
     /// Returns what the step does in the source tree while it runs.
     fn tree_access(&self) -> TreeAccess {
         TreeAccess::Reads
+    }
+
+    /// Returns the outputs that it makes in the tree by itself, also where its action declares none (`MakesOutputs`).
+    fn tree_outputs(&self) -> Vec<OutputSpec> {
+        Vec::new()
     }
 
     /// Makes the outputs that the prepared action declares, in `job.staging`.
@@ -212,6 +217,8 @@ pub trait AnyStep: Send + Sync {
     fn verify_external(&self, query: &Query<'_>, prepared: &dyn PreparedAction, metadata: &Metadata) -> Option<Reason>;
     /// `Step::tree_access`
     fn tree_access(&self) -> TreeAccess;
+    /// `Step::tree_outputs`
+    fn tree_outputs(&self) -> Vec<OutputSpec>;
     /// `Step::run`
     fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError>;
 }
@@ -231,6 +238,10 @@ impl<S: Step> AnyStep for S {
 
     fn tree_access(&self) -> TreeAccess {
         Step::tree_access(self)
+    }
+
+    fn tree_outputs(&self) -> Vec<OutputSpec> {
+        Step::tree_outputs(self)
     }
 
     fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError> {

@@ -1,5 +1,6 @@
 //! `Workspace`: the directories of a build, and its stores.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rondel_cas::{
     Cache, KeepAlive, STORE_FORMAT, Store, claim_cache, sweep_abandoned, temporary_name, write_atomically,
 };
-use rondel_tree::StatSnapshot;
+use rondel_names::{Platform, TargetName};
+use rondel_tree::{StatSnapshot, process_umask};
+
+use crate::placed::Placed;
+
+/// The targets of the build file, each with its platforms if it has a fixed list of them.
+pub type DeclaredTargets = BTreeMap<TargetName, Option<BTreeSet<Platform>>>;
 
 use crate::error::UserError;
 use crate::ownership::write_hint;
@@ -30,6 +37,12 @@ pub struct Workspace {
     pub snapshot: StatSnapshot,
     /// Extra variables for every process. Empty except in `verify`'s second build.
     pub perturbation: Vec<(String, String)>,
+    /// Name of the build file in `root`: outputs belong to the targets of one file.
+    pub build_file: String,
+    /// Its targets; `None` if they are not known. What others placed may be outdated.
+    pub declared: Option<DeclaredTargets>,
+    /// What Rondel placed.
+    pub(crate) placed: Placed,
     /// Number of Rondel's own writes in the source tree: a step there ended, or an output was put there.
     tree_writes: AtomicU64,
     /// Number of steps that may be writing there now.
@@ -41,14 +54,19 @@ impl Workspace {
     pub fn open(root: &Path, cache: &Path) -> Workspace {
         let state = root.join(".rondel");
         let store = cache.join(STORE_FORMAT);
+        let placed = Placed::open(&state);
+        process_umask();
         Workspace {
             root: root.to_owned(),
             snapshot: StatSnapshot::open(&state.join("snapshot")),
-            state,
             results: Cache::disk(&store),
             store: Store::new(&store),
             cache: cache.to_owned(),
+            state,
             perturbation: Vec::new(),
+            build_file: "build.ron".to_owned(),
+            declared: None,
+            placed,
             tree_writes: AtomicU64::new(0),
             tree_writers: AtomicU64::new(0),
         }

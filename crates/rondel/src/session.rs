@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{BuildFile, LockFile, TargetName, suggest};
+use rondel_buildfile::{BuildFile, LockFile, Target, TargetName, suggest};
 use rondel_cas::{TEXT_MAX, read_at_most, read_text_at_most};
-use rondel_engine::Workspace;
+use rondel_engine::{DeclaredTargets, Workspace};
 use rondel_targets::{Analysis, PlatformChoice, Request, analyze};
 
 use crate::VERSION;
@@ -124,7 +124,20 @@ impl<'c> Session<'c> {
 
     /// Returns the stores and directories of this workspace.
     pub fn workspace(&self) -> Workspace {
-        Workspace::open(&self.root, &self.cache)
+        let mut workspace = Workspace::open(&self.root, &self.cache);
+        let name = Path::new(&self.name).file_name().and_then(|name| name.to_str());
+        workspace.build_file = name.unwrap_or("build.ron").to_owned();
+        workspace.declared = Some(self.declared());
+        workspace
+    }
+
+    /// Returns all targets, each with its platforms if build.ron lists them.
+    fn declared(&self) -> DeclaredTargets {
+        let platforms = |target: &Target| {
+            let list = target.kind().platforms().unwrap_or(&self.file.platforms);
+            (!list.is_empty()).then(|| list.iter().map(|platform| platform.value.clone()).collect())
+        };
+        self.file.targets.iter().map(|target| (target.name.value.clone(), platforms(target))).collect()
     }
 
     /// Returns the names of targets, checked.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rondel_engine::{
-    ActionSpec, AnyStep, Freshness, InputSet, Job, Metadata, PreparedAction, Query, Reason, Report, StepError,
-    TreeAccess,
+    ActionSpec, AnyStep, Freshness, InputSet, Job, Metadata, OutputSpec, PreparedAction, Query, Reason, Report,
+    StepError, TreeAccess,
 };
 
 use crate::git::WorkTrees;
@@ -81,6 +81,10 @@ impl AnyStep for DirtyStep {
 
     fn tree_access(&self) -> TreeAccess {
         self.clean.tree_access()
+    }
+
+    fn tree_outputs(&self) -> Vec<OutputSpec> {
+        self.clean.tree_outputs()
     }
 
     fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError> {

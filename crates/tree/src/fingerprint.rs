@@ -4,6 +4,10 @@ use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
+use rondel_cas::messages::UnixMode;
+
+use crate::modes::counted_mode;
+
 /// Type of a name, as far as inputs go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -126,6 +130,11 @@ impl Fingerprint {
     /// Returns true if the owner's executable bit is set.
     pub fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0
+    }
+
+    /// Returns the permission bits, if they count for a reader.
+    pub fn counted_mode(&self) -> Option<UnixMode> {
+        counted_mode(self.mode)
     }
 
     /// Returns true if its last change of any kind was before `boundary_ns`. (Only the change time counts: others can

@@ -73,10 +73,14 @@ pub(crate) enum LinkTarget {
 impl Link {
     fn entry_behind(&self) -> Option<Entry> {
         match &self.behind {
-            LinkTarget::File(digest, fingerprint) => Some(Entry::file(*digest, fingerprint.is_executable())),
+            LinkTarget::File(digest, fingerprint) => Some(entry_of(*digest, fingerprint)),
             LinkTarget::Nothing | LinkTarget::Directory => None,
         }
     }
+}
+
+fn entry_of(digest: Digest, fingerprint: &Fingerprint) -> Entry {
+    Entry::File { digest, executable: fingerprint.is_executable(), mode: fingerprint.counted_mode() }
 }
 
 impl DirectoryMatches {
@@ -95,7 +99,13 @@ impl DirectoryMatches {
     /// names.
     pub fn file(&mut self, place: usize, name: &str, digest: &Digest, fingerprint: &Fingerprint) {
         self.files.push(place as u32);
-        messages::push_file(&mut self.message, name, digest, fingerprint.is_executable());
+        match fingerprint.counted_mode() {
+            None => messages::push_file(&mut self.message, name, digest, fingerprint.is_executable()),
+            mode => {
+                let node = FileNode { name, digest: *digest, is_executable: fingerprint.is_executable(), mode };
+                self.message.extend(Directory { files: vec![node], ..Directory::default() }.encode());
+            }
+        }
         self.stat_digest = self.stat_digest.wrapping_add(fingerprint.stat_digest());
         self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
     }
@@ -126,8 +136,7 @@ impl DirectoryMatches {
     fn each(&self, visit: &mut dyn FnMut(&str, Entry)) {
         for &place in &self.files {
             let record = self.block.record(place as usize);
-            let executable = record.fingerprint().is_executable();
-            visit(record.name(), Entry::file(record.digest(), executable));
+            visit(record.name(), entry_of(record.digest(), &record.fingerprint()));
         }
         for link in &self.links {
             if let Some(behind) = link.entry_behind() {

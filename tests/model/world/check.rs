@@ -49,7 +49,11 @@ impl World {
 
     /// Plans, builds, and compares both with the model.
     pub fn check(&mut self) {
-        let expected = self.expect();
+        let mut expected = self.expect();
+        if self.check_refusals(&expected.iter().map(|expected| expected.outputs.clone()).collect::<Vec<_>>()) {
+            expected = self.expect();
+        }
+        let texts = self.user_texts();
         // A question can't read the file system's clock, since that needs a new file.
         if !self.went_back {
             self.check_plan(&expected);
@@ -89,6 +93,10 @@ impl World {
             self.last.insert(index, expected.members.clone());
             self.stored.insert(expected.members, expected.outputs);
         }
+        let lost: Vec<_> = texts.difference(&self.user_texts()).cloned().collect();
+        assert!(lost.is_empty(), "lost what a user wrote: {lost:?}; warnings {warnings:?}");
+        self.check_left_places();
+        self.is_recorded = true;
     }
 
     /// Checks that each reason is true, and that none is missing.
@@ -163,7 +171,7 @@ impl World {
 
     /// Checks that `plan` agrees with the model as far as it can know.
     fn check_plan(&mut self, expected: &[Expected]) {
-        let (graph, ids) = self.graph(None);
+        let (graph, ids) = self.graph(None, None);
         let workspace = Workspace::open(&self.root(), &self.cache());
         let planned = plan(&graph, &ids, &workspace, &|_| {});
         for (index, id) in ids.iter().enumerate() {

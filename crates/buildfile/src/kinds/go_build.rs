@@ -52,6 +52,10 @@ impl Kind for GoBuild {
         needs
     }
 
+    fn platforms(&self) -> Option<&Platforms> {
+        self.platforms.as_ref()
+    }
+
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
         vec![places.directory(self.out.as_deref())]
     }

@@ -57,6 +57,10 @@ impl Kind for Image {
         if self.health.is_some() || self.tzdata { vec![Need::Go] } else { Vec::new() }
     }
 
+    fn platforms(&self) -> Option<&Platforms> {
+        self.platforms.as_ref()
+    }
+
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
         vec![places.directory(self.out.as_deref())]
     }

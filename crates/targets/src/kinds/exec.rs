@@ -1,16 +1,15 @@
 //! `Exec` and `Shell`: any command, in the source tree, with declared inputs and outputs.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_buildfile::{EnvironmentName, Exec, Platform, Process, Target, Text, TextSource};
-use rondel_cas::{RelativePath, copy_file};
+use rondel_cas::RelativePath;
 use rondel_engine::{
     ActionSpec, Artefact, Class, DeclaredInputs, Environment, EnvironmentValue, Freshness, Job, OutputKind, OutputRole,
     OutputSpec, OutputUse, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey, TreeAccess,
-    UserError,
+    UserError, copy_tree,
 };
 use rondel_golang::GoSupport;
 use rondel_process::{CommandLine, find_tool};
@@ -268,27 +267,6 @@ impl ExecStep {
     fn is_directory(&self, path: &RelativePath) -> bool {
         self.outputs.iter().any(|(other, _, kind)| other == path && *kind == OutputKind::Directory)
     }
-
-    /// Copies the present outputs, so that they can be restored after a failure.
-    fn keep_former(&self, backup: &Path) -> io::Result<()> {
-        for (path, ..) in &self.outputs {
-            let (from, to) = (path.below(&self.root), path.below(backup));
-            if from.exists() {
-                copy_tree(&from, &to)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn put_back(&self, backup: &Path) {
-        for (path, ..) in &self.outputs {
-            let (former, place) = (path.below(backup), path.below(&self.root));
-            if former.exists() {
-                let _ = if place.is_dir() { fs::remove_dir_all(&place) } else { fs::remove_file(&place) };
-                let _ = copy_tree(&former, &place);
-            }
-        }
-    }
 }
 
 impl Step for ExecStep {
@@ -305,9 +283,7 @@ impl Step for ExecStep {
         for output in &self.outputs_used {
             output.add_to(context, &mut spec)?;
         }
-        for (path, destination, kind) in &self.outputs {
-            spec.outputs.push(OutputSpec { name: path.clone(), destination: destination.clone(), kind: *kind });
-        }
+        spec.outputs = self.tree_outputs();
         let Some(inputs) = &self.inputs else {
             spec.outputs.clear();
             return Ok(Prepared { spec, freshness: Freshness::always("it declares no inputs"), findings: () });
@@ -331,15 +307,18 @@ impl Step for ExecStep {
         if self.outputs.is_empty() { TreeAccess::MayWrite } else { TreeAccess::MakesOutputs }
     }
 
+    fn tree_outputs(&self) -> Vec<OutputSpec> {
+        let spec = |(path, destination, kind): &(RelativePath, RelativePath, OutputKind)| OutputSpec {
+            name: path.clone(),
+            destination: destination.clone(),
+            kind: *kind,
+        };
+        self.outputs.iter().map(spec).collect()
+    }
+
     fn run(&self, prepared: &Prepared<Self::Findings>, context: &Job<'_>) -> Result<Report, StepError> {
         let (spec, staging) = (&prepared.spec, context.staging);
         let program = self.program(context)?;
-        let backup = staging.join(".rondel-former-outputs");
-        self.keep_former(&backup).map_err(|error| StepError::unwritable(&backup, &error))?;
-        for (path, ..) in &self.outputs {
-            let parent = path.parent().map_or_else(|| self.root.clone(), |parent| parent.below(&self.root));
-            fs::create_dir_all(&parent).map_err(|error| StepError::unwritable(&parent, &error))?;
-        }
         let root = match &self.go {
             Some((go, _)) => go.toolchain(context)?.root,
             None => PathBuf::from("/"),
@@ -351,44 +330,17 @@ impl Step for ExecStep {
             .arguments(words[1..].iter().cloned())
             .environment(environment.for_process());
         line.secret_names = environment.secret_names();
-        let outcome = context.run(&line).and_then(|()| {
-            for path in spec.outputs.iter().map(|output| &output.name) {
-                let from = path.below(&self.root);
-                let (is_there, wanted_directory) = (from.exists(), self.is_directory(path));
-                if !is_there || from.is_dir() != wanted_directory {
-                    let what = if wanted_directory { "directory" } else { "file" };
-                    return Err(StepError::failed(format!("the command did not make its output `{path}`, a {what}"))
-                        .hint("correct `outputs`: they are relative to `root`, and a directory ends with `/`"));
-                }
-                copy_tree(&from, &path.below(staging)).map_err(|error| StepError::unwritable(&from, &error))?;
+        context.run(&line)?;
+        for path in spec.outputs.iter().map(|output| &output.name) {
+            let from = path.below(&self.root);
+            let (is_there, wanted_directory) = (from.exists(), self.is_directory(path));
+            if !is_there || from.is_dir() != wanted_directory {
+                let what = if wanted_directory { "directory" } else { "file" };
+                return Err(StepError::failed(format!("the command did not make its output `{path}`, a {what}"))
+                    .hint("correct `outputs`: they are relative to `root`, and a directory ends with `/`"));
             }
-            Ok(())
-        });
-        if outcome.is_err() {
-            self.put_back(&backup);
+            copy_tree(&from, &path.below(staging)).map_err(|error| StepError::unwritable(&from, &error))?;
         }
-        let _ = fs::remove_dir_all(&backup);
-        outcome.map(|()| Report::default())
+        Ok(Report::default())
     }
-}
-
-/// Copies a file or a directory with all below it; links stay links.
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    let metadata = fs::symlink_metadata(from)?;
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    if metadata.is_dir() {
-        fs::create_dir_all(to)?;
-        for entry in fs::read_dir(from)? {
-            let entry = entry?;
-            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
-        }
-        return Ok(());
-    }
-    #[cfg(unix)]
-    if metadata.is_symlink() {
-        return std::os::unix::fs::symlink(fs::read_link(from)?, to);
-    }
-    copy_file(from, to).map(drop)
 }
