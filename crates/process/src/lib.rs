@@ -7,6 +7,7 @@ mod command_line;
 mod orphans;
 mod redaction;
 mod run;
+mod sandbox;
 mod tool;
 
 pub use cancellation::Cancellation;
@@ -14,4 +15,5 @@ pub use command_line::{CommandLine, quote};
 pub use orphans::{become_subreaper, inherit_lock, kill_lock_holders, kill_orphans};
 pub use redaction::Redactor;
 pub use run::{Captured, Finished, ProcessError, Stream, capture, run};
+pub use sandbox::{Sandbox, SandboxSupport, sandbox_support};
 pub use tool::{ToolMissing, find_tool};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use crate::cancellation::signal_group;
-use crate::{Cancellation, CommandLine};
+use crate::{Cancellation, CommandLine, sandbox};
 
 /// Maximum length of a line. Longer ones are passed on in pieces, so that a program without newlines can't fill the
 /// memory.
@@ -161,7 +161,11 @@ fn supervise(
         use std::os::unix::process::CommandExt;
         command.process_group(0);
     }
-    let mut child = command.spawn().map_err(start_error)?;
+    let child = match &line.sandbox {
+        Some(sandbox) => sandbox::spawn(sandbox, &mut command),
+        None => command.spawn(),
+    };
+    let mut child = child.map_err(start_error)?;
     let group = child.id();
     cancellation.register(group);
     let stdout = child.stdout.take().expect("piped above");

@@ -5,6 +5,7 @@
 
 mod analysis;
 mod analyzer;
+mod closed;
 mod dirty;
 mod docker;
 mod git;
@@ -13,8 +14,12 @@ mod go_version;
 mod image;
 mod kinds;
 mod nodes;
+mod refusals;
 mod request;
+mod tool_fields;
+mod tools;
 mod variables;
+mod working_tree;
 
 #[cfg(all(test, unix))]
 mod tests;

@@ -8,7 +8,7 @@ mod references;
 mod strings;
 mod texts;
 
-pub use choices::{Base, BuildMode, Created, GoChoice};
+pub use choices::{Base, BuildMode, Created, GoChoice, Sandbox};
 pub use lists::{Command, Packages, Platforms};
 pub use maps::{
     AnyKey, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Service, ServiceImages, TextMap,

@@ -1,7 +1,7 @@
 //! `doctor`: compares this machine with the needs of the targets.
 
 use rondel_buildfile::{GoChoice, Need, Platform};
-use rondel_process::{Cancellation, CommandLine, capture, find_tool};
+use rondel_process::{Cancellation, CommandLine, SandboxSupport, capture, find_tool, sandbox_support};
 use rondel_targets::{go_work_of, module_directory, resolve_go_version};
 
 use crate::cli::option::options;
@@ -42,6 +42,7 @@ fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
     cache_findings(session, &mut findings);
     tool_finding(session, "git", &["--version"], false, "versions from git fall back to their defaults", &mut findings);
     go_findings(session, &mut findings);
+    findings.push(sandbox_finding(sandbox_support()));
     let mut needs = needs_of(&*session.file.targets);
     needs.remove(&Need::Go);
     // A daemon is used if there is one, even if nothing needs it.
@@ -111,6 +112,28 @@ fn tool_finding(
     });
 }
 
+/// Returns what of a command's undeclared reads can be found here.
+fn sandbox_finding(support: Option<SandboxSupport>) -> (Verdict, String) {
+    let Some(support) = support else {
+        let line = "sandbox: this kernel has no Landlock, so undeclared reads by absolute paths and the network are not \
+                    refused";
+        return (Verdict::Needless, line.to_owned());
+    };
+    let abi = support.abi;
+    match (support.has_network(), support.has_scopes()) {
+        (true, true) => (Verdict::Good, format!("sandbox: Landlock {abi}: undeclared reads and TCP are refused")),
+        (true, false) => {
+            let line =
+                format!("sandbox: Landlock {abi}: undeclared reads and TCP are refused, abstract sockets are not");
+            (Verdict::Good, line)
+        }
+        (false, _) => {
+            let line = format!("sandbox: Landlock {abi}: undeclared reads are refused, the network is not");
+            (Verdict::Needless, line)
+        }
+    }
+}
+
 fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
     let module = module_directory(&session.file, &session.root);
     let host = Platform::host();
@@ -137,5 +160,19 @@ fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
             .get("GOPROXY")
             .map_or_else(|| "not set in the environment".to_owned(), |_| "set".to_owned());
         findings.push((Verdict::Good, format!("GOPROXY: {proxy}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kernel_can_refuse() {
+        let line = |support| sandbox_finding(support).1;
+        assert!(line(None).contains("no Landlock"));
+        assert!(line(Some(SandboxSupport { abi: 3 })).contains("the network is not"));
+        assert!(line(Some(SandboxSupport { abi: 4 })).contains("abstract sockets are not"));
+        assert!(line(Some(SandboxSupport { abi: 7 })).ends_with("undeclared reads and TCP are refused"));
     }
 }

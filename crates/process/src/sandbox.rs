@@ -1,0 +1,186 @@
+//! `Sandbox`: what a program may read, start and reach, enforced by Landlock where the kernel has it.
+//!
+//! A thread of its own restricts itself and starts the program, which inherits the restriction with all its children.
+//! Rondel itself stays free. It needs no root. It does not know why a path is allowed.
+//!
+//! Landlock allows by whole trees: a rule for a directory is one for everything below it. Writing, removing and
+//! creating are not restricted.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+/// Parts of the system that every program can read and start from: libraries, the modules and data of the
+/// distribution, and what a C library asks for.
+const SYSTEM: &[&str] = &[
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libx32",
+    "/usr/libexec",
+    "/usr/share",
+    "/nix/store",
+    "/gnu/store",
+    "/etc/ca-certificates",
+    "/etc/crypto-policies",
+    "/etc/fonts",
+    "/etc/gai.conf",
+    "/etc/group",
+    "/etc/host.conf",
+    "/etc/hosts",
+    "/etc/inputrc",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ld.so.preload",
+    "/etc/locale.alias",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/nsswitch.conf",
+    "/etc/os-release",
+    "/etc/passwd",
+    "/etc/perl",
+    "/etc/pki",
+    "/etc/protocols",
+    "/etc/resolv.conf",
+    "/etc/services",
+    "/etc/ssl",
+    "/etc/terminfo",
+    "/etc/timezone",
+    "/var/lib/ca-certificates",
+    "/proc",
+    "/sys/devices/system",
+    "/sys/fs/cgroup",
+    "/sys/kernel/mm",
+    "/dev/full",
+    "/dev/null",
+    "/dev/ptmx",
+    "/dev/pts",
+    "/dev/random",
+    "/dev/tty",
+    "/dev/urandom",
+    "/dev/zero",
+];
+
+/// What a program may read, start and reach, beside the system's own libraries.
+#[derive(Clone, Debug, Default)]
+pub struct Sandbox {
+    /// Files, and directories with all below them, that can be read and started. Links are followed.
+    pub readable: Vec<PathBuf>,
+    /// Directories whose names can be listed, with those of all directories below them.
+    pub listable: Vec<PathBuf>,
+    /// True if it may use TCP and abstract sockets.
+    pub network: bool,
+}
+
+/// What the kernel can enforce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SandboxSupport {
+    /// Version of Landlock's interface.
+    pub abi: i32,
+}
+
+impl SandboxSupport {
+    /// Returns true if TCP can be refused.
+    pub fn has_network(self) -> bool {
+        self.abi >= 4
+    }
+
+    /// Returns true if abstract sockets and signals to other processes can be refused.
+    pub fn has_scopes(self) -> bool {
+        self.abi >= 6
+    }
+}
+
+impl Sandbox {
+    /// Returns true if the rules let the file at `path` be read. `path` need not exist.
+    pub fn allows(&self, path: &Path) -> bool {
+        let real = resolved(path);
+        let system = SYSTEM.iter().map(Path::new);
+        let mut places = self.readable.iter().map(PathBuf::as_path).chain(system);
+        places.any(|place| real.starts_with(place) || real.starts_with(resolved(place)))
+    }
+}
+
+/// Returns `path` without links, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    for parent in path.ancestors() {
+        if let Ok(real) = parent.canonicalize() {
+            return real.join(path.strip_prefix(parent).unwrap_or(Path::new("")));
+        }
+    }
+    path.to_owned()
+}
+
+/// Returns what the kernel can enforce; `None` where it has no Landlock, or it is not enabled.
+#[cfg(target_os = "linux")]
+pub fn sandbox_support() -> Option<SandboxSupport> {
+    use landlock::{AccessFs, LandlockStatus, Ruleset, RulesetAttr};
+    // The status comes with a restriction, which this thread takes with it.
+    let probe = || {
+        let ruleset = Ruleset::default().handle_access(AccessFs::ReadFile).ok()?;
+        Some(ruleset.create().ok()?.restrict_self().ok()?.landlock)
+    };
+    match std::thread::spawn(probe).join().ok()?? {
+        LandlockStatus::Available { effective_abi, kernel_abi } => {
+            Some(SandboxSupport { abi: kernel_abi.unwrap_or(effective_abi as i32) })
+        }
+        LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => None,
+    }
+}
+
+/// Returns what the kernel can enforce: nothing, on this system.
+#[cfg(not(target_os = "linux"))]
+pub fn sandbox_support() -> Option<SandboxSupport> {
+    None
+}
+
+/// Starts the command in the sandbox, or without where the kernel has none.
+#[cfg(target_os = "linux")]
+pub(crate) fn spawn(sandbox: &Sandbox, command: &mut Command) -> io::Result<Child> {
+    let spawn = || {
+        restrict(sandbox).map_err(io::Error::other)?;
+        command.spawn()
+    };
+    std::thread::scope(|scope| scope.spawn(spawn).join()).map_err(|_| io::Error::other("the sandbox failed"))?
+}
+
+/// Starts the command: there is no sandbox on this system.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn spawn(_: &Sandbox, command: &mut Command) -> io::Result<Child> {
+    command.spawn()
+}
+
+/// Restricts the calling thread, as far as the kernel can.
+#[cfg(target_os = "linux")]
+fn restrict(sandbox: &Sandbox) -> Result<(), landlock::RulesetError> {
+    use landlock::{AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope};
+    let read = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute;
+    let mut ruleset = Ruleset::default().handle_access(read)?.handle_access(AccessFs::Refer)?;
+    ruleset = ruleset.handle_access(AccessFs::IoctlDev)?.scope(Scope::Signal)?;
+    if !sandbox.network {
+        ruleset = ruleset.handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp)?;
+        ruleset = ruleset.scope(Scope::AbstractUnixSocket)?;
+    }
+    let mut ruleset = ruleset.create()?;
+    // What does not exist needs no rule. A rename may go anywhere: the kernel refuses one that would make a file
+    // readable.
+    let mut allow = |path: &Path, access| match PathFd::new(path) {
+        Ok(place) => (&mut ruleset).add_rule(PathBeneath::new(place, access)).map(drop),
+        Err(_) => Ok(()),
+    };
+    allow(Path::new("/"), AccessFs::Refer.into())?;
+    for path in SYSTEM {
+        let is_device = path.starts_with("/dev/");
+        allow(Path::new(path), if is_device { AccessFs::ReadFile | AccessFs::IoctlDev } else { read })?;
+    }
+    allow(Path::new("/dev/pts"), AccessFs::ReadDir.into())?;
+    sandbox.readable.iter().try_for_each(|path| allow(path, read))?;
+    sandbox.listable.iter().try_for_each(|path| allow(path, AccessFs::ReadDir.into()))?;
+    ruleset.restrict_self().map(drop)
+}
