@@ -26,6 +26,7 @@ mod parts;
 mod parts_of_the_machine;
 mod provenance;
 mod public;
+mod sandbox;
 mod scheduling;
 mod server;
 mod space;

@@ -160,7 +160,7 @@ fn archives_are_looked_into() {
 #[test]
 fn a_step_that_needs_what_is_not_declared_fails_elsewhere() {
     let mut space = with_target(
-        "\"fault\": Exec(command: [\"sh\", \"-c\", \"cat $HOME/secret-input > out/x\"], inputs: [\"go.mod\"], outputs: [\"out/x\"])",
+        "\"fault\": Exec(command: [\"sh\", \"-c\", \"cat $HOME/secret-input > out/x\"], inputs: [\"go.mod\"], outputs: [\"out/x\"], sandbox: Off)",
     );
     let home = space.beside("home");
     fs::write(home.join("secret-input"), "x\n").unwrap();

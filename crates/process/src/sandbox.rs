@@ -4,7 +4,8 @@
 //! Rondel itself stays free. It needs no root. It does not know why a path is allowed.
 //!
 //! Landlock allows by whole trees: a rule for a directory is one for everything below it. Writing, removing and
-//! creating are not restricted.
+//! creating are not restricted. Each kernel enforces what it knows: TCP since ABI 4, scopes since 6, sockets with a path
+//! since 9, UDP since 10.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,7 @@ pub struct Sandbox {
     pub readable: Vec<PathBuf>,
     /// Directories whose names can be listed, with those of all directories below them.
     pub listable: Vec<PathBuf>,
-    /// True if it may use TCP and abstract sockets.
+    /// True if it may use the network, and sockets of programs outside.
     pub network: bool,
 }
 
@@ -94,6 +95,16 @@ impl SandboxSupport {
     /// Returns true if abstract sockets and signals to other processes can be refused.
     pub fn has_scopes(self) -> bool {
         self.abi >= 6
+    }
+
+    /// Returns true if sockets with a path can be refused.
+    pub fn has_sockets(self) -> bool {
+        self.abi >= 9
+    }
+
+    /// Returns true if UDP can be refused.
+    pub fn has_udp(self) -> bool {
+        self.abi >= 10
     }
 }
 
@@ -144,7 +155,7 @@ pub fn sandbox_support() -> Option<SandboxSupport> {
 #[cfg(target_os = "linux")]
 pub(crate) fn spawn(sandbox: &Sandbox, command: &mut Command) -> io::Result<Child> {
     let spawn = || {
-        restrict(sandbox).map_err(io::Error::other)?;
+        restrict(sandbox)?;
         command.spawn()
     };
     std::thread::scope(|scope| scope.spawn(spawn).join()).map_err(|_| io::Error::other("the sandbox failed"))?
@@ -158,29 +169,72 @@ pub(crate) fn spawn(_: &Sandbox, command: &mut Command) -> io::Result<Child> {
 
 /// Restricts the calling thread, as far as the kernel can.
 #[cfg(target_os = "linux")]
-fn restrict(sandbox: &Sandbox) -> Result<(), landlock::RulesetError> {
-    use landlock::{AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope};
+fn restrict(sandbox: &Sandbox) -> io::Result<()> {
+    use landlock::{AccessFs, AccessNet, Ruleset, RulesetAttr, Scope};
     let read = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute;
-    let mut ruleset = Ruleset::default().handle_access(read)?.handle_access(AccessFs::Refer)?;
-    ruleset = ruleset.handle_access(AccessFs::IoctlDev)?.scope(Scope::Signal)?;
+    let mut own = read;
     if !sandbox.network {
-        ruleset = ruleset.handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp)?;
-        ruleset = ruleset.scope(Scope::AbstractUnixSocket)?;
+        own |= AccessFs::ResolveUnix;
     }
-    let mut ruleset = ruleset.create()?;
-    // What does not exist needs no rule. A rename may go anywhere: the kernel refuses one that would make a file
-    // readable.
-    let mut allow = |path: &Path, access| match PathFd::new(path) {
-        Ok(place) => (&mut ruleset).add_rule(PathBeneath::new(place, access)).map(drop),
-        Err(_) => Ok(()),
+    let create = || {
+        let ruleset = Ruleset::default().handle_access(own)?.handle_access(AccessFs::Refer)?;
+        let mut ruleset = ruleset.handle_access(AccessFs::IoctlDev)?.scope(Scope::Signal)?;
+        if !sandbox.network {
+            ruleset = ruleset.handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp)?;
+            ruleset = ruleset.handle_access(AccessNet::BindUdp | AccessNet::ConnectSendUdp)?;
+            ruleset = ruleset.scope(Scope::AbstractUnixSocket)?;
+        }
+        ruleset.create()
     };
-    allow(Path::new("/"), AccessFs::Refer.into())?;
+    let mut ruleset = create().map_err(io::Error::other)?;
+    // A rename may go anywhere: the kernel refuses one that would make a file readable.
+    allow(&mut ruleset, Path::new("/"), AccessFs::Refer.into())?;
     for path in SYSTEM {
-        let is_device = path.starts_with("/dev/");
-        allow(Path::new(path), if is_device { AccessFs::ReadFile | AccessFs::IoctlDev } else { read })?;
+        let access = if path.starts_with("/dev/") { AccessFs::ReadFile | AccessFs::IoctlDev } else { read };
+        allow(&mut ruleset, Path::new(path), access)?;
     }
-    allow(Path::new("/dev/pts"), AccessFs::ReadDir.into())?;
-    sandbox.readable.iter().try_for_each(|path| allow(path, read))?;
-    sandbox.listable.iter().try_for_each(|path| allow(path, AccessFs::ReadDir.into()))?;
-    ruleset.restrict_self().map(drop)
+    allow(&mut ruleset, Path::new("/dev/pts"), AccessFs::ReadDir.into())?;
+    sandbox.readable.iter().try_for_each(|path| allow(&mut ruleset, path, own))?;
+    sandbox.listable.iter().try_for_each(|path| allow(&mut ruleset, path, AccessFs::ReadDir.into()))?;
+    ruleset.restrict_self().map(drop).map_err(io::Error::other)
+}
+
+/// Adds a rule. What does not exist, or can't be reached, needs none.
+#[cfg(target_os = "linux")]
+fn allow(
+    ruleset: &mut landlock::RulesetCreated,
+    path: &Path,
+    access: landlock::BitFlags<landlock::AccessFs>,
+) -> io::Result<()> {
+    use landlock::{PathBeneath, PathFd, PathFdError, RulesetCreatedAttr};
+    match PathFd::new(path) {
+        Ok(place) => ruleset.add_rule(PathBeneath::new(place, access)).map(drop).map_err(io::Error::other),
+        Err(PathFdError::OpenCall { source, .. }) => match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied => Ok(()),
+            _ => Err(source),
+        },
+        Err(_) => Ok(()),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// Links are followed on both sides, and a neighbour with a longer name is another file.
+    #[test]
+    fn what_the_rules_allow() {
+        let place = std::env::temp_dir().join(format!("rondel-sandbox-{}", std::process::id()));
+        std::fs::create_dir_all(place.join("real/in")).unwrap();
+        let _ = std::os::unix::fs::symlink("real", place.join("link"));
+        let sandbox = Sandbox { readable: vec![place.join("link/in")], ..Sandbox::default() };
+        for path in ["real/in", "link/in/absent/file", "real/in/x"] {
+            assert!(sandbox.allows(&place.join(path)), "{path}");
+        }
+        for path in ["real", "link/inner", "real/in/../out", "."] {
+            assert!(!sandbox.allows(&place.join(path)), "{path}");
+        }
+        assert!(sandbox.allows(Path::new("/usr/lib/x")) && !sandbox.allows(Path::new("/usr/bin/x")));
+        std::fs::remove_dir_all(place).unwrap();
+    }
 }

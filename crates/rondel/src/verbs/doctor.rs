@@ -119,19 +119,21 @@ fn sandbox_finding(support: Option<SandboxSupport>) -> (Verdict, String) {
                     refused";
         return (Verdict::Needless, line.to_owned());
     };
-    let abi = support.abi;
-    match (support.has_network(), support.has_scopes()) {
-        (true, true) => (Verdict::Good, format!("sandbox: Landlock {abi}: undeclared reads and TCP are refused")),
-        (true, false) => {
-            let line =
-                format!("sandbox: Landlock {abi}: undeclared reads and TCP are refused, abstract sockets are not");
-            (Verdict::Good, line)
-        }
-        (false, _) => {
-            let line = format!("sandbox: Landlock {abi}: undeclared reads are refused, the network is not");
-            (Verdict::Needless, line)
-        }
-    }
+    let parts = [
+        (true, "undeclared reads"),
+        (support.has_network(), "TCP"),
+        (support.has_scopes(), "abstract sockets"),
+        (support.has_sockets(), "sockets with a path"),
+        (support.has_udp(), "UDP"),
+    ];
+    let names = |is_refused: bool| {
+        let parts = parts.iter().filter(|(is, _)| *is == is_refused);
+        parts.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+    };
+    let line = format!("sandbox: Landlock {} refuses {}", support.abi, names(true));
+    let missed = names(false);
+    let line = if missed.is_empty() { line } else { format!("{line}; not {missed}") };
+    (if support.has_network() { Verdict::Good } else { Verdict::Needless }, line)
 }
 
 fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
@@ -171,8 +173,11 @@ mod tests {
     fn what_a_kernel_can_refuse() {
         let line = |support| sandbox_finding(support).1;
         assert!(line(None).contains("no Landlock"));
-        assert!(line(Some(SandboxSupport { abi: 3 })).contains("the network is not"));
-        assert!(line(Some(SandboxSupport { abi: 4 })).contains("abstract sockets are not"));
-        assert!(line(Some(SandboxSupport { abi: 7 })).ends_with("undeclared reads and TCP are refused"));
+        let of = |abi| line(Some(SandboxSupport { abi }));
+        assert_eq!(
+            of(4),
+            "sandbox: Landlock 4 refuses undeclared reads, TCP; not abstract sockets, sockets with a path, UDP"
+        );
+        assert!(of(3).contains("refuses undeclared reads; not TCP, ") && !of(10).contains("not"));
     }
 }
