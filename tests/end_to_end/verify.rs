@@ -134,7 +134,7 @@ fn vcs_stamps_are_found() {
 #[test]
 fn a_stamp_with_the_time_is_found() {
     let space = with_target(
-        "\"fault\": Exec(command: [\"sh\", \"-c\", \"go build -trimpath -buildvcs=false -ldflags=\\\"-s -w -buildid= -X main.version=$(date +%s)\\\" -o out/x ./cmd/small\"], inputs: [\"**/*.go\", \"greet/text/*\", \"go.mod\"], outputs: [\"out/x\"], env: {\"GOFLAGS\": \"\"})",
+        "\"fault\": Exec(command: [\"sh\", \"-c\", \"go build -trimpath -buildvcs=false -ldflags=\\\"-s -w -buildid= -X main.version=$(date +%s)\\\" -o out/x ./cmd/small\"], inputs: [\"**/*.go\", \"greet/text/*\", \"go.mod\"], outputs: [\"out/x\"], env: {\"GOFLAGS\": \"\"}, tools: [\"go\"])",
     );
     let run = verify(&space, "fault");
     differs(&run, &["Different fault: ", "out/x, section .rodata", "the difference looks like a time"]);
