@@ -18,7 +18,7 @@ use rondel_tree::GlobSet;
 use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
 use crate::closed::{Closed, Surroundings, searched_directories};
 use crate::nodes::{Deps, TargetNodes};
-use crate::tool_fields::{declared_tools, own_go};
+use crate::tool_fields::{DeclaredTools, declared_tools, own_go};
 use crate::tools::Tools;
 
 impl Analyze for Exec {
@@ -105,19 +105,8 @@ pub(crate) fn command(
             })?;
         }
         let globs = process.inputs.as_ref().map(|globs| globs.iter().map(|glob| glob.value.as_str()));
-        let is_closed = globs.is_some() && arguments.is_empty();
-        let searched = globs.clone().into_iter().flatten();
-        let closed = is_closed.then(|| Closed {
-            key: StepKey::main(&target.name.value),
-            tools: declared.named.clone(),
-            built: declared.built.clone(),
-            is_checked: process.sandbox == Sandbox::On,
-            network: process.network,
-            listable: searched_directories(searched).iter().map(|place| analyzer.root.join(place)).collect(),
-            search_path: search_path.clone(),
-            root: analyzer.root.clone(),
-            directory: directory.clone(),
-        });
+        let is_closed = process.inputs.is_some() && arguments.is_empty();
+        let closed = is_closed.then(|| closed(analyzer, target, process, &declared, &directory));
         let caller = |name: &EnvironmentName| (name.value.clone(), request.environment.get(&name.value).cloned());
         Ok(Box::new(ExecStep {
             root: analyzer.root.clone(),
@@ -140,6 +129,28 @@ pub(crate) fn command(
     let deps = Deps { order_only: deps.order_only, on_miss: downloads };
     let key = StepKey::main(&target.name.value);
     Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::Streamed, step)))
+}
+
+/// Returns the surroundings of a step with a key.
+fn closed(
+    analyzer: &Analyzer<'_>,
+    target: &Target,
+    process: &Process,
+    declared: &DeclaredTools,
+    directory: &Path,
+) -> Closed {
+    let globs = process.inputs.iter().flatten().map(|glob| glob.value.as_str());
+    Closed {
+        key: StepKey::main(&target.name.value),
+        tools: declared.named.clone(),
+        built: declared.built.clone(),
+        is_checked: process.sandbox == Sandbox::On,
+        network: process.network,
+        listable: searched_directories(globs).iter().map(|place| analyzer.root.join(place)).collect(),
+        search_path: analyzer.request.environment.get("PATH").cloned().unwrap_or_default(),
+        root: analyzer.root.clone(),
+        directory: directory.to_owned(),
+    }
 }
 
 /// Returns the words of a command; a tool is a placeholder, `{tool:NAME}`.
