@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::space::TestSpace;
 
-const COPY: &str =
-    r#""copy": Exec(command: ["sh", "-c", "cat in > out; echo ran >> ../log"], inputs: ["in"], outputs: ["out"])"#;
+/// The log lies beside the workspace, and the command runs in `.rondel/trees/copy/tree`.
+const COPY: &str = r#""copy": Exec(command: ["sh", "-c", "cat in > out; echo ran >> ../../../../../log"], inputs: ["in"], outputs: ["out"])"#;
 
 fn space() -> TestSpace {
     let space = TestSpace::with_targets(COPY);
@@ -164,7 +164,7 @@ fn a_torn_snapshot_or_record_costs_nothing_but_time() {
 #[test]
 fn an_input_that_changes_while_the_step_runs_is_used_but_not_cached() {
     let space = TestSpace::with_targets(
-        r#""copy": Exec(command: ["sh", "-c", "cat in > out; echo late >> in"], inputs: ["in"], outputs: ["out"])"#,
+        r#""copy": Exec(command: ["sh", "-c", "cat in > out; echo late >> ../../../../in"], inputs: ["in"], outputs: ["out"])"#,
     );
     space.write("in", "one\n");
     let run = space.ok(&["copy"]);
@@ -207,7 +207,7 @@ fn a_cache_that_cannot_be_written_is_a_warning() {
 fn several_at_once_on_one_step() {
     for (inputs, count, expected) in [(r#""in""#, 6, 1), (r#""in", "far""#, 3, 3)] {
         let space = TestSpace::with_targets(&format!(
-            r#""slow": Exec(command: ["sh", "-c", "mkdir busy || exit 9; : > out; sleep 0.2; cat in > out; rmdir busy; echo ran >> ../log"], inputs: [{inputs}], outputs: ["out"])"#,
+            r#""slow": Exec(command: ["sh", "-c", "mkdir busy || exit 9; : > out; sleep 0.2; cat in > out; rmdir busy; echo ran >> ../log"], inputs: [{inputs}], outputs: ["out"], sandbox: Off)"#,
         ));
         space.write("in", "one\n");
         // A link to a directory outside of the inputs: the step always runs.

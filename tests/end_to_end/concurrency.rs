@@ -210,7 +210,7 @@ fn files(directory: &Path) -> Vec<std::path::PathBuf> {
 #[cfg_attr(not(has_setsid), ignore = "no setsid")]
 fn a_killed_holder_of_a_lock() {
     let space = TestSpace::with_targets(
-        r#""slow": Exec(command: ["sh", "-c", "test -e quick || {{ (trap '' TERM; setsid sh -c 'echo $$ > stray; while :; do sleep 0.1; echo rubbish > out; done') & echo $$ > pid; sleep 30; echo rubbish > out; }}; cat in > out"], inputs: ["in"], outputs: ["out"], pool: "one")"#,
+        r#""slow": Exec(command: ["sh", "-c", "test -e quick || {{ (trap '' TERM; setsid sh -c 'echo $$ > stray; while :; do sleep 0.1; echo rubbish > out; done') & echo $$ > pid; sleep 30; echo rubbish > out; }}; cat in > out"], inputs: ["in"], outputs: ["out"], pool: "one", sandbox: Off, tools: ["setsid"])"#,
     );
     space.write("in", "x\n");
     let mut holder = space.start(&["slow"]);

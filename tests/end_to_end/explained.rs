@@ -189,7 +189,7 @@ fn why_tells_all_that_changed_the_cause_first() {
               was x
               is  y
             arguments changed from `cat a/* > first.out` to `cat a/* >  first.out`
-          depends on 2 inputs, 4 variables, 1 tool, 1 setting, 3 arguments
+          depends on 2 inputs, 5 variables, 2 tools, 1 setting, 3 arguments
             argument sh
             argument -c
             argument cat a/* > first.out
@@ -197,6 +197,7 @@ fn why_tells_all_that_changed_the_cause_first() {
             environment MODE y
             setting directory .
             tool sh [DIGEST]
+            tool the base programs [DIGEST]
             input a/one [DIGEST]
             input a/three [DIGEST]
             output first.out 
@@ -205,23 +206,25 @@ fn why_tells_all_that_changed_the_cause_first() {
             first.out changed
               was [DIGEST], 4 bytes
               is  [DIGEST], 6 bytes
-          depends on 2 inputs, 3 variables, 1 tool, 1 setting, 3 arguments
+          depends on 2 inputs, 4 variables, 2 tools, 1 setting, 3 arguments
             argument sh
             argument -c
             argument cat b first.out > second.out
             environment LANG C.UTF-8
             setting directory .
             tool sh [DIGEST]
+            tool the base programs [DIGEST]
             input b [DIGEST]
             input first.out [DIGEST]
             output second.out 
         never: up to date
           last run [T] ago, [T], because
             first build
-          depends on 1 input, 3 variables, 1 tool, 1 setting, 1 argument
+          depends on 1 input, 4 variables, 2 tools, 1 setting, 1 argument
             argument true
             environment LANG C.UTF-8
             setting directory .
+            tool the base programs [DIGEST]
             tool true [DIGEST]
             input c [DIGEST]
     "#]]);

@@ -248,7 +248,7 @@ fn interruption_leaves_nothing_behind() {
     let marker = format!("86{}", std::process::id());
     let script = format!("echo partial > out; setsid sleep {marker} & sleep {marker}");
     let space = TestSpace::with_targets(&format!(
-        r#""slow": Exec(command: ["sh", "-c", "{script}"], inputs: ["in"], outputs: ["out"])"#
+        r#""slow": Exec(command: ["sh", "-c", "{script}"], inputs: ["in"], outputs: ["out"], tools: ["setsid"])"#
     ));
     space.write("in", "");
     space.write("out", "former\n");

@@ -29,6 +29,7 @@ mod placed;
 mod provenance;
 mod public;
 mod replay;
+mod sandbox;
 mod scheduling;
 mod server;
 mod space;

@@ -125,7 +125,7 @@ fn a_generated_timestamp_is_found_where_it_comes_from() {
 #[test]
 fn vcs_stamps_are_found() {
     let space = with_target(
-        "\"fault\": Exec(command: [\"go\", \"build\", \"-trimpath\", \"-buildvcs=true\", \"-o\", \"out/x\", \"./cmd/small\"], inputs: [\"**/*.go\", \"greet/text/*\", \"go.mod\"], outputs: [\"out/x\"])",
+        "\"fault\": Exec(command: [\"go\", \"build\", \"-trimpath\", \"-buildvcs=true\", \"-o\", \"out/x\", \"./cmd/small\"], inputs: [\"**/*.go\", \"greet/text/*\", \"go.mod\"], outputs: [\"out/x\"], sandbox: Off, tools: [\"git\"])",
     );
     git_commit(&space);
     differs(&verify(&space, "fault"), &["Different fault: ", "build setting vcs.modified: `false` and `true`"]);
@@ -134,7 +134,7 @@ fn vcs_stamps_are_found() {
 #[test]
 fn a_stamp_with_the_time_is_found() {
     let space = with_target(
-        "\"fault\": Exec(command: [\"sh\", \"-c\", \"go build -trimpath -buildvcs=false -ldflags=\\\"-s -w -buildid= -X main.version=$(date +%s)\\\" -o out/x ./cmd/small\"], inputs: [\"**/*.go\", \"greet/text/*\", \"go.mod\"], outputs: [\"out/x\"], env: {\"GOFLAGS\": \"\"})",
+        "\"fault\": Exec(command: [\"sh\", \"-c\", \"go build -trimpath -buildvcs=false -ldflags=\\\"-s -w -buildid= -X main.version=$(date +%s)\\\" -o out/x ./cmd/small\"], inputs: [\"**/*.go\", \"greet/text/*\", \"go.mod\"], outputs: [\"out/x\"], env: {\"GOFLAGS\": \"\"}, tools: [\"go\"])",
     );
     let run = verify(&space, "fault");
     differs(&run, &["Different fault: ", "out/x, section .rodata", "the difference looks like a time"]);
@@ -143,7 +143,7 @@ fn a_stamp_with_the_time_is_found() {
 #[test]
 fn archives_are_looked_into() {
     let space = with_target(
-        "\"tar\": Exec(command: [\"tar\", \"-czf\", \"out/x.tar.gz\", \"--sort=name\", \"--owner=0\", \"--group=0\", \"--mode=go=rX,u+rw\", \"deploy\"], inputs: [\"deploy/*\"], outputs: [\"out/x.tar.gz\"])",
+        "\"tar\": Exec(command: [\"tar\", \"-czf\", \"out/x.tar.gz\", \"--sort=name\", \"--owner=0\", \"--group=0\", \"--mode=go=rX,u+rw\", \"deploy\"], inputs: [\"deploy/*\"], outputs: [\"out/x.tar.gz\"], tools: [\"gzip\"])",
     );
     let run = verify(&space, "tar");
     differs(&run, &["Different tar: ", "out/x.tar.gz, entry deploy/", "modification time: 20"]);
@@ -160,7 +160,7 @@ fn archives_are_looked_into() {
 #[test]
 fn a_step_that_needs_what_is_not_declared_fails_elsewhere() {
     let mut space = with_target(
-        "\"fault\": Exec(command: [\"sh\", \"-c\", \"cat $HOME/secret-input > out/x\"], inputs: [\"go.mod\"], outputs: [\"out/x\"])",
+        "\"fault\": Exec(command: [\"sh\", \"-c\", \"cat $HOME/secret-input > out/x\"], inputs: [\"go.mod\"], outputs: [\"out/x\"], sandbox: Off)",
     );
     let home = space.beside("home");
     fs::write(home.join("secret-input"), "x\n").unwrap();

@@ -161,6 +161,11 @@ pub trait Kind: Declared {
         &[]
     }
 
+    /// Returns what Rondel does not check for it, as written in build.ron. `plan` shows it.
+    fn unchecked(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Returns a line for the list, for targets without `doc`.
     fn summary(&self) -> String {
         self.word().to_owned()

@@ -160,7 +160,8 @@ impl GoSupport {
         }
     }
 
-    fn installed(&self, context: &StepContext<'_>) -> Result<Option<Toolchain>, StepError> {
+    /// Returns the toolchain if it is on this machine already.
+    pub fn installed(&self, context: &StepContext<'_>) -> Result<Option<Toolchain>, StepError> {
         match &self.version {
             GoVersion::System => self.system(context).map(Some),
             GoVersion::Exact(version) => {
@@ -374,6 +375,17 @@ impl GoSupport {
             environment.set(Class::Located, "GOWORK", go_work.to_string_lossy());
         }
         environment
+    }
+
+    /// The directories that a `go` of this toolchain reads, beside the sources: what its GOROOT holds or links to, the
+    /// caches, its empty HOME.
+    pub fn places(&self, toolchain: &Toolchain) -> Vec<PathBuf> {
+        let directories = &self.directories;
+        let mut places = vec![toolchain.root.clone(), directories.build_cache.clone()];
+        places.extend([directories.module_cache.clone(), directories.home.clone()]);
+        let entries = std::fs::read_dir(&toolchain.root).into_iter().flatten().flatten();
+        places.extend(entries.map(|entry| entry.path()).filter(|path| path.is_symlink()));
+        places
     }
 
     /// The platform that programs for this machine are built for.

@@ -1,9 +1,12 @@
 //! `CommandLine`: everything about a program that is to run, and its form for people.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use xshell::{Shell, cmd};
+
+use crate::Sandbox;
 
 /// A program, its arguments, its directory and its whole environment.
 #[derive(Clone, Debug)]
@@ -20,6 +23,8 @@ pub struct CommandLine {
     pub secret_names: Vec<String>,
     /// Time limit.
     pub timeout: Option<Duration>,
+    /// What it may read and reach; everything that the user can, if there is none.
+    pub sandbox: Option<Arc<Sandbox>>,
 }
 
 impl CommandLine {
@@ -32,6 +37,7 @@ impl CommandLine {
             environment: Vec::new(),
             secret_names: Vec::new(),
             timeout: None,
+            sandbox: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod command_line;
 mod orphans;
 mod redaction;
 mod run;
+mod sandbox;
 mod tool;
 mod user;
 
@@ -15,5 +16,6 @@ pub use command_line::{CommandLine, quote};
 pub use orphans::{become_subreaper, inherit_lock, kill_lock_holders, kill_orphans};
 pub use redaction::Redactor;
 pub use run::{Captured, Finished, ProcessError, Stream, capture, capture_redacted, run};
+pub use sandbox::{Sandbox, SandboxSupport, sandbox_support};
 pub use tool::{ToolMissing, find_tool};
 pub use user::effective_user;

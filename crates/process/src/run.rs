@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::cancellation::signal_group;
 use crate::redaction::RedactedLines;
-use crate::{Cancellation, CommandLine, Redactor};
+use crate::{Cancellation, CommandLine, Redactor, sandbox};
 
 /// Maximum length of a line. Longer ones are passed on in pieces, so that a program without newlines can't fill the
 /// memory.
@@ -176,7 +176,11 @@ fn supervise(
         use std::os::unix::process::CommandExt;
         command.process_group(0);
     }
-    let mut child = command.spawn().map_err(start_error)?;
+    let child = match &line.sandbox {
+        Some(sandbox) => sandbox::spawn(sandbox, &mut command),
+        None => command.spawn(),
+    };
+    let mut child = child.map_err(start_error)?;
     let group = child.id();
     cancellation.register(group);
     let stdout = child.stdout.take().expect("piped above");

@@ -5,6 +5,7 @@
 
 mod analysis;
 mod analyzer;
+mod closed;
 mod declared_inputs;
 mod dirty;
 mod docker;
@@ -15,8 +16,12 @@ mod image;
 mod kinds;
 mod nodes;
 mod outputs;
+mod refusals;
 mod request;
+mod tool_fields;
+mod tools;
 mod variables;
+mod working_tree;
 
 #[cfg(all(test, unix))]
 mod tests;

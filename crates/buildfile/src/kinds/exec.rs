@@ -32,8 +32,13 @@ impl Kind for Exec {
             Some(program) if !program.contains('/') => needs.push(Need::Program(program.to_owned())),
             Some(_) | None => {}
         }
+        needs.extend(self.process.tool_needs());
         needs.dedup();
         needs
+    }
+
+    fn unchecked(&self) -> Option<&'static str> {
+        self.process.unchecked()
     }
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {

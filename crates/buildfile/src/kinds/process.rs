@@ -1,8 +1,8 @@
 //! The fields shared by `Exec` and `Shell`: the inputs, outputs and environment of a command.
 
 use crate::record::record;
-use crate::types::{CommandEnvironment, EnvironmentName, InputSource, OutPath, SourcePath};
-use crate::{Makes, Output, Places};
+use crate::types::{CommandEnvironment, EnvironmentName, InputSource, OutPath, Sandbox, SourcePath};
+use crate::{CommandWord, Makes, Need, Output, Places, TextSource};
 
 record! {
     /// Inputs, outputs and environment of a command.
@@ -27,6 +27,16 @@ record! {
         pass_env: Vec<EnvironmentName> = Vec::new(),
         /// Directory where the command starts, below `root`; `root` itself if left out.
         dir: Option<SourcePath> = None,
+        /// Programs that the command starts, keyed by contents: names on the caller's `PATH`, `Tool("name")` of the
+        /// module, `go` and `gofmt` of the project's own toolchain, or absolute paths. A path that ends with `/` is a
+        /// directory with all below it. With `inputs`, `PATH` holds these and the base set of a POSIX shell, nothing
+        /// else. Without `inputs`, the command sees the caller's `PATH`, the project's own Go first.
+        tools: Vec<CommandWord> = Vec::new(),
+        /// Lets a command with `inputs` use the network. What it fetches is in no key.
+        network: bool = false,
+        /// `On`: a command with `inputs` can read only these, its outputs and tools, `$TMPDIR`, `$HOME` (both empty and
+        /// its own), and the system's libraries, on a Linux with Landlock. `Off`: it can read what the user can.
+        sandbox: Sandbox = Sandbox::On,
     }
 }
 
@@ -36,6 +46,24 @@ impl Process {
         match (&self.inputs, self.outputs.len()) {
             (None, _) | (_, 0) => Makes::Nothing,
             (Some(_), count) => Makes::Files { count },
+        }
+    }
+
+    /// Returns the needs of `tools`.
+    pub(crate) fn tool_needs(&self) -> Vec<Need> {
+        let need = |word: &CommandWord| match (&word.source, word.as_literal()) {
+            (TextSource::Tool { .. }, _) | (_, Some("go" | "gofmt")) => Some(Need::Go),
+            (_, Some(name)) if !name.contains('/') => Some(Need::Program(name.to_owned())),
+            (_, _) => None,
+        };
+        self.tools.iter().filter_map(need).collect()
+    }
+
+    /// Returns what Rondel does not check, in words.
+    pub(crate) fn unchecked(&self) -> Option<&'static str> {
+        match self.sandbox {
+            Sandbox::On => None,
+            Sandbox::Off => Some("sandbox: Off"),
         }
     }
 

@@ -20,7 +20,13 @@ impl Kind for Shell {
     }
 
     fn needs(&self) -> Vec<Need> {
-        vec![Need::Program("sh".to_owned())]
+        let mut needs = vec![Need::Program("sh".to_owned())];
+        needs.extend(self.process.tool_needs());
+        needs
+    }
+
+    fn unchecked(&self) -> Option<&'static str> {
+        self.process.unchecked()
     }
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {

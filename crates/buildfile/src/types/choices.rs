@@ -30,6 +30,15 @@ pub enum BuildMode {
     PositionIndependent,
 }
 
+/// Whether what a command reads is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sandbox {
+    /// It can read only what it declares.
+    On,
+    /// It can read what the user can.
+    Off,
+}
+
 /// Base of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
@@ -155,6 +164,25 @@ impl FieldType for Base {
 
     fn shape() -> Shape {
         Shape::Words(&["Static"])
+    }
+}
+
+impl FieldType for Sandbox {
+    const PLURAL: &'static str = "sandboxes";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Sandbox> {
+        reader.choice(value, &[("On", Sandbox::On), ("Off", Sandbox::Off)])
+    }
+
+    fn shape() -> Shape {
+        Shape::Words(&["On", "Off"])
+    }
+
+    fn as_default(&self) -> Default {
+        match self {
+            Sandbox::On => Default::Word("On"),
+            Sandbox::Off => Default::Word("Off"),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod references;
 mod strings;
 mod texts;
 
-pub use choices::{Base, BuildMode, Created, GoChoice};
+pub use choices::{Base, BuildMode, Created, GoChoice, Sandbox};
 pub use lists::{Command, Packages, Platforms};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Service,

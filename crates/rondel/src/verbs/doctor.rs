@@ -3,7 +3,7 @@
 use rondel_buildfile::{GoChoice, Need, Platform};
 use rondel_cas::require_own_directory;
 use rondel_engine::not_own;
-use rondel_process::{Cancellation, CommandLine, capture, find_tool};
+use rondel_process::{Cancellation, CommandLine, SandboxSupport, capture, find_tool, sandbox_support};
 use rondel_targets::{go_work_of, module_directory, resolve_go_version};
 
 use crate::cli::option::options;
@@ -44,6 +44,7 @@ fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
     cache_findings(session, &mut findings);
     tool_finding(session, "git", &["--version"], false, "versions from git fall back to their defaults", &mut findings);
     go_findings(session, &mut findings);
+    findings.push(sandbox_finding(sandbox_support()));
     let mut needs = needs_of(&*session.file.targets);
     needs.remove(&Need::Go);
     // A daemon is used if there is one, even if nothing needs it.
@@ -125,6 +126,30 @@ fn tool_finding(
     });
 }
 
+/// Returns what of a command's undeclared reads can be found here.
+fn sandbox_finding(support: Option<SandboxSupport>) -> (Verdict, String) {
+    let Some(support) = support else {
+        let line = "sandbox: this kernel has no Landlock, so undeclared reads by absolute paths and the network are not \
+                    refused";
+        return (Verdict::Needless, line.to_owned());
+    };
+    let parts = [
+        (true, "undeclared reads"),
+        (support.has_network(), "TCP"),
+        (support.has_scopes(), "abstract sockets"),
+        (support.has_sockets(), "sockets with a path"),
+        (support.has_udp(), "UDP"),
+    ];
+    let names = |is_refused: bool| {
+        let parts = parts.iter().filter(|(is, _)| *is == is_refused);
+        parts.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+    };
+    let line = format!("sandbox: Landlock {} refuses {}", support.abi, names(true));
+    let missed = names(false);
+    let line = if missed.is_empty() { line } else { format!("{line}; not {missed}") };
+    (if support.has_network() { Verdict::Good } else { Verdict::Needless }, line)
+}
+
 fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
     let module = module_directory(&session.file, &session.root);
     let host = Platform::host();
@@ -151,5 +176,22 @@ fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
             .get("GOPROXY")
             .map_or_else(|| "not set in the environment".to_owned(), |_| "set".to_owned());
         findings.push((Verdict::Good, format!("GOPROXY: {proxy}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kernel_can_refuse() {
+        let line = |support| sandbox_finding(support).1;
+        assert!(line(None).contains("no Landlock"));
+        let of = |abi| line(Some(SandboxSupport { abi }));
+        assert_eq!(
+            of(4),
+            "sandbox: Landlock 4 refuses undeclared reads, TCP; not abstract sockets, sockets with a path, UDP"
+        );
+        assert!(of(3).contains("refuses undeclared reads; not TCP, ") && !of(10).contains("not"));
     }
 }

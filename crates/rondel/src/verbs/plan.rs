@@ -1,6 +1,6 @@
 //! `plan`: the steps that would run, and why. Writes nothing.
 
-use rondel_buildfile::Target;
+use rondel_buildfile::{Target, TargetName};
 use rondel_engine::{Planned, Shown, plan as plan_graph};
 
 use crate::cli::groups::AnalysisOptions;
@@ -65,7 +65,9 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         };
         let detail = without_control_sequences(&detail.replace('\n', "\\n"));
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
-        text.push_str(&format!("{word:<11} {}{detail}\n", node.title));
+        let unchecked =
+            unchecked(session, node.key.target.as_ref()).map(|what| format!(" ({what})")).unwrap_or_default();
+        text.push_str(&format!("{word:<11} {}{unchecked}{detail}\n", node.title));
     }
     // The needs of targets that would not run are not checked.
     let runs = |target: &&Target| {
@@ -82,4 +84,10 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     }
     print_data(&text);
     Ok(Exit::Done)
+}
+
+/// Returns what is not checked for a target, as build.ron says it.
+fn unchecked(session: &Session<'_>, name: Option<&TargetName>) -> Option<&'static str> {
+    let target = session.file.targets.iter().find(|target| Some(&target.name.value) == name)?;
+    target.kind().unchecked()
 }

@@ -1,10 +1,9 @@
 //! `Exec` and `Shell`: any command, in the source tree, with declared inputs and outputs.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_buildfile::{EnvironmentName, Exec, Platform, Process, Target, Text, TextSource};
+use rondel_buildfile::{EnvironmentName, Exec, InputSource, Platform, Process, Sandbox, Target, Text, TextSource};
 use rondel_cas::RelativePath;
 use rondel_engine::{
     ActionSpec, Artefact, Class, DeclaredInputs, Environment, EnvironmentValue, Freshness, Job, OutputKind, OutputRole,
@@ -15,7 +14,10 @@ use rondel_golang::GoSupport;
 use rondel_process::{CommandLine, find_tool};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
+use crate::closed::{Closed, Surroundings, searched_directories};
 use crate::nodes::{Deps, TargetNodes};
+use crate::tool_fields::{DeclaredTools, declared_tools, own_go};
+use crate::tools::Tools;
 
 impl Analyze for Exec {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
@@ -66,13 +68,15 @@ pub(crate) fn command(
         }
     }
     let starts_go = !words.is_script() && words.texts()[0].as_literal() == Some("go");
-    let go = if starts_go || !tools.is_empty() {
+    let programs = declared_tools(analyzer, process, &mut inputs)?;
+    let go = if starts_go || !tools.is_empty() || !programs.built.is_empty() || programs.has_go {
         let go = analyzer.go()?;
         let platform = go.own_platform()?;
         Some((go, platform))
     } else {
         None
     };
+    let own_go = if go.is_none() { own_go(analyzer, words.texts()) } else { None };
     let request = analyzer.request;
     let search_path = request.environment.get("PATH").cloned().unwrap_or_default();
     let directory =
@@ -104,6 +108,8 @@ pub(crate) fn command(
                 error.hint("install it, or correct `command`")
             })?;
         }
+        let is_closed = process.inputs.is_some() && arguments.is_empty();
+        let closed = is_closed.then(|| closed(analyzer, target, process, &programs, &directory));
         let caller = |name: &EnvironmentName| (name.value.clone(), request.environment.get(&name.value).cloned());
         Ok(Box::new(ExecStep {
             root: analyzer.root.clone(),
@@ -119,6 +125,8 @@ pub(crate) fn command(
             home: request.environment.get("HOME").cloned(),
             tools: tools.clone(),
             go: go.clone(),
+            own_go: own_go.clone(),
+            closed,
             has_arguments: !arguments.is_empty(),
             secret_is_not_keyed: process.secret_is_not_keyed,
         }))
@@ -126,6 +134,31 @@ pub(crate) fn command(
     let deps = Deps { order_only: deps.order_only, on_miss: downloads };
     let key = StepKey::main(&target.name.value);
     Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::Streamed, step)))
+}
+
+/// Returns the surroundings of a step with a key.
+fn closed(
+    analyzer: &Analyzer<'_>,
+    target: &Target,
+    process: &Process,
+    declared: &DeclaredTools,
+    directory: &Path,
+) -> Closed {
+    let globs = process.inputs.iter().flatten().filter_map(|source| match source {
+        InputSource::Glob(glob) => Some(glob.value.as_str()),
+        InputSource::Output(_) => None,
+    });
+    Closed {
+        key: StepKey::main(&target.name.value),
+        tools: declared.named.clone(),
+        built: declared.built.clone(),
+        is_checked: process.sandbox == Sandbox::On,
+        network: process.network,
+        listable: searched_directories(globs).iter().map(|place| analyzer.root.join(place)).collect(),
+        search_path: analyzer.request.environment.get("PATH").cloned().unwrap_or_default(),
+        root: analyzer.root.clone(),
+        directory: directory.to_owned(),
+    }
 }
 
 /// Returns the words of a command; a tool is a placeholder, `{tool:NAME}`, and so is an output.
@@ -162,6 +195,10 @@ pub(crate) struct ExecStep {
     pub tools: Vec<(usize, usize)>,
     /// For `go` itself and for tools: the project's own toolchain, and this machine's platform.
     pub go: Option<(Arc<GoSupport>, Platform)>,
+    /// The project's Go for a step that always runs, and whether its text names it.
+    pub own_go: Option<(Arc<GoSupport>, bool)>,
+    /// The surroundings of a step with a key.
+    pub closed: Option<Closed>,
     /// True if the step got arguments and so always runs.
     pub has_arguments: bool,
     /// True if the value of a secret can't change the result.
@@ -169,8 +206,8 @@ pub(crate) struct ExecStep {
 }
 
 impl ExecStep {
-    /// `root` is GOROOT, for a step with Go.
-    fn environment(&self, root: &Path) -> Environment {
+    /// `root` is GOROOT, for a step with Go. `around` are the surroundings of a run.
+    fn environment(&self, root: &Path, around: Option<&Surroundings>) -> Environment {
         let mut environment = match &self.go {
             Some((go, platform)) => go.compile_environment(root, platform),
             None => Environment::new(),
@@ -180,8 +217,16 @@ impl ExecStep {
             Some(_) => format!("{}:{}", root.join("bin").display(), self.path),
             None => self.path.clone(),
         };
+        let path = around.map_or(path, |around| around.programs.display().to_string());
         environment.set(Class::Located, "PATH", path);
-        environment.set_optional(Class::Located, "HOME", self.home.clone());
+        if self.closed.as_ref().is_some_and(|closed| closed.is_checked) {
+            let own =
+                |place: &dyn Fn(&Surroundings) -> &PathBuf| around.map(|around| place(around).display().to_string());
+            environment.set_optional(Class::Located, "HOME", own(&|around| &around.home));
+            environment.set_optional(Class::Located, "TMPDIR", own(&|around| &around.temporary));
+        } else {
+            environment.set_optional(Class::Located, "HOME", self.home.clone());
+        }
         for (name, value) in &self.passed {
             environment.set_optional(Class::Passed, name, value.clone());
         }
@@ -252,16 +297,47 @@ impl ExecStep {
             let slot = RelativePath::new(&format!("tool/{position}")).expect("a number");
             spec.upstream.insert(slot, self.tool(context, *index)?.entry.clone());
         }
-        let is_upstream = self.own_program().is_some() || self.tools.iter().any(|(position, _)| *position == 0);
-        if is_upstream || (self.go.is_some() && self.command[0] == "go") {
-            return Ok(());
+        let Some(closed) = &self.closed else { return Ok(()) };
+        for index in &closed.built {
+            let tool = self.tool(context, *index)?;
+            spec.upstream.insert(tools_slot().join(&tool.name), tool.entry.clone());
         }
-        let program = self.program(context)?;
-        let metadata = fs::metadata(&program).map_err(|error| StepError::unreadable(&program, &error))?;
-        let digest = context.workspace.snapshot.digest(&program, &metadata);
-        let digest = digest.map_err(|error| StepError::unreadable(&program, &error))?;
-        spec.tools.insert(self.command[0].clone(), digest.to_string());
+        closed.settings(spec);
+        spec.tools.extend(self.programs(context, closed)?.identities(&context.workspace.snapshot)?);
         Ok(())
+    }
+
+    /// Returns the programs that a step with a key sees.
+    fn programs(&self, context: &StepContext<'_>, closed: &Closed) -> Result<Tools, StepError> {
+        let is_built = self.own_program().is_some()
+            || self.tools.iter().any(|(position, _)| *position == 0)
+            || (self.go.is_some() && self.command[0] == "go");
+        let started = if is_built { None } else { Some((self.command[0].as_str(), self.program(context)?)) };
+        Tools::find(&closed.tools, started, &self.path, &self.directory)
+    }
+
+    /// Returns the PATH of a step that always runs: the project's own Go, then the caller's.
+    fn open_path(&self, context: &StepContext<'_>) -> Option<String> {
+        let (go, is_named) = self.own_go.as_ref()?;
+        let found = if *is_named { go.toolchain(context).map(Some) } else { go.installed(context) };
+        let toolchain = found.unwrap_or_else(|error| {
+            context.warn(format!("the project's Go is not on PATH: {error}"));
+            None
+        });
+        toolchain.map(|toolchain| format!("{}:{}", toolchain.root.join("bin").display(), self.path))
+    }
+
+    /// Makes the surroundings of a run with a key. `root` is GOROOT, for a step with Go.
+    fn enter(&self, spec: &ActionSpec, job: &Job<'_>) -> Result<Option<Surroundings>, StepError> {
+        let Some(closed) = &self.closed else { return Ok(None) };
+        let tools = self.programs(job, closed)?;
+        let (mut programs, mut others) = (None, Vec::new());
+        if let Some((go, _)) = &self.go {
+            let toolchain = go.toolchain(job)?;
+            others = go.places(&toolchain);
+            programs = Some(toolchain.root.join("bin"));
+        }
+        closed.enter(spec, job, &tools, programs.as_deref(), others).map(Some)
     }
 
     fn is_directory(&self, path: &RelativePath) -> bool {
@@ -275,7 +351,7 @@ impl Step for ExecStep {
     fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let mut spec = ActionSpec {
             arguments: self.command.clone(),
-            environment: self.environment(Path::new("/")),
+            environment: self.environment(Path::new("/"), None),
             ..ActionSpec::default()
         };
         spec.settings.insert("directory".to_owned(), self.directory_key.clone());
@@ -318,21 +394,35 @@ impl Step for ExecStep {
 
     fn run(&self, prepared: &Prepared<Self::Findings>, context: &Job<'_>) -> Result<Report, StepError> {
         let (spec, staging) = (&prepared.spec, context.staging);
-        let program = self.program(context)?;
+        let mut program = self.program(context)?;
+        let around = self.enter(spec, context)?;
+        // In a working tree, the project's own outputs are out of reach.
+        let (mut base, mut directory) = (self.root.clone(), self.directory.clone());
+        if let (Some(around), Some(closed)) = (&around, &self.closed) {
+            (base, directory) = (around.root(closed).to_owned(), around.directory(closed));
+            program = Some(around.in_tree(closed, &program)).filter(|place| place.is_file()).unwrap_or(program);
+        }
         let root = match &self.go {
             Some((go, _)) => go.toolchain(context)?.root,
             None => PathBuf::from("/"),
         };
-        let mut environment = self.environment(&root);
+        let mut environment = self.environment(&root, around.as_ref());
         self.add_outputs(context, &mut environment)?;
+        if let Some(path) = self.open_path(context).filter(|_| around.is_none()) {
+            environment.set(Class::Located, "PATH", path);
+        }
         let words = self.words(context)?;
-        let mut line = CommandLine::new(program, &self.directory)
+        let mut line = CommandLine::new(program, &directory)
             .arguments(words[1..].iter().cloned())
             .environment(environment.for_process());
         line.secret_names = environment.secret_names();
-        context.run(&line)?;
+        line.sandbox = around.as_ref().and_then(|around| around.sandbox.clone());
+        context.run(&line).map_err(|error| match (&self.closed, &around) {
+            (Some(closed), Some(around)) => closed.explain(error, around),
+            (_, _) => error,
+        })?;
         for path in spec.outputs.iter().map(|output| &output.name) {
-            let from = path.below(&self.root);
+            let from = path.below(&base);
             let (is_there, wanted_directory) = (from.exists(), self.is_directory(path));
             if !is_there || from.is_dir() != wanted_directory {
                 let what = if wanted_directory { "directory" } else { "file" };
@@ -343,4 +433,9 @@ impl Step for ExecStep {
         }
         Ok(Report::default())
     }
+}
+
+/// Returns where tools of the module stand in a key.
+fn tools_slot() -> RelativePath {
+    RelativePath::new("tools").expect("a name")
 }

@@ -44,6 +44,7 @@ fn a_command_is_keyed_by_words_inputs_tools_and_variables() {
             environment KEY@secret
             environment LANG=C.UTF-8
             environment PATH@located
+            environment TMPDIR@located
             setting directory: sub
             tool protoc: 4859f6facbd2c235700aba6a8ec5f9359b07ff700c5ccecdba6ef48f51c574ab/20
             input main.go
@@ -101,6 +102,7 @@ fn a_tool_is_keyed_by_what_was_built() {
             environment LANG=C.UTF-8
             environment LC_ALL=C
             environment PATH@located
+            environment TMPDIR@located
             environment TZ=UTC
             setting directory: .
             tool go: go1.22.12 abababababababababababababababababababababababababababababababab/1

@@ -219,7 +219,16 @@ fn action_text(root: &Path, node: &Node, workspace: &Workspace, upstream: Vec<Up
     let text = text.replace(&format!("environment GOARCH={}\n", host.architecture()), "environment GOARCH=[HOST]\n");
     let text = text.replace(&format!("environment GOOS={}\n", host.os()), "environment GOOS=[HOST]\n");
     let is_of_machine = |line: &&str| {
-        ["setting builder", "environment GOAMD64", "environment GOARM64"].iter().any(|start| line.starts_with(start))
+        [
+            "setting builder",
+            "environment GOAMD64",
+            "environment GOARM64",
+            "tool /bin/false",
+            "tool the base programs",
+            "tool the installed packages",
+        ]
+        .iter()
+        .any(|start| line.starts_with(start))
     };
     let text: String = text.lines().filter(|line| !is_of_machine(line)).map(|line| format!("{line}\n")).collect();
     text.replace(&root.display().to_string(), "[ROOT]")
