@@ -247,7 +247,7 @@ fn a_flood_of_output() {
     }
 }
 
-/// A child that ignores SIGTERM goes five seconds later, or at the second Ctrl-C.
+/// A child that ignores SIGTERM goes within a second, or at the second Ctrl-C.
 #[test]
 fn a_child_that_ignores_the_first_request() {
     let space = TestSpace::with_targets(

@@ -12,6 +12,7 @@ mod completions;
 mod concurrency;
 mod declared_inputs;
 mod docker;
+mod doors;
 mod environment;
 mod explained;
 mod failures;

@@ -45,7 +45,9 @@ fn namespace_of(boot: &[u8], link: &[u8]) -> String {
     if boot.is_empty() && link.is_empty() {
         return "0".to_owned();
     }
-    Digest::of(&[boot, b" ", link].concat()).short()
+    let digest = Digest::of(&[boot, b" ", link].concat());
+    let first: [u8; 8] = digest.hash()[..8].try_into().expect("a hash has 32 bytes");
+    u64::from_be_bytes(first).to_string()
 }
 
 /// Removes temporary files that dead processes have left in `directory`.
@@ -264,7 +266,8 @@ pub fn write_atomically(scratch: &Path, path: &Path, bytes: &[u8]) -> io::Result
     temporary.persist(path)
 }
 
-/// Copies a file's contents and permissions, as `std::fs::copy` does, and retries after a signal.
+/// Copies a regular file's contents and permissions, as `std::fs::copy` does, and retries after a signal.
+#[allow(clippy::disallowed_methods, reason = "the one place that copies files")]
 pub fn copy_file(from: &Path, to: &Path) -> io::Result<u64> {
     loop {
         // `fs::copy` would wait for the writer of a FIFO.

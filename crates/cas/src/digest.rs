@@ -192,6 +192,14 @@ impl Write for Hasher {
 mod tests {
     use super::*;
 
+    /// Hashing takes the door of `regular`: what never ends is not read.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn only_regular_files_are_hashed() {
+        let error = Digest::of_file(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(error.to_string(), "it is a device, not a regular file");
+    }
+
     #[test]
     fn text_form_round_trips_and_rejects_everything_else() {
         let digest = Digest::of(b"abc");

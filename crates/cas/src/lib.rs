@@ -2,6 +2,7 @@
 //!
 //! This crate knows bytes and names of bytes. It knows no build: the layers above it decide which actions exist and
 //! when a result may be used.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test reads the files that it has made"))]
 
 mod action_cache;
 mod action_result;

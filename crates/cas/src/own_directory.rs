@@ -66,8 +66,13 @@ pub fn owner_other_than_user(_metadata: &fs::Metadata) -> Option<u32> {
 /// Makes the cache directory and marks what is made in it. A cache that can't be written is no error here: nothing is
 /// stored then.
 pub fn claim_cache(cache: &Path) -> Result<(), DirectoryError> {
-    require_own_directory(cache)?;
-    require_own_directory(&cache.join(STORE_FORMAT))?;
+    for directory in [cache, &cache.join(STORE_FORMAT)] {
+        match require_own_directory(directory) {
+            // Root may hand out a cache to be read. Where others can write, anybody can put results.
+            Err(DirectoryError::Foreign { owner: 0, .. }) if !is_writable(directory) => {}
+            checked => checked?,
+        }
+    }
     let _ = fs::create_dir_all(cache);
     for name in [STORE_FORMAT, "go"] {
         let directory = cache.join(name);
@@ -77,6 +82,16 @@ pub fn claim_cache(cache: &Path) -> Result<(), DirectoryError> {
         }
     }
     Ok(())
+}
+
+#[cfg(unix)]
+fn is_writable(directory: &Path) -> bool {
+    rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn is_writable(_directory: &Path) -> bool {
+    true
 }
 
 fn is_empty(directory: &Path) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rondel_cas::{MEMORY_MAX, read_text_at_most};
 use rondel_engine::{StepContext, StepError};
@@ -67,6 +68,9 @@ pub(crate) fn check_modules(
     Ok(())
 }
 
+/// Deadline of a download. `go` itself waits for a silent proxy for ever.
+const DOWNLOAD_WITHIN: Duration = Duration::from_secs(30 * 60);
+
 /// Result of `go mod download`.
 #[derive(Default)]
 pub(crate) struct Downloads {
@@ -103,7 +107,13 @@ pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Down
     let mut line =
         CommandLine::new(toolchain.go(), &go.module).arguments(["mod", "download", "-json"]).environment(environment);
     line.secret_names = secret_names;
-    let captured = context.try_capture(&line)?;
+    line.timeout = Some(DOWNLOAD_WITHIN);
+    let captured = context.try_capture(&line).map_err(|error| match error {
+        StepError::User(_) => {
+            error.hint("a proxy may not answer: check GOPROXY; what has arrived is kept, so run again")
+        }
+        error => error,
+    })?;
     let mut found = Downloads::default();
     for module in serde_json::Deserializer::from_slice(&captured.stdout).into_iter::<Downloaded>().map_while(Result::ok)
     {

@@ -5,6 +5,7 @@
 //!
 //! A killed Rondel can end no process. But its children have inherited its locks, so their work stays locked until the
 //! last of them is gone. A process that waits for such a lock can find them by it.
+#![allow(clippy::disallowed_methods, reason = "only files of `/proc` are read")]
 
 use std::fs::File;
 use std::path::Path;

@@ -2,6 +2,7 @@
 //!
 //! The only crate that prints, reads the process environment, or knows the current directory. Everything below takes
 //! these as values and reports events.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test reads the files that it has made"))]
 
 mod background_gc;
 mod cli;

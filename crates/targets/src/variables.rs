@@ -220,7 +220,7 @@ impl<'a> Variables<'a> {
         let arguments: &[&str] = match query {
             GitQuery::Describe => &["describe", "--tags", "--always", "--abbrev=12"],
             GitQuery::Commit | GitQuery::ShortCommit => &["rev-parse", "--verify", "HEAD^{commit}"],
-            GitQuery::CommitTime | GitQuery::CommitTimestamp => &["rev-list", "-1", "--format=%ct", "HEAD"],
+            GitQuery::CommitTime | GitQuery::CommitTimestamp => &["rev-list", "-1", "--format=%ct", "HEAD", "--"],
             GitQuery::Branch => &["symbolic-ref", "--short", "-q", "HEAD"],
             // There is no single answer: see `dirty`.
             GitQuery::Dirty => return None,

@@ -288,7 +288,7 @@ impl OpenDirectory {
     }
 
     pub fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
-        std::fs::File::open(self.path.join(name))
+        rondel_cas::open_regular(&self.path.join(name)).map(|(file, _)| file)
     }
 
     pub fn names(&self) -> io::Result<Vec<(std::ffi::OsString, Kind)>> {

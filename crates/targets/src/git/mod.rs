@@ -53,7 +53,7 @@ fn ask_about_names(
     repository: &Repository,
     arguments: &[&str],
 ) -> Option<Vec<u8>> {
-    let places = [("GIT_DIR", ".git"), ("GIT_WORK_TREE", "."), ("GIT_LITERAL_PATHSPECS", "1")];
+    let places = [("GIT_DIR", ".git"), ("GIT_WORK_TREE", ".")];
     run(environment, &repository.top, &places, arguments)
 }
 

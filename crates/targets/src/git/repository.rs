@@ -133,7 +133,7 @@ fn unreadable_file(repository: &Repository) -> Option<String> {
             }
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => open.push(entry.path()),
-                Ok(kind) if kind.is_file() => {}
+                Ok(kind) if kind.is_file() && entry.metadata().is_ok_and(|found| found.len() <= SMALL_MAX) => {}
                 _ => match open_at_most(&entry.path(), SMALL_MAX) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         return Some(refusal(&entry.path(), &error));

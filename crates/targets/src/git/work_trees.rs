@@ -4,7 +4,7 @@
 //! blob: no filter has a say. A file that only a filter makes equal to its blob (line ends, large files elsewhere)
 //! counts as clean while git's index vouches for it, and else as dirty, which is the safe side.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::Metadata;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -45,8 +45,8 @@ struct WorkTree {
     index: Index,
     /// False where the file system knows no executable files.
     has_modes: bool,
-    /// Names that were asked for, and whether git ignores them.
-    ignored: HashMap<String, bool>,
+    /// Names that git ignores.
+    ignored: HashSet<String>,
 }
 
 impl WorkTrees {
@@ -113,7 +113,7 @@ impl WorkTree {
             has_modes: modes.is_none_or(|answer| answer.trim_ascii() != b"false"),
             repository,
             committed,
-            ignored: HashMap::new(),
+            ignored: HashSet::new(),
         })
     }
 
@@ -146,7 +146,7 @@ impl WorkTree {
     /// Asks git about the names of the file and of the directories above it; each name once.
     fn is_ignored(&mut self, environment: &BTreeMap<String, String>, name: &str) -> bool {
         let mut names: Vec<&str> = name.match_indices('/').map(|(end, _)| &name[..end]).collect();
-        if names.iter().any(|name| self.ignored.get(*name) == Some(&true)) {
+        if names.iter().any(|name| self.ignored.contains(*name)) {
             return true;
         }
         // Git would wait for a FIFO of that name.
@@ -158,14 +158,16 @@ impl WorkTree {
             return false;
         }
         names.push(name);
-        let arguments: Vec<&str> = ["check-ignore", "-z", "--"].into_iter().chain(names.iter().copied()).collect();
+        // Relative to the top, so that no name has a meaning of its own.
+        let paths: Vec<String> = names.iter().map(|name| format!("./{name}")).collect();
+        let arguments: Vec<&str> = ["check-ignore", "--"].into_iter().chain(paths.iter().map(String::as_str)).collect();
         // Status 1 means that none is ignored; other failures count the same.
-        let answer = ask_about_names(environment, &self.repository, &arguments).unwrap_or_default();
-        let found: Vec<&[u8]> = answer.split(|&byte| byte == 0).filter(|name| !name.is_empty()).collect();
-        for name in &names {
-            self.ignored.insert((*name).to_owned(), found.contains(&name.as_bytes()));
-        }
-        !found.is_empty()
+        let Some(answer) = ask_about_names(environment, &self.repository, &arguments) else { return false };
+        // Names that git quotes are asked for again.
+        let found: Vec<&[u8]> = answer.split(|&byte| byte == b'\n').collect();
+        let ignored = names.iter().zip(&paths).filter(|(_, path)| found.contains(&path.as_bytes()));
+        self.ignored.extend(ignored.map(|(name, _)| (*name).to_owned()));
+        true
     }
 }
 
