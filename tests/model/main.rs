@@ -36,11 +36,10 @@ fn live(world: &mut World) {
             world.change();
         }
         if world.is_stormy && case > CASES_PER_WORLD / 2 {
-            match world.chance.below(3) {
-                0 => world.run_with_changes(),
-                1 => world.run_in_a_storm(),
-                _ => world.run_and_be_killed(),
-            }
+            if world.chance.once_in(2) { world.run_with_changes() } else { world.run_in_a_storm() }
+        }
+        if world.is_deadly && case > CASES_PER_WORLD / 2 && world.chance.once_in(2) {
+            world.run_and_be_killed();
         }
         world.note(format!("case {case}"));
         world.check();

@@ -39,6 +39,8 @@ pub struct World {
     pub is_uncertain: bool,
     /// True if changes happen during later builds too.
     pub is_stormy: bool,
+    /// True if later builds are killed.
+    pub is_deadly: bool,
     /// Clock of the world's file system, if it can be set.
     clock: Option<SettableClock>,
     /// True if the clock was put back since the last build.
@@ -92,8 +94,12 @@ impl World {
         fs::create_dir_all(directory.join("work/dist")).unwrap();
         let count = 1 + chance.below(4);
         // Below `dist` what is in the way is kept, elsewhere an output directory with files of a user is refused.
-        let top = if chance.once_in(4) { "gen" } else { "dist" };
-        let steps = (0..count).map(|index| draw_step(&mut chance, index, top)).collect();
+        // Changes within one tick of a clock that stands still are invisible.
+        let is_stormy = seed.is_multiple_of(3) && clock.is_none();
+        let top = if chance.once_in(4) && !is_stormy { "gen" } else { "dist" };
+        let mut steps: Vec<Config> = (0..count).map(|index| draw_step(&mut chance, index, top)).collect();
+        // Where Rondel itself writes in the tree, a file that comes and goes during a step is not seen (ARCHITECTURE.md).
+        steps.iter_mut().for_each(|step| step.in_tree &= !is_stormy);
         World {
             chance,
             directory,
@@ -104,8 +110,8 @@ impl World {
             flipped: BTreeSet::new(),
             deleted: BTreeSet::new(),
             is_uncertain: false,
-            // Changes within one tick of a clock that stands still are invisible.
-            is_stormy: seed.is_multiple_of(3) && clock.is_none(),
+            is_stormy,
+            is_deadly: seed % 3 == 1 && clock.is_none(),
             clock,
             went_back: false,
             left: BTreeSet::new(),
@@ -149,13 +155,13 @@ impl World {
             16 => self.change_what_must_not_matter(index),
             17 | 18 => self.spoil_output(index),
             // A place that nothing was made in yet, and a user's file there.
-            19 if self.is_stormy => {
+            19 if self.is_deadly => {
                 self.move_output(index, "new");
                 self.spoil_output(index);
             }
             // Blobs are damaged only in worlds without changes during builds, since such a build may repair any of
             // them.
-            19 if !self.is_stormy => self.spoil_blob(),
+            19 if !self.is_stormy && !self.is_deadly => self.spoil_blob(),
             20 => {
                 let what = *self.chance.of(&["snapshot.3", "actions.3", "durations", "placed.1", ""]);
                 self.note(format!("removed .rondel/{what}"));
