@@ -18,6 +18,7 @@ mod faults;
 mod go_inputs;
 mod hostile;
 mod image;
+mod image_files;
 mod import_circles;
 mod inputs;
 mod matrix;

@@ -1,8 +1,9 @@
 //! `DockerBuild`: fields and needs of one kind.
 
+use crate::image_layout::check_tags;
 use crate::record::kind;
-use crate::types::{Environment, SourcePath};
-use crate::{Kind, Makes, Need, Text};
+use crate::types::{Environment, Platforms, SourcePath};
+use crate::{Diagnostic, Kind, Makes, Need, Text};
 
 kind! {
     /// `docker build`, with BuildKit if buildx is installed. Keyed by Dockerfile, build arguments, the context after
@@ -22,6 +23,10 @@ kind! {
 }
 
 impl Kind for DockerBuild {
+    fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        check_tags(&self.tags, diagnostics);
+    }
+
     fn makes(&self) -> Makes {
         Makes::DaemonImage
     }

@@ -1,6 +1,7 @@
 //! Types of fields that have a rule: each knows its reader, its allowed values and its contents.
 
 mod choices;
+mod file_sources;
 mod lists;
 mod maps;
 mod numbers;
@@ -9,11 +10,12 @@ mod strings;
 mod texts;
 
 pub use choices::{Base, BuildMode, Created, GoChoice};
+pub use file_sources::{Attributes, FileMode, FileSource, Origin, Owner};
 pub use lists::{Command, Packages, Platforms};
 pub use maps::{
     AnyKey, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Service, ServiceImages, TextMap,
     VariableOfEnvironment,
 };
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
-pub use references::{FileSource, ImageReference};
+pub use references::ImageReference;
 pub use strings::{EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, SourcePath, UrlPath};
