@@ -1,7 +1,13 @@
 //! Docker: the daemon and its command, compose projects, ignore files.
 
+pub(crate) mod build_context;
 mod client;
 pub(crate) mod compose;
+pub(crate) mod dockerfile;
+pub(crate) mod dockerfile_reads;
+pub(crate) mod dockerfile_words;
 pub(crate) mod ignore_file;
+mod ignore_pattern;
+mod regex;
 
 pub use client::{Docker, DockerSocket};
