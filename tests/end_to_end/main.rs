@@ -11,6 +11,7 @@ mod command_line;
 mod completions;
 mod concurrency;
 mod docker;
+mod docker_build;
 mod environment;
 mod explained;
 mod failures;

@@ -3,6 +3,7 @@
 pub(crate) mod build_context;
 mod client;
 pub(crate) mod compose;
+pub(crate) mod context_memory;
 pub(crate) mod dockerfile;
 pub(crate) mod dockerfile_reads;
 pub(crate) mod dockerfile_words;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_buildfile::{DockerBuild, Platform, Target};
 use rondel_cas::{Digest, RelativePath};
@@ -19,6 +20,7 @@ use rondel_engine::{
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::docker::Docker;
 use crate::docker::build_context::{self, BuildContext, ignore_line};
+use crate::docker::context_memory::ContextMemory;
 use crate::docker::dockerfile::Dockerfile;
 use crate::docker::dockerfile_reads::{Reads, is_pinned, reads};
 use crate::docker::ignore_file::{DockerIgnore, Matched, UnreadableLine};
@@ -102,18 +104,13 @@ impl DockerBuildStep {
         self.docker.has_plugin("buildx")
     }
 
-    /// Returns the text of the ignore file; empty if there is none. Only BuildKit asks for one beside the Dockerfile, and
-    /// an empty one counts as none.
+    /// Returns the text of the ignore file; empty if there is none. Only BuildKit asks for one beside the Dockerfile; there,
+    /// an empty one counts too.
     fn ignore_text(&self, workspace: &Path) -> Result<String, StepError> {
         let own = PathBuf::from(format!("{}.dockerignore", self.dockerfile.display()));
-        for path in [Some(own).filter(|_| self.has_buildx()), Some(self.context.join(".dockerignore"))] {
-            let Some(path) = path.filter(|path| path.exists()) else { continue };
-            let text = text_of(&path, workspace)?;
-            if !text.is_empty() {
-                return Ok(text);
-            }
-        }
-        Ok(String::new())
+        let files = [Some(own).filter(|_| self.has_buildx()), Some(self.context.join(".dockerignore"))];
+        let found = files.into_iter().flatten().find(|path| path.exists());
+        found.map_or_else(|| Ok(String::new()), |path| text_of(&path, workspace))
     }
 
     /// Returns the daemon's IDs of images that another time may have others.
@@ -242,7 +239,8 @@ impl DockerBuildStep {
         }
         if sent.size > CONTEXT_WORTH_A_WORD {
             let mb = |size: u64| format!("{} MB", size / 1_000_000);
-            let parts: Vec<String> = sent.largest.iter().map(|(part, size)| format!("{part} {}", mb(*size))).collect();
+            let large = sent.largest.iter().filter(|(_, size)| *size >= 1_000_000);
+            let parts: Vec<String> = large.map(|(part, size)| format!("{part} {}", mb(*size))).collect();
             context.warn(format!(
                 "{}: the context has {} in {} files ({}); a .dockerignore makes it smaller",
                 self.name,
@@ -266,6 +264,25 @@ impl DockerBuildStep {
         }
         arguments
     }
+}
+
+/// Returns a text that no other build has.
+fn fresh_name(staging: &Path) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    format!("{now} {}", staging.display())
+}
+
+/// Returns a path of the context that ends with `name`: BuildKit knows its copy by the last part.
+#[cfg(unix)]
+fn named_context(context: &Path, staging: &Path, name: &str) -> Result<PathBuf, StepError> {
+    let link = staging.join(format!("context-{name}"));
+    std::os::unix::fs::symlink(context, &link).map_err(|error| StepError::unwritable(&link, &error))?;
+    Ok(link)
+}
+
+#[cfg(not(unix))]
+fn named_context(context: &Path, _staging: &Path, _name: &str) -> Result<PathBuf, StepError> {
+    Ok(context.to_owned())
 }
 
 /// Returns the text of a Dockerfile or an ignore file in the workspace.
@@ -324,19 +341,23 @@ impl Step for DockerBuildStep {
         self.tell(sent, context);
         let id_file = staging.join("image-id");
         let buildx = self.has_buildx();
-        let (mut arguments, file) = if buildx {
+        let memory = ContextMemory::of(context.workspace, &self.name.replace('/', "+"));
+        let (remembered, looks) = memory.begin(&prepared.spec.inputs, &fresh_name(staging));
+        let (mut arguments, file, directory) = if buildx {
             let words = ["buildx", "build", "--load", "--provenance=false", "--progress=plain"];
-            (words.map(str::to_owned).to_vec(), self.stage(sent, staging)?)
+            let directory = named_context(&self.context, staging, &remembered.name)?;
+            (words.map(str::to_owned).to_vec(), self.stage(sent, staging)?, directory)
         } else {
-            (vec!["build".to_owned()], self.dockerfile.clone())
+            (vec!["build".to_owned()], self.dockerfile.clone(), self.context.clone())
         };
         arguments.extend(["--file".to_owned(), file.display().to_string()]);
         arguments.extend(["--iidfile".to_owned(), id_file.display().to_string()]);
         arguments.extend(self.arguments());
-        arguments.push(self.context.display().to_string());
+        arguments.push(directory.display().to_string());
         let builder = if buildx { "1" } else { "0" };
         let line = self.docker.command(arguments).environment([("DOCKER_BUILDKIT".to_owned(), builder.to_owned())]);
         context.run(&line)?;
+        memory.keep(&remembered, &prepared.spec.inputs, &looks);
         let id = std::fs::read_to_string(&id_file).map_err(|error| StepError::unreadable(&id_file, &error))?;
         Ok(Report {
             metadata: Metadata::of(&ImageMetadata {
