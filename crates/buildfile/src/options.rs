@@ -100,7 +100,9 @@ fn options_at(bytes: &[u8], index: usize) -> Option<Options> {
             b')' if depth == 0 => {
                 return Some(Options { call: index, span: Span { start: comma, end: at }, is_read: false });
             }
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            // Not closed. Going on would read a broken file once for each such call.
+            b']' | b'}' if depth == 0 => return None,
+            b')' | b']' | b'}' => depth -= 1,
             _ => {}
         }
         at = end_of_token(bytes, at) + 1;
@@ -125,6 +127,7 @@ mod tests {
             ("MyFile(\"a\", b: 1)", "MyFile(\"a\", b: 1)"),
             ("\"File(\\\"a\\\", b: 1)\" // File(\"a\", b: 1)", "\"File(\\\"a\\\", b: 1)\" // File(\"a\", b: 1)"),
             ("File(\"a\", b: 1", "File(\"a\", b: 1"),
+            ("File(\"a\", b: 1], c)", "File(\"a\", b: 1], c)"),
             ("File(", "File("),
             ("File", "File"),
         ] {

@@ -168,7 +168,7 @@ fn is_named(path: &RelativePath, reads: &Reads) -> bool {
         let first = |path: &RelativePath| path.as_str().split('/').next().unwrap_or_default().to_owned();
         let glob = first(&source);
         let is_glob = glob.contains(['*', '?', '[']) && !matches!(glob.as_str(), "*" | "**");
-        source.is_within(path) || path.is_within(&source) || (is_glob && fast_glob::glob_match(&glob, &first(path)))
+        source.is_within(path) || path.is_within(&source) || (is_glob && fast_glob::glob_match(&glob, first(path)))
     })
 }
 
