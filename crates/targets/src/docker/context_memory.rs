@@ -33,7 +33,7 @@ pub(crate) struct Remembered {
 pub(crate) struct Looks(Vec<(u64, i64, i64)>);
 
 impl ContextMemory {
-    /// Returns the memory of the target `name`.
+    /// Returns the memory called `name`: of one target, and one daemon.
     pub fn of(workspace: &Workspace, name: &str) -> ContextMemory {
         ContextMemory { file: workspace.state.join(MEMORIES).join(name), scratch: workspace.scratch() }
     }

@@ -58,7 +58,9 @@ impl TreeFiles {
         for (placed, attributes) in self.files.iter().zip(&attributes) {
             collected.add(placed, attributes, spec)?;
         }
-        let left_out = std::mem::take(&mut collected.left_out);
+        let mut left_out = std::mem::take(&mut collected.left_out);
+        left_out.sort();
+        left_out.dedup();
         let entries = collected.finish(&Directories::of(&self.files, &attributes), &self.outputs)?;
         Ok((entries, left_out))
     }

@@ -341,7 +341,8 @@ impl Step for DockerBuildStep {
         self.tell(sent, context);
         let id_file = staging.join("image-id");
         let buildx = self.has_buildx();
-        let memory = ContextMemory::of(context.workspace, &self.name.replace('/', "+"));
+        let memory_name = format!("{}@{}", self.name.replace('/', "+"), self.docker.endpoint());
+        let memory = ContextMemory::of(context.workspace, &memory_name);
         let (remembered, looks) = memory.begin(&prepared.spec.inputs, &fresh_name(staging));
         let (mut arguments, file, directory) = if buildx {
             let words = ["buildx", "build", "--load", "--provenance=false", "--progress=plain"];
