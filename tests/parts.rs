@@ -19,6 +19,7 @@ pub struct Part {
 /// All parts that a test may ask for.
 pub const PARTS: &[Part] = &[
     part("has_bash", "bash", || has_program("bash")),
+    part("has_buildx", "Docker with buildx", || has_docker() && succeeds("docker", &["buildx", "version"])),
     part("has_cc", "C compiler named `cc`", || has_program("cc")),
     part("has_compose", "`docker compose` with its images (see tests/images)", has_compose),
     part("has_crane", "crane", || has_program("crane")),

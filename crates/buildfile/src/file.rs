@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::field::FieldType;
+use crate::options::without_options;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
@@ -69,12 +70,15 @@ impl BuildFile {
 
 /// Reads the whole file; returns `None` if it can't be read at all. Adds mistakes to `diagnostics`.
 pub(crate) fn read(text: &str, version: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<BuildFile> {
-    let mut reader = Reader::new(diagnostics, version);
-    let whole = Value::whole(text);
+    let mut reader = Reader::new(text, version, diagnostics);
+    let (masked, options) = without_options(text);
+    reader.options = options;
+    let whole = Value::whole(&masked);
     let mut fields = reader.fields(BuildFile::WORD, whole.span(), Some(whole))?;
     check_version(&mut reader, &fields)?;
     let file = BuildFile::read(&mut reader, &mut fields);
     reader.finish(fields);
+    reader.report_unread_options();
     file
 }
 

@@ -66,24 +66,24 @@ fn check_depth(text: &str) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-fn is_word(bytes: &[u8], index: usize) -> bool {
+pub(crate) fn is_word(bytes: &[u8], index: usize) -> bool {
     index > 0 && (bytes[index - 1].is_ascii_alphanumeric() || bytes[index - 1] == b'_')
 }
 
-fn raw_string_hashes(bytes: &[u8], index: usize) -> Option<usize> {
+pub(crate) fn raw_string_hashes(bytes: &[u8], index: usize) -> Option<usize> {
     let hashes = bytes[index + 1..].iter().take_while(|&&byte| byte == b'#').count();
     (bytes.get(index + 1 + hashes) == Some(&b'"')).then_some(hashes)
 }
 
 /// Returns the index of the closing quote, or the end of the text.
-fn end_of_string(bytes: &[u8], mut index: usize) -> usize {
+pub(crate) fn end_of_string(bytes: &[u8], mut index: usize) -> usize {
     while index < bytes.len() && bytes[index] != b'"' {
         index += if bytes[index] == b'\\' { 2 } else { 1 };
     }
     index
 }
 
-fn end_of_raw_string(bytes: &[u8], index: usize) -> usize {
+pub(crate) fn end_of_raw_string(bytes: &[u8], index: usize) -> usize {
     let hashes = raw_string_hashes(bytes, index).unwrap_or(0);
     let mut at = index + hashes + 2;
     while at < bytes.len() {
@@ -98,7 +98,7 @@ fn end_of_raw_string(bytes: &[u8], index: usize) -> usize {
 }
 
 /// Returns the end of a block comment. Block comments nest in RON.
-fn end_of_block_comment(bytes: &[u8], mut index: usize) -> usize {
+pub(crate) fn end_of_block_comment(bytes: &[u8], mut index: usize) -> usize {
     let mut depth = 0;
     while index + 1 < bytes.len() {
         match &bytes[index..index + 2] {

@@ -2,6 +2,7 @@
 //!
 //! Knows no field and no kind: those are declared with `record!` and `kind!`.
 
+use crate::options::Options;
 use crate::value::{Named, Value};
 use crate::{Diagnostic, Span, Spanned, suggest};
 
@@ -13,6 +14,10 @@ pub(crate) struct Reader<'d> {
     pub version: &'d str,
     /// Name of the field that is being read, for messages.
     pub field: &'static str,
+    /// The whole text of the file.
+    pub text: &'d str,
+    /// Named options after positional arguments.
+    pub options: Vec<Options>,
 }
 
 /// The fields of one record, taken one by one.
@@ -50,9 +55,9 @@ impl<'a> Fields<'a> {
 }
 
 impl<'d> Reader<'d> {
-    /// Returns a reader that adds to `diagnostics`.
-    pub fn new(diagnostics: &'d mut Vec<Diagnostic>, version: &'d str) -> Reader<'d> {
-        Reader { diagnostics, version, field: "" }
+    /// Returns a reader of `text` that adds to `diagnostics`.
+    pub fn new(text: &'d str, version: &'d str, diagnostics: &'d mut Vec<Diagnostic>) -> Reader<'d> {
+        Reader { diagnostics, version, field: "", text, options: Vec::new() }
     }
 }
 
@@ -144,5 +149,47 @@ impl Reader<'_> {
             return None;
         };
         Some(*argument)
+    }
+}
+
+impl Reader<'_> {
+    /// Reads the options of the call at `span` with `read`. Calls it without fields if there are none.
+    pub fn with_options<T>(
+        &mut self,
+        owner: &str,
+        span: Span,
+        read: impl FnOnce(&mut Self, &mut Fields<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let options = self.options.iter_mut().find(|options| options.call == span.start);
+        let place = options.map(|options| {
+            options.is_read = true;
+            options.span
+        });
+        // A text of its own in which the options have the places that they have in the file.
+        let text = place.map(|place| {
+            let written = self.text.get(place.start + 1..place.end).unwrap_or_default();
+            format!("{}({written})", " ".repeat(place.start))
+        });
+        let value = text.as_deref().map(Value::whole);
+        let mut fields = self.fields(owner, span, value)?;
+        let result = read(self, &mut fields);
+        self.finish(fields);
+        result
+    }
+
+    /// Reports options that no field takes. Where there are mistakes, some of them may have kept a field from being read.
+    pub fn report_unread_options(&mut self) {
+        if !self.diagnostics.is_empty() {
+            return;
+        }
+        let unread: Vec<Span> =
+            self.options.iter().filter(|options| !options.is_read).map(|options| options.span).collect();
+        for span in unread {
+            let text =
+                "options are for the sources of files in an image, `files: {\"/path\": File(\"path\", mode: 0o755)}`";
+            self.report(
+                Diagnostic::new(Span { start: span.start + 1, end: span.end }, "unexpected options").hint(text),
+            );
+        }
     }
 }

@@ -156,7 +156,7 @@ mod tests {
 
     fn read(text: &str) -> (Option<Sample>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
-        let mut reader = Reader::new(&mut diagnostics, "0.1.0");
+        let mut reader = Reader::new(text, "0.1.0", &mut diagnostics);
         let value = Value::whole(text);
         let mut fields = reader.fields("Sample", value.span(), Some(value)).unwrap();
         let sample = Sample::read(&mut reader, &mut fields);

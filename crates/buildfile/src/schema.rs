@@ -86,6 +86,13 @@ impl Schema {
             Shape::String { pattern, .. } => json!({"type": "string", "pattern": pattern}),
             Shape::Strings(words) | Shape::Words(words) => json!({"enum": words}),
             Shape::Call { name, arguments, required } => self.call(name, arguments, *required),
+            Shape::CallWith { name, argument, fields } => {
+                let (argument, options) = (self.shape(argument), self.object(fields));
+                let both =
+                    json!({"type": "array", "prefixItems": [argument.clone(), options], "items": false, "minItems": 2});
+                let value = json!({"anyOf": [argument, both]});
+                json!({"type": "object", "required": [name], "additionalProperties": false, "properties": { *name: value }})
+            }
             Shape::Record { name, doc, fields } => {
                 let object = self.object(fields);
                 let schema = json!({

@@ -32,6 +32,15 @@ pub(crate) enum Shape {
         /// Number of required arguments.
         required: usize,
     },
+    /// `Name(argument, field: …)`; all fields are optional.
+    CallWith {
+        /// The name.
+        name: &'static str,
+        /// Its argument.
+        argument: Box<Shape>,
+        /// Its fields.
+        fields: Vec<Field>,
+    },
     /// `Name(field: …)`
     Record {
         /// The name.
@@ -146,6 +155,10 @@ impl Shape {
             Shape::Call { name, arguments, .. } => {
                 let arguments: Vec<String> = arguments.iter().map(Shape::describe).collect();
                 format!("`{name}`({})", arguments.join(", "))
+            }
+            Shape::CallWith { name, argument, fields } => {
+                let field = |field: &Field| format!(", `{}: `{}", field.name, field.shape.describe());
+                format!("`{name}`({}{})", argument.describe(), fields.iter().map(field).collect::<String>())
             }
             Shape::Record { name, .. } => format!("`{name}(…)`"),
             Shape::List { plural, is_non_empty: true, .. } => format!("list of {plural}, not empty"),

@@ -1,13 +1,15 @@
-//! Names with rules, checked once on creation: of targets, of variables, and of the platforms that Go knows. Also the
-//! nearest of some names, for "did you mean".
+//! Names with rules, checked once on creation: of targets, of variables, of images, and of the platforms that Go knows.
+//! Also the nearest of some names, for "did you mean".
 //!
 //! It knows neither build.ron nor the meaning of a target: all crates that name a target or a platform share these
 //! types.
 
+mod image_name;
 mod names;
 mod platform;
 mod suggest;
 
+pub use image_name::{ImageName, ImageNameError};
 pub use names::{NameError, TargetName, VariableName};
 pub use platform::{Platform, PlatformError};
 pub use suggest::suggest;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use rondel_cas::{Digest, copy_file};
 use serde_json::json;
 
-use crate::Reference;
 use crate::image::{INDEX, ImageConfig, PlatformImage, config_json, descriptor, index_json, manifest_json, to_json};
+use rondel_names::ImageName;
 
 /// Contents of a layout.
 pub struct LayoutInput<'a> {
@@ -25,7 +25,7 @@ pub struct LayoutInput<'a> {
     /// Annotations of index and manifests.
     pub annotations: &'a BTreeMap<String, String>,
     /// Names; they are in the layout, but not in the image's digest.
-    pub tags: &'a [Reference],
+    pub tags: &'a [ImageName],
     /// Index in `images` of the one that an older Docker daemon loads.
     pub loadable: usize,
 }

@@ -7,7 +7,6 @@ mod codec;
 mod image;
 mod layer;
 mod layout;
-mod reference;
 mod static_base;
 mod tar_header;
 
@@ -16,5 +15,4 @@ pub use codec::{CODEC, compress};
 pub use image::{Health, ImageConfig, PlatformImage, created_text};
 pub use layer::{Layer, LayerEntry, LayerSource, write_layer};
 pub use layout::{LayoutInput, LayoutReport, write_layout};
-pub use reference::{Reference, ReferenceError};
-pub use static_base::{ROOT_BUNDLE, static_base, zoneinfo_environment, zoneinfo_path};
+pub use static_base::{ROOT_BUNDLE, base_without_certificates, static_base, zoneinfo_environment, zoneinfo_path};

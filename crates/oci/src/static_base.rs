@@ -12,11 +12,18 @@ pub const ROOT_BUNDLE: &str = "webpki-root-certs-1.0.11";
 
 /// Returns certificates, users, `/tmp`. The user `nonroot` has the number 65532, as in other minimal images.
 pub fn static_base() -> BTreeMap<RelativePath, LayerEntry> {
+    let mut entries = base_without_certificates();
+    let certificates = LayerEntry::file(LayerSource::Bytes(certificates().into_bytes()), false);
+    entries.insert(RelativePath::new("etc/ssl/certs/ca-certificates.crt").expect("a constant"), certificates);
+    entries
+}
+
+/// Returns the base without its only large file.
+pub fn base_without_certificates() -> BTreeMap<RelativePath, LayerEntry> {
     let text = |text: &str| LayerEntry::file(LayerSource::Bytes(text.as_bytes().to_vec()), false);
     let path = |text: &str| RelativePath::new(text).expect("a constant");
     let home = LayerEntry { mode: 0o700, uid: 65532, gid: 65532, ..LayerEntry::directory() };
     BTreeMap::from([
-        (path("etc/ssl/certs/ca-certificates.crt"), text(&certificates())),
         (
             path("etc/passwd"),
             text(

@@ -19,6 +19,9 @@ pub(crate) struct Header<'a> {
     pub gid: u32,
 }
 
+/// Largest owner that fits into a ustar header; larger ones go into a pax record.
+const ID_MAX: u32 = 0o777_7777;
+
 impl Header<'_> {
     /// Returns the bytes before the contents: a pax record if needed, then the header. Time is the epoch, owner names
     /// are empty.
@@ -41,6 +44,11 @@ impl Header<'_> {
         if size >= 1 << 33 {
             records.push_str(&pax_record("size", &size.to_string()));
         }
+        for (key, id) in [("gid", self.gid), ("uid", self.uid)] {
+            if id > ID_MAX {
+                records.push_str(&pax_record(key, &id.to_string()));
+            }
+        }
         let mut bytes = Vec::with_capacity(1024);
         if !records.is_empty() {
             bytes.extend_from_slice(&block(("", "pax"), b'x', 0o644, (0, 0), records.len() as u64, ""));
@@ -57,7 +65,7 @@ impl Header<'_> {
             names,
             kind,
             self.mode,
-            (self.uid, self.gid),
+            (self.uid.min(ID_MAX), self.gid.min(ID_MAX)),
             size.min((1 << 33) - 1),
             floor(link, 100),
         ));

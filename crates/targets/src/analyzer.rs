@@ -21,7 +21,7 @@ use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::request::{PlatformChoice, Request};
 use crate::variables::Variables;
 use rondel_golang::GoSupport;
-use rondel_oci::Reference;
+use rondel_names::ImageName;
 
 /// How a kind becomes steps.
 pub(crate) trait Analyze {
@@ -165,11 +165,11 @@ impl<'a> Analyzer<'a> {
     }
 
     /// Names of an image, each once.
-    pub(crate) fn image_tags(&self, texts: &[Text]) -> Analyzed<Vec<Reference>> {
+    pub(crate) fn image_tags(&self, texts: &[Text]) -> Analyzed<Vec<ImageName>> {
         let mut tags = Vec::new();
         for text in texts {
             let tag = self.variables.text(text).map_err(|error| error.at(text.span))?;
-            let tag = Reference::new(&tag).map_err(|error| UserError::input(error.to_string()).at(text.span))?;
+            let tag = ImageName::new(&tag).map_err(|error| UserError::input(error.to_string()).at(text.span))?;
             if !tags.contains(&tag) {
                 tags.push(tag);
             }

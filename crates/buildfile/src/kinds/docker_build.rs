@@ -1,12 +1,16 @@
 //! `DockerBuild`: fields and needs of one kind.
 
+use crate::image_layout::check_tags;
 use crate::record::kind;
-use crate::types::{Environment, SourcePath};
-use crate::{Kind, Makes, Need, Text};
+use crate::types::{Environment, Platforms, SourcePath};
+use crate::{Diagnostic, Kind, Makes, Need, Text};
 
 kind! {
-    /// `docker build`, with BuildKit if buildx is installed. Keyed by Dockerfile, build arguments, the context after
-    /// `.dockerignore`, and the daemon's IDs of the base images. Downloads of a `RUN` are in no key.
+    /// `docker build`, with BuildKit if buildx is installed. Keyed by Dockerfile, build arguments, what Docker is sent of
+    /// the context, and the daemon's IDs of the images that the Dockerfile reads. It always runs if the Dockerfile reads
+    /// what no key can hold: an address, or an image that Docker does not have and that is not named by its digest.
+    /// `.rondel`, default outputs below `dist` and Cargo's `target` are not sent unless the Dockerfile or the ignore file
+    /// names them. Downloads of a `RUN` are in no key.
     DockerBuild in Group::Build {
         /// Path of the Dockerfile.
         dockerfile: SourcePath = SourcePath::unwritten("Dockerfile"),
@@ -22,6 +26,10 @@ kind! {
 }
 
 impl Kind for DockerBuild {
+    fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        check_tags(&self.tags, diagnostics);
+    }
+
     fn makes(&self) -> Makes {
         Makes::DaemonImage
     }

@@ -7,7 +7,8 @@ use crate::{Kind, Makes, Need, Text};
 
 kind! {
     /// Runs an image in a container: read-only with a tmpfs on `/tmp`, without capabilities, on loopback by default.
-    /// Waits for health, shows the output, stops on Ctrl-C.
+    /// Waits for health, shows the output, stops on Ctrl-C. A container that ends with 0 is a success, whenever it ends;
+    /// any other exit status is a failure.
     DockerRun in Group::Run {
         /// The target that makes the image: an `Image` or a `DockerBuild`.
         image: ImageReference,

@@ -1,6 +1,7 @@
 //! `Image`: fields, checks, outputs and needs of one kind.
 
 use crate::health::Health;
+use crate::image_layout::{check_files, check_tags, check_workdir};
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::{Base, Created, Environment, Files, OutPath, Platforms, Port, TextMap};
@@ -14,7 +15,10 @@ kind! {
         base: Base,
         /// Files by their absolute path in the image. `{"/path": Output("target")}` is the output of a target: a
         /// `GoBuild`, or an `Exec` with inputs and exactly one output. `{"/path": File("path")}` is a file or directory
-        /// of the tree.
+        /// of the tree, whole but for `.git` and what Rondel keeps there. A file of a directory may have an entry of its
+        /// own, which wins. `mode: 0o755` gives other permissions than 0755 or 0644; directories get search permission
+        /// wherever it lets read. `owner: "uid:gid"` or a name of the image's passwd; root if left out. A path that is a
+        /// link stands for what it leads to in the workspace; links in a directory stay links.
         files: Files = Files::default(),
         /// `ENTRYPOINT`: program and arguments. If it and `cmd` are left out, it is the only file that a target made.
         entrypoint: Vec<Text> = Vec::new(),
@@ -66,6 +70,9 @@ impl Kind for Image {
     }
 
     fn check(&self, platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        check_files(&self.files, self.health.is_some(), self.tzdata, diagnostics);
+        check_tags(&self.tags, diagnostics);
+        check_workdir(self.workdir.as_ref(), diagnostics);
         for platform in self.platforms.as_ref().unwrap_or(platforms) {
             if platform.value.os() != "linux" {
                 let message = format!("an image can't be made for `{}`: images are for Linux", platform.value);

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::field::{FieldType, Visitor};
+use crate::image_path::unfit;
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
 use crate::text::{CommandText, ProcessText, Text};
@@ -90,12 +91,8 @@ impl Key for ImagePath {
     const PATTERN: &'static str = "^(/[^/]+)+$";
 
     fn check(reader: &mut Reader<'_>, key: &Spanned<String>) -> bool {
-        let sound = key.value.strip_prefix('/').is_some_and(|rest| {
-            !rest.is_empty() && rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
-        });
-        if !sound {
-            let message = format!("`{}` is not an absolute path of a file", key.value.escape_debug());
-            reader.report(Diagnostic::new(key.span, message).hint("write \"/app/name\""));
+        if let Some((message, hint)) = unfit(&key.value) {
+            reader.report(Diagnostic::new(key.span, message).hint(hint));
         }
         true
     }

@@ -1,6 +1,7 @@
 //! Types of fields that have a rule: each knows its reader, its allowed values and its contents.
 
 mod choices;
+mod file_sources;
 mod lists;
 mod maps;
 mod numbers;
@@ -10,6 +11,7 @@ mod strings;
 mod texts;
 
 pub use choices::{Base, BuildMode, Created, GoChoice, Sandbox};
+pub use file_sources::{Attributes, FileMode, FileSource, Origin, Owner};
 pub use lists::{Command, Packages, Platforms};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Service,
@@ -17,5 +19,5 @@ pub use maps::{
 };
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
 pub use outputs::InputSource;
-pub use references::{FileSource, ImageReference};
+pub use references::ImageReference;
 pub use strings::{EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, SourcePath, UrlPath};

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rondel_cas::Digest;
 use rondel_engine::{Class, Environment, StepError, UserError};
 use rondel_process::{CommandLine, find_tool};
 
@@ -80,6 +81,16 @@ impl Docker {
     /// Returns the command's environment, for keys.
     pub fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    /// Returns what leads to the daemon, as a short digest.
+    pub fn endpoint(&self) -> String {
+        let leads = |(name, _): &(String, String)| {
+            ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "HOME"].contains(&name.as_str())
+        };
+        let variables = self.environment.for_process().into_iter().filter(leads);
+        let text: Vec<String> = variables.map(|(name, value)| format!("{name}={value}")).collect();
+        Digest::of(text.join("\n").as_bytes()).short()
     }
 
     /// Returns true if the plugin `docker-<name>` is installed.

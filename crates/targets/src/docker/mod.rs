@@ -1,8 +1,15 @@
 //! Docker: the daemon and its command, compose projects, ignore files.
 
+pub(crate) mod build_context;
 mod client;
 pub(crate) mod compose;
+pub(crate) mod context_memory;
+pub(crate) mod dockerfile;
+pub(crate) mod dockerfile_reads;
+pub(crate) mod dockerfile_words;
 pub(crate) mod ignore_file;
+mod ignore_pattern;
+mod regex;
 mod socket;
 
 pub use client::Docker;

@@ -2,28 +2,42 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rondel_cas::{Entry, RelativePath};
 use rondel_engine::{
-    ActionSpec, Artefact, Input, InputSet, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step,
-    StepContext, StepError, hash_inputs,
+    ActionSpec, Artefact, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
 };
-use rondel_oci::{CODEC, LayerEntry, LayerSource, ROOT_BUNDLE, static_base, write_layer, zoneinfo_path};
-use rondel_tree::GlobSet;
-
 use rondel_golang::{GoSupport, GoVersion};
+use rondel_oci::{
+    CODEC, LayerEntry, LayerSource, ROOT_BUNDLE, base_without_certificates, static_base, write_layer, zoneinfo_path,
+};
 
+use crate::image::attributes::{Directories, Users};
 use crate::image::metadata::LayerMetadata;
+use crate::image::places::{Boundary, OutputPlace, Placed};
+use crate::image::sources::{Collected, dangling, resolve_all};
 
 /// Contents of a layer.
 pub(crate) enum LayerContents {
     /// The `Static` base; with the toolchain's time zones if there is a toolchain here.
     StaticBase(Option<Arc<GoSupport>>),
-    /// Files and directories of the tree: path in the image, path below `root`.
-    Tree { root: std::path::PathBuf, files: Vec<(RelativePath, RelativePath)>, excluded: Vec<RelativePath> },
-    /// Outputs of the upstream steps, one file each: the path in the image for each upstream step, in order.
-    Outputs(Vec<RelativePath>),
+    /// Files and directories of the tree.
+    Tree(TreeFiles),
+    /// Outputs of the upstream steps: a place for each of them, in order. Directories are as the files of the tree have
+    /// them.
+    Outputs { places: Vec<OutputPlace>, tree: TreeFiles },
+}
+
+/// Files and directories of the tree in an image.
+#[derive(Clone)]
+pub(crate) struct TreeFiles {
+    pub root: PathBuf,
+    /// Sorted by place.
+    pub files: Vec<Placed>,
+    /// Outputs in the same image.
+    pub outputs: Vec<OutputPlace>,
 }
 
 pub(crate) struct LayerStep {
@@ -31,6 +45,41 @@ pub(crate) struct LayerStep {
     /// Unique in the workspace: `image/base`.
     pub name: String,
     pub threads: usize,
+}
+
+type Entries = BTreeMap<RelativePath, LayerEntry>;
+
+impl TreeFiles {
+    /// Adds all that decides the layer to `spec`; returns its entries.
+    fn collect(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(Entries, Vec<String>), StepError> {
+        let boundary = Boundary::of(&self.root, context)?;
+        let attributes = resolve_all(&Users::of(&boundary, &self.files, &self.outputs), &self.files)?;
+        let mut collected = Collected::new(&boundary, context);
+        for (placed, attributes) in self.files.iter().zip(&attributes) {
+            collected.add(placed, attributes, spec)?;
+        }
+        let mut left_out = std::mem::take(&mut collected.left_out);
+        left_out.sort();
+        left_out.dedup();
+        let entries = collected.finish(&Directories::of(&self.files, &attributes), &self.outputs)?;
+        Ok((entries, left_out))
+    }
+
+    /// Tells of what is not in the image, though one could think so.
+    fn tell(&self, context: &StepContext<'_>, entries: &Entries, left_out: &[String]) {
+        if !left_out.is_empty() {
+            context.note(format!("not copied: {}", left_out.join(", ")));
+        }
+        let base = base_without_certificates();
+        let is_elsewhere = |path: &RelativePath| {
+            let is_output =
+                self.outputs.iter().any(|output| output.place.is_within(path) || path.is_within(&output.place));
+            is_output || base.keys().any(|other| other.is_within(path))
+        };
+        for sentence in dangling(entries, &is_elsewhere) {
+            context.note(sentence);
+        }
+    }
 }
 
 impl LayerStep {
@@ -56,83 +105,76 @@ impl LayerStep {
         }
     }
 
-    fn tree_inputs(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(), StepError> {
-        let LayerContents::Tree { root, files, excluded } = &self.contents else { return Ok(()) };
-        for (place, path) in files {
-            let absolute = path.below(root);
-            let metadata = std::fs::metadata(&absolute)
-                .map_err(|error| StepError::input(format!("`{path}` can't be put into the image: {error}")))?;
-            spec.arguments.push(format!("{path} -> /{place}"));
-            if metadata.is_dir() {
-                let globs = GlobSet::everything(excluded.clone());
-                for input in hash_inputs(&globs, &absolute, Some(path), &context.workspace.snapshot)?.iter() {
-                    spec.inputs.insert(input);
+    /// Returns the entries of outputs of other steps, and adds all that decides them to `spec`.
+    fn outputs(
+        &self,
+        places: &[OutputPlace],
+        tree: &TreeFiles,
+        context: &StepContext<'_>,
+        spec: &mut ActionSpec,
+    ) -> Result<Entries, StepError> {
+        let boundary = Boundary::of(&tree.root, context)?;
+        let users = Users::of(&boundary, &tree.files, &tree.outputs);
+        let files = resolve_all(&users, &tree.files)?;
+        let directories = Directories::of(&tree.files, &files);
+        let mut entries = Entries::new();
+        for (index, output) in places.iter().enumerate() {
+            let attributes = users.resolve(&output.attributes)?;
+            let words = attributes.words();
+            if !words.is_empty() {
+                spec.arguments.push(format!("/{}{words}", output.place));
+            }
+            let Some(directory) = &output.directory else {
+                let artefact = self.only_artefact(context, index, &output.place)?;
+                let Entry::File { executable, .. } = artefact.entry else {
+                    let message = format!("`/{}` needs a file, and `{}` is a link", output.place, artefact.name);
+                    return Err(StepError::input(message).hint("let the step copy what the link leads to"));
+                };
+                spec.upstream.insert(output.place.clone(), artefact.entry.clone());
+                let entry = attributes.file(LayerSource::File(artefact.path.clone()), executable);
+                entries.insert(output.place.clone(), entry);
+                continue;
+            };
+            entries.insert(output.place.clone(), attributes.directory(directories.entry(&output.place)));
+            for artefact in &context.upstream[index].artefacts {
+                let rest = artefact.name.as_str().strip_prefix(directory.as_str()).unwrap_or_default();
+                let place = RelativePath::new(&format!("{}{rest}", output.place))
+                    .map_err(|error| StepError::failed(error.to_string()))?;
+                let entry = match &artefact.entry {
+                    Entry::File { executable, .. } => {
+                        attributes.inner_file(LayerSource::File(artefact.path.clone()), *executable)
+                    }
+                    Entry::Symlink { target } => attributes.link(target.clone()),
+                    Entry::Directory { .. } => attributes.directory(LayerEntry::directory()),
+                };
+                for parent in std::iter::successors(place.parent(), RelativePath::parent) {
+                    if parent == output.place || !parent.is_within(&output.place) {
+                        break;
+                    }
+                    entries.entry(parent).or_insert_with(|| attributes.directory(LayerEntry::directory()));
                 }
-            } else {
-                spec.inputs.add(path.clone(), absolute, &context.workspace.snapshot)?;
+                spec.upstream.insert(place.clone(), artefact.entry.clone());
+                entries.insert(place, entry);
             }
         }
-        Ok(())
-    }
-
-    fn entries(
-        &self,
-        context: &StepContext<'_>,
-        spec: &ActionSpec,
-    ) -> Result<BTreeMap<RelativePath, LayerEntry>, StepError> {
-        let mut entries = BTreeMap::new();
-        match &self.contents {
-            LayerContents::StaticBase(zones) => {
-                entries = static_base();
-                if let Some(go) = zones {
-                    let path = go.toolchain(context)?.root.join("lib/time/zoneinfo.zip");
-                    entries.insert(zoneinfo_path(), LayerEntry::file(LayerSource::File(path), false));
-                }
-            }
-            LayerContents::Tree { files, .. } => {
-                for input in spec.inputs.iter().filter(|input| !input.is_behind_link()) {
-                    let Some((place, source)) = files.iter().find(|(_, source)| input.path.is_within(source)) else {
-                        continue;
-                    };
-                    let rest = &input.path.as_str()[source.as_str().len()..];
-                    let path = RelativePath::new(&format!("{place}{rest}"))
-                        .map_err(|error| StepError::failed(error.to_string()))?;
-                    let entry = match &input.entry {
-                        Entry::File { executable, .. } => {
-                            LayerEntry::file(LayerSource::File(input.absolute.clone()), *executable)
-                        }
-                        Entry::Directory { .. } => {
-                            LayerEntry { mode: 0o755, ..LayerEntry::file(LayerSource::Directory, false) }
-                        }
-                        // A link named directly means the file behind it.
-                        Entry::Symlink { .. } if input.path == *source => {
-                            let executable = leads_to_executable(&spec.inputs, &input.path);
-                            LayerEntry::file(LayerSource::File(input.absolute.clone()), executable)
-                        }
-                        Entry::Symlink { target } => {
-                            LayerEntry { mode: 0o777, ..LayerEntry::file(LayerSource::Symlink(target.clone()), false) }
-                        }
-                    };
-                    entries.insert(path, entry);
-                }
-            }
-            LayerContents::Outputs(places) => {
-                for (index, place) in places.iter().enumerate() {
-                    let artefact = self.only_artefact(context, index, place)?;
-                    let executable = matches!(artefact.entry, Entry::File { executable: true, .. });
-                    entries
-                        .insert(place.clone(), LayerEntry::file(LayerSource::File(artefact.path.clone()), executable));
-                }
+        let own: Vec<RelativePath> = entries.keys().cloned().collect();
+        directories.add_parents(&mut entries);
+        for (path, entry) in entries.iter().filter(|(path, _)| !own.contains(path)) {
+            if (entry.mode, entry.uid, entry.gid) != (0o755, 0, 0) {
+                spec.arguments.push(format!("/{path}/ mode {:o} owner {}:{}", entry.mode, entry.uid, entry.gid));
             }
         }
         Ok(entries)
     }
 }
 
-impl Step for LayerStep {
-    type Findings = ();
+/// Entries of a layer, and directories that were left out.
+pub(crate) type Layout = (Entries, Vec<String>);
 
-    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
+impl Step for LayerStep {
+    type Findings = Layout;
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared<Layout>, StepError> {
         let name = RelativePath::new("layer.tar.gz").expect("a constant");
         let destination = RelativePath::new(&format!(".rondel/out/{}.tar.gz", self.name))
             .map_err(|error| StepError::failed(error.to_string()))?;
@@ -142,7 +184,7 @@ impl Step for LayerStep {
             outputs: vec![OutputSpec { name, destination, kind: OutputKind::File }],
             ..ActionSpec::default()
         };
-        match &self.contents {
+        let layout = match &self.contents {
             LayerContents::StaticBase(zones) => {
                 spec.settings.insert("base".to_owned(), format!("static-1 {ROOT_BUNDLE}"));
                 if let Some(go) = zones {
@@ -152,21 +194,32 @@ impl Step for LayerStep {
                     };
                     spec.settings.insert("time zones".to_owned(), format!("go{version}"));
                 }
+                Layout::default()
             }
-            LayerContents::Tree { .. } => self.tree_inputs(context, &mut spec)?,
-            LayerContents::Outputs(places) => {
-                for (index, place) in places.iter().enumerate() {
-                    let artefact = self.only_artefact(context, index, place)?;
-                    spec.upstream.insert(place.clone(), artefact.entry.clone());
-                }
-            }
-        }
-        Ok(Prepared::by_key(spec))
+            LayerContents::Tree(tree) => tree.collect(context, &mut spec)?,
+            LayerContents::Outputs { places, tree } => (self.outputs(places, tree, context, &mut spec)?, Vec::new()),
+        };
+        Ok(Prepared::by_key(spec).with(layout))
     }
 
-    fn run(&self, prepared: &Prepared<Self::Findings>, context: &Job<'_>) -> Result<Report, StepError> {
-        let (spec, staging) = (&prepared.spec, context.staging);
-        let entries = self.entries(context, spec)?;
+    fn run(&self, prepared: &Prepared<Layout>, context: &Job<'_>) -> Result<Report, StepError> {
+        let staging = context.staging;
+        let (prepared_entries, left_out) = &prepared.findings;
+        let entries = match &self.contents {
+            LayerContents::StaticBase(zones) => {
+                let mut entries = static_base();
+                if let Some(go) = zones {
+                    let path = go.toolchain(context)?.root.join("lib/time/zoneinfo.zip");
+                    entries.insert(zoneinfo_path(), LayerEntry::file(LayerSource::File(path), false));
+                }
+                entries
+            }
+            LayerContents::Tree(tree) => {
+                tree.tell(context, prepared_entries, left_out);
+                prepared_entries.clone()
+            }
+            LayerContents::Outputs { .. } => prepared_entries.clone(),
+        };
         let path = staging.join("layer.tar.gz");
         let mut file = OpenOptions::new()
             .create_new(true)
@@ -176,33 +229,5 @@ impl Step for LayerStep {
         let layer =
             write_layer(&entries, &mut file, self.threads).map_err(|error| StepError::unwritable(&path, &error))?;
         Ok(Report { metadata: Metadata::of(&LayerMetadata { diff_id: layer.diff_id, files: entries.len() }) })
-    }
-}
-
-/// Returns true if the file that the link `path` leads to is executable.
-fn leads_to_executable(inputs: &InputSet, path: &RelativePath) -> bool {
-    let behind = Input::name_behind_link(path);
-    inputs.iter().any(|input| input.path == behind && matches!(input.entry, Entry::File { executable: true, .. }))
-}
-
-#[cfg(test)]
-mod tests {
-    use rondel_cas::Digest;
-
-    use super::*;
-
-    #[test]
-    fn a_link_is_as_executable_as_its_file() {
-        let path = RelativePath::new("bin/tool").unwrap();
-        let inputs = |executable| {
-            let mut inputs = InputSet::default();
-            let link = Entry::Symlink { target: "real".to_owned() };
-            inputs.insert(Input { path: path.clone(), absolute: "/x".into(), entry: link });
-            let entry = Entry::file(Digest::of(b"x"), executable);
-            inputs.insert(Input { path: Input::name_behind_link(&path), absolute: "/x".into(), entry });
-            inputs
-        };
-        assert!(leads_to_executable(&inputs(true), &path));
-        assert!(!leads_to_executable(&inputs(false), &path));
     }
 }

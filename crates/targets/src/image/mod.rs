@@ -1,5 +1,8 @@
 //! Parts of an image next to its configuration: layers, loading into a daemon, reports.
 
+pub(crate) mod attributes;
 pub(crate) mod layer;
 pub(crate) mod load;
 pub(crate) mod metadata;
+pub(crate) mod places;
+pub(crate) mod sources;

@@ -76,6 +76,14 @@ const HEALTH_INTERVAL: Duration = Duration::from_millis(150);
 /// Minimum life of a container without a health check before it counts as running.
 const MIN_LIFE: Duration = Duration::from_secs(1);
 
+/// State of a container after the wait for its health.
+enum Life {
+    /// It is healthy, or has no health check and runs.
+    Running,
+    /// It ended with 0: a job that is done, however long it took.
+    Ended,
+}
+
 impl DockerRunStep {
     fn labels(&self) -> [String; 3] {
         [
@@ -219,52 +227,52 @@ impl DockerRunStep {
         })
     }
 
-    fn wait_until_healthy(&self, context: &StepContext<'_>, id: &str) -> Result<(), StepError> {
+    /// Waits until the container is healthy or has ended; an exit status other than 0 is an error.
+    fn wait_until_healthy(&self, context: &StepContext<'_>, id: &str) -> Result<Life, StepError> {
         let begun = Instant::now();
         loop {
             if context.cancellation.is_raised() {
                 return Err(StepError::Interrupted);
             }
+            // Health is asked first: a container that ends in between is then seen as ended, not as unhealthy.
+            let health = self.is_healthy(id);
             let (running, code) = self.state(id);
-            if !running {
-                let lines = self.last_lines(id).iter().map(|line| context.redact(line)).collect();
-                return Err(self.died(&code, lines));
-            }
-            match self.is_healthy(id) {
+            match health {
+                _ if !running && code == "0" => return Ok(Life::Ended),
+                _ if !running => {
+                    let lines = self.last_lines(id).iter().map(|line| context.redact(line)).collect();
+                    return Err(self.died(&code, lines));
+                }
                 Some(true) => {
-                    let place = self
-                        .health
-                        .as_ref()
-                        .map(|health| (health.port.get(), health.path.to_string()))
-                        .or_else(|| self.probe_place());
-                    let place = place.and_then(|(port, path)| {
-                        self.published(port).map(|address| format!(" at http://{address}{path}"))
-                    });
-                    context.note(format!(
-                        "healthy after {:.1} s{}",
-                        begun.elapsed().as_secs_f64(),
-                        place.unwrap_or_default()
-                    ));
-                    return Ok(());
+                    let took = begun.elapsed().as_secs_f64();
+                    context.note(format!("healthy after {took:.1} s{}", self.health_place()));
+                    return Ok(Life::Running);
                 }
                 None if begun.elapsed() > MIN_LIFE => {
                     context.note("running (the image has no health check)");
-                    return Ok(());
+                    return Ok(Life::Running);
                 }
-                _ if begun.elapsed() > self.health_timeout => {
-                    let tail = self.last_lines(id);
-                    let message =
-                        format!("the container did not become healthy within {} s", self.health_timeout.as_secs());
-                    return Err(StepError::Command {
-                        summary: format!("docker run … {}", self.target),
-                        status: message,
-                        output: tail,
-                        told: 0,
-                        hint: Some("its last lines are above; `health_timeout_s` gives it longer".to_owned()),
-                    });
-                }
+                _ if begun.elapsed() > self.health_timeout => return Err(self.unhealthy(id)),
                 _ => std::thread::sleep(HEALTH_INTERVAL),
             }
+        }
+    }
+
+    /// Returns ` at <url>` if the health check is reachable from the host.
+    fn health_place(&self) -> String {
+        let own = self.health.as_ref().map(|health| (health.port.get(), health.path.to_string()));
+        let place = own.or_else(|| self.probe_place());
+        let url = place.and_then(|(port, path)| Some(format!(" at http://{}{path}", self.published(port)?)));
+        url.unwrap_or_default()
+    }
+
+    fn unhealthy(&self, id: &str) -> StepError {
+        StepError::Command {
+            summary: format!("docker run … {}", self.target),
+            status: format!("the container did not become healthy within {} s", self.health_timeout.as_secs()),
+            output: self.last_lines(id),
+            told: 0,
+            hint: Some("its last lines are above; `health_timeout_s` gives it longer".to_owned()),
         }
     }
 
@@ -304,8 +312,14 @@ impl DockerRunStep {
         if context.cancellation.is_raised() {
             return Err(StepError::Interrupted);
         }
+        // The output may end before the container does. Its exit status alone decides.
+        let waited = context.try_capture(&self.docker.command(["wait", id]))?;
+        if context.cancellation.is_raised() {
+            return Err(StepError::Interrupted);
+        }
         match self.state(id) {
-            (true, _) => Err(StepError::failed("the connection to the container's output was lost")),
+            (true, _) => Err(StepError::environment("the connection to the container was lost")
+                .hint(waited.stderr.trim().to_owned())),
             (false, code) if code == "0" => Ok(()),
             (false, code) => Err(self.died(&code, Vec::new())),
         }
@@ -343,10 +357,11 @@ impl Step for DockerRunStep {
         let id = self.start(context, &image)?;
         let outcome = self.wait_until_healthy(context, &id);
         let metadata = Metadata::of(&ContainerMetadata { container: id.chars().take(12).collect() });
-        if self.detach && outcome.is_ok() {
+        // A container that has ended is not left behind, and what it printed is shown.
+        if self.detach && matches!(outcome, Ok(Life::Running)) {
             return Ok(Report { metadata });
         }
-        let outcome = outcome.and_then(|()| self.follow(context, &id));
+        let outcome = outcome.and_then(|_| self.follow(context, &id));
         self.stop(context, &id);
         outcome.map(|()| Report { metadata })
     }

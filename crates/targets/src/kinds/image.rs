@@ -3,20 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use rondel_buildfile::{Created, FileSource, GitQuery, Health, Image, Platform, Spanned, Target};
+use rondel_buildfile::{
+    Attributes, BASE_DIRECTORIES, BASE_FILES, BASE_USERS, Created, GitQuery, Health, Image, Makes, Origin, Platform,
+    Spanned, Target,
+};
 use rondel_cas::{Digest, Entry, RelativePath};
 use rondel_engine::{
     ActionSpec, Job, Metadata, NodeId, OutputKind, OutputSpec, Prepared, Query, Report, Shown, Step, StepContext,
     StepError, StepKey, UserError,
 };
 use rondel_golang::{PROBE_PATH, ProbeStep};
-use rondel_oci::{ImageConfig, Layer, LayoutInput, PlatformImage, Reference, write_layout, zoneinfo_environment};
+use rondel_names::ImageName;
+use rondel_oci::{ImageConfig, Layer, LayoutInput, PlatformImage, write_layout, zoneinfo_environment};
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, image_path, only_output, path, probe_url};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, image_path, only_output, output_path, path, probe_url};
 use crate::docker::DockerSocket;
-use crate::image::layer::{LayerContents, LayerStep};
+use crate::image::layer::{LayerContents, LayerStep, TreeFiles};
 use crate::image::load::LoadStep;
 use crate::image::metadata::{ImageMetadata, LayerMetadata};
+use crate::image::places::{Boundary, OutputPlace, Placed, with_span};
 use crate::nodes::{Deps, ImageSource, TargetNodes};
 
 impl Analyze for Image {
@@ -103,18 +108,103 @@ fn shared_layers(
     let key = StepKey::of(name, "layer base");
     let base = add_layer(analyzer, key, LayerContents::StaticBase(zones), Vec::new(), &Deps::default());
     let mut layers = vec![(base, "static base".to_owned())];
-    let mut files = Vec::new();
-    for (place, source) in &image.files {
-        if let FileSource::File(file) = &source.value {
-            files.push((image_path(place)?, path(file).map_err(|error| error.at(source.span))?));
-        }
-    }
-    if !files.is_empty() {
-        let contents = LayerContents::Tree { root: analyzer.root.clone(), files, excluded: Vec::new() };
+    let tree = tree_files(analyzer, target, image)?;
+    if !tree.files.is_empty() {
+        let contents = LayerContents::Tree(tree);
         let node = add_layer(analyzer, StepKey::of(name, "layer files"), contents, Vec::new(), deps);
         layers.push((node, format!("files of {name}")));
     }
     Ok(layers)
+}
+
+/// Returns the files of the tree in an image, and the places of outputs in it.
+fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyzed<TreeFiles> {
+    let mut tree = TreeFiles { root: analyzer.root.clone(), files: Vec::new(), outputs: Vec::new() };
+    for (place, source) in &image.files {
+        let (attributes, span) = (source.value.attributes.clone(), place.span);
+        let place = image_path(place)?;
+        match &source.value.origin {
+            Origin::File(file) => {
+                let path = path(file).map_err(|error| error.at(source.span))?;
+                let placed = Placed { place, path, attributes, span: source.span };
+                check_awaited(analyzer, target, &placed)?;
+                tree.files.push(placed);
+            }
+            Origin::Output(name) => {
+                let producer = analyzer.find(name)?;
+                let directory = match analyzer.request.file.outputs_of(producer).as_slice() {
+                    [output] if output.is_directory && producer.makes() == (Makes::Files { count: 1 }) => {
+                        output.written.map(output_path).transpose()?
+                    }
+                    _ => None,
+                };
+                tree.outputs.push(OutputPlace { place, directory, attributes, span });
+            }
+        }
+    }
+    tree.files.sort_by(|one, other| one.place.cmp(&other.place));
+    check_places(analyzer, &tree)?;
+    Ok(tree)
+}
+
+/// Refuses what shows in the tree as it is now: links out of the workspace, and files below files. What other steps make
+/// is checked later.
+fn check_places(analyzer: &Analyzer<'_>, tree: &TreeFiles) -> Analyzed<()> {
+    let of_user = |error| match error {
+        StepError::User(error) => Some(error),
+        StepError::Command { .. } | StepError::Interrupted => None,
+    };
+    let Ok(boundary) = Boundary::new(&analyzer.root, &analyzer.request.root, &[]) else { return Ok(()) };
+    for placed in &tree.files {
+        if !placed.path.below(&analyzer.root).exists() {
+            continue;
+        }
+        let real = match boundary.resolve(&placed.path) {
+            Ok(real) => real,
+            Err(error) => return of_user(with_span(error, placed.span)).map_or(Ok(()), Err),
+        };
+        let is_below = |place: &RelativePath| *place != placed.place && place.is_within(&placed.place);
+        let files = tree.files.iter().map(|other| (&other.place, other.span));
+        let mut others = files.chain(tree.outputs.iter().map(|other| (&other.place, other.span)));
+        if !real.place.is_dir()
+            && let Some((place, span)) = others.find(|(place, _)| is_below(place))
+        {
+            let message = format!("`/{place}` is below `/{}`, which is a file", placed.place);
+            return Err(UserError::input(message).at(span).hint("give one of them another path"));
+        }
+        let is_base_file = BASE_FILES.contains(&format!("/{}", placed.place).as_str());
+        let is_base_directory = BASE_DIRECTORIES.contains(&format!("/{}", placed.place).as_str());
+        if real.place.is_dir() && is_base_file || !real.place.is_dir() && is_base_directory {
+            let (here, there) = if is_base_file { ("directory", "file") } else { ("file", "directory") };
+            let message = format!("`/{}` is a {there} of the image, and `{}` is a {here}", placed.place, placed.path);
+            return Err(UserError::input(message).at(placed.span).hint("give it another path"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a file that another target writes, unless the image waits for that target.
+fn check_awaited(analyzer: &Analyzer<'_>, target: &Target, placed: &Placed) -> Analyzed<()> {
+    let awaited = analyzer.waited_for(target);
+    let place = placed.path.below(&analyzer.root);
+    for other in &analyzer.request.file.targets {
+        if awaited.contains(&other.name.value) {
+            continue;
+        }
+        for output in analyzer.request.file.outputs_of(other) {
+            let written = analyzer.request.root.join(&output.path);
+            if written.starts_with(&place) || place.starts_with(&written) {
+                let name = &other.name.value;
+                let message = format!(
+                    "`{}` holds the output of `{name}`, which `{}` does not wait for",
+                    placed.path, target.name.value
+                );
+                let hint = format!("write `Output(\"{name}\")`, or `after: [\"{name}\"]`");
+                return Err(UserError::input(message).at(placed.span).hint(hint));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn add_layer(
@@ -136,22 +226,23 @@ fn output_layer(
     deps: &Deps,
     platform: &Platform,
 ) -> Analyzed<Option<NodeId>> {
-    let (mut places, mut inputs) = (Vec::new(), Vec::new());
-    for (place, source) in &image.files {
-        let FileSource::Output(name) = &source.value else { continue };
+    let tree = tree_files(analyzer, target, image)?;
+    let (mut places, mut inputs) = (tree.outputs.clone(), Vec::new());
+    for (_, source) in &image.files {
+        let Origin::Output(name) = &source.value.origin else { continue };
         let producer = analyzer.find(name)?;
         let node = analyzer.behaviour(producer).output_node(analyzer, producer, platform, (target, source.span))?;
-        places.push(image_path(place)?);
         inputs.push(node);
     }
     if image.health.is_some() {
-        places.push(path(PROBE_PATH)?);
+        let attributes = Attributes { mode: None, owner: None };
+        places.push(OutputPlace { place: path(PROBE_PATH)?, directory: None, attributes, span: target.name.span });
         inputs.push(probe(analyzer, platform)?);
     }
     if places.is_empty() {
         return Ok(None);
     }
-    let contents = LayerContents::Outputs(places);
+    let contents = LayerContents::Outputs { places, tree };
     let key = StepKey::of(&target.name.value, "layer outputs").on(platform);
     Ok(Some(add_layer(analyzer, key, contents, inputs, deps)))
 }
@@ -183,7 +274,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         let outputs: Vec<&Spanned<String>> = image
             .files
             .iter()
-            .filter(|(_, source)| matches!(source.value, FileSource::Output(_)))
+            .filter(|(_, source)| matches!(source.value.origin, Origin::Output(_)))
             .map(|(place, _)| place)
             .collect();
         let [only] = outputs.as_slice() else {
@@ -248,7 +339,7 @@ fn created(analyzer: &Analyzer<'_>, created: &Created) -> Analyzed<u64> {
 
 /// Returns true for numbers, or a name that the static base has.
 fn is_known_user(user: &str) -> bool {
-    let known = |part: &str| part.parse::<u32>().is_ok() || matches!(part, "root" | "nobody" | "nonroot");
+    let known = |part: &str| part.parse::<u32>().is_ok() || BASE_USERS.contains(&part);
     let mut parts = user.split(':');
     parts.clone().count() <= 2 && parts.all(known)
 }
@@ -256,7 +347,7 @@ fn is_known_user(user: &str) -> bool {
 pub(crate) struct ImageStep {
     pub config: ImageConfig,
     pub annotations: BTreeMap<String, String>,
-    pub tags: Vec<Reference>,
+    pub tags: Vec<ImageName>,
     /// Each platform with its upstream layers, lowest first, and a description of each.
     pub platforms: Vec<(Platform, Vec<(usize, String)>)>,
     /// Index into `platforms` of the one that a Docker daemon here can run.

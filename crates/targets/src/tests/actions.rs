@@ -265,7 +265,7 @@ fn what_starts_something_has_no_key() {
         environment http_proxy@passed
         environment https_proxy@passed
         environment no_proxy@passed
-        setting directories and permissions of the context: d6eb8e8ea0b859edd348867553b907c60cd875a9c93f824dca0c5c6be97dae0b/67
+        setting directories and permissions of the context: d664c8476ffc333e2667a9b575d1970afff77f13355b54dade07fe2b467ac30e/75
         input Dockerfile
         input context/.dockerignore
         input context/Dockerfile

@@ -1,0 +1,153 @@
+//! Sources of the files in an image: the output of a target or a path of the tree, with mode and owner.
+
+use crate::field::{FieldType, Visitor, Wanted};
+use crate::reader::Reader;
+use crate::record::{Record, record};
+use crate::shape::Shape;
+use crate::types::SourcePath;
+use crate::types::strings::check_path;
+use crate::value::Value;
+use crate::{Diagnostic, Spanned, TargetName};
+
+/// Source of a file in an image.
+#[derive(Clone, Debug)]
+pub struct FileSource {
+    /// Its contents.
+    pub origin: Origin,
+    /// Its mode and owner.
+    pub attributes: Attributes,
+}
+
+/// Contents of a file in an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The output of a target.
+    Output(TargetName),
+    /// A file or directory of the tree.
+    File(String),
+}
+
+record! {
+    /// Mode and owner of a file in an image.
+    Attributes = "File" {
+        /// Permission bits: `0o755`.
+        mode: Option<FileMode> = None,
+        /// Owner: `"uid:gid"`, or a name of the image's passwd.
+        owner: Option<Owner> = None,
+    }
+}
+
+/// Permission bits of a file in an image, with set-user-ID, set-group-ID and sticky bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMode(u32);
+
+/// Owner of a file in an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// A number, or a name of the image's passwd.
+    pub user: String,
+    /// A number, or a name of the image's group file; the user's own group if left out.
+    pub group: Option<String>,
+    /// Its place in the file.
+    pub span: crate::Span,
+}
+
+impl FileMode {
+    /// Returns the twelve bits.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl FieldType for FileMode {
+    const PLURAL: &'static str = "modes";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<FileMode> {
+        const HINT: &str = "write octal digits, `0o755`";
+        let bits = reader.kept(value.parse::<u32>("a mode like `0o755`"))?;
+        let span = value.span();
+        let is_octal = reader.text.get(span.start..span.end).is_some_and(|text| text.starts_with("0o"));
+        if !is_octal {
+            reader.report(Diagnostic::new(span, "a mode that is not octal").hint(HINT));
+            return None;
+        }
+        if bits > 0o7777 {
+            reader.report(Diagnostic::new(span, "a mode has at most four octal digits").hint(HINT));
+            return None;
+        }
+        Some(FileMode(bits))
+    }
+
+    fn shape() -> Shape {
+        Shape::Integer { min: 0, max: 0o7777 }
+    }
+}
+
+impl FieldType for Owner {
+    const PLURAL: &'static str = "owners";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Owner> {
+        let text = reader.string(value, "an owner like \"65532:65532\" or \"nonroot\"")?;
+        let is_name = |part: &str| {
+            let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+            !part.is_empty() && !part.starts_with('-') && part.len() <= 32 && part.bytes().all(is_sound)
+        };
+        // The last number of 32 bits stands for "no change" to the system.
+        let fits = |part: &str| {
+            part.parse::<u64>().map_or(!part.bytes().all(|byte| byte.is_ascii_digit()), |id| id < u64::from(u32::MAX))
+        };
+        let (user, group) = match text.value.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text.value.as_str(), None),
+        };
+        let parts = || [Some(user), group].into_iter().flatten();
+        let is_lone_number = group.is_none() && user.bytes().all(|byte| byte.is_ascii_digit());
+        if is_lone_number || !parts().all(|part| is_name(part) && fits(part)) {
+            let message = format!("`{}` is not an owner", text.value.escape_debug());
+            let hint = "write numbers, \"10001:10001\", or a name of the image's passwd, \"nonroot\"";
+            reader.report(Diagnostic::new(text.span, message).hint(hint));
+            return None;
+        }
+        Some(Owner { user: user.to_owned(), group: group.map(str::to_owned), span: text.span })
+    }
+
+    fn shape() -> Shape {
+        Shape::string("owner", "^([0-9]+:[0-9A-Za-z_.-]+|[A-Za-z_][0-9A-Za-z_.-]*(:[0-9A-Za-z_.-]+)?)$")
+    }
+}
+
+impl FieldType for Spanned<FileSource> {
+    const PLURAL: &'static str = "sources of files";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Spanned<FileSource>> {
+        let span = value.span();
+        let call = value.call().filter(|call| matches!(call.name, "Output" | "File"));
+        let Some((name, Some(arguments))) = call.map(|call| (call.name, call.arguments)) else {
+            reader.report(value.unexpected("`Output(\"target\")` or `File(\"path\")`"));
+            return None;
+        };
+        let attributes = reader.with_options(name, span, |reader, fields| Attributes::read(reader, fields));
+        let argument = reader.argument(name, arguments, span)?;
+        let origin = if name == "Output" {
+            Origin::Output(Spanned::<TargetName>::read(reader, argument)?.value)
+        } else {
+            let path = reader.string(argument, "a path")?.value;
+            check_path(reader, &path, span);
+            Origin::File(path)
+        };
+        Some(Spanned { value: FileSource { origin, attributes: attributes? }, span })
+    }
+
+    fn shape() -> Shape {
+        let with =
+            |name, argument| Shape::CallWith { name, argument: Box::new(argument), fields: Attributes::fields() };
+        Shape::OneOf(vec![with("Output", Spanned::<TargetName>::shape()), with("File", SourcePath::shape())])
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        match &self.value.origin {
+            Origin::Output(name) => visitor.reference(name, self.span, Wanted::File),
+            Origin::File(path) => visitor.path(path, self.span),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Images that no engine would take, and Rondel's messages about them, word for word.
+
+mod support;
+
+use expect_test::expect;
+use support::check;
+
+fn check_files(files: &str, expected: expect_test::Expect) {
+    check(
+        &format!("targets: {{\"t\": GoBuild(packages: [\".\"]), \"i\": Image(base: Static, files: {{{files}}})}}"),
+        expected,
+    );
+}
+
+#[test]
+fn sound_options() {
+    let files = r#""/a": Output("t", mode: 0o555, owner: "nobody:root",), "/b": File( r"b" /* c */, // d
+        owner: "1:2", mode: 0o4755)"#;
+    check_files(
+        files,
+        expect![[r#"
+        no mistakes
+    "#]],
+    );
+}
+
+#[test]
+fn a_file_below_an_output() {
+    check_files(
+        r#""/a": Output("t"), "/a/b": File("b")"#,
+        expect![[r#"
+        error: `/a/b` is below `/a`, which is a file
+         --> build.ron:4:98
+          |
+        4 | ["."]), "i": Image(base: Static, files: {"/a": Output("t"), "/a/b": File("b")})},
+          |                                                             ^^^^^^
+
+        hint: give one of them another path
+    "#]],
+    );
+}
+
+#[test]
+fn a_file_below_a_file_of_the_base() {
+    check_files(
+        r#""/etc/passwd/x": File("b")"#,
+        expect![[r#"
+        error: `/etc/passwd/x` is below `/etc/passwd`, a file of the static base
+         --> build.ron:4:79
+          |
+        4 |  GoBuild(packages: ["."]), "i": Image(base: Static, files: {"/etc/passwd/x": File("b")})},
+          |                                                             ^^^^^^^^^^^^^^^
+
+        hint: give it another path
+    "#]],
+    );
+}
+
+#[test]
+fn an_output_in_place_of_a_directory() {
+    check_files(
+        r#""/tmp": Output("t")"#,
+        expect![[r#"
+        error: `/tmp` is a directory of the image, and the output of a target is a file
+         --> build.ron:4:79
+          |
+        4 |  GoBuild(packages: ["."]), "i": Image(base: Static, files: {"/tmp": Output("t")})},
+          |                                                             ^^^^^^
+
+        hint: give it a path below
+    "#]],
+    );
+}
+
+#[test]
+fn places_of_the_kernel_and_whiteouts() {
+    check_files(
+        r#""/dev/x": File("x"), "/proc": File("x"), "/devices": File("x"), "/a/.wh.b": File("x"), "/sys/a": File("x")"#,
+        expect![[r#"
+            error: `/dev/x` can't be in an image: `/dev` belongs to the kernel of the container
+             --> build.ron:4:79
+              |
+            4 |  GoBuild(packages: ["."]), "i": Image(base: Static, files: {"/dev/x": File("x"), "/proc": File("x"), "/devices": File("x"), "/a/.wh.b": File
+              |                                                             ^^^^^^^^
+
+            hint: put it elsewhere
+            error: `/proc` can't be in an image: `/proc` belongs to the kernel of the container
+             --> build.ron:4:100
+              |
+            4 | ."]), "i": Image(base: Static, files: {"/dev/x": File("x"), "/proc": File("x"), "/devices": File("x"), "/a/.wh.b": File("x"), "/sys/a": File
+              |                                                             ^^^^^^^
+
+            hint: put it elsewhere
+            error: `.wh.b` can't be in an image: such a name removes a file
+             --> build.ron:4:143
+              |
+            4 | v/x": File("x"), "/proc": File("x"), "/devices": File("x"), "/a/.wh.b": File("x"), "/sys/a": File("x")})},
+              |                                                             ^^^^^^^^^^
+
+            hint: give it a name that does not begin with `.wh.`
+            error: `/sys/a` can't be in an image: `/sys` belongs to the kernel of the container
+             --> build.ron:4:166
+              |
+            4 | ": File("x"), "/devices": File("x"), "/a/.wh.b": File("x"), "/sys/a": File("x")})},
+              |                                                             ^^^^^^^^
+
+            hint: put it elsewhere
+        "#]],
+    );
+}
+
+#[test]
+fn the_same_path_twice() {
+    check_files(
+        r#""/a": File("x"), "/a": File("y")"#,
+        expect![[r#"
+        error: file `/a` is given twice
+         --> build.ron:4:96
+          |
+        4 | : ["."]), "i": Image(base: Static, files: {"/a": File("x"), "/a": File("y")})},
+          |                                                             ^^^^
+
+        hint: remove one of the two
+    "#]],
+    );
+}
+
+#[test]
+fn a_mode_that_is_not_octal() {
+    check_files(
+        r#""/a": File("x", mode: 755), "/b": File("x", mode: 0o17777), "/c": File("x", mode: "755")"#,
+        expect![[r#"
+            error: a mode that is not octal
+             --> build.ron:4:101
+              |
+            4 | "]), "i": Image(base: Static, files: {"/a": File("x", mode: 755), "/b": File("x", mode: 0o17777), "/c": File("x", mode: "755")})},
+              |                                                             ^^^
+
+            hint: write octal digits, `0o755`
+            error: a mode has at most four octal digits
+             --> build.ron:4:129
+              |
+            4 | , files: {"/a": File("x", mode: 755), "/b": File("x", mode: 0o17777), "/c": File("x", mode: "755")})},
+              |                                                             ^^^^^^^
+
+            hint: write octal digits, `0o755`
+            error: expected a mode like `0o755`, found `"755"`
+             --> build.ron:4:161
+              |
+            4 | 755), "/b": File("x", mode: 0o17777), "/c": File("x", mode: "755")})},
+              |                                                             ^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn owners_that_are_none() {
+    check_files(
+        r#""/a": File("x", owner: "1000"), "/b": File("x", owner: "app"), "/c": File("x", owner: "1:app"), "/d": File("x", owner: "a:b:c"), "/e": File("x", owner: "4294967295:0")"#,
+        expect![[r#"
+            error: `1000` is not an owner
+             --> build.ron:4:102
+              |
+            4 | ]), "i": Image(base: Static, files: {"/a": File("x", owner: "1000"), "/b": File("x", owner: "app"), "/c": File("x", owner: "1:app"), "/d": F
+              |                                                             ^^^^^^
+
+            hint: write numbers, "10001:10001", or a name of the image's passwd, "nonroot"
+            error: `app` is not a user of the image
+             --> build.ron:4:134
+              |
+            4 | es: {"/a": File("x", owner: "1000"), "/b": File("x", owner: "app"), "/c": File("x", owner: "1:app"), "/d": File("x", owner: "a:b:c"), "/e":
+              |                                                             ^^^^^
+
+            hint: write numbers, "10001:10001", or one of root, nobody, nonroot
+            error: `app` is not a group of the image
+             --> build.ron:4:165
+              |
+            4 | 00"), "/b": File("x", owner: "app"), "/c": File("x", owner: "1:app"), "/d": File("x", owner: "a:b:c"), "/e": File("x", owner: "4294967295:0"
+              |                                                             ^^^^^^^
+
+            hint: write numbers, "10001:10001", or one of root, nobody, nonroot
+            error: `a:b:c` is not an owner
+             --> build.ron:4:198
+              |
+            4 | "), "/c": File("x", owner: "1:app"), "/d": File("x", owner: "a:b:c"), "/e": File("x", owner: "4294967295:0")})},
+              |                                                             ^^^^^^^
+
+            hint: write numbers, "10001:10001", or a name of the image's passwd, "nonroot"
+            error: `4294967295:0` is not an owner
+             --> build.ron:4:231
+              |
+            4 | "), "/d": File("x", owner: "a:b:c"), "/e": File("x", owner: "4294967295:0")})},
+              |                                                             ^^^^^^^^^^^^^^
+
+            hint: write numbers, "10001:10001", or a name of the image's passwd, "nonroot"
+        "#]],
+    );
+}
+
+#[test]
+fn an_unknown_option() {
+    check_files(
+        r#""/a": File("x", mod: 0o755)"#,
+        expect![[r#"
+        error: unknown field `mod` in `File`
+         --> build.ron:4:95
+          |
+        4 | s: ["."]), "i": Image(base: Static, files: {"/a": File("x", mod: 0o755)})},
+          |                                                             ^^^
+
+        hint: did you mean `mode`?
+    "#]],
+    );
+}
+
+#[test]
+fn an_option_where_none_is_read() {
+    check(
+        r#"targets: {"a": Image(base: Static, created: File("x", mode: 0o755))}"#,
+        expect![[r#"
+        error: expected `Epoch`, `CommitTime` or `Env("SOURCE_DATE_EPOCH")`, found `File("x"             )`
+         --> build.ron:4:49
+          |
+        4 |     targets: {"a": Image(base: Static, created: File("x", mode: 0o755))},
+          |                                                 ^^^^^^^^^^^^^^^^^^^^^^
+    "#]],
+    );
+}
+
+#[test]
+fn tags_and_directories() {
+    check(
+        r#"targets: {"i": Image(base: Static, tags: ["council:v1/x", "a/b:v1", "a..b"], workdir: "app"), "d": DockerBuild(tags: ["A"])}"#,
+        expect![[r#"
+            error: `council:v1/x` can't name an image: write `[registry/]name:tag`, the name in lower case
+             --> build.ron:4:47
+              |
+            4 |     targets: {"i": Image(base: Static, tags: ["council:v1/x", "a/b:v1", "a..b"], workdir: "app"), "d": DockerBuild(tags: ["A"])},
+              |                                               ^^^^^^^^^^^^^^
+            error: `a..b` can't name an image: write `[registry/]name:tag`, the name in lower case
+             --> build.ron:4:73
+              |
+            4 |  {"i": Image(base: Static, tags: ["council:v1/x", "a/b:v1", "a..b"], workdir: "app"), "d": DockerBuild(tags: ["A"])},
+              |                                                             ^^^^^^
+            error: `app` is not an absolute path
+             --> build.ron:4:91
+              |
+            4 |  Static, tags: ["council:v1/x", "a/b:v1", "a..b"], workdir: "app"), "d": DockerBuild(tags: ["A"])},
+              |                                                             ^^^^^
+
+            hint: write "/app"
+            error: `A` can't name an image: write `[registry/]name:tag`, the name in lower case
+             --> build.ron:4:123
+              |
+            4 | "a/b:v1", "a..b"], workdir: "app"), "d": DockerBuild(tags: ["A"])},
+              |                                                             ^^^
+        "#]],
+    );
+}

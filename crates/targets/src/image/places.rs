@@ -1,0 +1,102 @@
+//! Declared paths of an image: where each comes from and goes to, and what it stands for once its links are followed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rondel_buildfile::{Attributes, Span};
+use rondel_cas::{PathError, RelativePath};
+use rondel_engine::{StepContext, StepError};
+
+/// A file or directory of the tree and its place in the image.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed {
+    pub place: RelativePath,
+    /// Path below `root`, as declared.
+    pub path: RelativePath,
+    pub attributes: Attributes,
+    /// Place of the entry in build.ron.
+    pub span: Span,
+}
+
+/// An output of a target and its place in the image.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputPlace {
+    pub place: RelativePath,
+    /// Name of the output if it is a directory: artefacts are below it.
+    pub directory: Option<RelativePath>,
+    pub attributes: Attributes,
+    /// Place of the entry in build.ron.
+    pub span: Span,
+}
+
+/// The directory that files come from, and the one that no link leads out of.
+pub(crate) struct Boundary {
+    root: PathBuf,
+    real_root: PathBuf,
+    real_workspace: PathBuf,
+    /// Directories of Rondel's own, which are left out.
+    own: Vec<PathBuf>,
+}
+
+/// What a declared path stands for.
+pub(crate) struct Real {
+    /// Its place, without links.
+    pub place: PathBuf,
+    /// Its name in the key: the path without links; `None` for the root itself.
+    pub name: Option<RelativePath>,
+}
+
+impl Boundary {
+    /// Returns the boundary of the project at `root` in the workspace `workspace`. The directories `own` are left out.
+    pub fn new(root: &Path, workspace: &Path, own: &[&Path]) -> Result<Boundary, StepError> {
+        let real = |path: &Path| fs::canonicalize(path).map_err(|error| StepError::unreadable(path, &error));
+        Ok(Boundary {
+            root: root.to_owned(),
+            real_root: real(root)?,
+            real_workspace: real(workspace)?,
+            own: own.iter().filter_map(|path| fs::canonicalize(path).ok()).collect(),
+        })
+    }
+
+    /// Returns the boundary for a step.
+    pub fn of(root: &Path, context: &StepContext<'_>) -> Result<Boundary, StepError> {
+        let workspace = context.workspace;
+        Boundary::new(root, &workspace.root, &[&workspace.state, &workspace.cache])
+    }
+
+    /// Returns true for a directory of Rondel's own.
+    pub fn is_own(&self, place: &Path) -> bool {
+        self.own.iter().any(|own| own == place)
+    }
+
+    /// Follows the links of a declared path; one that leads out of the workspace is refused.
+    pub fn resolve(&self, path: &RelativePath) -> Result<Real, StepError> {
+        let place = fs::canonicalize(path.below(&self.root))
+            .map_err(|error| StepError::input(format!("`{path}` can't be put into the image: {error}")))?;
+        let below = |directory: &Path| place.strip_prefix(directory).ok().map(Path::to_owned);
+        let (rest, prefix) = match (below(&self.real_root), below(&self.real_workspace)) {
+            (Some(rest), _) => (rest, ""),
+            (None, Some(rest)) => (rest, "{workspace}/"),
+            (None, None) => {
+                let message = format!("`{path}` leads out of the workspace, to `{}`", place.display());
+                return Err(StepError::input(message)
+                    .hint("copy the file into the workspace, or let an `Exec` do that and write `Output(…)`"));
+            }
+        };
+        let text = rest.to_str().ok_or_else(|| not_text(&place))?;
+        let name = RelativePath::new(&format!("{prefix}{text}")).ok();
+        Ok(Real { place, name })
+    }
+}
+
+/// Gives an error its place in build.ron.
+pub(crate) fn with_span(error: StepError, span: Span) -> StepError {
+    match error {
+        StepError::User(error) => StepError::User(error.at(span)),
+        other => other,
+    }
+}
+
+pub(crate) fn not_text(path: &Path) -> StepError {
+    StepError::input(PathError::NotText(path.to_string_lossy().into_owned()).to_string()).hint("rename it")
+}
