@@ -189,8 +189,8 @@ fn files_that_never_end_are_errors() {
     let fifo = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     let device = |path: &Path| symlink("/dev/zero", path).unwrap();
     let sparse = |path: &Path| fs::File::create(path).unwrap().set_len(1 << 42).unwrap();
-    let kinds: [(&str, &dyn Fn(&Path)); 3] =
-        [("a FIFO", &fifo), ("a device", &device), ("4398046511104 bytes", &sparse)];
+    type Kind<'a> = (&'a str, &'a dyn Fn(&Path));
+    let kinds: [Kind<'_>; 3] = [("a FIFO", &fifo), ("a device", &device), ("4398046511104 bytes", &sparse)];
     for (what, make) in kinds {
         let place = space.root().join("build.lock");
         make(&place);

@@ -1,5 +1,7 @@
 //! Results of the declarations: the reference, the schema, and the interface of each kind.
 
+#![allow(clippy::disallowed_methods, reason = "it reads files of this repository only")]
+
 mod support;
 
 use std::fmt::Write as _;

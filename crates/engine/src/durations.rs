@@ -61,6 +61,8 @@ pub(crate) fn critical_paths(graph: &Graph, known: &Durations) -> Vec<u64> {
 mod tests {
     use rondel_names::TargetName;
 
+    use std::fs;
+
     use super::*;
     use crate::graph::Node;
     use crate::step::{Job, Prepared, Query, Report, Step};

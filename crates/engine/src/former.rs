@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, RelativePath, remove_tree};
+use rondel_cas::{Digest, MEMORY_MAX, RelativePath, read_text_at_most, remove_tree};
 
 use crate::action::{ActionSpec, OutputKind, OutputSpec};
 use crate::context::StepContext;
@@ -254,7 +254,7 @@ pub(crate) fn recover(workspace: &Workspace, directory: &Path, warn: &dyn Fn(Str
     if fs::symlink_metadata(directory).is_err() {
         return Ok(());
     }
-    let list = fs::read_to_string(directory.join("list")).ok().and_then(|text| parse(&text));
+    let list = read_text_at_most(&directory.join("list"), MEMORY_MAX).ok().and_then(|text| parse(&text));
     let Some(list) = list else {
         // Without a list nothing was moved, or nothing is wanted any more.
         if !directory.join("done").exists() && directory.join("0").exists() {

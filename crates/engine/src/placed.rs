@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rondel_cas::{Digest, Entry, RelativePath, temporary_name, write_atomically};
+use rondel_cas::{
+    Digest, Entry, MEMORY_MAX, RelativePath, open_at_most, read_text_at_most, temporary_name, write_atomically,
+};
 
 use crate::manifest::{Manifest, decode, encode};
 use crate::record::{push_escaped, unescaped};
@@ -166,7 +168,7 @@ impl Placed {
         if let Some(manifest) = self.known.lock().expect("no panic while locked").manifests.get(digest) {
             return Some(manifest.clone());
         }
-        let text = fs::read_to_string(self.tree_path(digest)).ok()?;
+        let text = read_text_at_most(&self.tree_path(digest), MEMORY_MAX).ok()?;
         let manifest = Arc::new(decode(&text).filter(|_| Digest::of(text.as_bytes()) == *digest)?);
         self.known.lock().expect("no panic while locked").manifests.insert(*digest, manifest.clone());
         Some(manifest)
@@ -260,11 +262,10 @@ impl Placed {
 impl Known {
     /// Reads what was appended since the last time.
     fn catch_up(&mut self, log: &Path) {
-        let Ok(mut file) = File::open(log) else {
+        let Ok((mut file, metadata)) = open_at_most(log, MEMORY_MAX) else {
             *self = Known::default();
             return;
         };
-        let Ok(metadata) = file.metadata() else { return };
         let mut identity = [0; IDENTITY_LENGTH];
         let _ = file.read_exact(&mut identity);
         let mut begin = 0;
@@ -434,7 +435,7 @@ mod tests {
         let settle = |destination| Change::Settle { destination, owner: &me, action: None, manifest: &manifest };
         Placed::open(&state).record(&[settle(&one)]).unwrap();
         let log = state.join(PLACED).join("log");
-        let whole = fs::read(&log).unwrap();
+        let whole = rondel_cas::read_at_most(&log, MEMORY_MAX).unwrap();
         for length in 0..whole.len() {
             fs::write(&log, &whole[..length]).unwrap();
             assert!(Placed::open(&state).output(&one).is_none(), "cut at {length}");

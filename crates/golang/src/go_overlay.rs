@@ -5,11 +5,10 @@
 //! which nobody includes and whose contents are a digest of them. (Packages with cgo are marked otherwise, see `cgo`.)
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, write_atomically};
+use rondel_cas::{Digest, TEXT_MAX, read_at_most, write_atomically};
 
 /// Name of the header in the directory of a package.
 const HEADER: &str = "rondel_unhashed_inputs.h";
@@ -37,7 +36,7 @@ pub(crate) fn write_overlay(
 }
 
 fn write_once(scratch: &Path, path: &Path, contents: &[u8]) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|found| found == contents) {
+    if read_at_most(path, TEXT_MAX).is_ok_and(|found| found == contents) {
         return Ok(());
     }
     write_atomically(scratch, path, contents)

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rondel_cas::Digest;
+use rondel_cas::{Digest, open_regular};
 use rondel_engine::{StepError, files_below};
 use rondel_process::{find_tool, quote};
 use rondel_tree::StatSnapshot;
@@ -322,7 +322,7 @@ fn name_of(path: &Path) -> String {
 /// Returns the interpreter in the `#!` line of a script, and the first of its arguments that is no option.
 fn interpreter_of(path: &Path) -> Option<(PathBuf, Option<String>)> {
     let mut start = Vec::new();
-    fs::File::open(path).ok()?.take(512).read_to_end(&mut start).ok()?;
+    open_regular(path).ok()?.0.take(512).read_to_end(&mut start).ok()?;
     let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line).into_owned();
     let mut words = line.split_whitespace();
@@ -428,7 +428,7 @@ mod tests {
         };
         let first = identities();
         for name in ["gen", "inner", "deepest"] {
-            let text = fs::read_to_string(place.join(name)).unwrap();
+            let text = rondel_cas::read_text_at_most(&place.join(name), 1 << 20).unwrap();
             write(name, &format!("{text}# changed\n"));
             assert_ne!(identities(), first, "{name} does not count");
             write(name, &text);

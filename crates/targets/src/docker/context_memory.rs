@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, Entry, write_atomically};
+use rondel_cas::{Digest, Entry, MEMORY_MAX, read_at_most, write_atomically};
 use rondel_engine::{InputSet, Workspace};
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,9 @@ impl ContextMemory {
     /// Returns the files of the context among `inputs` under a name that BuildKit has no outdated copy for, and how they
     /// look. Nothing is remembered until `keep`: a build that is killed may have sent anything.
     pub fn begin(&self, inputs: &InputSet, fresh: &str) -> (Remembered, Looks) {
-        let former = fs::read(&self.file).ok().and_then(|bytes| serde_json::from_slice::<Remembered>(&bytes).ok());
+        let former = read_at_most(&self.file, MEMORY_MAX)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Remembered>(&bytes).ok());
         let is_forgotten = match fs::remove_file(&self.file) {
             Ok(()) => true,
             Err(error) => error.kind() == io::ErrorKind::NotFound,

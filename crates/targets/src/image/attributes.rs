@@ -1,12 +1,10 @@
 //! Modes and owners of the entries of a layer: as declared, as the static base has them, or root's.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use rondel_buildfile::{Attributes, Owner, Span};
-use rondel_cas::RelativePath;
+use rondel_cas::{RelativePath, read_at_most};
 use rondel_engine::{StepError, UserError};
 use rondel_oci::{LayerEntry, LayerSource, base_without_certificates};
 
@@ -152,11 +150,7 @@ impl Table {
 
 fn read(path: &Path) -> Result<String, StepError> {
     let unreadable = |error| StepError::unreadable(path, &error);
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(StepError::input(format!("`{}` is not a file", path.display())));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(TABLE_MAX).read_to_end(&mut bytes)).map_err(unreadable)?;
+    let bytes = read_at_most(path, TABLE_MAX).map_err(unreadable)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

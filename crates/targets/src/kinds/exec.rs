@@ -86,12 +86,7 @@ pub(crate) fn command(
         Some(sources) => Some(analyzer.declared_inputs(target, Some(sources))?),
         None => None,
     };
-    let mut outputs = Vec::new();
-    for output in request.file.outputs_of(target) {
-        let Some(written) = output.written else { continue };
-        let kind = if output.is_directory { OutputKind::Directory } else { OutputKind::File };
-        outputs.push((output_path(written)?, path(&output.path)?, kind));
-    }
+    let outputs = outputs_of(analyzer, target)?;
     let downloads = if go.is_some() { analyzer.downloads(&deps)? } else { deps.on_miss };
     let step = analyzer.step(&|| {
         let mut command = command_words(analyzer, words.texts())?;
@@ -134,6 +129,17 @@ pub(crate) fn command(
     let deps = Deps { order_only: deps.order_only, on_miss: downloads };
     let key = StepKey::main(&target.name.value);
     Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::Streamed, step)))
+}
+
+/// Returns path below the project, path below the workspace, and kind of each output.
+fn outputs_of(analyzer: &Analyzer<'_>, target: &Target) -> Analyzed<Vec<(RelativePath, RelativePath, OutputKind)>> {
+    let mut outputs = Vec::new();
+    for output in analyzer.request.file.outputs_of(target) {
+        let Some(written) = output.written else { continue };
+        let kind = if output.is_directory { OutputKind::Directory } else { OutputKind::File };
+        outputs.push((output_path(written)?, path(&output.path)?, kind));
+    }
+    Ok(outputs)
 }
 
 /// Returns the surroundings of a step with a key.

@@ -86,10 +86,10 @@ fn a_tool_is_keyed_by_what_was_built() {
             environment GO111MODULE=on
             environment GOARCH=[HOST]
             environment GOCACHE@located
-            environment GODEBUG=
+            environment GODEBUG=goindex=0
             environment GOENV=off
             environment GOEXPERIMENT=
-            environment GOFLAGS=
+            environment GOFLAGS=-buildvcs=false
             environment GOMODCACHE@located
             environment GOOS=[HOST]
             environment GOPATH@located
@@ -122,16 +122,16 @@ fn a_test_is_keyed_by_all_files() {
         Vec::new(),
         expect![[r#"
             by its key
-            arguments ["go", "test", "-trimpath", "-buildvcs=false", "-mod=readonly", "-tags=a", "-run=X", "./..."]
+            arguments ["go", "test", "-trimpath", "-buildvcs=false", "-tags=a", "-run=X", "./..."]
             environment B=c
             environment CGO_ENABLED=0
             environment GO111MODULE=on
             environment GOARCH=[HOST]
             environment GOCACHE@located
-            environment GODEBUG=
+            environment GODEBUG=goindex=0
             environment GOENV=off
             environment GOEXPERIMENT=
-            environment GOFLAGS=
+            environment GOFLAGS=-buildvcs=false
             environment GOMODCACHE@located
             environment GOOS=[HOST]
             environment GOPATH@located

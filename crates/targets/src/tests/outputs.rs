@@ -51,20 +51,21 @@ fn an_output_is_an_edge_and_a_part_of_the_key() {
         "pack",
         vec![made(&space, &[("gen/n.go", "n")])],
         expect![[r#"
-        by its key
-        arguments ["protoc", "{output}"]
-        environment GEN@located
-        environment HOME@located
-        environment LANG=C.UTF-8
-        environment PATH@located
-        setting directory: .
-        tool protoc: 4859f6facbd2c235700aba6a8ec5f9359b07ff700c5ccecdba6ef48f51c574ab/20
-        input go.mod
-        upstream output/argument/1/gen/n.go
-        upstream output/input/gen/n.go
-        upstream output/variable/GEN/gen/n.go
-        output pack.tar -> pack.tar
-    "#]],
+            by its key
+            arguments ["protoc", "{output}"]
+            environment GEN@located
+            environment HOME@located
+            environment LANG=C.UTF-8
+            environment PATH@located
+            environment TMPDIR@located
+            setting directory: .
+            tool protoc: 4859f6facbd2c235700aba6a8ec5f9359b07ff700c5ccecdba6ef48f51c574ab/20
+            input go.mod
+            upstream output/argument/1/gen/n.go
+            upstream output/input/gen/n.go
+            upstream output/variable/GEN/gen/n.go
+            output pack.tar -> pack.tar
+        "#]],
     );
 }
 
@@ -152,6 +153,17 @@ fn executables_by_platform() {
         asked for: x
     "#]],
     );
+}
+
+#[test]
+fn executables_of_several_platforms() {
+    let text = |output: &str| {
+        format!(
+            r#""server": GoBuild(packages: ["."], sbom: true), "image": Image(base: Static, entrypoint: ["/x"]), "x": Exec(command: ["protoc", {output}])"#
+        )
+    };
+    let mut space = Space::new();
+    space.replace_in_head(r#"platforms: ["linux/amd64", "linux/arm64"]"#, r#"platforms: ["linux/riscv64"]"#);
     space.platforms = PlatformChoice::All;
     space.graph(
         &text(r#"Output("image", "index.json")"#),
