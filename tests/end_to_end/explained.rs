@@ -96,13 +96,12 @@ fn questions_of_a_go_build() {
             greet/greet.go changed
               was [DIGEST], 228 bytes
               is  [DIGEST], 240 bytes
-          depends on 4 inputs, 21 variables, 1 tool, 1 setting, 11 arguments
+          depends on 4 inputs, 21 variables, 1 tool, 1 setting, 10 arguments
             argument go
             argument build
             argument -trimpath
             argument -buildvcs=false
             argument -pgo=auto
-            argument -mod=readonly
             argument -ldflags=-buildid= -s -w -X main.version=v1
             argument -o
             argument {out}/
@@ -112,10 +111,10 @@ fn questions_of_a_go_build() {
             environment GO111MODULE on
             environment GOAMD64 v1
             environment GOARCH amd64
-            environment GODEBUG 
+            environment GODEBUG goindex=0
             environment GOENV off
             environment GOEXPERIMENT 
-            environment GOFLAGS 
+            environment GOFLAGS -buildvcs=false
             environment GOOS linux
             environment GOPROXY off
             environment GOTELEMETRY off

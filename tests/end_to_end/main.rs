@@ -18,6 +18,7 @@ mod environment;
 mod explained;
 mod failures;
 mod faults;
+mod go_closure;
 mod go_inputs;
 mod hostile;
 mod image;

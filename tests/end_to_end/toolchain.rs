@@ -19,7 +19,7 @@ fn forms() -> (PathBuf, PathBuf) {
     let _guard = READY.lock().unwrap();
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("toolchain-forms");
     fs::create_dir_all(&directory).unwrap();
-    let (zip, archive) = (directory.join("go.zip"), directory.join("go.tar.gz"));
+    let (zip, archive) = (directory.join("go.zip"), directory.join("whole.tar.gz"));
     if !zip.exists() {
         let proxy = goproxy().split([',', '|']).next().unwrap().trim_end_matches('/').to_owned();
         let part = directory.join("part.zip");
@@ -35,7 +35,7 @@ fn forms() -> (PathBuf, PathBuf) {
             .arg(&part)
             .arg("-C")
             .arg(sdk)
-            .args(["./bin", "./pkg", "./src", "./lib", "./VERSION", "./go.env"])
+            .arg(".")
             .status();
         assert!(status.unwrap().success());
         fs::rename(part, &archive).unwrap();
@@ -218,10 +218,17 @@ fn a_toolchain_that_was_edited_is_refused_with_locked() {
     space.write("main.go", "package main\n\nfunc main() {}\n");
     space.replace("build.ron", "targets: {", "targets: {\"b\": GoBuild(packages: [\".\"]), ");
     space.ok(&["b", "--locked"]);
-    let file = space.cache().join("go/toolchains/go1.22.12.linux-amd64/sdk/src/fmt/print.go");
-    fs::write(&file, format!("{}// edited\n", fs::read_to_string(&file).unwrap())).unwrap();
+    let sdk = space.cache().join("go/toolchains/go1.22.12.linux-amd64/sdk");
     space.append("main.go", "// more\n");
-    space.run(&["b", "--locked"]).fails(3, &["was changed after it was unpacked", "hint: nothing of it was run"]);
+    for name in ["src/fmt/print.go", "go.env", "VERSION", "pkg/include/textflag.h", "lib/time/zoneinfo.zip"] {
+        let file = sdk.join(name);
+        let sound = fs::read(&file).unwrap();
+        fs::write(&file, [&sound, b"\n".as_slice()].concat()).unwrap();
+        space.run(&["b", "--locked"]).fails(3, &["was changed after it was unpacked", "hint: nothing of it was run"]);
+        fs::write(&file, sound).unwrap();
+    }
+    fs::write(sdk.join("src/fmt/more.go"), "package fmt\n").unwrap();
+    space.run(&["b", "--locked"]).fails(3, &["was changed after it was unpacked"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod c_compiler;
 mod cgo;
 mod closure;
 mod closure_file;
+mod closure_lookup;
 mod closure_query;
 mod directories;
 mod environment;

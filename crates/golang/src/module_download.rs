@@ -11,12 +11,10 @@ use rondel_process::CommandLine;
 use rondel_tree::StatSnapshot;
 use serde::Deserialize;
 
+use crate::closure_lookup::DOWNLOAD_HINT;
 use crate::module_cache::{module_sums, remove_module, tampered_module};
 use crate::readable;
 use crate::support::GoSupport;
-
-/// What to do when modules can't be had.
-pub(crate) const DOWNLOAD_HINT: &str = "check go.mod, GOPROXY and the network";
 
 /// A line of `go mod download -json`.
 #[derive(Deserialize)]

@@ -13,11 +13,12 @@ use rondel_process::CommandLine;
 
 use crate::cgo::CSupport;
 use crate::closure::Closure;
+use crate::closure_lookup::ClosureRequest;
 use crate::closure_query::{ClosureQuery, Scope};
 use crate::environment::{collector_percent, spare_memory};
 use crate::go_overlay::write_overlay;
 use crate::module_download::check_modules;
-use crate::support::{ClosureRequest, GoSupport};
+use crate::support::GoSupport;
 
 /// Packages on one platform, all texts resolved.
 pub struct GoPackages {
@@ -31,6 +32,8 @@ pub struct GoPackages {
     pub patterns: Vec<String>,
     /// Build tags.
     pub tags: Vec<String>,
+    /// True for the race detector, which is a build tag too.
+    pub race: bool,
     /// Declared variables.
     pub env: Vec<(String, String)>,
     /// With cgo: by which compilers.
@@ -70,7 +73,9 @@ impl GoPackages {
 
     /// Flags that decide which files belong to the build; `go list` gets them too.
     pub(crate) fn selecting_flags(&self) -> Vec<String> {
-        if self.tags.is_empty() { Vec::new() } else { vec![format!("-tags={}", self.tags.join(","))] }
+        let race = self.race.then(|| "-race".to_owned());
+        let tags = (!self.tags.is_empty()).then(|| format!("-tags={}", self.tags.join(",")));
+        race.into_iter().chain(tags).collect()
     }
 
     /// Returns the flags for C compilers and the linker of the declared environment.
@@ -106,6 +111,31 @@ impl GoPackages {
         }
     }
 
+    /// The closure of the packages; in a question, the reason in words if it is not known. `former` is what the same step
+    /// found before, in this run.
+    pub(crate) fn closure(
+        &self,
+        query: &Query<'_>,
+        former: Option<Closure>,
+        identity: &str,
+    ) -> Result<Result<Closure, String>, StepError> {
+        let asked = ClosureRequest {
+            key: &self.key,
+            query: self.query(identity),
+            flags: self.selecting_flags(),
+            environment: &|toolchain| self.for_process(self.environment(&toolchain.root)),
+        };
+        let found = self.go.closure(query, &asked, former)?;
+        if let Ok(closure) = &found
+            && let Some((file, target)) = self.foreign.iter().find(|(file, _)| closure.reads(file))
+        {
+            let name = file.strip_prefix(&self.go.module).unwrap_or(file).display();
+            let message = format!("`{}` reads `{name}`, which `{target}` makes in the same run", self.key);
+            return Err(StepError::input(message).hint(format!("write `after: [\"{target}\"]`")));
+        }
+        Ok(found)
+    }
+
     /// The action of a go command about the packages. `former` is what the same step found before, in this run; without
     /// it, what earlier runs remembered is asked. `describe` adds to the action what is the command's own.
     pub(crate) fn prepare(
@@ -115,21 +145,10 @@ impl GoPackages {
         describe: &dyn Fn(&mut ActionSpec, &Closure) -> Result<(), StepError>,
     ) -> Result<Prepared<Option<Closure>>, StepError> {
         let identity = self.go.identity(query)?;
-        let asked = ClosureRequest {
-            key: &self.key,
-            query: self.query(&identity),
-            flags: self.selecting_flags(),
-            environment: &|toolchain| self.for_process(self.environment(&toolchain.root)),
-        };
-        let mut closure = match self.go.closure(query, &asked, former)? {
+        let mut closure = match self.closure(query, former, &identity)? {
             Ok(closure) => closure,
             Err(why) => return Ok(Prepared::unkeyed(Freshness::not_present(why)).with(None)),
         };
-        if let Some((file, target)) = self.foreign.iter().find(|(file, _)| closure.reads(file)) {
-            let name = file.strip_prefix(&self.go.module).unwrap_or(file).display();
-            let message = format!("`{}` reads `{name}`, which `{target}` makes in the same run", self.key);
-            return Err(StepError::input(message).hint(format!("write `after: [\"{target}\"]`")));
-        }
         let mut spec = ActionSpec { environment: self.environment(Path::new("/")), ..ActionSpec::default() };
         describe(&mut spec, &closure)?;
         spec.tools.insert("go".to_owned(), identity);
@@ -148,20 +167,36 @@ impl GoPackages {
         Ok(Prepared { spec, freshness, findings: Some(closure) })
     }
 
-    /// Returns digests of the files that the go command does not hash: those that C compilers read, and by directory of
-    /// a package those that Go's assembler reads. Where not all are known, they are others each time.
-    fn unhashed(&self, prepared: &Prepared<Option<Closure>>) -> (Vec<Digest>, Vec<(PathBuf, Digest)>) {
+    /// Makes the go command notice what it does not check itself: by variables, and by a flag after the subcommand, which
+    /// is the first of `arguments`. Where not all files are known, they are others each time.
+    pub(crate) fn mark(
+        &self,
+        closure: Option<&Closure>,
+        c_identity: &str,
+        job: &Job<'_>,
+        environment: &mut Environment,
+        arguments: &mut Vec<String>,
+    ) -> Result<(), StepError> {
         let (mut by_c, mut by_assembler) = (Vec::new(), Vec::new());
-        let Some(closure) = &prepared.findings else { return (by_c, by_assembler) };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        for (package, is_c, digest) in closure.unhashed() {
+        for (closure, (package, is_c, digest)) in
+            closure.iter().flat_map(|closure| closure.unhashed().into_iter().map(move |of| (closure, of)))
+        {
             let digest = match &closure.untracked {
                 Some(_) => Digest::of(format!("{digest} {now}").as_bytes()),
                 None => digest,
             };
             if is_c { by_c.push(digest) } else { by_assembler.push((package, digest)) }
         }
-        (by_c, by_assembler)
+        if self.c.is_some() {
+            CSupport::mark(environment, &self.env, c_identity, &by_c);
+        }
+        let directory = job.workspace.state.join("go-overlays");
+        let overlay = write_overlay(&directory, &job.workspace.scratch(), &by_assembler);
+        if let Some(overlay) = overlay.map_err(|error| StepError::unwritable(&directory, &error))? {
+            arguments.insert(1, format!("-overlay={}", overlay.display()));
+        }
+        Ok(())
     }
 
     /// Runs the go command with `arguments`, its output shown as it comes.
@@ -175,18 +210,10 @@ impl GoPackages {
         if let Some(closure) = &prepared.findings {
             check_modules(&self.go, job, &closure.modules)?;
         }
-        let (by_c, by_assembler) = self.unhashed(prepared);
         let mut environment = self.environment(&toolchain.root);
-        if self.c.is_some() {
-            let identity = prepared.spec.tools.get("C compiler").map_or("", String::as_str);
-            CSupport::mark(&mut environment, &self.env, identity, &by_c);
-        }
         let mut arguments: Vec<String> = arguments.into_iter().collect();
-        let directory = job.workspace.state.join("go-overlays");
-        let overlay = write_overlay(&directory, &job.workspace.scratch(), &by_assembler);
-        if let Some(overlay) = overlay.map_err(|error| StepError::unwritable(&directory, &error))? {
-            arguments.insert(1, format!("-overlay={}", overlay.display()));
-        }
+        let c_identity = prepared.spec.tools.get("C compiler").map_or("", String::as_str);
+        self.mark(prepared.findings.as_ref(), c_identity, job, &mut environment, &mut arguments)?;
         let line = CommandLine::new(toolchain.go(), &self.go.module)
             .arguments(arguments)
             .environment(self.for_process(environment));

@@ -80,6 +80,7 @@ impl Analyzer<'_> {
             tags: Vec::new(),
             env: Vec::new(),
             c: None,
+            race: false,
             scope: Scope::Build,
             foreign: Vec::new(),
             go,

@@ -107,6 +107,7 @@ fn builds(
                     tags: analyzer.variables.texts(&build.tags)?,
                     c: if build.cgo { Some(CSupport::find(&go, &env)?) } else { None },
                     env,
+                    race: false,
                     scope: Scope::Build,
                     foreign: foreign.clone(),
                 },

@@ -1,8 +1,8 @@
 //! `GoTest`: one step for all packages of the target.
 
 use rondel_buildfile::{GoTest, Target};
-use rondel_engine::{Shown, StepKey};
-use rondel_golang::{CSupport, GoTestStep};
+use rondel_engine::{EnvironmentValue, Shown, StepKey};
+use rondel_golang::{CSupport, GoPackages, GoTestStep, Scope};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::nodes::{Deps, TargetNodes};
@@ -15,22 +15,40 @@ impl Analyze for GoTest {
         let outputs_used = analyzer.output_uses(sources, &[], &self.env, &mut upstream)?;
         let inputs = analyzer.declared_inputs(target, sources)?;
         let go = analyzer.go()?;
-        let step = GoTestStep {
+        let env = analyzer.variables.environment(&self.env)?;
+        let key = StepKey::main(&target.name.value);
+        let plain = |(name, value): &(String, EnvironmentValue)| match value {
+            EnvironmentValue::Plain(value) => Some((name.clone(), value.clone())),
+            EnvironmentValue::Secret(_) => None,
+        };
+        let packages = GoPackages {
+            key: key.clone(),
             platform: go.own_platform()?,
-            packages: analyzer.variables.texts(&self.packages)?,
-            race: if self.race { Some(CSupport::find(&go, &[])?) } else { None },
-            go,
+            patterns: analyzer.variables.texts(&self.packages)?,
             tags: analyzer.variables.texts(&self.tags)?,
+            race: self.race,
+            // Variables of the go command and the compilers decide which files there are.
+            env: env
+                .iter()
+                .filter(|(name, _)| name.starts_with("GO") || name.starts_with("CGO_"))
+                .filter_map(plain)
+                .collect(),
+            c: if self.race { Some(CSupport::find(&go, &[])?) } else { None },
+            scope: Scope::Vet,
+            foreign: analyzer.made_by_others(target)?,
+            go,
+        };
+        let step = GoTestStep {
+            packages,
             run: analyzer.variables.optional(self.run.as_ref())?,
             short: self.short,
             timeout: analyzer.variables.optional(self.timeout.as_ref())?,
-            env: analyzer.variables.environment(&self.env)?,
+            env,
             inputs,
             outputs_used,
             arguments: analyzer.arguments(wanted),
         };
         let deps = Deps { order_only: deps.order_only, on_miss: downloads };
-        let key = StepKey::main(&target.name.value);
         Ok(TargetNodes::end(analyzer.add(target, key, deps, upstream, Shown::Streamed, Box::new(step))))
     }
 

@@ -32,6 +32,7 @@ impl Analyze for GoVet {
                     tags: analyzer.variables.texts(&self.tags)?,
                     env: analyzer.variables.pairs(&self.env)?,
                     c: None,
+                    race: false,
                     scope: Scope::Vet,
                     foreign: foreign.clone(),
                 };
