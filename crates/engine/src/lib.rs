@@ -52,6 +52,7 @@ pub use plan::{Planned, plan, planned_sources, question};
 pub use reason::Reason;
 pub use record::{LastRun, StepRecord, read_record, read_record_file, records};
 pub use rondel_cas::{Metadata, MetadataType};
+pub use rondel_tree::set_process_umask;
 pub use scheduler::{BuildOptions, Summary, build};
 pub use state_directory::not_own;
 pub use step::{AnyStep, Freshness, Job, Prepared, PreparedAction, Query, Report, Step, TreeAccess};

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use rondel_cas::{TemporaryDirectory, copy_file, par_chunks, sweep_abandoned};
 use rondel_diff::Traces;
-use rondel_engine::Workspace;
+use rondel_engine::{Workspace, set_process_umask};
 
 use crate::exit::Failure;
 use crate::session::Session;
@@ -153,7 +153,7 @@ impl PerturbedBuild {
         }
         self.perturbation.push(("GOMAXPROCS".to_owned(), cores.to_string()));
         self.variations =
-            ["directory", "user name", "HOME", "umask 077", "time zone", "locale", "order and times of files"]
+            ["directory", "user name", "HOME", "umask 002", "time zone", "locale", "order and times of files"]
                 .map(str::to_owned)
                 .to_vec();
         self.variations.push(format!("GOMAXPROCS {cores}"));
@@ -172,18 +172,12 @@ impl PerturbedBuild {
     }
 }
 
-/// Runs with a umask that leaves nothing to others.
-pub(crate) fn with_private_umask<T>(run: impl FnOnce() -> T) -> T {
-    #[cfg(unix)]
-    {
-        use rustix::fs::Mode;
-        let former = rustix::process::umask(Mode::RWXG | Mode::RWXO);
-        let result = run();
-        rustix::process::umask(former);
-        result
-    }
-    #[cfg(not(unix))]
-    run()
+/// Runs with another umask. It is not a private one: what is private then, nobody else's build would call ordinary.
+pub(crate) fn with_other_umask<T>(run: impl FnOnce() -> T) -> T {
+    let former = set_process_umask(0o002);
+    let result = run();
+    set_process_umask(former);
+    result
 }
 
 /// Returns the absolute `path` moved below `base`, so that relative paths between files stay the same.
@@ -223,7 +217,12 @@ fn copy(from: &Path, to: &Path, index: usize) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = if metadata.permissions().mode() & 0o100 == 0 { 0o600 } else { 0o700 };
+        // As the other umask leaves them. Permissions that were set on purpose count, so they stay.
+        let mode = match metadata.permissions().mode() & 0o777 {
+            0o644 => 0o664,
+            0o755 => 0o775,
+            mode => mode,
+        };
         fs::set_permissions(to, fs::Permissions::from_mode(mode))?;
     }
     fs::File::options().write(true).open(to).and_then(|file| file.set_modified(time))

@@ -15,7 +15,7 @@ mod walk;
 pub use fingerprint::{FINGERPRINT_LENGTH, Fingerprint};
 pub use globs::GlobSet;
 pub use listing::{BEHIND_LINK, Listing};
-pub use modes::{counted_mode, kept_mode, process_umask};
+pub use modes::{counted_mode, kept_mode, process_umask, set_process_umask};
 pub use mtime_boundary::{MTIME_BOUNDARY_LENGTH, MtimeBoundary};
 pub use snapshot::StatSnapshot;
 pub use walk::WalkError;

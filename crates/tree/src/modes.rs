@@ -3,28 +3,46 @@
 //! The permissions that a checkout or an ordinary tool gives are those of the umask, so they differ from one machine to
 //! the next and say nothing. Any others were set on purpose: a reader may see them, so they count.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rondel_cas::messages::UnixMode;
 
 /// Bits that a umask takes away on a machine where new files are private.
 const PRIVATE_UMASK: u32 = 0o055;
 
-/// Returns the umask that the process began with.
+/// The umask of the process; larger than any while it is not known.
+static UMASK: AtomicU32 = AtomicU32::new(u32::MAX);
+
+/// Returns the umask that the process began with, or was given by `set_process_umask`.
 pub fn process_umask() -> u32 {
-    static UMASK: OnceLock<u32> = OnceLock::new();
-    *UMASK.get_or_init(|| {
-        #[cfg(unix)]
-        {
-            use rustix::fs::Mode;
+    match UMASK.load(Ordering::SeqCst) {
+        u32::MAX => {
             // It can't be read without being set.
-            let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
-            rustix::process::umask(umask);
-            umask.bits() as u32
+            let umask = change_umask(0o077);
+            change_umask(umask);
+            UMASK.store(umask, Ordering::SeqCst);
+            umask
         }
-        #[cfg(not(unix))]
-        0o022
-    })
+        umask => umask,
+    }
+}
+
+/// Gives the process another umask, and returns the former one. For a time when nothing else makes files.
+pub fn set_process_umask(umask: u32) -> u32 {
+    let former = process_umask();
+    change_umask(umask);
+    UMASK.store(umask, Ordering::SeqCst);
+    former
+}
+
+#[cfg(unix)]
+fn change_umask(umask: u32) -> u32 {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask as _)).bits() as u32
+}
+
+#[cfg(not(unix))]
+fn change_umask(_umask: u32) -> u32 {
+    0o022
 }
 
 /// Returns the permission bits of an input file, if they count for its reader.

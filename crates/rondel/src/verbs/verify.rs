@@ -18,7 +18,7 @@ use crate::cli::option::options;
 use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
 use crate::needs::missing;
-use crate::perturbed_build::{PerturbedBuild, with_private_umask};
+use crate::perturbed_build::{PerturbedBuild, with_other_umask};
 use crate::session::Session;
 use crate::signals;
 use crate::ui::{Shown, Sink, Verified, VerifySummary, sink};
@@ -118,7 +118,7 @@ impl Run<'_> {
         drop(request);
         let workspace = place.workspace();
         let quiet = sink(self.call.context, self.call.global, &self.call.options.build, Shown::FailuresOnly);
-        let summary = with_private_umask(|| self.runner().run(&analyzed, &workspace, quiet.as_ref()))?;
+        let summary = with_other_umask(|| self.runner().run(&analyzed, &workspace, quiet.as_ref()))?;
         Ok((place, analyzed, summary))
     }
 
