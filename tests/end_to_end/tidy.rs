@@ -142,3 +142,16 @@ fn the_lock_file_stays_small() {
     let packages = lock.matches("[[package]]").count();
     assert!(packages <= 105, "{packages} packages");
 }
+
+/// Each promise names the test that holds it: a test that is renamed or removed takes its name along.
+#[test]
+fn promises_name_tests_that_exist() {
+    let text = fs::read_to_string(repository().join("docs/promises.md")).unwrap();
+    let sources: String = rust_files().iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let names: BTreeSet<&str> =
+        text.split('`').skip(1).step_by(2).filter_map(|word| Some(word.rsplit_once("::")?.1)).collect();
+    assert!(names.len() > 40, "the page has lost its tests");
+    for name in names {
+        assert!(sources.contains(&format!("fn {name}(")), "docs/promises.md names `{name}`, which is no test");
+    }
+}
