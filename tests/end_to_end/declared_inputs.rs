@@ -121,20 +121,22 @@ fn directories_of_the_user_count_whatever_their_names() {
 /// The cache is no input, wherever it lies in the tree, and however it is named.
 #[test]
 fn a_cache_in_the_tree_is_no_input() {
-    for (cache, link) in [(".cache/rondel", None), ("real/cache", Some("named")), ("deep/cache", Some("deep/link"))] {
+    let named_by_links = [("real/cache", Some("named")), ("deep/real/cache", Some("deep/link"))];
+    for (cache, link) in [(".cache/rondel", None)].into_iter().chain(named_by_links) {
         let mut space = TestSpace::with_targets(
             r#""count": Shell(script: "echo ran >> ../log; cat in > out", inputs: ["**"], outputs: ["out"])"#,
         );
         space.write("in", "1");
         let named = match link {
             Some(link) => {
-                fs::create_dir_all(space.root().join(cache)).unwrap();
-                symlink(space.root().join(cache), space.root().join(link)).unwrap();
-                link
+                let parent = space.root().join(cache).parent().unwrap().to_owned();
+                fs::create_dir_all(&parent).unwrap();
+                symlink(parent, space.root().join(link)).unwrap();
+                format!("{link}/cache")
             }
-            None => cache,
+            None => cache.to_owned(),
         };
-        for directory in [named.to_owned(), space.root().join(named).display().to_string()] {
+        for directory in [named.clone(), space.root().join(&named).display().to_string()] {
             space.set("RONDEL_CACHE_DIR", &directory);
             space.ok(&["count", "--force"]);
             space.ok(&["count"]);

@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use crate::space::TestSpace;
 
-const WARNS: &str = r#""gen": Shell(script: "echo made; echo careful >&2; cp in out", inputs: ["in"], outputs: ["out"]),
+const WARNS: &str = r#""gen": Shell(script: "echo made; sleep 0.2; echo careful >&2; cp in out", sandbox: Off, inputs: ["in"], outputs: ["out"]),
     "use": Shell(script: "cat out > used", inputs: [Output("gen")], outputs: ["used"])"#;
 
 /// A result that was asked for by name, or that is put back in place, brings its lines; one in between does not.
@@ -69,7 +69,7 @@ fn events_of_an_earlier_run_are_marked() {
 fn what_is_kept_is_redacted_and_of_the_last_try() {
     let mut space = TestSpace::with_targets(
         r#""x": Shell(script: "echo token $TOKEN; if test -e ../tried; then echo good; cp in out; else touch ../tried; echo bad; false; fi",
-            inputs: ["in"], outputs: ["out"], env: {"TOKEN": Secret("TOKEN")}, secret_is_not_keyed: true, retries: 1)"#,
+            sandbox: Off, inputs: ["in"], outputs: ["out"], env: {"TOKEN": Secret("TOKEN")}, secret_is_not_keyed: true, retries: 1)"#,
     );
     space.write("in", "1");
     space.set("TOKEN", "c4n4ry-v4lu3");

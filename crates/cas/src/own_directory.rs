@@ -70,6 +70,8 @@ pub fn claim_cache(cache: &Path) -> Result<(), DirectoryError> {
         match require_own_directory(directory) {
             // Root may hand out a cache to be read. Where others can write, anybody can put results.
             Err(DirectoryError::Foreign { owner: 0, .. }) if !is_writable(directory) => {}
+            // Nothing can be stored there: that is a warning where it is tried.
+            Err(DirectoryError::NotDirectory(_)) => {}
             checked => checked?,
         }
     }

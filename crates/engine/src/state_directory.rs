@@ -38,9 +38,9 @@ pub(crate) fn claim(state: &Path) -> Result<(), UserError> {
     Ok(())
 }
 
-/// Returns true for the directories of unfinished work.
+/// Returns true for directories of unfinished work and of files of users, which may hold links.
 fn is_scratch(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "staging" || name == "tmp")
+    path.file_name().is_some_and(|name| ["staging", "tmp", "trees", "former", "kept"].iter().any(|own| name == *own))
 }
 
 /// Returns the error for a directory that is not this user's own, with the remedy.

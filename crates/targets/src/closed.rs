@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_cas::{Entry, remove_tree};
-use rondel_engine::{ActionSpec, Job, StepError, StepKey};
+use rondel_engine::{ActionSpec, Job, OutputKind, StepError, StepKey};
 use rondel_process::Sandbox;
 
 use crate::tools::Tools;
@@ -112,7 +112,12 @@ impl Closed {
             let Some(tree) = &around.tree else { return Ok(()) };
             working_tree::fill(tree, &self.root, spec, job)?;
             for output in &spec.outputs {
-                fs::create_dir_all(output.name.below(tree).parent().unwrap_or(tree))?;
+                let place = output.name.below(tree);
+                // What a command may take for granted, as without a working tree.
+                fs::create_dir_all(match output.kind {
+                    OutputKind::Directory => &place,
+                    OutputKind::File => place.parent().unwrap_or(tree),
+                })?;
             }
             fs::create_dir_all(around.directory(self))
         };
