@@ -24,7 +24,7 @@ use crate::step_key::StepKey;
 const PLACED: &str = "placed.1";
 /// Length of the log's first line.
 const IDENTITY_LENGTH: usize = 17;
-/// Length from which the log is written anew if most of it is outdated.
+/// Length from which the log is rewritten if most of it is outdated.
 const COMPACT_FROM: u64 = 256 * 1024;
 
 /// The step that placed an output, and the file that declares it.
@@ -229,7 +229,7 @@ impl Placed {
         Ok(written(mark, destination, owner, action, &contents))
     }
 
-    /// Writes the log anew if most of its lines are outdated. Called with the lock.
+    /// Rewrites the log if most of its lines are outdated. Called with the lock.
     fn compact(&self, known: &mut Known) -> io::Result<()> {
         let live: usize = known.outputs.values().map(|output| output.contents.len()).sum();
         if known.lines < 4 * live.max(64) {
@@ -364,7 +364,7 @@ fn ends_torn(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// Returns a first line that no other log has: by it a reader notices that the log was written anew.
+/// Returns a first line that no other log has, so that a reader notices that the log was rewritten.
 fn identity_line() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     format!("{}\n", checksum(&format!("{} {now}", temporary_name())))

@@ -1,4 +1,4 @@
-//! `Transfer`: one request, on a thread of its own, so that whoever waits for it can stop at any moment.
+//! `Transfer`: one request, on a thread of its own, so that its caller can stop waiting at any moment.
 //!
 //! A blocked system call can't be interrupted, and a name server, a proxy or a server may never answer. So nobody
 //! waits for them: the waiter looks at a channel, asks every moment whether to go on, and keeps the deadlines. A thread

@@ -277,8 +277,9 @@ impl Gathered {
 
     /// Adds what the C compiler, the assemblers and the linker read, as far as it is in the tree.
     fn add_includes(&mut self, package: &Package, query: &ClosureQuery, modules: &LocalModules, outside: &[PathBuf]) {
+        let module_directories = modules.directories();
         let is_local = |path: &Path| {
-            path.starts_with(&query.workspace) || modules.directories().iter().any(|module| path.starts_with(module))
+            path.starts_with(&query.workspace) || module_directories.iter().any(|module| path.starts_with(module))
         };
         let place = |name: &String| package.dir.join(name);
         let system = outside.iter().map(|directory| directory.join("pkg/include")).collect();

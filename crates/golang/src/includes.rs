@@ -1,4 +1,4 @@
-//! Includes: which files the C compiler and the assemblers read besides those that `go list` names.
+//! Includes: files that the C compiler and the assemblers read and that `go list` does not name.
 //!
 //! A scan, not a preprocessor. It takes every directive, also those behind `#if`, and every place where the file could
 //! be found. So it may watch too much. What it can't follow, such as an include whose name is a macro, it reports.

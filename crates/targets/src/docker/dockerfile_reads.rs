@@ -1,4 +1,4 @@
-//! What a Dockerfile reads besides its own text: images, paths of the context, and things that no key can hold. Knows no
+//! Everything that a Dockerfile reads: images, paths of the context, and things that no key can hold. Knows no
 //! daemon and no file.
 
 use std::collections::BTreeSet;
