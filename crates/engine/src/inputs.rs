@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rondel_cas::messages::{Directory, DirectoryNode};
 use rondel_cas::{Digest, Entry, PathError, RelativePath, Tree, TreeError};
-use rondel_tree::{BEHIND_LINK, Fingerprint, GlobSet, Listing, StatSnapshot, WalkError};
+use rondel_tree::{BEHIND_LINK, Fingerprint, GlobSet, LinkWay, Listing, StatSnapshot, WalkError};
 
 use crate::error::StepError;
 
@@ -173,6 +173,10 @@ impl InputSet {
             self.stat_digest = self.stat_digest.wrapping_add(fingerprint.stat_digest());
             self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
         }
+        let way = LinkWay::of(&absolute);
+        self.stat_digest = self.stat_digest.wrapping_add(way.stat_digest());
+        self.directory_stat_digest = self.directory_stat_digest.wrapping_add(way.directory_stat_digest());
+        self.newest_ns = self.newest_ns.max(way.newest_ns());
         let entry = entry_of(&absolute, snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
         if matches!(entry, Entry::Symlink { .. })
             && let Ok(behind) = entry_behind(&absolute, snapshot)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rondel_cas::{Digest, Entry, MEMORY_MAX, RelativePath, Tree, read_at_most, write_atomically};
 use rondel_engine::{Input, InputSet, KnownInputs, StepError};
-use rondel_tree::{Fingerprint, MtimeBoundary, StatSnapshot};
+use rondel_tree::{Fingerprint, LinkWay, MtimeBoundary, StatSnapshot};
 
 use crate::closure_file::{
     ClosureFile, FileRole, FileState, Header, Revalidation, SourceFile, WatchedDirectory, read_all,
@@ -151,7 +151,14 @@ impl Closure {
             newest_ns = fingerprint.ctime_ns().max(newest_ns);
         }
         let files = Arc::clone(&self.stored.files);
-        let files = ClosureInputs { base: self.base.clone(), files, directory_stat_digest, newest_ns };
+        let links = inputs_of(&files).filter(|(_, state)| state.link.is_some());
+        let mut link_stat_digest = 0_u64;
+        for way in links.map(|(file, _)| LinkWay::of(&file.path)) {
+            link_stat_digest = link_stat_digest.wrapping_add(way.stat_digest());
+            newest_ns = way.newest_ns().max(newest_ns);
+        }
+        let files =
+            ClosureInputs { base: self.base.clone(), files, link_stat_digest, directory_stat_digest, newest_ns };
         Ok(InputSet::known(Some(root), Arc::new(files)))
     }
 
@@ -192,8 +199,10 @@ impl Closure {
 struct ClosureInputs {
     base: PathBuf,
     files: Arc<Vec<SourceFile>>,
+    /// That of the links on the way to files.
+    link_stat_digest: u64,
     directory_stat_digest: u64,
-    /// Last change of the directories.
+    /// Last change of the directories and links.
     newest_ns: i128,
 }
 
@@ -204,7 +213,8 @@ impl KnownInputs for ClosureInputs {
     }
 
     fn stat_digest(&self) -> u64 {
-        inputs_of(&self.files).fold(0, |sum: u64, (_, state)| sum.wrapping_add(state.fingerprint.stat_digest()))
+        let files = inputs_of(&self.files).map(|(_, state)| state.fingerprint.stat_digest());
+        files.fold(self.link_stat_digest, u64::wrapping_add)
     }
 
     fn directory_stat_digest(&self) -> u64 {

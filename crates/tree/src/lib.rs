@@ -5,6 +5,7 @@
 
 mod fingerprint;
 mod globs;
+mod link_way;
 mod listing;
 mod modes;
 mod mtime_boundary;
@@ -14,6 +15,7 @@ mod walk;
 
 pub use fingerprint::{FINGERPRINT_LENGTH, Fingerprint};
 pub use globs::GlobSet;
+pub use link_way::LinkWay;
 pub use listing::{BEHIND_LINK, Listing};
 pub use modes::{counted_mode, kept_mode, process_umask, set_process_umask};
 pub use mtime_boundary::{MTIME_BOUNDARY_LENGTH, MtimeBoundary};

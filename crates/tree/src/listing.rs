@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fingerprint::Fingerprint;
 use crate::globs::{GlobSet, OneGlob};
+use crate::link_way::LinkWay;
 use crate::snapshot_file::Block;
 use rondel_cas::messages::{self, Directory, DirectoryNode, FileNode, SymlinkNode};
 use rondel_cas::{Digest, Entry, Hasher, RelativePath};
@@ -52,6 +53,8 @@ pub(crate) struct DirectoryMatches {
     /// The file nodes of the directory's message, if there are no links among them.
     message: Vec<u8>,
     stat_digest: u64,
+    /// That of directories elsewhere in which the targets of links would appear.
+    directory_stat_digest: u64,
     newest_ns: i128,
 }
 
@@ -91,6 +94,7 @@ impl DirectoryMatches {
             links: Vec::new(),
             message: Vec::new(),
             stat_digest: 0,
+            directory_stat_digest: 0,
             newest_ns: 0,
         }
     }
@@ -110,11 +114,14 @@ impl DirectoryMatches {
         self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
     }
 
-    pub fn link(&mut self, name: &str, target: &str, behind: LinkTarget) {
+    pub fn link(&mut self, name: &str, target: &str, behind: LinkTarget, way: &LinkWay) {
         if let LinkTarget::File(_, fingerprint) = &behind {
             self.stat_digest = self.stat_digest.wrapping_add(fingerprint.stat_digest());
             self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
         }
+        self.stat_digest = self.stat_digest.wrapping_add(way.stat_digest());
+        self.directory_stat_digest = self.directory_stat_digest.wrapping_add(way.directory_stat_digest());
+        self.newest_ns = self.newest_ns.max(way.newest_ns());
         self.links.push(Link { name: name.to_owned(), target: target.to_owned(), behind });
     }
 
@@ -180,7 +187,9 @@ impl Listing {
         let count = found.iter().map(|found| found.matches.len()).sum();
         let stat_digest = found.iter().fold(0, |sum: u64, found| sum.wrapping_add(found.matches.stat_digest));
         found.iter_mut().for_each(|found| found.matches.message = Vec::new());
-        let directory_stat_digest = directories.iter().fold(0, |sum: u64, own| sum.wrapping_add(own.stat_digest()));
+        let walked = directories.iter().map(Fingerprint::stat_digest);
+        let elsewhere = found.iter().map(|found| found.matches.directory_stat_digest);
+        let directory_stat_digest = walked.chain(elsewhere).fold(0, |sum: u64, one| sum.wrapping_add(one));
         let newest = found.iter().map(|found| found.matches.newest_ns);
         let newest_ns = newest.chain(directories.iter().map(Fingerprint::ctime_ns)).max().unwrap_or(0);
         Listing { root: root.to_owned(), found, digest, count, stat_digest, directory_stat_digest, newest_ns }
@@ -206,7 +215,8 @@ impl Listing {
         self.stat_digest
     }
 
-    /// Returns such a number for the walked directories: names that came and went change it.
+    /// Returns such a number for the walked directories, and those in which targets of links are missing: names that came
+    /// and went change it.
     pub fn directory_stat_digest(&self) -> u64 {
         self.directory_stat_digest
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::fingerprint::{Fingerprint, Kind, OpenDirectory};
+use crate::link_way::LinkWay;
 use crate::listing::{DirectoryMatches, LinkTarget, ListedDirectory, Listing};
 use crate::mtime_boundary::MtimeBoundary;
 use crate::snapshot_file::{Block, Draft, DraftEntry, Record};
@@ -286,6 +287,7 @@ impl Walk<'_> {
             Err(error) => return Err(failed(error)),
         };
         let target = target.to_str().ok_or_else(|| failed(io::Error::other("the link's target is not valid UTF-8")))?;
+        let way = LinkWay::of(&path);
         let behind = match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => LinkTarget::Directory,
             Ok(metadata) if metadata.is_file() => match self.snapshot.digest(&path, &metadata) {
@@ -294,7 +296,7 @@ impl Walk<'_> {
             },
             _ => LinkTarget::Nothing,
         };
-        matches.link(name, target, behind);
+        matches.link(name, target, behind, &way);
         Ok(())
     }
 }
