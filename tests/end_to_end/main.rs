@@ -20,6 +20,7 @@ mod failures;
 mod faults;
 mod go_closure;
 mod go_inputs;
+mod go_test;
 mod hostile;
 mod image;
 mod image_files;

@@ -82,6 +82,8 @@ pub struct StepContext<'a> {
     pub(crate) node: NodeId,
     /// True if it was asked for by name: what an earlier run printed is then shown again.
     pub(crate) is_wanted: bool,
+    /// True if everything runs, whatever is known.
+    pub(crate) is_forced: bool,
     pub(crate) redactor: &'a Redactor,
     pub(crate) emit: &'a (dyn Fn(Event) + Sync),
     pub(crate) prerequisites: &'a (dyn Fn() -> Result<(), StepError> + Sync + 'a),
@@ -91,6 +93,11 @@ impl StepContext<'_> {
     /// Returns true if nothing may be started and nothing written.
     pub fn is_question(&self) -> bool {
         self.purpose == Purpose::Question
+    }
+
+    /// Returns true if everything runs, whatever is known (`--force`).
+    pub fn is_forced(&self) -> bool {
+        self.is_forced
     }
 
     /// Makes sure that the node's `on_miss` steps are done.
@@ -130,9 +137,15 @@ impl StepContext<'_> {
 
     /// Runs a command and shows its output as it comes. An exit status other than 0 is an error.
     pub fn run(&self, line: &CommandLine) -> Result<(), StepError> {
+        self.run_and_see(line, &|_, _| {})
+    }
+
+    /// Runs a command as `run` does, and calls `see` with each line, secrets hidden.
+    pub fn run_and_see(&self, line: &CommandLine, see: &(dyn Fn(Stream, &str) + Sync)) -> Result<(), StepError> {
         let line = &self.announce(line);
         let tail: Mutex<VecDeque<String>> = Mutex::default();
         let finished = run(line, self.cancellation, self.redactor, &|stream, text| {
+            see(stream, text);
             let text = text.to_owned();
             let mut tail = tail.lock().expect("no panic while locked");
             if tail.len() == TAIL_LINES {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rondel_cas::{Digest, MEMORY_MAX, open_regular, read_text_at_most, write_atomically};
 use serde::{Deserialize, Serialize};
 
-use crate::action::{MemberKind, Members};
+use crate::action::{ActionSpec, MemberKind, Members};
 use crate::reason::{Reason, differences};
 use crate::step_key::StepKey;
 
@@ -59,6 +59,12 @@ impl StepRecord {
     /// Returns how the action of `self` differs from that of `other`: causes first, then the rest.
     pub fn differences_from(&self, other: &StepRecord) -> Vec<Reason> {
         differences(&other.members, &self.members)
+    }
+
+    /// Returns how `spec` differs from the action of `self`; `None` if there was no action.
+    pub fn differences_to(&self, spec: &ActionSpec) -> Option<Vec<Reason>> {
+        self.step.as_ref()?;
+        Some(differences(&self.members, &spec.members()))
     }
 
     /// Returns the number of members of each kind, in words.

@@ -290,6 +290,7 @@ impl Build<'_> {
             deadline: None,
             node: id,
             is_wanted: self.roots.contains(&id),
+            is_forced: self.options.force,
             redactor: self.redactor,
             emit: self.emit,
             prerequisites: &prerequisites,

@@ -8,15 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::{Digest, Entry, MEMORY_MAX, RelativePath, Tree, read_at_most, write_atomically};
-use rondel_engine::{Input, InputSet, KnownInputs, StepError};
+use rondel_cas::{Digest, Entry, Hasher, MEMORY_MAX, RelativePath, Tree, read_at_most, write_atomically};
+use rondel_engine::{Input, InputSet, KnownInputs, StepError, entry_text};
 use rondel_tree::{Fingerprint, LinkWay, MtimeBoundary, StatSnapshot};
 
 use crate::closure_file::{
     ClosureFile, FileRole, FileState, Header, Revalidation, SourceFile, WatchedDirectory, read_all,
 };
-use crate::closure_query::ClosureQuery;
+use crate::closure_query::{ClosureQuery, Scope};
 use crate::go_list::{Gathered, gather};
+use crate::test_packages::TestPackage;
 
 /// Returns directories of headers and libraries, and the files that say so, for names of pkg-config.
 pub type AskPkgConfig<'a> = dyn Fn(&BTreeSet<String>) -> Result<(Vec<PathBuf>, Vec<PathBuf>), StepError> + 'a;
@@ -129,6 +130,48 @@ impl Closure {
             .iter()
             .map(|(package, by_c, paths)| (package.clone(), *by_c, digest(paths)))
             .collect()
+    }
+
+    /// Returns the packages that were named, if tests were asked for.
+    pub(crate) fn tests(&self) -> &[TestPackage] {
+        &self.stored.header.tests
+    }
+
+    /// Returns for each of these packages a digest of the files that its test is made of, with their names in keys.
+    pub(crate) fn test_digests(&self) -> Result<Vec<Digest>, StepError> {
+        let line = |file: &SourceFile| -> Result<String, StepError> {
+            let mut line = String::new();
+            each_input(&self.base, std::slice::from_ref(file), &mut |input| {
+                line.push_str(&format!("{}\0{}\n", input.path, entry_text(&input.entry)));
+            })?;
+            Ok(line)
+        };
+        let lines: Vec<String> = self.stored.files.iter().map(line).collect::<Result<_, _>>()?;
+        Ok(self.of_tests(&lines))
+    }
+
+    /// Returns for each of these packages a digest that changes when one of the files is written, contents the same or
+    /// not.
+    pub(crate) fn test_stat_digests(&self) -> Vec<Digest> {
+        let line = |file: &SourceFile| {
+            let link = |state: &FileState| state.link.as_ref().map(|_| LinkWay::of(&file.path).stat_digest());
+            let state = file.state.as_ref().map(|state| (state.fingerprint.stat_digest(), link(state)));
+            state.map_or_else(String::new, |(own, link)| format!("{own} {}\n", link.unwrap_or_default()))
+        };
+        self.of_tests(&self.stored.files.iter().map(line).collect::<Vec<_>>())
+    }
+
+    /// Returns for each package the digest of the lines of its files.
+    fn of_tests(&self, lines: &[String]) -> Vec<Digest> {
+        let digest = |package: &TestPackage| {
+            let mut hasher = Hasher::new();
+            for &(begin, end) in &package.files {
+                let lines = lines.get(begin as usize..end as usize).into_iter().flatten();
+                lines.for_each(|line| hasher.update(line.as_bytes()));
+            }
+            hasher.finish()
+        };
+        self.tests().iter().map(digest).collect()
     }
 
     /// Returns the inputs of a build: all files, by their names in keys. The digest of their tree is made once.
@@ -283,12 +326,17 @@ fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBounda
     let mut paths: BTreeMap<PathBuf, FileRole> = BTreeMap::new();
     paths.extend(gathered.deciders.into_iter().map(|path| (path, FileRole::Decider)));
     paths.extend(gathered.files.into_iter().map(|path| (path, FileRole::Source)));
-    paths.extend(gathered.module_files.into_iter().map(|path| (path, FileRole::Module)));
+    paths.extend(gathered.module_files.iter().map(|path| (path.clone(), FileRole::Module)));
     let paths: Vec<(PathBuf, FileRole)> = paths.into_iter().collect();
     if let Some((path, _)) = paths.iter().find(|(path, _)| path.to_str().is_none()) {
         return Err(StepError::failed(format!("`{}` is not valid UTF-8", path.display())));
     }
     let files = read_all(&paths, boundary).map_err(|(path, error)| StepError::unreadable(&path, &error))?;
+    let places: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+    let tests = match query.scope {
+        Scope::Test => gathered.parts.packages(&places, &gathered.module_files),
+        Scope::Build | Scope::Vet => Vec::new(),
+    };
     let header = Header {
         query: query.digest().to_string(),
         mains: gathered.mains.into_iter().collect(),
@@ -301,6 +349,7 @@ fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBounda
             .map(|(package, of)| (package, of.by_c, of.files.into_iter().collect()))
             .collect(),
         untracked: gathered.untracked,
+        tests,
         root: None,
     };
     Ok(Closure::of(

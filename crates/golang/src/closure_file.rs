@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name_dependencies::{Names, directories_in, listing, with_all_below};
 use crate::source_header::head_digest;
+use crate::test_packages::TestPackage;
 
 /// One file of a closure.
 #[derive(Clone, Debug)]
@@ -94,6 +95,9 @@ pub(crate) struct Header {
     pub unhashed: Vec<(PathBuf, bool, Vec<PathBuf>)>,
     /// Why the inputs are not all known, in words.
     pub untracked: Option<String>,
+    /// The packages that were named, if tests are asked for.
+    #[serde(default)]
+    pub tests: Vec<TestPackage>,
     /// Digest of the inputs' tree, once it was made.
     pub root: Option<String>,
 }

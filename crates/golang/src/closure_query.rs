@@ -12,6 +12,18 @@ pub enum Scope {
     Build,
     /// Tests too, and the files that build constraints exclude: `go vet` looks at their constraints.
     Vet,
+    /// As `Vet`, and which of the files each package's test is made of.
+    Test,
+}
+
+impl Scope {
+    /// Returns true if tests belong to the packages.
+    pub(crate) fn has_tests(self) -> bool {
+        match self {
+            Scope::Build => false,
+            Scope::Vet | Scope::Test => true,
+        }
+    }
 }
 
 /// The whole question to `go list`: all that changes its answer, except the tree itself.

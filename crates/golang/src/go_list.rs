@@ -13,6 +13,7 @@ use crate::includes::{Includes, Reader, SearchPath, scan};
 use crate::link_inputs::{CFlags, c_directory};
 use crate::local_modules::{LocalModules, boundaries};
 use crate::name_dependencies::{Names, embed_directories, sources_in, with_all_below};
+use crate::test_packages::TestParts;
 
 /// Files of a package that the go command does not hash.
 #[derive(Default)]
@@ -40,6 +41,8 @@ pub(crate) struct Gathered {
     pub uses_cgo: bool,
     pub c_directories: BTreeSet<PathBuf>,
     pub modules: BTreeSet<PathBuf>,
+    /// What each package is made of, if tests are asked for.
+    pub parts: TestParts,
 }
 
 /// A package as `go list -json` describes it; the fields asked for.
@@ -52,6 +55,7 @@ struct Package {
     name: String,
     standard: bool,
     dep_only: bool,
+    deps: Vec<String>,
     module: Option<Module>,
     error: Option<PackageError>,
     embed_patterns: Vec<String>,
@@ -112,10 +116,19 @@ const FIELDS: &str = "-json=ImportPath,Dir,Name,Standard,DepOnly,Module,Error,Em
 XTestEmbedPatterns,GoFiles,CgoFiles,CgoCFLAGS,CgoCPPFLAGS,CgoCXXFLAGS,CgoFFLAGS,CgoLDFLAGS,CgoPkgConfig,CFiles,CXXFiles,MFiles,HFiles,FFiles,SFiles,SwigFiles,SwigCXXFiles,SysoFiles,\
 IgnoredGoFiles,IgnoredOtherFiles,EmbedFiles,TestGoFiles,XTestGoFiles,TestEmbedFiles,XTestEmbedFiles";
 
+impl Package {
+    /// Returns the paths of files. The generated main of a test is named by its absolute path in the build cache.
+    fn places<'a>(&'a self, lists: &'a [&'a Vec<String>]) -> impl Iterator<Item = PathBuf> + 'a {
+        let names = lists.iter().flat_map(|list| list.iter()).filter(|name| !Path::new(name).is_absolute());
+        names.map(|name| self.dir.join(name))
+    }
+}
+
 /// The arguments of the `go list` that answers a query; `flags` are those of the build (`-tags`, `-mod`).
 pub fn list_arguments(query: &ClosureQuery, flags: &[String]) -> Vec<String> {
-    let mut arguments = vec!["list".to_owned(), "-e".to_owned(), "-deps".to_owned(), FIELDS.to_owned()];
-    if query.scope == Scope::Vet {
+    let fields = if query.scope == Scope::Test { format!("{FIELDS},Deps") } else { FIELDS.to_owned() };
+    let mut arguments = vec!["list".to_owned(), "-e".to_owned(), "-deps".to_owned(), fields];
+    if query.scope.has_tests() {
         arguments.push("-test".to_owned());
     }
     arguments.extend(flags.iter().cloned());
@@ -202,15 +215,43 @@ impl Gathered {
         self.add_providers(package, modules);
         let elsewhere =
             package.dir.as_os_str().is_empty() || outside.iter().any(|directory| package.dir.starts_with(directory));
+        let import_path = &package.import_path;
+        if is_test {
+            self.parts.add_main(import_path, &package.deps);
+        }
         if elsewhere {
+            self.parts.add_unit(import_path, BTreeSet::new(), !package.cgo_files.is_empty());
             let flags = package.cgo_c_flags.iter().chain(&package.cgo_cpp_flags).chain(&package.cgo_ld_flags);
             self.c_directories.extend(flags.filter_map(|flag| c_directory(flag)));
             self.pkg_config.extend(package.cgo_pkg_config.iter().cloned());
             return Ok(());
         }
-        self.add_package(package, query);
-        self.add_includes(package, query, modules, outside);
+        let mut own = Gathered::default();
+        own.add_package(package);
+        own.add_includes(package, query, modules, outside);
+        self.parts.add_unit(import_path, own.files.clone(), !package.cgo_files.is_empty());
+        self.merge(own);
+        // Of packages that are only imported, tests are not looked at.
+        if query.scope.has_tests() && !package.dep_only {
+            self.add_vetted(package);
+        }
         self.check_embeds(package)
+    }
+
+    /// Adds what was gathered of one package.
+    fn merge(&mut self, own: Gathered) {
+        self.files.extend(own.files);
+        self.module_files.extend(own.module_files);
+        self.deciders.extend(own.deciders);
+        for (directory, UnhashedFiles { by_c, files }) in own.unhashed {
+            let known = self.unhashed.entry(directory).or_default();
+            known.by_c = by_c;
+            known.files.extend(files);
+        }
+        self.untracked = self.untracked.take().or(own.untracked);
+        self.pkg_config.extend(own.pkg_config);
+        self.watched.extend(own.watched);
+        self.c_directories.extend(own.c_directories);
     }
 
     /// Watches what decides which module provides the package: go.mod files that could appear between a module and it,
@@ -232,7 +273,7 @@ impl Gathered {
         Err(StepError::input(message).hint("write an embed pattern that does not match `.rondel`"))
     }
 
-    fn add_package(&mut self, package: &Package, query: &ClosureQuery) {
+    fn add_package(&mut self, package: &Package) {
         let lists = [
             &package.go_files,
             &package.cgo_files,
@@ -247,19 +288,7 @@ impl Gathered {
             &package.syso_files,
             &package.embed_files,
         ];
-        let vet_lists = [
-            &package.test_go_files,
-            &package.x_test_go_files,
-            &package.test_embed_files,
-            &package.x_test_embed_files,
-            &package.ignored_go_files,
-            &package.ignored_other_files,
-        ];
-        // Of packages that are only imported, tests are not looked at.
-        let is_vetted = query.scope == Scope::Vet && !package.dep_only;
-        let names = lists.into_iter().chain(vet_lists.into_iter().filter(|_| is_vetted)).flatten();
-        // The generated main of a test binary is named by its absolute path in the build cache.
-        self.files.extend(names.filter(|name| !Path::new(name).is_absolute()).map(|name| package.dir.join(name)));
+        self.files.extend(package.places(&lists));
         let profile = package.dir.join("default.pgo");
         if package.name == "main" && profile.exists() && !profile.is_dir() {
             self.files.insert(profile);
@@ -267,12 +296,32 @@ impl Gathered {
         // Also what constraints exclude, and tests: their constraints and package clauses decide.
         self.deciders.extend(sources_in(&package.dir));
         self.watched.insert((package.dir.clone(), Names::Sources));
-        let test_patterns =
-            package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns).filter(|_| is_vetted);
-        for pattern in package.embed_patterns.iter().chain(test_patterns) {
+        for pattern in &package.embed_patterns {
             self.watched.extend(embed_directories(&package.dir, pattern));
         }
         self.module_files.extend(package.module.as_ref().and_then(|module| module.go_mod.clone()));
+    }
+
+    /// Adds tests of a package that a pattern named, and what constraints exclude: vet looks at it.
+    fn add_vetted(&mut self, package: &Package) {
+        let lists = [
+            &package.test_go_files,
+            &package.x_test_go_files,
+            &package.test_embed_files,
+            &package.x_test_embed_files,
+            &package.ignored_go_files,
+            &package.ignored_other_files,
+        ];
+        let vetted: Vec<PathBuf> = package.places(&lists).collect();
+        self.files.extend(vetted.iter().cloned());
+        for pattern in package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns) {
+            self.watched.extend(embed_directories(&package.dir, pattern));
+        }
+        // A package that a test compiles anew is no package of its own.
+        let import_path = &package.import_path;
+        if !import_path.contains(' ') && !import_path.ends_with(".test") {
+            self.parts.add_named(import_path, &package.dir, vetted, &package.deps);
+        }
     }
 
     /// Adds what the C compiler, the assemblers and the linker read, as far as it is in the tree.

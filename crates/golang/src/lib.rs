@@ -32,6 +32,10 @@ mod source_header;
 mod spdx;
 mod steps;
 mod support;
+mod test_log;
+mod test_packages;
+mod test_reads;
+mod test_results;
 mod toolchain;
 mod unpack;
 

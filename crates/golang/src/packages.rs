@@ -136,6 +136,12 @@ impl GoPackages {
         Ok(found)
     }
 
+    /// Compares a closure with the tree again; `Err` says why it does not hold any more, in words.
+    pub(crate) fn again(&self, closure: Closure, job: &Job<'_>) -> Result<Result<Closure, String>, StepError> {
+        let query = self.query(&self.go.identity(job)?);
+        Ok(closure.again(&query, &job.workspace.snapshot))
+    }
+
     /// The action of a go command about the packages. `former` is what the same step found before, in this run; without
     /// it, what earlier runs remembered is asked. `describe` adds to the action what is the command's own.
     pub(crate) fn prepare(

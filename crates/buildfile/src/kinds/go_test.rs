@@ -5,7 +5,9 @@ use crate::types::{CommandEnvironment, InputSource, Packages};
 use crate::{Kind, Makes, Need, Text};
 
 kind! {
-    /// Runs `go test`. A test may read anything, so all files below `root` are inputs unless `inputs` says less.
+    /// Runs `go test` on packages of which something has changed: what their tests are made of, or what these read. That
+    /// is seen when they run. Of tests that start programs or have C code, not all reads are seen: then every file below
+    /// `root` counts, or what `inputs` names.
     GoTest in Group::Check {
         /// Packages, as patterns or import paths.
         packages: Packages,
@@ -21,7 +23,8 @@ kind! {
         timeout: Option<Text> = None,
         /// Environment of the tests, added to Rondel's closed one; `Secret` is allowed.
         env: CommandEnvironment = CommandEnvironment::default(),
-        /// Globs of the files that the tests may read, and outputs of targets; all files below `root` if left out.
+        /// Globs of files, and outputs of targets, that all tests depend on besides. Needed for what is read unseen, by
+        /// child processes for example; `["**"]` for every file below `root`.
         inputs: Option<Vec<InputSource>> = None,
     }
 }

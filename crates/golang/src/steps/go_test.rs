@@ -1,20 +1,26 @@
-//! `GoTest`: tests of packages.
+//! `GoTest`: tests of packages. A package's tests run again only if something that they are made of or that they read has
+//! changed.
 //!
-//! A test is made of the closure of its package, which may reach outside of the root: through replacements by
-//! directories, and members of a go.work. Besides, it may read any file, so everything below the root is its input unless
-//! `inputs` says less. The wider key costs some unneeded runs. Go's own test cache makes those short.
+//! What they are made of is the closure of the package. What they read is in the log that Go's own test cache is built on
+//! (`test_log`); it is held against the tree before and after the run. Tests that may read more than the log tells (C code,
+//! child processes) have everything below the root as input, unless `inputs` says what.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
+use rondel_cas::{Digest, Hasher};
 use rondel_engine::{
-    ActionSpec, Class, DeclaredInputs, Environment, EnvironmentValue, Freshness, Input, Job, OutputRole, OutputUse,
-    Prepared, Query, Report, Step, StepContext, StepError, TreeAccess,
+    ActionSpec, Class, DeclaredInputs, Environment, EnvironmentValue, Freshness, InputSet, Job, OutputRole, OutputUse,
+    Prepared, Query, Reason, Report, Step, StepContext, StepError, TreeAccess, read_record,
 };
-use rondel_process::CommandLine;
 
 use crate::closure::Closure;
 use crate::module_download::check_modules;
 use crate::packages::GoPackages;
+use crate::steps::test_run::TestRun;
+use crate::test_packages::TestPackage;
+use crate::test_reads::{Sights, TestPlace, TestReads};
+use crate::test_results::{AllPassed, TestResults, sight_differences, sights_digest};
 
 /// `go test` of some packages, all texts resolved.
 pub struct GoTestStep {
@@ -28,16 +34,36 @@ pub struct GoTestStep {
     pub timeout: Option<String>,
     /// Declared variables.
     pub env: Vec<(String, EnvironmentValue)>,
-    /// Globs of the files that the tests may read.
-    pub inputs: DeclaredInputs,
+    /// Globs of files that the tests read unseen; `None` if none are declared.
+    pub inputs: Option<DeclaredInputs>,
+    /// All files below the root.
+    pub everything: DeclaredInputs,
     /// Outputs of other targets among inputs and variables.
     pub outputs_used: Vec<OutputUse>,
     /// Arguments after `--` on the command line.
     pub arguments: Vec<String>,
 }
 
+/// What a preparation found.
+pub struct TestFindings {
+    /// The packages and their files.
+    pub(crate) closure: Closure,
+    /// What is known of each package's test; `None` if all of them run and no result is kept.
+    pub(crate) tests: Option<KnownTests>,
+}
+
+/// What is known of the tests before they run.
+pub(crate) struct KnownTests {
+    /// Digest of all that they have in common.
+    pub shared: Digest,
+    /// By package, in the order of the closure: what it is made of.
+    pub parts: Vec<Digest>,
+    /// What a package's tests read, if they passed and nothing has changed since; the others run.
+    pub passed: Vec<Option<TestReads>>,
+}
+
 impl GoTestStep {
-    fn environment(&self, root: &Path) -> Environment {
+    pub(crate) fn environment(&self, root: &Path) -> Environment {
         let go = &self.packages.go;
         let mut environment = go.compile_environment(root, &self.packages.platform);
         // Tests start programs; the machine decides which exist.
@@ -60,7 +86,11 @@ impl GoTestStep {
     }
 
     /// Adds the paths of outputs of other targets.
-    fn add_outputs(&self, context: &StepContext<'_>, environment: &mut Environment) -> Result<(), StepError> {
+    pub(crate) fn add_outputs(
+        &self,
+        context: &StepContext<'_>,
+        environment: &mut Environment,
+    ) -> Result<(), StepError> {
         for output in &self.outputs_used {
             if let OutputRole::Variable(name) = &output.role {
                 environment.set(Class::Located, name, output.path(context)?.display().to_string());
@@ -68,11 +98,22 @@ impl GoTestStep {
         }
         Ok(())
     }
-}
 
-impl GoTestStep {
+    /// Variables that tests see, that differ between machines, and that are in no key.
+    pub(crate) fn machine_variables(&self) -> Vec<(String, String)> {
+        vec![("PATH".to_owned(), self.packages.go.caller("PATH").unwrap_or_default().to_owned())]
+    }
+
     /// Returns the command line. Paths in the test binaries are real: tests find fixtures by them.
     fn arguments(&self) -> Vec<String> {
+        let mut arguments = self.flags();
+        arguments.extend(self.packages.patterns.iter().cloned());
+        arguments.extend(self.arguments.iter().cloned());
+        arguments
+    }
+
+    /// Returns the command up to the packages.
+    pub(crate) fn flags(&self) -> Vec<String> {
         let mut arguments: Vec<String> = ["go", "test", "-buildvcs=false"].map(str::to_owned).to_vec();
         arguments.extend(self.packages.selecting_flags());
         if self.short {
@@ -83,93 +124,288 @@ impl GoTestStep {
                 arguments.push(format!("{flag}={value}"));
             }
         }
-        arguments.extend(self.packages.patterns.iter().cloned());
-        arguments.extend(self.arguments.iter().cloned());
         arguments
     }
 
-    fn prepare_with(&self, query: &Query<'_>, former: Option<Closure>) -> Result<Prepared<Option<Closure>>, StepError> {
+    /// Where the tests run, and what of it counts.
+    pub(crate) fn place<'a>(&self, context: &'a StepContext<'a>, environment: &Environment) -> TestPlace<'a> {
+        let directories = &self.packages.go.directories;
+        let variables = environment.for_process();
+        let of = |name: &str| variables.iter().find(|(other, _)| other == name).map(|(_, value)| PathBuf::from(value));
+        let mut left_out = vec![
+            context.workspace.cache.clone(),
+            directories.build_cache.clone(),
+            directories.module_cache.clone(),
+            directories.home.clone(),
+        ];
+        left_out.extend(of("GOROOT").filter(|root| root.parent().is_some()));
+        TestPlace {
+            workspace: &context.workspace.root,
+            state: &context.workspace.state,
+            left_out,
+            temporary: of("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),
+            snapshot: &context.workspace.snapshot,
+        }
+    }
+
+    /// Returns all files below the root, for tests that may read any; `None` if their inputs are declared.
+    pub(crate) fn below_root(&self, context: &StepContext<'_>) -> Result<Option<InputSet>, StepError> {
+        if self.inputs.is_some() {
+            return Ok(None);
+        }
+        self.everything.hash(&self.packages.go.module, &context.workspace.snapshot).map(Some)
+    }
+
+    /// The action of all tests together, with its closure. `Err` says why it is not known, in words.
+    fn describe(
+        &self,
+        query: &Query<'_>,
+        spec: &mut ActionSpec,
+    ) -> Result<Result<(Closure, ActionSpec), String>, StepError> {
         let go = &self.packages.go;
-        let mut spec = ActionSpec { arguments: self.arguments(), ..ActionSpec::default() };
         if let Some(c) = &self.packages.c {
             match c.digest(query)? {
                 Ok(digest) => spec.tools.insert("C compiler".to_owned(), digest),
-                Err(what) => return Ok(Prepared { spec, freshness: Freshness::not_present(what), findings: None }),
+                Err(what) => return Ok(Err(what)),
             };
         }
         spec.environment = self.environment(Path::new("/"));
         self.add_outputs(query, &mut spec.environment)?;
         for output in &self.outputs_used {
-            output.add_to(query, &mut spec)?;
+            output.add_to(query, spec)?;
         }
         let identity = go.identity(query)?;
-        let mut closure = match self.packages.closure(query, former, &identity)? {
+        let mut closure = match self.packages.closure(query, None, &identity)? {
             Ok(closure) => closure,
-            Err(why) => return Ok(Prepared { spec, freshness: Freshness::not_present(why), findings: None }),
+            Err(why) => return Ok(Err(why)),
         };
         spec.tools.insert("go".to_owned(), identity);
-        let read = closure.inputs()?;
-        go.remember(query, &self.packages.key, &mut closure);
-        spec.inputs = self.inputs.hash(&go.module, &query.workspace.snapshot)?;
-        // Those below the root that `inputs` leaves out count too: the test is made of them.
-        let globs = self.inputs.globs();
-        let is_known = |input: &Input| {
-            let below = input.absolute.strip_prefix(&go.module).ok().and_then(Path::to_str);
-            below.is_some_and(|below| globs.matches(below))
-        };
-        for input in read.iter().filter(|input| !is_known(input)) {
-            spec.inputs.insert(input);
+        let mut shared = spec.clone();
+        shared.arguments = self.flags();
+        if let Some(inputs) = &self.inputs {
+            shared.inputs = inputs.hash(&go.module, &query.workspace.snapshot)?;
         }
-        let freshness = self.freshness(&spec, &closure);
-        Ok(Prepared { spec, freshness, findings: Some(closure) })
+        spec.inputs = closure.inputs()?;
+        if self.inputs.is_some() {
+            shared.inputs.iter().for_each(|input| spec.inputs.insert(input));
+        }
+        go.remember(query, &self.packages.key, &mut closure);
+        Ok(Ok((closure, shared)))
     }
 
-    fn freshness(&self, spec: &ActionSpec, closure: &Closure) -> Freshness {
+    /// Returns why they run in any case and no result is kept.
+    fn always(&self, closure: &Closure, inputs: &InputSet) -> Option<String> {
         if self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_))) {
-            return Freshness::always("its environment holds a secret, which is in no key");
+            return Some("its environment holds a secret, which is in no key".to_owned());
         }
         if !self.arguments.is_empty() {
-            return Freshness::always("it was given arguments");
+            return Some("it was given arguments".to_owned());
         }
-        closure.untracked.clone().map_or_else(|| Freshness::of(&spec.inputs), Freshness::always)
+        closure.untracked.clone().or_else(|| inputs.blind_spot())
+    }
+
+    /// Finds the tests that have to run, and why; no reasons if there are none.
+    fn missing(
+        &self,
+        query: &Query<'_>,
+        spec: &ActionSpec,
+        closure: &Closure,
+        shared: Digest,
+    ) -> Result<(KnownTests, Vec<Reason>), StepError> {
+        let results = TestResults::of(query, &self.packages.key);
+        let (place, variables) = (self.place(query, &spec.environment), self.machine_variables());
+        let parts = parts_of(closure, &shared)?;
+        let mut below_root: Option<Option<Digest>> = None;
+        let mut passed = Vec::with_capacity(parts.len());
+        for parts in &parts {
+            let reads = results.reads(parts).filter(|_| !query.is_forced());
+            let Some(reads) = reads else {
+                passed.push(None);
+                continue;
+            };
+            if reads.blind_spot.is_some() && below_root.is_none() {
+                below_root = Some(self.below_root(query)?.map(|inputs| digest_of(&inputs)).transpose()?);
+            }
+            let below_root = below_root.as_ref().and_then(Option::as_ref);
+            let sights = place.look(&reads, &variables);
+            let is_known = results.has_passed(parts, &reads, &sights, below_root);
+            passed.push(Some(reads).filter(|_| is_known));
+        }
+        let known = KnownTests { shared, parts, passed };
+        let running: Vec<&TestPackage> = known.running(closure).collect();
+        if running.is_empty() {
+            return Ok((known, Vec::new()));
+        }
+        let all_passed = results.all_passed().unwrap_or_default();
+        let record = read_record(&query.workspace.state, &self.packages.key);
+        let mut reasons = match record.differences_to(spec) {
+            _ if query.is_forced() => vec![Reason::Forced],
+            None => vec![Reason::NoPrevious],
+            Some(reasons) => reasons,
+        };
+        let now = place.look(&all_passed.reads, &variables);
+        reasons.extend(sight_differences(&all_passed.sights, &now));
+        if let Some(why) = all_passed.reads.blind_spot.filter(|_| reasons.is_empty()) {
+            reasons.push(Reason::NotPresent { what: format!("a file below the root changed, and {why}") });
+        }
+        if reasons.is_empty() {
+            reasons.push(Reason::ResultGone);
+        }
+        if running.len() < known.passed.len() {
+            let names = running.iter().take(3).map(|test| test.import_path.as_str()).collect::<Vec<_>>().join(", ");
+            let more = if running.len() > 3 { ", …" } else { "" };
+            let what = format!("{} of {} packages to test: {names}{more}", running.len(), known.passed.len());
+            reasons.push(Reason::NotPresent { what });
+        }
+        Ok((known, reasons))
+    }
+
+    /// Remembers that all tests have passed, for a quick answer.
+    pub(crate) fn remember(
+        &self,
+        context: &StepContext<'_>,
+        environment: &Environment,
+        closure: &mut Closure,
+        known: &KnownTests,
+    ) -> Result<(), StepError> {
+        let mut all = AllPassed::default();
+        for reads in known.passed.iter().flatten() {
+            all.reads.variables.extend(reads.variables.iter().cloned());
+            all.reads.opened.extend(reads.opened.iter().cloned());
+            all.reads.asked.extend(reads.asked.iter().cloned());
+            all.reads.blind_spot = all.reads.blind_spot.take().or_else(|| reads.blind_spot.clone());
+        }
+        all.sights = self.place(context, environment).look(&all.reads, &self.machine_variables());
+        all.whole = self.whole(context, closure, &known.shared, &all.reads, &all.sights)?.to_string();
+        TestResults::of(context, &self.packages.key).remember_all_passed(&all);
+        Ok(())
+    }
+
+    /// Returns the digest of all that the tests depend on.
+    fn whole(
+        &self,
+        context: &StepContext<'_>,
+        closure: &mut Closure,
+        shared: &Digest,
+        reads: &TestReads,
+        sights: &Sights,
+    ) -> Result<Digest, StepError> {
+        let mut hasher = Hasher::new();
+        hasher.update(format!("{shared}\n{}\n", digest_of(&closure.inputs()?)?).as_bytes());
+        closure.tests().iter().for_each(|test| hasher.update(format!("{}\n", test.import_path).as_bytes()));
+        hasher.update(sights_digest(sights).to_string().as_bytes());
+        if reads.blind_spot.is_some()
+            && let Some(inputs) = self.below_root(context)?
+        {
+            hasher.update(digest_of(&inputs)?.to_string().as_bytes());
+        }
+        Ok(hasher.finish())
     }
 }
 
-impl Step for GoTestStep {
-    type Findings = Option<Closure>;
-
-    fn prepare(&self, query: &Query<'_>) -> Result<Prepared<Option<Closure>>, StepError> {
-        self.prepare_with(query, None)
+impl KnownTests {
+    /// Returns the packages whose tests run.
+    pub fn running<'a>(&'a self, closure: &'a Closure) -> impl Iterator<Item = &'a TestPackage> {
+        let tests = closure.tests().iter().zip(&self.passed);
+        tests.filter(|(_, passed)| passed.is_none()).map(|(test, _)| test)
     }
+}
 
-    fn review(
-        &self,
-        query: &Query<'_>,
-        former: &Prepared<Option<Closure>>,
-    ) -> Result<Prepared<Option<Closure>>, StepError> {
-        self.prepare_with(query, former.findings.clone())
+/// Returns for each package a digest of what its test is made of.
+fn parts_of(closure: &Closure, shared: &Digest) -> Result<Vec<Digest>, StepError> {
+    let files = closure.test_digests()?;
+    let of = |(test, files): (&TestPackage, &Digest)| {
+        Digest::of(format!("{shared} {files} {} {}", test.import_path, test.uses_cgo).as_bytes())
+    };
+    Ok(closure.tests().iter().zip(&files).map(of).collect())
+}
+
+/// Returns the digest of a set of inputs.
+pub(crate) fn digest_of(inputs: &InputSet) -> Result<Digest, StepError> {
+    let root = inputs.root_digest().map_err(|error| StepError::failed(error.to_string()))?;
+    Ok(root.unwrap_or_else(|| Digest::of(b"no inputs")))
+}
+
+impl Step for GoTestStep {
+    type Findings = Option<TestFindings>;
+
+    fn prepare(&self, query: &Query<'_>) -> Result<Prepared<Option<TestFindings>>, StepError> {
+        let mut spec = ActionSpec { arguments: self.arguments(), ..ActionSpec::default() };
+        let (mut closure, shared) = match self.describe(query, &mut spec)? {
+            Ok(found) => found,
+            Err(what) => return Ok(Prepared { spec, freshness: Freshness::not_present(what), findings: None }),
+        };
+        if let Some(why) = self.always(&closure, &shared.inputs) {
+            let findings = Some(TestFindings { closure, tests: None });
+            return Ok(Prepared { spec, freshness: Freshness::always(why), findings });
+        }
+        let shared = shared.digest().map_err(|error| StepError::failed(error.to_string()))?;
+        let results = TestResults::of(query, &self.packages.key);
+        if let Some(all) = results.all_passed().filter(|_| !query.is_forced()) {
+            let sights = self.place(query, &spec.environment).look(&all.reads, &self.machine_variables());
+            if self.whole(query, &mut closure, &shared, &all.reads, &sights)?.to_string() == all.whole {
+                let freshness = Freshness::UpToDate(rondel_engine::Metadata::default());
+                return Ok(Prepared { spec, freshness, findings: None });
+            }
+        }
+        let (known, reasons) = self.missing(query, &spec, &closure, shared)?;
+        let freshness = if reasons.is_empty() {
+            self.remember(query, &spec.environment, &mut closure, &known)?;
+            Freshness::UpToDate(rondel_engine::Metadata::default())
+        } else {
+            Freshness::Run(reasons)
+        };
+        Ok(Prepared { spec, freshness, findings: Some(TestFindings { closure, tests: Some(known) }) })
     }
 
     fn tree_access(&self) -> TreeAccess {
         TreeAccess::MayWrite
     }
 
-    fn run(&self, prepared: &Prepared<Option<Closure>>, job: &Job<'_>) -> Result<Report, StepError> {
-        let (spec, go) = (&prepared.spec, &self.packages.go);
+    fn run(&self, prepared: &Prepared<Option<TestFindings>>, job: &Job<'_>) -> Result<Report, StepError> {
         job.prerequisites()?;
-        let toolchain = go.toolchain(job)?;
-        if let Some(closure) = &prepared.findings {
-            check_modules(go, job, &closure.modules)?;
+        let toolchain = self.packages.go.toolchain(job)?;
+        if let Some(findings) = &prepared.findings {
+            check_modules(&self.packages.go, job, &findings.closure.modules)?;
         }
         let mut environment = self.environment(&toolchain.root);
         self.add_outputs(job, &mut environment)?;
-        let mut arguments = spec.arguments[1..].to_vec();
-        let c_identity = spec.tools.get("C compiler").map_or("", String::as_str);
-        self.packages.mark(prepared.findings.as_ref(), c_identity, job, &mut environment, &mut arguments)?;
-        let mut line =
-            CommandLine::new(toolchain.go(), &go.module).arguments(arguments).environment(environment.for_process());
-        line.secret_names = environment.secret_names();
-        job.run(&line)?;
+        let c_identity = prepared.spec.tools.get("C compiler").map_or("", String::as_str);
+        let run = TestRun { step: self, job, toolchain: &toolchain, environment, c_identity };
+        match &prepared.findings {
+            Some(TestFindings { closure, tests: Some(known) }) => run.keep_results(closure, known)?,
+            Some(TestFindings { closure, tests: None }) => {
+                run.start(Some(closure), prepared.spec.arguments.clone(), None, &|_, _| {})?;
+            }
+            None => run.start(None, prepared.spec.arguments.clone(), None, &|_, _| {})?,
+        }
         Ok(Report::default())
+    }
+}
+
+/// Returns the import paths that the printed lines of `go test` say have passed, and have not failed.
+#[derive(Default)]
+pub(crate) struct Verdicts {
+    passed: BTreeSet<String>,
+    failed: BTreeSet<String>,
+}
+
+impl Verdicts {
+    /// Reads a line of standard output. Tests may print such lines too; the go command's own word comes for each package.
+    pub fn see(&mut self, line: &str) {
+        let mut words = line.split('\t');
+        let (first, second) = (words.next().unwrap_or_default(), words.next());
+        let Some(import_path) = second.and_then(|word| word.split(' ').next()) else { return };
+        let set = match first {
+            "ok  " | "?   " => &mut self.passed,
+            "FAIL" => &mut self.failed,
+            _ => return,
+        };
+        set.insert(import_path.to_owned());
+    }
+
+    /// Returns true if the tests of the package have passed.
+    pub fn has_passed(&self, import_path: &str) -> bool {
+        self.passed.contains(import_path) && !self.failed.contains(import_path)
     }
 }

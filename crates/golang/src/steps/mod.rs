@@ -6,3 +6,4 @@ pub(crate) mod go_mod_download;
 pub(crate) mod go_test;
 pub(crate) mod probe;
 pub(crate) mod sbom;
+pub(crate) mod test_run;

@@ -13,7 +13,8 @@ impl Analyze for GoTest {
         let sources = self.inputs.as_deref();
         let mut upstream = Vec::new();
         let outputs_used = analyzer.output_uses(sources, &[], &self.env, &mut upstream)?;
-        let inputs = analyzer.declared_inputs(target, sources)?;
+        let inputs = sources.map(|_| analyzer.declared_inputs(target, sources)).transpose()?;
+        let everything = analyzer.declared_inputs(target, None)?;
         let go = analyzer.go()?;
         let env = analyzer.variables.environment(&self.env)?;
         let key = StepKey::main(&target.name.value);
@@ -34,7 +35,7 @@ impl Analyze for GoTest {
                 .filter_map(plain)
                 .collect(),
             c: if self.race { Some(CSupport::find(&go, &[])?) } else { None },
-            scope: Scope::Vet,
+            scope: Scope::Test,
             foreign: analyzer.made_by_others(target)?,
             go,
         };
@@ -45,6 +46,7 @@ impl Analyze for GoTest {
             timeout: analyzer.variables.optional(self.timeout.as_ref())?,
             env,
             inputs,
+            everything,
             outputs_used,
             arguments: analyzer.arguments(wanted),
         };
