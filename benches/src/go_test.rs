@@ -1,0 +1,104 @@
+//! `GoTest` against `go test` of just the packages that an edit affects: 200 packages, one edited. Both have a warm build
+//! cache of their own, and take turns.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::contenders::{Contender, Lab};
+use crate::statistics::{Samples, table};
+
+const PACKAGES: usize = 200;
+
+/// Measures a no-op, and one edited package that no other imports and one that ten import.
+pub(crate) fn go_test(lab: &Lab, rounds: usize) -> Result<()> {
+    let trees = ["tests-rondel", "tests-go"].map(|name| lab.root.join(name));
+    let mut environment = lab.environment();
+    environment.insert("RONDEL_CACHE_DIR".into(), lab.root.join("tests-cache").display().to_string());
+    environment.insert("GOCACHE".into(), lab.root.join("tests-gocache").display().to_string());
+    environment.insert("GOFLAGS".into(), "-buildvcs=false".into());
+    for tree in &trees {
+        generate(tree)?;
+    }
+    let program = lab.rondel.display().to_string();
+    let rondel = Contender::new("Rondel, all packages", &trees[0], &[&program, "--quiet", "test"], environment.clone());
+    let all = Contender::new("go test ./...", &trees[1], &["go", "test", "./..."], environment.clone());
+    for contender in [&rondel, &all] {
+        contender.run()?;
+    }
+    println!("{PACKAGES} packages; nothing changed");
+    table(&turns(&[&rondel, &all], rounds, &|_| Ok(()))?);
+    let importers: Vec<String> = (1..=10).map(|number| format!("./p{number:03}")).collect();
+    for (title, edited, affected) in [
+        ("one edited, which no other imports", "p150", vec!["./p150".to_owned()]),
+        ("one edited, which ten others import", "p000", [vec!["./p000".to_owned()], importers].concat()),
+    ] {
+        let words: Vec<&str> = ["go", "test"].into_iter().chain(affected.iter().map(String::as_str)).collect();
+        let some = Contender::new("go test of the affected", &trees[1], &words, environment.clone());
+        println!("\n{title}");
+        let edit = |round: usize| {
+            trees.iter().try_for_each(|tree| append(&tree.join(edited).join("p.go"), &format!("// edit {round}\n")))
+        };
+        table(&turns(&[&some, &rondel, &all], rounds, &edit)?);
+    }
+    Ok(())
+}
+
+/// Each contender once a round, after an edit of both trees. The order changes from round to round, and the first one is
+/// not counted.
+fn turns(contenders: &[&Contender], rounds: usize, edit: &dyn Fn(usize) -> Result<()>) -> Result<Vec<Samples>> {
+    let mut samples: Vec<Samples> = contenders.iter().map(|contender| Samples::new(&contender.name)).collect();
+    for round in 0..=rounds {
+        for turn in 0..contenders.len() {
+            let place = (turn + round) % contenders.len();
+            edit(round * contenders.len() + turn)?;
+            let seconds = contenders[place].run()?;
+            if round > 0 {
+                samples[place].push(seconds);
+            }
+        }
+    }
+    Ok(samples)
+}
+
+fn append(path: &Path, text: &str) -> Result<()> {
+    let mut whole = fs::read_to_string(path)?;
+    whole.push_str(text);
+    Ok(fs::write(path, whole)?)
+}
+
+fn generate(tree: &Path) -> Result<()> {
+    let _ = fs::remove_dir_all(tree);
+    fs::create_dir_all(tree)?;
+    fs::write(tree.join("go.mod"), "module example.com/tests\n\ngo 1.22\n")?;
+    fs::write(
+        tree.join("build.ron"),
+        "(format: 1, project: \"tests\", go: System, targets: {\"test\": GoTest(packages: [\"./...\"])})\n",
+    )?;
+    for number in 0..PACKAGES {
+        let name = format!("p{number:03}");
+        let directory = tree.join(&name);
+        fs::create_dir_all(directory.join("testdata"))?;
+        fs::write(directory.join("testdata/fixture"), &name)?;
+        let (import, call) = match number {
+            1..=10 => ("\t\"example.com/tests/p000\"\n", "p000.Text()"),
+            _ => ("", "\"\""),
+        };
+        fs::write(
+            directory.join("p.go"),
+            format!(
+                "package {name}\n\nimport (\n{import}\t\"net/http\"\n)\n\n// Text is tested.\nfunc Text() string {{ return \
+                 http.MethodGet + {call} }}\n"
+            ),
+        )?;
+        fs::write(
+            directory.join("p_test.go"),
+            format!(
+                "package {name}\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestText(t *testing.T) {{\n\tif _, err := \
+                 os.ReadFile(\"testdata/fixture\"); err != nil || Text() == \"\" {{\n\t\tt.Fatal(err)\n\t}}\n}}\n"
+            ),
+        )?;
+    }
+    Ok(())
+}
