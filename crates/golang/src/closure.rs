@@ -17,6 +17,7 @@ use crate::closure_file::{
 };
 use crate::closure_query::ClosureQuery;
 use crate::go_list::{Gathered, gather};
+use crate::index_shield::{are_real, may_shield, source_directories};
 
 /// Returns directories of headers and libraries, and the files that say so, for names of pkg-config.
 pub type AskPkgConfig<'a> = dyn Fn(&BTreeSet<String>) -> Result<(Vec<PathBuf>, Vec<PathBuf>), StepError> + 'a;
@@ -105,7 +106,7 @@ impl Closure {
             gathered.c_directories.extend(directories);
             gathered.deciders.extend(files);
         }
-        into_closure(gathered, query, &snapshot.mtime_boundary())
+        into_closure(gathered, query, outside, &snapshot.mtime_boundary())
     }
 
     /// Returns digests of files that the go command does not hash: the package's directory, whether C compilers read
@@ -129,6 +130,17 @@ impl Closure {
             .iter()
             .map(|(package, by_c, paths)| (package.clone(), *by_c, digest(paths)))
             .collect()
+    }
+
+    /// Returns the directories that need the index shield, or `None` if it is not possible. `outside` are the toolchain
+    /// and the module cache, whose files do not change.
+    pub(crate) fn shielded_directories(&self, outside: &[PathBuf]) -> Option<BTreeSet<PathBuf>> {
+        if !self.stored.header.may_be_shielded {
+            return None;
+        }
+        let directories = source_directories(&self.stored.files, outside);
+        let directories = directories.into_iter().map(Path::to_owned).collect();
+        are_real(&directories).then_some(directories)
     }
 
     /// Returns the inputs of a build: all files, by their names in keys. The digest of their tree is made once.
@@ -266,7 +278,12 @@ pub fn key_path(base: &Path, path: &Path) -> Result<RelativePath, StepError> {
 }
 
 /// Reads all gathered files.
-fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBoundary) -> Result<Closure, StepError> {
+fn into_closure(
+    gathered: Gathered,
+    query: &ClosureQuery,
+    outside: &[PathBuf],
+    boundary: &MtimeBoundary,
+) -> Result<Closure, StepError> {
     // Directories first: an edit between the two reads then shows as a change.
     let watched = gathered.watched.into_iter();
     let directories = watched.map(|(path, names)| WatchedDirectory::read(path, names, boundary)).collect();
@@ -279,10 +296,13 @@ fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBounda
         return Err(StepError::failed(format!("`{}` is not valid UTF-8", path.display())));
     }
     let files = read_all(&paths, boundary).map_err(|(path, error)| StepError::unreadable(&path, &error))?;
+    // With cgo the go command treats an overlay in ways of its own.
+    let may_be_shielded = !gathered.uses_cgo && may_shield(&source_directories(&files, outside), &gathered.embeds);
     let header = Header {
         query: query.digest().to_string(),
         mains: gathered.mains.into_iter().collect(),
         uses_cgo: gathered.uses_cgo,
+        may_be_shielded,
         c_directories: gathered.c_directories.into_iter().collect(),
         modules: gathered.modules.into_iter().collect(),
         unhashed: gathered

@@ -38,6 +38,8 @@ pub(crate) struct Gathered {
     pub watched: BTreeSet<(PathBuf, Names)>,
     pub mains: BTreeMap<String, PathBuf>,
     pub uses_cgo: bool,
+    /// Embed patterns of local packages, those of their tests too, with the package's directory.
+    pub embeds: BTreeSet<(PathBuf, String)>,
     pub c_directories: BTreeSet<PathBuf>,
     pub modules: BTreeSet<PathBuf>,
 }
@@ -267,9 +269,10 @@ impl Gathered {
         // Also what constraints exclude, and tests: their constraints and package clauses decide.
         self.deciders.extend(sources_in(&package.dir));
         self.watched.insert((package.dir.clone(), Names::Sources));
-        let test_patterns =
-            package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns).filter(|_| is_vetted);
-        for pattern in package.embed_patterns.iter().chain(test_patterns) {
+        let test_patterns = package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns);
+        let all_patterns = package.embed_patterns.iter().chain(test_patterns.clone());
+        self.embeds.extend(all_patterns.map(|pattern| (package.dir.clone(), pattern.clone())));
+        for pattern in package.embed_patterns.iter().chain(test_patterns.filter(|_| is_vetted)) {
             self.watched.extend(embed_directories(&package.dir, pattern));
         }
         self.module_files.extend(package.module.as_ref().and_then(|module| module.go_mod.clone()));
