@@ -96,7 +96,7 @@ fn questions_of_a_go_build() {
             greet/greet.go changed
               was [DIGEST], 228 bytes
               is  [DIGEST], 240 bytes
-          depends on 4 inputs, 21 variables, 1 tool, 1 setting, 10 arguments
+          depends on 4 inputs, 20 variables, 1 tool, 1 setting, 10 arguments
             argument go
             argument build
             argument -trimpath
@@ -111,7 +111,6 @@ fn questions_of_a_go_build() {
             environment GO111MODULE on
             environment GOAMD64 v1
             environment GOARCH amd64
-            environment GODEBUG goindex=0
             environment GOENV off
             environment GOEXPERIMENT 
             environment GOFLAGS -buildvcs=false

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use crate::space::TestSpace;
 
@@ -169,4 +170,46 @@ fn a_test_is_made_of_modules_outside_of_the_root() {
     assert!(space.ran(&["test"]).is_empty());
     space.replace("library/library.go", "42", "41");
     space.run(&["test"]).fails(1, &["wrong"]);
+}
+
+/// Gives files a time an hour ago, so that Go's index of packages would believe them.
+fn written_an_hour_ago(space: &TestSpace, paths: &[&str], time: SystemTime) {
+    for path in paths {
+        let file = fs::File::options().write(true).open(space.root().join(path)).unwrap();
+        file.set_modified(time).unwrap();
+    }
+}
+
+/// Go's index believes size and time. It is kept away from the packages by a shield, or is off where there can be none.
+#[test]
+fn an_edit_of_the_same_size_with_the_time_put_back() {
+    let one = "//go:build linux\n\npackage a\n\nconst N = 41\n";
+    let other = "//go:build plan9\n\npackage a\n\nconst N = 42\n";
+    let swapped = |text: &str| match text.contains("linux") {
+        true => text.replace("linux", "plan9"),
+        false => text.replace("plan9", "linux"),
+    };
+    let main = "package main\n\nimport (\n\t_ \"embed\"\n\n\t\"example.com/m/a\"\n)\n\nfunc main() { println(a.N) }\n";
+    let embeds =
+        format!("{main}\n//go:embed a/*\nvar S string\n").replace("S string", "S embed.FS").replace("_ \"", "\"");
+    for (is_shielded, fields, main) in
+        [(true, "", main), (false, ", env: {\"GODEBUG\": \"gotypesalias=1\"}", embeds.as_str())]
+    {
+        let files = [("a/one.go", one), ("a/two.go", other), ("main.go", main)];
+        let space = space(fields, &files);
+        let paths = ["a/one.go", "a/two.go", "main.go", "go.mod"];
+        let time = SystemTime::now() - Duration::from_secs(3600);
+        written_an_hour_ago(&space, &paths, time);
+        let run = space.ok(&["m", "-v"]);
+        let line = run.stderr.lines().find(|line| line.contains("go build ")).unwrap();
+        assert_eq!(line.contains("-overlay="), is_shielded, "{line}");
+        assert_eq!(line.contains("goindex=0"), !is_shielded, "{line}");
+        assert_eq!(line.contains("gotypesalias=1"), !fields.is_empty(), "{line}");
+        assert_eq!(printed(&space), "41");
+        for (path, text) in files.iter().take(2) {
+            space.write(path, &swapped(text));
+        }
+        written_an_hour_ago(&space, &paths, time);
+        assert_eq!(printed(&space), "42", "{fields} {is_shielded}");
+    }
 }

@@ -52,6 +52,12 @@ impl Environment {
         self.variables.push((name.to_owned(), value, class));
     }
 
+    /// Returns the class and the value of `name`, if it has a value.
+    pub fn get(&self, name: &str) -> Option<(Class, &str)> {
+        let (_, value, class) = self.variables.iter().find(|(other, ..)| other == name)?;
+        Some((*class, value.as_deref()?))
+    }
+
     /// Returns the variables of the process.
     pub fn for_process(&self) -> Vec<(String, String)> {
         self.variables.iter().filter_map(|(name, value, _)| Some((name.clone(), value.clone()?))).collect()

@@ -17,6 +17,7 @@ use crate::closure_file::{
 };
 use crate::closure_query::{ClosureQuery, Scope};
 use crate::go_list::{Gathered, gather};
+use crate::index_shield::{are_real, may_shield, source_directories};
 use crate::test_packages::TestPackage;
 
 /// Returns directories of headers and libraries, and the files that say so, for names of pkg-config.
@@ -106,7 +107,7 @@ impl Closure {
             gathered.c_directories.extend(directories);
             gathered.deciders.extend(files);
         }
-        into_closure(gathered, query, &snapshot.mtime_boundary())
+        into_closure(gathered, query, outside, &snapshot.mtime_boundary())
     }
 
     /// Returns digests of files that the go command does not hash: the package's directory, whether C compilers read
@@ -172,6 +173,17 @@ impl Closure {
             hasher.finish()
         };
         self.tests().iter().map(digest).collect()
+    }
+
+    /// Returns the directories that need the index shield, or `None` if it is not possible. `outside` are the toolchain
+    /// and the module cache, whose files do not change.
+    pub(crate) fn shielded_directories(&self, outside: &[PathBuf]) -> Option<BTreeSet<PathBuf>> {
+        if !self.stored.header.may_be_shielded {
+            return None;
+        }
+        let directories = source_directories(&self.stored.files, outside);
+        let directories = directories.into_iter().map(Path::to_owned).collect();
+        are_real(&directories).then_some(directories)
     }
 
     /// Returns the inputs of a build: all files, by their names in keys. The digest of their tree is made once.
@@ -319,7 +331,12 @@ pub fn key_path(base: &Path, path: &Path) -> Result<RelativePath, StepError> {
 }
 
 /// Reads all gathered files.
-fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBoundary) -> Result<Closure, StepError> {
+fn into_closure(
+    gathered: Gathered,
+    query: &ClosureQuery,
+    outside: &[PathBuf],
+    boundary: &MtimeBoundary,
+) -> Result<Closure, StepError> {
     // Directories first: an edit between the two reads then shows as a change.
     let watched = gathered.watched.into_iter();
     let directories = watched.map(|(path, names)| WatchedDirectory::read(path, names, boundary)).collect();
@@ -337,10 +354,13 @@ fn into_closure(gathered: Gathered, query: &ClosureQuery, boundary: &MtimeBounda
         Scope::Test => gathered.parts.packages(&places, &gathered.module_files),
         Scope::Build | Scope::Vet => Vec::new(),
     };
+    // With cgo the go command treats an overlay in ways of its own.
+    let may_be_shielded = !gathered.uses_cgo && may_shield(&source_directories(&files, outside), &gathered.embeds);
     let header = Header {
         query: query.digest().to_string(),
         mains: gathered.mains.into_iter().collect(),
         uses_cgo: gathered.uses_cgo,
+        may_be_shielded,
         c_directories: gathered.c_directories.into_iter().collect(),
         modules: gathered.modules.into_iter().collect(),
         unhashed: gathered

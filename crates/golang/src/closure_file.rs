@@ -89,6 +89,8 @@ pub(crate) struct Header {
     pub query: String,
     pub mains: Vec<(String, PathBuf)>,
     pub uses_cgo: bool,
+    /// True if nothing in the packages forbids the index shield.
+    pub may_be_shielded: bool,
     pub c_directories: Vec<PathBuf>,
     pub modules: Vec<PathBuf>,
     /// Files that the go command does not hash: the package's directory, whether C compilers read them, and the files.

@@ -121,5 +121,5 @@ const LISTS_MAX: usize = 20;
 
 /// Where the closure of a step is kept.
 fn closure_file(context: &StepContext<'_>, key: &StepKey) -> PathBuf {
-    context.workspace.state.join("closures.8").join(key.file_name())
+    context.workspace.state.join("closures.9").join(key.file_name())
 }

@@ -27,8 +27,6 @@ pub fn compile_environment(
         ("GOTOOLCHAIN", "local"),
         ("GO111MODULE", "on"),
         ("GOEXPERIMENT", ""),
-        // The go command's index of packages believes sizes and times of files (golang/go#69179).
-        ("GODEBUG", "goindex=0"),
         ("GOPROXY", "off"),
         ("GOTELEMETRY", "off"),
         ("LC_ALL", "C"),
@@ -51,6 +49,21 @@ pub fn compile_environment(
     let path = format!("{}:/usr/bin:/bin", toolchain_root.join("bin").display());
     environment.set(Class::Located, "PATH", path);
     environment
+}
+
+/// The setting of `GODEBUG` that turns off the go command's index of packages. The index believes sizes and times of files
+/// (golang/go#69179). It changes no result of a right index, so it need not be in a key.
+pub const INDEX_OFF: &str = "goindex=0";
+
+/// Turns the index off for a process whose directories have no shield (see `index_shield`). A declared `GODEBUG` stays in
+/// force beside it, and a secret one stays secret.
+pub(crate) fn turn_index_off(environment: &mut Environment) {
+    let (class, value) = match environment.get("GODEBUG") {
+        Some((class, value)) if !value.is_empty() => (class, format!("{value},{INDEX_OFF}")),
+        Some((class, _)) => (class, INDEX_OFF.to_owned()),
+        None => (Class::Passed, INDEX_OFF.to_owned()),
+    };
+    environment.set(class, "GODEBUG", value);
 }
 
 /// Returns the bytes of memory for each core, of the machine or of this process's control group; `None` where there is

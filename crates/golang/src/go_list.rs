@@ -39,6 +39,8 @@ pub(crate) struct Gathered {
     pub watched: BTreeSet<(PathBuf, Names)>,
     pub mains: BTreeMap<String, PathBuf>,
     pub uses_cgo: bool,
+    /// Embed patterns of local packages, those of their tests too, with the package's directory.
+    pub embeds: BTreeSet<(PathBuf, String)>,
     pub c_directories: BTreeSet<PathBuf>,
     pub modules: BTreeSet<PathBuf>,
     /// What each package is made of, if tests are asked for.
@@ -251,6 +253,7 @@ impl Gathered {
         self.untracked = self.untracked.take().or(own.untracked);
         self.pkg_config.extend(own.pkg_config);
         self.watched.extend(own.watched);
+        self.embeds.extend(own.embeds);
         self.c_directories.extend(own.c_directories);
     }
 
@@ -296,6 +299,9 @@ impl Gathered {
         // Also what constraints exclude, and tests: their constraints and package clauses decide.
         self.deciders.extend(sources_in(&package.dir));
         self.watched.insert((package.dir.clone(), Names::Sources));
+        let test_patterns = package.test_embed_patterns.iter().chain(&package.x_test_embed_patterns);
+        let all_patterns = package.embed_patterns.iter().chain(test_patterns);
+        self.embeds.extend(all_patterns.map(|pattern| (package.dir.clone(), pattern.clone())));
         for pattern in &package.embed_patterns {
             self.watched.extend(embed_directories(&package.dir, pattern));
         }

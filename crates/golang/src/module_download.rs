@@ -12,6 +12,8 @@ use rondel_tree::StatSnapshot;
 use serde::Deserialize;
 
 use crate::closure_lookup::DOWNLOAD_HINT;
+use crate::environment::turn_index_off;
+use crate::index_shield::distrust_index;
 use crate::module_cache::{module_sums, remove_module, tampered_module};
 use crate::readable;
 use crate::support::GoSupport;
@@ -50,6 +52,9 @@ pub(crate) fn check_modules(
             "`{}` in the module cache was changed after it was downloaded\n  go.sum: {}\n  found:  {}",
             tampered.module, tampered.pinned, tampered.found
         );
+        let build_cache = &go.directories.build_cache;
+        distrust_index(build_cache, &context.workspace.scratch())
+            .map_err(|error| StepError::unwritable(build_cache, &error))?;
         if go.locked {
             return Err(StepError::environment(message).hint(format!(
                 "nothing was built from it; find out who changed `{}`, then remove it",
@@ -85,7 +90,9 @@ pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Down
     let toolchain = go.toolchain(context)?;
     // Any platform: modules are the same for all.
     let platform = Platform::new("linux/amd64").expect("a platform that Go knows");
-    let mut environment = go.compile_environment(&toolchain.root, &platform).for_process();
+    let mut environment = go.compile_environment(&toolchain.root, &platform);
+    turn_index_off(&mut environment);
+    let mut environment = environment.for_process();
     // The user's HOME for netrc, and their PATH for the version control of private modules.
     for (name, value) in [("HOME", go.caller("HOME")), ("PATH", go.caller("PATH"))] {
         if let Some(value) = value {

@@ -178,7 +178,7 @@ pub(crate) fn is_glob(component: &str) -> bool {
 }
 
 /// Returns true if Go's `path.Match` may match; also where the pattern is malformed, or holds a class of characters.
-fn matches_glob(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches_glob(pattern: &str, name: &str) -> bool {
     fn matches(pattern: &[char], name: &[char]) -> bool {
         match (pattern.first(), name.first()) {
             (None, None) => true,

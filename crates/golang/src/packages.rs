@@ -1,7 +1,7 @@
 //! `GoPackages`: some packages on one platform, and all that decides which files belong to them. A go command about them
 //! is keyed by these files (the closure), and by nothing else of the tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,8 +15,9 @@ use crate::cgo::CSupport;
 use crate::closure::Closure;
 use crate::closure_lookup::ClosureRequest;
 use crate::closure_query::{ClosureQuery, Scope};
-use crate::environment::{collector_percent, spare_memory};
+use crate::environment::{collector_percent, spare_memory, turn_index_off};
 use crate::go_overlay::write_overlay;
+use crate::index_shield::index_is_trusted;
 use crate::module_download::check_modules;
 use crate::support::GoSupport;
 
@@ -49,8 +50,6 @@ impl GoPackages {
     pub(crate) fn environment(&self, root: &Path) -> Environment {
         let mut environment = self.go.compile_environment(root, &self.platform);
         for (name, value) in self.env.iter().filter(|(name, _)| !matches!(name.as_str(), "CC" | "CXX")) {
-            // The go command's own setting stays in force beside a declared one.
-            let value = if name == "GODEBUG" { format!("{value},goindex=0") } else { value.clone() };
             environment.set(Class::Keyed, name, value);
         }
         if let Some(c) = &self.c {
@@ -123,7 +122,12 @@ impl GoPackages {
             key: &self.key,
             query: self.query(identity),
             flags: self.selecting_flags(),
-            environment: &|toolchain| self.for_process(self.environment(&toolchain.root)),
+            environment: &|toolchain| {
+                // Which directories `go list` reads is not known before.
+                let mut environment = self.environment(&toolchain.root);
+                turn_index_off(&mut environment);
+                self.for_process(environment)
+            },
         };
         let found = self.go.closure(query, &asked, former)?;
         if let Ok(closure) = &found
@@ -174,7 +178,8 @@ impl GoPackages {
     }
 
     /// Makes the go command notice what it does not check itself: by variables, and by a flag after the subcommand, which
-    /// is the first of `arguments`. Where not all files are known, they are others each time.
+    /// is the first of `arguments`. Where not all files are known, they are others each time. Go's index of packages is
+    /// kept away from the packages by a shield, or is turned off.
     pub(crate) fn mark(
         &self,
         closure: Option<&Closure>,
@@ -197,12 +202,37 @@ impl GoPackages {
         if self.c.is_some() {
             CSupport::mark(environment, &self.env, c_identity, &by_c);
         }
+        let shielded = self.shielded(closure, job, environment, arguments)?;
+        if shielded.is_empty() {
+            turn_index_off(environment);
+        }
         let directory = job.workspace.state.join("go-overlays");
-        let overlay = write_overlay(&directory, &job.workspace.scratch(), &by_assembler);
+        let overlay = write_overlay(&directory, &job.workspace.scratch(), &by_assembler, &shielded);
         if let Some(overlay) = overlay.map_err(|error| StepError::unwritable(&directory, &error))? {
             arguments.insert(1, format!("-overlay={}", overlay.display()));
         }
         Ok(())
+    }
+
+    /// Returns the directories that get the index shield; none if the index has to be turned off instead.
+    fn shielded(
+        &self,
+        closure: Option<&Closure>,
+        job: &Job<'_>,
+        environment: &Environment,
+        arguments: &[String],
+    ) -> Result<BTreeSet<PathBuf>, StepError> {
+        // Of two overlays the go command takes the last one.
+        let has_overlay = environment.get("GOFLAGS").is_some_and(|(_, flags)| flags.contains("-overlay"))
+            || arguments.iter().any(|argument| argument.starts_with("-overlay") || argument.starts_with("--overlay"));
+        let Some(closure) = closure.filter(|_| !has_overlay) else { return Ok(BTreeSet::new()) };
+        let toolchain = self.go.toolchain(job)?;
+        let outside = [toolchain.root.clone(), self.go.directories.module_cache.clone()];
+        let Some(directories) = closure.shielded_directories(&outside) else { return Ok(BTreeSet::new()) };
+        let identity = self.go.identity(job)?;
+        let cache = &self.go.directories.build_cache;
+        let is_trusted = index_is_trusted(cache, &job.workspace.scratch(), &toolchain.root, &identity);
+        Ok(if is_trusted { directories } else { BTreeSet::new() })
     }
 
     /// Runs the go command with `arguments`, its output shown as it comes.

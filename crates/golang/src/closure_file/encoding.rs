@@ -9,7 +9,7 @@ use rondel_tree::{FINGERPRINT_LENGTH, Fingerprint, MTIME_BOUNDARY_LENGTH, MtimeB
 use super::{ClosureFile, FileRole, FileState, SourceFile, WatchedDirectory};
 use crate::name_dependencies::Names;
 
-const MAGIC: &[u8] = b"rondel-closure 7\n";
+const MAGIC: &[u8] = b"rondel-closure 8\n";
 
 impl ClosureFile {
     /// Returns the file's contents: mark, checksum, header, then directories and files. Each path is the length of its

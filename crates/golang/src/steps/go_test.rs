@@ -74,10 +74,6 @@ impl GoTestStep {
         }
         for (name, value) in &self.env {
             match value {
-                // The go command's own setting stays in force beside a declared one.
-                EnvironmentValue::Plain(value) if name == "GODEBUG" => {
-                    environment.set(Class::Keyed, name, format!("{value},goindex=0"));
-                }
                 EnvironmentValue::Plain(value) => environment.set(Class::Keyed, name, value),
                 EnvironmentValue::Secret(value) => environment.set(Class::Secret, name, value),
             }

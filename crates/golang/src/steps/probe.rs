@@ -9,6 +9,7 @@ use rondel_engine::{ActionSpec, Class, Job, OutputKind, OutputSpec, Prepared, Qu
 use rondel_names::Platform;
 use rondel_process::CommandLine;
 
+use crate::environment::turn_index_off;
 use crate::support::GoSupport;
 
 /// Path of the probe in an image.
@@ -82,9 +83,10 @@ impl Step for ProbeStep {
         let arguments = spec.arguments[1..]
             .iter()
             .map(|argument| if argument.starts_with("{out}") { out.clone() } else { argument.clone() });
-        let line = CommandLine::new(toolchain.go(), &source)
-            .arguments(arguments)
-            .environment(self.environment(&toolchain.root).for_process());
+        let mut environment = self.environment(&toolchain.root);
+        turn_index_off(&mut environment);
+        let line =
+            CommandLine::new(toolchain.go(), &source).arguments(arguments).environment(environment.for_process());
         context.run(&line)?;
         Ok(Report::default())
     }

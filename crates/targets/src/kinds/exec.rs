@@ -10,7 +10,7 @@ use rondel_engine::{
     OutputSpec, OutputUse, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey, TreeAccess,
     UserError, copy_tree,
 };
-use rondel_golang::GoSupport;
+use rondel_golang::{GoSupport, INDEX_OFF};
 use rondel_process::{CommandLine, find_tool};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
@@ -215,7 +215,12 @@ impl ExecStep {
     /// `root` is GOROOT, for a step with Go. `around` are the surroundings of a run.
     fn environment(&self, root: &Path, around: Option<&Surroundings>) -> Environment {
         let mut environment = match &self.go {
-            Some((go, platform)) => go.compile_environment(root, platform),
+            Some((go, platform)) => {
+                let mut environment = go.compile_environment(root, platform);
+                // What a command builds with `go` is not known, so no shield keeps the index from it.
+                environment.set(Class::Keyed, "GODEBUG", INDEX_OFF);
+                environment
+            }
             None => Environment::new(),
         };
         environment.set(Class::Keyed, "LANG", "C.UTF-8");

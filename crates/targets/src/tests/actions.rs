@@ -128,7 +128,6 @@ fn a_test_is_keyed_by_all_files() {
             environment GO111MODULE=on
             environment GOARCH=[HOST]
             environment GOCACHE@located
-            environment GODEBUG=goindex=0
             environment GOENV=off
             environment GOEXPERIMENT=
             environment GOFLAGS=-buildvcs=false
