@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::contenders::{Contender, Lab};
 use crate::statistics::{Samples, table};
@@ -37,8 +38,10 @@ pub(crate) fn go_test(lab: &Lab, rounds: usize) -> Result<()> {
         let words: Vec<&str> = ["go", "test"].into_iter().chain(affected.iter().map(String::as_str)).collect();
         let some = Contender::new("go test of the affected", &trees[1], &words, environment.clone());
         println!("\n{title}");
+        // Also other than in an earlier run of this bench, whose results are still known.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let edit = |round: usize| {
-            trees.iter().try_for_each(|tree| append(&tree.join(edited).join("p.go"), &format!("// edit {round}\n")))
+            trees.iter().try_for_each(|tree| replace(&tree.join(edited).join("p.go"), &format!("edit {now} {round};")))
         };
         table(&turns(&[&some, &rondel, &all], rounds, &edit)?);
     }
@@ -62,10 +65,12 @@ fn turns(contenders: &[&Contender], rounds: usize, edit: &dyn Fn(usize) -> Resul
     Ok(samples)
 }
 
-fn append(path: &Path, text: &str) -> Result<()> {
-    let mut whole = fs::read_to_string(path)?;
-    whole.push_str(text);
-    Ok(fs::write(path, whole)?)
+/// Changes what the package's function returns. (After an edit of comments Go's own cache finds the same test binary.)
+fn replace(path: &Path, text: &str) -> Result<()> {
+    let whole = fs::read_to_string(path)?;
+    let (before, after) = whole.split_once("\"edit").context("the mark is there")?;
+    let after = after.split_once('"').context("the mark ends")?.1;
+    Ok(fs::write(path, format!("{before}\"{text}\"{after}"))?)
 }
 
 fn generate(tree: &Path) -> Result<()> {
@@ -83,7 +88,7 @@ fn generate(tree: &Path) -> Result<()> {
         fs::write(directory.join("testdata/fixture"), &name)?;
         let (import, call) = match number {
             1..=10 => ("\t\"example.com/tests/p000\"\n", "p000.Text()"),
-            _ => ("", "\"\""),
+            _ => ("", "\"edit;\""),
         };
         fs::write(
             directory.join("p.go"),

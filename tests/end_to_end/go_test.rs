@@ -269,7 +269,7 @@ fn results_are_shared_but_those_with_blind_spots() {
 /// Tests see their environment, and not what Rondel's own commands need.
 #[test]
 fn tests_see_the_declared_environment_and_real_paths() {
-    let body = "\tif v, ok := os.LookupEnv(\"GODEBUG\"); ok && v != \"http2client=0\" { t.Fatal(v) }\n\tif os.Getenv(\"A\") != \"b c'd\" { t.Fatal() }\n\t_, file, _, _ := runtime.Caller(0)\n\t_, err := os.ReadFile(filepath.Join(filepath.Dir(file), \"text\"))\n\tmust(err)";
+    let body = "\tif v, ok := os.LookupEnv(\"GOGC\"); ok { t.Fatal(v) }\n\tif v, ok := os.LookupEnv(\"GODEBUG\"); ok && v != \"http2client=0\" { t.Fatal(v) }\n\tif os.Getenv(\"A\") != \"b c'd\" { t.Fatal() }\n\t_, file, _, _ := runtime.Caller(0)\n\t_, err := os.ReadFile(filepath.Join(filepath.Dir(file), \"text\"))\n\tmust(err)";
     let space = space(", env: {\"A\": \"b c'd\"}", &[("a", body)]);
     space.write("svc/api/a/text", "");
     expect(&space, &["a"]);

@@ -16,6 +16,8 @@ pub struct GoDirectories {
     pub home: PathBuf,
     /// Unpacked toolchains.
     pub toolchains: PathBuf,
+    /// Digests of installed toolchains, by how they look.
+    pub identities: PathBuf,
 }
 
 impl GoDirectories {
@@ -27,6 +29,7 @@ impl GoDirectories {
             module_cache: go.join("mod"),
             home: go.join("home"),
             toolchains: go.join("toolchains"),
+            identities: go.join("identities"),
         }
     }
 }

@@ -60,7 +60,7 @@ impl GoPackages {
 
     /// What the process sees. How much memory the tools may spend for speed is this machine's affair and in no key,
     /// unless the target says it.
-    fn for_process(&self, environment: Environment) -> Vec<(String, String)> {
+    pub(crate) fn for_process(&self, environment: Environment) -> Vec<(String, String)> {
         let mut pairs = environment.for_process();
         if !self.env.iter().any(|(name, _)| name == "GOGC")
             && let Some(percent) = spare_memory().and_then(collector_percent)

@@ -161,7 +161,8 @@ impl GoSupport {
             StepError::environment(error.to_string())
                 .hint("install Go, or write `go: Version(\"…\")` and Rondel fetches it")
         })?;
-        system_toolchain(&program, &context.workspace.snapshot).map_err(StepError::environment)
+        system_toolchain(&program, &context.workspace.snapshot, &self.directories.identities, !context.is_question())
+            .map_err(StepError::environment)
     }
 
     fn provision<'a>(&'a self, version: &'a str, settings: &'a DownloadSettings) -> Provision<'a> {

@@ -4,6 +4,7 @@
 //! Results of passed tests only. They are in the store that all workspaces share; a result that may depend on more than
 //! is known holds for this workspace only. In `.rondel/tests.1` is what makes the answer quick if nothing changed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,6 +33,10 @@ pub(crate) struct AllPassed {
     /// What all of them read.
     pub reads: TestReads,
     pub sights: Sights,
+    /// Digest of all files below the root, if some of them may have read any.
+    pub below_root: Option<String>,
+    /// By import path: what a package's test is made of.
+    pub parts: BTreeMap<String, String>,
 }
 
 /// The results of one target.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rondel_cas::{Digest, SMALL_MAX, read_text_at_most};
 use rondel_tree::StatSnapshot;
 
-use crate::identity::identity_of_directory;
+use crate::identity::{identity_of_directory, identity_of_installed};
 
 /// A pin in build.lock: one toolchain for one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,8 +59,14 @@ fn version_line(text: &str) -> String {
         .to_owned()
 }
 
-/// Returns the toolchain of the `go` at `program`, which is not started: its place gives its root.
-pub fn system_toolchain(program: &Path, snapshot: &StatSnapshot) -> Result<Toolchain, String> {
+/// Returns the toolchain of the `go` at `program`, which is not started: its place gives its root. `memory` is a directory
+/// for what was found, which is added to it if `is_kept`.
+pub fn system_toolchain(
+    program: &Path,
+    snapshot: &StatSnapshot,
+    memory: &Path,
+    is_kept: bool,
+) -> Result<Toolchain, String> {
     let real = program.canonicalize().map_err(|error| format!("failed to read `{}`: {error}", program.display()))?;
     let root = real.parent().and_then(Path::parent).filter(|root| root.join("src/runtime").is_dir());
     let Some(root) = root else {
@@ -69,7 +75,7 @@ pub fn system_toolchain(program: &Path, snapshot: &StatSnapshot) -> Result<Toolc
     let text = read_text_at_most(&root.join("VERSION"), SMALL_MAX)
         .map_err(|error| format!("failed to read `{}`: {error}", root.join("VERSION").display()))?;
     let version = version_line(&text);
-    let identity = identity_of_directory(root, &|path, metadata| snapshot.digest(path, metadata))
+    let identity = identity_of_installed(root, snapshot, memory, is_kept)
         .map_err(|error| format!("failed to read `{}`: {error}", root.display()))?;
     Ok(Toolchain { version, root: root.to_owned(), identity })
 }

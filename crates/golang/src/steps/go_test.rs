@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, Hasher};
 use rondel_engine::{
-    ActionSpec, Class, DeclaredInputs, Environment, EnvironmentValue, Freshness, InputSet, Job, OutputRole, OutputUse,
-    Prepared, Query, Reason, Report, Step, StepContext, StepError, TreeAccess, read_record,
+    ActionSpec, Class, DeclaredInputs, Environment, EnvironmentValue, Freshness, InputSet, Job, Metadata, OutputRole,
+    OutputUse, Prepared, Query, Reason, Report, Step, StepContext, StepError, TreeAccess, read_record,
 };
 
 use crate::closure::Closure;
@@ -60,6 +60,8 @@ pub(crate) struct KnownTests {
     pub parts: Vec<Digest>,
     /// What a package's tests read, if they passed and nothing has changed since; the others run.
     pub passed: Vec<Option<TestReads>>,
+    /// What tests read that are as they were the last time, and some others; they have nothing in `passed`.
+    pub unchanged: Option<TestReads>,
 }
 
 impl GoTestStep {
@@ -200,60 +202,69 @@ impl GoTestStep {
         closure.untracked.clone().or_else(|| inputs.blind_spot())
     }
 
-    /// Finds the tests that have to run, and why; no reasons if there are none.
-    fn missing(
+    /// Finds the tests that have to run.
+    fn known(
+        &self,
+        query: &Query<'_>,
+        closure: &Closure,
+        shared: Digest,
+        earlier: &Earlier<'_>,
+    ) -> Result<KnownTests, StepError> {
+        let results = TestResults::of(query, &self.packages.key);
+        let variables = self.machine_variables();
+        let parts = parts_of(closure, &shared)?;
+        let mut known = KnownTests { shared, passed: Vec::with_capacity(parts.len()), parts, unchanged: None };
+        let mut below_root = earlier.below_root;
+        for (test, parts) in closure.tests().iter().zip(&known.parts) {
+            if earlier.has_passed(&test.import_path, parts) {
+                known.unchanged = Some(earlier.all.reads.clone());
+                known.passed.push(Some(TestReads::default()));
+                continue;
+            }
+            let Some(reads) = results.reads(parts).filter(|_| !query.is_forced()) else {
+                known.passed.push(None);
+                continue;
+            };
+            if reads.blind_spot.is_some() && below_root.is_none() {
+                below_root = self.below_root(query)?.map(|inputs| digest_of(&inputs)).transpose()?;
+            }
+            let sights = earlier.place.look(&reads, &variables);
+            let is_known = results.has_passed(parts, &reads, &sights, below_root.as_ref());
+            known.passed.push(Some(reads).filter(|_| is_known));
+        }
+        Ok(known)
+    }
+
+    /// Returns why tests have to run.
+    fn reasons(
         &self,
         query: &Query<'_>,
         spec: &ActionSpec,
         closure: &Closure,
-        shared: Digest,
-    ) -> Result<(KnownTests, Vec<Reason>), StepError> {
-        let results = TestResults::of(query, &self.packages.key);
-        let (place, variables) = (self.place(query, &spec.environment), self.machine_variables());
-        let parts = parts_of(closure, &shared)?;
-        let mut below_root: Option<Option<Digest>> = None;
-        let mut passed = Vec::with_capacity(parts.len());
-        for parts in &parts {
-            let reads = results.reads(parts).filter(|_| !query.is_forced());
-            let Some(reads) = reads else {
-                passed.push(None);
-                continue;
-            };
-            if reads.blind_spot.is_some() && below_root.is_none() {
-                below_root = Some(self.below_root(query)?.map(|inputs| digest_of(&inputs)).transpose()?);
-            }
-            let below_root = below_root.as_ref().and_then(Option::as_ref);
-            let sights = place.look(&reads, &variables);
-            let is_known = results.has_passed(parts, &reads, &sights, below_root);
-            passed.push(Some(reads).filter(|_| is_known));
-        }
-        let known = KnownTests { shared, parts, passed };
-        let running: Vec<&TestPackage> = known.running(closure).collect();
-        if running.is_empty() {
-            return Ok((known, Vec::new()));
-        }
-        let all_passed = results.all_passed().unwrap_or_default();
+        known: &KnownTests,
+        earlier: &Earlier<'_>,
+    ) -> Vec<Reason> {
         let record = read_record(&query.workspace.state, &self.packages.key);
         let mut reasons = match record.differences_to(spec) {
-            _ if query.is_forced() => vec![Reason::Forced],
+            _ if query.is_forced() => return vec![Reason::Forced],
             None => vec![Reason::NoPrevious],
             Some(reasons) => reasons,
         };
-        let now = place.look(&all_passed.reads, &variables);
-        reasons.extend(sight_differences(&all_passed.sights, &now));
-        if let Some(why) = all_passed.reads.blind_spot.filter(|_| reasons.is_empty()) {
+        reasons.extend(sight_differences(&earlier.all.sights, &earlier.sights));
+        if let Some(why) = earlier.all.reads.blind_spot.as_ref().filter(|_| reasons.is_empty()) {
             reasons.push(Reason::NotPresent { what: format!("a file below the root changed, and {why}") });
         }
         if reasons.is_empty() {
             reasons.push(Reason::ResultGone);
         }
+        let running: Vec<&str> = known.running(closure).map(|test| test.import_path.as_str()).collect();
         if running.len() < known.passed.len() {
-            let names = running.iter().take(3).map(|test| test.import_path.as_str()).collect::<Vec<_>>().join(", ");
+            let names = running.iter().take(3).copied().collect::<Vec<_>>().join(", ");
             let more = if running.len() > 3 { ", …" } else { "" };
             let what = format!("{} of {} packages to test: {names}{more}", running.len(), known.passed.len());
             reasons.push(Reason::NotPresent { what });
         }
-        Ok((known, reasons))
+        reasons
     }
 
     /// Remembers that all tests have passed, for a quick answer.
@@ -264,7 +275,7 @@ impl GoTestStep {
         closure: &mut Closure,
         known: &KnownTests,
     ) -> Result<(), StepError> {
-        let mut all = AllPassed::default();
+        let mut all = AllPassed { reads: known.unchanged.clone().unwrap_or_default(), ..AllPassed::default() };
         for reads in known.passed.iter().flatten() {
             all.reads.variables.extend(reads.variables.iter().cloned());
             all.reads.opened.extend(reads.opened.iter().cloned());
@@ -272,31 +283,54 @@ impl GoTestStep {
             all.reads.blind_spot = all.reads.blind_spot.take().or_else(|| reads.blind_spot.clone());
         }
         all.sights = self.place(context, environment).look(&all.reads, &self.machine_variables());
-        all.whole = self.whole(context, closure, &known.shared, &all.reads, &all.sights)?.to_string();
+        let below_root = self.below_root_if(context, &all.reads)?;
+        all.below_root = below_root.map(|digest| digest.to_string());
+        all.whole = whole(closure, &known.shared, &all.sights, below_root.as_ref())?.to_string();
+        let parts = closure.tests().iter().zip(&known.parts);
+        all.parts = parts.map(|(test, parts)| (test.import_path.clone(), parts.to_string())).collect();
         TestResults::of(context, &self.packages.key).remember_all_passed(&all);
         Ok(())
     }
 
-    /// Returns the digest of all that the tests depend on.
-    fn whole(
-        &self,
-        context: &StepContext<'_>,
-        closure: &mut Closure,
-        shared: &Digest,
-        reads: &TestReads,
-        sights: &Sights,
-    ) -> Result<Digest, StepError> {
-        let mut hasher = Hasher::new();
-        hasher.update(format!("{shared}\n{}\n", digest_of(&closure.inputs()?)?).as_bytes());
-        closure.tests().iter().for_each(|test| hasher.update(format!("{}\n", test.import_path).as_bytes()));
-        hasher.update(sights_digest(sights).to_string().as_bytes());
-        if reads.blind_spot.is_some()
-            && let Some(inputs) = self.below_root(context)?
-        {
-            hasher.update(digest_of(&inputs)?.to_string().as_bytes());
+    /// Returns the digest of all files below the root, if tests with these reads may have read any.
+    fn below_root_if(&self, context: &StepContext<'_>, reads: &TestReads) -> Result<Option<Digest>, StepError> {
+        if reads.blind_spot.is_none() {
+            return Ok(None);
         }
-        Ok(hasher.finish())
+        self.below_root(context)?.map(|inputs| digest_of(&inputs)).transpose()
     }
+}
+
+/// What was known when all tests had passed, and what is to be seen of it now.
+struct Earlier<'a> {
+    all: AllPassed,
+    place: TestPlace<'a>,
+    sights: Sights,
+    below_root: Option<Digest>,
+    /// True if nothing of what the tests read has changed.
+    is_same: bool,
+}
+
+impl Earlier<'_> {
+    /// Returns true if the tests of the package are known to pass, and nothing has changed since.
+    fn has_passed(&self, import_path: &str, parts: &Digest) -> bool {
+        self.is_same && self.all.parts.get(import_path).is_some_and(|then| *then == parts.to_string())
+    }
+}
+
+/// Returns the digest of all that the tests depend on.
+fn whole(
+    closure: &mut Closure,
+    shared: &Digest,
+    sights: &Sights,
+    below_root: Option<&Digest>,
+) -> Result<Digest, StepError> {
+    let mut hasher = Hasher::new();
+    hasher.update(format!("{shared}\n{}\n", digest_of(&closure.inputs()?)?).as_bytes());
+    closure.tests().iter().for_each(|test| hasher.update(format!("{}\n", test.import_path).as_bytes()));
+    hasher.update(sights_digest(sights).to_string().as_bytes());
+    hasher.update(below_root.map(Digest::to_string).unwrap_or_default().as_bytes());
+    Ok(hasher.finish())
 }
 
 impl KnownTests {
@@ -336,20 +370,23 @@ impl Step for GoTestStep {
             return Ok(Prepared { spec, freshness: Freshness::always(why), findings });
         }
         let shared = shared.digest().map_err(|error| StepError::failed(error.to_string()))?;
-        let results = TestResults::of(query, &self.packages.key);
-        if let Some(all) = results.all_passed().filter(|_| !query.is_forced()) {
-            let sights = self.place(query, &spec.environment).look(&all.reads, &self.machine_variables());
-            if self.whole(query, &mut closure, &shared, &all.reads, &sights)?.to_string() == all.whole {
-                let freshness = Freshness::UpToDate(rondel_engine::Metadata::default());
-                return Ok(Prepared { spec, freshness, findings: None });
-            }
+        let all = TestResults::of(query, &self.packages.key).all_passed().filter(|_| !query.is_forced());
+        let (is_remembered, all) = (all.is_some(), all.unwrap_or_default());
+        let place = self.place(query, &spec.environment);
+        let sights = place.look(&all.reads, &self.machine_variables());
+        let below_root = self.below_root_if(query, &all.reads)?;
+        if is_remembered && whole(&mut closure, &shared, &sights, below_root.as_ref())?.to_string() == all.whole {
+            let freshness = Freshness::UpToDate(Metadata::default());
+            return Ok(Prepared { spec, freshness, findings: None });
         }
-        let (known, reasons) = self.missing(query, &spec, &closure, shared)?;
-        let freshness = if reasons.is_empty() {
+        let is_same = sights == all.sights && below_root.map(|digest| digest.to_string()) == all.below_root;
+        let earlier = Earlier { all, place, sights, below_root, is_same: is_same && is_remembered };
+        let known = self.known(query, &closure, shared, &earlier)?;
+        let freshness = if known.running(&closure).next().is_none() {
             self.remember(query, &spec.environment, &mut closure, &known)?;
-            Freshness::UpToDate(rondel_engine::Metadata::default())
+            Freshness::UpToDate(Metadata::default())
         } else {
-            Freshness::Run(reasons)
+            Freshness::Run(self.reasons(query, &spec, &closure, &known, &earlier))
         };
         Ok(Prepared { spec, freshness, findings: Some(TestFindings { closure, tests: Some(known) }) })
     }

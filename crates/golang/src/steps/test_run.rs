@@ -67,9 +67,13 @@ impl TestRun<'_> {
             logs.write_script(self.step).map_err(|error| StepError::unwritable(&logs.directory, &error))?;
             arguments.insert(1, logs.flag.clone());
         }
-        let mut line = CommandLine::new(self.toolchain.go(), &packages.go.module)
-            .arguments(arguments)
-            .environment(environment.for_process());
+        let variables = match log {
+            // The script hides from the tests what is for the go command only.
+            Some(_) => packages.for_process(environment.clone()),
+            None => environment.for_process(),
+        };
+        let mut line =
+            CommandLine::new(self.toolchain.go(), &packages.go.module).arguments(arguments).environment(variables);
         line.secret_names = environment.secret_names();
         self.job.run_and_see(&line, see)
     }
@@ -93,7 +97,8 @@ impl TestRun<'_> {
             arguments.extend(self.step.packages.patterns.iter().cloned());
         }
         let before = self.look_before(closure, &running)?;
-        let logs = TestLogs::new(self.job.staging, tests.iter().map(|test| test.directory.as_path()));
+        let directories = running.iter().map(|&index| tests[index].directory.as_path());
+        let logs = TestLogs::new(self.job.staging, directories);
         let verdicts: Mutex<Verdicts> = Mutex::default();
         let outcome = self.start(Some(closure), arguments, logs.as_ref(), &|stream, line| {
             if stream == Stream::Stdout {
@@ -108,7 +113,7 @@ impl TestRun<'_> {
             passed[index] = reads;
         }
         if passed.iter().all(Option::is_some) {
-            let known = KnownTests { shared: known.shared, parts: known.parts.clone(), passed };
+            let known = KnownTests { parts: known.parts.clone(), passed, unchanged: known.unchanged.clone(), ..*known };
             self.step.remember(self.job, &self.environment, &mut closure.clone(), &known)?;
         }
         Ok(())
@@ -277,16 +282,20 @@ impl TestLogs {
         Some(self.directory.join(below))
     }
 
-    /// Writes the script. Tests see the variable `GODEBUG` as it was declared, and not what the go command needs of it.
+    /// Writes the script. Tests see these variables as they were declared, and not what the go command needs of them.
     fn write_script(&self, step: &GoTestStep) -> std::io::Result<()> {
-        let declared = step.env.iter().find_map(|(name, value)| match value {
-            EnvironmentValue::Plain(value) if name == "GODEBUG" => Some(format!("export GODEBUG={}", quoted(value))),
-            EnvironmentValue::Plain(_) | EnvironmentValue::Secret(_) => None,
-        });
-        let godebug = declared.unwrap_or_else(|| "unset GODEBUG".to_owned());
+        let as_declared = |variable: &str| {
+            let declared = step.env.iter().find_map(|(name, value)| match value {
+                EnvironmentValue::Plain(value) if name == variable => Some(value),
+                EnvironmentValue::Plain(_) | EnvironmentValue::Secret(_) => None,
+            });
+            declared.map_or_else(|| format!("unset {variable}"), |value| format!("export {variable}={}", quoted(value)))
+        };
+        let (debug, collector) = (as_declared("GODEBUG"), as_declared("GOGC"));
         let directory = quoted(&self.directory.to_string_lossy());
-        let text =
-            format!("{godebug}\nbinary=$1\nshift\nexec \"$binary\" -test.testlogfile={directory}\"$PWD\"/log \"$@\"\n");
+        let text = format!(
+            "{debug}\n{collector}\nbinary=$1\nshift\nexec \"$binary\" -test.testlogfile={directory}\"$PWD\"/log \"$@\"\n"
+        );
         fs::write(&self.script, text)
     }
 
