@@ -13,7 +13,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, SystemTime};
 
 use crate::Digest;
-use crate::regular::{SMALL_MAX, read_at_most, require_regular};
+use crate::regular::{SMALL_MAX, open_regular, read_at_most, require_regular};
 
 const PREFIX: &str = ".rondel-tmp-";
 /// Minimum age before files of an invisible process (on another machine or in another container) are removed. A living
@@ -279,9 +279,45 @@ pub fn copy_file(from: &Path, to: &Path) -> io::Result<u64> {
     }
 }
 
+/// Copies a regular file's contents, permissions and time of change. A file that is there already is replaced.
+pub fn copy_file_with_time(from: &Path, to: &Path) -> io::Result<()> {
+    let (mut source, metadata) = open_regular(from)?;
+    let mut copy = File::create(to)?;
+    // In the kernel, where it can.
+    io::copy(&mut source, &mut copy)?;
+    copy.set_permissions(metadata.permissions())?;
+    copy.set_modified(metadata.modified()?)
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_has_contents_permissions_and_time() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = std::env::temp_dir().join(format!("rondel-copy-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (from, to) = (directory.join("from"), directory.join("to"));
+        for size in [0, 5, 3_000_000] {
+            let _ = fs::remove_file(&from);
+            fs::write(&from, vec![b'x'; size]).unwrap();
+            let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+            fs::File::options().append(true).open(&from).unwrap().set_modified(then).unwrap();
+            fs::set_permissions(&from, fs::Permissions::from_mode(0o750)).unwrap();
+            fs::write(&to, "longer than five").unwrap();
+            copy_file_with_time(&from, &to).unwrap();
+            let metadata = fs::metadata(&to).unwrap();
+            assert_eq!((metadata.len(), metadata.modified().unwrap()), (size as u64, then));
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o750);
+        }
+        fs::set_permissions(&from, fs::Permissions::from_mode(0o400)).unwrap();
+        fs::remove_file(&to).unwrap();
+        copy_file_with_time(&from, &to).unwrap();
+        assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o400);
+        assert!(copy_file_with_time(&directory, &to).is_err());
+        fs::remove_dir_all(directory).unwrap();
+    }
 
     #[test]
     fn what_dead_processes_left_is_swept_and_what_living_ones_have_is_not() {

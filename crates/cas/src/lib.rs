@@ -25,8 +25,8 @@ mod wire;
 pub use action_cache::CacheError;
 pub use action_result::{ActionResult, OutputEntry};
 pub use atomic::{
-    KeepAlive, TemporaryDirectory, TemporaryFile, copy_file, remove_tree, sweep_abandoned, temporary_name,
-    write_atomically,
+    KeepAlive, TemporaryDirectory, TemporaryFile, copy_file, copy_file_with_time, remove_tree, sweep_abandoned,
+    temporary_name, write_atomically,
 };
 pub use blob_store::BlobError;
 pub use cache::{Cache, DiskCache};
