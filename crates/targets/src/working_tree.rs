@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Entry, copy_file_with_time, par_map};
+use rondel_cas::{Entry, copy_file_with_time};
 use rondel_engine::{ActionSpec, Input, StepContext};
 
 /// One file or link to be put into the tree.
