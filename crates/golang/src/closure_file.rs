@@ -218,6 +218,8 @@ impl WatchedDirectory {
     fn is_unchanged(&self, now: Option<&Fingerprint>) -> bool {
         match (&self.fingerprint, now) {
             (Some(fingerprint), Some(now)) => fingerprint == now && now.is_older_than(self.boundary_ns),
+            // It can't be opened; whether it is missing, the listing tells.
+            (None, None) => listing(&self.path, self.names) == self.listing,
             _ => false,
         }
     }

@@ -14,6 +14,7 @@ use crate::go_mod::GoMod;
 use crate::name_dependencies::Names;
 
 /// Modules in directories.
+#[derive(Default)]
 pub(crate) struct LocalModules {
     /// Module path and directory, absolute and without `..`.
     modules: BTreeSet<(String, PathBuf)>,
@@ -21,12 +22,15 @@ pub(crate) struct LocalModules {
     pub files: BTreeSet<PathBuf>,
     /// Directories that hold `vendor`, if it exists.
     vendors: BTreeSet<PathBuf>,
+    /// Those of them that do hold it. Below a `vendor` that is missing nothing is watched: nothing can come there before
+    /// `vendor` itself, which is watched.
+    vendored: Vec<PathBuf>,
 }
 
 impl LocalModules {
     /// Reads go.mod and go.work. A replacement counts by what its own go.mod requires, even if no package of it is used.
     pub fn of(query: &ClosureQuery) -> LocalModules {
-        let mut found = LocalModules { modules: BTreeSet::new(), files: BTreeSet::new(), vendors: BTreeSet::new() };
+        let mut found = LocalModules::default();
         let mut open = vec![(None, query.module.clone())];
         found.vendors.insert(query.module.clone());
         if let Some(go_work) = &query.go_work {
@@ -50,6 +54,8 @@ impl LocalModules {
             }
         }
         found.files.extend(found.vendors.iter().map(|directory| directory.join("vendor/modules.txt")));
+        let vendors = found.vendors.iter().map(|directory| directory.join("vendor"));
+        found.vendored = vendors.filter(|vendor| vendor.is_dir()).collect();
         found
     }
 
@@ -80,11 +86,7 @@ impl LocalModules {
             let rest = if rest.is_empty() { rest } else { rest.strip_prefix('/')? };
             Some((directory.clone(), directory.join(rest)))
         });
-        let of_vendors = self.vendors.iter().map(move |directory| {
-            let vendor = directory.join("vendor");
-            let package = vendor.join(import_path);
-            (vendor, package)
-        });
+        let of_vendors = self.vendored.iter().map(move |vendor| (vendor.clone(), vendor.join(import_path)));
         of_modules.chain(of_vendors)
     }
 }
