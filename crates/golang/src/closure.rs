@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_cas::{Digest, Entry, Hasher, MEMORY_MAX, RelativePath, Tree, read_at_most, write_atomically};
+use rondel_closure::{ClosureFile, FileRole, FileState, Revalidation, SourceFile, WatchedDirectory, read_all};
 use rondel_engine::{Input, InputSet, KnownInputs, StepError, entry_text};
 use rondel_tree::{Fingerprint, LinkWay, MtimeBoundary, StatSnapshot};
+use serde::{Deserialize, Serialize};
 
-use crate::closure_file::{
-    ClosureFile, FileRole, FileState, Header, Revalidation, SourceFile, WatchedDirectory, read_all,
-};
 use crate::closure_query::{ClosureQuery, Scope};
 use crate::go_list::{Gathered, gather};
 use crate::index_shield::{are_real, may_shield, source_directories};
@@ -23,10 +22,32 @@ use crate::test_packages::TestPackage;
 /// Returns directories of headers and libraries, and the files that say so, for names of pkg-config.
 pub type AskPkgConfig<'a> = dyn Fn(&BTreeSet<String>) -> Result<(Vec<PathBuf>, Vec<PathBuf>), StepError> + 'a;
 
+/// What is stored with the files and directories, as JSON.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Header {
+    query: String,
+    mains: Vec<(String, PathBuf)>,
+    uses_cgo: bool,
+    /// True if nothing in the packages forbids the index shield.
+    may_be_shielded: bool,
+    c_directories: Vec<PathBuf>,
+    modules: Vec<PathBuf>,
+    /// Files that the go command does not hash: the package's directory, whether C compilers read them, and the files.
+    unhashed: Vec<(PathBuf, bool, Vec<PathBuf>)>,
+    /// Why the inputs are not all known, in words.
+    untracked: Option<String>,
+    /// The packages that were named, if tests are asked for.
+    #[serde(default)]
+    tests: Vec<TestPackage>,
+    /// Digest of the inputs' tree, once it was made.
+    root: Option<String>,
+}
+
 /// The files of a closure.
 #[derive(Clone, Debug)]
 pub struct Closure {
     stored: ClosureFile,
+    header: Header,
     /// Directory of go.mod: names in keys are relative to it.
     base: PathBuf,
     /// True if the stored closure should be updated.
@@ -47,31 +68,31 @@ impl Closure {
     /// Returns the stored closure, if it still answers `query`; else the reason in words. `snapshot` gives the time.
     pub fn recall(file: &Path, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
         let stored = read_at_most(file, MEMORY_MAX).ok().and_then(|bytes| ClosureFile::decode(&bytes));
-        let mut stored = stored.ok_or("the packages are not known yet")?;
+        let read = stored.and_then(|stored| Some((serde_json::from_slice(&stored.header).ok()?, stored)));
+        let (header, mut stored) = read.ok_or("the packages are not known yet")?;
         // After a clock went back, times occur a second time.
         stored.boundary = stored.boundary.filter(|before| !snapshot.begun().went_back_since(before));
-        Closure::of(stored, &query.module, false).again(query, snapshot)
+        Closure::of(stored, header, &query.module, false).again(query, snapshot)
     }
 
     /// Compares the closure with the tree again. Returns it if it still answers `query`; else the reason in words.
     pub fn again(self, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
-        let Closure { mut stored, is_worth_storing: was_worth, .. } = self;
-        if stored.header.query != query.digest().to_string() {
+        let Closure { mut stored, mut header, is_worth_storing: was_worth, .. } = self;
+        if header.query != query.digest().to_string() {
             return Err("the query for the packages changed".to_owned());
         }
         let is_worth_storing = match stored.revalidate(&query.module, snapshot) {
             Revalidation::Unchanged { is_worth_storing } => is_worth_storing || was_worth,
             Revalidation::ContentsOnly => {
-                stored.header.root = None;
+                header.root = None;
                 true
             }
             Revalidation::Invalid(why) => return Err(why),
         };
-        Ok(Closure::of(stored, &query.module, is_worth_storing))
+        Ok(Closure::of(stored, header, &query.module, is_worth_storing))
     }
 
-    fn of(stored: ClosureFile, base: &Path, is_worth_storing: bool) -> Closure {
-        let header = &stored.header;
+    fn of(stored: ClosureFile, header: Header, base: &Path, is_worth_storing: bool) -> Closure {
         Closure {
             untracked: header.untracked.clone(),
             mains: header.mains.iter().cloned().collect(),
@@ -80,6 +101,7 @@ impl Closure {
             modules: header.modules.iter().cloned().collect(),
             base: base.to_owned(),
             stored,
+            header,
             is_worth_storing,
         }
     }
@@ -89,6 +111,7 @@ impl Closure {
         if !std::mem::take(&mut self.is_worth_storing) {
             return Ok(());
         }
+        self.stored.header = serde_json::to_vec(&self.header)?;
         write_atomically(scratch, file, &self.stored.encode())
     }
 
@@ -125,17 +148,12 @@ impl Closure {
             });
             Digest::of(lines.collect::<String>().as_bytes())
         };
-        self.stored
-            .header
-            .unhashed
-            .iter()
-            .map(|(package, by_c, paths)| (package.clone(), *by_c, digest(paths)))
-            .collect()
+        self.header.unhashed.iter().map(|(package, by_c, paths)| (package.clone(), *by_c, digest(paths))).collect()
     }
 
     /// Returns the packages that were named, if tests were asked for.
     pub(crate) fn tests(&self) -> &[TestPackage] {
-        &self.stored.header.tests
+        &self.header.tests
     }
 
     /// Returns for each of these packages a digest of the files that its test is made of, with their names in keys.
@@ -178,7 +196,7 @@ impl Closure {
     /// Returns the directories that need the index shield, or `None` if it is not possible. `outside` are the toolchain
     /// and the module cache, whose files do not change.
     pub(crate) fn shielded_directories(&self, outside: &[PathBuf]) -> Option<BTreeSet<PathBuf>> {
-        if !self.stored.header.may_be_shielded {
+        if !self.header.may_be_shielded {
             return None;
         }
         let directories = source_directories(&self.stored.files, outside);
@@ -188,13 +206,13 @@ impl Closure {
 
     /// Returns the inputs of a build: all files, by their names in keys. The digest of their tree is made once.
     pub fn inputs(&mut self) -> Result<InputSet, StepError> {
-        let root = match self.stored.header.root.as_ref().and_then(|text| text.parse().ok()) {
+        let root = match self.header.root.as_ref().and_then(|text| text.parse().ok()) {
             Some(root) => root,
             None => {
                 let mut tree = Tree::new();
                 each_input(&self.base, &self.stored.files, &mut |input| tree.insert(input.path, input.entry))?;
                 let root: Digest = tree.root_digest().map_err(|error| StepError::failed(error.to_string()))?;
-                self.stored.header.root = Some(root.to_string());
+                self.header.root = Some(root.to_string());
                 self.is_worth_storing = true;
                 root
             }
@@ -372,11 +390,8 @@ fn into_closure(
         tests,
         root: None,
     };
-    Ok(Closure::of(
-        ClosureFile { header, boundary: Some(*boundary), directories, files: Arc::new(files) },
-        &query.module,
-        true,
-    ))
+    let stored = ClosureFile { header: Vec::new(), boundary: Some(*boundary), directories, files: Arc::new(files) };
+    Ok(Closure::of(stored, header, &query.module, true))
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use crate::closure_query::{ClosureQuery, Scope};
 use crate::includes::{Includes, Reader, SearchPath, scan};
 use crate::link_inputs::{CFlags, c_directory};
 use crate::local_modules::{LocalModules, boundaries};
-use crate::name_dependencies::{Names, embed_directories, sources_in, with_all_below};
 use crate::test_packages::TestParts;
+use rondel_closure::{Names, embed_directories, sources_in, with_all_below};
 
 /// Files of a package that the go command does not hash.
 #[derive(Default)]

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, SMALL_MAX, read_text_at_most, write_atomically};
 
-use crate::closure_file::SourceFile;
-use crate::name_dependencies::{is_source, matches_glob};
+use rondel_closure::SourceFile;
+use rondel_closure::{is_source, matches_glob};
 
 /// Name of the file in each directory.
 pub(crate) const SHIELD: &str = ".rondel-not-indexed";

@@ -11,7 +11,7 @@ use rondel_cas::{TEXT_MAX, read_text_at_most};
 
 use crate::closure_query::ClosureQuery;
 use crate::go_mod::GoMod;
-use crate::name_dependencies::Names;
+use rondel_closure::Names;
 
 /// Modules in directories.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use rondel_cas::{Digest, Hasher};
 
 /// Which names of a directory matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Names {
+pub enum Names {
     /// Files that belong to a Go package, tests too: the go command reads the header of each.
     Sources,
     /// Everything: something is embedded or linked from here.
@@ -56,7 +56,7 @@ fn goes_into(name: &str) -> bool {
 
 /// Returns `directory` and all directories below it that matter. Each is watched by itself, since a directory's
 /// fingerprint shows only its own names.
-pub(crate) fn with_all_below(directory: &Path, names: Names) -> Vec<(PathBuf, Names)> {
+pub fn with_all_below(directory: &Path, names: Names) -> Vec<(PathBuf, Names)> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
     while let Some(next) = open.pop() {
@@ -67,7 +67,7 @@ pub(crate) fn with_all_below(directory: &Path, names: Names) -> Vec<(PathBuf, Na
 }
 
 /// Returns the directories in `directory` that are watched with it.
-pub(crate) fn directories_in(directory: &Path, names: Names) -> Vec<PathBuf> {
+pub fn directories_in(directory: &Path, names: Names) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     let matters = |name: &str| match names {
@@ -80,7 +80,7 @@ pub(crate) fn directories_in(directory: &Path, names: Names) -> Vec<PathBuf> {
 
 /// Returns the digest of the names that matter; for an unreadable directory, that of a mark. A missing directory is like
 /// an empty one, except where its existence is the question.
-pub(crate) fn listing(directory: &Path, names: Names) -> Digest {
+pub fn listing(directory: &Path, names: Names) -> Digest {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     let lines = match lines(directory, names) {
         Ok(lines) => lines,
@@ -132,7 +132,7 @@ fn holds_sources(directory: &Path) -> bool {
 }
 
 /// Returns true for the endings of `go/build`, and the profile of `-pgo`.
-pub(crate) fn is_source(name: &str) -> bool {
+pub fn is_source(name: &str) -> bool {
     const ENDINGS: &[&str] = &[
         "go", "c", "cc", "cpp", "cxx", "m", "h", "hh", "hpp", "hxx", "f", "F", "for", "f90", "s", "S", "sx", "swig",
         "swigcxx", "syso", "pgo",
@@ -142,14 +142,14 @@ pub(crate) fn is_source(name: &str) -> bool {
 }
 
 /// Returns the names in `directory` that can belong to a Go package.
-pub(crate) fn sources_in(directory: &Path) -> Vec<PathBuf> {
+pub fn sources_in(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let files = entries.filter(|entry| !entry.file_type().is_ok_and(|kind| kind.is_dir()));
     files.filter(|entry| is_source(&entry.file_name().to_string_lossy())).map(|entry| entry.path()).collect()
 }
 
 /// Returns the directories whose names decide the matches of an embed pattern of the package in `package`.
-pub(crate) fn embed_directories(package: &Path, pattern: &str) -> Vec<(PathBuf, Names)> {
+pub fn embed_directories(package: &Path, pattern: &str) -> Vec<(PathBuf, Names)> {
     let pattern = pattern.strip_prefix("all:").unwrap_or(pattern);
     let mut open = vec![package.to_owned()];
     let mut found = Vec::new();
@@ -173,12 +173,12 @@ pub(crate) fn embed_directories(package: &Path, pattern: &str) -> Vec<(PathBuf, 
 }
 
 /// Returns true if a component of an embed pattern is no plain name.
-pub(crate) fn is_glob(component: &str) -> bool {
+pub fn is_glob(component: &str) -> bool {
     component.contains(['*', '?', '[', '\\'])
 }
 
 /// Returns true if Go's `path.Match` may match; also where the pattern is malformed, or holds a class of characters.
-pub(crate) fn matches_glob(pattern: &str, name: &str) -> bool {
+pub fn matches_glob(pattern: &str, name: &str) -> bool {
     fn matches(pattern: &[char], name: &[char]) -> bool {
         match (pattern.first(), name.first()) {
             (None, None) => true,

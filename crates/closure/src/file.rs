@@ -1,10 +1,8 @@
-//! The closure on disk, and its fast revalidation.
+//! `ClosureFile`: the closure on disk, and its fast revalidation.
 //!
 //! One compact file, read at once, holds the fingerprint of each file and watched directory. A file is unchanged if its
 //! fingerprint is, and if its last change was before the boundary (see `rondel_tree::MtimeBoundary`); then one `stat`
 //! is enough. The work is shared among all cores. Only changed files are read again.
-
-mod encoding;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -13,17 +11,16 @@ use std::sync::Arc;
 
 use rondel_cas::{Digest, MEMORY_MAX, par_chunks, read_at_most};
 use rondel_tree::{Fingerprint, MtimeBoundary, StatSnapshot};
-use serde::{Deserialize, Serialize};
 
 use crate::name_dependencies::{Names, directories_in, listing, with_all_below};
 use crate::source_header::head_digest;
-use crate::test_packages::TestPackage;
 
 /// One file of a closure.
 #[derive(Clone, Debug)]
-pub(crate) struct SourceFile {
+pub struct SourceFile {
     /// Absolute.
     pub path: PathBuf,
+    /// What it is to the build.
     pub role: FileRole,
     /// `None` if there is no such file, which matters for module files and deciders.
     pub state: Option<FileState>,
@@ -31,7 +28,7 @@ pub(crate) struct SourceFile {
 
 /// What a file is to a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum FileRole {
+pub enum FileRole {
     /// The build reads it. A change of its header is a reason to run `go list` again.
     Source,
     /// go.mod and related files: an input, and any change is a reason to run `go list` again.
@@ -59,11 +56,12 @@ impl FileRole {
 
 /// State of a file when it was read.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct FileState {
+pub struct FileState {
     /// Fingerprint of the file itself, or of a link's target.
     pub fingerprint: Fingerprint,
     /// Boundary up to which the fingerprint is believed.
     pub boundary_ns: i128,
+    /// Of its contents; of a mark, where it is no regular file.
     pub digest: Digest,
     /// Digest of the header, for a Go file.
     pub head: Option<Digest>,
@@ -73,43 +71,27 @@ pub(crate) struct FileState {
 
 /// One directory whose names matter.
 #[derive(Clone, Debug)]
-pub(crate) struct WatchedDirectory {
+pub struct WatchedDirectory {
+    /// Absolute.
     pub path: PathBuf,
+    /// Which of its names.
     pub names: Names,
     /// `None` if it is missing.
     pub fingerprint: Option<Fingerprint>,
     /// Boundary up to which the fingerprint vouches for the names; 0 where it never does.
     pub boundary_ns: i128,
+    /// Digest of those names.
     pub listing: Digest,
-}
-
-/// Further stored data, as JSON.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Header {
-    pub query: String,
-    pub mains: Vec<(String, PathBuf)>,
-    pub uses_cgo: bool,
-    /// True if nothing in the packages forbids the index shield.
-    pub may_be_shielded: bool,
-    pub c_directories: Vec<PathBuf>,
-    pub modules: Vec<PathBuf>,
-    /// Files that the go command does not hash: the package's directory, whether C compilers read them, and the files.
-    pub unhashed: Vec<(PathBuf, bool, Vec<PathBuf>)>,
-    /// Why the inputs are not all known, in words.
-    pub untracked: Option<String>,
-    /// The packages that were named, if tests are asked for.
-    #[serde(default)]
-    pub tests: Vec<TestPackage>,
-    /// Digest of the inputs' tree, once it was made.
-    pub root: Option<String>,
 }
 
 /// Contents of the file.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ClosureFile {
-    pub header: Header,
+pub struct ClosureFile {
+    /// What else its owner keeps with it.
+    pub header: Vec<u8>,
     /// The latest of all boundaries; `None` if nothing is believed any more.
     pub boundary: Option<MtimeBoundary>,
+    /// Directories whose names matter.
     pub directories: Vec<WatchedDirectory>,
     /// Sorted by path.
     pub files: Arc<Vec<SourceFile>>,
@@ -117,9 +99,12 @@ pub(crate) struct ClosureFile {
 
 /// Result of comparing the closure with the tree again.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Revalidation {
-    /// Everything is unchanged. `is_worth_storing` is true if the stored file should be updated.
-    Unchanged { is_worth_storing: bool },
+pub enum Revalidation {
+    /// Everything is unchanged.
+    Unchanged {
+        /// True if the stored file should be updated.
+        is_worth_storing: bool,
+    },
     /// Contents changed, but nothing that could change the list of files.
     ContentsOnly,
     /// `go list` has to run; the reason in words.
@@ -150,6 +135,7 @@ impl SourceFile {
         }
     }
 
+    /// Returns the last part of its path.
     pub fn name(&self) -> &str {
         self.path.file_name().and_then(|name| name.to_str()).unwrap_or("")
     }
@@ -303,7 +289,7 @@ fn decides(role: FileRole, old: &FileState, new: &FileState) -> bool {
 }
 
 /// Reads all of `paths`, on all cores.
-pub(crate) fn read_all(
+pub fn read_all(
     paths: &[(PathBuf, FileRole)],
     boundary: &MtimeBoundary,
 ) -> Result<Vec<SourceFile>, (PathBuf, std::io::Error)> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rondel_cas::Digest;
 use rondel_tree::{FINGERPRINT_LENGTH, Fingerprint, MTIME_BOUNDARY_LENGTH, MtimeBoundary};
 
-use super::{ClosureFile, FileRole, FileState, SourceFile, WatchedDirectory};
+use crate::file::{ClosureFile, FileRole, FileState, SourceFile, WatchedDirectory};
 use crate::name_dependencies::Names;
 
 const MAGIC: &[u8] = b"rondel-closure 8\n";
@@ -16,8 +16,7 @@ impl ClosureFile {
     /// common beginning with the previous one, and the rest.
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::with_capacity(self.files.len() * 150 + 4096);
-        let header = serde_json::to_vec(&self.header).expect("plain data");
-        put_bytes(&mut body, &header);
+        put_bytes(&mut body, &self.header);
         body.extend_from_slice(&self.boundary.map_or([0; MTIME_BOUNDARY_LENGTH], |boundary| boundary.to_bytes()));
         let mut last = String::new();
         put_number(&mut body, self.directories.len() as u64);
@@ -62,7 +61,7 @@ impl ClosureFile {
             return None;
         }
         let mut reader = Reader(body);
-        let header = serde_json::from_slice(reader.bytes()?).ok()?;
+        let header = reader.bytes()?.to_vec();
         let boundary = Some(reader.take()?).filter(|bytes| *bytes != [0; MTIME_BOUNDARY_LENGTH]);
         let boundary = boundary.map(|bytes| MtimeBoundary::from_bytes(&bytes));
         let mut last = String::new();
@@ -193,7 +192,7 @@ mod tests {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let boundary = MtimeBoundary::now(None);
         let mut stored = ClosureFile { boundary: Some(boundary), ..ClosureFile::default() };
-        stored.header.query = "q".to_owned();
+        stored.header = b"{}".to_vec();
         stored.directories.push(WatchedDirectory::read(here.clone(), Names::Sources, &boundary));
         stored.directories.push(WatchedDirectory::read(here.join("nowhere"), Names::All, &boundary));
         for name in ["lib.rs", "source_header.rs"] {
