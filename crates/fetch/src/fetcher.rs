@@ -1,4 +1,5 @@
-//! `Fetcher`: gets one URL into a file, by `https:`, `http:` or `file:`, with certificates and timeouts.
+//! `Fetcher`: gets one URL into a file, by `https:`, `http:` or `file:`, or asks a server one question, with certificates
+//! and timeouts.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -6,11 +7,12 @@ use std::time::Duration;
 
 use rondel_cas::{MEMORY_MAX, open_regular, read_at_most};
 use ureq::Agent;
+use ureq::http::{HeaderMap, Method};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::credentials::Credentials;
 use crate::partial::PartialDownload;
-use crate::transfer::{Answer, Patience, Transfer, TransferError};
+use crate::transfer::{Answer, Patience, Question, Transfer, TransferError};
 use crate::url::without_password;
 
 /// Usual places of the system's certificates; the first that exists is used.
@@ -37,6 +39,8 @@ pub enum FetchError {
         url: String,
         /// The cause.
         message: String,
+        /// The server's answer, if there was one.
+        refusal: Option<Box<Refusal>>,
     },
     /// The answer could not be written to disk.
     #[error("failed to write the download: {0}")]
@@ -44,6 +48,56 @@ pub enum FetchError {
     /// The build was asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// The head of an answer that is no success.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// `503`
+    pub status: u16,
+    /// Names and values.
+    pub headers: HeaderMap,
+}
+
+impl Refusal {
+    /// Returns the wait that the server asks for; dates are not read.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.headers.get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        seconds.map(Duration::from_secs)
+    }
+}
+
+/// A question whose answer fits into memory.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `GET`, `POST`, …
+    pub method: Method,
+    /// `https:` or `http:`, without user and password.
+    pub url: String,
+    /// Names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// For methods that send something.
+    pub body: Vec<u8>,
+    /// Maximum size of the answer in bytes.
+    pub bytes_max: u64,
+}
+
+/// An answer, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// `200`
+    pub status: u16,
+    /// Names and values.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// Returns the value of a header, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
 }
 
 /// An HTTP client with the user's certificates and credentials.
@@ -65,6 +119,7 @@ impl Fetcher {
             .timeout_connect(Some(Duration::from_secs(15)))
             .timeout_recv_response(Some(Duration::from_secs(60)))
             .timeout_per_read(Some(Duration::from_secs(60)))
+            .http_status_as_error(false)
             .user_agent(concat!("rondel/", env!("CARGO_PKG_VERSION")))
             .build();
         Fetcher { agent: config.new_agent(), credentials, patience: Patience::default() }
@@ -78,8 +133,40 @@ impl Fetcher {
         partial: &mut PartialDownload,
         progress: &dyn Fn(u64, u64) -> bool,
     ) -> Result<(), FetchError> {
+        let authorization = self.credentials.authorization(url).map(|value| ("Authorization", value));
+        self.fetch_with(url, &authorization.into_iter().collect::<Vec<_>>(), partial, progress)
+    }
+
+    /// Asks a server one question. Calls `goes_on` now and then; it returns whether to go on. Only a server that gives no
+    /// answer is an error.
+    pub fn call(&self, request: Request, goes_on: &dyn Fn() -> bool) -> Result<Response, FetchError> {
+        let Request { method, url, headers, body, bytes_max } = request;
+        let shown = without_password(&url);
+        let failed = |message: String| failure(&shown, message);
+        let told = |error| told(error, &failed);
+        let question = Question { method, url: url.clone(), headers, body };
+        let transfer = Transfer::start(&self.agent, question, self.patience);
+        let answer = transfer.answer(goes_on).map_err(told)?;
+        let mut body = Vec::new();
+        while let Some(bytes) = transfer.piece(goes_on).map_err(told)? {
+            body.extend_from_slice(&bytes);
+            if body.len() as u64 > bytes_max {
+                return Err(failed(format!("the answer has more than {bytes_max} bytes")));
+            }
+        }
+        Ok(Response { status: answer.status, headers: answer.headers, body })
+    }
+
+    /// As `fetch`, with these headers in place of the user's credentials.
+    pub fn fetch_with(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        partial: &mut PartialDownload,
+        progress: &dyn Fn(u64, u64) -> bool,
+    ) -> Result<(), FetchError> {
         if let Some(path) = url.strip_prefix("file://") {
-            let failed = |message: String| FetchError::Failed { url: url.to_owned(), message };
+            let failed = |message: String| failure(url, message);
             let (mut source, metadata) = open_regular(Path::new(path)).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => FetchError::NotFound(url.to_owned()),
                 _ => failed(error.to_string()),
@@ -92,7 +179,7 @@ impl Fetcher {
         loop {
             attempt += 1;
             let before = partial.done();
-            match self.attempt(url, partial, progress) {
+            match self.attempt(url, headers, partial, progress) {
                 // The connection broke while bytes were coming: the received ones are kept.
                 Err(FetchError::Failed { .. }) if attempt < ATTEMPTS_MAX && partial.done() > before => {}
                 outcome => return outcome,
@@ -103,29 +190,29 @@ impl Fetcher {
     fn attempt(
         &self,
         url: &str,
+        own: &[(&'static str, String)],
         partial: &mut PartialDownload,
         progress: &dyn Fn(u64, u64) -> bool,
     ) -> Result<(), FetchError> {
-        let failed = |message: String| FetchError::Failed { url: without_password(url), message };
-        let mut headers = Vec::new();
-        if let Some(value) = self.credentials.authorization(url) {
-            headers.push(("Authorization", value));
-        }
-        let resume = partial.validator_for(url).map(|validator| (partial.done(), validator.to_owned()));
-        if let Some((done, validator)) = &resume {
-            headers.extend([("Range", format!("bytes={done}-")), ("If-Range", validator.clone())]);
-        }
-        let transfer = Transfer::start(&self.agent, without_password(url), headers, self.patience);
+        let failed = |message: String| failure(&without_password(url), message);
+        let mut headers = own.to_vec();
+        let validator = partial.validator_for(url).map(str::to_owned).filter(|_| !partial.goes_on_anyway());
+        let resume = (validator.is_some() || partial.goes_on_anyway()).then(|| partial.done());
+        headers.extend(resume.map(|done| ("Range", format!("bytes={done}-"))));
+        headers.extend(validator.map(|validator| ("If-Range", validator)));
+        let question = Question { method: Method::GET, url: without_password(url), headers, body: Vec::new() };
+        let transfer = Transfer::start(&self.agent, question, self.patience);
         let before = partial.done();
-        let answer = match transfer.answer(&|| progress(before, 0)) {
-            Ok(answer) => answer,
-            Err(TransferError::Status(416)) if resume.is_some() => {
+        let answer = transfer.answer(&|| progress(before, 0)).map_err(|error| told(error, &failed))?;
+        match answer.status {
+            200..=299 => {}
+            416 if resume.is_some() => {
                 partial.restart(url, None).map_err(FetchError::Write)?;
-                return self.attempt(url, partial, progress);
+                return self.attempt(url, own, partial, progress);
             }
-            Err(error) => return Err(told(error, url, &failed)),
-        };
-        if !goes_on(&answer, resume.as_ref().map(|(done, _)| *done)) {
+            _ => return Err(refused(&answer, url)),
+        }
+        if !goes_on(&answer, resume) {
             if answer.status == 206 {
                 partial.restart(url, None).map_err(FetchError::Write)?;
                 return Err(failed("the server sent the wrong part of the file".to_owned()));
@@ -138,7 +225,7 @@ impl Fetcher {
             if !progress(done, total) {
                 return Err(FetchError::Interrupted);
             }
-            match transfer.piece(&|| progress(done, total)).map_err(|error| told(error, url, &failed))? {
+            match transfer.piece(&|| progress(done, total)).map_err(|error| told(error, &failed))? {
                 Some(bytes) => partial.append(&bytes).map_err(FetchError::Write)?,
                 None if total > 0 && done < total => {
                     return Err(failed(format!("the answer ended after {done} of {total} bytes")));
@@ -155,13 +242,24 @@ fn goes_on(answer: &Answer, done: Option<u64>) -> bool {
     answer.status == 206 && answer.range.as_ref().is_some_and(rest)
 }
 
-fn told(error: TransferError, url: &str, failed: &dyn Fn(String) -> FetchError) -> FetchError {
+/// Returns the error of a server that answers with anything but success.
+fn refused(answer: &Answer, url: &str) -> FetchError {
+    let url = without_password(url);
+    let message = match answer.status {
+        404 | 410 => return FetchError::NotFound(url),
+        status @ (401 | 403) => format!("the server answered {status}: check the credentials (netrc)"),
+        status => format!("the server answered {status}"),
+    };
+    let refusal = Refusal { status: answer.status, headers: answer.headers.clone() };
+    FetchError::Failed { url, message, refusal: Some(Box::new(refusal)) }
+}
+
+fn failure(url: &str, message: String) -> FetchError {
+    FetchError::Failed { url: url.to_owned(), message, refusal: None }
+}
+
+fn told(error: TransferError, failed: &dyn Fn(String) -> FetchError) -> FetchError {
     match error {
-        TransferError::Status(404 | 410) => FetchError::NotFound(without_password(url)),
-        TransferError::Status(status @ (401 | 403)) => {
-            failed(format!("the server answered {status}: check the credentials (netrc)"))
-        }
-        TransferError::Status(status) => failed(format!("the server answered {status}")),
         TransferError::Failed(message) => failed(message),
         TransferError::Interrupted => FetchError::Interrupted,
     }

@@ -10,6 +10,7 @@ mod transfer;
 mod url;
 
 pub use credentials::Credentials;
-pub use fetcher::{FetchError, Fetcher};
+pub use fetcher::{FetchError, Fetcher, Refusal, Request, Response};
 pub use partial::PartialDownload;
+pub use ureq::http::Method;
 pub use url::without_password;

@@ -19,6 +19,8 @@ pub struct PartialDownload {
     file: File,
     done: u64,
     source: Option<(String, String)>,
+    /// True if the caller knows the bytes by their digest.
+    is_named: bool,
     /// True if an earlier process left some bytes.
     pub was_there: bool,
 }
@@ -45,7 +47,14 @@ impl PartialDownload {
                 Err(TryLockError::Error(_)) => {
                     let path = directory.join(rondel_cas::temporary_name());
                     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-                    return Ok(Some(PartialDownload { path, file, done: 0, source: None, was_there: false }));
+                    return Ok(Some(PartialDownload {
+                        path,
+                        file,
+                        done: 0,
+                        source: None,
+                        is_named: false,
+                        was_there: false,
+                    }));
                 }
             }
             // The former holder may have removed it: then this is a file without a name.
@@ -58,8 +67,19 @@ impl PartialDownload {
                 Some((url.to_owned(), validator.trim_end().to_owned()))
             });
             let done = file.metadata()?.len();
-            return Ok(Some(PartialDownload { path, file, done, source, was_there: done > 0 }));
+            return Ok(Some(PartialDownload { path, file, done, source, is_named: false, was_there: done > 0 }));
         }
+    }
+
+    /// Makes it one of bytes that are known by their digest: they are the same wherever they come from, so that no server
+    /// has to say that they did not change.
+    pub fn named_by_contents(self) -> PartialDownload {
+        PartialDownload { is_named: true, ..self }
+    }
+
+    /// Returns true if a download goes on behind the bytes that are here, without any condition.
+    pub(crate) fn goes_on_anyway(&self) -> bool {
+        self.is_named && self.done > 0
     }
 
     /// Returns the number of bytes received.

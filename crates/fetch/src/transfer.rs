@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
+use ureq::http::{HeaderMap, Method, Request};
 
 /// Maximum size of an answer in bytes; larger ones are refused.
 const SIZE_MAX: u64 = 1024 * 1024 * 1024;
@@ -34,9 +35,18 @@ impl Default for Patience {
     }
 }
 
-/// The head of an answer.
+/// What is asked of a server.
+pub(crate) struct Question {
+    pub method: Method,
+    pub url: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+}
+
+/// The head of an answer, whatever its status.
 pub(crate) struct Answer {
     pub status: u16,
+    pub headers: HeaderMap,
     /// `Content-Range`
     pub range: Option<String>,
     /// A strong `ETag`, or `Last-Modified`.
@@ -47,8 +57,6 @@ pub(crate) struct Answer {
 /// Why a transfer has no end.
 #[derive(Debug)]
 pub(crate) enum TransferError {
-    /// The server refused.
-    Status(u16),
     Failed(String),
     /// The waiter was asked to stop.
     Interrupted,
@@ -70,12 +78,12 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
-    pub fn start(agent: &Agent, url: String, headers: Vec<(&'static str, String)>, patience: Patience) -> Transfer {
+    pub fn start(agent: &Agent, question: Question, patience: Patience) -> Transfer {
         // Few pieces wait: a fast server is held up by a slow disk.
         let (sender, messages) = sync_channel(4);
         let agent = agent.clone();
         std::thread::spawn(move || {
-            let outcome = request(&agent, &url, headers, &sender);
+            let outcome = request(&agent, question, &sender);
             // Nobody may listen any more.
             let _ = sender.send(outcome.map_or_else(Message::Failed, |()| Message::End));
         });
@@ -136,21 +144,21 @@ impl Transfer {
 }
 
 /// Makes the request. Ends early if nobody listens.
-fn request(
-    agent: &Agent,
-    url: &str,
-    headers: Vec<(&'static str, String)>,
-    sender: &SyncSender<Message>,
-) -> Result<(), TransferError> {
+fn request(agent: &Agent, question: Question, sender: &SyncSender<Message>) -> Result<(), TransferError> {
     let failed = |error: &dyn std::fmt::Display| TransferError::Failed(error.to_string());
-    let request = headers.into_iter().fold(agent.get(url), |request, (name, value)| request.header(name, value));
-    let mut response = request.call().map_err(|error| match error {
-        ureq::Error::StatusCode(status) => TransferError::Status(status),
-        error => failed(&error),
-    })?;
+    let Question { method, url, headers, body } = question;
+    let is_asking = matches!(method, Method::GET | Method::HEAD);
+    let request = Request::builder().method(method).uri(url);
+    let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+    let outcome = match is_asking {
+        true => agent.run(request.body(()).map_err(|error| failed(&error))?),
+        false => agent.run(request.body(body).map_err(|error| failed(&error))?),
+    };
+    let mut response = outcome.map_err(|error| failed(&error))?;
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let answer = Answer {
         status: response.status().as_u16(),
+        headers: response.headers().clone(),
         range: header("content-range"),
         // A weak tag says nothing of bytes.
         validator: header("etag").filter(|tag| !tag.starts_with("W/")).or_else(|| header("last-modified")),
@@ -199,7 +207,8 @@ mod tests {
     fn start(url: String, milliseconds: u64) -> Transfer {
         let time = Duration::from_millis(milliseconds);
         let agent = Agent::config_builder().proxy(None).build().new_agent();
-        Transfer::start(&agent, url, Vec::new(), Patience { answer: time, window: time, least: 1 << 20 })
+        let question = Question { method: Method::GET, url, headers: Vec::new(), body: Vec::new() };
+        Transfer::start(&agent, question, Patience { answer: time, window: time, least: 1 << 20 })
     }
 
     #[test]

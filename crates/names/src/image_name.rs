@@ -21,10 +21,7 @@ impl ImageName {
             Some(index) => (&text[..name_start + index], &text[name_start + index + 1..]),
             None => (text, "latest"),
         };
-        let (host, path) = match repository.split_once('/') {
-            Some((first, path)) if is_host_like(first) => (Some(first), path),
-            _ => (None, repository),
-        };
+        let (host, path) = host_and_path(repository);
         // Docker reads 64 hex digits as the ID of an image.
         let is_id = repository.len() == 64 && repository.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
         let is_sound = host.is_none_or(is_host) && path.split('/').all(is_path_part) && is_tag(tag) && !is_id;
@@ -46,13 +43,21 @@ impl std::fmt::Display for ImageName {
     }
 }
 
+/// Splits a name into its registry, if it gives one, and the rest.
+pub(crate) fn host_and_path(repository: &str) -> (Option<&str>, &str) {
+    match repository.split_once('/') {
+        Some((first, path)) if is_host_like(first) => (Some(first), path),
+        _ => (None, repository),
+    }
+}
+
 /// Returns true if the first part of a name is a registry and no part of the path.
 fn is_host_like(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost" || first.contains(|c: char| c.is_ascii_uppercase())
 }
 
 /// Returns true for `name.example:5000` and `[::1]:5000`: a port is made of digits, so a tag is not taken for one.
-fn is_host(host: &str) -> bool {
+pub(crate) fn is_host(host: &str) -> bool {
     let (name, port) = match host.rfind(']') {
         Some(end) => (&host[..=end], &host[end + 1..]),
         None => host.split_at(host.find(':').unwrap_or(host.len())),
@@ -70,7 +75,7 @@ fn is_host(host: &str) -> bool {
 }
 
 /// Returns true for letters and digits with `.`, `_`, `__` or hyphens between them.
-fn is_path_part(part: &str) -> bool {
+pub(crate) fn is_path_part(part: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let separators = part.split(|c: char| c.is_ascii() && is_plain(c as u8));
     let is_separator = |text: &str| matches!(text, "" | "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
@@ -78,7 +83,7 @@ fn is_path_part(part: &str) -> bool {
     has_ends && separators.into_iter().all(is_separator)
 }
 
-fn is_tag(tag: &str) -> bool {
+pub(crate) fn is_tag(tag: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     tag.len() <= 128
         && tag.bytes().next().is_some_and(is_word)

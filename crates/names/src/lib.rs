@@ -5,11 +5,13 @@
 //! types.
 
 mod image_name;
+mod image_reference;
 mod names;
 mod platform;
 mod suggest;
 
 pub use image_name::{ImageName, ImageNameError};
+pub use image_reference::{ImageReference, ImageReferenceError};
 pub use names::{NameError, TargetName, VariableName};
 pub use platform::{Platform, PlatformError};
 pub use suggest::suggest;

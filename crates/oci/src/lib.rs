@@ -4,6 +4,7 @@
 
 mod archive;
 mod codec;
+mod document;
 mod image;
 mod layer;
 mod layout;
@@ -12,6 +13,9 @@ mod tar_header;
 
 pub use archive::{archive_size, write_archive};
 pub use codec::{CODEC, compress};
+pub use document::{
+    DOCUMENT_BYTES_MAX, DOCUMENT_TYPES, Descriptor, Document, DocumentError, DocumentPlatform, choose, digest_of,
+};
 pub use image::{Health, ImageConfig, PlatformImage, created_text};
 pub use layer::{Layer, LayerEntry, LayerSource, write_layer};
 pub use layout::{LayoutInput, LayoutReport, write_layout};

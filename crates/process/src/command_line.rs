@@ -23,6 +23,8 @@ pub struct CommandLine {
     pub secret_names: Vec<String>,
     /// Time limit.
     pub timeout: Option<Duration>,
+    /// What it reads from standard input; never shown.
+    pub input: Vec<u8>,
     /// What it may read and reach; everything that the user can, if there is none.
     pub sandbox: Option<Arc<Sandbox>>,
 }
@@ -37,6 +39,7 @@ impl CommandLine {
             environment: Vec::new(),
             secret_names: Vec::new(),
             timeout: None,
+            input: Vec::new(),
             sandbox: None,
         }
     }

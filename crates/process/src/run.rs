@@ -170,7 +170,8 @@ fn supervise(
     }
     let start_error = |source: io::Error| ProcessError::Start { program: line.program.display().to_string(), source };
     let mut command = line.to_command().map_err(|error| start_error(io::Error::other(error)))?;
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let stdin = if line.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;
@@ -185,6 +186,7 @@ fn supervise(
     cancellation.register(group);
     let stdout = child.stdout.take().expect("piped above");
     let stderr = child.stderr.take().expect("piped above");
+    feed(&mut child, &line.input);
     let timed_out = AtomicBool::new(false);
     let abandoned = Arc::new(AtomicBool::new(false));
     let status = std::thread::scope(|scope| {
@@ -220,6 +222,14 @@ fn supervise(
         return Err(ProcessError::TimedOut { program: line.program.display().to_string(), seconds: timeout.as_secs() });
     }
     Ok(Finished { status })
+}
+
+/// Gives the child its input, on a thread that ends with the child: a program may read none of it.
+fn feed(child: &mut Child, input: &[u8]) {
+    if let Some(mut stdin) = child.stdin.take() {
+        let input = input.to_owned();
+        std::thread::spawn(move || drop(io::Write::write_all(&mut stdin, &input)));
+    }
 }
 
 /// Ends the group at its time limit: SIGTERM, and SIGKILL five seconds later.
@@ -283,6 +293,18 @@ mod tests {
 
     fn shell(script: &str) -> CommandLine {
         CommandLine::new("/bin/sh", "/").arguments(["-c", script])
+    }
+
+    #[test]
+    fn input_is_given_to_who_reads_it_and_to_who_does_not() {
+        let big = vec![b'x'; 1 << 20];
+        for (script, expected) in [("cat | wc -c", "1048576"), ("echo none", "none"), ("head -c 2; exit", "xx")] {
+            let line = CommandLine { input: big.clone(), ..shell(script) };
+            let captured = capture(&line, &Cancellation::default()).unwrap();
+            assert_eq!(String::from_utf8(captured.stdout).unwrap().trim(), expected, "{script}");
+        }
+        let line = shell("cat; echo end");
+        assert_eq!(capture(&line, &Cancellation::default()).unwrap().stdout, b"end\n");
     }
 
     #[test]

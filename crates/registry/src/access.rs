@@ -1,0 +1,85 @@
+//! How a registry is reached: as declared, or by the rules that Docker's tools share.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use rondel_names::ImageReference;
+
+/// What is declared of one registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Hosts that are asked first, in order: `mirror.example`, `http://127.0.0.1:5000`.
+    pub mirrors: Vec<String>,
+    /// True if it speaks plain HTTP. On loopback that is so without a word.
+    pub plain_http: bool,
+}
+
+/// One server to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The name of the server, for accounts and for people.
+    pub host: String,
+    /// `https://registry.example`
+    pub url: String,
+}
+
+/// The registry of Docker's own images answers under another name than it is called by.
+const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
+
+impl Endpoint {
+    /// Returns the servers that have `reference`, in the order in which they are asked.
+    pub fn of(reference: &ImageReference, declared: &BTreeMap<String, Access>) -> Vec<Endpoint> {
+        let host = reference.registry();
+        let access = declared.get(host).cloned().unwrap_or_default();
+        let mirrors = access.mirrors.iter().map(|mirror| match mirror.split_once("://") {
+            Some((scheme, host)) => {
+                let host = host.trim_end_matches('/');
+                Endpoint { host: host.to_owned(), url: format!("{scheme}://{host}") }
+            }
+            None => Endpoint::at(mirror, declared.get(mirror).is_some_and(|access| access.plain_http)),
+        });
+        mirrors.chain([Endpoint::at(host, access.plain_http)]).collect()
+    }
+
+    fn at(host: &str, plain_http: bool) -> Endpoint {
+        let name = if host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { host };
+        let scheme = if plain_http || is_loopback(host) { "http" } else { "https" };
+        Endpoint { host: host.to_owned(), url: format!("{scheme}://{name}") }
+    }
+}
+
+/// Returns true for this machine, with or without a port.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split(':').next().unwrap_or(host),
+    };
+    name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_in_their_order() {
+        let declared = BTreeMap::from([
+            (
+                "docker.io".to_owned(),
+                Access { mirrors: vec!["m.example".into(), "http://n.example:1/".into()], plain_http: false },
+            ),
+            ("m.example".to_owned(), Access { mirrors: Vec::new(), plain_http: true }),
+        ]);
+        let urls = |text: &str| -> Vec<String> {
+            let reference = ImageReference::new(text).unwrap();
+            Endpoint::of(&reference, &declared).into_iter().map(|endpoint| endpoint.url).collect()
+        };
+        assert_eq!(urls("alpine"), ["http://m.example", "http://n.example:1", "https://registry-1.docker.io"]);
+        assert_eq!(urls("m.example/a"), ["http://m.example"]);
+        assert_eq!(urls("registry.example/a"), ["https://registry.example"]);
+        assert_eq!(urls("localhost:5000/a"), ["http://localhost:5000"]);
+        assert_eq!(urls("127.1.2.3:5000/a"), ["http://127.1.2.3:5000"]);
+        assert_eq!(urls("[::1]:5000/a"), ["http://[::1]:5000"]);
+        assert_eq!(urls("localhost.example/a"), ["https://localhost.example"]);
+    }
+}

@@ -1,0 +1,112 @@
+//! The `Authorization` header of a registry: user and password, or a token from the server that the registry names
+//! (Docker's token authentication).
+
+use base64::Engine as _;
+use rondel_fetch::{Fetcher, Method, Request};
+use serde::Deserialize;
+
+use crate::access::Endpoint;
+use crate::accounts::{Account, Accounts};
+use crate::challenge::Challenge;
+use crate::client::{denied, words};
+use crate::error::RegistryError;
+
+/// Maximum size of the answer of a token server in bytes.
+const TOKEN_BYTES_MAX: u64 = 1 << 20;
+
+/// Somebody who wants to read a repository.
+pub(crate) struct Asker<'a> {
+    pub fetcher: &'a Fetcher,
+    pub accounts: &'a Accounts,
+    pub endpoint: &'a Endpoint,
+    pub repository: &'a str,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    access_token: Option<String>,
+}
+
+impl Asker<'_> {
+    /// Returns the header that answers one of the challenges.
+    pub fn authorization(&self, challenges: &[&str], go_on: &dyn Fn() -> bool) -> Result<String, RegistryError> {
+        let Asker { endpoint, repository, .. } = *self;
+        let failed = |message: String| RegistryError::Failed {
+            host: endpoint.host.clone(),
+            what: repository.to_owned(),
+            message,
+        };
+        let ask = |method: Method, url: String, headers: Vec<(&'static str, String)>, body: Vec<u8>| {
+            let request = Request { method, url, headers, body, bytes_max: TOKEN_BYTES_MAX };
+            let outcome = self.fetcher.call(request, go_on);
+            outcome.map_err(|error| RegistryError::of_fetch(error, &endpoint.host, repository))
+        };
+        let challenge = challenges.iter().find_map(|header| Challenge::parse(header));
+        let account = self.accounts.of(&endpoint.host)?;
+        let (realm, service, scope) = match challenge {
+            Some(Challenge::Basic) => {
+                return account
+                    .as_ref()
+                    .and_then(basic)
+                    .ok_or_else(|| denied(self.accounts, endpoint, repository, "it wants a user and a password"));
+            }
+            Some(Challenge::Bearer { realm, service, scope }) => (realm, service, scope),
+            None => return Err(failed("it answered 401 and does not say what it wants".to_owned())),
+        };
+        if !realm.starts_with("https://") && !endpoint.url.starts_with("http://") {
+            return Err(failed(format!("it wants passwords sent in the clear, to `{}`", realm.escape_debug())));
+        }
+        let mut query = vec![("scope", scope.unwrap_or_else(|| format!("repository:{repository}:pull")))];
+        query.extend(service.map(|service| ("service", service)));
+        let response = match &account {
+            Some(Account::IdentityToken(token)) => {
+                query.extend([("grant_type", "refresh_token".to_owned()), ("client_id", "rondel".to_owned())]);
+                query.push(("refresh_token", token.clone()));
+                let kind = ("Content-Type", "application/x-www-form-urlencoded".to_owned());
+                ask(Method::POST, realm, vec![kind], encode(&query).into_bytes())?
+            }
+            account => {
+                let separator = if realm.contains('?') { '&' } else { '?' };
+                let url = format!("{realm}{separator}{}", encode(&query));
+                let header = account.as_ref().and_then(basic).map(|header| ("Authorization", header));
+                ask(Method::GET, url, header.into_iter().collect(), Vec::new())?
+            }
+        };
+        match response.status {
+            200..=299 => {}
+            401 | 403 => return Err(denied(self.accounts, endpoint, repository, "the account is refused")),
+            status => return Err(failed(format!("its token server answered {status}{}", words(&response.body)))),
+        }
+        // The answer holds a secret, so that no word of it is shown.
+        let answer: Option<TokenAnswer> = serde_json::from_slice(&response.body).ok();
+        let token = answer.and_then(|answer| answer.token.or(answer.access_token)).filter(|token| is_token(token));
+        token.map(|token| format!("Bearer {token}")).ok_or_else(|| failed("its token server gave no token".to_owned()))
+    }
+}
+
+/// Returns true for what fits into a header.
+fn is_token(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn basic(account: &Account) -> Option<String> {
+    match account {
+        Account::Password { user, password } => {
+            let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            Some(format!("Basic {pair}"))
+        }
+        Account::IdentityToken(_) => None,
+    }
+}
+
+/// Returns a query with everything but letters and digits escaped.
+fn encode(query: &[(&str, String)]) -> String {
+    let escaped = |text: &str| -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        text.bytes().map(|byte| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") }).collect()
+    };
+    query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect::<Vec<_>>().join("&")
+}

@@ -1,0 +1,351 @@
+//! `Registry`: manifests and blobs of images, checked byte by byte, with accounts, mirrors, patience and a clear word
+//! when a registry fails.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rondel_cas::Digest;
+use rondel_fetch::{FetchError, Fetcher, Method, PartialDownload, Refusal, Request, Response};
+use rondel_names::ImageReference;
+use rondel_oci::{DOCUMENT_BYTES_MAX, DOCUMENT_TYPES};
+use serde::Deserialize;
+
+use crate::access::{Access, Endpoint};
+use crate::accounts::Accounts;
+use crate::authorization::Asker;
+use crate::error::RegistryError;
+
+/// How often a question is asked while the registry is busy or fails.
+const ATTEMPTS_MAX: u32 = 4;
+/// The longest wait that a registry may ask for at once.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// The registries that images come from.
+pub struct Registry {
+    fetcher: Fetcher,
+    accounts: Accounts,
+    declared: BTreeMap<String, Access>,
+    /// The `Authorization` header for a server and a repository, once it is known.
+    known: Mutex<BTreeMap<(String, String), String>>,
+}
+
+/// A manifest or an index, with its checked digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedDocument {
+    /// What the registry calls it.
+    pub media_type: String,
+    /// Of its bytes.
+    pub digest: Digest,
+    /// The bytes, as they came.
+    pub bytes: Vec<u8>,
+}
+
+/// One request with these headers.
+type Ask<'a, T> = dyn Fn(&[(&'static str, String)]) -> Result<T, FetchError> + 'a;
+
+/// What happens to the user while a registry is asked.
+pub struct Watcher<'a> {
+    /// Gets the bytes that came and those in all; returns whether to go on.
+    pub progress: &'a dyn Fn(u64, u64) -> bool,
+    /// Gets a sentence, if something takes longer than it should.
+    pub say: &'a dyn Fn(String),
+}
+
+#[derive(Deserialize)]
+struct ErrorAnswer {
+    #[serde(default)]
+    errors: Vec<ErrorEntry>,
+}
+
+#[derive(Deserialize)]
+struct ErrorEntry {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Registry {
+    /// Returns the registries as the user and build.ron have them. `declared` is by host.
+    pub fn new(fetcher: Fetcher, accounts: Accounts, declared: BTreeMap<String, Access>) -> Registry {
+        Registry { fetcher, accounts, declared, known: Mutex::default() }
+    }
+
+    /// Returns what a reference leads to: by its digest, if it has one, else by its tag.
+    pub fn document(
+        &self,
+        reference: &ImageReference,
+        watcher: &Watcher<'_>,
+    ) -> Result<FetchedDocument, RegistryError> {
+        let name = reference.digest().or(reference.tag()).unwrap_or("latest");
+        self.document_named(reference, name, watcher)
+    }
+
+    /// Returns the document with this digest in the repository of `reference`.
+    pub fn document_of(
+        &self,
+        reference: &ImageReference,
+        digest: &Digest,
+        watcher: &Watcher<'_>,
+    ) -> Result<FetchedDocument, RegistryError> {
+        let document = self.document_named(reference, &digest.oci(), watcher)?;
+        if document.digest.size() != digest.size() {
+            let message = format!("{} bytes instead of {}", document.digest.size(), digest.size());
+            return Err(unsound(reference.registry(), &digest.oci(), message));
+        }
+        Ok(document)
+    }
+
+    fn document_named(
+        &self,
+        reference: &ImageReference,
+        name: &str,
+        watcher: &Watcher<'_>,
+    ) -> Result<FetchedDocument, RegistryError> {
+        let what = match name.starts_with("sha256:") {
+            true => format!("{}@{name}", reference.repository()),
+            false => reference.to_string(),
+        };
+        self.anywhere(reference, watcher, &|endpoint| {
+            let url = format!("{}/v2/{}/manifests/{name}", endpoint.url, reference.repository());
+            let response = self.patiently(endpoint, reference.repository(), &what, watcher, &|headers| {
+                let mut headers = headers.to_vec();
+                headers.push(("Accept", DOCUMENT_TYPES.join(", ")));
+                let (method, url) = (Method::GET, url.clone());
+                let request = Request { method, url, headers, body: Vec::new(), bytes_max: DOCUMENT_BYTES_MAX };
+                self.fetcher.call(request, &|| (watcher.progress)(0, 0))
+            })?;
+            let digest = Digest::of(&response.body);
+            let told = response.header("docker-content-digest").map(str::to_owned);
+            let expected = if name.starts_with("sha256:") { Some(name.to_owned()) } else { told };
+            match expected.filter(|expected| expected.starts_with("sha256:") && *expected != digest.oci()) {
+                Some(expected) => {
+                    Err(unsound(&endpoint.host, &what, format!("its digest is {}, not {expected}", digest.oci())))
+                }
+                None => {
+                    let media_type = response.header("content-type").unwrap_or_default();
+                    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
+                    Ok(FetchedDocument { media_type, digest, bytes: response.body })
+                }
+            }
+        })
+    }
+
+    /// Downloads a blob into `directory`, checked, and returns its path; the caller moves it away. What an earlier run
+    /// left there is taken up again. `digest` says how many bytes there are: more are not read.
+    pub fn blob(
+        &self,
+        reference: &ImageReference,
+        digest: &Digest,
+        directory: &Path,
+        watcher: &Watcher<'_>,
+    ) -> Result<PathBuf, RegistryError> {
+        let what = digest.oci();
+        let go_on = || (watcher.progress)(0, digest.size());
+        let partial = PartialDownload::open(directory, &digest.hex(), &go_on).map_err(RegistryError::Write)?;
+        let partial = Mutex::new(partial.ok_or(RegistryError::Interrupted)?.named_by_contents());
+        let path = self.anywhere(reference, watcher, &|endpoint| {
+            let url = format!("{}/v2/{}/blobs/{what}", endpoint.url, reference.repository());
+            let mut partial = partial.lock().expect("no panic while locked");
+            let outcome = self.download(endpoint, reference, &url, digest, &mut partial, watcher);
+            let found = outcome.and_then(|()| {
+                let found = Digest::of_file(partial.path()).map_err(RegistryError::Write)?;
+                match found == *digest {
+                    true => Ok(partial.path().to_owned()),
+                    false => Err(unsound(&endpoint.host, &what, difference(&found, digest))),
+                }
+            });
+            if matches!(found, Err(RegistryError::Unsound { .. })) {
+                partial.restart(&url, None).map_err(RegistryError::Write)?;
+            }
+            found
+        })?;
+        let whole = directory.join(digest.hex());
+        fs::rename(&path, &whole).map_err(RegistryError::Write)?;
+        partial.into_inner().expect("no panic while locked").discard();
+        Ok(whole)
+    }
+
+    fn download(
+        &self,
+        endpoint: &Endpoint,
+        reference: &ImageReference,
+        url: &str,
+        digest: &Digest,
+        partial: &mut PartialDownload,
+        watcher: &Watcher<'_>,
+    ) -> Result<(), RegistryError> {
+        let what = digest.oci();
+        let too_long = std::cell::Cell::new(false);
+        let partial = std::cell::RefCell::new(partial);
+        let outcome = self.patiently_fetch(endpoint, reference.repository(), &what, watcher, &|headers| {
+            let mut partial = partial.borrow_mut();
+            if partial.done() >= digest.size() {
+                partial.restart(url, None).map_err(FetchError::Write)?;
+            }
+            self.fetcher.fetch_with(url, headers, &mut partial, &|done, _| {
+                too_long.set(done > digest.size());
+                !too_long.get() && (watcher.progress)(done, digest.size())
+            })
+        });
+        match outcome {
+            Err(RegistryError::Interrupted) if too_long.get() => {
+                Err(unsound(&endpoint.host, &what, format!("more than its {} bytes", digest.size())))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Asks each server that may have it, until one has. The error is that of the registry itself, the last.
+    fn anywhere<T>(
+        &self,
+        reference: &ImageReference,
+        watcher: &Watcher<'_>,
+        ask: &dyn Fn(&Endpoint) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let endpoints = Endpoint::of(reference, &self.declared);
+        let (own, mirrors) = endpoints.split_last().expect("the registry itself is among them");
+        for mirror in mirrors {
+            match ask(mirror) {
+                Err(error) if error.may_be_elsewhere() => {
+                    if !matches!(error, RegistryError::NotFound(_)) {
+                        (watcher.say)(format!("{error}; {} is asked instead", own.host));
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+        ask(own)
+    }
+
+    /// Makes a request for an answer in memory, again where that helps.
+    fn patiently(
+        &self,
+        endpoint: &Endpoint,
+        repository: &str,
+        what: &str,
+        watcher: &Watcher<'_>,
+        make: &Ask<'_, Response>,
+    ) -> Result<Response, RegistryError> {
+        let answer = std::cell::RefCell::new(None);
+        self.patiently_fetch(endpoint, repository, what, watcher, &|headers| {
+            let response = make(headers)?;
+            match response.status {
+                200..=299 => {
+                    answer.replace(Some(response));
+                    Ok(())
+                }
+                404 | 410 => Err(FetchError::NotFound(what.to_owned())),
+                status => Err(FetchError::Failed {
+                    url: endpoint.url.clone(),
+                    message: format!("it answered {status}{}", words(&response.body)),
+                    refusal: Some(Box::new(Refusal { status, headers: response.headers })),
+                }),
+            }
+        })?;
+        Ok(answer.into_inner().expect("set by the request that succeeded"))
+    }
+
+    /// Makes a request until it succeeds: with an account where one is wanted, and again while the registry is busy.
+    fn patiently_fetch(
+        &self,
+        endpoint: &Endpoint,
+        repository: &str,
+        what: &str,
+        watcher: &Watcher<'_>,
+        make: &Ask<'_, ()>,
+    ) -> Result<(), RegistryError> {
+        let key = (endpoint.url.clone(), repository.to_owned());
+        let (mut asked, mut attempt) = (false, 0);
+        loop {
+            let header = self.known.lock().expect("no panic while locked").get(&key).cloned();
+            let headers: Vec<(&'static str, String)> =
+                header.iter().map(|header| ("Authorization", header.clone())).collect();
+            let error = match make(&headers) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            attempt += 1;
+            let FetchError::Failed { refusal, message, .. } = &error else {
+                return Err(RegistryError::of_fetch(error, &endpoint.host, what));
+            };
+            match refusal.as_ref().map(|refusal| refusal.status) {
+                Some(401) if !asked => {
+                    asked = true;
+                    let headers = refusal.iter().flat_map(|refusal| refusal.headers.get_all("www-authenticate"));
+                    let challenges: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();
+                    let asker = Asker { fetcher: &self.fetcher, accounts: &self.accounts, endpoint, repository };
+                    let header = asker.authorization(&challenges, &|| (watcher.progress)(0, 0))?;
+                    self.known.lock().expect("no panic while locked").insert(key.clone(), header);
+                }
+                Some(401 | 403) => return Err(denied(&self.accounts, endpoint, repository, message)),
+                status if attempt < ATTEMPTS_MAX && status.is_none_or(|status| status == 429 || status >= 500) => {
+                    self.wait(endpoint, refusal.as_deref(), attempt, watcher)?;
+                }
+                _ => return Err(RegistryError::of_fetch(error, &endpoint.host, what)),
+            }
+        }
+    }
+
+    /// Waits as long as the registry asks for, or a little longer each time, and says so.
+    fn wait(
+        &self,
+        endpoint: &Endpoint,
+        refusal: Option<&Refusal>,
+        attempt: u32,
+        watcher: &Watcher<'_>,
+    ) -> Result<(), RegistryError> {
+        let asked = refusal.and_then(Refusal::retry_after);
+        let wait = asked.unwrap_or(Duration::from_millis(250 << attempt)).min(WAIT_MAX);
+        if wait >= Duration::from_secs(1) {
+            let is_limit = refusal.is_some_and(|refusal| refusal.status == 429);
+            let why = if is_limit { "limits how often it is asked" } else { "is busy" };
+            (watcher.say)(format!("{} {why}: waiting {} s", endpoint.host, wait.as_secs()));
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < wait {
+            if !(watcher.progress)(0, 0) {
+                return Err(RegistryError::Interrupted);
+            }
+            std::thread::sleep(Duration::from_millis(50).min(wait.saturating_sub(begun.elapsed())));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the error for a repository that the account of the registry does not open.
+pub(crate) fn denied(accounts: &Accounts, endpoint: &Endpoint, repository: &str, message: &str) -> RegistryError {
+    let account = accounts.of(&endpoint.host).ok().flatten();
+    RegistryError::Denied {
+        host: endpoint.host.clone(),
+        who: account.map_or_else(|| "anyone".to_owned(), |account| format!("`{}`", account.name())),
+        what: repository.to_owned(),
+        message: format!(": {message}"),
+    }
+}
+
+/// Returns the registry's own words for an error, behind a colon.
+pub(crate) fn words(body: &[u8]) -> String {
+    let answer: Option<ErrorAnswer> = serde_json::from_slice(body).ok();
+    let first = answer.and_then(|answer| answer.errors.into_iter().next());
+    let text = first.map(|entry| if entry.message.is_empty() { entry.code } else { entry.message });
+    let text: String = text.unwrap_or_default().chars().take(200).collect();
+    if text.is_empty() { text } else { format!(": {}", text.escape_debug()) }
+}
+
+fn unsound(host: &str, what: &str, message: String) -> RegistryError {
+    RegistryError::Unsound { host: host.to_owned(), what: what.to_owned(), message }
+}
+
+fn difference(found: &Digest, expected: &Digest) -> String {
+    match found.size() == expected.size() {
+        true => format!("its digest is {}", found.oci()),
+        false => format!("{} bytes instead of {}", found.size(), expected.size()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! Images in registries: manifests and blobs, by the OCI distribution specification (1.1) and Docker's token
+//! authentication.
+//!
+//! It knows registries, the accounts of Docker's configuration, and which bytes were asked for. It knows no target, no
+//! image as a whole and no build.lock: callers say what they want, and keep what they get.
+
+mod access;
+mod accounts;
+mod authorization;
+mod challenge;
+mod client;
+mod error;
+
+pub use access::{Access, Endpoint};
+pub use accounts::{Account, Accounts};
+pub use client::{FetchedDocument, Registry, Watcher};
+pub use error::RegistryError;
