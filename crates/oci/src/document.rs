@@ -27,6 +27,12 @@ const LAYERS_MAX: usize = 127;
 #[error("{0}")]
 pub struct DocumentError(String);
 
+impl DocumentError {
+    pub(crate) fn new(text: String) -> DocumentError {
+        DocumentError(text)
+    }
+}
+
 /// Where a blob or another document is, and how its bytes are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {

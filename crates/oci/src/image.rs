@@ -28,6 +28,14 @@ pub struct ImageConfig {
     pub labels: BTreeMap<String, String>,
     /// Docker's extension of the configuration.
     pub health: Option<Health>,
+    /// That of the base, as it is, if the image sets none.
+    pub inherited_health: Option<Value>,
+    /// Paths of volumes.
+    pub volumes: Vec<String>,
+    /// Signal that ends a container; the engine's own if empty.
+    pub stop_signal: String,
+    /// Shell of the base for commands in one string (Docker's extension).
+    pub shell: Vec<String>,
     /// Seconds since 1970.
     pub created_s: u64,
 }
@@ -123,6 +131,18 @@ pub(crate) fn config_json(config: &ImageConfig, image: &PlatformImage) -> Vec<u8
                 "Retries": health.retries,
             }),
         );
+    } else if let Some(health) = &config.inherited_health {
+        put("Healthcheck", health.clone());
+    }
+    if !config.volumes.is_empty() {
+        let volumes: BTreeMap<&str, Value> = config.volumes.iter().map(|path| (path.as_str(), json!({}))).collect();
+        put("Volumes", json!(volumes));
+    }
+    if !config.stop_signal.is_empty() {
+        put("StopSignal", json!(config.stop_signal));
+    }
+    if !config.shell.is_empty() {
+        put("Shell", json!(config.shell));
     }
     let diff_ids: Vec<String> = image.layers.iter().map(|(layer, _)| layer.diff_id.oci()).collect();
     let history =

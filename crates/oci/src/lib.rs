@@ -3,6 +3,8 @@
 //! It knows the OCI image specification and tar. It knows no target, no Go and no daemon.
 
 mod archive;
+mod base_config;
+mod base_files;
 mod codec;
 mod document;
 mod image;
@@ -12,6 +14,8 @@ mod static_base;
 mod tar_header;
 
 pub use archive::{archive_size, write_archive};
+pub use base_config::{BaseConfig, BaseSettings};
+pub use base_files::{BaseEntry, BaseFiles, BaseKind, NoWay};
 pub use codec::{CODEC, compress};
 pub use document::{
     DOCUMENT_BYTES_MAX, DOCUMENT_TYPES, Descriptor, Document, DocumentError, DocumentPlatform, choose, digest_of,

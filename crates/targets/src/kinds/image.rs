@@ -315,6 +315,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         labels: analyzer.variables.pairs(&image.labels)?.into_iter().collect(),
         health,
         created_s: created(analyzer, &image.created)?,
+        ..ImageConfig::default()
     })
 }
 

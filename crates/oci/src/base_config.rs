@@ -1,0 +1,242 @@
+//! `BaseConfig`: what a base image sets, and how an image on it inherits that (as `docker build` does it).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::document::{DocumentError, digest_of};
+use crate::image::ImageConfig;
+
+/// The configuration of a base image for one platform.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BaseConfig {
+    /// `linux`
+    pub os: String,
+    /// `arm64`
+    pub architecture: String,
+    /// `v8`
+    pub variant: Option<String>,
+    /// RFC 3339, as the base has it.
+    pub created: Option<String>,
+    /// What a container of the base is started with.
+    pub settings: BaseSettings,
+    /// Diff IDs of the layers, lowest first.
+    pub diff_ids: Vec<String>,
+    /// One entry a layer, and those of steps that made none; empty if the base's own do not fit its layers.
+    pub history: Vec<Value>,
+}
+
+/// What a container of a base is started with.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BaseSettings {
+    /// `uid:gid` or a name.
+    #[serde(deserialize_with = "null_is_default")]
+    pub user: String,
+    /// `8080/tcp`
+    #[serde(deserialize_with = "keys")]
+    pub exposed_ports: Vec<String>,
+    /// `NAME=value`
+    #[serde(deserialize_with = "null_is_default")]
+    pub env: Vec<String>,
+    /// Program and arguments.
+    #[serde(deserialize_with = "null_is_default")]
+    pub entrypoint: Vec<String>,
+    /// Default arguments.
+    #[serde(deserialize_with = "null_is_default")]
+    pub cmd: Vec<String>,
+    /// Working directory.
+    #[serde(deserialize_with = "null_is_default")]
+    pub working_dir: String,
+    /// Labels.
+    #[serde(deserialize_with = "null_is_default")]
+    pub labels: BTreeMap<String, String>,
+    /// Paths of volumes.
+    #[serde(deserialize_with = "keys")]
+    pub volumes: Vec<String>,
+    /// `SIGQUIT`
+    #[serde(deserialize_with = "null_is_default")]
+    pub stop_signal: String,
+    /// Docker's health check, as it is.
+    pub healthcheck: Option<Value>,
+    /// Docker's shell for commands in one string.
+    #[serde(deserialize_with = "null_is_default")]
+    pub shell: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct WireConfig {
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    variant: Option<String>,
+    #[serde(default)]
+    created: Option<String>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    config: BaseSettings,
+    rootfs: WireRootfs,
+    #[serde(default, deserialize_with = "null_is_default")]
+    history: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct WireRootfs {
+    #[serde(default, deserialize_with = "null_is_default")]
+    diff_ids: Vec<String>,
+}
+
+/// Go writes `null` for what is empty.
+fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a set in Go's form: `{"8080/tcp": {}}`.
+fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let set = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?;
+    Ok(set.unwrap_or_default().into_keys().collect())
+}
+
+impl BaseConfig {
+    /// Reads the configuration of an image with this number of layers.
+    pub fn parse(bytes: &[u8], layers: usize) -> Result<BaseConfig, DocumentError> {
+        let wire: WireConfig = serde_json::from_slice(bytes)
+            .map_err(|error| DocumentError::new(format!("no configuration of an image: {error}")))?;
+        for diff_id in &wire.rootfs.diff_ids {
+            digest_of(diff_id, 0)?;
+        }
+        if wire.rootfs.diff_ids.len() != layers {
+            let count = wire.rootfs.diff_ids.len();
+            return Err(DocumentError::new(format!("the configuration has {count} layers, the manifest {layers}")));
+        }
+        let makes_layer = |entry: &&Value| entry.get("empty_layer").and_then(Value::as_bool) != Some(true);
+        let is_fitting = wire.history.iter().filter(makes_layer).count() == layers;
+        Ok(BaseConfig {
+            os: wire.os,
+            architecture: wire.architecture,
+            variant: wire.variant.filter(|variant| !variant.is_empty()),
+            created: wire.created,
+            settings: wire.config,
+            diff_ids: wire.rootfs.diff_ids,
+            history: if is_fitting { wire.history } else { Vec::new() },
+        })
+    }
+}
+
+impl BaseSettings {
+    /// Returns the settings of an image on this base that sets `own`: what it does not set is the base's.
+    pub fn inherited_by(&self, own: &ImageConfig) -> ImageConfig {
+        let mut merged = own.clone();
+        let or = |own: &str, base: &str| if own.is_empty() { base.to_owned() } else { own.to_owned() };
+        merged.user = or(&own.user, &self.user);
+        merged.directory = or(&own.directory, &self.working_dir);
+        merged.stop_signal = or(&own.stop_signal, &self.stop_signal);
+        merged.environment = self.env.iter().map(|entry| pair(entry)).collect();
+        for (name, value) in &own.environment {
+            // A variable keeps its place, as with `ENV`.
+            match merged.environment.iter_mut().find(|(other, _)| other == name) {
+                Some((_, other)) => other.clone_from(value),
+                None => merged.environment.push((name.clone(), value.clone())),
+            }
+        }
+        // A program takes the default arguments of another away.
+        if own.entrypoint.is_empty() {
+            merged.entrypoint.clone_from(&self.entrypoint);
+            if own.command.is_empty() {
+                merged.command.clone_from(&self.cmd);
+            }
+        }
+        merged.labels = self.labels.clone();
+        merged.labels.extend(own.labels.clone());
+        merged.ports = union(&self.exposed_ports, &own.ports);
+        merged.volumes = union(&self.volumes, &own.volumes);
+        merged.inherited_health = if own.health.is_none() { self.healthcheck.clone() } else { None };
+        merged.shell = self.shell.clone();
+        merged
+    }
+}
+
+fn pair(entry: &str) -> (String, String) {
+    let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+    (name.to_owned(), value.to_owned())
+}
+
+fn union(base: &[String], own: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = base.iter().chain(own).cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+    fn base(config: &str, history: &str, layers: usize) -> Result<BaseConfig, DocumentError> {
+        let text = format!(
+            r#"{{"os":"linux","architecture":"arm64","variant":"","created":"2024-01-01T00:00:00Z","config":{config},
+                "rootfs":{{"type":"layers","diff_ids":["{ID}"]}},"history":{history}}}"#
+        );
+        BaseConfig::parse(text.as_bytes(), layers)
+    }
+
+    const FULL: &str = r#"{"User":"nginx","ExposedPorts":{"80/tcp":{}},"Env":["PATH=/bin","A=1","B=2","C"],
+        "Entrypoint":["/entry"],"Cmd":["-x"],"WorkingDir":"/srv","Labels":{"l":"base","m":"base"},"Volumes":{"/v":{}},
+        "StopSignal":"SIGQUIT","Healthcheck":{"Test":["CMD-SHELL","true"]},"Shell":["/bin/bash","-c"],"OnBuild":["RUN x"],
+        "Image":"sha256:1","AttachStdin":false}"#;
+
+    #[test]
+    fn what_is_not_set_is_inherited() {
+        let settings = base(FULL, "[]", 1).unwrap().settings;
+        let merged = settings.inherited_by(&ImageConfig::default());
+        assert_eq!(merged.user, "nginx");
+        assert_eq!(merged.directory, "/srv");
+        assert_eq!(merged.stop_signal, "SIGQUIT");
+        assert_eq!((merged.entrypoint, merged.command), (vec!["/entry".to_owned()], vec!["-x".to_owned()]));
+        assert_eq!((merged.ports, merged.volumes), (vec!["80/tcp".to_owned()], vec!["/v".to_owned()]));
+        assert_eq!(merged.inherited_health.unwrap()["Test"][0], "CMD-SHELL");
+        assert_eq!(merged.shell, ["/bin/bash", "-c"]);
+    }
+
+    #[test]
+    fn what_is_set_wins() {
+        let settings = base(FULL, "[]", 1).unwrap().settings;
+        let text = |text: &str| text.to_owned();
+        let own = ImageConfig {
+            user: text("7:8"),
+            environment: vec![(text("D"), text("4")), (text("A"), text("one"))],
+            entrypoint: vec![text("/app")],
+            labels: BTreeMap::from([(text("m"), text("own"))]),
+            ports: vec![text("80/tcp"), text("443/tcp")],
+            ..ImageConfig::default()
+        };
+        let merged = settings.inherited_by(&own);
+        let environment: Vec<String> =
+            merged.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(environment, ["PATH=/bin", "A=one", "B=2", "C=", "D=4"]);
+        assert_eq!((merged.entrypoint, merged.command), (vec![text("/app")], Vec::<String>::new()));
+        assert_eq!(merged.labels.into_values().collect::<Vec<_>>(), ["base", "own"]);
+        assert_eq!(merged.ports, ["443/tcp", "80/tcp"]);
+        assert_eq!(merged.user, "7:8");
+        // Arguments alone go to the base's program.
+        let merged = settings.inherited_by(&ImageConfig { command: vec![text("-y")], ..ImageConfig::default() });
+        assert_eq!((merged.entrypoint, merged.command), (vec![text("/entry")], vec![text("-y")]));
+    }
+
+    #[test]
+    fn configurations_of_others() {
+        let nulls = r#"{"Env":null,"Entrypoint":null,"Volumes":null,"Labels":null,"User":"","ExposedPorts":null}"#;
+        assert_eq!(base(nulls, "null", 1).unwrap().settings, BaseSettings::default());
+        let empty = base("null", r#"[{"created_by":"ADD"},{"created_by":"CMD","empty_layer":true}]"#, 1).unwrap();
+        assert_eq!((empty.history.len(), empty.variant), (2, None));
+        assert_eq!(base("{}", r#"[{"created_by":"ADD"},{"created_by":"RUN"}]"#, 1).unwrap().history.len(), 0);
+        let error = |found: Result<BaseConfig, DocumentError>| found.unwrap_err().to_string();
+        assert_eq!(error(base("{}", "[]", 2)), "the configuration has 1 layers, the manifest 2");
+        assert!(error(base("7", "[]", 1)).starts_with("no configuration of an image: "));
+        assert!(error(BaseConfig::parse(br#"{"rootfs":{"diff_ids":["md5:1"]}}"#, 1)).contains("is no digest"));
+    }
+}
