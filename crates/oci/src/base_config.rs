@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use rondel_cas::Digest;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::document::{DocumentError, digest_of};
+use crate::document::{Descriptor, DocumentError, digest_of};
 use crate::image::ImageConfig;
 
 /// The configuration of a base image for one platform.
@@ -25,6 +26,15 @@ pub struct BaseConfig {
     pub diff_ids: Vec<String>,
     /// One entry a layer, and those of steps that made none; empty if the base's own do not fit its layers.
     pub history: Vec<Value>,
+}
+
+/// A base image for one platform, as it came from its registry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BaseImage {
+    /// Its configuration.
+    pub config: BaseConfig,
+    /// Lowest first, with their media types of the OCI specification.
+    pub layers: Vec<(String, Digest)>,
 }
 
 /// What a container of a base is started with.
@@ -122,6 +132,42 @@ impl BaseConfig {
             diff_ids: wire.rootfs.diff_ids,
             history: if is_fitting { wire.history } else { Vec::new() },
         })
+    }
+}
+
+impl BaseImage {
+    /// Returns the image with this configuration and these layers of its manifest.
+    pub fn new(config: BaseConfig, layers: &[Descriptor]) -> Result<BaseImage, DocumentError> {
+        let typed = |layer: &Descriptor| Ok((oci_layer_type(&layer.media_type)?.to_owned(), layer.digest));
+        let layers = layers.iter().map(typed).collect::<Result<_, DocumentError>>()?;
+        Ok(BaseImage { config, layers })
+    }
+
+    /// Returns the history of its layers; one that says little if the base has none that fits.
+    pub(crate) fn history(&self) -> Vec<Value> {
+        if !self.config.history.is_empty() {
+            return self.config.history.clone();
+        }
+        self.layers.iter().map(|_| json!({"created_by": "base"})).collect()
+    }
+}
+
+/// Returns the OCI specification's name of a layer's media type. The bytes are the same under Docker's name.
+fn oci_layer_type(media_type: &str) -> Result<&'static str, DocumentError> {
+    match media_type {
+        "application/vnd.oci.image.layer.v1.tar" | "application/vnd.docker.image.rootfs.diff.tar" => {
+            Ok("application/vnd.oci.image.layer.v1.tar")
+        }
+        "application/vnd.oci.image.layer.v1.tar+gzip" | "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
+            Ok("application/vnd.oci.image.layer.v1.tar+gzip")
+        }
+        "application/vnd.oci.image.layer.v1.tar+zstd" | "application/vnd.docker.image.rootfs.diff.tar.zstd" => {
+            Ok("application/vnd.oci.image.layer.v1.tar+zstd")
+        }
+        other => {
+            let shown = other.escape_debug();
+            Err(DocumentError::new(format!("a layer of the type `{shown}`, which is no plain, gzip or zstd tar")))
+        }
     }
 }
 
@@ -225,6 +271,26 @@ mod tests {
         // Arguments alone go to the base's program.
         let merged = settings.inherited_by(&ImageConfig { command: vec![text("-y")], ..ImageConfig::default() });
         assert_eq!((merged.entrypoint, merged.command), (vec![text("/entry")], vec![text("-y")]));
+    }
+
+    #[test]
+    fn layers_of_docker_and_others() {
+        let layer = |media_type: &str| Descriptor {
+            media_type: media_type.to_owned(),
+            digest: Digest::of(media_type.as_bytes()),
+            platform: None,
+            is_attestation: false,
+        };
+        let config = base("{}", "[]", 1).unwrap();
+        let image =
+            BaseImage::new(config.clone(), &[layer("application/vnd.docker.image.rootfs.diff.tar.gzip")]).unwrap();
+        assert_eq!(image.layers[0].0, "application/vnd.oci.image.layer.v1.tar+gzip");
+        assert_eq!(image.history(), [json!({"created_by": "base"})]);
+        for foreign in ["application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "application/vnd.in-toto+json", ""]
+        {
+            let error = BaseImage::new(config.clone(), &[layer(foreign)]).unwrap_err().to_string();
+            assert!(error.starts_with("a layer of the type"), "{error}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rondel_cas::Digest;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::base_config::BaseImage;
 use crate::layer::Layer;
 
 /// Settings of a container started from the image.
@@ -64,8 +65,19 @@ pub struct PlatformImage {
     pub architecture: String,
     /// `v7` of `linux/arm/v7`.
     pub variant: Option<String>,
+    /// What the layers lie on; the settings it does not override are inherited.
+    pub base: Option<BaseImage>,
     /// Lowest first, each with a description.
     pub layers: Vec<(Layer, String)>,
+}
+
+impl PlatformImage {
+    /// Returns all layers, those of the base first, with their media types.
+    pub(crate) fn all_layers(&self) -> Vec<(&str, Digest)> {
+        let base = self.base.iter().flat_map(|base| &base.layers);
+        let base = base.map(|(media_type, digest)| (media_type.as_str(), *digest));
+        base.chain(self.layers.iter().map(|(layer, _)| (LAYER, layer.digest))).collect()
+    }
 }
 
 /// RFC 3339 in UTC.
@@ -98,6 +110,27 @@ pub(crate) fn config_json(config: &ImageConfig, image: &PlatformImage) -> Vec<u8
         history: Vec<Value>,
     }
     let created = created_text(config.created_s);
+    let inherited = image.base.as_ref().map(|base| base.config.settings.inherited_by(config));
+    let config = inherited.as_ref().unwrap_or(config);
+    let base = image.base.as_ref();
+    let mut diff_ids = base.map(|base| base.config.diff_ids.clone()).unwrap_or_default();
+    diff_ids.extend(image.layers.iter().map(|(layer, _)| layer.diff_id.oci()));
+    let mut history = base.map(BaseImage::history).unwrap_or_default();
+    let own = image.layers.iter();
+    history.extend(own.map(|(_, what)| json!({"created": created, "created_by": "rondel", "comment": what})));
+    to_json(&Config {
+        created: &created,
+        architecture: &image.architecture,
+        os: &image.os,
+        variant: image.variant.as_deref(),
+        config: container_json(config),
+        rootfs: json!({"type": "layers", "diff_ids": diff_ids}),
+        history,
+    })
+}
+
+/// Returns what containers are started with.
+fn container_json(config: &ImageConfig) -> Map<String, Value> {
     let mut process = Map::new();
     let mut put = |name: &str, value: Value| process.insert(name.to_owned(), value);
     if !config.user.is_empty() {
@@ -144,27 +177,13 @@ pub(crate) fn config_json(config: &ImageConfig, image: &PlatformImage) -> Vec<u8
     if !config.shell.is_empty() {
         put("Shell", json!(config.shell));
     }
-    let diff_ids: Vec<String> = image.layers.iter().map(|(layer, _)| layer.diff_id.oci()).collect();
-    let history =
-        image.layers.iter().map(|(_, what)| json!({"created": created, "created_by": "rondel", "comment": what}));
-    to_json(&Config {
-        created: &created,
-        architecture: &image.architecture,
-        os: &image.os,
-        variant: image.variant.as_deref(),
-        config: process,
-        rootfs: json!({"type": "layers", "diff_ids": diff_ids}),
-        history: history.collect(),
-    })
+    process
 }
 
 /// Returns the manifest of one platform's image.
 pub(crate) fn manifest_json(config: &Digest, image: &PlatformImage, annotations: &BTreeMap<String, String>) -> Vec<u8> {
-    let layers: Vec<Value> = image
-        .layers
-        .iter()
-        .map(|(layer, _)| descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &layer.digest))
-        .collect();
+    let layers: Vec<Value> =
+        image.all_layers().iter().map(|(media_type, digest)| descriptor(media_type, digest)).collect();
     to_json(&json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST,
@@ -195,6 +214,8 @@ pub(crate) fn index_json(manifests: &[(Digest, &PlatformImage)], annotations: &B
     }))
 }
 
+/// Media type of the layers that are written here.
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 

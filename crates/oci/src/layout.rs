@@ -47,10 +47,10 @@ pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<Lay
     fs::create_dir_all(&blobs)?;
     let mut written: BTreeMap<Digest, ()> = BTreeMap::new();
     for image in input.images {
-        for (layer, _) in &image.layers {
-            if written.insert(layer.digest, ()).is_none() {
-                let source = input.layers.get(&layer.digest).ok_or_else(|| io::Error::other("a layer is missing"))?;
-                copy_file(source, &blobs.join(layer.digest.hex()))?;
+        for (_, digest) in image.all_layers() {
+            if written.insert(digest, ()).is_none() {
+                let source = input.layers.get(&digest).ok_or_else(|| io::Error::other("a layer is missing"))?;
+                copy_file(source, &blobs.join(digest.hex()))?;
             }
         }
     }
@@ -84,7 +84,7 @@ pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<Lay
     fs::write(directory.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
     let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
     let layers: Vec<String> =
-        input.images[input.loadable].layers.iter().map(|(layer, _)| blob(&layer.digest)).collect();
+        input.images[input.loadable].all_layers().iter().map(|(_, digest)| blob(digest)).collect();
     let tags: Vec<String> = input.tags.iter().map(ToString::to_string).collect();
     let docker = json!([{"Config": blob(&image_id), "RepoTags": tags, "Layers": layers}]);
     fs::write(directory.join("manifest.json"), to_json(&docker))?;

@@ -14,7 +14,7 @@ mod static_base;
 mod tar_header;
 
 pub use archive::{archive_size, write_archive};
-pub use base_config::{BaseConfig, BaseSettings};
+pub use base_config::{BaseConfig, BaseImage, BaseSettings};
 pub use base_files::{BaseEntry, BaseFiles, BaseKind, NoWay};
 pub use codec::{CODEC, compress};
 pub use document::{

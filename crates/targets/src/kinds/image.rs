@@ -425,6 +425,7 @@ impl Step for ImageStep {
                 os: platform.os().to_owned(),
                 architecture: platform.architecture().to_owned(),
                 variant: oci_variant(platform),
+                base: None,
                 layers,
             });
         }
