@@ -21,6 +21,7 @@ mod faults;
 mod go_closure;
 mod go_inputs;
 mod go_test;
+mod go_test_unseen;
 mod hostile;
 mod image;
 mod image_files;

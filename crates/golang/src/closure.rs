@@ -156,6 +156,13 @@ impl Closure {
         &self.header.tests
     }
 
+    /// Returns the files that a package's test is made of, and whether they are the package's own.
+    pub(crate) fn files_of_test<'a>(&'a self, test: &'a TestPackage) -> impl Iterator<Item = (&'a Path, bool)> {
+        let files = test.files.iter().flat_map(|&(begin, end)| self.stored.files.get(begin as usize..end as usize));
+        let inputs = files.flatten().filter(|file| file.role.is_input());
+        inputs.map(|file| (file.path.as_path(), file.path.parent() == Some(test.directory.as_path())))
+    }
+
     /// Returns for each of these packages a digest of the files that its test is made of, with their names in keys.
     pub(crate) fn test_digests(&self) -> Result<Vec<Digest>, StepError> {
         let line = |file: &SourceFile| -> Result<String, StepError> {

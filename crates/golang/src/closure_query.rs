@@ -49,8 +49,11 @@ impl ClosureQuery {
     /// Digest of all of it.
     pub(crate) fn digest(&self) -> Digest {
         let own = (&self.module, &self.go_work, &self.workspace);
+        // The go command names files by where it really is: a link on the way that is set elsewhere is another question.
+        let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+        let places = (real(&self.module), self.go_work.as_ref().map(real), real(&self.workspace));
         let asked = (&self.packages, self.scope as u8, &self.settings, &self.c_flags);
-        let text = serde_json::to_string(&(6, own, asked));
+        let text = serde_json::to_string(&(7, own, places, asked));
         Digest::of(text.expect("plain data").as_bytes())
     }
 }

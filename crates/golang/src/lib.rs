@@ -34,6 +34,7 @@ mod test_log;
 mod test_packages;
 mod test_reads;
 mod test_results;
+mod test_sources;
 mod toolchain;
 mod unpack;
 

@@ -1,9 +1,9 @@
 //! `TestLog`: what a test was seen to ask of the system, by the log that Go's own test cache is built on
 //! (`-test.testlogfile`; internal/testlog).
 //!
-//! It has what goes through package os of the test's own process: variables, files that were opened or asked for, programs
-//! that were started. It has neither the whole environment (`os.Environ`), nor what C code, system calls and child
-//! processes read.
+//! It has what goes through package os of the test's own process while `m.Run` runs: variables, files that were opened or
+//! asked for, programs that were started. It has not what C code, system calls and child processes read, or what is read
+//! before and after; `test_sources` looks for such tests.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ pub(crate) struct TestLog {
     pub opened: BTreeSet<PathBuf>,
     /// Files and directories of which something was asked.
     pub asked: BTreeSet<PathBuf>,
+    /// Directories that it changed to, without the links that led there.
+    pub entered: BTreeSet<PathBuf>,
 }
 
 impl TestLog {
@@ -39,6 +41,7 @@ impl TestLog {
                 "chdir" => {
                     directory = directory.join(name);
                     log.asked.insert(directory.clone());
+                    log.entered.insert(directory.clone());
                 }
                 _ => return None,
             }
@@ -59,6 +62,7 @@ mod tests {
         assert_eq!(log.variables, BTreeSet::from(["A".to_owned()]));
         assert_eq!(log.opened, paths(&["/m/p/../x/1.sql", "/z/a b", "/z/y"]));
         assert_eq!(log.asked, paths(&["/m/p/y", "/z"]));
+        assert_eq!(log.entered, paths(&["/z"]));
         assert_eq!(TestLog::parse("# test log\n", Path::new("/")), Some(TestLog::default()));
     }
 

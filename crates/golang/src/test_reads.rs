@@ -1,14 +1,14 @@
 //! `TestReads`: which files and directories count for a test, and what is seen at each of them.
 //!
-//! Contents count, and permissions that are not ordinary; times do not. What the toolchain's identity or go.sum vouches
-//! for is left out, and so are what the test made for itself in the temporary directory, and Rondel's own state.
+//! Contents and permissions count; times do not. What the toolchain's identity or go.sum vouches for is left out, and so
+//! are what the test made for itself in the temporary directory, and Rondel's own state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use rondel_cas::{Digest, par_map};
-use rondel_tree::{Fingerprint, MtimeBoundary, StatSnapshot};
+use rondel_tree::{Fingerprint, LinkWay, MtimeBoundary, StatSnapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::test_log::TestLog;
@@ -16,12 +16,17 @@ use crate::test_log::TestLog;
 /// What a test reads, as it is stored. Paths below the workspace are relative to it; others are absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TestReads {
-    /// Variables of this machine's that it asked for.
-    pub variables: BTreeSet<String>,
     pub opened: BTreeSet<String>,
     pub asked: BTreeSet<String>,
     /// Why it may have read more than this, in words.
     pub blind_spot: Option<String>,
+}
+
+impl TestReads {
+    /// Returns those of a test of which nothing is seen.
+    pub fn blind(why: &str) -> TestReads {
+        TestReads { blind_spot: Some(why.to_owned()), ..TestReads::default() }
+    }
 }
 
 /// What was seen, by what was looked at: `open a/b`, `stat c`.
@@ -35,37 +40,38 @@ pub(crate) struct TestPlace<'a> {
     pub state: &'a Path,
     /// Directories with contents that are pinned, or of Rondel's own.
     pub left_out: Vec<PathBuf>,
+    /// `HOME` of the tests, which may lie in one of those and counts.
+    pub home: PathBuf,
     /// Where the tests make temporary files.
     pub temporary: PathBuf,
     pub snapshot: &'a StatSnapshot,
 }
 
 impl TestPlace<'_> {
-    /// Returns what of a log counts. `variables` are those with values of this machine; `before` is from before the run.
-    pub fn reads(&self, log: &TestLog, variables: &[(String, String)], before: &MtimeBoundary) -> TestReads {
+    /// Returns what of the log of a test in `directory` counts; `before` is from before the run.
+    pub fn reads(&self, log: &TestLog, directory: &Path, before: &MtimeBoundary) -> TestReads {
         let mut reads = TestReads::default();
-        let asked_for = variables.iter().map(|(name, _)| name).filter(|name| log.variables.contains(*name));
-        reads.variables.extend(asked_for.cloned());
-        for path in &log.opened {
-            let path = cleaned(path);
-            if reads.blind_spot.is_none() && self.is_program(&path) {
+        for path in log.opened.iter().map(|path| without_dots(path)) {
+            if reads.blind_spot.is_none() && self.may_be_program(&path) {
                 reads.blind_spot = Some(format!("it may start `{}`, whose reads are not seen", path.display()));
             }
             if self.counts(&path, before) {
                 reads.opened.insert(self.text(&path));
             }
         }
-        let asked = log.asked.iter().map(|path| cleaned(path)).filter(|path| self.counts(path, before));
+        let asked = log.asked.iter().map(|path| without_dots(path)).filter(|path| self.counts(path, before));
         reads.asked = asked.map(|path| self.text(&path)).filter(|path| !reads.opened.contains(path)).collect();
+        let own = [Some(directory.to_owned()), directory.canonicalize().ok()];
+        let is_known = |path: &Path| self.is_temporary(path) || own.iter().flatten().any(|own| own == path);
+        if let Some(path) = log.entered.iter().find(|path| !is_known(path)) {
+            let why = format!("it changes to `{}`, and the log does not tell by which links", path.display());
+            reads.blind_spot = reads.blind_spot.or(Some(why));
+        }
         reads
     }
 
     /// Returns what is to be seen now.
-    pub fn look(&self, reads: &TestReads, variables: &[(String, String)]) -> Sights {
-        let mut sights = Sights::new();
-        for (name, value) in variables.iter().filter(|(name, _)| reads.variables.contains(name)) {
-            sights.insert(format!("variable {name}"), value.clone());
-        }
+    pub fn look(&self, reads: &TestReads) -> Sights {
         let opened = reads.opened.iter().map(|path| (true, path));
         let all: Vec<(bool, &String)> = opened.chain(reads.asked.iter().map(|path| (false, path))).collect();
         let seen = par_map(&all, all.len(), |(is_opened, text)| {
@@ -73,11 +79,11 @@ impl TestPlace<'_> {
             let word = if *is_opened { "open" } else { "stat" };
             (format!("{word} {text}"), self.sight(&path, *is_opened))
         });
-        sights.extend(seen);
-        sights
+        seen.into_iter().collect()
     }
 
-    /// Returns the first of the reads that changed since `before`, as far as its own times can tell.
+    /// Returns the first of the reads that may have changed since `before`, as far as times can tell. Those in `known`
+    /// were looked at before.
     pub fn younger(&self, reads: &TestReads, before: &MtimeBoundary, known: &Sights) -> Option<String> {
         let is_young = |metadata: &fs::Metadata| {
             let fingerprint = Fingerprint::of(metadata);
@@ -87,17 +93,22 @@ impl TestPlace<'_> {
         let mut all = opened.chain(reads.asked.iter().map(|path| ("stat", path)));
         let found = all.find(|(word, text)| {
             let path = self.workspace.join(text);
-            let is_known = known.contains_key(&format!("{word} {text}"));
-            match (fs::symlink_metadata(&path), fs::metadata(&path)) {
-                (Ok(own), Ok(behind)) if !behind.is_dir() => *word == "open" && (is_young(&own) || is_young(&behind)),
-                // Names come and go in a directory by the tests themselves: then it is held against what was seen before.
-                (Ok(_), Ok(directory)) => *word == "open" && !is_known && is_young(&directory),
-                (_, Err(_)) | (Err(_), _) if is_known => false,
-                (_, Err(_)) | (Err(_), _) => {
-                    let mut above = path.ancestors().skip(1);
-                    above.find_map(|path| fs::metadata(path).ok()).is_some_and(|metadata| is_young(&metadata))
-                }
+            let own = [fs::symlink_metadata(&path), fs::metadata(&path)];
+            let is_young_itself = own.iter().flatten().any(is_young);
+            if known.contains_key(&format!("{word} {text}")) {
+                // What it was before is held against what it is now. Only contents could have come and gone.
+                let is_file = own[1].as_ref().is_ok_and(|metadata| !metadata.is_dir());
+                return is_file && *word == "open" && is_young_itself;
             }
+            // Nothing is known of it but times: its own, and those of the directories that lead to it.
+            let above = path.ancestors().skip(1).take_while(|path| *path != self.workspace && path.parent().is_some());
+            let above = above.filter(|path| !self.temporary.starts_with(path));
+            let mut above = above.flat_map(|path| [fs::symlink_metadata(path), fs::metadata(path)]).flatten();
+            let nearest = || path.ancestors().skip(1).find_map(|path| fs::metadata(path).ok());
+            is_young_itself
+                || above.any(|metadata| is_young(&metadata))
+                || (own[0].is_err() && nearest().is_some_and(|metadata| is_young(&metadata)))
+                || LinkWay::of(&path).newest_ns() >= before.on(device_of(self.workspace))
         });
         found.map(|(_, text)| text.clone())
     }
@@ -111,13 +122,21 @@ impl TestPlace<'_> {
     }
 
     fn counts(&self, path: &Path, before: &MtimeBoundary) -> bool {
-        if path.starts_with(self.state) || self.left_out.iter().any(|left| path.starts_with(left)) {
-            return false;
-        }
+        let path = &real_place(path);
+        let leaves_out = |left: &&PathBuf| path.starts_with(left) && !path.starts_with(&self.home);
+        let left = self.left_out.iter().find(leaves_out);
         if path.starts_with(self.workspace) {
+            // A cache above the workspace leaves nothing of it out.
+            return !path.starts_with(self.state) && left.is_none_or(|left| self.workspace.starts_with(left));
+        }
+        if path.starts_with(&self.home) {
             return true;
         }
-        if ["/proc", "/sys", "/dev"].iter().any(|system| path.starts_with(system)) {
+        if left.is_some() {
+            return false;
+        }
+        let is_of_system = ["/proc", "/sys", "/dev"].iter().any(|system| path.starts_with(system));
+        if is_of_system && !path.starts_with("/dev/shm") {
             return false;
         }
         if !path.starts_with(&self.temporary) {
@@ -131,13 +150,23 @@ impl TestPlace<'_> {
         *path != self.temporary && fs::symlink_metadata(path).is_ok_and(is_old)
     }
 
-    /// Returns true if opening it may have meant to start it.
-    fn is_program(&self, path: &Path) -> bool {
-        let is_test = path.starts_with(&self.temporary)
+    /// Returns true for what tests make for themselves. The workspace may lie in the directory for it.
+    fn is_temporary(&self, path: &Path) -> bool {
+        path.starts_with(&self.temporary) && !path.starts_with(self.workspace)
+    }
+
+    /// Returns true if opening it may have meant to start it. A program that is not there now may have been, and one with
+    /// a relative name may be elsewhere.
+    fn may_be_program(&self, path: &Path) -> bool {
+        let is_temporary = self.is_temporary(path);
+        let is_test = is_temporary
             && path.to_str().is_some_and(|text| text.contains("/go-build"))
             && path.extension().is_some_and(|ending| ending == "test");
-        let is_executable = |metadata: fs::Metadata| metadata.is_file() && Fingerprint::of(&metadata).is_executable();
-        is_test || fs::metadata(path).is_ok_and(is_executable)
+        is_test
+            || match fs::metadata(path) {
+                Ok(metadata) => metadata.is_file() && Fingerprint::of(&metadata).is_executable(),
+                Err(_) => !is_temporary,
+            }
     }
 
     /// Returns what is at a path, in words that are the same while it is the same.
@@ -156,15 +185,13 @@ impl TestPlace<'_> {
             Ok(metadata) => metadata,
             Err(error) => return format!("{link}{}", nothing(&error)),
         };
-        let looks = Fingerprint::of(&metadata);
-        let mode = looks.counted_mode().map_or_else(String::new, |mode| format!(" mode {:o}", mode.bits()));
-        let mode = if looks.is_executable() { format!(" executable{mode}") } else { mode };
+        let mode = mode_text(&metadata);
         if metadata.is_dir() {
             let names = if is_opened { self.names(path) } else { String::new() };
-            return format!("{link}directory{names}");
+            return format!("{link}directory{names}{mode}");
         }
         if !metadata.is_file() {
-            return format!("{link}neither file nor directory");
+            return format!("{link}neither file nor directory{mode}");
         }
         if !is_opened {
             return format!("{link}file of {} bytes{mode}", metadata.len());
@@ -188,11 +215,12 @@ impl TestPlace<'_> {
                 continue;
             }
             let kind = match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => "directory".to_owned(),
+                Ok(metadata) if metadata.is_dir() => format!("directory{}", mode_text(&metadata)),
                 Ok(metadata) if metadata.is_symlink() => "link".to_owned(),
-                Ok(metadata) => {
-                    format!("file of {} bytes {}", metadata.len(), Fingerprint::of(&metadata).is_executable())
+                Ok(metadata) if metadata.is_file() => {
+                    format!("file of {} bytes{}", metadata.len(), mode_text(&metadata))
                 }
+                Ok(metadata) => format!("neither file nor directory{}", mode_text(&metadata)),
                 Err(error) => nothing(&error),
             };
             lines.push(format!("{}\0{kind}\n", entry.file_name().to_string_lossy()));
@@ -210,17 +238,67 @@ fn nothing(error: &std::io::Error) -> String {
     }
 }
 
-/// Returns the path without `.` and `..`, if that is the same place: a link before a `..` leads elsewhere.
-fn cleaned(path: &Path) -> PathBuf {
-    let mut cleaned = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => drop(cleaned.pop()),
-            other => cleaned.push(other),
+/// Returns the permissions, all of them: a test can ask for each.
+#[cfg(unix)]
+fn mode_text(metadata: &fs::Metadata) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    format!(" mode {:o}", metadata.permissions().mode() & 0o7777)
+}
+
+#[cfg(not(unix))]
+fn mode_text(metadata: &fs::Metadata) -> String {
+    format!(" read-only {}", metadata.permissions().readonly())
+}
+
+fn device_of(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| Fingerprint::of(&metadata).device())
+}
+
+/// Returns a stored path in a shorter form, for people only.
+pub(crate) fn for_people(text: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in text.split('/') {
+        match (part, parts.last()) {
+            ("..", Some(last)) if !matches!(*last, ".." | "") => drop(parts.pop()),
+            _ => parts.push(part),
         }
     }
-    let real = |path: &Path| path.parent().and_then(|parent| parent.canonicalize().ok());
-    let is_climbing = path.components().any(|component| component == Component::ParentDir);
-    if is_climbing && real(path) != real(&cleaned) { path.to_owned() } else { cleaned }
+    parts.join("/")
+}
+
+/// Returns the path without `.`. A `..` stays: behind a link, it leads elsewhere.
+fn without_dots(path: &Path) -> PathBuf {
+    path.components().filter(|component| *component != Component::CurDir).collect()
+}
+
+/// Returns where a path with `..` leads now, links followed but for the last name.
+fn real_place(path: &Path) -> PathBuf {
+    if !path.components().any(|component| component == Component::ParentDir) {
+        return path.to_owned();
+    }
+    let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+    match (parent, path.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        // It ends in `..`, or leads through what is missing.
+        _ => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_for_people() {
+        for (text, shown) in [
+            ("svc/api/b/../../../migrations/1.sql", "migrations/1.sql"),
+            ("a/../../x", "../x"),
+            ("../x", "../x"),
+            ("/tmp/../etc", "/etc"),
+            ("a", "a"),
+        ] {
+            assert_eq!(for_people(text), shown);
+        }
+        assert_eq!(without_dots(Path::new("/a/./b/../c")), Path::new("/a/b/../c"));
+    }
 }

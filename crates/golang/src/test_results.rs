@@ -1,8 +1,9 @@
 //! Results of tests, one a package, in two steps as Go's own test cache has them: what a test is made of leads to what it
 //! read the last time, and both together with what is to be seen there now lead to its result.
 //!
-//! Results of passed tests only. They are in the store that all workspaces share; a result that may depend on more than
-//! is known holds for this workspace only. In `.rondel/tests.1` is what makes the answer quick if nothing changed.
+//! Results of passed tests, and of those that failed after all. They are in the store that all workspaces share, under a
+//! key that has the workspace's directory in it; a result that may depend on more than is known holds for this workspace
+//! only. In `.rondel/tests.2` is what makes the answer quick if nothing changed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,12 +17,12 @@ use rondel_engine::{Reason, Role, StepContext, StepKey};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::test_reads::{Sights, TestReads};
+use crate::test_reads::{Sights, TestReads, for_people};
 
 /// Version of the keys below.
-const FORMAT: &str = "rondel-test-1";
+const FORMAT: &str = "rondel-test-2";
 /// Directory below `.rondel`.
-const DIRECTORY: &str = "tests.1";
+const DIRECTORY: &str = "tests.2";
 /// Kind of the results, for statistics.
 const KIND: &str = "GoTest";
 
@@ -61,7 +62,24 @@ impl<'a> TestResults<'a> {
     /// may have read besides.
     pub fn has_passed(&self, parts: &Digest, reads: &TestReads, sights: &Sights, below_root: Option<&Digest>) -> bool {
         let Some(key) = self.result_key(parts, reads, sights, below_root) else { return false };
-        matches!(self.context.workspace.results.get_action_result(&key), Ok(Some(_)))
+        let found = self.context.workspace.results.get_action_result(&key);
+        matches!(found, Ok(Some(result)) if result.exit_code == 0)
+    }
+
+    /// Takes back that the test made of these parts passed with what is to be seen now. It has failed since.
+    pub fn take_back(&self, parts: &Digest, sights: &dyn Fn(&TestReads) -> Sights, below_root: Option<&Digest>) {
+        let _ = std::fs::remove_file(self.all_passed_file());
+        let Some(reads) = self.reads(parts) else { return };
+        let failed = ActionResult { exit_code: 1, ..self.of_target() };
+        if let Some(key) = self.result_key(parts, &reads, &sights(&reads), below_root)
+            && let Err(error) = self.context.workspace.results.update_action_result(&key, &failed)
+        {
+            self.context.warn(format!("{error}; a result that does not hold any more could not be removed"));
+        }
+    }
+
+    fn of_target(&self) -> ActionResult {
+        ActionResult { target: self.key.target_text().to_owned(), kind: KIND.to_owned(), ..ActionResult::default() }
     }
 
     /// Stores that it passed.
@@ -75,14 +93,9 @@ impl<'a> TestResults<'a> {
         let store = &self.context.workspace.results;
         let text = serde_json::to_vec(reads).expect("plain data");
         let blob = store.put_bytes(&text).map_err(|error| error.to_string())?;
-        let of_target = || ActionResult {
-            target: self.key.target_text().to_owned(),
-            kind: KIND.to_owned(),
-            ..ActionResult::default()
-        };
         let key = self.result_key(parts, reads, sights, below_root).ok_or("the workspace has no name of its own")?;
-        store.update_action_result(&key, &of_target()).map_err(|error| error.to_string())?;
-        let log = ActionResult { stdout: Some(blob), ..of_target() };
+        store.update_action_result(&key, &self.of_target()).map_err(|error| error.to_string())?;
+        let log = ActionResult { stdout: Some(blob), ..self.of_target() };
         store.update_action_result(&reads_key(parts), &log).map_err(|error| error.to_string())
     }
 
@@ -186,12 +199,11 @@ pub(crate) fn sight_differences(before: &Sights, now: &Sights) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for (what, new) in now {
         let Some(old) = before.get(what).filter(|old| *old != new) else { continue };
-        let (word, name) = what.split_once(' ').unwrap_or(("", what));
-        let (path, old, new) = (name.to_owned(), old.clone(), new.clone());
-        reasons.push(match (word, old.as_str(), new.as_str()) {
-            ("variable", ..) => Reason::EnvironmentChanged { name: path, old: Some(old), new: Some(new) },
-            (_, "nothing", _) => Reason::InputAdded { path, new },
-            (_, _, "nothing") => Reason::InputRemoved { path, old },
+        let (_, name) = what.split_once(' ').unwrap_or(("", what));
+        let (path, old, new) = (for_people(name), old.clone(), new.clone());
+        reasons.push(match (old.as_str(), new.as_str()) {
+            ("nothing", _) => Reason::InputAdded { path, new },
+            (_, "nothing") => Reason::InputRemoved { path, old },
             _ => Reason::InputChanged { path, old, new },
         });
     }

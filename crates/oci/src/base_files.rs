@@ -339,7 +339,7 @@ mod tests {
         ] {
             let found = files(&[lower, upper]).unwrap();
             assert_eq!(names(&found), expected);
-            for (path, _) in &found.contents {
+            for path in found.contents.keys() {
                 assert!(found.get(path).is_some(), "contents of `{path}`, which is gone");
             }
         }

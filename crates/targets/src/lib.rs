@@ -11,6 +11,7 @@ mod dirty;
 mod docker;
 mod git;
 mod go;
+mod go_variables;
 mod go_version;
 mod image;
 mod kinds;

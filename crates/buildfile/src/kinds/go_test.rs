@@ -6,8 +6,8 @@ use crate::{Kind, Makes, Need, Text};
 
 kind! {
     /// Runs `go test` on packages of which something has changed: what their tests are made of, or what these read. That
-    /// is seen when they run. Of tests that start programs or have C code, not all reads are seen: then every file below
-    /// `root` counts, or what `inputs` names.
+    /// is seen when they run. Of tests that start programs, have C code or a `TestMain`, and some others, not all reads
+    /// are seen: then every file below `root` counts, or what `inputs` names.
     GoTest in Group::Check {
         /// Packages, as patterns or import paths.
         packages: Packages,

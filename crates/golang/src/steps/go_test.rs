@@ -5,7 +5,6 @@
 //! (`test_log`); it is held against the tree before and after the run. Tests that may read more than the log tells (C code,
 //! child processes) have everything below the root as input, unless `inputs` says what.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, Hasher};
@@ -53,6 +52,7 @@ pub struct TestFindings {
 }
 
 /// What is known of the tests before they run.
+#[derive(Clone, Debug)]
 pub(crate) struct KnownTests {
     /// Digest of all that they have in common.
     pub shared: Digest,
@@ -62,6 +62,14 @@ pub(crate) struct KnownTests {
     pub passed: Vec<Option<TestReads>>,
     /// What tests read that are as they were the last time, and some others; they have nothing in `passed`.
     pub unchanged: Option<TestReads>,
+    /// What was to be seen of all that passed tests read, when they were found to hold.
+    pub sights: Sights,
+    /// The same of all files below the root, if some of them may have read any.
+    pub below_root: Option<Digest>,
+    /// True if two tests that passed saw something different at one place.
+    pub is_contradictory: bool,
+    /// Digest of the declared inputs.
+    pub inputs: Digest,
 }
 
 impl GoTestStep {
@@ -97,9 +105,20 @@ impl GoTestStep {
         Ok(())
     }
 
-    /// Variables that tests see, that differ between machines, and that are in no key.
-    pub(crate) fn machine_variables(&self) -> Vec<(String, String)> {
-        vec![("PATH".to_owned(), self.packages.go.caller("PATH").unwrap_or_default().to_owned())]
+    /// What tests see of the machine: they can ask for it without a trace, and so do the programs that they start.
+    fn add_machine(&self, context: &StepContext<'_>, spec: &mut ActionSpec) {
+        let go = &self.packages.go;
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
+        let workspace = &context.workspace.root;
+        for (name, value) in [
+            ("PATH", go.caller("PATH").unwrap_or_default().to_owned()),
+            ("workspace", workspace.display().to_string()),
+            ("real workspace", real(workspace)),
+            ("module", go.module.display().to_string()),
+            ("real module", real(&go.module)),
+        ] {
+            spec.settings.insert(format!("machine's {name}"), value);
+        }
     }
 
     /// Returns the command line. Paths in the test binaries are real: tests find fixtures by them.
@@ -130,18 +149,15 @@ impl GoTestStep {
         let directories = &self.packages.go.directories;
         let variables = environment.for_process();
         let of = |name: &str| variables.iter().find(|(other, _)| other == name).map(|(_, value)| PathBuf::from(value));
-        let mut left_out = vec![
-            context.workspace.cache.clone(),
-            directories.build_cache.clone(),
-            directories.module_cache.clone(),
-            directories.home.clone(),
-        ];
+        let mut left_out =
+            vec![context.workspace.cache.clone(), directories.build_cache.clone(), directories.module_cache.clone()];
         left_out.extend(of("GOROOT").filter(|root| root.parent().is_some()));
         TestPlace {
             workspace: &context.workspace.root,
             state: &context.workspace.state,
             left_out,
             temporary: of("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),
+            home: of("HOME").unwrap_or_else(|| directories.home.clone()),
             snapshot: &context.workspace.snapshot,
         }
     }
@@ -180,6 +196,7 @@ impl GoTestStep {
         spec.tools.insert("go".to_owned(), identity);
         let mut shared = spec.clone();
         shared.arguments = self.flags();
+        self.add_machine(query, &mut shared);
         if let Some(inputs) = &self.inputs {
             shared.inputs = inputs.hash(&go.module, &query.workspace.snapshot)?;
         }
@@ -207,17 +224,28 @@ impl GoTestStep {
         &self,
         query: &Query<'_>,
         closure: &Closure,
-        shared: Digest,
+        (shared, inputs): (Digest, Digest),
         earlier: &Earlier<'_>,
     ) -> Result<KnownTests, StepError> {
         let results = TestResults::of(query, &self.packages.key);
-        let variables = self.machine_variables();
         let parts = parts_of(closure, &shared)?;
-        let mut known = KnownTests { shared, passed: Vec::with_capacity(parts.len()), parts, unchanged: None };
+        let mut known = KnownTests {
+            shared,
+            passed: Vec::with_capacity(parts.len()),
+            parts,
+            unchanged: None,
+            sights: Sights::new(),
+            below_root: earlier.below_root,
+            is_contradictory: false,
+            inputs,
+        };
         let mut below_root = earlier.below_root;
-        for (test, parts) in closure.tests().iter().zip(&known.parts) {
+        for (test, parts) in closure.tests().iter().zip(&known.parts.clone()) {
             if earlier.has_passed(&test.import_path, parts) {
-                known.unchanged = Some(earlier.all.reads.clone());
+                if known.unchanged.is_none() {
+                    known.unchanged = Some(earlier.all.reads.clone());
+                    known.add(&earlier.sights, None);
+                }
                 known.passed.push(Some(TestReads::default()));
                 continue;
             }
@@ -228,8 +256,11 @@ impl GoTestStep {
             if reads.blind_spot.is_some() && below_root.is_none() {
                 below_root = self.below_root(query)?.map(|inputs| digest_of(&inputs)).transpose()?;
             }
-            let sights = earlier.place.look(&reads, &variables);
+            let sights = earlier.place.look(&reads);
             let is_known = results.has_passed(parts, &reads, &sights, below_root.as_ref());
+            if is_known {
+                known.add(&sights, below_root.filter(|_| reads.blind_spot.is_some()));
+            }
             known.passed.push(Some(reads).filter(|_| is_known));
         }
         Ok(known)
@@ -267,23 +298,31 @@ impl GoTestStep {
         reasons
     }
 
-    /// Remembers that all tests have passed, for a quick answer.
+    /// Remembers that all tests have passed, for a quick answer: with what was to be seen when each was found to hold.
     pub(crate) fn remember(
         &self,
         context: &StepContext<'_>,
-        environment: &Environment,
         closure: &mut Closure,
         known: &KnownTests,
     ) -> Result<(), StepError> {
+        if known.is_contradictory {
+            return Ok(());
+        }
         let mut all = AllPassed { reads: known.unchanged.clone().unwrap_or_default(), ..AllPassed::default() };
         for reads in known.passed.iter().flatten() {
-            all.reads.variables.extend(reads.variables.iter().cloned());
             all.reads.opened.extend(reads.opened.iter().cloned());
             all.reads.asked.extend(reads.asked.iter().cloned());
             all.reads.blind_spot = all.reads.blind_spot.take().or_else(|| reads.blind_spot.clone());
         }
-        all.sights = self.place(context, environment).look(&all.reads, &self.machine_variables());
-        let below_root = self.below_root_if(context, &all.reads)?;
+        all.reads.asked.retain(|path| !all.reads.opened.contains(path));
+        let is_wanted = |what: &str| match what.split_once(' ') {
+            Some(("open", path)) => all.reads.opened.contains(path),
+            Some((_, path)) => all.reads.asked.contains(path),
+            None => false,
+        };
+        all.sights =
+            known.sights.iter().filter(|(what, _)| is_wanted(what)).map(|(a, b)| (a.clone(), b.clone())).collect();
+        let below_root = known.below_root.filter(|_| all.reads.blind_spot.is_some());
         all.below_root = below_root.map(|digest| digest.to_string());
         all.whole = whole(closure, &known.shared, &all.sights, below_root.as_ref())?.to_string();
         let parts = closure.tests().iter().zip(&known.parts);
@@ -334,6 +373,17 @@ fn whole(
 }
 
 impl KnownTests {
+    /// Adds what was to be seen when one more test was found to have passed.
+    pub fn add(&mut self, sights: &Sights, below_root: Option<Digest>) {
+        for (what, seen) in sights {
+            let before = self.sights.insert(what.clone(), seen.clone());
+            self.is_contradictory |= before.is_some_and(|before| before != *seen);
+        }
+        if let Some(digest) = below_root {
+            self.is_contradictory |= self.below_root.replace(digest).is_some_and(|before| before != digest);
+        }
+    }
+
     /// Returns the packages whose tests run.
     pub fn running<'a>(&'a self, closure: &'a Closure) -> impl Iterator<Item = &'a TestPackage> {
         let tests = closure.tests().iter().zip(&self.passed);
@@ -369,11 +419,12 @@ impl Step for GoTestStep {
             let findings = Some(TestFindings { closure, tests: None });
             return Ok(Prepared { spec, freshness: Freshness::always(why), findings });
         }
+        let inputs = digest_of(&shared.inputs)?;
         let shared = shared.digest().map_err(|error| StepError::failed(error.to_string()))?;
         let all = TestResults::of(query, &self.packages.key).all_passed().filter(|_| !query.is_forced());
         let (is_remembered, all) = (all.is_some(), all.unwrap_or_default());
         let place = self.place(query, &spec.environment);
-        let sights = place.look(&all.reads, &self.machine_variables());
+        let sights = place.look(&all.reads);
         let below_root = self.below_root_if(query, &all.reads)?;
         if is_remembered && whole(&mut closure, &shared, &sights, below_root.as_ref())?.to_string() == all.whole {
             let freshness = Freshness::UpToDate(Metadata::default());
@@ -381,9 +432,9 @@ impl Step for GoTestStep {
         }
         let is_same = sights == all.sights && below_root.map(|digest| digest.to_string()) == all.below_root;
         let earlier = Earlier { all, place, sights, below_root, is_same: is_same && is_remembered };
-        let known = self.known(query, &closure, shared, &earlier)?;
+        let known = self.known(query, &closure, (shared, inputs), &earlier)?;
         let freshness = if known.running(&closure).next().is_none() {
-            self.remember(query, &spec.environment, &mut closure, &known)?;
+            self.remember(query, &mut closure, &known)?;
             Freshness::UpToDate(Metadata::default())
         } else {
             Freshness::Run(self.reasons(query, &spec, &closure, &known, &earlier))
@@ -413,32 +464,5 @@ impl Step for GoTestStep {
             None => run.start(None, prepared.spec.arguments.clone(), None, &|_, _| {})?,
         }
         Ok(Report::default())
-    }
-}
-
-/// Returns the import paths that the printed lines of `go test` say have passed, and have not failed.
-#[derive(Default)]
-pub(crate) struct Verdicts {
-    passed: BTreeSet<String>,
-    failed: BTreeSet<String>,
-}
-
-impl Verdicts {
-    /// Reads a line of standard output. Tests may print such lines too; the go command's own word comes for each package.
-    pub fn see(&mut self, line: &str) {
-        let mut words = line.split('\t');
-        let (first, second) = (words.next().unwrap_or_default(), words.next());
-        let Some(import_path) = second.and_then(|word| word.split(' ').next()) else { return };
-        let set = match first {
-            "ok  " | "?   " => &mut self.passed,
-            "FAIL" => &mut self.failed,
-            _ => return,
-        };
-        set.insert(import_path.to_owned());
-    }
-
-    /// Returns true if the tests of the package have passed.
-    pub fn has_passed(&self, import_path: &str) -> bool {
-        self.passed.contains(import_path) && !self.failed.contains(import_path)
     }
 }

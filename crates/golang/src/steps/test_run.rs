@@ -3,7 +3,7 @@
 //! The go command starts each test binary by a small script (`-exec`), which has it write its log: with a program of the
 //! user's own before it, the go command asks for none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -14,11 +14,12 @@ use rondel_process::{CommandLine, Stream};
 use rondel_tree::MtimeBoundary;
 
 use crate::closure::Closure;
-use crate::steps::go_test::{GoTestStep, KnownTests, Verdicts, digest_of};
+use crate::steps::go_test::{GoTestStep, KnownTests, digest_of};
 use crate::test_log::TestLog;
 use crate::test_packages::TestPackage;
-use crate::test_reads::{Sights, TestReads};
+use crate::test_reads::{Sights, TestReads, for_people};
 use crate::test_results::TestResults;
+use crate::test_sources::unlogged;
 use crate::toolchain::Toolchain;
 
 /// A run about to start.
@@ -106,15 +107,20 @@ impl TestRun<'_> {
             }
         });
         let verdicts = verdicts.into_inner().expect("no panic while locked");
-        let kept = self.keep(closure, known, &running, &before, logs.as_ref(), &verdicts)?;
-        outcome?;
-        let mut passed = known.passed.clone();
-        for (index, reads) in kept {
-            passed[index] = reads;
+        // A go command that was ended says nothing of the tests that it did not come to.
+        let is_whole = match &outcome {
+            Ok(()) => true,
+            Err(StepError::Command { status, .. }) => status.starts_with("exit status"),
+            Err(StepError::User(_) | StepError::Interrupted) => false,
+        };
+        if !is_whole {
+            return outcome;
         }
-        if passed.iter().all(Option::is_some) {
-            let known = KnownTests { parts: known.parts.clone(), passed, unchanged: known.unchanged.clone(), ..*known };
-            self.step.remember(self.job, &self.environment, &mut closure.clone(), &known)?;
+        let mut known = known.clone();
+        self.keep(closure, &mut known, &running, &before, logs.as_ref(), &verdicts)?;
+        outcome?;
+        if known.passed.iter().all(Option::is_some) {
+            self.step.remember(self.job, &mut closure.clone(), &known)?;
         }
         Ok(())
     }
@@ -126,7 +132,7 @@ impl TestRun<'_> {
         for test in running.iter().map(|&index| &closure.tests()[index]) {
             if let Some(reads) = results.last_reads(&test.import_path) {
                 is_blind |= reads.blind_spot.is_some();
-                sights.insert(test.import_path.clone(), place.look(&reads, &[]));
+                sights.insert(test.import_path.clone(), place.look(&reads));
             }
         }
         let below_root = if is_blind { self.step.below_root(self.job)? } else { None };
@@ -135,35 +141,38 @@ impl TestRun<'_> {
         Ok(Before { boundary, sights, below_root, parts: closure.test_stat_digests() })
     }
 
-    /// Keeps the results of tests that have passed. Returns for each what it read, if its result holds.
+    /// Keeps the results of tests that have passed, and takes back those of tests that have failed.
     fn keep(
         &self,
         closure: &Closure,
-        known: &KnownTests,
+        known: &mut KnownTests,
         running: &[usize],
         before: &Before,
         logs: Option<&TestLogs>,
         verdicts: &Verdicts,
-    ) -> Result<Vec<(usize, Option<TestReads>)>, StepError> {
+    ) -> Result<(), StepError> {
         let tests = closure.tests();
-        let Some(unchanged) = self.unchanged(closure, before)? else {
-            self.job.note("which files belong to the packages changed while the tests ran: no result is kept");
-            return Ok(running.iter().map(|&index| (index, None)).collect());
-        };
+        running.iter().for_each(|&index| known.passed[index] = None);
         let mut after = After::default();
-        let mut kept = Vec::with_capacity(running.len());
-        for &index in running {
+        for &index in running.iter().filter(|&&index| verdicts.has_failed(&tests[index].import_path)) {
+            self.take_back(&known.parts[index], &mut after)?;
+        }
+        let unchanged = match self.unchanged(closure, before)? {
+            Some(unchanged) if self.has_declared(known, before)? => unchanged,
+            _ => {
+                self.job.note(
+                    "the files of the packages, or declared inputs, changed while the tests ran: no result is kept",
+                );
+                return Ok(());
+            }
+        };
+        for &index in running.iter().filter(|&&index| verdicts.has_passed(&tests[index].import_path)) {
             let test = &tests[index];
-            let has_passed = verdicts.has_passed(&test.import_path);
-            let reads = if has_passed && unchanged[index] {
-                self.keep_one(test, &known.parts[index], before, &mut after, logs)?
+            if unchanged[index] {
+                self.keep_one(closure, index, known, before, &mut after, logs)?;
             } else {
-                if has_passed {
-                    after.not_kept.push(format!("a source of {} changed while its tests ran", test.import_path));
-                }
-                None
-            };
-            kept.push((index, reads));
+                after.not_kept.push(format!("a source of {} changed while its tests ran", test.import_path));
+            }
         }
         if let Some(first) = after.not_kept.first() {
             let more = match after.not_kept.len() {
@@ -172,7 +181,32 @@ impl TestRun<'_> {
             };
             self.job.note(format!("{first}{more}: they run again the next time"));
         }
-        Ok(kept)
+        Ok(())
+    }
+
+    /// Forgets that a test passed with what is to be seen now.
+    fn take_back(&self, parts: &Digest, after: &mut After) -> Result<(), StepError> {
+        let results = TestResults::of(self.job, &self.step.packages.key);
+        let place = self.step.place(self.job, &self.environment);
+        let below_root = self.below_root_after(after)?;
+        results.take_back(parts, &|reads| place.look(reads), below_root.as_ref());
+        Ok(())
+    }
+
+    /// Returns the digest of all files below the root, as they are now; `None` if inputs are declared.
+    fn below_root_after(&self, after: &mut After) -> Result<Option<Digest>, StepError> {
+        if after.below_root.is_none() {
+            after.below_root = self.step.below_root(self.job)?;
+        }
+        after.below_root.as_ref().map(digest_of).transpose()
+    }
+
+    /// Returns true if the declared inputs are what they were before the run.
+    fn has_declared(&self, known: &KnownTests, before: &Before) -> Result<bool, StepError> {
+        let Some(inputs) = &self.step.inputs else { return Ok(true) };
+        let now = inputs.hash(&self.step.packages.go.module, &self.job.workspace.snapshot)?;
+        let is_old = now.newest_ns() < before.boundary.on(self.device());
+        Ok(is_old && digest_of(&now)? == known.inputs)
     }
 
     /// Returns for each package whether its files are what they were before the run; `None` if that can't be told without
@@ -183,63 +217,81 @@ impl TestRun<'_> {
         Ok(Some(before.parts.iter().zip(&now).map(|(before, now)| before == now).collect()))
     }
 
+    /// Keeps the result of one test, if what it read is known and was the same all the time.
     fn keep_one(
         &self,
-        test: &TestPackage,
-        parts: &Digest,
+        closure: &Closure,
+        index: usize,
+        known: &mut KnownTests,
         before: &Before,
         after: &mut After,
         logs: Option<&TestLogs>,
-    ) -> Result<Option<TestReads>, StepError> {
-        let step = self.step;
-        let results = TestResults::of(self.job, &step.packages.key);
-        let place = step.place(self.job, &self.environment);
-        let log = logs.and_then(|logs| logs.read(&test.directory));
-        let variables = step.machine_variables();
-        let mut reads = match (&log, test.has_tests) {
-            (Some(log), _) => place.reads(log, &variables, &before.boundary),
-            (None, false) => TestReads::default(),
-            (None, true) => TestReads {
-                blind_spot: Some("its tests left no log of what they read".to_owned()),
-                ..TestReads::default()
-            },
+    ) -> Result<(), StepError> {
+        let test = &closure.tests()[index];
+        let import_path = &test.import_path;
+        let results = TestResults::of(self.job, &self.step.packages.key);
+        let place = self.step.place(self.job, &self.environment);
+        let Some(reads) = self.reads_of(closure, test, before, logs) else {
+            after.not_kept.push(format!("the tests of {import_path} left no log of what they read"));
+            return Ok(());
         };
-        if test.uses_cgo && test.has_tests {
-            reads.blind_spot = Some("its tests have C code, whose reads are not seen".to_owned());
-        }
-        results.remember_reads(&test.import_path, &reads);
+        results.remember_reads(import_path, &reads);
         let nothing = Sights::new();
-        let known = before.sights.get(&test.import_path).unwrap_or(&nothing);
-        let sights = place.look(&reads, &variables);
-        let differs = |(what, seen): (&String, &String)| known.get(what).is_some_and(|before| before != seen);
-        let mut changed = place.younger(&reads, &before.boundary, known);
+        let seen_before = before.sights.get(import_path).unwrap_or(&nothing);
+        let sights = place.look(&reads);
+        let differs = |(what, seen): (&String, &String)| seen_before.get(what).is_some_and(|before| before != seen);
+        let mut changed = place.younger(&reads, &before.boundary, seen_before);
         changed = changed.or_else(|| Some(sights.iter().find(|(what, seen)| differs((what, seen)))?.0.clone()));
         let mut below_root = None;
         if reads.blind_spot.is_some() {
-            if after.below_root.is_none() {
-                after.below_root = step.below_root(self.job)?;
-            }
-            if let Some(inputs) = &after.below_root {
-                let digest = digest_of(inputs)?;
+            below_root = self.below_root_after(after)?;
+            if let (Some(digest), Some(inputs)) = (&below_root, &after.below_root) {
                 let is_same = match &before.below_root {
-                    Some(before) => *before == digest,
+                    Some(before) => before == digest,
                     None => inputs.newest_ns() < before.boundary.on(self.device()),
                 };
                 changed = changed.or_else(|| (!is_same).then(|| "a file below the root".to_owned()));
-                below_root = Some(digest);
             }
         }
         if let Some(what) = changed {
-            let what = what.trim_start_matches("open ").trim_start_matches("stat ");
-            let import_path = &test.import_path;
+            let what = for_people(what.trim_start_matches("open ").trim_start_matches("stat "));
             after.not_kept.push(format!("`{what}` was written while the tests of {import_path} ran"));
-            return Ok(None);
+            return Ok(());
         }
-        if let Err(error) = results.store(parts, &reads, &sights, below_root.as_ref()) {
-            self.job.warn(format!("{error}; the result of {} is not kept", test.import_path));
-            return Ok(None);
+        if let Err(error) = results.store(&known.parts[index], &reads, &sights, below_root.as_ref()) {
+            self.job.warn(format!("{error}; the result of {import_path} is not kept"));
+            return Ok(());
         }
-        Ok(Some(reads))
+        known.add(&sights, below_root);
+        known.passed[index] = Some(reads);
+        Ok(())
+    }
+
+    /// Returns what a test that has passed was seen to read; `None` if it was not seen at all.
+    fn reads_of(
+        &self,
+        closure: &Closure,
+        test: &TestPackage,
+        before: &Before,
+        logs: Option<&TestLogs>,
+    ) -> Option<TestReads> {
+        if !test.has_tests {
+            return Some(TestReads::default());
+        }
+        let place = self.step.place(self.job, &self.environment);
+        let log = match logs {
+            Some(logs) => logs.read(&test.directory)?,
+            // There is no way to ask for a log on this machine.
+            None => return Some(TestReads::blind("its tests can't be asked for a log of what they read")),
+        };
+        let mut reads = place.reads(&log, &test.directory, &before.boundary);
+        if test.uses_cgo {
+            reads.blind_spot = Some("its tests have C code, whose reads are not seen".to_owned());
+        }
+        if reads.blind_spot.is_none() {
+            reads.blind_spot = unlogged(closure.files_of_test(test));
+        }
+        Some(reads)
     }
 
     /// Returns the number of the file system of the sources.
@@ -273,6 +325,10 @@ impl TestLogs {
         let logs = TestLogs { directory, script, flag };
         for place in directories {
             fs::create_dir_all(logs.place(place)?).ok()?;
+            // What the shell takes for its directory, if the way there has links.
+            if let Ok(real) = place.canonicalize() {
+                fs::create_dir_all(logs.place(&real)?).ok()?;
+            }
         }
         Some(logs)
     }
@@ -301,7 +357,8 @@ impl TestLogs {
 
     /// Returns the log of the tests that ran in a directory.
     fn read(&self, directory: &Path) -> Option<TestLog> {
-        let text = read_text_at_most(&self.place(directory)?.join("log"), MEMORY_MAX).ok()?;
+        let read = |directory: &Path| read_text_at_most(&self.place(directory)?.join("log"), MEMORY_MAX).ok();
+        let text = read(directory).or_else(|| read(&directory.canonicalize().ok()?))?;
         TestLog::parse(&text, directory)
     }
 }
@@ -309,4 +366,37 @@ impl TestLogs {
 /// Returns the text as one word of a POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// Returns the import paths that the printed lines of `go test` say have passed, and have not failed.
+#[derive(Default)]
+struct Verdicts {
+    passed: BTreeSet<String>,
+    failed: BTreeSet<String>,
+}
+
+impl Verdicts {
+    /// Reads a line of standard output. Tests may print such lines too; the go command's own word comes for each package.
+    fn see(&mut self, line: &str) {
+        let mut words = line.split('\t');
+        let (first, second) = (words.next().unwrap_or_default(), words.next());
+        let Some(import_path) = second.and_then(|word| word.split(' ').next()) else { return };
+        // Of what a test prints itself, a failure is believed and a success is not enough: `keep` asks for its log too.
+        let set = match first {
+            "ok  " | "?   " => &mut self.passed,
+            "FAIL" => &mut self.failed,
+            _ => return,
+        };
+        set.insert(import_path.to_owned());
+    }
+
+    /// Returns true if the tests of the package have failed.
+    fn has_failed(&self, import_path: &str) -> bool {
+        self.failed.contains(import_path)
+    }
+
+    /// Returns true if the tests of the package have passed.
+    fn has_passed(&self, import_path: &str) -> bool {
+        self.passed.contains(import_path) && !self.failed.contains(import_path)
+    }
 }

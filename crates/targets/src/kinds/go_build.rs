@@ -8,6 +8,7 @@ use rondel_engine::{Node, NodeId, StepKey, UserError};
 use rondel_golang::{CSupport, GoBuildStep, GoPackages, GoSupport, SbomStep, Scope, go_version_of};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
+use crate::go_variables::refuse_own;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
 
 impl Analyze for GoBuild {
@@ -148,38 +149,8 @@ fn sbom(analyzer: &mut Analyzer<'_>, target: &Target, platform: &Platform, node:
 /// Checks `env` of a `GoBuild`: it is for `GOEXPERIMENT` and the like, and for cgo where it is declared. Variables that
 /// Rondel sets itself are refused.
 fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Analyzed<()> {
-    const OWN: &[&str] = &[
-        "GOOS",
-        "GOARCH",
-        "GOROOT",
-        "GOCACHE",
-        "GOMODCACHE",
-        "GOPATH",
-        "GOENV",
-        "GOFLAGS",
-        "GOWORK",
-        "GOTOOLCHAIN",
-        "GOPROXY",
-        "GO111MODULE",
-        "CGO_ENABLED",
-        "HOME",
-        "PATH",
-        "TMPDIR",
-        "GOTMPDIR",
-        "TZ",
-        "LC_ALL",
-    ];
     for (name, _) in &build.env {
-        if OWN.contains(&name.value.as_str()) {
-            let hint = match name.value.as_str() {
-                "CGO_ENABLED" => "write `cgo: true`",
-                "GOFLAGS" => "flags have fields of their own: `tags`, `ldflags`, `gcflags`, `buildmode`",
-                "GOWORK" => "write `go_work: \"go.work\"` at the top level",
-                _ => "platforms are given in `platforms`, the toolchain in `go`",
-            };
-            let message = format!("`{}` is set by Rondel itself", name.value);
-            return Err(UserError::input(message).at(name.span).hint(hint));
-        }
+        refuse_own(name, &["CGO_ENABLED", "HOME", "PATH", "TMPDIR", "TZ", "LC_ALL"])?;
         let is_c = name.value.starts_with("CGO_") || matches!(name.value.as_str(), "CC" | "CXX" | "PKG_CONFIG");
         if is_c && !build.cgo {
             let message = format!("`{}`: this `GoBuild` builds without cgo", name.value);

@@ -5,6 +5,7 @@ use rondel_engine::{EnvironmentValue, Shown, StepKey};
 use rondel_golang::{CSupport, GoPackages, GoTestStep, Scope};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
+use crate::go_variables::{refuse_odd, refuse_own};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for GoTest {
@@ -15,6 +16,10 @@ impl Analyze for GoTest {
         let outputs_used = analyzer.output_uses(sources, &[], &self.env, &mut upstream)?;
         let inputs = sources.map(|_| analyzer.declared_inputs(target, sources)).transpose()?;
         let everything = analyzer.declared_inputs(target, None)?;
+        for (name, _) in &self.env {
+            refuse_own(name, &[])?;
+            refuse_odd(name)?;
+        }
         let go = analyzer.go()?;
         let env = analyzer.variables.environment(&self.env)?;
         let key = StepKey::main(&target.name.value);
@@ -22,6 +27,8 @@ impl Analyze for GoTest {
             EnvironmentValue::Plain(value) => Some((name.clone(), value.clone())),
             EnvironmentValue::Secret(_) => None,
         };
+        let declared: Vec<(String, String)> = env.iter().filter_map(plain).collect();
+        let has_c = self.race || declared.iter().any(|(name, value)| name == "CGO_ENABLED" && value == "1");
         let packages = GoPackages {
             key: key.clone(),
             platform: go.own_platform()?,
@@ -29,12 +36,12 @@ impl Analyze for GoTest {
             tags: analyzer.variables.texts(&self.tags)?,
             race: self.race,
             // Variables of the go command and the compilers decide which files there are.
-            env: env
+            env: declared
                 .iter()
                 .filter(|(name, _)| name.starts_with("GO") || name.starts_with("CGO_"))
-                .filter_map(plain)
+                .cloned()
                 .collect(),
-            c: if self.race { Some(CSupport::find(&go, &[])?) } else { None },
+            c: if has_c { Some(CSupport::find(&go, &declared)?) } else { None },
             scope: Scope::Test,
             foreign: analyzer.made_by_others(target)?,
             go,

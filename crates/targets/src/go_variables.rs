@@ -1,0 +1,49 @@
+//! Variables of the go command that build.ron can't set: Rondel sets them itself, or they would bring inputs that no key
+//! has.
+
+use rondel_buildfile::Spanned;
+use rondel_engine::UserError;
+
+use crate::analyzer::Analyzed;
+
+/// Those that no Go target can set.
+const OWN: &[&str] = &[
+    "GOOS",
+    "GOARCH",
+    "GOROOT",
+    "GOCACHE",
+    "GOMODCACHE",
+    "GOPATH",
+    "GOENV",
+    "GOFLAGS",
+    "GOWORK",
+    "GOTOOLCHAIN",
+    "GOPROXY",
+    "GO111MODULE",
+    "GOTMPDIR",
+];
+
+/// Refuses a declared variable that Rondel sets itself; `others` are further ones of the kind.
+pub(crate) fn refuse_own(name: &Spanned<String>, others: &[&str]) -> Analyzed<()> {
+    if !OWN.contains(&name.value.as_str()) && !others.contains(&name.value.as_str()) {
+        return Ok(());
+    }
+    let hint = match name.value.as_str() {
+        "CGO_ENABLED" => "write `cgo: true`",
+        "GOFLAGS" => "flags have fields of their own, such as `tags`",
+        "GOWORK" => "write `go_work: \"go.work\"` at the top level",
+        _ => "platforms are given in `platforms`, the toolchain in `go`",
+    };
+    Err(UserError::input(format!("`{}` is set by Rondel itself", name.value)).at(name.span).hint(hint))
+}
+
+/// Refuses a variable of tests whose name no shell passes on: a shell starts the tests.
+pub(crate) fn refuse_odd(name: &Spanned<String>) -> Analyzed<()> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_plain = name.value.bytes().all(is_word) && !name.value.starts_with(|first: char| first.is_ascii_digit());
+    if is_plain {
+        return Ok(());
+    }
+    let message = format!("`{}` would not reach the tests: a shell starts them", name.value.escape_debug());
+    Err(UserError::input(message).at(name.span).hint("use letters, digits and `_`, a letter first"))
+}
