@@ -4,6 +4,7 @@
 //! may read beside it. The search errs to the safe side: it reads no Go, it looks for words. It sees the sources of
 //! local packages; those of downloaded modules don't read a project's files before a test runs, as a rule.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rondel_cas::{MEMORY_MAX, read_at_most};
@@ -65,11 +66,21 @@ const PURE: &[&str] = &[
     "strings.TrimSpace(",
 ];
 
+/// What is known of the sources of one package.
+#[derive(Default)]
+struct Package {
+    /// Last parts of the import paths that they name.
+    imports: BTreeSet<String>,
+    /// True if they read files, or a package that they import may.
+    may_read: bool,
+    /// The first source that runs something before the tests.
+    early: Option<String>,
+}
+
 /// Returns why the log of tests made of these Go files does not tell everything, in words. `is_own` says which belong to
 /// the tested package itself.
 pub(crate) fn unlogged<'a>(files: impl Iterator<Item = (&'a Path, bool)>) -> Option<String> {
-    let mut reads = false;
-    let mut starts_early: Option<String> = None;
+    let mut packages: BTreeMap<&Path, Package> = BTreeMap::new();
     for (path, is_own) in files.filter(|(path, _)| path.extension().is_some_and(|ending| ending == "go")) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // It was read before, so it is there; if not, nothing is known of it.
@@ -81,12 +92,41 @@ pub(crate) fn unlogged<'a>(files: impl Iterator<Item = (&'a Path, bool)>) -> Opt
         if is_own && name.ends_with("_test.go") && source.contains("func TestMain(") {
             return Some(format!("`TestMain` in `{name}` may read before and after the log"));
         }
-        reads |= READERS.iter().any(|word| source.contains(word));
-        if starts_early.is_none() && runs_before_tests(&source) {
-            starts_early = Some(format!("`{name}` may read before the log begins"));
+        let package = packages.entry(path.parent().unwrap_or(Path::new("/"))).or_default();
+        package.may_read |= READERS.iter().any(|word| source.contains(word));
+        package.imports.extend(imports(&source).map(str::to_owned));
+        if package.early.is_none() && runs_before_tests(&source) {
+            package.early = Some(name.into_owned());
         }
     }
-    starts_early.filter(|_| reads)
+    spread(&mut packages);
+    let mut early = packages.values().filter(|package| package.may_read).filter_map(|package| package.early.as_ref());
+    early.next().map(|name| format!("`{name}` may read before the log begins"))
+}
+
+/// Marks the packages that import one which may read. Packages are known by the last parts of their names: two of one
+/// name are taken for each other.
+fn spread(packages: &mut BTreeMap<&Path, Package>) {
+    let name_of = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    loop {
+        let readers: BTreeSet<String> =
+            packages.iter().filter(|(_, package)| package.may_read).map(|(path, _)| name_of(path)).collect();
+        let mut changed = false;
+        for package in packages.values_mut().filter(|package| !package.may_read) {
+            package.may_read = package.imports.iter().any(|import| readers.contains(import));
+            changed |= package.may_read;
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// Returns the last parts of the import paths of a source, and of other texts in quotes before its first function.
+fn imports(source: &str) -> impl Iterator<Item = &str> {
+    let lines = source.lines().take_while(|line| !line.starts_with("func "));
+    let quoted = lines.filter_map(|line| line.split('"').nth(1));
+    quoted.filter_map(|path| path.rsplit('/').next())
 }
 
 /// Returns true if a source calls something before `main`: in `init`, or for a variable of the package.
@@ -188,6 +228,32 @@ mod tests {
         }
         let gone = directory.join("gone.go");
         assert_eq!(unlogged([(gone.as_path(), true)].into_iter()).as_deref(), Some("`gone.go` could not be read"));
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    /// What runs early is in one package, and what reads in another.
+    #[test]
+    fn packages_that_read_early_by_others() {
+        let directory = std::env::temp_dir().join(format!("rondel-test-packages-{}", std::process::id()));
+        let reader = "func f() { os.ReadFile(name) }\n";
+        let write = |name: &str, source: &str| {
+            let path = directory.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, source).unwrap();
+            path
+        };
+        let config = write("config/config.go", &format!("package config\n{reader}"));
+        let metrics = write("metrics/metrics.go", "package metrics\n\nvar total = NewCounter()\n");
+        let between = write("between/b.go", "package between\n\nimport \"example.com/x/config\"\n");
+        let server = write(
+            "server/server.go",
+            "package server\n\nimport (\n\t\"example.com/x/between\"\n)\n\nvar c = between.Load()\n",
+        );
+        let files = |paths: &[&std::path::PathBuf]| unlogged(paths.iter().map(|path| (path.as_path(), false)));
+        assert_eq!(files(&[&config, &metrics]), None);
+        let early = Some("`server.go` may read before the log begins".to_owned());
+        assert_eq!(files(&[&server, &metrics, &between, &config]), early);
+        assert_eq!(files(&[&server, &metrics, &between]), None);
         fs::remove_dir_all(directory).unwrap();
     }
 }
