@@ -20,7 +20,7 @@ fn a_compile_error_is_shown_once() {
               Failed server
           # example.com/small/greet
           greet/greet.go:17:17: undefined: undefined
-        error: server: `go build -trimpath -buildvcs=false -pgo=auto '-ldflags=-buildid= -s -w -X main.version=v1' -o [ROOT]/.rondel/staging/[TMP]/ -- ./cmd/small` ended with exit status 1
+        error: server: `go build -overlay=[ROOT]/.rondel/go-overlays/[HASH].json -trimpath -buildvcs=false -pgo=auto '-ldflags=-buildid= -s -w -X main.version=v1' -o [ROOT]/.rondel/staging/[TMP]/ -- ./cmd/small` ended with exit status 1
         --- exit code 1
     "#]]);
     assert!(

@@ -357,12 +357,26 @@ impl Run {
 }
 
 /// The text without what differs from run to run or from machine to machine: durations are `[T]`, sizes in KiB and more
-/// `[SIZE]`, digests `[DIGEST]`, the workspace `[ROOT]`, what is beside it `[BESIDE]`, temporary names `[TMP]`.
+/// `[SIZE]`, digests `[DIGEST]`, the workspace `[ROOT]`, what is beside it `[BESIDE]`, temporary names `[TMP]`, names of overlays
+/// `[HASH]`.
 pub fn normalised(text: &str) -> String {
     let space = std::env::temp_dir().join("rondel-test-").display().to_string();
     let text = without_numbered(text, &space, "[BESIDE]").replace("[BESIDE]/work", "[ROOT]");
     let text = without_digests(&without_numbered(&text, ".rondel-tmp-", "[TMP]"));
+    let text = without_overlays(&text);
     text.split_inclusive('\n').map(without_amounts).collect()
+}
+
+/// An overlay of the go command is named by its contents, which hold the workspace's place.
+fn without_overlays(text: &str) -> String {
+    const DIRECTORY: &str = "/go-overlays/";
+    let mut parts = text.split(DIRECTORY);
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|character: char| character.is_ascii_hexdigit());
+        result.push_str(&format!("{DIRECTORY}[HASH]{rest}"));
+    }
+    result
 }
 
 /// `name` for each `prefix` and the numbers after it, as in `.rondel-tmp-1-2`.

@@ -283,8 +283,12 @@ pub fn copy_file(from: &Path, to: &Path) -> io::Result<u64> {
 pub fn copy_file_with_time(from: &Path, to: &Path) -> io::Result<()> {
     let (mut source, metadata) = open_regular(from)?;
     let mut copy = File::create(to)?;
-    // In the kernel, where it can.
-    io::copy(&mut source, &mut copy)?;
+    // In the kernel, where it can; a signal interrupts that, and both files stand where it went on.
+    while let Err(error) = io::copy(&mut source, &mut copy) {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
     copy.set_permissions(metadata.permissions())?;
     copy.set_modified(metadata.modified()?)
 }
