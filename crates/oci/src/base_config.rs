@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::document::{Descriptor, DocumentError, digest_of};
-use crate::image::ImageConfig;
+use crate::image_config::ImageConfig;
 
 /// The configuration of a base image for one platform.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use rondel_cas::Digest;
 use serde::Deserialize;
 
-use crate::image::{INDEX, MANIFEST};
+use crate::media_types::{INDEX, MANIFEST};
 
 /// Docker's media types of index and manifest.
 const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";

@@ -8,53 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::base_config::BaseImage;
+use crate::image_config::ImageConfig;
 use crate::layer::Layer;
-
-/// Settings of a container started from the image.
-#[derive(Clone, Debug, Default)]
-pub struct ImageConfig {
-    /// `uid:gid` or a name.
-    pub user: String,
-    /// `8080/tcp`
-    pub ports: Vec<String>,
-    /// `NAME=value`, in order.
-    pub environment: Vec<(String, String)>,
-    /// Program and arguments.
-    pub entrypoint: Vec<String>,
-    /// Default arguments.
-    pub command: Vec<String>,
-    /// Working directory.
-    pub directory: String,
-    /// Labels.
-    pub labels: BTreeMap<String, String>,
-    /// Docker's extension of the configuration.
-    pub health: Option<Health>,
-    /// That of the base, as it is, if the image sets none.
-    pub inherited_health: Option<Value>,
-    /// Paths of volumes.
-    pub volumes: Vec<String>,
-    /// Signal that ends a container; the engine's own if empty.
-    pub stop_signal: String,
-    /// Shell of the base for commands in one string (Docker's extension).
-    pub shell: Vec<String>,
-    /// Seconds since 1970.
-    pub created_s: u64,
-}
-
-/// Docker's `HEALTHCHECK`.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Health {
-    /// Program and arguments.
-    pub command: Vec<String>,
-    /// Seconds between checks.
-    pub interval_s: u64,
-    /// Seconds for one check.
-    pub timeout_s: u64,
-    /// Seconds during which failures do not count.
-    pub start_period_s: u64,
-    /// Failures that make it unhealthy.
-    pub retries: u64,
-}
+use crate::media_types::{INDEX, LAYER, MANIFEST};
 
 /// The image of one platform.
 #[derive(Clone, Debug)]
@@ -213,11 +169,6 @@ pub(crate) fn index_json(manifests: &[(Digest, &PlatformImage)], annotations: &B
         "annotations": annotations,
     }))
 }
-
-/// Media type of the layers that are written here.
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 pub(crate) fn descriptor(media_type: &str, digest: &Digest) -> Value {
     json!({"mediaType": media_type, "digest": digest.oci(), "size": digest.size()})

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use rondel_cas::{Digest, copy_file};
 use serde_json::json;
 
-use crate::image::{INDEX, ImageConfig, PlatformImage, config_json, descriptor, index_json, manifest_json, to_json};
+use crate::image::{PlatformImage, config_json, descriptor, index_json, manifest_json, to_json};
+use crate::image_config::ImageConfig;
+use crate::media_types::INDEX;
 use rondel_names::ImageName;
 
 /// Contents of a layout.

@@ -8,8 +8,10 @@ mod base_files;
 mod codec;
 mod document;
 mod image;
+mod image_config;
 mod layer;
 mod layout;
+mod media_types;
 mod static_base;
 mod tar_header;
 
@@ -20,7 +22,8 @@ pub use codec::{CODEC, compress};
 pub use document::{
     DOCUMENT_BYTES_MAX, DOCUMENT_TYPES, Descriptor, Document, DocumentError, DocumentPlatform, choose, digest_of,
 };
-pub use image::{Health, ImageConfig, PlatformImage, created_text};
+pub use image::{PlatformImage, created_text};
+pub use image_config::{Health, ImageConfig};
 pub use layer::{Layer, LayerEntry, LayerSource, write_layer};
 pub use layout::{LayoutInput, LayoutReport, write_layout};
 pub use static_base::{ROOT_BUNDLE, base_without_certificates, static_base, zoneinfo_environment, zoneinfo_path};

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use crate::access::Endpoint;
 use crate::accounts::{Account, Accounts};
 use crate::challenge::Challenge;
-use crate::client::{denied, words};
 use crate::error::RegistryError;
 
 /// Maximum size of the answer of a token server in bytes.
@@ -28,6 +27,20 @@ struct TokenAnswer {
     token: Option<String>,
     #[serde(default)]
     access_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorAnswer {
+    #[serde(default)]
+    errors: Vec<ErrorEntry>,
+}
+
+#[derive(Deserialize)]
+struct ErrorEntry {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
 }
 
 impl Asker<'_> {
@@ -109,4 +122,24 @@ fn encode(query: &[(&str, String)]) -> String {
         text.bytes().map(|byte| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") }).collect()
     };
     query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect::<Vec<_>>().join("&")
+}
+
+/// Returns the error for a repository that the account of the registry does not open.
+pub(crate) fn denied(accounts: &Accounts, endpoint: &Endpoint, repository: &str, message: &str) -> RegistryError {
+    let account = accounts.of(&endpoint.host).ok().flatten();
+    RegistryError::Denied {
+        host: endpoint.host.clone(),
+        who: account.map_or_else(|| "anyone".to_owned(), |account| format!("`{}`", account.name())),
+        what: repository.to_owned(),
+        message: format!(": {message}"),
+    }
+}
+
+/// Returns the registry's own words for an error, behind a colon.
+pub(crate) fn words(body: &[u8]) -> String {
+    let answer: Option<ErrorAnswer> = serde_json::from_slice(body).ok();
+    let first = answer.and_then(|answer| answer.errors.into_iter().next());
+    let text = first.map(|entry| if entry.message.is_empty() { entry.code } else { entry.message });
+    let text: String = text.unwrap_or_default().chars().take(200).collect();
+    if text.is_empty() { text } else { format!(": {}", text.escape_debug()) }
 }

@@ -11,11 +11,10 @@ use rondel_cas::Digest;
 use rondel_fetch::{FetchError, Fetcher, Method, PartialDownload, Refusal, Request, Response};
 use rondel_names::ImageReference;
 use rondel_oci::{DOCUMENT_BYTES_MAX, DOCUMENT_TYPES};
-use serde::Deserialize;
 
 use crate::access::{Access, Endpoint};
 use crate::accounts::Accounts;
-use crate::authorization::Asker;
+use crate::authorization::{Asker, denied, words};
 use crate::error::RegistryError;
 
 /// How often a question is asked while the registry is busy or fails.
@@ -52,20 +51,6 @@ pub struct Watcher<'a> {
     pub progress: &'a dyn Fn(u64, u64) -> bool,
     /// Gets a sentence, if something takes longer than it should.
     pub say: &'a dyn Fn(String),
-}
-
-#[derive(Deserialize)]
-struct ErrorAnswer {
-    #[serde(default)]
-    errors: Vec<ErrorEntry>,
-}
-
-#[derive(Deserialize)]
-struct ErrorEntry {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    message: String,
 }
 
 impl Registry {
@@ -314,26 +299,6 @@ impl Registry {
         }
         Ok(())
     }
-}
-
-/// Returns the error for a repository that the account of the registry does not open.
-pub(crate) fn denied(accounts: &Accounts, endpoint: &Endpoint, repository: &str, message: &str) -> RegistryError {
-    let account = accounts.of(&endpoint.host).ok().flatten();
-    RegistryError::Denied {
-        host: endpoint.host.clone(),
-        who: account.map_or_else(|| "anyone".to_owned(), |account| format!("`{}`", account.name())),
-        what: repository.to_owned(),
-        message: format!(": {message}"),
-    }
-}
-
-/// Returns the registry's own words for an error, behind a colon.
-pub(crate) fn words(body: &[u8]) -> String {
-    let answer: Option<ErrorAnswer> = serde_json::from_slice(body).ok();
-    let first = answer.and_then(|answer| answer.errors.into_iter().next());
-    let text = first.map(|entry| if entry.message.is_empty() { entry.code } else { entry.message });
-    let text: String = text.unwrap_or_default().chars().take(200).collect();
-    if text.is_empty() { text } else { format!(": {}", text.escape_debug()) }
 }
 
 fn unsound(host: &str, what: &str, message: String) -> RegistryError {

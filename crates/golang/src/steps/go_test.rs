@@ -5,43 +5,21 @@
 //! (`test_log`); it is held against the tree before and after the run. Tests that may read more than the log tells (C code,
 //! child processes) have everything below the root as input, unless `inputs` says what.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rondel_cas::{Digest, Hasher};
+use rondel_cas::Digest;
 use rondel_engine::{
-    ActionSpec, Class, DeclaredInputs, Environment, EnvironmentValue, Freshness, InputSet, Job, Metadata, OutputRole,
-    OutputUse, Prepared, Query, Reason, Report, Step, StepContext, StepError, TreeAccess, read_record,
+    ActionSpec, EnvironmentValue, Freshness, InputSet, Job, Metadata, Prepared, Query, Reason, Report, Step,
+    StepContext, StepError, TreeAccess, read_record,
 };
 
 use crate::closure::Closure;
 use crate::module_download::check_modules;
-use crate::packages::GoPackages;
 use crate::steps::test_run::TestRun;
+use crate::steps::test_setup::{GoTestStep, KnownTests, digest_of, whole};
 use crate::test_packages::TestPackage;
 use crate::test_reads::{Sights, TestPlace, TestReads};
-use crate::test_results::{AllPassed, TestResults, sight_differences, sights_digest};
-
-/// `go test` of some packages, all texts resolved.
-pub struct GoTestStep {
-    /// What is tested.
-    pub packages: GoPackages,
-    /// `-run`
-    pub run: Option<String>,
-    /// `-short`
-    pub short: bool,
-    /// `-timeout`
-    pub timeout: Option<String>,
-    /// Declared variables.
-    pub env: Vec<(String, EnvironmentValue)>,
-    /// Globs of files that the tests read unseen; `None` if none are declared.
-    pub inputs: Option<DeclaredInputs>,
-    /// All files below the root.
-    pub everything: DeclaredInputs,
-    /// Outputs of other targets among inputs and variables.
-    pub outputs_used: Vec<OutputUse>,
-    /// Arguments after `--` on the command line.
-    pub arguments: Vec<String>,
-}
+use crate::test_results::{AllPassed, TestResults, sight_differences};
 
 /// What a preparation found.
 pub struct TestFindings {
@@ -51,60 +29,7 @@ pub struct TestFindings {
     pub(crate) tests: Option<KnownTests>,
 }
 
-/// What is known of the tests before they run.
-#[derive(Clone, Debug)]
-pub(crate) struct KnownTests {
-    /// Digest of all that they have in common.
-    pub shared: Digest,
-    /// By package, in the order of the closure: what it is made of.
-    pub parts: Vec<Digest>,
-    /// What a package's tests read, if they passed and nothing has changed since; the others run.
-    pub passed: Vec<Option<TestReads>>,
-    /// What tests read that are as they were the last time, and some others; they have nothing in `passed`.
-    pub unchanged: Option<TestReads>,
-    /// What was to be seen of all that passed tests read, when they were found to hold.
-    pub sights: Sights,
-    /// The same of all files below the root, if some of them may have read any.
-    pub below_root: Option<Digest>,
-    /// True if two tests that passed saw something different at one place.
-    pub is_contradictory: bool,
-    /// Digest of the declared inputs.
-    pub inputs: Digest,
-}
-
 impl GoTestStep {
-    pub(crate) fn environment(&self, root: &Path) -> Environment {
-        let go = &self.packages.go;
-        let mut environment = go.compile_environment(root, &self.packages.platform);
-        // Tests start programs; the machine decides which exist.
-        let path = format!("{}:{}", root.join("bin").display(), go.caller("PATH").unwrap_or_default());
-        environment.set(Class::Located, "PATH", path);
-        if let Some(c) = &self.packages.c {
-            c.set(root, &mut environment);
-        }
-        for (name, value) in &self.env {
-            match value {
-                EnvironmentValue::Plain(value) => environment.set(Class::Keyed, name, value),
-                EnvironmentValue::Secret(value) => environment.set(Class::Secret, name, value),
-            }
-        }
-        environment
-    }
-
-    /// Adds the paths of outputs of other targets.
-    pub(crate) fn add_outputs(
-        &self,
-        context: &StepContext<'_>,
-        environment: &mut Environment,
-    ) -> Result<(), StepError> {
-        for output in &self.outputs_used {
-            if let OutputRole::Variable(name) = &output.role {
-                environment.set(Class::Located, name, output.path(context)?.display().to_string());
-            }
-        }
-        Ok(())
-    }
-
     /// What tests see of the machine: they can ask for it without a trace, and so do the programs that they start.
     fn add_machine(&self, context: &StepContext<'_>, spec: &mut ActionSpec) {
         let go = &self.packages.go;
@@ -127,47 +52,6 @@ impl GoTestStep {
         arguments.extend(self.packages.patterns.iter().cloned());
         arguments.extend(self.arguments.iter().cloned());
         arguments
-    }
-
-    /// Returns the command up to the packages.
-    pub(crate) fn flags(&self) -> Vec<String> {
-        let mut arguments: Vec<String> = ["go", "test", "-buildvcs=false"].map(str::to_owned).to_vec();
-        arguments.extend(self.packages.selecting_flags());
-        if self.short {
-            arguments.push("-short".to_owned());
-        }
-        for (flag, value) in [("-run", &self.run), ("-timeout", &self.timeout)] {
-            if let Some(value) = value {
-                arguments.push(format!("{flag}={value}"));
-            }
-        }
-        arguments
-    }
-
-    /// Where the tests run, and what of it counts.
-    pub(crate) fn place<'a>(&self, context: &'a StepContext<'a>, environment: &Environment) -> TestPlace<'a> {
-        let directories = &self.packages.go.directories;
-        let variables = environment.for_process();
-        let of = |name: &str| variables.iter().find(|(other, _)| other == name).map(|(_, value)| PathBuf::from(value));
-        let mut left_out =
-            vec![context.workspace.cache.clone(), directories.build_cache.clone(), directories.module_cache.clone()];
-        left_out.extend(of("GOROOT").filter(|root| root.parent().is_some()));
-        TestPlace {
-            workspace: &context.workspace.root,
-            state: &context.workspace.state,
-            left_out,
-            temporary: of("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),
-            home: of("HOME").unwrap_or_else(|| directories.home.clone()),
-            snapshot: &context.workspace.snapshot,
-        }
-    }
-
-    /// Returns all files below the root, for tests that may read any; `None` if their inputs are declared.
-    pub(crate) fn below_root(&self, context: &StepContext<'_>) -> Result<Option<InputSet>, StepError> {
-        if self.inputs.is_some() {
-            return Ok(None);
-        }
-        self.everything.hash(&self.packages.go.module, &context.workspace.snapshot).map(Some)
     }
 
     /// The action of all tests together, with its closure. `Err` says why it is not known, in words.
@@ -297,47 +181,6 @@ impl GoTestStep {
         }
         reasons
     }
-
-    /// Remembers that all tests have passed, for a quick answer: with what was to be seen when each was found to hold.
-    pub(crate) fn remember(
-        &self,
-        context: &StepContext<'_>,
-        closure: &mut Closure,
-        known: &KnownTests,
-    ) -> Result<(), StepError> {
-        if known.is_contradictory {
-            return Ok(());
-        }
-        let mut all = AllPassed { reads: known.unchanged.clone().unwrap_or_default(), ..AllPassed::default() };
-        for reads in known.passed.iter().flatten() {
-            all.reads.opened.extend(reads.opened.iter().cloned());
-            all.reads.asked.extend(reads.asked.iter().cloned());
-            all.reads.blind_spot = all.reads.blind_spot.take().or_else(|| reads.blind_spot.clone());
-        }
-        all.reads.asked.retain(|path| !all.reads.opened.contains(path));
-        let is_wanted = |what: &str| match what.split_once(' ') {
-            Some(("open", path)) => all.reads.opened.contains(path),
-            Some((_, path)) => all.reads.asked.contains(path),
-            None => false,
-        };
-        all.sights =
-            known.sights.iter().filter(|(what, _)| is_wanted(what)).map(|(a, b)| (a.clone(), b.clone())).collect();
-        let below_root = known.below_root.filter(|_| all.reads.blind_spot.is_some());
-        all.below_root = below_root.map(|digest| digest.to_string());
-        all.whole = whole(closure, &known.shared, &all.sights, below_root.as_ref())?.to_string();
-        let parts = closure.tests().iter().zip(&known.parts);
-        all.parts = parts.map(|(test, parts)| (test.import_path.clone(), parts.to_string())).collect();
-        TestResults::of(context, &self.packages.key).remember_all_passed(&all);
-        Ok(())
-    }
-
-    /// Returns the digest of all files below the root, if tests with these reads may have read any.
-    fn below_root_if(&self, context: &StepContext<'_>, reads: &TestReads) -> Result<Option<Digest>, StepError> {
-        if reads.blind_spot.is_none() {
-            return Ok(None);
-        }
-        self.below_root(context)?.map(|inputs| digest_of(&inputs)).transpose()
-    }
 }
 
 /// What was known when all tests had passed, and what is to be seen of it now.
@@ -357,40 +200,6 @@ impl Earlier<'_> {
     }
 }
 
-/// Returns the digest of all that the tests depend on.
-fn whole(
-    closure: &mut Closure,
-    shared: &Digest,
-    sights: &Sights,
-    below_root: Option<&Digest>,
-) -> Result<Digest, StepError> {
-    let mut hasher = Hasher::new();
-    hasher.update(format!("{shared}\n{}\n", digest_of(&closure.inputs()?)?).as_bytes());
-    closure.tests().iter().for_each(|test| hasher.update(format!("{}\n", test.import_path).as_bytes()));
-    hasher.update(sights_digest(sights).to_string().as_bytes());
-    hasher.update(below_root.map(Digest::to_string).unwrap_or_default().as_bytes());
-    Ok(hasher.finish())
-}
-
-impl KnownTests {
-    /// Adds what was to be seen when one more test was found to have passed.
-    pub fn add(&mut self, sights: &Sights, below_root: Option<Digest>) {
-        for (what, seen) in sights {
-            let before = self.sights.insert(what.clone(), seen.clone());
-            self.is_contradictory |= before.is_some_and(|before| before != *seen);
-        }
-        if let Some(digest) = below_root {
-            self.is_contradictory |= self.below_root.replace(digest).is_some_and(|before| before != digest);
-        }
-    }
-
-    /// Returns the packages whose tests run.
-    pub fn running<'a>(&'a self, closure: &'a Closure) -> impl Iterator<Item = &'a TestPackage> {
-        let tests = closure.tests().iter().zip(&self.passed);
-        tests.filter(|(_, passed)| passed.is_none()).map(|(test, _)| test)
-    }
-}
-
 /// Returns for each package a digest of what its test is made of.
 fn parts_of(closure: &Closure, shared: &Digest) -> Result<Vec<Digest>, StepError> {
     let files = closure.test_digests()?;
@@ -398,12 +207,6 @@ fn parts_of(closure: &Closure, shared: &Digest) -> Result<Vec<Digest>, StepError
         Digest::of(format!("{shared} {files} {} {}", test.import_path, test.uses_cgo).as_bytes())
     };
     Ok(closure.tests().iter().zip(&files).map(of).collect())
-}
-
-/// Returns the digest of a set of inputs.
-pub(crate) fn digest_of(inputs: &InputSet) -> Result<Digest, StepError> {
-    let root = inputs.root_digest().map_err(|error| StepError::failed(error.to_string()))?;
-    Ok(root.unwrap_or_else(|| Digest::of(b"no inputs")))
 }
 
 impl Step for GoTestStep {

@@ -7,3 +7,4 @@ pub(crate) mod go_test;
 pub(crate) mod probe;
 pub(crate) mod sbom;
 pub(crate) mod test_run;
+pub(crate) mod test_setup;

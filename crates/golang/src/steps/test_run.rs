@@ -14,7 +14,7 @@ use rondel_process::{CommandLine, Stream};
 use rondel_tree::MtimeBoundary;
 
 use crate::closure::Closure;
-use crate::steps::go_test::{GoTestStep, KnownTests, digest_of};
+use crate::steps::test_setup::{GoTestStep, KnownTests, digest_of};
 use crate::test_log::TestLog;
 use crate::test_packages::TestPackage;
 use crate::test_reads::{Sights, TestReads, for_people};
