@@ -93,6 +93,8 @@ fn run_is_healthy_not_root_and_leaves_nothing() {
         &id,
     ]);
     assert_eq!(facts, "10001:10001 true [ALL] [no-new-privileges]");
+    // The program that follows the container's output starts once it is healthy.
+    std::thread::sleep(std::time::Duration::from_secs(3));
     // A second one finds the first of the same target and takes its place; here the port is taken by somebody else.
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let run = Run::of(child.wait_with_output().unwrap());
