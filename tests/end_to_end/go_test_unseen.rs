@@ -85,7 +85,7 @@ fn names_that_may_mean_another_place_make_tests_blind() {
     }
 }
 
-/// A hit is remembered with what was there when it was found, and not with what is there when others have run.
+/// A fixture of one package is edited while the tests of another run. The next run notices.
 #[test]
 fn a_fixture_that_changes_while_others_run_counts() {
     let checks = "\tb, err := os.ReadFile(\"data\")\n\tmust(err)\n\tif string(b) != \"1\" { t.Fatal(string(b)) }";

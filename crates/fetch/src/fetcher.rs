@@ -144,7 +144,7 @@ impl Fetcher {
         let shown = without_password(&url);
         let failed = |message: String| failure(&shown, message);
         let told = |error| told(error, &failed);
-        let question = Question { method, url: url.clone(), headers, body };
+        let question = Question { method, url, headers, body };
         let transfer = Transfer::start(&self.agent, question, self.patience);
         let answer = transfer.answer(goes_on).map_err(told)?;
         let mut body = Vec::new();
@@ -217,7 +217,7 @@ impl Fetcher {
                 partial.restart(url, None).map_err(FetchError::Write)?;
                 return Err(failed("the server sent the wrong part of the file".to_owned()));
             }
-            partial.restart(url, answer.validator.as_deref()).map_err(FetchError::Write)?;
+            partial.restart(url, answer.validator()).map_err(FetchError::Write)?;
         }
         let total = answer.length.map_or(0, |length| length + partial.done());
         loop {
@@ -238,8 +238,8 @@ impl Fetcher {
 
 /// Returns true if the answer is the rest of a file of which `done` bytes are here.
 fn goes_on(answer: &Answer, done: Option<u64>) -> bool {
-    let rest = |range: &String| done.is_some_and(|done| range.starts_with(&format!("bytes {done}-")));
-    answer.status == 206 && answer.range.as_ref().is_some_and(rest)
+    let rest = |range: &str| done.is_some_and(|done| range.starts_with(&format!("bytes {done}-")));
+    answer.status == 206 && answer.range().is_some_and(rest)
 }
 
 /// Returns the error of a server that answers with anything but success.

@@ -47,11 +47,23 @@ pub(crate) struct Question {
 pub(crate) struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
-    /// `Content-Range`
-    pub range: Option<String>,
-    /// A strong `ETag`, or `Last-Modified`.
-    pub validator: Option<String>,
     pub length: Option<u64>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Returns the `Content-Range`.
+    pub fn range(&self) -> Option<&str> {
+        self.header("content-range")
+    }
+
+    /// Returns a strong `ETag`, or `Last-Modified`. A weak tag says nothing of bytes.
+    pub fn validator(&self) -> Option<&str> {
+        self.header("etag").filter(|tag| !tag.starts_with("W/")).or_else(|| self.header("last-modified"))
+    }
 }
 
 /// Why a transfer has no end.
@@ -155,13 +167,9 @@ fn request(agent: &Agent, question: Question, sender: &SyncSender<Message>) -> R
         false => agent.run(request.body(body).map_err(|error| failed(&error))?),
     };
     let mut response = outcome.map_err(|error| failed(&error))?;
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let answer = Answer {
         status: response.status().as_u16(),
         headers: response.headers().clone(),
-        range: header("content-range"),
-        // A weak tag says nothing of bytes.
-        validator: header("etag").filter(|tag| !tag.starts_with("W/")).or_else(|| header("last-modified")),
         length: response.body().content_length(),
     };
     if sender.send(Message::Answer(answer)).is_err() {

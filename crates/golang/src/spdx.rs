@@ -4,6 +4,7 @@
 //! is a hash over a directory and not of any file, so it is given in words and never as a checksum.
 
 use rondel_cas::Digest;
+use rondel_fetch::percent_escaped;
 use serde_json::{Value, json};
 
 use crate::build_info::{BuildInfo, ModuleVersion};
@@ -98,8 +99,8 @@ fn module_package(index: usize, module: &ModuleVersion) -> Value {
     let is_versioned = !used.version.is_empty() && used.version != "(devel)";
     // A directory that replaces a module has no public name.
     if !used.path.starts_with(['.', '/']) {
-        let version = if is_versioned { format!("@{}", escaped(&used.version)) } else { String::new() };
-        let path: Vec<String> = used.path.split('/').map(escaped).collect();
+        let version = if is_versioned { format!("@{}", percent_escaped(&used.version)) } else { String::new() };
+        let path: Vec<String> = used.path.split('/').map(percent_escaped).collect();
         package["externalRefs"] = json!([{
             "referenceCategory": "PACKAGE-MANAGER",
             "referenceType": "purl",
@@ -122,15 +123,6 @@ fn module_package(index: usize, module: &ModuleVersion) -> Value {
 
 fn stated(version: &str) -> &str {
     if version.is_empty() { "NOASSERTION" } else { version }
-}
-
-/// Escapes all but the plain characters of a package URL.
-fn escaped(text: &str) -> String {
-    let escape = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(escape).collect()
 }
 
 fn settings(info: &BuildInfo) -> String {

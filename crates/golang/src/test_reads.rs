@@ -123,14 +123,16 @@ impl TestPlace<'_> {
 
     fn counts(&self, path: &Path, before: &MtimeBoundary) -> bool {
         let path = &real_place(path);
-        let leaves_out = |left: &&PathBuf| path.starts_with(left) && !path.starts_with(&self.home);
-        let left = self.left_out.iter().find(leaves_out);
-        if path.starts_with(self.workspace) {
-            // A cache above the workspace leaves nothing of it out.
-            return !path.starts_with(self.state) && left.is_none_or(|left| self.workspace.starts_with(left));
+        if path.starts_with(self.state) {
+            return false;
         }
         if path.starts_with(&self.home) {
             return true;
+        }
+        let left = self.left_out.iter().find(|left| path.starts_with(left));
+        if path.starts_with(self.workspace) {
+            // A cache above the workspace leaves nothing of it out.
+            return left.is_none_or(|left| self.workspace.starts_with(left));
         }
         if left.is_some() {
             return false;
@@ -250,7 +252,8 @@ fn mode_text(metadata: &fs::Metadata) -> String {
     format!(" read-only {}", metadata.permissions().readonly())
 }
 
-fn device_of(path: &Path) -> u64 {
+/// Returns the number of the file system of a path.
+pub(crate) fn device_of(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| Fingerprint::of(&metadata).device())
 }
 

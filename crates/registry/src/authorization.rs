@@ -2,7 +2,7 @@
 //! (Docker's token authentication).
 
 use base64::Engine as _;
-use rondel_fetch::{Fetcher, Method, Request};
+use rondel_fetch::{Fetcher, Method, Request, percent_escaped};
 use serde::Deserialize;
 
 use crate::access::Endpoint;
@@ -117,11 +117,7 @@ fn basic(account: &Account) -> Option<String> {
 
 /// Returns a query with everything but letters and digits escaped.
 fn encode(query: &[(&str, String)]) -> String {
-    let escaped = |text: &str| -> String {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-        text.bytes().map(|byte| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") }).collect()
-    };
-    query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect::<Vec<_>>().join("&")
+    query.iter().map(|(name, value)| format!("{name}={}", percent_escaped(value))).collect::<Vec<_>>().join("&")
 }
 
 /// Returns the error for a repository that the account of the registry does not open.

@@ -43,7 +43,7 @@ pub struct FetchedDocument {
 }
 
 /// One request with these headers.
-type Ask<'a, T> = dyn Fn(&[(&'static str, String)]) -> Result<T, FetchError> + 'a;
+type Ask<'a, T> = dyn FnMut(&[(&'static str, String)]) -> Result<T, FetchError> + 'a;
 
 /// What happens to the user while a registry is asked.
 pub struct Watcher<'a> {
@@ -94,14 +94,15 @@ impl Registry {
             true => format!("{}@{name}", reference.repository()),
             false => reference.to_string(),
         };
-        self.anywhere(reference, watcher, &|endpoint| {
+        self.anywhere(reference, watcher, &mut |endpoint| {
             let url = format!("{}/v2/{}/manifests/{name}", endpoint.url, reference.repository());
-            let response = self.patiently(endpoint, reference.repository(), &what, watcher, &|headers| {
+            let response = self.patiently(endpoint, reference.repository(), &what, watcher, &mut |headers| {
                 let mut headers = headers.to_vec();
                 headers.push(("Accept", DOCUMENT_TYPES.join(", ")));
                 let (method, url) = (Method::GET, url.clone());
                 let request = Request { method, url, headers, body: Vec::new(), bytes_max: DOCUMENT_BYTES_MAX };
-                self.fetcher.call(request, &|| (watcher.progress)(0, 0))
+                let response = self.fetcher.call(request, &|| (watcher.progress)(0, 0))?;
+                succeeded(response, &endpoint.url, &what)
             })?;
             let digest = Digest::of(&response.body);
             let told = response.header("docker-content-digest").map(str::to_owned);
@@ -131,10 +132,9 @@ impl Registry {
         let what = digest.oci();
         let go_on = || (watcher.progress)(0, digest.size());
         let partial = PartialDownload::open(directory, &digest.hex(), &go_on).map_err(RegistryError::Write)?;
-        let partial = Mutex::new(partial.ok_or(RegistryError::Interrupted)?.named_by_contents());
-        let path = self.anywhere(reference, watcher, &|endpoint| {
+        let mut partial = partial.ok_or(RegistryError::Interrupted)?.named_by_contents();
+        let path = self.anywhere(reference, watcher, &mut |endpoint| {
             let url = format!("{}/v2/{}/blobs/{what}", endpoint.url, reference.repository());
-            let mut partial = partial.lock().expect("no panic while locked");
             let outcome = self.download(endpoint, reference, &url, digest, &mut partial, watcher);
             let found = outcome.and_then(|()| {
                 let found = Digest::of_file(partial.path()).map_err(RegistryError::Write)?;
@@ -150,7 +150,7 @@ impl Registry {
         })?;
         let whole = directory.join(digest.hex());
         fs::rename(&path, &whole).map_err(RegistryError::Write)?;
-        partial.into_inner().expect("no panic while locked").discard();
+        partial.discard();
         Ok(whole)
     }
 
@@ -165,13 +165,11 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let what = digest.oci();
         let too_long = std::cell::Cell::new(false);
-        let partial = std::cell::RefCell::new(partial);
-        let outcome = self.patiently_fetch(endpoint, reference.repository(), &what, watcher, &|headers| {
-            let mut partial = partial.borrow_mut();
+        let outcome = self.patiently(endpoint, reference.repository(), &what, watcher, &mut |headers| {
             if partial.done() >= digest.size() {
                 partial.restart(url, None).map_err(FetchError::Write)?;
             }
-            self.fetcher.fetch_with(url, headers, &mut partial, &|done, _| {
+            self.fetcher.fetch_with(url, headers, partial, &|done, _| {
                 too_long.set(done > digest.size());
                 !too_long.get() && (watcher.progress)(done, digest.size())
             })
@@ -189,7 +187,7 @@ impl Registry {
         &self,
         reference: &ImageReference,
         watcher: &Watcher<'_>,
-        ask: &dyn Fn(&Endpoint) -> Result<T, RegistryError>,
+        ask: &mut dyn FnMut(&Endpoint) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
         let endpoints = Endpoint::of(reference, &self.declared);
         let (own, mirrors) = endpoints.split_last().expect("the registry itself is among them");
@@ -206,43 +204,15 @@ impl Registry {
         ask(own)
     }
 
-    /// Makes a request for an answer in memory, again where that helps.
-    fn patiently(
-        &self,
-        endpoint: &Endpoint,
-        repository: &str,
-        what: &str,
-        watcher: &Watcher<'_>,
-        make: &Ask<'_, Response>,
-    ) -> Result<Response, RegistryError> {
-        let answer = std::cell::RefCell::new(None);
-        self.patiently_fetch(endpoint, repository, what, watcher, &|headers| {
-            let response = make(headers)?;
-            match response.status {
-                200..=299 => {
-                    answer.replace(Some(response));
-                    Ok(())
-                }
-                404 | 410 => Err(FetchError::NotFound(what.to_owned())),
-                status => Err(FetchError::Failed {
-                    url: endpoint.url.clone(),
-                    message: format!("it answered {status}{}", words(&response.body)),
-                    refusal: Some(Box::new(Refusal { status, headers: response.headers })),
-                }),
-            }
-        })?;
-        Ok(answer.into_inner().expect("set by the request that succeeded"))
-    }
-
     /// Makes a request until it succeeds: with an account where one is wanted, and again while the registry is busy.
-    fn patiently_fetch(
+    fn patiently<T>(
         &self,
         endpoint: &Endpoint,
         repository: &str,
         what: &str,
         watcher: &Watcher<'_>,
-        make: &Ask<'_, ()>,
-    ) -> Result<(), RegistryError> {
+        make: &mut Ask<'_, T>,
+    ) -> Result<T, RegistryError> {
         let key = (endpoint.url.clone(), repository.to_owned());
         let (mut asked, mut attempt) = (false, 0);
         loop {
@@ -250,7 +220,7 @@ impl Registry {
             let headers: Vec<(&'static str, String)> =
                 header.iter().map(|header| ("Authorization", header.clone())).collect();
             let error = match make(&headers) {
-                Ok(()) => return Ok(()),
+                Ok(found) => return Ok(found),
                 Err(error) => error,
             };
             attempt += 1;
@@ -298,6 +268,19 @@ impl Registry {
             std::thread::sleep(Duration::from_millis(50).min(wait.saturating_sub(begun.elapsed())));
         }
         Ok(())
+    }
+}
+
+/// Returns an answer that is a success; any other is an error, with the registry's own words.
+fn succeeded(response: Response, url: &str, what: &str) -> Result<Response, FetchError> {
+    match response.status {
+        200..=299 => Ok(response),
+        404 | 410 => Err(FetchError::NotFound(what.to_owned())),
+        status => Err(FetchError::Failed {
+            url: url.to_owned(),
+            message: format!("it answered {status}{}", words(&response.body)),
+            refusal: Some(Box::new(Refusal { status, headers: response.headers })),
+        }),
     }
 }
 

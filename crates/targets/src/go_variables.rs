@@ -36,14 +36,3 @@ pub(crate) fn refuse_own(name: &Spanned<String>, others: &[&str]) -> Analyzed<()
     };
     Err(UserError::input(format!("`{}` is set by Rondel itself", name.value)).at(name.span).hint(hint))
 }
-
-/// Refuses a variable of tests whose name no shell passes on: a shell starts the tests.
-pub(crate) fn refuse_odd(name: &Spanned<String>) -> Analyzed<()> {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let is_plain = name.value.bytes().all(is_word) && !name.value.starts_with(|first: char| first.is_ascii_digit());
-    if is_plain {
-        return Ok(());
-    }
-    let message = format!("`{}` would not reach the tests: a shell starts them", name.value.escape_debug());
-    Err(UserError::input(message).at(name.span).hint("use letters, digits and `_`, a letter first"))
-}

@@ -124,7 +124,8 @@ impl GoTestStep {
             inputs,
         };
         let mut below_root = earlier.below_root;
-        for (test, parts) in closure.tests().iter().zip(&known.parts.clone()) {
+        for (index, test) in closure.tests().iter().enumerate() {
+            let parts = &known.parts[index];
             if earlier.has_passed(&test.import_path, parts) {
                 if known.unchanged.is_none() {
                     known.unchanged = Some(earlier.all.reads.clone());

@@ -17,7 +17,7 @@ use crate::closure::Closure;
 use crate::steps::test_setup::{GoTestStep, KnownTests, digest_of};
 use crate::test_log::TestLog;
 use crate::test_packages::TestPackage;
-use crate::test_reads::{Sights, TestReads, for_people};
+use crate::test_reads::{Sights, TestPlace, TestReads, device_of, for_people};
 use crate::test_results::TestResults;
 use crate::test_sources::unlogged;
 use crate::toolchain::Toolchain;
@@ -32,7 +32,9 @@ pub(crate) struct TestRun<'a> {
 }
 
 /// What was to be seen before the run.
-struct Before {
+struct Before<'a> {
+    /// Where the tests run.
+    place: TestPlace<'a>,
     boundary: MtimeBoundary,
     /// By import path: what its tests read the last time.
     sights: BTreeMap<String, Sights>,
@@ -125,7 +127,7 @@ impl TestRun<'_> {
         Ok(())
     }
 
-    fn look_before(&self, closure: &Closure, running: &[usize]) -> Result<Before, StepError> {
+    fn look_before(&self, closure: &Closure, running: &[usize]) -> Result<Before<'_>, StepError> {
         let results = TestResults::of(self.job, &self.step.packages.key);
         let place = self.step.place(self.job, &self.environment);
         let (mut sights, mut is_blind) = (BTreeMap::new(), false);
@@ -138,7 +140,7 @@ impl TestRun<'_> {
         let below_root = if is_blind { self.step.below_root(self.job)? } else { None };
         let below_root = below_root.map(|inputs| digest_of(&inputs)).transpose()?;
         let boundary = self.job.workspace.snapshot.wait_for_next_tick();
-        Ok(Before { boundary, sights, below_root, parts: closure.test_stat_digests() })
+        Ok(Before { place, boundary, sights, below_root, parts: closure.test_stat_digests() })
     }
 
     /// Keeps the results of tests that have passed, and takes back those of tests that have failed.
@@ -147,7 +149,7 @@ impl TestRun<'_> {
         closure: &Closure,
         known: &mut KnownTests,
         running: &[usize],
-        before: &Before,
+        before: &Before<'_>,
         logs: Option<&TestLogs>,
         verdicts: &Verdicts,
     ) -> Result<(), StepError> {
@@ -155,7 +157,7 @@ impl TestRun<'_> {
         running.iter().for_each(|&index| known.passed[index] = None);
         let mut after = After::default();
         for &index in running.iter().filter(|&&index| verdicts.has_failed(&tests[index].import_path)) {
-            self.take_back(&known.parts[index], &mut after)?;
+            self.take_back(&known.parts[index], before, &mut after)?;
         }
         let unchanged = match self.unchanged(closure, before)? {
             Some(unchanged) if self.has_declared(known, before)? => unchanged,
@@ -185,11 +187,10 @@ impl TestRun<'_> {
     }
 
     /// Forgets that a test passed with what is to be seen now.
-    fn take_back(&self, parts: &Digest, after: &mut After) -> Result<(), StepError> {
+    fn take_back(&self, parts: &Digest, before: &Before<'_>, after: &mut After) -> Result<(), StepError> {
         let results = TestResults::of(self.job, &self.step.packages.key);
-        let place = self.step.place(self.job, &self.environment);
         let below_root = self.below_root_after(after)?;
-        results.take_back(parts, &|reads| place.look(reads), below_root.as_ref());
+        results.take_back(parts, &|reads| before.place.look(reads), below_root.as_ref());
         Ok(())
     }
 
@@ -202,16 +203,16 @@ impl TestRun<'_> {
     }
 
     /// Returns true if the declared inputs are what they were before the run.
-    fn has_declared(&self, known: &KnownTests, before: &Before) -> Result<bool, StepError> {
+    fn has_declared(&self, known: &KnownTests, before: &Before<'_>) -> Result<bool, StepError> {
         let Some(inputs) = &self.step.inputs else { return Ok(true) };
         let now = inputs.hash(&self.step.packages.go.module, &self.job.workspace.snapshot)?;
-        let is_old = now.newest_ns() < before.boundary.on(self.device());
+        let is_old = now.newest_ns() < before.boundary.on(device_of(&self.step.packages.go.module));
         Ok(is_old && digest_of(&now)? == known.inputs)
     }
 
     /// Returns for each package whether its files are what they were before the run; `None` if that can't be told without
     /// `go list`.
-    fn unchanged(&self, closure: &Closure, before: &Before) -> Result<Option<Vec<bool>>, StepError> {
+    fn unchanged(&self, closure: &Closure, before: &Before<'_>) -> Result<Option<Vec<bool>>, StepError> {
         let Ok(again) = self.step.packages.again(closure.clone(), self.job)? else { return Ok(None) };
         let now = again.test_stat_digests();
         Ok(Some(before.parts.iter().zip(&now).map(|(before, now)| before == now).collect()))
@@ -223,14 +224,13 @@ impl TestRun<'_> {
         closure: &Closure,
         index: usize,
         known: &mut KnownTests,
-        before: &Before,
+        before: &Before<'_>,
         after: &mut After,
         logs: Option<&TestLogs>,
     ) -> Result<(), StepError> {
         let test = &closure.tests()[index];
         let import_path = &test.import_path;
         let results = TestResults::of(self.job, &self.step.packages.key);
-        let place = self.step.place(self.job, &self.environment);
         let Some(reads) = self.reads_of(closure, test, before, logs) else {
             after.not_kept.push(format!("the tests of {import_path} left no log of what they read"));
             return Ok(());
@@ -238,9 +238,9 @@ impl TestRun<'_> {
         results.remember_reads(import_path, &reads);
         let nothing = Sights::new();
         let seen_before = before.sights.get(import_path).unwrap_or(&nothing);
-        let sights = place.look(&reads);
+        let sights = before.place.look(&reads);
         let differs = |(what, seen): (&String, &String)| seen_before.get(what).is_some_and(|before| before != seen);
-        let mut changed = place.younger(&reads, &before.boundary, seen_before);
+        let mut changed = before.place.younger(&reads, &before.boundary, seen_before);
         changed = changed.or_else(|| Some(sights.iter().find(|(what, seen)| differs((what, seen)))?.0.clone()));
         let mut below_root = None;
         if reads.blind_spot.is_some() {
@@ -248,7 +248,7 @@ impl TestRun<'_> {
             if let (Some(digest), Some(inputs)) = (&below_root, &after.below_root) {
                 let is_same = match &before.below_root {
                     Some(before) => before == digest,
-                    None => inputs.newest_ns() < before.boundary.on(self.device()),
+                    None => inputs.newest_ns() < before.boundary.on(device_of(&self.step.packages.go.module)),
                 };
                 changed = changed.or_else(|| (!is_same).then(|| "a file below the root".to_owned()));
             }
@@ -272,19 +272,18 @@ impl TestRun<'_> {
         &self,
         closure: &Closure,
         test: &TestPackage,
-        before: &Before,
+        before: &Before<'_>,
         logs: Option<&TestLogs>,
     ) -> Option<TestReads> {
         if !test.has_tests {
             return Some(TestReads::default());
         }
-        let place = self.step.place(self.job, &self.environment);
         let log = match logs {
             Some(logs) => logs.read(&test.directory)?,
             // There is no way to ask for a log on this machine.
             None => return Some(TestReads::blind("its tests can't be asked for a log of what they read")),
         };
-        let mut reads = place.reads(&log, &test.directory, &before.boundary);
+        let mut reads = before.place.reads(&log, &test.directory, &before.boundary);
         if test.uses_cgo {
             reads.blind_spot = Some("its tests have C code, whose reads are not seen".to_owned());
         }
@@ -292,12 +291,6 @@ impl TestRun<'_> {
             reads.blind_spot = unlogged(closure.files_of_test(test));
         }
         Some(reads)
-    }
-
-    /// Returns the number of the file system of the sources.
-    fn device(&self) -> u64 {
-        let metadata = fs::metadata(&self.step.packages.go.module);
-        metadata.map_or(0, |metadata| rondel_tree::Fingerprint::of(&metadata).device())
     }
 }
 

@@ -122,7 +122,7 @@ fn what_is_not_there_and_what_is_too_large() {
     assert!(told.ends_with("the answer has more than 4194304 bytes"), "{told}");
 }
 
-/// A server that is busy is asked again, and the user is told of the wait.
+/// Rondel asks a busy server again, and tells the user how long it waits.
 #[test]
 fn busy_registries() {
     let count = AtomicUsize::new(0);

@@ -5,7 +5,7 @@ use rondel_engine::{EnvironmentValue, Shown, StepKey};
 use rondel_golang::{CSupport, GoPackages, GoTestStep, Scope};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
-use crate::go_variables::{refuse_odd, refuse_own};
+use crate::go_variables::refuse_own;
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for GoTest {
@@ -18,7 +18,6 @@ impl Analyze for GoTest {
         let everything = analyzer.declared_inputs(target, None)?;
         for (name, _) in &self.env {
             refuse_own(name, &[])?;
-            refuse_odd(name)?;
         }
         let go = analyzer.go()?;
         let env = analyzer.variables.environment(&self.env)?;
