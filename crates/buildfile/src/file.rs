@@ -7,7 +7,7 @@ use crate::options::without_options;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
-use crate::types::{GoChoice, Platforms, Pools, ProjectName, SourcePath};
+use crate::types::{GoChoice, Platforms, Pools, ProjectName, Registries, SourcePath};
 use crate::value::Value;
 use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, Targets, Text, VariableName};
 
@@ -38,6 +38,9 @@ record! {
         /// Number of steps of a pool that run side by side. Without the field each pool that a target names has room
         /// for one. With it a target can name only the pools in it.
         pools: Pools = Pools::default(),
+        /// How registries are reached, by host: `{"docker.io": Registry(mirrors: ["mirror.example"])}`. Without an entry
+        /// a registry is asked itself, by HTTPS, or by plain HTTP on loopback.
+        registries: Registries = Registries::default(),
         /// The targets by name: `{"server": GoBuild(…)}`. Names are made of letters, digits, `-`, `_`, `.` and `/`,
         /// a letter or digit first.
         targets: Targets,

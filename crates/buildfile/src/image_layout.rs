@@ -4,7 +4,7 @@
 use rondel_names::ImageName;
 
 use crate::image_path::is_within;
-use crate::types::{Files, Origin, Owner};
+use crate::types::{Files, Origin, Owner, Users};
 use crate::{Diagnostic, Text};
 
 /// Directories of the static base, with those above them.
@@ -21,10 +21,25 @@ pub const PROBE_FILE: &str = "/rondel-probe";
 
 /// Files that engines mount over.
 const MOUNTED_FILES: &[&str] = &["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+
+/// What is known of an image below its own files. What other bases than the static one hold shows when they are read.
+pub(crate) struct ImageBase<'a> {
+    pub is_static: bool,
+    pub users: &'a Users,
+}
+
 /// Reports files below files, and owners that the image does not have.
-pub(crate) fn check_files(files: &Files, has_probe: bool, has_zones: bool, diagnostics: &mut Vec<Diagnostic>) {
+pub(crate) fn check_files(
+    files: &Files,
+    base: &ImageBase<'_>,
+    has_probe: bool,
+    has_zones: bool,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let (base_files, base_directories) =
+        if base.is_static { (BASE_FILES, BASE_DIRECTORIES) } else { (&[][..], &[][..]) };
     let mut fixed: Vec<(&str, &str)> = Vec::new();
-    fixed.extend(BASE_FILES.iter().map(|path| (*path, "a file of the static base")));
+    fixed.extend(base_files.iter().map(|path| (*path, "a file of the static base")));
     fixed.extend(MOUNTED_FILES.iter().map(|path| (*path, "a file that Docker mounts")));
     fixed.extend(has_probe.then_some((PROBE_FILE, "the health probe")));
     fixed.extend(has_zones.then_some((ZONE_FILE, "the time zone data")));
@@ -41,7 +56,7 @@ pub(crate) fn check_files(files: &Files, has_probe: bool, has_zones: bool, diagn
             report(format!("`{path}` is below `{outer}`, {what}"), "give it another path");
         }
         let zone_directories: &[&str] = if has_zones { &["/usr", "/usr/share"] } else { &[] };
-        if is_output(&source.value.origin) && BASE_DIRECTORIES.iter().chain(zone_directories).any(|base| *base == path)
+        if is_output(&source.value.origin) && base_directories.iter().chain(zone_directories).any(|base| *base == path)
         {
             report(
                 format!("`{path}` is a directory of the image, and the output of a target is a file"),
@@ -52,7 +67,7 @@ pub(crate) fn check_files(files: &Files, has_probe: bool, has_zones: bool, diagn
             report(format!("`{path}` is the place of the health probe"), "give it another path");
         }
         if let Some(owner) = &source.value.attributes.owner {
-            check_owner(owner, files, diagnostics);
+            check_owner(owner, files, base, diagnostics);
         }
     }
 }
@@ -65,16 +80,36 @@ fn is_output(origin: &Origin) -> bool {
 }
 
 /// Reports names that only a passwd of the image's own could have, if it has none.
-fn check_owner(owner: &Owner, files: &Files, diagnostics: &mut Vec<Diagnostic>) {
+fn check_owner(owner: &Owner, files: &Files, base: &ImageBase<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    if !base.is_static {
+        return;
+    }
+    let is_added = |name: &str| base.users.iter().any(|(user, _)| user.value == name);
     let has_own = |table: &str| files.iter().any(|(place, _)| place.value == table || place.value == "/etc");
-    let is_unknown =
-        |name: &str, table: &str| name.parse::<u32>().is_err() && !BASE_USERS.contains(&name) && !has_own(table);
+    let is_unknown = |name: &str, table: &str| {
+        name.parse::<u32>().is_err() && !BASE_USERS.contains(&name) && !is_added(name) && !has_own(table)
+    };
     let user = is_unknown(&owner.user, "/etc/passwd").then_some((&owner.user, "user"));
     let group = owner.group.as_ref().filter(|group| is_unknown(group, "/etc/group")).map(|group| (group, "group"));
     if let Some((name, what)) = user.or(group) {
         let message = format!("`{name}` is not a {what} of the image");
         let hint = format!("write numbers, \"10001:10001\", or one of {}", BASE_USERS.join(", "));
         diagnostics.push(Diagnostic::new(owner.span, message).hint(hint));
+    }
+}
+
+/// Reports users that can't be added to those of the base.
+pub(crate) fn check_users(users: &Users, files: &Files, is_static: bool, diagnostics: &mut Vec<Diagnostic>) {
+    let tables = ["/etc", "/etc/passwd", "/etc/group"];
+    let own = files.iter().find(|(place, _)| tables.contains(&place.value.as_str())).map(|(place, _)| &place.value);
+    for (name, _) in users {
+        let mut report = |message: String, hint: &str| diagnostics.push(Diagnostic::new(name.span, message).hint(hint));
+        if is_static && BASE_USERS.contains(&name.value.as_str()) {
+            report(format!("`{}` is a user of the static base", name.value), "give it another name");
+        } else if let Some(own) = own {
+            let message = format!("`{}` is added to the users of the base, and `{own}` is put over them", name.value);
+            report(message, "write the user into your own file, or leave that out");
+        }
     }
 }
 

@@ -39,11 +39,13 @@ pub use health::Health;
 pub use image_layout::{BASE_DIRECTORIES, BASE_FILES, BASE_USERS, PROBE_FILE, ZONE_FILE};
 pub use kind::{Declared, Group, Kind, Makes, Need};
 pub use kinds::*;
-pub use lock::{LockFile, LockedGo};
+pub use lock::{LockFile, LockedBlob, LockedGo, LockedImage};
 pub use places::{Output, Places};
 pub use reference::reference;
 pub use rondel_names::suggest;
-pub use rondel_names::{ImageName, NameError, Platform, PlatformError, TargetName, VariableName};
+pub use rondel_names::{
+    ImageName, ImageReference as RegistryReference, NameError, Platform, PlatformError, TargetName, VariableName,
+};
 pub use schema::json_schema;
 pub use target::{Common, Limits, Target, Targets};
 pub use template::{Part, Template};

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// Version of the format. In format 1 an identity covers `bin/`, `pkg/tool/` and `src/` only.
-const FORMAT: u64 = 2;
+/// Version of the format. Before format 3 there are no images. In format 1 an identity covers `bin/`, `pkg/tool/` and
+/// `src/` only.
+const FORMAT: u64 = 3;
+/// The version that a file without images is written in, so that an older Rondel reads it.
+const FORMAT_WITHOUT_IMAGES: u64 = 2;
 
 /// All pins of a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -15,6 +18,37 @@ pub struct LockFile {
     /// Toolchains: by Go version, then by the platform that they run on.
     #[serde(default)]
     pub go: BTreeMap<String, BTreeMap<String, LockedGo>>,
+    /// Base images: by reference, written whole, then by platform.
+    #[serde(default)]
+    pub images: BTreeMap<String, BTreeMap<String, LockedImage>>,
+}
+
+/// One image of a registry for one platform.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedImage {
+    /// Time of its making as it says itself, RFC 3339; empty if it says none. For people.
+    #[serde(default)]
+    pub created: String,
+    /// Its manifest.
+    pub manifest: LockedBlob,
+    /// Its configuration.
+    pub config: LockedBlob,
+    /// Its layers, lowest first.
+    #[serde(default)]
+    pub layers: Vec<LockedBlob>,
+}
+
+/// One document or layer of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedBlob {
+    /// `application/vnd.oci.image.manifest.v1+json`
+    pub media_type: String,
+    /// `sha256:…`
+    pub digest: String,
+    /// In bytes.
+    pub size: u64,
 }
 
 /// One toolchain for one host, in both forms in which Go is distributed.
@@ -37,21 +71,20 @@ impl LockFile {
         let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
         let mut lock: LockFile = options.from_str(text).map_err(|error| error.to_string())?;
         match lock.format {
-            FORMAT => {}
+            FORMAT | FORMAT_WITHOUT_IMAGES => {}
             // Its identities cover a part of a toolchain only. The hashes of the downloads hold.
-            1 => {
-                lock.format = FORMAT;
-                lock.go.values_mut().flat_map(BTreeMap::values_mut).for_each(|pin| pin.identity.clear());
-            }
-            format => return Err(format!("format {format} is not known; this Rondel reads formats 1 and {FORMAT}")),
+            1 => lock.go.values_mut().flat_map(BTreeMap::values_mut).for_each(|pin| pin.identity.clear()),
+            format => return Err(format!("format {format} is not known; this Rondel reads formats 1 to {FORMAT}")),
         }
+        lock.format = FORMAT;
         Ok(lock)
     }
 
     /// Returns the text of the file: sorted, so that two machines write the same.
     pub fn render(&self) -> String {
+        let format = if self.images.is_empty() { FORMAT_WITHOUT_IMAGES } else { FORMAT };
         let mut text = String::from("// Pins, written by `cargo xtask lock`. Commit this file.\n");
-        text.push_str(&format!("(\n    format: {FORMAT},\n    go: {{\n"));
+        text.push_str(&format!("(\n    format: {format},\n    go: {{\n"));
         for (version, hosts) in &self.go {
             text.push_str(&format!("        {version:?}: {{\n"));
             for (host, pin) in hosts {
@@ -65,13 +98,38 @@ impl LockFile {
             }
             text.push_str("        },\n");
         }
-        text.push_str("    },\n)\n");
+        text.push_str("    },\n");
+        if !self.images.is_empty() {
+            text.push_str("    images: {\n");
+            for (reference, platforms) in &self.images {
+                text.push_str(&format!("        {reference:?}: {{\n"));
+                platforms.iter().for_each(|(platform, image)| image.render(platform, &mut text));
+                text.push_str("        },\n");
+            }
+            text.push_str("    },\n");
+        }
+        text.push_str(")\n");
         text
     }
 
     /// Returns an empty lock file.
     pub fn empty() -> LockFile {
-        LockFile { format: FORMAT, go: BTreeMap::new() }
+        LockFile { format: FORMAT, go: BTreeMap::new(), images: BTreeMap::new() }
+    }
+}
+
+impl LockedImage {
+    fn render(&self, platform: &str, text: &mut String) {
+        let blob = |blob: &LockedBlob| {
+            format!("(media_type: {:?}, digest: {:?}, size: {})", blob.media_type, blob.digest, blob.size)
+        };
+        text.push_str(&format!("            {platform:?}: (\n                created: {:?},\n", self.created));
+        text.push_str(&format!("                manifest: {},\n", blob(&self.manifest)));
+        text.push_str(&format!("                config: {},\n                layers: [\n", blob(&self.config)));
+        for layer in &self.layers {
+            text.push_str(&format!("                    {},\n", blob(layer)));
+        }
+        text.push_str("                ],\n            ),\n");
     }
 }
 
@@ -85,10 +143,18 @@ mod tests {
         let pin = LockedGo { module: Some("h1:x=".into()), archive: None, identity: "ab/1".into() };
         lock.go.entry("1.22.12".into()).or_default().insert("linux/amd64".into(), pin);
         assert_eq!(LockFile::parse(&lock.render()).unwrap(), lock);
-        assert!(LockFile::parse("(format: 3)").is_err());
+        assert!(LockFile::parse("(format: 4)").is_err());
         assert!(LockFile::parse("(format: 2, oci: {})").is_err());
+        // An older Rondel reads what holds no images.
+        assert!(lock.render().contains("format: 2,"), "{}", lock.render());
         let old = LockFile::parse(&lock.render().replace("format: 2", "format: 1")).unwrap();
         assert_eq!(old.go["1.22.12"]["linux/amd64"].identity, "");
         assert_eq!(old.go["1.22.12"]["linux/amd64"].module.as_deref(), Some("h1:x="));
+        let blob = |name: &str| LockedBlob { media_type: "a/b".into(), digest: format!("sha256:{name}"), size: 7 };
+        let (created, layers) = ("2024-01-01T00:00:00Z".to_owned(), vec![blob("3"), blob("4")]);
+        let image = LockedImage { created, manifest: blob("1"), config: blob("2"), layers };
+        lock.images.entry("r.example/a:1".into()).or_default().insert("linux/arm/v7".into(), image);
+        assert!(lock.render().contains("format: 3,"));
+        assert_eq!(LockFile::parse(&lock.render()).unwrap(), lock);
     }
 }

@@ -55,6 +55,9 @@ fn what_each_kind_makes_and_where() {
         server: Executables, directory sub/bin
         with-c: Executables, directory dist/with-c
         image: ImageLayout, directory sub/images/council
+        on-alpine: ImageLayout, directory dist/on-alpine
+        on-another: ImageLayout, directory dist/on-another
+        on-a-layout: ImageLayout, directory dist/on-a-layout
         docker-image: DaemonImage
         run: Processes
         up: Processes
@@ -77,6 +80,9 @@ fn what_each_kind_needs() {
         server: [Go]
         with-c: [Go, CCompiler { command: None, because: "cgo: true" }]
         image: [Go]
+        on-alpine: []
+        on-another: []
+        on-a-layout: []
         docker-image: [DockerDaemon, DockerCommand, Buildx]
         run: [DockerDaemon, DockerCommand]
         up: [DockerDaemon, DockerCommand, Compose]
@@ -99,6 +105,9 @@ fn where_each_kind_is_listed() {
         server: build, GoBuild
         with-c: build, GoBuild
         image: build, Image
+        on-alpine: build, Image
+        on-another: build, Image
+        on-a-layout: build, Image
         docker-image: build, DockerBuild
         run: run, DockerRun
         up: run, ComposeUp
@@ -159,6 +168,9 @@ fn what_a_visitor_sees() {
         server:  deps:Anything text text text text text text text path:bin
         with-c:  text text text
         image:  server:File path:deploy text text text text text text text path:images/council
+        on-alpine:  server:File text path:deploy/ca.pem
+        on-another:  on-alpine:Image text
+        on-a-layout:  path:images/base text
         docker-image:  path:Dockerfile path:. text text text
         run:  image:Image text text text text text text text text
         up:  path:docker-compose.yml image:Image text text

@@ -126,7 +126,7 @@ fn read_json(path: &Path) -> io::Result<Value> {
 #[allow(clippy::disallowed_methods, reason = "it was made by a build of this machine, and stands still")]
 pub fn layer_files(layer: &Path, visit: &mut dyn FnMut(&str, u64, &mut dyn io::Read)) -> io::Result<()> {
     let file = io::BufReader::new(fs::File::open(layer)?);
-    let mut archive = tar::Archive::new(flate2::bufread::GzDecoder::new(file));
+    let mut archive = tar::Archive::new(rondel_oci::decompressed(file)?);
     for entry in archive.entries()? {
         let mut entry = entry?;
         if entry.header().entry_type().is_file() {

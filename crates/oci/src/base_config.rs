@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::document::{Descriptor, DocumentError, digest_of};
 use crate::image_config::ImageConfig;
 
+/// `PATH` where nothing sets it.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The configuration of a base image for one platform.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BaseConfig {
@@ -31,6 +34,8 @@ pub struct BaseConfig {
 /// A base image for one platform, as it came from its registry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BaseImage {
+    /// Its name and the digest of its manifest, which the image on it is annotated with.
+    pub origin: Option<(String, Digest)>,
     /// Its configuration.
     pub config: BaseConfig,
     /// Lowest first, with their media types of the OCI specification.
@@ -140,7 +145,7 @@ impl BaseImage {
     pub fn new(config: BaseConfig, layers: &[Descriptor]) -> Result<BaseImage, DocumentError> {
         let typed = |layer: &Descriptor| Ok((oci_layer_type(&layer.media_type)?.to_owned(), layer.digest));
         let layers = layers.iter().map(typed).collect::<Result<_, DocumentError>>()?;
-        Ok(BaseImage { config, layers })
+        Ok(BaseImage { origin: None, config, layers })
     }
 
     /// Returns the history of its layers; one that says little if the base has none that fits.
@@ -180,6 +185,11 @@ impl BaseSettings {
         merged.directory = or(&own.directory, &self.working_dir);
         merged.stop_signal = or(&own.stop_signal, &self.stop_signal);
         merged.environment = self.env.iter().map(|entry| pair(entry)).collect();
+        // As BuildKit does it for a base without one.
+        let sets_path = |environment: &[(String, String)]| environment.iter().any(|(name, _)| name == "PATH");
+        if !sets_path(&merged.environment) && !sets_path(&own.environment) {
+            merged.environment.push(("PATH".to_owned(), DEFAULT_PATH.to_owned()));
+        }
         for (name, value) in &own.environment {
             // A variable keeps its place, as with `ENV`.
             match merged.environment.iter_mut().find(|(other, _)| other == name) {
@@ -204,6 +214,61 @@ impl BaseSettings {
     }
 }
 
+/// One setting of an image, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainedSetting {
+    /// `user`, `env PATH`, `port 80/tcp`
+    pub name: String,
+    /// Its value; empty where the name says all.
+    pub value: String,
+    /// True if the base says so.
+    pub is_inherited: bool,
+}
+
+impl BaseSettings {
+    /// Returns each setting of an image on this base that sets `own`, and where it comes from.
+    pub fn explained(&self, own: &ImageConfig) -> Vec<ExplainedSetting> {
+        let merged = self.inherited_by(own);
+        let mut found = Vec::new();
+        let mut put = |name: String, value: String, is_inherited: bool| {
+            found.push(ExplainedSetting { name, value, is_inherited });
+        };
+        let list = |words: &[String]| serde_json::to_string(words).expect("plain data");
+        for (name, merged, own) in [
+            ("user", &merged.user, &own.user),
+            ("workdir", &merged.directory, &own.directory),
+            ("stop_signal", &merged.stop_signal, &own.stop_signal),
+        ] {
+            if !merged.is_empty() {
+                put(name.to_owned(), merged.clone(), own.is_empty());
+            }
+        }
+        for (name, merged, own) in
+            [("entrypoint", &merged.entrypoint, &own.entrypoint), ("cmd", &merged.command, &own.command)]
+        {
+            if !merged.is_empty() {
+                put(name.to_owned(), list(merged), own.is_empty());
+            }
+        }
+        for (name, value) in &merged.environment {
+            let is_own = own.environment.iter().any(|(other, _)| other == name);
+            put(format!("env {name}"), value.clone(), !is_own);
+        }
+        for (name, value) in &merged.labels {
+            put(format!("label {name}"), value.clone(), !own.labels.contains_key(name));
+        }
+        for (what, merged, own) in [("port", &merged.ports, &own.ports), ("volume", &merged.volumes, &own.volumes)] {
+            merged.iter().for_each(|entry| put(format!("{what} {entry}"), String::new(), !own.contains(entry)));
+        }
+        match (&own.health, &merged.inherited_health) {
+            (Some(health), _) => put("health".to_owned(), list(&health.command), false),
+            (None, Some(health)) => put("health".to_owned(), health["Test"].to_string(), true),
+            (None, None) => {}
+        }
+        found
+    }
+}
+
 fn pair(entry: &str) -> (String, String) {
     let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
     (name.to_owned(), value.to_owned())
@@ -219,6 +284,20 @@ fn union(base: &[String], own: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_base_without_a_path_gets_the_usual_one() {
+        let environment = |config: &str, own: &[(&str, &str)]| {
+            let pairs = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let own = ImageConfig { environment: pairs.collect(), ..ImageConfig::default() };
+            let merged = base(config, "[]", 1).unwrap().settings.inherited_by(&own).environment;
+            merged.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+        };
+        let usual = format!("PATH={DEFAULT_PATH}");
+        assert_eq!(environment(r#"{"Env":["A=1"]}"#, &[("B", "2")]), ["A=1", &usual, "B=2"]);
+        assert_eq!(environment("{}", &[("PATH", "/x")]), ["PATH=/x"]);
+        assert_eq!(environment(r#"{"Env":["PATH="]}"#, &[]), ["PATH="]);
+    }
 
     const ID: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -268,6 +347,15 @@ mod tests {
         assert_eq!(merged.labels.into_values().collect::<Vec<_>>(), ["base", "own"]);
         assert_eq!(merged.ports, ["443/tcp", "80/tcp"]);
         assert_eq!(merged.user, "7:8");
+        let explained = settings.explained(&own);
+        let origin = |name: &str| explained.iter().find(|setting| setting.name == name).map(|it| it.is_inherited);
+        for name in ["env PATH", "env B", "label l", "port 80/tcp", "volume /v", "stop_signal", "health", "workdir"] {
+            assert_eq!(origin(name), Some(name != "port 80/tcp"), "{name}");
+        }
+        for name in ["user", "entrypoint", "env A", "env D", "label m", "port 443/tcp"] {
+            assert_eq!(origin(name), Some(false), "{name}");
+        }
+        assert_eq!(origin("cmd"), None);
         // Arguments alone go to the base's program.
         let merged = settings.inherited_by(&ImageConfig { command: vec![text("-y")], ..ImageConfig::default() });
         assert_eq!((merged.entrypoint, merged.command), (vec![text("/entry")], vec![text("-y")]));

@@ -56,6 +56,9 @@ pub enum NoWay {
     /// Links that lead to each other.
     #[error("`/{0}` of the base is a link that leads to itself")]
     Circle(RelativePath),
+    /// The way ends at the root of the image.
+    #[error("`/{0}` of the base is a link to the root")]
+    Root(RelativePath),
 }
 
 /// All files of a base image.
@@ -175,36 +178,9 @@ impl BaseFiles {
         self.entries.iter()
     }
 
-    /// Follows the links on the way to `path`, and `path` itself if `to_the_end`, as a process in a container would: an
-    /// absolute link starts at the image's root, and nothing is above that. What is missing stays as it is written.
+    /// Follows the links on a way in the image; see `resolve`.
     pub fn resolve(&self, path: &RelativePath, to_the_end: bool) -> Result<RelativePath, NoWay> {
-        let mut open: Vec<String> = path.as_str().split('/').rev().map(str::to_owned).collect();
-        let mut done: Vec<String> = Vec::new();
-        let mut links = 0;
-        while let Some(part) = open.pop() {
-            match part.as_str() {
-                "" | "." => continue,
-                ".." => drop(done.pop()),
-                _ => done.push(part),
-            }
-            let Ok(here) = RelativePath::new(&done.join("/")) else { continue };
-            match self.entries.get(&here).map(|entry| &entry.kind) {
-                Some(BaseKind::Symlink(target)) if to_the_end || !open.is_empty() => {
-                    links += 1;
-                    if links > LINKS_MAX {
-                        return Err(NoWay::Circle(path.clone()));
-                    }
-                    done.pop();
-                    if target.starts_with('/') {
-                        done.clear();
-                    }
-                    open.extend(target.split('/').rev().map(str::to_owned));
-                }
-                Some(BaseKind::File | BaseKind::Other) if !open.is_empty() => return Err(NoWay::NotADirectory(here)),
-                _ => {}
-            }
-        }
-        RelativePath::new(&done.join("/")).map_err(|_| NoWay::Circle(path.clone()))
+        resolve(&|path| self.entries.get(path).map(|entry| entry.kind.clone()), path, to_the_end)
     }
 
     fn remove(&mut self, path: &RelativePath) {
@@ -232,6 +208,46 @@ impl BaseFiles {
             self.contents.remove(&path);
         }
     }
+}
+
+/// Follows the links on the way to `path`, and `path` itself if `to_the_end`, as a process in a container would: an
+/// absolute link starts at the image's root, and nothing is above that. What is missing stays as it is written. `kind_at`
+/// knows what is in the image.
+pub(crate) fn resolve(
+    kind_at: &dyn Fn(&RelativePath) -> Option<BaseKind>,
+    path: &RelativePath,
+    to_the_end: bool,
+) -> Result<RelativePath, NoWay> {
+    let mut open: Vec<String> = path.as_str().split('/').rev().map(str::to_owned).collect();
+    let mut done: Vec<String> = Vec::new();
+    let mut links = 0;
+    while let Some(part) = open.pop() {
+        match part.as_str() {
+            "" | "." => continue,
+            ".." => {
+                done.pop();
+                continue;
+            }
+            _ => done.push(part),
+        }
+        let Ok(here) = RelativePath::new(&done.join("/")) else { continue };
+        match kind_at(&here) {
+            Some(BaseKind::Symlink(target)) if to_the_end || !open.is_empty() => {
+                links += 1;
+                if links > LINKS_MAX {
+                    return Err(NoWay::Circle(path.clone()));
+                }
+                done.pop();
+                if target.starts_with('/') {
+                    done.clear();
+                }
+                open.extend(target.split('/').rev().map(str::to_owned));
+            }
+            Some(BaseKind::File | BaseKind::Other) if !open.is_empty() => return Err(NoWay::NotADirectory(here)),
+            _ => {}
+        }
+    }
+    RelativePath::new(&done.join("/")).map_err(|_| NoWay::Root(path.clone()))
 }
 
 /// Returns a name of a tar as a path; `None` for the root itself.

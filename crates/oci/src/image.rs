@@ -12,6 +12,10 @@ use crate::image_config::ImageConfig;
 use crate::layer::Layer;
 use crate::media_types::{INDEX, LAYER, MANIFEST};
 
+/// Annotations of an image on another one, by the OCI specification.
+const BASE_NAME: &str = "org.opencontainers.image.base.name";
+const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+
 /// The image of one platform.
 #[derive(Clone, Debug)]
 pub struct PlatformImage {
@@ -140,6 +144,11 @@ fn container_json(config: &ImageConfig) -> Map<String, Value> {
 pub(crate) fn manifest_json(config: &Digest, image: &PlatformImage, annotations: &BTreeMap<String, String>) -> Vec<u8> {
     let layers: Vec<Value> =
         image.all_layers().iter().map(|(media_type, digest)| descriptor(media_type, digest)).collect();
+    let mut annotations = annotations.clone();
+    if let Some((name, digest)) = image.base.as_ref().and_then(|base| base.origin.as_ref()) {
+        annotations.entry(BASE_NAME.to_owned()).or_insert_with(|| name.clone());
+        annotations.entry(BASE_DIGEST.to_owned()).or_insert_with(|| digest.oci());
+    }
     to_json(&json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST,

@@ -57,22 +57,24 @@ impl LayerEntry {
     }
 }
 
-/// Writes the entries as gzip-compressed tar, with missing parents added. The same entries always give the same bytes.
+/// Adds the directories above all entries that are missing.
+pub fn add_parents(entries: &mut BTreeMap<RelativePath, LayerEntry>) {
+    let paths: Vec<RelativePath> = entries.keys().cloned().collect();
+    for path in paths {
+        for directory in std::iter::successors(path.parent(), RelativePath::parent) {
+            entries.entry(directory).or_insert_with(LayerEntry::directory);
+        }
+    }
+}
+
+/// Writes the entries as gzip-compressed tar. Directories above them that are not among them are those of the layers
+/// below. The same entries always give the same bytes.
 pub fn write_layer(
     entries: &BTreeMap<RelativePath, LayerEntry>,
     destination: &mut File,
     threads: usize,
 ) -> io::Result<Layer> {
-    let mut entries = entries.clone();
-    let paths: Vec<RelativePath> = entries.keys().cloned().collect();
-    for path in paths {
-        let mut parent = path.parent();
-        while let Some(directory) = parent {
-            parent = directory.parent();
-            entries.entry(directory).or_insert_with(LayerEntry::directory);
-        }
-    }
-    let mut tar = TarReader::new(&entries);
+    let mut tar = TarReader::new(entries);
     let mut output = HashingWriter { inner: destination, hasher: Hasher::new() };
     compress(&mut tar, &mut output, threads)?;
     Ok(Layer { digest: output.hasher.finish(), diff_id: tar.hasher.finish() })

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rondel_cas::{Digest, copy_file};
+use rondel_cas::Digest;
 use serde_json::json;
 
 use crate::image::{PlatformImage, config_json, descriptor, index_json, manifest_json, to_json};
@@ -20,8 +20,8 @@ use rondel_names::ImageName;
 pub struct LayoutInput<'a> {
     /// One image a platform, sorted by platform.
     pub images: &'a [PlatformImage],
-    /// Paths of the compressed layers, by digest.
-    pub layers: &'a BTreeMap<Digest, PathBuf>,
+    /// Puts the compressed layer with a digest at a path, where nothing is.
+    pub put_layer: &'a dyn Fn(&Digest, &Path) -> io::Result<()>,
     /// Settings of containers.
     pub config: &'a ImageConfig,
     /// Annotations of index and manifests.
@@ -51,8 +51,7 @@ pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<Lay
     for image in input.images {
         for (_, digest) in image.all_layers() {
             if written.insert(digest, ()).is_none() {
-                let source = input.layers.get(&digest).ok_or_else(|| io::Error::other("a layer is missing"))?;
-                copy_file(source, &blobs.join(digest.hex()))?;
+                (input.put_layer)(&digest, &blobs.join(digest.hex()))?;
             }
         }
     }

@@ -5,7 +5,10 @@
 mod archive;
 mod base_config;
 mod base_files;
+mod base_index;
 mod codec;
+mod compression;
+mod docker_archive;
 mod document;
 mod image;
 mod image_config;
@@ -16,14 +19,19 @@ mod static_base;
 mod tar_header;
 
 pub use archive::{archive_size, write_archive};
-pub use base_config::{BaseConfig, BaseImage, BaseSettings};
+pub use base_config::{BaseConfig, BaseImage, BaseSettings, DEFAULT_PATH, ExplainedSetting};
 pub use base_files::{BaseEntry, BaseFiles, BaseKind, NoWay};
+pub use base_index::{BASE_INDEX, BaseIndex};
 pub use codec::{CODEC, compress};
+pub use compression::decompressed;
+pub use docker_archive::{DockerArchive, unpack_docker_archive};
 pub use document::{
     DOCUMENT_BYTES_MAX, DOCUMENT_TYPES, Descriptor, Document, DocumentError, DocumentPlatform, choose, digest_of,
 };
 pub use image::{PlatformImage, created_text};
 pub use image_config::{Health, ImageConfig};
-pub use layer::{Layer, LayerEntry, LayerSource, write_layer};
+pub use layer::{Layer, LayerEntry, LayerSource, add_parents, write_layer};
 pub use layout::{LayoutInput, LayoutReport, write_layout};
-pub use static_base::{ROOT_BUNDLE, base_without_certificates, static_base, zoneinfo_environment, zoneinfo_path};
+pub use static_base::{
+    ROOT_BUNDLE, base_without_certificates, root_certificates, static_base, zoneinfo_environment, zoneinfo_path,
+};

@@ -13,7 +13,7 @@ pub const ROOT_BUNDLE: &str = "webpki-root-certs-1.0.11";
 /// Returns certificates, users, `/tmp`. The user `nonroot` has the number 65532, as in other minimal images.
 pub fn static_base() -> BTreeMap<RelativePath, LayerEntry> {
     let mut entries = base_without_certificates();
-    let certificates = LayerEntry::file(LayerSource::Bytes(certificates().into_bytes()), false);
+    let certificates = LayerEntry::file(LayerSource::Bytes(root_certificates().into_bytes()), false);
     entries.insert(RelativePath::new("etc/ssl/certs/ca-certificates.crt").expect("a constant"), certificates);
     entries
 }
@@ -47,8 +47,8 @@ pub fn zoneinfo_environment() -> (String, String) {
     ("ZONEINFO".to_owned(), format!("/{}", zoneinfo_path()))
 }
 
-/// Returns the certificates as PEM, in the order of their bytes.
-fn certificates() -> String {
+/// Returns Mozilla's certificates as PEM, in the order of their bytes.
+pub fn root_certificates() -> String {
     let mut roots: Vec<&[u8]> = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(AsRef::as_ref).collect();
     roots.sort_unstable();
     let mut pem = String::new();

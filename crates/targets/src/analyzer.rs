@@ -14,6 +14,7 @@ use rondel_buildfile::{
 use rondel_cas::RelativePath;
 use rondel_engine::{AnyStep, Graph, Node, NodeId, PROGRAM, Pool, Shown, StepKey, UserError};
 
+use crate::base::{BaseRequest, Bases};
 use crate::dirty::DirtyStep;
 use crate::docker::Docker;
 use crate::git::WorkTrees;
@@ -69,6 +70,7 @@ pub(crate) struct Analyzer<'a> {
     pub(crate) graph: Graph,
     done: BTreeMap<TargetName, TargetNodes>,
     pub(crate) go: Option<Arc<GoSupport>>,
+    bases: Option<Arc<Bases>>,
     pub(crate) modules: Option<NodeId>,
     trees: OnceCell<Arc<WorkTrees>>,
     pub(crate) notes: Vec<String>,
@@ -93,6 +95,7 @@ impl<'a> Analyzer<'a> {
             graph: Graph::new(),
             done: BTreeMap::new(),
             go: None,
+            bases: None,
             modules: None,
             trees: OnceCell::new(),
             notes: Vec::new(),
@@ -162,6 +165,24 @@ impl<'a> Analyzer<'a> {
     /// The `docker` command.
     pub(crate) fn docker(&self) -> Analyzed<Docker> {
         Docker::find(self.request.environment, &self.root)
+    }
+
+    /// The images of registries, for all targets.
+    pub(crate) fn bases(&mut self) -> Arc<Bases> {
+        let request = self.request;
+        let bases = self.bases.get_or_insert_with(|| {
+            Arc::new(Bases::new(&BaseRequest {
+                file: request.file,
+                lock: request.lock,
+                // A copy of the workspace shares what is remembered.
+                workspace: &request.repository,
+                cache: &request.cache,
+                environment: request.environment,
+                offline: request.offline,
+                locked: request.locked,
+            }))
+        });
+        Arc::clone(bases)
     }
 
     /// Names of an image, each once.

@@ -5,6 +5,7 @@
 
 mod analysis;
 mod analyzer;
+mod base;
 mod closed;
 mod declared_inputs;
 mod dirty;
@@ -22,12 +23,14 @@ mod request;
 mod tool_fields;
 mod tools;
 mod variables;
+mod variant;
 mod working_tree;
 
 #[cfg(all(test, unix))]
 mod tests;
 
 pub use analysis::{Analysis, analyze};
+pub use base::{BaseRequest, Bases, declared_bases};
 pub use docker::{Docker, DockerSocket};
 pub use go_version::{go_work_of, module_directory, resolve_go_version, unpinned_go};
 pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, ServicesMetadata};

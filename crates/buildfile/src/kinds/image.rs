@@ -1,17 +1,19 @@
 //! `Image`: fields, checks, outputs and needs of one kind.
 
 use crate::health::Health;
-use crate::image_layout::{check_files, check_tags, check_workdir};
+use crate::image_layout::{ImageBase, check_files, check_tags, check_users, check_workdir};
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Base, Created, Environment, Files, OutPath, Platforms, Port, TextMap};
+use crate::types::{Base, Created, Environment, Files, OutPath, Platforms, Port, SourcePath, TextMap, Users};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
     /// An OCI layout in `dist/<target>/`, made without Docker. It is also loaded into a reachable Docker daemon, unless
     /// the daemon has it.
     Image in Group::Build {
-        /// Base of the image. `Static` is CA certificates, users, `/tmp`.
+        /// Base of the image. `Static` is CA certificates, users, `/tmp`. `From("alpine:3.19")` is an image of a
+        /// registry, pinned in build.lock; `From(Output("target"))` is that of another target; `Layout("path")` is an OCI
+        /// layout of the tree. What those set is inherited, unless it is given here.
         base: Base,
         /// Files by their absolute path in the image. `{"/path": Output("target")}` is the output of a target: a
         /// `GoBuild`, or an `Exec` with inputs and exactly one output. `{"/path": File("path")}` is a file or directory
@@ -24,9 +26,16 @@ kind! {
         entrypoint: Vec<Text> = Vec::new(),
         /// `CMD`: default arguments.
         cmd: Vec<Text> = Vec::new(),
-        /// User, as numbers (`"10001:10001"`) or a name of the base (`nonroot`, `nobody`, `root`); `65532:65532`
-        /// if left out.
+        /// User, as numbers (`"10001:10001"`) or a name of the base or of `users`. If left out it is that of the base;
+        /// `Static` has `65532:65532`, and the names `nonroot`, `nobody`, `root`.
         user: Option<Text> = None,
+        /// Users that the base does not have, each with a group of its name and a home of its own:
+        /// `{"app": "10001:10001"}`.
+        users: Users = Users::default(),
+        /// Puts Mozilla's CA certificates into the image if the base has none.
+        certificates: bool = true,
+        /// PEM files with further authorities, which are added to the certificates of the image.
+        authorities: Vec<SourcePath> = Vec::new(),
         /// `WORKDIR`: directory where the program starts.
         workdir: Option<Text> = None,
         /// Ports that the image exposes: `"8080/tcp"`; the protocol is `tcp`, `udp` or `sctp`.
@@ -70,7 +79,9 @@ impl Kind for Image {
     }
 
     fn check(&self, platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
-        check_files(&self.files, self.health.is_some(), self.tzdata, diagnostics);
+        let base = ImageBase { is_static: self.base == Base::Static, users: &self.users };
+        check_files(&self.files, &base, self.health.is_some(), self.tzdata, diagnostics);
+        check_users(&self.users, &self.files, base.is_static, diagnostics);
         check_tags(&self.tags, diagnostics);
         check_workdir(self.workdir.as_ref(), diagnostics);
         for platform in self.platforms.as_ref().unwrap_or(platforms) {

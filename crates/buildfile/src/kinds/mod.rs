@@ -67,6 +67,7 @@ macro_rules! declare {
 
         /// The kind of a target, with its fields.
         #[derive(Clone, Debug)]
+        #[allow(clippy::large_enum_variant, reason = "a file has tens of targets, not thousands")]
         pub enum TargetKind {
             $(
                 #[doc = concat!("A `", stringify!($kind), "`.")]

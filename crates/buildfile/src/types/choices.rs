@@ -39,13 +39,6 @@ pub enum Sandbox {
     Off,
 }
 
-/// Base of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Base {
-    /// CA certificates, users, `/tmp`; nothing else.
-    Static,
-}
-
 /// The one time in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
@@ -144,26 +137,6 @@ impl FieldType for BuildMode {
 
     fn shape() -> Shape {
         Shape::Strings(&["exe", "pie"])
-    }
-}
-
-impl FieldType for Base {
-    const PLURAL: &'static str = "bases";
-
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Base> {
-        if let Some(call) = value.call()
-            && matches!(call.name, "From" | "Layout")
-        {
-            let message = format!("`{}` can't be a base yet: `Static` is the only one", call.name);
-            let hint = "for an image on top of another one, use a `DockerBuild` target";
-            reader.report(Diagnostic::new(value.span(), message).hint(hint));
-            return None;
-        }
-        reader.choice(value, &[("Static", Base::Static)])
-    }
-
-    fn shape() -> Shape {
-        Shape::Words(&["Static"])
     }
 }
 

@@ -88,10 +88,6 @@ impl FieldType for Owner {
 
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Owner> {
         let text = reader.string(value, "an owner like \"65532:65532\" or \"nonroot\"")?;
-        let is_name = |part: &str| {
-            let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-            !part.is_empty() && !part.starts_with('-') && part.len() <= 32 && part.bytes().all(is_sound)
-        };
         // The last number of 32 bits stands for "no change" to the system.
         let fits = |part: &str| {
             part.parse::<u64>().map_or(!part.bytes().all(|byte| byte.is_ascii_digit()), |id| id < u64::from(u32::MAX))
@@ -102,7 +98,7 @@ impl FieldType for Owner {
         };
         let parts = || [Some(user), group].into_iter().flatten();
         let is_lone_number = group.is_none() && user.bytes().all(|byte| byte.is_ascii_digit());
-        if is_lone_number || !parts().all(|part| is_name(part) && fits(part)) {
+        if is_lone_number || !parts().all(|part| is_user_name(part) && fits(part)) {
             let message = format!("`{}` is not an owner", text.value.escape_debug());
             let hint = "write numbers, \"10001:10001\", or a name of the image's passwd, \"nonroot\"";
             reader.report(Diagnostic::new(text.span, message).hint(hint));
@@ -113,6 +109,44 @@ impl FieldType for Owner {
 
     fn shape() -> Shape {
         Shape::string("owner", "^([0-9]+:[0-9A-Za-z_.-]+|[A-Za-z_][0-9A-Za-z_.-]*(:[0-9A-Za-z_.-]+)?)$")
+    }
+}
+
+/// Returns true for what a line of passwd can begin with; numbers are among it.
+pub(super) fn is_user_name(part: &str) -> bool {
+    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    !part.is_empty() && !part.starts_with('-') && part.len() <= 32 && part.bytes().all(is_sound)
+}
+
+/// The numbers of a user and its group: `"10001:10001"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserNumbers {
+    /// Of the user.
+    pub uid: u32,
+    /// Of its group, which has the user's name.
+    pub gid: u32,
+}
+
+impl FieldType for UserNumbers {
+    const PLURAL: &'static str = "numbers of users";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<UserNumbers> {
+        const EXPECTED: &str = "the numbers of a user and its group, \"10001:10001\"";
+        let text = reader.string(value, EXPECTED)?;
+        let number = |part: &str| {
+            let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse().ok().filter(|id| digits && *id < u32::MAX)
+        };
+        let found = text.value.split_once(':').and_then(|(uid, gid)| Some((number(uid)?, number(gid)?)));
+        let Some((uid, gid)) = found else {
+            reader.report(value.unexpected(EXPECTED));
+            return None;
+        };
+        Some(UserNumbers { uid, gid })
+    }
+
+    fn shape() -> Shape {
+        Shape::string("uid:gid", "^[0-9]+:[0-9]+$")
     }
 }
 

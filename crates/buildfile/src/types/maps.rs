@@ -7,8 +7,10 @@ use crate::image_path::unfit;
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
 use crate::text::{CommandText, ProcessText, Text};
+use crate::types::bases::{HOST_HINT, is_registry};
+use crate::types::file_sources::{UserNumbers, is_user_name};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
-use crate::types::{FileSource, ImageReference, PoolDepth};
+use crate::types::{FileSource, ImageReference, PoolDepth, RegistryAccess};
 use crate::value::Value;
 use crate::{Diagnostic, Spanned};
 
@@ -51,6 +53,12 @@ pub enum Service {}
 /// Pools.
 #[derive(Clone, Debug)]
 pub enum Pool {}
+/// Hosts of registries.
+#[derive(Clone, Debug)]
+pub enum RegistryHost {}
+/// Names of users.
+#[derive(Clone, Debug)]
+pub enum UserName {}
 
 /// Texts by any key.
 pub type TextMap = Map<AnyKey, Text>;
@@ -66,6 +74,10 @@ pub type Files = Map<ImagePath, Spanned<FileSource>>;
 pub type ServiceImages = Map<Service, ImageReference>;
 /// Number of steps that run at once, by pool.
 pub type Pools = Map<Pool, PoolDepth>;
+/// How registries are reached, by host.
+pub type Registries = Map<RegistryHost, RegistryAccess>;
+/// Numbers of users of an image, by name.
+pub type Users = Map<UserName, UserNumbers>;
 
 impl Key for AnyKey {
     const ENTRY: &'static str = "key";
@@ -108,6 +120,38 @@ impl Key for Pool {
     const ENTRY: &'static str = "pool";
     const EXPECTED: &'static str = "a map of pools";
     const NAME: &'static str = "pool";
+}
+
+impl Key for RegistryHost {
+    const ENTRY: &'static str = "registry";
+    const EXPECTED: &'static str = "a map, `{\"docker.io\": Registry(…)}`";
+    const NAME: &'static str = "host";
+
+    fn check(reader: &mut Reader<'_>, key: &Spanned<String>) -> bool {
+        let sound = is_registry(&key.value);
+        if !sound {
+            let message = format!("`{}` is not a registry", key.value.escape_debug());
+            reader.report(Diagnostic::new(key.span, message).hint(HOST_HINT));
+        }
+        sound
+    }
+}
+
+impl Key for UserName {
+    const ENTRY: &'static str = "user";
+    const EXPECTED: &'static str = "a map, `{\"app\": \"10001:10001\"}`";
+    const NAME: &'static str = "name";
+    const PATTERN: &'static str = "^[A-Za-z_][A-Za-z0-9_.-]{0,31}$";
+
+    fn check(reader: &mut Reader<'_>, key: &Spanned<String>) -> bool {
+        let starts = key.value.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+        let sound = starts && is_user_name(&key.value);
+        if !sound {
+            let message = format!("`{}` can't be the name of a user", key.value.escape_debug());
+            reader.report(Diagnostic::new(key.span, message));
+        }
+        sound
+    }
 }
 
 impl<K, V> std::default::Default for Map<K, V> {

@@ -1,5 +1,6 @@
 //! Types of fields that have a rule: each knows its reader, its allowed values and its contents.
 
+mod bases;
 mod choices;
 mod file_sources;
 mod lists;
@@ -10,12 +11,13 @@ mod references;
 mod strings;
 mod texts;
 
-pub use choices::{Base, BuildMode, Created, GoChoice, Sandbox};
-pub use file_sources::{Attributes, FileMode, FileSource, Origin, Owner};
+pub use bases::{Base, MirrorHost, RegistryAccess};
+pub use choices::{BuildMode, Created, GoChoice, Sandbox};
+pub use file_sources::{Attributes, FileMode, FileSource, Origin, Owner, UserNumbers};
 pub use lists::{Command, Packages, Platforms};
 pub use maps::{
-    AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Service,
-    ServiceImages, TextMap, VariableOfEnvironment,
+    AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
+    RegistryHost, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,
 };
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
 pub use outputs::InputSource;

@@ -7,7 +7,7 @@ use crate::value::Value;
 use crate::{Diagnostic, Spanned, TargetName};
 
 /// Pattern of the name of a target.
-const TARGET_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_./-]*$";
+pub(super) const TARGET_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_./-]*$";
 
 /// The name of a target that makes an image.
 #[derive(Clone, Debug)]

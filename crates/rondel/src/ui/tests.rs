@@ -62,6 +62,7 @@ fn play(sink: &dyn Sink) {
         size_bytes: 4_823_449,
         platforms: vec!["linux/amd64".to_owned()],
         tags: vec!["council:v1".to_owned(), "council:latest".to_owned()],
+        inherited: std::collections::BTreeMap::new(),
     };
     let output = OutputReport { path: PathBuf::from("dist/image/index.json"), digest: Digest::of(b"x") };
     for event in [

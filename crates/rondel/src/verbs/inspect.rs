@@ -7,6 +7,7 @@ use rondel_cas::{Digest, read_at_most};
 use rondel_diff::{LayoutImage, layer_files, read_layout};
 use rondel_engine::{StepRecord, Workspace, records};
 use rondel_golang::{BuildInfo, EXECUTABLE_MAX};
+use rondel_targets::ImageMetadata;
 use serde_json::{Value, json};
 
 use crate::cli::groups::TextOrJson;
@@ -52,7 +53,7 @@ fn inspect(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Fail
     let mut found = Vec::new();
     for word in call.words {
         for path in places(session, word)? {
-            found.push(if path.is_dir() { layout(&path)? } else { file(&path, &workspace)? });
+            found.push(if path.is_dir() { layout(&path, &workspace)? } else { file(&path, &workspace)? });
         }
     }
     if call.options.format == TextOrJson::Json {
@@ -168,18 +169,33 @@ fn step_value(label: &str, key: &Digest, record: &StepRecord, duration_ms: u64) 
     value
 }
 
-fn layout(path: &Path) -> Result<Value, Failure> {
+/// Returns what the image with this digest has from its base, by platform, if it was made here.
+fn inherited(workspace: &Workspace, digest: &str) -> Option<ImageMetadata> {
+    records(&workspace.state).into_iter().find_map(|record| {
+        let result = workspace.results.get_action_result(&record.action?).ok()??;
+        result.metadata.get::<ImageMetadata>().filter(|image| image.digest == digest)
+    })
+}
+
+fn layout(path: &Path, workspace: &Workspace) -> Result<Value, Failure> {
     let wrong =
         |error: std::io::Error| Failure::usage(format!("`{}` is not a valid OCI layout: {error}", path.display()));
     let (digest, images) = read_layout(path).map_err(wrong)?;
     let mut platforms = Vec::new();
+    let made = inherited(workspace, &digest);
     for image in &images {
-        platforms.push(platform(image).map_err(wrong)?);
+        let mut value = platform(image).map_err(wrong)?;
+        let from_base = made.as_ref().and_then(|made| made.inherited.get(&image.platform));
+        value["inherited"] = json!(from_base);
+        platforms.push(value);
     }
     Ok(json!({"path": path.display().to_string(), "digest": digest, "platforms": platforms}))
 }
 
 fn platform(image: &LayoutImage) -> std::io::Result<Value> {
+    // A base has steps in its history that made no layer.
+    let history = image.config["history"].as_array().into_iter().flatten();
+    let history: Vec<&Value> = history.filter(|entry| entry["empty_layer"] != json!(true)).collect();
     let mut layers = Vec::new();
     for (index, (digest, size, place)) in image.layers.iter().enumerate() {
         let mut files = Vec::new();
@@ -202,7 +218,7 @@ fn platform(image: &LayoutImage) -> std::io::Result<Value> {
                 }
             }
         })?;
-        let what = &image.config["history"][index]["comment"];
+        let what = history.get(index).map_or(&Value::Null, |entry| &entry["comment"]);
         layers.push(
             json!({"digest": digest, "size_bytes": size, "what": what, "files": files, "executables": executables}),
         );
@@ -274,8 +290,18 @@ fn platform_text(platform: &Value, verbose: bool, line: &mut dyn FnMut(&str, Str
     line("platform", plain(&platform["platform"]));
     line("manifest", plain(&platform["manifest"]));
     line("created", plain(&platform["created"]));
+    for name in ["base.name", "base.digest"] {
+        let value = plain(&platform["annotations"][format!("org.opencontainers.image.{name}")]);
+        if !value.is_empty() {
+            line(&name.replace('.', " "), value);
+        }
+    }
     for (name, value) in platform["config"].as_object().into_iter().flatten() {
         line(&name.to_lowercase(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    let inherited = strings(&platform["inherited"]);
+    if !inherited.is_empty() {
+        line("from base", inherited.join(", "));
     }
     for layer in platform["layers"].as_array().into_iter().flatten() {
         let files: Vec<&Value> = layer["files"].as_array().into_iter().flatten().collect();

@@ -1,31 +1,47 @@
-//! `lock`: pins toolchains in build.lock. It does so for this machine, for hosts with pins, and for those that
-//! `--platform` names. Existing pins are kept, unless `--update go` reads everything again.
+//! `lock`: pins toolchains and base images in build.lock. Toolchains are pinned for this machine, for hosts with pins, and
+//! for those that `--platform` names; bases for all platforms of their targets. Existing pins are kept, unless
+//! `--update` reads them again.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use rondel_buildfile::{LockFile, LockedGo, Platform};
-use rondel_engine::StepError;
+use rondel_buildfile::{GoChoice, LockFile, LockedGo, Need, Platform};
 use rondel_golang::GoPin;
-use rondel_targets::unpinned_go;
+use rondel_targets::{module_directory, unpinned_go};
 
-use crate::cli::option::{choice, option, options};
+use crate::cli::option::{OptionValue, choice, option, options};
 use crate::cli::verb::{Call, Verb};
 use crate::exit::{Exit, Failure};
 use crate::program;
 use crate::session::Session;
 use crate::ui::{bytes_text, print_line};
+use crate::verbs::lock_bases::{failure, lock_bases};
 
 choice! {
     /// `--update`
-    enum Update { Go = "go" }
+    enum Update { Go = "go", Base = "base" }
+}
+
+/// All that `--update` names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Updates(Vec<Update>);
+
+impl OptionValue for Updates {
+    const ALLOWED: &'static [&'static str] = Update::ALLOWED;
+
+    fn accept(&mut self, option: &str, value: &str) -> Result<(), Failure> {
+        let mut update = Update::default();
+        update.accept(option, value)?;
+        self.0.push(update);
+        Ok(())
+    }
 }
 
 options! {
     /// Options of `lock`.
     struct Options {
-        /// move the pins of Go to the present downloads
-        update: Option<Update> = option("update").value("go"),
+        /// move the pins to what is there now: of Go, or of base images (may be repeated)
+        update: Updates = option("update").value("WHAT"),
         /// pin for this host too (may be repeated)
         platform: Vec<Platform> = option("platform").value("OS/ARCH"),
         /// never use the network
@@ -38,8 +54,8 @@ pub(crate) struct Lock;
 
 impl Verb for Lock {
     const NAME: &'static str = "lock";
-    const ABOUT: &'static str = "pin toolchains in build.lock";
-    const EXAMPLE: &'static str = "lock --update go";
+    const ABOUT: &'static str = "pin toolchains and base images in build.lock";
+    const EXAMPLE: &'static str = "lock --update base";
     type Options = Options;
 
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
@@ -49,16 +65,43 @@ impl Verb for Lock {
 
 fn lock(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
     session.require_cache()?;
-    let moves = call.options.update.is_some();
+    let mut lock = session.lock.clone();
+    let workspace = session.workspace();
+    workspace.prepare()?;
+    lock_go(session, call, &mut lock)?;
+    let moves = call.options.update.0.contains(&Update::Base);
+    lock_bases(session, moves, call.options.offline, &workspace, &mut lock)?;
+    let path = session.root.join("build.lock");
+    if lock == LockFile::empty() && !path.exists() {
+        return Ok(Exit::Done);
+    }
+    rondel_cas::write_atomically(&workspace.scratch(), &path, lock.render().as_bytes())
+        .map_err(|error| Failure::environment(format!("failed to write `{}`: {error}", path.display())))?;
+    Ok(Exit::Done)
+}
+
+/// Returns true for a project that has no Go and no target that needs it: images of other files only.
+fn is_without_go(session: &Session<'_>) -> bool {
+    let needs_go = session.file.targets.iter().any(|target| target.needs().contains(&Need::Go));
+    let go_mod = module_directory(&session.file, &session.root).join("go.mod").symlink_metadata();
+    let has_module = !go_mod.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    !needs_go && !has_module && session.lock.go.is_empty() && session.file.go.value == GoChoice::FromGoMod
+}
+
+/// Pins the Go of the file.
+fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile) -> Result<(), Failure> {
+    let moves = call.options.update.0.contains(&Update::Go);
+    if is_without_go(session) && !moves {
+        return Ok(());
+    }
     let go =
         unpinned_go(&session.file, &session.root, &session.cache, &session.context.environment, call.options.offline)
             .map_err(|error| Failure::in_build_file(error, &session.name, &session.text))?;
     let Some(version) = go.version().map(str::to_owned) else {
         print_line("`go: System` uses the installed Go: there is nothing to pin");
-        return Ok(Exit::Done);
+        return Ok(());
     };
     let shown = Cell::new(5);
-    let mut lock = session.lock.clone();
     let pinned = lock.go.entry(version.clone()).or_default().clone();
     for host in hosts(session, &call.options.platform) {
         let name = host.to_string();
@@ -77,12 +120,7 @@ fn lock(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     if moves {
         lock.go.retain(|other, _| *other == version);
     }
-    let path = session.root.join("build.lock");
-    let workspace = session.workspace();
-    workspace.prepare()?;
-    rondel_cas::write_atomically(&workspace.scratch(), &path, lock.render().as_bytes())
-        .map_err(|error| Failure::environment(format!("failed to write `{}`: {error}", path.display())))?;
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Returns this machine, the platforms of `--platform`, and every host in build.lock.
@@ -96,13 +134,6 @@ fn hosts(session: &Session<'_>, platforms: &[Platform]) -> Vec<Platform> {
         }
     }
     hosts
-}
-
-fn failure(error: StepError) -> Failure {
-    match error {
-        StepError::User(error) => Failure::User(error),
-        other @ (StepError::Command { .. } | StepError::Interrupted) => Failure::environment(other.to_string()),
-    }
 }
 
 /// Shows each quarter of a download once; `shown` is the last.

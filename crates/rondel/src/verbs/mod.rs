@@ -9,6 +9,7 @@ mod graph;
 mod inspect;
 mod list;
 mod lock;
+mod lock_bases;
 mod plan;
 mod schema;
 mod verify;

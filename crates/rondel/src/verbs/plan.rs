@@ -1,7 +1,9 @@
 //! `plan`: the steps that would run, and why. Writes nothing.
 
+use std::sync::Mutex;
+
 use rondel_buildfile::{Target, TargetName};
-use rondel_engine::{Planned, Shown, plan as plan_graph};
+use rondel_engine::{Event, NodeId, Planned, Shown, plan as plan_graph};
 
 use crate::cli::groups::AnalysisOptions;
 use crate::cli::option::options;
@@ -40,11 +42,13 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     let analyzed = session.analyze(&call.options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
     let color = call.context.wants_color(call.global.color);
-    let planned = plan_graph(&analyzed.graph, &analyzed.roots, &workspace, &|event| {
-        if let rondel_engine::Event::Warning { text } = event {
-            print_line(&highlight(&format!("warning: {}", with_program(&text)), color));
-        }
+    let notes: Mutex<Vec<(NodeId, String)>> = Mutex::default();
+    let planned = plan_graph(&analyzed.graph, &analyzed.roots, &workspace, &|event| match event {
+        Event::Warning { text } => print_line(&highlight(&format!("warning: {}", with_program(&text)), color)),
+        Event::Note { node, text } => notes.lock().expect("no panic while locked").push((node, text)),
+        _ => {}
     });
+    let notes = notes.into_inner().expect("no panic while locked");
     let mut text = String::new();
     for (id, state) in &planned {
         let node = analyzed.graph.node(*id);
@@ -68,6 +72,9 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         let unchecked =
             unchecked(session, node.key.target.as_ref()).map(|what| format!(" ({what})")).unwrap_or_default();
         text.push_str(&format!("{word:<11} {}{unchecked}{detail}\n", node.title));
+        for (_, note) in notes.iter().filter(|(node, _)| call.global.verbose && node == id) {
+            text.push_str(&format!("{:<11}   {}\n", "", without_control_sequences(&note.replace('\n', "\\n"))));
+        }
     }
     // The needs of targets that would not run are not checked.
     let runs = |target: &&Target| {

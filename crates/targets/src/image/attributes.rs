@@ -1,4 +1,4 @@
-//! Modes and owners of the entries of a layer: as declared, as the static base has them, or root's.
+//! Modes and owners of the entries of a layer: as declared, as the base has them, or root's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,9 +6,11 @@ use std::path::Path;
 use rondel_buildfile::{Attributes, Owner, Span};
 use rondel_cas::{RelativePath, read_at_most};
 use rondel_engine::{StepError, UserError};
-use rondel_oci::{LayerEntry, LayerSource, base_without_certificates};
+use rondel_oci::{LayerEntry, LayerSource};
 
-use crate::image::places::{Boundary, OutputPlace, Placed};
+use crate::base::BaseView;
+use crate::image::added_users::{AddedUser, GROUP, PASSWD};
+use crate::image::places::{Boundary, OutputPlace, Placed, TreeFiles};
 
 /// Maximum size of a passwd or group file in bytes.
 const TABLE_MAX: u64 = 1 << 20;
@@ -63,6 +65,8 @@ pub(crate) struct Users<'a> {
     boundary: &'a Boundary,
     files: &'a [Placed],
     outputs: &'a [OutputPlace],
+    base: &'a BaseView,
+    added: &'a [AddedUser],
 }
 
 enum Table {
@@ -72,9 +76,9 @@ enum Table {
 }
 
 impl<'a> Users<'a> {
-    /// Returns the users of an image with these files and outputs. Nothing is read before a name needs it.
-    pub fn of(boundary: &'a Boundary, files: &'a [Placed], outputs: &'a [OutputPlace]) -> Users<'a> {
-        Users { boundary, files, outputs }
+    /// Returns the users of an image with these files and outputs on a base. Nothing is read before a name needs it.
+    pub fn of(boundary: &'a Boundary, tree: &'a TreeFiles, base: &'a BaseView) -> Users<'a> {
+        Users { boundary, files: &tree.files, outputs: &tree.outputs, base, added: &tree.users }
     }
 
     /// Returns numbers for the declared names.
@@ -87,14 +91,14 @@ impl<'a> Users<'a> {
         let (uid, own_group) = match owner.user.parse() {
             Ok(uid) => (uid, None),
             Err(_) => {
-                let fields = Table::of("etc/passwd", self)?.find(&owner.user, "user", owner.span)?;
+                let fields = Table::of(PASSWD, self)?.find(&owner.user, "user", owner.span)?;
                 (number(&fields, 2, owner)?, Some(number(&fields, 3, owner)?))
             }
         };
         let gid = match (&owner.group, own_group) {
             (Some(group), _) => match group.parse() {
                 Ok(gid) => gid,
-                Err(_) => number(&Table::of("etc/group", self)?.find(group, "group", owner.span)?, 2, owner)?,
+                Err(_) => number(&Table::of(GROUP, self)?.find(group, "group", owner.span)?, 2, owner)?,
             },
             (None, Some(group)) => group,
             (None, None) => uid,
@@ -126,12 +130,12 @@ impl Table {
                 return Ok(Table::Text(read(&real)?));
             }
         }
-        let base = base_without_certificates();
-        let entry = base.iter().find(|(other, _)| other.as_str() == path);
-        match entry.map(|(_, entry)| &entry.source) {
-            Some(LayerSource::Bytes(bytes)) => Ok(Table::Text(String::from_utf8_lossy(bytes).into_owned())),
-            _ => Ok(Table::Text(String::new())),
+        let mut text = users.base.table(&RelativePath::new(path).expect("a constant"))?;
+        for user in users.added {
+            let line = if path == PASSWD { user.passwd_line() } else { user.group_line() };
+            text.push_str(&format!("\n{line}\n"));
         }
+        Ok(Table::Text(text))
     }
 
     /// Returns the fields of the line that begins with `name`.
@@ -156,21 +160,20 @@ fn read(path: &Path) -> Result<String, StepError> {
 
 /// The directories of an image whose attributes are known before any file is read.
 pub(crate) struct Directories<'a> {
-    base: BTreeMap<RelativePath, LayerEntry>,
+    base: &'a BaseView,
     files: Vec<(&'a RelativePath, Resolved)>,
 }
 
 impl<'a> Directories<'a> {
     /// Returns the directories of an image whose files have these attributes.
-    pub fn of(files: &'a [Placed], attributes: &[Resolved]) -> Directories<'a> {
+    pub fn of(files: &'a [Placed], attributes: &[Resolved], base: &'a BaseView) -> Directories<'a> {
         let files = files.iter().map(|placed| &placed.place).zip(attributes.iter().copied()).collect();
-        Directories { base: base_without_certificates(), files }
+        Directories { base, files }
     }
 
     /// Returns the entry of the directory `path`: as the base has it, changed by the file it lies in.
     pub fn entry(&self, path: &RelativePath) -> LayerEntry {
-        let base = self.base.get(path).filter(|entry| matches!(entry.source, LayerSource::Directory));
-        let base = base.cloned().unwrap_or_else(LayerEntry::directory);
+        let base = self.base.directory(path).unwrap_or_else(LayerEntry::directory);
         let around = self.files.iter().filter(|(place, _)| path.is_within(place));
         let nearest = around.max_by_key(|(place, _)| place.as_str().len());
         nearest.map_or_else(|| base.clone(), |(_, attributes)| attributes.directory(base.clone()))

@@ -1,28 +1,25 @@
-//! One layer of an image: the static base, files of the tree, or outputs of other steps.
+//! One layer of an image: the base's own, files of the tree, or outputs of other steps.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use rondel_cas::{Entry, RelativePath};
 use rondel_engine::{
     ActionSpec, Artefact, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
 };
-use rondel_golang::{GoSupport, GoVersion};
-use rondel_oci::{
-    CODEC, LayerEntry, LayerSource, ROOT_BUNDLE, base_without_certificates, static_base, write_layer, zoneinfo_path,
-};
+use rondel_oci::{CODEC, LayerEntry, LayerSource, write_layer};
 
+use crate::base::{BaseView, Below};
 use crate::image::attributes::{Directories, Users};
+use crate::image::base_layer::BaseLayer;
 use crate::image::metadata::LayerMetadata;
-use crate::image::places::{Boundary, OutputPlace, Placed};
+use crate::image::places::{Boundary, OutputPlace, TreeFiles};
 use crate::image::sources::{Collected, dangling, resolve_all};
 
 /// Contents of a layer.
 pub(crate) enum LayerContents {
-    /// The `Static` base; with the toolchain's time zones if there is a toolchain here.
-    StaticBase(Option<Arc<GoSupport>>),
+    /// The `Static` base, or what an image adds to another one before its own files.
+    Base(BaseLayer),
     /// Files and directories of the tree.
     Tree(TreeFiles),
     /// Outputs of the upstream steps: a place for each of them, in order. Directories are as the files of the tree have
@@ -30,30 +27,27 @@ pub(crate) enum LayerContents {
     Outputs { places: Vec<OutputPlace>, tree: TreeFiles },
 }
 
-/// Files and directories of the tree in an image.
-#[derive(Clone)]
-pub(crate) struct TreeFiles {
-    pub root: PathBuf,
-    /// Sorted by place.
-    pub files: Vec<Placed>,
-    /// Outputs in the same image.
-    pub outputs: Vec<OutputPlace>,
-}
-
 pub(crate) struct LayerStep {
     pub contents: LayerContents,
     /// Unique in the workspace: `image/base`.
     pub name: String,
     pub threads: usize,
+    /// What the layer lies on.
+    pub below: Below,
 }
 
 type Entries = BTreeMap<RelativePath, LayerEntry>;
 
 impl TreeFiles {
     /// Adds all that decides the layer to `spec`; returns its entries.
-    fn collect(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(Entries, Vec<String>), StepError> {
+    fn collect(
+        &self,
+        base: &BaseView,
+        context: &StepContext<'_>,
+        spec: &mut ActionSpec,
+    ) -> Result<(Entries, Vec<String>), StepError> {
         let boundary = Boundary::of(&self.root, context)?;
-        let attributes = resolve_all(&Users::of(&boundary, &self.files, &self.outputs), &self.files)?;
+        let attributes = resolve_all(&Users::of(&boundary, self, base), &self.files)?;
         let mut collected = Collected::new(&boundary, context);
         for (placed, attributes) in self.files.iter().zip(&attributes) {
             collected.add(placed, attributes, spec)?;
@@ -61,20 +55,19 @@ impl TreeFiles {
         let mut left_out = std::mem::take(&mut collected.left_out);
         left_out.sort();
         left_out.dedup();
-        let entries = collected.finish(&Directories::of(&self.files, &attributes), &self.outputs)?;
+        let entries = collected.finish(&Directories::of(&self.files, &attributes, base), &self.outputs)?;
         Ok((entries, left_out))
     }
 
     /// Tells of what is not in the image, though one could think so.
-    fn tell(&self, context: &StepContext<'_>, entries: &Entries, left_out: &[String]) {
+    fn tell(&self, base: &BaseView, context: &StepContext<'_>, entries: &Entries, left_out: &[String]) {
         if !left_out.is_empty() {
             context.note(format!("not copied: {}", left_out.join(", ")));
         }
-        let base = base_without_certificates();
         let is_elsewhere = |path: &RelativePath| {
             let is_output =
                 self.outputs.iter().any(|output| output.place.is_within(path) || path.is_within(&output.place));
-            is_output || base.keys().any(|other| other.is_within(path))
+            is_output || base.holds(path)
         };
         for sentence in dangling(entries, &is_elsewhere) {
             context.note(sentence);
@@ -110,13 +103,14 @@ impl LayerStep {
         &self,
         places: &[OutputPlace],
         tree: &TreeFiles,
+        base: &BaseView,
         context: &StepContext<'_>,
         spec: &mut ActionSpec,
     ) -> Result<Entries, StepError> {
         let boundary = Boundary::of(&tree.root, context)?;
-        let users = Users::of(&boundary, &tree.files, &tree.outputs);
+        let users = Users::of(&boundary, tree, base);
         let files = resolve_all(&users, &tree.files)?;
-        let directories = Directories::of(&tree.files, &files);
+        let directories = Directories::of(&tree.files, &files, base);
         let mut entries = Entries::new();
         for (index, output) in places.iter().enumerate() {
             let attributes = users.resolve(&output.attributes)?;
@@ -168,6 +162,24 @@ impl LayerStep {
     }
 }
 
+impl LayerStep {
+    /// Returns the entries at their places on another image, and adds what the base decided of them to `spec`.
+    fn place(&self, entries: Entries, base: &BaseView, spec: &mut ActionSpec) -> Result<Entries, StepError> {
+        let BaseView::Image(view) = base else { return Ok(entries) };
+        let names: Vec<RelativePath> = entries.keys().cloned().collect();
+        let placed = view.place(entries)?;
+        for (path, entry) in &placed {
+            let is_directory = matches!(entry.source, LayerSource::Directory);
+            if is_directory {
+                spec.arguments.push(format!("/{path}/ mode {:o} owner {}:{}", entry.mode, entry.uid, entry.gid));
+            } else if names.binary_search(path).is_err() {
+                spec.arguments.push(format!("/{path} by a link of the base"));
+            }
+        }
+        Ok(placed)
+    }
+}
+
 /// Entries of a layer, and directories that were left out.
 pub(crate) type Layout = (Entries, Vec<String>);
 
@@ -184,42 +196,27 @@ impl Step for LayerStep {
             outputs: vec![OutputSpec { name, destination, kind: OutputKind::File }],
             ..ActionSpec::default()
         };
-        let layout = match &self.contents {
-            LayerContents::StaticBase(zones) => {
-                spec.settings.insert("base".to_owned(), format!("static-1 {ROOT_BUNDLE}"));
-                if let Some(go) = zones {
-                    let version = match &go.version {
-                        GoVersion::Exact(version) => version.clone(),
-                        GoVersion::System => go.identity(context)?,
-                    };
-                    spec.settings.insert("time zones".to_owned(), format!("go{version}"));
-                }
-                Layout::default()
+        let base = BaseView::of(self.below, context)?;
+        let (entries, left_out) = match &self.contents {
+            LayerContents::Base(layer) => (layer.collect(&base, context, &mut spec)?, Vec::new()),
+            LayerContents::Tree(tree) => tree.collect(&base, context, &mut spec)?,
+            LayerContents::Outputs { places, tree } => {
+                (self.outputs(places, tree, &base, context, &mut spec)?, Vec::new())
             }
-            LayerContents::Tree(tree) => tree.collect(context, &mut spec)?,
-            LayerContents::Outputs { places, tree } => (self.outputs(places, tree, context, &mut spec)?, Vec::new()),
         };
+        let layout = (self.place(entries, &base, &mut spec)?, left_out);
         Ok(Prepared::by_key(spec).with(layout))
     }
 
     fn run(&self, prepared: &Prepared<Layout>, context: &Job<'_>) -> Result<Report, StepError> {
         let staging = context.staging;
         let (prepared_entries, left_out) = &prepared.findings;
-        let entries = match &self.contents {
-            LayerContents::StaticBase(zones) => {
-                let mut entries = static_base();
-                if let Some(go) = zones {
-                    let path = go.toolchain(context)?.root.join("lib/time/zoneinfo.zip");
-                    entries.insert(zoneinfo_path(), LayerEntry::file(LayerSource::File(path), false));
-                }
-                entries
-            }
-            LayerContents::Tree(tree) => {
-                tree.tell(context, prepared_entries, left_out);
-                prepared_entries.clone()
-            }
-            LayerContents::Outputs { .. } => prepared_entries.clone(),
-        };
+        let mut entries = prepared_entries.clone();
+        match &self.contents {
+            LayerContents::Base(layer) => layer.complete(&mut entries, context)?,
+            LayerContents::Tree(tree) => tree.tell(&BaseView::of(self.below, context)?, context, &entries, left_out),
+            LayerContents::Outputs { .. } => {}
+        }
         let path = staging.join("layer.tar.gz");
         let mut file = OpenOptions::new()
             .create_new(true)

@@ -1,5 +1,7 @@
 //! Loading an image into a reachable Docker daemon, unless it has the image already.
 
+use std::collections::BTreeMap;
+
 use rondel_cas::RelativePath;
 use rondel_engine::{
     Freshness, Job, Metadata, Node, NodeId, Prepared, Query, Report, Step, StepContext, StepError, StepKey, UserError,
@@ -28,7 +30,8 @@ impl LoadStep {
 
 /// Returns the report on an image in a daemon.
 fn loaded(image: &ImageMetadata) -> Metadata {
-    Metadata::of(&ImageMetadata { digest: String::new(), size_bytes: 0, platforms: Vec::new(), ..image.clone() })
+    let (digest, platforms, inherited) = (String::new(), Vec::new(), BTreeMap::new());
+    Metadata::of(&ImageMetadata { digest, size_bytes: 0, platforms, inherited, ..image.clone() })
 }
 
 impl Step for LoadStep {

@@ -1,5 +1,7 @@
 //! Typed reports of steps on images, for people and for downstream steps.
 
+use std::collections::BTreeMap;
+
 use rondel_cas::Digest;
 use rondel_engine::{MetadataType, StepContext};
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,9 @@ pub struct ImageMetadata {
     pub platforms: Vec<String>,
     /// Names of the image.
     pub tags: Vec<String>,
+    /// The settings that come from the base, by platform: `user`, `env PATH`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inherited: BTreeMap<String, Vec<String>>,
 }
 
 impl MetadataType for ImageMetadata {
@@ -57,7 +62,7 @@ impl MetadataType for ContainerMetadata {
 /// The services of a compose file and the state of each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ServicesMetadata(pub std::collections::BTreeMap<String, String>);
+pub struct ServicesMetadata(pub BTreeMap<String, String>);
 
 impl MetadataType for ServicesMetadata {
     const NAME: &'static str = "services-1";

@@ -7,6 +7,8 @@ use rondel_buildfile::{Attributes, Span};
 use rondel_cas::{PathError, RelativePath};
 use rondel_engine::{StepContext, StepError};
 
+use crate::image::added_users::AddedUser;
+
 /// A file or directory of the tree and its place in the image.
 #[derive(Clone, Debug)]
 pub(crate) struct Placed {
@@ -27,6 +29,18 @@ pub(crate) struct OutputPlace {
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,
+}
+
+/// Files and directories of the tree in an image.
+#[derive(Clone)]
+pub(crate) struct TreeFiles {
+    pub root: PathBuf,
+    /// Sorted by place.
+    pub files: Vec<Placed>,
+    /// Outputs in the same image.
+    pub outputs: Vec<OutputPlace>,
+    /// Users that the base does not have.
+    pub users: Vec<AddedUser>,
 }
 
 /// The directory that files come from, and the one that no link leads out of.

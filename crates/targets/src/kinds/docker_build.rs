@@ -358,6 +358,7 @@ impl Step for DockerBuildStep {
                 size_bytes: 0,
                 platforms: Vec::new(),
                 tags: self.tags.clone(),
+                inherited: BTreeMap::new(),
             }),
         })
     }

@@ -1,27 +1,26 @@
 //! `Image`: layers and a configuration become an OCI layout, which is loaded into a reachable Docker daemon.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use rondel_buildfile::{
-    Attributes, BASE_DIRECTORIES, BASE_FILES, BASE_USERS, Created, GitQuery, Health, Image, Makes, Origin, Platform,
-    Spanned, Target,
+    Attributes, BASE_DIRECTORIES, BASE_FILES, BASE_USERS, Base, Created, GitQuery, Health, Image, Makes, Origin,
+    Platform, Spanned, Target, UserNumbers,
 };
-use rondel_cas::{Digest, Entry, RelativePath};
-use rondel_engine::{
-    ActionSpec, Job, Metadata, NodeId, OutputKind, OutputSpec, Prepared, Query, Report, Shown, Step, StepContext,
-    StepError, StepKey, UserError,
-};
+use rondel_cas::RelativePath;
+use rondel_engine::{NodeId, Shown, StepError, StepKey, UserError};
 use rondel_golang::{PROBE_PATH, ProbeStep};
-use rondel_names::ImageName;
-use rondel_oci::{ImageConfig, Layer, LayoutInput, PlatformImage, write_layout, zoneinfo_environment};
+use rondel_oci::{DEFAULT_PATH, ImageConfig, zoneinfo_environment};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, image_path, only_output, output_path, path, probe_url};
+use crate::base::{BaseOrigin, BaseStep, Below};
 use crate::docker::DockerSocket;
-use crate::image::layer::{LayerContents, LayerStep, TreeFiles};
+use crate::image::added_users::AddedUser;
+use crate::image::base_layer::BaseLayer;
+use crate::image::image_step::{ImageStep, LayeredPlatform, user_names};
+use crate::image::layer::{LayerContents, LayerStep};
 use crate::image::load::LoadStep;
-use crate::image::metadata::{ImageMetadata, LayerMetadata};
-use crate::image::places::{Boundary, OutputPlace, Placed, with_span};
+use crate::image::places::{Boundary, OutputPlace, Placed, TreeFiles, with_span};
 use crate::nodes::{Deps, ImageSource, TargetNodes};
 
 impl Analyze for Image {
@@ -34,17 +33,27 @@ impl Analyze for Image {
     ) -> Analyzed<TargetNodes> {
         let name = target.name.value.clone();
         let platforms = analyzer.platforms(self.platforms.as_ref(), target, true)?;
-        let shared = shared_layers(analyzer, target, self, &deps)?;
-        let mut inputs: Vec<NodeId> = shared.iter().map(|(node, _)| *node).collect();
-        let mut layers_of = Vec::with_capacity(platforms.len());
-        for platform in &platforms {
-            let mut layers: Vec<(usize, String)> =
-                shared.iter().enumerate().map(|(index, (_, what))| (index, what.clone())).collect();
-            if let Some(node) = output_layer(analyzer, target, self, &deps, platform)? {
-                layers.push((inputs.len(), "outputs".to_owned()));
+        let mut inputs: Vec<NodeId> = Vec::new();
+        let mut input = |node: NodeId| {
+            let known = inputs.iter().position(|other| *other == node);
+            known.unwrap_or_else(|| {
                 inputs.push(node);
+                inputs.len() - 1
+            })
+        };
+        let mut images = Vec::with_capacity(platforms.len());
+        for platform in &platforms {
+            let base = base_node(analyzer, target, self, platform)?;
+            let base_node = base.as_ref().map(|(node, _)| *node);
+            let mut layers = lower_layers(analyzer, target, self, &deps, platform, base_node)?;
+            if let Some(node) = output_layer(analyzer, target, self, &deps, platform, base_node)? {
+                layers.push((node, "outputs".to_owned()));
             }
-            layers_of.push((platform.clone(), layers));
+            images.push(LayeredPlatform {
+                platform: platform.clone(),
+                layers: layers.into_iter().map(|(node, what)| (input(node), what)).collect(),
+                base: base.map(|(node, origin)| (input(node), origin)),
+            });
         }
         let out = only_output(target, analyzer.request.file)?;
         let host = Platform::host();
@@ -65,7 +74,10 @@ impl Analyze for Image {
                 config,
                 annotations,
                 tags: analyzer.image_tags(&self.tags)?,
-                platforms: layers_of.clone(),
+                platforms: images.clone(),
+                users: self.users.iter().map(|(name, _)| name.value.clone()).collect(),
+                user_span: self.user.as_ref().map_or(target.name.span, |user| user.span),
+                has_own_users: has_own_users(self),
                 loadable,
                 out: out.clone(),
             }))
@@ -96,30 +108,110 @@ impl Analyze for Image {
     }
 }
 
-/// Returns the layers that all platforms share: the base and the files of the tree.
-fn shared_layers(
+/// Returns the step of the base that is no `Static`, and where that comes from.
+fn base_node(
+    analyzer: &mut Analyzer<'_>,
+    target: &Target,
+    image: &Image,
+    platform: &Platform,
+) -> Analyzed<Option<(NodeId, Arc<BaseOrigin>)>> {
+    let (origin, span, made) = match &image.base {
+        Base::Static => return Ok(None),
+        Base::From(reference) => {
+            let origin = BaseOrigin::Registry { bases: analyzer.bases(), reference: reference.value.clone() };
+            (origin, reference.span, None)
+        }
+        Base::Layout(layout) => {
+            let path = path(&layout.value).map_err(|error| error.at(layout.span))?;
+            (BaseOrigin::Tree { root: analyzer.root.clone(), path }, layout.span, None)
+        }
+        Base::Target(name) => {
+            let nodes = analyzer.target(&name.value, false)?;
+            let target = name.value.to_string();
+            match nodes.image {
+                Some(ImageSource::Layout { layout, out }) => {
+                    (BaseOrigin::Layout { target, out }, name.span, Some(layout))
+                }
+                Some(ImageSource::Daemon(node)) => {
+                    (BaseOrigin::Daemon { target, docker: analyzer.docker()? }, name.span, Some(node))
+                }
+                None => return Err(UserError::input(format!("`{target}` makes no image")).at(name.span)),
+            }
+        }
+    };
+    let key = match &origin {
+        BaseOrigin::Registry { .. } => StepKey::shared(format!("base {}", origin.name())).on(platform),
+        BaseOrigin::Tree { .. } | BaseOrigin::Layout { .. } | BaseOrigin::Daemon { .. } => {
+            StepKey::of(&target.name.value, "base").on(platform)
+        }
+    };
+    let origin = Arc::new(origin);
+    if let Some(node) = analyzer.graph.find(&key) {
+        return Ok(Some((node, origin)));
+    }
+    let threads = analyzer.request.threads;
+    let step = BaseStep { origin: Arc::clone(&origin), platform: platform.clone(), span, threads };
+    let node = analyzer.add_hidden(key, made.into_iter().collect(), Vec::new(), Box::new(step));
+    Ok(Some((node, origin)))
+}
+
+/// Returns the layers below the outputs of targets. Those on the static base are the same for all platforms.
+fn lower_layers(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
     image: &Image,
     deps: &Deps,
+    platform: &Platform,
+    base: Option<NodeId>,
 ) -> Analyzed<Vec<(NodeId, String)>> {
     let name = &target.name.value;
     let zones = if image.tzdata { Some(analyzer.go()?) } else { None };
-    let key = StepKey::of(name, "layer base");
-    let base = add_layer(analyzer, key, LayerContents::StaticBase(zones), Vec::new(), &Deps::default());
-    let mut layers = vec![(base, "static base".to_owned())];
+    let authorities = image.authorities.iter();
+    let contents = BaseLayer {
+        zones,
+        certificates: image.certificates,
+        root: analyzer.root.clone(),
+        authorities: authorities
+            .map(|file| Ok((path(&file.value).map_err(|error| error.at(file.span))?, file.span)))
+            .collect::<Analyzed<_>>()?,
+        users: added_users(image),
+    };
+    let what = if base.is_some() { "additions to the base" } else { "static base" };
+    let key = |layer: &str| match base {
+        Some(_) => StepKey::of(name, layer).on(platform),
+        None => StepKey::of(name, layer),
+    };
+    let node =
+        add_layer(analyzer, key("layer base"), LayerContents::Base(contents), Vec::new(), base, &Deps::default());
+    let mut layers = vec![(node, what.to_owned())];
     let tree = tree_files(analyzer, target, image)?;
     if !tree.files.is_empty() {
         let contents = LayerContents::Tree(tree);
-        let node = add_layer(analyzer, StepKey::of(name, "layer files"), contents, Vec::new(), deps);
+        let node = add_layer(analyzer, key("layer files"), contents, Vec::new(), base, deps);
         layers.push((node, format!("files of {name}")));
     }
     Ok(layers)
 }
 
+fn added_users(image: &Image) -> Vec<AddedUser> {
+    let user = |(name, numbers): &(Spanned<String>, UserNumbers)| AddedUser {
+        name: name.value.clone(),
+        numbers: *numbers,
+        span: name.span,
+    };
+    image.users.iter().map(user).collect()
+}
+
+/// Returns true if the image puts its own tables of users over those of the base.
+fn has_own_users(image: &Image) -> bool {
+    let tables = ["/etc", "/etc/passwd", "/etc/group"];
+    image.files.iter().any(|(place, _)| tables.contains(&place.value.as_str()))
+}
+
 /// Returns the files of the tree in an image, and the places of outputs in it.
 fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyzed<TreeFiles> {
-    let mut tree = TreeFiles { root: analyzer.root.clone(), files: Vec::new(), outputs: Vec::new() };
+    let (files, outputs, users) = (Vec::new(), Vec::new(), added_users(image));
+    let mut tree = TreeFiles { root: analyzer.root.clone(), files, outputs, users };
     for (place, source) in &image.files {
         let (attributes, span) = (source.value.attributes.clone(), place.span);
         let place = image_path(place)?;
@@ -143,13 +235,13 @@ fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyz
         }
     }
     tree.files.sort_by(|one, other| one.place.cmp(&other.place));
-    check_places(analyzer, &tree)?;
+    check_places(analyzer, image, &tree)?;
     Ok(tree)
 }
 
 /// Refuses what shows in the tree as it is now: links out of the workspace, and files below files. What other steps make
 /// is checked later.
-fn check_places(analyzer: &Analyzer<'_>, tree: &TreeFiles) -> Analyzed<()> {
+fn check_places(analyzer: &Analyzer<'_>, image: &Image, tree: &TreeFiles) -> Analyzed<()> {
     let of_user = |error| match error {
         StepError::User(error) => Some(error),
         StepError::Command { .. } | StepError::Interrupted => None,
@@ -171,6 +263,10 @@ fn check_places(analyzer: &Analyzer<'_>, tree: &TreeFiles) -> Analyzed<()> {
         {
             let message = format!("`/{place}` is below `/{}`, which is a file", placed.place);
             return Err(UserError::input(message).at(span).hint("give one of them another path"));
+        }
+        // What another base holds shows when it is there.
+        if image.base != Base::Static {
+            continue;
         }
         let is_base_file = BASE_FILES.contains(&format!("/{}", placed.place).as_str());
         let is_base_directory = BASE_DIRECTORIES.contains(&format!("/{}", placed.place).as_str());
@@ -211,10 +307,16 @@ fn add_layer(
     analyzer: &mut Analyzer<'_>,
     key: StepKey,
     contents: LayerContents,
-    inputs: Vec<NodeId>,
+    mut inputs: Vec<NodeId>,
+    base: Option<NodeId>,
     deps: &Deps,
 ) -> NodeId {
-    let step = LayerStep { contents, name: key.file_name(), threads: analyzer.request.threads };
+    if let Some(node) = analyzer.graph.find(&key) {
+        return node;
+    }
+    let below = base.map_or(Below::Static, |_| Below::Image(inputs.len()));
+    inputs.extend(base);
+    let step = LayerStep { contents, name: key.file_name(), threads: analyzer.request.threads, below };
     analyzer.add_hidden(key, inputs, deps.order_only.clone(), Box::new(step))
 }
 
@@ -225,6 +327,7 @@ fn output_layer(
     image: &Image,
     deps: &Deps,
     platform: &Platform,
+    base: Option<NodeId>,
 ) -> Analyzed<Option<NodeId>> {
     let tree = tree_files(analyzer, target, image)?;
     let (mut places, mut inputs) = (tree.outputs.clone(), Vec::new());
@@ -244,7 +347,7 @@ fn output_layer(
     }
     let contents = LayerContents::Outputs { places, tree };
     let key = StepKey::of(&target.name.value, "layer outputs").on(platform);
-    Ok(Some(add_layer(analyzer, key, contents, inputs, deps)))
+    Ok(Some(add_layer(analyzer, key, contents, inputs, base, deps)))
 }
 
 fn probe(analyzer: &mut Analyzer<'_>, platform: &Platform) -> Analyzed<NodeId> {
@@ -257,10 +360,14 @@ fn probe(analyzer: &mut Analyzer<'_>, platform: &Platform) -> Analyzed<NodeId> {
 }
 
 fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyzed<ImageConfig> {
-    let mut environment: Vec<(String, String)> = vec![
-        ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
-        ("SSL_CERT_FILE".to_owned(), "/etc/ssl/certs/ca-certificates.crt".to_owned()),
-    ];
+    let is_static = image.base == Base::Static;
+    let mut environment: Vec<(String, String)> = Vec::new();
+    if is_static {
+        environment.push(("PATH".to_owned(), DEFAULT_PATH.to_owned()));
+        if image.certificates || !image.authorities.is_empty() {
+            environment.push(("SSL_CERT_FILE".to_owned(), "/etc/ssl/certs/ca-certificates.crt".to_owned()));
+        }
+    }
     if image.tzdata {
         environment.push(zoneinfo_environment());
     }
@@ -277,15 +384,16 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
             .filter(|(_, source)| matches!(source.value.origin, Origin::Output(_)))
             .map(|(place, _)| place)
             .collect();
-        let [only] = outputs.as_slice() else {
-            return Err(UserError::input(format!(
-                "`{}` has no `entrypoint`, and its files do not give one",
-                target.name.value
-            ))
-            .at(target.name.span)
-            .hint("give it an `entrypoint`"));
-        };
-        entrypoint.push(only.value.clone());
+        match outputs.as_slice() {
+            [only] => entrypoint.push(only.value.clone()),
+            // That of the base is left.
+            _ if !is_static => {}
+            _ => {
+                let name = &target.name.value;
+                let message = format!("`{name}` has no `entrypoint`, and its files do not give one");
+                return Err(UserError::input(message).at(target.name.span).hint("give it an `entrypoint`"));
+            }
+        }
     }
     let health = image.health.as_ref().map(|health| rondel_oci::Health {
         command: vec![format!("/{PROBE_PATH}"), probe_url(health)],
@@ -294,8 +402,10 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         start_period_s: health.start_period_s.get(),
         retries: health.retries,
     });
-    let user = analyzer.variables.optional(image.user.as_ref())?.unwrap_or_else(|| "65532:65532".to_owned());
-    if !is_known_user(&user) {
+    let user = analyzer.variables.optional(image.user.as_ref())?;
+    let user = user.unwrap_or_else(|| if is_static { "65532:65532".to_owned() } else { String::new() });
+    let is_known = |name: &str| BASE_USERS.contains(&name) || image.users.iter().any(|(user, _)| user.value == name);
+    if is_static && !user_names(&user).is_some_and(|names| names.into_iter().all(is_known)) {
         let span = image.user.as_ref().map_or(target.name.span, |user| user.span);
         return Err(UserError::input(format!("`{user}` is not a user of the static base"))
             .at(span)
@@ -335,132 +445,5 @@ fn created(analyzer: &Analyzer<'_>, created: &Created) -> Analyzed<u64> {
                 UserError::environment(format!("{name} is `{value}`: expected whole seconds since 1970"))
             }),
         },
-    }
-}
-
-/// Returns true for numbers, or a name that the static base has.
-fn is_known_user(user: &str) -> bool {
-    let known = |part: &str| part.parse::<u32>().is_ok() || BASE_USERS.contains(&part);
-    let mut parts = user.split(':');
-    parts.clone().count() <= 2 && parts.all(known)
-}
-
-pub(crate) struct ImageStep {
-    pub config: ImageConfig,
-    pub annotations: BTreeMap<String, String>,
-    pub tags: Vec<ImageName>,
-    /// Each platform with its upstream layers, lowest first, and a description of each.
-    pub platforms: Vec<(Platform, Vec<(usize, String)>)>,
-    /// Index into `platforms` of the one that a Docker daemon here can run.
-    pub loadable: usize,
-    /// Directory of the layout, relative to the workspace.
-    pub out: RelativePath,
-}
-
-impl ImageStep {
-    fn layer(&self, context: &StepContext<'_>, index: usize) -> Result<(Layer, PathBuf), StepError> {
-        let upstream = &context.upstream[index];
-        let broken = || StepError::failed("a layer's record is incomplete").hint("run again with --force");
-        let artefact = upstream.artefacts.first().ok_or_else(broken)?;
-        let Entry::File { digest, .. } = artefact.entry else { return Err(broken()) };
-        let diff_id = upstream.metadata.get::<LayerMetadata>().ok_or_else(broken)?.diff_id;
-        Ok((Layer { digest, diff_id }, artefact.path.clone()))
-    }
-}
-
-impl Step for ImageStep {
-    type Findings = ();
-
-    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
-        let name = RelativePath::new("layout").expect("a constant");
-        let mut spec = ActionSpec {
-            arguments: vec!["image".to_owned()],
-            outputs: vec![OutputSpec { name, destination: self.out.clone(), kind: OutputKind::Directory }],
-            ..ActionSpec::default()
-        };
-        let config = &self.config;
-        let mut settings = std::collections::BTreeMap::new();
-        let mut put = |name: &str, value: String| settings.insert(name.to_owned(), value);
-        put("layout", "oci-1.1 docker-manifest-1".to_owned());
-        put("user", config.user.clone());
-        put("entrypoint", canonical(&config.entrypoint));
-        put("cmd", canonical(&config.command));
-        put("workdir", config.directory.clone());
-        put("ports", canonical(&config.ports));
-        put("env", canonical(&config.environment));
-        put("labels", canonical(&config.labels));
-        put("health", canonical(&config.health));
-        put("created", config.created_s.to_string());
-        put("annotations", canonical(&self.annotations));
-        put("tags", canonical(&self.tags.iter().map(ToString::to_string).collect::<Vec<_>>()));
-        put("loadable platform", self.platforms[self.loadable].0.to_string());
-        for (platform, layers) in &self.platforms {
-            let names: Vec<&str> = layers.iter().map(|(_, what)| what.as_str()).collect();
-            put(&format!("layers of {platform}"), names.join(", "));
-            for (position, (index, what)) in layers.iter().enumerate() {
-                let (layer, _) = self.layer(context, *index)?;
-                let slot = RelativePath::new(&format!("{platform}/{position}"))
-                    .map_err(|error| StepError::failed(error.to_string()))?;
-                spec.titles.insert(slot.clone(), format!("layer `{what}` ({platform})"));
-                spec.upstream.insert(slot, Entry::file(layer.digest, false));
-                put(&format!("diff ID {position} of {platform}"), layer.diff_id.to_string());
-            }
-        }
-        spec.settings = settings;
-        Ok(Prepared::by_key(spec))
-    }
-
-    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
-        let staging = context.staging;
-        let mut files: BTreeMap<Digest, PathBuf> = BTreeMap::new();
-        let mut images = Vec::with_capacity(self.platforms.len());
-        for (platform, indices) in &self.platforms {
-            let mut layers = Vec::with_capacity(indices.len());
-            for (index, what) in indices {
-                let (layer, path) = self.layer(context, *index)?;
-                files.insert(layer.digest, path);
-                layers.push((layer, what.clone()));
-            }
-            images.push(PlatformImage {
-                os: platform.os().to_owned(),
-                architecture: platform.architecture().to_owned(),
-                variant: oci_variant(platform),
-                base: None,
-                layers,
-            });
-        }
-        let input = LayoutInput {
-            images: &images,
-            layers: &files,
-            config: &self.config,
-            annotations: &self.annotations,
-            tags: &self.tags,
-            loadable: self.loadable,
-        };
-        let directory = staging.join("layout");
-        let report = write_layout(&input, &directory).map_err(|error| StepError::unwritable(&directory, &error))?;
-        Ok(Report {
-            metadata: Metadata::of(&ImageMetadata {
-                digest: report.index.oci(),
-                image_id: report.image_id.oci(),
-                size_bytes: report.bytes,
-                platforms: self.platforms.iter().map(|(platform, _)| platform.to_string()).collect(),
-                tags: self.tags.iter().map(ToString::to_string).collect(),
-            }),
-        })
-    }
-}
-
-/// Returns a value as JSON: structs in the order of their fields, maps sorted.
-fn canonical(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("plain data")
-}
-
-/// Returns the variant for the image specification: always that of `GOARM`, others if they are declared.
-fn oci_variant(platform: &Platform) -> Option<String> {
-    match (platform.architecture(), platform.variant()) {
-        ("arm", None) => Some("v7".to_owned()),
-        ("amd64" | "arm" | "arm64", Some(variant)) => Some(variant.trim_end_matches(".0").to_owned()),
-        _ => None,
     }
 }

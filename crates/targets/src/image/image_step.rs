@@ -1,0 +1,252 @@
+//! `ImageStep`: layers, what they lie on, and a configuration become an OCI layout.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rondel_buildfile::{Platform, Span};
+use rondel_cas::{Digest, Entry, RelativePath, copy_file};
+use rondel_engine::{
+    ActionSpec, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError, UserError,
+};
+use rondel_names::ImageName;
+use rondel_oci::{BaseImage, ImageConfig, Layer, LayoutInput, PlatformImage, write_layout};
+
+use crate::base::{BaseOrigin, ImageView, layer_of};
+use crate::image::added_users::{GROUP, PASSWD};
+use crate::image::metadata::{ImageMetadata, LayerMetadata};
+use crate::variant::oci_variant;
+
+/// One platform of an image.
+#[derive(Clone)]
+pub(crate) struct LayeredPlatform {
+    pub platform: Platform,
+    /// Upstream layers, lowest first, and a description of each.
+    pub layers: Vec<(usize, String)>,
+    /// The upstream base, and where it comes from; `None` for the static one, which is a layer.
+    pub base: Option<(usize, Arc<BaseOrigin>)>,
+}
+
+pub(crate) struct ImageStep {
+    pub config: ImageConfig,
+    pub annotations: BTreeMap<String, String>,
+    pub tags: Vec<ImageName>,
+    pub platforms: Vec<LayeredPlatform>,
+    /// Index into `platforms` of the one that a Docker daemon here can run.
+    pub loadable: usize,
+    /// Directory of the layout, relative to the workspace.
+    pub out: RelativePath,
+    /// Names of the users that the image adds to those of its base.
+    pub users: Vec<String>,
+    /// Place of the user, or of the target, in build.ron.
+    pub user_span: Span,
+    /// True if the image puts its own tables of users over those of the base.
+    pub has_own_users: bool,
+}
+
+/// A layer, the file that it is in, and its description.
+type DescribedLayer = (Layer, PathBuf, String);
+
+impl ImageStep {
+    /// Returns the layers of a platform that hold anything.
+    fn layers(&self, image: &LayeredPlatform, context: &StepContext<'_>) -> Result<Vec<DescribedLayer>, StepError> {
+        let broken = || StepError::failed("a layer's record is incomplete").hint("run again with --force");
+        let mut layers = Vec::with_capacity(image.layers.len());
+        for (index, what) in &image.layers {
+            let upstream = &context.upstream[*index];
+            let artefact = upstream.artefacts.first().ok_or_else(broken)?;
+            let Entry::File { digest, .. } = artefact.entry else { return Err(broken()) };
+            let metadata = upstream.metadata.get::<LayerMetadata>().ok_or_else(broken)?;
+            if metadata.files > 0 {
+                let layer = Layer { digest, diff_id: metadata.diff_id };
+                layers.push((layer, artefact.path.clone(), what.clone()));
+            }
+        }
+        Ok(layers)
+    }
+
+    /// Refuses a user that the base does not have.
+    fn check_user(&self, view: &ImageView, name: &str) -> Result<(), StepError> {
+        let wrong = |message: String| {
+            let error = UserError::input(message).at(self.user_span);
+            StepError::User(error.hint("write numbers, \"10001:10001\", or add it with `users`"))
+        };
+        let user = &self.config.user;
+        let names = user_names(user).ok_or_else(|| wrong(format!("`{user}` is not a user")))?;
+        if self.has_own_users || names.is_empty() {
+            return Ok(());
+        }
+        let mut known = self.users.clone();
+        for table in [PASSWD, GROUP] {
+            let kept = view.kept(&RelativePath::new(table).expect("a constant"))?;
+            let text = kept.map(|kept| String::from_utf8_lossy(&kept.contents).into_owned()).unwrap_or_default();
+            known.extend(text.lines().filter_map(|line| line.split(':').next()).map(str::to_owned));
+        }
+        match names.into_iter().find(|wanted| !known.iter().any(|known| known == wanted)) {
+            Some(missing) => Err(wrong(format!("`{missing}` is not a user of `{name}`"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells what each setting is, and whether the base or build.ron says so.
+    fn explain(&self, image: &LayeredPlatform, context: &StepContext<'_>) -> Result<(), StepError> {
+        let Some((index, _)) = &image.base else { return Ok(()) };
+        let (_, _, config) = ImageView::of(*index, context)?.read()?;
+        for setting in config.settings.explained(&self.config) {
+            let origin = if setting.is_inherited { "base" } else { "build.ron" };
+            let words = [image.platform.to_string(), setting.name, setting.value, format!("({origin})")];
+            context.note(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "));
+        }
+        Ok(())
+    }
+
+    fn settings(&self) -> BTreeMap<String, String> {
+        let config = &self.config;
+        let mut settings = BTreeMap::new();
+        let mut put = |name: &str, value: String| settings.insert(name.to_owned(), value);
+        put("layout", "oci-1.1 docker-manifest-1".to_owned());
+        put("user", config.user.clone());
+        put("entrypoint", canonical(&config.entrypoint));
+        put("cmd", canonical(&config.command));
+        put("workdir", config.directory.clone());
+        put("ports", canonical(&config.ports));
+        put("env", canonical(&config.environment));
+        put("labels", canonical(&config.labels));
+        put("health", canonical(&config.health));
+        put("created", config.created_s.to_string());
+        put("annotations", canonical(&self.annotations));
+        put("tags", canonical(&self.tags.iter().map(ToString::to_string).collect::<Vec<_>>()));
+        put("loadable platform", self.platforms[self.loadable].platform.to_string());
+        settings
+    }
+}
+
+impl Step for ImageStep {
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
+        if context.is_question() {
+            for image in &self.platforms {
+                self.explain(image, context)?;
+            }
+        }
+        self.depends_on(context)
+    }
+
+    fn review(&self, context: &Query<'_>, _former: &Prepared) -> Result<Prepared, StepError> {
+        self.depends_on(context)
+    }
+
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
+        let mut files: BTreeMap<Digest, PathBuf> = BTreeMap::new();
+        let mut of_bases: BTreeMap<Digest, (usize, &BaseOrigin)> = BTreeMap::new();
+        let mut images = Vec::with_capacity(self.platforms.len());
+        let mut inherited = BTreeMap::new();
+        for image in &self.platforms {
+            let layers = self.layers(image, context)?;
+            files.extend(layers.iter().map(|(layer, path, _)| (layer.digest, path.clone())));
+            let mut base = None;
+            if let Some((index, origin)) = &image.base {
+                let (manifest, descriptors, config) = ImageView::of(*index, context)?.read()?;
+                let settings = config.settings.explained(&self.config).into_iter();
+                let names = settings.filter(|setting| setting.is_inherited).map(|setting| setting.name);
+                inherited.insert(image.platform.to_string(), names.collect());
+                of_bases.extend(descriptors.iter().map(|layer| (layer.digest, (*index, &**origin))));
+                let found = BaseImage::new(config, &descriptors)
+                    .map_err(|error| StepError::input(format!("`{}` can't be a base: {error}", origin.name())))?;
+                let origin = origin.is_public().then(|| (origin.name(), manifest));
+                base = Some(BaseImage { origin, ..found });
+            }
+            images.push(PlatformImage {
+                os: image.platform.os().to_owned(),
+                architecture: image.platform.architecture().to_owned(),
+                variant: oci_variant(&image.platform),
+                base,
+                layers: layers.into_iter().map(|(layer, _, what)| (layer, what)).collect(),
+            });
+        }
+        // What a base can't give is a failure of its own, with more to say than a number of the system.
+        let failure = std::cell::Cell::new(None);
+        let put_layer = |digest: &Digest, to: &Path| match (files.get(digest), of_bases.get(digest)) {
+            (Some(path), _) => copy_file(path, to).map(drop),
+            (None, Some((index, origin))) => {
+                layer_of(origin, &context.upstream[*index], digest, to, context).map_err(|error| {
+                    failure.set(Some(error));
+                    io::Error::other("a layer of the base is missing")
+                })
+            }
+            (None, None) => Err(io::Error::other("a layer is missing")),
+        };
+        let input = LayoutInput {
+            images: &images,
+            put_layer: &put_layer,
+            config: &self.config,
+            annotations: &self.annotations,
+            tags: &self.tags,
+            loadable: self.loadable,
+        };
+        let directory = context.staging.join("layout");
+        let written = write_layout(&input, &directory);
+        let report =
+            written.map_err(|error| failure.take().unwrap_or_else(|| StepError::unwritable(&directory, &error)))?;
+        Ok(Report {
+            metadata: Metadata::of(&ImageMetadata {
+                digest: report.index.oci(),
+                image_id: report.image_id.oci(),
+                size_bytes: report.bytes,
+                platforms: self.platforms.iter().map(|image| image.platform.to_string()).collect(),
+                tags: self.tags.iter().map(ToString::to_string).collect(),
+                inherited,
+            }),
+        })
+    }
+}
+
+impl ImageStep {
+    fn depends_on(&self, context: &StepContext<'_>) -> Result<Prepared, StepError> {
+        let name = RelativePath::new("layout").expect("a constant");
+        let mut spec = ActionSpec {
+            arguments: vec!["image".to_owned()],
+            settings: self.settings(),
+            outputs: vec![OutputSpec { name, destination: self.out.clone(), kind: OutputKind::Directory }],
+            ..ActionSpec::default()
+        };
+        let slot = |text: String| RelativePath::new(&text).map_err(|error| StepError::failed(error.to_string()));
+        for image in &self.platforms {
+            let platform = &image.platform;
+            if let Some((index, origin)) = &image.base {
+                let view = ImageView::of(*index, context)?;
+                self.check_user(&view, &origin.name())?;
+                let place = slot(format!("{platform}/base"))?;
+                spec.titles.insert(place.clone(), format!("base `{}` ({platform})", origin.name()));
+                spec.upstream.insert(place, view.manifest_entry());
+                if origin.is_public() {
+                    spec.settings.insert(format!("base of {platform}"), origin.name());
+                }
+            }
+            let layers = self.layers(image, context)?;
+            let names: Vec<&str> = layers.iter().map(|(_, _, what)| what.as_str()).collect();
+            spec.settings.insert(format!("layers of {platform}"), names.join(", "));
+            for (position, (layer, _, what)) in layers.iter().enumerate() {
+                let place = slot(format!("{platform}/{position}"))?;
+                spec.titles.insert(place.clone(), format!("layer `{what}` ({platform})"));
+                spec.upstream.insert(place, Entry::file(layer.digest, false));
+                spec.settings.insert(format!("diff ID {position} of {platform}"), layer.diff_id.to_string());
+            }
+        }
+        Ok(Prepared::by_key(spec))
+    }
+}
+
+/// Returns the names in `user` or `user:group`, not the numbers; `None` if it is neither.
+pub(crate) fn user_names(user: &str) -> Option<Vec<&str>> {
+    let parts: Vec<&str> = user.split(':').collect();
+    let is_sound = parts.len() <= 2 && (user.is_empty() || parts.iter().all(|part| !part.is_empty()));
+    is_sound.then(|| parts.into_iter().filter(|part| !part.is_empty() && part.parse::<u32>().is_err()).collect())
+}
+
+/// Returns a value as JSON: structs in the order of their fields, maps sorted.
+fn canonical(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("plain data")
+}
