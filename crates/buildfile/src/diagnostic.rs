@@ -50,28 +50,32 @@ impl Diagnostic {
 
 /// Returns the form for people: message, `file:line:column`, the line with the span underlined, the hint.
 pub fn render(file_name: &str, text: &str, diagnostic: &Diagnostic) -> String {
-    let (line_number, line, column) = locate(text, diagnostic.span.start);
+    let mut result = format!("error: {}\n{}", diagnostic.message, render_place(file_name, text, diagnostic.span));
+    if let Some(hint) = &diagnostic.hint {
+        result.push_str(&format!("\nhint: {hint}\n"));
+    }
+    result
+}
+
+/// Returns the lines that show a place: its file, line and column, and the source with the span underlined.
+pub fn render_place(file_name: &str, text: &str, span: Span) -> String {
+    let (line_number, line, column) = locate(text, span.start);
     let gutter = " ".repeat(line_number.to_string().len());
     // A very long line (a generated file) is cut around the place.
     let characters: Vec<char> = line.chars().collect();
     let from = column.saturating_sub(60);
     let shown: String = characters.iter().skip(from).take(140).map(|&character| visible(character)).collect();
     let length = text
-        .get(diagnostic.span.start..diagnostic.span.end.min(text.len()))
+        .get(span.start..span.end.min(text.len()))
         .map_or(1, |slice| slice.split('\n').next().unwrap_or("").trim_end().chars().count());
     let room = shown.chars().count().saturating_sub(column - from).max(1);
     let underline = "^".repeat(length.clamp(1, room));
     let pad = " ".repeat(column - from);
-    let mut result = format!(
-        "error: {}\n{gutter}--> {file_name}:{line_number}:{}\n{gutter} |\n{line_number} | {}\n{gutter} | {pad}{underline}\n",
-        diagnostic.message,
+    format!(
+        "{gutter}--> {file_name}:{line_number}:{}\n{gutter} |\n{line_number} | {}\n{gutter} | {pad}{underline}\n",
         column + 1,
         shown.trim_end(),
-    );
-    if let Some(hint) = &diagnostic.hint {
-        result.push_str(&format!("\nhint: {hint}\n"));
-    }
-    result
+    )
 }
 
 /// Returns the line number (from 1), the line, and the column in characters (from 0) of a byte offset.

@@ -32,7 +32,7 @@ mod text;
 mod types;
 mod value;
 
-pub use diagnostic::{Diagnostic, Span, Spanned, render};
+pub use diagnostic::{Diagnostic, Span, Spanned, render, render_place};
 pub use field::{Visitor, Wanted};
 pub use file::{BuildFile, Format, Requirement, Variable};
 pub use health::Health;

@@ -92,17 +92,22 @@ impl BaseFiles {
             self.remove_below(directory.as_ref());
         }
         for path in layer.removed {
+            let path = self.resolve(&path, false).unwrap_or(path);
             self.remove(&path);
         }
+        let contents = std::mem::take(&mut layer.files.contents);
         for (path, entry) in layer.files.entries {
+            // Engines follow the links of the layers below on the way to an entry.
+            let contents = contents.get(&path);
+            let path = self.resolve(&path, false).unwrap_or(path);
             if entry.kind == BaseKind::Directory {
                 self.contents.remove(&path);
             } else {
                 self.remove(&path);
             }
+            self.contents.extend(contents.map(|contents| (path.clone(), contents.clone())));
             self.entries.insert(path, entry);
         }
-        self.contents.extend(layer.files.contents);
         Ok(())
     }
 
@@ -137,6 +142,11 @@ impl BaseFiles {
             EntryType::Link => {
                 let target = entry.link_name_bytes().map(|name| name_of(&name)).transpose()?.flatten();
                 let target = target.ok_or_else(|| wrong(format!("`/{path}` is a link to nothing")))?;
+                let target = if layer.files.entries.contains_key(&target) {
+                    target
+                } else {
+                    self.resolve(&target, false).unwrap_or(target)
+                };
                 let found = layer.files.entries.get(&target).or_else(|| self.entries.get(&target)).cloned();
                 let found =
                     found.ok_or_else(|| wrong(format!("`/{path}` is another name of a file that is missing")))?;
@@ -334,24 +344,28 @@ mod tests {
             Directory("d"),
             File("d/x.txt", "x"),
             File("/e", "e"),
+            Symlink("l", "/a"),
         ];
         let found = files(&[lower]).unwrap();
-        assert_eq!(names(&found), "a a-b a/one.txt a/two d d/x.txt e");
+        assert_eq!(names(&found), "a a-b a/one.txt a/two d d/x.txt e l");
         assert_eq!(found.contents(&path("a/one.txt")), Some(&b"1"[..]));
         assert_eq!(found.contents(&path("a/two")), None);
         let entry = found.get(&path("a/two")).unwrap();
         assert_eq!((entry.mode, entry.uid, entry.gid), (0o640, 7, 8));
         for (upper, expected) in [
-            (&[File("a/.wh.one.txt", "")][..], "a a-b a/two d d/x.txt e"),
-            (&[File(".wh.a", "")], "a-b d d/x.txt e"),
+            (&[File("a/.wh.one.txt", "")][..], "a a-b a/two d d/x.txt e l"),
+            (&[File(".wh.a", "")], "a-b d d/x.txt e l"),
             // Only what is below the layer goes; what it brings itself stays, in any order.
-            (&[File("a/three", ""), File("a/.wh..wh..opq", "")], "a a-b a/three d d/x.txt e"),
-            (&[File(".wh.a", ""), Directory("a"), File("a/new", "")], "a a-b a/new d d/x.txt e"),
+            (&[File("a/three", ""), File("a/.wh..wh..opq", "")], "a a-b a/three d d/x.txt e l"),
+            (&[File(".wh.a", ""), Directory("a"), File("a/new", "")], "a a-b a/new d d/x.txt e l"),
             (&[File(".wh..wh..opq", ""), File("only", "")], "only"),
-            (&[File("a", "now a file")], "a a-b d d/x.txt e"),
-            (&[Directory("e"), File("e/f", "")], "a a-b a/one.txt a/two d d/x.txt e e/f"),
-            (&[Symlink("d", "a")], "a a-b a/one.txt a/two d e"),
-            (&[Hardlink("copy.txt", "a/one.txt")], "a a-b a/one.txt a/two copy.txt d d/x.txt e"),
+            (&[File("a", "now a file")], "a a-b d d/x.txt e l"),
+            (&[Directory("e"), File("e/f", "")], "a a-b a/one.txt a/two d d/x.txt e e/f l"),
+            // A way through a link of a lower layer is followed.
+            (&[File("l/new.txt", ""), File("l/.wh.two", "")], "a a-b a/new.txt a/one.txt d d/x.txt e l"),
+            (&[Hardlink("copy.txt", "l/one.txt")], "a a-b a/one.txt a/two copy.txt d d/x.txt e l"),
+            (&[Symlink("d", "a")], "a a-b a/one.txt a/two d e l"),
+            (&[Hardlink("copy.txt", "a/one.txt")], "a a-b a/one.txt a/two copy.txt d d/x.txt e l"),
         ] {
             let found = files(&[lower, upper]).unwrap();
             assert_eq!(names(&found), expected);

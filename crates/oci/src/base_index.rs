@@ -3,6 +3,8 @@
 //!
 //! A line is a path, what is there, and where a link leads: `etc/passwd`, NUL, `f 644 0 0`, NUL. Lines are sorted.
 
+use std::collections::BTreeMap;
+
 use rondel_cas::RelativePath;
 
 use crate::base_files::{BaseEntry, BaseFiles, BaseKind, NoWay, resolve};
@@ -24,9 +26,15 @@ impl BaseIndex {
 
     /// Returns the index of these files.
     pub fn of_files(files: &BaseFiles) -> BaseIndex {
-        let mut lines: Vec<(String, String)> =
+        let mut lines: BTreeMap<String, String> =
             files.iter().map(|(path, entry)| (escaped(path.as_str()), line(entry))).collect();
-        lines.sort();
+        // Layers may leave directories out; engines make them so.
+        let implied = BaseEntry { kind: BaseKind::Directory, mode: 0o755, uid: 0, gid: 0 };
+        for (path, _) in files.iter() {
+            for directory in std::iter::successors(path.parent(), RelativePath::parent) {
+                lines.entry(escaped(directory.as_str())).or_insert_with(|| line(&implied));
+            }
+        }
         BaseIndex { text: lines.into_iter().map(|(path, rest)| format!("{path}\0{rest}\n")).collect() }
     }
 
@@ -54,12 +62,6 @@ impl BaseIndex {
             }
         }
         None
-    }
-
-    /// Returns true if anything is below the directory `path`.
-    pub fn has_below(&self, path: &RelativePath) -> bool {
-        self.text.contains(&format!("\n{}/", escaped(path.as_str())))
-            || self.text.starts_with(&format!("{}/", escaped(path.as_str())))
     }
 
     /// Follows the links on the way to `path`, and `path` itself if `to_the_end`, as a process in a container would.
@@ -133,10 +135,12 @@ mod tests {
             assert_eq!(index.get(&path(name)).as_ref(), files.get(&path(name)), "{name}");
             assert!(files.get(&path(name)).is_some());
         }
-        for missing in ["usr", "usr/lib/", "0", "zz", "b", "usr/lib/500"] {
+        for missing in ["0", "zz", "b", "usr/lib/500"] {
             assert_eq!(RelativePath::new(missing).ok().and_then(|path| index.get(&path)), None, "{missing}");
         }
-        assert!(index.has_below(&path("a")) && index.has_below(&path("usr/lib")) && !index.has_below(&path("a-b")));
+        // Directories that no layer has.
+        let usr = index.get(&path("usr/lib")).unwrap();
+        assert_eq!((usr.kind, usr.mode, usr.uid), (BaseKind::Directory, 0o755, 0));
         assert_eq!(BaseIndex::of_text("nonsense".to_owned()).get(&path("a")), None);
         assert_eq!(BaseIndex::default().get(&path("a")), None);
     }

@@ -252,7 +252,7 @@ impl Sink for Human {
         }
     }
 
-    fn failure(&self, graph: &Graph, node: NodeId, error: &StepError) {
+    fn failure(&self, graph: &Graph, node: NodeId, error: &StepError, place: &str) {
         // `built` reports the interruption, once.
         if matches!(error, StepError::Interrupted) {
             return;
@@ -271,7 +271,7 @@ impl Sink for Human {
                 text.push_str(&format!("  {}\n", without_control_sequences(line)));
             }
         }
-        let message = format!("error: {}: {error}", step.title);
+        let message = format!("error: {}: {error}\n{place}", step.title);
         let message = with_program(&message).lines().map(without_control_sequences).collect::<Vec<_>>().join("\n");
         text.push_str(&with_hint(&message, error.hint_text()));
         self.line(&highlight(&text, self.verbosity.color));

@@ -93,7 +93,7 @@ impl Sink for Json {
         self.write(&value);
     }
 
-    fn failure(&self, graph: &Graph, node: NodeId, error: &StepError) {
+    fn failure(&self, graph: &Graph, node: NodeId, error: &StepError, _place: &str) {
         let step = graph.node(node);
         let output = match error {
             StepError::Command { output, .. } => output.clone(),

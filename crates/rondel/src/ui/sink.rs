@@ -45,8 +45,8 @@ pub(crate) trait Sink: Sync {
     /// An event in a build of `graph`.
     fn event(&self, graph: &Graph, event: &Event);
 
-    /// A step's error, after all events of the build.
-    fn failure(&self, graph: &Graph, node: NodeId, error: &StepError);
+    /// A step's error, after all events of the build. `place` shows its place in build.ron, in lines; empty if it has none.
+    fn failure(&self, graph: &Graph, node: NodeId, error: &StepError, place: &str);
 
     /// The end of a build. `notes` are remarks of the analysis.
     fn built(&self, graph: &Graph, exit: Exit, took: Duration, notes: &[String]);

@@ -114,8 +114,8 @@ fn fail(sink: &dyn Sink) {
         told: 1,
         hint: Some(format!("run `{PROGRAM} lock`")),
     };
-    sink.failure(&graph, 1, &error);
-    sink.failure(&graph, 2, &StepError::Interrupted);
+    sink.failure(&graph, 1, &error, "");
+    sink.failure(&graph, 2, &StepError::Interrupted, "");
     sink.built(&graph, Exit::StepFailed, Duration::from_millis(5), &[]);
     sink.finished(Exit::StepFailed, Duration::from_millis(5));
 }

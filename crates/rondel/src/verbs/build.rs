@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use rondel_engine::{BuildOptions as EngineOptions, Event, Summary, Workspace, build as run_build};
+use rondel_buildfile::{Span, render_place};
+use rondel_engine::{BuildOptions as EngineOptions, Event, StepError, Summary, Workspace, build as run_build};
 use rondel_process::{Cancellation, Redactor};
 use rondel_targets::Analysis;
 
@@ -46,7 +47,12 @@ impl Verb for Build {
         prepare(&workspace)?;
         let sink = sink(call.context, call.global, &call.options.build, Shown::AsUsual);
         sink.started(&session.file.project.value, call.words);
-        let runner = Runner { context: call.context, options: &call.options.build, cancellation: &cancellation };
+        let runner = Runner {
+            context: call.context,
+            options: &call.options.build,
+            cancellation: &cancellation,
+            session: &session,
+        };
         let exit = exit_of(&runner.run(&analyzed, &workspace, sink.as_ref())?);
         sink.finished(exit, begun.elapsed());
         Ok(exit)
@@ -58,6 +64,8 @@ pub(crate) struct Runner<'a> {
     pub context: &'a ProcessContext,
     pub options: &'a BuildOptions,
     pub cancellation: &'a Cancellation,
+    /// For the places of errors.
+    pub session: &'a Session<'a>,
 }
 
 impl Runner<'_> {
@@ -83,7 +91,15 @@ impl Runner<'_> {
         let _alive = workspace.keep_alive();
         let summary =
             run_build(&analyzed.graph, &analyzed.roots, workspace, options, self.cancellation, &redactor, &emit);
-        summary.failures.iter().for_each(|(node, error)| sink.failure(&analyzed.graph, *node, error));
+        for (node, error) in &summary.failures {
+            let span = match error {
+                StepError::User(error) => error.span.as_ref().map(|span| Span { start: span.start, end: span.end }),
+                StepError::Command { .. } | StepError::Interrupted => None,
+            };
+            let (name, text) = (&self.session.name, &self.session.text);
+            let place = span.map(|span| render_place(name, text, span)).unwrap_or_default();
+            sink.failure(&analyzed.graph, *node, error, &place);
+        }
         sink.built(&analyzed.graph, exit_of(&summary), begun.elapsed(), &analyzed.notes);
         Ok(summary)
     }

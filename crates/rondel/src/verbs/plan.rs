@@ -52,7 +52,9 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     let mut text = String::new();
     for (id, state) in &planned {
         let node = analyzed.graph.node(*id);
-        if node.shown == Shown::Never && !call.global.verbose {
+        // A hidden step that can't be judged is why the others are not.
+        let is_unknown = matches!(state, Planned::Unknown(_));
+        if node.shown == Shown::Never && !call.global.verbose && !is_unknown {
             continue;
         }
         let title = |id: &usize| analyzed.graph.node(*id).title.clone();

@@ -87,7 +87,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn runner(&self) -> Runner<'_> {
-        Runner { context: self.call.context, options: &self.call.options.build, cancellation: self.cancellation }
+        let (context, options) = (self.call.context, &self.call.options.build);
+        Runner { context, options, cancellation: self.cancellation, session: self.session }
     }
 
     /// Starts the output: the command line has no errors left.

@@ -86,7 +86,7 @@ impl BaseView {
             BaseView::Static(entries) => entries.keys().any(|other| other.is_within(path)),
             BaseView::Image(view) => {
                 let there = view.index.resolve(path, true);
-                there.is_ok_and(|path| view.index.get(&path).is_some() || view.index.has_below(&path))
+                there.is_ok_and(|path| view.index.get(&path).is_some())
             }
         }
     }
