@@ -168,11 +168,16 @@ pub struct Registry {
 impl Registry {
     /// Starts a registry whose blobs are in `directory`.
     pub fn start(directory: &Path) -> Registry {
+        Registry::with_settings(directory, "", "")
+    }
+
+    /// Starts a registry with more settings: at the top, and of its server (`, tls: {…}`).
+    pub fn with_settings(directory: &Path, top: &str, server: &str) -> Registry {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         fs::create_dir_all(directory).unwrap();
         let config = format!(
-            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: false}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"}}\n",
+            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: false}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"{server}}}\n{top}\n",
             directory.join("data").display()
         );
         fs::write(directory.join("config.yml"), config).unwrap();

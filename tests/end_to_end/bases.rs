@@ -462,6 +462,69 @@ fn a_digest_is_a_pin_by_itself() {
     assert!(plan.contains("linux/amd64 env CHANGE own (build.ron)"), "{plan}");
 }
 
+/// With a password, and a certificate of the user's own authority. Nothing of the password is kept.
+#[test]
+#[cfg_attr(not(has_registry), ignore = "no registry with crane")]
+#[cfg_attr(not(has_openssl), ignore = "no openssl with python3")]
+fn a_company_registry() {
+    let mut space = on("From(\"BASE\")", FIELDS);
+    let site = space.beside("site");
+    fs::create_dir_all(&site).unwrap();
+    for arguments in [
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=company",
+        "req -x509 -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.pem -days 2 -subj /CN=127.0.0.1 -CA ca.pem -CAkey ca.key -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE",
+    ] {
+        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(&site).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    // me:secret-word
+    fs::write(site.join("htpasswd"), "me:$2a$04$IzRY.Xp7e4zbXCr3Wcezxuk8.sY12ZicizvV5mFiTWePVXcUXp1C2\n").unwrap();
+    let at = |name: &str| site.join(name).display().to_string();
+    let accounts = format!("auth: {{htpasswd: {{realm: company, path: {}}}}}", at("htpasswd"));
+    let tls = format!(", tls: {{certificate: {}, key: {}}}", at("leaf.pem"), at("leaf.key"));
+    // Filled without either, and served with both.
+    let layout = space.beside("base");
+    write_layout(&layout, &[distribution("linux/amd64", Form::Gzip)]);
+    Registry::start(&space.beside("registry")).push(&layout, "team/base:1");
+    let registry = Registry::with_settings(&space.beside("registry"), &accounts, &tls);
+    let host = registry.address.clone();
+    space.replace("build.ron", "BASE", &format!("{host}/team/base:1"));
+    let declared = format!("registries: {{\"{host}\": Registry(plain_http: false)}}, targets:");
+    space.replace("build.ron", "targets:", &declared);
+
+    space.unset("SSL_CERT_FILE");
+    space.run(&["image"]).fails(3, &[&format!("{host} failed for"), "certificate", "hint: "]);
+    space.set("SSL_CERT_FILE", &at("ca.pem"));
+    let hint = format!("hint: log in with `docker login {host}`");
+    space.run(&["image"]).fails(3, &[&format!("{host} does not let anyone read `team/base`"), &hint]);
+    let home = space.beside("home");
+    let docker = home.join(".docker");
+    fs::create_dir_all(&docker).unwrap();
+    // me:wrong
+    let config = |text: &str| fs::write(docker.join("config.json"), text).unwrap();
+    config(&format!("{{\"auths\": {{\"{host}\": {{\"auth\": \"bWU6d3Jvbmc=\"}}}}}}"));
+    space.run(&["image"]).fails(3, &[&format!("{host} does not let `me` read `team/base`"), &hint]);
+    config("{\"credsStore\": \"missing\"}");
+    space.run(&["image"]).fails(3, &["docker-credential-missing"]);
+    // A helper that gives the right one.
+    let script =
+        r#"test "$1" = get && cat >/dev/null && echo '{"ServerURL":"x","Username":"me","Secret":"secret-word"}'"#;
+    space.program("docker-credential-company", script);
+    config(&format!("{{\"credHelpers\": {{\"{host}\": \"company\"}}}}"));
+    let run = space.ok(&["image", "-v"]);
+    is_on_distribution(&space);
+    space.ok(&["lock"]);
+    let encoded = "bWU6c2VjcmV0LXdvcmQ=";
+    for text in [&run.stdout, &run.stderr, &space.read("build.lock")] {
+        assert!(!text.contains("secret-word") && !text.contains(encoded), "{text}");
+    }
+    for directory in [space.root(), space.cache()] {
+        let output =
+            Command::new("grep").args(["-r", "-l", "-e", "secret-word", "-e", encoded]).arg(directory).output();
+        assert_eq!(String::from_utf8_lossy(&output.unwrap().stdout), "");
+    }
+}
+
 #[test]
 #[cfg_attr(not(has_umoci), ignore = "no umoci with skopeo")]
 fn other_programs_take_an_image_on_a_base() {

@@ -11,17 +11,17 @@ use crate::space::{Run, TestSpace, copy, repository};
 /// One test at a time: they share the daemon and the names in it.
 static DAEMON: Mutex<()> = Mutex::new(());
 
-fn daemon() -> MutexGuard<'static, ()> {
+pub fn daemon() -> MutexGuard<'static, ()> {
     DAEMON.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-fn docker(arguments: &[&str]) -> String {
+pub fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().unwrap();
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// The sample service with the daemon of this machine, under names of its own.
-fn council(port: u16) -> TestSpace {
+pub fn council(port: u16) -> TestSpace {
     let mut space = TestSpace::empty().with_shared_go();
     copy(&repository().join("examples"), &space.root().join("examples"), &|_| true);
     for file in ["build.ron", "build.lock"] {

@@ -8,6 +8,7 @@
 
 mod base_image;
 mod bases;
+mod bases_in_docker;
 mod cache;
 mod command_line;
 mod completions;

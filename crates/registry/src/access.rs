@@ -10,8 +10,8 @@ use rondel_names::ImageReference;
 pub struct Access {
     /// Hosts that are asked first, in order: `mirror.example`, `http://127.0.0.1:5000`.
     pub mirrors: Vec<String>,
-    /// True if it speaks plain HTTP. On loopback that is so without a word.
-    pub plain_http: bool,
+    /// Whether it speaks plain HTTP; `None` for what its host says: on loopback it does.
+    pub plain_http: Option<bool>,
 }
 
 /// One server to ask.
@@ -36,14 +36,14 @@ impl Endpoint {
                 let host = host.trim_end_matches('/');
                 Endpoint { host: host.to_owned(), url: format!("{scheme}://{host}") }
             }
-            None => Endpoint::at(mirror, declared.get(mirror).is_some_and(|access| access.plain_http)),
+            None => Endpoint::at(mirror, declared.get(mirror).and_then(|access| access.plain_http)),
         });
         mirrors.chain([Endpoint::at(host, access.plain_http)]).collect()
     }
 
-    fn at(host: &str, plain_http: bool) -> Endpoint {
+    fn at(host: &str, plain_http: Option<bool>) -> Endpoint {
         let name = if host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { host };
-        let scheme = if plain_http || is_loopback(host) { "http" } else { "https" };
+        let scheme = if plain_http.unwrap_or_else(|| is_loopback(host)) { "http" } else { "https" };
         Endpoint { host: host.to_owned(), url: format!("{scheme}://{name}") }
     }
 }
@@ -66,9 +66,9 @@ mod tests {
         let declared = BTreeMap::from([
             (
                 "docker.io".to_owned(),
-                Access { mirrors: vec!["m.example".into(), "http://n.example:1/".into()], plain_http: false },
+                Access { mirrors: vec!["m.example".into(), "http://n.example:1/".into()], plain_http: None },
             ),
-            ("m.example".to_owned(), Access { mirrors: Vec::new(), plain_http: true }),
+            ("m.example".to_owned(), Access { mirrors: Vec::new(), plain_http: Some(true) }),
         ]);
         let urls = |text: &str| -> Vec<String> {
             let reference = ImageReference::new(text).unwrap();
@@ -81,5 +81,9 @@ mod tests {
         assert_eq!(urls("127.1.2.3:5000/a"), ["http://127.1.2.3:5000"]);
         assert_eq!(urls("[::1]:5000/a"), ["http://[::1]:5000"]);
         assert_eq!(urls("localhost.example/a"), ["https://localhost.example"]);
+        let declared =
+            BTreeMap::from([("localhost:1".to_owned(), Access { mirrors: Vec::new(), plain_http: Some(false) })]);
+        let found = Endpoint::of(&ImageReference::new("localhost:1/a").unwrap(), &declared);
+        assert_eq!(found[0].url, "https://localhost:1");
     }
 }

@@ -29,8 +29,8 @@ record! {
     RegistryAccess = "Registry" {
         /// Servers that are asked first, in order: `"mirror.example"`, or `"http://mirror.example"` for plain HTTP.
         mirrors: Vec<MirrorHost> = Vec::new(),
-        /// Speaks plain HTTP with it. On loopback that is so without a word.
-        plain_http: bool = false,
+        /// Whether plain HTTP is spoken with it; if left out, on loopback only.
+        plain_http: Option<bool> = None,
     }
 }
 

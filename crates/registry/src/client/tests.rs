@@ -279,7 +279,7 @@ fn mirrors_come_first_and_the_registry_last() {
     let (address, _) = server(Box::new(|_, stream| say(stream, "200 OK", "", DOCUMENT)));
     let mirrors = vec![format!("http://{mirror}"), format!("http://{lying}")];
     let mut registry = registry(&[]);
-    registry.declared.insert(address.clone(), Access { mirrors, plain_http: false });
+    registry.declared.insert(address.clone(), Access { mirrors, plain_http: None });
     let (found, said) = watched(|watcher| registry.document(&reference(&address), watcher));
     assert_eq!(found.unwrap().bytes, DOCUMENT);
     assert_eq!(asked.lock().unwrap().len(), 1);
