@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::statistics::Samples;
 
-const REGISTRY: &str = "127.0.0.1:5077";
+pub const REGISTRY: &str = "127.0.0.1:5077";
 const DOCKERFILE: &str = "# syntax-free: every mount below is understood by the daemon's own BuildKit
 FROM golang:1.22-alpine AS build
 ARG GOPROXY
@@ -394,4 +394,21 @@ impl Drop for Lab {
             let _ = registry.wait();
         }
     }
+}
+
+/// Each contender once a round, after `before`, which gets the number of the turn. The order changes from round to round, and
+/// the first one is not counted.
+pub fn turns(contenders: &[&Contender], rounds: usize, before: &dyn Fn(usize) -> Result<()>) -> Result<Vec<Samples>> {
+    let mut samples: Vec<Samples> = contenders.iter().map(|contender| Samples::new(&contender.name)).collect();
+    for round in 0..=rounds {
+        for turn in 0..contenders.len() {
+            let place = (turn + round) % contenders.len();
+            before(round * contenders.len() + turn)?;
+            let seconds = contenders[place].run()?;
+            if round > 0 {
+                samples[place].push(seconds);
+            }
+        }
+    }
+    Ok(samples)
 }

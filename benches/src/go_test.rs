@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-use crate::contenders::{Contender, Lab};
-use crate::statistics::{Samples, table};
+use crate::contenders::{Contender, Lab, turns};
+use crate::statistics::table;
 
 const PACKAGES: usize = 200;
 
@@ -46,23 +46,6 @@ pub(crate) fn go_test(lab: &Lab, rounds: usize) -> Result<()> {
         table(&turns(&[&some, &rondel, &all], rounds, &edit)?);
     }
     Ok(())
-}
-
-/// Each contender once a round, after an edit of both trees. The order changes from round to round, and the first one is
-/// not counted.
-fn turns(contenders: &[&Contender], rounds: usize, edit: &dyn Fn(usize) -> Result<()>) -> Result<Vec<Samples>> {
-    let mut samples: Vec<Samples> = contenders.iter().map(|contender| Samples::new(&contender.name)).collect();
-    for round in 0..=rounds {
-        for turn in 0..contenders.len() {
-            let place = (turn + round) % contenders.len();
-            edit(round * contenders.len() + turn)?;
-            let seconds = contenders[place].run()?;
-            if round > 0 {
-                samples[place].push(seconds);
-            }
-        }
-    }
-    Ok(samples)
 }
 
 /// Changes what the package's function returns. (After an edit of comments Go's own cache finds the same test binary.)
