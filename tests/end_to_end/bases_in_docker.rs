@@ -8,9 +8,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::base_image::Registry;
+use crate::base_image::{Form, Registry, distribution, write_layout};
 use crate::docker::{council, daemon, docker};
-use crate::space::TestSpace;
+use crate::space::{TestSpace, repository};
 
 /// The files of an image as a container sees them: `mode uid:gid`, and a link or the digest of the contents.
 fn files_of(image: &str) -> BTreeMap<String, String> {
@@ -82,6 +82,48 @@ fn the_image_is_what_docker_build_makes_on_the_same_base() {
     assert_eq!(version, "65532");
     space.ok(&["on-alpine"]);
     docker(&["image", "rm", "--force", "rondel-test:on-alpine", "rondel-test:docker"]);
+}
+
+/// The blocks of build.ron in a page of the documentation.
+fn examples(page: &str) -> Vec<String> {
+    let text = fs::read_to_string(repository().join("docs").join(page)).unwrap();
+    text.split("```ron\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+#[cfg_attr(not(has_registry), ignore = "no registry with crane")]
+#[cfg_attr(not(has_dockerfile_build), ignore = "no Docker with buildx and golang:1.22-alpine (see tests/images)")]
+fn the_examples_of_the_pages_on_bases_and_registries() {
+    let _daemon = daemon();
+    let mut space = TestSpace::small();
+    space.unset("DOCKER_HOST");
+    let registry = pushed(&space, "alpine:3.19");
+    space.write("deploy/company.pem", "-----BEGIN CERTIFICATE-----\ncompany\n-----END CERTIFICATE-----\n");
+    space.write("Dockerfile.base", "FROM alpine:3.19\nRUN echo installed > /installed\n");
+    space.write("base/nothing", "");
+    let layout = space.root().join("bases/small");
+    write_layout(&layout, &[distribution("linux/amd64", Form::Gzip)]);
+    let head = space.read("build.ron");
+    let head = head.split("    targets:").next().unwrap().replace(", \"linux/arm64\"", "");
+    let registries = examples("registries.md").concat();
+    let registries =
+        registries.replace("\"mirror.example\", \"http://127.0.0.1:5000\"", &format!("\"{}\"", registry.address));
+    let server = "\"server\": GoBuild(packages: [\"./cmd/small\"])";
+    let blocks = examples("bases.md");
+    assert_eq!(blocks.len(), 5);
+    // The second one lies on the first.
+    for (block, target) in [
+        (blocks[..2].concat(), "on-top"),
+        (blocks[2].clone(), "with-users"),
+        (blocks[3].clone(), "image"),
+        (blocks[4].clone(), "on-layout"),
+    ] {
+        space.write("build.ron", &format!("{head}{registries}    targets: {{\n{server},\n{block}}},\n)\n"));
+        space.ok(&[target]);
+        assert!(space.ok(&[target]).stderr.contains(": 0 ran,"), "{target}");
+        assert!(space.exists(&format!("dist/{target}/index.json")));
+    }
+    docker(&["image", "rm", "--force", "small-base:1"]);
 }
 
 #[test]
