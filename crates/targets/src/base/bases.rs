@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use rondel_buildfile::{BuildFile, LockFile, LockedImage, Platform, RegistryReference};
-use rondel_cas::{Cache, Digest, TEXT_MAX, TemporaryFile, read_at_most, write_atomically};
+use rondel_cas::{Cache, Digest, STORE_FORMAT, TEXT_MAX, TemporaryFile, read_at_most, write_atomically};
 use rondel_engine::{PROGRAM, StepContext, StepError};
 use rondel_fetch::{Credentials, Fetcher};
 use rondel_oci::{BaseConfig, Descriptor, Document, choose};
@@ -76,7 +76,7 @@ impl Bases {
             declared: request.file.registries.iter().map(access).collect(),
             pins: request.lock.images.clone(),
             state: request.workspace.join(".rondel"),
-            downloads: request.cache.join("images"),
+            downloads: request.cache.join(STORE_FORMAT).join("downloads"),
             offline: request.offline,
             locked: request.locked,
             remembered: Mutex::default(),
