@@ -41,6 +41,59 @@ fn entries(space: &TestSpace) -> BTreeMap<String, String> {
 }
 
 #[test]
+fn links_directories_volumes_and_a_signal() {
+    let space = with_files(
+        r#""/app/config": Link("/etc/app/config"), "/bin": Link("usr/bin", owner: "7:8"), "/data": Directory(mode: 0o750, owner: "nonroot"),
+        "/data/deep/x": File("conf"), "/srv": Directory(mode: 0o1744), "/srv/in/it": Directory, "/web": File("web"), "/web/a": Link("b"),
+        "/tmp": Directory(mode: 0o755), "/etc/app/config": File("conf")"#,
+    );
+    space.replace("build.ron", "tags:", "volumes: [\"/data\", \"/cache\"], stop_signal: \"SIGQUIT\", tags:");
+    space.write("conf", "c");
+    space.write("web/a", "a");
+    space.write("web/b", "b");
+    let run = space.ok(&["image"]);
+    assert!(run.stderr.contains("`/bin` is a link to `usr/bin`, which is not in the image"), "{}", run.stderr);
+    let found = entries(&space);
+    for (path, expected) in [
+        ("app/config", "777 0:0 -> /etc/app/config"),
+        ("bin", "777 7:8 -> usr/bin"),
+        ("data/", "750 65532:65532"),
+        ("data/deep/", "755 0:0"),
+        ("data/deep/x", "644 0:0 c"),
+        ("srv/", "1744 0:0"),
+        ("srv/in/it/", "755 0:0"),
+        ("web/a", "777 0:0 -> b"),
+        ("web/b", "644 0:0 b"),
+        // The base's own, as declared.
+        ("tmp/", "755 0:0"),
+    ] {
+        assert_eq!(found.get(path).map(String::as_str), Some(expected), "{path}");
+    }
+    let inspected = space.ok(&["inspect", "image"]).stdout;
+    assert!(inspected.contains("{\"/cache\":{},\"/data\":{}}") && inspected.contains("SIGQUIT"), "{inspected}");
+    assert!(space.ok(&["image"]).stderr.contains(": 0 ran,"));
+    // Each of them counts.
+    for (from, to) in [
+        ("Link(\"b\")", "Link(\"c\")"),
+        ("0o750", "0o700"),
+        ("Directory(mode: 0o1744)", "Directory(mode: 0o1744, owner: \"1:1\")"),
+        ("owner: \"7:8\"", "owner: \"7:9\""),
+        ("\"/cache\"", "\"/other\""),
+        ("SIGQUIT", "SIGRTMIN+3"),
+        ("\"/srv/in/it\"", "\"/srv/in/other\""),
+    ] {
+        let before = space.read("dist/image/index.json");
+        space.replace("build.ron", from, to);
+        space.ok(&["image"]);
+        assert_ne!(space.read("dist/image/index.json"), before, "{to}");
+    }
+    space.replace("build.ron", "\"/app/config\": Link", "\"/web\": Link");
+    space.run(&["image"]).fails(2, &["`/web` is given twice"]);
+    space.replace("build.ron", "\"/web\": Link", "\"/data/deep\": Link");
+    space.run(&["image"]).fails(2, &["`/data/deep/x` is below `/data/deep`"]);
+}
+
+#[test]
 fn what_is_declared_is_in_the_image() {
     let space = with_files(
         r#""/one": File("conf"), "/two": File("conf", mode: 0o600, owner: "nonroot"), "/web": File("web"),

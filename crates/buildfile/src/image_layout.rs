@@ -58,10 +58,8 @@ pub(crate) fn check_files(
         let zone_directories: &[&str] = if has_zones { &["/usr", "/usr/share"] } else { &[] };
         if is_output(&source.value.origin) && base_directories.iter().chain(zone_directories).any(|base| *base == path)
         {
-            report(
-                format!("`{path}` is a directory of the image, and the output of a target is a file"),
-                "give it a path below",
-            );
+            let what = if matches!(source.value.origin, Origin::Link(_)) { "a link" } else { "the output of a target" };
+            report(format!("`{path}` is a directory of the image, and {what} is a file"), "give it a path below");
         }
         if has_probe && path == PROBE_FILE {
             report(format!("`{path}` is the place of the health probe"), "give it another path");
@@ -74,8 +72,8 @@ pub(crate) fn check_files(
 
 fn is_output(origin: &Origin) -> bool {
     match origin {
-        Origin::Output(_) => true,
-        Origin::File(_) => false,
+        Origin::Output(_) | Origin::Link(_) => true,
+        Origin::File(_) | Origin::Directory => false,
     }
 }
 

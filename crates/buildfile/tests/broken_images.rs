@@ -25,6 +25,85 @@ fn sound_options() {
 }
 
 #[test]
+fn links_and_directories_that_can_not_be() {
+    check_files(
+        r#""/a": Link("x", mode: 0o777), "/b": Link(""), "/c": Directory(0o755), "/d": Directory(modus: 1), "/e": Lnk("x")"#,
+        expect![[r#"
+            error: a link has no mode of its own
+             --> build.ron:4:85
+              |
+            4 | ld(packages: ["."]), "i": Image(base: Static, files: {"/a": Link("x", mode: 0o777), "/b": Link(""), "/c": Directory(0o755), "/d": Directory(
+              |                                                             ^^^^^^^^^^^^^^^^^^^^^^
+
+            hint: leave `mode` out
+            error: a link leads to a path of 1 to 4095 bytes
+             --> build.ron:4:120
+              |
+            4 | e: Static, files: {"/a": Link("x", mode: 0o777), "/b": Link(""), "/c": Directory(0o755), "/d": Directory(modus: 1), "/e": Lnk("x")})},
+              |                                                             ^^
+            error: found invalid std identifier "0o755", try the raw identifier `r#0o755` instead (expected fields in parentheses, `(name: value, …)`)
+             --> build.ron:4:141
+              |
+            4 | a": Link("x", mode: 0o777), "/b": Link(""), "/c": Directory(0o755), "/d": Directory(modus: 1), "/e": Lnk("x")})},
+              |                                                             ^
+            error: unknown field `modus` in `Directory`
+             --> build.ron:4:165
+              |
+            4 | 7), "/b": Link(""), "/c": Directory(0o755), "/d": Directory(modus: 1), "/e": Lnk("x")})},
+              |                                                             ^^^^^
+
+            hint: `Directory` has: mode, owner
+            error: expected `Output("target")`, `File("path")`, `Link("/target")` or `Directory(mode: 0o750)`, found `Lnk("x")`
+             --> build.ron:4:182
+              |
+            4 | ), "/c": Directory(0o755), "/d": Directory(modus: 1), "/e": Lnk("x")})},
+              |                                                             ^^^^^^^^
+        "#]],
+    );
+    check(
+        r#"targets: {"i": Image(base: Static, entrypoint: ["/x"], files: {"/etc": Link("/usr/etc"), "/l": Link("m"), "/l/x": Directory},
+        volumes: ["data", "/proc/x"], stop_signal: "QUIT")}"#,
+        expect![[r#"
+            error: `/etc` is a directory of the image, and a link is a file
+             --> build.ron:4:68
+              |
+            4 | gets: {"i": Image(base: Static, entrypoint: ["/x"], files: {"/etc": Link("/usr/etc"), "/l": Link("m"), "/l/x": Directory},
+              |                                                             ^^^^^^
+
+            hint: give it a path below
+            error: `/l/x` is below `/l`, which is a file
+             --> build.ron:4:111
+              |
+            4 |  ["/x"], files: {"/etc": Link("/usr/etc"), "/l": Link("m"), "/l/x": Directory},
+              |                                                             ^^^^^^
+
+            hint: give one of them another path
+            error: `data` is not an absolute path of a file
+             --> build.ron:5:19
+              |
+            5 |         volumes: ["data", "/proc/x"], stop_signal: "QUIT")},
+              |                   ^^^^^^
+
+            hint: write "/app/name"
+            error: `/proc/x` can't be in an image: `/proc` belongs to the kernel of the container
+             --> build.ron:5:27
+              |
+            5 |         volumes: ["data", "/proc/x"], stop_signal: "QUIT")},
+              |                           ^^^^^^^^^
+
+            hint: put it elsewhere
+            error: `QUIT` is not a signal of Linux
+             --> build.ron:5:52
+              |
+            5 |         volumes: ["data", "/proc/x"], stop_signal: "QUIT")},
+              |                                                    ^^^^^^
+
+            hint: write "SIGTERM", "SIGQUIT" or "SIGINT"
+        "#]],
+    );
+}
+
+#[test]
 fn a_file_below_an_output() {
     check_files(
         r#""/a": Output("t"), "/a/b": File("b")"#,

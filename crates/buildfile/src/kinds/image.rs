@@ -4,7 +4,9 @@ use crate::health::Health;
 use crate::image_layout::{ImageBase, check_files, check_tags, check_users, check_workdir};
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Base, Created, Environment, Files, OutPath, Platforms, Port, SourcePath, TextMap, Users};
+use crate::types::{
+    Base, Created, Environment, Files, OutPath, Platforms, Port, Signal, SourcePath, TextMap, Users, VolumePath,
+};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
@@ -19,8 +21,8 @@ kind! {
         /// `GoBuild`, or an `Exec` with inputs and exactly one output. `{"/path": File("path")}` is a file or directory
         /// of the tree, whole but for `.git` and what Rondel keeps there. A file of a directory may have an entry of its
         /// own, which wins. `mode: 0o755` gives other permissions than 0755 or 0644; directories get search permission
-        /// wherever it lets read. `owner: "uid:gid"` or a name of the image's passwd; root if left out. A path that is a
-        /// link stands for what it leads to in the workspace; links in a directory stay links.
+        /// wherever it lets read. `owner: "uid:gid"` or a name of the image's passwd; root if left out. `{"/path": Link("/other")}` is a
+        /// link, and `{"/path": Directory(mode: 0o750, owner: "app")}` a directory. A path of the tree that is a link stands for what it leads to in the workspace; links in a directory stay links.
         files: Files = Files::default(),
         /// `ENTRYPOINT`: program and arguments. If it and `cmd` are left out, it is the only file that a target made.
         entrypoint: Vec<Text> = Vec::new(),
@@ -44,6 +46,10 @@ kind! {
         env: Environment = Environment::default(),
         /// Labels.
         labels: TextMap = TextMap::default(),
+        /// Directories that hold data of their own in each container: `"/data"`.
+        volumes: Vec<VolumePath> = Vec::new(),
+        /// Signal that ends a container: `"SIGQUIT"`; `SIGTERM` if neither this nor the base says one.
+        stop_signal: Option<Signal> = None,
         /// Health check; it puts a static probe of 1.8 MB into the image.
         health: Option<Health> = None,
         /// Names of the image: `"council:latest"`.

@@ -25,6 +25,10 @@ pub enum Origin {
     Output(TargetName),
     /// A file or directory of the tree.
     File(String),
+    /// A link that leads to this path in the image.
+    Link(String),
+    /// A directory, empty as far as no other entry is below it.
+    Directory,
 }
 
 record! {
@@ -155,15 +159,35 @@ impl FieldType for Spanned<FileSource> {
 
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Spanned<FileSource>> {
         let span = value.span();
-        let call = value.call().filter(|call| matches!(call.name, "Output" | "File"));
+        const EXPECTED: &str =
+            "`Output(\"target\")`, `File(\"path\")`, `Link(\"/target\")` or `Directory(mode: 0o750)`";
+        let call = value.call().filter(|call| matches!(call.name, "Output" | "File" | "Link" | "Directory"));
+        if let Some(call) = call.as_ref().filter(|call| call.name == "Directory") {
+            let mut fields = reader.fields("Directory", call.name_span, call.arguments)?;
+            let attributes = Attributes::read(reader, &mut fields);
+            reader.finish(fields);
+            let source = FileSource { origin: Origin::Directory, attributes: attributes? };
+            return Some(Spanned { value: source, span });
+        }
         let Some((name, Some(arguments))) = call.map(|call| (call.name, call.arguments)) else {
-            reader.report(value.unexpected("`Output(\"target\")` or `File(\"path\")`"));
+            reader.report(value.unexpected(EXPECTED));
             return None;
         };
         let attributes = reader.with_options(name, span, |reader, fields| Attributes::read(reader, fields));
         let argument = reader.argument(name, arguments, span)?;
         let origin = if name == "Output" {
             Origin::Output(Spanned::<TargetName>::read(reader, argument)?.value)
+        } else if name == "Link" {
+            let target = reader.string(argument, "the path that the link leads to")?;
+            if target.value.is_empty() || target.value.len() > 4095 {
+                reader.report(Diagnostic::new(target.span, "a link leads to a path of 1 to 4095 bytes"));
+                return None;
+            }
+            if attributes.as_ref().is_some_and(|attributes| attributes.mode.is_some()) {
+                reader.report(Diagnostic::new(span, "a link has no mode of its own").hint("leave `mode` out"));
+                return None;
+            }
+            Origin::Link(target.value)
         } else {
             let path = reader.string(argument, "a path")?.value;
             check_path(reader, &path, span);
@@ -175,13 +199,20 @@ impl FieldType for Spanned<FileSource> {
     fn shape() -> Shape {
         let with =
             |name, argument| Shape::CallWith { name, argument: Box::new(argument), fields: Attributes::fields() };
-        Shape::OneOf(vec![with("Output", Spanned::<TargetName>::shape()), with("File", SourcePath::shape())])
+        let (doc, fields) = ("A directory in an image.".to_owned(), Attributes::fields());
+        Shape::OneOf(vec![
+            with("Output", Spanned::<TargetName>::shape()),
+            with("File", SourcePath::shape()),
+            with("Link", Shape::string("path", "")),
+            Shape::Record { name: "Directory", doc, fields },
+        ])
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         match &self.value.origin {
             Origin::Output(name) => visitor.reference(name, self.span, Wanted::File),
             Origin::File(path) => visitor.path(path, self.span),
+            Origin::Link(_) | Origin::Directory => {}
         }
     }
 }

@@ -22,4 +22,6 @@ pub use maps::{
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
 pub use outputs::InputSource;
 pub use references::ImageReference;
-pub use strings::{EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, SourcePath, UrlPath};
+pub use strings::{
+    EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
+};

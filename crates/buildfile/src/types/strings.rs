@@ -1,6 +1,7 @@
 //! Strings with a rule: paths, globs, names, ports.
 
 use crate::field::{FieldType, Visitor};
+use crate::image_path::unfit;
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
 use crate::value::Value;
@@ -86,6 +87,14 @@ string! {
         shape: Shape::string("port", "^[0-9]+(/(tcp|udp|sctp))?$"),
         check: is_port
     }
+}
+string! {
+    /// An absolute path in an image.
+    VolumePath { one: "an absolute path in the image", many: "absolute paths", shape: Shape::string("absolute path", "^(/[^/]+)+$"), check: is_volume }
+}
+string! {
+    /// A signal, as Docker takes it: `SIGQUIT`.
+    Signal { one: "a signal like \"SIGQUIT\"", many: "signals", shape: Shape::string("signal", "^SIG[A-Z0-9+-]+$"), check: is_signal }
 }
 string! {
     /// The name of a pool.
@@ -202,6 +211,34 @@ fn is_port(reader: &mut Reader<'_>, port: &Spanned<String>) -> bool {
     if !sound {
         let message = format!("`{}` is not a port", port.value.escape_debug());
         reader.report(Diagnostic::new(port.span, message).hint("write \"8080/tcp\""));
+    }
+    sound
+}
+
+fn is_volume(reader: &mut Reader<'_>, path: &Spanned<String>) -> bool {
+    let found = unfit(&path.value);
+    let sound = found.is_none();
+    if let Some((message, hint)) = found {
+        reader.report(Diagnostic::new(path.span, message).hint(hint));
+    }
+    sound
+}
+
+fn is_signal(reader: &mut Reader<'_>, signal: &Spanned<String>) -> bool {
+    // Those of Linux, and the real-time ones by their distance: `SIGRTMIN+3`.
+    const NAMES: &[&str] = &[
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+        "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
+        "WINCH", "IO", "PWR", "SYS", "RTMIN", "RTMAX",
+    ];
+    let real_time = |name: &str| {
+        let distance = name.strip_prefix("RTMIN+").or_else(|| name.strip_prefix("RTMAX-"));
+        distance.is_some_and(|distance| distance.parse::<u8>().is_ok_and(|distance| (1..=30).contains(&distance)))
+    };
+    let sound = signal.value.strip_prefix("SIG").is_some_and(|name| NAMES.contains(&name) || real_time(name));
+    if !sound {
+        let message = format!("`{}` is not a signal of Linux", signal.value.escape_debug());
+        reader.report(Diagnostic::new(signal.span, message).hint("write \"SIGTERM\", \"SIGQUIT\" or \"SIGINT\""));
     }
     sound
 }

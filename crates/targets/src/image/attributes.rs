@@ -162,18 +162,31 @@ fn read(path: &Path) -> Result<String, StepError> {
 pub(crate) struct Directories<'a> {
     base: &'a BaseView,
     files: Vec<(&'a RelativePath, Resolved)>,
+    /// Directories that are declared themselves.
+    made: Vec<(&'a RelativePath, Resolved)>,
 }
 
 impl<'a> Directories<'a> {
     /// Returns the directories of an image whose files have these attributes.
-    pub fn of(files: &'a [Placed], attributes: &[Resolved], base: &'a BaseView) -> Directories<'a> {
-        let files = files.iter().map(|placed| &placed.place).zip(attributes.iter().copied()).collect();
-        Directories { base, files }
+    pub fn of(tree: &'a TreeFiles, users: &Users<'_>, base: &'a BaseView) -> Result<Directories<'a>, StepError> {
+        let files = tree.files.iter().map(|placed| Ok((&placed.place, users.resolve(&placed.attributes)?)));
+        let directories = tree.made.iter().filter(|made| made.link.is_none());
+        let made = directories.map(|made| Ok((&made.place, users.resolve(&made.attributes)?)));
+        Ok(Directories {
+            base,
+            files: files.collect::<Result<_, StepError>>()?,
+            made: made.collect::<Result<_, StepError>>()?,
+        })
     }
 
     /// Returns the entry of the directory `path`: as the base has it, changed by the file it lies in.
     pub fn entry(&self, path: &RelativePath) -> LayerEntry {
         let base = self.base.directory(path).unwrap_or_else(LayerEntry::directory);
+        if let Some((_, attributes)) = self.made.iter().find(|(place, _)| *place == path) {
+            let entry = attributes.directory(base);
+            // It is declared for itself: nothing is added to its mode.
+            return LayerEntry { mode: attributes.mode.unwrap_or(entry.mode), ..entry };
+        }
         let around = self.files.iter().filter(|(place, _)| path.is_within(place));
         let nearest = around.max_by_key(|(place, _)| place.as_str().len());
         nearest.map_or_else(|| base.clone(), |(_, attributes)| attributes.directory(base.clone()))

@@ -110,6 +110,8 @@ impl ImageStep {
         put("entrypoint", canonical(&config.entrypoint));
         put("cmd", canonical(&config.command));
         put("workdir", config.directory.clone());
+        put("volumes", canonical(&config.volumes));
+        put("stop signal", config.stop_signal.clone());
         put("ports", canonical(&config.ports));
         put("env", canonical(&config.environment));
         put("labels", canonical(&config.labels));

@@ -47,15 +47,19 @@ impl TreeFiles {
         spec: &mut ActionSpec,
     ) -> Result<(Entries, Vec<String>), StepError> {
         let boundary = Boundary::of(&self.root, context)?;
-        let attributes = resolve_all(&Users::of(&boundary, self, base), &self.files)?;
+        let users = Users::of(&boundary, self, base);
+        let attributes = resolve_all(&users, &self.files)?;
         let mut collected = Collected::new(&boundary, context);
         for (placed, attributes) in self.files.iter().zip(&attributes) {
             collected.add(placed, attributes, spec)?;
         }
+        for made in &self.made {
+            collected.make(made, &users.resolve(&made.attributes)?, spec);
+        }
         let mut left_out = std::mem::take(&mut collected.left_out);
         left_out.sort();
         left_out.dedup();
-        let entries = collected.finish(&Directories::of(&self.files, &attributes, base), &self.outputs)?;
+        let entries = collected.finish(&Directories::of(self, &users, base)?, &self.outputs)?;
         Ok((entries, left_out))
     }
 
@@ -109,8 +113,7 @@ impl LayerStep {
     ) -> Result<Entries, StepError> {
         let boundary = Boundary::of(&tree.root, context)?;
         let users = Users::of(&boundary, tree, base);
-        let files = resolve_all(&users, &tree.files)?;
-        let directories = Directories::of(&tree.files, &files, base);
+        let directories = Directories::of(tree, &users, base)?;
         let mut entries = Entries::new();
         for (index, output) in places.iter().enumerate() {
             let attributes = users.resolve(&output.attributes)?;

@@ -39,8 +39,21 @@ pub(crate) struct TreeFiles {
     pub files: Vec<Placed>,
     /// Outputs in the same image.
     pub outputs: Vec<OutputPlace>,
+    /// Links and directories that build.ron declares.
+    pub made: Vec<MadeEntry>,
     /// Users that the base does not have.
     pub users: Vec<AddedUser>,
+}
+
+/// A link or a directory that build.ron declares.
+#[derive(Clone, Debug)]
+pub(crate) struct MadeEntry {
+    pub place: RelativePath,
+    /// What the link leads to; `None` for a directory.
+    pub link: Option<String>,
+    pub attributes: Attributes,
+    /// Place of the entry in build.ron.
+    pub span: Span,
 }
 
 /// The directory that files come from, and the one that no link leads out of.

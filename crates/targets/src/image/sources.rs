@@ -11,7 +11,7 @@ use rondel_engine::{ActionSpec, Input, StepContext, StepError, UserError};
 use rondel_oci::{LayerEntry, LayerSource};
 
 use crate::image::attributes::{Directories, Resolved, Users};
-use crate::image::places::{Boundary, OutputPlace, Placed, Real, not_text, with_span};
+use crate::image::places::{Boundary, MadeEntry, OutputPlace, Placed, Real, not_text, with_span};
 
 /// The entries of a layer, and the key's part of them.
 pub(crate) struct Collected<'a> {
@@ -48,6 +48,22 @@ impl<'a> Collected<'a> {
         let entry = attributes.file(LayerSource::File(real.place), executable);
         self.entries.insert(placed.place.clone(), (entry, placed.span));
         Ok(())
+    }
+
+    /// Adds a link or a directory that build.ron declares.
+    pub fn make(&mut self, made: &MadeEntry, attributes: &Resolved, spec: &mut ActionSpec) {
+        let (words, place) = (attributes.words(), made.place.clone());
+        let entry = match &made.link {
+            Some(target) => {
+                spec.arguments.push(format!("link `{target}` at /{place}{words}"));
+                attributes.link(target.clone())
+            }
+            None => {
+                spec.arguments.push(format!("directory -> /{place}{words}"));
+                attributes.directory(LayerEntry::directory())
+            }
+        };
+        self.entries.insert(place, (entry, made.span));
     }
 
     /// Hashes a file; returns whether it is executable.

@@ -20,7 +20,7 @@ use crate::image::base_layer::BaseLayer;
 use crate::image::image_step::{ImageStep, LayeredPlatform, user_names};
 use crate::image::layer::{LayerContents, LayerStep};
 use crate::image::load::LoadStep;
-use crate::image::places::{Boundary, OutputPlace, Placed, TreeFiles, with_span};
+use crate::image::places::{Boundary, MadeEntry, OutputPlace, Placed, TreeFiles, with_span};
 use crate::nodes::{Deps, ImageSource, TargetNodes};
 
 impl Analyze for Image {
@@ -185,7 +185,7 @@ fn lower_layers(
         add_layer(analyzer, key("layer base"), LayerContents::Base(contents), Vec::new(), base, &Deps::default());
     let mut layers = vec![(node, what.to_owned())];
     let tree = tree_files(analyzer, target, image)?;
-    if !tree.files.is_empty() {
+    if !tree.files.is_empty() || !tree.made.is_empty() {
         let contents = LayerContents::Tree(tree);
         let node = add_layer(analyzer, key("layer files"), contents, Vec::new(), base, deps);
         layers.push((node, format!("files of {name}")));
@@ -210,8 +210,8 @@ fn has_own_users(image: &Image) -> bool {
 
 /// Returns the files of the tree in an image, and the places of outputs in it.
 fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyzed<TreeFiles> {
-    let (files, outputs, users) = (Vec::new(), Vec::new(), added_users(image));
-    let mut tree = TreeFiles { root: analyzer.root.clone(), files, outputs, users };
+    let (root, users) = (analyzer.root.clone(), added_users(image));
+    let mut tree = TreeFiles { root, files: Vec::new(), outputs: Vec::new(), made: Vec::new(), users };
     for (place, source) in &image.files {
         let (attributes, span) = (source.value.attributes.clone(), place.span);
         let place = image_path(place)?;
@@ -222,6 +222,10 @@ fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyz
                 check_awaited(analyzer, target, &placed)?;
                 tree.files.push(placed);
             }
+            Origin::Link(target) => {
+                tree.made.push(MadeEntry { place, link: Some(target.clone()), attributes, span });
+            }
+            Origin::Directory => tree.made.push(MadeEntry { place, link: None, attributes, span }),
             Origin::Output(name) => {
                 let producer = analyzer.find(name)?;
                 let directory = match analyzer.request.file.outputs_of(producer).as_slice() {
@@ -424,6 +428,8 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         directory: analyzer.variables.optional(image.workdir.as_ref())?.unwrap_or_default(),
         labels: analyzer.variables.pairs(&image.labels)?.into_iter().collect(),
         health,
+        volumes: image.volumes.iter().map(|path| path.value.clone()).collect(),
+        stop_signal: image.stop_signal.as_ref().map(|signal| signal.value.clone()).unwrap_or_default(),
         created_s: created(analyzer, &image.created)?,
         ..ImageConfig::default()
     })
