@@ -15,6 +15,8 @@ pub enum Item<'a> {
     File(&'a str, &'a str, u32),
     Directory(&'a str, u32),
     Link(&'a str, &'a str),
+    /// Another name of an earlier file.
+    Hard(&'a str, &'a str),
 }
 
 /// How a layer is compressed.
@@ -55,6 +57,11 @@ pub fn tar_of(items: &[Item<'_>]) -> Vec<u8> {
                 header.set_mode(*mode);
                 header.set_entry_type(tar::EntryType::Directory);
                 builder.append_data(&mut header, path, std::io::empty()).unwrap();
+            }
+            Item::Hard(path, target) => {
+                header.set_mode(0o644);
+                header.set_entry_type(tar::EntryType::Link);
+                builder.append_link(&mut header, path, target).unwrap();
             }
             Item::Link(path, target) => {
                 header.set_mode(0o777);

@@ -34,9 +34,10 @@ fn image(space: &TestSpace) -> (Vec<String>, Value) {
     (layers, json(&space.read(&format!("dist/image/{}", manifest[0]["Config"].as_str().unwrap()))))
 }
 
-/// The entries of the layers that Rondel wrote, above `below` others: `mode uid:gid`, a link or the contents.
+/// The entries of the layers that Rondel wrote, above `below` others: `mode uid:gid`, a link or the contents. A directory may be in
+/// several of them, with the same permissions.
 fn own_entries(space: &TestSpace, below: usize) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
     for layer in &image(space).0[below..] {
         let bytes = space.bytes(&format!("dist/image/{layer}"));
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&bytes[..]));
@@ -50,7 +51,8 @@ fn own_entries(space: &TestSpace, below: usize) -> BTreeMap<String, String> {
                 text.push_str(&format!(" {contents}"));
             }
             let path = entry.path().unwrap().display().to_string();
-            assert!(found.insert(path.clone(), text).is_none(), "{path} is in two layers");
+            let former = found.insert(path.clone(), text.clone());
+            assert!(former.is_none_or(|former| former == text), "{path} has two forms");
         }
     }
     found
@@ -181,7 +183,9 @@ fn what_is_pinned_stays_until_it_is_moved() {
     // A pin that contradicts itself is refused when it is used.
     let layers: Vec<&str> = first.lines().filter(|line| line.contains("tar+gzip")).collect();
     space.write("build.lock", &first.replace(&format!("{}\n", layers[0]), ""));
-    space.run(&["image", "--locked"]).fails(2, &["can't be a base", "build.lock pins a manifest and other layers"]);
+    space
+        .run(&["image", "--locked"])
+        .fails(2, &["can't be a base", "its pin has other layers than its manifest names"]);
     // A base that no target has any more is no longer pinned.
     space.write("build.lock", &first);
     space.replace("build.ron", &format!("From(\"{}/base:1\")", registry.address), "Static");
@@ -194,7 +198,9 @@ fn what_is_pinned_stays_until_it_is_moved() {
 #[test]
 fn a_layout_of_the_tree() {
     let space = on("Layout(\"bases/one\")", FIELDS);
-    space.run(&["image"]).fails(2, &["`bases/one` can't be a base: `index.json` can't be read", "build.ron:1"]);
+    space
+        .run(&["image"])
+        .fails(2, &["`bases/one` can't be a base: there is no layout at `bases/one`", "--> build.ron:1"]);
     let layout = space.root().join("bases/one");
     write_layout(&layout, &[distribution("linux/amd64", Form::Zstd), distribution("linux/arm64", Form::Gzip)]);
     space.ok(&["image", "--locked"]);
@@ -460,6 +466,122 @@ fn a_digest_is_a_pin_by_itself() {
     let plan = space.ok(&["plan", "-v", "image"]).stdout;
     assert!(plan.contains("linux/amd64 env KEEP 1 (base)"), "{plan}");
     assert!(plan.contains("linux/amd64 env CHANGE own (build.ron)"), "{plan}");
+}
+
+/// What an image adds hangs on what the base has of it, also if that is nothing.
+#[test]
+fn another_base_has_other_users() {
+    let fields = r#"certificates: false, users: {"b": "6:6", "a": "5:5"}, entrypoint: ["/x"], files: {"/x": File("own"), "/home/a/x": File("own")}"#;
+    let space = on("Layout(\"base\")", fields);
+    let with = |items: &[Item<'_>]| {
+        let mut base = distribution("linux/amd64", Form::Gzip);
+        base.config = json!({});
+        base.layers = vec![(tar_of(items), Form::Gzip)];
+        write_layout(&space.root().join("base"), &[base]);
+        space.ok(&["image"]);
+        own_entries(&space, 1)
+    };
+    let none = with(&[Item::Directory("etc", 0o755)]);
+    assert_eq!(none["etc/passwd"], "644 0:0 a:x:5:5:a:/home/a:/sbin/nologin\nb:x:6:6:b:/home/b:/sbin/nologin\n");
+    // The home of a user stays its own, whatever is put into it.
+    assert_eq!(none["home/a/"], "700 5:5");
+    let digest = space.read("dist/image/index.json");
+    let own = "root:x:0:0::/:\na:x:5:5::/:\nb:x:6:6::/:\n";
+    let all = with(&[Item::File("etc/passwd", own, 0o644), Item::File("etc/group", "a:x:5:\nb:x:6:\n", 0o644)]);
+    assert_eq!(all.get("etc/passwd"), None, "the base has them all");
+    // Another name of the same file, as package managers make them.
+    let linked = with(&[Item::File("etc/passwd-", own, 0o644), Item::Hard("etc/passwd", "etc/passwd-")]);
+    assert_eq!(linked.get("etc/passwd"), None);
+    assert_eq!(with(&[Item::Directory("etc", 0o755)]), none);
+    assert_eq!(space.read("dist/image/index.json"), digest);
+    // The order in build.ron says nothing.
+    space.replace("build.ron", r#""b": "6:6", "a": "5:5""#, r#""a": "5:5", "b": "6:6""#);
+    space.ok(&["image"]).all_up_to_date();
+    space.ok(&["image", "--force"]);
+    assert_eq!(space.read("dist/image/index.json"), digest);
+}
+
+#[test]
+fn links_of_the_base_are_in_the_key() {
+    let space = on("Layout(\"base\")", r#"files: {"/a/f": File("own"), "/b/f": File("two")}, certificates: false"#);
+    space.write("two", "two");
+    let with = |a: &str, b: &str| {
+        let mut base = distribution("linux/amd64", Form::Gzip);
+        let items = [Item::Directory("p", 0o755), Item::Directory("q", 0o755), Item::Link("a", a), Item::Link("b", b)];
+        base.layers = vec![(tar_of(&items), Form::Gzip)];
+        write_layout(&space.root().join("base"), &[base]);
+        space.ok(&["image"]);
+        own_entries(&space, 1)
+    };
+    assert_eq!(with("p", "q")["p/f"], "644 0:0 own");
+    assert_eq!(with("q", "p")["p/f"], "644 0:0 two");
+}
+
+/// A directory that an upper layer implies covers a link of a lower one, as Docker's storage has it.
+#[test]
+fn layers_are_unpacked_by_themselves() {
+    let space = on("Layout(\"base\")", r#"files: {"/lib/f": File("own")}, certificates: false"#);
+    let mut base = distribution("linux/amd64", Form::Gzip);
+    base.layers[1].0 = tar_of(&[Item::File("lib/upper", "u", 0o644)]);
+    write_layout(&space.root().join("base"), &[base]);
+    space.ok(&["image"]);
+    assert_eq!(own_entries(&space, 2).keys().collect::<Vec<_>>(), ["lib/f"]);
+}
+
+#[test]
+fn layouts_that_are_not_of_the_tree() {
+    let targets = r#""other": Image(base: Static, files: {"/f": File("own")}, entrypoint: ["/f"]),
+        "image": Image(base: Layout("dist/other"), entrypoint: ["/f"])"#;
+    let space = TestSpace::with_targets(targets);
+    space.write("own", "own");
+    space.run(&["image"]).fails(2, &["`dist/other` holds the output of `other`, which `image` does not wait for"]);
+    space.replace("build.ron", "Layout(\"dist/other\")", "Layout(\"base\")");
+    space.run(&["image"]).fails(2, &["`base` can't be a base: there is no layout at `base`", "--> build.ron:2:"]);
+    // No link leads out of the workspace.
+    let outside = space.beside("outside");
+    write_layout(&outside, &[distribution("linux/amd64", Form::Gzip)]);
+    std::os::unix::fs::symlink(&outside, space.root().join("base")).unwrap();
+    space.run(&["image"]).fails(2, &["`base` can't be a base"]);
+    space.remove("base");
+    space.write("base/oci-layout", "{}");
+    fs::copy(outside.join("index.json"), space.root().join("base/index.json")).unwrap();
+    std::os::unix::fs::symlink(outside.join("blobs"), space.root().join("base/blobs")).unwrap();
+    space.run(&["image"]).fails(2, &["`base` can't be a base", "leads out of the workspace"]);
+    // A target and a layout of one name are two bases.
+    space.remove("base");
+    write_layout(&space.root().join("other"), &[distribution("linux/amd64", Form::Gzip)]);
+    space.replace("build.ron", "Layout(\"base\")", "Layout(\"other\")");
+    space.replace(
+        "build.ron",
+        "entrypoint: [\"/f\"])}",
+        "entrypoint: [\"/f\"]), \"third\": Image(base: From(Output(\"other\")))}",
+    );
+    space.ok(&["image", "third"]);
+    space.ok(&["image", "third"]).all_up_to_date();
+}
+
+/// Sizes and names that no image has are refused before anything is read or summed up.
+#[test]
+fn a_base_with_absurd_sizes() {
+    let space = on("Layout(\"base\")", FIELDS);
+    let layout = space.root().join("base");
+    write_layout(&layout, &[distribution("linux/amd64", Form::Gzip)]);
+    let index = space.read("base/index.json");
+    space.write("base/index.json", &index.replace("\"size\":", "\"size\":922337203685477"));
+    space.run(&["image"]).fails(2, &["a blob of 922337203685477", "bytes; at most"]);
+    let mut base = distribution("linux/amd64", Form::Gzip);
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(1 << 32);
+    header.set_cksum();
+    base.layers[1].0 = header.as_bytes().to_vec();
+    write_layout(&layout, std::slice::from_ref(&base));
+    space.run(&["image"]).fails(2, &["a layer can't be read: a name of 4294967296 bytes"]);
+    // More layers than engines take.
+    base.layers = (0..127).map(|_| (tar_of(&[Item::Directory("x", 0o755)]), Form::Gzip)).collect();
+    write_layout(&layout, &[base]);
+    space.replace("build.ron", ", owner: \"www\"", "");
+    space.run(&["image"]).fails(2, &["the image has 129 layers", "at most 127"]);
 }
 
 /// With a password, and a certificate of the user's own authority. Nothing of the password is kept.

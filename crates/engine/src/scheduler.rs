@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
@@ -236,8 +237,19 @@ impl Build<'_> {
                 continue;
             };
             drop(state);
-            let is_done = self.ensure(id).is_some();
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.ensure(id).is_some()));
             state = queue.lock().expect("no panic while locked");
+            let is_done = match outcome {
+                Ok(is_done) => is_done,
+                Err(panic) => {
+                    // A bug: the other workers would wait for this step for ever.
+                    state.stop = true;
+                    self.cancellation.cancel();
+                    signal.notify_all();
+                    drop(state);
+                    resume_unwind(panic);
+                }
+            };
             state.put_back(self.graph, id, order);
             if !is_done && !self.options.keep_going {
                 state.stop = true;

@@ -53,6 +53,8 @@ pub enum FetchError {
 /// The head of an answer that is no success.
 #[derive(Clone, Debug)]
 pub struct Refusal {
+    /// Who refuses, after all redirects.
+    pub url: String,
     /// `503`
     pub status: u16,
     /// Names and values.
@@ -85,6 +87,8 @@ pub struct Request {
 /// An answer, whatever its status.
 #[derive(Clone, Debug)]
 pub struct Response {
+    /// Who answered, after all redirects.
+    pub url: String,
     /// `200`
     pub status: u16,
     /// Names and values.
@@ -154,7 +158,7 @@ impl Fetcher {
                 return Err(failed(format!("the answer has more than {bytes_max} bytes")));
             }
         }
-        Ok(Response { status: answer.status, headers: answer.headers, body })
+        Ok(Response { url: answer.url, status: answer.status, headers: answer.headers, body })
     }
 
     /// As `fetch`, with these headers in place of the user's credentials.
@@ -250,7 +254,7 @@ fn refused(answer: &Answer, url: &str) -> FetchError {
         status @ (401 | 403) => format!("the server answered {status}: check the credentials (netrc)"),
         status => format!("the server answered {status}"),
     };
-    let refusal = Refusal { status: answer.status, headers: answer.headers.clone() };
+    let refusal = Refusal { url: answer.url.clone(), status: answer.status, headers: answer.headers.clone() };
     FetchError::Failed { url, message, refusal: Some(Box::new(refusal)) }
 }
 

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
+use ureq::ResponseExt as _;
 use ureq::http::{HeaderMap, Method, Request};
 
 /// Maximum size of an answer in bytes; larger ones are refused.
@@ -45,6 +46,8 @@ pub(crate) struct Question {
 
 /// The head of an answer, whatever its status.
 pub(crate) struct Answer {
+    /// Who answered, after all redirects.
+    pub url: String,
     pub status: u16,
     pub headers: HeaderMap,
     pub length: Option<u64>,
@@ -168,6 +171,7 @@ fn request(agent: &Agent, question: Question, sender: &SyncSender<Message>) -> R
     };
     let mut response = outcome.map_err(|error| failed(&error))?;
     let answer = Answer {
+        url: response.get_uri().to_string(),
         status: response.status().as_u16(),
         headers: response.headers().clone(),
         length: response.body().content_length(),

@@ -78,6 +78,9 @@ pub struct BaseSettings {
     /// Docker's shell for commands in one string.
     #[serde(deserialize_with = "null_is_default")]
     pub shell: Vec<String>,
+    /// Steps that only `docker build` would run.
+    #[serde(deserialize_with = "null_is_default")]
+    pub on_build: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -132,7 +135,7 @@ impl BaseConfig {
             os: wire.os,
             architecture: wire.architecture,
             variant: wire.variant.filter(|variant| !variant.is_empty()),
-            created: wire.created,
+            created: wire.created.filter(|created| is_time(created)),
             settings: wire.config,
             diff_ids: wire.rootfs.diff_ids,
             history: if is_fitting { wire.history } else { Vec::new() },
@@ -155,6 +158,11 @@ impl BaseImage {
         }
         self.layers.iter().map(|_| json!({"created_by": "base"})).collect()
     }
+}
+
+/// Returns true for what RFC 3339 is written with: it is shown, and gets into build.lock.
+fn is_time(text: &str) -> bool {
+    text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.+TZtz".contains(&byte))
 }
 
 /// Returns the OCI specification's name of a layer's media type. The bytes are the same under Docker's name.
@@ -388,6 +396,8 @@ mod tests {
         let empty = base("null", r#"[{"created_by":"ADD"},{"created_by":"CMD","empty_layer":true}]"#, 1).unwrap();
         assert_eq!((empty.history.len(), empty.variant), (2, None));
         assert_eq!(base("{}", r#"[{"created_by":"ADD"},{"created_by":"RUN"}]"#, 1).unwrap().history.len(), 0);
+        let text = r#"{"created":"\u001b[31m\n Pinned","rootfs":{"diff_ids":[]}}"#;
+        assert_eq!(BaseConfig::parse(text.as_bytes(), 0).unwrap().created, None);
         let error = |found: Result<BaseConfig, DocumentError>| found.unwrap_err().to_string();
         assert_eq!(error(base("{}", "[]", 2)), "the configuration has 1 layers, the manifest 2");
         assert!(error(base("7", "[]", 1)).starts_with("no configuration of an image: "));

@@ -3,10 +3,12 @@
 //! Only names, kinds, permissions and owners are kept, and the contents of a few small files. Layers come from outside:
 //! names that lead out of the image, and more than an image can hold, are errors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 use rondel_cas::RelativePath;
+
+use crate::tar_extension::Extension;
 
 /// Maximum number of entries of all layers together.
 const ENTRIES_MAX: usize = 2_000_000;
@@ -14,6 +16,8 @@ const ENTRIES_MAX: usize = 2_000_000;
 const CONTENTS_MAX: u64 = 8 << 20;
 /// Maximum size of an uncompressed layer in bytes.
 const LAYER_BYTES_MAX: u64 = 64 << 30;
+/// Maximum size of all names together in bytes.
+const NAMES_MAX: usize = 256 << 20;
 /// Maximum number of links on a way, as Linux has it.
 const LINKS_MAX: usize = 40;
 
@@ -66,7 +70,14 @@ pub enum NoWay {
 pub struct BaseFiles {
     entries: BTreeMap<RelativePath, BaseEntry>,
     contents: BTreeMap<RelativePath, Vec<u8>>,
+    /// Bytes of all names that were read.
+    names: usize,
+    /// The first name of files with several, by each other name.
+    first_names: BTreeMap<RelativePath, RelativePath>,
 }
+
+/// A directory that no layer has, and that is above a file of one.
+pub(crate) const IMPLIED: BaseEntry = BaseEntry { kind: BaseKind::Directory, mode: 0o755, uid: 0, gid: 0 };
 
 /// The files of one layer, before they are laid over those below.
 #[derive(Default)]
@@ -82,8 +93,19 @@ impl BaseFiles {
     pub fn add_layer(&mut self, tar: &mut dyn Read, keeps: &dyn Fn(&RelativePath) -> bool) -> io::Result<()> {
         let mut layer = LayerFiles::default();
         let mut archive = tar::Archive::new(tar.take(LAYER_BYTES_MAX));
-        for entry in archive.entries()? {
-            self.read_entry(&mut layer, &mut entry?, keeps)?;
+        let mut extension = Extension::default();
+        // Raw: the crate would read names of any length into memory.
+        for entry in archive.entries()?.raw(true) {
+            let mut entry = entry?;
+            if extension.take_in(&mut entry)? {
+                continue;
+            }
+            let extension = std::mem::take(&mut extension);
+            self.names += extension.path.as_ref().map_or(100, Vec::len) + extension.link.as_ref().map_or(0, Vec::len);
+            if self.names > NAMES_MAX {
+                return Err(wrong(format!("its names have more than {NAMES_MAX} bytes")));
+            }
+            self.read_entry(&mut layer, &mut entry, &extension, keeps)?;
             if layer.files.entries.len() + self.entries.len() > ENTRIES_MAX {
                 return Err(wrong(format!("it has more than {ENTRIES_MAX} files")));
             }
@@ -92,14 +114,27 @@ impl BaseFiles {
             self.remove_below(directory.as_ref());
         }
         for path in layer.removed {
-            let path = self.resolve(&path, false).unwrap_or(path);
             self.remove(&path);
         }
         let contents = std::mem::take(&mut layer.files.contents);
+        let is_link = |(_, entry): &(&RelativePath, &BaseEntry)| matches!(entry.kind, BaseKind::Symlink(_));
+        let own_links: BTreeSet<RelativePath> =
+            layer.files.entries.iter().filter(is_link).map(|(path, _)| path.clone()).collect();
         for (path, entry) in layer.files.entries {
-            // Engines follow the links of the layers below on the way to an entry.
             let contents = contents.get(&path);
-            let path = self.resolve(&path, false).unwrap_or(path);
+            let mut parents = std::iter::successors(path.parent(), RelativePath::parent);
+            // Within one layer a link is a way.
+            let path = match parents.any(|parent| own_links.contains(&parent)) {
+                true => self.resolve(&path, false).unwrap_or(path),
+                false => path,
+            };
+            // Engines unpack each layer by itself: a directory that it implies covers a link of the layers below.
+            for parent in std::iter::successors(path.parent(), RelativePath::parent) {
+                if self.entries.get(&parent).is_some_and(|there| there.kind != BaseKind::Directory) {
+                    self.remove(&parent);
+                    self.entries.insert(parent, IMPLIED.clone());
+                }
+            }
             if entry.kind == BaseKind::Directory {
                 self.contents.remove(&path);
             } else {
@@ -108,17 +143,26 @@ impl BaseFiles {
             self.contents.extend(contents.map(|contents| (path.clone(), contents.clone())));
             self.entries.insert(path, entry);
         }
+        self.first_names.extend(std::mem::take(&mut layer.files.first_names));
         Ok(())
+    }
+
+    /// Returns the name under which a layer has the contents of a hard link.
+    pub fn first_name(&self, path: &RelativePath) -> Option<&RelativePath> {
+        self.first_names.get(path)
     }
 
     fn read_entry(
         &self,
         layer: &mut LayerFiles,
         entry: &mut tar::Entry<'_, impl Read>,
+        extension: &Extension,
         keeps: &dyn Fn(&RelativePath) -> bool,
     ) -> io::Result<()> {
         use tar::EntryType;
-        let Some(path) = name_of(&entry.path_bytes())? else { return Ok(()) };
+        let own_name = extension.path.clone().unwrap_or_else(|| entry.header().path_bytes().into_owned());
+        let Some(path) = name_of(&own_name)? else { return Ok(()) };
+        let link = extension.link.clone().or_else(|| entry.header().link_name_bytes().map(|link| link.into_owned()));
         let name = path.file_name();
         if name == OPAQUE {
             layer.emptied.push(path.parent());
@@ -131,27 +175,27 @@ impl BaseFiles {
         }
         let header = entry.header();
         let id = |id: io::Result<u64>| id.and_then(|id| u32::try_from(id).map_err(io::Error::other));
-        let (mode, uid, gid) = (header.mode()? & 0o7777, id(header.uid())?, id(header.gid())?);
+        let uid = extension.uid.map_or_else(|| id(header.uid()), Ok)?;
+        let gid = extension.gid.map_or_else(|| id(header.gid()), Ok)?;
+        let mode = header.mode()? & 0o7777;
         let kind = match header.entry_type() {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => BaseKind::File,
             EntryType::Directory => BaseKind::Directory,
             EntryType::Symlink => {
-                let target = entry.link_name_bytes().ok_or_else(|| wrong(format!("`/{path}` is a link to nothing")))?;
+                let target = link.ok_or_else(|| wrong(format!("`/{path}` is a link to nothing")))?;
                 BaseKind::Symlink(String::from_utf8_lossy(&target).into_owned())
             }
             EntryType::Link => {
-                let target = entry.link_name_bytes().map(|name| name_of(&name)).transpose()?.flatten();
+                let target = link.map(|name| name_of(&name)).transpose()?.flatten();
                 let target = target.ok_or_else(|| wrong(format!("`/{path}` is a link to nothing")))?;
-                let target = if layer.files.entries.contains_key(&target) {
-                    target
-                } else {
-                    self.resolve(&target, false).unwrap_or(target)
-                };
                 let found = layer.files.entries.get(&target).or_else(|| self.entries.get(&target)).cloned();
                 let found =
                     found.ok_or_else(|| wrong(format!("`/{path}` is another name of a file that is missing")))?;
                 let contents = layer.files.contents.get(&target).or_else(|| self.contents.get(&target)).cloned();
                 layer.files.contents.extend(contents.map(|contents| (path.clone(), contents)));
+                let first = layer.files.first_names.get(&target).or_else(|| self.first_names.get(&target));
+                let first = first.unwrap_or(&target).clone();
+                layer.files.first_names.insert(path.clone(), first);
                 layer.files.entries.insert(path, found);
                 return Ok(());
             }
@@ -361,9 +405,8 @@ mod tests {
             (&[File(".wh..wh..opq", ""), File("only", "")], "only"),
             (&[File("a", "now a file")], "a a-b d d/x.txt e l"),
             (&[Directory("e"), File("e/f", "")], "a a-b a/one.txt a/two d d/x.txt e e/f l"),
-            // A way through a link of a lower layer is followed.
-            (&[File("l/new.txt", ""), File("l/.wh.two", "")], "a a-b a/new.txt a/one.txt d d/x.txt e l"),
-            (&[Hardlink("copy.txt", "l/one.txt")], "a a-b a/one.txt a/two copy.txt d d/x.txt e l"),
+            // A directory that a layer implies covers the link of a lower one.
+            (&[File("l/new.txt", "")], "a a-b a/one.txt a/two d d/x.txt e l l/new.txt"),
             (&[Symlink("d", "a")], "a a-b a/one.txt a/two d e l"),
             (&[Hardlink("copy.txt", "a/one.txt")], "a a-b a/one.txt a/two copy.txt d d/x.txt e l"),
         ] {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use rondel_cas::RelativePath;
 
-use crate::base_files::{BaseEntry, BaseFiles, BaseKind, NoWay, resolve};
+use crate::base_files::{BaseEntry, BaseFiles, BaseKind, IMPLIED, NoWay, resolve};
 
 /// Version of the text, for keys.
 pub const BASE_INDEX: &str = "base-index-1";
@@ -29,10 +29,9 @@ impl BaseIndex {
         let mut lines: BTreeMap<String, String> =
             files.iter().map(|(path, entry)| (escaped(path.as_str()), line(entry))).collect();
         // Layers may leave directories out; engines make them so.
-        let implied = BaseEntry { kind: BaseKind::Directory, mode: 0o755, uid: 0, gid: 0 };
         for (path, _) in files.iter() {
             for directory in std::iter::successors(path.parent(), RelativePath::parent) {
-                lines.entry(escaped(directory.as_str())).or_insert_with(|| line(&implied));
+                lines.entry(escaped(directory.as_str())).or_insert_with(|| line(&IMPLIED));
             }
         }
         BaseIndex { text: lines.into_iter().map(|(path, rest)| format!("{path}\0{rest}\n")).collect() }

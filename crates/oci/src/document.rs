@@ -18,6 +18,8 @@ pub const DOCUMENT_TYPES: &[&str] = &[INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANI
 
 /// Maximum size of a document in bytes, as registries have it.
 pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
+/// Maximum size of a blob in bytes: far more than any layer has, and no sum of them overflows.
+const BLOB_BYTES_MAX: u64 = 1 << 40;
 /// Maximum numbers of entries of an index, and of layers of an image (overlay file systems end there).
 const ENTRIES_MAX: usize = 1_000;
 const LAYERS_MAX: usize = 127;
@@ -158,6 +160,9 @@ pub fn digest_of(text: &str, size: u64) -> Result<Digest, DocumentError> {
         let shown: String = text.chars().take(100).collect();
         DocumentError(format!("`{}` is no digest that Rondel checks: only `sha256:` is", shown.escape_debug()))
     };
+    if size > BLOB_BYTES_MAX {
+        return Err(DocumentError(format!("a blob of {size} bytes; at most {BLOB_BYTES_MAX} are taken")));
+    }
     let hex = text.strip_prefix("sha256:").ok_or_else(wrong)?;
     format!("{hex}/{size}").parse().map_err(|_| wrong())
 }
@@ -256,6 +261,11 @@ mod tests {
             (MANIFEST, manifest("sha512:00"), "is no digest"),
             (MANIFEST, manifest(&HEX.to_uppercase()), "is no digest"),
             (MANIFEST, manifest("sha256:\u{e9}"), "is no digest"),
+            (
+                MANIFEST,
+                manifest(HEX).replace("\"size\":2", "\"size\":9223372036854775813"),
+                "a blob of 9223372036854775813 bytes",
+            ),
             (MANIFEST, manifest(&format!("sha256:{}é", "a".repeat(62))), "is no digest"),
         ] {
             let error = Document::parse(media_type, text.as_bytes()).unwrap_err().to_string();

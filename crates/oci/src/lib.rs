@@ -16,6 +16,7 @@ mod layer;
 mod layout;
 mod media_types;
 mod static_base;
+mod tar_extension;
 mod tar_header;
 
 pub use archive::{archive_size, write_archive};

@@ -227,7 +227,14 @@ impl Registry {
             let FetchError::Failed { refusal, message, .. } = &error else {
                 return Err(RegistryError::of_fetch(error, &endpoint.host, what));
             };
+            // A redirect leads to hosts that get no account of this one, whatever they ask for.
+            let is_own = refusal.as_ref().is_none_or(|refusal| is_from(&refusal.url, &endpoint.url));
             match refusal.as_ref().map(|refusal| refusal.status) {
+                Some(status @ (401 | 403)) if !is_own => {
+                    let host = refusal.as_ref().map(|refusal| origin_of(&refusal.url)).unwrap_or_default();
+                    let message = format!("it leads to {host}, which answered {status}");
+                    return Err(RegistryError::Failed { host: endpoint.host.clone(), what: what.to_owned(), message });
+                }
                 Some(401) if !asked => {
                     asked = true;
                     let headers = refusal.iter().flat_map(|refusal| refusal.headers.get_all("www-authenticate"));
@@ -279,9 +286,23 @@ fn succeeded(response: Response, url: &str, what: &str) -> Result<Response, Fetc
         status => Err(FetchError::Failed {
             url: url.to_owned(),
             message: format!("it answered {status}{}", words(&response.body)),
-            refusal: Some(Box::new(Refusal { status, headers: response.headers })),
+            refusal: Some(Box::new(Refusal { url: response.url, status, headers: response.headers })),
         }),
     }
+}
+
+/// Returns scheme, host and port of a URL, in lower case.
+fn origin_of(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_lowercase();
+    let usual = if scheme.eq_ignore_ascii_case("http") { ":80" } else { ":443" };
+    let host = host.strip_suffix(usual).unwrap_or(&host);
+    format!("{}://{host}", scheme.to_lowercase())
+}
+
+fn is_from(url: &str, endpoint: &str) -> bool {
+    origin_of(url) == origin_of(endpoint)
 }
 
 fn unsound(host: &str, what: &str, message: String) -> RegistryError {

@@ -271,6 +271,36 @@ fn redirects_carry_no_password() {
     fs::remove_dir_all(directory).unwrap();
 }
 
+/// Whoever a redirect leads to gets no account, also if it asks for one.
+#[test]
+fn a_redirect_to_a_thief() {
+    let challenges = ["Basic realm=\"x\"", "Bearer realm=\"http://THIEF/token\",service=\"x\""];
+    for (status, challenge) in
+        challenges.into_iter().flat_map(|challenge| [("401 No", challenge), ("403 No", challenge)])
+    {
+        let (thief, seen) = server(Box::new(move |asked, stream| {
+            let host = asked.headers.get("host").cloned().unwrap_or_default();
+            let header = format!("WWW-Authenticate: {}\r\n", challenge.replace("THIEF", &host));
+            say(stream, status, &header, br#"{"token": "t"}"#);
+        }));
+        let to = thief.clone();
+        let (address, _) = server(Box::new(move |asked, stream| match asked.headers.contains_key("authorization") {
+            true => say(stream, "307 Temporary Redirect", &format!("Location: http://{to}/x\r\n"), b""),
+            false => say(stream, "401 No", "WWW-Authenticate: Basic\r\n", b""),
+        }));
+        let directory = std::env::temp_dir().join(rondel_cas::temporary_name());
+        let registry = registry(&[(&address, r#"{"auth": "dTpw"}"#)]);
+        let blob =
+            |watcher: &Watcher<'_>| registry.blob(&reference(&address), &Digest::of(b"blob"), &directory, watcher);
+        let (found, _) = watched(blob);
+        let error = found.unwrap_err().to_string();
+        let number = &status[..3];
+        assert!(error.ends_with(&format!("it leads to http://{thief}, which answered {number}")), "{error}");
+        assert_eq!(*seen.lock().unwrap(), ["GET /x"]);
+        fs::remove_dir_all(directory).unwrap();
+    }
+}
+
 #[test]
 fn mirrors_come_first_and_the_registry_last() {
     let (mirror, asked) = server(Box::new(|_, stream| say(stream, "404 No", "", b"")));

@@ -91,7 +91,10 @@ fn is_without_go(session: &Session<'_>) -> bool {
 /// Pins the Go of the file.
 fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile) -> Result<(), Failure> {
     let moves = call.options.update.0.contains(&Update::Go);
-    if is_without_go(session) && !moves {
+    // With `--update base` alone, a Go that is pinned in one form is pinned.
+    let moves_bases_only = !call.options.update.0.is_empty() && !moves;
+    let is_pinned = session.lock.go.values().any(|hosts| hosts.contains_key(&Platform::host().to_string()));
+    if !moves && is_without_go(session) || moves_bases_only && is_pinned {
         return Ok(());
     }
     let go =

@@ -61,7 +61,7 @@ pub(super) fn lock_bases(
 }
 
 fn size(image: &LockedImage) -> u64 {
-    image.layers.iter().map(|layer| layer.size).sum()
+    image.layers.iter().fold(0, |sum, layer| layer.size.saturating_add(sum))
 }
 
 fn report(name: &str, place: &str, former: Option<&LockedImage>, found: &LockedImage) {

@@ -11,7 +11,7 @@ use rondel_buildfile::{BuildFile, LockFile, LockedImage, Platform, RegistryRefer
 use rondel_cas::{Cache, Digest, STORE_FORMAT, TEXT_MAX, TemporaryFile, read_at_most, write_atomically};
 use rondel_engine::{PROGRAM, StepContext, StepError};
 use rondel_fetch::{Credentials, Fetcher};
-use rondel_oci::{BaseConfig, Descriptor, Document, choose};
+use rondel_oci::{BaseConfig, Descriptor, Document, DocumentPlatform, choose};
 use rondel_process::Cancellation;
 use rondel_registry::{Access, Accounts, FetchedDocument, Registry, RegistryError, Watcher};
 
@@ -336,8 +336,13 @@ pub(crate) fn entry_for<'e>(entries: &'e [Descriptor], platform: &Platform) -> R
 
 /// Fails if an image is for another platform.
 pub(crate) fn check_platform(config: &BaseConfig, platform: &Platform) -> Result<(), String> {
-    if config.os == platform.os() && config.architecture == platform.architecture() {
-        return Ok(());
+    // The rule for entries of an index holds for an image without one.
+    let (os, architecture, variant) = (config.os.clone(), config.architecture.clone(), config.variant.clone());
+    let own = DocumentPlatform { os, architecture, variant };
+    let entry = Descriptor { platform: Some(own.clone()), ..descriptor("", Digest::of(b"")) };
+    let variant = oci_variant(platform);
+    match choose(&[entry], platform.os(), platform.architecture(), variant.as_deref()) {
+        Some(_) => Ok(()),
+        None => Err(format!("it is for {own}, not for {platform}")),
     }
-    Err(format!("it is for {}/{}, not for {platform}", config.os.escape_debug(), config.architecture.escape_debug()))
 }

@@ -14,6 +14,7 @@ use rondel_engine::{
     UpstreamResult, UserError,
 };
 use rondel_oci::{BASE_INDEX, BaseConfig, BaseFiles, BaseIndex, CODEC, Document, decompressed};
+use rondel_process::Cancellation;
 use rondel_registry::Watcher;
 
 use crate::base::bases::{Bases, Work, check_platform, with_work};
@@ -23,7 +24,10 @@ use crate::base::pinned::PinnedImage;
 use crate::base::view::{KEPT_BUNDLES, KEPT_TABLES, bundles_of};
 use crate::docker::Docker;
 use crate::image::metadata::image_of;
+use crate::image::places::Boundary;
 
+/// Maximum size of an uncompressed layer in bytes.
+const TAR_BYTES_MAX: u64 = 64 << 30;
 /// Number of layers that are fetched at once.
 const DOWNLOADS: usize = 4;
 
@@ -95,7 +99,12 @@ pub(crate) struct Found {
 impl BaseStep {
     fn spec(&self) -> ActionSpec {
         let name = RelativePath::new("base").expect("a constant");
-        let place = Digest::of(self.origin.name().as_bytes()).hex();
+        let kind = match &*self.origin {
+            BaseOrigin::Registry { .. } => "registry",
+            BaseOrigin::Tree { .. } => "layout",
+            BaseOrigin::Layout { .. } | BaseOrigin::Daemon { .. } => "target",
+        };
+        let place = Digest::of(format!("{kind} {}", self.origin.name()).as_bytes()).hex();
         let destination = format!(".rondel/out/bases/{}/{}", &place[..16], self.platform);
         let destination = RelativePath::new(&destination).expect("a platform is a path");
         ActionSpec {
@@ -117,11 +126,15 @@ impl BaseStep {
         context: &StepContext<'_>,
         spec: &mut ActionSpec,
     ) -> Result<Found, StepError> {
-        let directory = path.below(root);
+        // No link leads out of the workspace, neither to the layout nor in it.
+        let boundary = Boundary::of(root, context)?;
+        let directory =
+            boundary.resolve(path).map_err(|_| self.wrong(format!("there is no layout at `{path}`")))?.place;
         let found = find(&directory, &self.platform).map_err(|error| self.wrong(error))?;
         for file in &found.files {
-            let file = RelativePath::new(file).map_err(|error| self.wrong(error))?;
-            spec.inputs.add(path.join(&file), file.below(&directory), &context.workspace.snapshot)?;
+            let file = path.join(&RelativePath::new(file).map_err(|error| self.wrong(error))?);
+            let real = boundary.resolve(&file).map_err(|error| self.wrong(error))?;
+            spec.inputs.add(file, real.place, &context.workspace.snapshot)?;
         }
         Ok(Found { image: Some(found.image), directory: Some(directory) })
     }
@@ -151,7 +164,7 @@ impl Step for BaseStep {
         let found = match &*self.origin {
             BaseOrigin::Registry { bases, reference } => {
                 let image = bases.image(reference, &self.platform, context)?;
-                let mut put = |name: String, digest: &Digest| spec.settings.insert(name, digest.oci());
+                let mut put = |name: String, digest: &Digest| spec.settings.insert(name, digest.to_string());
                 put("manifest".to_owned(), &image.manifest.digest);
                 put("config".to_owned(), &image.config.digest);
                 for (index, layer) in image.layers.iter().enumerate() {
@@ -205,7 +218,10 @@ impl Step for BaseStep {
         };
         let config = BaseConfig::parse(&fetched.config, fetched.layers.len()).map_err(|error| self.wrong(error))?;
         check_platform(&config, &self.platform).map_err(|error| self.wrong(error))?;
-        let files = self.read_files(&fetched, &config)?;
+        if !config.settings.on_build.is_empty() {
+            context.warn(format!("`{}` has ONBUILD steps, which only `docker build` runs", self.origin.name()));
+        }
+        let files = self.read_files(&fetched, &config, context)?;
         fs::write(base.join("manifest.json"), &fetched.manifest).map_err(unwritable)?;
         fs::write(base.join("config.json"), &fetched.config).map_err(unwritable)?;
         let index = BaseIndex::of_files(&files);
@@ -245,12 +261,12 @@ impl BaseStep {
         // build.lock could say one thing in its manifest and another beside it.
         let document = Document::parse(&image.manifest.media_type, &manifest).map_err(|error| self.wrong(error))?;
         let Document::Manifest { config: named, layers } = document else {
-            return Err(self.wrong("what build.lock pins is an index"));
+            return Err(self.wrong("what is pinned is an index"));
         };
         let same = |one: &rondel_oci::Descriptor, other: &rondel_oci::Descriptor| one.digest == other.digest;
         let is_whole = layers.len() == image.layers.len() && layers.iter().zip(&image.layers).all(|(a, b)| same(a, b));
         if !same(&named, &image.config) || !is_whole {
-            return Err(self.wrong("build.lock pins a manifest and other layers than it names"));
+            return Err(self.wrong("its pin has other layers than its manifest names"));
         }
         let directory = context.staging.join("layers");
         fs::create_dir_all(&directory).map_err(|error| StepError::unwritable(&directory, &error))?;
@@ -262,15 +278,24 @@ impl BaseStep {
     }
 
     /// Lists the files of all layers, and checks each layer against its diff ID.
-    fn read_files(&self, fetched: &Fetched, config: &BaseConfig) -> Result<BaseFiles, StepError> {
+    fn read_files(
+        &self,
+        fetched: &Fetched,
+        config: &BaseConfig,
+        context: &StepContext<'_>,
+    ) -> Result<BaseFiles, StepError> {
         let mut keeps: Vec<RelativePath> = wanted_files(config);
         loop {
             let mut files = BaseFiles::default();
             for (path, diff_id) in fetched.layers.iter().zip(&config.diff_ids) {
-                let damaged = |error: io::Error| self.wrong(format!("a layer can't be read: {error}"));
+                let damaged = |error: io::Error| match context.cancellation.is_raised() {
+                    true => StepError::Interrupted,
+                    false => self.wrong(format!("a layer can't be read: {error}")),
+                };
                 let (file, _) = open_regular(path).map_err(damaged)?;
                 let tar = decompressed(BufReader::with_capacity(1 << 17, file)).map_err(damaged)?;
-                let mut tar = Hashed { inner: tar, hasher: Hasher::new() };
+                let cancellation = context.cancellation;
+                let mut tar = Hashed { inner: tar.take(TAR_BYTES_MAX), hasher: Hasher::new(), cancellation };
                 files.add_layer(&mut tar, &|path| keeps.contains(path)).map_err(damaged)?;
                 io::copy(&mut tar, &mut io::sink()).map_err(damaged)?;
                 let found = tar.hasher.finish().oci();
@@ -281,8 +306,11 @@ impl BaseStep {
                 }
             }
             // A file that is only found through links is read in another pass.
-            let missing = |path: &RelativePath| !keeps.contains(path) && files.get(path).is_some();
-            let more: Vec<RelativePath> = kept_files(&files, config).into_iter().filter(missing).collect();
+            let unknown = |path: &RelativePath| files.contents(path).is_none() && files.get(path).is_some();
+            // Of several names of a file the first one has the contents.
+            let named = kept_files(&files, config).into_iter().filter(unknown);
+            let named = named.map(|path| files.first_name(&path).cloned().unwrap_or(path));
+            let more: Vec<RelativePath> = named.filter(|path| !keeps.contains(path)).collect();
             if more.is_empty() {
                 return Ok(files);
             }
@@ -306,13 +334,17 @@ fn kept_files(files: &BaseFiles, config: &BaseConfig) -> Vec<RelativePath> {
     found
 }
 
-struct Hashed<R> {
+struct Hashed<'a, R> {
     inner: R,
     hasher: Hasher,
+    cancellation: &'a Cancellation,
 }
 
-impl<R: Read> Read for Hashed<R> {
+impl<R: Read> Read for Hashed<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.cancellation.is_raised() {
+            return Err(io::Error::other("interrupted"));
+        }
         let count = self.inner.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         Ok(count)

@@ -173,20 +173,25 @@ impl ImageView {
     /// Returns a file that programs find at `path`, if it is one of those that are kept.
     pub fn kept(&self, path: &RelativePath) -> Result<Option<KeptFile>, StepError> {
         let Ok(place) = self.index.resolve(path, true) else { return Ok(None) };
-        let (Some((file, entry)), Some(attributes)) = (self.kept.get(&place), self.index.get(&place)) else {
+        let Some(attributes) = self.index.get(&place).filter(|there| there.kind == BaseKind::File) else {
             return Ok(None);
+        };
+        let Some((file, entry)) = self.kept.get(&place) else {
+            return Err(StepError::failed(format!("the contents of `/{place}` of the base are not known"))
+                .hint("run again with --force"));
         };
         let contents = read_at_most(file, KEPT_MAX).map_err(|error| StepError::unreadable(file, &error))?;
         Ok(Some(KeptFile { place, contents, entry: entry.clone(), attributes }))
     }
 
-    /// Returns entries at the places where a container finds them: links of the base are followed. Directories that the
+    /// Returns entries at the places where a container finds them, each with its declared place: links of the base are
+    /// followed. Directories that the
     /// base has are left to it.
     pub fn place(
         &self,
         entries: BTreeMap<RelativePath, LayerEntry>,
-    ) -> Result<BTreeMap<RelativePath, LayerEntry>, StepError> {
-        let mut placed: BTreeMap<RelativePath, LayerEntry> = BTreeMap::new();
+    ) -> Result<BTreeMap<RelativePath, (LayerEntry, RelativePath)>, StepError> {
+        let mut placed: BTreeMap<RelativePath, (LayerEntry, RelativePath)> = BTreeMap::new();
         for (path, entry) in entries {
             let is_directory = matches!(entry.source, LayerSource::Directory);
             let wrong = |what: String| {
@@ -209,11 +214,11 @@ impl ImageView {
             }
             let is_taken = placed
                 .get(&place)
-                .is_some_and(|other| !is_directory || !matches!(other.source, LayerSource::Directory));
+                .is_some_and(|(other, _)| !is_directory || !matches!(other.source, LayerSource::Directory));
             if is_taken {
                 return Err(wrong(format!("another file has the same place, `/{place}`")));
             }
-            placed.entry(place).or_insert(entry);
+            placed.entry(place).or_insert((entry, path));
         }
         Ok(placed)
     }

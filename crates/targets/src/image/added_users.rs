@@ -25,6 +25,9 @@ impl AddedUser {
     }
 }
 
+/// Permissions of the home of an added user.
+pub(crate) const HOME_MODE: u32 = 0o700;
+
 /// The tables of users and groups.
 pub(crate) const PASSWD: &str = "etc/passwd";
 pub(crate) const GROUP: &str = "etc/group";

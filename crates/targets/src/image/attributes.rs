@@ -9,7 +9,7 @@ use rondel_engine::{StepError, UserError};
 use rondel_oci::{LayerEntry, LayerSource};
 
 use crate::base::BaseView;
-use crate::image::added_users::{AddedUser, GROUP, PASSWD};
+use crate::image::added_users::{AddedUser, GROUP, HOME_MODE, PASSWD};
 use crate::image::places::{Boundary, OutputPlace, Placed, TreeFiles};
 
 /// Maximum size of a passwd or group file in bytes.
@@ -163,7 +163,7 @@ pub(crate) struct Directories<'a> {
     base: &'a BaseView,
     files: Vec<(&'a RelativePath, Resolved)>,
     /// Directories that are declared themselves.
-    made: Vec<(&'a RelativePath, Resolved)>,
+    made: Vec<(RelativePath, Resolved)>,
 }
 
 impl<'a> Directories<'a> {
@@ -171,18 +171,19 @@ impl<'a> Directories<'a> {
     pub fn of(tree: &'a TreeFiles, users: &Users<'_>, base: &'a BaseView) -> Result<Directories<'a>, StepError> {
         let files = tree.files.iter().map(|placed| Ok((&placed.place, users.resolve(&placed.attributes)?)));
         let directories = tree.made.iter().filter(|made| made.link.is_none());
-        let made = directories.map(|made| Ok((&made.place, users.resolve(&made.attributes)?)));
-        Ok(Directories {
-            base,
-            files: files.collect::<Result<_, StepError>>()?,
-            made: made.collect::<Result<_, StepError>>()?,
-        })
+        let made = directories.map(|made| Ok((made.place.clone(), users.resolve(&made.attributes)?)));
+        let mut made = made.collect::<Result<Vec<_>, StepError>>()?;
+        for user in tree.users.iter().filter(|user| !base.holds(&user.home())) {
+            let owner = Some((user.numbers.uid, user.numbers.gid));
+            made.push((user.home(), Resolved { mode: Some(HOME_MODE), owner }));
+        }
+        Ok(Directories { base, files: files.collect::<Result<_, StepError>>()?, made })
     }
 
     /// Returns the entry of the directory `path`: as the base has it, changed by the file it lies in.
     pub fn entry(&self, path: &RelativePath) -> LayerEntry {
         let base = self.base.directory(path).unwrap_or_else(LayerEntry::directory);
-        if let Some((_, attributes)) = self.made.iter().find(|(place, _)| *place == path) {
+        if let Some((_, attributes)) = self.made.iter().find(|(place, _)| place == path) {
             let entry = attributes.directory(base);
             // It is declared for itself: nothing is added to its mode.
             return LayerEntry { mode: attributes.mode.unwrap_or(entry.mode), ..entry };

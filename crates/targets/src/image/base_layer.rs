@@ -13,7 +13,7 @@ use rondel_oci::{
 };
 
 use crate::base::{BaseView, ImageView, KEPT_BUNDLES, KeptFile};
-use crate::image::added_users::{AddedUser, GROUP, PASSWD, extended};
+use crate::image::added_users::{AddedUser, GROUP, HOME_MODE, PASSWD, extended};
 use crate::image::places::{Boundary, with_span};
 
 /// Where the certificates of an image are that has none.
@@ -54,7 +54,7 @@ impl BaseLayer {
             let (uid, gid) = (user.numbers.uid, user.numbers.gid);
             spec.settings.insert(format!("user {}", user.name), format!("{uid}:{gid}"));
             if !matches!(base, BaseView::Image(_)) || !base.holds(&user.home()) {
-                entries.insert(user.home(), LayerEntry { mode: 0o700, uid, gid, ..LayerEntry::directory() });
+                entries.insert(user.home(), LayerEntry { mode: HOME_MODE, uid, gid, ..LayerEntry::directory() });
             }
         }
         if let Some(go) = &self.zones {
@@ -111,7 +111,8 @@ impl BaseLayer {
     fn on_image(&self, view: &ImageView, authorities: &str, spec: &mut ActionSpec) -> Result<Entries, StepError> {
         let mut entries = Entries::new();
         let mut bundles: Vec<KeptFile> = Vec::new();
-        for path in view.named_bundle()?.into_iter().chain(KEPT_BUNDLES.iter().map(|path| at(path))) {
+        let named = view.named_bundle()?;
+        for path in named.clone().into_iter().chain(KEPT_BUNDLES.iter().map(|path| at(path))) {
             let Some(kept) = view.kept(&path)? else { continue };
             let is_new = !bundles.iter().any(|other| other.place == kept.place);
             if is_new && String::from_utf8_lossy(&kept.contents).contains(CERTIFICATE) {
@@ -125,7 +126,10 @@ impl BaseLayer {
             }
             let text = own + authorities;
             if !text.is_empty() {
-                entries.insert(at(BUNDLE), LayerEntry::file(LayerSource::Bytes(text.into_bytes()), false));
+                // Where the base's own environment says that they are, else where most programs look.
+                let place = named.unwrap_or_else(|| at(BUNDLE));
+                spec.arguments.push(format!("certificates at /{place}"));
+                entries.insert(place, LayerEntry::file(LayerSource::Bytes(text.into_bytes()), false));
             }
         }
         for kept in bundles.into_iter().filter(|_| !authorities.is_empty()) {
@@ -148,7 +152,11 @@ impl BaseLayer {
                 table = extended(&table, &user.name, &line_of(user)).map_err(|error| of_user(user, error))?;
             }
             match kept {
-                Some(kept) => replace(kept, table, &mut entries, spec),
+                // Whether there is anything to add hangs on it too.
+                Some(kept) => {
+                    spec.upstream.insert(kept.place.clone(), kept.entry.clone());
+                    replace(kept, table, &mut entries, spec);
+                }
                 None => drop(entries.insert(at(path), LayerEntry::file(LayerSource::Bytes(table), false))),
             }
         }

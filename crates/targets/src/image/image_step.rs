@@ -18,6 +18,9 @@ use crate::image::added_users::{GROUP, PASSWD};
 use crate::image::metadata::{ImageMetadata, LayerMetadata};
 use crate::variant::oci_variant;
 
+/// Maximum number of layers, as overlay file systems have it.
+const LAYERS_MAX: usize = 127;
+
 /// One platform of an image.
 #[derive(Clone)]
 pub(crate) struct LayeredPlatform {
@@ -154,6 +157,12 @@ impl Step for ImageStep {
                 let settings = config.settings.explained(&self.config).into_iter();
                 let names = settings.filter(|setting| setting.is_inherited).map(|setting| setting.name);
                 inherited.insert(image.platform.to_string(), names.collect());
+                if descriptors.len() + layers.len() > LAYERS_MAX {
+                    let count = descriptors.len() + layers.len();
+                    let message = format!("the image has {count} layers with those of `{}`", origin.name());
+                    let hint = format!("engines take at most {LAYERS_MAX}; choose a base with fewer");
+                    return Err(StepError::input(message).hint(hint));
+                }
                 of_bases.extend(descriptors.iter().map(|layer| (layer.digest, (*index, &**origin))));
                 let found = BaseImage::new(config, &descriptors)
                     .map_err(|error| StepError::input(format!("`{}` can't be a base: {error}", origin.name())))?;

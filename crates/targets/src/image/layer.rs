@@ -169,15 +169,14 @@ impl LayerStep {
     /// Returns the entries at their places on another image, and adds what the base decided of them to `spec`.
     fn place(&self, entries: Entries, base: &BaseView, spec: &mut ActionSpec) -> Result<Entries, StepError> {
         let BaseView::Image(view) = base else { return Ok(entries) };
-        let names: Vec<RelativePath> = entries.keys().cloned().collect();
-        let placed = view.place(entries)?;
-        for (path, entry) in &placed {
-            let is_directory = matches!(entry.source, LayerSource::Directory);
-            if is_directory {
+        let mut placed = Entries::new();
+        for (path, (entry, declared)) in view.place(entries)? {
+            if matches!(entry.source, LayerSource::Directory) {
                 spec.arguments.push(format!("/{path}/ mode {:o} owner {}:{}", entry.mode, entry.uid, entry.gid));
-            } else if names.binary_search(path).is_err() {
-                spec.arguments.push(format!("/{path} by a link of the base"));
+            } else if path != declared {
+                spec.arguments.push(format!("/{declared} at /{path} by a link of the base"));
             }
+            placed.insert(path, entry);
         }
         Ok(placed)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rondel_buildfile::{
     Attributes, BASE_DIRECTORIES, BASE_FILES, BASE_USERS, Base, Created, GitQuery, Health, Image, Makes, Origin,
-    Platform, Spanned, Target, UserNumbers,
+    Platform, Span, Spanned, Target, UserNumbers,
 };
 use rondel_cas::RelativePath;
 use rondel_engine::{NodeId, Shown, StepError, StepKey, UserError};
@@ -123,6 +123,7 @@ fn base_node(
         }
         Base::Layout(layout) => {
             let path = path(&layout.value).map_err(|error| error.at(layout.span))?;
+            check_awaited(analyzer, target, (&path, layout.span))?;
             (BaseOrigin::Tree { root: analyzer.root.clone(), path }, layout.span, None)
         }
         Base::Target(name) => {
@@ -199,7 +200,10 @@ fn added_users(image: &Image) -> Vec<AddedUser> {
         numbers: *numbers,
         span: name.span,
     };
-    image.users.iter().map(user).collect()
+    let mut users: Vec<AddedUser> = image.users.iter().map(user).collect();
+    // The order in build.ron says nothing.
+    users.sort_by(|one, other| one.name.cmp(&other.name));
+    users
 }
 
 /// Returns true if the image puts its own tables of users over those of the base.
@@ -219,7 +223,7 @@ fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyz
             Origin::File(file) => {
                 let path = path(file).map_err(|error| error.at(source.span))?;
                 let placed = Placed { place, path, attributes, span: source.span };
-                check_awaited(analyzer, target, &placed)?;
+                check_awaited(analyzer, target, (&placed.path, placed.span))?;
                 tree.files.push(placed);
             }
             Origin::Link(target) => {
@@ -284,9 +288,9 @@ fn check_places(analyzer: &Analyzer<'_>, image: &Image, tree: &TreeFiles) -> Ana
 }
 
 /// Refuses a file that another target writes, unless the image waits for that target.
-fn check_awaited(analyzer: &Analyzer<'_>, target: &Target, placed: &Placed) -> Analyzed<()> {
+fn check_awaited(analyzer: &Analyzer<'_>, target: &Target, (path, span): (&RelativePath, Span)) -> Analyzed<()> {
     let awaited = analyzer.waited_for(target);
-    let place = placed.path.below(&analyzer.root);
+    let place = path.below(&analyzer.root);
     for other in &analyzer.request.file.targets {
         if awaited.contains(&other.name.value) {
             continue;
@@ -295,12 +299,10 @@ fn check_awaited(analyzer: &Analyzer<'_>, target: &Target, placed: &Placed) -> A
             let written = analyzer.request.root.join(&output.path);
             if written.starts_with(&place) || place.starts_with(&written) {
                 let name = &other.name.value;
-                let message = format!(
-                    "`{}` holds the output of `{name}`, which `{}` does not wait for",
-                    placed.path, target.name.value
-                );
+                let message =
+                    format!("`{path}` holds the output of `{name}`, which `{}` does not wait for", target.name.value);
                 let hint = format!("write `Output(\"{name}\")`, or `after: [\"{name}\"]`");
-                return Err(UserError::input(message).at(placed.span).hint(hint));
+                return Err(UserError::input(message).at(span).hint(hint));
             }
         }
     }
