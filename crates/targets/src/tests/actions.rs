@@ -168,8 +168,10 @@ fn an_image_is_keyed_by_layers_and_configuration() {
         setting layout: oci-1.1 docker-manifest-1
         setting loadable platform: linux/amd64
         setting ports: ["80/tcp"]
+        setting stop signal: 
         setting tags: ["small:v1.2.3"]
         setting user: 65532:65532
+        setting volumes: []
         setting workdir: 
         upstream linux/amd64/0
         upstream linux/amd64/1
@@ -191,7 +193,7 @@ fn a_layer_is_keyed_by_files_and_codec() {
         expect![[r#"
             by its key
             arguments ["layer", "web -> /srv"]
-            setting codec: gzip zlib-rs-0.6.8 level-6 block-1048576
+            setting codec: gzip zlib-rs-0.6.8 level-4 block-524288
             input web/app/run
             input web/index.html
             output layer.tar.gz -> .rondel/out/image#layer files.tar.gz
@@ -206,7 +208,7 @@ fn a_layer_is_keyed_by_files_and_codec() {
             by its key
             arguments ["layer"]
             setting base: static-1 webpki-root-certs-1.0.11
-            setting codec: gzip zlib-rs-0.6.8 level-6 block-1048576
+            setting codec: gzip zlib-rs-0.6.8 level-4 block-524288
             output layer.tar.gz -> .rondel/out/image#layer base.tar.gz
         "#]],
     );
