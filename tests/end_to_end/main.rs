@@ -9,6 +9,7 @@
 mod base_image;
 mod bases;
 mod bases_in_docker;
+mod bases_of_registries;
 mod cache;
 mod command_line;
 mod completions;
