@@ -15,7 +15,7 @@ const ENTRIES_MAX: usize = 2_000_000;
 /// Maximum size of a file whose contents are kept, in bytes.
 const CONTENTS_MAX: u64 = 8 << 20;
 /// Maximum size of an uncompressed layer in bytes.
-const LAYER_BYTES_MAX: u64 = 64 << 30;
+pub const LAYER_BYTES_MAX: u64 = 64 << 30;
 /// Maximum size of all names together in bytes.
 const NAMES_MAX: usize = 256 << 20;
 /// Maximum number of links on a way, as Linux has it.

@@ -1,7 +1,8 @@
 //! `BaseIndex`: the files of a base image as one text, in which a path is found without reading all of it: a run that has
 //! nothing to do looks at a handful of paths of thousands.
 //!
-//! A line is a path, what is there, and where a link leads: `etc/passwd`, NUL, `f 644 0 0`, NUL. Lines are sorted.
+//! Each line holds a path, its kind with mode and owner, and the target of a link: `etc/passwd`, NUL, `f 644 0 0`, NUL. The
+//! lines are sorted by path.
 
 use std::collections::BTreeMap;
 

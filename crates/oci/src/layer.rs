@@ -57,12 +57,13 @@ impl LayerEntry {
     }
 }
 
-/// Adds the directories above all entries that are missing.
-pub fn add_parents(entries: &mut BTreeMap<RelativePath, LayerEntry>) {
+/// Adds the directories above all entries that are missing, as `directory` gives them.
+pub fn add_parents(entries: &mut BTreeMap<RelativePath, LayerEntry>, directory: &dyn Fn(&RelativePath) -> LayerEntry) {
     let paths: Vec<RelativePath> = entries.keys().cloned().collect();
     for path in paths {
-        for directory in std::iter::successors(path.parent(), RelativePath::parent) {
-            entries.entry(directory).or_insert_with(LayerEntry::directory);
+        for parent in std::iter::successors(path.parent(), RelativePath::parent) {
+            let entry = directory(&parent);
+            entries.entry(parent).or_insert(entry);
         }
     }
 }

@@ -21,7 +21,7 @@ mod tar_header;
 
 pub use archive::{archive_size, write_archive};
 pub use base_config::{BaseConfig, BaseImage, BaseSettings, DEFAULT_PATH, ExplainedSetting};
-pub use base_files::{BaseEntry, BaseFiles, BaseKind, NoWay};
+pub use base_files::{BaseEntry, BaseFiles, BaseKind, LAYER_BYTES_MAX, NoWay};
 pub use base_index::{BASE_INDEX, BaseIndex};
 pub use codec::{CODEC, compress};
 pub use compression::decompressed;

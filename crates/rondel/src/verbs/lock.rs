@@ -40,7 +40,7 @@ impl OptionValue for Updates {
 options! {
     /// Options of `lock`.
     struct Options {
-        /// move the pins to what is there now: of Go, or of base images (may be repeated)
+        /// pin anew what is published now: `go` or `base` (may be repeated)
         update: Updates = option("update").value("WHAT"),
         /// pin for this host too (may be repeated)
         platform: Vec<Platform> = option("platform").value("OS/ARCH"),

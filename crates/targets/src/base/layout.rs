@@ -30,7 +30,8 @@ pub(crate) fn find(directory: &Path, platform: &Platform) -> Result<FoundImage, 
     let top = read_at_most(&directory.join("index.json"), DOCUMENT_BYTES_MAX);
     let top = top.map_err(|error| unreadable("index.json", error))?;
     let mut files = vec!["oci-layout".to_owned(), "index.json".to_owned()];
-    let mut document = top_document(&top)?;
+    // It may leave its own media type out.
+    let mut document = parse("application/vnd.oci.image.index.v1+json", &top)?;
     let mut of_manifest = None;
     for _ in 0..4 {
         let entries = match document {
@@ -56,16 +57,15 @@ pub(crate) fn find(directory: &Path, platform: &Platform) -> Result<FoundImage, 
         };
         let name = blob_path(&entry.digest);
         let bytes = read_checked(directory, &entry.digest, DOCUMENT_BYTES_MAX)?;
-        document = Document::parse(&entry.media_type, &bytes).map_err(|error| error.to_string())?;
+        document = parse(&entry.media_type, &bytes)?;
         of_manifest = Some(descriptor(&entry.media_type, entry.digest));
         files.push(name);
     }
     Err("its indexes name each other without end".to_owned())
 }
 
-/// Reads an index.json, which may leave its own media type out.
-fn top_document(bytes: &[u8]) -> Result<Document, String> {
-    Document::parse("application/vnd.oci.image.index.v1+json", bytes).map_err(|error| error.to_string())
+fn parse(media_type: &str, bytes: &[u8]) -> Result<Document, String> {
+    Document::parse(media_type, bytes).map_err(|error| error.to_string())
 }
 
 /// Reads a small blob of the layout at `directory`.

@@ -13,7 +13,7 @@ use rondel_engine::{
     ActionSpec, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
     UpstreamResult, UserError,
 };
-use rondel_oci::{BASE_INDEX, BaseConfig, BaseFiles, BaseIndex, CODEC, Document, decompressed};
+use rondel_oci::{BASE_INDEX, BaseConfig, BaseFiles, BaseIndex, CODEC, Document, LAYER_BYTES_MAX, decompressed};
 use rondel_process::Cancellation;
 use rondel_registry::Watcher;
 
@@ -26,8 +26,6 @@ use crate::docker::Docker;
 use crate::image::metadata::image_of;
 use crate::image::places::Boundary;
 
-/// Maximum size of an uncompressed layer in bytes.
-const TAR_BYTES_MAX: u64 = 64 << 30;
 /// Number of layers that are fetched at once.
 const DOWNLOADS: usize = 4;
 
@@ -295,7 +293,7 @@ impl BaseStep {
                 let (file, _) = open_regular(path).map_err(damaged)?;
                 let tar = decompressed(BufReader::with_capacity(1 << 17, file)).map_err(damaged)?;
                 let cancellation = context.cancellation;
-                let mut tar = Hashed { inner: tar.take(TAR_BYTES_MAX), hasher: Hasher::new(), cancellation };
+                let mut tar = Hashed { inner: tar.take(LAYER_BYTES_MAX), hasher: Hasher::new(), cancellation };
                 files.add_layer(&mut tar, &|path| keeps.contains(path)).map_err(damaged)?;
                 io::copy(&mut tar, &mut io::sink()).map_err(damaged)?;
                 let found = tar.hasher.finish().oci();

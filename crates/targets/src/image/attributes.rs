@@ -6,7 +6,7 @@ use std::path::Path;
 use rondel_buildfile::{Attributes, Owner, Span};
 use rondel_cas::{RelativePath, read_at_most};
 use rondel_engine::{StepError, UserError};
-use rondel_oci::{LayerEntry, LayerSource};
+use rondel_oci::{LayerEntry, LayerSource, add_parents};
 
 use crate::base::BaseView;
 use crate::image::added_users::{AddedUser, GROUP, HOME_MODE, PASSWD};
@@ -195,18 +195,7 @@ impl<'a> Directories<'a> {
 
     /// Adds the directories above all entries.
     pub fn add_parents(&self, entries: &mut BTreeMap<RelativePath, LayerEntry>) {
-        let mut missing = Vec::new();
-        for path in entries.keys() {
-            let mut parent = path.parent();
-            while let Some(directory) = parent {
-                parent = directory.parent();
-                missing.push(directory);
-            }
-        }
-        for directory in missing {
-            let entry = self.entry(&directory);
-            entries.entry(directory).or_insert(entry);
-        }
+        add_parents(entries, &|path| self.entry(path));
     }
 }
 

@@ -53,7 +53,7 @@ impl BaseLayer {
         for user in &self.users {
             let (uid, gid) = (user.numbers.uid, user.numbers.gid);
             spec.settings.insert(format!("user {}", user.name), format!("{uid}:{gid}"));
-            if !matches!(base, BaseView::Image(_)) || !base.holds(&user.home()) {
+            if !base.holds(&user.home()) {
                 entries.insert(user.home(), LayerEntry { mode: HOME_MODE, uid, gid, ..LayerEntry::directory() });
             }
         }
@@ -66,10 +66,7 @@ impl BaseLayer {
             // Its contents are known when the toolchain is there.
             entries.insert(zoneinfo_path(), LayerEntry::file(LayerSource::Bytes(Vec::new()), false));
         }
-        match base {
-            BaseView::Static(_) => add_parents(&mut entries),
-            BaseView::Image(_) => add_parents_on(base, &mut entries),
-        }
+        add_parents(&mut entries, &|path| base.directory(path).unwrap_or_else(LayerEntry::directory));
         Ok(entries)
     }
 
@@ -204,17 +201,6 @@ fn replace(kept: KeptFile, contents: Vec<u8>, entries: &mut Entries, spec: &mut 
     spec.arguments.push(format!("extended /{place} mode {mode:o} owner {uid}:{gid}"));
     spec.upstream.insert(place.clone(), entry);
     entries.insert(place, LayerEntry { source: LayerSource::Bytes(contents), mode, uid, gid });
-}
-
-/// Adds the directories above all entries, as the base has them.
-fn add_parents_on(base: &BaseView, entries: &mut Entries) {
-    let paths: Vec<RelativePath> = entries.keys().cloned().collect();
-    for path in paths {
-        for directory in std::iter::successors(path.parent(), RelativePath::parent) {
-            let there = base.directory(&directory).unwrap_or_else(LayerEntry::directory);
-            entries.entry(directory).or_insert(there);
-        }
-    }
 }
 
 fn of_user(user: &AddedUser, error: String) -> StepError {
