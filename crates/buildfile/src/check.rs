@@ -84,10 +84,16 @@ fn check_reference(
             "a target that makes files (`GoBuild`, `Image`, or `Exec` or `Shell` with inputs and outputs)",
         ),
         Wanted::Image => (makes.is_image(), "an `Image` or `DockerBuild` target"),
+        Wanted::Layout => (makes.is_layout(), "an `Image` target"),
     };
     if !fits {
         let message = format!("expected {needed}, found `{}` (`{}`)", reference.value, target.kind.word());
-        diagnostics.push(Diagnostic::new(reference.span, message));
+        let mut diagnostic = Diagnostic::new(reference.span, message);
+        if wanted == Wanted::Layout && makes.is_image() {
+            let name = reference.value;
+            diagnostic.hint = Some(format!("make an `Image` of it, with `base: From(Output(\"{name}\"))`"));
+        }
+        diagnostics.push(diagnostic);
     }
 }
 

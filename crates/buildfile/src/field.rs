@@ -39,6 +39,8 @@ pub enum Wanted {
     Output,
     /// A target that makes an image.
     Image,
+    /// A target that makes an OCI layout.
+    Layout,
 }
 
 /// Visitor of every text, path and reference of a target.

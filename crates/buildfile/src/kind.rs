@@ -9,6 +9,8 @@ use crate::{Diagnostic, Platforms, Spanned, TargetName};
 pub enum Group {
     /// Targets that make something.
     Build,
+    /// Targets that send something elsewhere.
+    Publish,
     /// Targets that start or stop something.
     Run,
     /// Targets that check something.
@@ -19,12 +21,13 @@ pub enum Group {
 
 impl Group {
     /// All groups, in the order of the list.
-    pub const ALL: [Group; 4] = [Group::Build, Group::Run, Group::Check, Group::Other];
+    pub const ALL: [Group; 5] = [Group::Build, Group::Publish, Group::Run, Group::Check, Group::Other];
 
     /// Returns the heading.
     pub fn title(self) -> &'static str {
         match self {
             Group::Build => "build",
+            Group::Publish => "publish",
             Group::Run => "run",
             Group::Check => "check",
             Group::Other => "other",
@@ -58,6 +61,14 @@ impl Makes {
         match self {
             Makes::ImageLayout | Makes::DaemonImage => true,
             Makes::Nothing | Makes::Executables | Makes::Files { .. } | Makes::Processes => false,
+        }
+    }
+
+    /// Returns true for an image whose bytes are in a directory.
+    pub fn is_layout(self) -> bool {
+        match self {
+            Makes::ImageLayout => true,
+            Makes::Nothing | Makes::Executables | Makes::DaemonImage | Makes::Files { .. } | Makes::Processes => false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! `Fetcher`: gets one URL into a file, by `https:`, `http:` or `file:`, or asks a server one question, with certificates
 //! and timeouts.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::credentials::Credentials;
 use crate::partial::PartialDownload;
-use crate::transfer::{Answer, Patience, Question, Transfer, TransferError};
+use crate::transfer::{Answer, Patience, Question, Sent, Transfer, TransferError};
 use crate::url::without_password;
 
 /// Usual places of the system's certificates; the first that exists is used.
@@ -22,6 +22,9 @@ const SYSTEM_BUNDLES: &[&str] = &[
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// Maximum size of the answer to an upload in bytes.
+const ANSWER_TO_UPLOAD_MAX: u64 = 1 << 20;
 
 /// Number of times that a broken download is resumed, as long as each attempt brings some bytes.
 const ATTEMPTS_MAX: u32 = 5;
@@ -45,6 +48,9 @@ pub enum FetchError {
     /// The answer could not be written to disk.
     #[error("failed to write the download: {0}")]
     Write(io::Error),
+    /// What was to be sent could not be read.
+    #[error("failed to read what is sent: {0}")]
+    Read(io::Error),
     /// The build was asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -82,6 +88,21 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Maximum size of the answer in bytes.
     pub bytes_max: u64,
+}
+
+/// A file that is sent to a server.
+#[derive(Clone, Debug)]
+pub struct Upload<'a> {
+    /// `PUT`, …
+    pub method: Method,
+    /// `https:` or `http:`, without user and password.
+    pub url: String,
+    /// Names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The file.
+    pub path: &'a Path,
+    /// Number of its first bytes that the server has already.
+    pub skip: u64,
 }
 
 /// An answer, whatever its status.
@@ -148,17 +169,29 @@ impl Fetcher {
         let shown = without_password(&url);
         let failed = |message: String| failure(&shown, message);
         let told = |error| told(error, &failed);
-        let question = Question { method, url, headers, body };
+        let question = Question { method, url, headers, body: Sent::Bytes(body) };
         let transfer = Transfer::start(&self.agent, question, self.patience);
         let answer = transfer.answer(goes_on).map_err(told)?;
-        let mut body = Vec::new();
-        while let Some(bytes) = transfer.piece(goes_on).map_err(told)? {
-            body.extend_from_slice(&bytes);
-            if body.len() as u64 > bytes_max {
-                return Err(failed(format!("the answer has more than {bytes_max} bytes")));
-            }
+        whole(&transfer, answer, bytes_max, goes_on, &failed)
+    }
+
+    /// Sends the bytes of a file behind its first `skip`. Calls `progress` with the number of bytes sent; it returns
+    /// whether to go on. A redirect is an answer: nothing is sent twice by itself.
+    pub fn send(&self, upload: Upload<'_>, progress: &dyn Fn(u64) -> bool) -> Result<Response, FetchError> {
+        let Upload { method, url, headers, path, skip } = upload;
+        let shown = without_password(&url);
+        let failed = |message: String| failure(&shown, message);
+        let (mut file, metadata) = open_regular(path).map_err(FetchError::Read)?;
+        file.seek(SeekFrom::Start(skip)).map_err(FetchError::Read)?;
+        let body = Sent::File { file, length: metadata.len().saturating_sub(skip) };
+        let transfer = Transfer::start(&self.agent, Question { method, url, headers, body }, self.patience);
+        let goes_on = || progress(transfer.sent());
+        let answer = transfer.answer_to_upload(&goes_on).map_err(|error| told(error, &failed))?;
+        // A short upload ends before anybody looks.
+        if !goes_on() {
+            return Err(FetchError::Interrupted);
         }
-        Ok(Response { url: answer.url, status: answer.status, headers: answer.headers, body })
+        whole(&transfer, answer, ANSWER_TO_UPLOAD_MAX, &goes_on, &failed)
     }
 
     /// As `fetch`, with these headers in place of the user's credentials.
@@ -204,7 +237,8 @@ impl Fetcher {
         let resume = (validator.is_some() || partial.goes_on_anyway()).then(|| partial.done());
         headers.extend(resume.map(|done| ("Range", format!("bytes={done}-"))));
         headers.extend(validator.map(|validator| ("If-Range", validator)));
-        let question = Question { method: Method::GET, url: without_password(url), headers, body: Vec::new() };
+        let question =
+            Question { method: Method::GET, url: without_password(url), headers, body: Sent::Bytes(Vec::new()) };
         let transfer = Transfer::start(&self.agent, question, self.patience);
         let before = partial.done();
         let answer = transfer.answer(&|| progress(before, 0)).map_err(|error| told(error, &failed))?;
@@ -238,6 +272,24 @@ impl Fetcher {
             }
         }
     }
+}
+
+/// Returns an answer with its whole body.
+fn whole(
+    transfer: &Transfer,
+    answer: Answer,
+    bytes_max: u64,
+    goes_on: &dyn Fn() -> bool,
+    failed: &dyn Fn(String) -> FetchError,
+) -> Result<Response, FetchError> {
+    let mut body = Vec::new();
+    while let Some(bytes) = transfer.piece(goes_on).map_err(|error| told(error, failed))? {
+        body.extend_from_slice(&bytes);
+        if body.len() as u64 > bytes_max {
+            return Err(failed(format!("the answer has more than {bytes_max} bytes")));
+        }
+    }
+    Ok(Response { url: answer.url, status: answer.status, headers: answer.headers, body })
 }
 
 /// Returns true if the answer is the rest of a file of which `done` bytes are here.

@@ -10,7 +10,7 @@ mod transfer;
 mod url;
 
 pub use credentials::Credentials;
-pub use fetcher::{FetchError, Fetcher, Refusal, Request, Response};
+pub use fetcher::{FetchError, Fetcher, Refusal, Request, Response, Upload};
 pub use partial::PartialDownload;
 pub use ureq::http::Method;
 pub use url::{percent_escaped, without_password};

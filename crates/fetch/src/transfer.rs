@@ -5,18 +5,23 @@
 //! that is given up ends by its own timeouts, or with the process.
 
 use std::cell::Cell;
+use std::fs::File;
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use ureq::Agent;
 use ureq::ResponseExt as _;
 use ureq::http::{HeaderMap, Method, Request};
+use ureq::{Agent, SendBody};
 
 /// Maximum size of an answer in bytes; larger ones are refused.
 const SIZE_MAX: u64 = 1024 * 1024 * 1024;
 /// How often a waiter is asked whether to go on.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Registries store a large blob before they answer.
+const CHECKING: Duration = Duration::from_secs(300);
 /// Size of a piece, in bytes.
 const PIECE: usize = 128 * 1024;
 
@@ -28,11 +33,14 @@ pub(crate) struct Patience {
     /// In each such time the body has to bring `least` bytes.
     pub window: Duration,
     pub least: u64,
+    /// The time for a server to check what it was sent.
+    pub checking: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { answer: Duration::from_secs(60), window: Duration::from_secs(60), least: 64 * 1024 }
+        let minute = Duration::from_secs(60);
+        Patience { answer: minute, window: minute, least: 64 * 1024, checking: CHECKING }
     }
 }
 
@@ -41,7 +49,36 @@ pub(crate) struct Question {
     pub method: Method,
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
-    pub body: Vec<u8>,
+    pub body: Sent,
+}
+
+/// What is sent with a question.
+pub(crate) enum Sent {
+    /// It is followed by redirects, as browsers do.
+    Bytes(Vec<u8>),
+    /// The next `length` bytes of a file. A redirect is an answer like any other: the bytes are gone.
+    File { file: File, length: u64 },
+}
+
+/// The bytes of a file on their way. It counts what the connection took, and ends when nobody waits any more.
+struct Outgoing {
+    rest: io::Take<File>,
+    done: Arc<AtomicU64>,
+}
+
+impl Read for Outgoing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // The waiter holds the other one.
+        if Arc::strong_count(&self.done) < 2 {
+            return Err(io::Error::other("nobody waits for the answer"));
+        }
+        let count = self.rest.read(buffer)?;
+        if count == 0 && self.rest.limit() > 0 {
+            return Err(io::Error::other("the file became shorter while it was sent"));
+        }
+        self.done.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
 }
 
 /// The head of an answer, whatever its status.
@@ -88,6 +125,8 @@ enum Message {
 pub(crate) struct Transfer {
     messages: Receiver<Message>,
     patience: Patience,
+    /// Bytes of a file that were sent.
+    sent: Arc<AtomicU64>,
     /// The end, once it came behind bytes.
     end: Cell<Option<Result<(), TransferError>>>,
 }
@@ -97,12 +136,19 @@ impl Transfer {
         // Few pieces wait: a fast server is held up by a slow disk.
         let (sender, messages) = sync_channel(4);
         let agent = agent.clone();
+        let sent = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&sent);
         std::thread::spawn(move || {
-            let outcome = request(&agent, question, &sender);
+            let outcome = request(&agent, question, counter, &sender);
             // Nobody may listen any more.
             let _ = sender.send(outcome.map_or_else(Message::Failed, |()| Message::End));
         });
-        Transfer { messages, patience, end: Cell::new(None) }
+        Transfer { messages, patience, sent, end: Cell::new(None) }
+    }
+
+    /// Returns the number of bytes of a file that were sent.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Waits for the head. Calls `goes_on` now and then; it returns whether to go on.
@@ -112,6 +158,30 @@ impl Transfer {
             Message::Answer(answer) => Ok(answer),
             Message::Failed(error) => Err(error),
             Message::Piece(_) | Message::End => Err(TransferError::Failed("no answer".to_owned())),
+        }
+    }
+
+    /// Waits for the head while a file is sent: as long as its bytes go out, and then as long as the server may need to
+    /// check them.
+    pub fn answer_to_upload(&self, goes_on: &dyn Fn() -> bool) -> Result<Answer, TransferError> {
+        let Patience { window, checking, .. } = self.patience;
+        let (moved, seen) = (Cell::new(Instant::now()), Cell::new(0));
+        let still_moves = || {
+            if self.sent() > seen.get() {
+                seen.set(self.sent());
+                moved.set(Instant::now());
+            }
+            goes_on() && moved.get().elapsed() < window.max(checking)
+        };
+        match self.next(Duration::MAX, "", &still_moves) {
+            Ok(Message::Answer(answer)) => Ok(answer),
+            Ok(Message::Failed(error)) => Err(error),
+            Err(TransferError::Interrupted) if goes_on() => {
+                let seconds = window.max(checking).as_secs();
+                Err(TransferError::Failed(format!("the server took nothing and gave no answer for {seconds} s")))
+            }
+            Err(error) => Err(error),
+            Ok(Message::Piece(_) | Message::End) => Err(TransferError::Failed("no answer".to_owned())),
         }
     }
 
@@ -159,15 +229,27 @@ impl Transfer {
 }
 
 /// Makes the request. Ends early if nobody listens.
-fn request(agent: &Agent, question: Question, sender: &SyncSender<Message>) -> Result<(), TransferError> {
+fn request(
+    agent: &Agent,
+    question: Question,
+    sent: Arc<AtomicU64>,
+    sender: &SyncSender<Message>,
+) -> Result<(), TransferError> {
     let failed = |error: &dyn std::fmt::Display| TransferError::Failed(error.to_string());
     let Question { method, url, headers, body } = question;
     let is_asking = matches!(method, Method::GET | Method::HEAD);
     let request = Request::builder().method(method).uri(url);
     let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
-    let outcome = match is_asking {
-        true => agent.run(request.body(()).map_err(|error| failed(&error))?),
-        false => agent.run(request.body(body).map_err(|error| failed(&error))?),
+    let outcome = match body {
+        Sent::Bytes(_) if is_asking => agent.run(request.body(()).map_err(|error| failed(&error))?),
+        Sent::Bytes(bytes) => agent.run(request.body(bytes).map_err(|error| failed(&error))?),
+        Sent::File { file, length } => {
+            let body = SendBody::from_owned_reader(Outgoing { rest: file.take(length), done: sent });
+            let request = request.header("Content-Length", length.to_string());
+            let request = request.body(body).map_err(|error| failed(&error))?;
+            let configured = agent.configure_request(request).max_redirects(0).max_redirects_will_error(false);
+            agent.run(configured.timeout_recv_response(Some(CHECKING)).build())
+        }
     };
     let mut response = outcome.map_err(|error| failed(&error))?;
     let answer = Answer {
@@ -219,8 +301,8 @@ mod tests {
     fn start(url: String, milliseconds: u64) -> Transfer {
         let time = Duration::from_millis(milliseconds);
         let agent = Agent::config_builder().proxy(None).build().new_agent();
-        let question = Question { method: Method::GET, url, headers: Vec::new(), body: Vec::new() };
-        Transfer::start(&agent, question, Patience { answer: time, window: time, least: 1 << 20 })
+        let question = Question { method: Method::GET, url, headers: Vec::new(), body: Sent::Bytes(Vec::new()) };
+        Transfer::start(&agent, question, Patience { answer: time, window: time, least: 1 << 20, checking: time })
     }
 
     #[test]

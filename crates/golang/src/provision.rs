@@ -341,7 +341,7 @@ impl Provision<'_> {
     fn fetch_error(&self, error: FetchError) -> StepError {
         match error {
             FetchError::Interrupted => StepError::Interrupted,
-            FetchError::Write(source) => StepError::unwritable(self.toolchains, &source),
+            FetchError::Write(source) | FetchError::Read(source) => StepError::unwritable(self.toolchains, &source),
             FetchError::NotFound(url) => StepError::environment(format!(
                 "there is no Go {} for {}: `{}` was not found",
                 self.version,

@@ -33,6 +33,7 @@ pub use image::{PlatformImage, created_text};
 pub use image_config::{Health, ImageConfig};
 pub use layer::{Layer, LayerEntry, LayerSource, add_parents, write_layer};
 pub use layout::{LayoutInput, LayoutReport, write_layout};
+pub use media_types::INDEX;
 pub use static_base::{
     ROOT_BUNDLE, base_without_certificates, root_certificates, static_base, zoneinfo_environment, zoneinfo_path,
 };

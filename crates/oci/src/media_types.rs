@@ -1,6 +1,7 @@
 //! Media types of the OCI image specification (1.1).
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Of the index over all platforms.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// Of the layers that are written here.
 pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";

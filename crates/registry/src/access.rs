@@ -29,8 +29,7 @@ const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 impl Endpoint {
     /// Returns the servers that have `reference`, in the order in which they are asked.
     pub fn of(reference: &ImageReference, declared: &BTreeMap<String, Access>) -> Vec<Endpoint> {
-        let host = reference.registry();
-        let access = declared.get(host).cloned().unwrap_or_default();
+        let access = declared.get(reference.registry()).cloned().unwrap_or_default();
         let mirrors = access.mirrors.iter().map(|mirror| match mirror.split_once("://") {
             Some((scheme, host)) => {
                 let host = host.trim_end_matches('/');
@@ -38,7 +37,13 @@ impl Endpoint {
             }
             None => Endpoint::at(mirror, declared.get(mirror).and_then(|access| access.plain_http)),
         });
-        mirrors.chain([Endpoint::at(host, access.plain_http)]).collect()
+        mirrors.chain([Endpoint::own(reference, declared)]).collect()
+    }
+
+    /// Returns the server that takes what is pushed to `reference`; mirrors take nothing.
+    pub fn own(reference: &ImageReference, declared: &BTreeMap<String, Access>) -> Endpoint {
+        let host = reference.registry();
+        Endpoint::at(host, declared.get(host).and_then(|access| access.plain_http))
     }
 
     fn at(host: &str, plain_http: Option<bool>) -> Endpoint {

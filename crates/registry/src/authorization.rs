@@ -13,12 +13,37 @@ use crate::error::RegistryError;
 /// Maximum size of the answer of a token server in bytes.
 const TOKEN_BYTES_MAX: u64 = 1 << 20;
 
-/// Somebody who wants to read a repository.
+/// What is asked of a server, and what for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purpose<'a> {
+    pub endpoint: &'a Endpoint,
+    pub repository: &'a str,
+    /// For one who writes: the repositories whose blobs may be used again.
+    pub writes: Option<&'a [String]>,
+}
+
+impl Purpose<'_> {
+    /// Returns the scopes of a token, in Docker's words; `asked` is the one that the server names.
+    fn scopes(&self, asked: Option<String>) -> Vec<String> {
+        let Some(sources) = self.writes else {
+            return vec![asked.unwrap_or_else(|| format!("repository:{}:pull", self.repository))];
+        };
+        let own = format!("repository:{}:pull,push", self.repository);
+        let others = sources.iter().filter(|source| *source != self.repository);
+        let mut scopes = vec![own];
+        scopes.extend(others.map(|source| format!("repository:{source}:pull")));
+        // One that is named in other words: `push,pull`, or a service of its own.
+        let is_known = |scope: &String| scope.starts_with(&format!("repository:{}:", self.repository));
+        scopes.extend(asked.filter(|scope| !is_known(scope)));
+        scopes
+    }
+}
+
+/// Somebody who wants to read or write a repository.
 pub(crate) struct Asker<'a> {
     pub fetcher: &'a Fetcher,
     pub accounts: &'a Accounts,
-    pub endpoint: &'a Endpoint,
-    pub repository: &'a str,
+    pub purpose: Purpose<'a>,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +71,7 @@ struct ErrorEntry {
 impl Asker<'_> {
     /// Returns the header that answers one of the challenges.
     pub fn authorization(&self, challenges: &[&str], go_on: &dyn Fn() -> bool) -> Result<String, RegistryError> {
-        let Asker { endpoint, repository, .. } = *self;
+        let Purpose { endpoint, repository, .. } = self.purpose;
         let failed = |message: String| RegistryError::Failed {
             host: endpoint.host.clone(),
             what: repository.to_owned(),
@@ -64,7 +89,7 @@ impl Asker<'_> {
                 return account
                     .as_ref()
                     .and_then(basic)
-                    .ok_or_else(|| denied(self.accounts, endpoint, repository, "it wants a user and a password"));
+                    .ok_or_else(|| denied(self.accounts, &self.purpose, "it wants a user and a password"));
             }
             Some(Challenge::Bearer { realm, service, scope }) => (realm, service, scope),
             None => return Err(failed("it answered 401 and does not say what it wants".to_owned())),
@@ -72,16 +97,17 @@ impl Asker<'_> {
         if !realm.starts_with("https://") && !endpoint.url.starts_with("http://") {
             return Err(failed(format!("it wants passwords sent in the clear, to `{}`", realm.escape_debug())));
         }
-        let mut query = vec![("scope", scope.unwrap_or_else(|| format!("repository:{repository}:pull")))];
-        query.extend(service.map(|service| ("service", service)));
+        let scopes = self.purpose.scopes(scope);
+        let mut query: Vec<(&str, String)> = service.map(|service| ("service", service)).into_iter().collect();
         let response = match &account {
             Some(Account::IdentityToken(token)) => {
                 query.extend([("grant_type", "refresh_token".to_owned()), ("client_id", "rondel".to_owned())]);
-                query.push(("refresh_token", token.clone()));
+                query.extend([("scope", scopes.join(" ")), ("refresh_token", token.clone())]);
                 let kind = ("Content-Type", "application/x-www-form-urlencoded".to_owned());
                 ask(Method::POST, realm, vec![kind], encode(&query).into_bytes())?
             }
             account => {
+                query.extend(scopes.into_iter().map(|scope| ("scope", scope)));
                 let separator = if realm.contains('?') { '&' } else { '?' };
                 let url = format!("{realm}{separator}{}", encode(&query));
                 let header = account.as_ref().and_then(basic).map(|header| ("Authorization", header));
@@ -90,7 +116,7 @@ impl Asker<'_> {
         };
         match response.status {
             200..=299 => {}
-            401 | 403 => return Err(denied(self.accounts, endpoint, repository, "the account is refused")),
+            401 | 403 => return Err(denied(self.accounts, &self.purpose, "the account is refused")),
             status => return Err(failed(format!("its token server answered {status}{}", words(&response.body)))),
         }
         // The answer holds a secret, so that no word of it is shown.
@@ -121,12 +147,13 @@ fn encode(query: &[(&str, String)]) -> String {
 }
 
 /// Returns the error for a repository that the account of the registry does not open.
-pub(crate) fn denied(accounts: &Accounts, endpoint: &Endpoint, repository: &str, message: &str) -> RegistryError {
-    let account = accounts.of(&endpoint.host).ok().flatten();
+pub(crate) fn denied(accounts: &Accounts, purpose: &Purpose<'_>, message: &str) -> RegistryError {
+    let account = accounts.of(&purpose.endpoint.host).ok().flatten();
     RegistryError::Denied {
-        host: endpoint.host.clone(),
+        host: purpose.endpoint.host.clone(),
         who: account.map_or_else(|| "anyone".to_owned(), |account| format!("`{}`", account.name())),
-        what: repository.to_owned(),
+        verb: if purpose.writes.is_some() { "write to" } else { "read" },
+        what: purpose.repository.to_owned(),
         message: format!(": {message}"),
     }
 }

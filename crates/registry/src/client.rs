@@ -14,7 +14,7 @@ use rondel_oci::{DOCUMENT_BYTES_MAX, DOCUMENT_TYPES};
 
 use crate::access::{Access, Endpoint};
 use crate::accounts::Accounts;
-use crate::authorization::{Asker, denied, words};
+use crate::authorization::{Asker, Purpose, denied, words};
 use crate::error::RegistryError;
 
 /// How often a question is asked while the registry is busy or fails.
@@ -22,13 +22,13 @@ const ATTEMPTS_MAX: u32 = 4;
 /// The longest wait that a registry may ask for at once.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// The registries that images come from.
+/// The registries that images come from and go to.
 pub struct Registry {
-    fetcher: Fetcher,
+    pub(crate) fetcher: Fetcher,
     accounts: Accounts,
-    declared: BTreeMap<String, Access>,
-    /// The `Authorization` header for a server and a repository, once it is known.
-    known: Mutex<BTreeMap<(String, String), String>>,
+    pub(crate) declared: BTreeMap<String, Access>,
+    /// The `Authorization` header for a server and a repository, to read or to write, once it is known.
+    known: Mutex<BTreeMap<(String, String, bool), String>>,
 }
 
 /// A manifest or an index, with its checked digest.
@@ -43,14 +43,14 @@ pub struct FetchedDocument {
 }
 
 /// One request with these headers.
-type Ask<'a, T> = dyn FnMut(&[(&'static str, String)]) -> Result<T, FetchError> + 'a;
+pub(crate) type Ask<'a, T> = dyn FnMut(&[(&'static str, String)]) -> Result<T, FetchError> + 'a;
 
 /// What happens to the user while a registry is asked.
 pub struct Watcher<'a> {
     /// Gets the bytes that came and those in all; returns whether to go on.
-    pub progress: &'a dyn Fn(u64, u64) -> bool,
+    pub progress: &'a (dyn Fn(u64, u64) -> bool + Sync),
     /// Gets a sentence, if something takes longer than it should.
-    pub say: &'a dyn Fn(String),
+    pub say: &'a (dyn Fn(String) + Sync),
 }
 
 impl Registry {
@@ -95,29 +95,41 @@ impl Registry {
             false => reference.to_string(),
         };
         self.anywhere(reference, watcher, &mut |endpoint| {
-            let url = format!("{}/v2/{}/manifests/{name}", endpoint.url, reference.repository());
-            let response = self.patiently(endpoint, reference.repository(), &what, watcher, &mut |headers| {
-                let mut headers = headers.to_vec();
-                headers.push(("Accept", DOCUMENT_TYPES.join(", ")));
-                let (method, url) = (Method::GET, url.clone());
-                let request = Request { method, url, headers, body: Vec::new(), bytes_max: DOCUMENT_BYTES_MAX };
-                let response = self.fetcher.call(request, &|| (watcher.progress)(0, 0))?;
-                succeeded(response, &endpoint.url, &what)
-            })?;
-            let digest = Digest::of(&response.body);
-            let told = response.header("docker-content-digest").map(str::to_owned);
-            let expected = if name.starts_with("sha256:") { Some(name.to_owned()) } else { told };
-            match expected.filter(|expected| expected.starts_with("sha256:") && *expected != digest.oci()) {
-                Some(expected) => {
-                    Err(unsound(&endpoint.host, &what, format!("its digest is {}, not {expected}", digest.oci())))
-                }
-                None => {
-                    let media_type = response.header("content-type").unwrap_or_default();
-                    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
-                    Ok(FetchedDocument { media_type, digest, bytes: response.body })
-                }
-            }
+            self.document_at(&reading(endpoint, reference), &what, name, watcher)
         })
+    }
+
+    /// Returns the document of this name, a tag or a digest, from one server; people know it as `what`.
+    pub(crate) fn document_at(
+        &self,
+        purpose: &Purpose<'_>,
+        what: &str,
+        name: &str,
+        watcher: &Watcher<'_>,
+    ) -> Result<FetchedDocument, RegistryError> {
+        let endpoint = purpose.endpoint;
+        let url = format!("{}/v2/{}/manifests/{name}", endpoint.url, purpose.repository);
+        let response = self.patiently(purpose, what, watcher, &mut |headers| {
+            let mut headers = headers.to_vec();
+            headers.push(("Accept", DOCUMENT_TYPES.join(", ")));
+            let (method, url) = (Method::GET, url.clone());
+            let request = Request { method, url, headers, body: Vec::new(), bytes_max: DOCUMENT_BYTES_MAX };
+            let response = self.fetcher.call(request, &|| (watcher.progress)(0, 0))?;
+            succeeded(response, &endpoint.url, what)
+        })?;
+        let digest = Digest::of(&response.body);
+        let told = response.header("docker-content-digest").map(str::to_owned);
+        let expected = if name.starts_with("sha256:") { Some(name.to_owned()) } else { told };
+        match expected.filter(|expected| expected.starts_with("sha256:") && *expected != digest.oci()) {
+            Some(expected) => {
+                Err(unsound(&endpoint.host, what, format!("its digest is {}, not {expected}", digest.oci())))
+            }
+            None => {
+                let media_type = response.header("content-type").unwrap_or_default();
+                let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
+                Ok(FetchedDocument { media_type, digest, bytes: response.body })
+            }
+        }
     }
 
     /// Downloads a blob into `directory`, checked, and returns its path; the caller moves it away. What an earlier run
@@ -165,7 +177,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let what = digest.oci();
         let too_long = std::cell::Cell::new(false);
-        let outcome = self.patiently(endpoint, reference.repository(), &what, watcher, &mut |headers| {
+        let outcome = self.patiently(&reading(endpoint, reference), &what, watcher, &mut |headers| {
             if partial.done() >= digest.size() {
                 partial.restart(url, None).map_err(FetchError::Write)?;
             }
@@ -205,15 +217,15 @@ impl Registry {
     }
 
     /// Makes a request until it succeeds: with an account where one is wanted, and again while the registry is busy.
-    fn patiently<T>(
+    pub(crate) fn patiently<T>(
         &self,
-        endpoint: &Endpoint,
-        repository: &str,
+        purpose: &Purpose<'_>,
         what: &str,
         watcher: &Watcher<'_>,
         make: &mut Ask<'_, T>,
     ) -> Result<T, RegistryError> {
-        let key = (endpoint.url.clone(), repository.to_owned());
+        let Purpose { endpoint, repository, .. } = *purpose;
+        let key = (endpoint.url.clone(), repository.to_owned(), purpose.writes.is_some());
         let (mut asked, mut attempt) = (false, 0);
         loop {
             let header = self.known.lock().expect("no panic while locked").get(&key).cloned();
@@ -239,11 +251,11 @@ impl Registry {
                     asked = true;
                     let headers = refusal.iter().flat_map(|refusal| refusal.headers.get_all("www-authenticate"));
                     let challenges: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();
-                    let asker = Asker { fetcher: &self.fetcher, accounts: &self.accounts, endpoint, repository };
+                    let asker = Asker { fetcher: &self.fetcher, accounts: &self.accounts, purpose: *purpose };
                     let header = asker.authorization(&challenges, &|| (watcher.progress)(0, 0))?;
                     self.known.lock().expect("no panic while locked").insert(key.clone(), header);
                 }
-                Some(401 | 403) => return Err(denied(&self.accounts, endpoint, repository, message)),
+                Some(401 | 403) => return Err(denied(&self.accounts, purpose, message)),
                 status if attempt < ATTEMPTS_MAX && status.is_none_or(|status| status == 429 || status >= 500) => {
                     self.wait(endpoint, refusal.as_deref(), attempt, watcher)?;
                 }
@@ -278,8 +290,12 @@ impl Registry {
     }
 }
 
+fn reading<'a>(endpoint: &'a Endpoint, reference: &'a ImageReference) -> Purpose<'a> {
+    Purpose { endpoint, repository: reference.repository(), writes: None }
+}
+
 /// Returns an answer that is a success; any other is an error, with the registry's own words.
-fn succeeded(response: Response, url: &str, what: &str) -> Result<Response, FetchError> {
+pub(crate) fn succeeded(response: Response, url: &str, what: &str) -> Result<Response, FetchError> {
     match response.status {
         200..=299 => Ok(response),
         404 | 410 => Err(FetchError::NotFound(what.to_owned())),
@@ -292,7 +308,7 @@ fn succeeded(response: Response, url: &str, what: &str) -> Result<Response, Fetc
 }
 
 /// Returns scheme, host and port of a URL, in lower case.
-fn origin_of(url: &str) -> String {
+pub(crate) fn origin_of(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_lowercase();
@@ -301,11 +317,11 @@ fn origin_of(url: &str) -> String {
     format!("{}://{host}", scheme.to_lowercase())
 }
 
-fn is_from(url: &str, endpoint: &str) -> bool {
+pub(crate) fn is_from(url: &str, endpoint: &str) -> bool {
     origin_of(url) == origin_of(endpoint)
 }
 
-fn unsound(host: &str, what: &str, message: String) -> RegistryError {
+pub(crate) fn unsound(host: &str, what: &str, message: String) -> RegistryError {
     RegistryError::Unsound { host: host.to_owned(), what: what.to_owned(), message }
 }
 

@@ -1,4 +1,4 @@
-//! Why a registry did not give what was asked: what, where, and what next.
+//! Why a registry did not give or take what it was asked: what, where, and what next.
 
 use rondel_fetch::FetchError;
 
@@ -9,12 +9,14 @@ pub enum RegistryError {
     #[error("`{0}` was not found")]
     NotFound(String),
     /// The registry wants another account, or any.
-    #[error("{host} does not let {who} read `{what}`{message}")]
+    #[error("{host} does not let {who} {verb} `{what}`{message}")]
     Denied {
         /// The registry.
         host: String,
         /// `` `user` `` or `anyone`.
         who: String,
+        /// `read` or `write to`.
+        verb: &'static str,
         /// The repository.
         what: String,
         /// Its own words, behind a colon; empty if it has none.
@@ -46,6 +48,9 @@ pub enum RegistryError {
     /// The bytes could not be written to disk.
     #[error("failed to write the download: {0}")]
     Write(std::io::Error),
+    /// What is to be sent could not be read.
+    #[error("failed to read what is sent: {0}")]
+    Read(std::io::Error),
     /// The build was asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -60,7 +65,7 @@ impl RegistryError {
             RegistryError::Unsound { .. } => Some("ask the registry's owner; nothing of it was kept".to_owned()),
             RegistryError::Failed { .. } => Some("check the registry and the network, then run again".to_owned()),
             RegistryError::Account(_) => Some("see `config.json` in DOCKER_CONFIG or ~/.docker".to_owned()),
-            RegistryError::Write(_) | RegistryError::Interrupted => None,
+            RegistryError::Write(_) | RegistryError::Read(_) | RegistryError::Interrupted => None,
         }
     }
 
@@ -71,7 +76,10 @@ impl RegistryError {
             | RegistryError::Denied { .. }
             | RegistryError::Unsound { .. }
             | RegistryError::Failed { .. } => true,
-            RegistryError::Account(_) | RegistryError::Write(_) | RegistryError::Interrupted => false,
+            RegistryError::Account(_)
+            | RegistryError::Write(_)
+            | RegistryError::Read(_)
+            | RegistryError::Interrupted => false,
         }
     }
 
@@ -83,6 +91,7 @@ impl RegistryError {
                 RegistryError::Failed { host: host.to_owned(), what: what.to_owned(), message }
             }
             FetchError::Write(error) => RegistryError::Write(error),
+            FetchError::Read(error) => RegistryError::Read(error),
             FetchError::Interrupted => RegistryError::Interrupted,
         }
     }

@@ -10,8 +10,10 @@ mod authorization;
 mod challenge;
 mod client;
 mod error;
+mod upload;
 
 pub use access::{Access, Endpoint};
 pub use accounts::{Account, Accounts};
 pub use client::{FetchedDocument, Registry, Watcher};
 pub use error::RegistryError;
+pub use upload::{Destination, Placed};

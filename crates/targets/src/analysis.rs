@@ -34,6 +34,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
             });
         }
     }
+    analyzer.find_whole();
     let mut roots = Vec::new();
     for name in &request.targets {
         roots.extend(analyzer.target(name, true)?.ends);

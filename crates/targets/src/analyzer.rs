@@ -19,6 +19,7 @@ use crate::dirty::DirtyStep;
 use crate::docker::Docker;
 use crate::git::WorkTrees;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
+use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
 use crate::variables::Variables;
 use rondel_golang::GoSupport;
@@ -56,6 +57,11 @@ pub(crate) trait Analyze {
         analyzer.declared_output(target, reference)
     }
 
+    /// True if what it names is made for all platforms.
+    fn wants_all_platforms(&self) -> bool {
+        false
+    }
+
     /// The health check that its image brings.
     fn health(&self) -> Option<&Health> {
         None
@@ -70,7 +76,10 @@ pub(crate) struct Analyzer<'a> {
     pub(crate) graph: Graph,
     done: BTreeMap<TargetName, TargetNodes>,
     pub(crate) go: Option<Arc<GoSupport>>,
+    registries: Option<Arc<Registries>>,
     bases: Option<Arc<Bases>>,
+    /// Targets that are made for all their platforms, unless the command line says otherwise.
+    whole: BTreeSet<TargetName>,
     pub(crate) modules: Option<NodeId>,
     trees: OnceCell<Arc<WorkTrees>>,
     pub(crate) notes: Vec<String>,
@@ -95,7 +104,9 @@ impl<'a> Analyzer<'a> {
             graph: Graph::new(),
             done: BTreeMap::new(),
             go: None,
+            registries: None,
             bases: None,
+            whole: BTreeSet::new(),
             modules: None,
             trees: OnceCell::new(),
             notes: Vec::new(),
@@ -167,17 +178,23 @@ impl<'a> Analyzer<'a> {
         Docker::find(self.request.environment, &self.root)
     }
 
+    /// The way to registries, for all targets.
+    pub(crate) fn registries(&mut self) -> Arc<Registries> {
+        let request = self.request;
+        let make = || Arc::new(Registries::new(request.file, request.environment));
+        Arc::clone(self.registries.get_or_insert_with(make))
+    }
+
     /// The images of registries, for all targets.
     pub(crate) fn bases(&mut self) -> Arc<Bases> {
-        let request = self.request;
+        let (request, registries) = (self.request, self.registries());
         let bases = self.bases.get_or_insert_with(|| {
             Arc::new(Bases::new(&BaseRequest {
-                file: request.file,
+                registries,
                 lock: request.lock,
                 // A copy of the workspace shares what is remembered.
                 workspace: &request.repository,
                 cache: &request.cache,
-                environment: request.environment,
                 offline: request.offline,
                 locked: request.locked,
             }))
@@ -256,6 +273,7 @@ impl<'a> Analyzer<'a> {
         }
         match &self.request.platforms {
             PlatformChoice::All => Ok(declared),
+            PlatformChoice::Own if self.whole.contains(&target.name.value) => Ok(declared),
             PlatformChoice::Some(wanted) => {
                 for platform in wanted {
                     if !declared.iter().any(|other| platform.means(other)) {
@@ -318,6 +336,16 @@ impl<'a> Analyzer<'a> {
     /// `Output`, and what those wait for.
     pub(crate) fn waited_for<'t>(&'t self, target: &'t Target) -> BTreeSet<&'t TargetName> {
         self.reach(&mut target.references(), &|target| target.references())
+    }
+
+    /// Looks for targets of this run that need others for all platforms.
+    pub(crate) fn find_whole(&mut self) {
+        let targets = self.request.file.targets.iter();
+        let wanted = self.wanted();
+        let named = targets.filter(|target| wanted.contains(&target.name.value));
+        let publishing = named.filter(|target| (self.behaviour)(&target.kind).wants_all_platforms());
+        let mut open = publishing.flat_map(|target| target.references()).collect();
+        self.whole = self.reach(&mut open, &|target| target.references()).into_iter().cloned().collect();
     }
 
     /// The targets of this run.

@@ -8,6 +8,7 @@ use crate::{Group, Kind};
 mod process;
 
 pub use process::Process;
+pub use push::{DESTINATION_HINT, destination};
 
 /// Calls the macro `$callback` with all kinds, as `module: Type,`. The module is the file of the kind, here and in the
 /// crate that runs targets. The type is the struct of its fields, and the variant of `TargetKind`.
@@ -21,6 +22,7 @@ macro_rules! for_each_kind {
             go_vet: GoVet,
             image: Image,
             docker_build: DockerBuild,
+            push: Push,
             docker_run: DockerRun,
             compose_up: ComposeUp,
             compose_down: ComposeDown,

@@ -34,12 +34,17 @@ pub struct Packages(Vec<Text>);
 #[derive(Clone, Debug)]
 pub struct Command(Vec<CommandWord>);
 
+/// Where an image goes, at least one place.
+#[derive(Clone, Debug)]
+pub struct Destinations(Vec<Text>);
+
 /// Platforms, each once.
 #[derive(Clone, Debug, std::default::Default)]
 pub struct Platforms(Vec<Spanned<Platform>>);
 
 list!(Packages of Text);
 list!(Command of CommandWord);
+list!(Destinations of Text);
 list!(Platforms of Spanned<Platform>);
 
 /// Reads a list that must not be empty. An unreadable element is reported and still counts.
@@ -90,6 +95,22 @@ impl FieldType for Command {
 
     fn shape() -> Shape {
         Shape::non_empty_list(CommandWord::shape(), "texts, tools or outputs")
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        self.0.visit(visitor);
+    }
+}
+
+impl FieldType for Destinations {
+    const PLURAL: &'static str = "lists of names of images";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Destinations> {
+        non_empty(reader, value).map(Destinations)
+    }
+
+    fn shape() -> Shape {
+        Shape::non_empty_list(Text::shape(), "names of images")
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {

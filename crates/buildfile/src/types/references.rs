@@ -20,6 +20,33 @@ impl std::ops::Deref for ImageReference {
     }
 }
 
+/// The name of a target that makes an OCI layout.
+#[derive(Clone, Debug)]
+pub struct LayoutReference(Spanned<TargetName>);
+
+impl std::ops::Deref for LayoutReference {
+    type Target = Spanned<TargetName>;
+    fn deref(&self) -> &Spanned<TargetName> {
+        &self.0
+    }
+}
+
+impl FieldType for LayoutReference {
+    const PLURAL: &'static str = "target names";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<LayoutReference> {
+        Spanned::<TargetName>::read(reader, value).map(LayoutReference)
+    }
+
+    fn shape() -> Shape {
+        Shape::named("layout target", "The name of an `Image` target.", Shape::string("layout target", TARGET_NAME))
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        visitor.reference(&self.0.value, self.0.span, Wanted::Layout);
+    }
+}
+
 impl FieldType for Spanned<TargetName> {
     const PLURAL: &'static str = "target names";
 

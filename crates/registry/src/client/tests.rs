@@ -169,13 +169,13 @@ fn tokens_and_passwords() {
         found.map(|found| found.bytes.len()).map_err(|error| shown(&error, &address))
     };
     assert_eq!(of(r#"{"auth": "dTpw"}"#), Ok(DOCUMENT.len()));
-    let scope = "service=s%20p";
+    let scope = "scope=repository%3Aa%2Fb%3Apull";
     let first: Vec<String> = std::mem::take(&mut *asked.lock().unwrap());
     assert_eq!(
         first,
         [
             "GET /v2/a/b/manifests/v1".to_owned(),
-            format!("GET /token?x=1&scope=repository%3Aa%2Fb%3Apull&{scope}  Basic dTpw"),
+            format!("GET /token?x=1&service=s%20p&{scope}  Basic dTpw"),
             "GET /v2/a/b/manifests/v1  Bearer t1".to_owned(),
             // The token is kept.
             "GET /v2/a/b/manifests/v1  Bearer t1".to_owned(),

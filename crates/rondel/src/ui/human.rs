@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rondel_engine::{Event, Graph, Metadata, NodeId, Outcome, Reason, Shown as StepShown, StepError};
-use rondel_targets::ImageMetadata;
+use rondel_targets::{ImageMetadata, PushMetadata};
 
 use crate::cli::groups::{GlobalOptions, Progress};
 use crate::exit::Exit;
@@ -203,6 +203,11 @@ impl Human {
             self.step_line("Image", "1;35", &text);
             if !image.tags.is_empty() {
                 self.step_line("", "0", &image.tags.join(", "));
+            }
+        }
+        for (_, metadata) in state.results.values() {
+            for reference in metadata.get::<PushMetadata>().into_iter().flat_map(|pushed| pushed.references) {
+                self.step_line("Pushed", "1;35", &reference);
             }
         }
         let count = |wanted: &[Outcome]| {

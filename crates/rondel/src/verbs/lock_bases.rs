@@ -1,10 +1,11 @@
 //! The part of `lock` that pins base images: what a reference leads to now, for each platform that needs it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rondel_buildfile::{LockFile, LockedImage};
 use rondel_engine::{StepError, Workspace};
-use rondel_targets::{BaseRequest, Bases, declared_bases};
+use rondel_targets::{BaseRequest, Bases, Registries, declared_bases};
 
 use crate::exit::Failure;
 use crate::session::Session;
@@ -20,11 +21,10 @@ pub(super) fn lock_bases(
     lock: &mut LockFile,
 ) -> Result<(), Failure> {
     let bases = Bases::new(&BaseRequest {
-        file: &session.file,
+        registries: Arc::new(Registries::new(&session.file, &session.context.environment)),
         lock: &LockFile::empty(),
         workspace: &session.root,
         cache: &session.cache,
-        environment: &session.context.environment,
         offline,
         locked: false,
     });

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
-use rondel_buildfile::{BuildFile, LockFile, LockedImage, Platform, RegistryReference};
+use rondel_buildfile::{LockFile, LockedImage, Platform, RegistryReference};
 use rondel_cas::{Cache, Digest, STORE_FORMAT, TEXT_MAX, TemporaryFile, read_at_most, write_atomically};
 use rondel_engine::{PROGRAM, StepContext, StepError};
-use rondel_fetch::{Credentials, Fetcher};
 use rondel_oci::{BaseConfig, Descriptor, Document, DocumentPlatform, choose};
 use rondel_process::Cancellation;
-use rondel_registry::{Access, Accounts, FetchedDocument, Registry, RegistryError, Watcher};
+use rondel_registry::{FetchedDocument, Watcher};
 
 use crate::base::pinned::{CONFIG_BYTES_MAX, PinnedImage, descriptor};
+use crate::registries::{Registries, step_error};
 use crate::variant::oci_variant;
 
 /// The file in `.rondel` that keeps what was found without a pin.
@@ -25,8 +25,7 @@ type Images = BTreeMap<String, BTreeMap<String, LockedImage>>;
 
 /// The images of registries, for all steps of a build.
 pub struct Bases {
-    environment: BTreeMap<String, String>,
-    declared: BTreeMap<String, Access>,
+    registries: Arc<Registries>,
     pins: Images,
     /// The `.rondel` that remembers.
     state: PathBuf,
@@ -36,21 +35,18 @@ pub struct Bases {
     locked: bool,
     /// What was found without a pin, in this run and before.
     remembered: Mutex<Option<Images>>,
-    registry: OnceLock<Registry>,
 }
 
 /// What `Bases` are made from.
 pub struct BaseRequest<'a> {
-    /// The parsed build.ron.
-    pub file: &'a BuildFile,
+    /// The way to registries.
+    pub registries: Arc<Registries>,
     /// The pins of build.lock.
     pub lock: &'a LockFile,
     /// Directory of build.ron.
     pub workspace: &'a Path,
     /// The user's cache directory.
     pub cache: &'a Path,
-    /// The caller's environment.
-    pub environment: &'a BTreeMap<String, String>,
     /// Never ask the network.
     pub offline: bool,
     /// Refuse what build.lock does not pin.
@@ -67,20 +63,14 @@ pub(crate) struct Work<'a> {
 impl Bases {
     /// Nothing is read and nothing asked yet.
     pub fn new(request: &BaseRequest<'_>) -> Bases {
-        let access = |(host, access): &(rondel_buildfile::Spanned<String>, rondel_buildfile::RegistryAccess)| {
-            let mirrors = access.mirrors.iter().map(|mirror| mirror.as_str().to_owned()).collect();
-            (host.value.clone(), Access { mirrors, plain_http: access.plain_http })
-        };
         Bases {
-            environment: request.environment.clone(),
-            declared: request.file.registries.iter().map(access).collect(),
+            registries: Arc::clone(&request.registries),
             pins: request.lock.images.clone(),
             state: request.workspace.join(".rondel"),
             downloads: request.cache.join(STORE_FORMAT).join("downloads"),
             offline: request.offline,
             locked: request.locked,
             remembered: Mutex::default(),
-            registry: OnceLock::new(),
         }
     }
 
@@ -144,7 +134,7 @@ impl Bases {
         reference: &RegistryReference,
         platform: &Platform,
         results: &Cache,
-        say: &dyn Fn(String),
+        say: &(dyn Fn(String) + Sync),
     ) -> Result<LockedImage, StepError> {
         let watcher = Watcher { progress: &|_, _| true, say };
         let work = Work { cancellation: &Cancellation::new(), results, watcher };
@@ -161,7 +151,7 @@ impl Bases {
             let message = format!("`{reference}` was never looked up here, and --offline forbids to ask its registry");
             return Err(StepError::environment(message).hint("run once without --offline"));
         }
-        let registry = self.registry(work)?;
+        let registry = self.registries.registry(work.cancellation)?;
         let wrong = |error: &dyn std::fmt::Display| unusable(reference, error);
         let top = registry.document(reference, &work.watcher).map_err(step_error)?;
         let parse = |found: &FetchedDocument| Document::parse(&found.media_type, &found.bytes);
@@ -183,16 +173,6 @@ impl Bases {
         let config = BaseConfig::parse(&bytes, image.layers.len()).map_err(|error| wrong(&error))?;
         check_platform(&config, platform).map_err(|error| wrong(&error))?;
         Ok(PinnedImage { created: config.created.unwrap_or_default(), ..image })
-    }
-
-    fn registry(&self, work: &Work<'_>) -> Result<&Registry, StepError> {
-        if let Some(registry) = self.registry.get() {
-            return Ok(registry);
-        }
-        let certificates = self.environment.get("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let accounts = Accounts::of_user(&self.environment, work.cancellation).map_err(step_error)?;
-        let fetcher = Fetcher::new(certificates, Credentials::default());
-        Ok(self.registry.get_or_init(|| Registry::new(fetcher, accounts, self.declared.clone())))
     }
 
     /// Returns the bytes of a manifest or a configuration, from the store or else from the registry.
@@ -223,7 +203,11 @@ impl Bases {
             return Ok(bytes);
         }
         self.require_network(&wanted.digest)?;
-        let found = self.registry(work)?.document_of(reference, &wanted.digest, &work.watcher).map_err(step_error)?;
+        let found = self
+            .registries
+            .registry(work.cancellation)?
+            .document_of(reference, &wanted.digest, &work.watcher)
+            .map_err(step_error)?;
         keep(work.results, &found.bytes)?;
         Ok(found.bytes)
     }
@@ -240,7 +224,7 @@ impl Bases {
         }
         self.require_network(digest)?;
         fs::create_dir_all(&self.downloads).map_err(|error| StepError::unwritable(&self.downloads, &error))?;
-        let registry = self.registry(work)?;
+        let registry = self.registries.registry(work.cancellation)?;
         let path = registry.blob(reference, digest, &self.downloads, &work.watcher).map_err(step_error)?;
         let kept = work.results.put_file(&path).map_err(|error| StepError::environment(error.to_string()));
         // Another build may have taken the same one.
@@ -307,17 +291,6 @@ fn keep(results: &Cache, bytes: &[u8]) -> Result<(), StepError> {
 
 fn unusable(reference: &RegistryReference, error: &dyn std::fmt::Display) -> StepError {
     StepError::environment(format!("`{reference}` can't be a base: {error}"))
-}
-
-pub(crate) fn step_error(error: RegistryError) -> StepError {
-    if matches!(error, RegistryError::Interrupted) {
-        return StepError::Interrupted;
-    }
-    let found = StepError::environment(error.to_string());
-    match error.hint() {
-        Some(hint) => found.hint(hint),
-        None => found,
-    }
 }
 
 /// Returns the entry of an index for a platform; the error says which there are.

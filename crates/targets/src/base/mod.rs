@@ -4,7 +4,7 @@
 
 mod bases;
 mod daemon;
-mod layout;
+pub(crate) mod layout;
 mod pinned;
 mod step;
 mod view;

@@ -1,0 +1,65 @@
+//! `Push`: the OCI layout of another target goes to registries.
+
+use rondel_buildfile::{DESTINATION_HINT, Push, Target, destination};
+use rondel_engine::{Shown, StepKey, UserError};
+use rondel_names::ImageReference;
+
+use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
+use crate::nodes::{Deps, ImageSource, TargetNodes};
+use crate::push::{PushStep, RefsStep};
+
+impl Analyze for Push {
+    fn analyze(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        deps: Deps,
+        _wanted: bool,
+    ) -> Analyzed<TargetNodes> {
+        let name = &target.name.value;
+        let Some(ImageSource::Layout { layout, out }) = analyzer.target(&self.image.value, false)?.image else {
+            let message = format!("`{}` makes no OCI layout", self.image.value);
+            return Err(UserError::input(message).at(self.image.span));
+        };
+        let image = analyzer.find(&self.image.value)?;
+        let own = image.kind().platforms();
+        let declared = own.unwrap_or(&analyzer.request.file.platforms).len().max(1);
+        let is_partial = analyzer.platforms(own, image, true)?.len() < declared;
+        let (registries, offline) = (analyzer.registries(), analyzer.request.offline);
+        let step = analyzer.step(&|| {
+            Ok(Box::new(PushStep {
+                registries: registries.clone(),
+                layout: out.clone(),
+                to: destinations(self, analyzer)?,
+                is_partial,
+                offline,
+            }))
+        })?;
+        let push = analyzer.add(target, StepKey::main(name), deps, vec![layout], Shown::OnFailure, step);
+        if self.refs.is_none() {
+            return Ok(TargetNodes::end(push));
+        }
+        let step = RefsStep { destination: only_output(target, analyzer.request.file)? };
+        let (key, none) = (StepKey::of(name, "refs"), Deps::default());
+        let refs = analyzer.add(target, key, none, vec![push], Shown::OnFailure, Box::new(step));
+        Ok(TargetNodes::ends(vec![push, refs]))
+    }
+
+    fn wants_all_platforms(&self) -> bool {
+        true
+    }
+}
+
+/// Where the image goes, each place once.
+fn destinations(push: &Push, analyzer: &Analyzer<'_>) -> Analyzed<Vec<ImageReference>> {
+    let mut found = Vec::new();
+    for text in &push.to {
+        let value = analyzer.variables.text(text).map_err(|error| error.at(text.span))?;
+        let to = destination(&value);
+        let to = to.map_err(|error| UserError::input(error).at(text.span).hint(DESTINATION_HINT))?;
+        if !found.contains(&to) {
+            found.push(to);
+        }
+    }
+    Ok(found)
+}

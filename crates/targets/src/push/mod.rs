@@ -1,0 +1,12 @@
+//! Images on their way to registries: what there is to send, what goes where, and the file that names what was pushed.
+
+mod at_once;
+mod content;
+mod merged_index;
+mod refs;
+mod step;
+
+pub use step::PushMetadata;
+
+pub(crate) use refs::RefsStep;
+pub(crate) use step::PushStep;

@@ -1,0 +1,292 @@
+//! `PushStep`: an image goes to registries. It asks what is there, sends what is missing, and sets the names last.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rondel_cas::{Digest, RelativePath};
+use rondel_engine::{
+    Freshness, Job, Metadata, MetadataType, Prepared, Query, Report, Step, StepContext, StepError, UserError,
+};
+use rondel_names::ImageReference;
+use rondel_oci::INDEX;
+use rondel_registry::{Destination, Placed, Registry, Watcher};
+use serde::{Deserialize, Serialize};
+
+use crate::image::metadata::image_of;
+use crate::push::at_once::{Watch, at_once};
+use crate::push::content::{Content, ManifestContent, read_index};
+use crate::push::merged_index::merged_index;
+use crate::registries::{Registries, step_error};
+
+/// What was pushed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushMetadata {
+    /// `registry.example/team/app:1.2@sha256:…`, in the order of `to`.
+    pub references: Vec<String>,
+}
+
+impl MetadataType for PushMetadata {
+    const NAME: &'static str = "push-1";
+}
+
+pub(crate) struct PushStep {
+    pub registries: Arc<Registries>,
+    /// Directory of the layout, relative to the workspace; the first upstream step makes it.
+    pub layout: RelativePath,
+    /// Where it goes, each once.
+    pub to: Vec<ImageReference>,
+    /// True if the image is not made for all platforms that build.ron declares for it.
+    pub is_partial: bool,
+    pub offline: bool,
+}
+
+/// A name, and the index that it shall have.
+pub(crate) struct Named {
+    digest: String,
+    /// The index with the entries of other platforms; `None` for that of the layout.
+    merged: Option<Vec<u8>>,
+    /// What it leads to now, `sha256:…`.
+    now: Option<String>,
+}
+
+impl Named {
+    fn is_there(&self) -> bool {
+        self.now.as_ref() == Some(&self.digest)
+    }
+
+    /// Returns why there is something to do, in words.
+    fn lack(&self, to: &ImageReference) -> String {
+        match &self.now {
+            Some(now) if *now == self.digest => format!("`{to}` is there, and --force sets it again"),
+            Some(now) => format!("`{to}` leads to {now}"),
+            None => format!("nothing is at `{to}`"),
+        }
+    }
+}
+
+/// What a push did.
+#[derive(Default)]
+struct Tally {
+    sent: usize,
+    bytes: u64,
+    mounted: usize,
+    present: usize,
+}
+
+impl PushStep {
+    /// Returns the reference with what it leads to.
+    fn pushed(&self, named: &[Named]) -> PushMetadata {
+        let with_digest = |(to, named): (&ImageReference, &Named)| format!("{to}@{}", named.digest);
+        PushMetadata { references: self.to.iter().zip(named).map(with_digest).collect() }
+    }
+
+    /// Asks what the names lead to.
+    fn ask(&self, digest: &str, registry: &Registry, context: &StepContext<'_>) -> Result<Vec<Named>, StepError> {
+        let has_failed = AtomicBool::new(false);
+        let watch = Watch::new(context, &has_failed);
+        let own = match self.is_partial {
+            true => {
+                let directory = self.layout.below(&context.workspace.root);
+                Some(read_index(&directory, digest).map_err(|error| self.unsound(&error))?)
+            }
+            false => None,
+        };
+        let ask = |to: &ImageReference| -> Result<Named, StepError> {
+            let destination = registry.destination(to, Vec::new());
+            let watcher = watch.watcher();
+            let tag = tag_of(to);
+            let Some((own_digest, bytes, _)) = &own else {
+                let now = registry.digest_at(&destination, tag, &watcher).map_err(step_error)?;
+                return Ok(Named { digest: digest.to_owned(), merged: None, now });
+            };
+            let found = registry.document_there(&destination, tag, &watcher).map_err(step_error)?;
+            let now = found.as_ref().map(|found| found.digest.oci());
+            let Some(found) = found.filter(|found| found.digest != *own_digest) else {
+                return Ok(Named { digest: digest.to_owned(), merged: None, now });
+            };
+            let (bytes, kept) = merged_index(bytes, &found.media_type, &found.bytes).map_err(|error| {
+                let message = format!("`{to}` can't keep its other platforms: {error}");
+                let hint = "push without --platform, or to a name of its own";
+                StepError::User(UserError::environment(message).hint(hint))
+            })?;
+            if !kept.is_empty() {
+                context.note(format!("{to} keeps {}", kept.join(", ")));
+            }
+            Ok(Named { now, digest: Digest::of(&bytes).oci(), merged: Some(bytes) })
+        };
+        at_once(&self.to, &watch, ask)
+    }
+
+    fn unsound(&self, error: &str) -> StepError {
+        StepError::failed(format!("`{}` is no sound layout: {error}", self.layout)).hint("run again with --force")
+    }
+
+    /// Sends blobs and manifests to one repository; `earlier` is another one of the registry that has them all.
+    fn fill(
+        &self,
+        (registry, to, earlier): (&Registry, &ImageReference, Option<&str>),
+        content: &Content,
+        context: &StepContext<'_>,
+    ) -> Result<Tally, StepError> {
+        let has_failed = AtomicBool::new(false);
+        let watch = Watch::new(context, &has_failed);
+        let base = |manifest: &ManifestContent| {
+            let base = manifest.base.as_ref().filter(|base| base.registry() == to.registry());
+            base.map(|base| base.repository().to_owned())
+        };
+        let mut sources: Vec<String> = content.manifests.iter().filter_map(base).collect();
+        sources.extend(earlier.map(str::to_owned));
+        sources.sort();
+        sources.dedup();
+        let destination = registry.destination(to, sources);
+        // A registry has all that its manifests name.
+        let all: Vec<&ManifestContent> = content.manifests.iter().collect();
+        let found = at_once(&all, &watch, |manifest| {
+            registry.digest_at(&destination, &manifest.digest.oci(), &watch.watcher()).map_err(step_error)
+        })?;
+        let missing: Vec<&ManifestContent> =
+            all.into_iter().zip(found).filter(|(_, found)| found.is_none()).map(|(manifest, _)| manifest).collect();
+        let mut blobs: BTreeMap<Digest, Option<String>> = BTreeMap::new();
+        for manifest in &missing {
+            let from = earlier.map(str::to_owned).or_else(|| base(manifest));
+            blobs.extend(manifest.blobs.iter().map(|blob| (*blob, from.clone())));
+        }
+        let tally = send_blobs(registry, &destination, &Vec::from_iter(blobs), content, &watch)?;
+        at_once(&missing, &watch, |manifest| {
+            let name = manifest.digest.oci();
+            let put =
+                registry.put_document(&destination, &name, &manifest.media_type, &manifest.bytes, &watch.watcher());
+            put.map_err(step_error)
+        })?;
+        Ok(tally)
+    }
+
+    /// Sets the names, once everything is where they lead.
+    fn set_names(
+        &self,
+        registry: &Registry,
+        named: &[Named],
+        content: &Content,
+        context: &StepContext<'_>,
+    ) -> Result<(), StepError> {
+        let has_failed = AtomicBool::new(false);
+        let watch = Watch::new(context, &has_failed);
+        let mut set: Vec<String> = Vec::new();
+        for (to, named) in self.to.iter().zip(named).filter(|(_, named)| !named.is_there() || context.is_forced()) {
+            let bytes = named.merged.as_deref().unwrap_or(&content.index.1);
+            let destination = registry.destination(to, Vec::new());
+            let put = registry.put_document(&destination, tag_of(to), INDEX, bytes, &watch.watcher());
+            put.map_err(|error| match set.is_empty() {
+                true => step_error(error),
+                false => {
+                    context.warn(format!("{} {} set before the push failed", set.join(", "), are(set.len())));
+                    step_error(error)
+                }
+            })?;
+            set.push(to.to_string());
+        }
+        Ok(())
+    }
+}
+
+impl Step for PushStep {
+    type Findings = Vec<Named>;
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared<Vec<Named>>, StepError> {
+        if context.is_question() {
+            let freshness = Freshness::always("registries are asked what they have");
+            return Ok(Prepared::unkeyed(freshness).with(Vec::new()));
+        }
+        if self.offline {
+            let message = format!("`{}` is in a registry, and --offline forbids to ask it", self.to[0]);
+            return Err(StepError::environment(message).hint("run without --offline"));
+        }
+        let image = image_of(context, 0).ok_or_else(|| self.unsound("its record is incomplete"))?;
+        let named = self.ask(&image.digest, self.registries.registry(context.cancellation)?, context)?;
+        let lacking = self.to.iter().zip(&named).find(|(_, named)| !named.is_there() || context.is_forced());
+        let freshness = match lacking {
+            Some((to, named)) => Freshness::not_present(named.lack(to)),
+            None => Freshness::UpToDate(Metadata::of(&self.pushed(&named))),
+        };
+        Ok(Prepared::unkeyed(freshness).with(named))
+    }
+
+    fn run(&self, prepared: &Prepared<Vec<Named>>, context: &Job<'_>) -> Result<Report, StepError> {
+        let image = image_of(context, 0).ok_or_else(|| self.unsound("its record is incomplete"))?;
+        let directory = self.layout.below(&context.workspace.root);
+        let content = Content::read(&directory, &image.digest).map_err(|error| self.unsound(&error))?;
+        let registry = self.registries.registry(context.cancellation)?;
+        let mut filled: Vec<&ImageReference> = Vec::new();
+        for to in &self.to {
+            let is_same_registry = |other: &&&ImageReference| other.registry() == to.registry();
+            if filled.iter().any(|other| is_same_registry(&other) && other.repository() == to.repository()) {
+                continue;
+            }
+            let earlier = filled.iter().find(is_same_registry).map(|other| other.repository());
+            let tally = self.fill((registry, to, earlier), &content, context)?;
+            context.note(format!("{}/{}: {tally}", to.registry(), to.repository()));
+            filled.push(to);
+        }
+        self.set_names(registry, &prepared.findings, &content, context)?;
+        Ok(Report { metadata: Metadata::of(&self.pushed(&prepared.findings)) })
+    }
+}
+
+/// Brings blobs to a repository; with each comes another repository of the registry that may have it.
+fn send_blobs(
+    registry: &Registry,
+    to: &Destination,
+    blobs: &[(Digest, Option<String>)],
+    content: &Content,
+    watch: &Watch<'_>,
+) -> Result<Tally, StepError> {
+    let total: u64 = blobs.iter().map(|(blob, _)| blob.size()).sum();
+    let done: Vec<AtomicU64> = blobs.iter().map(|_| AtomicU64::new(0)).collect();
+    let numbers: Vec<usize> = (0..blobs.len()).collect();
+    let placed = at_once(&numbers, watch, |number| {
+        let (blob, from) = &blobs[*number];
+        let progress = |sent: u64, of: u64| {
+            if of > 0 {
+                done[*number].store(sent, Ordering::Relaxed);
+                let sum = done.iter().map(|part| part.load(Ordering::Relaxed)).sum();
+                watch.context.progress("pushing", sum, total);
+            }
+            watch.goes_on()
+        };
+        let watcher = Watcher { progress: &progress, ..watch.watcher() };
+        let placed = registry.push_blob(to, blob, &content.file(blob), from.as_deref(), &watcher);
+        done[*number].store(blob.size(), Ordering::Relaxed);
+        placed.map_err(step_error)
+    })?;
+    let mut tally = Tally::default();
+    for ((blob, _), placed) in blobs.iter().zip(placed) {
+        match placed {
+            Placed::Sent => (tally.sent, tally.bytes) = (tally.sent + 1, tally.bytes + blob.size()),
+            Placed::Mounted => tally.mounted += 1,
+            Placed::Present => tally.present += 1,
+        }
+    }
+    Ok(tally)
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [(self.sent, "sent"), (self.mounted, "mounted"), (self.present, "there")];
+        let words: Vec<String> =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        match words.is_empty() {
+            true => formatter.write_str("all blobs are there"),
+            false => write!(formatter, "blobs: {}; {} bytes sent", words.join(", "), self.bytes),
+        }
+    }
+}
+
+fn tag_of(reference: &ImageReference) -> &str {
+    reference.tag().unwrap_or("latest")
+}
+
+fn are(count: usize) -> &'static str {
+    if count == 1 { "was" } else { "were" }
+}
