@@ -32,9 +32,13 @@ pub const PARTS: &[Part] = &[
     part("has_libfaketime", "libfaketime", || libfaketime().is_some()),
     part("has_mount", "right to mount", has_mount),
     part("has_openssl", "openssl with python3", || has_program("openssl") && has_program("python3")),
+    part("has_podman", "podman", || has_program("podman")),
     part("has_pyspdxtools", "pyspdxtools", || has_program("pyspdxtools")),
     part("has_python3", "python3", || has_program("python3")),
     part("has_registry", "registry with crane", || has_program("registry") && has_program("crane")),
+    part("has_registry_with_referrers", "registry-with-referrers (see tests/registries)", || {
+        has_program("registry-with-referrers") && has_program("crane")
+    }),
     part("has_root", "root (with runuser, setpriv)", has_root),
     part("has_settable_clock", "file system whose clock can be set (fuse2fs, libfaketime)", has_settable_clock),
     part("has_setsid", "setsid", || has_program("setsid")),

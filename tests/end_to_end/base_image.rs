@@ -169,10 +169,22 @@ pub fn write_layout(layout: &Path, images: &[BaseImage]) {
 pub struct Registry {
     pub address: String,
     directory: PathBuf,
+    program: &'static str,
     process: Option<Child>,
 }
 
 impl Registry {
+    /// Starts go-containerregistry's registry (tests/registries), which has the referrers API and keeps all in memory.
+    pub fn with_referrers(directory: &Path) -> Registry {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        fs::create_dir_all(directory).unwrap();
+        let program = "registry-with-referrers";
+        let address = format!("127.0.0.1:{port}");
+        let mut registry = Registry { address, directory: directory.to_owned(), program, process: None };
+        registry.resume();
+        registry
+    }
+
     /// Starts a registry whose blobs are in `directory`.
     pub fn start(directory: &Path) -> Registry {
         Registry::with_settings(directory, "", "")
@@ -188,7 +200,7 @@ impl Registry {
             directory.join("data").display()
         );
         fs::write(directory.join("config.yml"), config).unwrap();
-        let mut registry = Registry { address, directory: directory.to_owned(), process: None };
+        let mut registry = Registry { address, directory: directory.to_owned(), program: "registry", process: None };
         registry.resume();
         registry
     }
@@ -196,8 +208,12 @@ impl Registry {
     /// Starts it again at the same address.
     pub fn resume(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut command = Command::new("registry");
-        command.arg("serve").arg(self.directory.join("config.yml")).stdin(Stdio::null());
+        let mut command = Command::new(self.program);
+        match self.program {
+            "registry" => command.arg("serve").arg(self.directory.join("config.yml")),
+            _ => command.arg(&self.address),
+        };
+        command.stdin(Stdio::null());
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("OTEL_TRACES_EXPORTER", "none");
         self.process = Some(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
         let begun = Instant::now();
@@ -221,7 +237,8 @@ impl Registry {
     /// The requests for manifests and blobs so far: `GET /v2/…`.
     pub fn requests(&self) -> Vec<String> {
         let text = fs::read_to_string(self.log()).unwrap_or_default();
-        let lines = text.lines().filter_map(|line| line.split('"').nth(1));
+        // The one writes it as web servers do, the other alone.
+        let lines = text.lines().map(|line| line.split('"').nth(1).unwrap_or(line));
         let asked = |line: &&str| line.contains("/manifests/") || line.contains("/blobs/");
         lines.filter(asked).map(|line| line.trim_end_matches(" HTTP/1.1").to_owned()).collect()
     }

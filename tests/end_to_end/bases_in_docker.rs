@@ -105,9 +105,10 @@ fn the_examples_of_the_pages_on_bases_and_registries() {
     write_layout(&layout, &[distribution("linux/amd64", Form::Gzip)]);
     let head = space.read("build.ron");
     let head = head.split("    targets:").next().unwrap().replace(", \"linux/arm64\"", "");
-    let registries = examples("registries.md").concat();
+    let of_registries = examples("registries.md");
+    assert_eq!(of_registries.len(), 2);
     let registries =
-        registries.replace("\"mirror.example\", \"http://127.0.0.1:5000\"", &format!("\"{}\"", registry.address));
+        of_registries[1].replace("\"mirror.example\", \"http://127.0.0.1:5000\"", &format!("\"{}\"", registry.address));
     let server = "\"server\": GoBuild(packages: [\"./cmd/small\"])";
     let blocks = examples("bases.md");
     assert_eq!(blocks.len(), 5);
@@ -123,6 +124,11 @@ fn the_examples_of_the_pages_on_bases_and_registries() {
         assert!(space.ok(&[target]).stderr.contains(": 0 ran,"), "{target}");
         assert!(space.exists(&format!("dist/{target}/index.json")));
     }
+    let push = of_registries[0].replace("registry.example", &registry.address);
+    let targets = format!("{server},\n{}{push}", blocks[2].replace("with-users", "image"));
+    space.write("build.ron", &format!("{head}{registries}    targets: {{\n{targets}}},\n)\n"));
+    space.ok(&["push"]);
+    assert!(space.read("dist/refs.txt").contains("/team/app:v1@sha256:"));
     docker(&["image", "rm", "--force", "small-base:1"]);
 }
 

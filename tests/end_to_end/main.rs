@@ -38,6 +38,8 @@ mod parts_of_the_machine;
 mod placed;
 mod provenance;
 mod public;
+mod push;
+mod push_pulled;
 mod replay;
 mod sandbox;
 mod scheduling;

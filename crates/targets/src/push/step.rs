@@ -141,9 +141,12 @@ impl PushStep {
         sources.sort();
         sources.dedup();
         let destination = registry.destination(to, sources);
-        // A registry has all that its manifests name.
+        // A registry has all that its manifests name; with --force each blob is asked for.
         let all: Vec<&ManifestContent> = content.manifests.iter().collect();
         let found = at_once(&all, &watch, |manifest| {
+            if context.is_forced() {
+                return Ok(None);
+            }
             registry.digest_at(&destination, &manifest.digest.oci(), &watch.watcher()).map_err(step_error)
         })?;
         let missing: Vec<&ManifestContent> =
