@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::push::COUNTED;
 use crate::statistics::Samples;
 
 pub const REGISTRY: &str = "127.0.0.1:5077";
@@ -203,6 +204,41 @@ impl Lab {
 
     pub fn repository(&self) -> &Path {
         self.root.ancestors().nth(2).unwrap_or(&self.root)
+    }
+
+    /// Returns those that push the sample as `prefix/NAME:latest`, on one base without a probe.
+    pub fn pushers(&self, prefix: &str) -> Result<Vec<Contender>> {
+        let repository = self.repository();
+        let mut rondel = self.rondel_in("push", &["--quiet", "push"], repository)?;
+        fs::write(
+            rondel.directory.join("build.ron"),
+            format!(
+                "(format: 1, project: \"push\", root: \"examples/council\", go: Version(\"1.22.12\"), platforms: [\"linux/amd64\"], targets: {{
+                    \"server\": GoBuild(packages: [\"./cmd/council\"], ldflags: [\"-s\", \"-w\"]),
+                    \"image\": Image(base: From(\"{REGISTRY}/base:latest\"), files: {{\"/app/council\": Output(\"server\")}}, entrypoint: [\"/app/council\"]),
+                    \"push\": Push(image: \"image\", to: [\"{COUNTED}/{prefix}/rondel:latest\"]),
+                }})\n"
+            ),
+        )?;
+        rondel.name = "rondel push".into();
+        let mut all = vec![rondel];
+        match self.ko(repository) {
+            Ok(mut ko) => {
+                ko.environment.insert("KO_DOCKER_REPO".into(), format!("{COUNTED}/{prefix}/ko"));
+                all.push(ko);
+            }
+            Err(error) => println!("left out: ko ({error})"),
+        }
+        match self.buildkit(repository) {
+            Ok(mut buildkit) => {
+                buildkit.command.retain(|word| word != "--load" && !word.starts_with("--tag="));
+                buildkit.command.insert(3, format!("--tag={COUNTED}/{prefix}/buildkit:latest"));
+                buildkit.command.insert(3, "--push".into());
+                all.push(buildkit);
+            }
+            Err(error) => println!("left out: BuildKit ({error})"),
+        }
+        Ok(all)
     }
 
     fn start_registry(&mut self, repository: &Path) -> Result<()> {

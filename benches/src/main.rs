@@ -1,6 +1,6 @@
 //! Side-by-side measurements against what a user would run instead: bare `go build`, ko, BuildKit.
 //!
-//! `cargo run --release -p rondel-benches [scale|inputs|steps|tests|bases] [ROUNDS]`. All contenders take turns in one run on copies of
+//! `cargo run --release -p rondel-benches [scale|inputs|steps|tests|bases|push] [ROUNDS]`. All contenders take turns in one run on copies of
 //! the sample service, each warm, so noise affects all alike; the ratios count, not the times. A contender that is not
 //! on this machine is left out and named.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a bench starts programs and prints")]
@@ -10,6 +10,7 @@ mod contenders;
 mod generated;
 mod go_test;
 mod inputs;
+mod push;
 mod scale;
 mod statistics;
 mod steps;
@@ -23,8 +24,10 @@ use crate::statistics::{Samples, table};
 
 fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let mode =
-        words.first().filter(|word| ["scale", "inputs", "steps", "tests", "bases"].contains(&word.as_str())).cloned();
+    let mode = words
+        .first()
+        .filter(|word| ["scale", "inputs", "steps", "tests", "bases", "push"].contains(&word.as_str()))
+        .cloned();
     if mode.is_some() {
         words.remove(0);
     }
@@ -35,6 +38,7 @@ fn main() -> Result<()> {
         Some("scale") => return scale::scale(&lab, rounds),
         Some("steps") => return steps::steps(&lab, rounds),
         Some("bases") => return bases::bases(&lab, rounds),
+        Some("push") => return push::push(&lab, rounds),
         Some("tests") => return go_test::go_test(&lab, rounds),
         Some(_) => return inputs::inputs(&lab, rounds),
         None => {}

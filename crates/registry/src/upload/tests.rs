@@ -63,14 +63,7 @@ fn start(faults: Faults) -> Fake {
 
 fn serve(mut stream: TcpStream, state: &mut State) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?);
-    let mut first = String::new();
-    lines.read_line(&mut first)?;
-    let (mut headers, mut next) = (BTreeMap::new(), String::new());
-    while lines.read_line(&mut next)? > 2 {
-        let (name, value) = next.split_once(':').unwrap();
-        headers.insert(name.to_lowercase(), value.trim().to_owned());
-        next.clear();
-    }
+    let (first, headers) = head(&mut lines)?;
     let line = first.rsplit_once(' ').unwrap().0.to_owned();
     let range = headers.get("content-range").map(|range| format!(" {range}")).unwrap_or_default();
     state.asked.push(format!("{line}{range}"));
@@ -100,17 +93,15 @@ fn serve(mut stream: TcpStream, state: &mut State) -> std::io::Result<()> {
             let mut body = vec![0; length];
             lines.read_exact(&mut body)?;
             let told = state.faults.told.clone().unwrap_or_else(|| Digest::of(&body).oci());
-            let name = path.rsplit('/').next().unwrap().to_owned();
-            state.tags.insert(name, (headers["content-type"].clone(), body));
+            let name = path.rsplit('/').next().unwrap();
+            state.tags.insert(name.to_owned(), (headers["content-type"].clone(), body));
             say("201 Created", &format!("Docker-Content-Digest: {told}\r\n"), b"")
         }
         "PUT" if state.faults.breaks > 0 => {
             state.faults.breaks -= 1;
-            let mut half = vec![0; length / 2];
-            lines.read_exact(&mut half)?;
-            if !state.faults.loses {
-                state.upload.extend_from_slice(&half);
-            }
+            let half = &mut vec![0; length / 2][..];
+            lines.read_exact(half)?;
+            state.upload.extend_from_slice(if state.faults.loses { &[] } else { half });
             Ok(())
         }
         "PUT" => {
@@ -121,8 +112,8 @@ fn serve(mut stream: TcpStream, state: &mut State) -> std::io::Result<()> {
                 return say(status, headers, br#"{"errors":[{"code":"DIGEST_INVALID","message":"not these bytes"}]}"#);
             }
             state.upload.extend_from_slice(&body);
-            let told = state.faults.told.clone().unwrap_or_else(|| Digest::of(&state.upload).oci());
             state.blobs.push(std::mem::take(&mut state.upload));
+            let told = state.faults.told.clone().unwrap_or_else(|| Digest::of(&contents()).oci());
             say("201 Created", &format!("Docker-Content-Digest: {told}\r\n"), b"")
         }
         "HEAD" => {
@@ -135,11 +126,24 @@ fn serve(mut stream: TcpStream, state: &mut State) -> std::io::Result<()> {
                 None => say("404 Not Found", "", b""),
             }
         }
-        _ => match state.tags.get(path.rsplit('/').next().unwrap()) {
-            Some((kind, body)) => say("200 OK", &format!("Content-Type: {kind}\r\n"), body),
-            None => say("404 Not Found", "", b""),
-        },
+        _ => {
+            let (kind, body) = &state.tags[path.rsplit('/').next().unwrap()];
+            say("200 OK", &format!("Content-Type: {kind}\r\n"), body)
+        }
     }
+}
+
+/// Reads the first line and the headers of a request.
+fn head(lines: &mut impl BufRead) -> std::io::Result<(String, BTreeMap<String, String>)> {
+    let mut first = String::new();
+    lines.read_line(&mut first)?;
+    let (mut headers, mut next) = (BTreeMap::new(), String::new());
+    while lines.read_line(&mut next)? > 2 {
+        let (name, value) = next.split_once(':').unwrap();
+        headers.insert(name.to_lowercase(), value.trim().to_owned());
+        next.clear();
+    }
+    Ok((first, headers))
 }
 
 /// A megabyte in which no part repeats.
