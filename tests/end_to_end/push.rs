@@ -95,10 +95,10 @@ fn only_what_is_missing(registry: &Registry) {
     let why = space.ok(&["why", "push"]).stdout;
     assert!(why.contains("1.0` leads to sha256:"), "{why}");
 
-    // A new name: no blob is even asked for.
+    // A new name: nothing is sent but the name.
     let before = registry.requests().len();
     space.ok(&["push", "--set", "version=2.0"]);
-    let expected = of(&[("HEAD manifests", 4), ("PUT manifests", 1)]);
+    let expected = of(&[("HEAD manifests", 4), ("HEAD blobs", 4), ("PUT manifests", 1)]);
     assert_eq!(counts(registry, before), expected);
     // A name that somebody moved is set again.
     crane(&["tag", &format!("{name}@{}", refs.split(['@', '\n']).nth(1).unwrap()), "latest"]);

@@ -162,7 +162,7 @@ impl Fetcher {
         self.fetch_with(url, &authorization.into_iter().collect::<Vec<_>>(), partial, progress)
     }
 
-    /// Asks a server one question. Calls `goes_on` now and then; it returns whether to go on. Only a server that gives no
+    /// Asks a server one question; only `GET` and `HEAD` follow redirects. Calls `goes_on` now and then; it returns whether to go on. Only a server that gives no
     /// answer is an error.
     pub fn call(&self, request: Request, goes_on: &dyn Fn() -> bool) -> Result<Response, FetchError> {
         let Request { method, url, headers, body, bytes_max } = request;
@@ -183,10 +183,11 @@ impl Fetcher {
         let failed = |message: String| failure(&shown, message);
         let (mut file, metadata) = open_regular(path).map_err(FetchError::Read)?;
         file.seek(SeekFrom::Start(skip)).map_err(FetchError::Read)?;
-        let body = Sent::File { file, length: metadata.len().saturating_sub(skip) };
+        let length = metadata.len().saturating_sub(skip);
+        let body = Sent::File { file, length };
         let transfer = Transfer::start(&self.agent, Question { method, url, headers, body }, self.patience);
         let goes_on = || progress(transfer.sent());
-        let answer = transfer.answer_to_upload(&goes_on).map_err(|error| told(error, &failed))?;
+        let answer = transfer.answer_to_upload(length, &goes_on).map_err(|error| told(error, &failed))?;
         // A short upload ends before anybody looks.
         if !goes_on() {
             return Err(FetchError::Interrupted);

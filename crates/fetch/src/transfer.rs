@@ -54,9 +54,9 @@ pub(crate) struct Question {
 
 /// What is sent with a question.
 pub(crate) enum Sent {
-    /// It is followed by redirects, as browsers do.
+    /// A question of a few bytes.
     Bytes(Vec<u8>),
-    /// The next `length` bytes of a file. A redirect is an answer like any other: the bytes are gone.
+    /// The next `length` bytes of a file.
     File { file: File, length: u64 },
 }
 
@@ -161,27 +161,28 @@ impl Transfer {
         }
     }
 
-    /// Waits for the head while a file is sent: as long as its bytes go out, and then as long as the server may need to
-    /// check them.
-    pub fn answer_to_upload(&self, goes_on: &dyn Fn() -> bool) -> Result<Answer, TransferError> {
-        let Patience { window, checking, .. } = self.patience;
-        let (moved, seen) = (Cell::new(Instant::now()), Cell::new(0));
-        let still_moves = || {
-            if self.sent() > seen.get() {
-                seen.set(self.sent());
-                moved.set(Instant::now());
+    /// Waits for the head while `length` bytes of a file are sent: as long as the server takes what it owes for the time,
+    /// and then as long as it may need to check them.
+    pub fn answer_to_upload(&self, length: u64, goes_on: &dyn Fn() -> bool) -> Result<Answer, TransferError> {
+        let Patience { window, least, checking, .. } = self.patience;
+        let mut before = 0;
+        loop {
+            let is_out = self.sent() >= length;
+            let within = if is_out { checking } else { window };
+            match self.next(within, "", goes_on) {
+                Ok(Message::Answer(answer)) => return Ok(answer),
+                Ok(Message::Failed(error)) => return Err(error),
+                Ok(Message::Piece(_) | Message::End) => return Err(TransferError::Failed("no answer".to_owned())),
+                Err(TransferError::Interrupted) => return Err(TransferError::Interrupted),
+                // The time is up. Whoever took the last bytes meanwhile gets the time to check them.
+                Err(TransferError::Failed(_)) if !is_out && self.sent() >= length => {}
+                Err(TransferError::Failed(_)) if !is_out && self.sent() - before >= least => before = self.sent(),
+                Err(TransferError::Failed(_)) => {
+                    let (taken, seconds) = (self.sent() - before, within.as_secs());
+                    let what = if is_out { "gave no answer".to_owned() } else { format!("took {taken} bytes") };
+                    return Err(TransferError::Failed(format!("the server {what} in {seconds} s")));
+                }
             }
-            goes_on() && moved.get().elapsed() < window.max(checking)
-        };
-        match self.next(Duration::MAX, "", &still_moves) {
-            Ok(Message::Answer(answer)) => Ok(answer),
-            Ok(Message::Failed(error)) => Err(error),
-            Err(TransferError::Interrupted) if goes_on() => {
-                let seconds = window.max(checking).as_secs();
-                Err(TransferError::Failed(format!("the server took nothing and gave no answer for {seconds} s")))
-            }
-            Err(error) => Err(error),
-            Ok(Message::Piece(_) | Message::End) => Err(TransferError::Failed("no answer".to_owned())),
         }
     }
 
@@ -235,20 +236,27 @@ fn request(
     sent: Arc<AtomicU64>,
     sender: &SyncSender<Message>,
 ) -> Result<(), TransferError> {
-    let failed = |error: &dyn std::fmt::Display| TransferError::Failed(error.to_string());
+    let failed = |error: &dyn std::fmt::Display| TransferError::Failed(in_words(&error.to_string()));
     let Question { method, url, headers, body } = question;
     let is_asking = matches!(method, Method::GET | Method::HEAD);
     let request = Request::builder().method(method).uri(url);
     let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
     let outcome = match body {
         Sent::Bytes(_) if is_asking => agent.run(request.body(()).map_err(|error| failed(&error))?),
-        Sent::Bytes(bytes) => agent.run(request.body(bytes).map_err(|error| failed(&error))?),
+        // What writes is written where it was said: a redirect is an answer like any other.
+        Sent::Bytes(bytes) => {
+            let request = request.body(bytes).map_err(|error| failed(&error))?;
+            let configured = agent.configure_request(request).max_redirects(0).max_redirects_will_error(false);
+            agent.run(configured.build())
+        }
         Sent::File { file, length } => {
             let body = SendBody::from_owned_reader(Outgoing { rest: file.take(length), done: sent });
             let request = request.header("Content-Length", length.to_string());
             let request = request.body(body).map_err(|error| failed(&error))?;
             let configured = agent.configure_request(request).max_redirects(0).max_redirects_will_error(false);
-            agent.run(configured.timeout_recv_response(Some(CHECKING)).build())
+            // The waiter has its own deadlines.
+            let configured = configured.timeout_recv_response(Some(CHECKING)).timeout_per_read(None);
+            agent.run(configured.build())
         }
     };
     let mut response = outcome.map_err(|error| failed(&error))?;
@@ -271,6 +279,16 @@ fn request(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failed(&error)),
         }
+    }
+}
+
+/// Returns the message of the client, or what it means where that is not plain.
+fn in_words(message: &str) -> String {
+    match message {
+        message if message.contains("InvalidContentType") => "it does not speak TLS".to_owned(),
+        "timeout: per read" | "timeout: receive response" => "no answer in time".to_owned(),
+        "redirect failed" => "it leads from one place to the next without end".to_owned(),
+        message => message.strip_prefix("io: ").unwrap_or(message).to_owned(),
     }
 }
 

@@ -116,8 +116,8 @@ impl Document {
     /// Reads a document; `media_type` is what the server or the descriptor calls it, without parameters.
     pub fn parse(media_type: &str, bytes: &[u8]) -> Result<Document, DocumentError> {
         let wrong = |text: String| DocumentError(text);
-        let wire: WireDocument =
-            serde_json::from_slice(bytes).map_err(|error| wrong(format!("no image manifest: {error}")))?;
+        let wire: WireDocument = serde_json::from_slice(bytes)
+            .map_err(|error| wrong(format!("no image manifest or index: {}", place(&error))))?;
         if wire.schema_version != 2 {
             let version = wire.schema_version;
             return Err(wrong(format!("a manifest of schema version {version}; Docker replaced it in 2016")));
@@ -132,11 +132,24 @@ impl Document {
                 let layers = layers.into_iter().map(WireDescriptor::check).collect::<Result<_, _>>()?;
                 Ok(Document::Manifest { config: config.check()?, layers })
             }
+            (INDEX | DOCKER_INDEX, Some(many), None, None) => {
+                Err(wrong(format!("an index of {} entries; at most {ENTRIES_MAX} are taken", many.len())))
+            }
             (INDEX | DOCKER_INDEX | MANIFEST | DOCKER_MANIFEST, ..) => {
                 Err(wrong(format!("a document that says it is `{kind}`, and has other fields")))
             }
             _ => Err(wrong(format!("a document of the type `{}`, which is no image", kind.escape_debug()))),
         }
+    }
+}
+
+/// Returns what is wrong with a text, without the names of fields in this program.
+fn place(error: &serde_json::Error) -> String {
+    match error.classify() {
+        serde_json::error::Category::Data => {
+            format!("line {}, column {} is not as expected", error.line(), error.column())
+        }
+        _ => "it is no JSON, or ends too early".to_owned(),
     }
 }
 
@@ -257,7 +270,7 @@ mod tests {
             (INDEX, r#"{"schemaVersion":1}"#.to_owned(), "schema version 1"),
             ("text/html", index(&[]), "which is no image"),
             (MANIFEST, index(&[]), "other fields"),
-            (INDEX, index(&many), "other fields"),
+            (INDEX, index(&many), "an index of 1001 entries"),
             (MANIFEST, manifest("sha512:00"), "is no digest"),
             (MANIFEST, manifest(&HEX.to_uppercase()), "is no digest"),
             (MANIFEST, manifest("sha256:\u{e9}"), "is no digest"),

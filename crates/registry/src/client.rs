@@ -19,6 +19,10 @@ use crate::error::RegistryError;
 
 /// How often a question is asked while the registry is busy or fails.
 const ATTEMPTS_MAX: u32 = 4;
+/// Tokens last for at least a minute, as Docker's token authentication has it; less by the time of a request.
+const TOKEN_LASTS: Duration = Duration::from_secs(30);
+/// How often a token is renewed during one request and its repetitions: a large blob takes hours on a slow line.
+const RENEWALS_MAX: u32 = 100;
 /// The longest wait that a registry may ask for at once.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -226,7 +230,8 @@ impl Registry {
     ) -> Result<T, RegistryError> {
         let Purpose { endpoint, repository, .. } = *purpose;
         let key = (endpoint.url.clone(), repository.to_owned(), purpose.writes.is_some());
-        let (mut asked, mut attempt) = (false, 0);
+        // A token that was got a moment ago and is refused opens nothing; an older one has run out.
+        let (mut got, mut renewals, mut attempt): (Option<Instant>, u32, u32) = (None, 0, 0);
         loop {
             let header = self.known.lock().expect("no panic while locked").get(&key).cloned();
             let headers: Vec<(&'static str, String)> =
@@ -247,20 +252,38 @@ impl Registry {
                     let message = format!("it leads to {host}, which answered {status}");
                     return Err(RegistryError::Failed { host: endpoint.host.clone(), what: what.to_owned(), message });
                 }
-                Some(401) if !asked => {
-                    asked = true;
+                Some(401) if renewals < RENEWALS_MAX && got.is_none_or(|got| got.elapsed() > TOKEN_LASTS) => {
+                    (got, renewals, attempt) = (Some(Instant::now()), renewals + 1, attempt - 1);
                     let headers = refusal.iter().flat_map(|refusal| refusal.headers.get_all("www-authenticate"));
                     let challenges: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();
-                    let asker = Asker { fetcher: &self.fetcher, accounts: &self.accounts, purpose: *purpose };
-                    let header = asker.authorization(&challenges, &|| (watcher.progress)(0, 0))?;
+                    let header = self.authorization(purpose, &challenges, &|| (watcher.progress)(0, 0))?;
                     self.known.lock().expect("no panic while locked").insert(key.clone(), header);
                 }
                 Some(401 | 403) => return Err(denied(&self.accounts, purpose, message)),
                 status if attempt < ATTEMPTS_MAX && status.is_none_or(|status| status == 429 || status >= 500) => {
-                    self.wait(endpoint, refusal.as_deref(), attempt, watcher)?;
+                    self.wait(endpoint, (refusal.as_deref(), message), attempt, watcher)?;
                 }
                 _ => return Err(RegistryError::of_fetch(error, &endpoint.host, what)),
             }
+        }
+    }
+
+    /// Returns the header that answers one of the challenges.
+    fn authorization(
+        &self,
+        purpose: &Purpose<'_>,
+        challenges: &[&str],
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<String, RegistryError> {
+        let ask = |purpose: Purpose<'_>| {
+            Asker { fetcher: &self.fetcher, accounts: &self.accounts, purpose }.authorization(challenges, go_on)
+        };
+        match ask(*purpose) {
+            // Who may not read another repository may well write here.
+            Err(RegistryError::Denied { .. }) if purpose.writes.is_some_and(|sources| !sources.is_empty()) => {
+                ask(Purpose { writes: Some(&[]), ..*purpose })
+            }
+            outcome => outcome,
         }
     }
 
@@ -268,15 +291,18 @@ impl Registry {
     fn wait(
         &self,
         endpoint: &Endpoint,
-        refusal: Option<&Refusal>,
+        (refusal, message): (Option<&Refusal>, &str),
         attempt: u32,
         watcher: &Watcher<'_>,
     ) -> Result<(), RegistryError> {
         let asked = refusal.and_then(Refusal::retry_after);
         let wait = asked.unwrap_or(Duration::from_millis(250 << attempt)).min(WAIT_MAX);
         if wait >= Duration::from_secs(1) {
-            let is_limit = refusal.is_some_and(|refusal| refusal.status == 429);
-            let why = if is_limit { "limits how often it is asked" } else { "is busy" };
+            let why = match refusal.map(|refusal| refusal.status) {
+                Some(429) => "limits how often it is asked".to_owned(),
+                Some(status) => format!("answered {status}"),
+                None => format!("failed ({message})"),
+            };
             (watcher.say)(format!("{} {why}: waiting {} s", endpoint.host, wait.as_secs()));
         }
         let begun = Instant::now();

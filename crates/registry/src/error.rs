@@ -65,7 +65,8 @@ impl RegistryError {
             RegistryError::Unsound { .. } => Some("ask the registry's owner; nothing of it was kept".to_owned()),
             RegistryError::Failed { .. } => Some("check the registry and the network, then run again".to_owned()),
             RegistryError::Account(_) => Some("see `config.json` in DOCKER_CONFIG or ~/.docker".to_owned()),
-            RegistryError::Write(_) | RegistryError::Read(_) | RegistryError::Interrupted => None,
+            RegistryError::Read(_) => Some("run again".to_owned()),
+            RegistryError::Write(_) | RegistryError::Interrupted => None,
         }
     }
 

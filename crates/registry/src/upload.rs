@@ -2,6 +2,8 @@
 //! the OCI distribution specification (1.1). It knows one blob and one document at a time; callers know the image.
 
 use std::cell::Cell;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use rondel_cas::Digest;
@@ -14,6 +16,8 @@ use crate::authorization::{Purpose, words};
 use crate::client::{FetchedDocument, Registry, Watcher, is_from, origin_of, succeeded, unsound};
 use crate::error::RegistryError;
 
+/// The number of bytes that a series of broken uploads has to bring, so that another one is tried.
+const STEP_LEAST: u64 = 1 << 18;
 /// How many redirects of an upload are followed.
 const REDIRECTS_MAX: u32 = 5;
 
@@ -72,6 +76,9 @@ impl Registry {
         let headers = vec![("Accept", DOCUMENT_TYPES.join(", "))];
         let Some(response) = self.head(to, &format!("manifests/{name}"), headers, watcher)? else { return Ok(None) };
         match response.header("docker-content-digest").filter(|digest| digest.starts_with("sha256:")) {
+            Some(digest) if name.starts_with("sha256:") && digest != name => {
+                Err(unsound(&to.endpoint.host, name, format!("it says that its digest is {digest}")))
+            }
             Some(digest) => Ok(Some(digest.to_owned())),
             // Not all registries tell it.
             None => Ok(self.document_there(to, name, watcher)?.map(|document| document.digest.oci())),
@@ -104,20 +111,35 @@ impl Registry {
         watcher: &Watcher<'_>,
     ) -> Result<Placed, RegistryError> {
         let what = blob.oci();
-        if self.head(to, &format!("blobs/{what}"), Vec::new(), watcher)?.is_some() {
+        if self.has_blob(to, blob, watcher)? {
             return Ok(Placed::Present);
         }
-        let from = from.filter(|from| *from != to.repository);
-        let sending = Sending { registry: self, to, blob, path, from, session: Cell::new(None), watcher };
+        let from = Cell::new(from.filter(|from| *from != to.repository));
+        let sending = Sending {
+            registry: self,
+            to,
+            blob,
+            path,
+            from,
+            session: Cell::new(None),
+            is_gone: Cell::new(false),
+            watcher,
+        };
         let mut best = 0;
         loop {
             let outcome = self.patiently(&to.purpose(), &what, watcher, &mut |headers| sending.attempt(headers));
             match (&outcome, sending.done()) {
                 // A line that breaks now and then brings a large blob there nevertheless.
-                (Err(RegistryError::Failed { .. }), done) if done > best => best = done,
+                (Err(RegistryError::Failed { .. }), done) if done >= best + STEP_LEAST => best = done,
                 _ => return outcome,
             }
         }
+    }
+
+    /// Returns true if the repository has a blob of this digest and size.
+    fn has_blob(&self, to: &Destination, blob: &Digest, watcher: &Watcher<'_>) -> Result<bool, RegistryError> {
+        let response = self.head(to, &format!("blobs/{}", blob.oci()), Vec::new(), watcher)?;
+        Ok(response.is_some_and(|response| is_of(&response, blob)))
     }
 
     /// Gives a document its name in the repository, a tag or its digest.
@@ -135,7 +157,11 @@ impl Registry {
             headers.push(("Content-Type", media_type.to_owned()));
             let (method, url) = (Method::PUT, to.url(&format!("manifests/{name}")));
             let request = Request { method, url, headers, body: bytes.to_vec(), bytes_max: 1 << 20 };
-            succeeded(self.fetcher.call(request, &|| (watcher.progress)(0, 0))?, &to.endpoint.url, &what)
+            let response = self.fetcher.call(request, &|| (watcher.progress)(0, 0))?;
+            match response.status {
+                201 => Ok(response),
+                _ => Err(refused(&response)),
+            }
         })?;
         check_told(to, &what, &response, &digest)
     }
@@ -168,9 +194,12 @@ struct Sending<'a> {
     to: &'a Destination,
     blob: &'a Digest,
     path: &'a Path,
-    from: Option<&'a str>,
+    /// Another repository of the registry that has it, unless it turned out that it can't be taken from there.
+    from: Cell<Option<&'a str>>,
     /// The upload that was begun.
     session: Cell<Option<Session>>,
+    /// True if the registry has lost the upload, or has something else of it.
+    is_gone: Cell<bool>,
     watcher: &'a Watcher<'a>,
 }
 
@@ -186,7 +215,18 @@ impl Sending<'_> {
     /// Begins the upload, or goes on with the one that broke off.
     fn attempt(&self, headers: &[(&'static str, String)]) -> Result<Placed, FetchError> {
         let known = self.session.take();
-        let resumed = known.map(|session| self.resume(&session, headers)).transpose()?.flatten();
+        let resumed = match &known {
+            Some(known) => match self.resume(known, headers) {
+                // What a slow registry was still checking is there meanwhile.
+                Ok(None) if self.is_there(headers)? => return Ok(Placed::Sent),
+                Ok(resumed) => resumed,
+                Err(error) => {
+                    self.session.set(Some(Session { location: known.location.clone(), done: known.done }));
+                    return Err(error);
+                }
+            },
+            None => None,
+        };
         let session = match resumed {
             Some(session) => session,
             None => match self.begin(headers)? {
@@ -195,49 +235,70 @@ impl Sending<'_> {
             },
         };
         let outcome = self.send(&session, headers);
-        let is_final = matches!(&outcome, Err(FetchError::Failed { refusal: Some(refusal), .. })
-            if refusal.status < 500 && refusal.status != 429);
-        self.session.set((!is_final).then_some(session));
+        // What was refused is begun anew, if it is tried again at all.
+        let is_refused = matches!(&outcome, Err(FetchError::Failed { refusal: Some(refusal), .. })
+            if refusal.status < 500 && refusal.status != 429 && refusal.status != 401);
+        self.session.set((!self.is_gone.take() && !is_refused).then_some(session));
         outcome
+    }
+
+    fn is_there(&self, headers: &[(&'static str, String)]) -> Result<bool, FetchError> {
+        let url = self.to.url(&format!("blobs/{}", self.blob.oci()));
+        let response = self.call(Method::HEAD, url, headers.to_vec())?;
+        Ok(response.status == 200 && is_of(&response, self.blob))
     }
 
     /// Opens an upload; `None` if the registry had the blob in another repository.
     fn begin(&self, headers: &[(&'static str, String)]) -> Result<Option<Session>, FetchError> {
-        let mut url = self.to.url("blobs/uploads/");
-        if let Some(from) = self.from {
-            url.push_str(&format!("?mount={}&from={}", self.blob.oci(), rondel_fetch::percent_escaped(from)));
-        }
+        let url = self.to.url("blobs/uploads/");
         let mut headers = headers.to_vec();
         headers.push(("Content-Length", "0".to_owned()));
-        let response = self.call(Method::POST, url, headers)?;
-        match response.status {
-            201 => Ok(None),
-            _ => {
-                let location = self.location(&response)?;
-                Ok(Some(Session { location, done: 0 }))
+        if let Some(from) = self.from.get() {
+            let mount = format!("{url}?mount={}&from={}", self.blob.oci(), rondel_fetch::percent_escaped(from));
+            let response = self.call(Method::POST, mount, headers.clone())?;
+            match response.status {
+                201 => return Ok(None),
+                202 => return self.opened(&response).map(Some),
+                429 | 500.. => return Err(refused(&response)),
+                // It may be forbidden to read there: then it is sent.
+                _ => self.from.set(None),
             }
         }
+        let response = self.call(Method::POST, url, headers)?;
+        match response.status {
+            202 => self.opened(&response).map(Some),
+            _ => Err(refused(&response)),
+        }
+    }
+
+    fn opened(&self, response: &Response) -> Result<Session, FetchError> {
+        Ok(Session { location: self.location(response)?, done: 0 })
     }
 
     /// Asks how far an upload got; `None` if it has to begin again.
     fn resume(&self, session: &Session, headers: &[(&'static str, String)]) -> Result<Option<Session>, FetchError> {
         let headers = self.own_headers(&session.location, headers);
-        let response = match self.call(Method::GET, session.location.clone(), headers) {
-            Ok(response) => response,
-            Err(FetchError::Interrupted) => return Err(FetchError::Interrupted),
-            Err(_) => return Ok(None),
-        };
-        let last = response.header("range").and_then(|range| range.rsplit('-').next()?.trim().parse::<u64>().ok());
-        let location = self.location(&response).unwrap_or_else(|_| session.location.clone());
+        let response = self.call(Method::GET, session.location.clone(), headers)?;
+        if matches!(response.status, 401 | 429 | 500..) {
+            return Err(refused(&response));
+        }
         // `0-0` is said of nothing and of one byte.
-        let done = last.filter(|last| *last > 0).map_or(0, |last| last + 1);
-        Ok((response.status == 204 && done > 0 && done <= self.blob.size()).then_some(Session { location, done }))
+        let last = response.header("range").and_then(|range| range.trim().strip_prefix("0-")?.parse::<u64>().ok());
+        let done = last.filter(|last| *last > 0 && *last < self.blob.size()).map(|last| last + 1);
+        let location = self.location(&response).unwrap_or_else(|_| session.location.clone());
+        Ok(done.filter(|_| response.status == 204).map(|done| Session { location, done }))
     }
 
     fn send(&self, session: &Session, headers: &[(&'static str, String)]) -> Result<Placed, FetchError> {
+        let size = self.blob.size();
+        // Nothing that was touched is sent: the registry would be blamed for it.
+        let found = fs::metadata(self.path).map_err(FetchError::Read)?.len();
+        if found != size {
+            let message = format!("`{}` has {found} bytes instead of {size}", self.path.display());
+            return Err(FetchError::Read(io::Error::other(message)));
+        }
         let separator = if session.location.contains('?') { '&' } else { '?' };
         let mut url = format!("{}{separator}digest={}", session.location, self.blob.oci());
-        let size = self.blob.size();
         for _ in 0..REDIRECTS_MAX {
             let mut headers = self.own_headers(&url, headers);
             headers.push(("Content-Type", "application/octet-stream".to_owned()));
@@ -247,52 +308,60 @@ impl Sending<'_> {
             let (method, path, skip) = (Method::PUT, self.path, session.done);
             let upload = Upload { method, url: url.clone(), headers, path, skip };
             let progress = |sent: u64| (self.watcher.progress)(session.done + sent, size);
-            let response = self.registry.fetcher.send(upload, &progress)?;
+            let response =
+                self.registry.fetcher.send(upload, &progress).map_err(|error| self.elsewhere(&url, error))?;
             match response.status {
                 307 | 308 => url = self.location(&response)?,
                 200 | 201 | 204 => {
-                    let told = check_told(self.to, &self.blob.oci(), &response, &self.blob.oci());
-                    // Nothing gets better by sending it once more.
-                    let refused = |error: RegistryError| {
-                        self.failed(error.to_string(), Some(Response { status: 400, ..response.clone() }))
+                    let told = response.header("docker-content-digest").filter(|told| told.starts_with("sha256:"));
+                    return match told.filter(|told| *told != self.blob.oci()) {
+                        None => Ok(Placed::Sent),
+                        // Nothing gets better by sending it once more.
+                        Some(told) => {
+                            let answer = Response { status: 400, ..response.clone() };
+                            Err(failed(format!("it says that its digest is {told}"), Some(&answer)))
+                        }
                     };
-                    return told.map(|()| Placed::Sent).map_err(refused);
                 }
-                // The upload is gone, or the registry has other bytes of it: it begins again.
-                status @ (404 | 410 | 416) => {
-                    return Err(self.failed(format!("it answered {status}{}", words(&response.body)), None));
+                // The upload is gone, or the registry has something else of it: it begins again.
+                status if matches!(status, 404 | 410 | 416) || (session.done > 0 && (400..500).contains(&status)) => {
+                    self.is_gone.set(true);
+                    return Err(failed(format!("it answered {status}{}", words(&response.body)), None));
                 }
-                status => {
-                    let message = format!("it answered {status}{}", words(&response.body));
-                    return Err(self.failed(message, Some(response)));
-                }
+                _ => return Err(refused(&response)),
             }
         }
-        Err(self.failed("it leads from one place to the next without end".to_owned(), None))
+        Err(failed("it leads from one place to the next without end".to_owned(), None))
+    }
+
+    /// Names the host that failed, if it is not the registry.
+    fn elsewhere(&self, url: &str, error: FetchError) -> FetchError {
+        match error {
+            FetchError::Failed { url: place, message, refusal } if !is_from(url, &self.to.endpoint.url) => {
+                let message = format!("it leads to {}: {message}", origin_of(url));
+                FetchError::Failed { url: place, message, refusal }
+            }
+            error => error,
+        }
     }
 
     fn call(&self, method: Method, url: String, headers: Vec<(&'static str, String)>) -> Result<Response, FetchError> {
         let request = Request { method, url, headers, body: Vec::new(), bytes_max: 1 << 20 };
-        let response = self.registry.fetcher.call(request, &|| (self.watcher.progress)(0, 0))?;
-        succeeded(response, &self.to.endpoint.url, &self.to.repository)
+        self.registry.fetcher.call(request, &|| (self.watcher.progress)(0, 0))
     }
 
     /// Returns where an answer leads. It may be another host, which gets no account.
     fn location(&self, response: &Response) -> Result<String, FetchError> {
-        let missing = || self.failed("it does not say where to send".to_owned(), None);
+        // Nothing gets better by asking once more.
+        let wrong = |message: String| failed(message, Some(&Response { status: 400, ..response.clone() }));
+        let missing = || wrong("it does not say where to send".to_owned());
         let told = response.header("location").ok_or_else(missing)?;
-        let told = match told.starts_with('/') {
-            true if told.starts_with("//") => format!("{}:{told}", scheme(&self.to.endpoint.url)),
-            true => format!("{}{told}", origin_of(&response.url)),
-            false => told.to_owned(),
-        };
-        let is_plain = told.starts_with("http://");
-        if !is_plain && !told.starts_with("https://") {
+        let told = absolute(&response.url, told.split('#').next().unwrap_or(told));
+        if !told.starts_with("http://") && !told.starts_with("https://") {
             return Err(missing());
         }
-        if is_plain && scheme(&self.to.endpoint.url) == "https" {
-            let message = format!("it wants the image sent in the clear, to {}", origin_of(&told));
-            return Err(self.failed(message, Some(Response { status: 400, ..response.clone() })));
+        if told.starts_with("http://") && scheme(&self.to.endpoint.url) == "https" {
+            return Err(wrong(format!("it wants the image sent in the clear, to {}", origin_of(&told))));
         }
         Ok(told)
     }
@@ -300,10 +369,40 @@ impl Sending<'_> {
     fn own_headers(&self, url: &str, headers: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
         if is_from(url, &self.to.endpoint.url) { headers.to_vec() } else { Vec::new() }
     }
+}
 
-    fn failed(&self, message: String, answer: Option<Response>) -> FetchError {
-        let refusal = answer.map(|Response { url, status, headers, .. }| Box::new(Refusal { url, status, headers }));
-        FetchError::Failed { url: self.to.endpoint.url.clone(), message, refusal }
+/// Returns true if an answer to `HEAD` can be of this blob: a page that answers everything is no registry.
+fn is_of(response: &Response, blob: &Digest) -> bool {
+    let size = response.header("content-length").and_then(|length| length.parse::<u64>().ok());
+    let told = response.header("docker-content-digest");
+    size.is_none_or(|size| size == blob.size()) && told.is_none_or(|told| told == blob.oci())
+}
+
+fn failed(message: String, answer: Option<&Response>) -> FetchError {
+    let refusal = answer.map(|answer| {
+        let Response { url, status, headers, .. } = answer.clone();
+        Box::new(Refusal { url, status, headers })
+    });
+    FetchError::Failed { url: String::new(), message, refusal }
+}
+
+/// Returns the error of an answer that is no success, with the registry's own words.
+fn refused(answer: &Response) -> FetchError {
+    failed(format!("it answered {}{}", answer.status, words(&answer.body)), Some(answer))
+}
+
+/// Returns where a `Location` leads from `url` (RFC 3986, section 5.2).
+fn absolute(url: &str, location: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    match location {
+        location if location.contains("://") => location.to_owned(),
+        location if location.starts_with("//") => format!("{}:{location}", scheme(url)),
+        location if location.starts_with('/') => format!("{}{location}", origin_of(url)),
+        location if location.starts_with('?') || location.is_empty() => format!("{path}{location}"),
+        location => match path.rfind('/').filter(|slash| *slash > scheme(url).len() + 2) {
+            Some(slash) => format!("{}/{location}", &path[..slash]),
+            None => format!("{path}/{location}"),
+        },
     }
 }
 

@@ -23,7 +23,7 @@ use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
 use crate::variables::Variables;
 use rondel_golang::GoSupport;
-use rondel_names::ImageName;
+use rondel_names::{ImageName, ImageReference};
 
 /// How a kind becomes steps.
 pub(crate) trait Analyze {
@@ -78,6 +78,8 @@ pub(crate) struct Analyzer<'a> {
     pub(crate) go: Option<Arc<GoSupport>>,
     registries: Option<Arc<Registries>>,
     bases: Option<Arc<Bases>>,
+    /// What is pushed in this run, and by which target.
+    pub(crate) pushed: BTreeMap<ImageReference, TargetName>,
     /// Targets that are made for all their platforms, unless the command line says otherwise.
     whole: BTreeSet<TargetName>,
     pub(crate) modules: Option<NodeId>,
@@ -106,6 +108,7 @@ impl<'a> Analyzer<'a> {
             go: None,
             registries: None,
             bases: None,
+            pushed: BTreeMap::new(),
             whole: BTreeSet::new(),
             modules: None,
             trees: OnceCell::new(),

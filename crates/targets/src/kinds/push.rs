@@ -1,6 +1,6 @@
 //! `Push`: the OCI layout of another target goes to registries.
 
-use rondel_buildfile::{DESTINATION_HINT, Push, Target, destination};
+use rondel_buildfile::{DESTINATION_HINT, Push, Span, Target, destination};
 use rondel_engine::{Shown, StepKey, UserError};
 use rondel_names::ImageReference;
 
@@ -25,12 +25,18 @@ impl Analyze for Push {
         let own = image.kind().platforms();
         let declared = own.unwrap_or(&analyzer.request.file.platforms).len().max(1);
         let is_partial = analyzer.platforms(own, image, true)?.len() < declared;
+        for (to, span) in destinations(self, analyzer)? {
+            if let Some(other) = analyzer.pushed.insert(to.clone(), name.clone()).filter(|other| other != name) {
+                let message = format!("`{name}` and `{other}` both push `{to}`");
+                return Err(UserError::input(message).at(span).hint("give one of them another tag"));
+            }
+        }
         let (registries, offline) = (analyzer.registries(), analyzer.request.offline);
         let step = analyzer.step(&|| {
             Ok(Box::new(PushStep {
                 registries: registries.clone(),
                 layout: out.clone(),
-                to: destinations(self, analyzer)?,
+                to: destinations(self, analyzer)?.into_iter().map(|(to, _)| to).collect(),
                 is_partial,
                 offline,
             }))
@@ -51,14 +57,14 @@ impl Analyze for Push {
 }
 
 /// Where the image goes, each place once.
-fn destinations(push: &Push, analyzer: &Analyzer<'_>) -> Analyzed<Vec<ImageReference>> {
-    let mut found = Vec::new();
+fn destinations(push: &Push, analyzer: &Analyzer<'_>) -> Analyzed<Vec<(ImageReference, Span)>> {
+    let mut found: Vec<(ImageReference, Span)> = Vec::new();
     for text in &push.to {
         let value = analyzer.variables.text(text).map_err(|error| error.at(text.span))?;
         let to = destination(&value);
         let to = to.map_err(|error| UserError::input(error).at(text.span).hint(DESTINATION_HINT))?;
-        if !found.contains(&to) {
-            found.push(to);
+        if found.iter().all(|(other, _)| *other != to) {
+            found.push((to, text.span));
         }
     }
     Ok(found)

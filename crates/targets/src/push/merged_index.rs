@@ -3,16 +3,23 @@
 use rondel_oci::{DOCUMENT_BYTES_MAX, Document, DocumentPlatform};
 use serde_json::Value;
 
-/// Returns the index `own` with the entries of `there` that are for other platforms, and the platforms that were kept.
-/// Both are bytes of an index. The error says why `there` can't be kept.
-pub(crate) fn merged_index(own: &[u8], media_type: &str, there: &[u8]) -> Result<(Vec<u8>, Vec<String>), String> {
+/// An index with entries of another one.
+pub(crate) struct Merged {
+    pub bytes: Vec<u8>,
+    /// Platform and digest, `sha256:…`, of what was kept.
+    pub kept: Vec<(String, String)>,
+}
+
+/// Returns the index `own` with the entries of `there` that are for other platforms. Both are bytes of an index. The error
+/// says why `there` can't be kept.
+pub(crate) fn merged_index(own: &[u8], media_type: &str, there: &[u8]) -> Result<Merged, String> {
     match Document::parse(media_type, there).map_err(|error| error.to_string())? {
         Document::Index(_) => {}
         Document::Manifest { .. } => {
             return Err("it is an image without an index, and does not say for which platform".to_owned());
         }
     }
-    let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).map_err(|error| error.to_string());
+    let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).map_err(|_| "it is no JSON".to_owned());
     let (mut index, there) = (parse(own)?, parse(there)?);
     let entries = |index: &Value| index["manifests"].as_array().cloned().unwrap_or_default();
     let mut all = entries(&index);
@@ -23,12 +30,13 @@ pub(crate) fn merged_index(own: &[u8], media_type: &str, there: &[u8]) -> Result
         .into_iter()
         .filter(|entry| platform_of(entry).is_some_and(|platform| !replaced.iter().any(|own| is_same(own, &platform))))
         .collect();
-    let kept: Vec<String> = others.iter().filter_map(platform_of).map(|platform| platform.to_string()).collect();
-    let digests: Vec<&str> = others.iter().filter_map(|entry| entry["digest"].as_str()).collect();
+    let kept =
+        others.iter().filter_map(|entry| Some((platform_of(entry)?.to_string(), entry["digest"].as_str()?.to_owned())));
+    let kept: Vec<(String, String)> = kept.collect();
     // BuildKit's attestations go with the image that they are about.
     let attestations = rest.into_iter().filter(|entry| {
         let about = entry["annotations"]["vnd.docker.reference.digest"].as_str();
-        about.is_some_and(|about| digests.contains(&about))
+        about.is_some_and(|about| kept.iter().any(|(_, digest)| digest == about))
     });
     let attestations: Vec<Value> = attestations.collect();
     all.extend(others.iter().cloned());
@@ -36,11 +44,11 @@ pub(crate) fn merged_index(own: &[u8], media_type: &str, there: &[u8]) -> Result
     all.sort_by_key(|entry| platform_of(entry).map(|platform| platform.to_string()));
     all.extend(attestations);
     index["manifests"] = Value::Array(all);
-    let bytes = serde_json::to_vec(&index).map_err(|error| error.to_string())?;
+    let bytes = serde_json::to_vec(&index).expect("plain data");
     if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
         return Err(format!("the index would have {} bytes", bytes.len()));
     }
-    Ok((bytes, kept))
+    Ok(Merged { bytes, kept })
 }
 
 fn platform_of(entry: &Value) -> Option<DocumentPlatform> {
@@ -94,13 +102,14 @@ mod tests {
             entry("linux/arm/v6", '3'),
             stale,
         ];
-        let (bytes, kept) = merged_index(&index(&[entry("linux/arm64", '9')]), INDEX, &index(&there)).unwrap();
-        assert_eq!(kept, ["linux/amd64", "linux/arm/v6"]);
+        let merged = merged_index(&index(&[entry("linux/arm64", '9')]), INDEX, &index(&there)).unwrap();
+        let platforms: Vec<&str> = merged.kept.iter().map(|(platform, _)| platform.as_str()).collect();
+        assert_eq!(platforms, ["linux/amd64", "linux/arm/v6"]);
         let expected = [entry("linux/amd64", '2'), entry("linux/arm/v6", '3'), entry("linux/arm64", '9'), attestation];
-        assert_eq!(bytes, index(&expected));
+        assert_eq!(merged.bytes, index(&expected));
         // Once more, it is the same.
-        let (again, _) = merged_index(&index(&[entry("linux/arm64", '9')]), INDEX, &bytes).unwrap();
-        assert_eq!(again, bytes);
+        let again = merged_index(&index(&[entry("linux/arm64", '9')]), INDEX, &merged.bytes).unwrap();
+        assert_eq!(again.bytes, merged.bytes);
     }
 
     #[test]
@@ -109,7 +118,7 @@ mod tests {
         let manifest = json!({"schemaVersion": 2, "config": {"digest": format!("sha256:{}", "1".repeat(64)), "size": 2}, "layers": []});
         let manifest = serde_json::to_vec(&manifest).unwrap();
         let kind = "application/vnd.oci.image.manifest.v1+json";
-        assert!(merged_index(&own, kind, &manifest).unwrap_err().contains("without an index"));
+        assert!(merged_index(&own, kind, &manifest).err().unwrap().contains("without an index"));
         assert!(merged_index(&own, "text/html", b"<html>").is_err());
     }
 }

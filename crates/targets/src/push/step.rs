@@ -20,6 +20,9 @@ use crate::push::content::{Content, ManifestContent, read_index};
 use crate::push::merged_index::merged_index;
 use crate::registries::{Registries, step_error};
 
+/// How often a name is set that others set at the same time.
+const TRIES_MAX: usize = 6;
+
 /// What was pushed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushMetadata {
@@ -76,47 +79,31 @@ struct Tally {
 }
 
 impl PushStep {
-    /// Returns the reference with what it leads to.
-    fn pushed(&self, named: &[Named]) -> PushMetadata {
-        let with_digest = |(to, named): (&ImageReference, &Named)| format!("{to}@{}", named.digest);
-        PushMetadata { references: self.to.iter().zip(named).map(with_digest).collect() }
+    /// Returns the references with what they lead to.
+    fn pushed<'d>(&self, digests: impl Iterator<Item = &'d String>) -> PushMetadata {
+        PushMetadata { references: self.to.iter().zip(digests).map(|(to, digest)| format!("{to}@{digest}")).collect() }
     }
 
     /// Asks what the names lead to.
     fn ask(&self, digest: &str, registry: &Registry, context: &StepContext<'_>) -> Result<Vec<Named>, StepError> {
         let has_failed = AtomicBool::new(false);
         let watch = Watch::new(context, &has_failed);
-        let own = match self.is_partial {
-            true => {
-                let directory = self.layout.below(&context.workspace.root);
-                Some(read_index(&directory, digest).map_err(|error| self.unsound(&error))?)
-            }
-            false => None,
-        };
-        let ask = |to: &ImageReference| -> Result<Named, StepError> {
+        if self.is_partial {
+            let directory = self.layout.below(&context.workspace.root);
+            let own = read_index(&directory, digest).map_err(|error| self.unsound(&error))?;
+            return at_once(&self.to, &watch, |to| {
+                let (named, kept) = merged_name(registry, to, (&own.0, &own.1), &watch)?;
+                if !kept.is_empty() {
+                    context.note(format!("{to} keeps {}", kept.join(", ")));
+                }
+                Ok(named)
+            });
+        }
+        at_once(&self.to, &watch, |to| {
             let destination = registry.destination(to, Vec::new());
-            let watcher = watch.watcher();
-            let tag = tag_of(to);
-            let Some((own_digest, bytes, _)) = &own else {
-                let now = registry.digest_at(&destination, tag, &watcher).map_err(step_error)?;
-                return Ok(Named { digest: digest.to_owned(), merged: None, now });
-            };
-            let found = registry.document_there(&destination, tag, &watcher).map_err(step_error)?;
-            let now = found.as_ref().map(|found| found.digest.oci());
-            let Some(found) = found.filter(|found| found.digest != *own_digest) else {
-                return Ok(Named { digest: digest.to_owned(), merged: None, now });
-            };
-            let (bytes, kept) = merged_index(bytes, &found.media_type, &found.bytes).map_err(|error| {
-                let message = format!("`{to}` can't keep its other platforms: {error}");
-                let hint = "push without --platform, or to a name of its own";
-                StepError::User(UserError::environment(message).hint(hint))
-            })?;
-            if !kept.is_empty() {
-                context.note(format!("{to} keeps {}", kept.join(", ")));
-            }
-            Ok(Named { now, digest: Digest::of(&bytes).oci(), merged: Some(bytes) })
-        };
-        at_once(&self.to, &watch, ask)
+            let now = registry.digest_at(&destination, tag_of(to), &watch.watcher()).map_err(step_error)?;
+            Ok(Named { digest: digest.to_owned(), merged: None, now })
+        })
     }
 
     fn unsound(&self, error: &str) -> StepError {
@@ -141,57 +128,111 @@ impl PushStep {
         sources.sort();
         sources.dedup();
         let destination = registry.destination(to, sources);
-        // A registry has all that its manifests name; with --force each blob is asked for.
-        let all: Vec<&ManifestContent> = content.manifests.iter().collect();
-        let found = at_once(&all, &watch, |manifest| {
-            if context.is_forced() {
-                return Ok(None);
-            }
-            registry.digest_at(&destination, &manifest.digest.oci(), &watch.watcher()).map_err(step_error)
-        })?;
-        let missing: Vec<&ManifestContent> =
-            all.into_iter().zip(found).filter(|(_, found)| found.is_none()).map(|(manifest, _)| manifest).collect();
+        // A manifest that is there does not prove its blobs: somebody may have deleted them.
         let mut blobs: BTreeMap<Digest, Option<String>> = BTreeMap::new();
-        for manifest in &missing {
+        for manifest in &content.manifests {
             let from = earlier.map(str::to_owned).or_else(|| base(manifest));
             blobs.extend(manifest.blobs.iter().map(|blob| (*blob, from.clone())));
         }
         let tally = send_blobs(registry, &destination, &Vec::from_iter(blobs), content, &watch)?;
-        at_once(&missing, &watch, |manifest| {
+        at_once(&content.manifests, &watch, |manifest| {
             let name = manifest.digest.oci();
-            let put =
-                registry.put_document(&destination, &name, &manifest.media_type, &manifest.bytes, &watch.watcher());
-            put.map_err(step_error)
+            if registry.digest_at(&destination, &name, &watch.watcher()).map_err(step_error)?.is_some() {
+                return Ok(());
+            }
+            let (kind, bytes) = (&manifest.media_type, &manifest.bytes);
+            registry.put_document(&destination, &name, kind, bytes, &watch.watcher()).map_err(step_error)
         })?;
         Ok(tally)
     }
 
-    /// Sets the names, once everything is where they lead.
+    /// Sets the names, once everything is where they lead. Returns what each of them leads to.
     fn set_names(
         &self,
         registry: &Registry,
         named: &[Named],
         content: &Content,
         context: &StepContext<'_>,
-    ) -> Result<(), StepError> {
+    ) -> Result<Vec<String>, StepError> {
         let has_failed = AtomicBool::new(false);
         let watch = Watch::new(context, &has_failed);
-        let mut set: Vec<String> = Vec::new();
-        for (to, named) in self.to.iter().zip(named).filter(|(_, named)| !named.is_there() || context.is_forced()) {
-            let bytes = named.merged.as_deref().unwrap_or(&content.index.1);
-            let destination = registry.destination(to, Vec::new());
-            let put = registry.put_document(&destination, tag_of(to), INDEX, bytes, &watch.watcher());
-            put.map_err(|error| match set.is_empty() {
-                true => step_error(error),
-                false => {
-                    context.warn(format!("{} {} set before the push failed", set.join(", "), are(set.len())));
-                    step_error(error)
+        let (mut set, mut digests) = (Vec::new(), Vec::new());
+        for (to, named) in self.to.iter().zip(named) {
+            let is_there = named.is_there() && !context.is_forced();
+            let outcome = match (self.is_partial, is_there) {
+                (true, _) => set_merged(registry, to, &content.index, &watch),
+                (false, true) => Ok(named.digest.clone()),
+                (false, false) => set_name(registry, to, &content.index.1, &watch).map(|()| named.digest.clone()),
+            };
+            match outcome {
+                Ok(digest) => digests.push(digest),
+                Err(error) => {
+                    if !set.is_empty() {
+                        let are = if set.len() == 1 { "was" } else { "were" };
+                        context.warn(format!("{} {are} set before the push failed", set.join(", ")));
+                    }
+                    return Err(error);
                 }
-            })?;
-            set.push(to.to_string());
+            }
+            if !is_there {
+                set.push(to.to_string());
+            }
         }
-        Ok(())
+        Ok(digests)
     }
+}
+
+/// Gives an index its name.
+fn set_name(registry: &Registry, to: &ImageReference, index: &[u8], watch: &Watch<'_>) -> Result<(), StepError> {
+    let destination = registry.destination(to, Vec::new());
+    registry.put_document(&destination, tag_of(to), INDEX, index, &watch.watcher()).map_err(step_error)
+}
+
+/// Gives a name the entries of `own`, beside those of other platforms that it has at this moment. Another runner may do the
+/// same, so that it looks once more afterwards. Returns the digest.
+fn set_merged(
+    registry: &Registry,
+    to: &ImageReference,
+    (digest, bytes): &(Digest, Vec<u8>),
+    watch: &Watch<'_>,
+) -> Result<String, StepError> {
+    for _ in 0..TRIES_MAX {
+        let (named, _) = merged_name(registry, to, (digest, bytes), watch)?;
+        if named.is_there() {
+            return Ok(named.digest);
+        }
+        set_name(registry, to, named.merged.as_deref().unwrap_or(bytes), watch)?;
+    }
+    Err(StepError::environment(format!("`{to}` is set by others again and again")).hint("run again"))
+}
+
+/// Returns what a name has to lead to, so that it has the entries of `own` and keeps those of other platforms; and the
+/// platforms that it keeps.
+fn merged_name(
+    registry: &Registry,
+    to: &ImageReference,
+    (own, bytes): (&Digest, &[u8]),
+    watch: &Watch<'_>,
+) -> Result<(Named, Vec<String>), StepError> {
+    let destination = registry.destination(to, Vec::new());
+    let found = registry.document_there(&destination, tag_of(to), &watch.watcher()).map_err(step_error)?;
+    let now = found.as_ref().map(|found| found.digest.oci());
+    let Some(found) = found.filter(|found| found.digest != *own) else {
+        return Ok((Named { digest: own.oci(), merged: None, now }, Vec::new()));
+    };
+    let wrong = |message: String| {
+        let hint = "push without --platform, or to a name of its own";
+        StepError::User(UserError::environment(message).hint(hint))
+    };
+    let merged = merged_index(bytes, &found.media_type, &found.bytes)
+        .map_err(|error| wrong(format!("`{to}` can't keep its other platforms: {error}")))?;
+    for (platform, digest) in &merged.kept {
+        if registry.digest_at(&destination, digest, &watch.watcher()).map_err(step_error)?.is_none() {
+            return Err(wrong(format!("`{to}` can't keep its other platforms: that of {platform} is gone")));
+        }
+    }
+    let kept = merged.kept.into_iter().map(|(platform, _)| platform).collect();
+    Ok((Named { now, digest: Digest::of(&merged.bytes).oci(), merged: Some(merged.bytes) }, kept))
 }
 
 impl Step for PushStep {
@@ -211,7 +252,7 @@ impl Step for PushStep {
         let lacking = self.to.iter().zip(&named).find(|(_, named)| !named.is_there() || context.is_forced());
         let freshness = match lacking {
             Some((to, named)) => Freshness::not_present(named.lack(to)),
-            None => Freshness::UpToDate(Metadata::of(&self.pushed(&named))),
+            None => Freshness::UpToDate(Metadata::of(&self.pushed(named.iter().map(|named| &named.digest)))),
         };
         Ok(Prepared::unkeyed(freshness).with(named))
     }
@@ -232,8 +273,8 @@ impl Step for PushStep {
             context.note(format!("{}/{}: {tally}", to.registry(), to.repository()));
             filled.push(to);
         }
-        self.set_names(registry, &prepared.findings, &content, context)?;
-        Ok(Report { metadata: Metadata::of(&self.pushed(&prepared.findings)) })
+        let digests = self.set_names(registry, &prepared.findings, &content, context)?;
+        Ok(Report { metadata: Metadata::of(&self.pushed(digests.iter())) })
     }
 }
 
@@ -288,8 +329,4 @@ impl fmt::Display for Tally {
 
 fn tag_of(reference: &ImageReference) -> &str {
     reference.tag().unwrap_or("latest")
-}
-
-fn are(count: usize) -> &'static str {
-    if count == 1 { "was" } else { "were" }
 }
