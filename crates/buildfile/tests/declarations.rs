@@ -178,8 +178,8 @@ fn what_a_visitor_sees() {
         test:  text text text text text text server:Output lint:Output
         lint:  text text path:report.txt text path:tools
         generate:  text text path:kind_string.go
-        pack:  text text text text server:Output lint:Output image:Output path:pack.tar text text server:Output
-        hello:  text
+        pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
+        hello:  text image:Digest
         sum:  text path:b
         check:  lint:Anything test:Anything
     "#]]

@@ -16,6 +16,7 @@ mod go_variables;
 mod go_version;
 mod image;
 mod kinds;
+mod late_texts;
 mod nodes;
 mod outputs;
 mod push;

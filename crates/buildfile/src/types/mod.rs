@@ -22,6 +22,8 @@ pub use maps::{
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
 pub use outputs::InputSource;
 pub use references::{ImageReference, LayoutReference};
+pub(crate) use texts::late_fact;
+
 pub use strings::{
     EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
 };

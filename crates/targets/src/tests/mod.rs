@@ -2,6 +2,7 @@
 
 mod actions;
 mod graphs;
+mod image_facts;
 mod outputs;
 mod refusals;
 
