@@ -5,7 +5,7 @@ use std::process::Command;
 use expect_test::expect;
 
 use crate::base_image::Registry;
-use crate::space::TestSpace;
+use crate::space::{TestSpace, make_executable};
 
 /// An image without Go: the file `x`, under two names.
 const IMAGE: &str = r#""image": Image(base: Static, files: {"/x": File("x")}, entrypoint: ["/x"],
@@ -71,6 +71,39 @@ fn a_command_runs_again_when_the_image_is_another_one() {
           classDef changed fill:#fdd
           classDef unknown fill:#eee
     "#]]);
+}
+
+/// Braces of others survive, and each value is where its name was.
+#[test]
+fn a_template_has_values_in_place_of_names() {
+    let space = space(
+        r#""manifest": Template(from: "deploy/app.yaml.in", to: "dist/app.yaml"),
+        "use": Exec(command: ["sh", "-c", "cat $0 > copy", Output("manifest")], inputs: [], outputs: ["copy"])"#,
+    );
+    space.replace("build.ron", "targets:", "vars: {\"version\": \"v1\"}, targets:");
+    let text =
+        "# {version} of \\{version}\r\nimage: {image:ref}\nargs: [\"${HOME}\", {a: {}}, '{{ .Values.x }}']\n\t{3}";
+    space.write("deploy/app.yaml.in", text);
+    space.ok(&["use"]);
+    let digest = digest(&space);
+    let expected = text.replacen("{version}", "v1", 1).replace("\\{", "{");
+    let expected = expected.replace("{image:ref}", &format!("r.example/app@{digest}"));
+    assert_eq!(space.read("copy"), expected);
+    assert_eq!(space.ran(&["use"]), std::collections::BTreeMap::new());
+    space.ok(&["plan", "manifest", "--set", "version=v2"]).check(expect![[r#"
+        up to date  image
+        run         manifest: {version} changed from `v1` to `v2`
+    "#]]);
+    // A script stays one.
+    make_executable(&space.root().join("deploy/app.yaml.in"));
+    space.ok(&["manifest"]);
+    let mode = |path: &str| {
+        std::os::unix::fs::PermissionsExt::mode(&space.root().join(path).metadata().unwrap().permissions())
+    };
+    assert_eq!(mode("dist/app.yaml") & 0o777, 0o755);
+    space.append("deploy/app.yaml.in", "{verison}");
+    let run = space.run(&["manifest"]);
+    run.fails(2, &["deploy/app.yaml.in:4:5: there is no variable `verison`", "hint: did you mean `{version}`?"]);
 }
 
 /// The digest is the one that a registry gives the image, and the reference leads to it.

@@ -22,35 +22,35 @@ fn facts_of_images() {
             4 |     vars: {"v": "{image:digest}", "w": Env("W", "{image:ref}")}, targets: {
               |                 ^^^^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`
+            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
             error: `{image:ref}` is not allowed here: it is known only when `image` is made
              --> build.ron:4:49
               |
             4 |     vars: {"v": "{image:digest}", "w": Env("W", "{image:ref}")}, targets: {
               |                                                 ^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`
+            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
             error: `{image:digest}` is not allowed here: it is known only when `image` is made
              --> build.ron:5:69
               |
             5 |     "image": Image(base: Static, entrypoint: ["/x"], tags: ["x:{image:digest}"]),
               |                                                             ^^^^^^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`
+            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
             error: `{image:ref}` is not allowed here: it is known only when `image` is made
              --> build.ron:6:58
               |
             6 |             "server": GoBuild(packages: ["."], ldflags: ["-X=main.v={image:ref}"]),
               |                                                          ^^^^^^^^^^^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`
+            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
             error: `{image:digest}` is not allowed here: it is known only when `image` is made
              --> build.ron:7:70
               |
             7 |    "run": DockerRun(image: "image", user: "1:1", env: {"A": "{image:digest}"}),
               |                                                             ^^^^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`
+            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
             error: `{image:digset}`: an image has `digest` and `ref`; did you mean `{image:digest}`?
              --> build.ron:8:24
               |
@@ -96,7 +96,7 @@ fn facts_of_what_has_none() {
             8 |             "test": GoTest(packages: ["."], env: {"A": "{image:digest}"}),
               |                                                        ^^^^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`
+            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
         "#]],
     );
 }

@@ -66,6 +66,7 @@ fn what_each_kind_makes_and_where() {
         lint: Files { count: 1 }, file sub/report.txt
         generate: Files { count: 1 }, file sub/kind_string.go
         pack: Files { count: 1 }, file sub/pack.tar
+        manifest: Files { count: 1 }, file sub/deploy.yaml
         hello: Nothing
         sum: Files { count: 1 }, file sub/b
         check: Nothing
@@ -91,6 +92,7 @@ fn what_each_kind_needs() {
         lint: [Program("golangci-lint")]
         generate: [Go]
         pack: [Program("tar")]
+        manifest: []
         hello: [Program("sh")]
         sum: [Program("sh")]
         check: []
@@ -116,6 +118,7 @@ fn where_each_kind_is_listed() {
         lint: other, Exec
         generate: other, Exec
         pack: other, Exec
+        manifest: build, Template
         hello: other, Shell
         sum: other, Shell
         check: other, lint, test
@@ -179,6 +182,7 @@ fn what_a_visitor_sees() {
         lint:  text text path:report.txt text path:tools
         generate:  text text path:kind_string.go
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
+        manifest:  path:deploy/app.yaml.in path:deploy.yaml
         hello:  text image:Digest
         sum:  text path:b
         check:  lint:Anything test:Anything

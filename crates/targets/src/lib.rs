@@ -10,6 +10,7 @@ mod closed;
 mod declared_inputs;
 mod dirty;
 mod docker;
+mod file_template;
 mod git;
 mod go;
 mod go_variables;

@@ -26,6 +26,7 @@ macro_rules! for_each_kind {
             docker_run: DockerRun,
             compose_up: ComposeUp,
             compose_down: ComposeDown,
+            template: TemplateFile,
             exec: Exec,
             shell: Shell,
             group: TargetGroup,

@@ -110,7 +110,8 @@ impl FieldType for Script {
 /// Returns the mistake of a fact of an image where a text must be known before anything is made.
 pub(crate) fn late_fact(fact: &ImageFact, span: Span) -> Diagnostic {
     let message = format!("`{fact}` is not allowed here: it is known only when `{}` is made", fact.target);
-    Diagnostic::new(span, message).hint("use it in the `command`, script or `env` of `Exec` and `Shell`")
+    Diagnostic::new(span, message)
+        .hint("use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`")
 }
 
 impl Reader<'_> {

@@ -124,8 +124,13 @@ impl Analyzer<'_> {
         span: Span,
         nodes: &mut Vec<NodeId>,
     ) -> Analyzed<UpstreamImage> {
-        let Some(identity) = self.target(name, false)?.identity() else {
-            return Err(UserError::input(format!("`{name}` makes no image with a digest")).at(span));
+        let made = self.target(name, false)?;
+        let Some(identity) = made.identity() else {
+            let error = UserError::input(format!("`{name}` makes no image with a digest")).at(span);
+            return Err(match made.image {
+                Some(_) => error.hint("an image that only Docker has gets a digest when it is pushed"),
+                None => error.hint("name an `Image`"),
+            });
         };
         let node = identity.step();
         let upstream = nodes.iter().position(|other| *other == node).unwrap_or_else(|| {

@@ -108,17 +108,26 @@ fn facts_of_a_push() {
         )
     };
     let space = Space::new();
-    space.graph(&text("{push:ref}"), &["x"], expect![[r#"
+    space.graph(
+        &text("{push:ref}"),
+        &["x"],
+        expect![[r#"
         image: layer base, hidden
         image; from: image: layer base
         image: docker; from: image
         push; from: image
         x, streamed; from: push
         asked for: x
-    "#]]);
+    "#]],
+    );
     let references = ["r.example/a:1@sha256:11", "r.example/b:1@sha256:22"].map(str::to_owned).to_vec();
     let pushed = UpstreamResult { metadata: Metadata::of(&PushMetadata { references }), ..UpstreamResult::default() };
-    space.action(&text("{push:ref} {push:digest}"), "x", "x", vec![pushed.clone()], expect![[r#"
+    space.action(
+        &text("{push:ref} {push:digest}"),
+        "x",
+        "x",
+        vec![pushed.clone()],
+        expect![[r#"
         by its key
         arguments ["protoc", "r.example/a@sha256:11 sha256:11"]
         environment HOME@located
@@ -127,7 +136,8 @@ fn facts_of_a_push() {
         environment TMPDIR@located
         setting directory: .
         tool protoc: 4859f6facbd2c235700aba6a8ec5f9359b07ff700c5ccecdba6ef48f51c574ab/20
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
