@@ -133,3 +133,75 @@ fn facts_where_they_can_be() {
         assert_eq!(names, ["image", "image"], "{name}");
     }
 }
+
+#[test]
+fn files_to_resolve() {
+    check(
+        r#"targets: {
+            "a": Resolve(files: [], images: []),
+            "b": Resolve(files: ["/etc/x.yaml"], to: "dist/all.yaml"),
+            "c": Resolve(images: ["docker-image"]),
+            "docker-image": DockerBuild(tags: ["x:1"]),
+        }"#,
+        expect![[r#"
+            error: `files` is empty
+             --> build.ron:5:33
+              |
+            5 |             "a": Resolve(files: [], images: []),
+              |                                 ^^
+            error: `images` is empty
+             --> build.ron:5:45
+              |
+            5 |             "a": Resolve(files: [], images: []),
+              |                                             ^^
+            error: `/etc/x.yaml` leaves the root
+             --> build.ron:6:34
+              |
+            6 |             "b": Resolve(files: ["/etc/x.yaml"], to: "dist/all.yaml"),
+              |                                  ^^^^^^^^^^^^^
+
+            hint: paths are relative to `root`
+            error: `dist/all.yaml` is a file, and `to` is a directory
+             --> build.ron:6:54
+              |
+            6 |             "b": Resolve(files: ["/etc/x.yaml"], to: "dist/all.yaml"),
+              |                                                      ^^^^^^^^^^^^^^^
+
+            hint: name the directory for the results
+            error: `Resolve` needs the field `files`
+             --> build.ron:7:18
+              |
+            7 |             "c": Resolve(images: ["docker-image"]),
+              |                  ^^^^^^^
+        "#]],
+    );
+    check(
+        r#"targets: {
+            "a": Resolve(files: ["x.yaml"], images: ["docker-image", "imgae"]),
+            "b": Template(from: "x.in", to: "out/"),
+            "docker-image": DockerBuild(tags: ["x:1"]),
+            "image": Image(base: Static, entrypoint: ["/x"]),
+        }"#,
+        expect![[r#"
+            error: expected an `Image` or `Push` target (an image that only Docker has gets a digest when it is pushed), found `docker-image` (`DockerBuild`)
+             --> build.ron:5:54
+              |
+            5 |             "a": Resolve(files: ["x.yaml"], images: ["docker-image", "imgae"]),
+              |                                                      ^^^^^^^^^^^^^^
+            error: there is no target `imgae`
+             --> build.ron:5:70
+              |
+            5 |    "a": Resolve(files: ["x.yaml"], images: ["docker-image", "imgae"]),
+              |                                                             ^^^^^^^
+
+            hint: did you mean `image`?
+            error: `out/` is a directory, and a `Template` makes one file
+             --> build.ron:6:45
+              |
+            6 |             "b": Template(from: "x.in", to: "out/"),
+              |                                             ^^^^^^
+
+            hint: write the path of the file
+        "#]],
+    );
+}

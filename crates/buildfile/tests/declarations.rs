@@ -67,6 +67,7 @@ fn what_each_kind_makes_and_where() {
         generate: Files { count: 1 }, file sub/kind_string.go
         pack: Files { count: 1 }, file sub/pack.tar
         manifest: Files { count: 1 }, file sub/deploy.yaml
+        pinned: Files { count: 1 }, directory sub/pinned
         hello: Nothing
         sum: Files { count: 1 }, file sub/b
         check: Nothing
@@ -93,6 +94,7 @@ fn what_each_kind_needs() {
         generate: [Go]
         pack: [Program("tar")]
         manifest: []
+        pinned: []
         hello: [Program("sh")]
         sum: [Program("sh")]
         check: []
@@ -119,6 +121,7 @@ fn where_each_kind_is_listed() {
         generate: other, Exec
         pack: other, Exec
         manifest: build, Template
+        pinned: build, Resolve
         hello: other, Shell
         sum: other, Shell
         check: other, lint, test
@@ -183,6 +186,7 @@ fn what_a_visitor_sees() {
         generate:  text text path:kind_string.go
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
         manifest:  path:deploy/app.yaml.in path:deploy.yaml
+        pinned:  image:Digest path:pinned
         hello:  text image:Digest
         sum:  text path:b
         check:  lint:Anything test:Anything

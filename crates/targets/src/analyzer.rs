@@ -63,6 +63,12 @@ pub(crate) trait Analyze {
         Vec::new()
     }
 
+    /// The Go packages whose programs it makes or holds: import paths, or patterns of them.
+    fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
+        let _ = analyzer;
+        Ok(Vec::new())
+    }
+
     /// True if what it names is made for all platforms.
     fn wants_all_platforms(&self) -> bool {
         false

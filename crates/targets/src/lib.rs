@@ -24,6 +24,7 @@ mod push;
 mod refusals;
 mod registries;
 mod request;
+mod resolve;
 mod tool_fields;
 mod tools;
 mod variables;

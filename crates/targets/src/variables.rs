@@ -88,7 +88,7 @@ impl<'a> Variables<'a> {
         }
         match self.dirt.get() {
             Dirt::Nowhere => Err(UserError::input("`Git(Dirty)` can't be used here")
-                .hint("it is for `GoBuild`, `Image`, `DockerBuild`, `Exec` and `Shell`, whose sources can be dirty")),
+                .hint("it is for `GoBuild`, `Image`, `DockerBuild`, `Template`, `Exec` and `Shell`, whose sources can be dirty")),
             Dirt::Is { dirty, .. } => {
                 self.dirt.set(Dirt::Is { dirty, used: true });
                 Ok(Some(if dirty { "-dirty" } else { "" }.to_owned()))

@@ -27,6 +27,7 @@ macro_rules! for_each_kind {
             compose_up: ComposeUp,
             compose_down: ComposeDown,
             template: TemplateFile,
+            resolve: Resolve,
             exec: Exec,
             shell: Shell,
             group: TargetGroup,

@@ -99,6 +99,18 @@ impl UpstreamImage {
         facts.ok_or_else(unknown)
     }
 
+    /// Returns the image that is pushed, if this is a push; adds its step to `nodes`.
+    pub fn layout_of_push(&self, nodes: &mut Vec<NodeId>) -> Option<UpstreamImage> {
+        match self.identity {
+            ImageIdentity::Layout(_) => None,
+            ImageIdentity::Push { layout, .. } => Some(UpstreamImage {
+                target: self.target.clone(),
+                identity: ImageIdentity::Layout(layout),
+                upstream: index_of(layout, nodes),
+            }),
+        }
+    }
+
     /// Returns the value of `fact`, which is about this image.
     pub fn value(&self, fact: &ImageFact, context: &StepContext<'_>) -> Result<String, StepError> {
         let facts = self.facts(context)?;
@@ -111,6 +123,14 @@ impl UpstreamImage {
             }
         }
     }
+}
+
+/// Returns the index of `node` among `nodes`, to which it is added if it is not there.
+fn index_of(node: NodeId, nodes: &mut Vec<NodeId>) -> usize {
+    nodes.iter().position(|other| *other == node).unwrap_or_else(|| {
+        nodes.push(node);
+        nodes.len() - 1
+    })
 }
 
 /// The images that a target names, by their targets.
@@ -133,10 +153,7 @@ impl Analyzer<'_> {
             });
         };
         let node = identity.step();
-        let upstream = nodes.iter().position(|other| *other == node).unwrap_or_else(|| {
-            nodes.push(node);
-            nodes.len() - 1
-        });
+        let upstream = index_of(node, nodes);
         Ok(UpstreamImage { target: name.clone(), identity, upstream })
     }
 

@@ -46,6 +46,10 @@ impl Analyze for Push {
         Ok(TargetNodes { pushed, ..TargetNodes::ends(vec![push, refs]) })
     }
 
+    fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
+        analyzer.behaviour(analyzer.find(&self.image.value)?).packages(analyzer)
+    }
+
     fn wants_all_platforms(&self) -> bool {
         true
     }

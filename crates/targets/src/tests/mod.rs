@@ -5,6 +5,7 @@ mod graphs;
 mod image_facts;
 mod outputs;
 mod refusals;
+mod resolve;
 mod templates;
 
 use std::collections::BTreeMap;

@@ -143,7 +143,10 @@ fn a_push_that_a_file_names() {
     space.write("deploy.in", "{push:digest}\n");
     let text = r#""server": GoBuild(packages: ["."]), "image": Image(base: Static, files: {"/x": Output("server")}),
         "push": Push(image: "image", to: ["r.example/a:1"]), "x": Template(from: "deploy.in", to: "out/deploy")"#;
-    space.graph(text, &["x"], expect![[r#"
+    space.graph(
+        text,
+        &["x"],
+        expect![[r#"
         image: layer base, hidden
         go modules, hidden
         server (linux/amd64) as `server`; on a miss: go modules
@@ -155,7 +158,8 @@ fn a_push_that_a_file_names() {
         push; from: image
         x; from: push
         asked for: x
-    "#]]);
+    "#]],
+    );
 }
 
 /// build.ron has no circle here: the files close it.
