@@ -202,6 +202,26 @@ for name in ["app.yaml", "compose.yml"]:
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A second build makes the same files, and pushes nothing: also where only a file names the push.
+#[test]
+fn files_are_verified_and_nothing_is_pushed() {
+    let space = space(
+        r#""push": Push(image: "image", to: ["127.0.0.1:1/app:1"]), "after-push": Template(from: "push.in", to: "of-push"),
+        "manifest": Template(from: "image.in", to: "of-image"),
+        "pinned": Resolve(files: ["a.yaml"], images: ["image"]), "published": Resolve(files: ["a.yaml"])"#,
+    );
+    space.write("push.in", "{push:ref}");
+    space.write("image.in", "{image:ref}");
+    space.write("a.yaml", "image: app\n");
+    for target in ["manifest", "pinned"] {
+        let run = space.ok(&["verify", target]);
+        assert!(run.stderr.contains(&format!("Identical {target}: sha256:")), "{}", run.stderr);
+    }
+    for target in ["after-push", "published", "push"] {
+        space.run(&["verify", target]).fails(2, &["`push` can't be verified: a second build would publish too"]);
+    }
+}
+
 /// The blocks of build.ron on the page, in order.
 fn examples() -> Vec<String> {
     let text = fs::read_to_string(repository().join("docs/digests.md")).unwrap();

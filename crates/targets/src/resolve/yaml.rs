@@ -67,18 +67,16 @@ fn check_lines(text: &str) -> Result<(), Refusal> {
     })
 }
 
-/// Reads all events of a file; a byte order mark is none.
-fn events(text: &str) -> Result<Vec<(Event<'_>, Place)>, Refusal> {
-    let mut events = Vec::new();
-    for event in Parser::new_from_str(text) {
+/// Reads the events of a file, one by one; a byte order mark is none.
+fn events(text: &str) -> impl Iterator<Item = Result<(Event<'_>, Place), Refusal>> {
+    Parser::new_from_str(text).map(|event| {
         let (event, span) = event.map_err(|error| {
             let marker = error.marker();
             Refusal { line: marker.line(), column: marker.col() + 1, why: error.info().to_owned() }
         })?;
-        let place = Place { line: span.start.line(), column: span.start.col() + 1, start: span.start.index() };
-        events.push((event, place));
-    }
-    Ok(events)
+        let start = span.start;
+        Ok((event, Place { line: start.line(), column: start.col() + 1, start: start.index() }))
+    })
 }
 
 struct Place {
@@ -97,15 +95,22 @@ fn without_mark(text: &str) -> (&str, usize) {
 pub(crate) fn scalars(text: &str) -> Result<Vec<Scalar>, Refusal> {
     check_lines(text)?;
     let (text, mark) = without_mark(text);
-    let offsets: Vec<usize> = text.char_indices().map(|(offset, _)| offset).chain([text.len()]).collect();
+    // The parser counts characters.
+    let offsets: Option<Vec<usize>> =
+        (!text.is_ascii()).then(|| text.char_indices().map(|(offset, _)| offset).collect());
+    let byte = |character: usize| match &offsets {
+        Some(offsets) => offsets.get(character).copied().unwrap_or(text.len()),
+        None => character.min(text.len()),
+    };
     let mut open: Vec<Open> = Vec::new();
     let mut anchors: BTreeMap<usize, Scalar> = BTreeMap::new();
     let mut found: BTreeMap<usize, Scalar> = BTreeMap::new();
-    for (number, (event, place)) in events(text)?.into_iter().enumerate() {
+    for (number, event) in events(text).enumerate() {
+        let (event, place) = event?;
         match event {
             Event::Scalar(value, style, anchor, _) => {
                 let role = enter(&mut open, &value);
-                let start = offsets.get(place.start).copied().unwrap_or(text.len()) + mark;
+                let start = byte(place.start) + mark;
                 let is_wanted = role == Role::Image || role == Role::Other && value.starts_with(KO);
                 let scalar = Scalar {
                     value: value.into_owned(),
@@ -197,22 +202,34 @@ pub(crate) fn replaced(text: &str, values: &[(Scalar, String)]) -> Result<String
         end = scalar.start + own.len();
     }
     result.push_str(&text[end..]);
-    let is_same = || -> Result<bool, Refusal> {
-        let mut expected: Vec<Event<'_>> = events(without_mark(text).0)?.into_iter().map(|(event, _)| event).collect();
-        for (scalar, value) in values {
-            if let Some(Event::Scalar(old, ..)) = expected.get_mut(scalar.event) {
-                *old = value.as_str().into();
-            }
-        }
-        let found = events(without_mark(&result).0)?;
-        Ok(found.len() == expected.len() && found.iter().zip(&expected).all(|((event, _), other)| event == other))
-    };
-    match (is_same(), values.first()) {
+    match (is_same(text, &result, values), values.first()) {
         (Ok(true), _) | (_, None) => Ok(result),
         (Ok(false) | Err(_), Some((scalar, _))) => {
             Err(scalar.refusal("the file would mean something else: write the name in quotes, on one line"))
         }
     }
+}
+
+/// Returns true if `result` means what `text` does, but for the new values.
+fn is_same(text: &str, result: &str, values: &[(Scalar, String)]) -> Result<bool, Refusal> {
+    let (mut old, mut new) = (events(without_mark(text).0), events(without_mark(result).0));
+    let mut values = values.iter().peekable();
+    for number in 0.. {
+        let (mut expected, found) = match (old.next(), new.next()) {
+            (None, None) => break,
+            (Some(old), Some(new)) => (old?.0, new?.0),
+            (Some(_), None) | (None, Some(_)) => return Ok(false),
+        };
+        if let Some((_, value)) = values.next_if(|(scalar, _)| scalar.event == number)
+            && let Event::Scalar(old, ..) = &mut expected
+        {
+            *old = value.as_str().into();
+        }
+        if expected != found {
+            return Ok(false);
+        }
+    }
+    Ok(values.next().is_none())
 }
 
 #[cfg(test)]
