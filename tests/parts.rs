@@ -34,6 +34,7 @@ pub const PARTS: &[Part] = &[
     part("has_openssl", "openssl with python3", || has_program("openssl") && has_program("python3")),
     part("has_podman", "podman", || has_program("podman")),
     part("has_pyspdxtools", "pyspdxtools", || has_program("pyspdxtools")),
+    part("has_pyyaml", "python3 with yaml", || succeeds("python3", &["-c", "import yaml"])),
     part("has_python3", "python3", || has_program("python3")),
     part("has_registry", "registry with crane", || has_program("registry") && has_program("crane")),
     part("has_registry_with_referrers", "registry-with-referrers (see tests/registries)", || {

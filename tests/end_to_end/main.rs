@@ -15,6 +15,7 @@ mod command_line;
 mod completions;
 mod concurrency;
 mod declared_inputs;
+mod digests;
 mod docker;
 mod docker_build;
 mod doors;

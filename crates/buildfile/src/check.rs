@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::field::{Visitor, Wanted};
-use crate::{BuildFile, Diagnostic, Span, Spanned, Target, TargetName, Text, VariableName, suggest};
+use crate::{BuildFile, Diagnostic, Makes, Span, Spanned, Target, TargetName, Text, VariableName, suggest};
 
 /// Adds the mistakes of `file` to `diagnostics`.
 pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
@@ -85,6 +85,10 @@ fn check_reference(
         ),
         Wanted::Image => (makes.is_image(), "an `Image` or `DockerBuild` target"),
         Wanted::Layout => (makes.is_layout(), "an `Image` target"),
+        Wanted::Digest if makes == Makes::DaemonImage => {
+            (false, "an `Image` or `Push` target (an image that only Docker has gets a digest when it is pushed)")
+        }
+        Wanted::Digest => (target.kind().has_digest(), "an `Image` or `Push` target, which has a digest"),
     };
     if !fits {
         let message = format!("expected {needed}, found `{}` (`{}`)", reference.value, target.kind.word());

@@ -41,6 +41,8 @@ pub enum Wanted {
     Image,
     /// A target that makes an OCI layout.
     Layout,
+    /// A target that makes an image with a digest.
+    Digest,
 }
 
 /// Visitor of every text, path and reference of a target.

@@ -167,6 +167,11 @@ pub trait Kind: Declared {
     /// Reports mistakes of a target whose fields each read well. `platforms` are those of the file.
     fn check(&self, _platforms: &Platforms, _diagnostics: &mut Vec<Diagnostic>) {}
 
+    /// Returns true if the digest of its image is known once it is made.
+    fn has_digest(&self) -> bool {
+        self.makes().is_layout()
+    }
+
     /// Returns the targets that it stands for: its dependents wait for them.
     fn members(&self) -> &[Spanned<TargetName>] {
         &[]

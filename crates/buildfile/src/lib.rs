@@ -48,8 +48,8 @@ pub use rondel_names::{
 };
 pub use schema::json_schema;
 pub use target::{Common, Limits, Target, Targets};
-pub use template::{Part, Template};
-pub use text::{CommandText, CommandWord, GitQuery, OutputReference, ProcessText, Text, TextSource};
+pub use template::{ImageFact, ImageQuery, Part, Template};
+pub use text::{CommandText, CommandWord, GitQuery, OutputReference, ProcessText, Script, Text, TextSource};
 pub use types::*;
 
 /// The `format:` that this Rondel reads.

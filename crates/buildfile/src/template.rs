@@ -1,6 +1,8 @@
-//! `Template`: text with `{variables}` in it. `{{` and `}}` are braces.
+//! `Template`: text with `{variables}` and facts of images (`{image:digest}`) in it. `{{` and `}}` are braces.
 
-use crate::VariableName;
+use std::fmt;
+
+use crate::{TargetName, VariableName, suggest};
 
 /// Literal text and variables, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -16,6 +18,55 @@ pub enum Part {
     Literal(String),
     /// The value of a variable.
     Variable(VariableName),
+    /// What is known of an image once it is made.
+    Image(ImageFact),
+}
+
+/// `{image:digest}`: what is known of the image of a target once that is made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageFact {
+    /// The target.
+    pub target: TargetName,
+    /// What is wanted of its image.
+    pub query: ImageQuery,
+}
+
+/// The queries of `{target:…}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ImageQuery {
+    /// `digest`: that of the index, `sha256:…`.
+    Digest,
+    /// `ref`: the name with the digest, `registry/name@sha256:…`.
+    Reference,
+}
+
+const QUERIES: &[(&str, ImageQuery)] = &[("digest", ImageQuery::Digest), ("ref", ImageQuery::Reference)];
+
+impl ImageFact {
+    /// Reads `target:query`; `None` if there is no colon. The error states the mistake.
+    pub fn parse(text: &str) -> Option<Result<ImageFact, String>> {
+        let (target, word) = text.split_once(':')?;
+        Some(TargetName::new(target).map_err(|error| error.to_string()).and_then(|target| {
+            let query = QUERIES.iter().find(|(name, _)| *name == word).map(|(_, query)| *query);
+            let wrong = || {
+                let near = suggest(word, QUERIES.iter().map(|(name, _)| *name));
+                let near = near.map(|near| format!("; did you mean `{{{target}:{near}}}`?")).unwrap_or_default();
+                format!("`{{{}}}`: an image has `digest` and `ref`{near}", text.escape_debug())
+            };
+            query.ok_or_else(wrong).map(|query| ImageFact { target: target.clone(), query })
+        }))
+    }
+}
+
+impl fmt::Display for ImageFact {
+    /// Writes it as in a template.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.query {
+            ImageQuery::Digest => "digest",
+            ImageQuery::Reference => "ref",
+        };
+        write!(formatter, "{{{}:{word}}}", self.target)
+    }
 }
 
 impl Template {
@@ -35,11 +86,14 @@ impl Template {
                 return Err("a `}` without its `{`; write `}}` for a brace".to_owned());
             } else {
                 let end = rest.find('}').ok_or("a `{` without its `}`; write `{{` for a brace")?;
-                let name = VariableName::new(&rest[..end]).map_err(|error| error.to_string())?;
+                let part = match ImageFact::parse(&rest[..end]) {
+                    Some(fact) => Part::Image(fact?),
+                    None => Part::Variable(VariableName::new(&rest[..end]).map_err(|error| error.to_string())?),
+                };
                 if !literal.is_empty() {
                     parts.push(Part::Literal(std::mem::take(&mut literal)));
                 }
-                parts.push(Part::Variable(name));
+                parts.push(part);
                 rest = &rest[end + 1..];
             }
         }
@@ -54,7 +108,15 @@ impl Template {
     pub fn variables(&self) -> impl Iterator<Item = &VariableName> {
         self.parts.iter().filter_map(|part| match part {
             Part::Variable(name) => Some(name),
-            Part::Literal(_) => None,
+            Part::Literal(_) | Part::Image(_) => None,
+        })
+    }
+
+    /// Returns the facts of images that it names.
+    pub fn images(&self) -> impl Iterator<Item = &ImageFact> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Image(fact) => Some(fact),
+            Part::Literal(_) | Part::Variable(_) => None,
         })
     }
 
@@ -79,8 +141,19 @@ mod tests {
         assert_eq!(template.parts[0], Part::Literal("a{b}".to_owned()));
         assert_eq!(template.variables().map(VariableName::as_str).collect::<Vec<_>>(), ["repo", "version"]);
         assert_eq!(Template::parse("{{}}").unwrap().as_literal(), Some("{}"));
-        for wrong in ["{", "}", "a{b", "{}", "{a b}", "{1}"] {
+        for wrong in ["{", "}", "a{b", "{}", "{a b}", "{1}", "{a:}", "{:digest}", "{a b:digest}", "{a:digest:x}"] {
             assert!(Template::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn facts_of_images() {
+        let template = Template::parse("x@{a/image.2:digest} {v} {image:ref}").unwrap();
+        let facts: Vec<String> = template.images().map(ToString::to_string).collect();
+        assert_eq!(facts, ["{a/image.2:digest}", "{image:ref}"]);
+        assert_eq!(template.variables().map(VariableName::as_str).collect::<Vec<_>>(), ["v"]);
+        assert_eq!(template.as_literal(), None);
+        let wrong = Template::parse("{image:digst}").unwrap_err();
+        assert_eq!(wrong, "`{image:digst}`: an image has `digest` and `ref`; did you mean `{image:digest}`?");
     }
 }

@@ -1,6 +1,6 @@
 //! Texts: templates, and calls that give a text (`Env`, `Git`, `Tool`, `Output`, `Secret`).
 
-use crate::template::Template;
+use crate::template::{ImageFact, Template};
 use crate::{Span, TargetName, VariableName};
 
 /// A text: a template, or a source of one, with its place.
@@ -88,6 +88,10 @@ pub struct CommandText(pub(crate) Text);
 #[derive(Clone, Debug)]
 pub struct CommandWord(pub(crate) Text);
 
+/// The text of a script.
+#[derive(Clone, Debug)]
+pub struct Script(pub(crate) Text);
+
 impl Text {
     /// Returns an empty text in place of one that could not be read.
     pub(crate) fn empty(span: Span) -> Text {
@@ -102,6 +106,20 @@ impl Text {
             TextSource::Secret { .. } | TextSource::Tool { .. } | TextSource::Output(_) => None,
         };
         template.map(|template| template.variables().collect()).unwrap_or_default()
+    }
+
+    /// Returns the facts of images that it names.
+    pub fn images(&self) -> impl Iterator<Item = &ImageFact> {
+        let template = match &self.source {
+            TextSource::Template(template) => Some(template),
+            // A default names none: its reader refuses them.
+            TextSource::Environment { .. }
+            | TextSource::Git { .. }
+            | TextSource::Secret { .. }
+            | TextSource::Tool { .. }
+            | TextSource::Output(_) => None,
+        };
+        template.into_iter().flat_map(Template::images)
     }
 
     /// Returns the text, if the file has it literally.
@@ -132,6 +150,13 @@ impl std::ops::Deref for CommandText {
 }
 
 impl std::ops::Deref for CommandWord {
+    type Target = Text;
+    fn deref(&self) -> &Text {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Script {
     type Target = Text;
     fn deref(&self) -> &Text {
         &self.0

@@ -66,6 +66,8 @@ fn what_each_kind_makes_and_where() {
         lint: Files { count: 1 }, file sub/report.txt
         generate: Files { count: 1 }, file sub/kind_string.go
         pack: Files { count: 1 }, file sub/pack.tar
+        manifest: Files { count: 1 }, file sub/deploy.yaml
+        pinned: Files { count: 1 }, directory sub/pinned
         hello: Nothing
         sum: Files { count: 1 }, file sub/b
         check: Nothing
@@ -91,6 +93,8 @@ fn what_each_kind_needs() {
         lint: [Program("golangci-lint")]
         generate: [Go]
         pack: [Program("tar")]
+        manifest: []
+        pinned: []
         hello: [Program("sh")]
         sum: [Program("sh")]
         check: []
@@ -116,6 +120,8 @@ fn where_each_kind_is_listed() {
         lint: other, Exec
         generate: other, Exec
         pack: other, Exec
+        manifest: build, Template
+        pinned: build, Resolve
         hello: other, Shell
         sum: other, Shell
         check: other, lint, test
@@ -178,8 +184,10 @@ fn what_a_visitor_sees() {
         test:  text text text text text text server:Output lint:Output
         lint:  text text path:report.txt text path:tools
         generate:  text text path:kind_string.go
-        pack:  text text text text server:Output lint:Output image:Output path:pack.tar text text server:Output
-        hello:  text
+        pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
+        manifest:  path:deploy/app.yaml.in path:deploy.yaml
+        pinned:  image:Digest path:pinned
+        hello:  text image:Digest
         sum:  text path:b
         check:  lint:Anything test:Anything
     "#]]

@@ -31,6 +31,11 @@ impl ImageName {
         Ok(ImageName { repository: repository.to_owned(), tag: tag.to_owned() })
     }
 
+    /// Returns the name without its tag.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
     /// Returns the tag.
     pub fn tag(&self) -> &str {
         &self.tag

@@ -57,6 +57,18 @@ pub(crate) trait Analyze {
         analyzer.declared_output(target, reference)
     }
 
+    /// The targets that a file of the tree names, which then run before this one.
+    fn named_in_files(&self, analyzer: &Analyzer<'_>) -> Vec<TargetName> {
+        let _ = analyzer;
+        Vec::new()
+    }
+
+    /// The Go packages whose programs it makes or holds: import paths, or patterns of them.
+    fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
+        let _ = analyzer;
+        Ok(Vec::new())
+    }
+
     /// True if what it names is made for all platforms.
     fn wants_all_platforms(&self) -> bool {
         false
@@ -75,6 +87,8 @@ pub(crate) struct Analyzer<'a> {
     pub(crate) root: PathBuf,
     pub(crate) graph: Graph,
     done: BTreeMap<TargetName, TargetNodes>,
+    /// The targets that are being analyzed, each named by the one before.
+    open: Vec<TargetName>,
     pub(crate) go: Option<Arc<GoSupport>>,
     registries: Option<Arc<Registries>>,
     bases: Option<Arc<Bases>>,
@@ -105,6 +119,7 @@ impl<'a> Analyzer<'a> {
                 .map_or_else(|| request.root.clone(), |path| request.root.join(&path.value)),
             graph: Graph::new(),
             done: BTreeMap::new(),
+            open: Vec::new(),
             go: None,
             registries: None,
             bases: None,
@@ -159,8 +174,18 @@ impl<'a> Analyzer<'a> {
             return Ok(nodes.clone());
         }
         let target = self.find(name)?;
+        // build.ron has no circle, but a file that is read by analysis can close one.
+        let begin = self.open.iter().position(|other| other == name);
+        self.open.push(name.clone());
+        if let Some(begin) = begin {
+            let circle: Vec<String> = self.open[begin..].iter().map(|name| format!("`{name}`")).collect();
+            return Err(
+                UserError::input(format!("targets wait for each other: {}", circle.join(" -> "))).at(target.name.span)
+            );
+        }
         let deps = self.deps_of(target)?;
         let nodes = (self.behaviour)(&target.kind).analyze(self, target, deps, wanted)?;
+        self.open.pop();
         self.done.insert(name.clone(), nodes.clone());
         Ok(nodes)
     }
@@ -338,7 +363,7 @@ impl<'a> Analyzer<'a> {
     /// The targets that have ended before the steps of `target` begin: all that it mentions, in `after` or by
     /// `Output`, and what those wait for.
     pub(crate) fn waited_for<'t>(&'t self, target: &'t Target) -> BTreeSet<&'t TargetName> {
-        self.reach(&mut target.references(), &|target| target.references())
+        self.reach(&mut self.named_by(target), &|target| self.named_by(target))
     }
 
     /// Looks for targets of this run that need others for all platforms.
@@ -347,13 +372,20 @@ impl<'a> Analyzer<'a> {
         let wanted = self.wanted();
         let named = targets.filter(|target| wanted.contains(&target.name.value));
         let publishing = named.filter(|target| (self.behaviour)(&target.kind).wants_all_platforms());
-        let mut open = publishing.flat_map(|target| target.references()).collect();
-        self.whole = self.reach(&mut open, &|target| target.references()).into_iter().cloned().collect();
+        let mut open = publishing.flat_map(|target| self.named_by(target)).collect();
+        self.whole = self.reach(&mut open, &|target| self.named_by(target)).into_iter().cloned().collect();
     }
 
     /// The targets of this run.
     pub(crate) fn wanted(&self) -> BTreeSet<&TargetName> {
-        self.reach(&mut self.request.targets.iter().collect(), &|target| target.references())
+        self.reach(&mut self.request.targets.iter().collect(), &|target| self.named_by(target))
+    }
+
+    /// The targets that `target` names, in build.ron and in files that are read by analysis.
+    fn named_by<'t>(&'t self, target: &'t Target) -> Vec<&'t TargetName> {
+        let named = (self.behaviour)(&target.kind).named_in_files(self);
+        let others = self.request.file.targets.iter().map(|other| &other.name.value);
+        target.references().into_iter().chain(others.filter(|other| named.contains(other))).collect()
     }
 
     fn reach<'t>(

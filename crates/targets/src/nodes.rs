@@ -19,6 +19,8 @@ pub(crate) struct TargetNodes {
     pub ends: Vec<NodeId>,
     /// The image, if it makes one.
     pub image: Option<ImageSource>,
+    /// Where its digest is found, for a target that pushes an image.
+    pub pushed: Option<ImageIdentity>,
     /// True for module downloads, which a build needs only when it runs.
     pub is_download: bool,
 }
@@ -37,6 +39,29 @@ pub(crate) enum ImageSource {
     Daemon(NodeId),
 }
 
+/// How others find the digest and the names of an image: the step that knows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ImageIdentity {
+    /// The step makes a layout, and reports digest and tags as `ImageMetadata`.
+    Layout(NodeId),
+    /// The step pushes an image, and reports the references as `PushMetadata`.
+    Push {
+        /// The step.
+        push: NodeId,
+        /// The step that makes the layout.
+        layout: NodeId,
+    },
+}
+
+impl ImageIdentity {
+    /// Returns the step.
+    pub fn step(&self) -> NodeId {
+        match self {
+            ImageIdentity::Layout(step) | ImageIdentity::Push { push: step, .. } => *step,
+        }
+    }
+}
+
 /// What an output of a target is made by.
 pub(crate) struct MadeOutput {
     /// The steps; the first one makes what is named without a path.
@@ -51,6 +76,14 @@ impl TargetNodes {
     /// Returns a target that ends with these steps.
     pub fn ends(ends: Vec<NodeId>) -> TargetNodes {
         TargetNodes { ends, ..TargetNodes::default() }
+    }
+
+    /// Returns where the digest of the image is found; `None` if it makes none, or one that has no digest.
+    pub fn identity(&self) -> Option<ImageIdentity> {
+        match self.image.as_ref() {
+            Some(ImageSource::Layout { layout, .. }) => Some(ImageIdentity::Layout(*layout)),
+            Some(ImageSource::Daemon(_)) | None => self.pushed,
+        }
     }
 
     /// A target of one step.

@@ -61,7 +61,7 @@ pub(crate) fn own_go(analyzer: &mut Analyzer<'_>, words: &[&Text]) -> Option<(Ar
     let names_go = |text: &&Text| match &text.source {
         TextSource::Template(template) => template.parts.iter().any(|part| match part {
             Part::Literal(text) => is_word(text),
-            Part::Variable(_) => false,
+            Part::Variable(_) | Part::Image(_) => false,
         }),
         TextSource::Environment { .. }
         | TextSource::Git { .. }

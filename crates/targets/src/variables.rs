@@ -88,7 +88,7 @@ impl<'a> Variables<'a> {
         }
         match self.dirt.get() {
             Dirt::Nowhere => Err(UserError::input("`Git(Dirty)` can't be used here")
-                .hint("it is for `GoBuild`, `Image`, `DockerBuild`, `Exec` and `Shell`, whose sources can be dirty")),
+                .hint("it is for `GoBuild`, `Image`, `DockerBuild`, `Template`, `Exec` and `Shell`, whose sources can be dirty")),
             Dirt::Is { dirty, .. } => {
                 self.dirt.set(Dirt::Is { dirty, used: true });
                 Ok(Some(if dirty { "-dirty" } else { "" }.to_owned()))
@@ -145,7 +145,23 @@ impl<'a> Variables<'a> {
         &self,
         pairs: &rondel_buildfile::Map<K, V>,
     ) -> Result<Vec<(String, EnvironmentValue)>, UserError> {
-        let mut result = Vec::with_capacity(pairs.len());
+        self.environment_of(pairs.iter().map(|(name, text)| (name, &**text)))
+    }
+
+    /// Returns such entries without those that name images, whose values are known when the step is prepared.
+    pub fn known_environment<K, V: std::ops::Deref<Target = Text>>(
+        &self,
+        pairs: &rondel_buildfile::Map<K, V>,
+    ) -> Result<Vec<(String, EnvironmentValue)>, UserError> {
+        let pairs = pairs.iter().map(|(name, text)| (name, &**text));
+        self.environment_of(pairs.filter(|(_, text)| text.images().next().is_none()))
+    }
+
+    fn environment_of<'t>(
+        &self,
+        pairs: impl Iterator<Item = (&'t rondel_buildfile::Spanned<String>, &'t Text)>,
+    ) -> Result<Vec<(String, EnvironmentValue)>, UserError> {
+        let mut result = Vec::new();
         for (name, text) in pairs {
             let value = match &text.source {
                 TextSource::Secret { name: variable } => {
@@ -172,12 +188,19 @@ impl<'a> Variables<'a> {
             match part {
                 Part::Literal(text) => value.push_str(text),
                 Part::Variable(name) => value.push_str(&self.variable(name)?),
+                Part::Image(fact) => {
+                    return Err(UserError::input(format!(
+                        "`{fact}` is not allowed here: it is known only when `{}` is made",
+                        fact.target
+                    )));
+                }
             }
         }
         Ok(value)
     }
 
-    fn variable(&self, name: &VariableName) -> Result<String, UserError> {
+    /// Returns the value of a variable that is declared.
+    pub fn variable(&self, name: &VariableName) -> Result<String, UserError> {
         if let Some(value) = self.overrides.get(name.as_str()) {
             return Ok(value.clone());
         }

@@ -1,8 +1,8 @@
 //! `GoTest`: fields and needs of one kind.
 
 use crate::record::kind;
-use crate::types::{CommandEnvironment, InputSource, Packages};
-use crate::{Kind, Makes, Need, Text};
+use crate::types::{CommandEnvironment, InputSource, Packages, Platforms, late_fact};
+use crate::{Diagnostic, Kind, Makes, Need, Text};
 
 kind! {
     /// Runs `go test` on packages of which something has changed: what their tests are made of, or what these read. That
@@ -21,7 +21,7 @@ kind! {
         short: bool = false,
         /// `-timeout`, a Go duration: `"5m"`.
         timeout: Option<Text> = None,
-        /// Environment of the tests, added to Rondel's closed one; `Secret` is allowed.
+        /// Environment of the tests, added to Rondel's closed one; `Secret` is allowed, facts of images are not.
         env: CommandEnvironment = CommandEnvironment::default(),
         /// Globs of files, and outputs of targets, that all tests depend on besides. Needed for what is read unseen, by
         /// child processes for example; `["**"]` for every file below `root`.
@@ -32,6 +32,12 @@ kind! {
 impl Kind for GoTest {
     fn makes(&self) -> Makes {
         Makes::Nothing
+    }
+
+    fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        for (_, text) in &self.env {
+            diagnostics.extend(text.images().next().map(|fact| late_fact(fact, text.span)));
+        }
     }
 
     fn needs(&self) -> Vec<Need> {

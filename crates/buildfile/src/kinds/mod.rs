@@ -26,6 +26,8 @@ macro_rules! for_each_kind {
             docker_run: DockerRun,
             compose_up: ComposeUp,
             compose_down: ComposeDown,
+            template: TemplateFile,
+            resolve: Resolve,
             exec: Exec,
             shell: Shell,
             group: TargetGroup,

@@ -30,6 +30,10 @@ impl Kind for Push {
         Vec::new()
     }
 
+    fn has_digest(&self) -> bool {
+        true
+    }
+
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
         self.refs.iter().map(|refs| places.path(refs)).collect()
     }

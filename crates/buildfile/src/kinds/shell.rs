@@ -3,13 +3,13 @@
 use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
-use crate::{Kind, Makes, Need, Output, Text};
+use crate::{Kind, Makes, Need, Output, Script};
 
 kind! {
     /// A script of `sh -eu` in the tree. Without `inputs` it always runs. The environment is closed.
     Shell(script) in Group::Other {
         /// The script.
-        script: Text,
+        script: Script,
         ..process: Process,
     }
 }

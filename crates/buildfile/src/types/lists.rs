@@ -4,6 +4,7 @@ use crate::field::{FieldType, Visitor};
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
 use crate::text::CommandWord;
+use crate::types::{DigestReference, Glob};
 use crate::value::Value;
 use crate::{Diagnostic, Part, Platform, Spanned, Text, TextSource, suggest};
 
@@ -38,6 +39,14 @@ pub struct Command(Vec<CommandWord>);
 #[derive(Clone, Debug)]
 pub struct Destinations(Vec<Text>);
 
+/// Patterns of paths, at least one.
+#[derive(Clone, Debug)]
+pub struct Globs(Vec<Glob>);
+
+/// Targets that make or push an image, at least one.
+#[derive(Clone, Debug)]
+pub struct Images(Vec<DigestReference>);
+
 /// Platforms, each once.
 #[derive(Clone, Debug, std::default::Default)]
 pub struct Platforms(Vec<Spanned<Platform>>);
@@ -45,6 +54,8 @@ pub struct Platforms(Vec<Spanned<Platform>>);
 list!(Packages of Text);
 list!(Command of CommandWord);
 list!(Destinations of Text);
+list!(Globs of Glob);
+list!(Images of DigestReference);
 list!(Platforms of Spanned<Platform>);
 
 /// Reads a list that must not be empty. An unreadable element is reported and still counts.
@@ -111,6 +122,34 @@ impl FieldType for Destinations {
 
     fn shape() -> Shape {
         Shape::non_empty_list(Text::shape(), "names of images")
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        self.0.visit(visitor);
+    }
+}
+
+impl FieldType for Globs {
+    const PLURAL: &'static str = "lists of globs";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Globs> {
+        non_empty(reader, value).map(Globs)
+    }
+
+    fn shape() -> Shape {
+        Shape::non_empty_list(Glob::shape(), "globs")
+    }
+}
+
+impl FieldType for Images {
+    const PLURAL: &'static str = "lists of target names";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Images> {
+        non_empty(reader, value).map(Images)
+    }
+
+    fn shape() -> Shape {
+        Shape::non_empty_list(DigestReference::shape(), "target names")
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {

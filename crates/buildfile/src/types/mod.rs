@@ -14,14 +14,16 @@ mod texts;
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use choices::{BuildMode, Created, GoChoice, Sandbox};
 pub use file_sources::{Attributes, FileMode, FileSource, Origin, Owner, UserNumbers};
-pub use lists::{Command, Destinations, Packages, Platforms};
+pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
     RegistryHost, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,
 };
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
 pub use outputs::InputSource;
-pub use references::{ImageReference, LayoutReference};
+pub use references::{DigestReference, ImageReference, LayoutReference};
+pub(crate) use texts::late_fact;
+
 pub use strings::{
     EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
 };

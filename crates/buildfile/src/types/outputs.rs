@@ -92,12 +92,13 @@ impl FieldType for CommandText {
 
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<CommandText> {
         let is_output = value.call().is_some_and(|call| call.name == "Output");
-        if is_output { reader.any_text(value) } else { reader.text_or_secret(value) }.map(CommandText)
+        if is_output { reader.any_text(value) } else { reader.late_text_or_secret(value) }.map(CommandText)
     }
 
     fn shape() -> Shape {
-        let doc = "A text, or `Secret(\"NAME\")`: a value of the environment that is in no key, log, record or image. \
-                   Or `Output(\"target\")`: the absolute path of what a target makes, which then runs first.";
+        let doc = "A text, in which `{image:digest}` and `{image:ref}` are facts of the image of the target `image`, \
+                   which then runs first. Or `Secret(\"NAME\")`: a value of the environment that is in no key, log, \
+                   record or image. Or `Output(\"target\")`: the absolute path of what a target makes, which then runs first.";
         let secret = Shape::call("Secret", Shape::string("name", ENVIRONMENT_NAME));
         let shapes = vec![Text::shape(), secret, OutputReference::shape()];
         Shape::named("text, secret or output", doc, Shape::OneOf(shapes))

@@ -31,6 +31,34 @@ impl std::ops::Deref for LayoutReference {
     }
 }
 
+/// The name of a target that makes or pushes an image with a digest.
+#[derive(Clone, Debug)]
+pub struct DigestReference(Spanned<TargetName>);
+
+impl std::ops::Deref for DigestReference {
+    type Target = Spanned<TargetName>;
+    fn deref(&self) -> &Spanned<TargetName> {
+        &self.0
+    }
+}
+
+impl FieldType for DigestReference {
+    const PLURAL: &'static str = "target names";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<DigestReference> {
+        Spanned::<TargetName>::read(reader, value).map(DigestReference)
+    }
+
+    fn shape() -> Shape {
+        let doc = "The name of an `Image` or `Push` target.";
+        Shape::named("pinned target", doc, Shape::string("pinned target", TARGET_NAME))
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        visitor.reference(&self.0.value, self.0.span, Wanted::Digest);
+    }
+}
+
 impl FieldType for LayoutReference {
     const PLURAL: &'static str = "target names";
 

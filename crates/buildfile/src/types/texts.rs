@@ -1,13 +1,13 @@
 //! How texts are read: templates, and the calls `Env`, `Git`, `Tool`, `Output` and `Secret`.
 
-use crate::field::{FieldType, Visitor};
+use crate::field::{FieldType, Visitor, Wanted};
 use crate::reader::Reader;
 use crate::shape::Shape;
-use crate::template::Template;
-use crate::text::{CommandWord, GitQuery, OutputReference, ProcessText, Text, TextSource};
+use crate::template::{ImageFact, Template};
+use crate::text::{CommandWord, GitQuery, OutputReference, ProcessText, Script, Text, TextSource};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
 use crate::value::Value;
-use crate::{Diagnostic, suggest};
+use crate::{Diagnostic, Span, suggest};
 
 const QUERIES: &[(&str, GitQuery)] = &[
     ("Describe", GitQuery::Describe),
@@ -46,6 +46,7 @@ impl FieldType for Text {
         if let TextSource::Output(output) = &self.source {
             output.visit(visitor);
         }
+        self.images().for_each(|fact| visitor.reference(&fact.target, self.span, Wanted::Digest));
     }
 }
 
@@ -72,11 +73,12 @@ impl FieldType for CommandWord {
 
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<CommandWord> {
         let is_program = value.call().is_some_and(|call| matches!(call.name, "Tool" | "Output"));
-        if is_program { reader.any_text(value) } else { reader.text(value) }.map(CommandWord)
+        if is_program { reader.any_text(value) } else { reader.late_text(value) }.map(CommandWord)
     }
 
     fn shape() -> Shape {
-        let doc = "A text, or `Tool(\"name\")`: a command that the module depends on, built for this machine. Or \
+        let doc = "A text, in which `{image:digest}` and `{image:ref}` are facts of the image of the target `image`, \
+                   which then runs first. Or `Tool(\"name\")`: a command that the module depends on, built for this machine. Or \
                    `Output(\"target\")`: the absolute path of what a target makes, which then runs first.";
         let tool = Shape::call("Tool", Shape::string("name or import path", ""));
         Shape::named("text, tool or output", doc, Shape::OneOf(vec![Text::shape(), tool, OutputReference::shape()]))
@@ -87,10 +89,54 @@ impl FieldType for CommandWord {
     }
 }
 
+impl FieldType for Script {
+    const PLURAL: &'static str = "scripts";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Script> {
+        reader.late_text(value).map(Script)
+    }
+
+    fn shape() -> Shape {
+        let doc = "A text, in which `{image:digest}` and `{image:ref}` are facts of the image of the target `image`, \
+                   which then runs first.";
+        Shape::named("script", doc, Text::shape())
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        self.0.visit(visitor);
+    }
+}
+
+/// Returns the mistake of a fact of an image where a text must be known before anything is made.
+pub(crate) fn late_fact(fact: &ImageFact, span: Span) -> Diagnostic {
+    let message = format!("`{fact}` is not allowed here: it is known only when `{}` is made", fact.target);
+    Diagnostic::new(span, message)
+        .hint("use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`")
+}
+
 impl Reader<'_> {
-    /// Reads a text without secrets; a `Secret` is refused here.
+    /// Reads a text without secrets, and without what is known only when other targets are made.
     pub fn text(&mut self, value: Value<'_>) -> Option<Text> {
-        let text = self.text_or_secret(value)?;
+        let text = self.late_text(value)?;
+        self.without_images(text)
+    }
+
+    /// Reads a text as `text` does, or a secret.
+    pub fn text_or_secret(&mut self, value: Value<'_>) -> Option<Text> {
+        let text = self.late_text_or_secret(value)?;
+        self.without_images(text)
+    }
+
+    /// Refuses facts of images where a text must be known before anything is made.
+    fn without_images(&mut self, text: Text) -> Option<Text> {
+        let Some(fact) = text.images().next() else { return Some(text) };
+        self.report(late_fact(fact, text.span));
+        None
+    }
+
+    /// Reads a text without secrets, which may name facts of images; a `Secret` is refused here.
+    pub(super) fn late_text(&mut self, value: Value<'_>) -> Option<Text> {
+        let text = self.late_text_or_secret(value)?;
         if matches!(text.source, TextSource::Secret { .. }) {
             let message = "a secret is not allowed here: it would reach a command line, a key or an image";
             self.report(
@@ -102,7 +148,8 @@ impl Reader<'_> {
         Some(text)
     }
 
-    pub fn text_or_secret(&mut self, value: Value<'_>) -> Option<Text> {
+    /// Reads a text or a secret; a text may name facts of images.
+    pub(super) fn late_text_or_secret(&mut self, value: Value<'_>) -> Option<Text> {
         let text = self.any_text(value)?;
         if matches!(text.source, TextSource::Tool { .. }) {
             let message = "a `Tool` is not allowed here: it is a program, not a text";
@@ -141,11 +188,11 @@ impl Reader<'_> {
         let source = match (call.name, arguments.as_slice()) {
             ("Env", [name]) => TextSource::Environment { name: self.variable(*name)?, default: None },
             ("Env", [name, default]) => {
-                TextSource::Environment { name: self.variable(*name)?, default: Some(self.template(*default)?) }
+                TextSource::Environment { name: self.variable(*name)?, default: Some(self.default(*default)?) }
             }
             ("Git", [query]) => TextSource::Git { query: self.git_query(*query)?, default: None },
             ("Git", [query, default]) => {
-                TextSource::Git { query: self.git_query(*query)?, default: Some(self.template(*default)?) }
+                TextSource::Git { query: self.git_query(*query)?, default: Some(self.default(*default)?) }
             }
             ("Tool", [name]) => TextSource::Tool { name: self.tool_name(*name)? },
             ("Secret", [name]) => TextSource::Secret { name: self.variable(*name)? },
@@ -167,6 +214,13 @@ impl Reader<'_> {
             }
         };
         Some(Text { source, span })
+    }
+
+    /// Reads a default, which must be known before anything is made.
+    fn default(&mut self, value: Value<'_>) -> Option<Template> {
+        let template = self.template(value)?;
+        let text = Text { source: TextSource::Template(template.clone()), span: value.span() };
+        self.without_images(text).map(|_| template)
     }
 
     fn template(&mut self, value: Value<'_>) -> Option<Template> {

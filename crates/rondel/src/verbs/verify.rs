@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rondel_buildfile::{Makes, TargetName};
-use rondel_engine::Summary;
+use rondel_buildfile::{Group, Makes, TargetName};
+use rondel_engine::{Graph, Summary};
 use rondel_process::Cancellation;
 use rondel_targets::{Analysis, PlatformChoice, Request};
 
@@ -117,6 +117,7 @@ impl Run<'_> {
         };
         let analyzed = self.session.analyze_request(&request)?;
         drop(request);
+        check_publishing(self.session, &analyzed.graph)?;
         let workspace = place.workspace();
         let quiet = sink(self.call.context, self.call.global, &self.call.options.build, Shown::FailuresOnly);
         let summary = with_other_umask(|| self.runner().run(&analyzed, &workspace, quiet.as_ref()))?;
@@ -151,6 +152,7 @@ fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     let targets = session.target_names(run.call.words)?;
     check_kinds(session, &targets)?;
     let analyzed = session.analyze(analysis, &[], targets.clone())?;
+    check_publishing(session, &analyzed.graph)?;
     run.start();
     let first = run.runner().run(&analyzed, &session.workspace(), run.sink.as_ref())?;
     if exit_of(&first) != Exit::Done {
@@ -195,6 +197,19 @@ fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Fail
         [] => Ok(()),
         lines => Err(Failure::environment(format!("this machine lacks {}", lines.join("\n  and ")))
             .hint("nothing was built; a second build would lack it too")),
+    }
+}
+
+/// Returns an error if a step publishes something. Files name targets too, so the graph is asked and not build.ron.
+fn check_publishing(session: &Session<'_>, graph: &Graph) -> Result<(), Failure> {
+    let names: BTreeSet<&TargetName> = graph.nodes().filter_map(|(_, node)| node.key.target.as_ref()).collect();
+    let mut targets = session.file.targets.iter().filter(|target| names.contains(&target.name.value));
+    match targets.find(|target| target.kind().group() == Group::Publish) {
+        Some(target) => {
+            let message = format!("`{}` can't be verified: a second build would publish too", target.name.value);
+            Err(Failure::usage(message).hint("verify the target that it publishes"))
+        }
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod added_users;
 pub(crate) mod attributes;
 pub(crate) mod base_layer;
+pub(crate) mod facts;
 pub(crate) mod image_step;
 pub(crate) mod layer;
 pub(crate) mod load;

@@ -15,6 +15,8 @@ use rondel_process::{CommandLine, find_tool};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
 use crate::closed::{Closed, Surroundings, searched_directories};
+use crate::image::facts::Images;
+use crate::late_texts::LateTexts;
 use crate::nodes::{Deps, TargetNodes};
 use crate::tool_fields::{DeclaredTools, declared_tools, own_go};
 use crate::tools::Tools;
@@ -26,6 +28,9 @@ impl Analyze for Exec {
         command(analyzer, target, Words::Command(&words), &self.process, deps, arguments)
     }
 }
+
+/// The words before a script.
+const SHELL: [&str; 3] = ["sh", "-eu", "-c"];
 
 /// The command or script.
 #[derive(Clone, Copy)]
@@ -82,6 +87,8 @@ pub(crate) fn command(
     let directory =
         process.dir.as_ref().map_or_else(|| analyzer.root.clone(), |directory| analyzer.root.join(&directory.value));
     let outputs_used = analyzer.output_uses(sources, words.texts(), &process.env, &mut inputs)?;
+    let variables = process.env.iter().map(|(_, text)| &**text);
+    let images = analyzer.images_in(words.texts().iter().copied().chain(variables), &mut inputs)?;
     let declared = match sources {
         Some(sources) => Some(analyzer.declared_inputs(target, Some(sources))?),
         None => None,
@@ -89,10 +96,7 @@ pub(crate) fn command(
     let outputs = outputs_of(analyzer, target)?;
     let downloads = if go.is_some() { analyzer.downloads(&deps)? } else { deps.on_miss };
     let step = analyzer.step(&|| {
-        let mut command = command_words(analyzer, words.texts())?;
-        if words.is_script() {
-            command = vec!["sh".to_owned(), "-eu".to_owned(), "-c".to_owned(), command.remove(0)];
-        }
+        let (mut command, late) = command_words(analyzer, words, process, &images)?;
         command.extend(arguments.iter().cloned());
         // A program by name must exist before anything runs; a path may be the output of another step.
         let is_tool = tools.iter().any(|(position, _)| *position == 0)
@@ -113,8 +117,9 @@ pub(crate) fn command(
             command,
             inputs: declared.clone(),
             outputs_used: outputs_used.clone(),
+            late,
             outputs: outputs.clone(),
-            env: analyzer.variables.environment(&process.env)?,
+            env: analyzer.variables.known_environment(&process.env)?,
             passed: process.pass_env.iter().map(caller).collect(),
             path: search_path.clone(),
             home: request.environment.get("HOME").cloned(),
@@ -167,17 +172,29 @@ fn closed(
     }
 }
 
-/// Returns the words of a command; a tool is a placeholder, `{tool:NAME}`, and so is an output.
-fn command_words(analyzer: &Analyzer<'_>, words: &[&Text]) -> Analyzed<Vec<String>> {
+/// Returns the words of a command, and what is missing in it yet. A tool is a placeholder, `{tool:NAME}`, and so are an
+/// output and a text that names images.
+fn command_words(
+    analyzer: &Analyzer<'_>,
+    words: Words<'_>,
+    process: &Process,
+    images: &Images,
+) -> Analyzed<(Vec<String>, LateTexts)> {
     let word = |text: &&Text| match &text.source {
         TextSource::Tool { name } => Ok(format!("{{tool:{name}}}")),
         TextSource::Output(_) => Ok(OutputUse::PLACEHOLDER.to_owned()),
+        TextSource::Template(_) if text.images().next().is_some() => Ok(LateTexts::PLACEHOLDER.to_owned()),
         TextSource::Template(_)
         | TextSource::Environment { .. }
         | TextSource::Git { .. }
         | TextSource::Secret { .. } => analyzer.variables.text(text).map_err(|error| error.at(text.span)),
     };
-    words.iter().map(word).collect()
+    let command: Vec<String> = words.texts().iter().map(word).collect::<Analyzed<_>>()?;
+    let late = LateTexts::new(words.texts(), &process.env, &analyzer.variables, images)?;
+    if words.is_script() {
+        return Ok(([SHELL.map(str::to_owned).to_vec(), command].concat(), late.behind(SHELL.len())));
+    }
+    Ok((command, late.without_program()?))
 }
 
 pub(crate) struct ExecStep {
@@ -191,6 +208,8 @@ pub(crate) struct ExecStep {
     pub inputs: Option<DeclaredInputs>,
     /// Outputs of other targets among inputs, words and variables.
     pub outputs_used: Vec<OutputUse>,
+    /// Words and variables that name images; their values are in the key.
+    pub late: LateTexts,
     /// Path below `root`, path below the workspace, file or directory.
     pub outputs: Vec<(RelativePath, RelativePath, OutputKind)>,
     pub env: Vec<(String, EnvironmentValue)>,
@@ -256,9 +275,16 @@ impl ExecStep {
         tool.ok_or_else(|| StepError::failed("a tool was not built").hint("run again with --force"))
     }
 
+    /// Returns the words of the key: tools and outputs are placeholders.
+    fn keyed_words(&self, context: &StepContext<'_>) -> Result<Vec<String>, StepError> {
+        let mut words = self.command.clone();
+        self.late.put_words(&mut words, context)?;
+        Ok(words)
+    }
+
     /// Returns the command with tools and outputs in their places.
     fn words(&self, context: &StepContext<'_>) -> Result<Vec<String>, StepError> {
-        let mut words = self.command.clone();
+        let mut words = self.keyed_words(context)?;
         for output in &self.outputs_used {
             if let OutputRole::Argument(position) = output.role {
                 words[position] = output.path(context)?.display().to_string();
@@ -270,14 +296,14 @@ impl ExecStep {
         Ok(words)
     }
 
-    /// Adds the paths of outputs to the environment.
-    fn add_outputs(&self, context: &StepContext<'_>, environment: &mut Environment) -> Result<(), StepError> {
+    /// Adds the paths of outputs and the texts that name images to the environment.
+    fn add_late(&self, context: &StepContext<'_>, environment: &mut Environment) -> Result<(), StepError> {
         for output in &self.outputs_used {
             if let OutputRole::Variable(name) = &output.role {
                 environment.set(Class::Located, name, output.path(context)?.display().to_string());
             }
         }
-        Ok(())
+        self.late.put_variables(environment, context)
     }
 
     /// Returns the output that is the program, if it is one.
@@ -361,12 +387,12 @@ impl Step for ExecStep {
 
     fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let mut spec = ActionSpec {
-            arguments: self.command.clone(),
+            arguments: self.keyed_words(context)?,
             environment: self.environment(Path::new("/"), None),
             ..ActionSpec::default()
         };
         spec.settings.insert("directory".to_owned(), self.directory_key.clone());
-        self.add_outputs(context, &mut spec.environment)?;
+        self.add_late(context, &mut spec.environment)?;
         for output in &self.outputs_used {
             output.add_to(context, &mut spec)?;
         }
@@ -418,7 +444,7 @@ impl Step for ExecStep {
             None => PathBuf::from("/"),
         };
         let mut environment = self.environment(&root, around.as_ref());
-        self.add_outputs(context, &mut environment)?;
+        self.add_late(context, &mut environment)?;
         if let Some(path) = self.open_path(context).filter(|_| around.is_none()) {
             environment.set(Class::Located, "PATH", path);
         }

@@ -103,6 +103,16 @@ impl Analyze for Image {
         Ok(TargetNodes { image: Some(ImageSource::Layout { layout, out }), ..TargetNodes::ends(vec![layout, load]) })
     }
 
+    fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
+        let mut packages = Vec::new();
+        for (_, source) in &self.files {
+            if let Origin::Output(name) = &source.value.origin {
+                packages.extend(analyzer.behaviour(analyzer.find(name)?).packages(analyzer)?);
+            }
+        }
+        Ok(packages)
+    }
+
     fn health(&self) -> Option<&Health> {
         self.health.as_ref()
     }

@@ -5,7 +5,7 @@ use rondel_engine::{Shown, StepKey, UserError};
 use rondel_names::ImageReference;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
-use crate::nodes::{Deps, ImageSource, TargetNodes};
+use crate::nodes::{Deps, ImageIdentity, ImageSource, TargetNodes};
 use crate::push::{PushStep, RefsStep};
 
 impl Analyze for Push {
@@ -42,13 +42,18 @@ impl Analyze for Push {
             }))
         })?;
         let push = analyzer.add(target, StepKey::main(name), deps, vec![layout], Shown::OnFailure, step);
+        let pushed = Some(ImageIdentity::Push { push, layout });
         if self.refs.is_none() {
-            return Ok(TargetNodes::end(push));
+            return Ok(TargetNodes { pushed, ..TargetNodes::end(push) });
         }
         let step = RefsStep { destination: only_output(target, analyzer.request.file)? };
         let (key, none) = (StepKey::of(name, "refs"), Deps::default());
         let refs = analyzer.add(target, key, none, vec![push], Shown::OnFailure, Box::new(step));
-        Ok(TargetNodes::ends(vec![push, refs]))
+        Ok(TargetNodes { pushed, ..TargetNodes::ends(vec![push, refs]) })
+    }
+
+    fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
+        analyzer.behaviour(analyzer.find(&self.image.value)?).packages(analyzer)
     }
 
     fn wants_all_platforms(&self) -> bool {

@@ -2,8 +2,11 @@
 
 mod actions;
 mod graphs;
+mod image_facts;
 mod outputs;
 mod refusals;
+mod resolve;
+mod templates;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -408,8 +408,8 @@ fn dirt_without_sources() {
         r#""test": GoTest(packages: ["./..."], run: "{version}")"#,
         "test",
         expect![[r#"
-        input: `Git(Dirty)` can't be used here
-        at: Git(Dirty, "")
-        hint: it is for `GoBuild`, `Image`, `DockerBuild`, `Exec` and `Shell`, whose sources can be dirty"#]],
+            input: `Git(Dirty)` can't be used here
+            at: Git(Dirty, "")
+            hint: it is for `GoBuild`, `Image`, `DockerBuild`, `Template`, `Exec` and `Shell`, whose sources can be dirty"#]],
     );
 }

@@ -1,0 +1,223 @@
+//! `Template`: a file of the tree with values in place of names.
+//!
+//! The file is read twice: by analysis, for the targets that it names, and by the step. The key holds its contents and the
+//! value of each name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rondel_buildfile::{ImageFact, Span, Target, TargetName, TemplateFile};
+use rondel_cas::{RelativePath, TEXT_MAX, read_at_most};
+use rondel_engine::{
+    ActionSpec, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Shown, Step, StepContext, StepError,
+    StepKey, UserError,
+};
+
+use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, output_path};
+use crate::file_template::{Mistake, Names, Piece};
+use crate::image::facts::UpstreamImage;
+use crate::image::places::with_span;
+use crate::nodes::{Deps, TargetNodes};
+
+impl Analyze for TemplateFile {
+    fn analyze(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        deps: Deps,
+        _wanted: bool,
+    ) -> Analyzed<TargetNodes> {
+        let from = output_path(&self.from)?;
+        refuse_made(analyzer, &from, self.from.span)?;
+        let wrong = |error| of_user(with_span(error, self.from.span));
+        let text = read(&from, &analyzer.root, &analyzer.request.root).map_err(wrong)?;
+        let pieces =
+            names_of(analyzer).parse(&text).map_err(|mistake| of_user(mistaken(&from, mistake, self.from.span)))?;
+        let (mut variables, mut facts, mut inputs) = (Vec::new(), BTreeMap::new(), Vec::new());
+        for piece in pieces {
+            match piece {
+                Piece::Literal(_) => {}
+                Piece::Variable(name) => variables.push(name),
+                Piece::Image(fact) => {
+                    // Its own mistakes are none of the file's.
+                    analyzer.target(&fact.target, false)?;
+                    let image = analyzer.upstream_image(&fact.target, self.from.span, &mut inputs);
+                    let image = image.map_err(|error| in_file(error, &from, &text, &fact))?;
+                    facts.insert(fact, image);
+                }
+            }
+        }
+        if variables.is_empty() && facts.is_empty() {
+            let message = format!("`{from}` names nothing that has a value");
+            return Err(UserError::input(message)
+                .at(self.from.span)
+                .hint("write `{name}` for a variable of `vars`, `{target:digest}` or `{target:ref}` for an image"));
+        }
+        let out = only_output(target, analyzer.request.file)?;
+        let step = analyzer.step(&|| {
+            let value = |name: &rondel_buildfile::VariableName| {
+                let value = analyzer.variables.variable(name).map_err(|error| error.at(self.from.span))?;
+                Ok((name.to_string(), value))
+            };
+            Ok(Box::new(TemplateStep {
+                root: analyzer.root.clone(),
+                from: from.clone(),
+                span: self.from.span,
+                out: out.clone(),
+                variables: variables.iter().map(value).collect::<Analyzed<_>>()?,
+                facts: facts.clone(),
+            }))
+        })?;
+        let key = StepKey::main(&target.name.value);
+        Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::OnFailure, step)))
+    }
+
+    /// What can't be read has no names; `analyze` says why.
+    fn named_in_files(&self, analyzer: &Analyzer<'_>) -> Vec<TargetName> {
+        let from = output_path(&self.from).ok();
+        let text = from.and_then(|from| read(&from, &analyzer.root, &analyzer.request.root).ok());
+        let pieces = text.as_ref().and_then(|text| names_of(analyzer).parse(text).ok());
+        let targets = pieces.into_iter().flatten().filter_map(|piece| match piece {
+            Piece::Image(fact) => Some(fact.target),
+            Piece::Literal(_) | Piece::Variable(_) => None,
+        });
+        targets.collect()
+    }
+}
+
+/// Returns the names that have a value.
+fn names_of<'a>(analyzer: &Analyzer<'a>) -> Names<'a> {
+    let file = analyzer.request.file;
+    Names {
+        variables: file.vars.keys().map(rondel_buildfile::VariableName::as_str).collect(),
+        targets: file.targets.iter().map(|target| target.name.value.as_str()).collect(),
+    }
+}
+
+/// Adds the place in the file to an error about an image that it names.
+fn in_file(error: UserError, from: &RelativePath, text: &[u8], fact: &ImageFact) -> UserError {
+    let name = fact.to_string();
+    let place = text.windows(name.len()).position(|part| part == name.as_bytes()).unwrap_or(0);
+    let mistake = Mistake { message: error.message, hint: String::new() }.at(text, place);
+    UserError { message: format!("{from}:{}", mistake.message), ..error }
+}
+
+/// Refuses what a target makes: the names in a template are read before anything is made.
+fn refuse_made(analyzer: &Analyzer<'_>, from: &RelativePath, span: Span) -> Analyzed<()> {
+    let place = from.below(&analyzer.root);
+    let file = analyzer.request.file;
+    for target in &file.targets {
+        let mut outputs = file.outputs_of(target).into_iter().map(|output| analyzer.request.root.join(output.path));
+        if outputs.any(|output| place.starts_with(&output)) {
+            let message = format!("`{from}` is made by `{}`, and a template is a file of the tree", target.name.value);
+            let hint = "its names are read before anything is made; keep the template in the tree";
+            return Err(UserError::input(message).at(span).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) struct TemplateStep {
+    /// Directory of the project.
+    root: PathBuf,
+    /// The file, relative to it.
+    from: RelativePath,
+    /// Place of the file in build.ron.
+    span: Span,
+    /// The result, relative to the workspace.
+    out: RelativePath,
+    /// Values by name.
+    variables: BTreeMap<String, String>,
+    facts: BTreeMap<ImageFact, UpstreamImage>,
+}
+
+impl TemplateStep {
+    /// Returns the values of the names, as they stand in the file.
+    fn values(&self, context: &StepContext<'_>) -> Result<BTreeMap<String, String>, StepError> {
+        let variables = self.variables.iter().map(|(name, value)| (format!("{{{name}}}"), value.clone()));
+        let mut values: BTreeMap<String, String> = variables.collect();
+        for (fact, image) in &self.facts {
+            let value = image.value(fact, context).map_err(|error| with_span(error, self.span))?;
+            values.insert(fact.to_string(), value);
+        }
+        Ok(values)
+    }
+
+    /// Returns the file with values in place of names.
+    fn filled(&self, text: &[u8], values: &BTreeMap<String, String>) -> Result<Vec<u8>, StepError> {
+        let names = Names {
+            variables: self.variables.keys().map(String::as_str).collect(),
+            targets: self.facts.keys().map(|fact| fact.target.as_str()).collect(),
+        };
+        let mut filled = Vec::with_capacity(text.len());
+        for piece in names.parse(text).map_err(|mistake| mistaken(&self.from, mistake, self.span))? {
+            let name = match piece {
+                Piece::Literal(text) => {
+                    filled.extend_from_slice(text);
+                    continue;
+                }
+                Piece::Variable(name) => format!("{{{name}}}"),
+                Piece::Image(fact) => fact.to_string(),
+            };
+            let value = values.get(&name).ok_or_else(|| {
+                StepError::failed(format!("`{}` was edited meanwhile: it names `{name}` now", self.from))
+                    .hint("run again")
+            })?;
+            filled.extend_from_slice(value.as_bytes());
+        }
+        Ok(filled)
+    }
+}
+
+impl Step for TemplateStep {
+    type Findings = ();
+
+    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
+        let name = RelativePath::new("file").expect("a constant");
+        let mut spec = ActionSpec {
+            arguments: vec!["template".to_owned()],
+            settings: self.values(context)?,
+            outputs: vec![OutputSpec { name, destination: self.out.clone(), kind: OutputKind::File }],
+            ..ActionSpec::default()
+        };
+        spec.inputs.add(self.from.clone(), self.from.below(&self.root), &context.workspace.snapshot)?;
+        let freshness = Freshness::of(&spec.inputs);
+        Ok(Prepared { spec, freshness, findings: () })
+    }
+
+    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
+        let text = read(&self.from, &self.root, &context.workspace.root)?;
+        let filled = self.filled(&text, &self.values(context)?)?;
+        let place = context.staging.join("file");
+        fs::write(&place, filled)
+            .and_then(|()| fs::set_permissions(&place, fs::metadata(self.from.below(&self.root))?.permissions()))
+            .map_err(|error| StepError::unwritable(&place, &error))?;
+        Ok(Report::default())
+    }
+}
+
+/// Reads a template, which is in the workspace.
+fn read(from: &RelativePath, root: &Path, workspace: &Path) -> Result<Vec<u8>, StepError> {
+    let place = from.below(root);
+    let unreadable = |error| StepError::input(format!("failed to read the template `{from}`: {error}"));
+    let real = fs::canonicalize(&place).map_err(unreadable)?;
+    let workspace = fs::canonicalize(workspace).map_err(unreadable)?;
+    if !real.starts_with(&workspace) {
+        let message = format!("`{from}` leads out of the workspace, to `{}`", real.display());
+        return Err(StepError::input(message).hint("copy it into the workspace"));
+    }
+    read_at_most(&real, TEXT_MAX).map_err(unreadable)
+}
+
+fn mistaken(from: &RelativePath, mistake: Mistake, span: Span) -> StepError {
+    StepError::User(UserError::input(format!("{from}:{}", mistake.message)).hint(mistake.hint).at(span))
+}
+
+/// Returns the error of analysis.
+fn of_user(error: StepError) -> UserError {
+    match error {
+        StepError::User(error) => error,
+        StepError::Command { .. } | StepError::Interrupted => UserError::input(error.to_string()),
+    }
+}
