@@ -28,6 +28,7 @@ mod go_test;
 mod go_test_unseen;
 mod hostile;
 mod image;
+mod image_contents;
 mod image_files;
 mod import_circles;
 mod inputs;

@@ -69,28 +69,30 @@ fn after_space(bytes: &[u8], mut index: usize) -> usize {
     index
 }
 
-/// Returns the options of the call whose word begins at `index`: a string, a comma, then `name:`.
+/// Returns the options of the call whose word begins at `index`: strings, each with a comma, then `name:`.
 fn options_at(bytes: &[u8], index: usize) -> Option<Options> {
     let word = WORDS.iter().find(|word| bytes[index..].starts_with(word.as_bytes()))?;
     if is_word(bytes, index) {
         return None;
     }
     let open = after_space(bytes, index + word.len());
-    let string = after_space(bytes, open + 1);
-    let is_string = match bytes.get(string)? {
-        b'"' => true,
-        b'r' => raw_string_hashes(bytes, string).is_some(),
-        _ => false,
-    };
-    if bytes.get(open) != Some(&b'(') || !is_string {
+    if bytes.get(open) != Some(&b'(') {
         return None;
     }
-    let comma = after_space(bytes, end_of_token(bytes, string) + 1);
-    let name = after_space(bytes, comma + 1);
+    let mut argument = after_space(bytes, open + 1);
+    let (mut comma, mut is_first) = (open, true);
+    while is_string(bytes, argument) {
+        is_first = false;
+        comma = after_space(bytes, end_of_token(bytes, argument) + 1);
+        if bytes.get(comma) != Some(&b',') {
+            return None;
+        }
+        argument = after_space(bytes, comma + 1);
+    }
     let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
-    let length = bytes.get(name..)?.iter().take_while(is_name).count();
-    let colon = after_space(bytes, name + length);
-    if bytes.get(comma) != Some(&b',') || length == 0 || bytes.get(colon) != Some(&b':') {
+    let length = bytes.get(argument..)?.iter().take_while(is_name).count();
+    let colon = after_space(bytes, argument + length);
+    if is_first || length == 0 || bytes.get(colon) != Some(&b':') {
         return None;
     }
     let (mut depth, mut at) = (0_usize, comma);
@@ -110,6 +112,15 @@ fn options_at(bytes: &[u8], index: usize) -> Option<Options> {
     None
 }
 
+/// Returns true if a string begins at `index`.
+fn is_string(bytes: &[u8], index: usize) -> bool {
+    match bytes.get(index) {
+        Some(b'"') => true,
+        Some(b'r') => raw_string_hashes(bytes, index).is_some(),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +135,7 @@ mod tests {
             ),
             ("File(\"a\")", "File(\"a\")"),
             ("Output(\"a\", \"b\")", "Output(\"a\", \"b\")"),
+            ("Output(\"a\", r\"b\",\n mode: 1)", "Output(\"a\", r\"b\" \n        )"),
             ("MyFile(\"a\", b: 1)", "MyFile(\"a\", b: 1)"),
             ("\"File(\\\"a\\\", b: 1)\" // File(\"a\", b: 1)", "\"File(\\\"a\\\", b: 1)\" // File(\"a\", b: 1)"),
             ("File(\"a\", b: 1", "File(\"a\", b: 1"),

@@ -25,6 +25,71 @@ fn sound_options() {
 }
 
 #[test]
+fn outputs_of_targets_with_several() {
+    check(
+        r#"targets: {
+            "two": Exec(command: ["x"], inputs: ["a"], outputs: ["gen/a", "gen/b/"]), "none": Exec(command: ["x"]), "i": Image(base: Static),
+            "image": Image(base: Static, files: {"/a": Output("two"), "/b": Output("two", "a", mode: 0o600),
+                "/d": Output("none", "x"), "/e": Output("i", "x"), "/g": Output("tow", "a")})}"#,
+        expect![[r#"
+            error: `two` has 2 outputs, and none is named
+             --> build.ron:6:56
+              |
+            6 |             "image": Image(base: Static, files: {"/a": Output("two"), "/b": Output("two", "a", mode: 0o600),
+              |                                                        ^^^^^^^^^^^^^
+
+            hint: write `Output("two", "gen/a")` or `Output("two", "gen/b")`
+            error: expected a `GoBuild`, or an `Exec` or `Shell` with inputs and outputs, found `none` (`Exec`)
+             --> build.ron:7:23
+              |
+            7 |                 "/d": Output("none", "x"), "/e": Output("i", "x"), "/g": Output("tow", "a")})},
+              |                       ^^^^^^^^^^^^^^^^^^^
+            error: expected a `GoBuild`, or an `Exec` or `Shell` with inputs and outputs, found `i` (`Image`)
+             --> build.ron:7:50
+              |
+            7 |                 "/d": Output("none", "x"), "/e": Output("i", "x"), "/g": Output("tow", "a")})},
+              |                                                  ^^^^^^^^^^^^^^^^
+            error: there is no target `tow`
+             --> build.ron:7:74
+              |
+            7 |    "/d": Output("none", "x"), "/e": Output("i", "x"), "/g": Output("tow", "a")})},
+              |                                                             ^^^^^^^^^^^^^^^^^^
+
+            hint: did you mean `two`?
+        "#]],
+    );
+    check_files(
+        r#""/c": Output("t", "../x"), "/f": Output("t", "a", "b"), "/g": Output("t", "a", mod: 1), "/h": Output("t", 1)"#,
+        expect![[r#"
+            error: `../x` leaves the root
+             --> build.ron:4:97
+              |
+            4 |  ["."]), "i": Image(base: Static, files: {"/c": Output("t", "../x"), "/f": Output("t", "a", "b"), "/g": Output("t", "a", mod: 1), "/h": Outp
+              |                                                             ^^^^^^
+
+            hint: paths are relative to `root`
+            error: `Output` takes the name of a target, and optionally a path in its output
+             --> build.ron:4:112
+              |
+            4 | mage(base: Static, files: {"/c": Output("t", "../x"), "/f": Output("t", "a", "b"), "/g": Output("t", "a", mod: 1), "/h": Output("t", 1)})},
+              |                                                             ^^^^^^^^^^^^^^^^^^^^^
+            error: unknown field `mod` in `Output`
+             --> build.ron:4:158
+              |
+            4 | ../x"), "/f": Output("t", "a", "b"), "/g": Output("t", "a", mod: 1), "/h": Output("t", 1)})},
+              |                                                             ^^^
+
+            hint: did you mean `mode`?
+            error: expected a path, found `1`
+             --> build.ron:4:185
+              |
+            4 | a", "b"), "/g": Output("t", "a", mod: 1), "/h": Output("t", 1)})},
+              |                                                             ^
+        "#]],
+    );
+}
+
+#[test]
 fn links_and_directories_that_can_not_be() {
     check_files(
         r#""/a": Link("x", mode: 0o777), "/b": Link(""), "/c": Directory(0o755), "/d": Directory(modus: 1), "/e": Lnk("x")"#,

@@ -18,7 +18,8 @@ kind! {
         /// layout of the tree. What those set is inherited, unless it is given here.
         base: Base,
         /// Files by their absolute path in the image. `{"/path": Output("target")}` is the output of a target: a
-        /// `GoBuild`, or an `Exec` with inputs and exactly one output. `{"/path": File("path")}` is a file or directory
+        /// `GoBuild`, or an `Exec` or `Shell` with inputs. `Output("target", "part")` is one of several: an executable by
+        /// its name, an output by its path or last component, or a path in a directory. `{"/path": File("path")}` is a file or directory
         /// of the tree, whole but for `.git` and what Rondel keeps there. A file of a directory may have an entry of its
         /// own, which wins. `mode: 0o755` gives other permissions than 0755 or 0644; directories get search permission
         /// wherever it lets read. `owner: "uid:gid"` or a name of the image's passwd; root if left out. `{"/path": Link("/other")}` is a

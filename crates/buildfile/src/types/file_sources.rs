@@ -4,6 +4,7 @@ use crate::field::{FieldType, Visitor, Wanted};
 use crate::reader::Reader;
 use crate::record::{Record, record};
 use crate::shape::Shape;
+use crate::text::OutputReference;
 use crate::types::SourcePath;
 use crate::types::strings::check_path;
 use crate::value::Value;
@@ -22,7 +23,12 @@ pub struct FileSource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The output of a target.
-    Output(TargetName),
+    Output {
+        /// The target.
+        target: TargetName,
+        /// One of its outputs, by its path or name; the only one if left out.
+        part: Option<String>,
+    },
     /// A file or directory of the tree.
     File(String),
     /// A link that leads to this path in the image.
@@ -174,10 +180,13 @@ impl FieldType for Spanned<FileSource> {
             return None;
         };
         let attributes = reader.with_options(name, span, |reader, fields| Attributes::read(reader, fields));
+        if name == "Output" {
+            let OutputReference { target, path: part, .. } = reader.output_reference(arguments, span)?;
+            let source = FileSource { origin: Origin::Output { target, part }, attributes: attributes? };
+            return Some(Spanned { value: source, span });
+        }
         let argument = reader.argument(name, arguments, span)?;
-        let origin = if name == "Output" {
-            Origin::Output(Spanned::<TargetName>::read(reader, argument)?.value)
-        } else if name == "Link" {
+        let origin = if name == "Link" {
             let target = reader.string(argument, "the path that the link leads to")?;
             if target.value.is_empty() || target.value.len() > 4095 {
                 reader.report(Diagnostic::new(target.span, "a link leads to a path of 1 to 4095 bytes"));
@@ -197,20 +206,22 @@ impl FieldType for Spanned<FileSource> {
     }
 
     fn shape() -> Shape {
-        let with =
-            |name, argument| Shape::CallWith { name, argument: Box::new(argument), fields: Attributes::fields() };
+        let with = |name, arguments| Shape::CallWith { name, arguments, required: 1, fields: Attributes::fields() };
         let (doc, fields) = ("A directory in an image.".to_owned(), Attributes::fields());
         Shape::OneOf(vec![
-            with("Output", Spanned::<TargetName>::shape()),
-            with("File", SourcePath::shape()),
-            with("Link", Shape::string("path", "")),
+            with("Output", vec![Spanned::<TargetName>::shape(), SourcePath::shape()]),
+            with("File", vec![SourcePath::shape()]),
+            with("Link", vec![Shape::string("path", "")]),
             Shape::Record { name: "Directory", doc, fields },
         ])
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         match &self.value.origin {
-            Origin::Output(name) => visitor.reference(name, self.span, Wanted::File),
+            Origin::Output { target, part } => {
+                let wanted = if part.is_some() { Wanted::Part } else { Wanted::File };
+                visitor.reference(target, self.span, wanted);
+            }
             Origin::File(path) => visitor.path(path, self.span),
             Origin::Link(_) | Origin::Directory => {}
         }

@@ -10,9 +10,10 @@ use rondel_engine::{
 use rondel_oci::{CODEC, LayerEntry, LayerSource, write_layer};
 
 use crate::base::{BaseView, Below};
-use crate::image::attributes::{Directories, Users};
+use crate::image::attributes::{Directories, Resolved, Users};
 use crate::image::base_layer::BaseLayer;
 use crate::image::metadata::LayerMetadata;
+use crate::image::outputs::Made;
 use crate::image::places::{Boundary, OutputPlace, TreeFiles};
 use crate::image::sources::{Collected, dangling, resolve_all};
 
@@ -80,28 +81,6 @@ impl TreeFiles {
 }
 
 impl LayerStep {
-    /// Returns the one output of an upstream step.
-    fn only_artefact<'c>(
-        &self,
-        context: &'c StepContext<'_>,
-        index: usize,
-        place: &RelativePath,
-    ) -> Result<&'c Artefact, StepError> {
-        let artefacts = &context.upstream[index].artefacts;
-        match artefacts.as_slice() {
-            [only] => Ok(only),
-            _ => {
-                let names: Vec<&str> = artefacts.iter().map(|artefact| artefact.name.as_str()).collect();
-                Err(StepError::input(format!(
-                    "`/{place}` needs one output, and there are {}: {}",
-                    names.len(),
-                    names.join(", ")
-                ))
-                .hint("build one package per target"))
-            }
-        }
-    }
-
     /// Returns the entries of outputs of other steps, and adds all that decides them to `spec`.
     fn outputs(
         &self,
@@ -121,29 +100,17 @@ impl LayerStep {
             if !words.is_empty() {
                 spec.arguments.push(format!("/{}{words}", output.place));
             }
-            let Some(directory) = &output.directory else {
-                let artefact = self.only_artefact(context, index, &output.place)?;
-                let Entry::File { executable, .. } = artefact.entry else {
-                    let message = format!("`/{}` needs a file, and `{}` is a link", output.place, artefact.name);
-                    return Err(StepError::input(message).hint("let the step copy what the link leads to"));
-                };
-                spec.upstream.insert(output.place.clone(), artefact.entry.clone());
-                let entry = attributes.file(LayerSource::File(artefact.path.clone()), executable);
-                entries.insert(output.place.clone(), entry);
-                continue;
+            let below = match output.choose(&context.upstream[index].artefacts)? {
+                Made::File(artefact) => {
+                    spec.upstream.insert(output.place.clone(), artefact.entry.clone());
+                    entries.insert(output.place.clone(), entry_of(artefact, &attributes));
+                    continue;
+                }
+                Made::Directory(below) => below,
             };
             entries.insert(output.place.clone(), attributes.directory(directories.entry(&output.place)));
-            for artefact in &context.upstream[index].artefacts {
-                let rest = artefact.name.as_str().strip_prefix(directory.as_str()).unwrap_or_default();
-                let place = RelativePath::new(&format!("{}{rest}", output.place))
-                    .map_err(|error| StepError::failed(error.to_string()))?;
-                let entry = match &artefact.entry {
-                    Entry::File { executable, .. } => {
-                        attributes.inner_file(LayerSource::File(artefact.path.clone()), *executable)
-                    }
-                    Entry::Symlink { target } => attributes.link(target.clone()),
-                    Entry::Directory { .. } => attributes.directory(LayerEntry::directory()),
-                };
+            for (rest, artefact) in below {
+                let place = output.place.join(&rest);
                 for parent in std::iter::successors(place.parent(), RelativePath::parent) {
                     if parent == output.place || !parent.is_within(&output.place) {
                         break;
@@ -151,7 +118,10 @@ impl LayerStep {
                     entries.entry(parent).or_insert_with(|| attributes.directory(LayerEntry::directory()));
                 }
                 spec.upstream.insert(place.clone(), artefact.entry.clone());
-                entries.insert(place, entry);
+                let entry = entry_of(artefact, &attributes);
+                let is_file = matches!(artefact.entry, Entry::File { .. });
+                let mode = if is_file { entry.mode & 0o6777 } else { entry.mode };
+                entries.insert(place, LayerEntry { mode, ..entry });
             }
         }
         let own: Vec<RelativePath> = entries.keys().cloned().collect();
@@ -179,6 +149,15 @@ impl LayerStep {
             placed.insert(path, entry);
         }
         Ok(placed)
+    }
+}
+
+/// Returns an artefact as an entry with declared attributes.
+fn entry_of(artefact: &Artefact, attributes: &Resolved) -> LayerEntry {
+    match &artefact.entry {
+        Entry::File { executable, .. } => attributes.file(LayerSource::File(artefact.path.clone()), *executable),
+        Entry::Symlink { target } => attributes.link(target.clone()),
+        Entry::Directory { .. } => attributes.directory(LayerEntry::directory()),
     }
 }
 

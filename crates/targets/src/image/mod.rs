@@ -3,9 +3,11 @@
 pub(crate) mod added_users;
 pub(crate) mod attributes;
 pub(crate) mod base_layer;
+pub(crate) mod declared;
 pub(crate) mod image_step;
 pub(crate) mod layer;
 pub(crate) mod load;
 pub(crate) mod metadata;
+pub(crate) mod outputs;
 pub(crate) mod places;
 pub(crate) mod sources;

@@ -24,11 +24,36 @@ pub(crate) struct Placed {
 #[derive(Clone, Debug)]
 pub(crate) struct OutputPlace {
     pub place: RelativePath,
-    /// Name of the output if it is a directory: artefacts are below it.
-    pub directory: Option<RelativePath>,
+    /// The target that makes it, for messages.
+    pub producer: String,
+    /// Which of its outputs it is.
+    pub part: Part,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,
+}
+
+/// One of a target's outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The only one, a file.
+    Only,
+    /// The file with this name.
+    File(RelativePath),
+    /// A declared directory.
+    Directory(RelativePath),
+    /// What a declared directory has at this path: a file or a directory.
+    Within(RelativePath),
+}
+
+impl Part {
+    /// Returns true for a file, whatever the step makes.
+    pub fn is_file(&self) -> bool {
+        match self {
+            Part::Only | Part::File(_) => true,
+            Part::Directory(_) | Part::Within(_) => false,
+        }
+    }
 }
 
 /// Files and directories of the tree in an image.

@@ -152,9 +152,13 @@ impl<'a> Collected<'a> {
                 return Err(StepError::User(error.hint("give one of them another path")));
             }
         }
-        for OutputPlace { place: path, span, .. } in outputs.iter().filter(|output| output.directory.is_none()) {
+        for OutputPlace { place: path, span, part, .. } in outputs {
             let is_directory = |(entry, _): &(LayerEntry, Span)| matches!(entry.source, LayerSource::Directory);
-            if self.entries.get(path).is_some_and(is_directory) {
+            let is_there = self.entries.get(path).is_some_and(is_directory);
+            if is_there && !part.is_file() {
+                continue;
+            }
+            if is_there {
                 let message = format!("`/{path}` is a directory, and the output of a target is put there");
                 return Err(StepError::User(UserError::input(message).at(*span).hint("give it another path")));
             }

@@ -4,23 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rondel_buildfile::{
-    Attributes, BASE_DIRECTORIES, BASE_FILES, BASE_USERS, Base, Created, GitQuery, Health, Image, Makes, Origin,
-    Platform, Span, Spanned, Target, UserNumbers,
+    Attributes, BASE_USERS, Base, Created, GitQuery, Health, Image, Origin, Platform, Spanned, Target,
 };
-use rondel_cas::RelativePath;
-use rondel_engine::{NodeId, Shown, StepError, StepKey, UserError};
+use rondel_engine::{NodeId, Shown, StepKey, UserError};
 use rondel_golang::{PROBE_PATH, ProbeStep};
 use rondel_oci::{DEFAULT_PATH, ImageConfig, zoneinfo_environment};
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, image_path, only_output, output_path, path, probe_url};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path, probe_url};
 use crate::base::{BaseOrigin, BaseStep, Below};
 use crate::docker::DockerSocket;
-use crate::image::added_users::AddedUser;
 use crate::image::base_layer::BaseLayer;
+use crate::image::declared::{added_users, check_awaited, tree_files};
 use crate::image::image_step::{ImageStep, LayeredPlatform, user_names};
 use crate::image::layer::{LayerContents, LayerStep};
 use crate::image::load::LoadStep;
-use crate::image::places::{Boundary, MadeEntry, OutputPlace, Placed, TreeFiles, with_span};
+use crate::image::places::{OutputPlace, Part};
 use crate::nodes::{Deps, ImageSource, TargetNodes};
 
 impl Analyze for Image {
@@ -194,119 +192,10 @@ fn lower_layers(
     Ok(layers)
 }
 
-fn added_users(image: &Image) -> Vec<AddedUser> {
-    let user = |(name, numbers): &(Spanned<String>, UserNumbers)| AddedUser {
-        name: name.value.clone(),
-        numbers: *numbers,
-        span: name.span,
-    };
-    let mut users: Vec<AddedUser> = image.users.iter().map(user).collect();
-    // The order in build.ron says nothing.
-    users.sort_by(|one, other| one.name.cmp(&other.name));
-    users
-}
-
 /// Returns true if the image puts its own tables of users over those of the base.
 fn has_own_users(image: &Image) -> bool {
     let tables = ["/etc", "/etc/passwd", "/etc/group"];
     image.files.iter().any(|(place, _)| tables.contains(&place.value.as_str()))
-}
-
-/// Returns the files of the tree in an image, and the places of outputs in it.
-fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyzed<TreeFiles> {
-    let (root, users) = (analyzer.root.clone(), added_users(image));
-    let mut tree = TreeFiles { root, files: Vec::new(), outputs: Vec::new(), made: Vec::new(), users };
-    for (place, source) in &image.files {
-        let (attributes, span) = (source.value.attributes.clone(), place.span);
-        let place = image_path(place)?;
-        match &source.value.origin {
-            Origin::File(file) => {
-                let path = path(file).map_err(|error| error.at(source.span))?;
-                let placed = Placed { place, path, attributes, span: source.span };
-                check_awaited(analyzer, target, (&placed.path, placed.span))?;
-                tree.files.push(placed);
-            }
-            Origin::Link(target) => {
-                tree.made.push(MadeEntry { place, link: Some(target.clone()), attributes, span });
-            }
-            Origin::Directory => tree.made.push(MadeEntry { place, link: None, attributes, span }),
-            Origin::Output(name) => {
-                let producer = analyzer.find(name)?;
-                let directory = match analyzer.request.file.outputs_of(producer).as_slice() {
-                    [output] if output.is_directory && producer.makes() == (Makes::Files { count: 1 }) => {
-                        output.written.map(output_path).transpose()?
-                    }
-                    _ => None,
-                };
-                tree.outputs.push(OutputPlace { place, directory, attributes, span });
-            }
-        }
-    }
-    tree.files.sort_by(|one, other| one.place.cmp(&other.place));
-    check_places(analyzer, image, &tree)?;
-    Ok(tree)
-}
-
-/// Refuses what shows in the tree as it is now: links out of the workspace, and files below files. What other steps make
-/// is checked later.
-fn check_places(analyzer: &Analyzer<'_>, image: &Image, tree: &TreeFiles) -> Analyzed<()> {
-    let of_user = |error| match error {
-        StepError::User(error) => Some(error),
-        StepError::Command { .. } | StepError::Interrupted => None,
-    };
-    let Ok(boundary) = Boundary::new(&analyzer.root, &analyzer.request.root, &[]) else { return Ok(()) };
-    for placed in &tree.files {
-        if !placed.path.below(&analyzer.root).exists() {
-            continue;
-        }
-        let real = match boundary.resolve(&placed.path) {
-            Ok(real) => real,
-            Err(error) => return of_user(with_span(error, placed.span)).map_or(Ok(()), Err),
-        };
-        let is_below = |place: &RelativePath| *place != placed.place && place.is_within(&placed.place);
-        let files = tree.files.iter().map(|other| (&other.place, other.span));
-        let mut others = files.chain(tree.outputs.iter().map(|other| (&other.place, other.span)));
-        if !real.place.is_dir()
-            && let Some((place, span)) = others.find(|(place, _)| is_below(place))
-        {
-            let message = format!("`/{place}` is below `/{}`, which is a file", placed.place);
-            return Err(UserError::input(message).at(span).hint("give one of them another path"));
-        }
-        // What another base holds shows when it is there.
-        if image.base != Base::Static {
-            continue;
-        }
-        let is_base_file = BASE_FILES.contains(&format!("/{}", placed.place).as_str());
-        let is_base_directory = BASE_DIRECTORIES.contains(&format!("/{}", placed.place).as_str());
-        if real.place.is_dir() && is_base_file || !real.place.is_dir() && is_base_directory {
-            let (here, there) = if is_base_file { ("directory", "file") } else { ("file", "directory") };
-            let message = format!("`/{}` is a {there} of the image, and `{}` is a {here}", placed.place, placed.path);
-            return Err(UserError::input(message).at(placed.span).hint("give it another path"));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a file that another target writes, unless the image waits for that target.
-fn check_awaited(analyzer: &Analyzer<'_>, target: &Target, (path, span): (&RelativePath, Span)) -> Analyzed<()> {
-    let awaited = analyzer.waited_for(target);
-    let place = path.below(&analyzer.root);
-    for other in &analyzer.request.file.targets {
-        if awaited.contains(&other.name.value) {
-            continue;
-        }
-        for output in analyzer.request.file.outputs_of(other) {
-            let written = analyzer.request.root.join(&output.path);
-            if written.starts_with(&place) || place.starts_with(&written) {
-                let name = &other.name.value;
-                let message =
-                    format!("`{path}` holds the output of `{name}`, which `{}` does not wait for", target.name.value);
-                let hint = format!("write `Output(\"{name}\")`, or `after: [\"{name}\"]`");
-                return Err(UserError::input(message).at(span).hint(hint));
-            }
-        }
-    }
-    Ok(())
 }
 
 fn add_layer(
@@ -338,14 +227,15 @@ fn output_layer(
     let tree = tree_files(analyzer, target, image)?;
     let (mut places, mut inputs) = (tree.outputs.clone(), Vec::new());
     for (_, source) in &image.files {
-        let Origin::Output(name) = &source.value.origin else { continue };
+        let Origin::Output { target: name, .. } = &source.value.origin else { continue };
         let producer = analyzer.find(name)?;
         let node = analyzer.behaviour(producer).output_node(analyzer, producer, platform, (target, source.span))?;
         inputs.push(node);
     }
     if image.health.is_some() {
         let attributes = Attributes { mode: None, owner: None };
-        places.push(OutputPlace { place: path(PROBE_PATH)?, directory: None, attributes, span: target.name.span });
+        let (place, producer) = (path(PROBE_PATH)?, String::new());
+        places.push(OutputPlace { place, producer, part: Part::Only, attributes, span: target.name.span });
         inputs.push(probe(analyzer, platform)?);
     }
     if places.is_empty() {
@@ -387,7 +277,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         let outputs: Vec<&Spanned<String>> = image
             .files
             .iter()
-            .filter(|(_, source)| matches!(source.value.origin, Origin::Output(_)))
+            .filter(|(_, source)| matches!(source.value.origin, Origin::Output { .. }))
             .map(|(place, _)| place)
             .collect();
         match outputs.as_slice() {
