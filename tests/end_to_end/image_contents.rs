@@ -1,11 +1,35 @@
 //! Where the files of an image come from and which layer they are in: one of several outputs, what is left out of
 //! directories, named layers.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use crate::image_files::entries;
 use crate::space::TestSpace;
 
 const TREE: &str = "mkdir -p out/web/deep out/empty && cp conf out/web/page && ln -s page out/web/link && cp conf out/web/deep/x && \
     printf '#!/bin/sh' > out/tool && chmod 755 out/tool && cp conf single";
+
+/// The layers of the image, lowest first: description, digest, and the paths in it.
+fn layers(space: &TestSpace) -> Vec<(String, String, BTreeSet<String>)> {
+    let json = |path: &str| -> Value { serde_json::from_str(&space.read(&format!("dist/image/{path}"))).unwrap() };
+    let manifest = json("manifest.json");
+    let config = json(manifest[0]["Config"].as_str().unwrap());
+    let histories = config["history"].as_array().unwrap();
+    let of_one = |(layer, history): (&Value, &Value)| {
+        let path = layer.as_str().unwrap();
+        let bytes = space.bytes(&format!("dist/image/{path}"));
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&bytes[..]));
+        let name = |entry: std::io::Result<tar::Entry<'_, _>>| entry.unwrap().path().unwrap().display().to_string();
+        (
+            history["comment"].as_str().unwrap().to_owned(),
+            path.to_owned(),
+            archive.entries().unwrap().map(name).collect(),
+        )
+    };
+    manifest[0]["Layers"].as_array().unwrap().iter().zip(histories).map(of_one).collect()
+}
 
 /// One of several outputs is named by its path, its name, or a path in a directory.
 #[test]
@@ -72,4 +96,96 @@ fn one_of_several_executables() {
     space.replace("build.ron", "\"small\", mode", "\"dex\", mode");
     assert!(space.ran(&["image"]).contains_key("image: layer outputs (linux/amd64)"));
     assert_ne!(contents(&space), small);
+}
+
+/// Entries with one name are in one layer: above the unnamed files, below the unnamed outputs, in the order of the names.
+#[test]
+fn named_layers() {
+    let space = TestSpace::with_targets(
+        r#""make": Exec(command: ["cp", "conf", "made"], inputs: ["conf"], outputs: ["made"]),
+        "image": Image(base: Static, entrypoint: ["/x"], platforms: ["linux/amd64", "linux/arm64"], files: {
+            "/x": Output("make", mode: 0o755), "/web": File("web", owner: "7:8", layer: "web"), "/lib/made": Output("make", layer: "lib"),
+            "/web/own": File("y"), "/lib/y": File("y", layer: "lib"), "/to": Link("/web/own", layer: "web"), "/web/made": Output("make"),
+            "/web/dir": Directory(mode: 0o700, layer: "web"), "/etc/y": File("y")})"#,
+    );
+    space.write("conf", "c");
+    space.write("y", "y");
+    for path in ["web/page", "web/own", "web/made", "web/dir/z"] {
+        space.write(path, "w");
+    }
+    let run = space.ok(&["image", "--verbose", "--all-platforms"]);
+    assert!(!run.stderr.contains("is a link to"), "{}", run.stderr);
+    for step in
+        ["image: layer web", "image: layer lib (linux/amd64)", "image: layer lib (linux/arm64)", "image: layer files"]
+    {
+        assert!(run.stderr.contains(&format!(" {step}")), "{step}: {}", run.stderr);
+    }
+    let found = layers(&space);
+    let own = |index: usize, paths: &[&str]| {
+        let expected: BTreeSet<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+        assert_eq!(found[index].2, expected, "{}", found[index].0);
+    };
+    let names: Vec<&str> = found.iter().map(|(name, _, _)| name.as_str()).collect();
+    assert_eq!(names, ["static base", "files of image", "web", "lib", "outputs"]);
+    own(1, &["etc/", "etc/y", "web/", "web/own"]);
+    own(2, &["web/", "web/page", "web/dir/", "web/dir/z", "to"]);
+    own(3, &["lib/", "lib/made", "lib/y"]);
+    own(4, &["x", "web/", "web/made"]);
+    // The more exact declaration holds, in whichever layer it is, and directories are the same in all of them.
+    let all = entries(&space);
+    for (path, expected) in [
+        ("web/own", "644 0:0 y"),
+        ("web/page", "644 7:8 w"),
+        ("web/made", "644 0:0 c"),
+        ("web/", "755 7:8"),
+        ("web/dir/", "700 0:0"),
+    ] {
+        assert_eq!(all.get(path).map(String::as_str), Some(expected), "{path}");
+    }
+    let inspected = space.ok(&["inspect", "image"]).stdout;
+    assert!(inspected.contains("web") && inspected.contains("files of image"), "{inspected}");
+    assert!(space.ok(&["plan", "-v", "image"]).stdout.contains("image: layer web"));
+    // What is not in a layer leaves it alone.
+    space.write("conf", "another");
+    space.write("y", "another");
+    let ran = space.ran(&["image"]);
+    assert!(!ran.contains_key("image: layer web") && ran.contains_key("image: layer lib (linux/amd64)"), "{ran:?}");
+    assert_eq!(layers(&space)[2].1, found[2].1);
+    // A file that another layer no longer has comes back.
+    space.replace("build.ron", "\"/web/own\"", "\"/own\"");
+    assert!(space.ran(&["image"]).contains_key("image: layer web"));
+    assert_eq!(entries(&space)["web/own"], "644 7:8 w");
+    space.replace("build.ron", "File(\"y\", layer: \"lib\")", "File(\"y\", layer: \"web\")");
+    let ran = space.ran(&["image"]);
+    assert!(ran.contains_key("image: layer web") && ran.contains_key("image: layer lib (linux/amd64)"), "{ran:?}");
+    assert!(layers(&space)[2].2.contains("lib/y"));
+}
+
+/// A layer never hides what a lower one has by a more exact declaration.
+#[test]
+fn layers_that_would_hide_others() {
+    let space = TestSpace::with_targets(
+        r#""make": Exec(command: ["sh", "-c", "mkdir -p out && cp conf out/a"], inputs: ["conf"], outputs: ["out/"]),
+        "image": Image(base: Static, entrypoint: ["/x"], platforms: ["linux/amd64"], files: {
+            "/data/out": Output("make", layer: "made"), "/data": File("data", layer: "data")})"#,
+    );
+    space.write("conf", "c");
+    space.write("data/out/a", "of the tree");
+    space.run(&["image"]).fails(
+        2,
+        &[
+            "`/data/out/a` is of the tree, and its layer lies above that of the output at `/data/out`",
+            "the same `layer`",
+        ],
+    );
+    space.replace("build.ron", ", layer: \"made\"", ", layer: \"data\"");
+    space.ok(&["image"]);
+    assert_eq!(entries(&space)["data/out/a"], "644 0:0 c");
+    space.replace(
+        "build.ron",
+        "\"/data/out\": Output(\"make\", layer: \"data\")",
+        "\"/data/out/a\": Output(\"make\", \"out/a\", layer: \"made\")",
+    );
+    space.ok(&["image"]);
+    assert_eq!(entries(&space)["data/out/a"], "644 0:0 c");
 }

@@ -90,6 +90,34 @@ fn outputs_of_targets_with_several() {
 }
 
 #[test]
+fn names_of_layers() {
+    check_files(
+        r#""/a": File("a", layer: "web"), "/b": Link("/a", layer: "outputs"), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)"#,
+        expect![[r#"
+            error: `outputs` is a layer that Rondel makes itself
+             --> build.ron:4:134
+              |
+            4 | es: {"/a": File("a", layer: "web"), "/b": Link("/a", layer: "outputs"), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)})},
+              |                                                             ^^^^^^^^^
+
+            hint: give it another name, or leave `layer` out
+            error: `a/b` can't be the name of a layer
+             --> build.ron:4:169
+              |
+            4 |  "/b": Link("/a", layer: "outputs"), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)})},
+              |                                                             ^^^^^
+
+            hint: it has letters, digits, `_`, `.` and `-`, a letter or digit first, and at most 63 of them
+            error: expected the name of a layer, found `web`
+             --> build.ron:4:202
+              |
+            4 | "), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)})},
+              |                                                             ^^^
+        "#]],
+    );
+}
+
+#[test]
 fn links_and_directories_that_can_not_be() {
     check_files(
         r#""/a": Link("x", mode: 0o777), "/b": Link(""), "/c": Directory(0o755), "/d": Directory(modus: 1), "/e": Lnk("x")"#,
@@ -117,7 +145,7 @@ fn links_and_directories_that_can_not_be() {
             4 | 7), "/b": Link(""), "/c": Directory(0o755), "/d": Directory(modus: 1), "/e": Lnk("x")})},
               |                                                             ^^^^^
 
-            hint: `Directory` has: mode, owner
+            hint: `Directory` has: mode, owner, layer
             error: expected `Output("target")`, `File("path")`, `Link("/target")` or `Directory(mode: 0o750)`, found `Lnk("x")`
              --> build.ron:4:182
               |

@@ -5,8 +5,8 @@ use crate::reader::Reader;
 use crate::record::{Record, record};
 use crate::shape::Shape;
 use crate::text::OutputReference;
-use crate::types::SourcePath;
 use crate::types::strings::check_path;
+use crate::types::{LayerName, SourcePath};
 use crate::value::Value;
 use crate::{Diagnostic, Spanned, TargetName};
 
@@ -15,7 +15,7 @@ use crate::{Diagnostic, Spanned, TargetName};
 pub struct FileSource {
     /// Its contents.
     pub origin: Origin,
-    /// Its mode and owner.
+    /// Its mode, owner and layer.
     pub attributes: Attributes,
 }
 
@@ -38,12 +38,17 @@ pub enum Origin {
 }
 
 record! {
-    /// Mode and owner of a file in an image.
+    /// Mode, owner and layer of a file in an image.
     Attributes = "File" {
-        /// Permission bits: `0o755`.
+        /// Permission bits: `0o755`; 0755 or 0644 if left out, as the file is executable or not. For a directory of the
+        /// tree they are those of its files; directories get search permission wherever it lets read. A link has none.
         mode: Option<FileMode> = None,
-        /// Owner: `"uid:gid"`, or a name of the image's passwd.
+        /// Owner: `"uid:gid"`, or a name of the image's passwd; root if left out.
         owner: Option<Owner> = None,
+        /// Name of the layer that it is in: `"web"`. Entries with one name are in one layer. Those layers lie above the
+        /// files of the tree without one and below the other outputs, in the order in which the names come in `files`:
+        /// name first what changes least.
+        layer: Option<LayerName> = None,
     }
 }
 
@@ -160,6 +165,19 @@ impl FieldType for UserNumbers {
     }
 }
 
+impl FileSource {
+    /// Title of its section in the reference.
+    pub(crate) const TITLE: &'static str = "Sources of files: `Output(…)`, `File(…)`, `Link(…)`, `Directory(…)`";
+    /// Meaning of all forms.
+    pub(crate) const DOC: &'static str = "Sources of `files` of an `Image`. `Output(\"target\")` is what a target makes: a `GoBuild`, or an `Exec` or \
+         `Shell` with inputs. `Output(\"target\", \"part\")` is one of several: an executable by its name, an output by its \
+         path or last component, or a path in a directory. `File(\"path\")` is a file or directory of the tree, whole but \
+         for `.git` and what Rondel keeps there; a path that is a link stands for what it leads to in the workspace, and \
+         links in a directory stay links. `Link(\"/other\")` is a link. `Directory(mode: 0o750)` is a directory, empty as \
+         far as no other entry is below it. Of two entries the more exact one holds: a file of a directory may have an \
+         entry of its own.";
+}
+
 impl FieldType for Spanned<FileSource> {
     const PLURAL: &'static str = "sources of files";
 
@@ -208,12 +226,13 @@ impl FieldType for Spanned<FileSource> {
     fn shape() -> Shape {
         let with = |name, arguments| Shape::CallWith { name, arguments, required: 1, fields: Attributes::fields() };
         let (doc, fields) = ("A directory in an image.".to_owned(), Attributes::fields());
-        Shape::OneOf(vec![
+        let shapes = vec![
             with("Output", vec![Spanned::<TargetName>::shape(), SourcePath::shape()]),
             with("File", vec![SourcePath::shape()]),
             with("Link", vec![Shape::string("path", "")]),
             Shape::Record { name: "Directory", doc, fields },
-        ])
+        ];
+        Shape::named("source of a file", FileSource::DOC, Shape::OneOf(shapes))
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {

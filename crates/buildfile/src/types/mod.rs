@@ -23,5 +23,5 @@ pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
 pub use outputs::InputSource;
 pub use references::ImageReference;
 pub use strings::{
-    EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
+    EnvironmentName, Glob, LayerName, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
 };

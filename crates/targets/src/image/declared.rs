@@ -2,45 +2,72 @@
 //! before anything runs. It reads no file.
 
 use rondel_buildfile::{
-    BASE_DIRECTORIES, BASE_FILES, Base, Image, Makes, Origin, Output, Span, Spanned, Target, TargetName, UserNumbers,
-    suggest,
+    Attributes, BASE_DIRECTORIES, BASE_FILES, Base, Image, Makes, Origin, Output, Span, Spanned, Target, TargetName,
+    UserNumbers, suggest,
 };
 use rondel_cas::RelativePath;
 use rondel_engine::{StepError, UserError};
+use rondel_golang::PROBE_PATH;
 
 use crate::analyzer::{Analyzed, Analyzer, image_path, output_path, path};
 use crate::image::added_users::AddedUser;
-use crate::image::places::{Boundary, MadeEntry, OutputPlace, Part, Placed, TreeFiles, with_span};
+use crate::image::places::{Boundary, FilesLayer, MadeEntry, OutputPlace, Part, Placed, TreeFiles, with_span};
 
-/// Returns the files of the tree in an image, and the places of outputs in it.
+/// Returns all files of an image.
 pub(crate) fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyzed<TreeFiles> {
     let (root, users) = (analyzer.root.clone(), added_users(image));
-    let mut tree = TreeFiles { root, files: Vec::new(), outputs: Vec::new(), made: Vec::new(), users };
+    let layers = layer_names(image);
+    let mut tree = TreeFiles { root, files: Vec::new(), outputs: Vec::new(), made: Vec::new(), users, layers };
     for (place, source) in &image.files {
         let (attributes, span) = (source.value.attributes.clone(), place.span);
         let place = image_path(place)?;
+        let named =
+            attributes.layer.as_ref().and_then(|layer| tree.layers.iter().position(|name| *name == layer.value));
+        let is_output = matches!(source.value.origin, Origin::Output { .. });
+        let layer = match named {
+            Some(position) => FilesLayer::Named(position),
+            None if is_output => FilesLayer::Outputs,
+            None => FilesLayer::Tree,
+        };
         match &source.value.origin {
             Origin::File(file) => {
                 let path = path(file).map_err(|error| error.at(source.span))?;
-                let placed = Placed { place, path, attributes, span: source.span };
+                let placed = Placed { place, path, layer, attributes, span: source.span };
                 check_awaited(analyzer, target, (&placed.path, placed.span))?;
                 tree.files.push(placed);
             }
             Origin::Link(target) => {
-                tree.made.push(MadeEntry { place, link: Some(target.clone()), attributes, span });
+                tree.made.push(MadeEntry { place, link: Some(target.clone()), layer, attributes, span });
             }
-            Origin::Directory => tree.made.push(MadeEntry { place, link: None, attributes, span }),
+            Origin::Directory => tree.made.push(MadeEntry { place, link: None, layer, attributes, span }),
             Origin::Output { target: name, part } => {
                 let producer = analyzer.find(name)?;
                 let part = part_of(analyzer, producer, part.as_deref()).map_err(|error| error.at(source.span))?;
-                let (producer, span) = (name.to_string(), source.span);
-                tree.outputs.push(OutputPlace { place, producer, part, attributes, span });
+                let (producer, span) = (Some(name.clone()), source.span);
+                tree.outputs.push(OutputPlace { place, producer, part, layer, attributes, span });
             }
         }
+    }
+    if image.has_probe() {
+        let attributes = Attributes { mode: None, owner: None, layer: None };
+        let (place, producer, span) = (path(PROBE_PATH)?, None, target.name.span);
+        let (part, layer) = (Part::Only, FilesLayer::Outputs);
+        tree.outputs.push(OutputPlace { place, producer, part, layer, attributes, span });
     }
     tree.files.sort_by(|one, other| one.place.cmp(&other.place));
     check_places(analyzer, image, &tree)?;
     Ok(tree)
+}
+
+/// Returns the names of layers, each at its first place.
+fn layer_names(image: &Image) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for layer in image.files.iter().filter_map(|(_, source)| source.value.attributes.layer.as_ref()) {
+        if !names.contains(&layer.value) {
+            names.push(layer.value.clone());
+        }
+    }
+    names
 }
 
 /// Returns which of a target's outputs `Output("target", "wanted")` is. Executables have names that `go` knows.

@@ -157,18 +157,13 @@ impl Step for ImageStep {
                 let settings = config.settings.explained(&self.config).into_iter();
                 let names = settings.filter(|setting| setting.is_inherited).map(|setting| setting.name);
                 inherited.insert(image.platform.to_string(), names.collect());
-                if descriptors.len() + layers.len() > LAYERS_MAX {
-                    let count = descriptors.len() + layers.len();
-                    let message = format!("the image has {count} layers with those of `{}`", origin.name());
-                    let hint = format!("engines take at most {LAYERS_MAX}; choose a base with fewer");
-                    return Err(StepError::input(message).hint(hint));
-                }
                 of_bases.extend(descriptors.iter().map(|layer| (layer.digest, (*index, &**origin))));
                 let found = BaseImage::new(config, &descriptors)
                     .map_err(|error| StepError::input(format!("`{}` can't be a base: {error}", origin.name())))?;
                 let origin = origin.is_public().then(|| (origin.name(), manifest));
                 base = Some(BaseImage { origin, ..found });
             }
+            check_count(layers.len() + base.as_ref().map_or(0, |base| base.layers.len()))?;
             images.push(PlatformImage {
                 os: image.platform.os().to_owned(),
                 architecture: image.platform.architecture().to_owned(),
@@ -248,6 +243,15 @@ impl ImageStep {
         }
         Ok(Prepared::by_key(spec))
     }
+}
+
+/// Refuses more layers than an engine takes.
+fn check_count(count: usize) -> Result<(), StepError> {
+    if count <= LAYERS_MAX {
+        return Ok(());
+    }
+    let message = format!("the image has {count} layers with those of its base, and engines take at most {LAYERS_MAX}");
+    Err(StepError::input(message).hint("give entries of `files` the same `layer`, or choose a base with fewer"))
 }
 
 /// Returns the names in `user` or `user:group`, not the numbers; `None` if it is neither.

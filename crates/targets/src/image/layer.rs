@@ -1,6 +1,6 @@
 //! One layer of an image: the base's own, files of the tree, or outputs of other steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 
 use rondel_cas::{Entry, RelativePath};
@@ -14,18 +14,20 @@ use crate::image::attributes::{Directories, Resolved, Users};
 use crate::image::base_layer::BaseLayer;
 use crate::image::metadata::LayerMetadata;
 use crate::image::outputs::Made;
-use crate::image::places::{Boundary, OutputPlace, TreeFiles};
-use crate::image::sources::{Collected, dangling, resolve_all};
+use crate::image::places::{Boundary, FilesLayer, TreeFiles};
+use crate::image::sources::{Collected, FromTree, dangling};
 
 /// Contents of a layer.
 pub(crate) enum LayerContents {
     /// The `Static` base, or what an image adds to another one before its own files.
     Base(BaseLayer),
-    /// Files and directories of the tree.
-    Tree(TreeFiles),
-    /// Outputs of the upstream steps: a place for each of them, in order. Directories are as the files of the tree have
-    /// them.
-    Outputs { places: Vec<OutputPlace>, tree: TreeFiles },
+    /// Files of the tree and outputs of the upstream steps.
+    Files {
+        /// All files of the image.
+        tree: TreeFiles,
+        /// The layer. An upstream step for each of its outputs, in order.
+        layer: FilesLayer,
+    },
 }
 
 pub(crate) struct LayerStep {
@@ -40,39 +42,55 @@ pub(crate) struct LayerStep {
 type Entries = BTreeMap<RelativePath, LayerEntry>;
 
 impl TreeFiles {
-    /// Adds all that decides the layer to `spec`; returns its entries.
+    /// Adds all that decides a layer to `spec`; returns its entries.
     fn collect(
         &self,
+        layer: FilesLayer,
         base: &BaseView,
         context: &StepContext<'_>,
         spec: &mut ActionSpec,
-    ) -> Result<(Entries, Vec<String>), StepError> {
+    ) -> Result<Layout, StepError> {
         let boundary = Boundary::of(&self.root, context)?;
         let users = Users::of(&boundary, self, base);
-        let attributes = resolve_all(&users, &self.files)?;
-        let mut collected = Collected::new(&boundary, context);
-        for (placed, attributes) in self.files.iter().zip(&attributes) {
-            collected.add(placed, attributes, spec)?;
-        }
-        for made in &self.made {
-            collected.make(made, &users.resolve(&made.attributes)?, spec);
+        let directories = Directories::of(self, &users, base)?;
+        let mut collected = Collected::new(&boundary, layer);
+        if self.has_own(layer) {
+            for placed in &self.files {
+                collected.add(placed, &users.resolve(&placed.attributes)?, spec)?;
+            }
+            for made in &self.made {
+                collected.make(made, &users.resolve(&made.attributes)?, spec);
+            }
         }
         let mut left_out = std::mem::take(&mut collected.left_out);
         left_out.sort();
         left_out.dedup();
-        let entries = collected.finish(&Directories::of(self, &users, base)?, &self.outputs)?;
-        Ok((entries, left_out))
+        let FromTree { mut entries, elsewhere } = collected.finish(&self.outputs, context, spec)?;
+        let is_directory = |entry: &LayerEntry| matches!(entry.source, LayerSource::Directory);
+        for (path, entry) in entries.iter_mut().filter(|(_, entry)| is_directory(entry)) {
+            *entry = directories.entry(path);
+        }
+        self.add_outputs(layer, &users, &directories, context, spec, &mut entries)?;
+        directories.add_parents(&mut entries);
+        // Those of directories may come from other layers.
+        for (path, entry) in entries.iter().filter(|(_, entry)| is_directory(entry)) {
+            if (entry.mode, entry.uid, entry.gid) != (0o755, 0, 0) {
+                spec.arguments.push(format!("/{path}/ mode {:o} owner {}:{}", entry.mode, entry.uid, entry.gid));
+            }
+        }
+        Ok(Layout { entries, left_out, elsewhere })
     }
 
     /// Tells of what is not in the image, though one could think so.
-    fn tell(&self, base: &BaseView, context: &StepContext<'_>, entries: &Entries, left_out: &[String]) {
+    fn tell(&self, base: &BaseView, context: &StepContext<'_>, layout: &Layout) {
+        let Layout { entries, left_out, elsewhere } = layout;
         if !left_out.is_empty() {
             context.note(format!("not copied: {}", left_out.join(", ")));
         }
         let is_elsewhere = |path: &RelativePath| {
             let is_output =
                 self.outputs.iter().any(|output| output.place.is_within(path) || path.is_within(&output.place));
-            is_output || base.holds(path)
+            is_output || elsewhere.contains(path) || base.holds(path)
         };
         for sentence in dangling(entries, &is_elsewhere) {
             context.note(sentence);
@@ -80,21 +98,18 @@ impl TreeFiles {
     }
 }
 
-impl LayerStep {
-    /// Returns the entries of outputs of other steps, and adds all that decides them to `spec`.
-    fn outputs(
+impl TreeFiles {
+    /// Adds the outputs of other steps that are in a layer, and all that decides them to `spec`.
+    fn add_outputs(
         &self,
-        places: &[OutputPlace],
-        tree: &TreeFiles,
-        base: &BaseView,
+        layer: FilesLayer,
+        users: &Users<'_>,
+        directories: &Directories<'_>,
         context: &StepContext<'_>,
         spec: &mut ActionSpec,
-    ) -> Result<Entries, StepError> {
-        let boundary = Boundary::of(&tree.root, context)?;
-        let users = Users::of(&boundary, tree, base);
-        let directories = Directories::of(tree, &users, base)?;
-        let mut entries = Entries::new();
-        for (index, output) in places.iter().enumerate() {
+        entries: &mut Entries,
+    ) -> Result<(), StepError> {
+        for (index, output) in self.outputs_of(layer).enumerate() {
             let attributes = users.resolve(&output.attributes)?;
             let words = attributes.words();
             if !words.is_empty() {
@@ -124,14 +139,7 @@ impl LayerStep {
                 entries.insert(place, LayerEntry { mode, ..entry });
             }
         }
-        let own: Vec<RelativePath> = entries.keys().cloned().collect();
-        directories.add_parents(&mut entries);
-        for (path, entry) in entries.iter().filter(|(path, _)| !own.contains(path)) {
-            if (entry.mode, entry.uid, entry.gid) != (0o755, 0, 0) {
-                spec.arguments.push(format!("/{path}/ mode {:o} owner {}:{}", entry.mode, entry.uid, entry.gid));
-            }
-        }
-        Ok(entries)
+        Ok(())
     }
 }
 
@@ -161,8 +169,14 @@ fn entry_of(artefact: &Artefact, attributes: &Resolved) -> LayerEntry {
     }
 }
 
-/// Entries of a layer, and directories that were left out.
-pub(crate) type Layout = (Entries, Vec<String>);
+/// A layer before it is written.
+pub(crate) struct Layout {
+    entries: Entries,
+    /// Directories that were left out.
+    left_out: Vec<String>,
+    /// Entries of the tree that are in other layers.
+    elsewhere: BTreeSet<RelativePath>,
+}
 
 impl Step for LayerStep {
     type Findings = Layout;
@@ -178,25 +192,28 @@ impl Step for LayerStep {
             ..ActionSpec::default()
         };
         let base = BaseView::of(self.below, context)?;
-        let (entries, left_out) = match &self.contents {
-            LayerContents::Base(layer) => (layer.collect(&base, context, &mut spec)?, Vec::new()),
-            LayerContents::Tree(tree) => tree.collect(&base, context, &mut spec)?,
-            LayerContents::Outputs { places, tree } => {
-                (self.outputs(places, tree, &base, context, &mut spec)?, Vec::new())
+        let layout = match &self.contents {
+            LayerContents::Base(layer) => {
+                let entries = layer.collect(&base, context, &mut spec)?;
+                Layout { entries, left_out: Vec::new(), elsewhere: BTreeSet::new() }
             }
+            LayerContents::Files { tree, layer } => tree.collect(*layer, &base, context, &mut spec)?,
         };
-        let layout = (self.place(entries, &base, &mut spec)?, left_out);
+        let entries = self.place(layout.entries, &base, &mut spec)?;
+        let layout = Layout { entries, ..layout };
         Ok(Prepared::by_key(spec).with(layout))
     }
 
     fn run(&self, prepared: &Prepared<Layout>, context: &Job<'_>) -> Result<Report, StepError> {
         let staging = context.staging;
-        let (prepared_entries, left_out) = &prepared.findings;
-        let mut entries = prepared_entries.clone();
+        let mut entries = prepared.findings.entries.clone();
         match &self.contents {
             LayerContents::Base(layer) => layer.complete(&mut entries, context)?,
-            LayerContents::Tree(tree) => tree.tell(&BaseView::of(self.below, context)?, context, &entries, left_out),
-            LayerContents::Outputs { .. } => {}
+            // Of outputs, the step that made them knows what their links are for.
+            LayerContents::Files { tree, layer } if !tree.has_own(*layer) => {}
+            LayerContents::Files { tree, .. } => {
+                tree.tell(&BaseView::of(self.below, context)?, context, &prepared.findings);
+            }
         }
         let path = staging.join("layer.tar.gz");
         let mut file = OpenOptions::new()

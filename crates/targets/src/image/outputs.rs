@@ -54,7 +54,7 @@ impl OutputPlace {
     }
 
     fn unnamed(&self, artefacts: &[Artefact]) -> StepError {
-        let (count, producer) = (artefacts.len(), &self.producer);
+        let (count, producer) = (artefacts.len(), self.producer());
         let message =
             format!("`/{}` needs one output of `{producer}`, and there are {count}: {}", self.place, listed(artefacts));
         let first = artefacts.first().map_or("NAME", |artefact| artefact.name.as_str());
@@ -64,7 +64,14 @@ impl OutputPlace {
     fn missing(&self, name: &RelativePath, artefacts: &[Artefact]) -> StepError {
         let names = artefacts.iter().map(|artefact| artefact.name.as_str());
         let near = suggest(name.as_str(), names).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-        self.wrong(format!("`{}` makes no `{name}`", self.producer), format!("{near}there are: {}", listed(artefacts)))
+        self.wrong(
+            format!("`{}` makes no `{name}`", self.producer()),
+            format!("{near}there are: {}", listed(artefacts)),
+        )
+    }
+
+    fn producer(&self) -> &str {
+        self.producer.as_ref().map_or("health probe", |target| target.as_str())
     }
 
     fn wrong(&self, message: String, hint: String) -> StepError {

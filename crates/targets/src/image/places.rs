@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{Attributes, Span};
+use rondel_buildfile::{Attributes, Span, TargetName};
 use rondel_cas::{PathError, RelativePath};
 use rondel_engine::{StepContext, StepError};
 
@@ -15,6 +15,7 @@ pub(crate) struct Placed {
     pub place: RelativePath,
     /// Path below `root`, as declared.
     pub path: RelativePath,
+    pub layer: FilesLayer,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,
@@ -24,13 +25,25 @@ pub(crate) struct Placed {
 #[derive(Clone, Debug)]
 pub(crate) struct OutputPlace {
     pub place: RelativePath,
-    /// The target that makes it, for messages.
-    pub producer: String,
+    /// The target that makes it; `None` for the health probe.
+    pub producer: Option<TargetName>,
     /// Which of its outputs it is.
     pub part: Part,
+    pub layer: FilesLayer,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,
+}
+
+/// A layer of an image's files, lower ones first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FilesLayer {
+    /// What is of the tree, or declared, and names no layer.
+    Tree,
+    /// One that build.ron names, by the order in which the names come first.
+    Named(usize),
+    /// Outputs of targets that name no layer, and the health probe.
+    Outputs,
 }
 
 /// One of a target's outputs.
@@ -56,7 +69,7 @@ impl Part {
     }
 }
 
-/// Files and directories of the tree in an image.
+/// All files of an image, whatever layer they are in.
 #[derive(Clone)]
 pub(crate) struct TreeFiles {
     pub root: PathBuf,
@@ -68,6 +81,20 @@ pub(crate) struct TreeFiles {
     pub made: Vec<MadeEntry>,
     /// Users that the base does not have.
     pub users: Vec<AddedUser>,
+    /// Names of layers, in the order of build.ron.
+    pub layers: Vec<String>,
+}
+
+impl TreeFiles {
+    /// Returns the outputs of a layer.
+    pub fn outputs_of(&self, layer: FilesLayer) -> impl Iterator<Item = &OutputPlace> {
+        self.outputs.iter().filter(move |output| output.layer == layer)
+    }
+
+    /// Returns true if a layer has files of the tree, or links and directories that are declared.
+    pub fn has_own(&self, layer: FilesLayer) -> bool {
+        self.files.iter().any(|placed| placed.layer == layer) || self.made.iter().any(|made| made.layer == layer)
+    }
 }
 
 /// A link or a directory that build.ron declares.
@@ -76,6 +103,7 @@ pub(crate) struct MadeEntry {
     pub place: RelativePath,
     /// What the link leads to; `None` for a directory.
     pub link: Option<String>,
+    pub layer: FilesLayer,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rondel_buildfile::{
-    Attributes, BASE_USERS, Base, Created, GitQuery, Health, Image, Origin, Platform, Spanned, Target,
-};
+use rondel_buildfile::{BASE_USERS, Base, Created, GitQuery, Health, Image, Origin, Platform, Spanned, Target};
 use rondel_engine::{NodeId, Shown, StepKey, UserError};
 use rondel_golang::{PROBE_PATH, ProbeStep};
 use rondel_oci::{DEFAULT_PATH, ImageConfig, zoneinfo_environment};
@@ -18,7 +16,7 @@ use crate::image::declared::{added_users, check_awaited, tree_files};
 use crate::image::image_step::{ImageStep, LayeredPlatform, user_names};
 use crate::image::layer::{LayerContents, LayerStep};
 use crate::image::load::LoadStep;
-use crate::image::places::{OutputPlace, Part};
+use crate::image::places::{FilesLayer, TreeFiles};
 use crate::nodes::{Deps, ImageSource, TargetNodes};
 
 impl Analyze for Image {
@@ -43,10 +41,7 @@ impl Analyze for Image {
         for platform in &platforms {
             let base = base_node(analyzer, target, self, platform)?;
             let base_node = base.as_ref().map(|(node, _)| *node);
-            let mut layers = lower_layers(analyzer, target, self, &deps, platform, base_node)?;
-            if let Some(node) = output_layer(analyzer, target, self, &deps, platform, base_node)? {
-                layers.push((node, "outputs".to_owned()));
-            }
+            let layers = layers_of(analyzer, target, self, &deps, platform, base_node)?;
             images.push(LayeredPlatform {
                 platform: platform.clone(),
                 layers: layers.into_iter().map(|(node, what)| (input(node), what)).collect(),
@@ -154,8 +149,8 @@ fn base_node(
     Ok(Some((node, origin)))
 }
 
-/// Returns the layers below the outputs of targets. Those on the static base are the same for all platforms.
-fn lower_layers(
+/// Returns the layers of one platform with their descriptions, lowest first.
+fn layers_of(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
     image: &Image,
@@ -163,6 +158,23 @@ fn lower_layers(
     platform: &Platform,
     base: Option<NodeId>,
 ) -> Analyzed<Vec<(NodeId, String)>> {
+    let tree = tree_files(analyzer, target, image)?;
+    let mut layers = vec![base_layer(analyzer, target, image, platform, base)?];
+    let named = (0..tree.layers.len()).map(FilesLayer::Named);
+    for layer in [FilesLayer::Tree].into_iter().chain(named).chain([FilesLayer::Outputs]) {
+        layers.extend(files_layer(analyzer, target, (&tree, layer), deps, platform, base)?);
+    }
+    Ok(layers)
+}
+
+/// Returns the lowest layer that Rondel writes. On the static base it is the same for all platforms.
+fn base_layer(
+    analyzer: &mut Analyzer<'_>,
+    target: &Target,
+    image: &Image,
+    platform: &Platform,
+    base: Option<NodeId>,
+) -> Analyzed<(NodeId, String)> {
     let name = &target.name.value;
     let zones = if image.tzdata { Some(analyzer.go()?) } else { None };
     let authorities = image.authorities.iter();
@@ -176,20 +188,12 @@ fn lower_layers(
         users: added_users(image),
     };
     let what = if base.is_some() { "additions to the base" } else { "static base" };
-    let key = |layer: &str| match base {
-        Some(_) => StepKey::of(name, layer).on(platform),
-        None => StepKey::of(name, layer),
+    let key = match base {
+        Some(_) => StepKey::of(name, "layer base").on(platform),
+        None => StepKey::of(name, "layer base"),
     };
-    let node =
-        add_layer(analyzer, key("layer base"), LayerContents::Base(contents), Vec::new(), base, &Deps::default());
-    let mut layers = vec![(node, what.to_owned())];
-    let tree = tree_files(analyzer, target, image)?;
-    if !tree.files.is_empty() || !tree.made.is_empty() {
-        let contents = LayerContents::Tree(tree);
-        let node = add_layer(analyzer, key("layer files"), contents, Vec::new(), base, deps);
-        layers.push((node, format!("files of {name}")));
-    }
-    Ok(layers)
+    let node = add_layer(analyzer, key, LayerContents::Base(contents), Vec::new(), base, &Deps::default());
+    Ok((node, what.to_owned()))
 }
 
 /// Returns true if the image puts its own tables of users over those of the base.
@@ -215,35 +219,39 @@ fn add_layer(
     analyzer.add_hidden(key, inputs, deps.order_only.clone(), Box::new(step))
 }
 
-/// Returns the layer of other steps' outputs for one platform, with the health probe.
-fn output_layer(
+/// Returns a layer of files and its description, if it holds any. Without outputs and on the static base it is the same
+/// for all platforms.
+fn files_layer(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
-    image: &Image,
+    (tree, layer): (&TreeFiles, FilesLayer),
     deps: &Deps,
     platform: &Platform,
     base: Option<NodeId>,
-) -> Analyzed<Option<NodeId>> {
-    let tree = tree_files(analyzer, target, image)?;
-    let (mut places, mut inputs) = (tree.outputs.clone(), Vec::new());
-    for (_, source) in &image.files {
-        let Origin::Output { target: name, .. } = &source.value.origin else { continue };
-        let producer = analyzer.find(name)?;
-        let node = analyzer.behaviour(producer).output_node(analyzer, producer, platform, (target, source.span))?;
-        inputs.push(node);
+) -> Analyzed<Option<(NodeId, String)>> {
+    let name = &target.name.value;
+    let mut inputs = Vec::new();
+    for output in tree.outputs_of(layer) {
+        inputs.push(match &output.producer {
+            Some(producer) => {
+                let producer = analyzer.find(producer)?;
+                analyzer.behaviour(producer).output_node(analyzer, producer, platform, (target, output.span))?
+            }
+            None => probe(analyzer, platform)?,
+        });
     }
-    if image.health.is_some() {
-        let attributes = Attributes { mode: None, owner: None };
-        let (place, producer) = (path(PROBE_PATH)?, String::new());
-        places.push(OutputPlace { place, producer, part: Part::Only, attributes, span: target.name.span });
-        inputs.push(probe(analyzer, platform)?);
-    }
-    if places.is_empty() {
+    if inputs.is_empty() && !tree.has_own(layer) {
         return Ok(None);
     }
-    let contents = LayerContents::Outputs { places, tree };
-    let key = StepKey::of(&target.name.value, "layer outputs").on(platform);
-    Ok(Some(add_layer(analyzer, key, contents, inputs, base, deps)))
+    let (key, what) = match layer {
+        FilesLayer::Tree => ("layer files".to_owned(), format!("files of {name}")),
+        FilesLayer::Named(position) => (format!("layer {}", tree.layers[position]), tree.layers[position].clone()),
+        FilesLayer::Outputs => ("layer outputs".to_owned(), "outputs".to_owned()),
+    };
+    let key = StepKey::of(name, key);
+    let key = if base.is_some() || !inputs.is_empty() { key.on(platform) } else { key };
+    let contents = LayerContents::Files { tree: tree.clone(), layer };
+    Ok(Some((add_layer(analyzer, key, contents, inputs, base, deps), what)))
 }
 
 fn probe(analyzer: &mut Analyzer<'_>, platform: &Platform) -> Analyzed<NodeId> {
