@@ -98,6 +98,77 @@ fn one_of_several_executables() {
     assert_ne!(contents(&space), small);
 }
 
+/// What globs name is left out of directories, whole directories too, and is no input.
+#[test]
+fn what_is_left_out_of_directories() {
+    let space = TestSpace::with_targets(
+        r#""make": Exec(command: ["sh", "-c", "mkdir -p out/tmp && cp conf out/a && cp conf out/a.map && cp conf out/tmp/b"], inputs: ["conf"], outputs: ["out/"]),
+        "other": Exec(command: ["cp", "conf", "web/dist/x"], inputs: ["conf"], outputs: ["web/dist/x"]),
+        "image": Image(base: Static, entrypoint: ["/x"], platforms: ["linux/amd64"], files: {
+            "/web": File("web", exclude: ["**/*.map", "drafts", "**/node_modules/**", "!drafts/keep/**", "dist"]),
+            "/all": File("web/deep", exclude: []), "/made": Output("make", exclude: ["*.map", "tmp"])})"#,
+    );
+    space.write("conf", "c");
+    for path in [
+        "a.js",
+        "a.js.map",
+        "drafts/x",
+        "drafts/keep/y",
+        "lib/node_modules/z/z",
+        "lib/.git/z",
+        "only/a.map",
+        "deep/a.map",
+    ] {
+        space.write(&format!("web/{path}"), "w");
+    }
+    assert!(std::process::Command::new("mkfifo").arg(space.root().join("web/pipe.map")).status().unwrap().success());
+    let run = space.run(&["image"]);
+    run.fails(2, &["`web` holds the output of `other`"]);
+    space.replace("build.ron", ", \"!drafts/keep/**\"", "");
+    space.ok(&["image"]);
+    assert!(!entries(&space).keys().any(|path| path.starts_with("web/drafts")));
+    space.replace("build.ron", "\"dist\"", "\"!drafts/keep/**\"");
+    space.replace("build.ron", "outputs: [\"web/dist/x\"]", "outputs: [\"dist/x\"]");
+    space.ok(&["image"]);
+    let found = entries(&space);
+    let of = |start: &str| found.keys().filter(|path| path.starts_with(start)).map(String::as_str).collect::<Vec<_>>();
+    let expected = [
+        "web/",
+        "web/a.js",
+        "web/deep/",
+        "web/drafts/",
+        "web/drafts/keep/",
+        "web/drafts/keep/y",
+        "web/lib/",
+        "web/only/",
+    ];
+    assert_eq!(of("web/"), expected);
+    assert_eq!(of("all/"), ["all/", "all/a.map"]);
+    assert_eq!(of("made/"), ["made/", "made/a"]);
+    // It is no input, not even by its names.
+    space.write("web/a.js.map", "another");
+    space.write("web/drafts/new", "another");
+    space.write("web/lib/node_modules/new/x", "another");
+    space.remove("web/only/a.map");
+    assert!(space.ran(&["image"]).is_empty());
+    space.write("web/drafts/keep/y", "another");
+    assert!(space.ran(&["image"]).contains_key("image: layer files"));
+    space.replace("build.ron", "\"drafts\", ", "");
+    assert!(space.ran(&["image"]).contains_key("image: layer files"));
+    assert_eq!(entries(&space)["web/drafts/x"], "644 0:0 w");
+    // The same directory twice: what one of them leaves out is in the other, and counts.
+    space.replace("build.ron", "exclude: []", "exclude: [\"a.map\"]");
+    assert!(space.ran(&["image"]).contains_key("image: layer files"));
+    assert!(!entries(&space).contains_key("all/a.map"));
+    space.replace("build.ron", "exclude: [\"*.map\", \"tmp\"]", "exclude: [\"tmp\"]");
+    assert!(space.ran(&["image"]).contains_key("image: layer outputs (linux/amd64)"));
+    space.replace("build.ron", "\"/made\": Output(\"make\", exclude", "\"/made\": Output(\"make\", \"out/a\", exclude");
+    space.run(&["image"]).fails(2, &["`out/a` is a file, and `exclude` is for directories"]);
+    space.replace("build.ron", "File(\"web/deep\"", "File(\"conf\"");
+    space.replace("build.ron", ", \"out/a\"", "");
+    space.run(&["image"]).fails(2, &["`conf` is a file, and `exclude` is for directories"]);
+}
+
 /// Entries with one name are in one layer: above the unnamed files, below the unnamed outputs, in the order of the names.
 #[test]
 fn named_layers() {

@@ -6,7 +6,7 @@ use crate::kinds::KINDS;
 use crate::record::Record;
 use crate::shape::{Field, paragraph};
 use crate::target::{Common, Limits};
-use crate::types::{Attributes, FileSource};
+use crate::types::{FileOptions, FileSource};
 use crate::{Group, field::FieldType};
 
 /// Returns the reference of all fields as Markdown: the top level, the fields of every kind, and each kind.
@@ -26,7 +26,7 @@ pub fn reference() -> String {
     }
     let title = format!("### {}", Health::shape().describe());
     section(&mut text, &title, &paragraph(Health::DOC), &Health::fields());
-    section(&mut text, &format!("### {}", FileSource::TITLE), FileSource::DOC, &Attributes::fields());
+    section(&mut text, &format!("### {}", FileSource::TITLE), FileSource::DOC, &FileOptions::fields());
     text.truncate(text.trim_end().len());
     text.push('\n');
     text

@@ -90,6 +90,60 @@ fn outputs_of_targets_with_several() {
 }
 
 #[test]
+fn what_can_not_be_left_out() {
+    check_files(
+        r#""/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []), "/d": Output("t", exclude: "x")"#,
+        expect![[r#"
+            error: `../x` leaves the root
+             --> build.ron:4:105
+              |
+            4 |  "i": Image(base: Static, files: {"/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(
+              |                                                             ^^^^^^
+
+            hint: paths are relative to `root`
+            error: `/y` leaves the root
+             --> build.ron:4:113
+              |
+            4 | age(base: Static, files: {"/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude:
+              |                                                             ^^^^
+
+            hint: paths are relative to `root`
+            error: the path is empty
+             --> build.ron:4:119
+              |
+            4 | se: Static, files: {"/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []),
+              |                                                             ^^
+            error: `a/../b` holds `..`, which no glob matches
+             --> build.ron:4:123
+              |
+            4 | Static, files: {"/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []), "/d"
+              |                                                             ^^^^^^^^
+
+            hint: write the path without it
+            error: unknown field `exclude` in `Link`
+             --> build.ron:4:152
+              |
+            4 | ", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []), "/d": Output("t", exclude: "x")})
+              |                                                             ^^^^^^^
+
+            hint: `Link` has: mode, owner, layer
+            error: unknown field `exclude` in `Directory`
+             --> build.ron:4:185
+              |
+            4 | /../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []), "/d": Output("t", exclude: "x")})},
+              |                                                             ^^^^^^^
+
+            hint: `Directory` has: mode, owner, layer
+            error: expected a list of globs, found `"x"`
+             --> build.ron:4:226
+              |
+            4 | ), "/c": Directory(exclude: []), "/d": Output("t", exclude: "x")})},
+              |                                                             ^^^
+        "#]],
+    );
+}
+
+#[test]
 fn names_of_layers() {
     check_files(
         r#""/a": File("a", layer: "web"), "/b": Link("/a", layer: "outputs"), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)"#,

@@ -6,9 +6,9 @@ use crate::record::{Record, record};
 use crate::shape::Shape;
 use crate::text::OutputReference;
 use crate::types::strings::check_path;
-use crate::types::{LayerName, SourcePath};
+use crate::types::{Glob, LayerName, SourcePath};
 use crate::value::Value;
-use crate::{Diagnostic, Spanned, TargetName};
+use crate::{Diagnostic, Span, Spanned, TargetName};
 
 /// Source of a file in an image.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct FileSource {
     pub origin: Origin,
     /// Its mode, owner and layer.
     pub attributes: Attributes,
+    /// What is left out of a directory.
+    pub exclude: Vec<Glob>,
 }
 
 /// Contents of a file in an image.
@@ -52,6 +54,17 @@ record! {
     }
 }
 
+record! {
+    /// What can be said of a file or directory that is copied.
+    FileOptions = "File" {
+        /// Globs of what is left out of a directory, relative to it: `["**/*.map", "drafts"]`. A glob that matches a
+        /// directory, or all in it, leaves out the whole; one that begins with `!` puts back. They may match nothing.
+        /// What is left out is no input. For `File` and `Output`.
+        exclude: Vec<Glob> = Vec::new(),
+        ..attributes: Attributes,
+    }
+}
+
 /// Permission bits of a file in an image, with set-user-ID, set-group-ID and sticky bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileMode(u32);
@@ -64,7 +77,7 @@ pub struct Owner {
     /// A number, or a name of the image's group file; the user's own group if left out.
     pub group: Option<String>,
     /// Its place in the file.
-    pub span: crate::Span,
+    pub span: Span,
 }
 
 impl FileMode {
@@ -178,6 +191,29 @@ impl FileSource {
          entry of its own.";
 }
 
+impl FileSource {
+    /// Returns a source of which nothing is left out.
+    fn plain(origin: Origin, attributes: Attributes) -> FileSource {
+        FileSource { origin, attributes, exclude: Vec::new() }
+    }
+}
+
+/// Reads the argument and the options of `Link(…)`.
+fn read_link(reader: &mut Reader<'_>, arguments: Value<'_>, span: Span) -> Option<FileSource> {
+    let attributes = reader.with_options("Link", span, |reader, fields| Attributes::read(reader, fields));
+    let argument = reader.argument("Link", arguments, span)?;
+    let target = reader.string(argument, "the path that the link leads to")?;
+    if target.value.is_empty() || target.value.len() > 4095 {
+        reader.report(Diagnostic::new(target.span, "a link leads to a path of 1 to 4095 bytes"));
+        return None;
+    }
+    if attributes.as_ref().is_some_and(|attributes| attributes.mode.is_some()) {
+        reader.report(Diagnostic::new(span, "a link has no mode of its own").hint("leave `mode` out"));
+        return None;
+    }
+    Some(FileSource::plain(Origin::Link(target.value), attributes?))
+}
+
 impl FieldType for Spanned<FileSource> {
     const PLURAL: &'static str = "sources of files";
 
@@ -190,46 +226,38 @@ impl FieldType for Spanned<FileSource> {
             let mut fields = reader.fields("Directory", call.name_span, call.arguments)?;
             let attributes = Attributes::read(reader, &mut fields);
             reader.finish(fields);
-            let source = FileSource { origin: Origin::Directory, attributes: attributes? };
-            return Some(Spanned { value: source, span });
+            return Some(Spanned { value: FileSource::plain(Origin::Directory, attributes?), span });
         }
         let Some((name, Some(arguments))) = call.map(|call| (call.name, call.arguments)) else {
             reader.report(value.unexpected(EXPECTED));
             return None;
         };
-        let attributes = reader.with_options(name, span, |reader, fields| Attributes::read(reader, fields));
-        if name == "Output" {
-            let OutputReference { target, path: part, .. } = reader.output_reference(arguments, span)?;
-            let source = FileSource { origin: Origin::Output { target, part }, attributes: attributes? };
-            return Some(Spanned { value: source, span });
-        }
-        let argument = reader.argument(name, arguments, span)?;
-        let origin = if name == "Link" {
-            let target = reader.string(argument, "the path that the link leads to")?;
-            if target.value.is_empty() || target.value.len() > 4095 {
-                reader.report(Diagnostic::new(target.span, "a link leads to a path of 1 to 4095 bytes"));
-                return None;
-            }
-            if attributes.as_ref().is_some_and(|attributes| attributes.mode.is_some()) {
-                reader.report(Diagnostic::new(span, "a link has no mode of its own").hint("leave `mode` out"));
-                return None;
-            }
-            Origin::Link(target.value)
+        let value = if name == "Link" {
+            read_link(reader, arguments, span)?
         } else {
-            let path = reader.string(argument, "a path")?.value;
-            check_path(reader, &path, span);
-            Origin::File(path)
+            let options = reader.with_options(name, span, |reader, fields| FileOptions::read(reader, fields));
+            let origin = if name == "Output" {
+                let OutputReference { target, path: part, .. } = reader.output_reference(arguments, span)?;
+                Origin::Output { target, part }
+            } else {
+                let argument = reader.argument(name, arguments, span)?;
+                let path = reader.string(argument, "a path")?.value;
+                check_path(reader, &path, span);
+                Origin::File(path)
+            };
+            let FileOptions { exclude, attributes } = options?;
+            FileSource { origin, attributes, exclude }
         };
-        Some(Spanned { value: FileSource { origin, attributes: attributes? }, span })
+        Some(Spanned { value, span })
     }
 
     fn shape() -> Shape {
-        let with = |name, arguments| Shape::CallWith { name, arguments, required: 1, fields: Attributes::fields() };
+        let with = |name, arguments, fields| Shape::CallWith { name, arguments, required: 1, fields };
         let (doc, fields) = ("A directory in an image.".to_owned(), Attributes::fields());
         let shapes = vec![
-            with("Output", vec![Spanned::<TargetName>::shape(), SourcePath::shape()]),
-            with("File", vec![SourcePath::shape()]),
-            with("Link", vec![Shape::string("path", "")]),
+            with("Output", vec![Spanned::<TargetName>::shape(), SourcePath::shape()], FileOptions::fields()),
+            with("File", vec![SourcePath::shape()], FileOptions::fields()),
+            with("Link", vec![Shape::string("path", "")], Attributes::fields()),
             Shape::Record { name: "Directory", doc, fields },
         ];
         Shape::named("source of a file", FileSource::DOC, Shape::OneOf(shapes))

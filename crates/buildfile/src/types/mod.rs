@@ -13,7 +13,7 @@ mod texts;
 
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use choices::{BuildMode, Created, GoChoice, Sandbox};
-pub use file_sources::{Attributes, FileMode, FileSource, Origin, Owner, UserNumbers};
+pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
 pub use lists::{Command, Packages, Platforms};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,

@@ -11,6 +11,7 @@ use rondel_golang::PROBE_PATH;
 
 use crate::analyzer::{Analyzed, Analyzer, image_path, output_path, path};
 use crate::image::added_users::AddedUser;
+use crate::image::excluded::Excluded;
 use crate::image::places::{Boundary, FilesLayer, MadeEntry, OutputPlace, Part, Placed, TreeFiles, with_span};
 
 /// Returns all files of an image.
@@ -20,6 +21,7 @@ pub(crate) fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image
     let mut tree = TreeFiles { root, files: Vec::new(), outputs: Vec::new(), made: Vec::new(), users, layers };
     for (place, source) in &image.files {
         let (attributes, span) = (source.value.attributes.clone(), place.span);
+        let exclude = Excluded::of(&source.value.exclude);
         let place = image_path(place)?;
         let named =
             attributes.layer.as_ref().and_then(|layer| tree.layers.iter().position(|name| *name == layer.value));
@@ -32,8 +34,8 @@ pub(crate) fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image
         match &source.value.origin {
             Origin::File(file) => {
                 let path = path(file).map_err(|error| error.at(source.span))?;
-                let placed = Placed { place, path, layer, attributes, span: source.span };
-                check_awaited(analyzer, target, (&placed.path, placed.span))?;
+                let placed = Placed { place, path, layer, exclude, attributes, span: source.span };
+                check_awaited(analyzer, target, (&placed.path, placed.span), Some(&placed.exclude))?;
                 tree.files.push(placed);
             }
             Origin::Link(target) => {
@@ -44,7 +46,7 @@ pub(crate) fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image
                 let producer = analyzer.find(name)?;
                 let part = part_of(analyzer, producer, part.as_deref()).map_err(|error| error.at(source.span))?;
                 let (producer, span) = (Some(name.clone()), source.span);
-                tree.outputs.push(OutputPlace { place, producer, part, layer, attributes, span });
+                tree.outputs.push(OutputPlace { place, producer, part, layer, exclude, attributes, span });
             }
         }
     }
@@ -52,7 +54,8 @@ pub(crate) fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image
         let attributes = Attributes { mode: None, owner: None, layer: None };
         let (place, producer, span) = (path(PROBE_PATH)?, None, target.name.span);
         let (part, layer) = (Part::Only, FilesLayer::Outputs);
-        tree.outputs.push(OutputPlace { place, producer, part, layer, attributes, span });
+        let exclude = Excluded::of(&[]);
+        tree.outputs.push(OutputPlace { place, producer, part, layer, exclude, attributes, span });
     }
     tree.files.sort_by(|one, other| one.place.cmp(&other.place));
     check_places(analyzer, image, &tree)?;
@@ -165,11 +168,12 @@ fn check_places(analyzer: &Analyzer<'_>, image: &Image, tree: &TreeFiles) -> Ana
     Ok(())
 }
 
-/// Refuses a file that another target writes, unless the image waits for that target.
+/// Refuses a file that another target writes, but for what is left out, unless the image waits for that target.
 pub(crate) fn check_awaited(
     analyzer: &Analyzer<'_>,
     target: &Target,
     (path, span): (&RelativePath, Span),
+    exclude: Option<&Excluded>,
 ) -> Analyzed<()> {
     let awaited = analyzer.waited_for(target);
     let place = path.below(&analyzer.root);
@@ -179,6 +183,10 @@ pub(crate) fn check_awaited(
         }
         for output in analyzer.request.file.outputs_of(other) {
             let written = analyzer.request.root.join(&output.path);
+            let inner = written.strip_prefix(&place).ok().and_then(std::path::Path::to_str);
+            if exclude.zip(inner).is_some_and(|(exclude, inner)| exclude.has_all_of(inner)) {
+                continue;
+            }
             if written.starts_with(&place) || place.starts_with(&written) {
                 let name = &other.name.value;
                 let message =

@@ -111,7 +111,7 @@ impl TreeFiles {
     ) -> Result<(), StepError> {
         for (index, output) in self.outputs_of(layer).enumerate() {
             let attributes = users.resolve(&output.attributes)?;
-            let words = attributes.words();
+            let words = attributes.words() + &output.exclude.words();
             if !words.is_empty() {
                 spec.arguments.push(format!("/{}{words}", output.place));
             }
@@ -124,7 +124,7 @@ impl TreeFiles {
                 Made::Directory(below) => below,
             };
             entries.insert(output.place.clone(), attributes.directory(directories.entry(&output.place)));
-            for (rest, artefact) in below {
+            for (rest, artefact) in below.into_iter().filter(|(rest, _)| !output.exclude.has(rest.as_str())) {
                 let place = output.place.join(&rest);
                 for parent in std::iter::successors(place.parent(), RelativePath::parent) {
                     if parent == output.place || !parent.is_within(&output.place) {

@@ -4,6 +4,7 @@ pub(crate) mod added_users;
 pub(crate) mod attributes;
 pub(crate) mod base_layer;
 pub(crate) mod declared;
+pub(crate) mod excluded;
 pub(crate) mod image_step;
 pub(crate) mod layer;
 pub(crate) mod load;

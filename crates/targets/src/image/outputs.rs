@@ -45,6 +45,10 @@ impl OutputPlace {
     }
 
     fn file<'a>(&self, artefact: &'a Artefact) -> Result<Made<'a>, StepError> {
+        if !self.exclude.is_empty() {
+            let message = format!("`{}` is a file, and `exclude` is for directories", artefact.name);
+            return Err(self.wrong(message, "leave `exclude` out".to_owned()));
+        }
         if matches!(artefact.entry, Entry::File { .. }) {
             return Ok(Made::File(artefact));
         }

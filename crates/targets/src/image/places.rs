@@ -8,6 +8,7 @@ use rondel_cas::{PathError, RelativePath};
 use rondel_engine::{StepContext, StepError};
 
 use crate::image::added_users::AddedUser;
+use crate::image::excluded::Excluded;
 
 /// A file or directory of the tree and its place in the image.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Placed {
     /// Path below `root`, as declared.
     pub path: RelativePath,
     pub layer: FilesLayer,
+    /// What is left out of a directory.
+    pub exclude: Excluded,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,
@@ -30,6 +33,8 @@ pub(crate) struct OutputPlace {
     /// Which of its outputs it is.
     pub part: Part,
     pub layer: FilesLayer,
+    /// What is left out of a directory.
+    pub exclude: Excluded,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,

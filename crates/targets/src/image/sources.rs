@@ -41,6 +41,22 @@ enum FoundInput {
     Exact(Input),
 }
 
+/// A directory that is not read yet.
+struct Open {
+    directory: PathBuf,
+    /// Its name in the key; `None` for the project itself.
+    name: Option<RelativePath>,
+    /// Its path below the declared directory; `None` for that one.
+    inner: Option<RelativePath>,
+}
+
+/// What became of an entry of a directory.
+enum Child {
+    LeftOut,
+    Added,
+    Directory(Open),
+}
+
 /// What a layer has of the tree.
 pub(crate) struct FromTree {
     /// Its own entries.
@@ -72,13 +88,18 @@ impl<'a> Collected<'a> {
             None => " (root)".to_owned(),
         };
         if placed.layer == self.layer {
-            spec.arguments.push(format!("{}{way} -> /{}{}", placed.path, placed.place, attributes.words()));
+            let words = attributes.words() + &placed.exclude.words();
+            spec.arguments.push(format!("{}{way} -> /{}{words}", placed.path, placed.place));
         }
         let metadata = fs::metadata(&real.place).map_err(|error| StepError::unreadable(&real.place, &error))?;
         if metadata.is_dir() {
             return self.add_directory(&real, placed, attributes);
         }
         let name = real.name.ok_or_else(|| not_text(&real.place))?;
+        if !placed.exclude.is_empty() {
+            let message = format!("`{}` is a file, and `exclude` is for directories", placed.path);
+            return Err(with_span(StepError::input(message).hint("leave `exclude` out"), placed.span));
+        }
         if !metadata.is_file() {
             return Err(with_span(unfit(&name, &metadata.file_type()), placed.span));
         }
@@ -103,55 +124,82 @@ impl<'a> Collected<'a> {
 
     /// Adds all below a directory.
     fn add_directory(&mut self, real: &Real, placed: &Placed, attributes: &Resolved) -> Result<(), StepError> {
-        let (layer, span) = (placed.layer, placed.span);
-        let mut open = vec![(real.place.clone(), real.name.clone(), placed.place.clone())];
-        while let Some((directory, name, place)) = open.pop() {
-            let unreadable = |error| StepError::unreadable(&directory, &error);
+        let mut open = vec![Open { directory: real.place.clone(), name: real.name.clone(), inner: None }];
+        while let Some(next) = open.pop() {
+            let unreadable = |error| StepError::unreadable(&next.directory, &error);
             let mut children: Vec<fs::DirEntry> =
-                fs::read_dir(&directory).and_then(Iterator::collect).map_err(unreadable)?;
+                fs::read_dir(&next.directory).and_then(Iterator::collect).map_err(unreadable)?;
             children.sort_by_key(fs::DirEntry::file_name);
             let mut is_empty = true;
             for child in children {
-                let absolute = child.path();
-                let text = child.file_name().into_string().map_err(|_| not_text(&absolute))?;
-                let part = RelativePath::new(&text).map_err(|error| StepError::input(error.to_string()))?;
-                let child_name = name.as_ref().map_or_else(|| part.clone(), |name| name.join(&part));
-                if text == ".git" || self.boundary.is_own(&absolute) {
-                    self.left_out.extend((layer == self.layer).then(|| child_name.to_string()));
-                    continue;
-                }
-                if text.starts_with(".wh.") {
-                    let message = format!("`{child_name}` can't be in an image: such a name removes a file");
-                    return Err(with_span(StepError::input(message).hint("rename it"), placed.span));
+                match self.add_child(&next, &child, placed, attributes)? {
+                    Child::LeftOut => continue,
+                    Child::Added => {}
+                    Child::Directory(child) => open.push(child),
                 }
                 is_empty = false;
-                let child_place = place.join(&part);
-                let kind = child.file_type().map_err(|error| StepError::unreadable(&absolute, &error))?;
-                let (entry, input) = if kind.is_dir() {
-                    open.push((absolute, Some(child_name), child_place));
-                    continue;
-                } else if kind.is_symlink() {
-                    let target = fs::read_link(&absolute).map_err(|error| StepError::unreadable(&absolute, &error))?;
-                    let target = target.to_str().ok_or_else(|| not_text(&absolute))?.to_owned();
-                    let entry = Entry::Symlink { target: target.clone() };
-                    let input = FoundInput::Exact(Input { path: child_name, absolute, entry });
-                    (attributes.link(target), input)
-                } else if kind.is_file() {
-                    let metadata = child.metadata().map_err(|error| StepError::unreadable(&absolute, &error))?;
-                    let source = LayerSource::File(absolute.clone());
-                    let entry = attributes.inner_file(source, is_executable(&metadata));
-                    (entry, FoundInput::File(child_name, absolute))
-                } else {
-                    return Err(with_span(unfit(&child_name, &kind), placed.span));
-                };
-                self.insert(child_place, Found { entry, layer, span, input: Some(input) });
             }
+            let Open { directory, name, inner } = next;
+            // What is put back of a directory that is left out brings the directory with it.
+            if inner.as_ref().is_some_and(|inner| placed.exclude.has(inner.as_str())) {
+                continue;
+            }
+            let place = inner.map_or_else(|| placed.place.clone(), |inner| placed.place.join(&inner));
             let input = name
                 .filter(|_| is_empty)
                 .map(|path| FoundInput::Exact(Input { path, absolute: directory, entry: Entry::directory() }));
+            let (layer, span) = (placed.layer, placed.span);
             self.insert(place, Found { entry: LayerEntry::directory(), layer, span, input });
         }
         Ok(())
+    }
+
+    /// Adds an entry of a directory, unless it is left out or a directory itself.
+    fn add_child(
+        &mut self,
+        parent: &Open,
+        child: &fs::DirEntry,
+        placed: &Placed,
+        attributes: &Resolved,
+    ) -> Result<Child, StepError> {
+        let (absolute, layer, span) = (child.path(), placed.layer, placed.span);
+        let text = child.file_name().into_string().map_err(|_| not_text(&absolute))?;
+        let part = RelativePath::new(&text).map_err(|error| StepError::input(error.to_string()))?;
+        let below = |path: &Option<RelativePath>| path.as_ref().map_or_else(|| part.clone(), |path| path.join(&part));
+        let (name, inner) = (below(&parent.name), below(&parent.inner));
+        let kind = child.file_type().map_err(|error| StepError::unreadable(&absolute, &error))?;
+        let is_left_out = match kind.is_dir() {
+            true => placed.exclude.has_all_of(inner.as_str()),
+            false => placed.exclude.has(inner.as_str()),
+        };
+        if is_left_out {
+            return Ok(Child::LeftOut);
+        }
+        if text == ".git" || self.boundary.is_own(&absolute) {
+            self.left_out.extend((layer == self.layer).then(|| name.to_string()));
+            return Ok(Child::LeftOut);
+        }
+        if text.starts_with(".wh.") {
+            let message = format!("`{name}` can't be in an image: such a name removes a file");
+            return Err(with_span(StepError::input(message).hint("rename it"), span));
+        }
+        let place = placed.place.join(&inner);
+        let (entry, input) = if kind.is_dir() {
+            return Ok(Child::Directory(Open { directory: absolute, name: Some(name), inner: Some(inner) }));
+        } else if kind.is_symlink() {
+            let target = fs::read_link(&absolute).map_err(|error| StepError::unreadable(&absolute, &error))?;
+            let target = target.to_str().ok_or_else(|| not_text(&absolute))?.to_owned();
+            let entry = Entry::Symlink { target: target.clone() };
+            (attributes.link(target), FoundInput::Exact(Input { path: name, absolute, entry }))
+        } else if kind.is_file() {
+            let metadata = child.metadata().map_err(|error| StepError::unreadable(&absolute, &error))?;
+            let entry = attributes.inner_file(LayerSource::File(absolute.clone()), is_executable(&metadata));
+            (entry, FoundInput::File(name, absolute))
+        } else {
+            return Err(with_span(unfit(&name, &kind), span));
+        };
+        self.insert(place, Found { entry, layer, span, input: Some(input) });
+        Ok(Child::Added)
     }
 
     /// Returns the entries of the layer, and adds them to `spec`, if no two of the image exclude each other. `outputs` are

@@ -116,7 +116,7 @@ fn base_node(
         }
         Base::Layout(layout) => {
             let path = path(&layout.value).map_err(|error| error.at(layout.span))?;
-            check_awaited(analyzer, target, (&path, layout.span))?;
+            check_awaited(analyzer, target, (&path, layout.span), None)?;
             (BaseOrigin::Tree { root: analyzer.root.clone(), path }, layout.span, None)
         }
         Base::Target(name) => {
