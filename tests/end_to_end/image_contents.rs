@@ -2,9 +2,13 @@
 //! directories, named layers.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::Value;
 
+use crate::docker::{daemon, docker};
 use crate::image_files::entries;
 use crate::space::TestSpace;
 
@@ -259,4 +263,77 @@ fn layers_that_would_hide_others() {
     );
     space.ok(&["image"]);
     assert_eq!(entries(&space)["data/out/a"], "644 0:0 c");
+}
+
+/// Unpacks the image of the machine with umoci; returns the root of its files.
+fn unpacked(space: &TestSpace, name: &str) -> PathBuf {
+    let (flat, bundle) = (space.beside(&format!("{name}-flat")), space.beside(name));
+    let layout = format!("oci:{}", space.root().join("dist/image").display());
+    let image = format!("{}:x", flat.display());
+    assert!(Command::new("skopeo").args(["copy", "-q", &layout, &format!("oci:{image}")]).status().unwrap().success());
+    let output = Command::new("umoci").args(["unpack", "--image", &image]).arg(&bundle).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    bundle.join("rootfs")
+}
+
+const CAPABLE: &str = r#""make": Exec(command: ["cp", "conf", "made"], inputs: ["conf"], outputs: ["made"]),
+    "image": Image(base: Static, entrypoint: ["/x"], platforms: ["linux/amd64"], tags: ["rondel-test-capable:1"], files: {
+        "/bin/busybox": File("box", mode: 0o755, owner: "7:8", capabilities: ["NET_BIND_SERVICE"]),
+        "/made": Output("make", capabilities: ["cap_sys_admin", "Cap_Checkpoint_Restore", "chown"]), "/plain": File("conf")})"#;
+
+/// The kernel's own tools see what build.ron says.
+#[test]
+#[cfg_attr(not(has_getcap), ignore = "no getcap with umoci and skopeo, as root")]
+fn capabilities_of_files() {
+    let space = TestSpace::with_targets(CAPABLE);
+    space.write("conf", "c");
+    space.write("box", "b");
+    space.ok(&["image"]);
+    let getcap = |name: &str| {
+        let root = unpacked(&space, name);
+        let of = |path: &str| {
+            let output = Command::new("getcap").arg(root.join(path)).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            text.split_once(' ').map_or("", |(_, what)| what.trim()).to_owned()
+        };
+        ["bin/busybox", "made", "plain"].map(of)
+    };
+    assert_eq!(getcap("one"), ["cap_net_bind_service=ep", "cap_chown,cap_sys_admin,cap_checkpoint_restore=ep", ""]);
+    assert!(space.ran(&["image"]).is_empty());
+    space.replace("build.ron", "[\"NET_BIND_SERVICE\"]", "[\"net_bind_service\", \"cap_net_raw\"]");
+    assert!(space.ran(&["image"]).contains_key("image: layer files"));
+    space.replace("build.ron", "\"chown\"", "\"kill\"");
+    assert!(space.ran(&["image"]).contains_key("image: layer outputs (linux/amd64)"));
+    let expected = ["cap_net_bind_service,cap_net_raw=ep", "cap_kill,cap_sys_admin,cap_checkpoint_restore=ep", ""];
+    assert_eq!(getcap("two"), expected);
+    fs::remove_file(space.root().join("box")).unwrap();
+    fs::create_dir(space.root().join("box")).unwrap();
+    space.run(&["image"]).fails(2, &["`box` is a directory, and `capabilities` are for files"]);
+}
+
+/// A process without root has them.
+#[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn a_container_has_the_capabilities_of_its_program() {
+    let _guard = daemon();
+    let mut space = TestSpace::with_targets(CAPABLE);
+    space.unset("DOCKER_HOST");
+    space.write("conf", "c");
+    fs::copy("/bin/busybox", space.root().join("box")).unwrap();
+    space.ok(&["image"]);
+    let status = |options: &[&str]| {
+        let image = ["rondel-test-capable:1", "grep", "CapEff", "/proc/self/status"];
+        docker(
+            &[&["run", "--rm", "--user=9:9", "--entrypoint=/bin/busybox", "--cap-drop=ALL"], options, &image].concat(),
+        )
+    };
+    assert_eq!(status(&["--cap-add=NET_BIND_SERVICE"]), "CapEff:\t0000000000000400");
+    assert_eq!(
+        status(&["--cap-add=NET_BIND_SERVICE", "--security-opt=no-new-privileges"]),
+        "CapEff:\t0000000000000000"
+    );
+    // The engine does not give it, so the program does not start.
+    assert_eq!(status(&[]), "");
+    docker(&["rmi", "--force", "rondel-test-capable:1"]);
 }

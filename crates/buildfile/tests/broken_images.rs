@@ -144,6 +144,41 @@ fn what_can_not_be_left_out() {
 }
 
 #[test]
+fn capabilities_that_there_are_not() {
+    check_files(
+        r#""/a": File("a", capabilities: ["net_bind", "CAP_NET_RAW", "x", 10]), "/b": Link("/a", capabilities: [])"#,
+        expect![[r#"
+            error: `net_bind` is not a capability of Linux
+             --> build.ron:4:110
+              |
+            4 |  Image(base: Static, files: {"/a": File("a", capabilities: ["net_bind", "CAP_NET_RAW", "x", 10]), "/b": Link("/a", capabilities: [])})},
+              |                                                             ^^^^^^^^^^
+
+            hint: write a name of capabilities(7), "cap_net_bind_service"
+            error: `x` is not a capability of Linux
+             --> build.ron:4:137
+              |
+            4 |  {"/a": File("a", capabilities: ["net_bind", "CAP_NET_RAW", "x", 10]), "/b": Link("/a", capabilities: [])})},
+              |                                                             ^^^
+
+            hint: write a name of capabilities(7), "cap_net_bind_service"
+            error: expected a capability like "cap_net_bind_service", found `10`
+             --> build.ron:4:142
+              |
+            4 | ": File("a", capabilities: ["net_bind", "CAP_NET_RAW", "x", 10]), "/b": Link("/a", capabilities: [])})},
+              |                                                             ^^
+            error: unknown field `capabilities` in `Link`
+             --> build.ron:4:165
+              |
+            4 | es: ["net_bind", "CAP_NET_RAW", "x", 10]), "/b": Link("/a", capabilities: [])})},
+              |                                                             ^^^^^^^^^^^^
+
+            hint: `Link` has: mode, owner, layer
+        "#]],
+    );
+}
+
+#[test]
 fn names_of_layers() {
     check_files(
         r#""/a": File("a", layer: "web"), "/b": Link("/a", layer: "outputs"), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)"#,

@@ -6,7 +6,7 @@ use crate::record::{Record, record};
 use crate::shape::Shape;
 use crate::text::OutputReference;
 use crate::types::strings::check_path;
-use crate::types::{Glob, LayerName, SourcePath};
+use crate::types::{Capability, Glob, LayerName, SourcePath};
 use crate::value::Value;
 use crate::{Diagnostic, Span, Spanned, TargetName};
 
@@ -19,6 +19,8 @@ pub struct FileSource {
     pub attributes: Attributes,
     /// What is left out of a directory.
     pub exclude: Vec<Glob>,
+    /// What a file gives to its process.
+    pub capabilities: Vec<Capability>,
 }
 
 /// Contents of a file in an image.
@@ -61,6 +63,10 @@ record! {
         /// directory, or all in it, leaves out the whole; one that begins with `!` puts back. They may match nothing.
         /// What is left out is no input. For `File` and `Output`.
         exclude: Vec<Glob> = Vec::new(),
+        /// Capabilities that a file gives to its process without root, permitted and effective:
+        /// `["cap_net_bind_service"]`. They are in the layer as `setcap` would set them. A container has them only if its
+        /// engine lets it: `DockerRun` takes all away but for `cap_add`. For `File` and `Output`.
+        capabilities: Vec<Capability> = Vec::new(),
         ..attributes: Attributes,
     }
 }
@@ -192,9 +198,9 @@ impl FileSource {
 }
 
 impl FileSource {
-    /// Returns a source of which nothing is left out.
+    /// Returns a source that is no copy.
     fn plain(origin: Origin, attributes: Attributes) -> FileSource {
-        FileSource { origin, attributes, exclude: Vec::new() }
+        FileSource { origin, attributes, exclude: Vec::new(), capabilities: Vec::new() }
     }
 }
 
@@ -245,8 +251,8 @@ impl FieldType for Spanned<FileSource> {
                 check_path(reader, &path, span);
                 Origin::File(path)
             };
-            let FileOptions { exclude, attributes } = options?;
-            FileSource { origin, attributes, exclude }
+            let FileOptions { exclude, capabilities, attributes } = options?;
+            FileSource { origin, attributes, exclude, capabilities }
         };
         Some(Spanned { value, span })
     }

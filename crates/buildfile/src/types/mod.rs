@@ -1,6 +1,7 @@
 //! Types of fields that have a rule: each knows its reader, its allowed values and its contents.
 
 mod bases;
+mod capabilities;
 mod choices;
 mod file_sources;
 mod lists;
@@ -12,6 +13,7 @@ mod strings;
 mod texts;
 
 pub use bases::{Base, MirrorHost, RegistryAccess};
+pub use capabilities::Capability;
 pub use choices::{BuildMode, Created, GoChoice, Sandbox};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
 pub use lists::{Command, Packages, Platforms};

@@ -167,7 +167,7 @@ impl ImageView {
         let place = self.index.resolve(path, true).ok()?;
         let entry = self.index.get(&place)?;
         let (mode, uid, gid) = (entry.mode, entry.uid, entry.gid);
-        (entry.kind == BaseKind::Directory).then_some(LayerEntry { mode, uid, gid, source: LayerSource::Directory })
+        (entry.kind == BaseKind::Directory).then_some(LayerEntry { mode, uid, gid, ..LayerEntry::directory() })
     }
 
     /// Returns a file that programs find at `path`, if it is one of those that are kept.

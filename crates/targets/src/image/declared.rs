@@ -2,8 +2,8 @@
 //! before anything runs. It reads no file.
 
 use rondel_buildfile::{
-    Attributes, BASE_DIRECTORIES, BASE_FILES, Base, Image, Makes, Origin, Output, Span, Spanned, Target, TargetName,
-    UserNumbers, suggest,
+    Attributes, BASE_DIRECTORIES, BASE_FILES, Base, Capability, Image, Makes, Origin, Output, Span, Spanned, Target,
+    TargetName, UserNumbers, suggest,
 };
 use rondel_cas::RelativePath;
 use rondel_engine::{StepError, UserError};
@@ -21,7 +21,8 @@ pub(crate) fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image
     let mut tree = TreeFiles { root, files: Vec::new(), outputs: Vec::new(), made: Vec::new(), users, layers };
     for (place, source) in &image.files {
         let (attributes, span) = (source.value.attributes.clone(), place.span);
-        let exclude = Excluded::of(&source.value.exclude);
+        let (exclude, capabilities) =
+            (Excluded::of(&source.value.exclude), Capability::bits(&source.value.capabilities));
         let place = image_path(place)?;
         let named =
             attributes.layer.as_ref().and_then(|layer| tree.layers.iter().position(|name| *name == layer.value));
@@ -34,7 +35,7 @@ pub(crate) fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image
         match &source.value.origin {
             Origin::File(file) => {
                 let path = path(file).map_err(|error| error.at(source.span))?;
-                let placed = Placed { place, path, layer, exclude, attributes, span: source.span };
+                let placed = Placed { place, path, layer, exclude, capabilities, attributes, span: source.span };
                 check_awaited(analyzer, target, (&placed.path, placed.span), Some(&placed.exclude))?;
                 tree.files.push(placed);
             }
@@ -46,7 +47,16 @@ pub(crate) fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image
                 let producer = analyzer.find(name)?;
                 let part = part_of(analyzer, producer, part.as_deref()).map_err(|error| error.at(source.span))?;
                 let (producer, span) = (Some(name.clone()), source.span);
-                tree.outputs.push(OutputPlace { place, producer, part, layer, exclude, attributes, span });
+                tree.outputs.push(OutputPlace {
+                    place,
+                    producer,
+                    part,
+                    layer,
+                    exclude,
+                    capabilities,
+                    attributes,
+                    span,
+                });
             }
         }
     }
@@ -54,8 +64,8 @@ pub(crate) fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image
         let attributes = Attributes { mode: None, owner: None, layer: None };
         let (place, producer, span) = (path(PROBE_PATH)?, None, target.name.span);
         let (part, layer) = (Part::Only, FilesLayer::Outputs);
-        let exclude = Excluded::of(&[]);
-        tree.outputs.push(OutputPlace { place, producer, part, layer, exclude, attributes, span });
+        let (exclude, capabilities) = (Excluded::of(&[]), 0);
+        tree.outputs.push(OutputPlace { place, producer, part, layer, exclude, capabilities, attributes, span });
     }
     tree.files.sort_by(|one, other| one.place.cmp(&other.place));
     check_places(analyzer, image, &tree)?;

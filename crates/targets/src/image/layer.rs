@@ -56,7 +56,8 @@ impl TreeFiles {
         let mut collected = Collected::new(&boundary, layer);
         if self.has_own(layer) {
             for placed in &self.files {
-                collected.add(placed, &users.resolve(&placed.attributes)?, spec)?;
+                let attributes = users.resolve(&placed.attributes)?;
+                collected.add(placed, &Resolved { capabilities: placed.capabilities, ..attributes }, spec)?;
             }
             for made in &self.made {
                 collected.make(made, &users.resolve(&made.attributes)?, spec);
@@ -111,6 +112,7 @@ impl TreeFiles {
     ) -> Result<(), StepError> {
         for (index, output) in self.outputs_of(layer).enumerate() {
             let attributes = users.resolve(&output.attributes)?;
+            let attributes = Resolved { capabilities: output.capabilities, ..attributes };
             let words = attributes.words() + &output.exclude.words();
             if !words.is_empty() {
                 spec.arguments.push(format!("/{}{words}", output.place));

@@ -29,15 +29,15 @@ impl OutputPlace {
                 let found = artefacts.iter().find(|artefact| artefact.name == *name);
                 self.file(found.ok_or_else(|| self.missing(name, artefacts))?)
             }
-            Part::Directory(name) => Ok(Made::Directory(below(name, artefacts))),
+            Part::Directory(name) => self.directory(name, below(name, artefacts)),
             Part::Within(name) => {
                 let found = artefacts.iter().find(|artefact| artefact.name == *name);
                 match found.map(|artefact| (artefact, &artefact.entry)) {
                     Some((artefact, Entry::File { .. } | Entry::Symlink { .. })) => self.file(artefact),
-                    Some((_, Entry::Directory { .. })) => Ok(Made::Directory(Vec::new())),
+                    Some((_, Entry::Directory { .. })) => self.directory(name, Vec::new()),
                     None => match below(name, artefacts) {
                         all if all.is_empty() => Err(self.missing(name, artefacts)),
-                        all => Ok(Made::Directory(all)),
+                        all => self.directory(name, all),
                     },
                 }
             }
@@ -55,6 +55,18 @@ impl OutputPlace {
         let what = if matches!(artefact.entry, Entry::Symlink { .. }) { "a link" } else { "a directory" };
         let message = format!("`/{}` needs a file, and `{}` is {what}", self.place, artefact.name);
         Err(self.wrong(message, "let the step copy what the link leads to".to_owned()))
+    }
+
+    fn directory<'a>(
+        &self,
+        name: &RelativePath,
+        all: Vec<(RelativePath, &'a Artefact)>,
+    ) -> Result<Made<'a>, StepError> {
+        if self.capabilities == 0 {
+            return Ok(Made::Directory(all));
+        }
+        let message = format!("`{name}` is a directory, and `capabilities` are for files");
+        Err(self.wrong(message, "give the file an entry of its own".to_owned()))
     }
 
     fn unnamed(&self, artefacts: &[Artefact]) -> StepError {

@@ -19,6 +19,8 @@ pub(crate) struct Placed {
     pub layer: FilesLayer,
     /// What is left out of a directory.
     pub exclude: Excluded,
+    /// Bits of the capabilities of a file.
+    pub capabilities: u64,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,
@@ -35,6 +37,8 @@ pub(crate) struct OutputPlace {
     pub layer: FilesLayer,
     /// What is left out of a directory.
     pub exclude: Excluded,
+    /// Bits of the capabilities of a file.
+    pub capabilities: u64,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,

@@ -92,6 +92,10 @@ impl<'a> Collected<'a> {
             spec.arguments.push(format!("{}{way} -> /{}{words}", placed.path, placed.place));
         }
         let metadata = fs::metadata(&real.place).map_err(|error| StepError::unreadable(&real.place, &error))?;
+        if metadata.is_dir() && placed.capabilities != 0 {
+            let message = format!("`{}` is a directory, and `capabilities` are for files", placed.path);
+            return Err(with_span(StepError::input(message).hint("give the file an entry of its own"), placed.span));
+        }
         if metadata.is_dir() {
             return self.add_directory(&real, placed, attributes);
         }
