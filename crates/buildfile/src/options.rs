@@ -8,7 +8,7 @@ use crate::Span;
 use crate::prescan::{end_of_block_comment, end_of_raw_string, end_of_string, is_word, raw_string_hashes};
 
 /// The calls that take options.
-const WORDS: &[&str] = &["File", "Link", "Output"];
+const WORDS: &[&str] = &["Command", "File", "Link", "Output"];
 
 /// The options of one call, from the comma before them to the closing bracket.
 #[derive(Debug)]
@@ -69,7 +69,8 @@ fn after_space(bytes: &[u8], mut index: usize) -> usize {
     index
 }
 
-/// Returns the options of the call whose word begins at `index`: strings, each with a comma, then `name:`.
+/// Returns the options of the call whose word begins at `index`: strings or lists, each with a
+/// comma, then `name:`.
 fn options_at(bytes: &[u8], index: usize) -> Option<Options> {
     let word = WORDS.iter().find(|word| bytes[index..].starts_with(word.as_bytes()))?;
     if is_word(bytes, index) {
@@ -81,9 +82,9 @@ fn options_at(bytes: &[u8], index: usize) -> Option<Options> {
     }
     let mut argument = after_space(bytes, open + 1);
     let (mut comma, mut is_first) = (open, true);
-    while is_string(bytes, argument) {
+    while let Some(end) = end_of_argument(bytes, argument) {
         is_first = false;
-        comma = after_space(bytes, end_of_token(bytes, argument) + 1);
+        comma = after_space(bytes, end + 1);
         if bytes.get(comma) != Some(&b',') {
             return None;
         }
@@ -95,30 +96,34 @@ fn options_at(bytes: &[u8], index: usize) -> Option<Options> {
     if is_first || length == 0 || bytes.get(colon) != Some(&b':') {
         return None;
     }
-    let (mut depth, mut at) = (0_usize, comma);
+    let end = end_of_brackets(bytes, comma, b')')?;
+    Some(Options { call: index, span: Span { start: comma, end }, is_read: false })
+}
+
+/// Returns the last byte of the string or list that begins at `index`.
+fn end_of_argument(bytes: &[u8], index: usize) -> Option<usize> {
+    match bytes.get(index)? {
+        b'"' => Some(end_of_string(bytes, index + 1)),
+        b'r' if raw_string_hashes(bytes, index).is_some() => Some(end_of_raw_string(bytes, index)),
+        b'[' => end_of_brackets(bytes, index + 1, b']'),
+        _ => None,
+    }
+}
+
+/// Returns the place of the bracket that closes what `index` is in; `None` if another one comes first. Going on would
+/// read a broken file once for each such call.
+fn end_of_brackets(bytes: &[u8], index: usize, closing: u8) -> Option<usize> {
+    let (mut depth, mut at) = (0_usize, index);
     while at < bytes.len() {
         match bytes[at] {
             b'(' | b'[' | b'{' => depth += 1,
-            b')' if depth == 0 => {
-                return Some(Options { call: index, span: Span { start: comma, end: at }, is_read: false });
-            }
-            // Not closed. Going on would read a broken file once for each such call.
-            b']' | b'}' if depth == 0 => return None,
+            byte @ (b')' | b']' | b'}') if depth == 0 => return (byte == closing).then_some(at),
             b')' | b']' | b'}' => depth -= 1,
             _ => {}
         }
         at = end_of_token(bytes, at) + 1;
     }
     None
-}
-
-/// Returns true if a string begins at `index`.
-fn is_string(bytes: &[u8], index: usize) -> bool {
-    match bytes.get(index) {
-        Some(b'"') => true,
-        Some(b'r') => raw_string_hashes(bytes, index).is_some(),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -136,6 +141,9 @@ mod tests {
             ("File(\"a\")", "File(\"a\")"),
             ("Output(\"a\", \"b\")", "Output(\"a\", \"b\")"),
             ("Output(\"a\", r\"b\",\n mode: 1)", "Output(\"a\", r\"b\" \n        )"),
+            ("Command([\"a]\", \"b\"], x: [1])", "Command([\"a]\", \"b\"]        )"),
+            ("Command([(]), x: 1)", "Command([(]), x: 1)"),
+            ("Command([)], x: 1)", "Command([)], x: 1)"),
             ("MyFile(\"a\", b: 1)", "MyFile(\"a\", b: 1)"),
             ("\"File(\\\"a\\\", b: 1)\" // File(\"a\", b: 1)", "\"File(\\\"a\\\", b: 1)\" // File(\"a\", b: 1)"),
             ("File(\"a\", b: 1", "File(\"a\", b: 1"),

@@ -170,7 +170,7 @@ fn what_a_visitor_sees() {
         image:  server:File path:deploy generate:Part text text text text text text text path:images/council
         on-alpine:  server:File text path:deploy/ca.pem
         on-another:  on-alpine:Image text
-        on-a-layout:  path:images/base text
+        on-a-layout:  path:images/base text text text
         docker-image:  path:Dockerfile path:. text text text
         run:  image:Image text text text text text text text text
         up:  path:docker-compose.yml image:Image text text

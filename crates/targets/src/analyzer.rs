@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rondel_buildfile::{
-    BuildFile, Health, OutputReference, Platform, Platforms, Span, Spanned, Target, TargetKind, TargetName, Text,
+    BuildFile, HealthCheck, OutputReference, Platform, Platforms, Span, Spanned, Target, TargetKind, TargetName, Text,
     suggest,
 };
 use rondel_cas::RelativePath;
@@ -21,7 +21,7 @@ use crate::git::WorkTrees;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::request::{PlatformChoice, Request};
 use crate::variables::Variables;
-use rondel_golang::GoSupport;
+use rondel_golang::{GoSupport, PROBE_PATH};
 use rondel_names::ImageName;
 
 /// How a kind becomes steps.
@@ -57,7 +57,7 @@ pub(crate) trait Analyze {
     }
 
     /// The health check that its image brings.
-    fn health(&self) -> Option<&Health> {
+    fn health(&self) -> Option<&HealthCheck> {
         None
     }
 }
@@ -196,6 +196,16 @@ impl<'a> Analyzer<'a> {
             }
         }
         Ok(tags)
+    }
+
+    /// The command of a health check, as the container runs it.
+    pub(crate) fn health_command(&self, check: &HealthCheck) -> Analyzed<Vec<String>> {
+        match check {
+            HealthCheck::Http(health) => {
+                Ok(vec![format!("/{PROBE_PATH}"), format!("http://127.0.0.1:{}{}", health.port, health.path)])
+            }
+            HealthCheck::Command { words, .. } => self.variables.texts(words),
+        }
     }
 
     /// The main step of a target.
@@ -367,8 +377,4 @@ pub(crate) fn output_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
 /// A path in an image, without its slash.
 pub(crate) fn image_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
     path(text.value.trim_start_matches('/')).map_err(|error| error.at(text.span))
-}
-
-pub(crate) fn probe_url(health: &rondel_buildfile::Health) -> String {
-    format!("http://127.0.0.1:{}{}", health.port, health.path)
 }

@@ -1,6 +1,6 @@
 //! `Image`: fields, checks, outputs and needs of one kind.
 
-use crate::health::Health;
+use crate::health::HealthCheck;
 use crate::image_layout::{ImageBase, check_files, check_tags, check_users, check_workdir};
 use crate::places::Places;
 use crate::record::kind;
@@ -47,8 +47,9 @@ kind! {
         volumes: Vec<VolumePath> = Vec::new(),
         /// Signal that ends a container: `"SIGQUIT"`; `SIGTERM` if neither this nor the base says one.
         stop_signal: Option<Signal> = None,
-        /// Health check; it puts a static probe of 1.8 MB into the image.
-        health: Option<Health> = None,
+        /// Health check. `Http(…)` puts a static probe of 1.8 MB into the image; `Command(["/app", "health"])` runs a
+        /// program that is in it.
+        health: Option<HealthCheck> = None,
         /// Names of the image: `"council:latest"`.
         tags: Vec<Text> = Vec::new(),
         /// The one time in the image: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
@@ -66,7 +67,7 @@ kind! {
 impl Image {
     /// Returns true if the health probe is in the image.
     pub fn has_probe(&self) -> bool {
-        self.health.is_some()
+        matches!(self.health, Some(HealthCheck::Http(_)))
     }
 }
 

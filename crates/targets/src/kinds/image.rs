@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rondel_buildfile::{BASE_USERS, Base, Created, GitQuery, Health, Image, Origin, Platform, Spanned, Target};
+use rondel_buildfile::{BASE_USERS, Base, Created, GitQuery, HealthCheck, Image, Origin, Platform, Spanned, Target};
 use rondel_engine::{NodeId, Shown, StepKey, UserError};
-use rondel_golang::{PROBE_PATH, ProbeStep};
+use rondel_golang::ProbeStep;
 use rondel_oci::{DEFAULT_PATH, ImageConfig, zoneinfo_environment};
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path, probe_url};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
 use crate::base::{BaseOrigin, BaseStep, Below};
 use crate::docker::DockerSocket;
 use crate::image::base_layer::BaseLayer;
@@ -96,7 +96,7 @@ impl Analyze for Image {
         Ok(TargetNodes { image: Some(ImageSource::Layout { layout, out }), ..TargetNodes::ends(vec![layout, load]) })
     }
 
-    fn health(&self) -> Option<&Health> {
+    fn health(&self) -> Option<&HealthCheck> {
         self.health.as_ref()
     }
 }
@@ -299,13 +299,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
             }
         }
     }
-    let health = image.health.as_ref().map(|health| rondel_oci::Health {
-        command: vec![format!("/{PROBE_PATH}"), probe_url(health)],
-        interval_s: health.interval_s.get(),
-        timeout_s: health.timeout_s.get(),
-        start_period_s: health.start_period_s.get(),
-        retries: health.retries,
-    });
+    let health = image.health.as_ref().map(|check| health_of(analyzer, check)).transpose()?;
     let user = analyzer.variables.optional(image.user.as_ref())?;
     let user = user.unwrap_or_else(|| if is_static { "65532:65532".to_owned() } else { String::new() });
     let is_known = |name: &str| BASE_USERS.contains(&name) || image.users.iter().any(|(user, _)| user.value == name);
@@ -332,6 +326,17 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         stop_signal: image.stop_signal.as_ref().map(|signal| signal.value.clone()).unwrap_or_default(),
         created_s: created(analyzer, &image.created)?,
         ..ImageConfig::default()
+    })
+}
+
+fn health_of(analyzer: &Analyzer<'_>, check: &HealthCheck) -> Analyzed<rondel_oci::Health> {
+    let timing = check.timing();
+    Ok(rondel_oci::Health {
+        command: analyzer.health_command(check)?,
+        interval_s: timing.interval_s.get(),
+        timeout_s: timing.timeout_s.get(),
+        start_period_s: timing.start_period_s.get(),
+        retries: timing.retries,
     })
 }
 
