@@ -30,6 +30,7 @@ mod hostile;
 mod image;
 mod image_contents;
 mod image_files;
+mod image_programs;
 mod import_circles;
 mod inputs;
 mod matrix;

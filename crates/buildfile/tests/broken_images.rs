@@ -192,7 +192,9 @@ fn health_checks_that_can_not_be() {
         .enumerate()
         .map(|(number, health)| format!("\n\"i{number}\": Image(base: Static, health: {health})"))
         .collect();
-    check(&format!("targets: {{{}}}", images.join(", ")), expect![[r#"
+    check(
+        &format!("targets: {{{}}}", images.join(", ")),
+        expect![[r#"
         error: the command is empty
          --> build.ron:5:43
           |
@@ -232,7 +234,8 @@ fn health_checks_that_can_not_be() {
           |
         9 | "i4": Image(base: Static, health: Tcp(port: 1))},
           |                                   ^^^^^^^^^^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

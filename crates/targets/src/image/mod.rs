@@ -11,4 +11,5 @@ pub(crate) mod load;
 pub(crate) mod metadata;
 pub(crate) mod outputs;
 pub(crate) mod places;
+pub(crate) mod program;
 pub(crate) mod sources;

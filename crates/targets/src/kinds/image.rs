@@ -80,7 +80,8 @@ impl Analyze for Image {
             StepKey::main(&name),
             Deps { order_only: deps.order_only, on_miss: Vec::new() },
             inputs,
-            Shown::OnFailure,
+            // What can not start is a line of its output.
+            Shown::Streamed,
             step,
         );
         let load =
