@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::bases_in_docker::examples;
 use crate::docker::{daemon, docker};
 use crate::image_files::entries;
 use crate::space::TestSpace;
@@ -263,6 +264,27 @@ fn layers_that_would_hide_others() {
     );
     space.ok(&["image"]);
     assert_eq!(entries(&space)["data/out/a"], "644 0:0 c");
+}
+
+#[test]
+fn the_example_of_the_page_on_contents() {
+    let space = TestSpace::small();
+    let head = space.read("build.ron");
+    let head = head.split("    targets:").next().unwrap().replace(", \"linux/arm64\"", "");
+    let blocks = examples("images.md");
+    assert_eq!(blocks.len(), 1);
+    space.write("build.ron", &format!("{head}    targets: {{\n{}}},\n)\n", blocks[0]));
+    for path in ["vendor-js/lib.js", "web/index.html", "web/app.js.map", "web/drafts/x", "deploy/app.conf"] {
+        space.write(path, "w");
+    }
+    let run = space.ok(&["image"]);
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    let names: Vec<String> = layers(&space).into_iter().map(|(name, _, _)| name).collect();
+    assert_eq!(names, ["static base", "files of image", "vendor", "site", "outputs"]);
+    let found = entries(&space);
+    let site: Vec<&str> = found.keys().filter(|path| path.starts_with("srv/site/")).map(String::as_str).collect();
+    assert_eq!(site, ["srv/site/", "srv/site/index.html"]);
+    assert!(space.ran(&["image"]).is_empty());
 }
 
 /// Unpacks the image of the machine with umoci; returns the root of its files.
