@@ -20,6 +20,7 @@ pub struct Part {
 pub const PARTS: &[Part] = &[
     part("has_bash", "bash", || has_program("bash")),
     part("has_buildx", "Docker with buildx", || has_docker() && succeeds("docker", &["buildx", "version"])),
+    part("has_busybox", "static busybox", || Path::new("/bin/busybox").exists()),
     part("has_cc", "C compiler named `cc`", || has_program("cc")),
     part("has_compose", "`docker compose` with its images (see tests/images)", has_compose),
     part("has_crane", "crane", || has_program("crane")),
@@ -28,6 +29,7 @@ pub const PARTS: &[Part] = &[
     part("has_dockerfile_build", "Docker with buildx and golang:1.22-alpine (see tests/images)", has_dockerfile_build),
     part("has_fish", "fish", || has_program("fish")),
     part("has_gcc", "gcc", || has_program("gcc")),
+    part("has_getcap", "getcap with umoci and skopeo, as root", has_getcap),
     part("has_go_1_24", "Go 1.24 or later on PATH", has_go_1_24),
     part("has_libfaketime", "libfaketime", || libfaketime().is_some()),
     part("has_mount", "right to mount", has_mount),
@@ -100,6 +102,10 @@ fn has_go_1_24() -> bool {
     let version = output("go", &["version"]).unwrap_or_default();
     let minor = version.split("go1.").nth(1).and_then(|rest| rest.split(['.', ' ']).next()?.parse::<u32>().ok());
     minor.is_some_and(|minor| minor >= 24)
+}
+
+fn has_getcap() -> bool {
+    is_root() && ["getcap", "umoci", "skopeo"].into_iter().all(has_program)
 }
 
 fn is_root() -> bool {

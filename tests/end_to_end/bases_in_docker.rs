@@ -85,7 +85,7 @@ fn the_image_is_what_docker_build_makes_on_the_same_base() {
 }
 
 /// The blocks of build.ron in a page of the documentation.
-fn examples(page: &str) -> Vec<String> {
+pub fn examples(page: &str) -> Vec<String> {
     let text = fs::read_to_string(repository().join("docs").join(page)).unwrap();
     text.split("```ron\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }

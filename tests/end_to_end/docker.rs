@@ -102,6 +102,35 @@ fn run_is_healthy_not_root_and_leaves_nothing() {
     assert_eq!(containers(), "", "the container is gone");
 }
 
+/// A command of the image says when it is healthy: no probe, and no Go. Docker asks it too.
+#[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn health_by_a_command() {
+    let _guard = daemon();
+    let mut space = TestSpace::with_targets(
+        r#""image": Image(base: Static, files: {"/bin/busybox": File("box", mode: 0o755)}, tags: ["rondel-test-health:1"], platforms: ["linux/amd64"],
+            entrypoint: ["/bin/busybox", "sh", "-c", "sleep 1; touch '/tmp/a$b'; sleep 60"],
+            health: Command(["/bin/busybox", "test", "-e", Env("READY")], interval_s: 1, timeout_s: 5, retries: 9, start_period_s: 7)),
+        "run": DockerRun(image: "image", detach: true, health_timeout_s: 20)"#,
+    );
+    std::fs::copy("/bin/busybox", space.root().join("box")).unwrap();
+    space.unset("DOCKER_HOST").set("READY", "/tmp/a$b");
+    let run = space.ok(&["run"]);
+    assert!(run.stderr.contains("run: healthy after ") && !run.stderr.contains("probe"), "{}", run.stderr);
+    let id = docker(&["ps", "--quiet", "--filter", "label=rondel.project=t", "--filter", "label=rondel.target=run"]);
+    wait_for("Docker's own answer", || docker(&["inspect", "--format", "{{.State.Health.Status}}", &id]) == "healthy");
+    let check = docker(&["inspect", "--format", "{{json .Config.Healthcheck}}", &id]);
+    let expected = r#"{"Test":["CMD","/bin/busybox","test","-e","/tmp/a$b"],"Interval":1000000000,"Timeout":5000000000,"StartPeriod":7000000000,"Retries":9}"#;
+    assert_eq!(check, expected);
+    space.replace("build.ron", "interval_s: 1", "interval_s: 2");
+    assert!(space.ran(&["image"]).contains_key("image"));
+    space.set("READY", "/nowhere").replace("build.ron", "health_timeout_s: 20", "health_timeout_s: 2");
+    space.run(&["run"]).fails(1, &["the container did not become healthy within 2 s"]);
+    docker(&["rm", "--force", &id]);
+    docker(&["rmi", "--force", "rondel-test-health:1"]);
+}
+
 #[test]
 #[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
 fn a_port_that_is_taken_and_a_container_that_dies() {

@@ -9,14 +9,14 @@ use std::process::Command;
 use crate::space::TestSpace;
 
 /// A workspace with one image of these files.
-fn with_files(files: &str) -> TestSpace {
+pub fn with_files(files: &str) -> TestSpace {
     TestSpace::with_targets(&format!(
         "\"image\": Image(base: Static, files: {{{files}}}, entrypoint: [\"/x\"], tags: [\"rondel-test-files:1\"], platforms: [\"linux/amd64\"])"
     ))
 }
 
 /// All entries of the image, later layers over earlier ones: `mode uid:gid`, the target of a link or the contents.
-fn entries(space: &TestSpace) -> BTreeMap<String, String> {
+pub fn entries(space: &TestSpace) -> BTreeMap<String, String> {
     let json = |path: &str| -> serde_json::Value { serde_json::from_str(&space.read(path)).unwrap() };
     let manifest = json("dist/image/manifest.json");
     let mut found = BTreeMap::new();

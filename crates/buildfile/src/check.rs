@@ -17,7 +17,7 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     for target in &file.targets {
         if complete {
             for (reference, wanted) in references(target) {
-                check_reference(reference, wanted, &targets, diagnostics);
+                check_reference(reference, wanted, (file, &targets), diagnostics);
             }
         }
         texts(target).into_iter().for_each(|text| check_variables(text, file, diagnostics));
@@ -65,7 +65,7 @@ fn references(target: &Target) -> Vec<(Spanned<&TargetName>, Wanted)> {
 fn check_reference(
     reference: Spanned<&TargetName>,
     wanted: Wanted,
-    targets: &BTreeMap<&TargetName, &Target>,
+    (file, targets): (&BuildFile, &BTreeMap<&TargetName, &Target>),
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let Some(target) = targets.get(reference.value) else {
@@ -78,7 +78,12 @@ fn check_reference(
     let makes = target.makes();
     let (fits, needed) = match wanted {
         Wanted::Anything => return,
-        Wanted::File => (makes.is_file(), "a `GoBuild`, or an `Exec` with inputs and exactly one output"),
+        Wanted::File if matches!(makes, Makes::Files { count: 2.. }) => {
+            diagnostics.push(unnamed(target, file, reference.span));
+            return;
+        }
+        Wanted::File => (makes.is_file(), "a `GoBuild`, or an `Exec` or `Shell` with inputs and outputs"),
+        Wanted::Part => (makes.is_part(), "a `GoBuild`, or an `Exec` or `Shell` with inputs and outputs"),
         Wanted::Output => (
             makes.is_files(),
             "a target that makes files (`GoBuild`, `Image`, or `Exec` or `Shell` with inputs and outputs)",
@@ -99,6 +104,16 @@ fn check_reference(
         }
         diagnostics.push(diagnostic);
     }
+}
+
+/// Returns the mistake of an output of a target with several that is not named.
+fn unnamed(target: &Target, file: &BuildFile, span: Span) -> Diagnostic {
+    let (name, outputs) = (&target.name.value, file.outputs_of(target));
+    let paths = outputs.iter().map(|output| output.written.map_or(output.path.as_str(), |written| &written.value));
+    let forms: Vec<String> =
+        paths.map(|path| format!("`Output(\"{name}\", \"{}\")`", path.trim_end_matches('/'))).collect();
+    let message = format!("`{name}` has {} outputs, and none is named", outputs.len());
+    Diagnostic::new(span, message).hint(format!("write {}", forms.join(" or ")))
 }
 
 /// Returns every text of a target.

@@ -35,6 +35,8 @@ pub enum Wanted {
     Anything,
     /// A target that makes executables, or exactly one file.
     File,
+    /// A target that makes executables or files, of which one is named.
+    Part,
     /// A target that makes files which a command can read.
     Output,
     /// A target that makes an image.

@@ -72,7 +72,7 @@ pub(crate) fn check_files(
 
 fn is_output(origin: &Origin) -> bool {
     match origin {
-        Origin::Output(_) | Origin::Link(_) => true,
+        Origin::Output { .. } | Origin::Link(_) => true,
         Origin::File(_) | Origin::Directory => false,
     }
 }

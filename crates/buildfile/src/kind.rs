@@ -80,6 +80,14 @@ impl Makes {
         }
     }
 
+    /// Returns true if `Output(…, "part")` accepts it: executables, or files.
+    pub fn is_part(self) -> bool {
+        match self {
+            Makes::Executables | Makes::Files { .. } => true,
+            Makes::Nothing | Makes::ImageLayout | Makes::DaemonImage | Makes::Processes => false,
+        }
+    }
+
     /// Returns true if a command can read its files by `Output(…)`.
     pub fn is_files(self) -> bool {
         match self {

@@ -35,7 +35,7 @@ mod value;
 pub use diagnostic::{Diagnostic, Span, Spanned, render, render_place};
 pub use field::{Visitor, Wanted};
 pub use file::{BuildFile, Format, Requirement, Variable};
-pub use health::Health;
+pub use health::{Health, HealthCheck, HealthTiming};
 pub use image_layout::{BASE_DIRECTORIES, BASE_FILES, BASE_USERS, PROBE_FILE, ZONE_FILE};
 pub use kind::{Declared, Group, Kind, Makes, Need};
 pub use kinds::*;

@@ -8,7 +8,7 @@ use crate::Span;
 use crate::prescan::{end_of_block_comment, end_of_raw_string, end_of_string, is_word, raw_string_hashes};
 
 /// The calls that take options.
-const WORDS: &[&str] = &["File", "Link", "Output"];
+const WORDS: &[&str] = &["Command", "File", "Link", "Output"];
 
 /// The options of one call, from the comma before them to the closing bracket.
 #[derive(Debug)]
@@ -69,39 +69,55 @@ fn after_space(bytes: &[u8], mut index: usize) -> usize {
     index
 }
 
-/// Returns the options of the call whose word begins at `index`: a string, a comma, then `name:`.
+/// Returns the options of the call whose word begins at `index`: strings or lists, each with a
+/// comma, then `name:`.
 fn options_at(bytes: &[u8], index: usize) -> Option<Options> {
     let word = WORDS.iter().find(|word| bytes[index..].starts_with(word.as_bytes()))?;
     if is_word(bytes, index) {
         return None;
     }
     let open = after_space(bytes, index + word.len());
-    let string = after_space(bytes, open + 1);
-    let is_string = match bytes.get(string)? {
-        b'"' => true,
-        b'r' => raw_string_hashes(bytes, string).is_some(),
-        _ => false,
-    };
-    if bytes.get(open) != Some(&b'(') || !is_string {
+    if bytes.get(open) != Some(&b'(') {
         return None;
     }
-    let comma = after_space(bytes, end_of_token(bytes, string) + 1);
-    let name = after_space(bytes, comma + 1);
+    let mut argument = after_space(bytes, open + 1);
+    let (mut comma, mut is_first) = (open, true);
+    while let Some(end) = end_of_argument(bytes, argument) {
+        is_first = false;
+        comma = after_space(bytes, end + 1);
+        if bytes.get(comma) != Some(&b',') {
+            return None;
+        }
+        argument = after_space(bytes, comma + 1);
+    }
     let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
-    let length = bytes.get(name..)?.iter().take_while(is_name).count();
-    let colon = after_space(bytes, name + length);
-    if bytes.get(comma) != Some(&b',') || length == 0 || bytes.get(colon) != Some(&b':') {
+    let length = bytes.get(argument..)?.iter().take_while(is_name).count();
+    let colon = after_space(bytes, argument + length);
+    if is_first || length == 0 || bytes.get(colon) != Some(&b':') {
         return None;
     }
-    let (mut depth, mut at) = (0_usize, comma);
+    let end = end_of_brackets(bytes, comma, b')')?;
+    Some(Options { call: index, span: Span { start: comma, end }, is_read: false })
+}
+
+/// Returns the last byte of the string or list that begins at `index`.
+fn end_of_argument(bytes: &[u8], index: usize) -> Option<usize> {
+    match bytes.get(index)? {
+        b'"' => Some(end_of_string(bytes, index + 1)),
+        b'r' if raw_string_hashes(bytes, index).is_some() => Some(end_of_raw_string(bytes, index)),
+        b'[' => end_of_brackets(bytes, index + 1, b']'),
+        _ => None,
+    }
+}
+
+/// Returns the place of the bracket that closes what `index` is in; `None` if another one comes first. Going on would
+/// read a broken file once for each such call.
+fn end_of_brackets(bytes: &[u8], index: usize, closing: u8) -> Option<usize> {
+    let (mut depth, mut at) = (0_usize, index);
     while at < bytes.len() {
         match bytes[at] {
             b'(' | b'[' | b'{' => depth += 1,
-            b')' if depth == 0 => {
-                return Some(Options { call: index, span: Span { start: comma, end: at }, is_read: false });
-            }
-            // Not closed. Going on would read a broken file once for each such call.
-            b']' | b'}' if depth == 0 => return None,
+            byte @ (b')' | b']' | b'}') if depth == 0 => return (byte == closing).then_some(at),
             b')' | b']' | b'}' => depth -= 1,
             _ => {}
         }
@@ -124,6 +140,10 @@ mod tests {
             ),
             ("File(\"a\")", "File(\"a\")"),
             ("Output(\"a\", \"b\")", "Output(\"a\", \"b\")"),
+            ("Output(\"a\", r\"b\",\n mode: 1)", "Output(\"a\", r\"b\" \n        )"),
+            ("Command([\"a]\", \"b\"], x: [1])", "Command([\"a]\", \"b\"]        )"),
+            ("Command([(]), x: 1)", "Command([(]), x: 1)"),
+            ("Command([)], x: 1)", "Command([)], x: 1)"),
             ("MyFile(\"a\", b: 1)", "MyFile(\"a\", b: 1)"),
             ("\"File(\\\"a\\\", b: 1)\" // File(\"a\", b: 1)", "\"File(\\\"a\\\", b: 1)\" // File(\"a\", b: 1)"),
             ("File(\"a\", b: 1", "File(\"a\", b: 1"),

@@ -1,11 +1,12 @@
 //! The reference part of docs/build-ron.md, made from the declarations.
 
 use crate::file::BuildFile;
-use crate::health::Health;
+use crate::health::{Health, HealthCheck};
 use crate::kinds::KINDS;
 use crate::record::Record;
 use crate::shape::{Field, paragraph};
 use crate::target::{Common, Limits};
+use crate::types::{FileOptions, FileSource};
 use crate::{Group, field::FieldType};
 
 /// Returns the reference of all fields as Markdown: the top level, the fields of every kind, and each kind.
@@ -25,6 +26,9 @@ pub fn reference() -> String {
     }
     let title = format!("### {}", Health::shape().describe());
     section(&mut text, &title, &paragraph(Health::DOC), &Health::fields());
+    let title = format!("### {}", HealthCheck::TITLE);
+    section(&mut text, &title, HealthCheck::DOC, &HealthCheck::command_fields());
+    section(&mut text, &format!("### {}", FileSource::TITLE), FileSource::DOC, &FileOptions::fields());
     text.truncate(text.trim_end().len());
     text.push('\n');
     text

@@ -85,13 +85,20 @@ impl Schema {
             Shape::String { pattern: "", .. } => json!({"type": "string"}),
             Shape::String { pattern, .. } => json!({"type": "string", "pattern": pattern}),
             Shape::Strings(words) | Shape::Words(words) => json!({"enum": words}),
-            Shape::Call { name, arguments, required } => self.call(name, arguments, *required),
-            Shape::CallWith { name, argument, fields } => {
-                let (argument, options) = (self.shape(argument), self.object(fields));
-                let both =
-                    json!({"type": "array", "prefixItems": [argument.clone(), options], "items": false, "minItems": 2});
-                let value = json!({"anyOf": [argument, both]});
-                json!({"type": "object", "required": [name], "additionalProperties": false, "properties": { *name: value }})
+            Shape::Call { name, arguments, required } => {
+                let forms = self.forms(arguments, *required);
+                called(name, forms)
+            }
+            Shape::CallWith { name, arguments, required, fields } => {
+                let mut forms = self.forms(arguments, *required);
+                let items: Vec<Value> = arguments.iter().map(|argument| self.shape(argument)).collect();
+                let options = self.object(fields);
+                for count in *required..=items.len() {
+                    let all: Vec<&Value> = items[..count].iter().chain([&options]).collect();
+                    let least = all.len();
+                    forms.push(json!({"type": "array", "prefixItems": all, "items": false, "minItems": least}));
+                }
+                called(name, forms)
             }
             Shape::Record { name, doc, fields } => {
                 let object = self.object(fields);
@@ -131,17 +138,22 @@ impl Schema {
         }
     }
 
-    /// Describes a call: one argument stands by itself; several are a list.
-    fn call(&mut self, name: &str, arguments: &[Shape], required: usize) -> Value {
+    /// Returns the forms of a call's arguments: one stands by itself; several are a list.
+    fn forms(&mut self, arguments: &[Shape], required: usize) -> Vec<Value> {
         let items: Vec<Value> = arguments.iter().map(|argument| self.shape(argument)).collect();
         let mut forms: Vec<Value> = items.first().filter(|_| required == 1).cloned().into_iter().collect();
         if items.len() > 1 {
             let least = required.max(2);
             forms.push(json!({"type": "array", "prefixItems": items, "items": false, "minItems": least}));
         }
-        let value = if forms.len() == 1 { forms.remove(0) } else { json!({"anyOf": forms}) };
-        json!({"type": "object", "required": [name], "additionalProperties": false, "properties": { name: value }})
+        forms
     }
+}
+
+/// Describes a call with arguments in any of these forms.
+fn called(name: &str, mut forms: Vec<Value>) -> Value {
+    let value = if forms.len() == 1 { forms.remove(0) } else { json!({"anyOf": forms}) };
+    json!({"type": "object", "required": [name], "additionalProperties": false, "properties": { name: value }})
 }
 
 fn reference(name: &str) -> Value {

@@ -32,12 +32,14 @@ pub(crate) enum Shape {
         /// Number of required arguments.
         required: usize,
     },
-    /// `Name(argument, field: …)`; all fields are optional.
+    /// `Name(argument, …, field: …)`; all fields are optional.
     CallWith {
         /// The name.
         name: &'static str,
-        /// Its argument.
-        argument: Box<Shape>,
+        /// Its arguments.
+        arguments: Vec<Shape>,
+        /// Number of required arguments.
+        required: usize,
         /// Its fields.
         fields: Vec<Field>,
     },
@@ -156,9 +158,10 @@ impl Shape {
                 let arguments: Vec<String> = arguments.iter().map(Shape::describe).collect();
                 format!("`{name}`({})", arguments.join(", "))
             }
-            Shape::CallWith { name, argument, fields } => {
-                let field = |field: &Field| format!(", `{}: `{}", field.name, field.shape.describe());
-                format!("`{name}`({}{})", argument.describe(), fields.iter().map(field).collect::<String>())
+            Shape::CallWith { name, arguments, fields, .. } => {
+                let fields = fields.iter().map(|field| format!("`{}: `{}", field.name, field.shape.describe()));
+                let words: Vec<String> = arguments.iter().map(Shape::describe).chain(fields).collect();
+                format!("`{name}`({})", words.join(", "))
             }
             Shape::Record { name, .. } => format!("`{name}(…)`"),
             Shape::List { plural, is_non_empty: true, .. } => format!("list of {plural}, not empty"),

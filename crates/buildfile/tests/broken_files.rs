@@ -147,7 +147,7 @@ fn output_of_the_wrong_kind() {
     check(
         r#"targets: {"deps": GoModDownload(), "image": Image(base: Static, files: {"/app": Output("deps")})}"#,
         expect![[r#"
-            error: expected a `GoBuild`, or an `Exec` with inputs and exactly one output, found `deps` (`GoModDownload`)
+            error: expected a `GoBuild`, or an `Exec` or `Shell` with inputs and outputs, found `deps` (`GoModDownload`)
              --> build.ron:4:85
               |
             4 | ModDownload(), "image": Image(base: Static, files: {"/app": Output("deps")})},

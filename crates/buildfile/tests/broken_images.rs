@@ -25,6 +25,248 @@ fn sound_options() {
 }
 
 #[test]
+fn outputs_of_targets_with_several() {
+    check(
+        r#"targets: {
+            "two": Exec(command: ["x"], inputs: ["a"], outputs: ["gen/a", "gen/b/"]), "none": Exec(command: ["x"]), "i": Image(base: Static),
+            "image": Image(base: Static, files: {"/a": Output("two"), "/b": Output("two", "a", mode: 0o600),
+                "/d": Output("none", "x"), "/e": Output("i", "x"), "/g": Output("tow", "a")})}"#,
+        expect![[r#"
+            error: `two` has 2 outputs, and none is named
+             --> build.ron:6:56
+              |
+            6 |             "image": Image(base: Static, files: {"/a": Output("two"), "/b": Output("two", "a", mode: 0o600),
+              |                                                        ^^^^^^^^^^^^^
+
+            hint: write `Output("two", "gen/a")` or `Output("two", "gen/b")`
+            error: expected a `GoBuild`, or an `Exec` or `Shell` with inputs and outputs, found `none` (`Exec`)
+             --> build.ron:7:23
+              |
+            7 |                 "/d": Output("none", "x"), "/e": Output("i", "x"), "/g": Output("tow", "a")})},
+              |                       ^^^^^^^^^^^^^^^^^^^
+            error: expected a `GoBuild`, or an `Exec` or `Shell` with inputs and outputs, found `i` (`Image`)
+             --> build.ron:7:50
+              |
+            7 |                 "/d": Output("none", "x"), "/e": Output("i", "x"), "/g": Output("tow", "a")})},
+              |                                                  ^^^^^^^^^^^^^^^^
+            error: there is no target `tow`
+             --> build.ron:7:74
+              |
+            7 |    "/d": Output("none", "x"), "/e": Output("i", "x"), "/g": Output("tow", "a")})},
+              |                                                             ^^^^^^^^^^^^^^^^^^
+
+            hint: did you mean `two`?
+        "#]],
+    );
+    check_files(
+        r#""/c": Output("t", "../x"), "/f": Output("t", "a", "b"), "/g": Output("t", "a", mod: 1), "/h": Output("t", 1)"#,
+        expect![[r#"
+            error: `../x` leaves the root
+             --> build.ron:4:97
+              |
+            4 |  ["."]), "i": Image(base: Static, files: {"/c": Output("t", "../x"), "/f": Output("t", "a", "b"), "/g": Output("t", "a", mod: 1), "/h": Outp
+              |                                                             ^^^^^^
+
+            hint: paths are relative to `root`
+            error: `Output` takes the name of a target, and optionally a path in its output
+             --> build.ron:4:112
+              |
+            4 | mage(base: Static, files: {"/c": Output("t", "../x"), "/f": Output("t", "a", "b"), "/g": Output("t", "a", mod: 1), "/h": Output("t", 1)})},
+              |                                                             ^^^^^^^^^^^^^^^^^^^^^
+            error: unknown field `mod` in `Output`
+             --> build.ron:4:158
+              |
+            4 | ../x"), "/f": Output("t", "a", "b"), "/g": Output("t", "a", mod: 1), "/h": Output("t", 1)})},
+              |                                                             ^^^
+
+            hint: did you mean `mode`?
+            error: expected a path, found `1`
+             --> build.ron:4:185
+              |
+            4 | a", "b"), "/g": Output("t", "a", mod: 1), "/h": Output("t", 1)})},
+              |                                                             ^
+        "#]],
+    );
+}
+
+#[test]
+fn what_can_not_be_left_out() {
+    check_files(
+        r#""/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []), "/d": Output("t", exclude: "x")"#,
+        expect![[r#"
+            error: `../x` leaves the root
+             --> build.ron:4:105
+              |
+            4 |  "i": Image(base: Static, files: {"/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(
+              |                                                             ^^^^^^
+
+            hint: paths are relative to `root`
+            error: `/y` leaves the root
+             --> build.ron:4:113
+              |
+            4 | age(base: Static, files: {"/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude:
+              |                                                             ^^^^
+
+            hint: paths are relative to `root`
+            error: the path is empty
+             --> build.ron:4:119
+              |
+            4 | se: Static, files: {"/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []),
+              |                                                             ^^
+            error: `a/../b` holds `..`, which no glob matches
+             --> build.ron:4:123
+              |
+            4 | Static, files: {"/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []), "/d"
+              |                                                             ^^^^^^^^
+
+            hint: write the path without it
+            error: unknown field `exclude` in `Link`
+             --> build.ron:4:152
+              |
+            4 | ", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []), "/d": Output("t", exclude: "x")})
+              |                                                             ^^^^^^^
+
+            hint: `Link` has: mode, owner, layer
+            error: unknown field `exclude` in `Directory`
+             --> build.ron:4:185
+              |
+            4 | /../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []), "/d": Output("t", exclude: "x")})},
+              |                                                             ^^^^^^^
+
+            hint: `Directory` has: mode, owner, layer
+            error: expected a list of globs, found `"x"`
+             --> build.ron:4:226
+              |
+            4 | ), "/c": Directory(exclude: []), "/d": Output("t", exclude: "x")})},
+              |                                                             ^^^
+        "#]],
+    );
+}
+
+#[test]
+fn capabilities_that_there_are_not() {
+    check_files(
+        r#""/a": File("a", capabilities: ["net_bind", "CAP_NET_RAW", "x", 10]), "/b": Link("/a", capabilities: [])"#,
+        expect![[r#"
+            error: `net_bind` is not a capability of Linux
+             --> build.ron:4:110
+              |
+            4 |  Image(base: Static, files: {"/a": File("a", capabilities: ["net_bind", "CAP_NET_RAW", "x", 10]), "/b": Link("/a", capabilities: [])})},
+              |                                                             ^^^^^^^^^^
+
+            hint: write a name of capabilities(7), "cap_net_bind_service"
+            error: `x` is not a capability of Linux
+             --> build.ron:4:137
+              |
+            4 |  {"/a": File("a", capabilities: ["net_bind", "CAP_NET_RAW", "x", 10]), "/b": Link("/a", capabilities: [])})},
+              |                                                             ^^^
+
+            hint: write a name of capabilities(7), "cap_net_bind_service"
+            error: expected a capability like "cap_net_bind_service", found `10`
+             --> build.ron:4:142
+              |
+            4 | ": File("a", capabilities: ["net_bind", "CAP_NET_RAW", "x", 10]), "/b": Link("/a", capabilities: [])})},
+              |                                                             ^^
+            error: unknown field `capabilities` in `Link`
+             --> build.ron:4:165
+              |
+            4 | es: ["net_bind", "CAP_NET_RAW", "x", 10]), "/b": Link("/a", capabilities: [])})},
+              |                                                             ^^^^^^^^^^^^
+
+            hint: `Link` has: mode, owner, layer
+        "#]],
+    );
+}
+
+#[test]
+fn health_checks_that_can_not_be() {
+    let images = [
+        r#"Command([])"#,
+        r#"Command("/app health")"#,
+        r#"Command(["/app"], ["x"])"#,
+        r#"Command(["/app", "{no}"], interval_s: 0, port: 1)"#,
+        "Tcp(port: 1)",
+    ];
+    let images: Vec<String> = images
+        .iter()
+        .enumerate()
+        .map(|(number, health)| format!("\n\"i{number}\": Image(base: Static, health: {health})"))
+        .collect();
+    check(
+        &format!("targets: {{{}}}", images.join(", ")),
+        expect![[r#"
+        error: the command is empty
+         --> build.ron:5:43
+          |
+        5 | "i0": Image(base: Static, health: Command([])),
+          |                                           ^^
+        error: expected a list of texts, found `"/app health"`
+         --> build.ron:6:43
+          |
+        6 | "i1": Image(base: Static, health: Command("/app health")),
+          |                                           ^^^^^^^^^^^^^
+        error: `Command` takes one list of texts
+         --> build.ron:7:35
+          |
+        7 | "i2": Image(base: Static, health: Command(["/app"], ["x"])),
+          |                                   ^^^^^^^^^^^^^^^^^^^^^^^^
+        error: there is no variable `no`
+         --> build.ron:8:52
+          |
+        8 | "i3": Image(base: Static, health: Command(["/app", "{no}"], interval_s: 0, port: 1)),
+          |                                                    ^^^^^^
+
+        hint: declare it under `vars`, or write `{{no}}` for a literal brace
+        error: expected between 1 and 86400 seconds
+         --> build.ron:8:73
+          |
+        8 | base: Static, health: Command(["/app", "{no}"], interval_s: 0, port: 1)),
+          |                                                             ^
+        error: unknown field `port` in `Command`
+         --> build.ron:8:76
+          |
+        8 | e: Static, health: Command(["/app", "{no}"], interval_s: 0, port: 1)),
+          |                                                             ^^^^
+
+        hint: `Command` has: interval_s, timeout_s, retries, start_period_s
+        error: expected `Http(port: 8080, path: "/health")` or `Command(["/app", "health"])`, found `Tcp(port: 1)`
+         --> build.ron:9:35
+          |
+        9 | "i4": Image(base: Static, health: Tcp(port: 1))},
+          |                                   ^^^^^^^^^^^^
+    "#]],
+    );
+}
+
+#[test]
+fn names_of_layers() {
+    check_files(
+        r#""/a": File("a", layer: "web"), "/b": Link("/a", layer: "outputs"), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)"#,
+        expect![[r#"
+            error: `outputs` is a layer that Rondel makes itself
+             --> build.ron:4:134
+              |
+            4 | es: {"/a": File("a", layer: "web"), "/b": Link("/a", layer: "outputs"), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)})},
+              |                                                             ^^^^^^^^^
+
+            hint: give it another name, or leave `layer` out
+            error: `a/b` can't be the name of a layer
+             --> build.ron:4:169
+              |
+            4 |  "/b": Link("/a", layer: "outputs"), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)})},
+              |                                                             ^^^^^
+
+            hint: it has letters, digits, `_`, `.` and `-`, a letter or digit first, and at most 63 of them
+            error: expected the name of a layer, found `web`
+             --> build.ron:4:202
+              |
+            4 | "), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)})},
+              |                                                             ^^^
+        "#]],
+    );
+}
+
+#[test]
 fn links_and_directories_that_can_not_be() {
     check_files(
         r#""/a": Link("x", mode: 0o777), "/b": Link(""), "/c": Directory(0o755), "/d": Directory(modus: 1), "/e": Lnk("x")"#,
@@ -52,7 +294,7 @@ fn links_and_directories_that_can_not_be() {
             4 | 7), "/b": Link(""), "/c": Directory(0o755), "/d": Directory(modus: 1), "/e": Lnk("x")})},
               |                                                             ^^^^^
 
-            hint: `Directory` has: mode, owner
+            hint: `Directory` has: mode, owner, layer
             error: expected `Output("target")`, `File("path")`, `Link("/target")` or `Directory(mode: 0o750)`, found `Lnk("x")`
              --> build.ron:4:182
               |

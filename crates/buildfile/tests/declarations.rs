@@ -173,10 +173,10 @@ fn what_a_visitor_sees() {
         deps: 
         server:  deps:Anything text text text text text text text path:bin
         with-c:  text text text
-        image:  server:File path:deploy text text text text text text text path:images/council
+        image:  server:File path:deploy generate:Part text text text text text text text path:images/council
         on-alpine:  server:File text path:deploy/ca.pem
         on-another:  on-alpine:Image text
-        on-a-layout:  path:images/base text
+        on-a-layout:  path:images/base text text text
         docker-image:  path:Dockerfile path:. text text text
         run:  image:Image text text text text text text text text
         up:  path:docker-compose.yml image:Image text text

@@ -14,7 +14,7 @@ pub fn write_archive(directory: &Path, destination: &mut dyn Write) -> io::Resul
     for path in files_of(directory)? {
         let (mut file, metadata) = open_regular(&directory.join(&path))?;
         let size = metadata.len();
-        let header = Header { path: &path, kind: Kind::File { size }, mode: 0o644, uid: 0, gid: 0 };
+        let header = Header { path: &path, kind: Kind::File { size }, mode: 0o644, uid: 0, gid: 0, capabilities: 0 };
         destination.write_all(&header.encode()?)?;
         if io::copy(&mut file, destination)? != size {
             return Err(io::Error::other(format!("`{path}` changed while it was read")));

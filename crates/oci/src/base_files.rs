@@ -267,7 +267,7 @@ impl BaseFiles {
 /// Follows the links on the way to `path`, and `path` itself if `to_the_end`, as a process in a container would: an
 /// absolute link starts at the image's root, and nothing is above that. What is missing stays as it is written. `kind_at`
 /// knows what is in the image.
-pub(crate) fn resolve(
+pub fn resolve(
     kind_at: &dyn Fn(&RelativePath) -> Option<BaseKind>,
     path: &RelativePath,
     to_the_end: bool,

@@ -21,6 +21,8 @@ pub struct LayerEntry {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+    /// Capabilities of Linux that a file gives to its process, by number from the lowest bit.
+    pub capabilities: u64,
 }
 
 /// Type and contents of an entry.
@@ -48,12 +50,12 @@ pub struct Layer {
 impl LayerEntry {
     /// Returns a file or some bytes, owned by root, 0755 or 0644.
     pub fn file(source: LayerSource, executable: bool) -> LayerEntry {
-        LayerEntry { source, mode: if executable { 0o755 } else { 0o644 }, uid: 0, gid: 0 }
+        LayerEntry { source, mode: if executable { 0o755 } else { 0o644 }, uid: 0, gid: 0, capabilities: 0 }
     }
 
     /// Returns a directory of root's, 0755.
     pub fn directory() -> LayerEntry {
-        LayerEntry { source: LayerSource::Directory, mode: 0o755, uid: 0, gid: 0 }
+        LayerEntry { source: LayerSource::Directory, mode: 0o755, uid: 0, gid: 0, capabilities: 0 }
     }
 }
 
@@ -123,8 +125,8 @@ impl<'a> TarReader<'a> {
             return Ok(());
         };
         self.next += 1;
-        let header =
-            |kind| Header { path: path.as_str(), kind, mode: entry.mode, uid: entry.uid, gid: entry.gid }.encode();
+        let LayerEntry { mode, uid, gid, capabilities, .. } = **entry;
+        let header = |kind| Header { path: path.as_str(), kind, mode, uid, gid, capabilities }.encode();
         let pad = |size: u64| (size.next_multiple_of(512) - size) as usize;
         match &entry.source {
             LayerSource::Directory => self.pending = header(Kind::Directory)?,

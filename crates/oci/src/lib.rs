@@ -13,15 +13,17 @@ mod document;
 mod image;
 mod image_config;
 mod layer;
+mod layer_programs;
 mod layout;
 mod media_types;
+mod program_start;
 mod static_base;
 mod tar_extension;
 mod tar_header;
 
 pub use archive::{archive_size, write_archive};
 pub use base_config::{BaseConfig, BaseImage, BaseSettings, DEFAULT_PATH, ExplainedSetting};
-pub use base_files::{BaseEntry, BaseFiles, BaseKind, LAYER_BYTES_MAX, NoWay};
+pub use base_files::{BaseEntry, BaseFiles, BaseKind, LAYER_BYTES_MAX, NoWay, resolve};
 pub use base_index::{BASE_INDEX, BaseIndex};
 pub use codec::{CODEC, compress};
 pub use compression::decompressed;
@@ -32,8 +34,10 @@ pub use document::{
 pub use image::{PlatformImage, created_text};
 pub use image_config::{Health, ImageConfig};
 pub use layer::{Layer, LayerEntry, LayerSource, add_parents, write_layer};
+pub use layer_programs::{LayerProgram, LayerPrograms};
 pub use layout::{LayoutInput, LayoutReport, write_layout};
 pub use media_types::INDEX;
+pub use program_start::Interpreter;
 pub use static_base::{
     ROOT_BUNDLE, base_without_certificates, root_certificates, static_base, zoneinfo_environment, zoneinfo_path,
 };

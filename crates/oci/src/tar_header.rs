@@ -17,7 +17,12 @@ pub(crate) struct Header<'a> {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
+    /// Capabilities of a file, by number from the lowest bit.
+    pub capabilities: u64,
 }
+
+/// Record of the attribute that holds a file's capabilities, as GNU tar, libarchive and container engines have it.
+const CAPABILITIES: &str = "SCHILY.xattr.security.capability";
 
 /// Largest owner that fits into a ustar header; larger ones go into a pax record.
 const ID_MAX: u32 = 0o777_7777;
@@ -27,32 +32,35 @@ impl Header<'_> {
     /// are empty.
     pub fn encode(&self) -> io::Result<Vec<u8>> {
         let path = if matches!(self.kind, Kind::Directory) { format!("{}/", self.path) } else { self.path.to_owned() };
-        let mut records = String::new();
+        let mut records = Vec::new();
         let split = split_path(&path);
         if split.is_none() {
-            records.push_str(&pax_record("path", &path));
+            records.extend(pax_record("path", path.as_bytes()));
         }
         if let Kind::Symlink { target } = self.kind
             && target.len() > 100
         {
-            records.push_str(&pax_record("linkpath", target));
+            records.extend(pax_record("linkpath", target.as_bytes()));
         }
         let size = match self.kind {
             Kind::File { size } => size,
             _ => 0,
         };
         if size >= 1 << 33 {
-            records.push_str(&pax_record("size", &size.to_string()));
+            records.extend(pax_record("size", size.to_string().as_bytes()));
         }
         for (key, id) in [("gid", self.gid), ("uid", self.uid)] {
             if id > ID_MAX {
-                records.push_str(&pax_record(key, &id.to_string()));
+                records.extend(pax_record(key, id.to_string().as_bytes()));
             }
+        }
+        if self.capabilities != 0 {
+            records.extend(pax_record(CAPABILITIES, &capability_bytes(self.capabilities)));
         }
         let mut bytes = Vec::with_capacity(1024);
         if !records.is_empty() {
             bytes.extend_from_slice(&block(("", "pax"), b'x', 0o644, (0, 0), records.len() as u64, ""));
-            bytes.extend_from_slice(records.as_bytes());
+            bytes.extend_from_slice(&records);
             bytes.resize(bytes.len().next_multiple_of(512), 0);
         }
         let (kind, link) = match self.kind {
@@ -95,14 +103,21 @@ fn split_path(path: &str) -> Option<(&str, &str)> {
     fitting.next().map(|index| (&path[..index], &path[index + 1..]))
 }
 
+/// Returns `vfs_cap_data` of revision 2 (linux/capability.h): permitted and effective, nothing inheritable.
+fn capability_bytes(capabilities: u64) -> Vec<u8> {
+    const REVISION_2_EFFECTIVE: u32 = 0x0200_0001;
+    let half = |shift: u32| u32::try_from(capabilities >> shift & 0xffff_ffff).expect("32 bits");
+    [REVISION_2_EFFECTIVE, half(0), 0, half(32), 0].into_iter().flat_map(u32::to_le_bytes).collect()
+}
+
 /// `<length> <key>=<value>\n`, where the length counts itself.
-fn pax_record(key: &str, value: &str) -> String {
-    let rest = format!(" {key}={value}\n");
-    let mut length = rest.len() + 1;
-    while length != rest.len() + length.to_string().len() {
-        length = rest.len() + length.to_string().len();
+fn pax_record(key: &str, value: &[u8]) -> Vec<u8> {
+    let rest = key.len() + value.len() + " =\n".len();
+    let mut length = rest + 1;
+    while length != rest + length.to_string().len() {
+        length = rest + length.to_string().len();
     }
-    format!("{length}{rest}")
+    [format!("{length} {key}=").as_bytes(), value, b"\n"].concat()
 }
 
 fn block(
@@ -146,7 +161,7 @@ mod tests {
         let paths = ["short", &"a".repeat(100), &deep, &too_long, "grüße/ß"];
         let mut bytes = Vec::new();
         for path in paths {
-            let header = Header { path, kind: Kind::File { size: 3 }, mode: 0o644, uid: 7, gid: 8 };
+            let header = Header { path, kind: Kind::File { size: 3 }, mode: 0o644, uid: 7, gid: 8, capabilities: 0 };
             bytes.extend(header.encode().unwrap());
             bytes.extend(b"abc");
             bytes.resize(bytes.len().next_multiple_of(512), 0);
@@ -163,5 +178,25 @@ mod tests {
             seen.push(entry.path().unwrap().to_str().unwrap().to_owned());
         }
         assert_eq!(seen, paths);
+    }
+
+    /// What `setcap cap_net_bind_service,cap_bpf=ep` sets.
+    #[test]
+    fn capabilities_of_a_file() {
+        let capabilities = 1 << 10 | 1 << 39;
+        let header = Header { path: "x", kind: Kind::File { size: 0 }, mode: 0o755, uid: 0, gid: 0, capabilities };
+        let mut bytes = header.encode().unwrap();
+        bytes.resize(bytes.len() + 1024, 0);
+        let mut archive = tar::Archive::new(&bytes[..]);
+        let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
+        let records: Vec<(String, Vec<u8>)> = entry
+            .pax_extensions()
+            .unwrap()
+            .unwrap()
+            .map(|record| record.unwrap())
+            .map(|record| (record.key().unwrap().to_owned(), record.value_bytes().to_vec()))
+            .collect();
+        let value = b"\x01\0\0\x02\0\x04\0\0\0\0\0\0\x80\0\0\0\0\0\0\0".to_vec();
+        assert_eq!(records, [(CAPABILITIES.to_owned(), value)]);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rondel_buildfile::{
-    BuildFile, Health, OutputReference, Platform, Platforms, Span, Spanned, Target, TargetKind, TargetName, Text,
+    BuildFile, HealthCheck, OutputReference, Platform, Platforms, Span, Spanned, Target, TargetKind, TargetName, Text,
     suggest,
 };
 use rondel_cas::RelativePath;
@@ -22,7 +22,7 @@ use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
 use crate::variables::Variables;
-use rondel_golang::GoSupport;
+use rondel_golang::{GoSupport, PROBE_PATH};
 use rondel_names::{ImageName, ImageReference};
 
 /// How a kind becomes steps.
@@ -75,7 +75,7 @@ pub(crate) trait Analyze {
     }
 
     /// The health check that its image brings.
-    fn health(&self) -> Option<&Health> {
+    fn health(&self) -> Option<&HealthCheck> {
         None
     }
 }
@@ -241,6 +241,16 @@ impl<'a> Analyzer<'a> {
             }
         }
         Ok(tags)
+    }
+
+    /// The command of a health check, as the container runs it.
+    pub(crate) fn health_command(&self, check: &HealthCheck) -> Analyzed<Vec<String>> {
+        match check {
+            HealthCheck::Http(health) => {
+                Ok(vec![format!("/{PROBE_PATH}"), format!("http://127.0.0.1:{}{}", health.port, health.path)])
+            }
+            HealthCheck::Command { words, .. } => self.variables.texts(words),
+        }
     }
 
     /// The main step of a target.
@@ -430,8 +440,4 @@ pub(crate) fn output_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
 /// A path in an image, without its slash.
 pub(crate) fn image_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
     path(text.value.trim_start_matches('/')).map_err(|error| error.at(text.span))
-}
-
-pub(crate) fn probe_url(health: &rondel_buildfile::Health) -> String {
-    format!("http://127.0.0.1:{}{}", health.port, health.path)
 }

@@ -129,8 +129,13 @@ impl GlobSet {
 
     /// Returns true if the file `path` matches.
     pub fn matches(&self, path: &str) -> bool {
+        self.selects(path) && !self.is_excluded(path)
+    }
+
+    /// Returns true if the last glob that matches `path` has no `!`, whether or not it could be a source.
+    pub fn selects(&self, path: &str) -> bool {
         let last = self.patterns.iter().rev().find(|pattern| pattern.shape.matches(path));
-        last.is_some_and(|pattern| pattern.is_positive) && !self.is_excluded(path)
+        last.is_some_and(|pattern| pattern.is_positive)
     }
 
     /// Returns true if every file below the directory `path` matches, as far as a walk goes. Returns false if unsure.

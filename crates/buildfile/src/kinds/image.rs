@@ -1,6 +1,6 @@
 //! `Image`: fields, checks, outputs and needs of one kind.
 
-use crate::health::Health;
+use crate::health::HealthCheck;
 use crate::image_layout::{ImageBase, check_files, check_tags, check_users, check_workdir};
 use crate::places::Places;
 use crate::record::kind;
@@ -17,12 +17,9 @@ kind! {
         /// registry, pinned in build.lock; `From(Output("target"))` is that of another target; `Layout("path")` is an OCI
         /// layout of the tree. What those set is inherited, unless it is given here.
         base: Base,
-        /// Files by their absolute path in the image. `{"/path": Output("target")}` is the output of a target: a
-        /// `GoBuild`, or an `Exec` with inputs and exactly one output. `{"/path": File("path")}` is a file or directory
-        /// of the tree, whole but for `.git` and what Rondel keeps there. A file of a directory may have an entry of its
-        /// own, which wins. `mode: 0o755` gives other permissions than 0755 or 0644; directories get search permission
-        /// wherever it lets read. `owner: "uid:gid"` or a name of the image's passwd; root if left out. `{"/path": Link("/other")}` is a
-        /// link, and `{"/path": Directory(mode: 0o750, owner: "app")}` a directory. A path of the tree that is a link stands for what it leads to in the workspace; links in a directory stay links.
+        /// Files by their absolute path in the image: `{"/path": Output("target")}` is the output of a target,
+        /// `File("path")` a file or directory of the tree, `Link("/other")` a link, `Directory(mode: 0o750)` a directory.
+        /// Below, all that can be said of each.
         files: Files = Files::default(),
         /// `ENTRYPOINT`: program and arguments. If it and `cmd` are left out, it is the only file that a target made.
         entrypoint: Vec<Text> = Vec::new(),
@@ -50,8 +47,9 @@ kind! {
         volumes: Vec<VolumePath> = Vec::new(),
         /// Signal that ends a container: `"SIGQUIT"`; `SIGTERM` if neither this nor the base says one.
         stop_signal: Option<Signal> = None,
-        /// Health check; it puts a static probe of 1.8 MB into the image.
-        health: Option<Health> = None,
+        /// Health check. `Http(…)` puts a static probe of 1.8 MB into the image; `Command(["/app", "health"])` runs a
+        /// program that is in it.
+        health: Option<HealthCheck> = None,
         /// Names of the image: `"council:latest"`.
         tags: Vec<Text> = Vec::new(),
         /// The one time in the image: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
@@ -66,6 +64,13 @@ kind! {
     }
 }
 
+impl Image {
+    /// Returns true if the health probe is in the image.
+    pub fn has_probe(&self) -> bool {
+        matches!(self.health, Some(HealthCheck::Http(_)))
+    }
+}
+
 impl Kind for Image {
     fn makes(&self) -> Makes {
         Makes::ImageLayout
@@ -73,7 +78,7 @@ impl Kind for Image {
 
     /// Go builds the probe and has the time zones. A daemon is used if there is one, and not needed.
     fn needs(&self) -> Vec<Need> {
-        if self.health.is_some() || self.tzdata { vec![Need::Go] } else { Vec::new() }
+        if self.has_probe() || self.tzdata { vec![Need::Go] } else { Vec::new() }
     }
 
     fn platforms(&self) -> Option<&Platforms> {
@@ -86,7 +91,7 @@ impl Kind for Image {
 
     fn check(&self, platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
         let base = ImageBase { is_static: self.base == Base::Static, users: &self.users };
-        check_files(&self.files, &base, self.health.is_some(), self.tzdata, diagnostics);
+        check_files(&self.files, &base, self.has_probe(), self.tzdata, diagnostics);
         check_users(&self.users, &self.files, base.is_static, diagnostics);
         check_tags(&self.tags, diagnostics);
         check_workdir(self.workdir.as_ref(), diagnostics);

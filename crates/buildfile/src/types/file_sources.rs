@@ -4,25 +4,35 @@ use crate::field::{FieldType, Visitor, Wanted};
 use crate::reader::Reader;
 use crate::record::{Record, record};
 use crate::shape::Shape;
-use crate::types::SourcePath;
+use crate::text::OutputReference;
 use crate::types::strings::check_path;
+use crate::types::{Capability, Glob, LayerName, SourcePath};
 use crate::value::Value;
-use crate::{Diagnostic, Spanned, TargetName};
+use crate::{Diagnostic, Span, Spanned, TargetName};
 
 /// Source of a file in an image.
 #[derive(Clone, Debug)]
 pub struct FileSource {
     /// Its contents.
     pub origin: Origin,
-    /// Its mode and owner.
+    /// Its mode, owner and layer.
     pub attributes: Attributes,
+    /// What is left out of a directory.
+    pub exclude: Vec<Glob>,
+    /// What a file gives to its process.
+    pub capabilities: Vec<Capability>,
 }
 
 /// Contents of a file in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The output of a target.
-    Output(TargetName),
+    Output {
+        /// The target.
+        target: TargetName,
+        /// One of its outputs, by its path or name; the only one if left out.
+        part: Option<String>,
+    },
     /// A file or directory of the tree.
     File(String),
     /// A link that leads to this path in the image.
@@ -32,12 +42,32 @@ pub enum Origin {
 }
 
 record! {
-    /// Mode and owner of a file in an image.
+    /// Mode, owner and layer of a file in an image.
     Attributes = "File" {
-        /// Permission bits: `0o755`.
+        /// Permission bits: `0o755`; 0755 or 0644 if left out, as the file is executable or not. For a directory of the
+        /// tree they are those of its files; directories get search permission wherever it lets read. A link has none.
         mode: Option<FileMode> = None,
-        /// Owner: `"uid:gid"`, or a name of the image's passwd.
+        /// Owner: `"uid:gid"`, or a name of the image's passwd; root if left out.
         owner: Option<Owner> = None,
+        /// Name of the layer that it is in: `"web"`. Entries with one name are in one layer. Those layers lie above the
+        /// files of the tree without one and below the other outputs, in the order in which the names come in `files`:
+        /// name first what changes least.
+        layer: Option<LayerName> = None,
+    }
+}
+
+record! {
+    /// What can be said of a file or directory that is copied.
+    FileOptions = "File" {
+        /// Globs of what is left out of a directory, relative to it: `["**/*.map", "drafts"]`. A glob that matches a
+        /// directory, or all in it, leaves out the whole; one that begins with `!` puts back. They may match nothing.
+        /// What is left out is no input. For `File` and `Output`.
+        exclude: Vec<Glob> = Vec::new(),
+        /// Capabilities that a file gives to its process without root, permitted and effective:
+        /// `["cap_net_bind_service"]`. They are in the layer as `setcap` would set them. A container has them only if its
+        /// engine lets it: `DockerRun` takes all away but for `cap_add`. For `File` and `Output`.
+        capabilities: Vec<Capability> = Vec::new(),
+        ..attributes: Attributes,
     }
 }
 
@@ -53,7 +83,7 @@ pub struct Owner {
     /// A number, or a name of the image's group file; the user's own group if left out.
     pub group: Option<String>,
     /// Its place in the file.
-    pub span: crate::Span,
+    pub span: Span,
 }
 
 impl FileMode {
@@ -154,6 +184,42 @@ impl FieldType for UserNumbers {
     }
 }
 
+impl FileSource {
+    /// Title of its section in the reference.
+    pub(crate) const TITLE: &'static str = "Sources of files: `Output(…)`, `File(…)`, `Link(…)`, `Directory(…)`";
+    /// Meaning of all forms.
+    pub(crate) const DOC: &'static str = "Sources of `files` of an `Image`. `Output(\"target\")` is what a target makes: a `GoBuild`, or an `Exec` or \
+         `Shell` with inputs. `Output(\"target\", \"part\")` is one of several: an executable by its name, an output by its \
+         path or last component, or a path in a directory. `File(\"path\")` is a file or directory of the tree, whole but \
+         for `.git` and what Rondel keeps there; a path that is a link stands for what it leads to in the workspace, and \
+         links in a directory stay links. `Link(\"/other\")` is a link. `Directory(mode: 0o750)` is a directory, empty as \
+         far as no other entry is below it. Of two entries the more exact one holds: a file of a directory may have an \
+         entry of its own.";
+}
+
+impl FileSource {
+    /// Returns a source that is no copy.
+    fn plain(origin: Origin, attributes: Attributes) -> FileSource {
+        FileSource { origin, attributes, exclude: Vec::new(), capabilities: Vec::new() }
+    }
+}
+
+/// Reads the argument and the options of `Link(…)`.
+fn read_link(reader: &mut Reader<'_>, arguments: Value<'_>, span: Span) -> Option<FileSource> {
+    let attributes = reader.with_options("Link", span, |reader, fields| Attributes::read(reader, fields));
+    let argument = reader.argument("Link", arguments, span)?;
+    let target = reader.string(argument, "the path that the link leads to")?;
+    if target.value.is_empty() || target.value.len() > 4095 {
+        reader.report(Diagnostic::new(target.span, "a link leads to a path of 1 to 4095 bytes"));
+        return None;
+    }
+    if attributes.as_ref().is_some_and(|attributes| attributes.mode.is_some()) {
+        reader.report(Diagnostic::new(span, "a link has no mode of its own").hint("leave `mode` out"));
+        return None;
+    }
+    Some(FileSource::plain(Origin::Link(target.value), attributes?))
+}
+
 impl FieldType for Spanned<FileSource> {
     const PLURAL: &'static str = "sources of files";
 
@@ -166,51 +232,49 @@ impl FieldType for Spanned<FileSource> {
             let mut fields = reader.fields("Directory", call.name_span, call.arguments)?;
             let attributes = Attributes::read(reader, &mut fields);
             reader.finish(fields);
-            let source = FileSource { origin: Origin::Directory, attributes: attributes? };
-            return Some(Spanned { value: source, span });
+            return Some(Spanned { value: FileSource::plain(Origin::Directory, attributes?), span });
         }
         let Some((name, Some(arguments))) = call.map(|call| (call.name, call.arguments)) else {
             reader.report(value.unexpected(EXPECTED));
             return None;
         };
-        let attributes = reader.with_options(name, span, |reader, fields| Attributes::read(reader, fields));
-        let argument = reader.argument(name, arguments, span)?;
-        let origin = if name == "Output" {
-            Origin::Output(Spanned::<TargetName>::read(reader, argument)?.value)
-        } else if name == "Link" {
-            let target = reader.string(argument, "the path that the link leads to")?;
-            if target.value.is_empty() || target.value.len() > 4095 {
-                reader.report(Diagnostic::new(target.span, "a link leads to a path of 1 to 4095 bytes"));
-                return None;
-            }
-            if attributes.as_ref().is_some_and(|attributes| attributes.mode.is_some()) {
-                reader.report(Diagnostic::new(span, "a link has no mode of its own").hint("leave `mode` out"));
-                return None;
-            }
-            Origin::Link(target.value)
+        let value = if name == "Link" {
+            read_link(reader, arguments, span)?
         } else {
-            let path = reader.string(argument, "a path")?.value;
-            check_path(reader, &path, span);
-            Origin::File(path)
+            let options = reader.with_options(name, span, |reader, fields| FileOptions::read(reader, fields));
+            let origin = if name == "Output" {
+                let OutputReference { target, path: part, .. } = reader.output_reference(arguments, span)?;
+                Origin::Output { target, part }
+            } else {
+                let argument = reader.argument(name, arguments, span)?;
+                let path = reader.string(argument, "a path")?.value;
+                check_path(reader, &path, span);
+                Origin::File(path)
+            };
+            let FileOptions { exclude, capabilities, attributes } = options?;
+            FileSource { origin, attributes, exclude, capabilities }
         };
-        Some(Spanned { value: FileSource { origin, attributes: attributes? }, span })
+        Some(Spanned { value, span })
     }
 
     fn shape() -> Shape {
-        let with =
-            |name, argument| Shape::CallWith { name, argument: Box::new(argument), fields: Attributes::fields() };
+        let with = |name, arguments, fields| Shape::CallWith { name, arguments, required: 1, fields };
         let (doc, fields) = ("A directory in an image.".to_owned(), Attributes::fields());
-        Shape::OneOf(vec![
-            with("Output", Spanned::<TargetName>::shape()),
-            with("File", SourcePath::shape()),
-            with("Link", Shape::string("path", "")),
+        let shapes = vec![
+            with("Output", vec![Spanned::<TargetName>::shape(), SourcePath::shape()], FileOptions::fields()),
+            with("File", vec![SourcePath::shape()], FileOptions::fields()),
+            with("Link", vec![Shape::string("path", "")], Attributes::fields()),
             Shape::Record { name: "Directory", doc, fields },
-        ])
+        ];
+        Shape::named("source of a file", FileSource::DOC, Shape::OneOf(shapes))
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         match &self.value.origin {
-            Origin::Output(name) => visitor.reference(name, self.span, Wanted::File),
+            Origin::Output { target, part } => {
+                let wanted = if part.is_some() { Wanted::Part } else { Wanted::File };
+                visitor.reference(target, self.span, wanted);
+            }
             Origin::File(path) => visitor.path(path, self.span),
             Origin::Link(_) | Origin::Directory => {}
         }

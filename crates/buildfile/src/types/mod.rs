@@ -1,6 +1,7 @@
 //! Types of fields that have a rule: each knows its reader, its allowed values and its contents.
 
 mod bases;
+mod capabilities;
 mod choices;
 mod file_sources;
 mod lists;
@@ -12,8 +13,9 @@ mod strings;
 mod texts;
 
 pub use bases::{Base, MirrorHost, RegistryAccess};
+pub use capabilities::Capability;
 pub use choices::{BuildMode, Created, GoChoice, Sandbox};
-pub use file_sources::{Attributes, FileMode, FileSource, Origin, Owner, UserNumbers};
+pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
@@ -22,8 +24,7 @@ pub use maps::{
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
 pub use outputs::InputSource;
 pub use references::{DigestReference, ImageReference, LayoutReference};
-pub(crate) use texts::late_fact;
-
 pub use strings::{
-    EnvironmentName, Glob, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
+    EnvironmentName, Glob, LayerName, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
 };
+pub(crate) use texts::late_fact;

@@ -97,6 +97,15 @@ string! {
     Signal { one: "a signal like \"SIGQUIT\"", many: "signals", shape: Shape::string("signal", "^SIG[A-Z0-9+-]+$"), check: is_signal }
 }
 string! {
+    /// The name of a layer of an image.
+    LayerName {
+        one: "the name of a layer",
+        many: "names of layers",
+        shape: Shape::string("name of a layer", "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"),
+        check: is_layer
+    }
+}
+string! {
     /// The name of a pool.
     PoolName { one: "the name of a pool", many: "pools", shape: Shape::string("name of a pool", ""), check: |_, _| true }
 }
@@ -239,6 +248,25 @@ fn is_signal(reader: &mut Reader<'_>, signal: &Spanned<String>) -> bool {
     if !sound {
         let message = format!("`{}` is not a signal of Linux", signal.value.escape_debug());
         reader.report(Diagnostic::new(signal.span, message).hint("write \"SIGTERM\", \"SIGQUIT\" or \"SIGINT\""));
+    }
+    sound
+}
+
+fn is_layer(reader: &mut Reader<'_>, name: &Spanned<String>) -> bool {
+    // The layers that every image has or may have.
+    const OWN: &[&str] = &["base", "files", "outputs"];
+    let text = name.value.as_str();
+    if OWN.contains(&text) {
+        let message = format!("`{text}` is a layer that Rondel makes itself");
+        reader.report(Diagnostic::new(name.span, message).hint("give it another name, or leave `layer` out"));
+        return false;
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let sound = text.bytes().all(fits) && text.starts_with(|first: char| first.is_ascii_alphanumeric());
+    if !sound || text.len() > 63 {
+        let message = format!("`{}` can't be the name of a layer", text.escape_debug());
+        let hint = "it has letters, digits, `_`, `.` and `-`, a letter or digit first, and at most 63 of them";
+        reader.report(Diagnostic::new(name.span, message).hint(hint));
     }
     sound
 }

@@ -138,6 +138,11 @@ impl ImageView {
         Ok(ImageView { index: BaseIndex::of_text(text), kept, config, manifest: find("base/manifest.json")? })
     }
 
+    /// Returns what is at a path, links not followed.
+    pub fn kind(&self, path: &RelativePath) -> Option<BaseKind> {
+        self.index.get(path).map(|entry| entry.kind)
+    }
+
     /// Returns the manifest's entry, for keys: it names all bytes of the image.
     pub fn manifest_entry(&self) -> Entry {
         self.manifest.1.clone()
@@ -167,7 +172,7 @@ impl ImageView {
         let place = self.index.resolve(path, true).ok()?;
         let entry = self.index.get(&place)?;
         let (mode, uid, gid) = (entry.mode, entry.uid, entry.gid);
-        (entry.kind == BaseKind::Directory).then_some(LayerEntry { mode, uid, gid, source: LayerSource::Directory })
+        (entry.kind == BaseKind::Directory).then_some(LayerEntry { mode, uid, gid, ..LayerEntry::directory() })
     }
 
     /// Returns a file that programs find at `path`, if it is one of those that are kept.

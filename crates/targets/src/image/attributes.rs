@@ -20,6 +20,8 @@ const TABLE_MAX: u64 = 1 << 20;
 pub(crate) struct Resolved {
     pub mode: Option<u32>,
     pub owner: Option<(u32, u32)>,
+    /// Bits of the capabilities of a file.
+    pub capabilities: u64,
 }
 
 impl Resolved {
@@ -27,13 +29,14 @@ impl Resolved {
     pub fn words(&self) -> String {
         let mode = self.mode.map(|mode| format!(" mode {mode:o}"));
         let owner = self.owner.map(|(uid, gid)| format!(" owner {uid}:{gid}"));
-        [mode, owner].into_iter().flatten().collect()
+        let capabilities = (self.capabilities != 0).then(|| format!(" capabilities {:x}", self.capabilities));
+        [mode, owner, capabilities].into_iter().flatten().collect()
     }
 
     /// Returns the entry of a file that is named itself: its mode is as declared.
     pub fn file(&self, source: LayerSource, executable: bool) -> LayerEntry {
         let entry = self.owned(LayerEntry::file(source, executable));
-        LayerEntry { mode: self.mode.unwrap_or(entry.mode), ..entry }
+        LayerEntry { mode: self.mode.unwrap_or(entry.mode), capabilities: self.capabilities, ..entry }
     }
 
     /// Returns the entry of a file in a directory that is named. The sticky bit is for directories.
@@ -84,7 +87,7 @@ impl<'a> Users<'a> {
     /// Returns numbers for the declared names.
     pub fn resolve(&self, attributes: &Attributes) -> Result<Resolved, StepError> {
         let owner = attributes.owner.as_ref().map(|owner| self.numbers(owner)).transpose()?;
-        Ok(Resolved { mode: attributes.mode.map(|mode| mode.bits()), owner })
+        Ok(Resolved { mode: attributes.mode.map(|mode| mode.bits()), owner, capabilities: 0 })
     }
 
     fn numbers(&self, owner: &Owner) -> Result<(u32, u32), StepError> {
@@ -175,7 +178,7 @@ impl<'a> Directories<'a> {
         let mut made = made.collect::<Result<Vec<_>, StepError>>()?;
         for user in tree.users.iter().filter(|user| !base.holds(&user.home())) {
             let owner = Some((user.numbers.uid, user.numbers.gid));
-            made.push((user.home(), Resolved { mode: Some(HOME_MODE), owner }));
+            made.push((user.home(), Resolved { mode: Some(HOME_MODE), owner, capabilities: 0 }));
         }
         Ok(Directories { base, files: files.collect::<Result<_, StepError>>()?, made })
     }
@@ -234,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_declared_mode() {
-        let declared = |mode| Resolved { mode: Some(mode), owner: Some((7, 8)) };
+        let declared = |mode| Resolved { mode: Some(mode), owner: Some((7, 8)), capabilities: 0 };
         let directory = |mode| declared(mode).directory(LayerEntry::directory()).mode;
         assert_eq!([0o640, 0o444, 0o1777, 0o4700, 0o2775].map(directory), [0o750, 0o555, 0o1777, 0o700, 0o2775]);
         let file = declared(0o4755).file(LayerSource::Directory, false);
@@ -242,5 +245,6 @@ mod tests {
         assert_eq!(declared(0o1777).inner_file(LayerSource::Directory, false).mode, 0o777);
         assert_eq!(Resolved::default().file(LayerSource::Directory, true).mode, 0o755);
         assert_eq!(declared(0o640).words(), " mode 640 owner 7:8");
+        assert_eq!(Resolved { capabilities: 1 << 10, ..Resolved::default() }.words(), " capabilities 400");
     }
 }

@@ -200,7 +200,7 @@ fn replace(kept: KeptFile, contents: Vec<u8>, entries: &mut Entries, spec: &mut 
     let (mode, uid, gid) = (attributes.mode, attributes.uid, attributes.gid);
     spec.arguments.push(format!("extended /{place} mode {mode:o} owner {uid}:{gid}"));
     spec.upstream.insert(place.clone(), entry);
-    entries.insert(place, LayerEntry { source: LayerSource::Bytes(contents), mode, uid, gid });
+    entries.insert(place, LayerEntry { mode, uid, gid, ..LayerEntry::file(LayerSource::Bytes(contents), false) });
 }
 
 fn of_user(user: &AddedUser, error: String) -> StepError {

@@ -1,21 +1,25 @@
 //! `ImageStep`: layers, what they lie on, and a configuration become an OCI layout.
 
-use std::collections::BTreeMap;
-use std::io;
+use std::collections::{BTreeMap, btree_map};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_buildfile::{Platform, Span};
-use rondel_cas::{Digest, Entry, RelativePath, copy_file};
+use rondel_cas::{Digest, Entry, RelativePath, copy_file, open_regular};
 use rondel_engine::{
     ActionSpec, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError, UserError,
 };
 use rondel_names::ImageName;
-use rondel_oci::{BaseImage, ImageConfig, Layer, LayoutInput, PlatformImage, write_layout};
+use rondel_oci::{
+    BaseImage, ImageConfig, Layer, LayerPrograms, LayoutInput, PlatformImage, decompressed, write_layout,
+};
+use rondel_process::Stream;
 
 use crate::base::{BaseOrigin, ImageView, layer_of};
 use crate::image::added_users::{GROUP, PASSWD};
 use crate::image::metadata::{ImageMetadata, LayerMetadata};
+use crate::image::program::ImageFiles;
 use crate::variant::oci_variant;
 
 /// Maximum number of layers, as overlay file systems have it.
@@ -104,6 +108,33 @@ impl ImageStep {
         Ok(())
     }
 
+    /// Says which programs can't start, as a line that is kept with the result.
+    fn warn_of_programs(&self, context: &StepContext<'_>) -> Result<(), StepError> {
+        let mut read: BTreeMap<Digest, LayerPrograms> = BTreeMap::new();
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for image in &self.platforms {
+            let layers = self.layers(image, context)?;
+            for (layer, path, _) in &layers {
+                if let btree_map::Entry::Vacant(place) = read.entry(layer.digest) {
+                    place.insert(programs_of(path).map_err(|error| StepError::unreadable(path, &error))?);
+                }
+            }
+            let own = layers.iter().filter_map(|(layer, _, _)| read.get(&layer.digest)).collect();
+            let base = image.base.as_ref().map(|(index, _)| ImageView::of(*index, context)).transpose()?;
+            let settings = base.as_ref().map(ImageView::read).transpose()?.map(|(_, _, config)| config.settings);
+            let config = settings.map_or_else(|| self.config.clone(), |settings| settings.inherited_by(&self.config));
+            for sentence in (ImageFiles { own, base: base.as_ref() }).warnings(&config) {
+                found.entry(sentence).or_default().push(image.platform.to_string());
+            }
+        }
+        for (sentence, platforms) in found {
+            let is_of_all = platforms.len() == self.platforms.len();
+            let of = if is_of_all { String::new() } else { format!(" ({})", platforms.join(", ")) };
+            context.output(Stream::Stderr, &format!("warning: {sentence}{of}"));
+        }
+        Ok(())
+    }
+
     fn settings(&self) -> BTreeMap<String, String> {
         let config = &self.config;
         let mut settings = BTreeMap::new();
@@ -148,6 +179,7 @@ impl Step for ImageStep {
         let mut of_bases: BTreeMap<Digest, (usize, &BaseOrigin)> = BTreeMap::new();
         let mut images = Vec::with_capacity(self.platforms.len());
         let mut inherited = BTreeMap::new();
+        self.warn_of_programs(context)?;
         for image in &self.platforms {
             let layers = self.layers(image, context)?;
             files.extend(layers.iter().map(|(layer, path, _)| (layer.digest, path.clone())));
@@ -157,18 +189,13 @@ impl Step for ImageStep {
                 let settings = config.settings.explained(&self.config).into_iter();
                 let names = settings.filter(|setting| setting.is_inherited).map(|setting| setting.name);
                 inherited.insert(image.platform.to_string(), names.collect());
-                if descriptors.len() + layers.len() > LAYERS_MAX {
-                    let count = descriptors.len() + layers.len();
-                    let message = format!("the image has {count} layers with those of `{}`", origin.name());
-                    let hint = format!("engines take at most {LAYERS_MAX}; choose a base with fewer");
-                    return Err(StepError::input(message).hint(hint));
-                }
                 of_bases.extend(descriptors.iter().map(|layer| (layer.digest, (*index, &**origin))));
                 let found = BaseImage::new(config, &descriptors)
                     .map_err(|error| StepError::input(format!("`{}` can't be a base: {error}", origin.name())))?;
                 let origin = origin.is_public().then(|| (origin.name(), manifest));
                 base = Some(BaseImage { origin, ..found });
             }
+            check_count(layers.len() + base.as_ref().map_or(0, |base| base.layers.len()))?;
             images.push(PlatformImage {
                 os: image.platform.os().to_owned(),
                 architecture: image.platform.architecture().to_owned(),
@@ -248,6 +275,21 @@ impl ImageStep {
         }
         Ok(Prepared::by_key(spec))
     }
+}
+
+/// Reads the names in a layer, and what starts its executables.
+fn programs_of(path: &Path) -> io::Result<LayerPrograms> {
+    let (file, _) = open_regular(path)?;
+    LayerPrograms::read(decompressed(BufReader::with_capacity(1 << 17, file))?)
+}
+
+/// Refuses more layers than an engine takes.
+fn check_count(count: usize) -> Result<(), StepError> {
+    if count <= LAYERS_MAX {
+        return Ok(());
+    }
+    let message = format!("the image has {count} layers with those of its base, and engines take at most {LAYERS_MAX}");
+    Err(StepError::input(message).hint("give entries of `files` the same `layer`, or choose a base with fewer"))
 }
 
 /// Returns the names in `user` or `user:group`, not the numbers; `None` if it is neither.

@@ -1,6 +1,6 @@
 //! One layer of an image: the base's own, files of the tree, or outputs of other steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 
 use rondel_cas::{Entry, RelativePath};
@@ -10,21 +10,24 @@ use rondel_engine::{
 use rondel_oci::{CODEC, LayerEntry, LayerSource, write_layer};
 
 use crate::base::{BaseView, Below};
-use crate::image::attributes::{Directories, Users};
+use crate::image::attributes::{Directories, Resolved, Users};
 use crate::image::base_layer::BaseLayer;
 use crate::image::metadata::LayerMetadata;
-use crate::image::places::{Boundary, OutputPlace, TreeFiles};
-use crate::image::sources::{Collected, dangling, resolve_all};
+use crate::image::outputs::Made;
+use crate::image::places::{Boundary, FilesLayer, TreeFiles};
+use crate::image::sources::{Collected, FromTree, dangling};
 
 /// Contents of a layer.
 pub(crate) enum LayerContents {
     /// The `Static` base, or what an image adds to another one before its own files.
     Base(BaseLayer),
-    /// Files and directories of the tree.
-    Tree(TreeFiles),
-    /// Outputs of the upstream steps: a place for each of them, in order. Directories are as the files of the tree have
-    /// them.
-    Outputs { places: Vec<OutputPlace>, tree: TreeFiles },
+    /// Files of the tree and outputs of the upstream steps.
+    Files {
+        /// All files of the image.
+        tree: TreeFiles,
+        /// The layer. An upstream step for each of its outputs, in order.
+        layer: FilesLayer,
+    },
 }
 
 pub(crate) struct LayerStep {
@@ -39,39 +42,56 @@ pub(crate) struct LayerStep {
 type Entries = BTreeMap<RelativePath, LayerEntry>;
 
 impl TreeFiles {
-    /// Adds all that decides the layer to `spec`; returns its entries.
+    /// Adds all that decides a layer to `spec`; returns its entries.
     fn collect(
         &self,
+        layer: FilesLayer,
         base: &BaseView,
         context: &StepContext<'_>,
         spec: &mut ActionSpec,
-    ) -> Result<(Entries, Vec<String>), StepError> {
+    ) -> Result<Layout, StepError> {
         let boundary = Boundary::of(&self.root, context)?;
         let users = Users::of(&boundary, self, base);
-        let attributes = resolve_all(&users, &self.files)?;
-        let mut collected = Collected::new(&boundary, context);
-        for (placed, attributes) in self.files.iter().zip(&attributes) {
-            collected.add(placed, attributes, spec)?;
-        }
-        for made in &self.made {
-            collected.make(made, &users.resolve(&made.attributes)?, spec);
+        let directories = Directories::of(self, &users, base)?;
+        let mut collected = Collected::new(&boundary, layer);
+        if self.has_own(layer) {
+            for placed in &self.files {
+                let attributes = users.resolve(&placed.attributes)?;
+                collected.add(placed, &Resolved { capabilities: placed.capabilities, ..attributes }, spec)?;
+            }
+            for made in &self.made {
+                collected.make(made, &users.resolve(&made.attributes)?, spec);
+            }
         }
         let mut left_out = std::mem::take(&mut collected.left_out);
         left_out.sort();
         left_out.dedup();
-        let entries = collected.finish(&Directories::of(self, &users, base)?, &self.outputs)?;
-        Ok((entries, left_out))
+        let FromTree { mut entries, elsewhere } = collected.finish(&self.outputs, context, spec)?;
+        let is_directory = |entry: &LayerEntry| matches!(entry.source, LayerSource::Directory);
+        for (path, entry) in entries.iter_mut().filter(|(_, entry)| is_directory(entry)) {
+            *entry = directories.entry(path);
+        }
+        self.add_outputs(layer, &users, &directories, context, spec, &mut entries)?;
+        directories.add_parents(&mut entries);
+        // Those of directories may come from other layers.
+        for (path, entry) in entries.iter().filter(|(_, entry)| is_directory(entry)) {
+            if (entry.mode, entry.uid, entry.gid) != (0o755, 0, 0) {
+                spec.arguments.push(format!("/{path}/ mode {:o} owner {}:{}", entry.mode, entry.uid, entry.gid));
+            }
+        }
+        Ok(Layout { entries, left_out, elsewhere })
     }
 
     /// Tells of what is not in the image, though one could think so.
-    fn tell(&self, base: &BaseView, context: &StepContext<'_>, entries: &Entries, left_out: &[String]) {
+    fn tell(&self, base: &BaseView, context: &StepContext<'_>, layout: &Layout) {
+        let Layout { entries, left_out, elsewhere } = layout;
         if !left_out.is_empty() {
             context.note(format!("not copied: {}", left_out.join(", ")));
         }
         let is_elsewhere = |path: &RelativePath| {
             let is_output =
                 self.outputs.iter().any(|output| output.place.is_within(path) || path.is_within(&output.place));
-            is_output || base.holds(path)
+            is_output || elsewhere.contains(path) || base.holds(path)
         };
         for sentence in dangling(entries, &is_elsewhere) {
             context.note(sentence);
@@ -79,71 +99,35 @@ impl TreeFiles {
     }
 }
 
-impl LayerStep {
-    /// Returns the one output of an upstream step.
-    fn only_artefact<'c>(
+impl TreeFiles {
+    /// Adds the outputs of other steps that are in a layer, and all that decides them to `spec`.
+    fn add_outputs(
         &self,
-        context: &'c StepContext<'_>,
-        index: usize,
-        place: &RelativePath,
-    ) -> Result<&'c Artefact, StepError> {
-        let artefacts = &context.upstream[index].artefacts;
-        match artefacts.as_slice() {
-            [only] => Ok(only),
-            _ => {
-                let names: Vec<&str> = artefacts.iter().map(|artefact| artefact.name.as_str()).collect();
-                Err(StepError::input(format!(
-                    "`/{place}` needs one output, and there are {}: {}",
-                    names.len(),
-                    names.join(", ")
-                ))
-                .hint("build one package per target"))
-            }
-        }
-    }
-
-    /// Returns the entries of outputs of other steps, and adds all that decides them to `spec`.
-    fn outputs(
-        &self,
-        places: &[OutputPlace],
-        tree: &TreeFiles,
-        base: &BaseView,
+        layer: FilesLayer,
+        users: &Users<'_>,
+        directories: &Directories<'_>,
         context: &StepContext<'_>,
         spec: &mut ActionSpec,
-    ) -> Result<Entries, StepError> {
-        let boundary = Boundary::of(&tree.root, context)?;
-        let users = Users::of(&boundary, tree, base);
-        let directories = Directories::of(tree, &users, base)?;
-        let mut entries = Entries::new();
-        for (index, output) in places.iter().enumerate() {
+        entries: &mut Entries,
+    ) -> Result<(), StepError> {
+        for (index, output) in self.outputs_of(layer).enumerate() {
             let attributes = users.resolve(&output.attributes)?;
-            let words = attributes.words();
+            let attributes = Resolved { capabilities: output.capabilities, ..attributes };
+            let words = attributes.words() + &output.exclude.words();
             if !words.is_empty() {
                 spec.arguments.push(format!("/{}{words}", output.place));
             }
-            let Some(directory) = &output.directory else {
-                let artefact = self.only_artefact(context, index, &output.place)?;
-                let Entry::File { executable, .. } = artefact.entry else {
-                    let message = format!("`/{}` needs a file, and `{}` is a link", output.place, artefact.name);
-                    return Err(StepError::input(message).hint("let the step copy what the link leads to"));
-                };
-                spec.upstream.insert(output.place.clone(), artefact.entry.clone());
-                let entry = attributes.file(LayerSource::File(artefact.path.clone()), executable);
-                entries.insert(output.place.clone(), entry);
-                continue;
+            let below = match output.choose(&context.upstream[index].artefacts)? {
+                Made::File(artefact) => {
+                    spec.upstream.insert(output.place.clone(), artefact.entry.clone());
+                    entries.insert(output.place.clone(), entry_of(artefact, &attributes));
+                    continue;
+                }
+                Made::Directory(below) => below,
             };
             entries.insert(output.place.clone(), attributes.directory(directories.entry(&output.place)));
-            for artefact in &context.upstream[index].artefacts {
-                let rest = artefact.name.as_str().strip_prefix(directory.as_str()).unwrap_or_default();
-                let place = RelativePath::new(&format!("{}{rest}", output.place))
-                    .map_err(|error| StepError::failed(error.to_string()))?;
-                let entry = match &artefact.entry {
-                    Entry::File { executable, .. } => {
-                        attributes.inner_file(LayerSource::File(artefact.path.clone()), *executable)
-                    }
-                    Entry::Symlink { target } => attributes.link(target.clone()),
-                    Entry::Directory { .. } => attributes.directory(LayerEntry::directory()),
-                };
+            for (rest, artefact) in below.into_iter().filter(|(rest, _)| !output.exclude.has(rest.as_str())) {
+                let place = output.place.join(&rest);
                 for parent in std::iter::successors(place.parent(), RelativePath::parent) {
                     if parent == output.place || !parent.is_within(&output.place) {
                         break;
@@ -151,17 +135,13 @@ impl LayerStep {
                     entries.entry(parent).or_insert_with(|| attributes.directory(LayerEntry::directory()));
                 }
                 spec.upstream.insert(place.clone(), artefact.entry.clone());
-                entries.insert(place, entry);
+                let entry = entry_of(artefact, &attributes);
+                let is_file = matches!(artefact.entry, Entry::File { .. });
+                let mode = if is_file { entry.mode & 0o6777 } else { entry.mode };
+                entries.insert(place, LayerEntry { mode, ..entry });
             }
         }
-        let own: Vec<RelativePath> = entries.keys().cloned().collect();
-        directories.add_parents(&mut entries);
-        for (path, entry) in entries.iter().filter(|(path, _)| !own.contains(path)) {
-            if (entry.mode, entry.uid, entry.gid) != (0o755, 0, 0) {
-                spec.arguments.push(format!("/{path}/ mode {:o} owner {}:{}", entry.mode, entry.uid, entry.gid));
-            }
-        }
-        Ok(entries)
+        Ok(())
     }
 }
 
@@ -182,8 +162,23 @@ impl LayerStep {
     }
 }
 
-/// Entries of a layer, and directories that were left out.
-pub(crate) type Layout = (Entries, Vec<String>);
+/// Returns an artefact as an entry with declared attributes.
+fn entry_of(artefact: &Artefact, attributes: &Resolved) -> LayerEntry {
+    match &artefact.entry {
+        Entry::File { executable, .. } => attributes.file(LayerSource::File(artefact.path.clone()), *executable),
+        Entry::Symlink { target } => attributes.link(target.clone()),
+        Entry::Directory { .. } => attributes.directory(LayerEntry::directory()),
+    }
+}
+
+/// A layer before it is written.
+pub(crate) struct Layout {
+    entries: Entries,
+    /// Directories that were left out.
+    left_out: Vec<String>,
+    /// Entries of the tree that are in other layers.
+    elsewhere: BTreeSet<RelativePath>,
+}
 
 impl Step for LayerStep {
     type Findings = Layout;
@@ -199,25 +194,28 @@ impl Step for LayerStep {
             ..ActionSpec::default()
         };
         let base = BaseView::of(self.below, context)?;
-        let (entries, left_out) = match &self.contents {
-            LayerContents::Base(layer) => (layer.collect(&base, context, &mut spec)?, Vec::new()),
-            LayerContents::Tree(tree) => tree.collect(&base, context, &mut spec)?,
-            LayerContents::Outputs { places, tree } => {
-                (self.outputs(places, tree, &base, context, &mut spec)?, Vec::new())
+        let layout = match &self.contents {
+            LayerContents::Base(layer) => {
+                let entries = layer.collect(&base, context, &mut spec)?;
+                Layout { entries, left_out: Vec::new(), elsewhere: BTreeSet::new() }
             }
+            LayerContents::Files { tree, layer } => tree.collect(*layer, &base, context, &mut spec)?,
         };
-        let layout = (self.place(entries, &base, &mut spec)?, left_out);
+        let entries = self.place(layout.entries, &base, &mut spec)?;
+        let layout = Layout { entries, ..layout };
         Ok(Prepared::by_key(spec).with(layout))
     }
 
     fn run(&self, prepared: &Prepared<Layout>, context: &Job<'_>) -> Result<Report, StepError> {
         let staging = context.staging;
-        let (prepared_entries, left_out) = &prepared.findings;
-        let mut entries = prepared_entries.clone();
+        let mut entries = prepared.findings.entries.clone();
         match &self.contents {
             LayerContents::Base(layer) => layer.complete(&mut entries, context)?,
-            LayerContents::Tree(tree) => tree.tell(&BaseView::of(self.below, context)?, context, &entries, left_out),
-            LayerContents::Outputs { .. } => {}
+            // Of outputs, the step that made them knows what their links are for.
+            LayerContents::Files { tree, layer } if !tree.has_own(*layer) => {}
+            LayerContents::Files { tree, .. } => {
+                tree.tell(&BaseView::of(self.below, context)?, context, &prepared.findings);
+            }
         }
         let path = staging.join("layer.tar.gz");
         let mut file = OpenOptions::new()

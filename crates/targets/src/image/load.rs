@@ -1,6 +1,7 @@
 //! Loading an image into a reachable Docker daemon, unless it has the image already.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rondel_cas::RelativePath;
 use rondel_engine::{
@@ -11,7 +12,7 @@ use crate::analyzer::{Analyzed, Analyzer};
 use crate::docker::{Docker, DockerSocket};
 use crate::image::metadata::{ImageMetadata, image_of};
 use crate::nodes::ImageSource;
-use rondel_buildfile::{Health, TargetName};
+use rondel_buildfile::TargetName;
 
 pub(crate) struct LoadStep {
     /// Set if the daemon is required.
@@ -101,8 +102,16 @@ pub(crate) fn image_in_docker(analyzer: &mut Analyzer<'_>, name: &TargetName, do
     Ok(analyzer.graph.add(Node { title: format!("{name}: docker"), inputs: vec![layout], ..node }))
 }
 
+/// The command of a health check in a container, and the longest time that it may take.
+pub(crate) struct ContainerHealth {
+    pub command: Vec<String>,
+    pub timeout: Duration,
+}
+
 /// Returns the health check of the image of `name`.
-pub(crate) fn health_of(analyzer: &Analyzer<'_>, name: &TargetName) -> Option<Health> {
-    let target = analyzer.find(name).ok()?;
-    analyzer.behaviour(target).health().cloned()
+pub(crate) fn health_of(analyzer: &Analyzer<'_>, name: &TargetName) -> Analyzed<Option<ContainerHealth>> {
+    let target = analyzer.find(name)?;
+    let Some(check) = analyzer.behaviour(target).health() else { return Ok(None) };
+    let timeout = Duration::from_secs(check.timing().timeout_s.get());
+    Ok(Some(ContainerHealth { command: analyzer.health_command(check)?, timeout }))
 }

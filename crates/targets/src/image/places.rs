@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{Attributes, Span};
+use rondel_buildfile::{Attributes, Span, TargetName};
 use rondel_cas::{PathError, RelativePath};
 use rondel_engine::{StepContext, StepError};
 
 use crate::image::added_users::AddedUser;
+use crate::image::excluded::Excluded;
 
 /// A file or directory of the tree and its place in the image.
 #[derive(Clone, Debug)]
@@ -15,6 +16,11 @@ pub(crate) struct Placed {
     pub place: RelativePath,
     /// Path below `root`, as declared.
     pub path: RelativePath,
+    pub layer: FilesLayer,
+    /// What is left out of a directory.
+    pub exclude: Excluded,
+    /// Bits of the capabilities of a file.
+    pub capabilities: u64,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,
@@ -24,14 +30,55 @@ pub(crate) struct Placed {
 #[derive(Clone, Debug)]
 pub(crate) struct OutputPlace {
     pub place: RelativePath,
-    /// Name of the output if it is a directory: artefacts are below it.
-    pub directory: Option<RelativePath>,
+    /// The target that makes it; `None` for the health probe.
+    pub producer: Option<TargetName>,
+    /// Which of its outputs it is.
+    pub part: Part,
+    pub layer: FilesLayer,
+    /// What is left out of a directory.
+    pub exclude: Excluded,
+    /// Bits of the capabilities of a file.
+    pub capabilities: u64,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,
 }
 
-/// Files and directories of the tree in an image.
+/// A layer of an image's files, lower ones first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FilesLayer {
+    /// What is of the tree, or declared, and names no layer.
+    Tree,
+    /// One that build.ron names, by the order in which the names come first.
+    Named(usize),
+    /// Outputs of targets that name no layer, and the health probe.
+    Outputs,
+}
+
+/// One of a target's outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The only one, a file.
+    Only,
+    /// The file with this name.
+    File(RelativePath),
+    /// A declared directory.
+    Directory(RelativePath),
+    /// What a declared directory has at this path: a file or a directory.
+    Within(RelativePath),
+}
+
+impl Part {
+    /// Returns true for a file, whatever the step makes.
+    pub fn is_file(&self) -> bool {
+        match self {
+            Part::Only | Part::File(_) => true,
+            Part::Directory(_) | Part::Within(_) => false,
+        }
+    }
+}
+
+/// All files of an image, whatever layer they are in.
 #[derive(Clone)]
 pub(crate) struct TreeFiles {
     pub root: PathBuf,
@@ -43,6 +90,20 @@ pub(crate) struct TreeFiles {
     pub made: Vec<MadeEntry>,
     /// Users that the base does not have.
     pub users: Vec<AddedUser>,
+    /// Names of layers, in the order of build.ron.
+    pub layers: Vec<String>,
+}
+
+impl TreeFiles {
+    /// Returns the outputs of a layer.
+    pub fn outputs_of(&self, layer: FilesLayer) -> impl Iterator<Item = &OutputPlace> {
+        self.outputs.iter().filter(move |output| output.layer == layer)
+    }
+
+    /// Returns true if a layer has files of the tree, or links and directories that are declared.
+    pub fn has_own(&self, layer: FilesLayer) -> bool {
+        self.files.iter().any(|placed| placed.layer == layer) || self.made.iter().any(|made| made.layer == layer)
+    }
 }
 
 /// A link or a directory that build.ron declares.
@@ -51,6 +112,7 @@ pub(crate) struct MadeEntry {
     pub place: RelativePath,
     /// What the link leads to; `None` for a directory.
     pub link: Option<String>,
+    pub layer: FilesLayer,
     pub attributes: Attributes,
     /// Place of the entry in build.ron.
     pub span: Span,

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use rondel_buildfile::{ComposeUp, Target};
 use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey};
-use rondel_golang::PROBE_PATH;
 use serde_json::{Value, json};
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, probe_url};
+use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::docker::compose::{Compose, compose};
 use crate::image::load::{health_of, image_in_docker};
 use crate::image::metadata::{ServicesMetadata, image_of};
@@ -24,8 +23,7 @@ impl Analyze for ComposeUp {
         let compose = compose(analyzer, &self.file, &self.env, self.project_name.as_ref())?;
         let (mut images, mut inputs) = (Vec::new(), Vec::new());
         for (service, name) in &self.images {
-            let health =
-                health_of(analyzer, &name.value).map(|health| vec![format!("/{PROBE_PATH}"), probe_url(&health)]);
+            let health = health_of(analyzer, &name.value)?.map(|health| health.command);
             images.push((service.value.clone(), inputs.len(), health));
             inputs.push(image_in_docker(analyzer, &name.value, &compose.docker)?);
         }
@@ -65,7 +63,9 @@ impl ComposeUpStep {
             let id = image_of(context, *index).map(|image| image.image_id).unwrap_or_default();
             let mut entry = json!({"image": id, "pull_policy": "never"});
             if let Some(command) = health {
-                let test: Vec<&str> = std::iter::once("CMD").chain(command.iter().map(String::as_str)).collect();
+                // In a compose file `$` begins a variable.
+                let words = command.iter().map(|word| word.replace('$', "$$"));
+                let test: Vec<String> = std::iter::once("CMD".to_owned()).chain(words).collect();
                 entry["healthcheck"] = json!({"test": test});
             }
             services.insert(service.clone(), entry);

@@ -11,9 +11,9 @@ use rondel_engine::{
 use rondel_golang::PROBE_PATH;
 use rondel_process::{Cancellation, CommandLine, Stream, capture, run};
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, probe_url};
+use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::docker::Docker;
-use crate::image::load::{health_of, image_in_docker};
+use crate::image::load::{ContainerHealth, health_of, image_in_docker};
 use crate::image::metadata::{ContainerMetadata, image_of};
 use crate::nodes::{Deps, TargetNodes};
 
@@ -21,7 +21,7 @@ impl Analyze for DockerRun {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
         let docker = analyzer.docker()?;
         let image = image_in_docker(analyzer, &self.image.value, &docker)?;
-        let probe = health_of(analyzer, &self.image.value).map(|health| (format!("/{PROBE_PATH}"), probe_url(&health)));
+        let own_health = health_of(analyzer, &self.image.value)?;
         let mut args = analyzer.variables.texts(&self.args)?;
         args.extend(analyzer.arguments(wanted));
         let step = DockerRunStep {
@@ -39,7 +39,7 @@ impl Analyze for DockerRun {
             read_only: self.read_only,
             cap_add: analyzer.variables.texts(&self.cap_add)?,
             health: self.health.clone(),
-            probe,
+            own_health,
             health_timeout: Duration::from_secs(self.health_timeout_s.get()),
             detach: self.detach,
         };
@@ -65,8 +65,8 @@ pub(crate) struct DockerRunStep {
     pub cap_add: Vec<String>,
     /// Health check from the host, through a published port.
     pub health: Option<Health>,
-    /// The probe inside the image and its argument.
-    pub probe: Option<(String, String)>,
+    /// The image's own check.
+    pub own_health: Option<ContainerHealth>,
     pub health_timeout: Duration,
     pub detach: bool,
 }
@@ -212,8 +212,10 @@ impl DockerRunStep {
         if let Some(health) = &self.health {
             return Some(self.published(health.port.get()).is_some_and(|address| ask(&address, health.path.as_str())));
         }
-        let (probe, url) = self.probe.as_ref()?;
-        let captured = capture(&self.docker.command(["exec", id, probe, url]), &Cancellation::new());
+        let health = self.own_health.as_ref()?;
+        let line = self.docker.command(["exec", id]).arguments(&health.command);
+        let line = CommandLine { timeout: Some(health.timeout), ..line };
+        let captured = capture(&line, &Cancellation::new());
         Some(captured.is_ok_and(|captured| captured.finished.status.success()))
     }
 
@@ -277,7 +279,11 @@ impl DockerRunStep {
     }
 
     fn probe_place(&self) -> Option<(u16, String)> {
-        let (_, url) = self.probe.as_ref()?;
+        let command = &self.own_health.as_ref()?.command;
+        let [probe, url] = command.as_slice() else { return None };
+        if probe.strip_prefix('/') != Some(PROBE_PATH) {
+            return None;
+        }
         let rest = url.strip_prefix("http://127.0.0.1:")?;
         let (port, path) = rest.split_once('/')?;
         Some((port.parse().ok()?, format!("/{path}")))

@@ -3,24 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rondel_buildfile::{
-    Attributes, BASE_DIRECTORIES, BASE_FILES, BASE_USERS, Base, Created, GitQuery, Health, Image, Makes, Origin,
-    Platform, Span, Spanned, Target, UserNumbers,
-};
-use rondel_cas::RelativePath;
-use rondel_engine::{NodeId, Shown, StepError, StepKey, UserError};
-use rondel_golang::{PROBE_PATH, ProbeStep};
+use rondel_buildfile::{BASE_USERS, Base, Created, GitQuery, HealthCheck, Image, Origin, Platform, Spanned, Target};
+use rondel_engine::{NodeId, Shown, StepKey, UserError};
+use rondel_golang::ProbeStep;
 use rondel_oci::{DEFAULT_PATH, ImageConfig, zoneinfo_environment};
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, image_path, only_output, output_path, path, probe_url};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
 use crate::base::{BaseOrigin, BaseStep, Below};
 use crate::docker::DockerSocket;
-use crate::image::added_users::AddedUser;
 use crate::image::base_layer::BaseLayer;
+use crate::image::declared::{added_users, check_awaited, tree_files};
 use crate::image::image_step::{ImageStep, LayeredPlatform, user_names};
 use crate::image::layer::{LayerContents, LayerStep};
 use crate::image::load::LoadStep;
-use crate::image::places::{Boundary, MadeEntry, OutputPlace, Placed, TreeFiles, with_span};
+use crate::image::places::{FilesLayer, TreeFiles};
 use crate::nodes::{Deps, ImageSource, TargetNodes};
 
 impl Analyze for Image {
@@ -45,10 +41,7 @@ impl Analyze for Image {
         for platform in &platforms {
             let base = base_node(analyzer, target, self, platform)?;
             let base_node = base.as_ref().map(|(node, _)| *node);
-            let mut layers = lower_layers(analyzer, target, self, &deps, platform, base_node)?;
-            if let Some(node) = output_layer(analyzer, target, self, &deps, platform, base_node)? {
-                layers.push((node, "outputs".to_owned()));
-            }
+            let layers = layers_of(analyzer, target, self, &deps, platform, base_node)?;
             images.push(LayeredPlatform {
                 platform: platform.clone(),
                 layers: layers.into_iter().map(|(node, what)| (input(node), what)).collect(),
@@ -87,7 +80,8 @@ impl Analyze for Image {
             StepKey::main(&name),
             Deps { order_only: deps.order_only, on_miss: Vec::new() },
             inputs,
-            Shown::OnFailure,
+            // What can not start is a line of its output.
+            Shown::Streamed,
             step,
         );
         let load =
@@ -106,14 +100,23 @@ impl Analyze for Image {
     fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
         let mut packages = Vec::new();
         for (_, source) in &self.files {
-            if let Origin::Output(name) = &source.value.origin {
-                packages.extend(analyzer.behaviour(analyzer.find(name)?).packages(analyzer)?);
-            }
+            let Origin::Output { target, part } = &source.value.origin else { continue };
+            let made = analyzer.behaviour(analyzer.find(target)?).packages(analyzer)?;
+            let Some(part) = part else {
+                packages.extend(made);
+                continue;
+            };
+            // Of several programs it has this one alone: that of a pattern is taken to lie right below it.
+            let named = made.into_iter().filter_map(|package| match package.strip_suffix("...") {
+                Some(above) => Some(format!("{above}{part}")),
+                None => Some(package).filter(|package| package.rsplit('/').next() == Some(part.as_str())),
+            });
+            packages.extend(named);
         }
         Ok(packages)
     }
 
-    fn health(&self) -> Option<&Health> {
+    fn health(&self) -> Option<&HealthCheck> {
         self.health.as_ref()
     }
 }
@@ -133,7 +136,7 @@ fn base_node(
         }
         Base::Layout(layout) => {
             let path = path(&layout.value).map_err(|error| error.at(layout.span))?;
-            check_awaited(analyzer, target, (&path, layout.span))?;
+            check_awaited(analyzer, target, (&path, layout.span), None)?;
             (BaseOrigin::Tree { root: analyzer.root.clone(), path }, layout.span, None)
         }
         Base::Target(name) => {
@@ -166,8 +169,8 @@ fn base_node(
     Ok(Some((node, origin)))
 }
 
-/// Returns the layers below the outputs of targets. Those on the static base are the same for all platforms.
-fn lower_layers(
+/// Returns the layers of one platform with their descriptions, lowest first.
+fn layers_of(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
     image: &Image,
@@ -175,6 +178,23 @@ fn lower_layers(
     platform: &Platform,
     base: Option<NodeId>,
 ) -> Analyzed<Vec<(NodeId, String)>> {
+    let tree = tree_files(analyzer, target, image)?;
+    let mut layers = vec![base_layer(analyzer, target, image, platform, base)?];
+    let named = (0..tree.layers.len()).map(FilesLayer::Named);
+    for layer in [FilesLayer::Tree].into_iter().chain(named).chain([FilesLayer::Outputs]) {
+        layers.extend(files_layer(analyzer, target, (&tree, layer), deps, platform, base)?);
+    }
+    Ok(layers)
+}
+
+/// Returns the lowest layer that Rondel writes. On the static base it is the same for all platforms.
+fn base_layer(
+    analyzer: &mut Analyzer<'_>,
+    target: &Target,
+    image: &Image,
+    platform: &Platform,
+    base: Option<NodeId>,
+) -> Analyzed<(NodeId, String)> {
     let name = &target.name.value;
     let zones = if image.tzdata { Some(analyzer.go()?) } else { None };
     let authorities = image.authorities.iter();
@@ -188,135 +208,18 @@ fn lower_layers(
         users: added_users(image),
     };
     let what = if base.is_some() { "additions to the base" } else { "static base" };
-    let key = |layer: &str| match base {
-        Some(_) => StepKey::of(name, layer).on(platform),
-        None => StepKey::of(name, layer),
+    let key = match base {
+        Some(_) => StepKey::of(name, "layer base").on(platform),
+        None => StepKey::of(name, "layer base"),
     };
-    let node =
-        add_layer(analyzer, key("layer base"), LayerContents::Base(contents), Vec::new(), base, &Deps::default());
-    let mut layers = vec![(node, what.to_owned())];
-    let tree = tree_files(analyzer, target, image)?;
-    if !tree.files.is_empty() || !tree.made.is_empty() {
-        let contents = LayerContents::Tree(tree);
-        let node = add_layer(analyzer, key("layer files"), contents, Vec::new(), base, deps);
-        layers.push((node, format!("files of {name}")));
-    }
-    Ok(layers)
-}
-
-fn added_users(image: &Image) -> Vec<AddedUser> {
-    let user = |(name, numbers): &(Spanned<String>, UserNumbers)| AddedUser {
-        name: name.value.clone(),
-        numbers: *numbers,
-        span: name.span,
-    };
-    let mut users: Vec<AddedUser> = image.users.iter().map(user).collect();
-    // The order in build.ron says nothing.
-    users.sort_by(|one, other| one.name.cmp(&other.name));
-    users
+    let node = add_layer(analyzer, key, LayerContents::Base(contents), Vec::new(), base, &Deps::default());
+    Ok((node, what.to_owned()))
 }
 
 /// Returns true if the image puts its own tables of users over those of the base.
 fn has_own_users(image: &Image) -> bool {
     let tables = ["/etc", "/etc/passwd", "/etc/group"];
     image.files.iter().any(|(place, _)| tables.contains(&place.value.as_str()))
-}
-
-/// Returns the files of the tree in an image, and the places of outputs in it.
-fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Analyzed<TreeFiles> {
-    let (root, users) = (analyzer.root.clone(), added_users(image));
-    let mut tree = TreeFiles { root, files: Vec::new(), outputs: Vec::new(), made: Vec::new(), users };
-    for (place, source) in &image.files {
-        let (attributes, span) = (source.value.attributes.clone(), place.span);
-        let place = image_path(place)?;
-        match &source.value.origin {
-            Origin::File(file) => {
-                let path = path(file).map_err(|error| error.at(source.span))?;
-                let placed = Placed { place, path, attributes, span: source.span };
-                check_awaited(analyzer, target, (&placed.path, placed.span))?;
-                tree.files.push(placed);
-            }
-            Origin::Link(target) => {
-                tree.made.push(MadeEntry { place, link: Some(target.clone()), attributes, span });
-            }
-            Origin::Directory => tree.made.push(MadeEntry { place, link: None, attributes, span }),
-            Origin::Output(name) => {
-                let producer = analyzer.find(name)?;
-                let directory = match analyzer.request.file.outputs_of(producer).as_slice() {
-                    [output] if output.is_directory && producer.makes() == (Makes::Files { count: 1 }) => {
-                        output.written.map(output_path).transpose()?
-                    }
-                    _ => None,
-                };
-                tree.outputs.push(OutputPlace { place, directory, attributes, span });
-            }
-        }
-    }
-    tree.files.sort_by(|one, other| one.place.cmp(&other.place));
-    check_places(analyzer, image, &tree)?;
-    Ok(tree)
-}
-
-/// Refuses what shows in the tree as it is now: links out of the workspace, and files below files. What other steps make
-/// is checked later.
-fn check_places(analyzer: &Analyzer<'_>, image: &Image, tree: &TreeFiles) -> Analyzed<()> {
-    let of_user = |error| match error {
-        StepError::User(error) => Some(error),
-        StepError::Command { .. } | StepError::Interrupted => None,
-    };
-    let Ok(boundary) = Boundary::new(&analyzer.root, &analyzer.request.root, &[]) else { return Ok(()) };
-    for placed in &tree.files {
-        if !placed.path.below(&analyzer.root).exists() {
-            continue;
-        }
-        let real = match boundary.resolve(&placed.path) {
-            Ok(real) => real,
-            Err(error) => return of_user(with_span(error, placed.span)).map_or(Ok(()), Err),
-        };
-        let is_below = |place: &RelativePath| *place != placed.place && place.is_within(&placed.place);
-        let files = tree.files.iter().map(|other| (&other.place, other.span));
-        let mut others = files.chain(tree.outputs.iter().map(|other| (&other.place, other.span)));
-        if !real.place.is_dir()
-            && let Some((place, span)) = others.find(|(place, _)| is_below(place))
-        {
-            let message = format!("`/{place}` is below `/{}`, which is a file", placed.place);
-            return Err(UserError::input(message).at(span).hint("give one of them another path"));
-        }
-        // What another base holds shows when it is there.
-        if image.base != Base::Static {
-            continue;
-        }
-        let is_base_file = BASE_FILES.contains(&format!("/{}", placed.place).as_str());
-        let is_base_directory = BASE_DIRECTORIES.contains(&format!("/{}", placed.place).as_str());
-        if real.place.is_dir() && is_base_file || !real.place.is_dir() && is_base_directory {
-            let (here, there) = if is_base_file { ("directory", "file") } else { ("file", "directory") };
-            let message = format!("`/{}` is a {there} of the image, and `{}` is a {here}", placed.place, placed.path);
-            return Err(UserError::input(message).at(placed.span).hint("give it another path"));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a file that another target writes, unless the image waits for that target.
-fn check_awaited(analyzer: &Analyzer<'_>, target: &Target, (path, span): (&RelativePath, Span)) -> Analyzed<()> {
-    let awaited = analyzer.waited_for(target);
-    let place = path.below(&analyzer.root);
-    for other in &analyzer.request.file.targets {
-        if awaited.contains(&other.name.value) {
-            continue;
-        }
-        for output in analyzer.request.file.outputs_of(other) {
-            let written = analyzer.request.root.join(&output.path);
-            if written.starts_with(&place) || place.starts_with(&written) {
-                let name = &other.name.value;
-                let message =
-                    format!("`{path}` holds the output of `{name}`, which `{}` does not wait for", target.name.value);
-                let hint = format!("write `Output(\"{name}\")`, or `after: [\"{name}\"]`");
-                return Err(UserError::input(message).at(span).hint(hint));
-            }
-        }
-    }
-    Ok(())
 }
 
 fn add_layer(
@@ -336,34 +239,39 @@ fn add_layer(
     analyzer.add_hidden(key, inputs, deps.order_only.clone(), Box::new(step))
 }
 
-/// Returns the layer of other steps' outputs for one platform, with the health probe.
-fn output_layer(
+/// Returns a layer of files and its description, if it holds any. Without outputs and on the static base it is the same
+/// for all platforms.
+fn files_layer(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
-    image: &Image,
+    (tree, layer): (&TreeFiles, FilesLayer),
     deps: &Deps,
     platform: &Platform,
     base: Option<NodeId>,
-) -> Analyzed<Option<NodeId>> {
-    let tree = tree_files(analyzer, target, image)?;
-    let (mut places, mut inputs) = (tree.outputs.clone(), Vec::new());
-    for (_, source) in &image.files {
-        let Origin::Output(name) = &source.value.origin else { continue };
-        let producer = analyzer.find(name)?;
-        let node = analyzer.behaviour(producer).output_node(analyzer, producer, platform, (target, source.span))?;
-        inputs.push(node);
+) -> Analyzed<Option<(NodeId, String)>> {
+    let name = &target.name.value;
+    let mut inputs = Vec::new();
+    for output in tree.outputs_of(layer) {
+        inputs.push(match &output.producer {
+            Some(producer) => {
+                let producer = analyzer.find(producer)?;
+                analyzer.behaviour(producer).output_node(analyzer, producer, platform, (target, output.span))?
+            }
+            None => probe(analyzer, platform)?,
+        });
     }
-    if image.health.is_some() {
-        let attributes = Attributes { mode: None, owner: None };
-        places.push(OutputPlace { place: path(PROBE_PATH)?, directory: None, attributes, span: target.name.span });
-        inputs.push(probe(analyzer, platform)?);
-    }
-    if places.is_empty() {
+    if inputs.is_empty() && !tree.has_own(layer) {
         return Ok(None);
     }
-    let contents = LayerContents::Outputs { places, tree };
-    let key = StepKey::of(&target.name.value, "layer outputs").on(platform);
-    Ok(Some(add_layer(analyzer, key, contents, inputs, base, deps)))
+    let (key, what) = match layer {
+        FilesLayer::Tree => ("layer files".to_owned(), format!("files of {name}")),
+        FilesLayer::Named(position) => (format!("layer {}", tree.layers[position]), tree.layers[position].clone()),
+        FilesLayer::Outputs => ("layer outputs".to_owned(), "outputs".to_owned()),
+    };
+    let key = StepKey::of(name, key);
+    let key = if base.is_some() || !inputs.is_empty() { key.on(platform) } else { key };
+    let contents = LayerContents::Files { tree: tree.clone(), layer };
+    Ok(Some((add_layer(analyzer, key, contents, inputs, base, deps), what)))
 }
 
 fn probe(analyzer: &mut Analyzer<'_>, platform: &Platform) -> Analyzed<NodeId> {
@@ -397,7 +305,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         let outputs: Vec<&Spanned<String>> = image
             .files
             .iter()
-            .filter(|(_, source)| matches!(source.value.origin, Origin::Output(_)))
+            .filter(|(_, source)| matches!(source.value.origin, Origin::Output { .. }))
             .map(|(place, _)| place)
             .collect();
         match outputs.as_slice() {
@@ -411,13 +319,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
             }
         }
     }
-    let health = image.health.as_ref().map(|health| rondel_oci::Health {
-        command: vec![format!("/{PROBE_PATH}"), probe_url(health)],
-        interval_s: health.interval_s.get(),
-        timeout_s: health.timeout_s.get(),
-        start_period_s: health.start_period_s.get(),
-        retries: health.retries,
-    });
+    let health = image.health.as_ref().map(|check| health_of(analyzer, check)).transpose()?;
     let user = analyzer.variables.optional(image.user.as_ref())?;
     let user = user.unwrap_or_else(|| if is_static { "65532:65532".to_owned() } else { String::new() });
     let is_known = |name: &str| BASE_USERS.contains(&name) || image.users.iter().any(|(user, _)| user.value == name);
@@ -444,6 +346,17 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         stop_signal: image.stop_signal.as_ref().map(|signal| signal.value.clone()).unwrap_or_default(),
         created_s: created(analyzer, &image.created)?,
         ..ImageConfig::default()
+    })
+}
+
+fn health_of(analyzer: &Analyzer<'_>, check: &HealthCheck) -> Analyzed<rondel_oci::Health> {
+    let timing = check.timing();
+    Ok(rondel_oci::Health {
+        command: analyzer.health_command(check)?,
+        interval_s: timing.interval_s.get(),
+        timeout_s: timing.timeout_s.get(),
+        start_period_s: timing.start_period_s.get(),
+        retries: timing.retries,
     })
 }
 

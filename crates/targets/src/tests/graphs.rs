@@ -68,7 +68,7 @@ fn an_image_is_layers_a_layout_and_the_loading() {
             server (linux/amd64) as `server`; on a miss: deps
             health probe (linux/amd64), hidden
             image: layer outputs (linux/amd64), hidden; from: server (linux/amd64), health probe (linux/amd64)
-            image; from: image: layer base, image: layer files, image: layer outputs (linux/amd64)
+            image, streamed; from: image: layer base, image: layer files, image: layer outputs (linux/amd64)
             image: docker; from: image
             asked for: image, image: docker
         "#]],
@@ -90,7 +90,7 @@ fn what_runs_an_image_needs_it_in_the_daemon() {
             deps
             server (linux/amd64) as `server`; on a miss: deps
             image: layer outputs (linux/amd64), hidden; from: server (linux/amd64)
-            image; from: image: layer base, image: layer outputs (linux/amd64)
+            image, streamed; from: image: layer base, image: layer outputs (linux/amd64)
             image: docker; from: image
             image: required docker as `image: docker`; from: image
             run, streamed; from: image: required docker

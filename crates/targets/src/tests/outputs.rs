@@ -169,12 +169,12 @@ fn executables_of_several_platforms() {
         &text(r#"Output("image", "index.json")"#),
         &["x"],
         expect![[r#"
-        image: layer base, hidden
-        image; from: image: layer base
-        image: docker; from: image
-        x, streamed; from: image
-        asked for: x
-    "#]],
+            image: layer base, hidden
+            image, streamed; from: image: layer base
+            image: docker; from: image
+            x, streamed; from: image
+            asked for: x
+        "#]],
     );
     let refused = |space: &Space, output: &str, expected: Expect| {
         expected.assert_eq(&space.analyze(&text(output), &["x"]).err().unwrap_or_default());

@@ -323,6 +323,34 @@ fn commands() {
 }
 
 #[test]
+fn outputs_in_images() {
+    let space = Space::new();
+    let check = |output: &str, expected| {
+        let text = format!(
+            r#""two": Exec(command: ["protoc"], inputs: ["*.go"], outputs: ["gen/a", "gen/b/", "other/a"]),
+            "image": Image(base: Static, entrypoint: ["/x"], files: {{"/x": {output}}})"#
+        );
+        refused(&space, &text, "image", expected);
+    };
+    check(
+        r#"Output("two", "gen/c")"#,
+        expect![[r#"
+        input: `two` declares no output `gen/c`
+        at: Output("two", "gen/c")
+        hint: did you mean `gen/a`? its outputs are: gen/a, gen/b, other/a"#]],
+    );
+    check(
+        r#"Output("two", "a", mode: 0o755)"#,
+        expect![[r#"
+        input: several outputs of `two` are called `a`: gen/a, other/a
+        at: Output("two", "a", mode: 0o755)
+        hint: write `Output("two", "gen/a")`"#]],
+    );
+    check(r#"Output("two", "gen/a")"#, expect!["nothing was refused"]);
+    check(r#"Output("two", "b")"#, expect!["nothing was refused"]);
+}
+
+#[test]
 fn images() {
     let space = Space::new();
     let check = |fields: &str, expected| {
