@@ -44,7 +44,7 @@ fn a_fact_is_an_edge_and_a_part_of_the_key() {
         &["x"],
         expect![[r#"
             image: layer base, hidden
-            image; from: image: layer base
+            image, streamed; from: image: layer base
             image: docker; from: image
             x, streamed; from: image
             asked for: x
@@ -112,13 +112,13 @@ fn facts_of_a_push() {
         &text("{push:ref}"),
         &["x"],
         expect![[r#"
-        image: layer base, hidden
-        image; from: image: layer base
-        image: docker; from: image
-        push; from: image
-        x, streamed; from: push
-        asked for: x
-    "#]],
+            image: layer base, hidden
+            image, streamed; from: image: layer base
+            image: docker; from: image
+            push; from: image
+            x, streamed; from: push
+            asked for: x
+        "#]],
     );
     let references = ["r.example/a:1@sha256:11", "r.example/b:1@sha256:22"].map(str::to_owned).to_vec();
     let pushed = UpstreamResult { metadata: Metadata::of(&PushMetadata { references }), ..UpstreamResult::default() };

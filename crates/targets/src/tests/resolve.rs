@@ -42,17 +42,17 @@ fn all_pushes_if_no_image_is_named() {
         &text,
         &["x"],
         expect![[r#"
-        image: layer base, hidden
-        go modules, hidden
-        server (linux/amd64) as `server`; on a miss: go modules
-        image: layer outputs (linux/amd64), hidden; from: server (linux/amd64)
-        image; from: image: layer base, image: layer outputs (linux/amd64)
-        image: docker; from: image
-        push; from: image
-        second; from: image
-        x; from: push, image, second
-        asked for: x
-    "#]],
+            image: layer base, hidden
+            go modules, hidden
+            server (linux/amd64) as `server`; on a miss: go modules
+            image: layer outputs (linux/amd64), hidden; from: server (linux/amd64)
+            image, streamed; from: image: layer base, image: layer outputs (linux/amd64)
+            image: docker; from: image
+            push; from: image
+            second; from: image
+            x; from: push, image, second
+            asked for: x
+        "#]],
     );
     let upstream = vec![
         pushed(&["r.example/app:1@sha256:11"]),

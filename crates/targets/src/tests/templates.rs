@@ -30,12 +30,12 @@ fn a_template_is_keyed_by_its_file_and_the_values() {
         TARGETS,
         &["x"],
         expect![[r#"
-        image: layer base, hidden
-        image; from: image: layer base
-        image: docker; from: image
-        x; from: image
-        asked for: x
-    "#]],
+            image: layer base, hidden
+            image, streamed; from: image: layer base
+            image: docker; from: image
+            x; from: image
+            asked for: x
+        "#]],
     );
     space.action(
         TARGETS,
@@ -147,18 +147,18 @@ fn a_push_that_a_file_names() {
         text,
         &["x"],
         expect![[r#"
-        image: layer base, hidden
-        go modules, hidden
-        server (linux/amd64) as `server`; on a miss: go modules
-        image: layer outputs (linux/amd64), hidden; from: server (linux/amd64)
-        server (linux/arm64) as `server`; on a miss: go modules
-        image: layer outputs (linux/arm64), hidden; from: server (linux/arm64)
-        image; from: image: layer base, image: layer outputs (linux/amd64), image: layer outputs (linux/arm64)
-        image: docker; from: image
-        push; from: image
-        x; from: push
-        asked for: x
-    "#]],
+            image: layer base, hidden
+            go modules, hidden
+            server (linux/amd64) as `server`; on a miss: go modules
+            image: layer outputs (linux/amd64), hidden; from: server (linux/amd64)
+            server (linux/arm64) as `server`; on a miss: go modules
+            image: layer outputs (linux/arm64), hidden; from: server (linux/arm64)
+            image, streamed; from: image: layer base, image: layer outputs (linux/amd64), image: layer outputs (linux/arm64)
+            image: docker; from: image
+            push; from: image
+            x; from: push
+            asked for: x
+        "#]],
     );
 }
 
