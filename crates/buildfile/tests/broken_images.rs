@@ -336,3 +336,78 @@ fn tags_and_directories() {
         "#]],
     );
 }
+
+#[test]
+fn archives_that_are_no_file_of_their_own() {
+    let of = |archive: &str| format!(r#""i": Image(base: Static, entrypoint: ["/x"], archive: "{archive}")"#);
+    for (archive, expected) in [
+        (
+            "dist/i.tar",
+            expect![[r#"
+            no mistakes
+        "#]],
+        ),
+        (
+            "dist/i/i.tar",
+            expect![[r#"
+            error: `i` writes `dist/i` and `dist/i/i.tar`: one lies in the other
+             --> build.ron:4:69
+              |
+            4 | ets: {"i": Image(base: Static, entrypoint: ["/x"], archive: "dist/i/i.tar")},
+              |                                                             ^^^^^^^^^^^^^^
+
+            hint: give one of them another output
+        "#]],
+        ),
+        (
+            "dist/",
+            expect![[r#"
+            error: `dist/` is a directory: expected a file
+             --> build.ron:4:69
+              |
+            4 | ets: {"i": Image(base: Static, entrypoint: ["/x"], archive: "dist/")},
+              |                                                             ^^^^^^^
+
+            hint: `archive` is one file: "dist/image.tar"
+        "#]],
+        ),
+        (
+            "build.ron",
+            expect![[r#"
+            error: `i` can't write `build.ron`: it decides what is built
+             --> build.ron:4:69
+              |
+            4 | ets: {"i": Image(base: Static, entrypoint: ["/x"], archive: "build.ron")},
+              |                                                             ^^^^^^^^^^^
+
+            hint: give the output another name
+        "#]],
+        ),
+        (
+            "/i.tar",
+            expect![[r#"
+            error: `/i.tar` leaves the root
+             --> build.ron:4:69
+              |
+            4 | ets: {"i": Image(base: Static, entrypoint: ["/x"], archive: "/i.tar")},
+              |                                                             ^^^^^^^^
+
+            hint: paths are relative to `root`
+        "#]],
+        ),
+    ] {
+        check(&format!("targets: {{{}}}", of(archive)), expected);
+    }
+    check(
+        &format!("targets: {{{}, \"x\": Exec(command: [\"y\"], outputs: [\"dist/i.tar\"])}}", of("dist/i.tar")),
+        expect![[r#"
+            error: `x` and `i` both write `dist/i.tar`
+             --> build.ron:4:120
+              |
+            4 | archive: "dist/i.tar"), "x": Exec(command: ["y"], outputs: ["dist/i.tar"])},
+              |                                                             ^^^^^^^^^^^^
+
+            hint: give one of them another output
+        "#]],
+    );
+}

@@ -13,10 +13,15 @@ pub fn decompressed<'a, R: BufRead + 'a>(mut layer: R) -> io::Result<Box<dyn Rea
     if head.starts_with(&GZIP) {
         return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(layer)));
     }
-    if head.starts_with(&ZSTD) || is_skippable(head) {
+    if is_zstd(head) {
         return Ok(Box::new(Frames { source: Some(layer), decoder: None }));
     }
     Ok(Box::new(layer))
+}
+
+/// Returns true for the first bytes of a zstd stream.
+pub(crate) fn is_zstd(head: &[u8]) -> bool {
+    head.starts_with(&ZSTD) || is_skippable(head)
 }
 
 /// Returns true for a frame of zstd that holds no data, as others put in front.

@@ -19,7 +19,7 @@ mod static_base;
 mod tar_extension;
 mod tar_header;
 
-pub use archive::{archive_size, write_archive};
+pub use archive::ImageArchive;
 pub use base_config::{BaseConfig, BaseImage, BaseSettings, DEFAULT_PATH, ExplainedSetting};
 pub use base_files::{BaseEntry, BaseFiles, BaseKind, LAYER_BYTES_MAX, NoWay};
 pub use base_index::{BASE_INDEX, BaseIndex};

@@ -63,6 +63,9 @@ kind! {
         platforms: Option<Platforms> = None,
         /// Directory of the layout, relative to `root`; `dist/<target>` beside build.ron if left out.
         out: Option<OutPath> = None,
+        /// One tar file with the whole image, beside the layout: an OCI archive that `docker load` reads too. It is
+        /// relative to `root`, as in `"dist/image.tar"`.
+        archive: Option<OutPath> = None,
     }
 }
 
@@ -81,7 +84,8 @@ impl Kind for Image {
     }
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
-        vec![places.directory(self.out.as_deref())]
+        let archive = self.archive.as_deref().map(|archive| places.path(archive));
+        [places.directory(self.out.as_deref())].into_iter().chain(archive).collect()
     }
 
     fn check(&self, platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
@@ -90,6 +94,10 @@ impl Kind for Image {
         check_users(&self.users, &self.files, base.is_static, diagnostics);
         check_tags(&self.tags, diagnostics);
         check_workdir(self.workdir.as_ref(), diagnostics);
+        if let Some(archive) = self.archive.as_deref().filter(|archive| archive.value.ends_with('/')) {
+            let message = format!("`{}` is a directory: expected a file", archive.value);
+            diagnostics.push(Diagnostic::new(archive.span, message).hint("`archive` is one file: \"dist/image.tar\""));
+        }
         for platform in self.platforms.as_ref().unwrap_or(platforms) {
             if platform.value.os() != "linux" {
                 let message = format!("an image can't be made for `{}`: images are for Linux", platform.value);

@@ -108,7 +108,7 @@ impl ImageStep {
         let config = &self.config;
         let mut settings = BTreeMap::new();
         let mut put = |name: &str, value: String| settings.insert(name.to_owned(), value);
-        put("layout", "oci-1.1 docker-manifest-1".to_owned());
+        put("layout", "oci-1.1 docker-manifest-1 index-2".to_owned());
         put("user", config.user.clone());
         put("entrypoint", canonical(&config.entrypoint));
         put("cmd", canonical(&config.command));

@@ -5,23 +5,24 @@ use std::sync::Arc;
 
 use rondel_buildfile::{
     Attributes, BASE_DIRECTORIES, BASE_FILES, BASE_USERS, Base, Created, GitQuery, Health, Image, Makes, Origin,
-    Platform, Span, Spanned, Target, UserNumbers,
+    OutputReference, Platform, Span, Spanned, Target, UserNumbers,
 };
 use rondel_cas::RelativePath;
 use rondel_engine::{NodeId, Shown, StepError, StepKey, UserError};
 use rondel_golang::{PROBE_PATH, ProbeStep};
 use rondel_oci::{DEFAULT_PATH, ImageConfig, zoneinfo_environment};
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, image_path, only_output, output_path, path, probe_url};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, image_path, output_path, path, probe_url};
 use crate::base::{BaseOrigin, BaseStep, Below};
 use crate::docker::DockerSocket;
 use crate::image::added_users::AddedUser;
+use crate::image::archive;
 use crate::image::base_layer::BaseLayer;
 use crate::image::image_step::{ImageStep, LayeredPlatform, user_names};
 use crate::image::layer::{LayerContents, LayerStep};
 use crate::image::load::LoadStep;
 use crate::image::places::{Boundary, MadeEntry, OutputPlace, Placed, TreeFiles, with_span};
-use crate::nodes::{Deps, ImageSource, TargetNodes};
+use crate::nodes::{Deps, ImageSource, MadeOutput, TargetNodes};
 
 impl Analyze for Image {
     fn analyze(
@@ -55,7 +56,7 @@ impl Analyze for Image {
                 base: base.map(|(node, origin)| (input(node), origin)),
             });
         }
-        let out = only_output(target, analyzer.request.file)?;
+        let (out, _) = archive::places(analyzer, target)?;
         let host = Platform::host();
         let runs_here = |platform: &Platform| platform.architecture() == host.architecture();
         let loadable = platforms.iter().position(runs_here).unwrap_or(0);
@@ -100,7 +101,19 @@ impl Analyze for Image {
             Shown::OnFailure,
             Box::new(load),
         );
-        Ok(TargetNodes { image: Some(ImageSource::Layout { layout, out }), ..TargetNodes::ends(vec![layout, load]) })
+        let mut ends = vec![layout, load];
+        ends.extend(archive::add(analyzer, target, layout)?);
+        Ok(TargetNodes { image: Some(ImageSource::Layout { layout, out }), ..TargetNodes::ends(ends) })
+    }
+
+    /// `Output("image")` is the layout, and with the archive's path the archive.
+    fn made_output(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        reference: &OutputReference,
+    ) -> Analyzed<MadeOutput> {
+        archive::made_output(analyzer, target, self, reference)
     }
 
     fn health(&self) -> Option<&Health> {
