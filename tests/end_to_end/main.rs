@@ -14,6 +14,7 @@ mod bases_of_registries;
 mod cache;
 mod command_line;
 mod completions;
+mod compression;
 mod concurrency;
 mod declared_inputs;
 mod docker;

@@ -411,3 +411,76 @@ fn archives_that_are_no_file_of_their_own() {
         "#]],
     );
 }
+
+#[test]
+fn compressions() {
+    for (compression, expected) in [
+        (
+            "Gzip",
+            expect![[r#"
+            no mistakes
+        "#]],
+        ),
+        (
+            "Zstd(9)",
+            expect![[r#"
+            no mistakes
+        "#]],
+        ),
+        (
+            "Zstd",
+            expect![[r#"
+            error: expected `Gzip` or `Zstd(3)`, found `Zstd`
+             --> build.ron:4:73
+              |
+            4 |  {"i": Image(base: Static, entrypoint: ["/x"], compression: Zstd)},
+              |                                                             ^^^^
+        "#]],
+        ),
+        (
+            "Zstd(22)",
+            expect![[r#"
+                error: expected a level between 3 and 9
+                 --> build.ron:4:78
+                  |
+                4 | : Image(base: Static, entrypoint: ["/x"], compression: Zstd(22))},
+                  |                                                             ^^
+            "#]],
+        ),
+        (
+            "Zstd(1, 2)",
+            expect![[r#"
+            error: expected `Gzip` or `Zstd(3)`, found `Zstd(1, 2)`
+             --> build.ron:4:73
+              |
+            4 |  {"i": Image(base: Static, entrypoint: ["/x"], compression: Zstd(1, 2))},
+              |                                                             ^^^^^^^^^^
+        "#]],
+        ),
+        (
+            "Zstd(\"3\")",
+            expect![[r#"
+                error: expected a level between 3 and 9, found `"3"`
+                 --> build.ron:4:78
+                  |
+                4 | : Image(base: Static, entrypoint: ["/x"], compression: Zstd("3"))},
+                  |                                                             ^^^
+            "#]],
+        ),
+        (
+            "Brotli",
+            expect![[r#"
+            error: expected `Gzip` or `Zstd(3)`, found `Brotli`
+             --> build.ron:4:73
+              |
+            4 |  {"i": Image(base: Static, entrypoint: ["/x"], compression: Brotli)},
+              |                                                             ^^^^^^
+        "#]],
+        ),
+    ] {
+        check(
+            &format!("targets: {{\"i\": Image(base: Static, entrypoint: [\"/x\"], compression: {compression})}}"),
+            expected,
+        );
+    }
+}

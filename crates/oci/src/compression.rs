@@ -86,7 +86,7 @@ mod tests {
     fn each_form() {
         let text: Vec<u8> = (0..300_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
         let mut gzip = Vec::new();
-        crate::compress(&mut text.as_slice(), &mut gzip, 2).unwrap();
+        crate::Compression::Gzip.compress(&mut text.as_slice(), &mut gzip, 2).unwrap();
         assert_eq!(read(&gzip).unwrap(), text);
         assert_eq!(read(&zstd(&text)).unwrap(), text);
         assert_eq!(read(&text).unwrap(), text);

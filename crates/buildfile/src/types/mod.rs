@@ -12,14 +12,14 @@ mod strings;
 mod texts;
 
 pub use bases::{Base, MirrorHost, RegistryAccess};
-pub use choices::{BuildMode, Created, GoChoice, Sandbox};
+pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox};
 pub use file_sources::{Attributes, FileMode, FileSource, Origin, Owner, UserNumbers};
 pub use lists::{Command, Packages, Platforms};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
     RegistryHost, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,
 };
-pub use numbers::{PoolDepth, PortNumber, Retries, Seconds};
+pub use numbers::{PoolDepth, PortNumber, Retries, Seconds, ZstdLevel};
 pub use outputs::InputSource;
 pub use references::ImageReference;
 pub use strings::{

@@ -11,7 +11,7 @@ use rondel_engine::{
     ActionSpec, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError, UserError,
 };
 use rondel_names::ImageName;
-use rondel_oci::{BaseImage, ImageConfig, Layer, LayoutInput, PlatformImage, write_layout};
+use rondel_oci::{BaseImage, Compression, ImageConfig, Layer, LayoutInput, PlatformImage, write_layout};
 
 use crate::base::{BaseOrigin, ImageView, layer_of};
 use crate::image::added_users::{GROUP, PASSWD};
@@ -34,6 +34,8 @@ pub(crate) struct LayeredPlatform {
 pub(crate) struct ImageStep {
     pub config: ImageConfig,
     pub annotations: BTreeMap<String, String>,
+    /// Of the image's own layers.
+    pub compression: Compression,
     pub tags: Vec<ImageName>,
     pub platforms: Vec<LayeredPlatform>,
     /// Index into `platforms` of the one that a Docker daemon here can run.
@@ -62,7 +64,7 @@ impl ImageStep {
             let Entry::File { digest, .. } = artefact.entry else { return Err(broken()) };
             let metadata = upstream.metadata.get::<LayerMetadata>().ok_or_else(broken)?;
             if metadata.files > 0 {
-                let layer = Layer { digest, diff_id: metadata.diff_id };
+                let layer = Layer { digest, diff_id: metadata.diff_id, compression: self.compression };
                 layers.push((layer, artefact.path.clone(), what.clone()));
             }
         }
@@ -109,6 +111,7 @@ impl ImageStep {
         let mut settings = BTreeMap::new();
         let mut put = |name: &str, value: String| settings.insert(name.to_owned(), value);
         put("layout", "oci-1.1 docker-manifest-1 index-2".to_owned());
+        put("layer media type", self.compression.media_type().to_owned());
         put("user", config.user.clone());
         put("entrypoint", canonical(&config.entrypoint));
         put("cmd", canonical(&config.command));

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rondel_buildfile::{
-    Attributes, BASE_DIRECTORIES, BASE_FILES, BASE_USERS, Base, Created, GitQuery, Health, Image, Makes, Origin,
-    OutputReference, Platform, Span, Spanned, Target, UserNumbers,
+    Attributes, BASE_DIRECTORIES, BASE_FILES, BASE_USERS, Base, Compression as DeclaredCompression, Created, GitQuery,
+    Health, Image, Makes, Origin, OutputReference, Platform, Span, Spanned, Target, UserNumbers,
 };
 use rondel_cas::RelativePath;
 use rondel_engine::{NodeId, Shown, StepError, StepKey, UserError};
 use rondel_golang::{PROBE_PATH, ProbeStep};
-use rondel_oci::{DEFAULT_PATH, ImageConfig, zoneinfo_environment};
+use rondel_oci::{Compression, DEFAULT_PATH, ImageConfig, zoneinfo_environment};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, image_path, output_path, path, probe_url};
 use crate::base::{BaseOrigin, BaseStep, Below};
@@ -62,18 +62,11 @@ impl Analyze for Image {
         let loadable = platforms.iter().position(runs_here).unwrap_or(0);
         let step = analyzer.step(&|| {
             let config = image_config(analyzer, target, self)?;
-            let mut annotations: BTreeMap<String, String> = config
-                .labels
-                .iter()
-                .filter(|(name, _)| name.starts_with("org.opencontainers.image."))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect();
-            annotations
-                .entry("org.opencontainers.image.title".to_owned())
-                .or_insert_with(|| analyzer.request.file.project.value.clone());
+            let annotations = annotations(&config, analyzer);
             Ok(Box::new(ImageStep {
                 config,
                 annotations,
+                compression: compression(self),
                 tags: analyzer.image_tags(&self.tags)?,
                 platforms: images.clone(),
                 users: self.users.iter().map(|(name, _)| name.value.clone()).collect(),
@@ -195,13 +188,20 @@ fn lower_layers(
         Some(_) => StepKey::of(name, layer).on(platform),
         None => StepKey::of(name, layer),
     };
-    let node =
-        add_layer(analyzer, key("layer base"), LayerContents::Base(contents), Vec::new(), base, &Deps::default());
+    let node = add_layer(
+        analyzer,
+        image,
+        key("layer base"),
+        LayerContents::Base(contents),
+        Vec::new(),
+        base,
+        &Deps::default(),
+    );
     let mut layers = vec![(node, what.to_owned())];
     let tree = tree_files(analyzer, target, image)?;
     if !tree.files.is_empty() || !tree.made.is_empty() {
         let contents = LayerContents::Tree(tree);
-        let node = add_layer(analyzer, key("layer files"), contents, Vec::new(), base, deps);
+        let node = add_layer(analyzer, image, key("layer files"), contents, Vec::new(), base, deps);
         layers.push((node, format!("files of {name}")));
     }
     Ok(layers)
@@ -322,8 +322,25 @@ fn check_awaited(analyzer: &Analyzer<'_>, target: &Target, (path, span): (&Relat
     Ok(())
 }
 
+/// Returns the annotations of an image: its labels with names of the OCI specification, and a title.
+fn annotations(config: &ImageConfig, analyzer: &Analyzer<'_>) -> BTreeMap<String, String> {
+    let labels = config.labels.iter().filter(|(name, _)| name.starts_with("org.opencontainers.image."));
+    let mut annotations: BTreeMap<String, String> = labels.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let title = annotations.entry("org.opencontainers.image.title".to_owned());
+    title.or_insert_with(|| analyzer.request.file.project.value.clone());
+    annotations
+}
+
+fn compression(image: &Image) -> Compression {
+    match image.compression {
+        DeclaredCompression::Gzip => Compression::Gzip,
+        DeclaredCompression::Zstd(level) => Compression::Zstd(level.get()),
+    }
+}
+
 fn add_layer(
     analyzer: &mut Analyzer<'_>,
+    image: &Image,
     key: StepKey,
     contents: LayerContents,
     mut inputs: Vec<NodeId>,
@@ -335,7 +352,8 @@ fn add_layer(
     }
     let below = base.map_or(Below::Static, |_| Below::Image(inputs.len()));
     inputs.extend(base);
-    let step = LayerStep { contents, name: key.file_name(), threads: analyzer.request.threads, below };
+    let (threads, compression) = (analyzer.request.threads, compression(image));
+    let step = LayerStep { contents, name: key.file_name(), compression, threads, below };
     analyzer.add_hidden(key, inputs, deps.order_only.clone(), Box::new(step))
 }
 
@@ -366,7 +384,7 @@ fn output_layer(
     }
     let contents = LayerContents::Outputs { places, tree };
     let key = StepKey::of(&target.name.value, "layer outputs").on(platform);
-    Ok(Some(add_layer(analyzer, key, contents, inputs, base, deps)))
+    Ok(Some(add_layer(analyzer, image, key, contents, inputs, base, deps)))
 }
 
 fn probe(analyzer: &mut Analyzer<'_>, platform: &Platform) -> Analyzed<NodeId> {

@@ -164,6 +164,7 @@ fn an_image_is_keyed_by_layers_and_configuration() {
         setting env: [["PATH","/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],["SSL_CERT_FILE","/etc/ssl/certs/ca-certificates.crt"],["C","d"]]
         setting health: {"command":["/rondel-probe","http://127.0.0.1:80/"],"interval_s":10,"timeout_s":3,"start_period_s":10,"retries":3}
         setting labels: {"a":"b"}
+        setting layer media type: application/vnd.oci.image.layer.v1.tar+gzip
         setting layers of linux/amd64: static base, outputs
         setting layout: oci-1.1 docker-manifest-1 index-2
         setting loadable platform: linux/amd64
