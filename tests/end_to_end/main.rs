@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests start programs and print")]
 #![allow(unused_attributes, reason = "a test that needs two parts may lack both")]
 
+mod archive;
 mod base_image;
 mod bases;
 mod bases_in_docker;
@@ -13,6 +14,7 @@ mod bases_of_registries;
 mod cache;
 mod command_line;
 mod completions;
+mod compression;
 mod concurrency;
 mod declared_inputs;
 mod digests;

@@ -223,7 +223,10 @@ fn check_outputs(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
             let clash = taken.iter().find(|(other, _)| within(&output.path, other) || within(other, &output.path));
             if let Some((other, owner)) = clash {
                 let place = if output.path.len() < other.len() { other } else { &output.path };
-                let message = format!("`{}` and `{owner}` both write `{place}`", target.name.value);
+                let message = match *owner == &target.name.value && output.path != *other {
+                    true => format!("`{owner}` writes `{other}` and `{}`: one lies in the other", output.path),
+                    false => format!("`{}` and `{owner}` both write `{place}`", target.name.value),
+                };
                 diagnostics.push(Diagnostic::new(output.span, message).hint("give one of them another output"));
             }
             taken.push((output.path, &target.name.value));

@@ -578,3 +578,151 @@ fn tags_and_directories() {
         "#]],
     );
 }
+
+#[test]
+fn archives_that_are_no_file_of_their_own() {
+    let of = |archive: &str| format!(r#""i": Image(base: Static, entrypoint: ["/x"], archive: "{archive}")"#);
+    for (archive, expected) in [
+        (
+            "dist/i.tar",
+            expect![[r#"
+            no mistakes
+        "#]],
+        ),
+        (
+            "dist/i/i.tar",
+            expect![[r#"
+            error: `i` writes `dist/i` and `dist/i/i.tar`: one lies in the other
+             --> build.ron:4:69
+              |
+            4 | ets: {"i": Image(base: Static, entrypoint: ["/x"], archive: "dist/i/i.tar")},
+              |                                                             ^^^^^^^^^^^^^^
+
+            hint: give one of them another output
+        "#]],
+        ),
+        (
+            "dist/",
+            expect![[r#"
+            error: `dist/` is a directory: expected a file
+             --> build.ron:4:69
+              |
+            4 | ets: {"i": Image(base: Static, entrypoint: ["/x"], archive: "dist/")},
+              |                                                             ^^^^^^^
+
+            hint: `archive` is one file: "dist/image.tar"
+        "#]],
+        ),
+        (
+            "build.ron",
+            expect![[r#"
+            error: `i` can't write `build.ron`: it decides what is built
+             --> build.ron:4:69
+              |
+            4 | ets: {"i": Image(base: Static, entrypoint: ["/x"], archive: "build.ron")},
+              |                                                             ^^^^^^^^^^^
+
+            hint: give the output another name
+        "#]],
+        ),
+        (
+            "/i.tar",
+            expect![[r#"
+            error: `/i.tar` leaves the root
+             --> build.ron:4:69
+              |
+            4 | ets: {"i": Image(base: Static, entrypoint: ["/x"], archive: "/i.tar")},
+              |                                                             ^^^^^^^^
+
+            hint: paths are relative to `root`
+        "#]],
+        ),
+    ] {
+        check(&format!("targets: {{{}}}", of(archive)), expected);
+    }
+    check(
+        &format!("targets: {{{}, \"x\": Exec(command: [\"y\"], outputs: [\"dist/i.tar\"])}}", of("dist/i.tar")),
+        expect![[r#"
+            error: `x` and `i` both write `dist/i.tar`
+             --> build.ron:4:120
+              |
+            4 | archive: "dist/i.tar"), "x": Exec(command: ["y"], outputs: ["dist/i.tar"])},
+              |                                                             ^^^^^^^^^^^^
+
+            hint: give one of them another output
+        "#]],
+    );
+}
+
+#[test]
+fn compressions() {
+    for (compression, expected) in [
+        (
+            "Gzip",
+            expect![[r#"
+            no mistakes
+        "#]],
+        ),
+        (
+            "Zstd(9)",
+            expect![[r#"
+            no mistakes
+        "#]],
+        ),
+        (
+            "Zstd",
+            expect![[r#"
+            error: expected `Gzip` or `Zstd(3)`, found `Zstd`
+             --> build.ron:4:73
+              |
+            4 |  {"i": Image(base: Static, entrypoint: ["/x"], compression: Zstd)},
+              |                                                             ^^^^
+        "#]],
+        ),
+        (
+            "Zstd(22)",
+            expect![[r#"
+                error: expected a level between 3 and 9
+                 --> build.ron:4:78
+                  |
+                4 | : Image(base: Static, entrypoint: ["/x"], compression: Zstd(22))},
+                  |                                                             ^^
+            "#]],
+        ),
+        (
+            "Zstd(1, 2)",
+            expect![[r#"
+            error: expected `Gzip` or `Zstd(3)`, found `Zstd(1, 2)`
+             --> build.ron:4:73
+              |
+            4 |  {"i": Image(base: Static, entrypoint: ["/x"], compression: Zstd(1, 2))},
+              |                                                             ^^^^^^^^^^
+        "#]],
+        ),
+        (
+            "Zstd(\"3\")",
+            expect![[r#"
+                error: expected a level between 3 and 9, found `"3"`
+                 --> build.ron:4:78
+                  |
+                4 | : Image(base: Static, entrypoint: ["/x"], compression: Zstd("3"))},
+                  |                                                             ^^^
+            "#]],
+        ),
+        (
+            "Brotli",
+            expect![[r#"
+            error: expected `Gzip` or `Zstd(3)`, found `Brotli`
+             --> build.ron:4:73
+              |
+            4 |  {"i": Image(base: Static, entrypoint: ["/x"], compression: Brotli)},
+              |                                                             ^^^^^^
+        "#]],
+        ),
+    ] {
+        check(
+            &format!("targets: {{\"i\": Image(base: Static, entrypoint: [\"/x\"], compression: {compression})}}"),
+            expected,
+        );
+    }
+}

@@ -54,7 +54,7 @@ fn what_each_kind_makes_and_where() {
         deps: Nothing
         server: Executables, directory sub/bin
         with-c: Executables, directory dist/with-c
-        image: ImageLayout, directory sub/images/council
+        image: ImageLayout, directory sub/images/council, file sub/images/council.tar
         on-alpine: ImageLayout, directory dist/on-alpine
         on-another: ImageLayout, directory dist/on-another
         on-a-layout: ImageLayout, directory dist/on-a-layout
@@ -173,7 +173,7 @@ fn what_a_visitor_sees() {
         deps: 
         server:  deps:Anything text text text text text text text path:bin
         with-c:  text text text
-        image:  server:File path:deploy generate:Part text text text text text text text path:images/council
+        image:  server:File path:deploy generate:Part text text text text text text text path:images/council path:images/council.tar
         on-alpine:  server:File text path:deploy/ca.pem
         on-another:  on-alpine:Image text
         on-a-layout:  path:images/base text text text

@@ -13,10 +13,15 @@ pub fn decompressed<'a, R: BufRead + 'a>(mut layer: R) -> io::Result<Box<dyn Rea
     if head.starts_with(&GZIP) {
         return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(layer)));
     }
-    if head.starts_with(&ZSTD) || is_skippable(head) {
+    if is_zstd(head) {
         return Ok(Box::new(Frames { source: Some(layer), decoder: None }));
     }
     Ok(Box::new(layer))
+}
+
+/// Returns true for the first bytes of a zstd stream.
+pub(crate) fn is_zstd(head: &[u8]) -> bool {
+    head.starts_with(&ZSTD) || is_skippable(head)
 }
 
 /// Returns true for a frame of zstd that holds no data, as others put in front.
@@ -81,7 +86,7 @@ mod tests {
     fn each_form() {
         let text: Vec<u8> = (0..300_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
         let mut gzip = Vec::new();
-        crate::compress(&mut text.as_slice(), &mut gzip, 2).unwrap();
+        crate::Compression::Gzip.compress(&mut text.as_slice(), &mut gzip, 2).unwrap();
         assert_eq!(read(&gzip).unwrap(), text);
         assert_eq!(read(&zstd(&text)).unwrap(), text);
         assert_eq!(read(&text).unwrap(), text);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::base_config::BaseImage;
 use crate::image_config::ImageConfig;
 use crate::layer::Layer;
-use crate::media_types::{INDEX, LAYER, MANIFEST};
+use crate::media_types::{INDEX, MANIFEST};
 
 /// Annotations of an image on another one, by the OCI specification.
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
@@ -36,7 +36,7 @@ impl PlatformImage {
     pub(crate) fn all_layers(&self) -> Vec<(&str, Digest)> {
         let base = self.base.iter().flat_map(|base| &base.layers);
         let base = base.map(|(media_type, digest)| (media_type.as_str(), *digest));
-        base.chain(self.layers.iter().map(|(layer, _)| (LAYER, layer.digest))).collect()
+        base.chain(self.layers.iter().map(|(layer, _)| (layer.compression.media_type(), layer.digest))).collect()
     }
 }
 

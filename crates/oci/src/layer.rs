@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rondel_cas::{CONTENTS_MAX, Digest, Hasher, RelativePath, open_at_most};
 
-use crate::codec::compress;
+use crate::codec::Compression;
 use crate::tar_header::{Header, Kind};
 
 /// One entry of a layer.
@@ -45,6 +45,8 @@ pub struct Layer {
     pub digest: Digest,
     /// Digest of the tar itself: the diff ID.
     pub diff_id: Digest,
+    /// How the tar is compressed.
+    pub compression: Compression,
 }
 
 impl LayerEntry {
@@ -70,17 +72,18 @@ pub fn add_parents(entries: &mut BTreeMap<RelativePath, LayerEntry>, directory: 
     }
 }
 
-/// Writes the entries as gzip-compressed tar. Directories above them that are not among them are those of the layers
+/// Writes the entries as compressed tar. Directories above them that are not among them are those of the layers
 /// below. The same entries always give the same bytes.
 pub fn write_layer(
     entries: &BTreeMap<RelativePath, LayerEntry>,
     destination: &mut File,
+    compression: Compression,
     threads: usize,
 ) -> io::Result<Layer> {
     let mut tar = TarReader::new(entries);
     let mut output = HashingWriter { inner: destination, hasher: Hasher::new() };
-    compress(&mut tar, &mut output, threads)?;
-    Ok(Layer { digest: output.hasher.finish(), diff_id: tar.hasher.finish() })
+    compression.compress(&mut tar, &mut output, threads)?;
+    Ok(Layer { digest: output.hasher.finish(), diff_id: tar.hasher.finish(), compression })
 }
 
 /// The tar as a stream, hashed as it is read, so that no layer is in memory whole.

@@ -9,12 +9,12 @@ use std::io;
 use std::path::Path;
 
 use rondel_cas::Digest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::image::{PlatformImage, config_json, descriptor, index_json, manifest_json, to_json};
 use crate::image_config::ImageConfig;
 use crate::media_types::INDEX;
-use rondel_names::ImageName;
+use rondel_names::{ImageName, ImageReference};
 
 /// Contents of a layout.
 pub struct LayoutInput<'a> {
@@ -73,14 +73,8 @@ pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<Lay
     }
     let index = put(&index_json(&manifests, input.annotations))?;
     let image_id = image_id.ok_or_else(|| io::Error::other("no image to load"))?;
-    let mut root = descriptor(INDEX, &index);
-    if let Some(first) = input.tags.first() {
-        root["annotations"] = json!({
-            "io.containerd.image.name": first.to_string(),
-            "org.opencontainers.image.ref.name": first.tag(),
-        });
-    }
-    let top = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [root]});
+    let top =
+        json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": named(&descriptor(INDEX, &index), input.tags)});
     fs::write(directory.join("index.json"), to_json(&top))?;
     fs::write(directory.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
     let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
@@ -90,4 +84,20 @@ pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<Lay
     let docker = json!([{"Config": blob(&image_id), "RepoTags": tags, "Layers": layers}]);
     fs::write(directory.join("manifest.json"), to_json(&docker))?;
     Ok(LayoutReport { index, image_id, bytes: written.keys().map(Digest::size).sum() })
+}
+
+/// Returns the image once a tag, as `index.json` lists it; once without a name if there is no tag. Most tools find an
+/// image by the tag alone. containerd, and a Docker that keeps its images there, take the whole name.
+fn named(image: &Value, tags: &[ImageName]) -> Vec<Value> {
+    if tags.is_empty() {
+        return vec![image.clone()];
+    }
+    let of_tag = |tag: &ImageName| {
+        let mut entry = image.clone();
+        let whole = ImageReference::new(&tag.to_string()).map_or_else(|_| tag.to_string(), |name| name.to_string());
+        entry["annotations"] =
+            json!({"io.containerd.image.name": whole, "org.opencontainers.image.ref.name": tag.tag()});
+        entry
+    };
+    tags.iter().map(of_tag).collect()
 }

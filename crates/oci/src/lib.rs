@@ -10,6 +10,7 @@ mod codec;
 mod compression;
 mod docker_archive;
 mod document;
+mod gzip;
 mod image;
 mod image_config;
 mod layer;
@@ -21,11 +22,11 @@ mod static_base;
 mod tar_extension;
 mod tar_header;
 
-pub use archive::{archive_size, write_archive};
+pub use archive::ImageArchive;
 pub use base_config::{BaseConfig, BaseImage, BaseSettings, DEFAULT_PATH, ExplainedSetting};
 pub use base_files::{BaseEntry, BaseFiles, BaseKind, LAYER_BYTES_MAX, NoWay, resolve};
 pub use base_index::{BASE_INDEX, BaseIndex};
-pub use codec::{CODEC, compress};
+pub use codec::Compression;
 pub use compression::decompressed;
 pub use docker_archive::{DockerArchive, unpack_docker_archive};
 pub use document::{

@@ -3,5 +3,7 @@
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Of the index over all platforms.
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// Of the layers that are written here.
-pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// Of layers that are written here.
+pub(crate) const GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// The same in zstd.
+pub(crate) const ZSTD_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+zstd";

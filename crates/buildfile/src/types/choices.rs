@@ -4,6 +4,7 @@ use crate::field::FieldType;
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
 use crate::text::TextSource;
+use crate::types::ZstdLevel;
 use crate::types::strings::ENVIRONMENT_NAME;
 use crate::value::Value;
 use crate::{Diagnostic, Span, Spanned};
@@ -48,6 +49,15 @@ pub enum Created {
     CommitTime,
     /// Seconds since 1970 from the environment; the epoch if it isn't set.
     Environment(String),
+}
+
+/// How the layers of an image are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// gzip
+    Gzip,
+    /// zstd with a level.
+    Zstd(ZstdLevel),
 }
 
 impl FieldType for Spanned<GoChoice> {
@@ -155,6 +165,35 @@ impl FieldType for Sandbox {
         match self {
             Sandbox::On => Default::Word("On"),
             Sandbox::Off => Default::Word("Off"),
+        }
+    }
+}
+
+impl FieldType for Compression {
+    const PLURAL: &'static str = "compressions";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Compression> {
+        let call = value.call();
+        let arguments = match call.as_ref().map(|call| (call.name, call.arguments)) {
+            Some(("Gzip", None)) => return Some(Compression::Gzip),
+            Some(("Zstd", Some(arguments))) => reader.kept(arguments.positional())?,
+            _ => Vec::new(),
+        };
+        let [level] = arguments.as_slice() else {
+            reader.report(value.unexpected("`Gzip` or `Zstd(3)`"));
+            return None;
+        };
+        ZstdLevel::read(reader, *level).map(Compression::Zstd)
+    }
+
+    fn shape() -> Shape {
+        Shape::OneOf(vec![Shape::Words(&["Gzip"]), Shape::call("Zstd", ZstdLevel::shape())])
+    }
+
+    fn as_default(&self) -> Default {
+        match self {
+            Compression::Gzip => Default::Word("Gzip"),
+            Compression::Zstd(_) => Default::None,
         }
     }
 }

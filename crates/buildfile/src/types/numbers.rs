@@ -61,6 +61,10 @@ number! {
     PoolDepth: usize = 1..=1024, "how many steps may run at once", "expected between 1 and 1024 steps at once"
 }
 number! {
+    /// A level of zstd. Layers become about as large as with the same level of zstd's own program.
+    ZstdLevel: u8 = 3..=9, "a level between 3 and 9", "expected a level between 3 and 9"
+}
+number! {
     /// A TCP port.
     PortNumber: u16 = 1..=65_535, "a port between 1 and 65535", "expected a port between 1 and 65535, found `0`"
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rondel_cas::{Digest, TemporaryFile, copy_file, open_regular, read_at_most};
 use rondel_engine::{Job, StepError};
-use rondel_oci::{BaseConfig, Descriptor, compress, unpack_docker_archive};
+use rondel_oci::{BaseConfig, Compression, Descriptor, unpack_docker_archive};
 
 use crate::base::pinned::{CONFIG_BYTES_MAX, PinnedImage, descriptor};
 use crate::docker::Docker;
@@ -78,7 +78,7 @@ fn keep_layer(layer: &Path, blobs: &Path, threads: usize) -> io::Result<Descript
     }
     let mut temporary = TemporaryFile::new_in(blobs)?;
     let (plain, _) = open_regular(layer)?;
-    compress(&mut BufReader::new(plain), temporary.file(), threads)?;
+    Compression::Gzip.compress(&mut BufReader::new(plain), temporary.file(), threads)?;
     let digest = Digest::of_file(temporary.path())?;
     temporary.persist(&blobs.join(digest.hex()))?;
     Ok(descriptor(LAYER, digest))

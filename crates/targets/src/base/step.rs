@@ -13,7 +13,7 @@ use rondel_engine::{
     ActionSpec, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
     UpstreamResult, UserError,
 };
-use rondel_oci::{BASE_INDEX, BaseConfig, BaseFiles, BaseIndex, CODEC, Document, LAYER_BYTES_MAX, decompressed};
+use rondel_oci::{BASE_INDEX, BaseConfig, BaseFiles, BaseIndex, Compression, Document, LAYER_BYTES_MAX, decompressed};
 use rondel_process::Cancellation;
 use rondel_registry::Watcher;
 
@@ -175,7 +175,7 @@ impl Step for BaseStep {
             BaseOrigin::Daemon { .. } => {
                 let made = image_of(context, 0).ok_or_else(|| self.wrong("its record is incomplete"))?;
                 spec.settings.insert("image".to_owned(), made.image_id);
-                spec.settings.insert("codec".to_owned(), CODEC.to_owned());
+                spec.settings.insert("codec".to_owned(), Compression::Gzip.codec());
                 Found { image: None, directory: None }
             }
         };

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use rondel_oci::ImageArchive;
+
 /// How often a waiter is asked whether to go on.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -75,8 +77,7 @@ impl DockerSocket {
 
     /// Loads the layout at `directory`.
     pub fn load(&self, directory: &Path, goes_on: &dyn Fn() -> bool) -> io::Result<()> {
-        let size = rondel_oci::archive_size(directory)?;
-        let body = Body::Layout { directory: directory.to_owned(), size };
+        let body = Body::Archive(ImageArchive::for_daemon(directory)?);
         let (status, answer) =
             self.request("POST /images/load?quiet=1".to_owned(), body, Duration::from_secs(3600), goes_on)?;
         let text = String::from_utf8_lossy(&answer);
@@ -132,7 +133,7 @@ pub struct DockerImage {
 /// The body of a request.
 enum Body {
     Nothing,
-    Layout { directory: PathBuf, size: u64 },
+    Archive(ImageArchive),
 }
 
 /// HTTP/1.0: one request, one answer, no chunks.
@@ -144,14 +145,14 @@ fn exchange(path: &Path, line: &str, body: &Body, patience: Duration) -> io::Res
     let mut writer = BufWriter::with_capacity(256 * 1024, &stream);
     let size = match body {
         Body::Nothing => 0,
-        Body::Layout { size, .. } => *size,
+        Body::Archive(archive) => archive.size(),
     };
     write!(
         writer,
         "{line} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/x-tar\r\nContent-Length: {size}\r\n\r\n"
     )?;
-    if let Body::Layout { directory, .. } = body {
-        rondel_oci::write_archive(directory, &mut writer)?;
+    if let Body::Archive(archive) = body {
+        archive.write(&mut writer)?;
     }
     writer.flush()?;
     drop(writer);

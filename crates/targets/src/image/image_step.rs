@@ -12,7 +12,7 @@ use rondel_engine::{
 };
 use rondel_names::ImageName;
 use rondel_oci::{
-    BaseImage, ImageConfig, Layer, LayerPrograms, LayoutInput, PlatformImage, decompressed, write_layout,
+    BaseImage, Compression, ImageConfig, Layer, LayerPrograms, LayoutInput, PlatformImage, decompressed, write_layout,
 };
 use rondel_process::Stream;
 
@@ -38,6 +38,8 @@ pub(crate) struct LayeredPlatform {
 pub(crate) struct ImageStep {
     pub config: ImageConfig,
     pub annotations: BTreeMap<String, String>,
+    /// Of the image's own layers.
+    pub compression: Compression,
     pub tags: Vec<ImageName>,
     pub platforms: Vec<LayeredPlatform>,
     /// Index into `platforms` of the one that a Docker daemon here can run.
@@ -66,7 +68,7 @@ impl ImageStep {
             let Entry::File { digest, .. } = artefact.entry else { return Err(broken()) };
             let metadata = upstream.metadata.get::<LayerMetadata>().ok_or_else(broken)?;
             if metadata.files > 0 {
-                let layer = Layer { digest, diff_id: metadata.diff_id };
+                let layer = Layer { digest, diff_id: metadata.diff_id, compression: self.compression };
                 layers.push((layer, artefact.path.clone(), what.clone()));
             }
         }
@@ -139,7 +141,8 @@ impl ImageStep {
         let config = &self.config;
         let mut settings = BTreeMap::new();
         let mut put = |name: &str, value: String| settings.insert(name.to_owned(), value);
-        put("layout", "oci-1.1 docker-manifest-1".to_owned());
+        put("layout", "oci-1.1 docker-manifest-1 index-2".to_owned());
+        put("layer media type", self.compression.media_type().to_owned());
         put("user", config.user.clone());
         put("entrypoint", canonical(&config.entrypoint));
         put("cmd", canonical(&config.command));

@@ -7,7 +7,7 @@ use rondel_cas::{Entry, RelativePath};
 use rondel_engine::{
     ActionSpec, Artefact, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
 };
-use rondel_oci::{CODEC, LayerEntry, LayerSource, write_layer};
+use rondel_oci::{Compression, LayerEntry, LayerSource, write_layer};
 
 use crate::base::{BaseView, Below};
 use crate::image::attributes::{Directories, Resolved, Users};
@@ -34,6 +34,7 @@ pub(crate) struct LayerStep {
     pub contents: LayerContents,
     /// Unique in the workspace: `image/base`.
     pub name: String,
+    pub compression: Compression,
     pub threads: usize,
     /// What the layer lies on.
     pub below: Below,
@@ -96,6 +97,13 @@ impl TreeFiles {
         for sentence in dangling(entries, &is_elsewhere) {
             context.note(sentence);
         }
+    }
+}
+
+impl LayerStep {
+    /// Returns the name of the layer in the staging directory.
+    fn file_name(&self) -> String {
+        format!("layer.tar.{}", self.compression.ending())
     }
 }
 
@@ -184,12 +192,12 @@ impl Step for LayerStep {
     type Findings = Layout;
 
     fn prepare(&self, context: &Query<'_>) -> Result<Prepared<Layout>, StepError> {
-        let name = RelativePath::new("layer.tar.gz").expect("a constant");
-        let destination = RelativePath::new(&format!(".rondel/out/{}.tar.gz", self.name))
+        let name = RelativePath::new(&self.file_name()).expect("a constant");
+        let destination = RelativePath::new(&format!(".rondel/out/{}.tar.{}", self.name, self.compression.ending()))
             .map_err(|error| StepError::failed(error.to_string()))?;
         let mut spec = ActionSpec {
             arguments: vec!["layer".to_owned()],
-            settings: BTreeMap::from([("codec".to_owned(), CODEC.to_owned())]),
+            settings: BTreeMap::from([("codec".to_owned(), self.compression.codec())]),
             outputs: vec![OutputSpec { name, destination, kind: OutputKind::File }],
             ..ActionSpec::default()
         };
@@ -217,14 +225,14 @@ impl Step for LayerStep {
                 tree.tell(&BaseView::of(self.below, context)?, context, &prepared.findings);
             }
         }
-        let path = staging.join("layer.tar.gz");
+        let path = staging.join(self.file_name());
         let mut file = OpenOptions::new()
             .create_new(true)
             .write(true)
             .open(&path)
             .map_err(|error| StepError::unwritable(&path, &error))?;
-        let layer =
-            write_layer(&entries, &mut file, self.threads).map_err(|error| StepError::unwritable(&path, &error))?;
+        let layer = write_layer(&entries, &mut file, self.compression, self.threads)
+            .map_err(|error| StepError::unwritable(&path, &error))?;
         Ok(Report { metadata: Metadata::of(&LayerMetadata { diff_id: layer.diff_id, files: entries.len() }) })
     }
 }

@@ -78,7 +78,9 @@ impl Step for LoadStep {
             let archive = staging.join("image.tar");
             let mut file =
                 std::fs::File::create_new(&archive).map_err(|error| StepError::unwritable(&archive, &error))?;
-            rondel_oci::write_archive(&layout, &mut file).map_err(|error| StepError::unwritable(&archive, &error))?;
+            rondel_oci::ImageArchive::for_daemon(&layout)
+                .and_then(|image| image.write(&mut file))
+                .map_err(|error| StepError::unwritable(&archive, &error))?;
             context.run(&docker.command(["load", "--quiet", "--input", &archive.to_string_lossy()]))?;
         }
         Ok(Report { metadata: loaded(&self.image(context)?) })

@@ -1,6 +1,7 @@
 //! Parts of an image next to its configuration: layers, loading into a daemon, reports.
 
 pub(crate) mod added_users;
+pub(crate) mod archive;
 pub(crate) mod attributes;
 pub(crate) mod base_layer;
 pub(crate) mod declared;

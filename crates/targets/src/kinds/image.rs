@@ -3,21 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rondel_buildfile::{BASE_USERS, Base, Created, GitQuery, HealthCheck, Image, Origin, Platform, Spanned, Target};
+use rondel_buildfile::{
+    BASE_USERS, Base, Compression as DeclaredCompression, Created, GitQuery, HealthCheck, Image, Origin,
+    OutputReference, Platform, Spanned, Target,
+};
 use rondel_engine::{NodeId, Shown, StepKey, UserError};
 use rondel_golang::ProbeStep;
-use rondel_oci::{DEFAULT_PATH, ImageConfig, zoneinfo_environment};
+use rondel_oci::{Compression, DEFAULT_PATH, ImageConfig, zoneinfo_environment};
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
 use crate::base::{BaseOrigin, BaseStep, Below};
 use crate::docker::DockerSocket;
+use crate::image::archive;
 use crate::image::base_layer::BaseLayer;
 use crate::image::declared::{added_users, check_awaited, tree_files};
 use crate::image::image_step::{ImageStep, LayeredPlatform, user_names};
 use crate::image::layer::{LayerContents, LayerStep};
 use crate::image::load::LoadStep;
 use crate::image::places::{FilesLayer, TreeFiles};
-use crate::nodes::{Deps, ImageSource, TargetNodes};
+use crate::nodes::{Deps, ImageSource, MadeOutput, TargetNodes};
 
 impl Analyze for Image {
     fn analyze(
@@ -48,24 +52,17 @@ impl Analyze for Image {
                 base: base.map(|(node, origin)| (input(node), origin)),
             });
         }
-        let out = only_output(target, analyzer.request.file)?;
+        let (out, _) = archive::places(analyzer, target)?;
         let host = Platform::host();
         let runs_here = |platform: &Platform| platform.architecture() == host.architecture();
         let loadable = platforms.iter().position(runs_here).unwrap_or(0);
         let step = analyzer.step(&|| {
             let config = image_config(analyzer, target, self)?;
-            let mut annotations: BTreeMap<String, String> = config
-                .labels
-                .iter()
-                .filter(|(name, _)| name.starts_with("org.opencontainers.image."))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect();
-            annotations
-                .entry("org.opencontainers.image.title".to_owned())
-                .or_insert_with(|| analyzer.request.file.project.value.clone());
+            let annotations = annotations(&config, analyzer);
             Ok(Box::new(ImageStep {
                 config,
                 annotations,
+                compression: compression(self),
                 tags: analyzer.image_tags(&self.tags)?,
                 platforms: images.clone(),
                 users: self.users.iter().map(|(name, _)| name.value.clone()).collect(),
@@ -94,7 +91,19 @@ impl Analyze for Image {
             Shown::OnFailure,
             Box::new(load),
         );
-        Ok(TargetNodes { image: Some(ImageSource::Layout { layout, out }), ..TargetNodes::ends(vec![layout, load]) })
+        let mut ends = vec![layout, load];
+        ends.extend(archive::add(analyzer, target, layout)?);
+        Ok(TargetNodes { image: Some(ImageSource::Layout { layout, out }), ..TargetNodes::ends(ends) })
+    }
+
+    /// `Output("image")` is the layout, and with the archive's path the archive.
+    fn made_output(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        reference: &OutputReference,
+    ) -> Analyzed<MadeOutput> {
+        archive::made_output(analyzer, target, self, reference)
     }
 
     fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
@@ -182,7 +191,7 @@ fn layers_of(
     let mut layers = vec![base_layer(analyzer, target, image, platform, base)?];
     let named = (0..tree.layers.len()).map(FilesLayer::Named);
     for layer in [FilesLayer::Tree].into_iter().chain(named).chain([FilesLayer::Outputs]) {
-        layers.extend(files_layer(analyzer, target, (&tree, layer), deps, platform, base)?);
+        layers.extend(files_layer(analyzer, (target, image), (&tree, layer), deps, platform, base)?);
     }
     Ok(layers)
 }
@@ -212,7 +221,7 @@ fn base_layer(
         Some(_) => StepKey::of(name, "layer base").on(platform),
         None => StepKey::of(name, "layer base"),
     };
-    let node = add_layer(analyzer, key, LayerContents::Base(contents), Vec::new(), base, &Deps::default());
+    let node = add_layer(analyzer, image, key, LayerContents::Base(contents), Vec::new(), base, &Deps::default());
     Ok((node, what.to_owned()))
 }
 
@@ -222,8 +231,25 @@ fn has_own_users(image: &Image) -> bool {
     image.files.iter().any(|(place, _)| tables.contains(&place.value.as_str()))
 }
 
+/// Returns the annotations of an image: its labels with names of the OCI specification, and a title.
+fn annotations(config: &ImageConfig, analyzer: &Analyzer<'_>) -> BTreeMap<String, String> {
+    let labels = config.labels.iter().filter(|(name, _)| name.starts_with("org.opencontainers.image."));
+    let mut annotations: BTreeMap<String, String> = labels.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let title = annotations.entry("org.opencontainers.image.title".to_owned());
+    title.or_insert_with(|| analyzer.request.file.project.value.clone());
+    annotations
+}
+
+fn compression(image: &Image) -> Compression {
+    match image.compression {
+        DeclaredCompression::Gzip => Compression::Gzip,
+        DeclaredCompression::Zstd(level) => Compression::Zstd(level.get()),
+    }
+}
+
 fn add_layer(
     analyzer: &mut Analyzer<'_>,
+    image: &Image,
     key: StepKey,
     contents: LayerContents,
     mut inputs: Vec<NodeId>,
@@ -235,7 +261,8 @@ fn add_layer(
     }
     let below = base.map_or(Below::Static, |_| Below::Image(inputs.len()));
     inputs.extend(base);
-    let step = LayerStep { contents, name: key.file_name(), threads: analyzer.request.threads, below };
+    let (threads, compression) = (analyzer.request.threads, compression(image));
+    let step = LayerStep { contents, name: key.file_name(), compression, threads, below };
     analyzer.add_hidden(key, inputs, deps.order_only.clone(), Box::new(step))
 }
 
@@ -243,7 +270,7 @@ fn add_layer(
 /// for all platforms.
 fn files_layer(
     analyzer: &mut Analyzer<'_>,
-    target: &Target,
+    (target, image): (&Target, &Image),
     (tree, layer): (&TreeFiles, FilesLayer),
     deps: &Deps,
     platform: &Platform,
@@ -271,7 +298,7 @@ fn files_layer(
     let key = StepKey::of(name, key);
     let key = if base.is_some() || !inputs.is_empty() { key.on(platform) } else { key };
     let contents = LayerContents::Files { tree: tree.clone(), layer };
-    Ok(Some((add_layer(analyzer, key, contents, inputs, base, deps), what)))
+    Ok(Some((add_layer(analyzer, image, key, contents, inputs, base, deps), what)))
 }
 
 fn probe(analyzer: &mut Analyzer<'_>, platform: &Platform) -> Analyzed<NodeId> {

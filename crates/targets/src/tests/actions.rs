@@ -164,8 +164,9 @@ fn an_image_is_keyed_by_layers_and_configuration() {
         setting env: [["PATH","/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],["SSL_CERT_FILE","/etc/ssl/certs/ca-certificates.crt"],["C","d"]]
         setting health: {"command":["/rondel-probe","http://127.0.0.1:80/"],"interval_s":10,"timeout_s":3,"start_period_s":10,"retries":3}
         setting labels: {"a":"b"}
+        setting layer media type: application/vnd.oci.image.layer.v1.tar+gzip
         setting layers of linux/amd64: static base, outputs
-        setting layout: oci-1.1 docker-manifest-1
+        setting layout: oci-1.1 docker-manifest-1 index-2
         setting loadable platform: linux/amd64
         setting ports: ["80/tcp"]
         setting stop signal: 
@@ -177,6 +178,34 @@ fn an_image_is_keyed_by_layers_and_configuration() {
         upstream linux/amd64/1
         output layout -> dist/image
     "#]]);
+}
+
+#[test]
+fn an_archive_is_keyed_by_the_documents_of_the_layout() {
+    let space = Space::new();
+    let text = r#""image": Image(base: Static, entrypoint: ["/x"], archive: "out/image.tar")"#;
+    let artefact = |name: &str| Artefact {
+        name: RelativePath::new(&format!("layout/{name}")).unwrap(),
+        path: space.root.join("dist/image").join(name),
+        entry: Entry::file(Digest::of(name.as_bytes()), false),
+    };
+    let artefacts = ["blobs/sha256/00", "index.json", "manifest.json", "oci-layout"].map(artefact).to_vec();
+    let layout = UpstreamResult { artefacts, ..UpstreamResult::default() };
+    space.action(
+        text,
+        "image",
+        "image: archive",
+        vec![layout],
+        expect![[r#"
+        by its key
+        arguments ["archive"]
+        setting archive: oci docker plain-for-docker-1
+        upstream index.json
+        upstream manifest.json
+        upstream oci-layout
+        output image.tar -> out/image.tar
+    "#]],
+    );
 }
 
 #[test]

@@ -76,6 +76,35 @@ fn an_image_is_layers_a_layout_and_the_loading() {
 }
 
 #[test]
+fn an_archive_is_a_step_of_its_own_that_nothing_else_waits_for() {
+    let text = r#""image": Image(base: Static, entrypoint: ["/x"], archive: "out/image.tar"),
+        "read": Exec(command: ["protoc", Output("image", "out/image.tar"), Output("image")])"#;
+    Space::new().graph(
+        text,
+        &["image"],
+        expect![[r#"
+            image: layer base, hidden
+            image, streamed; from: image: layer base
+            image: docker; from: image
+            image: archive; from: image
+            asked for: image, image: docker, image: archive
+        "#]],
+    );
+    Space::new().graph(
+        text,
+        &["read"],
+        expect![[r#"
+            image: layer base, hidden
+            image, streamed; from: image: layer base
+            image: docker; from: image
+            image: archive; from: image
+            read, streamed; from: image: archive, image
+            asked for: read
+        "#]],
+    );
+}
+
+#[test]
 fn what_runs_an_image_needs_it_in_the_daemon() {
     let text = format!(
         r#"{SERVER} "image": Image(base: Static, files: {{"/app": Output("server")}}),
