@@ -36,6 +36,7 @@ mod image_files;
 mod image_programs;
 mod import_circles;
 mod inputs;
+mod loading;
 mod matrix;
 #[path = "../parts.rs"]
 mod parts;

@@ -52,6 +52,7 @@ fn pulled_and_run(registry: &Registry, storage: &Path) {
 #[test]
 #[cfg_attr(not(has_registry), ignore = "no registry with crane")]
 #[cfg_attr(not(has_registry_with_referrers), ignore = "no registry-with-referrers (see tests/registries)")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
 #[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
 #[cfg_attr(not(has_podman), ignore = "no podman")]
 #[cfg_attr(not(has_skopeo), ignore = "no skopeo")]

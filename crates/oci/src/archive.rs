@@ -40,8 +40,8 @@ enum Member {
 
 impl ImageArchive {
     /// Returns the archive for a Docker daemon: only what `manifest.json` names, since a daemon that reads it reads
-    /// nothing else.
-    pub fn for_daemon(layout: &Path) -> io::Result<ImageArchive> {
+    /// nothing else. The first `left_out` layers of the image are named and not there, for a daemon that has them.
+    pub fn for_daemon(layout: &Path, left_out: usize) -> io::Result<ImageArchive> {
         let text = read_at_most(&layout.join(DOCKER_MANIFEST), TEXT_MAX)?;
         let mut manifest: Value = serde_json::from_slice(&text).map_err(io::Error::other)?;
         let mut members = BTreeMap::new();
@@ -51,7 +51,7 @@ impl ImageArchive {
                 check_blob_name(config, DOCKER_MANIFEST)?;
                 members.insert(config.to_owned(), Member::file(layout.join(config))?);
             }
-            for layer in image["Layers"].as_array_mut().into_iter().flatten() {
+            for layer in image["Layers"].as_array_mut().into_iter().flatten().skip(left_out) {
                 let Some(name) = layer.as_str() else { continue };
                 check_blob_name(name, DOCKER_MANIFEST)?;
                 let (name, member) = loadable(name, layout.join(name))?;
@@ -67,7 +67,7 @@ impl ImageArchive {
 
     /// Returns the archive of the whole layout, which is an OCI archive too.
     pub fn whole(layout: &Path) -> io::Result<ImageArchive> {
-        let mut archive = ImageArchive::for_daemon(layout)?;
+        let mut archive = ImageArchive::for_daemon(layout, 0)?;
         for name in ["oci-layout", "index.json"] {
             archive.members.insert(name.to_owned(), Member::file(layout.join(name))?);
         }
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(whole[&blob(&tar)], tar);
         assert_eq!(whole[&blob(&zstd)], zstd);
         assert_eq!(whole.len(), 8, "{:?}", whole.keys());
-        let daemon = written(&ImageArchive::for_daemon(&layout.0).unwrap());
+        let daemon = written(&ImageArchive::for_daemon(&layout.0, 0).unwrap());
         let mut names = [blob(b"{}"), blob(b"plain"), blob(&tar), DOCKER_MANIFEST.to_owned()];
         names.sort();
         assert_eq!(daemon.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
@@ -233,10 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn layers_that_a_daemon_has_are_named_and_not_there() {
+        let layout = Layout::new(&[b"one", b"two"]);
+        let all = written(&ImageArchive::for_daemon(&layout.0, 0).unwrap());
+        let last = written(&ImageArchive::for_daemon(&layout.0, 1).unwrap());
+        assert_eq!(last["manifest.json"], all["manifest.json"]);
+        assert_eq!(last.len() + 1, all.len());
+        assert!(last.iter().all(|(name, bytes)| all[name] == *bytes));
+        assert!(!last.values().any(|bytes| bytes == b"one"));
+    }
+
+    #[test]
     fn names_that_lead_elsewhere() {
         let layout = Layout::new(&[]);
         fs::write(layout.0.join(DOCKER_MANIFEST), r#"[{"Config":"blobs/sha256/../../../etc/passwd"}]"#).unwrap();
-        let error = ImageArchive::for_daemon(&layout.0).err().unwrap();
+        let error = ImageArchive::for_daemon(&layout.0, 0).err().unwrap();
         assert_eq!(error.to_string(), "`manifest.json` names `blobs/sha256/../../../etc/passwd`");
         fs::write(layout.0.join(DOCKER_MANIFEST), "[]").unwrap();
         fs::write(layout.0.join("blobs/sha256/x y"), "").unwrap();

@@ -53,6 +53,9 @@ kind! {
         health: Option<HealthCheck> = None,
         /// Names of the image: `"council:latest"`.
         tags: Vec<Text> = Vec::new(),
+        /// Removes the former images of this target from the Docker daemon, as far as Rondel loaded them, they have lost
+        /// their names, and no container uses them.
+        prune: bool = false,
         /// The one time in the image: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::Epoch,

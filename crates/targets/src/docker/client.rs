@@ -142,19 +142,21 @@ impl Docker {
             "image",
             "inspect",
             "--format",
-            "{{.Id}} {{json .Config.User}} {{json .RepoTags}}",
+            "{{.Id}} {{json .Config.User}} {{json .RepoTags}} {{json .RepoDigests}}",
             id,
         ]))?;
         if !captured.finished.status.success() {
             return Ok(None);
         }
         let text = String::from_utf8_lossy(&captured.stdout);
-        let mut parts = text.trim().splitn(3, ' ');
+        let mut parts = text.trim().splitn(4, ' ');
         let mut next = || parts.next().unwrap_or_default();
         Ok(Some(DockerImage {
             id: next().to_owned(),
             user: serde_json::from_str(next()).unwrap_or_default(),
             tags: serde_json::from_str(next()).unwrap_or_default(),
+            digests: serde_json::from_str(next()).unwrap_or_default(),
+            layers: Vec::new(),
         }))
     }
 }

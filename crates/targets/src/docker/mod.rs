@@ -9,6 +9,7 @@ pub(crate) mod dockerfile_reads;
 pub(crate) mod dockerfile_words;
 pub(crate) mod ignore_file;
 mod ignore_pattern;
+mod loading;
 mod regex;
 mod socket;
 

@@ -44,6 +44,16 @@ impl DockerSocket {
         candidates.into_iter().find(|path| path.exists()).map(|path| DockerSocket { path })
     }
 
+    /// As `find`, or else podman's, which speaks the same language.
+    pub fn find_any(environment: &BTreeMap<String, String>) -> Option<DockerSocket> {
+        let is_elsewhere = ["DOCKER_HOST", "DOCKER_CONTEXT"].iter().any(|name| environment.contains_key(*name));
+        let runtime = environment.get("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let of_user = runtime.into_iter().chain([PathBuf::from("/run")]).filter(|_| !is_elsewhere);
+        let mut podman = of_user.map(|directory| directory.join("podman/podman.sock"));
+        let podman = || podman.find(|path| path.exists()).map(|path| DockerSocket { path });
+        DockerSocket::find(environment).or_else(podman)
+    }
+
     /// Returns the socket's path.
     pub fn path(&self) -> &Path {
         &self.path
@@ -63,10 +73,15 @@ impl DockerSocket {
         match self.get(&format!("/images/{id}/json"), goes_on)? {
             (200, body) => {
                 let value: serde_json::Value = serde_json::from_slice(&body).map_err(io::Error::other)?;
-                let tags = value["RepoTags"].as_array().into_iter().flatten();
+                let texts = |value: &serde_json::Value| -> Vec<String> {
+                    let items = value.as_array().into_iter().flatten();
+                    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+                };
                 Ok(Some(DockerImage {
                     id: value["Id"].as_str().unwrap_or_default().to_owned(),
-                    tags: tags.filter_map(|tag| tag.as_str().map(str::to_owned)).collect(),
+                    tags: texts(&value["RepoTags"]),
+                    digests: texts(&value["RepoDigests"]),
+                    layers: texts(&value["RootFS"]["Layers"]),
                     user: value["Config"]["User"].as_str().unwrap_or_default().to_owned(),
                 }))
             }
@@ -75,20 +90,8 @@ impl DockerSocket {
         }
     }
 
-    /// Loads the layout at `directory`.
-    pub fn load(&self, directory: &Path, goes_on: &dyn Fn() -> bool) -> io::Result<()> {
-        let body = Body::Archive(ImageArchive::for_daemon(directory)?);
-        let (status, answer) =
-            self.request("POST /images/load?quiet=1".to_owned(), body, Duration::from_secs(3600), goes_on)?;
-        let text = String::from_utf8_lossy(&answer);
-        if status != 200 || text.contains("\"errorDetail\"") {
-            return Err(io::Error::other(format!("the Docker daemon answered {status}: {}", text.trim())));
-        }
-        Ok(())
-    }
-
     /// Lets a thread make the request, and waits for it: a daemon that accepts and says nothing holds up nobody.
-    fn request(
+    pub(super) fn request(
         &self,
         line: String,
         body: Body,
@@ -126,12 +129,28 @@ pub struct DockerImage {
     pub id: String,
     /// Its names.
     pub tags: Vec<String>,
+    /// Its names with the digest of a registry: `app@sha256:…`.
+    pub digests: Vec<String>,
+    /// Diff IDs of its layers, lowest first: `sha256:…`.
+    pub layers: Vec<String>,
     /// User of its processes.
     pub user: String,
 }
 
+impl DockerImage {
+    /// Returns true if a name as build.ron has it is one of its own. Podman writes `localhost/app:1` for `app:1`.
+    pub fn is_named(&self, tag: &str) -> bool {
+        let is_same = |own: &String| {
+            ["", "localhost/", "docker.io/library/", "docker.io/"]
+                .iter()
+                .any(|prefix| own.strip_prefix(prefix) == Some(tag))
+        };
+        self.tags.iter().any(is_same)
+    }
+}
+
 /// The body of a request.
-enum Body {
+pub(super) enum Body {
     Nothing,
     Archive(ImageArchive),
 }

@@ -10,9 +10,10 @@ use rondel_engine::{
 
 use crate::analyzer::{Analyzed, Analyzer};
 use crate::docker::{Docker, DockerSocket};
+use crate::image::loaded::LoadedImages;
 use crate::image::metadata::{ImageMetadata, image_of};
 use crate::nodes::ImageSource;
-use rondel_buildfile::TargetName;
+use rondel_buildfile::{TargetKind, TargetName};
 
 pub(crate) struct LoadStep {
     /// Set if the daemon is required.
@@ -20,6 +21,10 @@ pub(crate) struct LoadStep {
     pub socket: Option<DockerSocket>,
     /// Directory of the layout, relative to the workspace.
     pub layout: RelativePath,
+    /// Name of the file with what was loaded for the target.
+    pub record: String,
+    /// Removes former images of the target that have lost their names.
+    pub prune: bool,
 }
 
 impl LoadStep {
@@ -59,31 +64,73 @@ impl Step for LoadStep {
         let Some(found) = found else {
             return plan(Freshness::not_present("Docker does not have this image"));
         };
-        match image.tags.iter().find(|tag| !found.tags.contains(tag)) {
+        match image.tags.iter().find(|tag| !found.is_named(tag)) {
             Some(tag) => plan(Freshness::not_present(format!("`{tag}` names another image in Docker"))),
             None => plan(Freshness::UpToDate(loaded(&image))),
         }
     }
 
     fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
-        let staging = context.staging;
+        let image = self.image(context)?;
+        let mut loaded_images = LoadedImages::of(context, &self.record);
+        let former: Vec<String> = loaded_images.ids().iter().filter(|id| **id != image.image_id).cloned().collect();
+        loaded_images.add(&image.image_id, context);
         let layout = self.layout.below(&context.workspace.root);
         let socket = self.socket.as_ref().or(self.docker.as_ref().and_then(|docker| docker.socket.as_ref()));
         if let Some(socket) = socket {
-            socket.load(&layout, &|| !context.cancellation.is_raised()).map_err(|error| match error.kind() {
+            let known: Vec<String> = image.tags.iter().chain(&former).cloned().collect();
+            let goes_on = || !context.cancellation.is_raised();
+            let sent = socket.load(&layout, &known, &goes_on).map_err(|error| match error.kind() {
                 std::io::ErrorKind::Interrupted => StepError::Interrupted,
                 _ => StepError::environment(format!("the image was not loaded into Docker: {error}")),
             })?;
+            if sent.kept > 0 {
+                let what = if sent.kept == 1 { "layer was" } else { "layers were" };
+                context.note(format!("{} {what} there; {} bytes sent", sent.kept, sent.bytes));
+            }
         } else if let Some(docker) = &self.docker {
-            let archive = staging.join("image.tar");
+            let archive = context.staging.join("image.tar");
             let mut file =
                 std::fs::File::create_new(&archive).map_err(|error| StepError::unwritable(&archive, &error))?;
-            rondel_oci::ImageArchive::for_daemon(&layout)
+            rondel_oci::ImageArchive::for_daemon(&layout, 0)
                 .and_then(|image| image.write(&mut file))
                 .map_err(|error| StepError::unwritable(&archive, &error))?;
             context.run(&docker.command(["load", "--quiet", "--input", &archive.to_string_lossy()]))?;
         }
-        Ok(Report { metadata: loaded(&self.image(context)?) })
+        if self.prune {
+            let gone = self.remove_former(&former, socket, context)?;
+            loaded_images.forget(&gone, context);
+        }
+        Ok(Report { metadata: loaded(&image) })
+    }
+}
+
+impl LoadStep {
+    /// Removes images that Rondel loaded and that have no name any more. Those of a container stay. Returns what is gone.
+    fn remove_former(
+        &self,
+        former: &[String],
+        socket: Option<&DockerSocket>,
+        context: &Job<'_>,
+    ) -> Result<Vec<String>, StepError> {
+        let mut gone = Vec::new();
+        for id in former {
+            let is_gone = match (socket, &self.docker) {
+                (Some(socket), _) => socket.remove_nameless(id, &|| !context.cancellation.is_raised()).unwrap_or(false),
+                (None, Some(docker)) => match docker.image(context, id)? {
+                    Some(image) if image.tags.is_empty() && image.digests.is_empty() => {
+                        context.try_capture(&docker.command(["image", "rm", id]))?.finished.status.success()
+                    }
+                    _ => false,
+                },
+                (None, None) => false,
+            };
+            if is_gone {
+                context.note(format!("the former image {id} is removed from Docker"));
+                gone.push(id.clone());
+            }
+        }
+        Ok(gone)
     }
 }
 
@@ -99,7 +146,14 @@ pub(crate) fn image_in_docker(analyzer: &mut Analyzer<'_>, name: &TargetName, do
     if let Some(node) = analyzer.graph.find(&key) {
         return Ok(node);
     }
-    let step = LoadStep { docker: Some(docker.clone()), socket: None, layout: out };
+    let prune = matches!(&analyzer.find(name)?.kind, TargetKind::Image(image) if image.prune);
+    let step = LoadStep {
+        docker: Some(docker.clone()),
+        socket: None,
+        layout: out,
+        record: StepKey::main(name).file_name(),
+        prune,
+    };
     let node = Node::new(key, "Image", Box::new(step));
     Ok(analyzer.graph.add(Node { title: format!("{name}: docker"), inputs: vec![layout], ..node }))
 }

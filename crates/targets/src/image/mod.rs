@@ -10,6 +10,7 @@ pub(crate) mod facts;
 pub(crate) mod image_step;
 pub(crate) mod layer;
 pub(crate) mod load;
+pub(crate) mod loaded;
 pub(crate) mod metadata;
 pub(crate) mod outputs;
 pub(crate) mod places;

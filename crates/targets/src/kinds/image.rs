@@ -81,8 +81,13 @@ impl Analyze for Image {
             Shown::Streamed,
             step,
         );
-        let load =
-            LoadStep { docker: None, socket: DockerSocket::find(analyzer.request.environment), layout: out.clone() };
+        let load = LoadStep {
+            docker: None,
+            socket: DockerSocket::find_any(analyzer.request.environment),
+            layout: out.clone(),
+            record: StepKey::main(&name).file_name(),
+            prune: self.prune,
+        };
         let load = analyzer.add(
             target,
             StepKey::of(&name, "docker"),
