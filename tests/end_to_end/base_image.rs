@@ -252,6 +252,25 @@ impl Registry {
     }
 }
 
+/// Makes the files of a company's registry in `site`: an authority of its own (`ca.pem`), and the account me:secret-word. Returns
+/// the settings of the registry.
+pub fn company(site: &Path) -> (String, String) {
+    fs::create_dir_all(site).unwrap();
+    for arguments in [
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=company",
+        "req -x509 -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.pem -days 2 -subj /CN=127.0.0.1 -CA ca.pem -CAkey ca.key -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE",
+    ] {
+        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(site).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    // me:secret-word
+    fs::write(site.join("htpasswd"), "me:$2a$04$IzRY.Xp7e4zbXCr3Wcezxuk8.sY12ZicizvV5mFiTWePVXcUXp1C2\n").unwrap();
+    let at = |name: &str| site.join(name).display().to_string();
+    let accounts = format!("auth: {{htpasswd: {{realm: company, path: {}}}}}", at("htpasswd"));
+    let tls = format!(", tls: {{certificate: {}, key: {}}}", at("leaf.pem"), at("leaf.key"));
+    (accounts, tls)
+}
+
 impl Drop for Registry {
     fn drop(&mut self) {
         self.stop();

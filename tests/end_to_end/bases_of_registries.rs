@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::base_image::{BaseImage, Form, Item, Registry, distribution, tar_of, write_layout};
+use crate::base_image::{BaseImage, Form, Item, Registry, company, distribution, tar_of, write_layout};
 use crate::bases::{FIELDS, image, is_on_distribution, on};
 
 #[test]
@@ -175,19 +175,7 @@ fn a_digest_is_a_pin_by_itself() {
 fn a_company_registry() {
     let mut space = on("From(\"BASE\")", FIELDS);
     let site = space.beside("site");
-    fs::create_dir_all(&site).unwrap();
-    for arguments in [
-        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=company",
-        "req -x509 -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.pem -days 2 -subj /CN=127.0.0.1 -CA ca.pem -CAkey ca.key -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE",
-    ] {
-        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(&site).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    // me:secret-word
-    fs::write(site.join("htpasswd"), "me:$2a$04$IzRY.Xp7e4zbXCr3Wcezxuk8.sY12ZicizvV5mFiTWePVXcUXp1C2\n").unwrap();
-    let at = |name: &str| site.join(name).display().to_string();
-    let accounts = format!("auth: {{htpasswd: {{realm: company, path: {}}}}}", at("htpasswd"));
-    let tls = format!(", tls: {{certificate: {}, key: {}}}", at("leaf.pem"), at("leaf.key"));
+    let (accounts, tls) = company(&site);
     // Filled without either, and served with both.
     let layout = space.beside("base");
     write_layout(&layout, &[distribution("linux/amd64", Form::Gzip)]);
@@ -200,7 +188,7 @@ fn a_company_registry() {
 
     space.unset("SSL_CERT_FILE");
     space.run(&["image"]).fails(3, &[&format!("{host} failed for"), "certificate", "hint: "]);
-    space.set("SSL_CERT_FILE", &at("ca.pem"));
+    space.set("SSL_CERT_FILE", &site.join("ca.pem").display().to_string());
     let hint = format!("hint: log in with `docker login {host}`");
     space.run(&["image"]).fails(3, &[&format!("{host} does not let anyone read `team/base`"), &hint]);
     let home = space.beside("home");

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::base_image::{Form, Registry, distribution, write_layout};
+use crate::base_image::{Form, Registry, company, distribution, write_layout};
 use crate::bases::json;
 use crate::space::TestSpace;
 
@@ -264,18 +264,25 @@ fn an_upload_that_breaks_off_goes_on() {
     crane(&["validate", "--remote", &format!("{}/app:1", registry.address)]);
 }
 
-/// With a password: who may not write is told so, and nothing of the password is kept.
+/// With a password, and a certificate of the user's own authority: who may not write is told so, and nothing of the password is kept.
 #[test]
 #[cfg_attr(not(has_registry), ignore = "no registry with crane")]
+#[cfg_attr(not(has_openssl), ignore = "no openssl with python3")]
 fn accounts() {
     let place = TestSpace::empty();
-    let htpasswd = place.beside("htpasswd");
-    // me:secret-word
-    fs::write(&htpasswd, "me:$2a$04$IzRY.Xp7e4zbXCr3Wcezxuk8.sY12ZicizvV5mFiTWePVXcUXp1C2\n").unwrap();
-    let accounts = format!("auth: {{htpasswd: {{realm: company, path: {}}}}}", htpasswd.display());
-    let registry = Registry::with_settings(&place.beside("registry"), &accounts, "");
-    let space = pushing(&registry, "Static", "[\"ADDRESS/team/app:1\"]");
+    let site = place.beside("site");
+    let (accounts, tls) = company(&site);
+    let registry = Registry::with_settings(&place.beside("registry"), &accounts, &tls);
+    let mut space = pushing(&registry, "Static", "[\"ADDRESS/team/app:1\"]");
     let host = &registry.address;
+    space.replace(
+        "build.ron",
+        "targets:",
+        &format!("registries: {{\"{host}\": Registry(plain_http: false)}}, targets:"),
+    );
+    space.unset("SSL_CERT_FILE");
+    space.run(&["push"]).fails(3, &[&format!("{host} failed for"), "certificate", "hint: "]);
+    space.set("SSL_CERT_FILE", &site.join("ca.pem").display().to_string());
     let hint = format!("hint: log in with `docker login {host}`");
     space.run(&["push"]).fails(3, &[&format!("{host} does not let anyone write to `team/app`"), &hint]);
     let docker = space.beside("home").join(".docker");

@@ -187,6 +187,41 @@ fn tokens_and_passwords() {
     assert_eq!(of(r#"{"auth": "dTpx"}"#), Err("HOST does not let `u` read `a/b`: the account is refused".to_owned()));
 }
 
+/// Who writes asks for all scopes at once. Where another repository may not be read, it is left out.
+#[test]
+fn tokens_to_write() {
+    let token = |asked: &Asked, stream: &mut TcpStream| {
+        let host = &asked.headers["host"];
+        let challenge =
+            format!("WWW-Authenticate: Bearer realm=\"http://{host}/token\",scope=\"repository:a/b:pull\"\r\n");
+        let authorization = asked.headers.get("authorization").map_or("", String::as_str);
+        match (asked.line.as_str(), authorization) {
+            (line, _) if line.starts_with("GET /token") && line.contains("secret%2Fbase") => {
+                say(stream, "403 No", "", b"")
+            }
+            (line, _) if line.starts_with("GET /token") => say(stream, "200 OK", "", br#"{"token":"t1"}"#),
+            (_, "Bearer t1") => say(stream, "200 OK", "", DOCUMENT),
+            _ => say(stream, "401 Unauthorized", &challenge, b""),
+        }
+    };
+    let (address, asked) = server(Box::new(token));
+    let registry = registry(&[]);
+    let ask = |sources: &[&str]| {
+        let sources = sources.iter().map(|source| (*source).to_owned()).collect();
+        let to = registry.destination(&reference(&address), sources);
+        let (found, _) = watched(|watcher| registry.document_there(&to, "v1", watcher));
+        assert_eq!(found.unwrap().unwrap().bytes, DOCUMENT);
+        let lines = std::mem::take(&mut *asked.lock().unwrap());
+        lines.into_iter().filter(|line| line.contains("/token")).collect::<Vec<_>>()
+    };
+    let own = "GET /token?scope=repository%3Aa%2Fb%3Apull%2Cpush";
+    assert_eq!(ask(&["team/base", "a/b"]), [format!("{own}&scope=repository%3Ateam%2Fbase%3Apull")]);
+    // The token is kept.
+    assert_eq!(ask(&["team/base"]), [""; 0]);
+    registry.known.lock().unwrap().clear();
+    assert_eq!(ask(&["secret/base"]), [format!("{own}&scope=repository%3Asecret%2Fbase%3Apull"), own.to_owned()]);
+}
+
 #[test]
 fn basic_authentication() {
     let (address, _) = server(Box::new(|asked, stream| match asked.headers.get("authorization").map(String::as_str) {

@@ -32,6 +32,10 @@ struct Faults {
     told: Option<String>,
     /// It has the blob in this other repository.
     elsewhere: Option<&'static str>,
+    /// It mounts nothing.
+    forbids: bool,
+    /// It answers every `HEAD` with this page.
+    page: Option<&'static str>,
 }
 
 struct State {
@@ -77,6 +81,7 @@ fn serve(mut stream: TcpStream, state: &mut State) -> std::io::Result<()> {
     let location = format!("Location: {session}\r\n");
     match method {
         "POST" if !state.faults.posts.is_empty() => say(state.faults.posts.remove(0), "Retry-After: 0\r\n", b""),
+        "POST" if path.contains("mount=") && state.faults.forbids => say("403 Forbidden", "", b""),
         "POST" if state.faults.elsewhere.is_some_and(|from| path.ends_with(&format!("&from={from}"))) => {
             say("201 Created", "", b"")
         }
@@ -116,6 +121,7 @@ fn serve(mut stream: TcpStream, state: &mut State) -> std::io::Result<()> {
             let told = state.faults.told.clone().unwrap_or_else(|| Digest::of(&contents()).oci());
             say("201 Created", &format!("Docker-Content-Digest: {told}\r\n"), b"")
         }
+        "HEAD" if state.faults.page.is_some() => say("200 OK", state.faults.page.unwrap_or_default(), b""),
         "HEAD" => {
             let name = path.rsplit('/').next().unwrap();
             match state.tags.get(name) {
@@ -242,9 +248,29 @@ fn a_blob_of_another_repository_is_mounted() {
     let fake = start(Faults { elsewhere: Some("team%2Fbase"), ..Faults::default() });
     assert_eq!(push(&fake, Some("team/base")), (Ok(Placed::Mounted), 0));
     assert_eq!(asked(&fake), ["HEAD /v2/a/b/blobs/D", "POST /v2/a/b/blobs/uploads/?mount=D&from=team%2Fbase"]);
-    // What is not there after all is sent.
+    // What is not there after all is sent; so is what may not be taken from there.
     assert_eq!(push(&fake, Some("team/other")).0, Ok(Placed::Sent));
     assert_eq!(fake.state.lock().unwrap().blobs, [contents()]);
+    let fake = start(Faults { forbids: true, ..Faults::default() });
+    assert_eq!(push(&fake, Some("team/base")).0, Ok(Placed::Sent));
+    assert_eq!(fake.state.lock().unwrap().blobs, [contents()]);
+}
+
+/// A page in front of the registry, for people to log in, passes for nothing.
+#[test]
+fn a_page_that_answers_everything() {
+    let digest = format!("Docker-Content-Digest: sha256:{}\r\n", "0".repeat(64));
+    let digest: &'static str = Box::leak(digest.into_boxed_str());
+    for page in ["", digest] {
+        let fake = start(Faults {
+            page: Some(page),
+            put: Some("302 Over there\nLocation: /login\r\n".to_owned()),
+            ..Faults::default()
+        });
+        let error = push(&fake, None).0.unwrap_err();
+        assert!(error.contains("it answered 302"), "{error}");
+        assert!(asked(&fake).iter().all(|line| !line.contains("/login")), "writes follow no redirect");
+    }
 }
 
 #[test]
