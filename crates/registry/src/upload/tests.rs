@@ -80,14 +80,9 @@ fn serve(mut stream: TcpStream, state: &mut State) -> std::io::Result<()> {
     let session = state.faults.location.clone().unwrap_or_else(|| "/v2/a/b/blobs/uploads/1?state=x".to_owned());
     let location = format!("Location: {session}\r\n");
     match method {
-        "POST" if !state.faults.posts.is_empty() => say(state.faults.posts.remove(0), "Retry-After: 0\r\n", b""),
-        "POST" if path.contains("mount=") && state.faults.forbids => say("403 Forbidden", "", b""),
-        "POST" if state.faults.elsewhere.is_some_and(|from| path.ends_with(&format!("&from={from}"))) => {
-            say("201 Created", "", b"")
-        }
         "POST" => {
-            state.upload.clear();
-            say("202 Accepted", &location, b"")
+            let (status, headers) = begin(state, path, location);
+            say(status, &headers, b"")
         }
         "GET" if path.contains("/uploads/") && state.faults.forgets => say("404 No", "", b""),
         "GET" if path.contains("/uploads/") => {
@@ -137,6 +132,22 @@ fn serve(mut stream: TcpStream, state: &mut State) -> std::io::Result<()> {
             say("200 OK", &format!("Content-Type: {kind}\r\n"), body)
         }
     }
+}
+
+/// Returns status and headers of the answer to an upload that begins at `location`.
+fn begin(state: &mut State, path: &str, location: String) -> (&'static str, String) {
+    let is_of = |from: &str| path.ends_with(&format!("&from={from}"));
+    if !state.faults.posts.is_empty() {
+        return (state.faults.posts.remove(0), "Retry-After: 0\r\n".to_owned());
+    }
+    if path.contains("mount=") && state.faults.forbids {
+        return ("403 Forbidden", String::new());
+    }
+    if state.faults.elsewhere.is_some_and(is_of) {
+        return ("201 Created", String::new());
+    }
+    state.upload.clear();
+    ("202 Accepted", location)
 }
 
 /// Reads the first line and the headers of a request.
