@@ -4,7 +4,12 @@
 //! It knows formats of compressed data, and no files, threads or images.
 
 mod bits;
+mod deflate;
 mod prefix_code;
+#[cfg(test)]
+mod samples;
+mod words;
 mod zstd;
 
+pub use deflate::{DEFLATE, deflate};
 pub use zstd::{ZSTD, zstd_frame};

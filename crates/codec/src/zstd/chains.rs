@@ -1,6 +1,7 @@
 //! A thorough search: all earlier places of a hash, and a second look one byte on.
 
-use super::matches::{Copy, Found, LEAST, common, double_word, hash, word};
+use super::matches::{Copy, Found, LEAST};
+use crate::words::{common, double_word, hash, word};
 
 const HASH_LOG: u32 = 16;
 /// Bytes that places are chained by.

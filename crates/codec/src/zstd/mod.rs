@@ -81,6 +81,7 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples;
     use std::io::Read;
 
     fn check(bytes: &[u8]) -> usize {
@@ -94,69 +95,36 @@ mod tests {
         size(3).max(size(5))
     }
 
-    /// Numbers that look random, the same in every run.
-    fn numbers(seed: u32) -> impl Iterator<Item = u32> {
-        std::iter::successors(Some(seed), |state| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)))
-            .map(|state| state >> 8)
-    }
-
     #[test]
     fn round_trips() {
         for length in (0..70).chain([255, 256, 257, 1_000, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK + 17]) {
             check(&vec![7; length]);
-            let random: Vec<u8> = numbers(1).map(|number| number as u8).take(length).collect();
-            assert!(check(&random) <= length + 9 + 3 * (length / BLOCK + 1));
-            let text: Vec<u8> =
-                numbers(2).flat_map(|number| format!("{} ", number % 1_000).into_bytes()).take(length).collect();
-            check(&text);
+            assert!(check(&samples::random(length)) <= length + 9 + 3 * (length / BLOCK + 1));
+            check(&samples::text(length));
         }
     }
 
     /// The bytes are pinned: whoever changes the encoder sees it here, and gives `ZSTD` another number.
     #[test]
     fn golden_sizes_and_sums() {
-        let text: Vec<u8> =
-            numbers(3).flat_map(|number| format!("{} ", number % 5_000).into_bytes()).take(1 << 20).collect();
-        let found: Vec<String> = (3..=9)
-            .map(|level| {
-                let frame = zstd_frame(&text, level);
-                let sum = frame.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(0x100_0000_01b3) ^ u64::from(*byte));
-                format!("{level} {} {sum:x}", frame.len())
-            })
-            .collect();
+        let text = samples::text(1 << 20);
+        let of_level = |level: u8| format!("{level} {}", samples::size_and_sum(&zstd_frame(&text, level)));
         expect_test::expect![[r#"
-            3 463103 4dcca606591ec86e
-            4 458468 a3479c98ad2b57c8
-            5 454845 8d8af9a0621f96a0
-            6 453149 b51dbc4220af7daf
-            7 451807 46d3a990c6802069
-            8 449958 4a2256258a89af12
-            9 448575 cdee0c28689071c7"#]]
-        .assert_eq(&found.join("\n"));
+            3 463024 75aa26bc594b0c8
+            4 458502 e15b49adeb6fcd73
+            5 454864 4629438563c9ded8
+            6 452949 12b5fd69abeea8a7
+            7 451685 f1201154ce814ea8
+            8 449795 5df7f6ec4c14471f
+            9 448338 93a31660f28d768c"#]]
+        .assert_eq(&(3..=9).map(of_level).collect::<Vec<_>>().join("\n"));
     }
 
     /// Every mix of literals, copies, distances and kinds of blocks.
     #[test]
     fn mixtures() {
         for seed in 0..60 {
-            let mut numbers = numbers(seed);
-            let mut next = |most: u32| numbers.next().unwrap() % most;
-            let alphabet = [1, 2, 3, 16, 100, 256][next(6) as usize];
-            let mut bytes: Vec<u8> = Vec::new();
-            while bytes.len() < 200_000 {
-                let most = [4, 40, 4_000, 140_000][next(4) as usize];
-                let count = 1 + next(most) as usize;
-                match next(3) {
-                    0 if !bytes.is_empty() => {
-                        let back = 1 + next(bytes.len() as u32) as usize;
-                        for _ in 0..count {
-                            bytes.push(bytes[bytes.len() - back]);
-                        }
-                    }
-                    _ => bytes.extend((0..count).map(|_| next(alphabet) as u8)),
-                }
-            }
-            check(&bytes);
+            check(&samples::mixture(seed));
         }
     }
 }

@@ -222,7 +222,7 @@ fn a_layer_is_keyed_by_files_and_codec() {
         expect![[r#"
             by its key
             arguments ["layer", "web -> /srv"]
-            setting codec: gzip zlib-rs-0.6.8 level-4 block-524288
+            setting codec: gzip deflate rondel-1 block-524288
             input web/app/run
             input web/index.html
             output layer.tar.gz -> .rondel/out/image#layer files.tar.gz
@@ -237,7 +237,7 @@ fn a_layer_is_keyed_by_files_and_codec() {
             by its key
             arguments ["layer"]
             setting base: static-1 webpki-root-certs-1.0.11
-            setting codec: gzip zlib-rs-0.6.8 level-4 block-524288
+            setting codec: gzip deflate rondel-1 block-524288
             output layer.tar.gz -> .rondel/out/image#layer base.tar.gz
         "#]],
     );
