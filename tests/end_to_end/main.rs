@@ -33,6 +33,7 @@ mod hostile;
 mod image;
 mod image_contents;
 mod image_files;
+mod image_merged;
 mod image_programs;
 mod import_circles;
 mod inputs;

@@ -4,8 +4,8 @@
 use rondel_names::ImageName;
 
 use crate::image_path::is_within;
-use crate::types::{Files, Origin, Owner, Users};
-use crate::{Diagnostic, Text};
+use crate::types::{FileSource, Files, Origin, Owner, Users};
+use crate::{Diagnostic, Spanned, Text};
 
 /// Directories of the static base, with those above them.
 pub const BASE_DIRECTORIES: &[&str] =
@@ -49,9 +49,17 @@ pub(crate) fn check_files(
             diagnostics.push(Diagnostic::new(place.span, message).hint(hint));
         };
         let is_below = |outer: &str| path != outer && is_within(path, outer);
-        let outer = files.iter().find(|(outer, source)| is_output(&source.value.origin) && is_below(&outer.value));
-        if let Some((outer, _)) = outer {
-            report(format!("`{path}` is below `{}`, which is a file", outer.value), "give one of them another path");
+        let exclude = &source.value.exclude;
+        if exclude.first().is_some_and(|glob| glob.value.starts_with('!')) {
+            report(
+                "`exclude` begins with what is put back, and nothing is left out yet".to_owned(),
+                "begin with a glob without `!`",
+            );
+        }
+        // Of an output only its target knows whether it is a directory.
+        let is_link = |source: &Spanned<FileSource>| matches!(source.value.origin, Origin::Link(_));
+        if let Some((outer, _)) = files.iter().find(|(outer, source)| is_link(source) && is_below(&outer.value)) {
+            report(format!("`{path}` is below `{}`, which is a link", outer.value), "give one of them another path");
         } else if let Some((outer, what)) = fixed.iter().find(|(outer, _)| is_below(outer)) {
             report(format!("`{path}` is below `{outer}`, {what}"), "give it another path");
         }

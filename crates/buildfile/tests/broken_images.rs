@@ -90,6 +90,19 @@ fn outputs_of_targets_with_several() {
 }
 
 #[test]
+fn nothing_to_put_back() {
+    check_files(r#""/a": File("a", exclude: ["!x", "y"]), "/b": File("a", exclude: ["y", "!x"])"#, expect![[r#"
+        error: `exclude` begins with what is put back, and nothing is left out yet
+         --> build.ron:4:79
+          |
+        4 |  GoBuild(packages: ["."]), "i": Image(base: Static, files: {"/a": File("a", exclude: ["!x", "y"]), "/b": File("a", exclude: ["y", "!x"])})},
+          |                                                             ^^^^
+
+        hint: begin with a glob without `!`
+    "#]]);
+}
+
+#[test]
 fn what_can_not_be_left_out() {
     check_files(
         r#""/a": File("a", exclude: ["../x", "/y", "", "a/../b"]), "/b": Link("/a", exclude: ["x"]), "/c": Directory(exclude: []), "/d": Output("t", exclude: "x")"#,
@@ -313,7 +326,7 @@ fn links_and_directories_that_can_not_be() {
               |                                                             ^^^^^^
 
             hint: give it a path below
-            error: `/l/x` is below `/l`, which is a file
+            error: `/l/x` is below `/l`, which is a link
              --> build.ron:4:111
               |
             4 |  ["/x"], files: {"/etc": Link("/usr/etc"), "/l": Link("m"), "/l/x": Directory},
@@ -342,22 +355,6 @@ fn links_and_directories_that_can_not_be() {
 
             hint: write "SIGTERM", "SIGQUIT" or "SIGINT"
         "#]],
-    );
-}
-
-#[test]
-fn a_file_below_an_output() {
-    check_files(
-        r#""/a": Output("t"), "/a/b": File("b")"#,
-        expect![[r#"
-        error: `/a/b` is below `/a`, which is a file
-         --> build.ron:4:98
-          |
-        4 | ["."]), "i": Image(base: Static, files: {"/a": Output("t"), "/a/b": File("b")})},
-          |                                                             ^^^^^^
-
-        hint: give one of them another path
-    "#]],
     );
 }
 

@@ -57,6 +57,11 @@ impl LayerPrograms {
         Ok(LayerPrograms(found))
     }
 
+    /// Returns all entries.
+    pub fn entries(&self) -> impl Iterator<Item = (&RelativePath, &LayerProgram)> {
+        self.0.iter()
+    }
+
     /// Returns the entry at a path, links not followed.
     pub fn get(&self, path: &RelativePath) -> Option<&LayerProgram> {
         self.0.get(path)

@@ -172,7 +172,10 @@ pub(crate) struct Directories<'a> {
 impl<'a> Directories<'a> {
     /// Returns the directories of an image whose files have these attributes.
     pub fn of(tree: &'a TreeFiles, users: &Users<'_>, base: &'a BaseView) -> Result<Directories<'a>, StepError> {
-        let files = tree.files.iter().map(|placed| Ok((&placed.place, users.resolve(&placed.attributes)?)));
+        let files = tree.files.iter().map(|placed| (&placed.place, &placed.attributes));
+        let outputs = tree.outputs.iter().filter(|output| !output.part.is_file());
+        let files = files.chain(outputs.map(|output| (&output.place, &output.attributes)));
+        let files = files.map(|(place, attributes)| Ok((place, users.resolve(attributes)?)));
         let directories = tree.made.iter().filter(|made| made.link.is_none());
         let made = directories.map(|made| Ok((made.place.clone(), users.resolve(&made.attributes)?)));
         let mut made = made.collect::<Result<Vec<_>, StepError>>()?;

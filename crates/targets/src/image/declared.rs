@@ -145,6 +145,19 @@ fn check_places(analyzer: &Analyzer<'_>, image: &Image, tree: &TreeFiles) -> Ana
         StepError::User(error) => Some(error),
         StepError::Command { .. } | StepError::Interrupted => None,
     };
+    let declared = || {
+        let files = tree.files.iter().map(|other| (&other.place, other.span));
+        let made = tree.made.iter().map(|other| (&other.place, other.span));
+        files.chain(made).chain(tree.outputs.iter().map(|other| (&other.place, other.span)))
+    };
+    for output in tree.outputs.iter().filter(|output| output.part.is_file()) {
+        if let Some((place, span)) =
+            declared().find(|(place, _)| *place != &output.place && place.is_within(&output.place))
+        {
+            let message = format!("`/{place}` is below `/{}`, which is a file", output.place);
+            return Err(UserError::input(message).at(span).hint("give one of them another path"));
+        }
+    }
     let Ok(boundary) = Boundary::new(&analyzer.root, &analyzer.request.root, &[]) else { return Ok(()) };
     for placed in &tree.files {
         if !placed.path.below(&analyzer.root).exists() {
@@ -155,10 +168,8 @@ fn check_places(analyzer: &Analyzer<'_>, image: &Image, tree: &TreeFiles) -> Ana
             Err(error) => return of_user(with_span(error, placed.span)).map_or(Ok(()), Err),
         };
         let is_below = |place: &RelativePath| *place != placed.place && place.is_within(&placed.place);
-        let files = tree.files.iter().map(|other| (&other.place, other.span));
-        let mut others = files.chain(tree.outputs.iter().map(|other| (&other.place, other.span)));
         if !real.place.is_dir()
-            && let Some((place, span)) = others.find(|(place, _)| is_below(place))
+            && let Some((place, span)) = declared().find(|(place, _)| is_below(place))
         {
             let message = format!("`/{place}` is below `/{}`, which is a file", placed.place);
             return Err(UserError::input(message).at(span).hint("give one of them another path"));

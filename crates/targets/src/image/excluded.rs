@@ -7,7 +7,10 @@ use rondel_tree::GlobSet;
 #[derive(Clone, Debug)]
 pub(crate) struct Excluded {
     globs: Vec<String>,
-    set: GlobSet,
+    /// For files and links.
+    files: GlobSet,
+    /// For directories.
+    directories: GlobSet,
 }
 
 impl Excluded {
@@ -17,13 +20,19 @@ impl Excluded {
     }
 
     fn new(globs: Vec<String>) -> Excluded {
-        // A directory goes with all that is in it, and is nothing without it.
-        let both = |glob: &String| {
-            let plain = glob.trim_end_matches('/').trim_end_matches("/**");
-            [plain.to_owned(), format!("{plain}/**")]
-        };
-        let set = GlobSet::new(globs.iter().flat_map(both), Vec::new());
-        Excluded { globs, set }
+        // A directory goes with all that is in it, and is nothing without it. A file is not meant by what names the
+        // contents of a directory.
+        let of_directory = |glob: &String| glob.ends_with('/') || glob.ends_with("/**");
+        let plain = |glob: &String| glob.trim_end_matches('/').trim_end_matches("/**").to_owned();
+        let inner = |glob: &String| format!("{}/**", plain(glob));
+        let for_files = globs.iter().flat_map(|glob| {
+            let own = (!of_directory(glob)).then(|| plain(glob));
+            own.into_iter().chain([inner(glob)])
+        });
+        let for_directories = globs.iter().flat_map(|glob| [plain(glob), inner(glob)]);
+        let files = GlobSet::new(for_files, Vec::new());
+        let directories = GlobSet::new(for_directories, Vec::new());
+        Excluded { globs, files, directories }
     }
 
     /// Returns true if nothing is left out.
@@ -31,14 +40,19 @@ impl Excluded {
         self.globs.is_empty()
     }
 
-    /// Returns true if the file, link or directory at `path` is left out. Of a directory something may be put back.
+    /// Returns true if the file or link at `path` is left out.
     pub fn has(&self, path: &str) -> bool {
-        self.set.selects(path)
+        self.files.selects(path)
+    }
+
+    /// Returns true if the directory at `path` is left out. Something in it may be put back.
+    pub fn has_directory(&self, path: &str) -> bool {
+        self.directories.selects(path)
     }
 
     /// Returns true if the directory at `path` is left out, and all that is in it.
     pub fn has_all_of(&self, path: &str) -> bool {
-        self.has(path) && !self.globs.iter().any(|glob| glob.starts_with('!'))
+        self.has_directory(path) && !self.globs.iter().any(|glob| glob.starts_with('!'))
     }
 
     /// Returns the words for keys; empty if nothing is left out.
@@ -62,8 +76,12 @@ mod tests {
             (&["drafts"], "drafts/x/y", true),
             (&["drafts/"], "drafts/x", true),
             (&["drafts"], "x/drafts", false),
-            (&["drafts/**"], "drafts", true),
-            (&["**/node_modules/**"], "x/node_modules", true),
+            (&["drafts/**"], "drafts", false),
+            (&["drafts/**"], "drafts/x", true),
+            (&["drafts/"], "drafts", false),
+            (&["*/**"], "top", false),
+            (&["*/**"], "x/y", true),
+            (&["**/node_modules/**"], "x/node_modules", false),
             (&["**/node_modules/**"], "node_modules/x", true),
             (&["**/.rondel"], "x/.rondel", true),
             (&["**/*.map", "!keep/**"], "keep/a.map", false),
@@ -73,6 +91,9 @@ mod tests {
             (&[], "a", false),
         ] {
             assert_eq!(excluded(globs).has(path), expected, "{globs:?} {path}");
+        }
+        for glob in ["drafts", "drafts/", "drafts/**", "*/**"] {
+            assert!(excluded(&[glob]).has_directory("drafts"), "{glob}");
         }
         assert!(excluded(&["a/**"]).has_all_of("a") && !excluded(&["a/**", "!a/b"]).has_all_of("a"));
         assert_eq!(excluded(&["a", "!b"]).words(), " without `a` without `!b`");

@@ -12,7 +12,8 @@ use rondel_engine::{
 };
 use rondel_names::ImageName;
 use rondel_oci::{
-    BaseImage, Compression, ImageConfig, Layer, LayerPrograms, LayoutInput, PlatformImage, decompressed, write_layout,
+    BaseImage, BaseKind, Compression, ImageConfig, Layer, LayerPrograms, LayoutInput, PlatformImage, decompressed,
+    write_layout,
 };
 use rondel_process::Stream;
 
@@ -50,6 +51,8 @@ pub(crate) struct ImageStep {
     pub users: Vec<String>,
     /// Place of the user, or of the target, in build.ron.
     pub user_span: Span,
+    /// Place of the target.
+    pub span: Span,
     /// True if the image puts its own tables of users over those of the base.
     pub has_own_users: bool,
 }
@@ -110,8 +113,8 @@ impl ImageStep {
         Ok(())
     }
 
-    /// Says which programs can't start, as a line that is kept with the result.
-    fn warn_of_programs(&self, context: &StepContext<'_>) -> Result<(), StepError> {
+    /// Refuses files that nobody finds, and says which programs can't start, as a line that is kept with the result.
+    fn check_files(&self, context: &StepContext<'_>) -> Result<(), StepError> {
         let mut read: BTreeMap<Digest, LayerPrograms> = BTreeMap::new();
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for image in &self.platforms {
@@ -121,7 +124,11 @@ impl ImageStep {
                     place.insert(programs_of(path).map_err(|error| StepError::unreadable(path, &error))?);
                 }
             }
-            let own = layers.iter().filter_map(|(layer, _, _)| read.get(&layer.digest)).collect();
+            let own: Vec<&LayerPrograms> = layers.iter().filter_map(|(layer, _, _)| read.get(&layer.digest)).collect();
+            check_ways(&own).map_err(|message| {
+                let hint = "leave one of them out with `exclude`, or give it another place";
+                StepError::User(UserError::input(message).at(self.span).hint(hint))
+            })?;
             let base = image.base.as_ref().map(|(index, _)| ImageView::of(*index, context)).transpose()?;
             let settings = base.as_ref().map(ImageView::read).transpose()?.map(|(_, _, config)| config.settings);
             let config = settings.map_or_else(|| self.config.clone(), |settings| settings.inherited_by(&self.config));
@@ -182,7 +189,7 @@ impl Step for ImageStep {
         let mut of_bases: BTreeMap<Digest, (usize, &BaseOrigin)> = BTreeMap::new();
         let mut images = Vec::with_capacity(self.platforms.len());
         let mut inherited = BTreeMap::new();
-        self.warn_of_programs(context)?;
+        self.check_files(context)?;
         for image in &self.platforms {
             let layers = self.layers(image, context)?;
             files.extend(layers.iter().map(|(layer, path, _)| (layer.digest, path.clone())));
@@ -284,6 +291,22 @@ impl ImageStep {
 fn programs_of(path: &Path) -> io::Result<LayerPrograms> {
     let (file, _) = open_regular(path)?;
     LayerPrograms::read(decompressed(BufReader::with_capacity(1 << 17, file))?)
+}
+
+/// Fails if something lies below what is no directory in the image: engines refuse that, or write it elsewhere.
+fn check_ways(layers: &[&LayerPrograms]) -> Result<(), String> {
+    let topmost = |path: &RelativePath| layers.iter().rev().find_map(|layer| layer.get(path));
+    for (path, _) in layers.iter().flat_map(|layer| layer.entries()) {
+        for parent in std::iter::successors(path.parent(), RelativePath::parent) {
+            let what = match topmost(&parent).map(|entry| &entry.kind) {
+                None | Some(BaseKind::Directory) => continue,
+                Some(BaseKind::Symlink(target)) => format!("a link to `{target}`"),
+                Some(_) => "a file".to_owned(),
+            };
+            return Err(format!("`/{path}` is below `/{parent}`, which is {what}"));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses more layers than an engine takes.

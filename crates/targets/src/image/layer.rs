@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 
-use rondel_cas::{Entry, RelativePath};
+use rondel_cas::{Digest, Entry, RelativePath};
 use rondel_engine::{
     ActionSpec, Artefact, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
+    UserError,
 };
 use rondel_oci::{Compression, LayerEntry, LayerSource, write_layer};
 
@@ -14,7 +15,7 @@ use crate::image::attributes::{Directories, Resolved, Users};
 use crate::image::base_layer::BaseLayer;
 use crate::image::metadata::LayerMetadata;
 use crate::image::outputs::Made;
-use crate::image::places::{Boundary, FilesLayer, TreeFiles};
+use crate::image::places::{Boundary, FilesLayer, OutputPlace, TreeFiles};
 use crate::image::sources::{Collected, FromTree, dangling};
 
 /// Contents of a layer.
@@ -55,7 +56,7 @@ impl TreeFiles {
         let users = Users::of(&boundary, self, base);
         let directories = Directories::of(self, &users, base)?;
         let mut collected = Collected::new(&boundary, layer);
-        if self.has_own(layer) {
+        if self.has_own(layer) || self.has_more_exact_than(layer) {
             for placed in &self.files {
                 let attributes = users.resolve(&placed.attributes)?;
                 collected.add(placed, &Resolved { capabilities: placed.capabilities, ..attributes }, spec)?;
@@ -67,12 +68,15 @@ impl TreeFiles {
         let mut left_out = std::mem::take(&mut collected.left_out);
         left_out.sort();
         left_out.dedup();
-        let FromTree { mut entries, elsewhere } = collected.finish(&self.outputs, context, spec)?;
+        let FromTree { mut entries, elsewhere, exact } = collected.finish(&self.outputs, context, spec)?;
         let is_directory = |entry: &LayerEntry| matches!(entry.source, LayerSource::Directory);
         for (path, entry) in entries.iter_mut().filter(|(_, entry)| is_directory(entry)) {
             *entry = directories.entry(path);
         }
-        self.add_outputs(layer, &users, &directories, context, spec, &mut entries)?;
+        for (index, output) in self.outputs_of(layer).enumerate() {
+            let artefacts = &context.upstream[index].artefacts;
+            self.add_output((output, artefacts), &exact, (&users, &directories), spec, &mut entries)?;
+        }
         directories.add_parents(&mut entries);
         // Those of directories may come from other layers.
         for (path, entry) in entries.iter().filter(|(_, entry)| is_directory(entry)) {
@@ -108,49 +112,86 @@ impl LayerStep {
 }
 
 impl TreeFiles {
-    /// Adds the outputs of other steps that are in a layer, and all that decides them to `spec`.
-    fn add_outputs(
+    /// Adds an output of another step, and all that decides it to `spec`. What is declared more exactly is left to that:
+    /// `exact` has such files of the tree.
+    fn add_output(
         &self,
-        layer: FilesLayer,
-        users: &Users<'_>,
-        directories: &Directories<'_>,
-        context: &StepContext<'_>,
+        (output, artefacts): (&OutputPlace, &[Artefact]),
+        exact: &BTreeSet<RelativePath>,
+        (users, directories): (&Users<'_>, &Directories<'_>),
         spec: &mut ActionSpec,
         entries: &mut Entries,
     ) -> Result<(), StepError> {
-        for (index, output) in self.outputs_of(layer).enumerate() {
-            let attributes = users.resolve(&output.attributes)?;
-            let attributes = Resolved { capabilities: output.capabilities, ..attributes };
-            let words = attributes.words() + &output.exclude.words();
-            if !words.is_empty() {
-                spec.arguments.push(format!("/{}{words}", output.place));
+        let attributes = users.resolve(&output.attributes)?;
+        let attributes = Resolved { capabilities: output.capabilities, ..attributes };
+        let words = attributes.words() + &output.exclude.words();
+        if !words.is_empty() {
+            spec.arguments.push(format!("/{}{words}", output.place));
+        }
+        let below = match output.choose(artefacts)? {
+            Made::File(artefact) => {
+                spec.upstream.insert(output.place.clone(), artefact.entry.clone());
+                entries.insert(output.place.clone(), entry_of(artefact, &attributes));
+                return Ok(());
             }
-            let below = match output.choose(&context.upstream[index].artefacts)? {
-                Made::File(artefact) => {
-                    spec.upstream.insert(output.place.clone(), artefact.entry.clone());
-                    entries.insert(output.place.clone(), entry_of(artefact, &attributes));
-                    continue;
-                }
-                Made::Directory(below) => below,
+            Made::Directory(below) => below,
+        };
+        entries.insert(output.place.clone(), directories.entry(&output.place));
+        let others: Vec<&RelativePath> = self.outputs.iter().map(|other| &other.place).collect();
+        for (rest, artefact) in below {
+            let place = output.place.join(&rest);
+            let is_directory = matches!(artefact.entry, Entry::Directory { .. });
+            // A directory stays, though all of its files are left out.
+            let outer = std::iter::successors(rest.parent(), RelativePath::parent);
+            for parent in outer.filter(|parent| !output.exclude.has_directory(parent.as_str())) {
+                let parent = output.place.join(&parent);
+                entries.insert(parent.clone(), directories.entry(&parent));
+            }
+            let is_left_out = match is_directory {
+                true => output.exclude.has_directory(rest.as_str()),
+                false => output.exclude.has(rest.as_str()),
             };
-            entries.insert(output.place.clone(), attributes.directory(directories.entry(&output.place)));
-            for (rest, artefact) in below.into_iter().filter(|(rest, _)| !output.exclude.has(rest.as_str())) {
-                let place = output.place.join(&rest);
-                for parent in std::iter::successors(place.parent(), RelativePath::parent) {
-                    if parent == output.place || !parent.is_within(&output.place) {
-                        break;
-                    }
-                    entries.entry(parent).or_insert_with(|| attributes.directory(LayerEntry::directory()));
-                }
-                spec.upstream.insert(place.clone(), artefact.entry.clone());
-                let entry = entry_of(artefact, &attributes);
-                let is_file = matches!(artefact.entry, Entry::File { .. });
-                let mode = if is_file { entry.mode & 0o6777 } else { entry.mode };
-                entries.insert(place, LayerEntry { mode, ..entry });
+            if is_left_out || exact.contains(&place) || (others.contains(&&place) && !is_directory) {
+                continue;
             }
+            check_name(output, &rest)?;
+            spec.upstream.insert(place.clone(), artefact.entry.clone());
+            let entry = match &artefact.entry {
+                Entry::File { .. } => {
+                    let entry = entry_of(artefact, &attributes);
+                    LayerEntry { mode: entry.mode & 0o6777, ..entry }
+                }
+                Entry::Symlink { .. } => entry_of(artefact, &attributes),
+                Entry::Directory { .. } => directories.entry(&place),
+            };
+            entries.insert(place, entry);
         }
         Ok(())
     }
+}
+
+/// Refuses names that remove files of lower layers.
+fn check_name(output: &OutputPlace, rest: &RelativePath) -> Result<(), StepError> {
+    if !rest.as_str().split('/').any(|part| part.starts_with(".wh.")) {
+        return Ok(());
+    }
+    let message = format!("`{rest}` can't be in an image: such a name removes a file");
+    let hint = "let the step give it another name, or `exclude` it";
+    Err(StepError::User(UserError::input(message).at(output.span).hint(hint)))
+}
+
+/// Returns all that an entry is but the contents of a file, for the key.
+fn listed(entries: &Entries) -> Digest {
+    let line = |(path, entry): (&RelativePath, &LayerEntry)| {
+        let kind = match &entry.source {
+            LayerSource::File(_) | LayerSource::Bytes(_) => "file".to_owned(),
+            LayerSource::Directory => "directory".to_owned(),
+            LayerSource::Symlink(target) => format!("link {}", target.escape_default()),
+        };
+        let LayerEntry { mode, uid, gid, capabilities, .. } = entry;
+        format!("{} {mode:o} {uid}:{gid} {capabilities:x} {kind}\n", path.as_str().escape_default())
+    };
+    Digest::of(entries.iter().map(line).collect::<String>().as_bytes())
 }
 
 impl LayerStep {
@@ -210,6 +251,8 @@ impl Step for LayerStep {
             LayerContents::Files { tree, layer } => tree.collect(*layer, &base, context, &mut spec)?,
         };
         let entries = self.place(layout.entries, &base, &mut spec)?;
+        // Whatever was looked at above: what is in the layer is in its key.
+        spec.arguments.push(format!("entries {}", listed(&entries).oci()));
         let layout = Layout { entries, ..layout };
         Ok(Prepared::by_key(spec).with(layout))
     }

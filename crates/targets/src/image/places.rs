@@ -106,6 +106,18 @@ impl TreeFiles {
     }
 }
 
+impl TreeFiles {
+    /// Returns true if something of the tree is declared within an output of a layer, which then leaves it out.
+    pub fn has_more_exact_than(&self, layer: FilesLayer) -> bool {
+        let declared = || {
+            let made = self.made.iter().map(|made| &made.place);
+            self.files.iter().map(|placed| &placed.place).chain(made)
+        };
+        let mut outputs = self.outputs_of(layer).filter(|output| !output.part.is_file());
+        outputs.any(|output| declared().any(|place| place.is_within(&output.place)))
+    }
+}
+
 /// A link or a directory that build.ron declares.
 #[derive(Clone, Debug)]
 pub(crate) struct MadeEntry {

@@ -28,6 +28,8 @@ pub(crate) struct Collected<'a> {
 /// An entry, and the place of its declaration.
 struct Found {
     entry: LayerEntry,
+    /// The declared path that it comes from.
+    declared: RelativePath,
     layer: FilesLayer,
     span: Span,
     input: Option<FoundInput>,
@@ -63,6 +65,13 @@ pub(crate) struct FromTree {
     pub entries: BTreeMap<RelativePath, LayerEntry>,
     /// Entries of other layers.
     pub elsewhere: BTreeSet<RelativePath>,
+    /// Files and links of all layers whose declaration is more exact than that of an output around them.
+    pub exact: BTreeSet<RelativePath>,
+}
+
+/// Returns true if a declared path is below another one.
+fn is_more_exact(declared: &RelativePath, outer: &RelativePath) -> bool {
+    declared != outer && declared.is_within(outer)
 }
 
 impl<'a> Collected<'a> {
@@ -109,7 +118,8 @@ impl<'a> Collected<'a> {
         }
         let entry = attributes.file(LayerSource::File(real.place.clone()), is_executable(&metadata));
         let input = Some(FoundInput::File(name, real.place));
-        self.insert(placed.place.clone(), Found { entry, layer: placed.layer, span: placed.span, input });
+        let (declared, layer, span) = (placed.place.clone(), placed.layer, placed.span);
+        self.insert(declared.clone(), Found { entry, declared, layer, span, input });
         Ok(())
     }
 
@@ -123,7 +133,8 @@ impl<'a> Collected<'a> {
         if made.layer == self.layer {
             spec.arguments.push(argument);
         }
-        self.insert(place, Found { entry, layer: made.layer, span: made.span, input: None });
+        let (declared, layer, span) = (place.clone(), made.layer, made.span);
+        self.insert(place, Found { entry, declared, layer, span, input: None });
     }
 
     /// Adds all below a directory.
@@ -145,7 +156,7 @@ impl<'a> Collected<'a> {
             }
             let Open { directory, name, inner } = next;
             // What is put back of a directory that is left out brings the directory with it.
-            if inner.as_ref().is_some_and(|inner| placed.exclude.has(inner.as_str())) {
+            if inner.as_ref().is_some_and(|inner| placed.exclude.has_directory(inner.as_str())) {
                 continue;
             }
             let place = inner.map_or_else(|| placed.place.clone(), |inner| placed.place.join(&inner));
@@ -153,7 +164,8 @@ impl<'a> Collected<'a> {
                 .filter(|_| is_empty)
                 .map(|path| FoundInput::Exact(Input { path, absolute: directory, entry: Entry::directory() }));
             let (layer, span) = (placed.layer, placed.span);
-            self.insert(place, Found { entry: LayerEntry::directory(), layer, span, input });
+            let declared = placed.place.clone();
+            self.insert(place, Found { entry: LayerEntry::directory(), declared, layer, span, input });
         }
         Ok(())
     }
@@ -202,7 +214,7 @@ impl<'a> Collected<'a> {
         } else {
             return Err(with_span(unfit(&name, &kind), span));
         };
-        self.insert(place, Found { entry, layer, span, input: Some(input) });
+        self.insert(place, Found { entry, declared: placed.place.clone(), layer, span, input: Some(input) });
         Ok(Child::Added)
     }
 
@@ -221,8 +233,12 @@ impl<'a> Collected<'a> {
         for path in &self.covered {
             spec.arguments.push(format!("without /{path}"));
         }
-        let mut found = FromTree { entries: BTreeMap::new(), elsewhere: BTreeSet::new() };
-        for (path, Found { entry, layer, input, .. }) in self.entries {
+        let mut found = FromTree { entries: BTreeMap::new(), elsewhere: BTreeSet::new(), exact: BTreeSet::new() };
+        for (path, Found { entry, declared, layer, input, .. }) in self.entries {
+            let is_directory = matches!(entry.source, LayerSource::Directory);
+            if !is_directory && outputs.iter().any(|output| is_more_exact(&declared, &output.place)) {
+                found.exact.insert(path.clone());
+            }
             if layer != self.layer {
                 found.elsewhere.insert(path);
                 continue;
@@ -276,7 +292,8 @@ impl<'a> Collected<'a> {
         }
         // Files of a lower layer would be hidden by those of a higher one, though they are the more exact ones.
         let covers = |(inner, found): &(&RelativePath, &Found)| {
-            *inner != path && inner.is_within(path) && found.layer > *layer && !is_directory(found)
+            let is_inner = *inner != path && inner.is_within(path) && !is_directory(found);
+            is_inner && found.layer > *layer && !is_more_exact(&found.declared, path)
         };
         if let Some((inner, _)) = self.entries.iter().find(covers) {
             let message =

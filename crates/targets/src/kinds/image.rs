@@ -66,6 +66,7 @@ impl Analyze for Image {
                 tags: analyzer.image_tags(&self.tags)?,
                 platforms: images.clone(),
                 users: self.users.iter().map(|(name, _)| name.value.clone()).collect(),
+                span: target.name.span,
                 user_span: self.user.as_ref().map_or(target.name.span, |user| user.span),
                 has_own_users: has_own_users(self),
                 loadable,

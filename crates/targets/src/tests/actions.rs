@@ -221,7 +221,7 @@ fn a_layer_is_keyed_by_files_and_codec() {
         Vec::new(),
         expect![[r#"
             by its key
-            arguments ["layer", "web -> /srv"]
+            arguments ["layer", "web -> /srv", "entries sha256:79bcded43386f7ec4dc688ad5af8d6c9f9f6848d94191dd872070f42f2400013"]
             setting codec: gzip deflate rondel-1 block-524288
             input web/app/run
             input web/index.html
@@ -235,7 +235,7 @@ fn a_layer_is_keyed_by_files_and_codec() {
         Vec::new(),
         expect![[r#"
             by its key
-            arguments ["layer"]
+            arguments ["layer", "entries sha256:f104cc73e2869f1474b66a751ef2538e5499cd376bb6dd7ac4750f33a149de46"]
             setting base: static-1 webpki-root-certs-1.0.11
             setting codec: gzip deflate rondel-1 block-524288
             output layer.tar.gz -> .rondel/out/image#layer base.tar.gz
