@@ -91,7 +91,9 @@ fn outputs_of_targets_with_several() {
 
 #[test]
 fn nothing_to_put_back() {
-    check_files(r#""/a": File("a", exclude: ["!x", "y"]), "/b": File("a", exclude: ["y", "!x"])"#, expect![[r#"
+    check_files(
+        r#""/a": File("a", exclude: ["!x", "y"]), "/b": File("a", exclude: ["y", "!x"])"#,
+        expect![[r#"
         error: `exclude` begins with what is put back, and nothing is left out yet
          --> build.ron:4:79
           |
@@ -99,7 +101,8 @@ fn nothing_to_put_back() {
           |                                                             ^^^^
 
         hint: begin with a glob without `!`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -65,19 +65,40 @@ impl ImageArchive {
         Ok(ImageArchive { members })
     }
 
+    /// Returns the archive for a daemon with the image store of containerd, which reads the OCI layout and knows the image
+    /// by the digest of its index. The first `left_out` layers of the image that `manifest.json` names are not there.
+    pub fn for_containerd(layout: &Path, left_out: usize) -> io::Result<ImageArchive> {
+        let text = read_at_most(&layout.join(DOCKER_MANIFEST), TEXT_MAX)?;
+        let manifest: Value = serde_json::from_slice(&text).map_err(io::Error::other)?;
+        let layers = manifest[0]["Layers"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let left_out: Vec<&str> = layers.take(left_out).collect();
+        let mut archive = ImageArchive { members: BTreeMap::new() };
+        archive.add_oci(layout, &left_out)?;
+        Ok(archive)
+    }
+
     /// Returns the archive of the whole layout, which is an OCI archive too.
     pub fn whole(layout: &Path) -> io::Result<ImageArchive> {
         let mut archive = ImageArchive::for_daemon(layout, 0)?;
+        archive.add_oci(layout, &[])?;
+        Ok(archive)
+    }
+
+    /// Adds the files of the OCI layout.
+    fn add_oci(&mut self, layout: &Path, left_out: &[&str]) -> io::Result<()> {
         for name in ["oci-layout", "index.json"] {
-            archive.members.insert(name.to_owned(), Member::file(layout.join(name))?);
+            self.members.insert(name.to_owned(), Member::file(layout.join(name))?);
         }
         for entry in std::fs::read_dir(layout.join(BLOBS))? {
             let entry = entry?;
             let name = format!("{BLOBS}{}", entry.file_name().to_string_lossy());
             check_blob_name(&name, "the layout")?;
-            archive.members.insert(name, Member::file(entry.path())?);
+            if left_out.contains(&name.as_str()) {
+                continue;
+            }
+            self.members.insert(name, Member::file(entry.path())?);
         }
-        Ok(archive)
+        Ok(())
     }
 
     /// Returns the size of the archive in bytes.
@@ -241,6 +262,18 @@ mod tests {
         assert_eq!(last.len() + 1, all.len());
         assert!(last.iter().all(|(name, bytes)| all[name] == *bytes));
         assert!(!last.values().any(|bytes| bytes == b"one"));
+    }
+
+    #[test]
+    fn containerd_gets_the_oci_layout_without_the_layers_that_it_has() {
+        let layout = Layout::new(&[b"one", b"two"]);
+        let all = written(&ImageArchive::for_containerd(&layout.0, 0).unwrap());
+        assert!(all.contains_key("index.json") && all.contains_key("oci-layout"), "{:?}", all.keys());
+        assert!(!all.contains_key("manifest.json"), "it would be read instead");
+        let last = written(&ImageArchive::for_containerd(&layout.0, 1).unwrap());
+        assert_eq!(last.len() + 1, all.len());
+        assert!(last.iter().all(|(name, bytes)| all[name] == *bytes));
+        assert!(!last.values().any(|bytes| bytes == b"one") && last.values().any(|bytes| bytes == b"two"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rondel_cas::Digest;
 use rondel_engine::{Class, Environment, StepError, UserError};
 use rondel_process::{CommandLine, find_tool};
 
+use super::loading::ImageStore;
 use super::socket::{DockerImage, DockerSocket};
 
 /// The `docker` command.
@@ -120,6 +121,13 @@ impl Docker {
                 }
             }
         }
+    }
+
+    /// Asks the daemon by the command what keeps its images.
+    pub fn store(&self, context: &rondel_engine::StepContext<'_>) -> Result<ImageStore, StepError> {
+        let captured = context.try_capture(&self.question(["info", "--format", "{{json .DriverStatus}}"]))?;
+        let status = serde_json::from_slice(&captured.stdout).unwrap_or_default();
+        Ok(ImageStore::of_status(&status))
     }
 
     /// Returns `docker …` for a question, which has a deadline.

@@ -14,4 +14,5 @@ mod regex;
 mod socket;
 
 pub use client::Docker;
+pub(crate) use socket::DockerImage;
 pub use socket::DockerSocket;

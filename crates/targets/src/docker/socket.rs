@@ -54,6 +54,12 @@ impl DockerSocket {
         DockerSocket::find(environment).or_else(podman)
     }
 
+    /// Returns the socket at a path.
+    #[cfg(test)]
+    pub fn at(path: &Path) -> DockerSocket {
+        DockerSocket { path: path.to_owned() }
+    }
+
     /// Returns the socket's path.
     pub fn path(&self) -> &Path {
         &self.path

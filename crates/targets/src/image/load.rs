@@ -9,7 +9,7 @@ use rondel_engine::{
 };
 
 use crate::analyzer::{Analyzed, Analyzer};
-use crate::docker::{Docker, DockerSocket};
+use crate::docker::{Docker, DockerImage, DockerSocket};
 use crate::image::loaded::LoadedImages;
 use crate::image::metadata::{ImageMetadata, image_of};
 use crate::nodes::ImageSource;
@@ -34,10 +34,22 @@ impl LoadStep {
     }
 }
 
-/// Returns the report on an image in a daemon.
-fn loaded(image: &ImageMetadata) -> Metadata {
+/// Returns the report on an image that a daemon calls `id`.
+fn loaded(image: &ImageMetadata, id: &str) -> Metadata {
     let (digest, platforms, inherited) = (String::new(), Vec::new(), BTreeMap::new());
-    Metadata::of(&ImageMetadata { digest, size_bytes: 0, platforms, inherited, ..image.clone() })
+    let image_id = id.to_owned();
+    Metadata::of(&ImageMetadata { digest, image_id, size_bytes: 0, platforms, inherited, ..image.clone() })
+}
+
+/// Returns the image as the daemon has it: its ID is the digest of the configuration, or that of the index.
+fn found<E>(
+    image: &ImageMetadata,
+    ask: impl Fn(&str) -> Result<Option<DockerImage>, E>,
+) -> Result<Option<DockerImage>, E> {
+    match ask(&image.image_id)? {
+        Some(found) => Ok(Some(found)),
+        None => ask(&image.digest),
+    }
 }
 
 impl Step for LoadStep {
@@ -46,15 +58,15 @@ impl Step for LoadStep {
     fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
         let plan = |freshness| Ok(Prepared::unkeyed(freshness));
         let image = self.image(context)?;
-        let id = image.image_id.as_str();
+        let goes_on = || !context.cancellation.is_raised();
         let found = match (&self.docker, &self.socket) {
             (Some(docker), _) => {
                 if !context.is_question() {
                     docker.require_daemon(context)?;
                 }
-                docker.image(context, id)?
+                found(&image, |id| docker.image(context, id))?
             }
-            (None, Some(socket)) => match socket.image(id, &|| !context.cancellation.is_raised()) {
+            (None, Some(socket)) => match found(&image, |id| socket.image(id, &goes_on)) {
                 Ok(found) => found,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Err(StepError::Interrupted),
                 Err(error) => return plan(Freshness::Skip(format!("no Docker daemon is reachable ({error})"))),
@@ -66,42 +78,51 @@ impl Step for LoadStep {
         };
         match image.tags.iter().find(|tag| !found.is_named(tag)) {
             Some(tag) => plan(Freshness::not_present(format!("`{tag}` names another image in Docker"))),
-            None => plan(Freshness::UpToDate(loaded(&image))),
+            None => plan(Freshness::UpToDate(loaded(&image, &found.id))),
         }
     }
 
     fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         let image = self.image(context)?;
         let mut loaded_images = LoadedImages::of(context, &self.record);
-        let former: Vec<String> = loaded_images.ids().iter().filter(|id| **id != image.image_id).cloned().collect();
-        loaded_images.add(&image.image_id, context);
+        let ids = [&image.image_id, &image.digest];
+        let former: Vec<String> = loaded_images.ids().iter().filter(|id| !ids.contains(id)).cloned().collect();
+        // Whichever the daemon will call it by: what is there is recorded in any case.
+        ids.into_iter().for_each(|id| loaded_images.add(id));
+        loaded_images.write(context);
         let layout = self.layout.below(&context.workspace.root);
         let socket = self.socket.as_ref().or(self.docker.as_ref().and_then(|docker| docker.socket.as_ref()));
+        let goes_on = || !context.cancellation.is_raised();
+        let failed = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::Interrupted => StepError::Interrupted,
+            _ => StepError::environment(format!("the image was not loaded into Docker: {error}")),
+        };
+        let mut found_image = None;
         if let Some(socket) = socket {
             let known: Vec<String> = image.tags.iter().chain(&former).cloned().collect();
-            let goes_on = || !context.cancellation.is_raised();
-            let sent = socket.load(&layout, &known, &goes_on).map_err(|error| match error.kind() {
-                std::io::ErrorKind::Interrupted => StepError::Interrupted,
-                _ => StepError::environment(format!("the image was not loaded into Docker: {error}")),
-            })?;
+            let sent = socket.load(&layout, &known, &goes_on).map_err(failed)?;
             if sent.kept > 0 {
                 let what = if sent.kept == 1 { "layer was" } else { "layers were" };
                 context.note(format!("{} {what} there; {} bytes sent", sent.kept, sent.bytes));
             }
+            found_image = found(&image, |id| socket.image(id, &goes_on)).map_err(failed)?;
         } else if let Some(docker) = &self.docker {
             let archive = context.staging.join("image.tar");
             let mut file =
                 std::fs::File::create_new(&archive).map_err(|error| StepError::unwritable(&archive, &error))?;
-            rondel_oci::ImageArchive::for_daemon(&layout, 0)
+            let contents = docker.store(context)?.archive(&layout, 0);
+            contents
                 .and_then(|image| image.write(&mut file))
                 .map_err(|error| StepError::unwritable(&archive, &error))?;
             context.run(&docker.command(["load", "--quiet", "--input", &archive.to_string_lossy()]))?;
+            found_image = found(&image, |id| docker.image(context, id))?;
         }
         if self.prune {
             let gone = self.remove_former(&former, socket, context)?;
             loaded_images.forget(&gone, context);
         }
-        Ok(Report { metadata: loaded(&image) })
+        let id = found_image.map_or_else(|| image.image_id.clone(), |found| found.id);
+        Ok(Report { metadata: loaded(&image, &id) })
     }
 }
 

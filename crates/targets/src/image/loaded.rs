@@ -30,12 +30,11 @@ impl LoadedImages {
         &self.ids
     }
 
-    /// Records an image. It is not in the daemon yet: what is there is recorded in any case.
-    pub fn add(&mut self, id: &str, context: &StepContext<'_>) {
+    /// Adds an image.
+    pub fn add(&mut self, id: &str) {
         self.ids.retain(|other| other != id);
         self.ids.insert(0, id.to_owned());
         self.ids.truncate(IMAGES_MAX);
-        self.write(context);
     }
 
     /// Forgets images that are gone.
@@ -46,7 +45,8 @@ impl LoadedImages {
         }
     }
 
-    fn write(&self, context: &StepContext<'_>) {
+    /// Writes the record.
+    pub fn write(&self, context: &StepContext<'_>) {
         let text: String = self.ids.iter().map(|id| format!("{id}\n")).collect();
         if let Err(error) = write_atomically(&context.workspace.scratch(), &self.file, text.as_bytes()) {
             context.warn(format!("what was loaded into Docker was not recorded: {error}"));
