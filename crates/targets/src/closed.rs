@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_cas::{Entry, remove_tree};
-use rondel_engine::{ActionSpec, Job, OutputKind, StepError, StepKey};
+use rondel_engine::{ActionSpec, Artefact, Job, OutputKind, StepError, StepKey};
 use rondel_process::Sandbox;
 
 use crate::tools::Tools;
@@ -74,7 +74,7 @@ impl Closed {
         }
     }
 
-    /// Makes the surroundings of a run. `others` are places of Go that can be read; `go` is the directory of its
+    /// Makes the surroundings of a run. `others` are more places that can be read; `go` is the directory of its
     /// programs.
     pub(crate) fn enter(
         &self,
@@ -223,6 +223,22 @@ fn whole_directories(root: &Path, files: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     directories.chain(files.iter().filter(|path| !is_within(path)).cloned()).collect()
 }
 
+/// Returns the directories that can be listed as a whole at and below `place`, an output of another step: those that hold
+/// nothing but what it made. Its files can be read anyway.
+pub(crate) fn output_directories(place: &Path, artefacts: &[&Artefact]) -> Vec<PathBuf> {
+    if !place.is_dir() {
+        return Vec::new();
+    }
+    let made: BTreeSet<PathBuf> =
+        artefacts.iter().map(|artefact| &artefact.path).filter(|path| path.starts_with(place)).cloned().collect();
+    let is_empty = || fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
+    if made.is_empty() {
+        return if is_empty() { vec![place.to_owned()] } else { Vec::new() };
+    }
+    let all = whole_directories(place.parent().unwrap_or(place), &made);
+    all.into_iter().filter(|path| !made.contains(path)).collect()
+}
+
 /// Returns the directories in which globs look for names, relative to the project's.
 pub(crate) fn searched_directories<'g>(globs: impl IntoIterator<Item = &'g str>) -> Vec<PathBuf> {
     let is_plain = |part: &&str| !part.contains(['*', '?', '[', '{']);
@@ -248,6 +264,34 @@ mod tests {
             found.iter().map(|path| path.strip_prefix(&root).unwrap().to_str().unwrap()).collect();
         found.sort();
         assert_eq!(found, ["6", "a", "c/4", "c/d"]);
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    /// What another step left there, or nobody knows, has names that no key holds.
+    #[test]
+    fn output_directories_with_nothing_else_can_be_listed() {
+        let root = std::env::temp_dir().join(format!("rondel-closed-outputs-{}", std::process::id()));
+        let artefact = |path: &str| {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), "").unwrap();
+            let entry = Entry::directory();
+            Artefact { name: rondel_cas::RelativePath::new(path).unwrap(), path: root.join(path), entry }
+        };
+        let artefacts = ["out/1", "out/s/2", "mixed/3", "mixed/s/4", "other/5"].map(artefact);
+        let artefacts: Vec<&Artefact> = artefacts.iter().collect();
+        fs::write(root.join("mixed/foreign"), "").unwrap();
+        fs::create_dir_all(root.join("empty")).unwrap();
+        for (place, expected) in [
+            ("out", &["out"][..]),
+            ("out/s", &["out/s"]),
+            ("mixed", &["mixed/s"]),
+            ("out/1", &[]),
+            ("empty", &["empty"]),
+        ] {
+            let expected: Vec<PathBuf> = expected.iter().map(|path| root.join(path)).collect();
+            assert_eq!(output_directories(&root.join(place), &artefacts), expected, "{place}");
+        }
+        assert_eq!(output_directories(&root.join("out"), &[]), Vec::<PathBuf>::new());
         fs::remove_dir_all(&root).unwrap();
     }
 

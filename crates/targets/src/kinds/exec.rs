@@ -14,7 +14,7 @@ use rondel_golang::{GoSupport, INDEX_OFF};
 use rondel_process::{CommandLine, find_tool};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
-use crate::closed::{Closed, Surroundings, searched_directories};
+use crate::closed::{Closed, Surroundings, output_directories, searched_directories};
 use crate::image::facts::Images;
 use crate::late_texts::LateTexts;
 use crate::nodes::{Deps, TargetNodes};
@@ -373,6 +373,10 @@ impl ExecStep {
             let toolchain = go.toolchain(job)?;
             others = go.places(&toolchain);
             programs = Some(toolchain.root.join("bin"));
+        }
+        let made: Vec<&Artefact> = job.upstream.iter().flat_map(|upstream| &upstream.artefacts).collect();
+        for output in &self.outputs_used {
+            others.extend(output_directories(&output.path(job)?, &made));
         }
         closed.enter(spec, job, &tools, programs.as_deref(), others).map(Some)
     }
