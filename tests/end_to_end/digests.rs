@@ -102,6 +102,8 @@ fn a_template_has_values_in_place_of_names() {
         std::os::unix::fs::PermissionsExt::mode(&space.root().join(path).metadata().unwrap().permissions())
     };
     assert_eq!(mode("dist/app.yaml") & 0o777, 0o755);
+    let run = space.ok(&["manifest", "--set", "version="]);
+    assert!(run.stderr.contains("warning: `{version}` in `deploy/app.yaml.in` is empty"), "{}", run.stderr);
     space.append("deploy/app.yaml.in", "{verison}");
     let run = space.run(&["manifest"]);
     run.fails(2, &["deploy/app.yaml.in:4:5: there is no variable `verison`", "hint: did you mean `{version}`?"]);
@@ -136,7 +138,7 @@ fn names_of_images_are_pinned() {
     space.write("deploy/compose.yml", COMPOSE);
     space.write("deploy/base/app.env", "image: app:1\n");
     let run = space.ok(&["pinned"]);
-    let warning = "not pinned, since no `image` key is there: deploy/base/app.yaml:19: `app`\n";
+    let warning = "not pinned, since it is not the whole value of an `image` key: deploy/base/app.yaml:19: `app`\n";
     assert!(run.stderr.contains(warning), "{}", run.stderr);
     let digest = digest(&space);
     let app = format!("r.example/app@{digest}");
@@ -153,6 +155,10 @@ fn names_of_images_are_pinned() {
         up to date  image
         run         pinned: image docker.io/library/app changed from `[DIGEST]` to `[DIGEST]`, image r.example/app changed from `[DIGEST]` to `[DIGEST]`
     "#]]);
+    space.write("deploy/kustomization.yaml", "images:\n- newName: app\n- name: app\n");
+    let run = space.ok(&["pinned"]);
+    let warning = ": deploy/base/app.yaml:19: `app`, deploy/kustomization.yaml:2: `app`\n";
+    assert!(run.stderr.contains(warning), "{}", run.stderr);
     // A name where no image is looked for.
     space.append("deploy/base/app.yaml", "  args: [\"--use\", r.example/app:1]\n");
     let run = space.ok(&["pinned"]);
@@ -200,6 +206,177 @@ for name in ["app.yaml", "compose.yml"]:
     space.ok(&["pinned"]);
     let output = Command::new("python3").args(["-c", SCRIPT]).current_dir(space.root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What makes files, as a whole and in parts: in images and in commands, which can list a directory.
+#[test]
+fn outputs_are_found_by_their_readers() {
+    let space = space(
+        r#""pinned": Resolve(files: ["deploy/**"], images: ["image"], to: "out/deploy"),
+        "default": Resolve(files: ["deploy/a.yaml"], images: ["image"]),
+        "manifest": Template(from: "x.in", to: "out/x.yaml"),
+        "made": Exec(command: ["sh", "-c", "mkdir made/s; echo 1 > made/s/1"], inputs: [], outputs: ["made/"]),
+        "all": Image(base: Static, entrypoint: ["/x"], files: {"/x": File("x", mode: 0o755),
+            "/a": Output("pinned"), "/b": Output("default"), "/c": Output("pinned", "s"), "/d/b": Output("pinned", "s/b.yaml"),
+            "/d/a": Output("pinned", "out/deploy/a.yaml"), "/d/c": Output("default", "a.yaml"), "/e/1": Output("manifest"),
+            "/e/2": Output("manifest", "x.yaml"), "/e/3": Output("manifest", "out/x.yaml"), "/f": Output("made")}),
+        "list": Exec(command: ["sh", "-c", "find \"$0\" \"$@\" \"$A\" -type f | sort | sed \"s,$0,PINNED,\" > listed",
+            Output("pinned"), Output("pinned", "s"), Output("default"), Output("made")], tools: ["find", "sort", "sed"],
+            env: {"A": Output("default")}, inputs: [Output("made")], outputs: ["listed"]),
+        "look": Shell(script: "ls $A made > /dev/null && cat $A/s/*", env: {"A": Output("pinned")}, inputs: [Output("made")],
+            tools: ["ls", "cat"])"#,
+    );
+    space.replace("build.ron", "targets:", "vars: {\"version\": \"v1\"}, targets:");
+    space.write("deploy/a.yaml", "image: app\n");
+    space.write("deploy/s/b.yaml", "image: app\n");
+    space.write("x.in", "{version}\n");
+    space.ok(&["all", "list", "look"]);
+    let listed = space.read("listed").replace(&space.root().display().to_string(), "");
+    expect![[r#"
+        /dist/default/a.yaml
+        /dist/default/a.yaml
+        /made/s/1
+        PINNED/a.yaml
+        PINNED/s/b.yaml
+        PINNED/s/b.yaml
+    "#]]
+    .assert_eq(&listed);
+    let list = |name: &str| {
+        let output =
+            Command::new("tar").arg("-tzf").arg(space.root().join("dist/all/blobs/sha256").join(name)).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let blobs = fs::read_dir(space.root().join("dist/all/blobs/sha256")).unwrap();
+    let all: Vec<String> = blobs.map(|blob| list(blob.unwrap().file_name().to_str().unwrap())).collect();
+    let mut files: Vec<&str> = all.iter().flat_map(|list| list.lines()).filter(|line| line.contains("/")).collect();
+    files.retain(|line| "abcdef".contains(&line[..1]) && !line.ends_with('/') && line[1..].starts_with('/'));
+    files.sort_unstable();
+    assert_eq!(
+        files,
+        ["a/a.yaml", "a/s/b.yaml", "b/a.yaml", "c/b.yaml", "d/a", "d/b", "d/c", "e/1", "e/2", "e/3", "f/s/1"]
+    );
+}
+
+/// A warning is a line of the output, and so comes with each later result too. Images of which each must be named are in
+/// the key.
+#[test]
+fn what_is_not_pinned_is_told_each_time() {
+    let space = space(
+        r#""nameless": Image(base: Static, files: {"/y": File("x")}, entrypoint: ["/y"]),
+        "debug": Image(base: Static, files: {"/d": File("x")}, entrypoint: ["/d"], tags: ["r.example/app:1-debug"]),
+        "push": Push(image: "debug", to: ["r.example/app:1-debug"]),
+        "pinned": Resolve(files: ["deploy/*"], images: ["image"], to: "out")"#,
+    );
+    space.write("deploy/a.yaml", "image: r.example/app:1\n");
+    space.write(
+        "deploy/b.json",
+        r#"{"image": "r.example/app:1-debug", "text": "\ud83d\ude00", "args": ["r.example/app"]}"#,
+    );
+    let check = || {
+        let run = space.ok(&["pinned"]);
+        for words in [
+            "warning: deploy/b.json:1: `r.example/app:1-debug` is pushed by `push`, and pinned to the image that `images` names",
+            "warning: not pinned, since it is not the whole value of an `image` key: deploy/b.json:1: `r.example/app`",
+        ] {
+            assert!(run.stderr.contains(words), "{}", run.stderr);
+        }
+    };
+    check();
+    assert_eq!(space.ran(&["pinned"]), std::collections::BTreeMap::new());
+    check();
+    fs::remove_dir_all(space.root().join("out")).unwrap();
+    check();
+    let text = space.read("out/b.json");
+    assert!(text.contains(r#""text": "\ud83d\ude00""#) && text.contains(&digest(&space)), "{text}");
+    // Two images at one place: the tag decides.
+    space.replace("build.ron", r#"images: ["image"]"#, r#"images: ["image", "debug"]"#);
+    space.ok(&["pinned"]);
+    assert!(space.read("out/a.yaml").contains(&digest(&space)) && !space.read("out/b.json").contains(&digest(&space)));
+    space.write("deploy/b.json", r#"{"image": "r.example/app:2"}"#);
+    space.run(&["pinned"]).fails(
+        2,
+        &["`r.example/app:2` can be the image of `image`, `debug`, which differ", "one of them has: `:1`, `:1-debug`"],
+    );
+    space.write("deploy/b.json", "{}");
+    space.run(&["pinned"]).fails(2, &["no file names the image of `debug`"]);
+    space.replace("build.ron", r#"["image", "debug"]"#, r#"["image"]"#);
+    space.ok(&["pinned"]);
+    space.replace("build.ron", r#"images: ["image"]"#, r#"images: ["image", "nameless"]"#);
+    space.run(&["pinned"]).fails(2, &["no file names the image of `nameless`"]);
+}
+
+/// One image under several names is named by each of them, and is not ambiguous.
+#[test]
+#[cfg_attr(not(has_registry), ignore = "no registry with crane")]
+fn pushes_of_one_image() {
+    let space = space(
+        r#""one": Push(image: "image", to: ["ADDRESS/app:1"]), "two": Push(image: "image", to: ["ADDRESS/app:2"]),
+        "pinned": Resolve(files: ["a.yaml"], to: "out")"#,
+    );
+    let registry = Registry::start(&space.beside("registry"));
+    space.replace("build.ron", "ADDRESS", &registry.address);
+    let pushed = format!("{}/app", registry.address);
+    let mut former = String::new();
+    for images in ["", r#", images: ["one", "two"]"#, r#", images: ["image", "one"]"#] {
+        let fields = format!(r#"["a.yaml"]{images}, to"#);
+        space.replace("build.ron", &format!(r#"["a.yaml"]{former}, to"#), &fields);
+        images.clone_into(&mut former);
+        for name in [format!("{pushed}:1"), "app".to_owned()] {
+            space.write("a.yaml", &format!("image: {name}\n"));
+            space.ok(&["pinned"]);
+            // An image that is named itself keeps its own name.
+            let own = if name == "app" && images.contains("image\"") { "app" } else { &pushed };
+            assert_eq!(space.read("out/a.yaml"), format!("image: {own}@{}\n", digest(&space)), "{images} {name}");
+        }
+    }
+}
+
+#[test]
+fn links_among_the_files() {
+    let space = space(r#""pinned": Resolve(files: ["deploy/**"], images: ["image"], to: "out")"#);
+    space.write("deploy/s/a.yaml", "image: app\n");
+    let link = space.root().join("deploy/l");
+    for (leads_to, words) in [
+        ("s", "`deploy/l` is a link to a directory, and `files` are files"),
+        ("nothing", "`deploy/l` is a link that leads to nothing"),
+    ] {
+        std::os::unix::fs::symlink(leads_to, &link).unwrap();
+        space.run(&["pinned"]).fails(2, &[words, "\"!deploy/l\""]);
+        fs::remove_file(&link).unwrap();
+    }
+    std::os::unix::fs::symlink("s/a.yaml", link.with_extension("yaml")).unwrap();
+    space.ok(&["pinned"]);
+    assert_eq!(space.read("out/l.yaml"), format!("image: app@{}\n", digest(&space)));
+}
+
+/// Import paths are those of the executables in the image, whatever the patterns and the module's version.
+#[test]
+fn programs_by_their_import_paths() {
+    let space = TestSpace::small();
+    let head = space.read("build.ron");
+    let head = head.split("    targets:").next().unwrap();
+    let targets = r#""dots": GoBuild(packages: ["./..."]), "two": GoBuild(packages: [".", "./cmd/a"]),
+        "image": Image(base: Static, tags: ["r.example/app:1"],
+            files: {"/a": Output("dots", "a"), "/m": Output("two", "m")}, entrypoint: ["/a"]),
+        "pinned": Resolve(files: ["p.yaml"], images: ["image"], to: "out")"#;
+    space.write("build.ron", &format!("{head}    targets: {{{targets}}},\n)\n"));
+    for old in ["cmd", "greet"] {
+        fs::remove_dir_all(space.root().join(old)).unwrap();
+    }
+    space.write("go.mod", "module example.com/m/v2\n\ngo 1.22\n");
+    for directory in ["", "cmd/a/", "cmd/b/"] {
+        space.write(&format!("{directory}main.go"), "package main\n\nfunc main() {}\n");
+    }
+    space.write("p.yaml", "- ko://example.com/m/v2\n- ko://example.com/m/v2/cmd/a\n");
+    space.ok(&["pinned"]);
+    let reference = format!("r.example/app@{}", digest(&space));
+    assert_eq!(space.read("out/p.yaml"), format!("- {reference}\n- {reference}\n"));
+    for path in
+        ["example.com/m/v2/cmd/b", "example.com/m/v2/cmd/a/", "example.com/m/v2/cmd", "example.com/m/v2/cmd/a:v1"]
+    {
+        space.write("p.yaml", &format!("- ko://{path}\n"));
+        space.run(&["pinned"]).fails(2, &[&format!("p.yaml:1:3: `ko://{path}` is in none of the images of `image`")]);
+    }
 }
 
 /// A second build makes the same files, and pushes nothing: also where only a file names the push.

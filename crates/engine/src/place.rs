@@ -159,7 +159,7 @@ fn check_inside(workspace: &Workspace, parent: &Path) -> Result<(), StepError> {
         return Ok(());
     }
     let message = format!("`{}` leads out of the workspace, to `{}`", parent.display(), real.display());
-    Err(StepError::failed(message).hint("remove the symbolic link, or give the target another `out`"))
+    Err(StepError::failed(message).hint("remove the symbolic link, or give the output another path"))
 }
 
 /// Refuses to remove files of others from an output directory, or to put a directory in the place of a file of others.

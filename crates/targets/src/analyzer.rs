@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rondel_buildfile::{
-    BuildFile, HealthCheck, OutputReference, Platform, Platforms, Span, Spanned, Target, TargetKind, TargetName, Text,
-    suggest,
+    BuildFile, HealthCheck, Output, OutputReference, Platform, Platforms, Span, Spanned, Target, TargetKind,
+    TargetName, Text, suggest,
 };
 use rondel_cas::RelativePath;
 use rondel_engine::{AnyStep, Graph, Node, NodeId, PROGRAM, Pool, Shown, StepKey, UserError};
@@ -18,7 +18,7 @@ use crate::base::{BaseRequest, Bases};
 use crate::dirty::DirtyStep;
 use crate::docker::Docker;
 use crate::git::WorkTrees;
-use crate::nodes::{Deps, MadeOutput, TargetNodes};
+use crate::nodes::{Deps, MadeOutput, Program, TargetNodes};
 use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
 use crate::variables::Variables;
@@ -63,9 +63,14 @@ pub(crate) trait Analyze {
         Vec::new()
     }
 
-    /// The Go packages whose programs it makes or holds: import paths, or patterns of them.
-    fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
-        let _ = analyzer;
+    /// The Go programs that its image holds. Adds the steps that build them to `nodes`, the upstream of their user.
+    fn programs(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        nodes: &mut Vec<NodeId>,
+    ) -> Analyzed<Vec<Program>> {
+        let _ = (analyzer, target, nodes);
         Ok(Vec::new())
     }
 
@@ -435,6 +440,21 @@ pub(crate) fn only_output(target: &Target, file: &BuildFile) -> Analyzed<Relativ
 
 pub(crate) fn output_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
     path(&text.value).map_err(|error| error.at(text.span))
+}
+
+/// Returns the name of a declared output in the result of its step: the path as written below `root`, or else the one
+/// relative to build.ron.
+pub(crate) fn output_name(output: &Output<'_>) -> Analyzed<RelativePath> {
+    match output.written.map(|written| RelativePath::new(&written.value)) {
+        Some(Ok(path)) => Ok(path),
+        Some(Err(_)) | None => path(&output.path).map_err(|error| error.at(output.span)),
+    }
+}
+
+/// Returns the name of the only output of `target`, and its place relative to build.ron.
+pub(crate) fn named_output(target: &Target, file: &BuildFile) -> Analyzed<(RelativePath, RelativePath)> {
+    let place = only_output(target, file)?;
+    Ok((output_name(&file.outputs_of(target)[0])?, place))
 }
 
 /// A path in an image, without its slash.

@@ -72,6 +72,15 @@ pub(crate) struct MadeOutput {
     pub may_be_empty: bool,
 }
 
+/// An executable that a `GoBuild` makes and an image holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    /// Index of the build among the upstream results.
+    pub upstream: usize,
+    /// Name of the executable; `None` for the only one.
+    pub name: Option<String>,
+}
+
 impl TargetNodes {
     /// Returns a target that ends with these steps.
     pub fn ends(ends: Vec<NodeId>) -> TargetNodes {

@@ -9,7 +9,7 @@ use rondel_cas::RelativePath;
 use rondel_engine::{StepError, UserError};
 use rondel_golang::PROBE_PATH;
 
-use crate::analyzer::{Analyzed, Analyzer, image_path, output_path, path};
+use crate::analyzer::{Analyzed, Analyzer, image_path, output_name, path};
 use crate::image::added_users::AddedUser;
 use crate::image::excluded::Excluded;
 use crate::image::places::{Boundary, FilesLayer, MadeEntry, OutputPlace, Part, Placed, TreeFiles, with_span};
@@ -86,17 +86,14 @@ fn layer_names(image: &Image) -> Vec<String> {
 /// Returns which of a target's outputs `Output("target", "wanted")` is. Executables have names that `go` knows.
 fn part_of(analyzer: &Analyzer<'_>, producer: &Target, wanted: Option<&str>) -> Analyzed<Part> {
     let outputs = analyzer.request.file.outputs_of(producer);
-    let written = |output: &Output<'_>| output.written.map(output_path).transpose();
     match (producer.makes(), wanted) {
         (Makes::Files { count: 1 }, None) => match outputs.as_slice() {
-            [output] if output.is_directory => Ok(written(output)?.map_or(Part::Only, Part::Directory)),
+            [output] if output.is_directory => Ok(Part::Directory(output_name(output)?)),
             _ => Ok(Part::Only),
         },
         (Makes::Files { .. }, Some(wanted)) => {
-            let mut named = Vec::with_capacity(outputs.len());
-            for output in &outputs {
-                named.extend(written(output)?.map(|path| (path, output.is_directory)));
-            }
+            let named = |output: &Output<'_>| Ok((output_name(output)?, output.is_directory));
+            let named: Vec<(RelativePath, bool)> = outputs.iter().map(named).collect::<Analyzed<_>>()?;
             declared_part(&producer.name.value, &named, &path(wanted)?)
         }
         (Makes::Executables, Some(wanted)) => Ok(Part::File(path(wanted)?)),

@@ -38,23 +38,21 @@ pub(crate) struct Facts {
 pub(crate) struct FoundName {
     /// The name, without tag and digest.
     pub name: String,
+    pub tag: String,
     /// What is there, `sha256:…`: with images of other platforms that were there before, the digest is another one.
     pub digest: String,
 }
 
 impl Facts {
     fn new(digest: &str, tags: &[String]) -> Option<Facts> {
-        let found = tags.iter().map(|tag| {
-            let name = ImageName::new(tag).ok()?.repository().to_owned();
-            Some(FoundName { name, digest: digest.to_owned() })
-        });
+        let found = tags.iter().map(|tag| FoundName::new(tag, digest));
         Some(Facts { digest: digest.to_owned(), names: each_once(found.collect::<Option<_>>()?) })
     }
 
     fn pushed(references: &[String]) -> Option<Facts> {
         let found = references.iter().map(|reference| {
             let (name, digest) = reference.split_once('@')?;
-            Some(FoundName { name: ImageName::new(name).ok()?.repository().to_owned(), digest: digest.to_owned() })
+            FoundName::new(name, digest)
         });
         let names = each_once(found.collect::<Option<_>>()?);
         Some(Facts { digest: names.first()?.digest.clone(), names })
@@ -62,6 +60,12 @@ impl Facts {
 }
 
 impl FoundName {
+    fn new(name: &str, digest: &str) -> Option<FoundName> {
+        let name = ImageName::new(name).ok()?;
+        let (name, tag) = (name.repository().to_owned(), name.tag().to_owned());
+        Some(FoundName { name, tag, digest: digest.to_owned() })
+    }
+
     /// Returns the name with the digest. A tag is left out: it says less than the digest, and some programs refuse a
     /// reference with both.
     pub fn reference(&self) -> String {
@@ -72,7 +76,7 @@ impl FoundName {
 fn each_once(names: Vec<FoundName>) -> Vec<FoundName> {
     let mut found: Vec<FoundName> = Vec::new();
     for name in names {
-        if !found.iter().any(|known| known.name == name.name) {
+        if !found.iter().any(|known| (&known.name, &known.tag) == (&name.name, &name.tag)) {
             found.push(name);
         }
     }
@@ -126,7 +130,7 @@ impl UpstreamImage {
 }
 
 /// Returns the index of `node` among `nodes`, to which it is added if it is not there.
-fn index_of(node: NodeId, nodes: &mut Vec<NodeId>) -> usize {
+pub(crate) fn index_of(node: NodeId, nodes: &mut Vec<NodeId>) -> usize {
     nodes.iter().position(|other| *other == node).unwrap_or_else(|| {
         nodes.push(node);
         nodes.len() - 1

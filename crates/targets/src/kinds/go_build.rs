@@ -10,7 +10,6 @@ use rondel_golang::{CSupport, GoBuildStep, GoPackages, GoSupport, SbomStep, Scop
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
 use crate::go_variables::refuse_own;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
-use crate::resolve::import_paths;
 
 impl Analyze for GoBuild {
     fn analyze(
@@ -33,10 +32,6 @@ impl Analyze for GoBuild {
 
     fn puts_downloads_off(&self) -> bool {
         true
-    }
-
-    fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
-        import_paths(&analyzer.variables.texts(&self.packages)?, &analyzer.root)
     }
 
     fn made_output(

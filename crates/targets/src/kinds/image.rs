@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rondel_buildfile::{
-    BASE_USERS, Base, Compression as DeclaredCompression, Created, GitQuery, HealthCheck, Image, Origin,
+    BASE_USERS, Base, Compression as DeclaredCompression, Created, GitQuery, HealthCheck, Image, Makes, Origin,
     OutputReference, Platform, Spanned, Target,
 };
 use rondel_engine::{NodeId, Shown, StepKey, UserError};
@@ -17,11 +17,12 @@ use crate::docker::DockerSocket;
 use crate::image::archive;
 use crate::image::base_layer::BaseLayer;
 use crate::image::declared::{added_users, check_awaited, tree_files};
+use crate::image::facts::index_of;
 use crate::image::image_step::{ImageStep, LayeredPlatform, user_names};
 use crate::image::layer::{LayerContents, LayerStep};
 use crate::image::load::LoadStep;
 use crate::image::places::{FilesLayer, TreeFiles};
-use crate::nodes::{Deps, ImageSource, MadeOutput, TargetNodes};
+use crate::nodes::{Deps, ImageSource, MadeOutput, Program, TargetNodes};
 
 impl Analyze for Image {
     fn analyze(
@@ -112,23 +113,28 @@ impl Analyze for Image {
         archive::made_output(analyzer, target, self, reference)
     }
 
-    fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
-        let mut packages = Vec::new();
+    /// A program has the same import path on each platform, so one of them is asked.
+    fn programs(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        nodes: &mut Vec<NodeId>,
+    ) -> Analyzed<Vec<Program>> {
+        let Some(platform) = analyzer.platforms(self.platforms.as_ref(), target, true)?.into_iter().next() else {
+            return Ok(Vec::new());
+        };
+        let mut programs = Vec::new();
         for (_, source) in &self.files {
-            let Origin::Output { target, part } = &source.value.origin else { continue };
-            let made = analyzer.behaviour(analyzer.find(target)?).packages(analyzer)?;
-            let Some(part) = part else {
-                packages.extend(made);
+            let Origin::Output { target: name, part } = &source.value.origin else { continue };
+            let producer = analyzer.find(name)?;
+            if producer.makes() != Makes::Executables {
                 continue;
-            };
-            // Of several programs it has this one alone: that of a pattern is taken to lie right below it.
-            let named = made.into_iter().filter_map(|package| match package.strip_suffix("...") {
-                Some(above) => Some(format!("{above}{part}")),
-                None => Some(package).filter(|package| package.rsplit('/').next() == Some(part.as_str())),
-            });
-            packages.extend(named);
+            }
+            let behaviour = analyzer.behaviour(producer);
+            let node = behaviour.output_node(analyzer, producer, &platform, (target, source.span))?;
+            programs.push(Program { upstream: index_of(node, nodes), name: part.clone() });
         }
-        Ok(packages)
+        Ok(programs)
     }
 
     fn health(&self) -> Option<&HealthCheck> {

@@ -1,11 +1,11 @@
 //! `Push`: the OCI layout of another target goes to registries.
 
 use rondel_buildfile::{DESTINATION_HINT, Push, Span, Target, destination};
-use rondel_engine::{Shown, StepKey, UserError};
+use rondel_engine::{NodeId, Shown, StepKey, UserError};
 use rondel_names::ImageReference;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
-use crate::nodes::{Deps, ImageIdentity, ImageSource, TargetNodes};
+use crate::nodes::{Deps, ImageIdentity, ImageSource, Program, TargetNodes};
 use crate::push::{PushStep, RefsStep};
 
 impl Analyze for Push {
@@ -52,8 +52,14 @@ impl Analyze for Push {
         Ok(TargetNodes { pushed, ..TargetNodes::ends(vec![push, refs]) })
     }
 
-    fn packages(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<String>> {
-        analyzer.behaviour(analyzer.find(&self.image.value)?).packages(analyzer)
+    fn programs(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        _target: &Target,
+        nodes: &mut Vec<NodeId>,
+    ) -> Analyzed<Vec<Program>> {
+        let image = analyzer.find(&self.image.value)?;
+        analyzer.behaviour(image).programs(analyzer, image, nodes)
     }
 
     fn wants_all_platforms(&self) -> bool {
@@ -62,7 +68,7 @@ impl Analyze for Push {
 }
 
 /// Where the image goes, each place once.
-fn destinations(push: &Push, analyzer: &Analyzer<'_>) -> Analyzed<Vec<(ImageReference, Span)>> {
+pub(crate) fn destinations(push: &Push, analyzer: &Analyzer<'_>) -> Analyzed<Vec<(ImageReference, Span)>> {
     let mut found: Vec<(ImageReference, Span)> = Vec::new();
     for text in &push.to {
         let value = analyzer.variables.text(text).map_err(|error| error.at(text.span))?;

@@ -13,8 +13,9 @@ use rondel_engine::{
     ActionSpec, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Shown, Step, StepContext, StepError,
     StepKey, UserError,
 };
+use rondel_process::Stream;
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, output_path};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, named_output, output_path};
 use crate::file_template::{Mistake, Names, Piece};
 use crate::image::facts::UpstreamImage;
 use crate::image::places::with_span;
@@ -54,7 +55,7 @@ impl Analyze for TemplateFile {
                 .at(self.from.span)
                 .hint("write `{name}` for a variable of `vars`, `{target:digest}` or `{target:ref}` for an image"));
         }
-        let out = only_output(target, analyzer.request.file)?;
+        let (name, out) = named_output(target, analyzer.request.file)?;
         let step = analyzer.step(&|| {
             let value = |name: &rondel_buildfile::VariableName| {
                 let value = analyzer.variables.variable(name).map_err(|error| error.at(self.from.span))?;
@@ -64,13 +65,14 @@ impl Analyze for TemplateFile {
                 root: analyzer.root.clone(),
                 from: from.clone(),
                 span: self.from.span,
+                name: name.clone(),
                 out: out.clone(),
                 variables: variables.iter().map(value).collect::<Analyzed<_>>()?,
                 facts: facts.clone(),
             }))
         })?;
         let key = StepKey::main(&target.name.value);
-        Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::OnFailure, step)))
+        Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::Streamed, step)))
     }
 
     /// What can't be read has no names; `analyze` says why.
@@ -105,11 +107,17 @@ fn in_file(error: UserError, from: &RelativePath, text: &[u8], fact: &ImageFact)
 
 /// Refuses what a target makes: the names in a template are read before anything is made.
 fn refuse_made(analyzer: &Analyzer<'_>, from: &RelativePath, span: Span) -> Analyzed<()> {
+    // As it is written, and where links lead.
     let place = from.below(&analyzer.root);
+    let real = fs::canonicalize(&place).ok();
+    let is_within = |output: &Path| {
+        let leads_there = || Some(real.as_ref()?.starts_with(fs::canonicalize(output).ok()?));
+        place.starts_with(output) || leads_there() == Some(true)
+    };
     let file = analyzer.request.file;
     for target in &file.targets {
         let mut outputs = file.outputs_of(target).into_iter().map(|output| analyzer.request.root.join(output.path));
-        if outputs.any(|output| place.starts_with(&output)) {
+        if outputs.any(|output| is_within(&output)) {
             let message = format!("`{from}` is made by `{}`, and a template is a file of the tree", target.name.value);
             let hint = "its names are read before anything is made; keep the template in the tree";
             return Err(UserError::input(message).at(span).hint(hint));
@@ -125,6 +133,8 @@ pub(crate) struct TemplateStep {
     from: RelativePath,
     /// Place of the file in build.ron.
     span: Span,
+    /// Name of the result among the outputs.
+    name: RelativePath,
     /// The result, relative to the workspace.
     out: RelativePath,
     /// Values by name.
@@ -174,7 +184,7 @@ impl Step for TemplateStep {
     type Findings = ();
 
     fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
-        let name = RelativePath::new("file").expect("a constant");
+        let name = self.name.clone();
         let mut spec = ActionSpec {
             arguments: vec!["template".to_owned()],
             settings: self.values(context)?,
@@ -189,10 +199,14 @@ impl Step for TemplateStep {
     fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         let text = read(&self.from, &self.root, &context.workspace.root)?;
         let filled = self.filled(&text, &self.values(context)?)?;
-        let place = context.staging.join("file");
-        fs::write(&place, filled)
+        let place = self.name.below(context.staging);
+        fs::create_dir_all(place.parent().unwrap_or(context.staging))
+            .and_then(|()| fs::write(&place, filled))
             .and_then(|()| fs::set_permissions(&place, fs::metadata(self.from.below(&self.root))?.permissions()))
             .map_err(|error| StepError::unwritable(&place, &error))?;
+        for (name, _) in self.variables.iter().filter(|(_, value)| value.is_empty()) {
+            context.output(Stream::Stderr, &format!("warning: `{{{name}}}` in `{}` is empty", self.from));
+        }
         Ok(Report::default())
     }
 }
@@ -200,7 +214,15 @@ impl Step for TemplateStep {
 /// Reads a template, which is in the workspace.
 fn read(from: &RelativePath, root: &Path, workspace: &Path) -> Result<Vec<u8>, StepError> {
     let place = from.below(root);
-    let unreadable = |error| StepError::input(format!("failed to read the template `{from}`: {error}"));
+    let unreadable = |error: std::io::Error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::NotFound => "it is not there".to_owned(),
+            std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            _ => error.to_string(),
+        };
+        StepError::input(format!("failed to read the template `{from}`: {why}"))
+            .hint("`from` is the path of a file, relative to `root`")
+    };
     let real = fs::canonicalize(&place).map_err(unreadable)?;
     let workspace = fs::canonicalize(workspace).map_err(unreadable)?;
     if !real.starts_with(&workspace) {

@@ -1,10 +1,12 @@
 //! Names of images in YAML, and the digests that they are pinned to.
 
-mod import_paths;
+mod base;
+mod characters;
 mod pins;
+mod programs;
 mod step;
 mod yaml;
 
-pub(crate) use import_paths::{import_paths, literal_directory};
-pub(crate) use pins::PinnedImage;
+pub(crate) use base::literal_directory;
+pub(crate) use pins::{OtherPush, PinnedImage};
 pub(crate) use step::ResolveStep;

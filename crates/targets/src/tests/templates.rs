@@ -33,7 +33,7 @@ fn a_template_is_keyed_by_its_file_and_the_values() {
             image: layer base, hidden
             image, streamed; from: image: layer base
             image: docker; from: image
-            x; from: image
+            x, streamed; from: image
             asked for: x
         "#]],
     );
@@ -43,13 +43,13 @@ fn a_template_is_keyed_by_its_file_and_the_values() {
         "x",
         vec![made("sha256:1")],
         expect![[r#"
-        by its key
-        arguments ["template"]
-        setting {image:ref}: r.example/app@sha256:1
-        setting {version}: v1.2.3
-        input deploy.in
-        output file -> out/deploy
-    "#]],
+            by its key
+            arguments ["template"]
+            setting {image:ref}: r.example/app@sha256:1
+            setting {version}: v1.2.3
+            input deploy.in
+            output out/deploy -> out/deploy
+        "#]],
     );
 }
 
@@ -94,6 +94,12 @@ fn templates_that_can_not_be() {
     all.push(space.analyze(TARGETS, &["x"]).err().unwrap());
     std::os::unix::fs::symlink("/etc/passwd", space.root.join("deploy.in")).unwrap();
     all.push(space.analyze(TARGETS, &["x"]).err().unwrap());
+    std::fs::remove_file(space.root.join("deploy.in")).unwrap();
+    space.write("gen/x.in", "{version}");
+    std::os::unix::fs::symlink("gen/x.in", space.root.join("deploy.in")).unwrap();
+    let through_link = r#""gen": Exec(command: ["protoc"], inputs: [], outputs: ["gen/"]),
+        "x": Template(from: "deploy.in", to: "x")"#;
+    all.push(space.analyze(through_link, &["x"]).err().unwrap());
     let made = r#""gen": Exec(command: ["protoc"], inputs: [], outputs: ["gen/"]),
         "x": Template(from: "gen/x.in", to: "x", after: ["gen"])"#;
     all.push(space.analyze(made, &["x"]).err().unwrap());
@@ -122,12 +128,17 @@ fn templates_that_can_not_be() {
         at: "deploy.in"
         hint: write `\{image:id}` for the text itself
 
-        input: failed to read the template `deploy.in`: No such file or directory (os error 2)
+        input: failed to read the template `deploy.in`: it is not there
         at: "deploy.in"
+        hint: `from` is the path of a file, relative to `root`
 
         input: `deploy.in` leads out of the workspace, to `/etc/passwd`
         at: "deploy.in"
         hint: copy it into the workspace
+
+        input: `deploy.in` is made by `gen`, and a template is a file of the tree
+        at: "deploy.in"
+        hint: its names are read before anything is made; keep the template in the tree
 
         input: `gen/x.in` is made by `gen`, and a template is a file of the tree
         at: "gen/x.in"
@@ -156,7 +167,7 @@ fn a_push_that_a_file_names() {
             image, streamed; from: image: layer base, image: layer outputs (linux/amd64), image: layer outputs (linux/arm64)
             image: docker; from: image
             push; from: image
-            x; from: push
+            x, streamed; from: push
             asked for: x
         "#]],
     );
