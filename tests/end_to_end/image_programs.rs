@@ -1,5 +1,7 @@
 //! Programs of an image that can't start are warned about when it is built, and again when the result is used.
 
+use std::fs;
+
 use expect_test::expect;
 use serde_json::json;
 
@@ -12,7 +14,8 @@ fn image(fields: &str) -> TestSpace {
         "\"image\": Image(platforms: [\"linux/amd64\"], tags: [\"rondel-test-programs:1\"], {fields})"
     ));
     space.write("run.sh", "#!/bin/sh\necho\n");
-    space.write("sh", "no shell");
+    // Of no format that is known here.
+    space.write("sh", "\0");
     for name in ["run.sh", "sh"] {
         make_executable(&space.root().join(name));
     }
@@ -21,7 +24,7 @@ fn image(fields: &str) -> TestSpace {
 
 /// The warnings of a build.
 fn warnings(space: &TestSpace) -> Vec<String> {
-    let run = space.ok(&["image"]);
+    let run = space.ok(&["image", "--all-platforms"]);
     let lines = run.stderr.lines().filter_map(|line| line.split_once("| warning: "));
     lines.map(|(_, text)| text.to_owned()).collect()
 }
@@ -101,8 +104,15 @@ fn scripts_of_env() {
     script("#!/usr/bin/env -S python3 -u\n");
     assert_eq!(warnings(&space), ["`/app/run.sh` begins with `#!/usr/bin/env`, and that is not in the image"]);
     space.replace("build.ron", "files: {", "files: {\"/usr/bin/env\": File(\"sh\"), ");
-    let expected = "`/app/run.sh` begins with `#!/usr/bin/env python3`, and `python3` is not in the image's PATH";
+    let expected = "`/app/run.sh` begins with `#!/usr/bin/env -S python3 -u`, and `python3` is not in the image's PATH";
     assert_eq!(warnings(&space), [expected]);
+    script("#!/usr/bin/env python3 -u\r\n");
+    let expected = "`/app/run.sh` begins with `#!/usr/bin/env python3 -u`, of which Linux gives `python3 -u` to `env` as \
+        one word: write `#!/usr/bin/env -S python3 -u`";
+    assert_eq!(warnings(&space), [expected]);
+    script("#!/usr/bin/env sh\r\n");
+    space.replace("build.ron", "files: {", "files: {\"/bin/sh\": File(\"sh\"), ");
+    assert_eq!(warnings(&space), ["the first line of `/app/run.sh` ends with CR: write the file with LF"]);
     script("#!/app/run.sh\n");
     assert!(warnings(&space).is_empty(), "a circle has an end");
 }
@@ -133,6 +143,37 @@ fn a_dynamic_executable() {
     assert!(warnings(&space).is_empty());
 }
 
+/// The user counts, by the tables of the image.
+#[test]
+fn a_user_who_may_not() {
+    let space = image(
+        r#"base: Static, files: {"/app/tool": File("sh", mode: 0o750)}, user: "nonroot", entrypoint: ["/app/tool"]"#,
+    );
+    let expected = "the user `nonroot` may not execute `/app/tool`: `/app/tool` has the mode 0750 and the owner 0:0";
+    assert_eq!(warnings(&space), [expected]);
+    space.replace("build.ron", "0o750", "0o750, owner: \"nonroot\"");
+    assert!(warnings(&space).is_empty());
+    space.replace("build.ron", "files: {", "files: {\"/app\": Directory(mode: 0o700), ");
+    let expected = "the user `nonroot` may not execute `/app/tool`: `/app` has the mode 0700 and the owner 0:0";
+    assert_eq!(warnings(&space), [expected]);
+    space.replace("build.ron", "\"nonroot\", entry", "\"0\", entry");
+    assert!(warnings(&space).is_empty());
+}
+
+/// Only the platform for which a program is not made is named.
+#[test]
+fn a_program_of_another_machine() {
+    let space = image(r#"base: Static, files: {"/tool": File("tool")}, entrypoint: ["/tool"]"#);
+    let mut elf = [0; 64];
+    elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    elf[18] = 62;
+    fs::write(space.root().join("tool"), elf).unwrap();
+    make_executable(&space.root().join("tool"));
+    assert!(warnings(&space).is_empty());
+    space.replace("build.ron", "[\"linux/amd64\"]", "[\"linux/amd64\", \"linux/arm64\"]");
+    assert_eq!(warnings(&space), ["`/tool` is for amd64, and the image for arm64 (linux/arm64)"]);
+}
+
 /// Files of the base count, with its links and its settings.
 #[test]
 fn on_a_base() {
@@ -157,6 +198,13 @@ fn on_a_base() {
     assert_eq!(warnings(&space), ["the entrypoint `run.sh` is in no directory of the image's PATH, `/other`"]);
     write(vec![layer(&[Item::Link("bin", "usr/bin")])], json!({"Cmd": ["/app/run.sh"]}));
     assert_eq!(warnings(&space), ["`/app/run.sh` begins with `#!/bin/sh`, and that is not in the image"]);
+    space.replace("build.ron", "File(\"run.sh\")", "File(\"run.sh\", mode: 0o750)");
+    let tables = |passwd| layer(&[Item::File("etc/passwd", passwd, 0o644), Item::File("etc/group", "", 0o644)]);
+    write(vec![shell(), tables("app:x:5:6::/:")], json!({"Cmd": ["/app/run.sh"], "User": "app"}));
+    let expected = "the user `app` may not execute `/app/run.sh`: `/app/run.sh` has the mode 0750 and the owner 0:0";
+    assert_eq!(warnings(&space), [expected]);
+    write(vec![shell(), tables("app:x:5:0::/:")], json!({"Cmd": ["/app/run.sh"], "User": "app"}));
+    assert!(warnings(&space).is_empty());
     write(vec![shell()], json!({"Cmd": ["/bin/sh"]}));
     assert!(warnings(&space).is_empty(), "programs of the base are believed");
     write(vec![shell()], json!({}));

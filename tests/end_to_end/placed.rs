@@ -25,7 +25,7 @@ fn set_mode(space: &TestSpace, path: &str, mode: u32) {
 #[test]
 fn sources_in_the_place_of_an_output() {
     let space = TestSpace::with_targets(
-        r#""image": Image(base: Static, files: {"/x": File("in", mode: 0o755)}, entrypoint: ["/x"], out: "internal")"#,
+        r#""image": Image(base: Static, files: {"/x": File("in", mode: 0o755)}, out: "internal")"#,
     );
     space.write("in", "x\n");
     space.write("internal/new.go", "package internal\n");

@@ -1,4 +1,5 @@
-//! `LayerPrograms`: the names in a layer that was written here, and what starts each executable of it.
+//! `LayerPrograms`: the names in a layer that was written here with their permissions, what starts each executable of it,
+//! and its tables of users.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -6,28 +7,39 @@ use std::io::{self, Read};
 use rondel_cas::RelativePath;
 
 use crate::base_files::{BaseKind, LAYER_BYTES_MAX};
-use crate::program_start::{HEAD_MAX, Interpreter};
+use crate::program_start::ProgramStart;
 use crate::tar_extension::Extension;
+
+/// Tables of users and groups, and the size up to which they are kept.
+const TABLES: &[&str] = &["etc/passwd", "etc/group"];
+const TABLE_MAX: u64 = 1 << 20;
 
 /// An entry of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerProgram {
     /// What it is.
     pub kind: BaseKind,
-    /// True if anyone may execute it.
-    pub is_executable: bool,
-    /// What starts it, if it is executable and names something.
-    pub interpreter: Option<Interpreter>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// What starts it, if it is a file that anyone may execute.
+    pub start: Option<ProgramStart>,
 }
 
 /// The entries of a layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LayerPrograms(BTreeMap<RelativePath, LayerProgram>);
+pub struct LayerPrograms {
+    entries: BTreeMap<RelativePath, LayerProgram>,
+    tables: BTreeMap<RelativePath, String>,
+}
 
 impl LayerPrograms {
     /// Reads a layer, an uncompressed tar.
     pub fn read(tar: impl Read) -> io::Result<LayerPrograms> {
-        let mut found = BTreeMap::new();
+        let mut found = LayerPrograms::default();
         let mut archive = tar::Archive::new(tar.take(LAYER_BYTES_MAX));
         let mut extension = Extension::default();
         for entry in archive.entries()?.raw(true) {
@@ -35,7 +47,7 @@ impl LayerPrograms {
             if extension.take_in(&mut entry)? {
                 continue;
             }
-            let Extension { path, link, .. } = std::mem::take(&mut extension);
+            let Extension { path, link, uid, gid } = std::mem::take(&mut extension);
             let name = path.unwrap_or_else(|| entry.header().path_bytes().into_owned());
             let Ok(path) = RelativePath::new(String::from_utf8_lossy(&name).trim_end_matches('/')) else { continue };
             let kind = match entry.header().entry_type() {
@@ -47,14 +59,21 @@ impl LayerPrograms {
                 tar::EntryType::Regular => BaseKind::File,
                 _ => BaseKind::Other,
             };
-            let is_executable = entry.header().mode()? & 0o111 != 0;
-            let mut head = Vec::new();
-            if kind == BaseKind::File && is_executable {
-                entry.by_ref().take(HEAD_MAX).read_to_end(&mut head)?;
+            let mode = entry.header().mode()? & 0o7777;
+            let id = |id: io::Result<u64>| id.and_then(|id| u32::try_from(id).map_err(io::Error::other));
+            let uid = uid.map_or_else(|| id(entry.header().uid()), Ok)?;
+            let gid = gid.map_or_else(|| id(entry.header().gid()), Ok)?;
+            let mut start = None;
+            if kind == BaseKind::File && TABLES.contains(&path.as_str()) && entry.size() <= TABLE_MAX {
+                let mut table = Vec::new();
+                entry.read_to_end(&mut table)?;
+                found.tables.insert(path.clone(), String::from_utf8_lossy(&table).into_owned());
+            } else if kind == BaseKind::File && mode & 0o111 != 0 {
+                start = Some(ProgramStart::read(&mut entry)?);
             }
-            found.insert(path, LayerProgram { kind, is_executable, interpreter: Interpreter::of(&head) });
+            found.entries.insert(path, LayerProgram { kind, mode, uid, gid, start });
         }
-        Ok(LayerPrograms(found))
+        Ok(found)
     }
 
     /// Returns all entries.
@@ -64,6 +83,11 @@ impl LayerPrograms {
 
     /// Returns the entry at a path, links not followed.
     pub fn get(&self, path: &RelativePath) -> Option<&LayerProgram> {
-        self.0.get(path)
+        self.entries.get(path)
+    }
+
+    /// Returns the text of a table of users or groups, if it is one and not too large.
+    pub fn table(&self, path: &RelativePath) -> Option<&str> {
+        self.tables.get(path).map(String::as_str)
     }
 }

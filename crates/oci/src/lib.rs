@@ -18,6 +18,7 @@ mod layer_programs;
 mod layout;
 mod media_types;
 mod program_start;
+mod script_line;
 mod static_base;
 mod tar_extension;
 mod tar_header;
@@ -38,7 +39,8 @@ pub use layer::{Layer, LayerEntry, LayerSource, add_parents, write_layer};
 pub use layer_programs::{LayerProgram, LayerPrograms};
 pub use layout::{LayoutInput, LayoutReport, write_layout};
 pub use media_types::INDEX;
-pub use program_start::Interpreter;
+pub use program_start::ProgramStart;
+pub use script_line::{EnvProgram, ScriptLine};
 pub use static_base::{
     ROOT_BUNDLE, base_without_certificates, root_certificates, static_base, zoneinfo_environment, zoneinfo_path,
 };

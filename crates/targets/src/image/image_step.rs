@@ -129,10 +129,11 @@ impl ImageStep {
                 let hint = "leave one of them out with `exclude`, or give it another place";
                 StepError::User(UserError::input(message).at(self.span).hint(hint))
             })?;
+            let architecture = image.platform.architecture();
             let base = image.base.as_ref().map(|(index, _)| ImageView::of(*index, context)).transpose()?;
             let settings = base.as_ref().map(ImageView::read).transpose()?.map(|(_, _, config)| config.settings);
             let config = settings.map_or_else(|| self.config.clone(), |settings| settings.inherited_by(&self.config));
-            for sentence in (ImageFiles { own, base: base.as_ref() }).warnings(&config) {
+            for sentence in (ImageFiles { own, base: base.as_ref(), architecture }).warnings(&config) {
                 found.entry(sentence).or_default().push(image.platform.to_string());
             }
         }

@@ -4,6 +4,7 @@ pub(crate) mod added_users;
 pub(crate) mod archive;
 pub(crate) mod attributes;
 pub(crate) mod base_layer;
+pub(crate) mod container_user;
 pub(crate) mod declared;
 pub(crate) mod excluded;
 pub(crate) mod facts;

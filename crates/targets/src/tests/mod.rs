@@ -3,6 +3,7 @@
 mod actions;
 mod graphs;
 mod image_facts;
+mod image_programs;
 mod outputs;
 mod refusals;
 mod resolve;
