@@ -78,7 +78,7 @@ impl LayerPrograms {
 
     /// Returns all entries.
     pub fn entries(&self) -> impl Iterator<Item = (&RelativePath, &LayerProgram)> {
-        self.0.iter()
+        self.entries.iter()
     }
 
     /// Returns the entry at a path, links not followed.
