@@ -25,9 +25,10 @@ fn set_mode(space: &TestSpace, path: &str, mode: u32) {
 #[test]
 fn sources_in_the_place_of_an_output() {
     let space = TestSpace::with_targets(
-        r#""image": Image(base: Static, files: {"/x": File("in", mode: 0o755)}, out: "internal")"#,
+        r#""image": Image(base: Static, files: {"/x": File("in", mode: 0o755)}, entrypoint: ["/x"], out: "internal")"#,
     );
-    space.write("in", "x\n");
+    // Of a format that Linux may know, so that nothing is warned of.
+    space.write("in", "\0\n");
     space.write("internal/new.go", "package internal\n");
     space.write("internal/deep/er.go", "package deep\n");
     space.run(&["image"]).check(expect![[r#"
