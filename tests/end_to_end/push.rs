@@ -253,7 +253,7 @@ fn an_upload_that_breaks_off_goes_on() {
     let proxy = Cut::start(&registry.address, |_| Some(3 << 20));
     let space = pushing(&registry, "Static", "[\"ADDRESS/app:1\"]");
     space.replace("build.ron", &registry.address, &proxy.address);
-    let noise: Vec<u8> = (0..2_000_000_u64)
+    let noise: Vec<u8> = (0..1_250_000_u64)
         .flat_map(|number| (number.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29) ^ number).to_le_bytes())
         .collect();
     fs::write(space.root().join("own"), &noise).unwrap();

@@ -18,6 +18,8 @@ use crate::error::RegistryError;
 
 /// The number of bytes that a series of broken uploads has to bring, so that another one is tried.
 const STEP_LEAST: u64 = 1 << 18;
+/// How many series of uploads that broke off, and brought less, are followed by another one.
+const IDLE_MAX: u32 = 2;
 /// How many redirects of an upload are followed.
 const REDIRECTS_MAX: u32 = 5;
 
@@ -123,14 +125,17 @@ impl Registry {
             from,
             session: Cell::new(None),
             is_gone: Cell::new(false),
+            is_broken: Cell::new(false),
             watcher,
         };
-        let mut best = 0;
+        let (mut best, mut idle) = (0, 0);
         loop {
             let outcome = self.patiently(&to.purpose(), &what, watcher, &mut |headers| sending.attempt(headers));
+            // A line that breaks now and then brings a large blob there nevertheless.
             match (&outcome, sending.done()) {
-                // A line that breaks now and then brings a large blob there nevertheless.
-                (Err(RegistryError::Failed { .. }), done) if done >= best + STEP_LEAST => best = done,
+                (Err(RegistryError::Failed { .. }), done) if done >= best + STEP_LEAST => (best, idle) = (done, 0),
+                // The registry may have lost what it had.
+                (Err(RegistryError::Failed { .. }), _) if sending.is_broken.take() && idle < IDLE_MAX => idle += 1,
                 _ => return outcome,
             }
         }
@@ -200,6 +205,8 @@ struct Sending<'a> {
     session: Cell<Option<Session>>,
     /// True if the registry has lost the upload, or has something else of it.
     is_gone: Cell<bool>,
+    /// True if the last try broke off while bytes were sent.
+    is_broken: Cell<bool>,
     watcher: &'a Watcher<'a>,
 }
 
@@ -235,6 +242,7 @@ impl Sending<'_> {
             },
         };
         let outcome = self.send(&session, headers);
+        self.is_broken.set(matches!(&outcome, Err(FetchError::Failed { refusal: None, .. })));
         // What was refused is begun anew, if it is tried again at all.
         let is_refused = matches!(&outcome, Err(FetchError::Failed { refusal: Some(refusal), .. })
             if refusal.status < 500 && refusal.status != 429 && refusal.status != 401);
