@@ -190,7 +190,6 @@ impl Step for ImageStep {
         let mut of_bases: BTreeMap<Digest, (usize, &BaseOrigin)> = BTreeMap::new();
         let mut images = Vec::with_capacity(self.platforms.len());
         let mut inherited = BTreeMap::new();
-        self.check_files(context)?;
         for image in &self.platforms {
             let layers = self.layers(image, context)?;
             files.extend(layers.iter().map(|(layer, path, _)| (layer.digest, path.clone())));
@@ -236,7 +235,14 @@ impl Step for ImageStep {
             loadable: self.loadable,
         };
         let directory = context.staging.join("layout");
-        let written = write_layout(&input, &directory);
+        // The layers are read for their names while they are copied.
+        let context: &StepContext<'_> = context;
+        let (checked, written) = std::thread::scope(|scope| {
+            let checking = scope.spawn(|| self.check_files(context));
+            let written = write_layout(&input, &directory);
+            (checking.join().expect("reading layers does not panic"), written)
+        });
+        checked?;
         let report =
             written.map_err(|error| failure.take().unwrap_or_else(|| StepError::unwritable(&directory, &error)))?;
         Ok(Report {
