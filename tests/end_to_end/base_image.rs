@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rondel_cas::Digest;
@@ -165,6 +166,19 @@ pub fn write_layout(layout: &Path, images: &[BaseImage]) {
     fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
 }
 
+/// Returns an address for a server that is started later. The system gives its port to no connection meanwhile, and this
+/// process gives it to no other server.
+fn free_address() -> String {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id().wrapping_mul(97).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let address = format!("127.0.0.1:{}", 20_000 + number % 12_000);
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
+}
+
 /// A registry that runs as long as the value lives.
 pub struct Registry {
     pub address: String,
@@ -176,10 +190,9 @@ pub struct Registry {
 impl Registry {
     /// Starts go-containerregistry's registry (tests/registries), which has the referrers API and keeps all in memory.
     pub fn with_referrers(directory: &Path) -> Registry {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         fs::create_dir_all(directory).unwrap();
         let program = "registry-with-referrers";
-        let address = format!("127.0.0.1:{port}");
+        let address = free_address();
         let mut registry = Registry { address, directory: directory.to_owned(), program, process: None };
         registry.resume();
         registry
@@ -192,8 +205,7 @@ impl Registry {
 
     /// Starts a registry with more settings: at the top, and of its server (`, tls: {…}`).
     pub fn with_settings(directory: &Path, top: &str, server: &str) -> Registry {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
+        let address = free_address();
         fs::create_dir_all(directory).unwrap();
         let config = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: false}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"{server}}}\n{top}\n",
