@@ -16,6 +16,11 @@ fn merging(script: &str, files: &str) -> TestSpace {
     space
 }
 
+/// The option that puts an entry into a layer; nothing for the unnamed one.
+fn in_layer(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!(", layer: \"{name}\"") }
+}
+
 /// What the uppermost layer that has the path has there.
 fn last_of(space: &TestSpace, path: &str) -> String {
     let manifest = json(&space.read("dist/image/manifest.json"));
@@ -84,8 +89,7 @@ fn a_directory_whose_files_are_left_out() {
 #[test]
 fn what_lies_below_no_directory_is_refused() {
     let files = |layers: [&str; 2]| {
-        let [tree, output] =
-            layers.map(|layer| if layer.is_empty() { String::new() } else { format!(", layer: \"{layer}\"") });
+        let [tree, output] = layers.map(in_layer);
         format!(r#""/srv": File("web"{tree}), "/srv/site": Output("pages"{output})"#)
     };
     for layers in [["one", "one"], ["", ""], ["one", "two"]] {
@@ -118,8 +122,7 @@ fn a_file_within_an_output_has_an_entry_of_its_own() {
     for (layers, own) in
         [(["", ""], "File(\"own\""), (["low", "high"], "File(\"own\""), (["high", "low"], "File(\"own\"")]
     {
-        let [output, file] =
-            layers.map(|layer| if layer.is_empty() { String::new() } else { format!(", layer: \"{layer}\"") });
+        let [output, file] = layers.map(in_layer);
         let space = merging(
             "mkdir -p out/sub && cp in out/sub/q && cp in out/sub/r",
             &format!(
@@ -141,8 +144,7 @@ fn a_file_within_an_output_has_an_entry_of_its_own() {
 #[test]
 fn directories_that_two_entries_give() {
     for layers in [["", ""], ["one", "one"], ["one", "two"]] {
-        let [tree, output] =
-            layers.map(|layer| if layer.is_empty() { String::new() } else { format!(", layer: \"{layer}\"") });
+        let [tree, output] = layers.map(in_layer);
         let space = merging(
             "mkdir -p out/sub && cp in out/sub/f",
             &format!(

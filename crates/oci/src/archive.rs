@@ -13,11 +13,10 @@ use serde_json::Value;
 
 use crate::base_files::LAYER_BYTES_MAX;
 use crate::compression::{decompressed, is_zstd};
+use crate::layout::{BLOBS, blob_path};
 use crate::tar_header::{Header, Kind};
 
 const DOCKER_MANIFEST: &str = "manifest.json";
-/// Directory of the blobs in a layout, and in archives of it.
-const BLOBS: &str = "blobs/sha256/";
 
 /// The members of an archive. Their contents stay where they are until the archive is written.
 pub struct ImageArchive {
@@ -68,8 +67,7 @@ impl ImageArchive {
     /// Returns the archive for a daemon with the image store of containerd, which reads the OCI layout and knows the image
     /// by the digest of its index. The first `left_out` layers of the image that `manifest.json` names are not there.
     pub fn for_containerd(layout: &Path, left_out: usize) -> io::Result<ImageArchive> {
-        let text = read_at_most(&layout.join(DOCKER_MANIFEST), TEXT_MAX)?;
-        let manifest: Value = serde_json::from_slice(&text).map_err(io::Error::other)?;
+        let manifest = read_json(layout, DOCKER_MANIFEST)?;
         let layers = manifest[0]["Layers"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let left_out: Vec<&str> = layers.take(left_out).collect();
         let mut archive = ImageArchive { members: BTreeMap::new() };
@@ -146,6 +144,20 @@ impl Member {
     }
 }
 
+/// Returns the diff IDs, `sha256:…`, of the layers that a daemon loads from the layout, lowest first.
+pub fn loaded_diff_ids(layout: &Path) -> io::Result<Vec<String>> {
+    let manifest = read_json(layout, DOCKER_MANIFEST)?;
+    let config = manifest[0]["Config"].as_str().unwrap_or_default();
+    check_blob_name(config, DOCKER_MANIFEST)?;
+    let config = read_json(layout, config)?;
+    let ids = config["rootfs"]["diff_ids"].as_array().into_iter().flatten();
+    Ok(ids.filter_map(|id| id.as_str().map(str::to_owned)).collect())
+}
+
+fn read_json(layout: &Path, name: &str) -> io::Result<Value> {
+    serde_json::from_slice(&read_at_most(&layout.join(name), TEXT_MAX)?).map_err(io::Error::other)
+}
+
 /// Returns a layer as every daemon loads it, under a name by its contents.
 fn loadable(name: &str, path: PathBuf) -> io::Result<(String, Member)> {
     let (file, metadata) = open_regular(&path)?;
@@ -154,7 +166,7 @@ fn loadable(name: &str, path: PathBuf) -> io::Result<(String, Member)> {
         return Ok((name.to_owned(), Member::File { path, size: metadata.len() }));
     }
     let tar = tar_of(reader).map_err(|error| io::Error::new(error.kind(), format!("`{name}`: {error}")))?;
-    Ok((format!("{BLOBS}{}", tar.hex()), Member::Unpacked { path, size: tar.size() }))
+    Ok((blob_path(&tar), Member::Unpacked { path, size: tar.size() }))
 }
 
 /// Returns the digest of the tar in a layer: its diff ID.

@@ -160,9 +160,8 @@ impl BaseFiles {
         keeps: &dyn Fn(&RelativePath) -> bool,
     ) -> io::Result<()> {
         use tar::EntryType;
-        let own_name = extension.path.clone().unwrap_or_else(|| entry.header().path_bytes().into_owned());
-        let Some(path) = name_of(&own_name)? else { return Ok(()) };
-        let link = extension.link.clone().or_else(|| entry.header().link_name_bytes().map(|link| link.into_owned()));
+        let Some(path) = name_of(&extension.name_of(entry))? else { return Ok(()) };
+        let link = extension.link_of(entry);
         let name = path.file_name();
         if name == OPAQUE {
             layer.emptied.push(path.parent());
@@ -174,9 +173,7 @@ impl BaseFiles {
             return Ok(());
         }
         let header = entry.header();
-        let id = |id: io::Result<u64>| id.and_then(|id| u32::try_from(id).map_err(io::Error::other));
-        let uid = extension.uid.map_or_else(|| id(header.uid()), Ok)?;
-        let gid = extension.gid.map_or_else(|| id(header.gid()), Ok)?;
+        let (uid, gid) = extension.owner_of(entry)?;
         let mode = header.mode()? & 0o7777;
         let kind = match header.entry_type() {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => BaseKind::File,

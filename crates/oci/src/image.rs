@@ -12,8 +12,9 @@ use crate::image_config::ImageConfig;
 use crate::layer::Layer;
 use crate::media_types::{INDEX, MANIFEST};
 
-/// Annotations of an image on another one, by the OCI specification.
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
+/// Annotation of an image on another one, by the OCI specification: the name of that.
+pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
+/// Its digest.
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
 /// The image of one platform.

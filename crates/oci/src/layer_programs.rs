@@ -47,22 +47,20 @@ impl LayerPrograms {
             if extension.take_in(&mut entry)? {
                 continue;
             }
-            let Extension { path, link, uid, gid } = std::mem::take(&mut extension);
-            let name = path.unwrap_or_else(|| entry.header().path_bytes().into_owned());
+            let extension = std::mem::take(&mut extension);
+            let name = extension.name_of(&entry);
             let Ok(path) = RelativePath::new(String::from_utf8_lossy(&name).trim_end_matches('/')) else { continue };
             let kind = match entry.header().entry_type() {
                 tar::EntryType::Directory => BaseKind::Directory,
                 tar::EntryType::Symlink => {
-                    let link = link.or_else(|| entry.header().link_name_bytes().map(|link| link.into_owned()));
-                    BaseKind::Symlink(String::from_utf8_lossy(&link.unwrap_or_default()).into_owned())
+                    let link = extension.link_of(&entry).unwrap_or_default();
+                    BaseKind::Symlink(String::from_utf8_lossy(&link).into_owned())
                 }
                 tar::EntryType::Regular => BaseKind::File,
                 _ => BaseKind::Other,
             };
             let mode = entry.header().mode()? & 0o7777;
-            let id = |id: io::Result<u64>| id.and_then(|id| u32::try_from(id).map_err(io::Error::other));
-            let uid = uid.map_or_else(|| id(entry.header().uid()), Ok)?;
-            let gid = gid.map_or_else(|| id(entry.header().gid()), Ok)?;
+            let (uid, gid) = extension.owner_of(&entry)?;
             let mut start = None;
             if kind == BaseKind::File && TABLES.contains(&path.as_str()) && entry.size() <= TABLE_MAX {
                 let mut table = Vec::new();

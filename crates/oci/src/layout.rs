@@ -43,9 +43,17 @@ pub struct LayoutReport {
     pub bytes: u64,
 }
 
+/// Directory of the blobs in a layout, and in archives of it.
+pub(crate) const BLOBS: &str = "blobs/sha256/";
+
+/// Returns the path of a blob below its layout.
+pub fn blob_path(digest: &Digest) -> String {
+    format!("{BLOBS}{}", digest.hex())
+}
+
 /// Writes the layout into `directory`, which is empty or missing.
 pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<LayoutReport> {
-    let blobs = directory.join("blobs/sha256");
+    let blobs = directory.join(BLOBS);
     fs::create_dir_all(&blobs)?;
     let mut written: BTreeMap<Digest, ()> = BTreeMap::new();
     for image in input.images {
@@ -77,11 +85,10 @@ pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<Lay
         json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": named(&descriptor(INDEX, &index), input.tags)});
     fs::write(directory.join("index.json"), to_json(&top))?;
     fs::write(directory.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
     let layers: Vec<String> =
-        input.images[input.loadable].all_layers().iter().map(|(_, digest)| blob(digest)).collect();
+        input.images[input.loadable].all_layers().iter().map(|(_, digest)| blob_path(digest)).collect();
     let tags: Vec<String> = input.tags.iter().map(ToString::to_string).collect();
-    let docker = json!([{"Config": blob(&image_id), "RepoTags": tags, "Layers": layers}]);
+    let docker = json!([{"Config": blob_path(&image_id), "RepoTags": tags, "Layers": layers}]);
     fs::write(directory.join("manifest.json"), to_json(&docker))?;
     Ok(LayoutReport { index, image_id, bytes: written.keys().map(Digest::size).sum() })
 }

@@ -23,7 +23,7 @@ mod static_base;
 mod tar_extension;
 mod tar_header;
 
-pub use archive::ImageArchive;
+pub use archive::{ImageArchive, loaded_diff_ids};
 pub use base_config::{BaseConfig, BaseImage, BaseSettings, DEFAULT_PATH, ExplainedSetting};
 pub use base_files::{BaseEntry, BaseFiles, BaseKind, LAYER_BYTES_MAX, NoWay, resolve};
 pub use base_index::{BASE_INDEX, BaseIndex};
@@ -33,11 +33,11 @@ pub use docker_archive::{DockerArchive, unpack_docker_archive};
 pub use document::{
     DOCUMENT_BYTES_MAX, DOCUMENT_TYPES, Descriptor, Document, DocumentError, DocumentPlatform, choose, digest_of,
 };
-pub use image::{PlatformImage, created_text};
+pub use image::{BASE_NAME, PlatformImage, created_text};
 pub use image_config::{Health, ImageConfig};
 pub use layer::{Layer, LayerEntry, LayerSource, add_parents, write_layer};
 pub use layer_programs::{LayerProgram, LayerPrograms};
-pub use layout::{LayoutInput, LayoutReport, write_layout};
+pub use layout::{LayoutInput, LayoutReport, blob_path, write_layout};
 pub use media_types::INDEX;
 pub use program_start::ProgramStart;
 pub use script_line::{EnvProgram, ScriptLine};

@@ -41,6 +41,23 @@ impl Extension {
         Ok(true)
     }
 
+    /// Returns the name of an entry.
+    pub fn name_of(&self, entry: &tar::Entry<'_, impl Read>) -> Vec<u8> {
+        self.path.clone().unwrap_or_else(|| entry.header().path_bytes().into_owned())
+    }
+
+    /// Returns what an entry leads to, if it says that.
+    pub fn link_of(&self, entry: &tar::Entry<'_, impl Read>) -> Option<Vec<u8>> {
+        self.link.clone().or_else(|| entry.header().link_name_bytes().map(|link| link.into_owned()))
+    }
+
+    /// Returns the owner and the group of an entry.
+    pub fn owner_of(&self, entry: &tar::Entry<'_, impl Read>) -> io::Result<(u32, u32)> {
+        let id = |id: io::Result<u64>| id.and_then(|id| u32::try_from(id).map_err(io::Error::other));
+        let header = entry.header();
+        Ok((self.uid.map_or_else(|| id(header.uid()), Ok)?, self.gid.map_or_else(|| id(header.gid()), Ok)?))
+    }
+
     /// Reads `<length> <keyword>=<value>\n`, as POSIX has it.
     fn take_in_records(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let broken = || wrong("a broken extended header".to_owned());

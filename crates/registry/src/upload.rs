@@ -1,7 +1,7 @@
 //! Images on their way to a registry: what it has already, blobs with resumed uploads and mounts, manifests and tags, by
 //! the OCI distribution specification (1.1). It knows one blob and one document at a time; callers know the image.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -123,7 +123,7 @@ impl Registry {
             blob,
             path,
             from,
-            session: Cell::new(None),
+            session: RefCell::new(None),
             is_gone: Cell::new(false),
             is_broken: Cell::new(false),
             watcher,
@@ -202,7 +202,7 @@ struct Sending<'a> {
     /// Another repository of the registry that has it, unless it turned out that it can't be taken from there.
     from: Cell<Option<&'a str>>,
     /// The upload that was begun.
-    session: Cell<Option<Session>>,
+    session: RefCell<Option<Session>>,
     /// True if the registry has lost the upload, or has something else of it.
     is_gone: Cell<bool>,
     /// True if the last try broke off while bytes were sent.
@@ -213,22 +213,19 @@ struct Sending<'a> {
 impl Sending<'_> {
     /// Returns the number of bytes that the registry is known to have.
     fn done(&self) -> u64 {
-        let session = self.session.take();
-        let done = session.as_ref().map_or(0, |session| session.done);
-        self.session.set(session);
-        done
+        self.session.borrow().as_ref().map_or(0, |session| session.done)
     }
 
     /// Begins the upload, or goes on with the one that broke off.
     fn attempt(&self, headers: &[(&'static str, String)]) -> Result<Placed, FetchError> {
         let known = self.session.take();
-        let resumed = match &known {
-            Some(known) => match self.resume(known, headers) {
+        let resumed = match known {
+            Some(known) => match self.resume(&known, headers) {
                 // What a slow registry was still checking is there meanwhile.
                 Ok(None) if self.is_there(headers)? => return Ok(Placed::Sent),
                 Ok(resumed) => resumed,
                 Err(error) => {
-                    self.session.set(Some(Session { location: known.location.clone(), done: known.done }));
+                    self.session.replace(Some(known));
                     return Err(error);
                 }
             },
@@ -243,10 +240,10 @@ impl Sending<'_> {
         };
         let outcome = self.send(&session, headers);
         self.is_broken.set(matches!(&outcome, Err(FetchError::Failed { refusal: None, .. })));
-        // What was refused is begun anew, if it is tried again at all.
+        // An upload that was refused is not taken up again: if there is another try, it begins at the first byte.
         let is_refused = matches!(&outcome, Err(FetchError::Failed { refusal: Some(refusal), .. })
             if refusal.status < 500 && refusal.status != 429 && refusal.status != 401);
-        self.session.set((!self.is_gone.take() && !is_refused).then_some(session));
+        self.session.replace((!self.is_gone.take() && !is_refused).then_some(session));
         outcome
     }
 

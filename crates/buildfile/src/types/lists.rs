@@ -97,65 +97,31 @@ impl FieldType for Packages {
     }
 }
 
-impl FieldType for Command {
-    const PLURAL: &'static str = "commands";
+/// Makes a list a type of fields that refuses an empty one: `non_empty!(Name of Item, "plural", "plural of its items")`.
+macro_rules! non_empty {
+    ($name:ident of $item:ty, $plural:literal, $items:literal) => {
+        impl FieldType for $name {
+            const PLURAL: &'static str = $plural;
 
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Command> {
-        non_empty(reader, value).map(Command)
-    }
+            fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<$name> {
+                non_empty(reader, value).map($name)
+            }
 
-    fn shape() -> Shape {
-        Shape::non_empty_list(CommandWord::shape(), "texts, tools or outputs")
-    }
+            fn shape() -> Shape {
+                Shape::non_empty_list(<$item>::shape(), $items)
+            }
 
-    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        self.0.visit(visitor);
-    }
+            fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+                self.0.visit(visitor);
+            }
+        }
+    };
 }
 
-impl FieldType for Destinations {
-    const PLURAL: &'static str = "lists of names of images";
-
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Destinations> {
-        non_empty(reader, value).map(Destinations)
-    }
-
-    fn shape() -> Shape {
-        Shape::non_empty_list(Text::shape(), "names of images")
-    }
-
-    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        self.0.visit(visitor);
-    }
-}
-
-impl FieldType for Globs {
-    const PLURAL: &'static str = "lists of globs";
-
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Globs> {
-        non_empty(reader, value).map(Globs)
-    }
-
-    fn shape() -> Shape {
-        Shape::non_empty_list(Glob::shape(), "globs")
-    }
-}
-
-impl FieldType for Images {
-    const PLURAL: &'static str = "lists of target names";
-
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Images> {
-        non_empty(reader, value).map(Images)
-    }
-
-    fn shape() -> Shape {
-        Shape::non_empty_list(DigestReference::shape(), "target names")
-    }
-
-    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        self.0.visit(visitor);
-    }
-}
+non_empty!(Command of CommandWord, "commands", "texts, tools or outputs");
+non_empty!(Destinations of Text, "lists of names of images", "names of images");
+non_empty!(Globs of Glob, "lists of globs", "globs");
+non_empty!(Images of DigestReference, "lists of target names", "target names");
 
 impl FieldType for Spanned<Platform> {
     const PLURAL: &'static str = "platforms";

@@ -9,70 +9,51 @@ use crate::{Diagnostic, Spanned, TargetName};
 /// Pattern of the name of a target.
 pub(super) const TARGET_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_./-]*$";
 
-/// The name of a target that makes an image.
-#[derive(Clone, Debug)]
-pub struct ImageReference(Spanned<TargetName>);
+/// Declares the name of a target of some kinds: `reference! { /// meaning Name of Wanted, "word", "meaning for users" }`.
+macro_rules! reference {
+    ($(#[$doc:meta])* $name:ident of $wanted:ident, $word:literal, $for_users:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name(Spanned<TargetName>);
 
-impl std::ops::Deref for ImageReference {
-    type Target = Spanned<TargetName>;
-    fn deref(&self) -> &Spanned<TargetName> {
-        &self.0
-    }
+        impl std::ops::Deref for $name {
+            type Target = Spanned<TargetName>;
+            fn deref(&self) -> &Spanned<TargetName> {
+                &self.0
+            }
+        }
+
+        impl FieldType for $name {
+            const PLURAL: &'static str = "target names";
+
+            fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<$name> {
+                Spanned::<TargetName>::read(reader, value).map($name)
+            }
+
+            fn shape() -> Shape {
+                Shape::named($word, $for_users, Shape::string($word, TARGET_NAME))
+            }
+
+            fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+                visitor.reference(&self.0.value, self.0.span, Wanted::$wanted);
+            }
+        }
+    };
 }
 
-/// The name of a target that makes an OCI layout.
-#[derive(Clone, Debug)]
-pub struct LayoutReference(Spanned<TargetName>);
-
-impl std::ops::Deref for LayoutReference {
-    type Target = Spanned<TargetName>;
-    fn deref(&self) -> &Spanned<TargetName> {
-        &self.0
-    }
+reference! {
+    /// The name of a target that makes an image.
+    ImageReference of Image, "image target", "The name of an `Image` or `DockerBuild` target."
 }
 
-/// The name of a target that makes or pushes an image with a digest.
-#[derive(Clone, Debug)]
-pub struct DigestReference(Spanned<TargetName>);
-
-impl std::ops::Deref for DigestReference {
-    type Target = Spanned<TargetName>;
-    fn deref(&self) -> &Spanned<TargetName> {
-        &self.0
-    }
+reference! {
+    /// The name of a target that makes an OCI layout.
+    LayoutReference of Layout, "layout target", "The name of an `Image` target."
 }
 
-impl FieldType for DigestReference {
-    const PLURAL: &'static str = "target names";
-
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<DigestReference> {
-        Spanned::<TargetName>::read(reader, value).map(DigestReference)
-    }
-
-    fn shape() -> Shape {
-        let doc = "The name of an `Image` or `Push` target.";
-        Shape::named("pinned target", doc, Shape::string("pinned target", TARGET_NAME))
-    }
-
-    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        visitor.reference(&self.0.value, self.0.span, Wanted::Digest);
-    }
-}
-
-impl FieldType for LayoutReference {
-    const PLURAL: &'static str = "target names";
-
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<LayoutReference> {
-        Spanned::<TargetName>::read(reader, value).map(LayoutReference)
-    }
-
-    fn shape() -> Shape {
-        Shape::named("layout target", "The name of an `Image` target.", Shape::string("layout target", TARGET_NAME))
-    }
-
-    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        visitor.reference(&self.0.value, self.0.span, Wanted::Layout);
-    }
+reference! {
+    /// The name of a target that makes or pushes an image with a digest.
+    DigestReference of Digest, "pinned target", "The name of an `Image` or `Push` target."
 }
 
 impl FieldType for Spanned<TargetName> {
@@ -95,22 +76,5 @@ impl FieldType for Spanned<TargetName> {
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         visitor.reference(&self.value, self.span, Wanted::Anything);
-    }
-}
-
-impl FieldType for ImageReference {
-    const PLURAL: &'static str = "target names";
-
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<ImageReference> {
-        Spanned::<TargetName>::read(reader, value).map(ImageReference)
-    }
-
-    fn shape() -> Shape {
-        let doc = "The name of an `Image` or `DockerBuild` target.";
-        Shape::named("image target", doc, Shape::string("image target", TARGET_NAME))
-    }
-
-    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        visitor.reference(&self.0.value, self.0.span, Wanted::Image);
     }
 }

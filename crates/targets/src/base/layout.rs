@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rondel_buildfile::Platform;
 use rondel_cas::{Digest, copy_file, read_at_most};
-use rondel_oci::{DOCUMENT_BYTES_MAX, Descriptor, Document};
+use rondel_oci::{DOCUMENT_BYTES_MAX, Descriptor, Document, blob_path};
 
 use crate::base::bases::entry_for;
 use crate::base::pinned::{CONFIG_BYTES_MAX, PinnedImage, descriptor};
@@ -17,11 +17,6 @@ pub(crate) struct FoundImage {
     pub image: PinnedImage,
     /// Paths below the layout: `index.json`, `blobs/sha256/…`.
     pub files: Vec<String>,
-}
-
-/// Returns the path of a blob below its layout.
-pub(crate) fn blob_path(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
 }
 
 /// Finds the image for `platform` in the layout at `directory`. The error says what is wrong with it.

@@ -8,8 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use rondel_cas::{TEXT_MAX, read_at_most};
-use rondel_oci::ImageArchive;
+use rondel_oci::{ImageArchive, loaded_diff_ids};
 use serde_json::Value;
 
 use super::socket::{Body, DockerSocket};
@@ -37,7 +36,7 @@ pub struct Sent {
 impl DockerSocket {
     /// Loads the layout at `directory`. `known` names images that may share layers with it: by name or ID.
     pub fn load(&self, directory: &Path, known: &[String], goes_on: &dyn Fn() -> bool) -> io::Result<Sent> {
-        let wanted = diff_ids(directory)?;
+        let wanted = loaded_diff_ids(directory)?;
         let mut kept = 0;
         let store = self.store(goes_on)?;
         if store != ImageStore::Other {
@@ -115,22 +114,6 @@ impl ImageStore {
     }
 }
 
-/// Returns the diff IDs of the layers that a daemon loads from the layout.
-fn diff_ids(directory: &Path) -> io::Result<Vec<String>> {
-    let read = |name: &str| -> io::Result<Value> {
-        serde_json::from_slice(&read_at_most(&directory.join(name), TEXT_MAX)?).map_err(io::Error::other)
-    };
-    let manifest = read("manifest.json")?;
-    let name = manifest[0]["Config"].as_str().filter(|name| is_blob(name));
-    let config = read(name.ok_or_else(|| io::Error::other("`manifest.json` names no configuration"))?)?;
-    let ids = config["rootfs"]["diff_ids"].as_array().cloned().unwrap_or_default();
-    Ok(ids.iter().filter_map(|id| id.as_str().map(str::to_owned)).collect())
-}
-
-fn is_blob(name: &str) -> bool {
-    name.strip_prefix("blobs/sha256/").is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use std::io::{Read, Write};
@@ -139,7 +122,8 @@ mod tests {
 
     use super::*;
 
-    /// Starts a daemon that has the image `known` with the layer `sha256:a`, and fails to load anything smaller than 4 KiB.
+    /// Starts a daemon that has the image `known` with the layer `sha256:a`. If `info` says `broken`, it loads no archive that lacks
+    /// a layer.
     fn daemon(version: &'static str, info: &'static str) -> (DockerSocket, Arc<Mutex<Vec<String>>>) {
         let path = std::env::temp_dir().join(format!("rondel-{}.sock", rondel_cas::temporary_name()));
         let listener = UnixListener::bind(&path).unwrap();

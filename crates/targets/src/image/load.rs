@@ -87,7 +87,7 @@ impl Step for LoadStep {
         let mut loaded_images = LoadedImages::of(context, &self.record);
         let ids = [&image.image_id, &image.digest];
         let former: Vec<String> = loaded_images.ids().iter().filter(|id| !ids.contains(id)).cloned().collect();
-        // Whichever the daemon will call it by: what is there is recorded in any case.
+        // A daemon calls it by one of the two. They are recorded before it has the image, so that none is there unrecorded.
         ids.into_iter().for_each(|id| loaded_images.add(id));
         loaded_images.write(context);
         let layout = self.layout.below(&context.workspace.root);

@@ -190,6 +190,15 @@ impl Boundary {
     }
 }
 
+/// Refuses the file `path` if its place without links, `real`, is not in the workspace.
+pub(crate) fn refuse_outside(path: &RelativePath, real: &Path, workspace: &Path) -> Result<(), StepError> {
+    if real.starts_with(workspace) {
+        return Ok(());
+    }
+    let message = format!("`{path}` leads out of the workspace, to `{}`", real.display());
+    Err(StepError::input(message).hint("copy it into the workspace"))
+}
+
 /// Gives an error its place in build.ron.
 pub(crate) fn with_span(error: StepError, span: Span) -> StepError {
     match error {

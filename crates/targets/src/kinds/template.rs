@@ -18,7 +18,7 @@ use rondel_process::Stream;
 use crate::analyzer::{Analyze, Analyzed, Analyzer, named_output, output_path};
 use crate::file_template::{Mistake, Names, Piece};
 use crate::image::facts::UpstreamImage;
-use crate::image::places::with_span;
+use crate::image::places::{refuse_outside, with_span};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for TemplateFile {
@@ -224,11 +224,7 @@ fn read(from: &RelativePath, root: &Path, workspace: &Path) -> Result<Vec<u8>, S
             .hint("`from` is the path of a file, relative to `root`")
     };
     let real = fs::canonicalize(&place).map_err(unreadable)?;
-    let workspace = fs::canonicalize(workspace).map_err(unreadable)?;
-    if !real.starts_with(&workspace) {
-        let message = format!("`{from}` leads out of the workspace, to `{}`", real.display());
-        return Err(StepError::input(message).hint("copy it into the workspace"));
-    }
+    refuse_outside(from, &real, &fs::canonicalize(workspace).map_err(unreadable)?)?;
     read_at_most(&real, TEXT_MAX).map_err(unreadable)
 }
 

@@ -1,7 +1,7 @@
 //! Several requests to a registry at once, which end together.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rondel_engine::{StepContext, StepError};
 use rondel_registry::Watcher;
@@ -14,13 +14,15 @@ pub(crate) struct Watch<'a> {
     pub context: &'a StepContext<'a>,
     go_on: Box<dyn Fn(u64, u64) -> bool + Sync + 'a>,
     say: Box<dyn Fn(String) + Sync + 'a>,
-    has_failed: &'a AtomicBool,
+    /// True once one of them has failed: it ends them all.
+    has_failed: Arc<AtomicBool>,
 }
 
 impl<'a> Watch<'a> {
-    /// `has_failed` is false; it ends all requests when one fails.
-    pub fn new(context: &'a StepContext<'a>, has_failed: &'a AtomicBool) -> Watch<'a> {
-        let go_on = move |_, _| !has_failed.load(Ordering::Relaxed) && !context.cancellation.is_raised();
+    pub fn new(context: &'a StepContext<'a>) -> Watch<'a> {
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let failed = Arc::clone(&has_failed);
+        let go_on = move |_, _| !failed.load(Ordering::Relaxed) && !context.cancellation.is_raised();
         Watch { context, go_on: Box::new(go_on), say: Box::new(|text| context.note(text)), has_failed }
     }
 

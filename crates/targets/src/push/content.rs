@@ -5,12 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, read_at_most};
 use rondel_names::ImageReference;
-use rondel_oci::{DOCUMENT_BYTES_MAX, Descriptor, Document, INDEX};
+use rondel_oci::{BASE_NAME, DOCUMENT_BYTES_MAX, Descriptor, Document, INDEX, blob_path};
 
-use crate::base::layout::{blob_path, read_checked};
-
-/// Where the name of the base stands in a manifest, by the OCI specification.
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
+use crate::base::layout::read_checked;
 
 /// What a push sends.
 pub(crate) struct Content {

@@ -1,9 +1,10 @@
-//! `PushStep`: an image goes to registries. It asks what is there, sends what is missing, and sets the names last.
+//! `PushStep`: an image goes to registries. It asks what is there, sends the rest, and sets the names when
+//! everything is in its place.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rondel_cas::{Digest, RelativePath};
 use rondel_engine::{
@@ -86,8 +87,7 @@ impl PushStep {
 
     /// Asks what the names lead to.
     fn ask(&self, digest: &str, registry: &Registry, context: &StepContext<'_>) -> Result<Vec<Named>, StepError> {
-        let has_failed = AtomicBool::new(false);
-        let watch = Watch::new(context, &has_failed);
+        let watch = Watch::new(context);
         if self.is_partial {
             let directory = self.layout.below(&context.workspace.root);
             let own = read_index(&directory, digest).map_err(|error| self.unsound(&error))?;
@@ -117,8 +117,7 @@ impl PushStep {
         content: &Content,
         context: &StepContext<'_>,
     ) -> Result<Tally, StepError> {
-        let has_failed = AtomicBool::new(false);
-        let watch = Watch::new(context, &has_failed);
+        let watch = Watch::new(context);
         let base = |manifest: &ManifestContent| {
             let base = manifest.base.as_ref().filter(|base| base.registry() == to.registry());
             base.map(|base| base.repository().to_owned())
@@ -154,8 +153,7 @@ impl PushStep {
         content: &Content,
         context: &StepContext<'_>,
     ) -> Result<Vec<String>, StepError> {
-        let has_failed = AtomicBool::new(false);
-        let watch = Watch::new(context, &has_failed);
+        let watch = Watch::new(context);
         let (mut set, mut digests) = (Vec::new(), Vec::new());
         for (to, named) in self.to.iter().zip(named) {
             let is_there = named.is_there() && !context.is_forced();

@@ -11,7 +11,7 @@ use rondel_engine::{
 };
 use rondel_process::Stream;
 
-use crate::image::places::with_span;
+use crate::image::places::{refuse_outside, with_span};
 use crate::resolve::pins::{OtherPush, PinnedImage, Pins};
 use crate::resolve::yaml::{KO, Refusal, Scalar, replaced, scalars};
 
@@ -238,11 +238,7 @@ fn read(input: &Input, workspace: &Path) -> Result<Vec<u8>, StepError> {
         return Err(StepError::input(message)
             .hint(format!("leave it out with \"!{path}\", and name the directory that it leads to")));
     }
-    let workspace = fs::canonicalize(workspace).map_err(unreadable)?;
-    if !real.starts_with(&workspace) {
-        let message = format!("`{path}` leads out of the workspace, to `{}`", real.display());
-        return Err(StepError::input(message).hint("copy it into the workspace"));
-    }
+    refuse_outside(path, &real, &fs::canonicalize(workspace).map_err(unreadable)?)?;
     read_at_most(&real, TEXT_MAX).map_err(unreadable)
 }
 
