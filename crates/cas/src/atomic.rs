@@ -279,16 +279,22 @@ pub fn copy_file(from: &Path, to: &Path) -> io::Result<u64> {
     }
 }
 
-/// Copies a regular file's contents, permissions and time of change. A file that is there already is replaced.
-pub fn copy_file_with_time(from: &Path, to: &Path) -> io::Result<()> {
-    let (mut source, metadata) = open_regular(from)?;
-    let mut copy = File::create(to)?;
-    // In the kernel, where it can; a signal interrupts that, and both files stand where it went on.
-    while let Err(error) = io::copy(&mut source, &mut copy) {
+/// Copies the rest of an open file, in the kernel where it can.
+pub(crate) fn copy_open(source: &mut File, copy: &mut File) -> io::Result<()> {
+    // A signal interrupts that, and both files stand where it went on.
+    while let Err(error) = io::copy(source, copy) {
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
         }
     }
+    Ok(())
+}
+
+/// Copies a regular file's contents, permissions and time of change. A file that is there already is replaced.
+pub fn copy_file_with_time(from: &Path, to: &Path) -> io::Result<()> {
+    let (mut source, metadata) = open_regular(from)?;
+    let mut copy = File::create(to)?;
+    copy_open(&mut source, &mut copy)?;
     copy.set_permissions(metadata.permissions())?;
     copy.set_modified(metadata.modified()?)
 }

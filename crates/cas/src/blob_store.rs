@@ -4,12 +4,15 @@
 //! `<root>/tmp` and renamed. Any number of processes read and write at once, without locks. Contents are hashed again on
 //! every read.
 
-use std::fs::{self, File};
+use std::collections::HashSet;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
+use crate::atomic::copy_open;
 use crate::last_use::note_use;
-use crate::regular::{MEMORY_MAX, open_regular, read_at_most};
+use crate::regular::{MEMORY_MAX, open_regular, read_at_most, read_open_at_most};
 use crate::{Digest, Hasher, TemporaryFile};
 
 /// Blobs on disk.
@@ -17,6 +20,8 @@ use crate::{Digest, Hasher, TemporaryFile};
 pub(crate) struct BlobStore {
     directory: PathBuf,
     scratch: PathBuf,
+    /// Blobs that this process has written.
+    written: Arc<Mutex<HashSet<Digest>>>,
 }
 
 /// Why a blob could not be read or stored.
@@ -28,6 +33,9 @@ pub enum BlobError {
     /// Its file had other contents, and has been removed.
     #[error("blob {0} was damaged and has been removed")]
     Corrupt(Digest),
+    /// The file to store was written while it was read.
+    #[error("`{}` was still being written when it was stored", .0.display())]
+    Changing(PathBuf),
     /// A file operation failed.
     #[error("failed to {action} `{}`", path.display())]
     Io {
@@ -43,7 +51,7 @@ pub enum BlobError {
 impl BlobStore {
     /// Returns the store below `root` (`<cache>/v2`). Makes nothing until something is written.
     pub fn new(root: &Path) -> BlobStore {
-        BlobStore { directory: root.join("cas"), scratch: root.join("tmp") }
+        BlobStore { directory: root.join("cas"), scratch: root.join("tmp"), written: Arc::default() }
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
@@ -67,38 +75,77 @@ impl BlobStore {
     }
 
     /// Stores a copy of the file at `source` and returns its digest. A file that others may not read is private in the
-    /// store too, from its first byte; a blob that was for all to read becomes private with it.
+    /// store too, from its first byte; a blob that was for all to read becomes private with it. It is read once.
     pub fn put_file(&self, source: &Path) -> Result<Digest, BlobError> {
-        let digest = Digest::of_file(source).map_err(io_error("read", source))?;
-        let is_private = is_private(source).map_err(io_error("read", source))?;
-        let destination = self.path(&digest);
-        if self.is_sound(&digest) {
-            if is_private && self::is_private(&destination).is_ok_and(|already| !already) {
-                set_mode(&destination, PRIVATE).map_err(io_error("write", &destination))?;
-            }
-            return Ok(digest);
+        let (mut input, metadata) = open_regular(source).map_err(io_error("read", source))?;
+        if metadata.len() <= AT_ONCE_MAX {
+            let bytes = read_open_at_most(&mut input, AT_ONCE_MAX).map_err(io_error("read", source))?;
+            return self.put(&bytes, is_private(&metadata));
         }
         let mut temporary = TemporaryFile::private_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
-        let (mut input, _) = open_regular(source).map_err(io_error("read", source))?;
-        let copied = copy_hashed(&mut input, temporary.file()).map_err(|error| error.between(source, &destination))?;
-        if copied != digest {
-            // The file changed between hashing and copying: its writer has not finished.
-            return Err(BlobError::Corrupt(digest));
+        let digest =
+            copy_hashed(&mut input, temporary.file()).map_err(|error| error.between(source, temporary.path()))?;
+        self.keep_copy(source, (&input, &metadata), temporary, digest)
+    }
+
+    /// Does the same for a file whose digest its writer knows: it is not hashed.
+    pub fn put_known_file(&self, source: &Path, digest: &Digest) -> Result<(), BlobError> {
+        let (mut input, metadata) = open_regular(source).map_err(io_error("read", source))?;
+        if metadata.len() != digest.size() {
+            return Err(BlobError::Changing(source.to_owned()));
         }
-        keep(temporary, &destination, if is_private { PRIVATE } else { PUBLIC })?;
+        let is_own = self.written.lock().expect("no panic while locked").contains(digest);
+        let is_there = if is_own { self.contains(digest) } else { self.is_sound(digest) };
+        if is_there {
+            return if is_private(&metadata) { self.make_private(digest) } else { Ok(()) };
+        }
+        let mut temporary = TemporaryFile::private_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
+        copy_open(&mut input, temporary.file()).map_err(io_error("write", temporary.path()))?;
+        self.keep_copy(source, (&input, &metadata), temporary, *digest).map(drop)
+    }
+
+    /// Gives a copy of `source`, which was opened when its metadata was `before`, its place.
+    fn keep_copy(
+        &self,
+        source: &Path,
+        (input, before): (&File, &Metadata),
+        temporary: TemporaryFile,
+        digest: Digest,
+    ) -> Result<Digest, BlobError> {
+        let after = input.metadata().map_err(io_error("read", source))?;
+        if after.len() != digest.size() || after.modified().ok() != before.modified().ok() {
+            // Its writer has not finished.
+            return Err(BlobError::Changing(source.to_owned()));
+        }
+        let destination = self.path(&digest);
+        let was_private = fs::metadata(&destination).is_ok_and(|metadata| self::is_private(&metadata));
+        keep(temporary, &destination, if was_private || is_private(before) { PRIVATE } else { PUBLIC })?;
+        self.written.lock().expect("no panic while locked").insert(digest);
         Ok(digest)
+    }
+
+    fn make_private(&self, digest: &Digest) -> Result<(), BlobError> {
+        let path = self.path(digest);
+        if fs::metadata(&path).is_ok_and(|metadata| !is_private(&metadata)) {
+            set_mode(&path, PRIVATE).map_err(io_error("write", &path))?;
+        }
+        Ok(())
     }
 
     /// Stores `bytes` and returns their digest.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
+        self.put(bytes, false)
+    }
+
+    fn put(&self, bytes: &[u8], is_private: bool) -> Result<Digest, BlobError> {
         let digest = Digest::of(bytes);
         if self.is_sound(&digest) {
-            return Ok(digest);
+            return if is_private { self.make_private(&digest).map(|()| digest) } else { Ok(digest) };
         }
         let destination = self.path(&digest);
-        let mut temporary = TemporaryFile::new_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
+        let mut temporary = TemporaryFile::private_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
         temporary.file().write_all(bytes).map_err(io_error("write", &destination))?;
-        keep(temporary, &destination, PUBLIC)?;
+        keep(temporary, &destination, if is_private { PRIVATE } else { PUBLIC })?;
         Ok(digest)
     }
 
@@ -158,17 +205,20 @@ const PUBLIC: u32 = 0o444;
 /// Mode of a blob that was made of a private file.
 const PRIVATE: u32 = 0o400;
 
+/// Maximum size of a file that is stored from memory: what is there already is then not written.
+const AT_ONCE_MAX: u64 = 1 << 20;
+
 /// Returns true if others than the owner may not read the file.
-fn is_private(path: &Path) -> io::Result<bool> {
+fn is_private(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        Ok(fs::metadata(path)?.permissions().mode() & 0o004 == 0)
+        metadata.permissions().mode() & 0o004 == 0
     }
     #[cfg(not(unix))]
     {
-        let _ = path;
-        Ok(false)
+        let _ = metadata;
+        false
     }
 }
 
@@ -249,5 +299,77 @@ mod tests {
             }
         }
         fs::remove_dir_all(root).unwrap();
+    }
+
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> (Place, BlobStore) {
+            let root = std::env::temp_dir().join(format!("rondel-blobs-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&root);
+            fs::create_dir_all(&root).unwrap();
+            let store = BlobStore::new(&root);
+            (Place(root), store)
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Files of all sizes, new and there already, damaged and private.
+    #[test]
+    fn files_are_stored_whole() {
+        let (place, store) = Place::new("files");
+        let source = place.0.join("source");
+        for size in [0, 1, AT_ONCE_MAX, AT_ONCE_MAX + 1, 5 << 20] {
+            let contents: Vec<u8> = (0..size).map(|index| (index % 251) as u8).collect();
+            fs::write(&source, &contents).unwrap();
+            let digest = store.put_file(&source).unwrap();
+            assert_eq!(digest, Digest::of(&contents));
+            assert_eq!(store.read_bytes(&digest).unwrap(), contents);
+            let blob = store.path(&digest);
+            for damage in [vec![b'x'; contents.len()], b"short".to_vec()] {
+                fs::remove_file(&blob).unwrap();
+                fs::write(&blob, damage).unwrap();
+                assert_eq!(store.put_file(&source).unwrap(), digest);
+                assert_eq!(store.read_bytes(&digest).unwrap(), contents, "{size}: storing repairs");
+            }
+            set_mode(&source, 0o600).unwrap();
+            for mode in [0o600, 0o644] {
+                set_mode(&source, mode).unwrap();
+                store.put_file(&source).unwrap();
+                assert_eq!(fs::metadata(&blob).unwrap().permissions().mode() & 0o777, PRIVATE, "{size} {mode:o}");
+            }
+        }
+        assert_eq!(fs::read_dir(place.0.join("tmp")).unwrap().count(), 0);
+    }
+
+    /// A writer that is wrong about its file costs nobody a wrong answer.
+    #[test]
+    fn files_with_known_digests() {
+        let (place, store) = Place::new("known");
+        let source = place.0.join("source");
+        fs::write(&source, "contents").unwrap();
+        let (right, wrong) = (Digest::of(b"contents"), Digest::of(b"CONTENTS"));
+        store.put_known_file(&source, &right).unwrap();
+        assert_eq!(store.read_bytes(&right).unwrap(), b"contents");
+        set_mode(&source, 0o600).unwrap();
+        store.put_known_file(&source, &right).unwrap();
+        assert_eq!(fs::metadata(store.path(&right)).unwrap().permissions().mode() & 0o777, PRIVATE);
+        assert!(matches!(store.put_known_file(&source, &Digest::of(b"longer than it")), Err(BlobError::Changing(_))));
+        // What was damaged by others is stored again, as a later process does it.
+        let blob = store.path(&right);
+        fs::remove_file(&blob).unwrap();
+        fs::write(&blob, "CONTENTS").unwrap();
+        let later = BlobStore::new(&place.0);
+        later.put_known_file(&source, &right).unwrap();
+        assert_eq!(later.read_bytes(&right).unwrap(), b"contents");
+        store.put_known_file(&source, &wrong).unwrap();
+        assert!(matches!(store.read_bytes(&wrong), Err(BlobError::Corrupt(_))));
+        assert!(matches!(store.read_bytes(&wrong), Err(BlobError::Missing(_))));
+        assert_eq!(fs::read_dir(place.0.join("tmp")).unwrap().count(), 0);
     }
 }

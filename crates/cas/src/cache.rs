@@ -59,6 +59,14 @@ impl Cache {
         }
     }
 
+    /// Stores a copy of the file at `source`, whose digest its writer knows. Where the digest is wrong, so are the blob's
+    /// contents, which shows when it is read.
+    pub fn put_known_file(&self, source: &Path, digest: &Digest) -> Result<(), BlobError> {
+        match self {
+            Cache::Disk(disk) => disk.blobs.put_known_file(source, digest),
+        }
+    }
+
     /// Stores `bytes` and returns their digest (REAPI `BatchUpdateBlobs`).
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
         match self {

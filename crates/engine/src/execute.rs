@@ -4,13 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use rondel_cas::{
-    ActionResult, BlobError, CacheError, Digest, Entry, Metadata, OutputEntry, RelativePath, remove_tree,
-};
+use rondel_cas::{ActionResult, BlobError, CacheError, Digest, Metadata, OutputEntry, RelativePath, remove_tree};
 
 use crate::action::{ActionSpec, Members};
 use crate::context::{Artefact, Purpose, Sources, StepContext, UpstreamResult};
-use crate::entries::{exact_entry, file_mode, is_executable};
+use crate::entries::exact_entry;
 use crate::error::StepError;
 use crate::event::{Event, Outcome};
 use crate::former::{Former, with_former};
@@ -23,6 +21,7 @@ use crate::reason::{Reason, differences};
 use crate::record::{LastRun, StepRecord, last_action, read_record, write_record};
 use crate::retry::attempt;
 use crate::step::{Freshness, PreparedAction, Query, TreeAccess};
+use crate::storing::store_outputs;
 
 /// The outcome of a step.
 #[derive(Clone, Debug)]
@@ -270,27 +269,16 @@ fn run_in(
     let (report, log) = attempt(node, context, prepared, staging, former.as_deref())?;
     materialize::normalise_all(node, context, spec, staging)?;
     let found = materialize::staged_outputs(spec, staging)?;
-    // Revalidation before the outputs are stored: a step that read something else than its key says must not be cached.
-    // The whole key is made again, so that it also covers new files.
-    let changed = changed_meanwhile(node, context, prepared, key, before);
-    let mut outputs = Vec::with_capacity(found.len());
-    let mut kept = changed.is_none();
-    for (path, absolute) in &found {
-        let unreadable = |source| StepError::unreadable(absolute, &source);
-        let metadata = std::fs::symlink_metadata(absolute).map_err(unreadable)?;
-        let entry = if metadata.is_file() {
-            let digest = keep_blob(context, absolute, &mut kept)?;
-            Entry::File { digest, executable: is_executable(&metadata), mode: file_mode(&metadata) }
-        } else {
-            exact_entry(absolute, &workspace.snapshot).map_err(unreadable)?
-        };
-        let output = OutputEntry { path: path.clone(), entry };
-        if materialize::leaves(&output) {
-            let message = format!("the output `{path}` is a symbolic link that leads out of the workspace");
-            return Err(StepError::failed(message));
-        }
-        outputs.push(output);
-    }
+    // Revalidation beside the storing: a step that read something else than its key says must not be cached. The whole
+    // key is made again, so that it also covers new files.
+    let (changed, stored) = std::thread::scope(|scope| {
+        let storing = scope.spawn(|| store_outputs(context, &found, &report.digests));
+        let changed = changed_meanwhile(node, context, prepared, key, before);
+        (changed, storing.join().expect("storing does not panic"))
+    });
+    let mut stored = stored?;
+    let mut kept = stored.are_kept && changed.is_none();
+    let outputs = std::mem::take(&mut stored.outputs);
     if let Some(what) = changed {
         context.warn(format!("{what} while `{}` ran: its result is used but not cached", node.key));
     }
@@ -313,6 +301,7 @@ fn run_in(
     }
     let staged = Staged { spec, directory: staging, outputs: &result.outputs, action: Some(*key) };
     place(node, context, &staged, former)?;
+    stored.remember(context, spec);
     let artefacts = artefacts(context, spec, &result.outputs);
     Ok((UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() }, kept))
 }
@@ -382,21 +371,6 @@ fn written_since(spec: &ActionSpec, began: SystemTime) -> String {
     });
     let what = found.map_or_else(|| "an input".to_owned(), |path| format!("`{}`", path.display()));
     format!("{what} was written, though its contents are the same as before,")
-}
-
-/// Puts one output into the store. A store that can't take it costs the caching, not the build.
-fn keep_blob(context: &StepContext<'_>, path: &Path, kept: &mut bool) -> Result<Digest, StepError> {
-    if *kept {
-        match context.workspace.results.put_file(path) {
-            Ok(digest) => return Ok(digest),
-            Err(error) => {
-                *kept = false;
-                let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-                context.warn(format!("{error}{cause}; the result is used but not cached"));
-            }
-        }
-    }
-    Digest::of_file(path).map_err(|source| StepError::unreadable(path, &source))
 }
 
 /// Runs a step whose result is not stored.

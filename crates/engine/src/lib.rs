@@ -35,6 +35,7 @@ mod state;
 mod state_directory;
 mod step;
 mod step_key;
+mod storing;
 mod strangers;
 mod workspace;
 

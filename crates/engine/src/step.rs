@@ -4,10 +4,11 @@
 //! are in `graph`.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::Path;
 
-use rondel_cas::Metadata;
+use rondel_cas::{Digest, Metadata, RelativePath};
 
 use crate::action::{ActionSpec, OutputSpec};
 use crate::context::StepContext;
@@ -146,6 +147,15 @@ impl Freshness {
 pub struct Report {
     /// For people and downstream steps. Derived from the outputs, never from time.
     pub metadata: Metadata,
+    /// Digests of staged files, where the step knows them because it wrote them. They are not hashed again.
+    pub digests: BTreeMap<RelativePath, Digest>,
+}
+
+impl Report {
+    /// Returns a report without digests.
+    pub fn of(metadata: Metadata) -> Report {
+        Report { metadata, digests: BTreeMap::new() }
+    }
 }
 
 /// Context of `prepare`.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 use rondel_cas::RelativePath;
+use serde::{Deserialize, Serialize};
 
 use crate::tar_extension::Extension;
 
@@ -39,7 +40,7 @@ pub struct BaseEntry {
 }
 
 /// Kind of an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BaseKind {
     /// A regular file.
     File,

@@ -3,7 +3,7 @@
 //! `oci-layout`, `index.json`, `blobs/sha256/…`, and Docker's `manifest.json`, which points to the same blobs: one form
 //! for all readers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -39,8 +39,8 @@ pub struct LayoutReport {
     pub index: Digest,
     /// Digest of the loadable image's configuration: Docker's image ID.
     pub image_id: Digest,
-    /// Size of all distinct blobs together, in bytes.
-    pub bytes: u64,
+    /// All distinct blobs, sorted.
+    pub blobs: Vec<Digest>,
 }
 
 /// Directory of the blobs in a layout, and in archives of it.
@@ -55,10 +55,10 @@ pub fn blob_path(digest: &Digest) -> String {
 pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<LayoutReport> {
     let blobs = directory.join(BLOBS);
     fs::create_dir_all(&blobs)?;
-    let mut written: BTreeMap<Digest, ()> = BTreeMap::new();
+    let mut written: BTreeSet<Digest> = BTreeSet::new();
     for image in input.images {
         for (_, digest) in image.all_layers() {
-            if written.insert(digest, ()).is_none() {
+            if written.insert(digest) {
                 (input.put_layer)(&digest, &blobs.join(digest.hex()))?;
             }
         }
@@ -66,7 +66,7 @@ pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<Lay
     let mut put = |bytes: &[u8]| -> io::Result<Digest> {
         let digest = Digest::of(bytes);
         fs::write(blobs.join(digest.hex()), bytes)?;
-        written.insert(digest, ());
+        written.insert(digest);
         Ok(digest)
     };
     let mut manifests = Vec::with_capacity(input.images.len());
@@ -90,7 +90,7 @@ pub fn write_layout(input: &LayoutInput<'_>, directory: &Path) -> io::Result<Lay
     let tags: Vec<String> = input.tags.iter().map(ToString::to_string).collect();
     let docker = json!([{"Config": blob_path(&image_id), "RepoTags": tags, "Layers": layers}]);
     fs::write(directory.join("manifest.json"), to_json(&docker))?;
-    Ok(LayoutReport { index, image_id, bytes: written.keys().map(Digest::size).sum() })
+    Ok(LayoutReport { index, image_id, blobs: written.into_iter().collect() })
 }
 
 /// Returns the image once a tag, as `index.json` lists it; once without a name if there is no tag. Most tools find an

@@ -36,7 +36,7 @@ pub use document::{
 pub use image::{BASE_NAME, PlatformImage, created_text};
 pub use image_config::{Health, ImageConfig};
 pub use layer::{Layer, LayerEntry, LayerSource, add_parents, write_layer};
-pub use layer_programs::{LayerProgram, LayerPrograms};
+pub use layer_programs::{LayerProgram, LayerPrograms, PROGRAMS_FORMAT};
 pub use layout::{LayoutInput, LayoutReport, blob_path, write_layout};
 pub use media_types::INDEX;
 pub use program_start::ProgramStart;

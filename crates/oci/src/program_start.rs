@@ -3,6 +3,8 @@
 
 use std::io::{self, Read};
 
+use serde::{Deserialize, Serialize};
+
 use crate::script_line::ScriptLine;
 
 /// Number of bytes at the begin of a file that are in memory.
@@ -15,14 +17,14 @@ const PATH_MAX: u64 = 4096;
 const PT_INTERP: u64 = 3;
 
 /// What Linux finds in a file that it is to execute.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProgramStart {
     /// Nothing.
     Empty,
     /// An ELF file.
     Elf {
         /// The `GOARCH` of its machine, if it is a known one.
-        architecture: Option<&'static str>,
+        architecture: Option<String>,
         /// Path of its dynamic linker, if it names one.
         linker: Option<String>,
     },
@@ -44,7 +46,7 @@ impl ProgramStart {
         }
         if head.starts_with(b"\x7fELF") {
             let elf = Elf::of(head);
-            let architecture = elf.and_then(|elf| elf.architecture(head));
+            let architecture = elf.and_then(|elf| elf.architecture(head)).map(str::to_owned);
             let linker = elf.map(|elf| elf.linker(&mut file)).transpose()?.flatten();
             return Ok(ProgramStart::Elf { architecture, linker });
         }
@@ -274,12 +276,13 @@ mod tests {
             };
             architecture
         };
-        assert_eq!(of(62, true, false), Some("amd64"));
-        assert_eq!(of(183, true, false), Some("arm64"));
-        assert_eq!([true, false].map(|is_big| of(8, true, is_big)), [Some("mips64"), Some("mips64le")]);
-        assert_eq!([true, false].map(|is_big| of(8, false, is_big)), [Some("mips"), Some("mipsle")]);
-        assert_eq!(of(21, true, false), Some("ppc64le"));
-        assert_eq!(of(22, true, true), Some("s390x"));
-        assert_eq!(of(2, false, true), None);
+        let of = |machine, is_wide, is_big| of(machine, is_wide, is_big).unwrap_or_default();
+        assert_eq!(of(62, true, false), "amd64");
+        assert_eq!(of(183, true, false), "arm64");
+        assert_eq!([true, false].map(|is_big| of(8, true, is_big)), ["mips64", "mips64le"]);
+        assert_eq!([true, false].map(|is_big| of(8, false, is_big)), ["mips", "mipsle"]);
+        assert_eq!(of(21, true, false), "ppc64le");
+        assert_eq!(of(22, true, true), "s390x");
+        assert_eq!(of(2, false, true), "");
     }
 }

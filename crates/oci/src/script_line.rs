@@ -1,13 +1,15 @@
 //! `ScriptLine`: the first line of a script, as Linux reads it, and the program that `env` looks for by it. It knows no
 //! image.
 
+use serde::{Deserialize, Serialize};
+
 /// Number of bytes of a file in which Linux looks for the line (linux/binfmts.h).
 const LINE_MAX: usize = 256;
 /// What separates words of `env -S`.
 const SPACES: [char; 6] = [' ', '\t', '\n', '\r', '\x0b', '\x0c'];
 
 /// The first line of a script.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptLine {
     /// Path of the program.
     pub interpreter: String,

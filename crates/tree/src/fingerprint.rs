@@ -143,6 +143,14 @@ impl Fingerprint {
         self.ctime_ns < boundary_ns
     }
 
+    /// Returns true if this may be the file of an earlier fingerprint with another name: all but the time of change is
+    /// the same.
+    pub(crate) fn is_moved(&self, earlier: &Fingerprint) -> bool {
+        self.ctime_ns >= earlier.ctime_ns
+            && self.ctime_ns != i128::MAX
+            && Fingerprint { ctime_ns: 0, ..*self } == Fingerprint { ctime_ns: 0, ..*earlier }
+    }
+
     /// Returns the size in bytes.
     pub fn size(&self) -> u64 {
         self.size

@@ -144,6 +144,31 @@ impl StatSnapshot {
         Ok(digest)
     }
 
+    /// Returns what shows every change of a file from now on; `None` if it is too young for that. With `waits`, waits
+    /// for the next tick of the clock.
+    pub fn settled(&self, metadata: &Metadata, waits: bool) -> Option<Fingerprint> {
+        let fingerprint = Fingerprint::of(metadata);
+        if waits {
+            self.wait_until_after(fingerprint.ctime_ns());
+        }
+        fingerprint.is_older_than(self.mtime_boundary().on(fingerprint.device())).then_some(fingerprint)
+    }
+
+    /// Records the contents of the file at `path`, which was hashed elsewhere when it was `settled`, and then moved here
+    /// by this process. Moving gives it another time of change, so a write in the same tick is seen by the time of its
+    /// contents alone. A file that was copied here is not recorded.
+    pub fn record_moved(&self, path: &Path, settled: &Fingerprint, digest: &Digest) {
+        let Ok(metadata) = fs::symlink_metadata(path) else { return };
+        let now = Fingerprint::of(&metadata);
+        if now.is_moved(settled) && digest.size() == now.size() {
+            // The clock has shown this time, so one that is put back is noticed.
+            self.mtime_boundary();
+            let mut updates = self.updates.lock().expect("no panic while locked");
+            updates.is_saved = false;
+            updates.files.insert(path.to_owned(), (now, now.ctime_ns() + 1, *digest.hash()));
+        }
+    }
+
     fn known(&self, path: &Path, fingerprint: &Fingerprint) -> Option<Digest> {
         let updates = self.updates.lock().expect("no panic while locked");
         if let Some((recorded, boundary, hash)) = updates.files.get(path) {
@@ -334,6 +359,55 @@ mod tests {
             assert_eq!(directory.digest(&snapshot), Digest::of(b"bbbb"), "round {round}");
             assert_eq!(directory.digest(&directory.open()), Digest::of(b"bbbb"), "round {round}, saved");
         }
+    }
+
+    /// A file that is hashed where it was made and then moved is known in its place, and any later write is seen.
+    #[test]
+    fn a_moved_file_is_known() {
+        let directory = Directory::new("moved");
+        let (made, place) = (directory.0.join("made"), directory.0.join("file"));
+        let metadata = |path: &Path| fs::symlink_metadata(path).unwrap();
+        for round in 0..50 {
+            let snapshot = directory.open();
+            fs::write(&made, "made").unwrap();
+            let settled = snapshot.settled(&metadata(&made), true).expect("it was waited for");
+            fs::rename(&made, &place).unwrap();
+            snapshot.record_moved(&place, &settled, &Digest::of(b"made"));
+            let known = |snapshot: &StatSnapshot| snapshot.known(&place, &Fingerprint::of(&metadata(&place)));
+            assert_eq!(known(&snapshot), Some(Digest::of(b"made")), "round {round}");
+            snapshot.save().unwrap();
+            assert_eq!(known(&directory.open()), Some(Digest::of(b"made")), "round {round}");
+            fs::write(&place, "edit").unwrap();
+            assert_eq!(known(&snapshot), None, "round {round}");
+            assert_eq!(directory.digest(&snapshot), Digest::of(b"edit"), "round {round}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_same_file_is_not_recorded() {
+        let directory = Directory::new("not-moved");
+        let (made, place) = (directory.0.join("made"), directory.0.join("file"));
+        let snapshot = directory.open();
+        let known = || snapshot.known(&place, &Fingerprint::of(&fs::symlink_metadata(&place).unwrap()));
+        fs::write(&made, "made").unwrap();
+        let settled = snapshot.settled(&fs::symlink_metadata(&made).unwrap(), true).unwrap();
+        // A copy, as on another file system.
+        fs::write(&place, "made").unwrap();
+        snapshot.record_moved(&place, &settled, &Digest::of(b"made"));
+        assert_eq!(known(), None);
+        // Another size than was hashed, and a write between hashing and moving.
+        fs::rename(&made, &place).unwrap();
+        snapshot.record_moved(&place, &settled, &Digest::of(b"more"[..3].as_ref()));
+        assert_eq!(known(), None);
+        fs::write(&place, "edit").unwrap();
+        snapshot.record_moved(&place, &settled, &Digest::of(b"made"));
+        assert_eq!(known(), None);
+        // A file of this very moment is settled only after a tick.
+        let young = (0..50).any(|_| {
+            fs::write(&made, "young").unwrap();
+            snapshot.settled(&fs::symlink_metadata(&made).unwrap(), false).is_none()
+        });
+        assert!(young);
     }
 
     #[test]

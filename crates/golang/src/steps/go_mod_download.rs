@@ -111,7 +111,7 @@ impl Step for GoModDownloadStep {
         let count = directories.len();
         if !missing.is_empty() {
             // Without a record it is asked for again by the next build that runs.
-            return Ok(Report { metadata: Metadata::of(&ModulesMetadata { modules: count, vendored: false }) });
+            return Ok(Report::of(Metadata::of(&ModulesMetadata { modules: count, vendored: false })));
         }
         let module_cache = self.go.directories.module_cache.clone();
         let presence = Presence { module_cache, module_files: after, directories };
@@ -120,6 +120,6 @@ impl Step for GoModDownloadStep {
         if let Err(error) = write_atomically(&context.workspace.scratch(), &record, &text) {
             context.warn(format!("the list of downloaded modules was not saved: {error}"));
         }
-        Ok(Report { metadata: Metadata::of(&ModulesMetadata { modules: count, vendored: false }) })
+        Ok(Report::of(Metadata::of(&ModulesMetadata { modules: count, vendored: false })))
     }
 }

@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write};
 use rondel_buildfile::{Image, OutputReference, Target};
 use rondel_cas::RelativePath;
 use rondel_engine::{
-    ActionSpec, Job, Metadata, NodeId, OutputKind, OutputSpec, Prepared, Query, Report, Shown, Step, StepError, StepKey,
+    ActionSpec, Job, NodeId, OutputKind, OutputSpec, Prepared, Query, Report, Shown, Step, StepError, StepKey,
 };
 use rondel_oci::ImageArchive;
 
@@ -63,7 +63,7 @@ impl Step for ArchiveStep {
             file.flush()
         });
         written.map_err(|error| StepError::unwritable(&place, &error))?;
-        Ok(Report { metadata: Metadata::default() })
+        Ok(Report::default())
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn tree_files(analyzer: &Analyzer<'_>, target: &Target, image: &Image
     if image.has_probe() {
         let attributes = Attributes { mode: None, owner: None, layer: None };
         let (place, producer, span) = (path(PROBE_PATH)?, None, target.name.span);
-        let (part, layer) = (Part::Only, FilesLayer::Outputs);
+        let (part, layer) = (Part::Only, FilesLayer::Probe);
         let (exclude, capabilities) = (Excluded::of(&[]), 0);
         tree.outputs.push(OutputPlace { place, producer, part, layer, exclude, capabilities, attributes, span });
     }

@@ -1,24 +1,26 @@
 //! `ImageStep`: layers, what they lie on, and a configuration become an OCI layout.
 
 use std::collections::{BTreeMap, btree_map};
-use std::io::{self, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_buildfile::{Platform, Span};
-use rondel_cas::{Digest, Entry, RelativePath, copy_file, open_regular};
+use rondel_cas::{Digest, Entry, MEMORY_MAX, RelativePath, copy_file, read_at_most};
 use rondel_engine::{
-    ActionSpec, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError, UserError,
+    ActionSpec, Artefact, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
+    UserError,
 };
 use rondel_names::ImageName;
 use rondel_oci::{
-    BaseImage, BaseKind, Compression, ImageConfig, Layer, LayerPrograms, LayoutInput, PlatformImage, decompressed,
-    write_layout,
+    BaseImage, BaseKind, Compression, ImageConfig, Layer, LayerPrograms, LayoutInput, PROGRAMS_FORMAT, PlatformImage,
+    blob_path, write_layout,
 };
 use rondel_process::Stream;
 
 use crate::base::{BaseOrigin, ImageView, layer_of};
 use crate::image::added_users::{GROUP, PASSWD};
+use crate::image::layer::PROGRAMS;
 use crate::image::metadata::{ImageMetadata, LayerMetadata};
 use crate::image::program::ImageFiles;
 use crate::variant::oci_variant;
@@ -57,22 +59,34 @@ pub(crate) struct ImageStep {
     pub has_own_users: bool,
 }
 
-/// A layer, the file that it is in, and its description.
-type DescribedLayer = (Layer, PathBuf, String);
+/// One of the image's own layers that hold anything.
+struct OwnLayer {
+    layer: Layer,
+    /// The files that it and the list of its contents are in.
+    path: PathBuf,
+    programs: PathBuf,
+    /// What is in it, in words.
+    what: String,
+}
 
 impl ImageStep {
     /// Returns the layers of a platform that hold anything.
-    fn layers(&self, image: &LayeredPlatform, context: &StepContext<'_>) -> Result<Vec<DescribedLayer>, StepError> {
-        let broken = || StepError::failed("a layer's record is incomplete").hint("run again with --force");
+    fn layers(&self, image: &LayeredPlatform, context: &StepContext<'_>) -> Result<Vec<OwnLayer>, StepError> {
         let mut layers = Vec::with_capacity(image.layers.len());
         for (index, what) in &image.layers {
             let upstream = &context.upstream[*index];
-            let artefact = upstream.artefacts.first().ok_or_else(broken)?;
+            let is_list = |artefact: &&Artefact| artefact.name.as_str() == PROGRAMS;
+            let artefact = upstream.artefacts.iter().find(|artefact| !is_list(artefact)).ok_or_else(broken)?;
+            let list = upstream.artefacts.iter().find(is_list).ok_or_else(broken)?;
             let Entry::File { digest, .. } = artefact.entry else { return Err(broken()) };
             let metadata = upstream.metadata.get::<LayerMetadata>().ok_or_else(broken)?;
             if metadata.files > 0 {
-                let layer = Layer { digest, diff_id: metadata.diff_id, compression: self.compression };
-                layers.push((layer, artefact.path.clone(), what.clone()));
+                layers.push(OwnLayer {
+                    layer: Layer { digest, diff_id: metadata.diff_id, compression: self.compression },
+                    path: artefact.path.clone(),
+                    programs: list.path.clone(),
+                    what: what.clone(),
+                });
             }
         }
         Ok(layers)
@@ -119,12 +133,14 @@ impl ImageStep {
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for image in &self.platforms {
             let layers = self.layers(image, context)?;
-            for (layer, path, _) in &layers {
-                if let btree_map::Entry::Vacant(place) = read.entry(layer.digest) {
-                    place.insert(programs_of(path).map_err(|error| StepError::unreadable(path, &error))?);
+            for own in &layers {
+                if let btree_map::Entry::Vacant(place) = read.entry(own.layer.digest) {
+                    let bytes = read_at_most(&own.programs, MEMORY_MAX)
+                        .map_err(|error| StepError::unreadable(&own.programs, &error))?;
+                    place.insert(LayerPrograms::decode(&bytes).ok_or_else(broken)?);
                 }
             }
-            let own: Vec<&LayerPrograms> = layers.iter().filter_map(|(layer, _, _)| read.get(&layer.digest)).collect();
+            let own: Vec<&LayerPrograms> = layers.iter().filter_map(|own| read.get(&own.layer.digest)).collect();
             check_ways(&own).map_err(|message| {
                 let hint = "leave one of them out with `exclude`, or give it another place";
                 StepError::User(UserError::input(message).at(self.span).hint(hint))
@@ -150,6 +166,8 @@ impl ImageStep {
         let mut settings = BTreeMap::new();
         let mut put = |name: &str, value: String| settings.insert(name.to_owned(), value);
         put("layout", "oci-1.1 docker-manifest-1 index-2".to_owned());
+        // What a list says follows from its layer.
+        put("lists of layers", PROGRAMS_FORMAT.to_owned());
         put("layer media type", self.compression.media_type().to_owned());
         put("user", config.user.clone());
         put("entrypoint", canonical(&config.entrypoint));
@@ -192,7 +210,7 @@ impl Step for ImageStep {
         let mut inherited = BTreeMap::new();
         for image in &self.platforms {
             let layers = self.layers(image, context)?;
-            files.extend(layers.iter().map(|(layer, path, _)| (layer.digest, path.clone())));
+            files.extend(layers.iter().map(|own| (own.layer.digest, own.path.clone())));
             let mut base = None;
             if let Some((index, origin)) = &image.base {
                 let (manifest, descriptors, config) = ImageView::of(*index, context)?.read()?;
@@ -211,7 +229,7 @@ impl Step for ImageStep {
                 architecture: image.platform.architecture().to_owned(),
                 variant: oci_variant(&image.platform),
                 base,
-                layers: layers.into_iter().map(|(layer, _, what)| (layer, what)).collect(),
+                layers: layers.into_iter().map(|own| (own.layer, own.what)).collect(),
             });
         }
         // What a base can't give is a failure of its own, with more to say than a number of the system.
@@ -235,26 +253,19 @@ impl Step for ImageStep {
             loadable: self.loadable,
         };
         let directory = context.staging.join("layout");
-        // The layers are read for their names while they are copied.
-        let context: &StepContext<'_> = context;
-        let (checked, written) = std::thread::scope(|scope| {
-            let checking = scope.spawn(|| self.check_files(context));
-            let written = write_layout(&input, &directory);
-            (checking.join().expect("reading layers does not panic"), written)
+        self.check_files(context)?;
+        let report = write_layout(&input, &directory)
+            .map_err(|error| failure.take().unwrap_or_else(|| StepError::unwritable(&directory, &error)))?;
+        let metadata = Metadata::of(&ImageMetadata {
+            digest: report.index.oci(),
+            image_id: report.image_id.oci(),
+            size_bytes: report.blobs.iter().map(Digest::size).sum(),
+            platforms: self.platforms.iter().map(|image| image.platform.to_string()).collect(),
+            tags: self.tags.iter().map(ToString::to_string).collect(),
+            inherited,
         });
-        checked?;
-        let report =
-            written.map_err(|error| failure.take().unwrap_or_else(|| StepError::unwritable(&directory, &error)))?;
-        Ok(Report {
-            metadata: Metadata::of(&ImageMetadata {
-                digest: report.index.oci(),
-                image_id: report.image_id.oci(),
-                size_bytes: report.bytes,
-                platforms: self.platforms.iter().map(|image| image.platform.to_string()).collect(),
-                tags: self.tags.iter().map(ToString::to_string).collect(),
-                inherited,
-            }),
-        })
+        let place = |blob: &Digest| RelativePath::new(&format!("layout/{}", blob_path(blob))).expect("hex digits");
+        Ok(Report { metadata, digests: report.blobs.iter().map(|blob| (place(blob), *blob)).collect() })
     }
 }
 
@@ -281,9 +292,9 @@ impl ImageStep {
                 }
             }
             let layers = self.layers(image, context)?;
-            let names: Vec<&str> = layers.iter().map(|(_, _, what)| what.as_str()).collect();
+            let names: Vec<&str> = layers.iter().map(|own| own.what.as_str()).collect();
             spec.settings.insert(format!("layers of {platform}"), names.join(", "));
-            for (position, (layer, _, what)) in layers.iter().enumerate() {
+            for (position, OwnLayer { layer, what, .. }) in layers.iter().enumerate() {
                 let place = slot(format!("{platform}/{position}"))?;
                 spec.titles.insert(place.clone(), format!("layer `{what}` ({platform})"));
                 spec.upstream.insert(place, Entry::file(layer.digest, false));
@@ -294,10 +305,9 @@ impl ImageStep {
     }
 }
 
-/// Reads the names in a layer, and what starts its executables.
-fn programs_of(path: &Path) -> io::Result<LayerPrograms> {
-    let (file, _) = open_regular(path)?;
-    LayerPrograms::read(decompressed(BufReader::with_capacity(1 << 17, file))?)
+/// A record that does not have what a layer's has.
+fn broken() -> StepError {
+    StepError::failed("a layer's record is incomplete").hint("run again with --force")
 }
 
 /// Fails if something lies below what is no directory in the image: engines refuse that, or write it elsewhere.

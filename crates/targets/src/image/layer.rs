@@ -8,7 +8,7 @@ use rondel_engine::{
     ActionSpec, Artefact, Job, Metadata, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
     UserError,
 };
-use rondel_oci::{Compression, LayerEntry, LayerSource, write_layer};
+use rondel_oci::{Compression, LayerEntry, LayerPrograms, LayerSource, PROGRAMS_FORMAT, write_layer};
 
 use crate::base::{BaseView, Below};
 use crate::image::attributes::{Directories, Resolved, Users};
@@ -17,6 +17,9 @@ use crate::image::metadata::LayerMetadata;
 use crate::image::outputs::Made;
 use crate::image::places::{Boundary, FilesLayer, OutputPlace, TreeFiles};
 use crate::image::sources::{Collected, FromTree, dangling};
+
+/// The output that lists what is in a layer, beside the layer itself.
+pub(crate) const PROGRAMS: &str = "programs";
 
 /// Contents of a layer.
 pub(crate) enum LayerContents {
@@ -233,13 +236,22 @@ impl Step for LayerStep {
     type Findings = Layout;
 
     fn prepare(&self, context: &Query<'_>) -> Result<Prepared<Layout>, StepError> {
-        let name = RelativePath::new(&self.file_name()).expect("a constant");
-        let destination = RelativePath::new(&format!(".rondel/out/{}.tar.{}", self.name, self.compression.ending()))
-            .map_err(|error| StepError::failed(error.to_string()))?;
+        let output = |name: &str, ending: &str| {
+            let destination = RelativePath::new(&format!(".rondel/out/{}.{ending}", self.name))
+                .map_err(|error| StepError::failed(error.to_string()))?;
+            let name = RelativePath::new(name).expect("a constant");
+            Ok::<_, StepError>(OutputSpec { name, destination, kind: OutputKind::File })
+        };
         let mut spec = ActionSpec {
             arguments: vec!["layer".to_owned()],
-            settings: BTreeMap::from([("codec".to_owned(), self.compression.codec())]),
-            outputs: vec![OutputSpec { name, destination, kind: OutputKind::File }],
+            settings: BTreeMap::from([
+                ("codec".to_owned(), self.compression.codec()),
+                ("list".to_owned(), PROGRAMS_FORMAT.to_owned()),
+            ]),
+            outputs: vec![
+                output(&self.file_name(), &format!("tar.{}", self.compression.ending()))?,
+                output(PROGRAMS, "programs")?,
+            ],
             ..ActionSpec::default()
         };
         let base = BaseView::of(self.below, context)?;
@@ -276,6 +288,11 @@ impl Step for LayerStep {
             .map_err(|error| StepError::unwritable(&path, &error))?;
         let layer = write_layer(&entries, &mut file, self.compression, self.threads)
             .map_err(|error| StepError::unwritable(&path, &error))?;
-        Ok(Report { metadata: Metadata::of(&LayerMetadata { diff_id: layer.diff_id, files: entries.len() }) })
+        let programs = LayerPrograms::of(&entries).map_err(|error| StepError::failed(error.to_string()))?.encode();
+        let path = staging.join(PROGRAMS);
+        std::fs::write(&path, programs).map_err(|error| StepError::unwritable(&path, &error))?;
+        let metadata = Metadata::of(&LayerMetadata { diff_id: layer.diff_id, files: entries.len() });
+        let name = RelativePath::new(&self.file_name()).expect("a constant");
+        Ok(Report { metadata, digests: BTreeMap::from([(name, layer.digest)]) })
     }
 }

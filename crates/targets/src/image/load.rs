@@ -122,7 +122,7 @@ impl Step for LoadStep {
             loaded_images.forget(&gone, context);
         }
         let id = found_image.map_or_else(|| image.image_id.clone(), |found| found.id);
-        Ok(Report { metadata: loaded(&image, &id) })
+        Ok(Report::of(loaded(&image, &id)))
     }
 }
 

@@ -47,11 +47,13 @@ pub(crate) struct OutputPlace {
 /// A layer of an image's files, lower ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FilesLayer {
+    /// The health probe: it changes with Go and Rondel alone, so nobody compresses and sends it again after an edit.
+    Probe,
     /// What is of the tree, or declared, and names no layer.
     Tree,
     /// One that build.ron names, by the order in which the names come first.
     Named(usize),
-    /// Outputs of targets that name no layer, and the health probe.
+    /// Outputs of targets that name no layer.
     Outputs,
 }
 

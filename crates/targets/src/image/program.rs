@@ -121,7 +121,7 @@ impl ImageFiles<'_> {
                     ));
                 }
                 ProgramStart::Elf { architecture, linker } => {
-                    return self.of_elf(&name, *architecture, linker.as_deref(), container);
+                    return self.of_elf(&name, architecture.as_deref(), linker.as_deref(), container);
                 }
                 ProgramStart::Script(line) => {
                     let next = container.absolute(&line.interpreter);

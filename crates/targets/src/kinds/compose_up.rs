@@ -148,6 +148,6 @@ impl Step for ComposeUpStep {
             return Err(StepError::Command { summary, status, output, told, hint: None });
         }
         outcome?;
-        Ok(Report { metadata: Metadata::of(&ServicesMetadata(services.into_iter().collect())) })
+        Ok(Report::of(Metadata::of(&ServicesMetadata(services.into_iter().collect()))))
     }
 }

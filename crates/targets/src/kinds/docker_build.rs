@@ -351,15 +351,13 @@ impl Step for DockerBuildStep {
         context.run(&line)?;
         memory.keep(&remembered, &prepared.spec.inputs, &looks);
         let id = read_text_at_most(&id_file, SMALL_MAX).map_err(|error| StepError::unreadable(&id_file, &error))?;
-        Ok(Report {
-            metadata: Metadata::of(&ImageMetadata {
-                digest: String::new(),
-                image_id: id.trim().to_owned(),
-                size_bytes: 0,
-                platforms: Vec::new(),
-                tags: self.tags.clone(),
-                inherited: BTreeMap::new(),
-            }),
-        })
+        Ok(Report::of(Metadata::of(&ImageMetadata {
+            digest: String::new(),
+            image_id: id.trim().to_owned(),
+            size_bytes: 0,
+            platforms: Vec::new(),
+            tags: self.tags.clone(),
+            inherited: BTreeMap::new(),
+        })))
     }
 }

@@ -365,11 +365,11 @@ impl Step for DockerRunStep {
         let metadata = Metadata::of(&ContainerMetadata { container: id.chars().take(12).collect() });
         // A container that has ended is not left behind, and what it printed is shown.
         if self.detach && matches!(outcome, Ok(Life::Running)) {
-            return Ok(Report { metadata });
+            return Ok(Report::of(metadata));
         }
         let outcome = outcome.and_then(|_| self.follow(context, &id));
         self.stop(context, &id);
-        outcome.map(|()| Report { metadata })
+        outcome.map(|()| Report::of(metadata))
     }
 }
 

@@ -202,7 +202,7 @@ fn layers_of(
     let tree = tree_files(analyzer, target, image)?;
     let mut layers = vec![base_layer(analyzer, target, image, platform, base)?];
     let named = (0..tree.layers.len()).map(FilesLayer::Named);
-    for layer in [FilesLayer::Tree].into_iter().chain(named).chain([FilesLayer::Outputs]) {
+    for layer in [FilesLayer::Probe, FilesLayer::Tree].into_iter().chain(named).chain([FilesLayer::Outputs]) {
         layers.extend(files_layer(analyzer, (target, image), (&tree, layer), deps, platform, base)?);
     }
     Ok(layers)
@@ -303,6 +303,7 @@ fn files_layer(
         return Ok(None);
     }
     let (key, what) = match layer {
+        FilesLayer::Probe => ("layer health probe".to_owned(), "health probe".to_owned()),
         FilesLayer::Tree => ("layer files".to_owned(), format!("files of {name}")),
         FilesLayer::Named(position) => (format!("layer {}", tree.layers[position]), tree.layers[position].clone()),
         FilesLayer::Outputs => ("layer outputs".to_owned(), "outputs".to_owned()),

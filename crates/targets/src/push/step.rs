@@ -272,7 +272,7 @@ impl Step for PushStep {
             filled.push(to);
         }
         let digests = self.set_names(registry, &prepared.findings, &content, context)?;
-        Ok(Report { metadata: Metadata::of(&self.pushed(digests.iter())) })
+        Ok(Report::of(Metadata::of(&self.pushed(digests.iter()))))
     }
 }
 

@@ -6,6 +6,7 @@ use rondel_engine::{Artefact, Metadata, UpstreamResult};
 
 use super::Space;
 use crate::LayerMetadata;
+use crate::image::layer::PROGRAMS;
 
 /// Returns an upstream result: one executable.
 fn executable(name: &str) -> UpstreamResult {
@@ -21,7 +22,9 @@ fn executable(name: &str) -> UpstreamResult {
 
 fn layer(name: &str) -> UpstreamResult {
     let metadata = Metadata::of(&LayerMetadata { diff_id: Digest::of(name.as_bytes()), files: 1 });
-    UpstreamResult { metadata, ..executable(name) }
+    let mut artefacts = executable(name).artefacts;
+    artefacts.extend(executable(PROGRAMS).artefacts);
+    UpstreamResult { metadata, artefacts, ..UpstreamResult::default() }
 }
 
 #[test]
@@ -152,21 +155,23 @@ fn an_image_is_keyed_by_layers_and_configuration() {
     let text = r#""server": GoBuild(packages: ["."]),
         "image": Image(base: Static, files: {"/app": Output("server")}, tags: ["small:{version}"],
             labels: {"a": "b"}, env: {"C": "d"}, ports: ["80/tcp"], health: Http(port: 80, path: "/"))"#;
-    Space::new().action(text, "image", "image", vec![layer("base"), layer("outputs")], expect![[r#"
+    Space::new().action(text, "image", "image", vec![layer("base"), layer("probe"), layer("outputs")], expect![[r#"
         by its key
         arguments ["image"]
         setting annotations: {"org.opencontainers.image.title":"small"}
         setting cmd: []
         setting created: 0
         setting diff ID 0 of linux/amd64: cae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2/4
-        setting diff ID 1 of linux/amd64: 7b8c56be0a5f71be141f0cfaa9195e2ff8d1ef89e380560b579a82fd841429c1/7
+        setting diff ID 1 of linux/amd64: ba9c736f19e7f60b7f6764adb0b7908c0a2b394e09b6c09863528c7f2bc86095/5
+        setting diff ID 2 of linux/amd64: 7b8c56be0a5f71be141f0cfaa9195e2ff8d1ef89e380560b579a82fd841429c1/7
         setting entrypoint: ["/app"]
         setting env: [["PATH","/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],["SSL_CERT_FILE","/etc/ssl/certs/ca-certificates.crt"],["C","d"]]
         setting health: {"command":["/rondel-probe","http://127.0.0.1:80/"],"interval_s":10,"timeout_s":3,"start_period_s":10,"retries":3}
         setting labels: {"a":"b"}
         setting layer media type: application/vnd.oci.image.layer.v1.tar+gzip
-        setting layers of linux/amd64: static base, outputs
+        setting layers of linux/amd64: static base, health probe, outputs
         setting layout: oci-1.1 docker-manifest-1 index-2
+        setting lists of layers: programs-1
         setting loadable platform: linux/amd64
         setting ports: ["80/tcp"]
         setting stop signal: 
@@ -176,6 +181,7 @@ fn an_image_is_keyed_by_layers_and_configuration() {
         setting workdir: 
         upstream linux/amd64/0
         upstream linux/amd64/1
+        upstream linux/amd64/2
         output layout -> dist/image
     "#]]);
 }
@@ -223,9 +229,11 @@ fn a_layer_is_keyed_by_files_and_codec() {
             by its key
             arguments ["layer", "web -> /srv", "entries sha256:79bcded43386f7ec4dc688ad5af8d6c9f9f6848d94191dd872070f42f2400013"]
             setting codec: gzip deflate rondel-1 block-524288
+            setting list: programs-1
             input web/app/run
             input web/index.html
             output layer.tar.gz -> .rondel/out/image#layer files.tar.gz
+            output programs -> .rondel/out/image#layer files.programs
         "#]],
     );
     space.action(
@@ -238,7 +246,9 @@ fn a_layer_is_keyed_by_files_and_codec() {
             arguments ["layer", "entries sha256:f104cc73e2869f1474b66a751ef2538e5499cd376bb6dd7ac4750f33a149de46"]
             setting base: static-1 webpki-root-certs-1.0.11
             setting codec: gzip deflate rondel-1 block-524288
+            setting list: programs-1
             output layer.tar.gz -> .rondel/out/image#layer base.tar.gz
+            output programs -> .rondel/out/image#layer base.programs
         "#]],
     );
 }

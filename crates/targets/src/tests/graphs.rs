@@ -63,12 +63,13 @@ fn an_image_is_layers_a_layout_and_the_loading() {
         &["image"],
         expect![[r#"
             image: layer base, hidden
+            health probe (linux/amd64), hidden
+            image: layer health probe (linux/amd64), hidden; from: health probe (linux/amd64)
             image: layer files, hidden
             deps
             server (linux/amd64) as `server`; on a miss: deps
-            health probe (linux/amd64), hidden
-            image: layer outputs (linux/amd64), hidden; from: server (linux/amd64), health probe (linux/amd64)
-            image, streamed; from: image: layer base, image: layer files, image: layer outputs (linux/amd64)
+            image: layer outputs (linux/amd64), hidden; from: server (linux/amd64)
+            image, streamed; from: image: layer base, image: layer health probe (linux/amd64), image: layer files, image: layer outputs (linux/amd64)
             image: docker; from: image
             asked for: image, image: docker
         "#]],

@@ -1,13 +1,10 @@
 //! What is said of programs that can't start, with layers written by hand and no base: each case as files and settings.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::BufReader;
 
-use rondel_cas::{RelativePath, open_regular};
-use rondel_oci::{Compression, ImageConfig, LayerEntry, LayerPrograms, LayerSource, decompressed, write_layer};
+use rondel_cas::RelativePath;
+use rondel_oci::{ImageConfig, LayerEntry, LayerPrograms, LayerSource};
 
-use super::Space;
 use crate::image::program::ImageFiles;
 
 /// A layer, and settings of the image.
@@ -74,12 +71,7 @@ impl Image {
 
     /// Returns the only warning; empty if there is none.
     fn warning(self) -> String {
-        let space = Space::new();
-        fs::create_dir_all(&space.root).unwrap();
-        let path = space.root.join("layer");
-        let mut file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-        write_layer(&self.entries, &mut file, Compression::Gzip, 1).unwrap();
-        let layer = LayerPrograms::read(decompressed(BufReader::new(open_regular(&path).unwrap().0)).unwrap()).unwrap();
+        let layer = LayerPrograms::decode(&LayerPrograms::of(&self.entries).unwrap().encode()).unwrap();
         let files = ImageFiles { own: vec![&layer], base: None, architecture: self.architecture };
         Vec::from_iter(files.warnings(&self.config)).join("\n")
     }
