@@ -10,6 +10,7 @@ use crate::server::Server;
 use crate::space::{TestSpace, goproxy, make_executable, repository, shared_cache};
 
 const ZIP: &str = "/golang.org/toolchain/@v/v0.0.1-go1.22.12.linux-amd64.zip";
+const LIST: &str = "/golang.org/toolchain/@v/list";
 const ARCHIVE: &str = "/go1.22.12.linux-amd64.tar.gz";
 
 /// The module zip of the toolchain as the proxy has it, and the archive of the download page as it would be:
@@ -161,7 +162,9 @@ fn lock_pins_both_forms_for_several_hosts_and_moves_them() {
     assert!(!space.cache().join("go/toolchains/go1.22.12.linux-amd64").exists(), "nothing is installed");
     assert!(space.ok(&["lock"]).stderr.contains("Unchanged"), "nothing to look up");
     assert_eq!(space.read("build.lock"), both);
-    assert_eq!(server.requests().len(), 4);
+    // Later patch releases are asked for when something is pinned.
+    assert_eq!(server.requests().len(), 5);
+    assert_eq!(server.requests()[2], LIST);
 
     // Another host, whose archive alone is there.
     let (_, archive) = forms();
@@ -195,6 +198,105 @@ fn lock_pins_both_forms_for_several_hosts_and_moves_them() {
     space.set("GOPROXY", "off").set("RONDEL_GO_DOWNLOAD_PAGE", "http://127.0.0.1:9");
     space.run(&["lock", "--update", "go"]).fails(3, &["Go 1.22.12 could not be fetched"]);
     assert_eq!(space.read("build.lock"), both);
+}
+
+/// Writes the list of a proxy.
+fn list(space: &TestSpace, server: &Server, versions: &[&str]) {
+    let lines =
+        versions.iter().map(|version| format!("v0.0.1-go{version}.linux-amd64\nv0.0.1-go{version}.linux-arm64\n"));
+    space.write("releases", &lines.collect::<String>());
+    server.serve(LIST, &space.root().join("releases"));
+}
+
+#[test]
+fn the_newest_patch_release_of_a_line_is_pinned_and_stays() {
+    let (mut space, server) = space();
+    space.remove("build.lock");
+    space.replace("build.ron", "Version(\"1.22.12\")", "FromGoMod");
+    list(&space, &server, &["1.21.13", "1.22.0", "1.22.2", "1.22.10", "1.22.12", "1.22.13rc1", "1.23.4"]);
+    let run = space.ok(&["lock"]);
+    let expected = "Newest Go 1.22.12: go.mod says 1.22.0, which has 3 later patch releases";
+    assert!(run.stderr.contains(expected), "{}", run.stderr);
+    let lock = space.read("build.lock");
+    assert!(lock.contains("\"1.22.12\": {"), "{lock}");
+    assert!(space.ok(&["v"]).stderr.contains("go1.22.12"));
+
+    // A later release moves nothing by itself.
+    list(&space, &server, &["1.22.0", "1.22.12", "1.22.13"]);
+    let before = server.requests().len();
+    assert!(space.ok(&["lock"]).stderr.contains("Unchanged"));
+    assert_eq!(server.requests().len(), before, "what is pinned is not asked for");
+    let run = space.run(&["lock", "--update", "go"]);
+    run.fails(3, &["there is no Go 1.22.13 for linux/amd64"]);
+    assert!(run.stderr.contains("Newest Go 1.22.13"), "{}", run.stderr);
+    assert_eq!(space.read("build.lock"), lock);
+
+    // What is unpacked is not fetched to be pinned, and a list that can't be had is no failure.
+    space.remove("build.lock");
+    list(&space, &server, &["1.22.12"]);
+    let before = server.requests().len();
+    space.ok(&["lock"]);
+    assert_eq!(server.requests()[before..], [LIST.to_owned()]);
+    space.write("go.mod", "module example.com/x\n\ngo 1.22.12\n");
+    space.remove("build.lock");
+    space.set("GOPROXY", "off");
+    let run = space.ok(&["lock"]);
+    assert!(run.stderr.contains("later patch releases are not looked for"), "{}", run.stderr);
+    assert!(space.read("build.lock").contains("\"1.22.12\": {"));
+
+    // A line that build.lock pins nothing of.
+    space.write("go.mod", "module example.com/x\n\ngo 1.24\n");
+    space.run(&["v"]).fails(2, &["go.mod asks for Go 1.24.0, and build.lock pins Go 1.22.12", "run `", "lock`"]);
+}
+
+#[test]
+fn the_download_page_lists_releases_too() {
+    let (mut space, server) = space();
+    space.remove("build.lock");
+    space.replace("build.ron", "Version(\"1.22.12\")", "FromGoMod");
+    space.write(
+        "releases",
+        "[{\"version\": \"go1.22.12\", \"stable\": true}, {\"version\": \"go1.22.9\", \"files\": []}]",
+    );
+    server.serve("/?mode=json&include=all", &space.root().join("releases"));
+    without_proxy(&mut space);
+    let run = space.ok(&["lock"]);
+    assert!(run.stderr.contains("Newest Go 1.22.12: go.mod says 1.22.0, which has 2 later"), "{}", run.stderr);
+}
+
+#[test]
+fn files_of_other_tools_name_a_version_and_old_ones_are_refused() {
+    let (space, server) = space();
+    space.replace("build.ron", "Version(\"1.22.12\")", "FromGoMod");
+    for (file, text) in [
+        (".go-version", "1.22.12\n"),
+        (".go-version", "# pinned\ngo1.22.12"),
+        (".go-version", "1.22"),
+        (".tool-versions", "nodejs 20.1.0\ngolang 1.22.12 1.21.0\n"),
+    ] {
+        space.write(file, text);
+        let run = space.ok(&["doctor"]);
+        assert!(run.stdout.contains("Go 1.22.12 for"), "{file} {text}\n{}", run.stdout);
+        space.remove(file);
+    }
+    for (file, text, words) in [
+        (".go-version", "1.21.3", "go.mod asks for Go 1.22, and .go-version says Go 1.21.3"),
+        (".go-version", "1.22.11", ".go-version asks for Go 1.22.11, and build.lock pins Go 1.22.12"),
+        (".go-version", "latest", "`.go-version` names the Go `latest`, which is no release"),
+        (
+            ".tool-versions",
+            "golang 1.19.1",
+            ".tool-versions asks for Go 1.19.1, and Rondel builds with Go 1.20 and later",
+        ),
+        ("go.mod", "module example.com/x\n\ngo 1.16\n", "go.mod asks for Go 1.16, and Rondel builds with Go 1.20 and"),
+    ] {
+        space.write(file, text);
+        space.run(&["v"]).fails(2, &[words, "hint: "]);
+        if file != "go.mod" {
+            space.remove(file);
+        }
+    }
+    assert!(server.requests().is_empty(), "refused before anything is fetched");
 }
 
 #[test]

@@ -24,8 +24,10 @@ record! {
         /// Directory where paths start and go.mod is, relative to the directory of build.ron; that directory
         /// itself if left out.
         root: Option<SourcePath> = None,
-        /// The Go to use: `Version("1.22.12")`; `FromGoMod`, the version of go.mod's `toolchain` or `go` line; or
-        /// `System`, the `go` on PATH.
+        /// The Go to use, 1.20 or later: `Version("1.22.12")`; `System`, the `go` on PATH; or `FromGoMod`. That is the
+        /// release of go.mod's `toolchain` line; without one, what `.go-version` or `.tool-versions` names; without these,
+        /// the newest patch release of its `go` line that build.lock pins. `lock` pins the newest that there is, and
+        /// `lock --update go` moves it.
         go: Spanned<GoChoice> = Spanned { value: GoChoice::FromGoMod, span: Span::default() },
         /// The go.work of the module. Without the field Go's workspaces are off.
         go_work: Option<SourcePath> = None,

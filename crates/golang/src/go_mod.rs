@@ -63,18 +63,11 @@ impl GoMod {
         result
     }
 
-    /// Returns the release that go.mod asks for: the newer one of its `toolchain` and `go` lines, as for the go
-    /// command. A language version since 1.21 (`go 1.22`) means its first release (`1.22.0`).
-    pub fn wanted_version(&self) -> Option<String> {
-        let newer = |one: &&String, other: &&String| go_version_of(one).cmp(&go_version_of(other));
-        let version = self.go.iter().chain(&self.toolchain).max_by(newer)?;
-        let parts: Vec<&str> = version.split('.').collect();
-        let minor: Option<u32> = parts.get(1).and_then(|part| part.parse().ok());
-        Some(if parts.len() == 2 && minor.is_some_and(|minor| minor >= 21) {
-            format!("{version}.0")
-        } else {
-            version.clone()
-        })
+    /// Returns the release of the `toolchain` line, if it is not older than the `go` line: as for the go command.
+    pub fn valid_toolchain(&self) -> Option<&str> {
+        let toolchain = self.toolchain.as_deref().filter(|toolchain| go_version_of(toolchain).is_some())?;
+        let is_newer = self.go.as_deref().is_none_or(|go| go_version_of(toolchain) >= go_version_of(go));
+        is_newer.then_some(toolchain)
     }
 }
 
@@ -127,10 +120,11 @@ mod tests {
     fn versions() {
         let go_mod = GoMod::parse("module example.com/x // c\n\ngo 1.22\n\nrequire (\n\tgo.uber.org/x v1.0.0\n)\n");
         assert_eq!(go_mod.module.as_deref(), Some("example.com/x"));
-        assert_eq!(go_mod.wanted_version().as_deref(), Some("1.22.0"));
-        assert_eq!(GoMod::parse("go 1.21.3\ntoolchain go1.22.12").wanted_version().as_deref(), Some("1.22.12"));
-        assert_eq!(GoMod::parse("go 1.23.1\ntoolchain go1.22.12").wanted_version().as_deref(), Some("1.23.1"));
-        assert_eq!(GoMod::parse("go 1.22\ntoolchain default").wanted_version().as_deref(), Some("1.22.0"));
+        assert_eq!(go_mod.valid_toolchain(), None);
+        assert_eq!(GoMod::parse("go 1.21.3\ntoolchain go1.22.12").valid_toolchain(), Some("1.22.12"));
+        assert_eq!(GoMod::parse("go 1.23.1\ntoolchain go1.22.12").valid_toolchain(), None);
+        assert_eq!(GoMod::parse("go 1.22\ntoolchain default").valid_toolchain(), None);
+        assert_eq!(GoMod::parse("toolchain go1.22.12").valid_toolchain(), Some("1.22.12"));
         assert_eq!(needs_newer(&go_mod, "1.22.12"), None);
         assert_eq!(needs_newer(&GoMod::parse("go 1.23"), "1.22.12").as_deref(), Some("1.23"));
         assert_eq!(needs_newer(&GoMod::parse("go 1.23.0"), "1.23rc1").as_deref(), Some("1.23.0"));

@@ -262,14 +262,27 @@ impl GoSupport {
         }
     }
 
-    /// For `lock`: fetches the toolchain for `host` in both forms and says what can be pinned; and why a form
+    /// For `lock`: returns the releases that there are for `host`, oldest first.
+    pub fn releases(&self, host: &Platform, goes_on: &dyn Fn() -> bool) -> Result<Vec<String>, StepError> {
+        if self.offline {
+            return Err(StepError::environment("the releases of Go can't be listed with --offline"));
+        }
+        self.provision_for("", host, &self.effective_settings()).releases(goes_on)
+    }
+
+    /// For `lock`: says what can be pinned of the toolchain for `host`. One that is unpacked is pinned as it was seen
+    /// when it was fetched. Otherwise, or if it is to be read `anew`, both forms are fetched; also returns why a form
     /// could not be looked at. One form must be there, and both must unpack to the same.
     pub fn pins(
         &self,
         host: &Platform,
+        anew: bool,
         progress: &dyn Fn(&str, u64, u64) -> bool,
     ) -> Result<(GoPin, Option<String>), StepError> {
         let version = self.version().ok_or_else(|| StepError::input("`go: System` can't be pinned"))?;
+        if !anew && let Some(found) = self.provision_for(version, host, &DownloadSettings::default()).installed()? {
+            return Ok((found.seen, None));
+        }
         if self.offline {
             return Err(StepError::environment("pins can't be looked up with --offline"));
         }

@@ -20,7 +20,7 @@ impl Analyzer<'_> {
             return Ok(Arc::clone(go));
         }
         let request = self.request;
-        let version = go_version(request.file, request.lock, &self.root, request.environment)
+        let version = go_version(request.file, request.lock, (&self.root, &request.root), request.environment)
             .map_err(|error| error.at(request.file.go.span))?;
         let go = GoSupport::new(GoRequest {
             pin: pin_of(request.lock, &version)?,

@@ -1,48 +1,44 @@
-//! The Go version of a build.ron, checked against go.mod, build.lock and this machine before anything runs.
+//! The Go version of a build.ron with the pins of build.lock, checked against this machine before anything runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{BuildFile, GoChoice, LockFile};
+use rondel_buildfile::{BuildFile, LockFile};
 use rondel_engine::{PROGRAM, UserError};
-use rondel_golang::{GoMod, GoPin, GoRequest, GoSupport, GoVersion, installed_version, module_text, needs_newer};
+use rondel_golang::{
+    GoMod, GoPin, GoRequest, GoSupport, GoVersion, OLDEST_GO, go_version_of, installed_version, later_patches,
+    module_text, needs_newer,
+};
 use rondel_names::Platform;
 use rondel_process::find_tool;
 
-/// Returns the version of `choice` for the module in `module`.
-pub fn resolve_go_version(
-    choice: &GoChoice,
-    module: &Path,
-    go_work: Option<&Path>,
-) -> Result<Option<String>, UserError> {
-    let read = |path: &Path| Ok::<_, UserError>(module_text(path)?.map(|text| GoMod::parse(&text)));
-    // The lines of a go.work take precedence over those of its modules.
-    let go_mod = match go_work.map(read).transpose()?.flatten() {
-        Some(go_work) => Some(go_work),
-        None => read(&module.join("go.mod"))?,
+use crate::go_choice::{WantedGo, wanted_go};
+
+/// Returns the version that a wish comes to with the pins of build.lock; `None` for the installed Go.
+pub fn resolve_go_version(wanted: &WantedGo, lock: &LockFile) -> Result<Option<String>, UserError> {
+    let (version, named_by) = match wanted {
+        WantedGo::Installed => return Ok(None),
+        WantedGo::Exact { version, named_by } => (version, named_by),
+        WantedGo::Line { at_least, named_by } => match newest_pinned(lock, at_least) {
+            Some(version) => return Ok(Some(version.to_owned())),
+            None => (at_least, named_by),
+        },
     };
-    match choice {
-        GoChoice::System => Ok(None),
-        GoChoice::Version(version) => {
-            if let Some(wanted) = go_mod.as_ref().and_then(|go_mod| needs_newer(go_mod, version)) {
-                let message = format!("go.mod asks for Go {wanted}, and build.ron says Go {version}");
-                return Err(
-                    UserError::input(message).hint(format!("raise `go:` in build.ron, then run `{PROGRAM} lock`"))
-                );
-            }
-            Ok(Some(version.clone()))
-        }
-        GoChoice::FromGoMod => {
-            let go_mod = go_mod.ok_or_else(|| {
-                UserError::input(format!("`go: FromGoMod`, but there is no `{}`", module.join("go.mod").display()))
-                    .hint("write `go: Version(\"…\")`, or set `root`")
-            })?;
-            let version = go_mod.wanted_version().ok_or_else(|| {
-                UserError::input("go.mod has neither a `go` nor a `toolchain` line").hint("write `go: Version(\"…\")`")
-            })?;
-            Ok(Some(version))
-        }
+    if lock.go.is_empty() || lock.go.contains_key(version) {
+        return Ok(Some(version.clone()));
     }
+    // It was changed without running `lock`.
+    let pinned: Vec<&str> = lock.go.keys().map(String::as_str).collect();
+    Err(UserError::input(format!("{named_by} asks for Go {version}, and build.lock pins Go {}", pinned.join(", ")))
+        .hint(format!("run `{PROGRAM} lock` and commit build.lock")))
+}
+
+/// Returns the newest release of the line of `at_least` that build.lock pins, and that is not older.
+pub fn newest_pinned<'l>(lock: &'l LockFile, at_least: &str) -> Option<&'l str> {
+    let pinned: Vec<String> = lock.go.keys().cloned().collect();
+    let newest = later_patches(&pinned, at_least).into_iter().max_by_key(|version| go_version_of(version));
+    let name = newest.unwrap_or_else(|| at_least.to_owned());
+    lock.go.get_key_value(&name).map(|(version, _)| version.as_str())
 }
 
 /// Returns the directory of go.mod.
@@ -64,15 +60,13 @@ pub fn go_work_of(file: &BuildFile, module: &Path) -> Result<Option<PathBuf>, Us
 pub(crate) fn go_version(
     file: &BuildFile,
     lock: &LockFile,
-    module: &Path,
+    (module, workspace): (&Path, &Path),
     environment: &BTreeMap<String, String>,
 ) -> Result<GoVersion, UserError> {
     let go_work = go_work_of(file, module)?;
-    match resolve_go_version(&file.go.value, module, go_work.as_deref())? {
-        Some(version) => {
-            check_pins(lock, &version)?;
-            Ok(GoVersion::Exact(version))
-        }
+    let wanted = wanted_go(&file.go.value, module, workspace, go_work.as_deref())?;
+    match resolve_go_version(&wanted, lock)? {
+        Some(version) => Ok(GoVersion::Exact(version)),
         None => {
             check_system_version(module, environment)?;
             Ok(GoVersion::System)
@@ -96,17 +90,17 @@ pub(crate) fn pin_of(lock: &LockFile, version: &GoVersion) -> Result<Option<GoPi
     Ok(Some(GoPin { module: locked.module.clone(), archive: locked.archive.clone(), identity }))
 }
 
-/// For `lock`: returns the Go of the file, whatever is pinned.
+/// For `lock`: returns the Go of this version, whatever is pinned.
 pub fn unpinned_go(
     file: &BuildFile,
-    workspace: &Path,
-    cache: &Path,
+    version: GoVersion,
+    (workspace, cache): (&Path, &Path),
     environment: &BTreeMap<String, String>,
     offline: bool,
 ) -> Result<GoSupport, UserError> {
     let module = module_directory(file, workspace);
     Ok(GoSupport::new(GoRequest {
-        version: go_version(file, &LockFile::empty(), &module, environment)?,
+        version,
         pin: None,
         go_work: go_work_of(file, &module)?,
         module: &module,
@@ -118,22 +112,19 @@ pub fn unpinned_go(
     }))
 }
 
-/// Refuses a version without a pin where others have one: it was changed without running `lock`.
-fn check_pins(lock: &LockFile, version: &str) -> Result<(), UserError> {
-    if lock.go.is_empty() || lock.go.contains_key(version) {
-        return Ok(());
-    }
-    let pinned: Vec<&str> = lock.go.keys().map(String::as_str).collect();
-    Err(UserError::input(format!("Go {version} is wanted, and build.lock pins Go {}", pinned.join(", ")))
-        .hint(format!("run `{PROGRAM} lock` and commit build.lock")))
-}
-
 /// Checks that the Go of `go: System` is new enough for go.mod.
 fn check_system_version(module: &Path, environment: &BTreeMap<String, String>) -> Result<(), UserError> {
     let go_mod = module_text(&module.join("go.mod"))?.map(|text| GoMod::parse(&text));
     let path = environment.get("PATH").map_or("", String::as_str);
-    let (Some(go_mod), Ok(program)) = (go_mod, find_tool("go", path, module)) else { return Ok(()) };
+    let Ok(program) = find_tool("go", path, module) else { return Ok(()) };
     let Some(installed) = installed_version(&program) else { return Ok(()) };
+    if go_version_of(&installed).is_some_and(|version| Some(version) < go_version_of(OLDEST_GO)) {
+        let message = format!("the Go on PATH is {installed}, and Rondel builds with Go {OLDEST_GO} and later");
+        return Err(
+            UserError::environment(message).hint("install a newer Go, or write `go: FromGoMod` and Rondel fetches it")
+        );
+    }
+    let Some(go_mod) = go_mod else { return Ok(()) };
     match needs_newer(&go_mod, &installed) {
         None => Ok(()),
         Some(wanted) => {

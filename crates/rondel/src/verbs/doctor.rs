@@ -4,7 +4,7 @@ use rondel_buildfile::{GoChoice, Need, Platform};
 use rondel_cas::require_own_directory;
 use rondel_engine::not_own;
 use rondel_process::{Cancellation, CommandLine, SandboxSupport, capture, find_tool, sandbox_support};
-use rondel_targets::{go_work_of, module_directory, resolve_go_version};
+use rondel_targets::{go_work_of, module_directory, resolve_go_version, wanted_go};
 
 use crate::cli::option::options;
 use crate::cli::verb::{Call, Verb};
@@ -154,7 +154,8 @@ fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
     let module = module_directory(&session.file, &session.root);
     let host = Platform::host();
     let version = go_work_of(&session.file, &module)
-        .and_then(|go_work| resolve_go_version(&session.file.go.value, &module, go_work.as_deref()));
+        .and_then(|go_work| wanted_go(&session.file.go.value, &module, &session.root, go_work.as_deref()))
+        .and_then(|wanted| resolve_go_version(&wanted, &session.lock));
     match version {
         Err(error) => findings.push((Verdict::Missing, format!("Go: {error}"))),
         Ok(None) => tool_finding(session, "go", &["version"], true, "`go: System` needs an installed Go", findings),

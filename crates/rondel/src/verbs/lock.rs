@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use rondel_buildfile::{GoChoice, LockFile, LockedGo, Need, Platform};
-use rondel_golang::GoPin;
-use rondel_targets::{module_directory, unpinned_go};
+use rondel_golang::{GoPin, GoSupport, GoVersion, later_patches};
+use rondel_targets::{WantedGo, go_work_of, module_directory, newest_pinned, unpinned_go, wanted_go};
 
 use crate::cli::option::{OptionValue, choice, option, options};
 use crate::cli::verb::{Call, Verb};
@@ -97,13 +97,33 @@ fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile)
     if !moves && is_without_go(session) || moves_bases_only && is_pinned {
         return Ok(());
     }
-    let go =
-        unpinned_go(&session.file, &session.root, &session.cache, &session.context.environment, call.options.offline)
-            .map_err(|error| Failure::in_build_file(error, &session.name, &session.text))?;
-    let Some(version) = go.version().map(str::to_owned) else {
-        print_line("`go: System` uses the installed Go: there is nothing to pin");
-        return Ok(());
+    let in_build_file = |error| Failure::in_build_file(error, &session.name, &session.text);
+    let module = module_directory(&session.file, &session.root);
+    let wanted = go_work_of(&session.file, &module)
+        .and_then(|go_work| wanted_go(&session.file.go.value, &module, &session.root, go_work.as_deref()))
+        .map_err(|error| in_build_file(error.at(session.file.go.span)))?;
+    let go_of = |version: &str| {
+        let (version, places) = (GoVersion::Exact(version.to_owned()), (&*session.root, &*session.cache));
+        unpinned_go(&session.file, version, places, &session.context.environment, call.options.offline)
+            .map_err(in_build_file)
     };
+    let version = match &wanted {
+        WantedGo::Installed => {
+            print_line("`go: System` uses the installed Go: there is nothing to pin");
+            return Ok(());
+        }
+        WantedGo::Exact { version, .. } => {
+            if moves || !lock.go.contains_key(version) {
+                tell_later_patches(&go_of(version)?, version);
+            }
+            version.clone()
+        }
+        WantedGo::Line { at_least, named_by } => match newest_pinned(lock, at_least).filter(|_| !moves) {
+            Some(pinned) => pinned.to_owned(),
+            None => newest_published(&go_of(at_least)?, at_least, named_by),
+        },
+    };
+    let go = go_of(&version)?;
     let shown = Cell::new(5);
     let pinned = lock.go.entry(version.clone()).or_default().clone();
     for host in hosts(session, &call.options.platform) {
@@ -114,7 +134,7 @@ fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile)
             continue;
         }
         let progress = |message: &str, done: u64, total: u64| show(&shown, call.global.quiet, message, done, total);
-        let (seen, missing) = go.pins(&host, &progress).map_err(failure)?;
+        let (seen, missing) = go.pins(&host, moves, &progress).map_err(failure)?;
         let former = former_pin(&session.lock, &version, &name);
         let pin = merged(&version, &name, seen, pinned.get(&name), moves)?;
         report(&version, &name, former, &pin, missing);
@@ -124,6 +144,42 @@ fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile)
         lock.go.retain(|other, _| *other == version);
     }
     Ok(())
+}
+
+/// Returns the newest patch release of the line of `at_least`, and says so. Where releases can't be listed, it is the
+/// first one.
+fn newest_published(go: &GoSupport, at_least: &str, named_by: &str) -> String {
+    let releases = match go.releases(&Platform::host(), &|| true) {
+        Ok(releases) => releases,
+        Err(error) => {
+            print_line(&format!(
+                "{:>12} {error}: Go {at_least} is taken, later patch releases are not looked for",
+                "Note"
+            ));
+            return at_least.to_owned();
+        }
+    };
+    let later = later_patches(&releases, at_least);
+    let Some(newest) = later.last() else { return at_least.to_owned() };
+    print_line(&format!("{:>12} Go {newest}: {named_by} says {at_least}, which has {}", "Newest", counted(&later)));
+    newest.clone()
+}
+
+/// Says that a release which was named exactly has later patch releases, if that can be found out.
+fn tell_later_patches(go: &GoSupport, version: &str) {
+    let later = go.releases(&Platform::host(), &|| true).map(|releases| later_patches(&releases, version));
+    if let Ok(later) = later
+        && let Some(newest) = later.last()
+    {
+        print_line(&format!("{:>12} Go {version} has {}; the newest is {newest}", "Note", counted(&later)));
+    }
+}
+
+fn counted(later: &[String]) -> String {
+    match later.len() {
+        1 => "1 later patch release".to_owned(),
+        count => format!("{count} later patch releases"),
+    }
 }
 
 /// Returns this machine, the platforms of `--platform`, and every host in build.lock.
