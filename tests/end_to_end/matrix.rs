@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::space::TestSpace;
+use crate::space::{TestSpace, goproxy};
 
 /// What `go version -m` says of a file.
 fn build_info(path: &Path) -> String {
@@ -180,4 +180,43 @@ fn a_tool_line_of_go_mod() {
     let ran = space.ran(&["t"]);
     assert!(ran.contains_key("tool example.com/small/cmd/other") && ran.contains_key("t"), "{ran:?}");
     assert!(space.ran(&["t"]).is_empty());
+}
+
+/// The oldest Go that is supported builds, vets and tests, and the bytes are those of its own `go build`.
+#[test]
+fn the_oldest_go() {
+    const OLDEST: &str = "1.20.14";
+    let mut space = TestSpace::empty().with_shared_go();
+    space.set("GOPROXY", goproxy());
+    space.write("go.mod", "module example.com/old\n\ngo 1.16\n");
+    space.write("cmd/old/main.go", "package main\n\nvar version string\n\nfunc main() { println(version) }\n");
+    space.write(
+        "cmd/old/main_test.go",
+        "package main\n\nimport \"testing\"\n\nfunc TestIt(t *testing.T) {\n\tif version != \"\" {\n\t\tt.Fatal(version)\n\t}\n}\n",
+    );
+    space.write(
+        "build.ron",
+        &format!(
+            r#"(format: 1, project: "old", go: Version("{OLDEST}"), targets: {{
+                "old": GoBuild(packages: ["./cmd/old"], stamp: {{"main.version": "v1"}}),
+                "vet": GoVet(packages: ["./..."]), "test": GoTest(packages: ["./..."]),
+            }})"#
+        ),
+    );
+    space.ok(&["old", "vet", "test"]);
+    let go = space.cache().join(format!("go/toolchains/go{OLDEST}.linux-amd64/sdk/bin/go"));
+    let bare = space.root().join("bare");
+    let status = Command::new(go)
+        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid= -X main.version=v1", "-o"])
+        .arg(&bare)
+        .arg("./cmd/old")
+        .current_dir(space.root())
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "")
+        .env("GOCACHE", space.cache().join("go/build"))
+        .status();
+    assert!(status.unwrap().success());
+    assert!(fs::read(&bare).unwrap() == space.bytes("dist/old/linux_amd64/old"), "other bytes than a bare build");
+    let outcomes = space.outcomes(&["old", "vet", "test"]);
+    assert!(outcomes.values().all(|outcome| outcome == "cached" || outcome == "skipped"), "{outcomes:?}");
 }
