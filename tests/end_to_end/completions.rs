@@ -91,5 +91,5 @@ fn fish_completes_targets_and_values() {
         shell(&space, "fish", &script)
     };
     assert_eq!(line("hell"), "hello\tSays hello\n");
-    assert_eq!(line("lock --update "), "base\ngo\n");
+    assert_eq!(line("lock --update "), "base\ngo\ntools\n");
 }

@@ -45,6 +45,7 @@ mod parts_of_the_machine;
 mod placed;
 mod provenance;
 mod public;
+mod published_tools;
 mod push;
 mod push_pulled;
 mod replay;

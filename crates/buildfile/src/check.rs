@@ -117,7 +117,7 @@ fn unnamed(target: &Target, file: &BuildFile, span: Span) -> Diagnostic {
 }
 
 /// Returns every text of a target.
-fn texts(target: &Target) -> Vec<&Text> {
+pub(crate) fn texts(target: &Target) -> Vec<&Text> {
     struct Texts<'a>(Vec<&'a Text>);
     impl<'a> Visitor<'a> for Texts<'a> {
         fn text(&mut self, text: &'a Text) {

@@ -1,7 +1,8 @@
 //! `BuildFile`: the top level of the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::check::texts;
 use crate::field::FieldType;
 use crate::options::without_options;
 use crate::reader::{Fields, Reader};
@@ -9,7 +10,7 @@ use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
 use crate::types::{GoChoice, Platforms, Pools, ProjectName, Registries, SourcePath};
 use crate::value::Value;
-use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, Targets, Text, VariableName};
+use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, Targets, Text, TextSource, VariableName};
 
 record! {
     /// The whole file.
@@ -70,6 +71,19 @@ impl BuildFile {
     /// Returns the outputs of `target`, relative to the directory of build.ron.
     pub fn outputs_of<'a>(&'a self, target: &'a Target) -> Vec<Output<'a>> {
         target.outputs(self.root.as_ref().map_or("", |root| root.value.as_str()))
+    }
+
+    /// Returns the commands of other modules that targets start, `import/path@v1.2.3`.
+    pub fn published_tools(&self) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        for text in self.targets.iter().flat_map(texts) {
+            if let TextSource::Tool { name } = &text.source
+                && name.contains('@')
+            {
+                found.insert(name.as_str());
+            }
+        }
+        found
     }
 }
 

@@ -39,7 +39,7 @@ pub use health::{Health, HealthCheck, HealthTiming};
 pub use image_layout::{BASE_DIRECTORIES, BASE_FILES, BASE_USERS, PROBE_FILE, ZONE_FILE};
 pub use kind::{Declared, Group, Kind, Makes, Need};
 pub use kinds::*;
-pub use lock::{LockFile, LockedBlob, LockedGo, LockedImage};
+pub use lock::{LockFile, LockedBlob, LockedGo, LockedImage, LockedTool};
 pub use places::{Output, Places};
 pub use reference::reference;
 pub use rondel_names::suggest;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Version of the format. Before format 3 there are no images. In format 1 an identity covers `bin/`, `pkg/tool/` and
-/// `src/` only.
-const FORMAT: u64 = 3;
-/// The version that a file without images is written in, so that an older Rondel reads it.
+/// Version of the format. Before format 4 there are no tools, before format 3 no images. In format 1 an identity covers
+/// `bin/`, `pkg/tool/` and `src/` only.
+const FORMAT: u64 = 4;
+/// The versions that a file without tools, and one without images too, are written in, so that an older Rondel reads them.
+const FORMAT_WITHOUT_TOOLS: u64 = 3;
 const FORMAT_WITHOUT_IMAGES: u64 = 2;
 
 /// All pins of a workspace.
@@ -21,6 +22,19 @@ pub struct LockFile {
     /// Base images: by reference, written whole, then by platform.
     #[serde(default)]
     pub images: BTreeMap<String, BTreeMap<String, LockedImage>>,
+    /// Commands of other modules: by import path and version, `github.com/x/y/cmd/z@v1.2.3`.
+    #[serde(default)]
+    pub tools: BTreeMap<String, LockedTool>,
+}
+
+/// The module of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedTool {
+    /// `github.com/x/y`
+    pub module: String,
+    /// `h1:…` of its zip.
+    pub sum: String,
 }
 
 /// One image of a registry for one platform.
@@ -71,7 +85,7 @@ impl LockFile {
         let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
         let mut lock: LockFile = options.from_str(text).map_err(|error| error.to_string())?;
         match lock.format {
-            FORMAT | FORMAT_WITHOUT_IMAGES => {}
+            FORMAT | FORMAT_WITHOUT_TOOLS | FORMAT_WITHOUT_IMAGES => {}
             // Its identities cover a part of a toolchain only. The hashes of the downloads hold.
             1 => lock.go.values_mut().flat_map(BTreeMap::values_mut).for_each(|pin| pin.identity.clear()),
             format => return Err(format!("format {format} is not known; this Rondel reads formats 1 to {FORMAT}")),
@@ -82,7 +96,11 @@ impl LockFile {
 
     /// Returns the text of the file: sorted, so that two machines write the same.
     pub fn render(&self) -> String {
-        let format = if self.images.is_empty() { FORMAT_WITHOUT_IMAGES } else { FORMAT };
+        let format = match (self.tools.is_empty(), self.images.is_empty()) {
+            (false, _) => FORMAT,
+            (true, false) => FORMAT_WITHOUT_TOOLS,
+            (true, true) => FORMAT_WITHOUT_IMAGES,
+        };
         let mut text = String::from("// Pins, written by `cargo xtask lock`. Commit this file.\n");
         text.push_str(&format!("(\n    format: {format},\n    go: {{\n"));
         for (version, hosts) in &self.go {
@@ -108,13 +126,20 @@ impl LockFile {
             }
             text.push_str("    },\n");
         }
+        if !self.tools.is_empty() {
+            text.push_str("    tools: {\n");
+            for (name, LockedTool { module, sum }) in &self.tools {
+                text.push_str(&format!("        {name:?}: (module: {module:?}, sum: {sum:?}),\n"));
+            }
+            text.push_str("    },\n");
+        }
         text.push_str(")\n");
         text
     }
 
     /// Returns an empty lock file.
     pub fn empty() -> LockFile {
-        LockFile { format: FORMAT, go: BTreeMap::new(), images: BTreeMap::new() }
+        LockFile { format: FORMAT, go: BTreeMap::new(), images: BTreeMap::new(), tools: BTreeMap::new() }
     }
 }
 
@@ -143,7 +168,7 @@ mod tests {
         let pin = LockedGo { module: Some("h1:x=".into()), archive: None, identity: "ab/1".into() };
         lock.go.entry("1.22.12".into()).or_default().insert("linux/amd64".into(), pin);
         assert_eq!(LockFile::parse(&lock.render()).unwrap(), lock);
-        assert!(LockFile::parse("(format: 4)").is_err());
+        assert!(LockFile::parse("(format: 5)").is_err());
         assert!(LockFile::parse("(format: 2, oci: {})").is_err());
         // An older Rondel reads what holds no images.
         assert!(lock.render().contains("format: 2,"), "{}", lock.render());
@@ -155,6 +180,10 @@ mod tests {
         let image = LockedImage { created, manifest: blob("1"), config: blob("2"), layers };
         lock.images.entry("r.example/a:1".into()).or_default().insert("linux/arm/v7".into(), image);
         assert!(lock.render().contains("format: 3,"));
+        assert_eq!(LockFile::parse(&lock.render()).unwrap(), lock);
+        let tool = LockedTool { module: "example.com/x".into(), sum: "h1:y=".into() };
+        lock.tools.insert("example.com/x/cmd/z@v1.2.3".into(), tool);
+        assert!(lock.render().contains("format: 4,"));
         assert_eq!(LockFile::parse(&lock.render()).unwrap(), lock);
     }
 }

@@ -390,6 +390,54 @@ fn tool_outside_of_a_command() {
 }
 
 #[test]
+fn tools_at_versions_that_move() {
+    check(
+        r#"targets: {
+            "a": Exec(command: [Tool("example.com/x@latest"), Tool("example.com/x@v1.2")]),
+            "b": Exec(command: [Tool("stringer@v1.2.3"), Tool("example.com/x@v1.2.3-"), Tool("example.com/x@")]),
+            "c": Exec(command: [Tool("example.com/x@v1.2.3"), Tool("example.com/x@v2.0.0-rc.1+incompatible")]),
+        }"#,
+        expect![[r#"
+            error: `example.com/x@latest` is not a command at a version
+             --> build.ron:5:38
+              |
+            5 |             "a": Exec(command: [Tool("example.com/x@latest"), Tool("example.com/x@v1.2")]),
+              |                                      ^^^^^^^^^^^^^^^^^^^^^^
+
+            hint: write its import path and a release, `github.com/x/y/cmd/z@v1.2.3`: `latest` and branches move
+            error: `example.com/x@v1.2` is not a command at a version
+             --> build.ron:5:68
+              |
+            5 |      "a": Exec(command: [Tool("example.com/x@latest"), Tool("example.com/x@v1.2")]),
+              |                                                             ^^^^^^^^^^^^^^^^^^^^
+
+            hint: write its import path and a release, `github.com/x/y/cmd/z@v1.2.3`: `latest` and branches move
+            error: `stringer@v1.2.3` is not a command at a version
+             --> build.ron:6:38
+              |
+            6 |             "b": Exec(command: [Tool("stringer@v1.2.3"), Tool("example.com/x@v1.2.3-"), Tool("example.com/x@")]),
+              |                                      ^^^^^^^^^^^^^^^^^
+
+            hint: write its import path and a release, `github.com/x/y/cmd/z@v1.2.3`: `latest` and branches move
+            error: `example.com/x@v1.2.3-` is not a command at a version
+             --> build.ron:6:63
+              |
+            6 |           "b": Exec(command: [Tool("stringer@v1.2.3"), Tool("example.com/x@v1.2.3-"), Tool("example.com/x@")]),
+              |                                                             ^^^^^^^^^^^^^^^^^^^^^^^
+
+            hint: write its import path and a release, `github.com/x/y/cmd/z@v1.2.3`: `latest` and branches move
+            error: `example.com/x@` is not a command at a version
+             --> build.ron:6:94
+              |
+            6 | ool("stringer@v1.2.3"), Tool("example.com/x@v1.2.3-"), Tool("example.com/x@")]),
+              |                                                             ^^^^^^^^^^^^^^^^
+
+            hint: write its import path and a release, `github.com/x/y/cmd/z@v1.2.3`: `latest` and branches move
+        "#]],
+    );
+}
+
+#[test]
 fn tool_without_a_name() {
     check(
         r#"targets: {"a": Exec(command: [Tool("")])}"#,

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rondel_cas::{MEMORY_MAX, read_text_at_most};
-use rondel_engine::{StepContext, StepError};
+use rondel_engine::{Environment, StepContext, StepError};
 use rondel_names::Platform;
 use rondel_process::CommandLine;
 use rondel_tree::StatSnapshot;
 use serde::Deserialize;
 
+use crate::Toolchain;
 use crate::closure_lookup::DOWNLOAD_HINT;
 use crate::environment::turn_index_off;
 use crate::index_shield::distrust_index;
@@ -84,14 +85,12 @@ pub(crate) struct Downloads {
     pub missing: Vec<String>,
 }
 
-/// Runs `go mod download`. A module that can't be had is no failure: the build says whether it needs it.
-pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Downloads, StepError> {
-    readable::check(&go.module_files())?;
-    let toolchain = go.toolchain(context)?;
-    // Any platform: modules are the same for all.
-    let platform = Platform::new("linux/amd64").expect("a platform that Go knows");
-    let mut environment = go.compile_environment(&toolchain.root, &platform);
-    turn_index_off(&mut environment);
+/// Returns the variables of a go command that may download, and the names of those that hold a password.
+pub(crate) fn download_environment(
+    go: &GoSupport,
+    toolchain: &Toolchain,
+    environment: Environment,
+) -> (Vec<(String, String)>, Vec<String>) {
     let mut environment = environment.for_process();
     // The user's HOME for netrc, and their PATH for the version control of private modules.
     for (name, value) in [("HOME", go.caller("HOME")), ("PATH", go.caller("PATH"))] {
@@ -101,14 +100,26 @@ pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Down
         }
     }
     let settings =
-        if go.offline { vec![("GOPROXY".to_owned(), "off".to_owned())] } else { go.download_environment(&toolchain) };
+        if go.offline { vec![("GOPROXY".to_owned(), "off".to_owned())] } else { go.download_environment(toolchain) };
     for (name, value) in settings {
         environment.retain(|(other, _)| *other != name);
         environment.push((name, value));
     }
-    context.progress("downloading modules", 0, 0);
     let secret_names = environment.iter().filter(|(name, value)| holds_password(name, value));
     let secret_names = secret_names.map(|(name, _)| name.clone()).collect();
+    (environment, secret_names)
+}
+
+/// Runs `go mod download`. A module that can't be had is no failure: the build says whether it needs it.
+pub(crate) fn download(go: &GoSupport, context: &StepContext<'_>) -> Result<Downloads, StepError> {
+    readable::check(&go.module_files())?;
+    let toolchain = go.toolchain(context)?;
+    // Any platform: modules are the same for all.
+    let platform = Platform::new("linux/amd64").expect("a platform that Go knows");
+    let mut environment = go.compile_environment(&toolchain.root, &platform);
+    turn_index_off(&mut environment);
+    let (environment, secret_names) = download_environment(go, &toolchain, environment);
+    context.progress("downloading modules", 0, 0);
     let mut line =
         CommandLine::new(toolchain.go(), &go.module).arguments(["mod", "download", "-json"]).environment(environment);
     line.secret_names = secret_names;

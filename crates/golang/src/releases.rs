@@ -2,6 +2,8 @@
 //! checked: only versions of the usual form are taken.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
 
 use rondel_engine::StepError;
 use rondel_fetch::{FetchError, Fetcher, PartialDownload, without_password};
@@ -9,7 +11,7 @@ use serde::Deserialize;
 
 use crate::go_mod::go_version_of;
 use crate::provision::Provision;
-use rondel_cas::{MEMORY_MAX, read_text_at_most};
+use rondel_cas::{Digest, MEMORY_MAX, read_text_at_most};
 
 /// The oldest Go that builds, tests and vets with Rondel: `-pgo` of `go build` came with it, `go list -json=FIELDS` and
 /// `-buildvcs` shortly before.
@@ -50,19 +52,31 @@ impl Provision<'_> {
     }
 
     fn listed(&self, url: &str, goes_on: &dyn Fn() -> bool) -> Result<String, FetchError> {
+        self.fetched(url, &|path| read_text_at_most(path, MEMORY_MAX), &|done, _| done <= MEMORY_MAX && goes_on())
+    }
+
+    /// Fetches a file, whatever of it was fetched before, and returns what `read` makes of it.
+    pub(crate) fn fetched<T>(
+        &self,
+        url: &str,
+        read: &dyn Fn(&Path) -> io::Result<T>,
+        progress: &dyn Fn(u64, u64) -> bool,
+    ) -> Result<T, FetchError> {
         let fetcher = Fetcher::new(self.settings.get("SSL_CERT_FILE").map(Into::into), self.credentials.clone());
-        let partial = PartialDownload::open(self.toolchains, "releases", goes_on).map_err(FetchError::Write)?;
+        let name = format!("asked-{}", &Digest::of(url.as_bytes()).hex()[..16]);
+        let partial = PartialDownload::open(self.toolchains, &name, &|| progress(0, 0)).map_err(FetchError::Write)?;
         let Some(mut partial) = partial else { return Err(FetchError::Interrupted) };
-        // A list of yesterday is of no use.
         partial.restart(url, None).map_err(FetchError::Write)?;
-        fetcher.fetch(url, &mut partial, &|done, _| done <= MEMORY_MAX && goes_on())?;
-        let text = read_text_at_most(partial.path(), MEMORY_MAX).map_err(|error| FetchError::Failed {
-            url: without_password(url),
-            message: error.to_string(),
-            refusal: None,
+        let found = fetcher.fetch(url, &mut partial, progress).and_then(|()| {
+            let failed = |error: io::Error| FetchError::Failed {
+                url: without_password(url),
+                message: error.to_string(),
+                refusal: None,
+            };
+            read(partial.path()).map_err(failed)
         });
         partial.discard();
-        text
+        found
     }
 }
 

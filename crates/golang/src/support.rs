@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::{
-    DownloadSettings, Form, GoDirectories, GoMod, GoPin, Provision, Toolchain, compile_environment, is_untouched,
-    system_toolchain,
+    DownloadSettings, Form, GoDirectories, GoMod, GoPin, Provision, PublishedTool, ToolPin, Toolchain,
+    compile_environment, is_untouched, system_toolchain,
 };
 use rondel_cas::{SMALL_MAX, TEXT_MAX, read_text_at_most};
 use rondel_engine::{Class, Environment, PROGRAM, StepContext, StepError, UserError};
@@ -268,6 +268,18 @@ impl GoSupport {
             return Err(StepError::environment("the releases of Go can't be listed with --offline"));
         }
         self.provision_for("", host, &self.effective_settings()).releases(goes_on)
+    }
+
+    /// For `lock`: looks up the module of a command of another module.
+    pub fn look_up_tool(
+        &self,
+        tool: PublishedTool<'_>,
+        progress: &dyn Fn(u64, u64) -> bool,
+    ) -> Result<ToolPin, StepError> {
+        if self.offline {
+            return Err(StepError::environment("tools can't be looked up with --offline"));
+        }
+        self.provision_for("", &self.host, &self.effective_settings()).look_up(tool, progress)
     }
 
     /// For `lock`: says what can be pinned of the toolchain for `host`. One that is unpacked is pinned as it was seen

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rondel_buildfile::Target;
 use rondel_engine::{Node, NodeId, Shown, StepKey, UserError};
 use rondel_golang::{
-    GoBuildStep, GoMod, GoModDownloadStep, GoPackages, GoRequest, GoSupport, Scope, executable_name, module_text,
+    GoBuildStep, GoMod, GoModDownloadStep, GoPackages, GoRequest, GoSupport, PublishedTool, PublishedToolStep, Scope,
+    ToolPin, executable_name, module_text,
 };
 
 use crate::analyzer::{Analyzed, Analyzer, path};
@@ -66,6 +67,9 @@ impl Analyzer<'_> {
 
     /// Returns the node that builds the command of `Tool(name)` for this machine; all users share it.
     pub(crate) fn tool(&mut self, name: &str) -> Analyzed<NodeId> {
+        if let Some(tool) = PublishedTool::parse(name) {
+            return self.published_tool(name, tool);
+        }
         let import_path = self.tool_path(name)?;
         let key = StepKey::shared(format!("tool {import_path}"));
         if let Some(node) = self.graph.find(&key) {
@@ -90,6 +94,28 @@ impl Analyzer<'_> {
         let step = GoBuildStep { packages, ldflags, stamp, gcflags, build_mode: None, out };
         let node = Node::new(key, "GoBuild", Box::new(step));
         Ok(self.graph.add(Node { shown: Shown::Never, on_miss: downloads, ..node }))
+    }
+
+    /// Returns the node that builds a command of another module.
+    fn published_tool(&mut self, name: &str, tool: PublishedTool<'_>) -> Analyzed<NodeId> {
+        let key = StepKey::shared(format!("tool {name}"));
+        if let Some(node) = self.graph.find(&key) {
+            return Ok(node);
+        }
+        let pin = self.request.lock.tools.get(name);
+        let go = self.go()?;
+        let platform = go.own_platform()?;
+        let executable = executable_name(tool.package, platform.os());
+        let step = PublishedToolStep {
+            platform,
+            go,
+            package: tool.package.to_owned(),
+            version: tool.version.to_owned(),
+            pin: pin.map(|pin| ToolPin { module: pin.module.clone(), sum: pin.sum.clone() }),
+            out: path(&format!(".rondel/out/tools/{name}/{executable}"))?,
+        };
+        let node = Node::new(key, "Tool", Box::new(step));
+        Ok(self.graph.add(Node { shown: Shown::Never, ..node }))
     }
 
     /// Returns an import path unchanged; looks up a single element among go.mod's `tool` lines.

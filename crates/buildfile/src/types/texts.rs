@@ -78,7 +78,7 @@ impl FieldType for CommandWord {
 
     fn shape() -> Shape {
         let doc = "A text, in which `{image:digest}` and `{image:ref}` are facts of the image of the target `image`, \
-                   which then runs first. Or `Tool(\"name\")`: a command that the module depends on, built for this machine. Or \
+                   which then runs first. Or `Tool(\"name\")`: a command that the module depends on, built for this machine; or `Tool(\"import/path@v1.2.3\")`, one of another module. Or \
                    `Output(\"target\")`: the absolute path of what a target makes, which then runs first.";
         let tool = Shape::call("Tool", Shape::string("name or import path", ""));
         Shape::named("text, tool or output", doc, Shape::OneOf(vec![Text::shape(), tool, OutputReference::shape()]))
@@ -234,15 +234,27 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads an import path, or its last element.
+    /// Reads an import path, its last element, or an import path with a version.
     fn tool_name(&mut self, value: Value<'_>) -> Option<String> {
         let text = self.string(value, "the name of a tool")?;
+        let (path, version) = match text.value.split_once('@') {
+            Some((path, version)) => (path, Some(version)),
+            None => (text.value.as_str(), None),
+        };
+        if let Some(version) = version
+            && !(is_release(version) && path.contains('/'))
+        {
+            let message = format!("`{}` is not a command at a version", text.value.escape_debug());
+            let hint = "write its import path and a release, `github.com/x/y/cmd/z@v1.2.3`: `latest` and branches move";
+            self.report(Diagnostic::new(text.span, message).hint(hint));
+            return None;
+        }
         let sound = |part: &str| {
             !part.is_empty()
                 && !part.starts_with(['.', '-'])
                 && part.chars().all(|character| character.is_ascii_alphanumeric() || "-_.~+!".contains(character))
         };
-        if text.value.split('/').all(sound) {
+        if path.split('/').all(sound) {
             return Some(text.value);
         }
         let message = format!("`{}` is not the name of a tool", text.value.escape_debug());
@@ -259,4 +271,18 @@ impl Reader<'_> {
     fn git_query(&mut self, value: Value<'_>) -> Option<GitQuery> {
         self.choice(value, QUERIES)
     }
+}
+
+/// Returns true for a version of a module as go.mod has it: `v1.2.3`, `v1.2.3-rc.1`, `v2.0.0+incompatible`.
+fn is_release(version: &str) -> bool {
+    let Some(rest) = version.strip_prefix('v') else { return false };
+    let end = rest.find(['-', '+']).unwrap_or(rest.len());
+    let (numbers, suffix) = rest.split_at(end);
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-+.".contains(&byte);
+    numbers.split('.').count() == 3
+        && numbers.split('.').all(is_number)
+        && suffix.len() != 1
+        && suffix.len() < 100
+        && suffix.bytes().all(is_sound)
 }

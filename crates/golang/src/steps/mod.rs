@@ -5,6 +5,7 @@ pub(crate) mod go_build;
 pub(crate) mod go_mod_download;
 pub(crate) mod go_test;
 pub(crate) mod probe;
+pub(crate) mod published_tool;
 pub(crate) mod sbom;
 pub(crate) mod test_run;
 pub(crate) mod test_setup;

@@ -41,7 +41,7 @@ fn help_of_the_program() {
           graph        the steps as a graph: Mermaid, DOT or JSON
           verify       build again in other surroundings and compare; or compare with a file or layout
           inspect      what an executable or image is made of, and how it was made
-          lock         pin toolchains and base images in build.lock
+          lock         pin toolchains, base images and tools in build.lock
           cache        inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
           doctor       what this machine has, and what build.ron needs
           schema       the JSON Schema of build.ron, for tools
@@ -245,7 +245,7 @@ fn candidates_of_words() {
         graph	the steps as a graph: Mermaid, DOT or JSON
         verify	build again in other surroundings and compare; or compare with a file or layout
         inspect	what an executable or image is made of, and how it was made
-        lock	pin toolchains and base images in build.lock
+        lock	pin toolchains, base images and tools in build.lock
         cache	inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
         doctor	what this machine has, and what build.ron needs
         schema	the JSON Schema of build.ron, for tools
@@ -319,6 +319,7 @@ fn candidates_of_options() {
         $ lock --update |
         go
         base
+        tools
         $ verify --platform darwin/|
         darwin/amd64
         darwin/arm64

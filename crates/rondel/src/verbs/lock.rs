@@ -1,4 +1,4 @@
-//! `lock`: pins toolchains and base images in build.lock. Toolchains are pinned for this machine, for hosts with pins, and
+//! `lock`: pins toolchains, base images and tools in build.lock. Toolchains are pinned for this machine, for hosts with pins, and
 //! for those that `--platform` names; bases for all platforms of their targets. Existing pins are kept, unless
 //! `--update` reads them again.
 
@@ -16,10 +16,11 @@ use crate::program;
 use crate::session::Session;
 use crate::ui::{bytes_text, print_line};
 use crate::verbs::lock_bases::{failure, lock_bases};
+use crate::verbs::lock_tools::lock_tools;
 
 choice! {
     /// `--update`
-    enum Update { Go = "go", Base = "base" }
+    enum Update { Go = "go", Base = "base", Tools = "tools" }
 }
 
 /// All that `--update` names.
@@ -40,7 +41,7 @@ impl OptionValue for Updates {
 options! {
     /// Options of `lock`.
     struct Options {
-        /// pin anew what is published now: `go` or `base` (may be repeated)
+        /// pin anew what is published now: `go`, `base` or `tools` (may be repeated)
         update: Updates = option("update").value("WHAT"),
         /// pin for this host too (may be repeated)
         platform: Vec<Platform> = option("platform").value("OS/ARCH"),
@@ -54,7 +55,7 @@ pub(crate) struct Lock;
 
 impl Verb for Lock {
     const NAME: &'static str = "lock";
-    const ABOUT: &'static str = "pin toolchains and base images in build.lock";
+    const ABOUT: &'static str = "pin toolchains, base images and tools in build.lock";
     const EXAMPLE: &'static str = "lock --update base";
     type Options = Options;
 
@@ -69,8 +70,11 @@ fn lock(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     let workspace = session.workspace();
     workspace.prepare()?;
     lock_go(session, call, &mut lock)?;
-    let moves = call.options.update.0.contains(&Update::Base);
-    lock_bases(session, moves, call.options.offline, &workspace, &mut lock)?;
+    let moves = |what| call.options.update.0.contains(&what);
+    // Any Go will do: it is not started.
+    let any_go = || go_of(session, call, "");
+    lock_tools(session, moves(Update::Tools), &any_go, &mut lock)?;
+    lock_bases(session, moves(Update::Base), call.options.offline, &workspace, &mut lock)?;
     let path = session.root.join("build.lock");
     if lock == LockFile::empty() && !path.exists() {
         return Ok(Exit::Done);
@@ -91,10 +95,10 @@ fn is_without_go(session: &Session<'_>) -> bool {
 /// Pins the Go of the file.
 fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile) -> Result<(), Failure> {
     let moves = call.options.update.0.contains(&Update::Go);
-    // With `--update base` alone, a Go that is pinned in one form is pinned.
-    let moves_bases_only = !call.options.update.0.is_empty() && !moves;
+    // With `--update base` or `tools` alone, a Go that is pinned in one form is pinned.
+    let moves_others_only = !call.options.update.0.is_empty() && !moves;
     let is_pinned = session.lock.go.values().any(|hosts| hosts.contains_key(&Platform::host().to_string()));
-    if !moves && is_without_go(session) || moves_bases_only && is_pinned {
+    if !moves && is_without_go(session) || moves_others_only && is_pinned {
         return Ok(());
     }
     let in_build_file = |error| Failure::in_build_file(error, &session.name, &session.text);
@@ -102,11 +106,7 @@ fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile)
     let wanted = go_work_of(&session.file, &module)
         .and_then(|go_work| wanted_go(&session.file.go.value, &module, &session.root, go_work.as_deref()))
         .map_err(|error| in_build_file(error.at(session.file.go.span)))?;
-    let go_of = |version: &str| {
-        let (version, places) = (GoVersion::Exact(version.to_owned()), (&*session.root, &*session.cache));
-        unpinned_go(&session.file, version, places, &session.context.environment, call.options.offline)
-            .map_err(in_build_file)
-    };
+    let go_of = |version: &str| go_of(session, call, version);
     let version = match &wanted {
         WantedGo::Installed => {
             print_line("`go: System` uses the installed Go: there is nothing to pin");
@@ -144,6 +144,13 @@ fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile)
         lock.go.retain(|other, _| *other == version);
     }
     Ok(())
+}
+
+/// Returns a Go of this version, whatever is pinned.
+fn go_of(session: &Session<'_>, call: &Call<'_, Options>, version: &str) -> Result<GoSupport, Failure> {
+    let (version, places) = (GoVersion::Exact(version.to_owned()), (&*session.root, &*session.cache));
+    unpinned_go(&session.file, version, places, &session.context.environment, call.options.offline)
+        .map_err(|error| Failure::in_build_file(error, &session.name, &session.text))
 }
 
 /// Returns the newest patch release of the line of `at_least`, and says so. Where releases can't be listed, it is the

@@ -10,6 +10,7 @@ mod inspect;
 mod list;
 mod lock;
 mod lock_bases;
+mod lock_tools;
 mod plan;
 mod schema;
 mod verify;

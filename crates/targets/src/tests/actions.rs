@@ -308,3 +308,66 @@ fn what_starts_something_has_no_key() {
         output image-id -> .rondel/out/image/image-id
     "#]]);
 }
+
+#[test]
+fn a_command_of_another_module_is_keyed_by_version_hash_and_go() {
+    let space = Space::new();
+    let of = |name: &str, expected| {
+        let text = format!(r#""x": Exec(command: [Tool("{name}")])"#);
+        space.action(&text, "x", &format!("tool {name}"), Vec::new(), expected);
+    };
+    of("example.com/x/cmd/z@v1.2.3", expect![[r#"
+        by its key
+        arguments ["go", "install", "-trimpath", "-ldflags=-buildid=", "example.com/x/cmd/z@v1.2.3"]
+        environment CGO_ENABLED=0
+        environment GO111MODULE=on
+        environment GOARCH=[HOST]
+        environment GOCACHE@located
+        environment GOENV=off
+        environment GOEXPERIMENT=
+        environment GOFLAGS=-buildvcs=false
+        environment GOMODCACHE@located
+        environment GOOS=[HOST]
+        environment GOPATH@located
+        environment GOPROXY=off
+        environment GOROOT@located
+        environment GOTELEMETRY=off
+        environment GOTOOLCHAIN=local
+        environment GOWORK=off
+        environment HOME@located
+        environment LC_ALL=C
+        environment PATH@located
+        environment TZ=UTC
+        setting module: example.com/x h1:pinned
+        setting platform: linux/amd64
+        tool go: go1.22.12 abababababababababababababababababababababababababababababababab/1
+        output z -> .rondel/out/tools/example.com/x/cmd/z@v1.2.3/z
+    "#]]);
+    of("example.com/x/v2@v2.0.0-rc.1", expect![[r#"
+        by its key
+        arguments ["go", "install", "-trimpath", "-ldflags=-buildid=", "example.com/x/v2@v2.0.0-rc.1"]
+        environment CGO_ENABLED=0
+        environment GO111MODULE=on
+        environment GOARCH=[HOST]
+        environment GOCACHE@located
+        environment GOENV=off
+        environment GOEXPERIMENT=
+        environment GOFLAGS=-buildvcs=false
+        environment GOMODCACHE@located
+        environment GOOS=[HOST]
+        environment GOPATH@located
+        environment GOPROXY=off
+        environment GOROOT@located
+        environment GOTELEMETRY=off
+        environment GOTOOLCHAIN=local
+        environment GOWORK=off
+        environment HOME@located
+        environment LC_ALL=C
+        environment PATH@located
+        environment TZ=UTC
+        setting module: not pinned
+        setting platform: linux/amd64
+        tool go: go1.22.12 abababababababababababababababababababababababababababababababab/1
+        output x -> .rondel/out/tools/example.com/x/v2@v2.0.0-rc.1/x
+    "#]]);
+}

@@ -89,6 +89,8 @@ impl Space {
         let identity = format!("{}/1", "ab".repeat(32));
         let pin = rondel_buildfile::LockedGo { module: None, archive: None, identity };
         lock.go.entry("1.22.12".to_owned()).or_default().insert(Platform::host().to_string(), pin);
+        let tool = rondel_buildfile::LockedTool { module: "example.com/x".to_owned(), sum: "h1:pinned".to_owned() };
+        lock.tools.insert("example.com/x/cmd/z@v1.2.3".to_owned(), tool);
         let analysis = analyze(&Request {
             file: &file,
             lock: &lock,
