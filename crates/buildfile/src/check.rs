@@ -20,7 +20,7 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
                 check_reference(reference, wanted, (file, &targets), diagnostics);
             }
         }
-        texts(target).into_iter().for_each(|text| check_variables(text, file, diagnostics));
+        target.texts().into_iter().for_each(|text| check_variables(text, file, diagnostics));
         target.kind().check(&file.platforms, diagnostics);
         check_pool(target, file, diagnostics);
     }
@@ -114,19 +114,6 @@ fn unnamed(target: &Target, file: &BuildFile, span: Span) -> Diagnostic {
         paths.map(|path| format!("`Output(\"{name}\", \"{}\")`", path.trim_end_matches('/'))).collect();
     let message = format!("`{name}` has {} outputs, and none is named", outputs.len());
     Diagnostic::new(span, message).hint(format!("write {}", forms.join(" or ")))
-}
-
-/// Returns every text of a target.
-pub(crate) fn texts(target: &Target) -> Vec<&Text> {
-    struct Texts<'a>(Vec<&'a Text>);
-    impl<'a> Visitor<'a> for Texts<'a> {
-        fn text(&mut self, text: &'a Text) {
-            self.0.push(text);
-        }
-    }
-    let mut texts = Texts(Vec::new());
-    target.visit(&mut texts);
-    texts.0
 }
 
 fn check_variables(text: &Text, file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {

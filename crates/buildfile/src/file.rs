@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::texts;
 use crate::field::FieldType;
 use crate::options::without_options;
 use crate::reader::{Fields, Reader};
@@ -76,7 +75,7 @@ impl BuildFile {
     /// Returns the commands of other modules that targets start, `import/path@v1.2.3`.
     pub fn published_tools(&self) -> BTreeSet<&str> {
         let mut found = BTreeSet::new();
-        for text in self.targets.iter().flat_map(texts) {
+        for text in self.targets.iter().flat_map(Target::texts) {
             if let TextSource::Tool { name } = &text.source
                 && name.contains('@')
             {

@@ -8,7 +8,7 @@ use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
 use crate::types::{PoolName, Retries, Seconds};
 use crate::value::{Named, Value};
-use crate::{Diagnostic, Kind, Makes, Need, Output, Span, Spanned, TargetKind, TargetName, suggest};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Span, Spanned, TargetKind, TargetName, Text, suggest};
 
 record! {
     /// The fields that every kind has.
@@ -78,6 +78,19 @@ impl Target {
         Record::visit(&self.common, visitor);
         Record::visit(&self.limits, visitor);
         self.kind().visit(visitor);
+    }
+
+    /// Returns every text.
+    pub(crate) fn texts(&self) -> Vec<&Text> {
+        struct Texts<'a>(Vec<&'a Text>);
+        impl<'a> Visitor<'a> for Texts<'a> {
+            fn text(&mut self, text: &'a Text) {
+                self.0.push(text);
+            }
+        }
+        let mut texts = Texts(Vec::new());
+        self.visit(&mut texts);
+        texts.0
     }
 
     /// Returns the targets that this one mentions: in its `after`, and in its inputs.

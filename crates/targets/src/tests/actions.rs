@@ -316,7 +316,9 @@ fn a_command_of_another_module_is_keyed_by_version_hash_and_go() {
         let text = format!(r#""x": Exec(command: [Tool("{name}")])"#);
         space.action(&text, "x", &format!("tool {name}"), Vec::new(), expected);
     };
-    of("example.com/x/cmd/z@v1.2.3", expect![[r#"
+    of(
+        "example.com/x/cmd/z@v1.2.3",
+        expect![[r#"
         by its key
         arguments ["go", "install", "-trimpath", "-ldflags=-buildid=", "example.com/x/cmd/z@v1.2.3"]
         environment CGO_ENABLED=0
@@ -342,8 +344,11 @@ fn a_command_of_another_module_is_keyed_by_version_hash_and_go() {
         setting platform: linux/amd64
         tool go: go1.22.12 abababababababababababababababababababababababababababababababab/1
         output z -> .rondel/out/tools/example.com/x/cmd/z@v1.2.3/z
-    "#]]);
-    of("example.com/x/v2@v2.0.0-rc.1", expect![[r#"
+    "#]],
+    );
+    of(
+        "example.com/x/v2@v2.0.0-rc.1",
+        expect![[r#"
         by its key
         arguments ["go", "install", "-trimpath", "-ldflags=-buildid=", "example.com/x/v2@v2.0.0-rc.1"]
         environment CGO_ENABLED=0
@@ -369,5 +374,6 @@ fn a_command_of_another_module_is_keyed_by_version_hash_and_go() {
         setting platform: linux/amd64
         tool go: go1.22.12 abababababababababababababababababababababababababababababababab/1
         output x -> .rondel/out/tools/example.com/x/v2@v2.0.0-rc.1/x
-    "#]]);
+    "#]],
+    );
 }
