@@ -2,7 +2,7 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{BuildMode, Environment, OutPath, Packages, Platforms, TextMap};
+use crate::types::{BuildMode, Environment, ExecutableNames, OutPath, Packages, Platforms, TextMap};
 use crate::{Kind, Makes, Need, Output, Text};
 
 kind! {
@@ -12,6 +12,10 @@ kind! {
     GoBuild in Group::Build {
         /// Main packages, as patterns (`"./cmd/..."`) or import paths of required modules.
         packages: Packages,
+        /// Name of the executable, or of those of some packages: `"miniflux"`, `{"./cmd/a": "alpha"}`. A package is written
+        /// as in `packages`, or as its import path. Windows adds `.exe`. Without it, or for other packages, Go's own: the
+        /// last part of the import path. Where Go has one name for two, each is built by itself.
+        name: Option<ExecutableNames> = None,
         /// Build tags.
         tags: Vec<Text> = Vec::new(),
         /// Flags of the linker.

@@ -3,6 +3,7 @@
 mod bases;
 mod capabilities;
 mod choices;
+mod executables;
 mod file_sources;
 mod lists;
 mod maps;
@@ -15,6 +16,7 @@ mod texts;
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use capabilities::Capability;
 pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox};
+pub use executables::{ExecutableName, ExecutableNames, MainPackage};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms};
 pub use maps::{

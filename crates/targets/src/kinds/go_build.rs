@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rondel_buildfile::{BuildMode, GoBuild, OutputReference, Platform, Span, Target};
+use rondel_buildfile::{BuildMode, ExecutableNames, GoBuild, OutputReference, Platform, Span, Target, suggest};
+use rondel_cas::RelativePath;
 use rondel_engine::{Node, NodeId, StepKey, UserError};
-use rondel_golang::{CSupport, GoBuildStep, GoPackages, GoSupport, SbomStep, Scope, go_version_of};
+use rondel_golang::{self as golang, CSupport, GoBuildStep, GoPackages, GoSupport, SbomStep, Scope, go_version_of};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
 use crate::go_variables::refuse_own;
@@ -47,7 +48,7 @@ impl Analyze for GoBuild {
         let mut nodes = vec![node];
         let directory = only_output(target, analyzer.request.file)?.join(&path(&platform.directory_name())?);
         let place = match rest {
-            Some(rest) => Some(directory.join(&rest)),
+            Some(rest) => Some(directory.join(&executable(self, target, &platform, rest)?)),
             None => wanted.map(|_| directory),
         };
         if self.sbom && place.is_some() {
@@ -74,6 +75,38 @@ impl Analyze for GoBuild {
         let deps = analyzer.deps_of(target)?;
         Ok(builds(analyzer, target, self, &deps, std::slice::from_ref(platform))?[platform])
     }
+}
+
+fn names(build: &GoBuild) -> golang::ExecutableNames {
+    match &build.name {
+        None => golang::ExecutableNames::GoOwn,
+        Some(ExecutableNames::Only(name)) => golang::ExecutableNames::Only(name.value.clone()),
+        Some(ExecutableNames::Each(names)) => golang::ExecutableNames::Each(
+            names.iter().map(|(package, name)| (package.value.clone(), name.value.clone())).collect(),
+        ),
+    }
+}
+
+/// Returns the file that `Output("target", "wanted")` is in the directory of a platform: an executable by its declared
+/// name, also where that has an ending, or the file as written.
+fn executable(build: &GoBuild, target: &Target, platform: &Platform, wanted: RelativePath) -> Analyzed<RelativePath> {
+    let Some(names) = &build.name else { return Ok(wanted) };
+    let ending = if platform.os() == "windows" { ".exe" } else { "" };
+    if names.all().contains(&wanted.as_str()) {
+        return path(&format!("{wanted}{ending}"));
+    }
+    let ExecutableNames::Only(name) = names else { return Ok(wanted) };
+    let file = format!("{}{ending}", name.value);
+    let document = build.sbom.then(|| format!("{file}.spdx.json"));
+    if wanted.as_str() == file || document.as_deref() == Some(wanted.as_str()) {
+        return Ok(wanted);
+    }
+    let made: Vec<&str> = [file.as_str()].into_iter().chain(document.as_deref()).collect();
+    let error = UserError::input(format!("`{}` makes no `{wanted}`", target.name.value));
+    Err(match suggest(wanted.as_str(), made.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint(format!("it makes {}", made.join(", "))),
+    })
 }
 
 /// Returns the step of each platform; reuses steps that are in the graph.
@@ -112,6 +145,7 @@ fn builds(
                     scope: Scope::Build,
                     foreign: foreign.clone(),
                 },
+                names: names(build),
                 ldflags: analyzer.variables.texts(&build.ldflags)?,
                 stamp: analyzer.variables.pairs(&build.stamp)?,
                 gcflags: analyzer.variables.texts(&build.gcflags)?,
