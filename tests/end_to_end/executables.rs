@@ -143,3 +143,82 @@ fn a_package_that_a_platform_leaves_out_keeps_its_name() {
     assert_eq!(names(&space, "dist/bins/linux_amd64"), ["b", "run"]);
     assert_eq!(names(&space, "dist/bins/windows_amd64"), ["b.exe", "run.exe", "w.exe"]);
 }
+
+/// The modules of a program for two systems, whose build says what it was built with.
+fn of_platforms(fields: &str) -> TestSpace {
+    let space = TestSpace::small();
+    space.replace(
+        "build.ron",
+        "\"linux/amd64\", \"linux/arm64\"",
+        "\"linux/amd64\", \"linux/amd64/v3\", \"windows/amd64\"",
+    );
+    space.write("cmd/small/tagged.go", "//go:build svc\n\npackage main\n\nfunc init() { println(\"as a service\") }\n");
+    space.replace("build.ron", "ldflags: [\"-s\", \"-w\"],", &format!("by_platform: {{\n{fields}\n}},"));
+    // Of each platform, whatever other targets are for.
+    space.replace("build.ron", "        \"image\": Image(", "        \"image\": Image(platforms: [\"linux/amd64\"], ");
+    space
+}
+
+fn build_info(space: &TestSpace, file: &str) -> String {
+    let path = space.root().join("dist/server").join(file);
+    let output = Command::new("go").args(["version", "-m"]).arg(path).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Each field of an entry is in the keys of its own platforms, and of no others.
+#[test]
+fn settings_of_a_platform_are_in_its_key_alone() {
+    let space = of_platforms("\"windows/*\": (ENTRY),");
+    let entry = |text: &str, former: &str| space.replace("build.ron", &format!("({former})"), &format!("({text})"));
+    entry("", "ENTRY");
+    space.ok(&["server", "--all-platforms"]);
+    let linux = space.bytes("dist/server/linux_amd64/small");
+    let mut former = "";
+    for (text, shown) in [
+        (r#"tags: ["svc"]"#, "-tags=svc"),
+        (r#"ldflags: ["-w"]"#, "small.exe"),
+        (r#"gcflags: ["-N"]"#, "-gcflags=-N"),
+        (r#"stamp: {"main.version": "for windows"}"#, "small.exe"),
+        (r#"stamp: {"main.version": "for Windows"}"#, "small.exe"),
+        (r#"env: {"GOAMD64": "v2"}"#, "GOAMD64=v2"),
+        (r#"buildmode: "exe""#, "-buildmode=exe"),
+    ] {
+        entry(text, former);
+        let ran = space.ran(&["server", "--all-platforms"]);
+        assert_eq!(ran.keys().collect::<Vec<_>>(), ["server (windows/amd64)"], "{text}: {ran:?}");
+        let info = build_info(&space, "windows_amd64/small.exe");
+        assert!(info.contains(shown), "{text}: {info}");
+        assert!(space.ran(&["server", "--all-platforms"]).is_empty(), "{text}");
+        former = text;
+    }
+    assert!(space.bytes("dist/server/linux_amd64/small") == linux);
+    // And what they make is what a bare build with them makes.
+    entry(r#"tags: ["svc"], ldflags: ["-w"]"#, former);
+    space.replace("build.ron", "\"windows/*\"", "\"linux/amd64/v3\"");
+    space.replace("build.ron", "stamp: {\"main.version\": \"{version}\"}", "stamp: {}");
+    space.ok(&["server", "--all-platforms"]);
+    assert!(space.bytes("dist/server/linux_amd64/small") == bare(&space, &[], "./cmd/small"));
+    let run = Command::new(space.root().join("dist/server/linux_amd64/small")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&run.stderr), "");
+    let info = build_info(&space, "linux_amd64_v3/small");
+    assert!(info.contains("-tags=svc") && info.contains("GOAMD64=v3"), "{info}");
+}
+
+#[test]
+#[cfg_attr(not(has_gcc), ignore = "no gcc")]
+fn cgo_on_one_platform() {
+    let space = of_platforms(r#""linux/amd64": (cgo: true, env: {"CGO_CFLAGS": "-DANSWER=41"}),"#);
+    space.write(
+        "cmd/small/c.go",
+        "package main\n\n// int answer = ANSWER;\nimport \"C\"\n\nfunc init() { println(C.answer) }\n",
+    );
+    space.ok(&["server", "--all-platforms"]);
+    let run = || Command::new(space.root().join("dist/server/linux_amd64/small")).output().unwrap().stderr;
+    assert_eq!(String::from_utf8_lossy(&run()), "41\n");
+    assert!(build_info(&space, "windows_amd64/small.exe").contains("CGO_ENABLED=0"));
+    space.replace("build.ron", "-DANSWER=41", "-DANSWER=42");
+    // A pattern without a variant is for all of them.
+    let ran = space.ran(&["server", "--all-platforms"]);
+    assert_eq!(ran.keys().collect::<Vec<_>>(), ["server (linux/amd64)", "server (linux/amd64/v3)"]);
+    assert_eq!(String::from_utf8_lossy(&run()), "42\n");
+}
