@@ -22,6 +22,7 @@ mod docker;
 mod docker_build;
 mod doors;
 mod environment;
+mod executables;
 mod explained;
 mod failures;
 mod faults;

@@ -8,6 +8,7 @@
 //! that know their places (with `ron`). Each field's type reads its slice, so that every mistake of every target is
 //! reported in one run. To add a kind, write `kinds/<kind>.rs` and a line in `for_each_kind!`.
 
+mod build_settings;
 mod check;
 mod diagnostic;
 mod field;
@@ -32,6 +33,7 @@ mod text;
 mod types;
 mod value;
 
+pub use build_settings::GoBuildSettings;
 pub use diagnostic::{Diagnostic, Span, Spanned, render, render_place};
 pub use field::{Visitor, Wanted};
 pub use file::{BuildFile, Format, Requirement, Variable};
@@ -44,7 +46,8 @@ pub use places::{Output, Places};
 pub use reference::reference;
 pub use rondel_names::suggest;
 pub use rondel_names::{
-    ImageName, ImageReference as RegistryReference, NameError, Platform, PlatformError, TargetName, VariableName,
+    ImageName, ImageReference as RegistryReference, NameError, Platform, PlatformError, PlatformPattern, TargetName,
+    VariableName,
 };
 pub use schema::json_schema;
 pub use target::{Common, Limits, Target, Targets};

@@ -6,7 +6,7 @@ use crate::kinds::KINDS;
 use crate::record::Record;
 use crate::shape::{Field, paragraph};
 use crate::target::{Common, Limits};
-use crate::types::{FileOptions, FileSource};
+use crate::types::{FileOptions, FileSource, PlatformSettings};
 use crate::{Group, field::FieldType};
 
 /// Returns the reference of all fields as Markdown: the top level, the fields of every kind, and each kind.
@@ -24,6 +24,8 @@ pub fn reference() -> String {
             section(&mut text, &format!("### `{}`", kind.word), &doc, &(kind.fields)());
         }
     }
+    let title = format!("### Settings of platforms: `{}`", PlatformSettings::WORD);
+    section(&mut text, &title, &paragraph(PlatformSettings::DOC), &PlatformSettings::fields());
     let title = format!("### {}", Health::shape().describe());
     section(&mut text, &title, &paragraph(Health::DOC), &Health::fields());
     let title = format!("### {}", HealthCheck::TITLE);

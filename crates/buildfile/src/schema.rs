@@ -109,6 +109,12 @@ impl Schema {
                 self.definitions.insert((*name).to_owned(), schema);
                 reference(name)
             }
+            Shape::Fields { name, doc, fields } => {
+                let mut object = self.object(fields);
+                object["description"] = json!(doc);
+                self.definitions.insert((*name).to_owned(), object);
+                reference(name)
+            }
             Shape::List { of, is_non_empty, .. } => {
                 let mut list = json!({"type": "array", "items": self.shape(of)});
                 if *is_non_empty {

@@ -52,6 +52,15 @@ pub(crate) enum Shape {
         /// Its fields.
         fields: Vec<Field>,
     },
+    /// `(field: …)`, without a name.
+    Fields {
+        /// Name of such a record, for the reference.
+        name: &'static str,
+        /// Its meaning.
+        doc: String,
+        /// Its fields.
+        fields: Vec<Field>,
+    },
     /// `[…]`
     List {
         /// Each element.
@@ -164,6 +173,7 @@ impl Shape {
                 format!("`{name}`({})", words.join(", "))
             }
             Shape::Record { name, .. } => format!("`{name}(…)`"),
+            Shape::Fields { .. } => "`(…)`".to_owned(),
             Shape::List { plural, is_non_empty: true, .. } => format!("list of {plural}, not empty"),
             Shape::List { plural, .. } => format!("list of {plural}"),
             Shape::Map { key, of, .. } => format!("map of {key} to {}", of.describe()),

@@ -135,6 +135,7 @@ fn where_each_kind_is_listed() {
 fn needs_that_depend_on_fields() {
     let text = r#"(format: 1, project: "p", targets: {
         "cgo": GoBuild(packages: ["."], cgo: true, env: {"CC": "clang"}),
+        "cgo-of-one": GoBuild(packages: ["."], by_platform: {"*/arm64": (cgo: true, env: {"CC": "arm-gcc"}), "*/amd64": (cgo: true), "*/arm": ()}),
         "plain": Image(base: Static),
         "zones": Image(base: Static, tzdata: true),
         "go": Exec(command: ["go", "vet"]),
@@ -144,6 +145,7 @@ fn needs_that_depend_on_fields() {
     })"#;
     expect![[r#"
         cgo: [Go, CCompiler { command: Some("clang"), because: "cgo: true" }]
+        cgo-of-one: [Go, CCompiler { command: Some("arm-gcc"), because: "cgo: true" }, CCompiler { command: None, because: "cgo: true" }]
         plain: []
         zones: [Go]
         go: [Go]
@@ -171,7 +173,7 @@ fn what_a_visitor_sees() {
     }
     expect![[r#"
         deps: 
-        server:  deps:Anything text text text text text text text path:bin
+        server:  deps:Anything text text text text text text text text text text text text path:bin
         with-c:  text text text
         image:  server:File path:deploy generate:Part text text text text text text text path:images/council path:images/council.tar
         on-alpine:  server:File text path:deploy/ca.pem

@@ -8,10 +8,12 @@ mod image_name;
 mod image_reference;
 mod names;
 mod platform;
+mod platform_pattern;
 mod suggest;
 
 pub use image_name::{ImageName, ImageNameError};
 pub use image_reference::{ImageReference, ImageReferenceError};
 pub use names::{NameError, TargetName, VariableName};
 pub use platform::{Platform, PlatformError};
+pub use platform_pattern::{PlatformPattern, PlatformPatternError};
 pub use suggest::suggest;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rondel_buildfile::Target;
 use rondel_engine::{Node, NodeId, Shown, StepKey, UserError};
 use rondel_golang::{
-    GoBuildStep, GoMod, GoModDownloadStep, GoPackages, GoRequest, GoSupport, PublishedTool, PublishedToolStep, Scope,
-    ToolPin, executable_name, module_text,
+    ExecutableNames, GoBuildStep, GoMod, GoModDownloadStep, GoPackages, GoRequest, GoSupport, PublishedTool,
+    PublishedToolStep, Scope, ToolPin, executable_name, module_text,
 };
 
 use crate::analyzer::{Analyzed, Analyzer, path};
@@ -91,7 +91,8 @@ impl Analyzer<'_> {
         };
         let out = path(&format!(".rondel/out/tools/{import_path}"))?;
         let (ldflags, stamp, gcflags) = (Vec::new(), Vec::new(), Vec::new());
-        let step = GoBuildStep { packages, ldflags, stamp, gcflags, build_mode: None, out };
+        let names = ExecutableNames::GoOwn;
+        let step = GoBuildStep { packages, names, ldflags, stamp, gcflags, build_mode: None, out };
         let node = Node::new(key, "GoBuild", Box::new(step));
         Ok(self.graph.add(Node { shown: Shown::Never, on_miss: downloads, ..node }))
     }

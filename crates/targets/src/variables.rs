@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{BuildFile, GitQuery, Part, Template, Text, TextSource, VariableName};
+use rondel_buildfile::{BuildFile, GitQuery, Part, Template, Text, TextSource, VariableName, wrong_tag};
 use rondel_engine::{EnvironmentValue, UserError};
 
 use crate::git::{self, Found, Repository};
@@ -126,6 +126,22 @@ impl<'a> Variables<'a> {
 
     pub fn texts(&self, texts: &[Text]) -> Result<Vec<String>, UserError> {
         texts.iter().map(|text| self.text(text).map_err(|error| at(error, text))).collect()
+    }
+
+    /// Returns build tags. A text of other sources than the file may be empty, and is no tag then.
+    pub fn tags(&self, texts: &[Text]) -> Result<Vec<String>, UserError> {
+        let mut tags = Vec::with_capacity(texts.len());
+        for text in texts {
+            let tag = self.text(text).map_err(|error| at(error, text))?;
+            match wrong_tag(&tag) {
+                Some(_) if tag.is_empty() => {}
+                Some((message, _)) => {
+                    return Err(UserError::input(message).at(text.span).hint("a text gives one tag, or is empty"));
+                }
+                None => tags.push(tag),
+            }
+        }
+        Ok(tags)
     }
 
     pub fn optional(&self, text: Option<&Text>) -> Result<Option<String>, UserError> {

@@ -2,8 +2,8 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{BuildMode, Environment, OutPath, Packages, Platforms, TextMap};
-use crate::{Kind, Makes, Need, Output, Text};
+use crate::types::{BuildMode, ByPlatform, Environment, ExecutableNames, OutPath, Packages, Platforms, Tags, TextMap};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
     /// Static executables, one a package, in `dist/<target>/<os>_<arch>/`. Inputs are exactly the files that `go` would
@@ -12,8 +12,12 @@ kind! {
     GoBuild in Group::Build {
         /// Main packages, as patterns (`"./cmd/..."`) or import paths of required modules.
         packages: Packages,
+        /// Name of the executable, or of those of some packages: `"miniflux"`, `{"./cmd/a": "alpha"}`. A package is written
+        /// as in `packages`, or as its import path. Windows adds `.exe`. Without it, or for other packages, Go's own: the
+        /// last part of the import path. Where Go has one name for two, each is built by itself.
+        name: Option<ExecutableNames> = None,
         /// Build tags.
-        tags: Vec<Text> = Vec::new(),
+        tags: Tags = Tags::default(),
         /// Flags of the linker.
         ldflags: Vec<Text> = Vec::new(),
         /// Values of variables of the program, as with `-X`: `{"main.version": "{version}"}`.
@@ -32,6 +36,11 @@ kind! {
         env: Environment = Environment::default(),
         /// Platforms, instead of those of the file.
         platforms: Option<Platforms> = None,
+        /// Other settings of some platforms: `{"windows/*": (tags: ["svc"], buildmode: "exe")}`. A pattern is a platform, `*`
+        /// for any system, architecture or variant; without the variant, all of them. Where several match, the more exact
+        /// one decides (that with more parts that are no `*`), then the later one. A list or a word stands instead of that
+        /// of the target; `stamp` and `env` are merged with it by name. Only the keys of these platforms hold them.
+        by_platform: ByPlatform = ByPlatform::default(),
         /// Directory of the results, relative to `root`; `dist/<target>` beside build.ron if left out.
         out: Option<OutPath> = None,
     }
@@ -44,10 +53,16 @@ impl Kind for GoBuild {
 
     fn needs(&self) -> Vec<Need> {
         let mut needs = vec![Need::Go];
-        if self.cgo {
-            let compiler = self.env.iter().find(|(name, _)| name.value == "CC");
-            let command = compiler.and_then(|(_, text)| text.as_literal()).map(str::to_owned);
-            needs.push(Need::CCompiler { command, because: "cgo: true" });
+        let of_patterns = self.by_platform.iter().map(|(_, settings)| (settings.cgo, &settings.env));
+        for (cgo, env) in [(Some(self.cgo), &self.env)].into_iter().chain(of_patterns) {
+            if cgo.unwrap_or(self.cgo) {
+                let compiler = env.iter().chain(&self.env).find(|(name, _)| name.value == "CC");
+                let command = compiler.and_then(|(_, text)| text.as_literal()).map(str::to_owned);
+                let need = Need::CCompiler { command, because: "cgo: true" };
+                if !needs.contains(&need) {
+                    needs.push(need);
+                }
+            }
         }
         needs
     }
@@ -58,5 +73,9 @@ impl Kind for GoBuild {
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
         vec![places.directory(self.out.as_deref())]
+    }
+
+    fn check(&self, platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        self.by_platform.check(self.platforms.as_ref().unwrap_or(platforms), diagnostics);
     }
 }

@@ -1,7 +1,7 @@
 //! `GoTest`: fields and needs of one kind.
 
 use crate::record::kind;
-use crate::types::{CommandEnvironment, InputSource, Packages, Platforms, late_fact};
+use crate::types::{CommandEnvironment, InputSource, Packages, Platforms, Tags, late_fact};
 use crate::{Diagnostic, Kind, Makes, Need, Text};
 
 kind! {
@@ -14,7 +14,7 @@ kind! {
         /// Adds `-race`. It needs a C compiler, which is then in the key.
         race: bool = false,
         /// Build tags.
-        tags: Vec<Text> = Vec::new(),
+        tags: Tags = Tags::default(),
         /// `-run`: a regular expression of the tests to run.
         run: Option<Text> = None,
         /// Adds `-short`.

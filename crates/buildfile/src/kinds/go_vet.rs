@@ -1,7 +1,7 @@
 //! `GoVet`: fields and needs of one kind.
 
 use crate::record::kind;
-use crate::types::{Environment, Packages, Platforms};
+use crate::types::{Environment, Packages, Platforms, Tags};
 use crate::{Kind, Makes, Need, Text};
 
 kind! {
@@ -11,7 +11,7 @@ kind! {
         /// Packages, as patterns or import paths.
         packages: Packages,
         /// Build tags.
-        tags: Vec<Text> = Vec::new(),
+        tags: Tags = Tags::default(),
         /// Analyzers to run, by name: `"printf"`; or all but some: `"!composites"`. All of Go's own if left out.
         analyzers: Vec<Text> = Vec::new(),
         /// `GOEXPERIMENT`, `GODEBUG` and the like.

@@ -35,6 +35,10 @@ pub struct Packages(Vec<Text>);
 #[derive(Clone, Debug)]
 pub struct Command(Vec<CommandWord>);
 
+/// Go's build tags.
+#[derive(Clone, Debug, std::default::Default)]
+pub struct Tags(Vec<Text>);
+
 /// Where an image goes, at least one place.
 #[derive(Clone, Debug)]
 pub struct Destinations(Vec<Text>);
@@ -53,6 +57,7 @@ pub struct Platforms(Vec<Spanned<Platform>>);
 
 list!(Packages of Text);
 list!(Command of CommandWord);
+list!(Tags of Text);
 list!(Destinations of Text);
 list!(Globs of Glob);
 list!(Images of DigestReference);
@@ -95,6 +100,62 @@ impl FieldType for Packages {
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         self.0.visit(visitor);
     }
+}
+
+impl FieldType for Tags {
+    const PLURAL: &'static str = "lists of build tags";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Tags> {
+        let tags = Vec::<Text>::read(reader, value)?;
+        for text in &tags {
+            if let Some((message, hint)) = text.as_literal().and_then(wrong_tag) {
+                reader.report(Diagnostic::new(text.span, message).hint(hint));
+            }
+        }
+        Some(Tags(tags))
+    }
+
+    fn shape() -> Shape {
+        Shape::list(Text::shape(), "texts")
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        self.0.visit(visitor);
+    }
+
+    fn as_default(&self) -> Default {
+        Default::EmptyList
+    }
+}
+
+/// Returns why Go has no such build tag, and what to write.
+pub fn wrong_tag(tag: &str) -> Option<(String, String)> {
+    // `isValidTag` of go/build/constraint.
+    let is_of_tags = |character: char| character.is_alphanumeric() || matches!(character, '_' | '.');
+    let shown = tag.escape_debug();
+    if tag.is_empty() {
+        return Some(("a build tag is empty".to_owned(), "leave it out".to_owned()));
+    }
+    if tag.chars().all(is_of_tags) {
+        return None;
+    }
+    let parts: Vec<&str> = tag.split([',', ' ', '\t', '\n']).filter(|part| !part.is_empty()).collect();
+    let list =
+        format!("write a list: [{}]", parts.iter().map(|part| format!("\"{part}\"")).collect::<Vec<_>>().join(", "));
+    Some(match parts.as_slice() {
+        [] => (format!("`{shown}` is no build tag"), "leave it out".to_owned()),
+        [_, _, ..] if parts.iter().all(|part| part.chars().all(is_of_tags)) => {
+            (format!("`{shown}` is {} build tags in one text", parts.len()), list)
+        }
+        _ if tag.starts_with("-tags") => {
+            (format!("`{shown}` is a flag, not a build tag"), "write the tags alone: tags: [\"netgo\"]".to_owned())
+        }
+        _ if tag.starts_with('!') => {
+            let hint = "a tag is set or left out; `!` is for `//go:build` lines".to_owned();
+            (format!("`{shown}` is no build tag"), hint)
+        }
+        _ => (format!("`{shown}` is no build tag"), "tags are made of letters, digits, `_` and `.`".to_owned()),
+    })
 }
 
 /// Makes a list a type of fields that refuses an empty one: `non_empty!(Name of Item, "plural", "plural of its items")`.

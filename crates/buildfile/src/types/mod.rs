@@ -1,8 +1,10 @@
 //! Types of fields that have a rule: each knows its reader, its allowed values and its contents.
 
 mod bases;
+mod by_platform;
 mod capabilities;
 mod choices;
+mod executables;
 mod file_sources;
 mod lists;
 mod maps;
@@ -13,10 +15,12 @@ mod strings;
 mod texts;
 
 pub use bases::{Base, MirrorHost, RegistryAccess};
+pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
 pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox};
+pub use executables::{ExecutableName, ExecutableNames, MainPackage};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
-pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms};
+pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms, Tags, wrong_tag};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
     RegistryHost, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,

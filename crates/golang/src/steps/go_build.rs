@@ -1,15 +1,21 @@
 //! `GoBuildStep`: executables for one platform.
 
+use std::fs;
+use std::path::Path;
+
 use rondel_cas::RelativePath;
 use rondel_engine::{ActionSpec, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError};
 
 use crate::closure::Closure;
+use crate::executable_names::{Executable, ExecutableNames, rounds};
 use crate::packages::GoPackages;
 
 /// One target on one platform, all texts resolved.
 pub struct GoBuildStep {
     /// What is built.
     pub packages: GoPackages,
+    /// What the executables are called.
+    pub names: ExecutableNames,
     /// Linker flags; `-buildid=` is added.
     pub ldflags: Vec<String>,
     /// `-X` values by `importpath.name`.
@@ -57,14 +63,16 @@ impl GoBuildStep {
         spec.arguments.extend(packages.patterns.iter().cloned());
         let platform = packages.platform.directory_name();
         let directory = self.out.join(&RelativePath::new(&platform).expect("a platform's name"));
-        for import_path in closure.mains.keys() {
-            let name = executable_name(import_path, packages.platform.os());
-            let name = RelativePath::new(&name).map_err(|error| StepError::failed(error.to_string()))?;
-            if spec.outputs.iter().any(|output| output.name == name) {
-                let message = format!("`{}` builds two commands named `{name}`", packages.key);
-                return Err(StepError::input(message).hint("build them in two targets"));
-            }
+        let executables = self.names.of(&closure.mains, packages)?;
+        for executable in &executables {
+            let name = RelativePath::new(&executable.name).map_err(|error| StepError::failed(error.to_string()))?;
             spec.outputs.push(OutputSpec { destination: directory.join(&name), name, kind: OutputKind::File });
+        }
+        // The outputs don't say which of them has which name.
+        let renamed = executables.iter().filter(|executable| executable.name != executable.made);
+        let renamed: Vec<String> = renamed.map(|one| format!("{} is {}", one.import_path, one.name)).collect();
+        if !renamed.is_empty() {
+            spec.settings.insert("names".to_owned(), renamed.join(", "));
         }
         Ok(())
     }
@@ -86,25 +94,44 @@ impl Step for GoBuildStep {
     }
 
     fn run(&self, prepared: &Prepared<Option<Closure>>, job: &Job<'_>) -> Result<Report, StepError> {
-        let out = format!("{}/", job.staging.display());
-        let arguments = prepared.spec.arguments[1..].iter();
-        let arguments = arguments.map(|argument| if argument == OUT { out.clone() } else { argument.clone() });
-        self.packages.run(prepared, job, arguments)?;
+        let mains = prepared.findings.as_ref().map(|closure| &closure.mains);
+        let executables = mains.map_or_else(|| Ok(Vec::new()), |mains| self.names.of(mains, &self.packages))?;
+        if executables.iter().all(|executable| executable.name == executable.made) {
+            self.packages.run(prepared, job, into(prepared.spec.arguments[1..].iter(), job.staging))?;
+            return Ok(Report::default());
+        }
+        let rounds = rounds(executables);
+        let is_one = rounds.len() == 1;
+        for (number, round) in rounds.iter().enumerate() {
+            // A place of its own: one executable may get the name that Go gives another.
+            let directory = job.staging.join(format!(".round-{number}"));
+            fs::create_dir(&directory).map_err(|error| StepError::unwritable(&directory, &error))?;
+            let arguments = match is_one {
+                true => prepared.spec.arguments[1..].to_vec(),
+                false => of_round(round, &prepared.spec.arguments[1..]),
+            };
+            self.packages.run(prepared, job, into(arguments.iter(), &directory))?;
+            for executable in round {
+                let (from, to) = (directory.join(&executable.made), job.staging.join(&executable.name));
+                fs::rename(&from, &to).map_err(|error| StepError::unwritable(&to, &error))?;
+            }
+            fs::remove_dir(&directory).map_err(|error| StepError::unwritable(&directory, &error))?;
+        }
         Ok(Report::default())
     }
 }
 
-/// The name that `go build` gives a command: the last element of its path, or the one before a major version.
-pub fn executable_name(import_path: &str, os: &str) -> String {
-    let mut parts = import_path.rsplit('/');
-    let last = parts.next().unwrap_or(import_path);
-    // `isVersionElement` of cmd/go/internal/load; a file that is named has no version.
-    let is_version = last.strip_prefix('v').is_some_and(|rest| {
-        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()) && !rest.starts_with('0') && rest != "1"
-    });
-    let is_file = import_path.starts_with("command-line-arguments/");
-    let name = if is_version && !is_file { parts.next().unwrap_or(last) } else { last };
-    if os == "windows" { format!("{name}.exe") } else { name.to_owned() }
+/// Returns the arguments for some of the main packages, without the patterns. A pattern of flags of the compiler would be
+/// in the executables; so these flags are for these packages, as when each is built by itself.
+fn of_round(round: &[Executable], arguments: &[String]) -> Vec<String> {
+    let flags = arguments.iter().take_while(|argument| *argument != "--").cloned();
+    flags.chain(["--".to_owned()]).chain(round.iter().map(|executable| executable.import_path.clone())).collect()
+}
+
+/// Returns the arguments with `directory` as the place of the executables.
+fn into<'a>(arguments: impl Iterator<Item = &'a String>, directory: &Path) -> Vec<String> {
+    let out = format!("{}/", directory.display());
+    arguments.map(|argument| if argument == OUT { out.clone() } else { argument.clone() }).collect()
 }
 
 /// One word of the go command's flag lists, which know quotes but no escapes.
@@ -122,16 +149,6 @@ fn quoted(text: &str) -> Result<String, StepError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_executables() {
-        assert_eq!(executable_name("example.com/a/cmd/tool", "linux"), "tool");
-        assert_eq!(executable_name("github.com/x/task/v3", "linux"), "task");
-        assert_eq!(executable_name("example.com/v1", "windows"), "v1.exe");
-        assert_eq!(executable_name("example.com/x/v02", "linux"), "v02");
-        assert_eq!(executable_name("example.com/x/v99999999999", "linux"), "x");
-        assert_eq!(executable_name("command-line-arguments/v2", "linux"), "v2");
-    }
 
     #[test]
     fn quoting_for_flags() {

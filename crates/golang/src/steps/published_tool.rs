@@ -14,11 +14,11 @@ use rondel_tree::StatSnapshot;
 
 use crate::build_info::{BuildInfo, ModuleVersion};
 use crate::environment::turn_index_off;
+use crate::executable_names::executable_name;
 use crate::index_shield::distrust_index;
 use crate::module_cache::{module_sums, remove_module, tampered_module};
 use crate::module_download::download_environment;
 use crate::published::{ToolPin, escaped};
-use crate::steps::go_build::executable_name;
 use crate::support::GoSupport;
 
 /// One command.

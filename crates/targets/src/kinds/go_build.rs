@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rondel_buildfile::{BuildMode, GoBuild, OutputReference, Platform, Span, Target};
+use rondel_buildfile::{
+    BuildMode, ExecutableNames, GoBuild, GoBuildSettings, OutputReference, Platform, Span, Target, suggest,
+};
+use rondel_cas::RelativePath;
 use rondel_engine::{Node, NodeId, StepKey, UserError};
-use rondel_golang::{CSupport, GoBuildStep, GoPackages, GoSupport, SbomStep, Scope, go_version_of};
+use rondel_golang::{self as golang, CSupport, GoBuildStep, GoPackages, GoSupport, SbomStep, Scope, go_version_of};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
 use crate::go_variables::refuse_own;
@@ -47,7 +50,7 @@ impl Analyze for GoBuild {
         let mut nodes = vec![node];
         let directory = only_output(target, analyzer.request.file)?.join(&path(&platform.directory_name())?);
         let place = match rest {
-            Some(rest) => Some(directory.join(&rest)),
+            Some(rest) => Some(directory.join(&executable(self, target, &platform, rest)?)),
             None => wanted.map(|_| directory),
         };
         if self.sbom && place.is_some() {
@@ -76,6 +79,38 @@ impl Analyze for GoBuild {
     }
 }
 
+fn names(build: &GoBuild) -> golang::ExecutableNames {
+    match &build.name {
+        None => golang::ExecutableNames::GoOwn,
+        Some(ExecutableNames::Only(name)) => golang::ExecutableNames::Only(name.value.clone()),
+        Some(ExecutableNames::Each(names)) => golang::ExecutableNames::Each(
+            names.iter().map(|(package, name)| (package.value.clone(), name.value.clone())).collect(),
+        ),
+    }
+}
+
+/// Returns the file that `Output("target", "wanted")` is in the directory of a platform: an executable by its declared
+/// name, also where that has an ending, or the file as written.
+fn executable(build: &GoBuild, target: &Target, platform: &Platform, wanted: RelativePath) -> Analyzed<RelativePath> {
+    let Some(names) = &build.name else { return Ok(wanted) };
+    let ending = if platform.os() == "windows" { ".exe" } else { "" };
+    if names.all().contains(&wanted.as_str()) {
+        return path(&format!("{wanted}{ending}"));
+    }
+    let ExecutableNames::Only(name) = names else { return Ok(wanted) };
+    let file = format!("{}{ending}", name.value);
+    let document = build.sbom.then(|| format!("{file}.spdx.json"));
+    if wanted.as_str() == file || document.as_deref() == Some(wanted.as_str()) {
+        return Ok(wanted);
+    }
+    let made: Vec<&str> = [file.as_str()].into_iter().chain(document.as_deref()).collect();
+    let error = UserError::input(format!("`{}` makes no `{wanted}`", target.name.value));
+    Err(match suggest(wanted.as_str(), made.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint(format!("it makes {}", made.join(", "))),
+    })
+}
+
 /// Returns the step of each platform; reuses steps that are in the graph.
 fn builds(
     analyzer: &mut Analyzer<'_>,
@@ -96,33 +131,35 @@ fn builds(
             nodes.insert(platform.clone(), node);
             continue;
         }
-        check_settings(build, platform, &go)?;
+        let settings = build.on(platform);
+        check_settings(&settings, platform, &go)?;
         let step = analyzer.step(&|| {
-            let env = analyzer.variables.pairs(&build.env)?;
+            let env = analyzer.variables.pairs(&settings.env)?;
             let step = GoBuildStep {
                 packages: GoPackages {
                     go: Arc::clone(&go),
                     key: key.clone(),
                     platform: platform.clone(),
                     patterns: analyzer.variables.texts(&build.packages)?,
-                    tags: analyzer.variables.texts(&build.tags)?,
-                    c: if build.cgo { Some(CSupport::find(&go, &env)?) } else { None },
+                    tags: analyzer.variables.tags(settings.tags)?,
+                    c: if settings.cgo { Some(CSupport::find(&go, &env)?) } else { None },
                     env,
                     race: false,
                     scope: Scope::Build,
                     foreign: foreign.clone(),
                 },
-                ldflags: analyzer.variables.texts(&build.ldflags)?,
-                stamp: analyzer.variables.pairs(&build.stamp)?,
-                gcflags: analyzer.variables.texts(&build.gcflags)?,
-                build_mode: match build.buildmode {
+                names: names(build),
+                ldflags: analyzer.variables.texts(settings.ldflags)?,
+                stamp: analyzer.variables.pairs(&settings.stamp)?,
+                gcflags: analyzer.variables.texts(settings.gcflags)?,
+                build_mode: match settings.buildmode {
                     BuildMode::Default => None,
                     BuildMode::Executable => Some("exe"),
                     BuildMode::PositionIndependent => Some("pie"),
                 },
                 out: out.clone(),
             };
-            check_flags(build, &step)?;
+            check_flags(build, &settings, &step)?;
             Ok(Box::new(step))
         })?;
         let node = analyzer.graph.add(Node {
@@ -148,7 +185,7 @@ fn sbom(analyzer: &mut Analyzer<'_>, target: &Target, platform: &Platform, node:
 
 /// Checks `env` of a `GoBuild`: it is for `GOEXPERIMENT` and the like, and for cgo where it is declared. Variables that
 /// Rondel sets itself are refused.
-fn check_settings(build: &GoBuild, platform: &Platform, go: &GoSupport) -> Analyzed<()> {
+fn check_settings(build: &GoBuildSettings<'_>, platform: &Platform, go: &GoSupport) -> Analyzed<()> {
     for (name, _) in &build.env {
         refuse_own(name, &["CGO_ENABLED", "HOME", "PATH", "TMPDIR", "TZ", "LC_ALL"])?;
         let is_c = name.value.starts_with("CGO_") || matches!(name.value.as_str(), "CC" | "CXX" | "PKG_CONFIG");
@@ -193,7 +230,7 @@ fn links_pie_internally(platform: &Platform) -> bool {
 }
 
 /// Refuses flags whose effect no key covers.
-fn check_flags(build: &GoBuild, step: &GoBuildStep) -> Analyzed<()> {
+fn check_flags(build: &GoBuild, settings: &GoBuildSettings<'_>, step: &GoBuildStep) -> Analyzed<()> {
     let wrong = |texts: &[rondel_buildfile::Text], index: usize, message: String, hint: &str| {
         Err(UserError::input(message).at(texts[index].span).hint(hint))
     };
@@ -201,14 +238,24 @@ fn check_flags(build: &GoBuild, step: &GoBuildStep) -> Analyzed<()> {
         let message = format!("`{}` is a flag, not a package", step.packages.patterns[index]);
         return wrong(&build.packages, index, message, "flags have fields of their own: `tags`, `ldflags`, `gcflags`");
     }
-    let external = |flag: &String| {
-        flag.contains("-linkmode=external") || flag.contains("-linkmode external") || flag.contains("-extld")
-    };
-    if step.packages.c.is_none()
-        && let Some(index) = step.ldflags.iter().position(external)
-    {
+    if step.packages.c.is_some() {
+        return Ok(());
+    }
+    let external = |flag: &String| flag.contains("-linkmode=external") || flag.contains("-linkmode external");
+    let of_linker = |flag: &String| flag.contains("-extld");
+    if let Some(index) = step.ldflags.iter().position(external) {
         let message = format!("`{}` links with a C linker", step.ldflags[index]);
-        return wrong(&build.ldflags, index, message, "write `cgo: true`");
+        return wrong(settings.ldflags, index, message, "write `cgo: true`");
+    }
+    if let Some(index) = step.ldflags.iter().position(of_linker) {
+        let flag = &step.ldflags[index];
+        let message = format!("`{flag}` does nothing: it is for a C linker, and only cgo uses one");
+        let is_static = step.packages.platform.os() == "linux" && settings.buildmode != BuildMode::PositionIndependent;
+        let asks_for_static = step.ldflags[index..].iter().take(2).any(|flag| flag.contains("-static"));
+        return match is_static && asks_for_static {
+            true => wrong(settings.ldflags, index, message, "leave it out: the executable is static already"),
+            false => wrong(settings.ldflags, index, message, "leave it out, or write `cgo: true`"),
+        };
     }
     Ok(())
 }

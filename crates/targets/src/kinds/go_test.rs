@@ -32,7 +32,7 @@ impl Analyze for GoTest {
             key: key.clone(),
             platform: go.own_platform()?,
             patterns: analyzer.variables.texts(&self.packages)?,
-            tags: analyzer.variables.texts(&self.tags)?,
+            tags: analyzer.variables.tags(&self.tags)?,
             race: self.race,
             // Variables of the go command and the compilers decide which files there are.
             env: declared

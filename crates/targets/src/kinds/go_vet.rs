@@ -29,7 +29,7 @@ impl Analyze for GoVet {
                     key: key.clone(),
                     platform: platform.clone(),
                     patterns: analyzer.variables.texts(&self.packages)?,
-                    tags: analyzer.variables.texts(&self.tags)?,
+                    tags: analyzer.variables.tags(&self.tags)?,
                     env: analyzer.variables.pairs(&self.env)?,
                     c: None,
                     race: false,
