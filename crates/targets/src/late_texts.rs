@@ -93,7 +93,7 @@ impl LateText {
         for part in &template.parts {
             parts.push(match part {
                 Part::Literal(text) => LatePart::Known(text.clone()),
-                Part::Variable(name) => LatePart::Known(variables.variable(name).map_err(|error| error.at(text.span))?),
+                Part::Variable(used) => LatePart::Known(variables.used(used).map_err(|error| error.at(text.span))?),
                 Part::Image(fact) => {
                     let image = images
                         .get(&fact.target)

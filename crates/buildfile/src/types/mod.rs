@@ -4,6 +4,7 @@ mod bases;
 mod capabilities;
 mod choices;
 mod file_sources;
+mod git_queries;
 mod lists;
 mod maps;
 mod numbers;
@@ -11,11 +12,13 @@ mod outputs;
 mod references;
 mod strings;
 mod texts;
+mod variables;
 
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use capabilities::Capability;
 pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
+pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, TimeForm};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
@@ -28,3 +31,4 @@ pub use strings::{
     EnvironmentName, Glob, LayerName, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
 };
 pub(crate) use texts::late_fact;
+pub(crate) use variables::variable_shape;

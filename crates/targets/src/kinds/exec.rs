@@ -187,6 +187,8 @@ fn command_words(
         TextSource::Template(_)
         | TextSource::Environment { .. }
         | TextSource::Git { .. }
+        | TextSource::File { .. }
+        | TextSource::Match { .. }
         | TextSource::Secret { .. } => analyzer.variables.text(text).map_err(|error| error.at(text.span)),
     };
     let command: Vec<String> = words.texts().iter().map(word).collect::<Analyzed<_>>()?;
