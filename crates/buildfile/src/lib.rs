@@ -27,6 +27,7 @@ mod reader;
 mod record;
 mod reference;
 mod schema;
+mod script;
 mod shape;
 mod target;
 mod template;

@@ -82,7 +82,7 @@ pub struct CommandText(pub(crate) Text);
 #[derive(Clone, Debug)]
 pub struct CommandWord(pub(crate) Text);
 
-/// The text of a script.
+/// The text of a script, as it is written: a template of one literal.
 #[derive(Clone, Debug)]
 pub struct Script(pub(crate) Text);
 

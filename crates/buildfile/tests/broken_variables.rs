@@ -1,4 +1,4 @@
-//! Broken variables and filters, and Rondel's messages about them, word for word.
+//! Broken variables, filters and scripts, and Rondel's messages about them, word for word.
 
 mod support;
 
@@ -197,6 +197,55 @@ fn queries_of_git() {
                |
             14 |             "j": Host,
                |                  ^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn scripts() {
+    check(
+        r#"vars: {"version": "1"}, targets: {
+            "a": Shell("echo {version}"),
+            "b": Shell("echo {version|trim_prefix:v}"),
+            "c": Shell("echo ${{HOME}}"),
+            "d": Shell("echo {b:digest}"),
+            "e": Shell(Env("X")),
+            "f": Shell("{ echo ${version:-x}; }; awk '{print $1}' {unknown} {{version}} { version}"),
+        }"#,
+        expect![[r#"
+            error: `{version}` in a script: its braces are the shell's, and no value is put into code
+             --> build.ron:5:24
+              |
+            5 |             "a": Shell("echo {version}"),
+              |                        ^^^^^^^^^^^^^^^^
+
+            hint: declare `env: {"VERSION": "{version}"}` and write `"$VERSION"`; for the text itself write a space after the brace
+            error: `{version|trim_prefix:v}` in a script: its braces are the shell's, and no value is put into code
+             --> build.ron:6:24
+              |
+            6 |             "b": Shell("echo {version|trim_prefix:v}"),
+              |                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+            hint: declare `env: {"VERSION": "{version|trim_prefix:v}"}` and write `"$VERSION"`; for the text itself write a space after the brace
+            error: `${{HOME}}` in a script: its braces are the shell's and are not doubled
+             --> build.ron:7:24
+              |
+            7 |             "c": Shell("echo ${{HOME}}"),
+              |                        ^^^^^^^^^^^^^^^^
+
+            hint: write `${HOME}`
+            error: `{b:digest}` in a script: its braces are the shell's, and no value is put into code
+             --> build.ron:8:24
+              |
+            8 |             "d": Shell("echo {b:digest}"),
+              |                        ^^^^^^^^^^^^^^^^^
+
+            hint: declare `env: {"B_DIGEST": "{b:digest}"}` and write `"$B_DIGEST"`; for the text itself write a space after the brace
+            error: expected a script, in quotes, found `Env("X")`
+             --> build.ron:9:24
+              |
+            9 |             "e": Shell(Env("X")),
+              |                        ^^^^^^^^
         "#]],
     );
 }

@@ -46,12 +46,6 @@ impl LateTexts {
         }
     }
 
-    /// Moves the words by `count` places.
-    pub fn behind(mut self, count: usize) -> LateTexts {
-        self.words.iter_mut().for_each(|(position, _)| *position += count);
-        self
-    }
-
     /// Puts the words in their places.
     pub fn put_words(&self, words: &mut [String], context: &StepContext<'_>) -> Result<(), StepError> {
         for (position, text) in &self.words {

@@ -4,7 +4,7 @@ use crate::field::{FieldType, Visitor, Wanted};
 use crate::git_query::GitQuery;
 use crate::reader::Reader;
 use crate::shape::Shape;
-use crate::template::{ImageFact, Template};
+use crate::template::{ImageFact, Part, Template};
 use crate::text::{CommandWord, OutputReference, ProcessText, Script, Text, TextSource};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
 use crate::value::Value;
@@ -82,17 +82,17 @@ impl FieldType for Script {
     const PLURAL: &'static str = "scripts";
 
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Script> {
-        reader.late_text(value).map(Script)
+        let text = reader.string(value, "a script, in quotes")?;
+        let template = Template { parts: vec![Part::Literal(text.value)] };
+        Some(Script(Text { source: TextSource::Template(template), span: text.span }))
     }
 
     fn shape() -> Shape {
-        let doc = "A text, in which `{image:digest}` and `{image:ref}` are facts of the image of the target `image`, \
-                   which then runs first.";
-        Shape::named("script", doc, Text::shape())
+        Shape::string("script", "")
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        self.0.visit(visitor);
+        visitor.script(&self.0);
     }
 }
 
@@ -100,7 +100,7 @@ impl FieldType for Script {
 pub(crate) fn late_fact(fact: &ImageFact, span: Span) -> Diagnostic {
     let message = format!("`{fact}` is not allowed here: it is known only when `{}` is made", fact.target);
     Diagnostic::new(span, message)
-        .hint("use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`")
+        .hint("use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`")
 }
 
 impl Reader<'_> {

@@ -194,7 +194,8 @@ fn command_words(
     let command: Vec<String> = words.texts().iter().map(word).collect::<Analyzed<_>>()?;
     let late = LateTexts::new(words.texts(), &process.env, &analyzer.variables, images)?;
     if words.is_script() {
-        return Ok(([SHELL.map(str::to_owned).to_vec(), command].concat(), late.behind(SHELL.len())));
+        // A script has no late words.
+        return Ok(([SHELL.map(str::to_owned).to_vec(), command].concat(), late));
     }
     Ok((command, late.without_program()?))
 }
