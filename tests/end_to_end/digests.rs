@@ -29,7 +29,7 @@ fn a_command_runs_again_when_the_image_is_another_one() {
     let space = space(
         r#""deploy": Exec(command: ["sh", "-c", "echo $0 $DIGEST > out", "{image:ref}"], inputs: [],
             env: {"DIGEST": "{image:digest}"}, outputs: ["out"]),
-        "script": Shell("echo {image:ref}")"#,
+        "script": Shell(script: "echo $REF", env: {"REF": "{image:ref}"})"#,
     );
     space.ok(&["plan", "deploy"]).check(expect![[r#"
         depends     image: on the outputs of image: layer base, image: layer files

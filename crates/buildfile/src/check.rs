@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::field::{Visitor, Wanted};
+use crate::script::mistake;
 use crate::{BuildFile, Diagnostic, Makes, Span, Spanned, Target, TargetName, Text, VariableName, suggest};
 
 /// Adds the mistakes of `file` to `diagnostics`.
@@ -21,6 +22,7 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
             }
         }
         target.texts().into_iter().for_each(|text| check_variables(text, file, diagnostics));
+        scripts(target).into_iter().for_each(|script| check_script(script, (file, &targets), diagnostics));
         target.kind().check(&file.platforms, diagnostics);
         check_pool(target, file, diagnostics);
     }
@@ -114,6 +116,31 @@ fn unnamed(target: &Target, file: &BuildFile, span: Span) -> Diagnostic {
         paths.map(|path| format!("`Output(\"{name}\", \"{}\")`", path.trim_end_matches('/'))).collect();
     let message = format!("`{name}` has {} outputs, and none is named", outputs.len());
     Diagnostic::new(span, message).hint(format!("write {}", forms.join(" or ")))
+}
+
+/// Returns the scripts of a target.
+fn scripts(target: &Target) -> Vec<&Text> {
+    struct Scripts<'a>(Vec<&'a Text>);
+    impl<'a> Visitor<'a> for Scripts<'a> {
+        fn script(&mut self, script: &'a Text) {
+            self.0.push(script);
+        }
+    }
+    let mut scripts = Scripts(Vec::new());
+    target.visit(&mut scripts);
+    scripts.0
+}
+
+fn check_script(
+    script: &Text,
+    (file, targets): (&BuildFile, &BTreeMap<&TargetName, &Target>),
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let is_variable = |name: &str| file.vars.keys().any(|variable| variable.as_str() == name);
+    let is_target = |name: &str| targets.keys().any(|target| target.as_str() == name);
+    if let Some(found) = mistake(script.as_literal().unwrap_or_default(), &is_variable, &is_target) {
+        diagnostics.push(Diagnostic::new(script.span, found.message).hint(found.hint));
+    }
 }
 
 fn check_variables(text: &Text, file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {

@@ -51,6 +51,8 @@ pub enum Wanted {
 pub trait Visitor<'a> {
     /// A text, which may name variables.
     fn text(&mut self, _text: &'a Text) {}
+    /// A script, in which braces are its own.
+    fn script(&mut self, _script: &'a Text) {}
     /// A path below `root`.
     fn path(&mut self, _path: &'a str, _span: Span) {}
     /// The name of a target.

@@ -7,6 +7,7 @@ use crate::options::without_options;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
+use crate::types::variable_shape;
 use crate::types::{GoChoice, Platforms, Pools, ProjectName, Registries, SourcePath};
 use crate::value::Value;
 use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, Targets, Text, TextSource, VariableName};
@@ -34,7 +35,7 @@ record! {
         /// Platforms of everything that is built per platform; the machine's own if left out. A variant is the
         /// third part: `linux/arm/v7`, `linux/arm64/v8`, `linux/amd64/v3` set `GOARM`, `GOARM64`, `GOAMD64`.
         platforms: Platforms = Platforms::default(),
-        /// Variables for templates: `{"version": Git(Describe, "dev")}`. `--set name=value` overrides one. Names are
+        /// Variables for templates: `{"version": Git(Describe, "dev"), "release": File("VERSION")}`. `--set name=value` overrides one. Names are
         /// made of letters, digits and `_`, a letter first. Only variables that the wanted targets use are evaluated.
         vars: BTreeMap<VariableName, Variable> = BTreeMap::new(),
         /// Number of steps of a pool that run side by side. Without the field each pool that a target names has room
@@ -182,14 +183,14 @@ impl FieldType for BTreeMap<VariableName, Variable> {
                 }
             };
             // A broken value still declares its name, so that its uses are not reported as well.
-            let text = Text::read(reader, entry.value).unwrap_or_else(|| Text::empty(entry.value.span()));
+            let text = reader.variable_text(entry.value).unwrap_or_else(|| Text::empty(entry.value.span()));
             result.insert(name, Variable { text, span: entry.name_span });
         }
         Some(result)
     }
 
     fn shape() -> Shape {
-        Shape::Map { key: "name", key_pattern: "^[A-Za-z][A-Za-z0-9_]*$", of: Box::new(Text::shape()) }
+        Shape::Map { key: "name", key_pattern: "^[A-Za-z][A-Za-z0-9_]*$", of: Box::new(variable_shape()) }
     }
 
     fn as_default(&self) -> Default {

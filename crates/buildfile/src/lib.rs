@@ -13,6 +13,8 @@ mod check;
 mod diagnostic;
 mod field;
 mod file;
+mod filter;
+mod git_query;
 mod health;
 mod image_layout;
 mod image_path;
@@ -26,6 +28,7 @@ mod reader;
 mod record;
 mod reference;
 mod schema;
+mod script;
 mod shape;
 mod target;
 mod template;
@@ -37,6 +40,8 @@ pub use build_settings::GoBuildSettings;
 pub use diagnostic::{Diagnostic, Span, Spanned, render, render_place};
 pub use field::{Visitor, Wanted};
 pub use file::{BuildFile, Format, Requirement, Variable};
+pub use filter::{Filter, VariableUse};
+pub use git_query::{Describe, GitQuery, TimeFormat};
 pub use health::{Health, HealthCheck, HealthTiming};
 pub use image_layout::{BASE_DIRECTORIES, BASE_FILES, BASE_USERS, PROBE_FILE, ZONE_FILE};
 pub use kind::{Declared, Group, Kind, Makes, Need};
@@ -52,7 +57,7 @@ pub use rondel_names::{
 pub use schema::json_schema;
 pub use target::{Common, Limits, Target, Targets};
 pub use template::{ImageFact, ImageQuery, Part, Template};
-pub use text::{CommandText, CommandWord, GitQuery, OutputReference, ProcessText, Script, Text, TextSource};
+pub use text::{CommandText, CommandWord, OutputReference, ProcessText, Script, Text, TextSource};
 pub use types::*;
 
 /// The `format:` that this Rondel reads.

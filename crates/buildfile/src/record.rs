@@ -26,6 +26,11 @@ pub(crate) trait Record: Sized {
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>);
 }
 
+/// Returns the name of a field as build.ron has it: `match` for `r#match`.
+pub(crate) fn written(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
+}
+
 /// The parts of a kind's declaration other than its fields.
 pub(crate) trait Declaration: Record {
     /// Section of its targets in the list.
@@ -60,7 +65,7 @@ macro_rules! record {
             fn fields() -> Vec<$crate::shape::Field> {
                 let mut fields = vec![
                     $( $crate::shape::Field::new::<$type>(
-                        stringify!($field),
+                        $crate::record::written(stringify!($field)),
                         concat!($($meaning, "\n"),*),
                         &[$(|| $default)?],
                     ), )*
@@ -74,7 +79,11 @@ macro_rules! record {
                 reader: &mut $crate::reader::Reader<'_>,
                 fields: &mut $crate::reader::Fields<'_>,
             ) -> Option<Self> {
-                $( let $field = reader.field::<$type>(fields, stringify!($field), &[$(|| $default)?]); )*
+                $( let $field = reader.field::<$type>(
+                    fields,
+                    $crate::record::written(stringify!($field)),
+                    &[$(|| $default)?],
+                ); )*
                 $( let $shared = <$record as $crate::record::Record>::read(reader, fields); )?
                 Some($name { $( $field: $field?, )* $( $shared: $shared?, )? })
             }

@@ -1,7 +1,8 @@
-//! `Template`: text with `{variables}` and facts of images (`{image:digest}`) in it. `{{` and `}}` are braces.
+//! `Template`: text with `{variables}`, their filters, and facts of images (`{image:digest}`) in it. `{{` and `}}` are braces.
 
 use std::fmt;
 
+use crate::filter::VariableUse;
 use crate::{TargetName, VariableName, suggest};
 
 /// Literal text and variables, in order.
@@ -16,8 +17,8 @@ pub struct Template {
 pub enum Part {
     /// Verbatim.
     Literal(String),
-    /// The value of a variable.
-    Variable(VariableName),
+    /// The value of a variable, filtered.
+    Variable(VariableUse),
     /// What is known of an image once it is made.
     Image(ImageFact),
 }
@@ -86,9 +87,12 @@ impl Template {
                 return Err("a `}` without its `{`; write `}}` for a brace".to_owned());
             } else {
                 let end = rest.find('}').ok_or("a `{` without its `}`; write `{{` for a brace")?;
-                let part = match ImageFact::parse(&rest[..end]) {
+                let name = &rest[..end];
+                // The argument of a filter may have a colon.
+                let fact = if name.contains('|') { None } else { ImageFact::parse(name) };
+                let part = match fact {
                     Some(fact) => Part::Image(fact?),
-                    None => Part::Variable(VariableName::new(&rest[..end]).map_err(|error| error.to_string())?),
+                    None => Part::Variable(VariableUse::parse(name)?),
                 };
                 if !literal.is_empty() {
                     parts.push(Part::Literal(std::mem::take(&mut literal)));
@@ -107,7 +111,7 @@ impl Template {
     /// Returns its variables.
     pub fn variables(&self) -> impl Iterator<Item = &VariableName> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Variable(name) => Some(name),
+            Part::Variable(used) => Some(&used.name),
             Part::Literal(_) | Part::Image(_) => None,
         })
     }
@@ -142,6 +146,25 @@ mod tests {
         assert_eq!(template.variables().map(VariableName::as_str).collect::<Vec<_>>(), ["repo", "version"]);
         assert_eq!(Template::parse("{{}}").unwrap().as_literal(), Some("{}"));
         for wrong in ["{", "}", "a{b", "{}", "{a b}", "{1}", "{a:}", "{:digest}", "{a b:digest}", "{a:digest:x}"] {
+            assert!(Template::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn filters() {
+        let template = Template::parse("a:{v|trim_prefix:a:b|major}.{w|default:}").unwrap();
+        let shown: Vec<String> = template
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Literal(text) => text.clone(),
+                Part::Variable(used) => used.to_string(),
+                Part::Image(fact) => fact.to_string(),
+            })
+            .collect();
+        assert_eq!(shown, ["a:", "{v|trim_prefix:a:b|major}", ".", "{w|default:}"]);
+        assert_eq!(template.variables().map(VariableName::as_str).collect::<Vec<_>>(), ["v", "w"]);
+        for wrong in ["{v|}", "{v|x}", "{|slug}", "{v |slug}", "{image:digest|slug}", "{v|slug"] {
             assert!(Template::parse(wrong).is_err(), "{wrong}");
         }
     }

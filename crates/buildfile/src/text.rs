@@ -1,5 +1,6 @@
-//! Texts: templates, and calls that give a text (`Env`, `Git`, `Tool`, `Output`, `Secret`).
+//! Texts: templates, and calls that give a text (`Env`, `Git`, `File`, `Match`, `Tool`, `Output`, `Secret`).
 
+use crate::git_query::GitQuery;
 use crate::template::{ImageFact, Template};
 use crate::{Span, TargetName, VariableName};
 
@@ -39,6 +40,18 @@ pub enum TextSource {
     /// `Output("target")` or `Output("target", "path")`: the absolute path of a file that a target makes; only in
     /// `command`, and in the environment of a command.
     Output(OutputReference),
+    /// `File("VERSION")`: the line of a file of the tree; only in `vars`.
+    File {
+        /// Path below `root`.
+        path: String,
+    },
+    /// `Match("version.go", "= \"(.+)\"")`: the part of a file of the tree that a group matches; only in `vars`.
+    Match {
+        /// Path below `root`.
+        path: String,
+        /// The regular expression, with one group.
+        pattern: String,
+    },
     /// `Secret("NAME")`: from the caller's environment; only into the environment of a process.
     Secret {
         /// The variable of the caller's environment.
@@ -57,25 +70,6 @@ pub struct OutputReference {
     pub span: Span,
 }
 
-/// The queries of `Git(…)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum GitQuery {
-    /// `git describe --tags --always --abbrev=12`
-    Describe,
-    /// The commit, 40 hex digits.
-    Commit,
-    /// Its first twelve digits.
-    ShortCommit,
-    /// Committer's time, RFC 3339 in UTC.
-    CommitTime,
-    /// Committer's time, seconds since 1970.
-    CommitTimestamp,
-    /// The branch.
-    Branch,
-    /// `-dirty` if a source file of the step differs from its commit, else nothing.
-    Dirty,
-}
-
 /// A text of a process environment, which may be a `Secret`.
 #[derive(Clone, Debug)]
 pub struct ProcessText(pub(crate) Text);
@@ -88,7 +82,7 @@ pub struct CommandText(pub(crate) Text);
 #[derive(Clone, Debug)]
 pub struct CommandWord(pub(crate) Text);
 
-/// The text of a script.
+/// The text of a script, as it is written: a template of one literal.
 #[derive(Clone, Debug)]
 pub struct Script(pub(crate) Text);
 
@@ -103,7 +97,11 @@ impl Text {
         let template: Option<&Template> = match &self.source {
             TextSource::Template(template) => Some(template),
             TextSource::Environment { default, .. } | TextSource::Git { default, .. } => default.as_ref(),
-            TextSource::Secret { .. } | TextSource::Tool { .. } | TextSource::Output(_) => None,
+            TextSource::Secret { .. }
+            | TextSource::Tool { .. }
+            | TextSource::Output(_)
+            | TextSource::File { .. }
+            | TextSource::Match { .. } => None,
         };
         template.map(|template| template.variables().collect()).unwrap_or_default()
     }
@@ -117,6 +115,8 @@ impl Text {
             | TextSource::Git { .. }
             | TextSource::Secret { .. }
             | TextSource::Tool { .. }
+            | TextSource::File { .. }
+            | TextSource::Match { .. }
             | TextSource::Output(_) => None,
         };
         template.into_iter().flat_map(Template::images)
@@ -130,6 +130,8 @@ impl Text {
             | TextSource::Git { .. }
             | TextSource::Tool { .. }
             | TextSource::Output(_)
+            | TextSource::File { .. }
+            | TextSource::Match { .. }
             | TextSource::Secret { .. } => None,
         }
     }

@@ -13,7 +13,7 @@ fn facts_of_images() {
             "image": Image(base: Static, entrypoint: ["/x"], tags: ["x:{image:digest}"]),
             "server": GoBuild(packages: ["."], ldflags: ["-X=main.v={image:ref}"]),
             "run": DockerRun(image: "image", user: "1:1", env: {"A": "{image:digest}"}),
-            "d": Shell("x {image:digset}"),
+            "d": Shell(script: "x", env: {"A": "{image:digset}"}),
         }"#,
         expect![[r#"
             error: `{image:digest}` is not allowed here: it is known only when `image` is made
@@ -22,40 +22,40 @@ fn facts_of_images() {
             4 |     vars: {"v": "{image:digest}", "w": Env("W", "{image:ref}")}, targets: {
               |                 ^^^^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
+            hint: use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`
             error: `{image:ref}` is not allowed here: it is known only when `image` is made
              --> build.ron:4:49
               |
             4 |     vars: {"v": "{image:digest}", "w": Env("W", "{image:ref}")}, targets: {
               |                                                 ^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
+            hint: use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`
             error: `{image:digest}` is not allowed here: it is known only when `image` is made
              --> build.ron:5:69
               |
             5 |     "image": Image(base: Static, entrypoint: ["/x"], tags: ["x:{image:digest}"]),
               |                                                             ^^^^^^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
+            hint: use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`
             error: `{image:ref}` is not allowed here: it is known only when `image` is made
              --> build.ron:6:58
               |
             6 |             "server": GoBuild(packages: ["."], ldflags: ["-X=main.v={image:ref}"]),
               |                                                          ^^^^^^^^^^^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
+            hint: use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`
             error: `{image:digest}` is not allowed here: it is known only when `image` is made
              --> build.ron:7:70
               |
             7 |    "run": DockerRun(image: "image", user: "1:1", env: {"A": "{image:digest}"}),
               |                                                             ^^^^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
+            hint: use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`
             error: `{image:digset}`: an image has `digest` and `ref`; did you mean `{image:digest}`?
-             --> build.ron:8:24
+             --> build.ron:8:48
               |
-            8 |             "d": Shell("x {image:digset}"),
-              |                        ^^^^^^^^^^^^^^^^^^
+            8 |             "d": Shell(script: "x", env: {"A": "{image:digset}"}),
+              |                                                ^^^^^^^^^^^^^^^^
         "#]],
     );
 }
@@ -66,7 +66,7 @@ fn facts_of_what_has_none() {
         r#"targets: {
             "a": Exec(command: ["x", "{imgae:digest}"]),
             "b": Exec(command: ["x"], env: {"A": "{server:digest}"}),
-            "c": Shell("x {docker-image:digest}"),
+            "c": Shell(script: "x", env: {"A": "{docker-image:digest}"}),
             "test": GoTest(packages: ["."], env: {"A": "{image:digest}"}),
             "image": Image(base: Static, entrypoint: ["/x"]),
             "docker-image": DockerBuild(tags: ["x:1"]),
@@ -86,17 +86,17 @@ fn facts_of_what_has_none() {
             6 |             "b": Exec(command: ["x"], env: {"A": "{server:digest}"}),
               |                                                  ^^^^^^^^^^^^^^^^^
             error: expected an `Image` or `Push` target (an image that only Docker has gets a digest when it is pushed), found `docker-image` (`DockerBuild`)
-             --> build.ron:7:24
+             --> build.ron:7:48
               |
-            7 |             "c": Shell("x {docker-image:digest}"),
-              |                        ^^^^^^^^^^^^^^^^^^^^^^^^^
+            7 |             "c": Shell(script: "x", env: {"A": "{docker-image:digest}"}),
+              |                                                ^^^^^^^^^^^^^^^^^^^^^^^
             error: `{image:digest}` is not allowed here: it is known only when `image` is made
              --> build.ron:8:56
               |
             8 |             "test": GoTest(packages: ["."], env: {"A": "{image:digest}"}),
               |                                                        ^^^^^^^^^^^^^^^^
 
-            hint: use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`
+            hint: use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`
         "#]],
     );
 }
@@ -124,7 +124,7 @@ fn facts_where_they_can_be() {
     let text = r#"(format: 1, project: "x", targets: {
         "image": Image(base: Static, entrypoint: ["/x"]),
         "a": Exec(command: ["x", "{image:ref}"], env: {"A": "{image:digest}"}),
-        "b": Shell(script: "x {image:ref} {{image:ref}}", env: {"A": "{image:digest}"}),
+        "b": Shell(script: "x {{image:ref}}", env: {"A": "{image:digest} {image:ref}"}),
     })"#;
     let file = BuildFile::parse(text, "0.1.0").unwrap();
     for name in ["a", "b"] {

@@ -120,13 +120,11 @@ fn an_output_that_is_no_text() {
     check(
         r#"targets: {"gen": Exec(command: ["x"], inputs: [], outputs: ["y"]), "a": Shell(script: Output("gen")), "r": ComposeUp(file: "x", env: {"X": Output("gen")})}"#,
         expect![[r#"
-            error: an `Output` is not allowed here: it is a path of this machine, not a text
+            error: expected a script, in quotes, found `Output("gen")`
              --> build.ron:4:91
               |
             4 | and: ["x"], inputs: [], outputs: ["y"]), "a": Shell(script: Output("gen")), "r": ComposeUp(file: "x", env: {"X": Output("gen")})},
               |                                                             ^^^^^^^^^^^^^
-
-            hint: use `Output` in the `command`, `env` or `inputs` of `Exec`, `Shell` or `GoTest`
             error: an `Output` is not allowed here: it is a path of this machine, not a text
              --> build.ron:4:144
               |

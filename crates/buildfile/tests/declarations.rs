@@ -190,7 +190,7 @@ fn what_a_visitor_sees() {
         manifest:  path:deploy/app.yaml.in path:deploy.yaml
         pinned:  image:Digest path:pinned
         hello:  text image:Digest
-        sum:  text path:b
+        sum:  path:b
         check:  lint:Anything test:Anything
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| {

@@ -88,7 +88,8 @@ pub(crate) fn is_path_part(part: &str) -> bool {
     has_ends && separators.into_iter().all(is_separator)
 }
 
-pub(crate) fn is_tag(tag: &str) -> bool {
+/// Returns true for a text that can stand after the colon of a name.
+pub fn is_tag(tag: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     tag.len() <= 128
         && tag.bytes().next().is_some_and(is_word)

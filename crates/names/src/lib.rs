@@ -11,7 +11,7 @@ mod platform;
 mod platform_pattern;
 mod suggest;
 
-pub use image_name::{ImageName, ImageNameError};
+pub use image_name::{ImageName, ImageNameError, is_tag};
 pub use image_reference::{ImageReference, ImageReferenceError};
 pub use names::{NameError, TargetName, VariableName};
 pub use platform::{Platform, PlatformError};

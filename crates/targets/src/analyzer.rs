@@ -21,6 +21,7 @@ use crate::git::WorkTrees;
 use crate::nodes::{Deps, MadeOutput, Program, TargetNodes};
 use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
+use crate::tag_texts::{tag_text, wrong_tag};
 use crate::variables::Variables;
 use rondel_golang::{GoSupport, PROBE_PATH};
 use rondel_names::{ImageName, ImageReference};
@@ -116,7 +117,7 @@ impl<'a> Analyzer<'a> {
     pub(crate) fn new(request: &'a Request<'a>, behaviour: fn(&TargetKind) -> &dyn Analyze) -> Analyzer<'a> {
         Analyzer {
             request,
-            variables: Variables::new(request.file, request.environment, request.overrides, &request.repository),
+            variables: Variables::new(request),
             root: request
                 .file
                 .root
@@ -239,8 +240,8 @@ impl<'a> Analyzer<'a> {
     pub(crate) fn image_tags(&self, texts: &[Text]) -> Analyzed<Vec<ImageName>> {
         let mut tags = Vec::new();
         for text in texts {
-            let tag = self.variables.text(text).map_err(|error| error.at(text.span))?;
-            let tag = ImageName::new(&tag).map_err(|error| UserError::input(error.to_string()).at(text.span))?;
+            let tag = tag_text(text, &self.variables)?;
+            let tag = ImageName::new(&tag).map_err(|error| wrong_tag(&tag, error.to_string()).at(text.span))?;
             if !tags.contains(&tag) {
                 tags.push(tag);
             }

@@ -1,19 +1,19 @@
 //! Names in files of a `Template`: which braces are Rondel's, and what stands in their place.
 //!
-//! The files are YAML, JSON, shell and more, so most of their braces are their own. Rondel's are `{name}` and
-//! `{target:fact}` without spaces, unless `$`, `{` or `\` stands before them: `${NAME}` is the shell's, `{{name}}` that of
-//! another template, and `\{name}` a way to write `{name}`. A name that looks like Rondel's and is unknown is a mistake,
-//! never left as it is.
+//! The files are YAML, JSON, shell and more, so most of their braces are their own. Rondel's are `{name}`, `{name|slug}` with
+//! filters, and `{target:fact}`, without spaces, unless `$`, `{` or `\` stands before them: `${NAME}` is the shell's,
+//! `{{name}}` that of another template, and `\{name}` a way to write `{name}`. A name that looks like Rondel's and is
+//! unknown is a mistake, never left as it is.
 
-use rondel_buildfile::{ImageFact, TargetName, VariableName, suggest};
+use rondel_buildfile::{Filter, ImageFact, TargetName, VariableName, VariableUse, suggest};
 
 /// A part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'t> {
     /// Verbatim.
     Literal(&'t [u8]),
-    /// The value of a variable.
-    Variable(VariableName),
+    /// The value of a variable, filtered.
+    Variable(VariableUse),
     /// A fact of an image.
     Image(ImageFact),
 }
@@ -47,7 +47,9 @@ impl Names<'_> {
             if matches!(before, Some(b'$' | b'{')) {
                 continue;
             }
-            let Some(name) = name_at(&text[brace + 1..]) else { continue };
+            let Some(name) = name_at(&text[brace + 1..]).or_else(|| self.filtered_at(&text[brace + 1..])) else {
+                continue;
+            };
             let Some(piece) = self.piece(name) else { continue };
             index = brace + name.len() + 2;
             if before == Some(b'\\') {
@@ -66,14 +68,19 @@ impl Names<'_> {
 
     /// Returns what `{name}` stands for; `None` if it is none of Rondel's names.
     fn piece<'t>(&self, name: &str) -> Option<Result<Piece<'t>, Mistake>> {
-        let Some((target, query)) = name.split_once(':') else {
-            let variable = VariableName::new(name).ok()?;
-            if self.variables.contains(&name) {
-                return Some(Ok(Piece::Variable(variable)));
+        let (variable, filters) = name.split_at(name.find('|').unwrap_or(name.len()));
+        let found = if filters.is_empty() { name.split_once(':') } else { None };
+        let Some((target, query)) = found else {
+            VariableName::new(variable).ok()?;
+            if self.variables.contains(&variable) {
+                let hint = format!("write `\\{{{name}}}` for the text itself");
+                let used = VariableUse::parse(name).map_err(|message| Mistake { message, hint });
+                return Some(used.map(Piece::Variable));
             }
-            let near = suggest(name, self.variables.iter().copied()).map(|near| format!("did you mean `{{{near}}}`?"));
+            let near = suggest(variable, self.variables.iter().copied());
+            let near = near.map(|near| format!("did you mean `{{{near}{filters}}}`?"));
             return Some(Err(Mistake {
-                message: format!("there is no variable `{name}`"),
+                message: format!("there is no variable `{variable}`"),
                 hint: near
                     .unwrap_or_else(|| format!("declare it under `vars`, or write `\\{{{name}}}` for the text itself")),
             }));
@@ -93,6 +100,18 @@ impl Names<'_> {
         let fact = ImageFact::parse(name)?;
         let hint = format!("write `\\{{{name}}}` for the text itself");
         Some(fact.map(Piece::Image).map_err(|message| Mistake { message, hint }))
+    }
+}
+
+impl Names<'_> {
+    /// Returns the text up to the next `}`, if it is a name with filters: a variable, or any name before a known filter.
+    fn filtered_at<'t>(&self, text: &'t [u8]) -> Option<&'t str> {
+        let end = text.iter().position(|byte| b"{}\n".contains(byte)).filter(|end| text[*end] == b'}')?;
+        let text = std::str::from_utf8(&text[..end]).ok()?;
+        let (name, filters) = text.split_once('|')?;
+        let first = filters.split(['|', ':']).next().unwrap_or_default();
+        let is_ours = VariableName::new(name).is_ok() && (self.variables.contains(&name) || Filter::is_name(first));
+        is_ours.then_some(text)
     }
 }
 
@@ -126,7 +145,7 @@ mod tests {
             Ok(pieces) => {
                 let shown = |piece: &Piece<'_>| match piece {
                     Piece::Literal(text) => String::from_utf8_lossy(text).into_owned(),
-                    Piece::Variable(name) => format!("[{name}]"),
+                    Piece::Variable(used) => format!("[{}]", used.to_string().trim_matches(['{', '}'])),
                     Piece::Image(fact) => format!("[{}]", fact.to_string().trim_matches(['{', '}'])),
                 };
                 pieces.iter().map(shown).collect()
@@ -146,6 +165,11 @@ mod tests {
             (r"\{version} {version}", "{version} [version]"),
             (r"\{nothing} \{image:digest} \{a", r"{nothing} {image:digest} \{a"),
             ("ä{version}", "ä[version]"),
+            (
+                "{version|trim_prefix:v|short:3} {commit|default:a b:c}",
+                "[version|trim_prefix:v|short:3] [commit|default:a b:c]",
+            ),
+            (r"\{version|lower}", "{version|lower}"),
         ] {
             assert_eq!(parts(text.as_bytes()), expected, "{text}");
         }
@@ -186,6 +210,12 @@ mod tests {
             "{a-b}",
             "{a.b}",
             "a{\n}b",
+            "{a|b}",
+            "{a|b|lower}",
+            "${version|lower}",
+            "{{version|lower}}",
+            "{version|lower",
+            "{version |lower}",
         ] {
             assert_eq!(parts(text.as_bytes()), text, "{text}");
         }
@@ -193,9 +223,20 @@ mod tests {
 
     #[test]
     fn unknown_names_are_mistakes() {
-        let all = ["a\nä {verison}", "{print}", "{imgae:digest}", "{x:ref}", "{image:digset}", "{image:id}"];
+        let all = [
+            "a\nä {verison}",
+            "{verison|lower}",
+            "{version|loewr}",
+            "{print}",
+            "{imgae:digest}",
+            "{x:ref}",
+            "{image:digset}",
+            "{image:id}",
+        ];
         expect![[r#"
             2:3: there is no variable `verison`; did you mean `{version}`?
+            1:1: there is no variable `verison`; did you mean `{version|lower}`?
+            1:1: `{version|loewr}`: there is no filter `loewr`; did you mean `lower`?; write `\{version|loewr}` for the text itself
             1:1: there is no variable `print`; declare it under `vars`, or write `\{print}` for the text itself
             1:1: there is no target `imgae`; did you mean `{image:digest}`?
             1:1: there is no target `x`; write `\{x:ref}` for the text itself

@@ -46,12 +46,6 @@ impl LateTexts {
         }
     }
 
-    /// Moves the words by `count` places.
-    pub fn behind(mut self, count: usize) -> LateTexts {
-        self.words.iter_mut().for_each(|(position, _)| *position += count);
-        self
-    }
-
     /// Puts the words in their places.
     pub fn put_words(&self, words: &mut [String], context: &StepContext<'_>) -> Result<(), StepError> {
         for (position, text) in &self.words {
@@ -93,7 +87,7 @@ impl LateText {
         for part in &template.parts {
             parts.push(match part {
                 Part::Literal(text) => LatePart::Known(text.clone()),
-                Part::Variable(name) => LatePart::Known(variables.variable(name).map_err(|error| error.at(text.span))?),
+                Part::Variable(used) => LatePart::Known(variables.used(used).map_err(|error| error.at(text.span))?),
                 Part::Image(fact) => {
                     let image = images
                         .get(&fact.target)

@@ -26,6 +26,8 @@ mod refusals;
 mod registries;
 mod request;
 mod resolve;
+mod source_files;
+mod tag_texts;
 mod tool_fields;
 mod tools;
 mod variables;

@@ -67,6 +67,8 @@ pub(crate) fn own_go(analyzer: &mut Analyzer<'_>, words: &[&Text]) -> Option<(Ar
         | TextSource::Git { .. }
         | TextSource::Tool { .. }
         | TextSource::Output(_)
+        | TextSource::File { .. }
+        | TextSource::Match { .. }
         | TextSource::Secret { .. } => false,
     };
     let go = analyzer.go().ok()?;

@@ -1,26 +1,41 @@
-//! Values of texts: templates, the environment, git. Evaluated only if a wanted target uses them.
+//! Values of texts: templates, the environment, git, files. Evaluated only if a wanted target uses them.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{BuildFile, GitQuery, Part, Template, Text, TextSource, VariableName, wrong_tag};
+use rondel_buildfile::{BuildFile, GitQuery, Part, Template, Text, TextSource, VariableName, VariableUse, wrong_tag};
 use rondel_engine::{EnvironmentValue, UserError};
 
-use crate::git::{self, Found, Repository};
+use crate::git::GitAnswers;
+use crate::request::Request;
+use crate::source_files::SourceFiles;
 
 /// Evaluates texts, each variable at most once.
 pub(crate) struct Variables<'a> {
     file: &'a BuildFile,
     environment: &'a BTreeMap<String, String>,
     overrides: &'a BTreeMap<String, String>,
-    root: PathBuf,
-    repository: OnceCell<Found>,
+    git: GitAnswers<'a>,
+    sources: SourceFiles<'a>,
     values: RefCell<BTreeMap<VariableName, String>>,
-    answers: RefCell<BTreeMap<GitQuery, Option<String>>>,
+    /// All values that variables had, and where each came from.
+    seen: RefCell<BTreeMap<VariableName, Vec<Value>>>,
     secrets: RefCell<Vec<String>>,
-    warnings: RefCell<Vec<String>>,
     dirt: Cell<Dirt>,
+}
+
+/// A value and its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Value {
+    pub text: String,
+    /// The source, for people.
+    pub origin: String,
+}
+
+/// The value of a text, or why there is none: the environment or git lacks it, and there is no default.
+enum Answer {
+    Value(Value),
+    Missing(UserError),
 }
 
 /// Value of `Git(Dirty)`. It differs from step to step, so a step that uses it is made twice: once for clean and once
@@ -34,24 +49,28 @@ enum Dirt {
 }
 
 impl<'a> Variables<'a> {
-    pub fn new(
-        file: &'a BuildFile,
-        environment: &'a BTreeMap<String, String>,
-        overrides: &'a BTreeMap<String, String>,
-        root: &Path,
-    ) -> Variables<'a> {
+    pub fn new(request: &Request<'a>) -> Variables<'a> {
         Variables {
-            file,
-            environment,
-            overrides,
-            root: root.to_owned(),
-            repository: OnceCell::new(),
+            file: request.file,
+            environment: request.environment,
+            overrides: request.overrides,
+            git: GitAnswers::new(request.environment, &request.repository),
+            sources: SourceFiles::new(request.file, &request.root),
             values: RefCell::default(),
-            answers: RefCell::default(),
+            seen: RefCell::default(),
             secrets: RefCell::default(),
-            warnings: RefCell::default(),
             dirt: Cell::new(Dirt::Nowhere),
         }
+    }
+
+    /// Returns the files of the tree.
+    pub fn sources(&self) -> &SourceFiles<'a> {
+        &self.sources
+    }
+
+    /// Returns the values that variables had so far; several where `Git(Dirty)` is in them.
+    pub fn seen(&self) -> BTreeMap<VariableName, Vec<Value>> {
+        self.seen.borrow().clone()
     }
 
     /// Returns the values of all used secrets.
@@ -61,7 +80,7 @@ impl<'a> Variables<'a> {
 
     /// Returns what is odd about the answers, such as a shallow clone.
     pub fn warnings(&self) -> Vec<String> {
-        self.warnings.borrow().clone()
+        self.git.warnings()
     }
 
     /// Evaluates with `make` for clean sources and, if that matters, once more for dirty ones.
@@ -82,8 +101,9 @@ impl<'a> Variables<'a> {
         }
     }
 
-    fn dirty(&self) -> Result<Option<String>, UserError> {
-        if self.repository().is_none() {
+    /// Returns `suffix` if the sources of the step are dirty, else nothing.
+    fn dirty(&self, suffix: &str) -> Result<Option<String>, UserError> {
+        if !self.git.has_repository() {
             return Ok(None);
         }
         match self.dirt.get() {
@@ -91,37 +111,62 @@ impl<'a> Variables<'a> {
                 .hint("it is for `GoBuild`, `Image`, `DockerBuild`, `Template`, `Exec` and `Shell`, whose sources can be dirty")),
             Dirt::Is { dirty, .. } => {
                 self.dirt.set(Dirt::Is { dirty, used: true });
-                Ok(Some(if dirty { "-dirty" } else { "" }.to_owned()))
+                Ok(Some(if dirty { suffix } else { "" }.to_owned()))
             }
         }
     }
 
     /// Returns the value of a text without secrets.
     pub fn text(&self, text: &Text) -> Result<String, UserError> {
-        let value = match &text.source {
-            TextSource::Template(template) => self.template(template),
-            TextSource::Environment { name, default } => match (self.environment.get(name), default) {
-                (Some(value), _) => Ok(value.clone()),
-                (None, Some(default)) => self.template(default),
-                (None, None) => Err(UserError::environment(format!("the environment variable `{name}` is not set"))
-                    .hint(format!("set {name}, or give a default: Env(\"{name}\", \"…\")"))),
-            },
-            TextSource::Git { query, default } => match (self.answer(*query)?, default) {
-                (Some(value), _) => Ok(value),
-                (None, Some(default)) => self.template(default),
-                (None, None) => {
-                    Err(UserError::environment("git has no answer here (no repository, no commit, or no git)")
-                        .hint("give a default: Git(Describe, \"dev\")"))
+        match self.answer(text)? {
+            Answer::Value(value) => Ok(value.text),
+            Answer::Missing(why) => Err(why),
+        }
+    }
+
+    fn answer(&self, text: &Text) -> Result<Answer, UserError> {
+        let found = |text, origin: String| Ok(Answer::Value(Value { text, origin }));
+        let default = |template: &Option<Template>, origin: String, missing: UserError| match template {
+            Some(template) => found(self.template(template)?, origin),
+            None => Ok(Answer::Missing(missing)),
+        };
+        let answer = match &text.source {
+            TextSource::Template(template) => found(self.template(template)?, "build.ron".to_owned()),
+            TextSource::Environment { name, default: other } => match self.environment.get(name) {
+                Some(value) => found(value.clone(), format!("the environment variable {name}")),
+                None => {
+                    let missing = UserError::environment(format!("the environment variable `{name}` is not set"))
+                        .hint(format!("set {name}, or give a default: Env(\"{name}\", \"…\")"));
+                    default(other, format!("its default, since {name} is not set"), missing)
                 }
             },
+            TextSource::Git { query, default: other } => match self.ask_git(query)? {
+                Some(value) => found(value, format!("Git({query})")),
+                None => {
+                    let missing =
+                        UserError::environment("git has no answer here (no repository, no commit, no tag, or no git)")
+                            .hint(format!("give a default: Git({query}, \"dev\")"));
+                    default(other, format!("its default, since Git({query}) has no answer"), missing)
+                }
+            },
+            TextSource::File { path } => {
+                let line = self.sources.line(path)?;
+                found(line.value, line.place)
+            }
+            TextSource::Match { path, pattern } => {
+                let matched = self.sources.matched(path, pattern)?;
+                found(matched.value, matched.place)
+            }
             TextSource::Secret { .. } => Err(UserError::input("a secret is not allowed here")),
             TextSource::Tool { .. } => Err(UserError::input("a tool is not allowed here")),
             TextSource::Output(_) => Err(UserError::input("an output is not allowed here")),
         }?;
-        if value.contains('\0') {
-            return Err(UserError::input("the value holds a NUL").at(text.span));
+        match &answer {
+            Answer::Value(value) if value.text.contains('\0') => {
+                Err(UserError::input("the value holds a NUL").at(text.span))
+            }
+            Answer::Value(_) | Answer::Missing(_) => Ok(answer),
         }
-        Ok(value)
     }
 
     pub fn texts(&self, texts: &[Text]) -> Result<Vec<String>, UserError> {
@@ -203,7 +248,7 @@ impl<'a> Variables<'a> {
         for part in &template.parts {
             match part {
                 Part::Literal(text) => value.push_str(text),
-                Part::Variable(name) => value.push_str(&self.variable(name)?),
+                Part::Variable(used) => value.push_str(&self.used(used)?),
                 Part::Image(fact) => {
                     return Err(UserError::input(format!(
                         "`{fact}` is not allowed here: it is known only when `{}` is made",
@@ -215,87 +260,66 @@ impl<'a> Variables<'a> {
         Ok(value)
     }
 
-    /// Returns the value of a variable that is declared.
-    pub fn variable(&self, name: &VariableName) -> Result<String, UserError> {
-        if let Some(value) = self.overrides.get(name.as_str()) {
-            return Ok(value.clone());
+    /// Returns the filtered value of a variable that is declared.
+    pub fn used(&self, used: &VariableUse) -> Result<String, UserError> {
+        let (value, why) = match self.variable(&used.name)? {
+            Answer::Value(value) => (Some(value.text), None),
+            Answer::Missing(why) => (None, Some(why)),
+        };
+        match used.apply(value).map_err(UserError::input)? {
+            Some(value) => Ok(value),
+            None => Err(why.unwrap_or_else(|| UserError::input(format!("`{used}` has no value")))),
         }
-        if let Some(value) = self.values.borrow().get(name) {
-            return Ok(value.clone());
+    }
+
+    fn variable(&self, name: &VariableName) -> Result<Answer, UserError> {
+        if let Some(text) = self.values.borrow().get(name) {
+            return Ok(Answer::Value(Value { text: text.clone(), origin: String::new() }));
         }
-        let variable = &self.file.vars[name];
-        let value = self.text(&variable.text).map_err(|error| at(error, &variable.text))?;
-        self.values.borrow_mut().insert(name.clone(), value.clone());
-        Ok(value)
+        let value = match self.overrides.get(name.as_str()) {
+            Some(text) => Value { text: text.clone(), origin: "--set".to_owned() },
+            None => {
+                let variable = &self.file.vars[name];
+                match self.answer(&variable.text).map_err(|error| at(error, &variable.text))? {
+                    Answer::Value(value) => value,
+                    Answer::Missing(why) => return Ok(Answer::Missing(at(why, &variable.text))),
+                }
+            }
+        };
+        self.values.borrow_mut().insert(name.clone(), value.text.clone());
+        let mut seen = self.seen.borrow_mut();
+        let values = seen.entry(name.clone()).or_default();
+        if !values.contains(&value) {
+            values.push(value.clone());
+        }
+        drop(seen);
+        Ok(Answer::Value(value))
     }
 
     /// Returns git's answer, asked for once. The commit's seconds since 1970 serve `created: CommitTime` too.
-    pub fn git(&self, query: GitQuery) -> Option<String> {
-        if let Some(answer) = self.answers.borrow().get(&query) {
-            return answer.clone();
-        }
-        let answer = self.ask_git(query);
-        self.answers.borrow_mut().insert(query, answer.clone());
-        answer
+    pub fn git(&self, query: &GitQuery) -> Option<String> {
+        self.git.get(query)
     }
 
-    fn answer(&self, query: GitQuery) -> Result<Option<String>, UserError> {
-        if query == GitQuery::Dirty { self.dirty() } else { Ok(self.git(query)) }
-    }
-
-    fn ask_git(&self, query: GitQuery) -> Option<String> {
-        // Two small files hold the commit; a process is started only for less simple cases.
-        let repository = self.repository()?;
-        if let (GitQuery::Commit | GitQuery::ShortCommit, Some(commit)) = (query, git::head_commit(repository)) {
-            let length = if query == GitQuery::Commit { commit.len() } else { 12 };
-            return Some(commit[..length].to_owned());
-        }
-        if query == GitQuery::Describe
-            && let Some(commit) = git::untagged_commit(repository)
-            && !is_shallow(repository)
-        {
-            return Some(commit[..12].to_owned());
-        }
-        let arguments: &[&str] = match query {
-            GitQuery::Describe => &["describe", "--tags", "--always", "--abbrev=12"],
-            GitQuery::Commit | GitQuery::ShortCommit => &["rev-parse", "--verify", "HEAD^{commit}"],
-            GitQuery::CommitTime | GitQuery::CommitTimestamp => &["rev-list", "-1", "--format=%ct", "HEAD", "--"],
-            GitQuery::Branch => &["symbolic-ref", "--short", "-q", "HEAD"],
-            // There is no single answer: see `dirty`.
-            GitQuery::Dirty => return None,
-        };
-        let answer = git::ask(self.environment, repository, arguments)?;
-        let answer = String::from_utf8(answer).ok()?;
-        // `rev-list` writes a line about the commit first.
-        let answer = answer.lines().last().unwrap_or_default().trim().to_owned();
-        if query == GitQuery::Describe && is_shallow(repository) {
-            self.warnings
-                .borrow_mut()
-                .push("this is a shallow clone: `git describe` may miss the nearest tag".to_owned());
-        }
+    fn ask_git(&self, query: &GitQuery) -> Result<Option<String>, UserError> {
         match query {
-            _ if answer.is_empty() => None,
-            GitQuery::ShortCommit => Some(answer.chars().take(12).collect()),
-            GitQuery::CommitTime => Some(rondel_oci::created_text(answer.parse().ok()?)),
-            _ => Some(answer),
+            GitQuery::Dirty => self.dirty("-dirty"),
+            GitQuery::Describe(describe) => {
+                let Some(mut answer) = self.git.get(query) else { return Ok(None) };
+                if let Some(suffix) = &describe.dirty {
+                    answer.push_str(&self.dirty(suffix)?.unwrap_or_default());
+                }
+                Ok(Some(answer))
+            }
+            GitQuery::Tag
+            | GitQuery::Commit
+            | GitQuery::ShortCommit(_)
+            | GitQuery::CommitCount
+            | GitQuery::CommitTime(_)
+            | GitQuery::CommitTimestamp
+            | GitQuery::Branch => Ok(self.git.get(query)),
         }
     }
-
-    /// Returns the repository that may be asked. Warns once if there is one that may not.
-    fn repository(&self) -> Option<&Repository> {
-        let found = self.repository.get_or_init(|| {
-            let found = git::find(self.environment, &self.root);
-            if let Found::Refused(why) = &found {
-                self.warnings.borrow_mut().push(why.clone());
-            }
-            found
-        });
-        found.repository()
-    }
-}
-
-fn is_shallow(repository: &Repository) -> bool {
-    repository.common.join("shallow").is_file()
 }
 
 fn at(error: UserError, text: &Text) -> UserError {

@@ -6,9 +6,10 @@ use crate::record::kind;
 use crate::{Kind, Makes, Need, Output, Script};
 
 kind! {
-    /// A script of `sh -eu` in the tree. Without `inputs` it always runs. The environment is closed.
+    /// A script of `sh -eu` in the tree. Without `inputs` it always runs. The environment is closed. Braces in the script
+    /// are the shell's: a variable of build.ron comes to it by `env: {"VERSION": "{version}"}`, as `"$VERSION"`.
     Shell(script) in Group::Other {
-        /// The script.
+        /// The script, word for word. `{version}` in it is an error if `version` is a variable.
         script: Script,
         ..process: Process,
     }

@@ -6,6 +6,7 @@ mod capabilities;
 mod choices;
 mod executables;
 mod file_sources;
+mod git_queries;
 mod lists;
 mod maps;
 mod numbers;
@@ -13,6 +14,7 @@ mod outputs;
 mod references;
 mod strings;
 mod texts;
+mod variables;
 
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
@@ -20,6 +22,7 @@ pub use capabilities::Capability;
 pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox};
 pub use executables::{ExecutableName, ExecutableNames, MainPackage};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
+pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, TimeForm};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms, Tags, wrong_tag};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
@@ -32,3 +35,4 @@ pub use strings::{
     EnvironmentName, Glob, LayerName, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
 };
 pub(crate) use texts::late_fact;
+pub(crate) use variables::variable_shape;

@@ -1,23 +1,14 @@
 //! How texts are read: templates, and the calls `Env`, `Git`, `Tool`, `Output` and `Secret`.
 
 use crate::field::{FieldType, Visitor, Wanted};
+use crate::git_query::GitQuery;
 use crate::reader::Reader;
 use crate::shape::Shape;
-use crate::template::{ImageFact, Template};
-use crate::text::{CommandWord, GitQuery, OutputReference, ProcessText, Script, Text, TextSource};
+use crate::template::{ImageFact, Part, Template};
+use crate::text::{CommandWord, OutputReference, ProcessText, Script, Text, TextSource};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
 use crate::value::Value;
 use crate::{Diagnostic, Span, suggest};
-
-const QUERIES: &[(&str, GitQuery)] = &[
-    ("Describe", GitQuery::Describe),
-    ("Commit", GitQuery::Commit),
-    ("ShortCommit", GitQuery::ShortCommit),
-    ("CommitTime", GitQuery::CommitTime),
-    ("CommitTimestamp", GitQuery::CommitTimestamp),
-    ("Branch", GitQuery::Branch),
-    ("Dirty", GitQuery::Dirty),
-];
 
 impl FieldType for Text {
     const PLURAL: &'static str = "texts";
@@ -27,16 +18,14 @@ impl FieldType for Text {
     }
 
     fn shape() -> Shape {
-        let doc = "A template (`{name}` is a variable, `{{` a brace), a variable of the environment, or an answer of \
+        let doc = "A template (`{name}` is a variable, `{name|slug}` one with a filter, `{{` a brace), a variable of the environment, or an answer of \
                    git; the second argument is used if there is none.";
         let name = || Shape::string("name", ENVIRONMENT_NAME);
         let template = || Shape::string("template", "");
-        const ANSWERS: &[&str] =
-            &["Describe", "Commit", "ShortCommit", "CommitTime", "CommitTimestamp", "Branch", "Dirty"];
         let shapes = vec![
             template(),
             Shape::Call { name: "Env", arguments: vec![name(), template()], required: 1 },
-            Shape::Call { name: "Git", arguments: vec![Shape::Words(ANSWERS), template()], required: 1 },
+            Shape::Call { name: "Git", arguments: vec![GitQuery::shape(), template()], required: 1 },
         ];
         Shape::named("text", doc, Shape::OneOf(shapes))
     }
@@ -93,17 +82,17 @@ impl FieldType for Script {
     const PLURAL: &'static str = "scripts";
 
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Script> {
-        reader.late_text(value).map(Script)
+        let text = reader.string(value, "a script, in quotes")?;
+        let template = Template { parts: vec![Part::Literal(text.value)] };
+        Some(Script(Text { source: TextSource::Template(template), span: text.span }))
     }
 
     fn shape() -> Shape {
-        let doc = "A text, in which `{image:digest}` and `{image:ref}` are facts of the image of the target `image`, \
-                   which then runs first.";
-        Shape::named("script", doc, Text::shape())
+        Shape::string("script", "")
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        self.0.visit(visitor);
+        visitor.script(&self.0);
     }
 }
 
@@ -111,7 +100,7 @@ impl FieldType for Script {
 pub(crate) fn late_fact(fact: &ImageFact, span: Span) -> Diagnostic {
     let message = format!("`{fact}` is not allowed here: it is known only when `{}` is made", fact.target);
     Diagnostic::new(span, message)
-        .hint("use it in the `command`, script or `env` of `Exec` and `Shell`, or in the file of a `Template`")
+        .hint("use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`")
 }
 
 impl Reader<'_> {
@@ -176,6 +165,13 @@ impl Reader<'_> {
             self.report(value.unexpected(EXPECTED));
             return None;
         };
+        if call.name == "Host" {
+            let message =
+                "`Host` is no source of text: its answer is another on each machine, and so would the result be";
+            let hint = "write `Env(\"USER\", \"nobody\")`, or a variable that `--set` overrides; both are in the key";
+            self.report(Diagnostic::new(call.name_span, message).hint(hint));
+            return None;
+        }
         let Some(arguments) = call.arguments else {
             self.report(value.unexpected(EXPECTED));
             return None;
@@ -203,6 +199,12 @@ impl Reader<'_> {
                     if matches!(call.name, "Secret" | "Tool") { "" } else { " and optionally a default" }
                 );
                 self.report(Diagnostic::new(span, message));
+                return None;
+            }
+            ("File" | "Match", _) => {
+                let message = format!("`{}` is for `vars`", call.name);
+                let hint = "declare a variable, `vars: {\"version\": File(\"VERSION\")}`, and write `{version}` here";
+                self.report(Diagnostic::new(call.name_span, message).hint(hint));
                 return None;
             }
             (other, _) => {
@@ -266,10 +268,6 @@ impl Reader<'_> {
     pub fn variable(&mut self, value: Value<'_>) -> Option<String> {
         let text = self.string(value, "the name of an environment variable")?;
         is_environment_name(self, &text).then_some(text.value)
-    }
-
-    fn git_query(&mut self, value: Value<'_>) -> Option<GitQuery> {
-        self.choice(value, QUERIES)
     }
 }
 

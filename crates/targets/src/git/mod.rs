@@ -5,6 +5,7 @@
 //! reads from its own files: references, commits, trees, ignored names. It never looks at a source file. Whether one
 //! is dirty is decided here, by its bytes. A repository of another user is not asked at all (see `repository`).
 
+mod answers;
 mod index;
 mod repository;
 mod sha1;
@@ -17,7 +18,8 @@ use std::time::Duration;
 use rondel_cas::{MEMORY_MAX, SMALL_MAX, read_text_at_most};
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
-pub(crate) use repository::{Found, Repository, find};
+pub(crate) use answers::GitAnswers;
+use repository::Repository;
 pub(crate) use work_trees::WorkTrees;
 
 /// Settings that keep the answers the same on every machine, and a second bar beside the choice of commands.

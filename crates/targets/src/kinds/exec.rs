@@ -187,12 +187,15 @@ fn command_words(
         TextSource::Template(_)
         | TextSource::Environment { .. }
         | TextSource::Git { .. }
+        | TextSource::File { .. }
+        | TextSource::Match { .. }
         | TextSource::Secret { .. } => analyzer.variables.text(text).map_err(|error| error.at(text.span)),
     };
     let command: Vec<String> = words.texts().iter().map(word).collect::<Analyzed<_>>()?;
     let late = LateTexts::new(words.texts(), &process.env, &analyzer.variables, images)?;
     if words.is_script() {
-        return Ok(([SHELL.map(str::to_owned).to_vec(), command].concat(), late.behind(SHELL.len())));
+        // A script has no late words.
+        return Ok(([SHELL.map(str::to_owned).to_vec(), command].concat(), late));
     }
     Ok((command, late.without_program()?))
 }

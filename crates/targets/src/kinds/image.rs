@@ -404,7 +404,7 @@ fn created(analyzer: &Analyzer<'_>, created: &Created) -> Analyzed<u64> {
     match created {
         Created::Epoch => Ok(0),
         Created::CommitTime => {
-            analyzer.variables.git(GitQuery::CommitTimestamp).and_then(|text| text.parse().ok()).ok_or_else(|| {
+            analyzer.variables.git(&GitQuery::CommitTimestamp).and_then(|text| text.parse().ok()).ok_or_else(|| {
                 UserError::environment("`created: CommitTime`, but git has no commit here")
                     .hint("write `created: Epoch`")
             })

@@ -7,6 +7,7 @@ use rondel_names::ImageReference;
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
 use crate::nodes::{Deps, ImageIdentity, ImageSource, Program, TargetNodes};
 use crate::push::{PushStep, RefsStep};
+use crate::tag_texts::{tag_text, wrong_tag};
 
 impl Analyze for Push {
     fn analyze(
@@ -71,12 +72,17 @@ impl Analyze for Push {
 pub(crate) fn destinations(push: &Push, analyzer: &Analyzer<'_>) -> Analyzed<Vec<(ImageReference, Span)>> {
     let mut found: Vec<(ImageReference, Span)> = Vec::new();
     for text in &push.to {
-        let value = analyzer.variables.text(text).map_err(|error| error.at(text.span))?;
+        let value = tag_text(text, &analyzer.variables)?;
         let to = destination(&value);
-        let to = to.map_err(|error| UserError::input(error).at(text.span).hint(DESTINATION_HINT))?;
+        let to = to.map_err(|error| wrong_destination(&value, error).at(text.span))?;
         if found.iter().all(|(other, _)| *other != to) {
             found.push((to, text.span));
         }
     }
     Ok(found)
+}
+
+fn wrong_destination(value: &str, message: String) -> UserError {
+    let error = wrong_tag(value, message);
+    if error.hint.is_some() { error } else { error.hint(DESTINATION_HINT) }
 }

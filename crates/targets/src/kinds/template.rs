@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{ImageFact, Span, Target, TargetName, TemplateFile};
+use rondel_buildfile::{ImageFact, Span, Target, TargetName, TemplateFile, VariableName, VariableUse};
 use rondel_cas::{RelativePath, TEXT_MAX, read_at_most};
 use rondel_engine::{
     ActionSpec, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Shown, Step, StepContext, StepError,
@@ -39,7 +39,7 @@ impl Analyze for TemplateFile {
         for piece in pieces {
             match piece {
                 Piece::Literal(_) => {}
-                Piece::Variable(name) => variables.push(name),
+                Piece::Variable(used) => variables.push(used),
                 Piece::Image(fact) => {
                     // Its own mistakes are none of the file's.
                     analyzer.target(&fact.target, false)?;
@@ -57,9 +57,9 @@ impl Analyze for TemplateFile {
         }
         let (name, out) = named_output(target, analyzer.request.file)?;
         let step = analyzer.step(&|| {
-            let value = |name: &rondel_buildfile::VariableName| {
-                let value = analyzer.variables.variable(name).map_err(|error| error.at(self.from.span))?;
-                Ok((name.to_string(), value))
+            let value = |used: &VariableUse| {
+                let value = analyzer.variables.used(used).map_err(|error| error.at(self.from.span))?;
+                Ok((used.to_string(), value))
             };
             Ok(Box::new(TemplateStep {
                 root: analyzer.root.clone(),
@@ -67,6 +67,7 @@ impl Analyze for TemplateFile {
                 span: self.from.span,
                 name: name.clone(),
                 out: out.clone(),
+                names: analyzer.request.file.vars.keys().map(ToString::to_string).collect(),
                 variables: variables.iter().map(value).collect::<Analyzed<_>>()?,
                 facts: facts.clone(),
             }))
@@ -92,7 +93,7 @@ impl Analyze for TemplateFile {
 fn names_of<'a>(analyzer: &Analyzer<'a>) -> Names<'a> {
     let file = analyzer.request.file;
     Names {
-        variables: file.vars.keys().map(rondel_buildfile::VariableName::as_str).collect(),
+        variables: file.vars.keys().map(VariableName::as_str).collect(),
         targets: file.targets.iter().map(|target| target.name.value.as_str()).collect(),
     }
 }
@@ -107,23 +108,10 @@ fn in_file(error: UserError, from: &RelativePath, text: &[u8], fact: &ImageFact)
 
 /// Refuses what a target makes: the names in a template are read before anything is made.
 fn refuse_made(analyzer: &Analyzer<'_>, from: &RelativePath, span: Span) -> Analyzed<()> {
-    // As it is written, and where links lead.
-    let place = from.below(&analyzer.root);
-    let real = fs::canonicalize(&place).ok();
-    let is_within = |output: &Path| {
-        let leads_there = || Some(real.as_ref()?.starts_with(fs::canonicalize(output).ok()?));
-        place.starts_with(output) || leads_there() == Some(true)
-    };
-    let file = analyzer.request.file;
-    for target in &file.targets {
-        let mut outputs = file.outputs_of(target).into_iter().map(|output| analyzer.request.root.join(output.path));
-        if outputs.any(|output| is_within(&output)) {
-            let message = format!("`{from}` is made by `{}`, and a template is a file of the tree", target.name.value);
-            let hint = "its names are read before anything is made; keep the template in the tree";
-            return Err(UserError::input(message).at(span).hint(hint));
-        }
-    }
-    Ok(())
+    let Some(target) = analyzer.variables.sources().maker(&from.below(&analyzer.root)) else { return Ok(()) };
+    let message = format!("`{from}` is made by `{target}`, and a template is a file of the tree");
+    let hint = "its names are read before anything is made; keep the template in the tree";
+    Err(UserError::input(message).at(span).hint(hint))
 }
 
 pub(crate) struct TemplateStep {
@@ -137,16 +125,17 @@ pub(crate) struct TemplateStep {
     name: RelativePath,
     /// The result, relative to the workspace.
     out: RelativePath,
-    /// Values by name.
+    /// Values by what stands in the file: `{version}`, `{version|slug}`.
     variables: BTreeMap<String, String>,
+    /// All variables of build.ron.
+    names: Vec<String>,
     facts: BTreeMap<ImageFact, UpstreamImage>,
 }
 
 impl TemplateStep {
     /// Returns the values of the names, as they stand in the file.
     fn values(&self, context: &StepContext<'_>) -> Result<BTreeMap<String, String>, StepError> {
-        let variables = self.variables.iter().map(|(name, value)| (format!("{{{name}}}"), value.clone()));
-        let mut values: BTreeMap<String, String> = variables.collect();
+        let mut values = self.variables.clone();
         for (fact, image) in &self.facts {
             let value = image.value(fact, context).map_err(|error| with_span(error, self.span))?;
             values.insert(fact.to_string(), value);
@@ -157,7 +146,7 @@ impl TemplateStep {
     /// Returns the file with values in place of names.
     fn filled(&self, text: &[u8], values: &BTreeMap<String, String>) -> Result<Vec<u8>, StepError> {
         let names = Names {
-            variables: self.variables.keys().map(String::as_str).collect(),
+            variables: self.names.iter().map(String::as_str).collect(),
             targets: self.facts.keys().map(|fact| fact.target.as_str()).collect(),
         };
         let mut filled = Vec::with_capacity(text.len());
@@ -167,7 +156,7 @@ impl TemplateStep {
                     filled.extend_from_slice(text);
                     continue;
                 }
-                Piece::Variable(name) => format!("{{{name}}}"),
+                Piece::Variable(used) => used.to_string(),
                 Piece::Image(fact) => fact.to_string(),
             };
             let value = values.get(&name).ok_or_else(|| {
@@ -205,7 +194,7 @@ impl Step for TemplateStep {
             .and_then(|()| fs::set_permissions(&place, fs::metadata(self.from.below(&self.root))?.permissions()))
             .map_err(|error| StepError::unwritable(&place, &error))?;
         for (name, _) in self.variables.iter().filter(|(_, value)| value.is_empty()) {
-            context.output(Stream::Stderr, &format!("warning: `{{{name}}}` in `{}` is empty", self.from));
+            context.output(Stream::Stderr, &format!("warning: `{name}` in `{}` is empty", self.from));
         }
         Ok(Report::default())
     }

@@ -59,13 +59,13 @@ fn a_command_is_keyed_by_words_inputs_tools_and_variables() {
 #[test]
 fn a_command_without_inputs_always_runs() {
     Space::new().action(
-        r#""x": Shell("echo {version}")"#,
+        r#""x": Shell(script: "echo ${version:-x} {1..2}")"#,
         "x",
         "x",
         Vec::new(),
         expect![[r#"
         runs: it declares no inputs
-        arguments ["sh", "-eu", "-c", "echo v1.2.3"]
+        arguments ["sh", "-eu", "-c", "echo ${version:-x} {1..2}"]
         environment HOME@located
         environment LANG=C.UTF-8
         environment PATH@located

@@ -63,13 +63,16 @@ fn a_fact_is_an_edge_and_a_part_of_the_key() {
         tool protoc: 4859f6facbd2c235700aba6a8ec5f9359b07ff700c5ccecdba6ef48f51c574ab/20
         output x.out -> x.out
     "#]]);
-    let script = format!(r#"{IMAGE} "x": Shell(script: "deploy {{image:ref}} {{image:digest}}", inputs: [])"#);
+    let script = format!(
+        r#"{IMAGE} "x": Shell(script: "deploy $REF", inputs: [], env: {{"REF": "{{image:ref}} {{image:digest}}"}})"#
+    );
     space.action(&script, "x", "x", vec![made("1", &["app:1"])], expect![[r#"
         by its key
-        arguments ["sh", "-eu", "-c", "deploy app@sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"]
+        arguments ["sh", "-eu", "-c", "deploy $REF"]
         environment HOME@located
         environment LANG=C.UTF-8
         environment PATH@located
+        environment REF=app@sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b
         environment TMPDIR@located
         setting directory: .
         tool sh: 2a5c38bcc54413d6b80c50802e7b634a52e4ed4e6767857b70abdbc01eb619b3/16
@@ -84,7 +87,7 @@ fn each_fact_counts_by_its_value() {
         r#"Exec(command: ["protoc", "{image:digest}"], inputs: [])"#,
         r#"Exec(command: ["protoc", "a{image:ref}b"], inputs: [])"#,
         r#"Exec(command: ["protoc"], inputs: [], env: {"A": "{image:digest}"})"#,
-        r#"Shell(script: "echo {image:ref}", inputs: [])"#,
+        r#"Exec(command: ["protoc", "{image:ref}"], inputs: [])"#,
         r#"Shell(script: "echo", inputs: [], env: {"A": "{image:ref}"})"#,
     ] {
         let text = format!(r#"{IMAGE} "x": {fields}"#);

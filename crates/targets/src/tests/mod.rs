@@ -8,6 +8,7 @@ mod outputs;
 mod refusals;
 mod resolve;
 mod templates;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::fs;
