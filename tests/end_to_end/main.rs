@@ -28,6 +28,7 @@ mod failures;
 mod faults;
 mod go_closure;
 mod go_inputs;
+mod go_source;
 mod go_test;
 mod go_test_unseen;
 mod hostile;

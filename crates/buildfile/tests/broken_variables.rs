@@ -192,11 +192,13 @@ fn queries_of_git() {
                |                  ^^^^
 
             hint: write `Env("USER", "nobody")`, or a variable that `--set` overrides; both are in the key
-            error: expected a string, `Env("NAME")` or `Git(…)`, found `Host`
+            error: `Host` is no source of text: its answer is another on each machine, and so would the result be
               --> build.ron:14:18
                |
             14 |             "j": Host,
                |                  ^^^^
+
+            hint: write `Env("USER", "nobody")`, or a variable that `--set` overrides; both are in the key
         "#]],
     );
 }

@@ -48,7 +48,7 @@ impl Analyzer<'_> {
 
     /// Returns what no glob of `target` matches: its own outputs, places in `dist` of targets that it does not wait
     /// for, and what Rondel keeps in the tree.
-    fn left_out(&self, target: &Target) -> Vec<LeftOut> {
+    pub(crate) fn left_out(&self, target: &Target) -> Vec<LeftOut> {
         let known = self.waited_for(target);
         let mut left_out = Vec::new();
         for other in &self.request.file.targets {

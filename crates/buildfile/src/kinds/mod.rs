@@ -20,6 +20,8 @@ macro_rules! for_each_kind {
             go_build: GoBuild,
             go_test: GoTest,
             go_vet: GoVet,
+            go_fmt: GoFmt,
+            go_mod_tidy: GoModTidy,
             image: Image,
             docker_build: DockerBuild,
             push: Push,

@@ -2,7 +2,9 @@
 
 pub(crate) mod command;
 pub(crate) mod go_build;
+pub(crate) mod go_fmt;
 pub(crate) mod go_mod_download;
+pub(crate) mod go_mod_tidy;
 pub(crate) mod go_test;
 pub(crate) mod probe;
 pub(crate) mod published_tool;

@@ -1,0 +1,24 @@
+//! `GoFmt`: one step over the files of the module.
+
+use rondel_buildfile::{GoFmt, Target};
+use rondel_engine::{Shown, StepKey};
+use rondel_golang::{GoFmtStep, ModuleFiles};
+
+use crate::analyzer::{Analyze, Analyzed, Analyzer};
+use crate::nodes::{Deps, TargetNodes};
+
+impl Analyze for GoFmt {
+    fn analyze(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        deps: Deps,
+        _wanted: bool,
+    ) -> Analyzed<TargetNodes> {
+        let exclude = self.exclude.iter().map(|glob| glob.value.as_str());
+        let files = ModuleFiles::new(&analyzer.root, exclude, analyzer.left_out(target));
+        let step = GoFmtStep { go: analyzer.go()?, files, check: self.check, simplify: self.simplify };
+        let key = StepKey::main(&target.name.value);
+        Ok(TargetNodes::end(analyzer.add(target, key, deps, Vec::new(), Shown::Streamed, Box::new(step))))
+    }
+}
