@@ -55,4 +55,5 @@ mod space;
 mod stamps;
 mod tidy;
 mod toolchain;
+mod variables;
 mod verify;

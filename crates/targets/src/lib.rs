@@ -25,6 +25,7 @@ mod refusals;
 mod registries;
 mod request;
 mod resolve;
+mod shown_variables;
 mod source_files;
 mod tag_texts;
 mod tool_fields;
@@ -44,3 +45,4 @@ pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, Servi
 pub use push::PushMetadata;
 pub use registries::Registries;
 pub use request::{PlatformChoice, Request};
+pub use shown_variables::{ShownVariable, show_variables};

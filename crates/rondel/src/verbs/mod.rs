@@ -12,6 +12,7 @@ mod lock;
 mod lock_bases;
 mod plan;
 mod schema;
+mod show;
 mod verify;
 mod why;
 
@@ -31,6 +32,7 @@ const LIST: &[Entry] = &[
     Entry::of::<list::List>(),
     Entry::of::<plan::Plan>(),
     Entry::of::<why::Why>(),
+    Entry::of::<show::Show>(),
     Entry::of::<graph::ShowGraph>(),
     Entry::of::<verify::Verify>(),
     Entry::of::<inspect::Inspect>(),
