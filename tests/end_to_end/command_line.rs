@@ -20,6 +20,7 @@ fn the_list_has_targets_and_verbs() {
           list         every target with its description
           plan         what would run and why; changes nothing
           why          why a target's steps ran the last time
+          show         each variable with its value and where it came from
           graph        the steps as a graph: Mermaid, DOT or JSON
           verify       build again in other surroundings and compare; or compare with a file or layout
           inspect      what an executable or image is made of, and how it was made

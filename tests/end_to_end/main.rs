@@ -58,4 +58,5 @@ mod space;
 mod stamps;
 mod tidy;
 mod toolchain;
+mod variables;
 mod verify;

@@ -115,19 +115,13 @@ fn files() {
 }
 
 #[test]
-fn queries_of_git() {
+fn descriptions() {
     check(
         r#"vars: {
             "a": Git(Describe(mtch: "v*")),
             "b": Git(Describe(match: "", abbrev: 3)),
             "c": Git(Describe(long: true, abbrev: 0)),
-            "d": Git(ShortCommit(2)),
-            "e": Git(ShortCommit(7, 8)),
-            "f": Git(CommitTime(format: "%Y-%b")),
-            "g": Git(Tags),
-            "h": Git(CommitCount(1)),
-            "i": Host(User),
-            "j": Host,
+            "d": Git(Tags),
         }, targets: {}"#,
         expect![[r#"
             error: unknown field `mtch` in `Describe`
@@ -156,46 +150,62 @@ fn queries_of_git() {
               |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
             hint: remove one of the two
-            error: expected 4 to 40 digits
-             --> build.ron:8:34
-              |
-            8 |             "d": Git(ShortCommit(2)),
-              |                                  ^
-            error: `ShortCommit` takes a number of digits, `ShortCommit(7)`
-             --> build.ron:9:22
-              |
-            9 |             "e": Git(ShortCommit(7, 8)),
-              |                      ^^^^^^^^^^^^^^^^^
-            error: `%b` is no part of a time
-              --> build.ron:10:41
-               |
-            10 |             "f": Git(CommitTime(format: "%Y-%b")),
-               |                                         ^^^^^^^
-
-            hint: a format has `%Y`, `%m`, `%d`, `%H`, `%M`, `%S` (UTC), `%%` and any text
             error: expected one of Describe, Tag, Commit, ShortCommit, CommitCount, CommitTime, CommitTimestamp, Branch, Dirty, found `Tags`
-              --> build.ron:11:22
-               |
-            11 |             "g": Git(Tags),
-               |                      ^^^^
+             --> build.ron:8:22
+              |
+            8 |             "d": Git(Tags),
+              |                      ^^^^
 
             hint: did you mean `Tag`?
+        "#]],
+    );
+}
+
+#[test]
+fn queries_of_git() {
+    check(
+        r#"vars: {
+            "a": Git(ShortCommit(2)),
+            "b": Git(ShortCommit(7, 8)),
+            "c": Git(CommitTime(format: "%Y-%b")),
+            "d": Git(CommitCount(1)),
+            "e": Host(User),
+            "f": Host,
+        }, targets: {}"#,
+        expect![[r#"
+            error: expected 4 to 40 digits
+             --> build.ron:5:34
+              |
+            5 |             "a": Git(ShortCommit(2)),
+              |                                  ^
+            error: `ShortCommit` takes a number of digits, `ShortCommit(7)`
+             --> build.ron:6:22
+              |
+            6 |             "b": Git(ShortCommit(7, 8)),
+              |                      ^^^^^^^^^^^^^^^^^
+            error: `%b` is no part of a time
+             --> build.ron:7:41
+              |
+            7 |             "c": Git(CommitTime(format: "%Y-%b")),
+              |                                         ^^^^^^^
+
+            hint: a format has `%Y`, `%m`, `%d`, `%H`, `%M`, `%S` (UTC), `%%` and any text
             error: expected one of Describe, Tag, Commit, ShortCommit, CommitCount, CommitTime, CommitTimestamp, Branch, Dirty, found `CommitCount(1)`
-              --> build.ron:12:22
-               |
-            12 |             "h": Git(CommitCount(1)),
-               |                      ^^^^^^^^^^^^^^
+             --> build.ron:8:22
+              |
+            8 |             "d": Git(CommitCount(1)),
+              |                      ^^^^^^^^^^^^^^
             error: `Host` is no source of text: its answer is another on each machine, and so would the result be
-              --> build.ron:13:18
-               |
-            13 |             "i": Host(User),
-               |                  ^^^^
+             --> build.ron:9:18
+              |
+            9 |             "e": Host(User),
+              |                  ^^^^
 
             hint: write `Env("USER", "nobody")`, or a variable that `--set` overrides; both are in the key
             error: `Host` is no source of text: its answer is another on each machine, and so would the result be
-              --> build.ron:14:18
+              --> build.ron:10:18
                |
-            14 |             "j": Host,
+            10 |             "f": Host,
                |                  ^^^^
 
             hint: write `Env("USER", "nobody")`, or a variable that `--set` overrides; both are in the key

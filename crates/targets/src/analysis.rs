@@ -6,6 +6,7 @@ use rondel_engine::{Graph, NodeId, UserError};
 use crate::analyzer::Analyzer;
 use crate::kinds;
 use crate::request::Request;
+use crate::shown_variables::{ShownVariable, used_variables};
 
 /// A graph, ready to be built.
 pub struct Analysis {
@@ -13,6 +14,8 @@ pub struct Analysis {
     pub graph: Graph,
     /// What was asked for.
     pub roots: Vec<NodeId>,
+    /// The variables that were used.
+    pub variables: Vec<ShownVariable>,
     /// Values that must never be shown.
     pub secrets: Vec<String>,
     /// One-line remarks for people: which platforms are left out.
@@ -45,6 +48,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
     }
     analyzer.limit();
     Ok(Analysis {
+        variables: used_variables(&analyzer.variables, request),
         secrets: analyzer.variables.secrets(),
         warnings: [analyzer.variables.warnings(), analyzer.warnings].concat(),
         graph: analyzer.graph,

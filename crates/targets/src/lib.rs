@@ -26,6 +26,7 @@ mod refusals;
 mod registries;
 mod request;
 mod resolve;
+mod shown_variables;
 mod source_files;
 mod tag_texts;
 mod tool_fields;
@@ -46,3 +47,4 @@ pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, Servi
 pub use push::PushMetadata;
 pub use registries::Registries;
 pub use request::{PlatformChoice, Request};
+pub use shown_variables::{ShownVariable, show_variables};

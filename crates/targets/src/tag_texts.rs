@@ -3,11 +3,10 @@
 use rondel_buildfile::{Filter, Part, Template, Text, TextSource};
 use rondel_engine::UserError;
 
-use crate::analyzer::Analyzed;
 use crate::variables::Variables;
 
 /// Returns the name of an image. Its form is not checked, but for the values after the colon.
-pub(crate) fn tag_text(text: &Text, variables: &Variables<'_>) -> Analyzed<String> {
+pub(crate) fn tag_text(text: &Text, variables: &Variables<'_>) -> Result<String, UserError> {
     if let TextSource::Template(template) = &text.source {
         check_tag(template, variables).map_err(|error| error.at(text.span))?;
     }
@@ -15,7 +14,7 @@ pub(crate) fn tag_text(text: &Text, variables: &Variables<'_>) -> Analyzed<Strin
 }
 
 /// Refuses a variable after the colon whose value no tag can have.
-fn check_tag(template: &Template, variables: &Variables<'_>) -> Analyzed<()> {
+fn check_tag(template: &Template, variables: &Variables<'_>) -> Result<(), UserError> {
     for part in behind_colon(template) {
         let Part::Variable(used) = part else { continue };
         let value = variables.used(used)?;

@@ -272,6 +272,11 @@ impl<'a> Variables<'a> {
         }
     }
 
+    /// Returns the value of a variable that is declared.
+    pub fn value(&self, name: &VariableName) -> Result<String, UserError> {
+        self.used(&VariableUse { name: name.clone(), filters: Vec::new() })
+    }
+
     fn variable(&self, name: &VariableName) -> Result<Answer, UserError> {
         if let Some(text) = self.values.borrow().get(name) {
             return Ok(Answer::Value(Value { text: text.clone(), origin: String::new() }));

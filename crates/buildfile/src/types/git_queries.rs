@@ -8,8 +8,11 @@ use crate::shape::{Default, Shape};
 use crate::value::Value;
 use crate::{Diagnostic, Span};
 
+/// Makes a query.
+type Make = fn() -> GitQuery;
+
 /// The queries without options.
-const QUERIES: &[(&str, fn() -> GitQuery)] = &[
+const QUERIES: &[(&str, Make)] = &[
     ("Describe", || GitQuery::Describe(Describe::default())),
     ("Tag", || GitQuery::Tag),
     ("Commit", || GitQuery::Commit),

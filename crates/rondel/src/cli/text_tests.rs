@@ -38,6 +38,7 @@ fn help_of_the_program() {
           list         every target with its description
           plan         what would run and why; changes nothing
           why          why a target's steps ran the last time
+          show         each variable with its value and where it came from
           graph        the steps as a graph: Mermaid, DOT or JSON
           verify       build again in other surroundings and compare; or compare with a file or layout
           inspect      what an executable or image is made of, and how it was made
@@ -242,6 +243,7 @@ fn candidates_of_words() {
         plan	A target that is named like a verb
         list	every target with its description
         why	why a target's steps ran the last time
+        show	each variable with its value and where it came from
         graph	the steps as a graph: Mermaid, DOT or JSON
         verify	build again in other surroundings and compare; or compare with a file or layout
         inspect	what an executable or image is made of, and how it was made

@@ -13,6 +13,7 @@ mod lock_bases;
 mod lock_tools;
 mod plan;
 mod schema;
+mod show;
 mod verify;
 mod why;
 
@@ -32,6 +33,7 @@ const LIST: &[Entry] = &[
     Entry::of::<list::List>(),
     Entry::of::<plan::Plan>(),
     Entry::of::<why::Why>(),
+    Entry::of::<show::Show>(),
     Entry::of::<graph::ShowGraph>(),
     Entry::of::<verify::Verify>(),
     Entry::of::<inspect::Inspect>(),

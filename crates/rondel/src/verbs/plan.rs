@@ -13,6 +13,7 @@ use crate::needs::missing;
 use crate::program::with_program;
 use crate::session::Session;
 use crate::ui::{highlight, print_data, print_line, reason_text, without_control_sequences};
+use crate::verbs::show::as_text;
 
 options! {
     /// Options of `plan`.
@@ -90,6 +91,11 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     }
     for line in missing(session, session.file.targets.iter().filter(runs)) {
         text.push_str(&format!("{:<11} {line}\n", "missing"));
+    }
+    if call.global.verbose {
+        for line in as_text(&analyzed.variables).lines() {
+            text.push_str(&format!("{:<11} {line}\n", "variable"));
+        }
     }
     print_data(&text);
     Ok(Exit::Done)
