@@ -62,7 +62,7 @@ fn what_each_kind_makes_and_where() {
         run: Processes
         up: Processes
         down: Processes
-        test: Nothing
+        test: Nothing, file sub/coverage.out, file sub/coverage.html, file sub/report.xml
         lint: Files { count: 1 }, file sub/report.txt
         generate: Files { count: 1 }, file sub/kind_string.go
         pack: Files { count: 1 }, file sub/pack.tar
@@ -181,7 +181,7 @@ fn what_a_visitor_sees() {
         run:  image:Image text text text text text text text text
         up:  path:docker-compose.yml image:Image text text
         down:  path:docker-compose.yml text text
-        test:  text text text text text text server:Output lint:Output
+        test:  text text text text text path:coverage.out path:coverage.html path:report.xml text text server:Output lint:Output
         lint:  text text path:report.txt text path:tools
         generate:  text text path:kind_string.go
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output

@@ -14,14 +14,14 @@ mod texts;
 
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use capabilities::Capability;
-pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox};
+pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox, Shuffle};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
     RegistryHost, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,
 };
-pub use numbers::{PoolDepth, PortNumber, Retries, Seconds, ZstdLevel};
+pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
 pub use references::{DigestReference, ImageReference, LayoutReference};
 pub use strings::{
