@@ -28,6 +28,7 @@ mod faults;
 mod go_closure;
 mod go_inputs;
 mod go_test;
+mod go_test_benchmarks;
 mod go_test_reports;
 mod go_test_runs;
 mod go_test_unseen;

@@ -138,6 +138,41 @@ fn places_of_reports() {
 }
 
 #[test]
+fn benchmarks() {
+    check(
+        r#"targets: {
+            "a": GoTest(packages: ["."], benchtime: "2s"),
+            "b": GoTest(packages: ["."], bench: ".", cover_min: 70),
+            "c": GoTest(packages: ["."], bench: ".", shuffle: On),
+            "d": GoTest(packages: ["."], bench: ".", count: 10),
+        }"#,
+        expect![[r#"
+            error: `benchtime` is for benchmarks, and there is no `bench`
+             --> build.ron:5:53
+              |
+            5 |             "a": GoTest(packages: ["."], benchtime: "2s"),
+              |                                                     ^^^^
+
+            hint: write bench: "."
+            error: benchmarks have no order of tests, no coverage and no JUnit report
+             --> build.ron:6:49
+              |
+            6 |             "b": GoTest(packages: ["."], bench: ".", cover_min: 70),
+              |                                                 ^^^
+
+            hint: give benchmarks a target of their own
+            error: benchmarks have no order of tests, no coverage and no JUnit report
+             --> build.ron:7:49
+              |
+            7 |             "c": GoTest(packages: ["."], bench: ".", shuffle: On),
+              |                                                 ^^^
+
+            hint: give benchmarks a target of their own
+        "#]],
+    );
+}
+
+#[test]
 fn the_examples_of_the_page_on_tests() {
     let page = include_str!("../../../docs/tests.md");
     let examples: Vec<&str> = page.split("```ron\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();

@@ -3,6 +3,7 @@
 //! It knows the go command's rules, and the steps that run it. It knows no target, no image and no build.ron: texts are
 //! resolved and platforms chosen before a step is made.
 
+mod benchmarks;
 mod build_info;
 mod c_compiler;
 mod cgo;
@@ -64,7 +65,7 @@ pub use steps::go_build::{GoBuildStep, executable_name};
 pub use steps::go_mod_download::GoModDownloadStep;
 pub use steps::probe::{PROBE_PATH, ProbeStep};
 pub use steps::sbom::SbomStep;
-pub use steps::test_setup::{GoTestStep, TestOrder, TestOutputs};
+pub use steps::test_setup::{Benchmarks, GoTestStep, TestOrder, TestOutputs};
 pub use support::{GoRequest, GoSupport, GoVersion};
 pub use toolchain::{GoPin, Toolchain, installed_version, is_untouched, system_toolchain};
 pub use unpack::{ArchiveKind, unpack};

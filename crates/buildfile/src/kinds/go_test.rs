@@ -49,6 +49,12 @@ kind! {
         /// Writes a report in JUnit's form for CI services, also if tests fail: all packages, also those that passed
         /// before. The path is relative to `root`.
         junit: Option<OutPath> = None,
+        /// `-bench`: a regular expression of benchmarks to run; `"."` for all. They always run, and no tests beside them
+        /// unless `run` names some. The run is kept by its commit in `.rondel`, and compared with the last one of other
+        /// sources, as benchstat does it: write `count: 10`.
+        bench: Option<Text> = None,
+        /// `-benchtime`, a Go duration or a number of runs: `"2s"`, `"100x"`.
+        benchtime: Option<Text> = None,
         /// Environment of the tests, added to Rondel's closed one; `Secret` is allowed, facts of images are not.
         env: CommandEnvironment = CommandEnvironment::default(),
         /// Globs of files, and outputs of targets, that all tests depend on besides. Needed for what is read unseen, by
@@ -71,6 +77,14 @@ impl Kind for GoTest {
             let message = format!("`{}` is a directory, and `{field}` is a file", path.value);
             diagnostics.push(Diagnostic::new(path.span, message).hint("name the file"));
         }
+        if let Some(time) = self.benchtime.as_ref().filter(|_| self.bench.is_none()) {
+            let message = "`benchtime` is for benchmarks, and there is no `bench`";
+            diagnostics.push(Diagnostic::new(time.span, message).hint("write bench: \".\""));
+        }
+        if let Some(bench) = self.bench.as_ref().filter(|_| self.is_reported() || self.shuffle != Shuffle::Off) {
+            let message = "benchmarks have no order of tests, no coverage and no JUnit report";
+            diagnostics.push(Diagnostic::new(bench.span, message).hint("give benchmarks a target of their own"));
+        }
         for (_, text) in &self.env {
             diagnostics.extend(text.images().next().map(|fact| late_fact(fact, text.span)));
         }
@@ -86,6 +100,11 @@ impl Kind for GoTest {
 }
 
 impl GoTest {
+    /// Returns true if something is written or demanded about all packages.
+    fn is_reported(&self) -> bool {
+        self.cover_min.is_some() || !self.reports().is_empty()
+    }
+
     /// Returns the fields that name a file, and the files.
     pub fn reports(&self) -> Vec<(&'static str, &Spanned<String>)> {
         let fields = [("coverage", &self.coverage), ("coverage_html", &self.coverage_html), ("junit", &self.junit)];

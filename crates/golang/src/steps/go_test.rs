@@ -101,6 +101,9 @@ impl GoTestStep {
         if !self.arguments.is_empty() {
             return Some("it was given arguments".to_owned());
         }
+        if self.benchmarks.is_some() {
+            return Some("benchmarks measure this machine as it is now".to_owned());
+        }
         if self.order == TestOrder::Random {
             return Some("`shuffle: On` is another order each time".to_owned());
         }
@@ -293,7 +296,7 @@ impl Step for GoTestStep {
             Some(TestFindings { closure, tests: Some(known) }) => run.keep_results(closure, known)?,
             Some(TestFindings { closure, tests: None }) => {
                 let packages = self.named_packages(closure);
-                run.keep_nothing(Some(closure), self.arguments(&packages))?;
+                run.keep_nothing(Some((closure, &prepared.spec.inputs)), self.arguments(&packages))?;
             }
             None => {
                 let packages = run.listed_packages()?;

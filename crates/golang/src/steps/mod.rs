@@ -6,6 +6,7 @@ pub(crate) mod go_mod_download;
 pub(crate) mod go_test;
 pub(crate) mod probe;
 pub(crate) mod sbom;
+pub(crate) mod test_benchmarks;
 pub(crate) mod test_reports;
 pub(crate) mod test_run;
 pub(crate) mod test_screen;

@@ -78,25 +78,7 @@ impl TestRun<'_> {
         arguments: Vec<String>,
         log: Option<&TestLogs>,
     ) -> Result<(TestReports, Result<(), StepError>), StepError> {
-        let packages = &self.step.packages;
-        let mut environment = self.environment.clone();
-        let mut arguments = arguments[1..].to_vec();
-        packages.mark(closure, self.c_identity, self.job, &mut environment, &mut arguments)?;
-        if let Some(logs) = log {
-            logs.write_script(self.step).map_err(|error| StepError::unwritable(&logs.directory, &error))?;
-            arguments.insert(1, logs.flag.clone());
-        }
-        if self.step.arguments.is_empty() {
-            arguments.splice(1..1, self.event_flags());
-        }
-        let variables = match log {
-            // The script hides from the tests what is for the go command only.
-            Some(_) => packages.for_process(environment.clone()),
-            None => environment.for_process(),
-        };
-        let mut line =
-            CommandLine::new(self.toolchain.go(), &packages.go.module).arguments(arguments).environment(variables);
-        line.secret_names = environment.secret_names();
+        let line = self.command(closure, arguments, log)?;
         if !self.step.arguments.is_empty() {
             return Ok((TestReports::new(), self.job.run(&line)));
         }
@@ -113,8 +95,46 @@ impl TestRun<'_> {
         Ok((reports, outcome))
     }
 
+    /// Returns the go command.
+    fn command(
+        &self,
+        closure: Option<&Closure>,
+        arguments: Vec<String>,
+        log: Option<&TestLogs>,
+    ) -> Result<CommandLine, StepError> {
+        let packages = &self.step.packages;
+        let mut environment = self.environment.clone();
+        let mut arguments = arguments[1..].to_vec();
+        packages.mark(closure, self.c_identity, self.job, &mut environment, &mut arguments)?;
+        if let Some(logs) = log {
+            logs.write_script(self.step).map_err(|error| StepError::unwritable(&logs.directory, &error))?;
+            arguments.insert(1, logs.flag.clone());
+        }
+        if self.step.arguments.is_empty() && self.step.benchmarks.is_none() {
+            arguments.splice(1..1, self.event_flags());
+        }
+        let variables = match log {
+            // The script hides from the tests what is for the go command only.
+            Some(_) => packages.for_process(environment.clone()),
+            None => environment.for_process(),
+        };
+        let mut line =
+            CommandLine::new(self.toolchain.go(), &packages.go.module).arguments(arguments).environment(variables);
+        line.secret_names = environment.secret_names();
+        Ok(line)
+    }
+
     /// Runs the tests and keeps no results.
-    pub fn keep_nothing(&self, closure: Option<&Closure>, arguments: Vec<String>) -> Result<(), StepError> {
+    pub fn keep_nothing(
+        &self,
+        closure: Option<(&Closure, &InputSet)>,
+        arguments: Vec<String>,
+    ) -> Result<(), StepError> {
+        let (closure, inputs) = closure.unzip();
+        if let Some(benchmarks) = &self.step.benchmarks {
+            let sources = inputs.map(digest_of).transpose()?.map(|digest| digest.to_string());
+            return self.run_benchmarks(benchmarks, &self.command(closure, arguments, None)?, sources);
+        }
         let (reports, outcome) = self.start(closure, arguments, None)?;
         if !self.step.arguments.is_empty() {
             return outcome;

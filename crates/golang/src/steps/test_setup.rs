@@ -38,6 +38,8 @@ pub struct GoTestStep {
     pub verbose: bool,
     /// What is written about the tests.
     pub reports: TestOutputs,
+    /// Benchmarks that run instead of tests.
+    pub benchmarks: Option<Benchmarks>,
     /// Declared variables.
     pub env: Vec<(String, EnvironmentValue)>,
     /// Globs of files that the tests read unseen; `None` if none are declared.
@@ -59,6 +61,17 @@ pub enum TestOrder {
     Random,
     /// The one of this seed.
     Seed(u32),
+}
+
+/// Benchmarks that are run instead of tests.
+#[derive(Clone, Debug)]
+pub struct Benchmarks {
+    /// `-bench`
+    pub pattern: String,
+    /// `-benchtime`
+    pub time: Option<String>,
+    /// The commit of the sources, as far as it is known.
+    pub commit: Option<String>,
 }
 
 /// Files that are written about the tests: their places below the workspace.
@@ -95,6 +108,16 @@ pub(crate) struct KnownTests {
     pub is_contradictory: bool,
     /// Digest of the declared inputs.
     pub inputs: Digest,
+}
+
+impl Benchmarks {
+    /// Returns the flags of the go command; without `-run`, no tests run.
+    pub(crate) fn flags(&self, run: Option<&String>) -> Vec<String> {
+        let mut flags = vec![format!("-bench={}", self.pattern)];
+        flags.extend(self.time.iter().map(|time| format!("-benchtime={time}")));
+        flags.extend(run.is_none().then(|| "-run=^$".to_owned()));
+        flags
+    }
 }
 
 impl GoTestStep {
@@ -160,6 +183,7 @@ impl GoTestStep {
         if self.is_measured() {
             arguments.push("-cover".to_owned());
         }
+        arguments.extend(self.benchmarks.iter().flat_map(|benchmarks| benchmarks.flags(self.run.as_ref())));
         arguments
     }
 

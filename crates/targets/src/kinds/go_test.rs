@@ -2,9 +2,10 @@
 
 use rondel_buildfile::{GoTest, Percent, Shuffle, Target, TestCount, TestParallel};
 use rondel_engine::{EnvironmentValue, Shown, StepKey};
-use rondel_golang::{CSupport, GoPackages, GoTestStep, Scope, TestOrder, TestOutputs};
+use rondel_golang::{Benchmarks, CSupport, GoPackages, GoTestStep, Scope, TestOrder, TestOutputs};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
+use crate::git;
 use crate::go_variables::refuse_own;
 use crate::nodes::{Deps, TargetNodes};
 
@@ -64,6 +65,7 @@ impl Analyze for GoTest {
             parallel: self.parallel.map(TestParallel::get),
             verbose: self.verbose,
             reports: reports(self, analyzer, target)?,
+            benchmarks: benchmarks(self, analyzer)?,
             env,
             inputs,
             everything,
@@ -77,6 +79,14 @@ impl Analyze for GoTest {
     fn puts_downloads_off(&self) -> bool {
         true
     }
+}
+
+/// Returns the benchmarks, with the commit that their results are kept by.
+fn benchmarks(test: &GoTest, analyzer: &Analyzer<'_>) -> Analyzed<Option<Benchmarks>> {
+    let Some(pattern) = analyzer.variables.optional(test.bench.as_ref())? else { return Ok(None) };
+    let time = analyzer.variables.optional(test.benchtime.as_ref())?;
+    let found = git::find(analyzer.request.environment, &analyzer.root);
+    Ok(Some(Benchmarks { pattern, time, commit: found.repository().and_then(git::head_commit) }))
 }
 
 /// Returns the places of the reports, relative to the directory of build.ron.

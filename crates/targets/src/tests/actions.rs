@@ -155,7 +155,12 @@ fn a_test_is_keyed_by_all_files() {
 fn a_test_has_the_flags_that_count() {
     let text = r#""test": GoTest(packages: ["./..."], count: 2, parallel: 3, shuffle: Seed(7), failfast: true,
         verbose: true, coverage: "coverage.out", junit: "report.xml")"#;
-    Space::new().action(text, "test", "test", Vec::new(), expect![[r#"
+    Space::new().action(
+        text,
+        "test",
+        "test",
+        Vec::new(),
+        expect![[r#"
         runs: the packages are not known yet
         arguments ["go", "test", "-buildvcs=false", "-count=2", "-parallel=3", "-shuffle=7", "-cover", "./..."]
         environment CGO_ENABLED=0
@@ -179,7 +184,8 @@ fn a_test_has_the_flags_that_count() {
         environment TZ=UTC
         output reports/coverage -> coverage.out
         output reports/junit -> report.xml
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
