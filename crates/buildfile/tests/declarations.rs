@@ -62,7 +62,8 @@ fn what_each_kind_makes_and_where() {
         run: Processes
         up: Processes
         down: Processes
-        test: Nothing
+        test: Nothing, file sub/coverage.out, file sub/coverage.html, file sub/report.xml
+        speed: Nothing
         lint: Files { count: 1 }, file sub/report.txt
         generate: Files { count: 1 }, file sub/kind_string.go
         pack: Files { count: 1 }, file sub/pack.tar
@@ -90,6 +91,7 @@ fn what_each_kind_needs() {
         up: [DockerDaemon, DockerCommand, Compose]
         down: [DockerDaemon, DockerCommand, Compose]
         test: [Go, CCompiler { command: None, because: "race: true" }]
+        speed: [Go]
         lint: [Program("golangci-lint")]
         generate: [Go]
         pack: [Program("tar")]
@@ -117,6 +119,7 @@ fn where_each_kind_is_listed() {
         up: run, ComposeUp
         down: run, ComposeDown
         test: check, GoTest
+        speed: check, GoTest
         lint: other, Exec
         generate: other, Exec
         pack: other, Exec
@@ -183,7 +186,8 @@ fn what_a_visitor_sees() {
         run:  image:Image text text text text text text text text
         up:  path:docker-compose.yml image:Image text text
         down:  path:docker-compose.yml text text
-        test:  text text text text text text server:Output lint:Output
+        test:  text text text text text path:coverage.out path:coverage.html path:report.xml text text server:Output lint:Output
+        speed:  text text text
         lint:  text text path:report.txt text path:tools
         generate:  text text path:kind_string.go
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output

@@ -135,6 +135,14 @@ impl StepContext<'_> {
         (self.emit)(Event::Output { node: self.node, stream, line: self.redactor.apply(line), is_replayed: false });
     }
 
+    /// Emits a line again that an earlier run of the step has shown, if the step was asked for by name.
+    pub fn output_again(&self, line: &str) {
+        if self.is_wanted && !self.is_question() {
+            let line = self.redactor.apply(line);
+            (self.emit)(Event::Output { node: self.node, stream: Stream::Stdout, line, is_replayed: true });
+        }
+    }
+
     /// Runs a command and shows its output as it comes. An exit status other than 0 is an error.
     pub fn run(&self, line: &CommandLine) -> Result<(), StepError> {
         self.run_and_see(line, &|_, _| {})
@@ -162,6 +170,19 @@ impl StepContext<'_> {
         let output = Vec::from(tail.into_inner().expect("no panic while locked"));
         let (summary, status, told) = (self.summary(line), finished.describe(), output.len());
         Err(StepError::Command { summary, status, output, told, hint: None })
+    }
+
+    /// Runs a command and hands its lines to `see`, secrets hidden. Nothing is shown. An exit status other than 0 is an
+    /// error without output.
+    pub fn run_unseen(&self, line: &CommandLine, see: &(dyn Fn(Stream, &str) + Sync)) -> Result<(), StepError> {
+        let line = &self.announce(line);
+        let finished = run(line, self.cancellation, self.redactor, see);
+        let finished = finished.map_err(|error| self.with_whole_timeout(error))?;
+        if finished.status.success() {
+            return Ok(());
+        }
+        let (summary, status) = (self.summary(line), finished.describe());
+        Err(StepError::Command { summary, status, output: Vec::new(), told: 0, hint: None })
     }
 
     /// Runs a command and returns its output. An exit status other than 0 is an error.

@@ -6,10 +6,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rondel_cas::{ActionResult, BlobError, CacheError, Digest, Metadata, OutputEntry, RelativePath, remove_tree};
 
-use crate::action::{ActionSpec, Members};
+use crate::action::{ActionSpec, Members, OutputSpec};
 use crate::context::{Artefact, Purpose, Sources, StepContext, UpstreamResult};
 use crate::entries::exact_entry;
-use crate::error::StepError;
+use crate::error::{Category, StepError};
 use crate::event::{Event, Outcome};
 use crate::former::{Former, with_former};
 use crate::graph::Node;
@@ -389,16 +389,20 @@ fn always(
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
     let outcome = with_former(node, context, spec, |mut former| {
-        let (report, _) = attempt(node, context, prepared, &staging, former.as_deref())?;
-        materialize::normalise_all(node, context, spec, &staging)?;
-        let mut outputs = Vec::new();
-        for (path, absolute) in materialize::staged_outputs(spec, &staging)? {
-            let entry = exact_entry(&absolute, &workspace.snapshot);
-            outputs
-                .push(OutputEntry { path, entry: entry.map_err(|source| StepError::unreadable(&absolute, &source))? });
-        }
-        let staged = Staged { spec, directory: &staging, outputs: &outputs, action: None };
-        place(node, context, &staged, former.as_deref_mut())?;
+        let report = match attempt(node, context, prepared, &staging, former.as_deref()) {
+            Ok((report, _)) => report,
+            Err(error) if node.step.reports_on_failure() && error.category() == Some(Category::Step) => {
+                let made = |output: &&OutputSpec| output.name.below(&staging).exists();
+                let outputs: Vec<OutputSpec> = spec.outputs.iter().filter(made).cloned().collect();
+                if !outputs.is_empty() {
+                    let reports = ActionSpec { outputs, ..ActionSpec::default() };
+                    place_unstored(node, context, &reports, &staging, former.as_deref_mut())?;
+                }
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        let outputs = place_unstored(node, context, spec, &staging, former.as_deref_mut())?;
         if let Some(former) = former.filter(|_| spec.outputs.is_empty()) {
             former.record_what_stands(node, context)?;
         }
@@ -410,4 +414,23 @@ fn always(
     store_record(node, context, StepRecord { members: spec.members(), last_run, ..StepRecord::default() });
     let result = UpstreamResult { artefacts, metadata, ..UpstreamResult::default() };
     Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: None })
+}
+
+/// Moves the outputs of a step whose result is not stored to their places, and returns them.
+fn place_unstored(
+    node: &Node,
+    context: &StepContext<'_>,
+    spec: &ActionSpec,
+    staging: &Path,
+    former: Option<&mut Former<'_>>,
+) -> Result<Vec<OutputEntry>, StepError> {
+    materialize::normalise_all(node, context, spec, staging)?;
+    let mut outputs = Vec::new();
+    for (path, absolute) in materialize::staged_outputs(spec, staging)? {
+        let entry = exact_entry(&absolute, &context.workspace.snapshot);
+        outputs.push(OutputEntry { path, entry: entry.map_err(|source| StepError::unreadable(&absolute, &source))? });
+    }
+    let staged = Staged { spec, directory: staging, outputs: &outputs, action: None };
+    place(node, context, &staged, former)?;
+    Ok(outputs)
 }

@@ -57,6 +57,12 @@ pub trait Step: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Returns true if the outputs that it has made by the time of a failure are placed nevertheless: reports on that
+    /// failure. For steps that check their results by themselves (`Freshness::Run`).
+    fn reports_on_failure(&self) -> bool {
+        false
+    }
+
     /// Makes the outputs that the prepared action declares, in `job.staging`.
     fn run(&self, prepared: &Prepared<Self::Findings>, job: &Job<'_>) -> Result<Report, StepError>;
 }
@@ -229,6 +235,8 @@ pub trait AnyStep: Send + Sync {
     fn tree_access(&self) -> TreeAccess;
     /// `Step::tree_outputs`
     fn tree_outputs(&self) -> Vec<OutputSpec>;
+    /// `Step::reports_on_failure`
+    fn reports_on_failure(&self) -> bool;
     /// `Step::run`
     fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError>;
 }
@@ -252,6 +260,10 @@ impl<S: Step> AnyStep for S {
 
     fn tree_outputs(&self) -> Vec<OutputSpec> {
         Step::tree_outputs(self)
+    }
+
+    fn reports_on_failure(&self) -> bool {
+        Step::reports_on_failure(self)
     }
 
     fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError> {

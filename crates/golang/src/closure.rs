@@ -156,6 +156,11 @@ impl Closure {
         &self.header.tests
     }
 
+    /// Keeps some of these packages; the others are not tested. Their files stay in the closure.
+    pub(crate) fn retain_tests(&mut self, is_kept: &dyn Fn(&TestPackage) -> bool) {
+        self.header.tests.retain(is_kept);
+    }
+
     /// Returns the files that a package's test is made of, and whether they are the package's own.
     pub(crate) fn files_of_test<'a>(&'a self, test: &'a TestPackage) -> impl Iterator<Item = (&'a Path, bool)> {
         let files = test.files.iter().flat_map(|&(begin, end)| self.stored.files.get(begin as usize..end as usize));

@@ -3,12 +3,14 @@
 //! It knows the go command's rules, and the steps that run it. It knows no target, no image and no build.ron: texts are
 //! resolved and platforms chosen before a step is made.
 
+mod benchmarks;
 mod build_info;
 mod c_compiler;
 mod cgo;
 mod closure;
 mod closure_lookup;
 mod closure_query;
+mod coverage;
 mod directories;
 mod environment;
 mod executable_diff;
@@ -19,6 +21,7 @@ mod go_overlay;
 mod identity;
 mod includes;
 mod index_shield;
+mod junit;
 mod link_inputs;
 mod local_modules;
 mod module_cache;
@@ -34,9 +37,12 @@ mod settings;
 mod spdx;
 mod steps;
 mod support;
+mod test_events;
 mod test_log;
 mod test_packages;
+mod test_patterns;
 mod test_reads;
+mod test_report;
 mod test_results;
 mod test_sources;
 mod toolchain;
@@ -70,7 +76,7 @@ pub use steps::go_mod_tidy::GoModTidyStep;
 pub use steps::probe::{PROBE_PATH, ProbeStep};
 pub use steps::published_tool::PublishedToolStep;
 pub use steps::sbom::SbomStep;
-pub use steps::test_setup::GoTestStep;
+pub use steps::test_setup::{Benchmarks, GoTestStep, TestOrder, TestOutputs};
 pub use support::{GoRequest, GoSupport, GoVersion};
 pub use toolchain::{GoPin, Toolchain, installed_version, is_untouched, system_toolchain};
 pub use unpack::{ArchiveKind, unpack};

@@ -3,7 +3,7 @@
 //!
 //! Results of passed tests, and of those that failed after all. They are in the store that all workspaces share, under a
 //! key that has the workspace's directory in it; a result that may depend on more than is known holds for this workspace
-//! only. In `.rondel/tests.2` is what makes the answer quick if nothing changed.
+//! only. In `.rondel/tests.3` is what makes the answer quick if nothing changed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::test_reads::{Sights, TestReads, for_people};
+use crate::test_report::PackageReport;
 
 /// Version of the keys below.
-const FORMAT: &str = "rondel-test-2";
+const FORMAT: &str = "rondel-test-3";
 /// Directory below `.rondel`.
-const DIRECTORY: &str = "tests.2";
+const DIRECTORY: &str = "tests.3";
 /// Kind of the results, for statistics.
 const KIND: &str = "GoTest";
 
@@ -38,6 +39,20 @@ pub(crate) struct AllPassed {
     pub below_root: Option<String>,
     /// By import path: what a package's test is made of.
     pub parts: BTreeMap<String, String>,
+    /// By import path: how they went, as a blob of the store.
+    pub reports: BTreeMap<String, Digest>,
+    pub written: WrittenReports,
+}
+
+/// What was written about tests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WrittenReports {
+    /// What was asked for.
+    pub asked: String,
+    /// Digests of the files by their places below the workspace.
+    pub files: BTreeMap<String, Digest>,
+    /// Lines for people.
+    pub lines: Vec<String>,
 }
 
 /// The results of one target.
@@ -58,12 +73,29 @@ impl<'a> TestResults<'a> {
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Returns true if a test passed with these parts and these sights. `below_root` is the digest of all files that it
-    /// may have read besides.
-    pub fn has_passed(&self, parts: &Digest, reads: &TestReads, sights: &Sights, below_root: Option<&Digest>) -> bool {
-        let Some(key) = self.result_key(parts, reads, sights, below_root) else { return false };
-        let found = self.context.workspace.results.get_action_result(&key);
-        matches!(found, Ok(Some(result)) if result.exit_code == 0)
+    /// Returns how a test went (a blob of the store) that passed with these parts and these sights. `below_root` is the
+    /// digest of all files that it may have read besides.
+    pub fn passed(
+        &self,
+        parts: &Digest,
+        reads: &TestReads,
+        sights: &Sights,
+        below_root: Option<&Digest>,
+    ) -> Option<Digest> {
+        let key = self.result_key(parts, reads, sights, below_root)?;
+        let found = self.context.workspace.results.get_action_result(&key).ok()??;
+        found.stdout.filter(|_| found.exit_code == 0)
+    }
+
+    /// Returns how the tests of a package went that passed.
+    pub fn report(&self, blob: &Digest) -> Result<PackageReport, String> {
+        let bytes = self.context.workspace.results.read_bytes(blob).map_err(|error| error.to_string())?;
+        serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+    }
+
+    /// Returns true if it is in the store.
+    pub fn has_report(&self, blob: &Digest) -> bool {
+        self.context.workspace.results.find_missing_blobs([blob]).is_empty()
     }
 
     /// Takes back that the test made of these parts passed with what is to be seen now. It has failed since.
@@ -82,21 +114,26 @@ impl<'a> TestResults<'a> {
         ActionResult { target: self.key.target_text().to_owned(), kind: KIND.to_owned(), ..ActionResult::default() }
     }
 
-    /// Stores that it passed.
+    /// Stores that it passed, and returns the blob of how it went.
     pub fn store(
         &self,
         parts: &Digest,
         reads: &TestReads,
         sights: &Sights,
         below_root: Option<&Digest>,
-    ) -> Result<(), String> {
+        report: &PackageReport,
+    ) -> Result<Digest, String> {
         let store = &self.context.workspace.results;
         let text = serde_json::to_vec(reads).expect("plain data");
         let blob = store.put_bytes(&text).map_err(|error| error.to_string())?;
         let key = self.result_key(parts, reads, sights, below_root).ok_or("the workspace has no name of its own")?;
-        store.update_action_result(&key, &self.of_target()).map_err(|error| error.to_string())?;
+        let report = serde_json::to_vec(report).expect("plain data");
+        let report = store.put_bytes(&report).map_err(|error| error.to_string())?;
+        let passed = ActionResult { stdout: Some(report), ..self.of_target() };
+        store.update_action_result(&key, &passed).map_err(|error| error.to_string())?;
         let log = ActionResult { stdout: Some(blob), ..self.of_target() };
-        store.update_action_result(&reads_key(parts), &log).map_err(|error| error.to_string())
+        store.update_action_result(&reads_key(parts), &log).map_err(|error| error.to_string())?;
+        Ok(report)
     }
 
     fn result_key(

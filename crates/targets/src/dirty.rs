@@ -87,6 +87,10 @@ impl AnyStep for DirtyStep {
         self.clean.tree_outputs()
     }
 
+    fn reports_on_failure(&self) -> bool {
+        self.clean.reports_on_failure()
+    }
+
     fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError> {
         let (step, prepared) = self.chosen(prepared);
         step.run(prepared, job)

@@ -1,8 +1,12 @@
 //! `GoTest`: fields and needs of one kind.
 
+use crate::places::Places;
 use crate::record::kind;
-use crate::types::{CommandEnvironment, InputSource, Packages, Platforms, Tags, late_fact};
-use crate::{Diagnostic, Kind, Makes, Need, Text};
+use crate::types::{
+    CommandEnvironment, InputSource, OutPath, Packages, Percent, Platforms, Shuffle, Tags, TestCount, TestParallel,
+    late_fact,
+};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
 kind! {
     /// Runs `go test` on packages of which something has changed: what their tests are made of, or what these read. That
@@ -11,6 +15,9 @@ kind! {
     GoTest in Group::Check {
         /// Packages, as patterns or import paths.
         packages: Packages,
+        /// Packages that are left out of `packages`, as patterns or import paths: `["./gen/..."]`. One that leaves out
+        /// nothing is an error.
+        exclude: Option<Packages> = None,
         /// Adds `-race`. It needs a C compiler, which is then in the key.
         race: bool = false,
         /// Build tags.
@@ -21,6 +28,34 @@ kind! {
         short: bool = false,
         /// `-timeout`, a Go duration: `"5m"`.
         timeout: Option<Text> = None,
+        /// `-count`: how often each test runs.
+        count: Option<TestCount> = None,
+        /// `-failfast`: no further test begins after one has failed. It is in no key, since a package that passed has
+        /// come to its end.
+        failfast: bool = false,
+        /// `-shuffle`: the order of tests. `Seed(7)` is one order, and in the key. `On` takes another seed each time and
+        /// prints it: such tests always run.
+        shuffle: Shuffle = Shuffle::Off,
+        /// `-parallel`: how many tests of a package with `t.Parallel` run at once; as many as there are cores if left out.
+        parallel: Option<TestParallel> = None,
+        /// Shows what passed tests print, too. It is in no key: packages that passed before do not run for it.
+        verbose: bool = false,
+        /// Measures what the tests cover, and writes a profile of all packages, also of those that passed before:
+        /// `"coverage.out"`. The path is relative to `root`.
+        coverage: Option<OutPath> = None,
+        /// Measures, and writes a page that shows the sources with what is covered (`go tool cover -html`).
+        coverage_html: Option<OutPath> = None,
+        /// Measures, and fails the target if fewer statements of all packages together are covered, in percent.
+        cover_min: Option<Percent> = None,
+        /// Writes a report in JUnit's form for CI services, also if tests fail: all packages, also those that passed
+        /// before. The path is relative to `root`.
+        junit: Option<OutPath> = None,
+        /// `-bench`: a regular expression of benchmarks to run; `"."` for all. They always run, and no tests beside them
+        /// unless `run` names some. The run is kept by its commit in `.rondel`, and compared with the last one of other
+        /// sources, as benchstat does it: write `count: 10`.
+        bench: Option<Text> = None,
+        /// `-benchtime`, a Go duration or a number of runs: `"2s"`, `"100x"`.
+        benchtime: Option<Text> = None,
         /// Environment of the tests, added to Rondel's closed one; `Secret` is allowed, facts of images are not.
         env: CommandEnvironment = CommandEnvironment::default(),
         /// Globs of files, and outputs of targets, that all tests depend on besides. Needed for what is read unseen, by
@@ -34,7 +69,23 @@ impl Kind for GoTest {
         Makes::Nothing
     }
 
+    fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
+        self.reports().into_iter().map(|(_, path)| places.path(path)).collect()
+    }
+
     fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        for (field, path) in self.reports().into_iter().filter(|(_, path)| path.value.ends_with('/')) {
+            let message = format!("`{}` is a directory, and `{field}` is a file", path.value);
+            diagnostics.push(Diagnostic::new(path.span, message).hint("name the file"));
+        }
+        if let Some(time) = self.benchtime.as_ref().filter(|_| self.bench.is_none()) {
+            let message = "`benchtime` is for benchmarks, and there is no `bench`";
+            diagnostics.push(Diagnostic::new(time.span, message).hint("write bench: \".\""));
+        }
+        if let Some(bench) = self.bench.as_ref().filter(|_| self.is_reported() || self.shuffle != Shuffle::Off) {
+            let message = "benchmarks have no order of tests, no coverage and no JUnit report";
+            diagnostics.push(Diagnostic::new(bench.span, message).hint("give benchmarks a target of their own"));
+        }
         for (_, text) in &self.env {
             diagnostics.extend(text.images().next().map(|fact| late_fact(fact, text.span)));
         }
@@ -46,5 +97,18 @@ impl Kind for GoTest {
             needs.push(Need::CCompiler { command: None, because: "race: true" });
         }
         needs
+    }
+}
+
+impl GoTest {
+    /// Returns true if something is written or demanded about all packages.
+    fn is_reported(&self) -> bool {
+        self.cover_min.is_some() || !self.reports().is_empty()
+    }
+
+    /// Returns the fields that name a file, and the files.
+    pub fn reports(&self) -> Vec<(&'static str, &Spanned<String>)> {
+        let fields = [("coverage", &self.coverage), ("coverage_html", &self.coverage_html), ("junit", &self.junit)];
+        fields.into_iter().filter_map(|(field, path)| Some((field, &**path.as_ref()?))).collect()
     }
 }

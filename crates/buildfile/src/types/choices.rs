@@ -4,8 +4,8 @@ use crate::field::FieldType;
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
 use crate::text::TextSource;
-use crate::types::ZstdLevel;
 use crate::types::strings::ENVIRONMENT_NAME;
+use crate::types::{ShuffleSeed, ZstdLevel};
 use crate::value::Value;
 use crate::{Diagnostic, Span, Spanned};
 
@@ -58,6 +58,17 @@ pub enum Compression {
     Gzip,
     /// zstd with a level.
     Zstd(ZstdLevel),
+}
+
+/// The order of the tests of a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shuffle {
+    /// That of the sources.
+    Off,
+    /// Another one each time.
+    On,
+    /// The one of this seed.
+    Seed(ShuffleSeed),
 }
 
 impl FieldType for Spanned<GoChoice> {
@@ -194,6 +205,37 @@ impl FieldType for Compression {
         match self {
             Compression::Gzip => Default::Word("Gzip"),
             Compression::Zstd(_) => Default::None,
+        }
+    }
+}
+
+impl FieldType for Shuffle {
+    const PLURAL: &'static str = "orders of tests";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Shuffle> {
+        let call = value.call();
+        let arguments = match call.as_ref().map(|call| (call.name, call.arguments)) {
+            Some(("Off", None)) => return Some(Shuffle::Off),
+            Some(("On", None)) => return Some(Shuffle::On),
+            Some(("Seed", Some(arguments))) => reader.kept(arguments.positional())?,
+            _ => Vec::new(),
+        };
+        let [seed] = arguments.as_slice() else {
+            reader.report(value.unexpected("`Off`, `On` or `Seed(7)`"));
+            return None;
+        };
+        ShuffleSeed::read(reader, *seed).map(Shuffle::Seed)
+    }
+
+    fn shape() -> Shape {
+        Shape::OneOf(vec![Shape::Words(&["Off", "On"]), Shape::call("Seed", ShuffleSeed::shape())])
+    }
+
+    fn as_default(&self) -> Default {
+        match self {
+            Shuffle::Off => Default::Word("Off"),
+            Shuffle::On => Default::Word("On"),
+            Shuffle::Seed(_) => Default::None,
         }
     }
 }

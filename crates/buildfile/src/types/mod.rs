@@ -19,7 +19,7 @@ mod variables;
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
-pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox};
+pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox, Shuffle};
 pub use executables::{ExecutableName, ExecutableNames, MainPackage};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
 pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, TimeForm};
@@ -28,7 +28,7 @@ pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
     RegistryHost, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,
 };
-pub use numbers::{PoolDepth, PortNumber, Retries, Seconds, ZstdLevel};
+pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
 pub use references::{DigestReference, ImageReference, LayoutReference};
 pub use strings::{

@@ -68,3 +68,19 @@ number! {
     /// A TCP port.
     PortNumber: u16 = 1..=65_535, "a port between 1 and 65535", "expected a port between 1 and 65535, found `0`"
 }
+number! {
+    /// How often each test runs.
+    TestCount: u32 = 1..=10_000, "how often each test runs", "expected between 1 and 10000 times"
+}
+number! {
+    /// How many tests of a package run at once.
+    TestParallel: u32 = 1..=1024, "how many tests run at once", "expected between 1 and 1024 tests at once"
+}
+number! {
+    /// A share in percent.
+    Percent: u8 = 1..=100, "a whole number of percent", "expected between 1 and 100 percent"
+}
+number! {
+    /// A seed for the order of tests.
+    ShuffleSeed: u32 = 1..=4_294_967_295, "a seed, a whole number", "expected a seed between 1 and 4294967295"
+}

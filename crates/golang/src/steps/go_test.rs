@@ -16,10 +16,10 @@ use rondel_engine::{
 use crate::closure::Closure;
 use crate::module_download::check_modules;
 use crate::steps::test_run::TestRun;
-use crate::steps::test_setup::{GoTestStep, KnownTests, digest_of, whole};
+use crate::steps::test_setup::{GoTestStep, KnownTests, TestOrder, digest_of, whole};
 use crate::test_packages::TestPackage;
 use crate::test_reads::{Sights, TestPlace, TestReads};
-use crate::test_results::{AllPassed, TestResults, sight_differences};
+use crate::test_results::{AllPassed, TestResults, WrittenReports, sight_differences};
 
 /// What a preparation found.
 pub struct TestFindings {
@@ -47,9 +47,9 @@ impl GoTestStep {
     }
 
     /// Returns the command line. Paths in the test binaries are real: tests find fixtures by them.
-    fn arguments(&self) -> Vec<String> {
+    fn arguments(&self, packages: &[String]) -> Vec<String> {
         let mut arguments = self.flags();
-        arguments.extend(self.packages.patterns.iter().cloned());
+        arguments.extend_from_slice(packages);
         arguments.extend(self.arguments.iter().cloned());
         arguments
     }
@@ -89,6 +89,7 @@ impl GoTestStep {
             shared.inputs.iter().for_each(|input| spec.inputs.insert(input));
         }
         go.remember(query, &self.packages.key, &mut closure);
+        self.leave_out(&mut closure)?;
         Ok(Ok((closure, shared)))
     }
 
@@ -99,6 +100,12 @@ impl GoTestStep {
         }
         if !self.arguments.is_empty() {
             return Some("it was given arguments".to_owned());
+        }
+        if self.benchmarks.is_some() {
+            return Some("benchmarks measure this machine as it is now".to_owned());
+        }
+        if self.order == TestOrder::Random {
+            return Some("`shuffle: On` is another order each time".to_owned());
         }
         closure.untracked.clone().or_else(|| inputs.blind_spot())
     }
@@ -116,6 +123,7 @@ impl GoTestStep {
         let mut known = KnownTests {
             shared,
             passed: Vec::with_capacity(parts.len()),
+            reports: Vec::with_capacity(parts.len()),
             parts,
             unchanged: None,
             sights: Sights::new(),
@@ -126,7 +134,11 @@ impl GoTestStep {
         let mut below_root = earlier.below_root;
         for (index, test) in closure.tests().iter().enumerate() {
             let parts = &known.parts[index];
-            if earlier.has_passed(&test.import_path, parts) {
+            // Results are of no use here without what is to be reported of them.
+            let is_there = |report: &Digest| !self.has_reports() || results.has_report(report);
+            let report = earlier.all.reports.get(&test.import_path).copied().filter(is_there);
+            if report.is_some() && earlier.has_passed(&test.import_path, parts) {
+                known.reports.push(report);
                 if known.unchanged.is_none() {
                     known.unchanged = Some(earlier.all.reads.clone());
                     known.add(&earlier.sights, None);
@@ -136,17 +148,19 @@ impl GoTestStep {
             }
             let Some(reads) = results.reads(parts).filter(|_| !query.is_forced()) else {
                 known.passed.push(None);
+                known.reports.push(None);
                 continue;
             };
             if reads.blind_spot.is_some() && below_root.is_none() {
                 below_root = self.below_root(query)?.map(|inputs| digest_of(&inputs)).transpose()?;
             }
             let sights = earlier.place.look(&reads);
-            let is_known = results.has_passed(parts, &reads, &sights, below_root.as_ref());
-            if is_known {
+            let report = results.passed(parts, &reads, &sights, below_root.as_ref()).filter(is_there);
+            if report.is_some() {
                 known.add(&sights, below_root.filter(|_| reads.blind_spot.is_some()));
             }
-            known.passed.push(Some(reads).filter(|_| is_known));
+            known.passed.push(Some(reads).filter(|_| report.is_some()));
+            known.reports.push(report);
         }
         Ok(known)
     }
@@ -214,11 +228,19 @@ impl Step for GoTestStep {
     type Findings = Option<TestFindings>;
 
     fn prepare(&self, query: &Query<'_>) -> Result<Prepared<Option<TestFindings>>, StepError> {
-        let mut spec = ActionSpec { arguments: self.arguments(), ..ActionSpec::default() };
+        let arguments = self.arguments(&self.packages.patterns);
+        let mut spec = ActionSpec { arguments, ..ActionSpec::default() };
         let (mut closure, shared) = match self.describe(query, &mut spec)? {
             Ok(found) => found,
-            Err(what) => return Ok(Prepared { spec, freshness: Freshness::not_present(what), findings: None }),
+            Err(what) => {
+                spec.outputs = self.outputs();
+                return Ok(Prepared { spec, freshness: Freshness::not_present(what), findings: None });
+            }
         };
+        spec.outputs = self.outputs();
+        if !self.exclude.is_empty() {
+            spec.settings.insert("exclude".to_owned(), self.exclude.join(" "));
+        }
         if let Some(why) = self.always(&closure, &shared.inputs) {
             let findings = Some(TestFindings { closure, tests: None });
             return Ok(Prepared { spec, freshness: Freshness::always(why), findings });
@@ -230,24 +252,34 @@ impl Step for GoTestStep {
         let place = self.place(query, &spec.environment);
         let sights = place.look(&all.reads);
         let below_root = self.below_root_if(query, &all.reads)?;
-        if is_remembered && whole(&mut closure, &shared, &sights, below_root.as_ref())?.to_string() == all.whole {
+        let stale = self.stale_report(query, &all.written);
+        let is_same_whole =
+            is_remembered && whole(&mut closure, &shared, &sights, below_root.as_ref())?.to_string() == all.whole;
+        if is_same_whole && stale.is_none() {
+            all.written.lines.iter().for_each(|line| query.output_again(line));
             let freshness = Freshness::UpToDate(Metadata::default());
             return Ok(Prepared { spec, freshness, findings: None });
         }
         let is_same = sights == all.sights && below_root.map(|digest| digest.to_string()) == all.below_root;
         let earlier = Earlier { all, place, sights, below_root, is_same: is_same && is_remembered };
         let known = self.known(query, &closure, (shared, inputs), &earlier)?;
-        let freshness = if known.running(&closure).next().is_none() {
-            self.remember(query, &mut closure, &known)?;
-            Freshness::UpToDate(Metadata::default())
-        } else {
+        let freshness = if known.running(&closure).next().is_some() {
             Freshness::Run(self.reasons(query, &spec, &closure, &known, &earlier))
+        } else if self.has_reports() {
+            Freshness::not_present(stale.unwrap_or_else(|| "the tests are others, and its reports are not".to_owned()))
+        } else {
+            self.remember(query, &mut closure, &known, &WrittenReports::default())?;
+            Freshness::UpToDate(Metadata::default())
         };
         Ok(Prepared { spec, freshness, findings: Some(TestFindings { closure, tests: Some(known) }) })
     }
 
     fn tree_access(&self) -> TreeAccess {
         TreeAccess::MayWrite
+    }
+
+    fn reports_on_failure(&self) -> bool {
+        true
     }
 
     fn run(&self, prepared: &Prepared<Option<TestFindings>>, job: &Job<'_>) -> Result<Report, StepError> {
@@ -263,9 +295,13 @@ impl Step for GoTestStep {
         match &prepared.findings {
             Some(TestFindings { closure, tests: Some(known) }) => run.keep_results(closure, known)?,
             Some(TestFindings { closure, tests: None }) => {
-                run.start(Some(closure), prepared.spec.arguments.clone(), None, &|_, _| {})?;
+                let packages = self.named_packages(closure);
+                run.keep_nothing(Some((closure, &prepared.spec.inputs)), self.arguments(&packages))?;
             }
-            None => run.start(None, prepared.spec.arguments.clone(), None, &|_, _| {})?,
+            None => {
+                let packages = run.listed_packages()?;
+                run.keep_nothing(None, self.arguments(&packages))?;
+            }
         }
         Ok(Report::default())
     }

@@ -9,5 +9,8 @@ pub(crate) mod go_test;
 pub(crate) mod probe;
 pub(crate) mod published_tool;
 pub(crate) mod sbom;
+pub(crate) mod test_benchmarks;
+pub(crate) mod test_reports;
 pub(crate) mod test_run;
+pub(crate) mod test_screen;
 pub(crate) mod test_setup;

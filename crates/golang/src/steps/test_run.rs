@@ -3,10 +3,9 @@
 //! The go command starts each test binary by a small script (`-exec`), which has it write its log: with a program of the
 //! user's own before it, the go command asks for none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use rondel_cas::{Digest, MEMORY_MAX, read_text_at_most};
 use rondel_engine::{Environment, EnvironmentValue, InputSet, Job, StepError};
@@ -14,11 +13,13 @@ use rondel_process::{CommandLine, Stream};
 use rondel_tree::MtimeBoundary;
 
 use crate::closure::Closure;
+use crate::steps::test_screen::TestScreen;
 use crate::steps::test_setup::{GoTestStep, KnownTests, digest_of};
 use crate::test_log::TestLog;
 use crate::test_packages::TestPackage;
 use crate::test_reads::{Sights, TestPlace, TestReads, device_of, for_people};
-use crate::test_results::TestResults;
+use crate::test_report::{PackageReport, Verdict, slow_tests};
+use crate::test_results::{TestResults, WrittenReports};
 use crate::test_sources::unlogged;
 use crate::toolchain::Toolchain;
 
@@ -44,6 +45,21 @@ struct Before<'a> {
     parts: Vec<Digest>,
 }
 
+/// By import path: how the tests of a run went.
+pub(crate) type TestReports = BTreeMap<String, PackageReport>;
+
+/// What the run itself left.
+struct Seen<'a> {
+    reports: &'a TestReports,
+    logs: Option<&'a TestLogs>,
+}
+
+impl Seen<'_> {
+    fn verdict(&self, test: &TestPackage) -> Verdict {
+        self.reports.get(&test.import_path).map_or(Verdict::None, |report| report.verdict)
+    }
+}
+
 /// What was found after the run.
 #[derive(Default)]
 struct After {
@@ -54,14 +70,38 @@ struct After {
 }
 
 impl TestRun<'_> {
-    /// Runs the go command. `see` gets each line that it prints.
-    pub fn start(
+    /// Runs the go command. With arguments of the user's its output is shown as it is; otherwise it is asked for events,
+    /// from which the screen and the reports are made.
+    fn start(
         &self,
         closure: Option<&Closure>,
         arguments: Vec<String>,
         log: Option<&TestLogs>,
-        see: &(dyn Fn(Stream, &str) + Sync),
-    ) -> Result<(), StepError> {
+    ) -> Result<(TestReports, Result<(), StepError>), StepError> {
+        let line = self.command(closure, arguments, log)?;
+        if !self.step.arguments.is_empty() {
+            return Ok((TestReports::new(), self.job.run(&line)));
+        }
+        let show = |stream: Stream, line: &str| self.job.output(stream, line);
+        let redact = |text: &str| self.job.redact(text);
+        let screen = TestScreen::new(&show, &redact, self.step.verbose);
+        let outcome = self.job.run_unseen(&line, &|stream, line| screen.see(stream, line));
+        let (mut reports, loose) = screen.finish();
+        self.add_profiles(&mut reports)?;
+        if let Some(slow) = slow_tests(reports.values()) {
+            self.job.note(slow);
+        }
+        let outcome = outcome.map_err(|error| self.with_failures(error, &reports, loose));
+        Ok((reports, outcome))
+    }
+
+    /// Returns the go command.
+    fn command(
+        &self,
+        closure: Option<&Closure>,
+        arguments: Vec<String>,
+        log: Option<&TestLogs>,
+    ) -> Result<CommandLine, StepError> {
         let packages = &self.step.packages;
         let mut environment = self.environment.clone();
         let mut arguments = arguments[1..].to_vec();
@@ -69,6 +109,9 @@ impl TestRun<'_> {
         if let Some(logs) = log {
             logs.write_script(self.step).map_err(|error| StepError::unwritable(&logs.directory, &error))?;
             arguments.insert(1, logs.flag.clone());
+        }
+        if self.step.arguments.is_empty() && self.step.benchmarks.is_none() {
+            arguments.splice(1..1, self.event_flags());
         }
         let variables = match log {
             // The script hides from the tests what is for the go command only.
@@ -78,53 +121,82 @@ impl TestRun<'_> {
         let mut line =
             CommandLine::new(self.toolchain.go(), &packages.go.module).arguments(arguments).environment(variables);
         line.secret_names = environment.secret_names();
-        self.job.run_and_see(&line, see)
+        Ok(line)
+    }
+
+    /// Runs the tests and keeps no results.
+    pub fn keep_nothing(
+        &self,
+        closure: Option<(&Closure, &InputSet)>,
+        arguments: Vec<String>,
+    ) -> Result<(), StepError> {
+        let (closure, inputs) = closure.unzip();
+        if let Some(benchmarks) = &self.step.benchmarks {
+            let sources = inputs.map(digest_of).transpose()?.map(|digest| digest.to_string());
+            return self.run_benchmarks(benchmarks, &self.command(closure, arguments, None)?, sources);
+        }
+        let (reports, outcome) = self.start(closure, arguments, None)?;
+        if !self.step.arguments.is_empty() {
+            return outcome;
+        }
+        let reports: Vec<PackageReport> = reports.into_values().collect();
+        self.write_reports(&reports, outcome).map(drop)
     }
 
     /// Runs the tests that have to, and keeps what has passed, also if others have not.
     pub fn keep_results(&self, closure: &Closure, known: &KnownTests) -> Result<(), StepError> {
-        let forced = known.running(closure).next().is_none();
-        let running: Vec<usize> =
-            (0..known.passed.len()).filter(|&index| forced || known.passed[index].is_none()).collect();
         let tests = closure.tests();
-        if !forced && running.len() < tests.len() {
-            let count = tests.len() - running.len();
-            let packages = if count == 1 { "1 package has" } else { &format!("{count} packages have") };
-            self.job.note(format!("{packages} passed before, and nothing that the tests read has changed"));
+        let running: Vec<usize> = (0..tests.len()).filter(|&index| known.passed[index].is_none()).collect();
+        let mut known = known.clone();
+        let (mut reports, mut outcome) = (TestReports::new(), Ok(()));
+        if !running.is_empty() || tests.is_empty() {
+            self.note_known(tests.len() - running.len());
+            let before = self.look_before(closure, &running)?;
+            let directories = running.iter().map(|&index| tests[index].directory.as_path());
+            let logs = TestLogs::new(self.job.staging, directories);
+            (reports, outcome) = self.start(Some(closure), self.arguments_for(closure, &running), logs.as_ref())?;
+            // A go command that was ended says nothing of the tests that it did not come to.
+            let is_whole = match &outcome {
+                Ok(()) => true,
+                Err(StepError::Command { status, .. }) => status.starts_with("exit status"),
+                Err(StepError::User(_) | StepError::Interrupted) => false,
+            };
+            if !is_whole {
+                return outcome;
+            }
+            let seen = Seen { reports: &reports, logs: logs.as_ref() };
+            self.keep(closure, &mut known, &running, &before, &seen)?;
         }
+        let written = match self.step.has_reports() {
+            true => self.write_reports(&self.all_reports(closure, &known, reports)?, outcome)?,
+            false => outcome.map(|()| WrittenReports::default())?,
+        };
+        if known.passed.iter().all(Option::is_some) {
+            self.step.remember(self.job, &mut closure.clone(), &known, &written)?;
+        }
+        Ok(())
+    }
+
+    fn note_known(&self, count: usize) {
+        let packages = match count {
+            0 => return,
+            1 => "1 package has".to_owned(),
+            count => format!("{count} packages have"),
+        };
+        self.job.note(format!("{packages} passed before, and nothing that the tests read has changed"));
+    }
+
+    /// Returns the command for some packages of the closure.
+    fn arguments_for(&self, closure: &Closure, running: &[usize]) -> Vec<String> {
+        let tests = closure.tests();
         let mut arguments = self.step.flags();
         let is_plain = |index: &usize| tests[*index].import_path != "command-line-arguments";
         if running.len() < tests.len() && running.iter().all(is_plain) {
             arguments.extend(running.iter().map(|&index| tests[index].import_path.clone()));
         } else {
-            arguments.extend(self.step.packages.patterns.iter().cloned());
+            arguments.extend(self.step.named_packages(closure));
         }
-        let before = self.look_before(closure, &running)?;
-        let directories = running.iter().map(|&index| tests[index].directory.as_path());
-        let logs = TestLogs::new(self.job.staging, directories);
-        let verdicts: Mutex<Verdicts> = Mutex::default();
-        let outcome = self.start(Some(closure), arguments, logs.as_ref(), &|stream, line| {
-            if stream == Stream::Stdout {
-                verdicts.lock().expect("no panic while locked").see(line);
-            }
-        });
-        let verdicts = verdicts.into_inner().expect("no panic while locked");
-        // A go command that was ended says nothing of the tests that it did not come to.
-        let is_whole = match &outcome {
-            Ok(()) => true,
-            Err(StepError::Command { status, .. }) => status.starts_with("exit status"),
-            Err(StepError::User(_) | StepError::Interrupted) => false,
-        };
-        if !is_whole {
-            return outcome;
-        }
-        let mut known = known.clone();
-        self.keep(closure, &mut known, &running, &before, logs.as_ref(), &verdicts)?;
-        outcome?;
-        if known.passed.iter().all(Option::is_some) {
-            self.step.remember(self.job, &mut closure.clone(), &known)?;
-        }
-        Ok(())
+        arguments
     }
 
     fn look_before(&self, closure: &Closure, running: &[usize]) -> Result<Before<'_>, StepError> {
@@ -150,13 +222,11 @@ impl TestRun<'_> {
         known: &mut KnownTests,
         running: &[usize],
         before: &Before<'_>,
-        logs: Option<&TestLogs>,
-        verdicts: &Verdicts,
+        seen: &Seen<'_>,
     ) -> Result<(), StepError> {
         let tests = closure.tests();
-        running.iter().for_each(|&index| known.passed[index] = None);
         let mut after = After::default();
-        for &index in running.iter().filter(|&&index| verdicts.has_failed(&tests[index].import_path)) {
+        for &index in running.iter().filter(|&&index| seen.verdict(&tests[index]) == Verdict::Failed) {
             self.take_back(&known.parts[index], before, &mut after)?;
         }
         let unchanged = match self.unchanged(closure, before)? {
@@ -168,10 +238,10 @@ impl TestRun<'_> {
                 return Ok(());
             }
         };
-        for &index in running.iter().filter(|&&index| verdicts.has_passed(&tests[index].import_path)) {
+        for &index in running.iter().filter(|&&index| seen.verdict(&tests[index]) == Verdict::Passed) {
             let test = &tests[index];
             if unchanged[index] {
-                self.keep_one(closure, index, known, before, &mut after, logs)?;
+                self.keep_one(closure, index, known, before, &mut after, seen)?;
             } else {
                 after.not_kept.push(format!("a source of {} changed while its tests ran", test.import_path));
             }
@@ -226,12 +296,12 @@ impl TestRun<'_> {
         known: &mut KnownTests,
         before: &Before<'_>,
         after: &mut After,
-        logs: Option<&TestLogs>,
+        seen: &Seen<'_>,
     ) -> Result<(), StepError> {
         let test = &closure.tests()[index];
         let import_path = &test.import_path;
         let results = TestResults::of(self.job, &self.step.packages.key);
-        let Some(reads) = self.reads_of(closure, test, before, logs) else {
+        let Some(reads) = self.reads_of(closure, test, before, seen.logs) else {
             after.not_kept.push(format!("the tests of {import_path} left no log of what they read"));
             return Ok(());
         };
@@ -258,9 +328,13 @@ impl TestRun<'_> {
             after.not_kept.push(format!("`{what}` was written while the tests of {import_path} ran"));
             return Ok(());
         }
-        if let Err(error) = results.store(&known.parts[index], &reads, &sights, below_root.as_ref()) {
-            self.job.warn(format!("{error}; the result of {import_path} is not kept"));
-            return Ok(());
+        let Some(report) = seen.reports.get(import_path) else { return Ok(()) };
+        match results.store(&known.parts[index], &reads, &sights, below_root.as_ref(), report) {
+            Ok(report) => known.reports[index] = Some(report),
+            Err(error) => {
+                self.job.warn(format!("{error}; the result of {import_path} is not kept"));
+                return Ok(());
+            }
         }
         known.add(&sights, below_root);
         known.passed[index] = Some(reads);
@@ -359,37 +433,4 @@ impl TestLogs {
 /// Returns the text as one word of a POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-/// Returns the import paths that the printed lines of `go test` say have passed, and have not failed.
-#[derive(Default)]
-struct Verdicts {
-    passed: BTreeSet<String>,
-    failed: BTreeSet<String>,
-}
-
-impl Verdicts {
-    /// Reads a line of standard output. Tests may print such lines too; the go command's own word comes for each package.
-    fn see(&mut self, line: &str) {
-        let mut words = line.split('\t');
-        let (first, second) = (words.next().unwrap_or_default(), words.next());
-        let Some(import_path) = second.and_then(|word| word.split(' ').next()) else { return };
-        // Of what a test prints itself, a failure is believed and a success is not enough: `keep` asks for its log too.
-        let set = match first {
-            "ok  " | "?   " => &mut self.passed,
-            "FAIL" => &mut self.failed,
-            _ => return,
-        };
-        set.insert(import_path.to_owned());
-    }
-
-    /// Returns true if the tests of the package have failed.
-    fn has_failed(&self, import_path: &str) -> bool {
-        self.failed.contains(import_path)
-    }
-
-    /// Returns true if the tests of the package have passed.
-    fn has_passed(&self, import_path: &str) -> bool {
-        self.passed.contains(import_path) && !self.failed.contains(import_path)
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{Digest, Hasher};
+use rondel_cas::{Digest, Hasher, RelativePath};
 use rondel_engine::{
     Class, DeclaredInputs, Environment, EnvironmentValue, InputSet, OutputRole, OutputUse, StepContext, StepError,
 };
@@ -12,7 +12,7 @@ use crate::closure::Closure;
 use crate::packages::GoPackages;
 use crate::test_packages::TestPackage;
 use crate::test_reads::{Sights, TestPlace, TestReads};
-use crate::test_results::{AllPassed, TestResults, sights_digest};
+use crate::test_results::{AllPassed, TestResults, WrittenReports, sights_digest};
 
 /// `go test` of some packages, all texts resolved.
 pub struct GoTestStep {
@@ -24,6 +24,22 @@ pub struct GoTestStep {
     pub short: bool,
     /// `-timeout`
     pub timeout: Option<String>,
+    /// Patterns of packages that are left out.
+    pub exclude: Vec<String>,
+    /// `-count`
+    pub count: Option<u32>,
+    /// `-failfast`
+    pub failfast: bool,
+    /// `-shuffle`
+    pub order: TestOrder,
+    /// `-parallel`
+    pub parallel: Option<u32>,
+    /// True if all that tests print is shown.
+    pub verbose: bool,
+    /// What is written about the tests.
+    pub reports: TestOutputs,
+    /// Benchmarks that run instead of tests.
+    pub benchmarks: Option<Benchmarks>,
     /// Declared variables.
     pub env: Vec<(String, EnvironmentValue)>,
     /// Globs of files that the tests read unseen; `None` if none are declared.
@@ -36,6 +52,41 @@ pub struct GoTestStep {
     pub arguments: Vec<String>,
 }
 
+/// The order of the tests of a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestOrder {
+    /// That of the sources.
+    Declared,
+    /// Another one each time.
+    Random,
+    /// The one of this seed.
+    Seed(u32),
+}
+
+/// Benchmarks that are run instead of tests.
+#[derive(Clone, Debug)]
+pub struct Benchmarks {
+    /// `-bench`
+    pub pattern: String,
+    /// `-benchtime`
+    pub time: Option<String>,
+    /// The commit of the sources, as far as it is known.
+    pub commit: Option<String>,
+}
+
+/// Files that are written about the tests: their places below the workspace.
+#[derive(Clone, Debug, Default)]
+pub struct TestOutputs {
+    /// Profile of coverage.
+    pub coverage: Option<RelativePath>,
+    /// A page with the sources.
+    pub coverage_html: Option<RelativePath>,
+    /// Least share of statements that are covered, in percent.
+    pub cover_min: Option<u8>,
+    /// Report in JUnit's form.
+    pub junit: Option<RelativePath>,
+}
+
 /// What is known of the tests before they run.
 #[derive(Clone, Debug)]
 pub(crate) struct KnownTests {
@@ -45,6 +96,8 @@ pub(crate) struct KnownTests {
     pub parts: Vec<Digest>,
     /// What a package's tests read, if they passed and nothing has changed since; the others run.
     pub passed: Vec<Option<TestReads>>,
+    /// How the tests of those packages went, as a blob of the store.
+    pub reports: Vec<Option<Digest>>,
     /// What tests read that are as they were the last time, and some others; they have nothing in `passed`.
     pub unchanged: Option<TestReads>,
     /// What was to be seen of all that passed tests read, when they were found to hold.
@@ -55,6 +108,16 @@ pub(crate) struct KnownTests {
     pub is_contradictory: bool,
     /// Digest of the declared inputs.
     pub inputs: Digest,
+}
+
+impl Benchmarks {
+    /// Returns the flags of the go command; without `-run`, no tests run.
+    pub(crate) fn flags(&self, run: Option<&String>) -> Vec<String> {
+        let mut flags = vec![format!("-bench={}", self.pattern)];
+        flags.extend(self.time.iter().map(|time| format!("-benchtime={time}")));
+        flags.extend(run.is_none().then(|| "-run=^$".to_owned()));
+        flags
+    }
 }
 
 impl GoTestStep {
@@ -90,7 +153,13 @@ impl GoTestStep {
         Ok(())
     }
 
-    /// Returns the command up to the packages.
+    /// Returns true if what the tests cover is measured.
+    pub(crate) fn is_measured(&self) -> bool {
+        let TestOutputs { coverage, coverage_html, cover_min, junit: _ } = &self.reports;
+        coverage.is_some() || coverage_html.is_some() || cover_min.is_some()
+    }
+
+    /// Returns the command up to the packages, as far as it can change how a package's tests go.
     pub(crate) fn flags(&self) -> Vec<String> {
         let mut arguments: Vec<String> = ["go", "test", "-buildvcs=false"].map(str::to_owned).to_vec();
         arguments.extend(self.packages.selecting_flags());
@@ -102,6 +171,19 @@ impl GoTestStep {
                 arguments.push(format!("{flag}={value}"));
             }
         }
+        let seed = match self.order {
+            TestOrder::Seed(seed) => Some(seed),
+            TestOrder::Declared | TestOrder::Random => None,
+        };
+        for (flag, value) in [("-count", self.count), ("-parallel", self.parallel), ("-shuffle", seed)] {
+            if let Some(value) = value {
+                arguments.push(format!("{flag}={value}"));
+            }
+        }
+        if self.is_measured() {
+            arguments.push("-cover".to_owned());
+        }
+        arguments.extend(self.benchmarks.iter().flat_map(|benchmarks| benchmarks.flags(self.run.as_ref())));
         arguments
     }
 
@@ -137,6 +219,7 @@ impl GoTestStep {
         context: &StepContext<'_>,
         closure: &mut Closure,
         known: &KnownTests,
+        written: &WrittenReports,
     ) -> Result<(), StepError> {
         if known.is_contradictory {
             return Ok(());
@@ -160,6 +243,10 @@ impl GoTestStep {
         all.whole = whole(closure, &known.shared, &all.sights, below_root.as_ref())?.to_string();
         let parts = closure.tests().iter().zip(&known.parts);
         all.parts = parts.map(|(test, parts)| (test.import_path.clone(), parts.to_string())).collect();
+        let named = closure.tests().iter().zip(&known.reports);
+        let named = named.filter_map(|(test, report)| Some((test.import_path.clone(), (*report)?)));
+        all.reports = named.collect();
+        all.written = written.clone();
         TestResults::of(context, &self.packages.key).remember_all_passed(&all);
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! `GoTest`: one step for all packages of the target.
 
-use rondel_buildfile::{GoTest, Target};
+use rondel_buildfile::{GitQuery, GoTest, Percent, Shuffle, Target, TestCount, TestParallel};
 use rondel_engine::{EnvironmentValue, Shown, StepKey};
-use rondel_golang::{CSupport, GoPackages, GoTestStep, Scope};
+use rondel_golang::{Benchmarks, CSupport, GoPackages, GoTestStep, Scope, TestOrder, TestOutputs};
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
+use crate::git::GitAnswers;
 use crate::go_variables::refuse_own;
 use crate::nodes::{Deps, TargetNodes};
 
@@ -50,6 +51,21 @@ impl Analyze for GoTest {
             run: analyzer.variables.optional(self.run.as_ref())?,
             short: self.short,
             timeout: analyzer.variables.optional(self.timeout.as_ref())?,
+            exclude: match &self.exclude {
+                Some(exclude) => analyzer.variables.texts(exclude)?,
+                None => Vec::new(),
+            },
+            count: self.count.map(TestCount::get),
+            failfast: self.failfast,
+            order: match self.shuffle {
+                Shuffle::Off => TestOrder::Declared,
+                Shuffle::On => TestOrder::Random,
+                Shuffle::Seed(seed) => TestOrder::Seed(seed.get()),
+            },
+            parallel: self.parallel.map(TestParallel::get),
+            verbose: self.verbose,
+            reports: reports(self, analyzer, target)?,
+            benchmarks: benchmarks(self, analyzer)?,
             env,
             inputs,
             everything,
@@ -63,4 +79,27 @@ impl Analyze for GoTest {
     fn puts_downloads_off(&self) -> bool {
         true
     }
+}
+
+/// Returns the benchmarks, with the commit that their results are kept by.
+fn benchmarks(test: &GoTest, analyzer: &Analyzer<'_>) -> Analyzed<Option<Benchmarks>> {
+    let Some(pattern) = analyzer.variables.optional(test.bench.as_ref())? else { return Ok(None) };
+    let time = analyzer.variables.optional(test.benchtime.as_ref())?;
+    let commit = GitAnswers::new(analyzer.request.environment, &analyzer.root).get(&GitQuery::Commit);
+    Ok(Some(Benchmarks { pattern, time, commit }))
+}
+
+/// Returns the places of the reports, relative to the directory of build.ron.
+fn reports(test: &GoTest, analyzer: &Analyzer<'_>, target: &Target) -> Analyzed<TestOutputs> {
+    let outputs = analyzer.request.file.outputs_of(target);
+    let place = |field: &str| {
+        let index = test.reports().iter().position(|(name, _)| *name == field);
+        index.map(|index| path(&outputs[index].path).map_err(|error| error.at(outputs[index].span))).transpose()
+    };
+    Ok(TestOutputs {
+        coverage: place("coverage")?,
+        coverage_html: place("coverage_html")?,
+        cover_min: test.cover_min.map(Percent::get),
+        junit: place("junit")?,
+    })
 }

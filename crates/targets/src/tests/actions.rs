@@ -150,6 +150,44 @@ fn a_test_is_keyed_by_all_files() {
     );
 }
 
+/// What can't change how a package's tests go that pass is no argument: `failfast`, `verbose`, reports.
+#[test]
+fn a_test_has_the_flags_that_count() {
+    let text = r#""test": GoTest(packages: ["./..."], count: 2, parallel: 3, shuffle: Seed(7), failfast: true,
+        verbose: true, coverage: "coverage.out", junit: "report.xml")"#;
+    Space::new().action(
+        text,
+        "test",
+        "test",
+        Vec::new(),
+        expect![[r#"
+        runs: the packages are not known yet
+        arguments ["go", "test", "-buildvcs=false", "-count=2", "-parallel=3", "-shuffle=7", "-cover", "./..."]
+        environment CGO_ENABLED=0
+        environment GO111MODULE=on
+        environment GOARCH=[HOST]
+        environment GOCACHE@located
+        environment GOENV=off
+        environment GOEXPERIMENT=
+        environment GOFLAGS=-buildvcs=false
+        environment GOMODCACHE@located
+        environment GOOS=[HOST]
+        environment GOPATH@located
+        environment GOPROXY=off
+        environment GOROOT@located
+        environment GOTELEMETRY=off
+        environment GOTOOLCHAIN=local
+        environment GOWORK=off
+        environment HOME@located
+        environment LC_ALL=C
+        environment PATH@located
+        environment TZ=UTC
+        output reports/coverage -> coverage.out
+        output reports/junit -> report.xml
+    "#]],
+    );
+}
+
 #[test]
 fn an_image_is_keyed_by_layers_and_configuration() {
     let text = r#""server": GoBuild(packages: ["."]),
