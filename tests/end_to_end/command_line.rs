@@ -24,6 +24,7 @@ fn the_list_has_targets_and_verbs() {
           graph        the steps as a graph: Mermaid, DOT or JSON
           verify       build again in other surroundings and compare; or compare with a file or layout
           inspect      what an executable or image is made of, and how it was made
+          init         write build.ron and Cargo's files for a Go repository
           lock         pin toolchains, base images and tools in build.lock
           cache        inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
           doctor       what this machine has, and what build.ron needs

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests start programs and print")]
 #![allow(unused_attributes, reason = "a test that needs two parts may lack both")]
 
+mod adoption;
 mod archive;
 mod base_image;
 mod bases;

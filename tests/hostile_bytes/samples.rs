@@ -32,6 +32,16 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
             go[4096 + 15] = 2;
             vec![own[..16 * 1024].to_vec(), go]
         }
+        "repository" => [
+            "module example.com/a/v2 // c\n\ngo 1.22\n\nuse (\n\t.\n\t./b\n)\n",
+            "// c\n//go:build linux && (!cgo || go1.21)\n\npackage main\n\nimport \"C\"\n",
+            "A ?= $(shell git describe)\nB := -s -w -X main.a=$(A) -X 'm/v.B=$(shell git rev-parse HEAD)' \\\n\t-X main.c=x\n",
+            "FROM golang:1.23.4 AS b\nRUN go build -ldflags \"-X main.a=b\"\nFROM scratch\nCOPY a b\nEXPOSE 80 53/udp\nHEALTHCHECK CMD curl http://localhost:80/x\n",
+            "services:\n  web: {build: ., ports: [\"80:81/tcp\", {target: 82}], healthcheck: {test: \"curl http://localhost:81/\"}}\n",
+            "[workspace]\nmembers = [\n    \"a\",\n]\nexclude = []\n[alias]\nb = \"build\"\n",
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec(),
         other => panic!("no samples for {other}"),
     }
 }

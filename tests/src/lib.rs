@@ -28,6 +28,7 @@ pub const ENTRY_POINTS: &[(&str, EntryPoint)] = &[
     ("toolchain_archive", toolchain_archive),
     ("layer", layer),
     ("executable", executable),
+    ("repository", repository),
 ];
 
 /// Calls the entry point `name` with a directory of its own.
@@ -196,6 +197,26 @@ fn layer(bytes: &[u8], directory: &Path) {
     let other = directory.join("other");
     put(&other, b"something else");
     let _ = rondel_diff::diff_files(&path, &other, &rondel_diff::Traces::default());
+}
+
+/// Adopts a repository in which every file that says something has these contents.
+fn repository(bytes: &[u8], directory: &Path) {
+    for name in ["go.mod", "go.work", "main.go", "Makefile", "Dockerfile", "compose.yaml", ".goreleaser.yaml"] {
+        put(&directory.join(name), bytes);
+    }
+    for (go_mod, main) in [(None, None), (Some("module example.com/a\n\ngo 1.22\n"), Some("package main\n"))] {
+        if let (Some(go_mod), Some(main)) = (go_mod, main) {
+            put(&directory.join("go.mod"), go_mod.as_bytes());
+            put(&directory.join("main.go"), main.as_bytes());
+            let _ = fs::remove_file(directory.join("go.work"));
+        }
+        if let Ok(survey) = rondel_survey::survey(directory, None, None) {
+            rondel_survey::build_ron(&survey, "0.1.0").expect("what is written can be read");
+        }
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let git = rondel_survey::RondelSource::Git("https://git.example/rondel.git".to_owned());
+    let _ = (rondel_survey::member_in(&text, &git), rondel_survey::alias_in(&text));
 }
 
 fn executable(bytes: &[u8], _: &Path) {

@@ -12,4 +12,4 @@ mod source_header;
 
 pub use file::{ClosureFile, FileRole, FileState, Revalidation, SourceFile, WatchedDirectory, read_all};
 pub use name_dependencies::{Names, embed_directories, is_source, matches_glob, sources_in, with_all_below};
-pub use source_header::head_digest;
+pub use source_header::{head_digest, package_name};

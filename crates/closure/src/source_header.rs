@@ -52,6 +52,26 @@ fn end_of_imports(source: &[u8]) -> usize {
     source.len()
 }
 
+/// Returns the name in the package clause, which comments may precede; `None` for anything else.
+pub fn package_name(source: &[u8]) -> Option<&str> {
+    let mut rest = source.strip_prefix("\u{feff}".as_bytes()).unwrap_or(source);
+    loop {
+        rest = rest.trim_ascii_start();
+        if rest.starts_with(b"//") {
+            rest = &rest[rest.iter().position(|&byte| byte == b'\n')?..];
+        } else if rest.starts_with(b"/*") {
+            rest = &rest[rest.windows(2).skip(2).position(|pair| pair == b"*/")? + 4..];
+        } else {
+            break;
+        }
+    }
+    let rest = rest.strip_prefix(b"package")?;
+    let name = rest.trim_ascii_start();
+    let length = name.iter().take_while(|&&byte| is_word(byte)).count();
+    // `packagemain` is one word.
+    (name.len() < rest.len() && length > 0).then(|| std::str::from_utf8(&name[..length]).ok()).flatten()
+}
+
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
@@ -107,5 +127,20 @@ mod tests {
         assert!(!same(one, &one.replace("\"one\"", "\"two\"")));
         let one = "package a\nimport funcs \"one\"\nimport typed \"x\"\nvar _ = 1";
         assert!(!same(one, &one.replace("\"x\"", "\"y\"")));
+    }
+
+    #[test]
+    fn package_clauses() {
+        for (source, name) in [
+            ("package main\n", Some("main")),
+            ("\u{feff}// package no\n/* package none */ package\tmain; import \"x\"", Some("main")),
+            ("/**/package x", Some("x")),
+            ("packagemain\n", None),
+            ("package", None),
+            ("/* package main", None),
+            ("func main() {}", None),
+        ] {
+            assert_eq!(package_name(source.as_bytes()), name, "{source}");
+        }
     }
 }

@@ -251,6 +251,6 @@ fn find_upwards(directory: &Path) -> Result<PathBuf, Failure> {
     let found = directory.ancestors().map(|ancestor| ancestor.join("build.ron")).find(|path| path.is_file());
     found.ok_or_else(|| {
         Failure::usage(format!("there is no build.ron in `{}` or above", directory.display()))
-            .hint("name one with `--file PATH`")
+            .hint(format!("`{} init` writes one for a Go repository; `--file PATH` names another", program::name()))
     })
 }

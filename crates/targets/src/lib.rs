@@ -40,6 +40,7 @@ mod tests;
 
 pub use analysis::{Analysis, analyze};
 pub use base::{BaseRequest, Bases, declared_bases};
+pub use docker::dockerfile::{Dockerfile, Instruction};
 pub use docker::{Docker, DockerSocket};
 pub use go_choice::{WantedGo, wanted_go};
 pub use go_version::{go_work_of, module_directory, newest_pinned, resolve_go_version, unpinned_go};

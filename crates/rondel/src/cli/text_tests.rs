@@ -42,6 +42,7 @@ fn help_of_the_program() {
           graph        the steps as a graph: Mermaid, DOT or JSON
           verify       build again in other surroundings and compare; or compare with a file or layout
           inspect      what an executable or image is made of, and how it was made
+          init         write build.ron and Cargo's files for a Go repository
           lock         pin toolchains, base images and tools in build.lock
           cache        inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
           doctor       what this machine has, and what build.ron needs
@@ -247,6 +248,7 @@ fn candidates_of_words() {
         graph	the steps as a graph: Mermaid, DOT or JSON
         verify	build again in other surroundings and compare; or compare with a file or layout
         inspect	what an executable or image is made of, and how it was made
+        init	write build.ron and Cargo's files for a Go repository
         lock	pin toolchains, base images and tools in build.lock
         cache	inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
         doctor	what this machine has, and what build.ron needs
@@ -255,6 +257,7 @@ fn candidates_of_words() {
         $ i|
         image	The image
         inspect	what an executable or image is made of, and how it was made
+        init	write build.ron and Cargo's files for a Go repository
         $ pl|
         plan	A target that is named like a verb
         $ :plan i|

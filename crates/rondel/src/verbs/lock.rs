@@ -60,21 +60,26 @@ impl Verb for Lock {
     type Options = Options;
 
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
-        lock(&session?, call)
+        lock(&session?, &call.options, call.global.quiet)
     }
 }
 
-fn lock(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+/// Pins what has no pin yet.
+pub(super) fn lock_anew(session: &Session<'_>, quiet: bool) -> Result<(), Failure> {
+    lock(session, &Options::default(), quiet).map(drop)
+}
+
+fn lock(session: &Session<'_>, options: &Options, quiet: bool) -> Result<Exit, Failure> {
     session.require_cache()?;
     let mut lock = session.lock.clone();
     let workspace = session.workspace();
     workspace.prepare()?;
-    lock_go(session, call, &mut lock)?;
-    let moves = |what| call.options.update.0.contains(&what);
+    lock_go(session, options, quiet, &mut lock)?;
+    let moves = |what| options.update.0.contains(&what);
     // Any Go will do: it is not started.
-    let any_go = || go_of(session, call, "");
+    let any_go = || go_of(session, options, "");
     lock_tools(session, moves(Update::Tools), &any_go, &mut lock)?;
-    lock_bases(session, moves(Update::Base), call.options.offline, &workspace, &mut lock)?;
+    lock_bases(session, moves(Update::Base), options.offline, &workspace, &mut lock)?;
     let path = session.root.join("build.lock");
     if lock == LockFile::empty() && !path.exists() {
         return Ok(Exit::Done);
@@ -93,10 +98,10 @@ fn is_without_go(session: &Session<'_>) -> bool {
 }
 
 /// Pins the Go of the file.
-fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile) -> Result<(), Failure> {
-    let moves = call.options.update.0.contains(&Update::Go);
+fn lock_go(session: &Session<'_>, options: &Options, quiet: bool, lock: &mut LockFile) -> Result<(), Failure> {
+    let moves = options.update.0.contains(&Update::Go);
     // With `--update base` or `tools` alone, a Go that is pinned in one form is pinned.
-    let moves_others_only = !call.options.update.0.is_empty() && !moves;
+    let moves_others_only = !options.update.0.is_empty() && !moves;
     let is_pinned = session.lock.go.values().any(|hosts| hosts.contains_key(&Platform::host().to_string()));
     if !moves && is_without_go(session) || moves_others_only && is_pinned {
         return Ok(());
@@ -106,7 +111,7 @@ fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile)
     let wanted = go_work_of(&session.file, &module)
         .and_then(|go_work| wanted_go(&session.file.go.value, &module, &session.root, go_work.as_deref()))
         .map_err(|error| in_build_file(error.at(session.file.go.span)))?;
-    let go_of = |version: &str| go_of(session, call, version);
+    let go_of = |version: &str| go_of(session, options, version);
     let version = match &wanted {
         WantedGo::Installed => {
             print_line("`go: System` uses the installed Go: there is nothing to pin");
@@ -126,14 +131,14 @@ fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile)
     let go = go_of(&version)?;
     let shown = Cell::new(5);
     let pinned = lock.go.entry(version.clone()).or_default().clone();
-    for host in hosts(session, &call.options.platform) {
+    for host in hosts(session, &options.platform) {
         let name = host.to_string();
         let stands = pinned.get(&name).filter(|_| !moves);
         if stands.is_some_and(|pin| pin.module.is_some() && pin.archive.is_some() && !pin.identity.is_empty()) {
             print_line(&format!("{:>12} Go {version} for {name}", "Unchanged"));
             continue;
         }
-        let progress = |message: &str, done: u64, total: u64| show(&shown, call.global.quiet, message, done, total);
+        let progress = |message: &str, done: u64, total: u64| show(&shown, quiet, message, done, total);
         let (seen, missing) = go.pins(&host, moves, &progress).map_err(failure)?;
         let former = former_pin(&session.lock, &version, &name);
         let pin = merged(&version, &name, seen, pinned.get(&name), moves)?;
@@ -147,9 +152,9 @@ fn lock_go(session: &Session<'_>, call: &Call<'_, Options>, lock: &mut LockFile)
 }
 
 /// Returns a Go of this version, whatever is pinned.
-fn go_of(session: &Session<'_>, call: &Call<'_, Options>, version: &str) -> Result<GoSupport, Failure> {
+fn go_of(session: &Session<'_>, options: &Options, version: &str) -> Result<GoSupport, Failure> {
     let (version, places) = (GoVersion::Exact(version.to_owned()), (&*session.root, &*session.cache));
-    unpinned_go(&session.file, version, places, &session.context.environment, call.options.offline)
+    unpinned_go(&session.file, version, places, &session.context.environment, options.offline)
         .map_err(|error| Failure::in_build_file(error, &session.name, &session.text))
 }
 

@@ -6,6 +6,7 @@ mod complete;
 mod completions;
 mod doctor;
 mod graph;
+mod init;
 mod inspect;
 mod list;
 mod lock;
@@ -37,6 +38,7 @@ const LIST: &[Entry] = &[
     Entry::of::<graph::ShowGraph>(),
     Entry::of::<verify::Verify>(),
     Entry::of::<inspect::Inspect>(),
+    Entry::of::<init::Init>(),
     Entry::of::<lock::Lock>(),
     Entry::of::<cache::Cache>(),
     Entry::of::<doctor::Doctor>(),

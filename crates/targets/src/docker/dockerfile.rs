@@ -3,7 +3,7 @@
 
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Instruction {
+pub struct Instruction {
     /// In capitals: `FROM`.
     pub word: String,
     /// Words that begin with `--`, without quotes.
@@ -14,10 +14,12 @@ pub(crate) struct Instruction {
 
 /// A Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Dockerfile {
+pub struct Dockerfile {
     /// The image of `# syntax=`.
     pub syntax: Option<String>,
+    /// The character that continues a line.
     pub escape: char,
+    /// Instructions, in order.
     pub instructions: Vec<Instruction>,
 }
 
