@@ -231,12 +231,12 @@ fn a_workspace_of_cargo_gets_a_member() {
              Written xtask/src/main.rs
             Extended .cargo/config.toml
              Written .gitignore
-         Not written build.lock: `--offline` was given; `rondel-under-test lock` writes it
+         Not written build.lock: `--offline` was given; `cargo xtask lock` writes it
 
         Run   cargo xtask app
               cargo xtask image
               cargo xtask   (lists all targets)
-        then read the comments in build.ron, and commit what was written, with build.lock and Cargo.lock.
+        then read the comments in build.ron, and commit what was written, with the lock files.
     "#]]);
     with_stand_in(&space);
     let run = cargo(&space, &["xtask", "app"]);

@@ -25,7 +25,9 @@ struct Built<'s> {
 pub fn build_ron(survey: &Survey, version: &str) -> Result<String, SurveyError> {
     let built = built(survey);
     let mut text = String::new();
-    text.push_str("// Written by `init` from what this repository says. Every field: `cargo xtask schema`, or docs/build-ron.md of Rondel.\n");
+    text.push_str(
+        "// Written by `init` from what this repository says. Every kind and field: docs/build-ron.md of Rondel.\n",
+    );
     notes(&mut text, "", survey.notes.iter().map(String::as_str));
     let others = survey.modules.others.iter().map(|directory| if directory.is_empty() { "." } else { directory });
     let others: Vec<&str> = others.take(20).collect();

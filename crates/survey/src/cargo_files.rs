@@ -28,7 +28,7 @@ pub struct CargoFiles {
 
 /// As in Rondel's own Cargo.toml: a test compares them.
 const PROFILE: &str = "\
-# No debug information, and only the crates whose speed a user feels optimised: the first run compiles in half a minute.
+# No debug information, and only the crates whose speed a user feels optimised: so the first run takes less time.
 [profile.xtask]
 inherits = \"dev\"
 debug = false

@@ -57,10 +57,10 @@ impl Container {
                     None => self.left.push(format!("{path}: the health check has no plain address on this container")),
                 },
                 "COPY" | "ADD" if one.flags.iter().any(|flag| flag.starts_with("--from")) => {}
-                "COPY" | "ADD" | "ENV" | "USER" | "VOLUME" | "CMD" | "WORKDIR" | "LABEL" | "STOPSIGNAL" => {
-                    if !besides.contains(&one.word.as_str()) {
-                        besides.push(&one.word);
-                    }
+                "COPY" | "ADD" | "ENV" | "USER" | "VOLUME" | "CMD" | "WORKDIR" | "LABEL" | "STOPSIGNAL"
+                    if !besides.contains(&one.word.as_str()) =>
+                {
+                    besides.push(&one.word);
                 }
                 _ => {}
             }

@@ -19,7 +19,9 @@ pub fn git_ignore(former: Option<&str>, survey: &Survey, has_cargo: bool) -> Opt
 
 /// Returns the `.dockerignore` with the lines that it lacks; nothing if it has all, or if there is no Dockerfile.
 pub fn docker_ignore(former: Option<&str>, survey: &Survey) -> Option<String> {
-    if !survey.uses_docker {
+    // Where everything is left out first, these are.
+    let leaves_out_all = former.unwrap_or_default().lines().any(|line| matches!(line.trim(), "*" | "**"));
+    if !survey.uses_docker || leaves_out_all {
         return None;
     }
     let mut lines = vec!["/target/".to_owned(), "/.rondel/".to_owned()];

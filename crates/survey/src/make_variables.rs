@@ -23,7 +23,8 @@ impl MakeVariables {
             let name = name.strip_prefix("export ").unwrap_or(name).trim();
             let value = value.split(" #").next().unwrap_or_default().trim();
             let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if is_name && !(is_default && !value.contains(['$', '`'])) {
+            let is_certain = !is_default || value.contains(['$', '`']);
+            if is_name && is_certain {
                 variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
             }
         }

@@ -52,7 +52,10 @@ fn is_main(files: &mut Files, directory: &str, names: &[String]) -> bool {
         if imports_c(&source) {
             files.note_c(&below(directory, name));
         }
-        packages.push(rondel_closure::package_name(&source) == Some("main"));
+        // Files of `documentation` belong to no package.
+        if let Some(package) = rondel_closure::package_name(&source).filter(|name| *name != "documentation") {
+            packages.push(package == "main");
+        }
     }
     !packages.is_empty() && packages.iter().all(|is_main| *is_main)
 }

@@ -41,6 +41,7 @@ fn one_program_with_all_that_can_be_told() {
         &[
             ("go.mod", "module example.com/team/app/v2\n\ngo 1.22.12\n"),
             ("main.go", MAIN),
+            ("doc.go", "// Words.\npackage documentation\n"),
             ("gen.go", "//go:build ignore\n\npackage other\n"),
             ("internal/tool_windows.go", MAIN),
             (
@@ -55,7 +56,7 @@ fn one_program_with_all_that_can_be_told() {
         ],
     );
     expect_test::expect![[r#"
-        // Written by `init` from what this repository says. Every field: `cargo xtask schema`, or docs/build-ron.md of Rondel.
+        // Written by `init` from what this repository says. Every kind and field: docs/build-ron.md of Rondel.
         (
             format: 1,
             project: "app",
@@ -109,7 +110,7 @@ fn several_programs_of_a_workspace() {
         ],
     );
     expect_test::expect![[r#"
-        // Written by `init` from what this repository says. Every field: `cargo xtask schema`, or docs/build-ron.md of Rondel.
+        // Written by `init` from what this repository says. Every kind and field: docs/build-ron.md of Rondel.
         // go.work names `../outside`, which is no module of this tree
         // `jobs/c/c.go` imports "C", and static builds leave it out; `cgo: true` of a GoBuild takes it in
         // Modules that nothing here builds: tools
@@ -149,7 +150,8 @@ fn several_programs_of_a_workspace() {
                 "vet": GoVet(doc: "go vet", packages: ["./api/...", "./jobs/..."]),
             },
         )
-    "#]].assert_eq(&tree.text());
+    "#]]
+    .assert_eq(&tree.text());
 }
 
 #[test]
@@ -178,6 +180,24 @@ fn a_module_is_chosen() {
     let chosen = survey(&tree.0, Some("./a/"), None).unwrap();
     assert!(build_ron(&chosen, "0.1.0").unwrap().contains("root: \"a\""));
     assert_eq!(failure(&Tree::new("none", &[("x", "")]), None), "there is no go.mod here or below");
+}
+
+#[test]
+fn lines_of_ignore_files() {
+    let module = [("go.mod", "module a\ngo 1.22\n"), ("a.go", MAIN)];
+    let of = |name: &str, more: &[(&str, &str)]| {
+        let tree = Tree::new(name, &[&module, more].concat());
+        let survey = survey(&tree.0, None, None).unwrap();
+        let git = git_ignore(None, &survey, true).unwrap();
+        (git, docker_ignore(None, &survey), docker_ignore(Some("*\n!go.mod\n"), &survey))
+    };
+    assert_eq!(of("ignore", &[]), ("/target/\n/dist/\n".to_owned(), None, None));
+    let lines = |text: &str| Some(text.to_owned());
+    let (git, docker, of_all) = of("ignore", &[("Dockerfile", "FROM scratch\n")]);
+    assert_eq!((git.as_str(), docker, of_all), ("/target/\n/dist/\n", lines("/target/\n/.rondel/\n/dist/\n"), None));
+    // What is the repository's own is neither hidden from git nor from Docker.
+    let (git, docker, _) = of("ignore", &[("Dockerfile", "FROM scratch\nCOPY dist/web /\n"), ("dist/web/x", "")]);
+    assert_eq!((git.as_str(), docker), ("/target/\n/dist/a/\n/dist/image/\n", lines("/target/\n/.rondel/\n")));
 }
 
 /// Links, names and sizes that nobody should be led astray by.

@@ -94,13 +94,17 @@ fn init(context: &ProcessContext, global: &GlobalOptions, options: &Options) -> 
         return Ok(Exit::Done);
     }
     changes.write()?;
-    let next = next_steps(&survey, source.is_some() || program::is_xtask());
+    // What has just been written starts it, whatever it was started as.
+    let name = if source.is_some() { "cargo xtask" } else { program::name() };
     if !global.quiet {
+        if top != context.directory {
+            print_line(&format!("{:>12} {}", "In", top.display()));
+        }
         changes.done().iter().for_each(|line| print_line(line));
     }
-    pin(context, options, &top, global.quiet);
+    pin(context, options, &top, global.quiet, name);
     if !global.quiet {
-        print_line(&next);
+        print_line(&next_steps(&survey, name));
     }
     Ok(Exit::Done)
 }
@@ -204,8 +208,8 @@ fn cargo_files(changes: &mut Changes, source: &RondelSource) -> Result<(), Failu
 }
 
 /// Pins Go in build.lock. The rest stands without it, so that a failure is only said.
-fn pin(context: &ProcessContext, options: &Options, top: &Path, quiet: bool) {
-    let command = format!("`{} lock` writes it", program::name());
+fn pin(context: &ProcessContext, options: &Options, top: &Path, quiet: bool, name: &str) {
+    let command = format!("`{name} lock` writes it");
     if options.offline {
         print_line(&format!("{:>12} build.lock: `--offline` was given; {command}", "Not written"));
         return;
@@ -217,15 +221,13 @@ fn pin(context: &ProcessContext, options: &Options, top: &Path, quiet: bool) {
     }
 }
 
-fn next_steps(survey: &Survey, is_cargo: bool) -> String {
-    let name = if is_cargo { "cargo xtask" } else { "rondel" };
+fn next_steps(survey: &Survey, name: &str) -> String {
     let targets = survey.targets();
     let first = targets.first().map_or("", String::as_str);
     let image = targets.iter().find(|target| target.ends_with("image")).map_or("", String::as_str);
-    let files =
-        if is_cargo { "what was written, with build.lock and Cargo.lock" } else { "what was written, with build.lock" };
     format!(
-        "\nRun   {name} {first}\n      {name} {image}\n      {name}   (lists all targets)\nthen read the comments in build.ron, and commit {files}."
+        "\nRun   {name} {first}\n      {name} {image}\n      {name}   (lists all targets)\n\
+         then read the comments in build.ron, and commit what was written, with the lock files."
     )
 }
 
