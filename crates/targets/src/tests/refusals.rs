@@ -51,6 +51,14 @@ fn builds() {
             at: "CGO_CFLAGS"
             hint: write `cgo: true`"#]],
     );
+}
+
+#[test]
+fn flags_and_settings_of_builds() {
+    let space = Space::new();
+    let check = |fields: &str, expected| {
+        refused(&space, &format!(r#""server": GoBuild(packages: ["."], {fields})"#), "server", expected);
+    };
     check(
         r#"ldflags: ["-linkmode=external"]"#,
         expect![[r#"
@@ -100,6 +108,14 @@ fn builds() {
         at: "GOFLAGS"
         hint: flags have fields of their own, such as `tags`"#]],
     );
+}
+
+#[test]
+fn what_builds_lack() {
+    let space = Space::new();
+    let check = |fields: &str, expected| {
+        refused(&space, &format!(r#""server": GoBuild(packages: ["."], {fields})"#), "server", expected);
+    };
     check(
         r#"stamp: {"main.v": Env("UNSET")}"#,
         expect![[r#"
