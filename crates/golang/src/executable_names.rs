@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rondel_cas::{MEMORY_MAX, read_text_at_most};
 use rondel_engine::StepError;
 use rondel_names::suggest;
 
+use crate::local_modules::lexically;
 use crate::packages::GoPackages;
 
 /// The declared names, without `.exe`.
@@ -121,17 +122,7 @@ fn is_path(package: &str) -> bool {
 
 /// Returns the directory of a package that is written as a path.
 fn directory(package: &str, module: &Path) -> PathBuf {
-    let mut directory = module.to_owned();
-    for component in Path::new(package).components() {
-        match component {
-            Component::ParentDir => {
-                directory.pop();
-            }
-            Component::Normal(name) => directory.push(name),
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
-        }
-    }
-    directory
+    lexically(&module.join(package))
 }
 
 fn is_package(package: &str, (import_path, place): (&String, &PathBuf), module: &Path) -> bool {

@@ -11,6 +11,7 @@ mod maps;
 mod numbers;
 mod outputs;
 mod references;
+mod stamps;
 mod strings;
 mod texts;
 
@@ -28,6 +29,7 @@ pub use maps::{
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds, ZstdLevel};
 pub use outputs::InputSource;
 pub use references::{DigestReference, ImageReference, LayoutReference};
+pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
     EnvironmentName, Glob, LayerName, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
 };

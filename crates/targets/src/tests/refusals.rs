@@ -11,6 +11,63 @@ fn refused(space: &Space, build_ron: &str, target: &str, expected: Expect) {
 }
 
 #[test]
+fn flags_and_settings_of_builds() {
+    let space = Space::new();
+    let check = |fields: &str, expected| {
+        refused(&space, &format!(r#""server": GoBuild(packages: ["."], {fields})"#), "server", expected);
+    };
+    check(
+        r#"ldflags: ["-linkmode=external"]"#,
+        expect![[r#"
+            input: `-linkmode=external` links with a C linker
+            at: "-linkmode=external"
+            hint: write `cgo: true`"#]],
+    );
+    check(
+        r#"ldflags: ["-s", "-extldflags=-static"]"#,
+        expect![[r#"
+        input: `-extldflags=-static` does nothing: it is for a C linker, and only cgo uses one
+        at: "-extldflags=-static"
+        hint: leave it out: the executable is static already"#]],
+    );
+    check(
+        r#"ldflags: ["-extldflags", "-static"]"#,
+        expect![[r#"
+        input: `-extldflags` does nothing: it is for a C linker, and only cgo uses one
+        at: "-extldflags"
+        hint: leave it out: the executable is static already"#]],
+    );
+    check(
+        r#"buildmode: "pie", ldflags: ["-extldflags '-static'"]"#,
+        expect![[r#"
+        input: `-extldflags '-static'` does nothing: it is for a C linker, and only cgo uses one
+        at: "-extldflags '-static'"
+        hint: leave it out, or write `cgo: true`"#]],
+    );
+    check(
+        r#"tags: ["x", Env("TAGS", "a,b")]"#,
+        expect![[r#"
+        input: `a,b` is 2 build tags in one text
+        at: Env("TAGS", "a,b")
+        hint: a text gives one tag, or is empty"#]],
+    );
+    check(
+        r#"by_platform: {"linux/amd64": (env: {"CC": "x"})}"#,
+        expect![[r#"
+        input: `CC`: this `GoBuild` builds without cgo
+        at: "CC"
+        hint: write `cgo: true`"#]],
+    );
+    check(
+        r#"by_platform: {"*/amd64": (env: {"GOFLAGS": "x"}), "*/arm64": (env: {"GOOS": "x"})}"#,
+        expect![[r#"
+        input: `GOFLAGS` is set by Rondel itself
+        at: "GOFLAGS"
+        hint: flags have fields of their own, such as `tags`"#]],
+    );
+}
+
+#[test]
 fn builds() {
     let space = Space::new();
     let check = |fields: &str, expected| {
@@ -51,37 +108,6 @@ fn builds() {
             at: "CGO_CFLAGS"
             hint: write `cgo: true`"#]],
     );
-    check(
-        r#"ldflags: ["-linkmode=external"]"#,
-        expect![[r#"
-            input: `-linkmode=external` links with a C linker
-            at: "-linkmode=external"
-            hint: write `cgo: true`"#]],
-    );
-    check(r#"ldflags: ["-s", "-extldflags=-static"]"#, expect![[r#"
-        input: `-extldflags=-static` does nothing: it is for a C linker, and only cgo uses one
-        at: "-extldflags=-static"
-        hint: leave it out: the executable is static already"#]]);
-    check(r#"ldflags: ["-extldflags", "-static"]"#, expect![[r#"
-        input: `-extldflags` does nothing: it is for a C linker, and only cgo uses one
-        at: "-extldflags"
-        hint: leave it out: the executable is static already"#]]);
-    check(r#"buildmode: "pie", ldflags: ["-extldflags '-static'"]"#, expect![[r#"
-        input: `-extldflags '-static'` does nothing: it is for a C linker, and only cgo uses one
-        at: "-extldflags '-static'"
-        hint: leave it out, or write `cgo: true`"#]]);
-    check(r#"tags: ["x", Env("TAGS", "a,b")]"#, expect![[r#"
-        input: `a,b` is 2 build tags in one text
-        at: Env("TAGS", "a,b")
-        hint: a text gives one tag, or is empty"#]]);
-    check(r#"by_platform: {"linux/amd64": (env: {"CC": "x"})}"#, expect![[r#"
-        input: `CC`: this `GoBuild` builds without cgo
-        at: "CC"
-        hint: write `cgo: true`"#]]);
-    check(r#"by_platform: {"*/amd64": (env: {"GOFLAGS": "x"}), "*/arm64": (env: {"GOOS": "x"})}"#, expect![[r#"
-        input: `GOFLAGS` is set by Rondel itself
-        at: "GOFLAGS"
-        hint: flags have fields of their own, such as `tags`"#]]);
     check(
         r#"stamp: {"main.v": Env("UNSET")}"#,
         expect![[r#"
