@@ -144,6 +144,12 @@ fn a_package_that_a_platform_leaves_out_keeps_its_name() {
     space.ok(&["bins", "--all-platforms"]);
     assert_eq!(names(&space, "dist/bins/linux_amd64"), ["b", "run"]);
     assert_eq!(names(&space, "dist/bins/windows_amd64"), ["b.exe", "run.exe", "w.exe"]);
+    // By import path it is the same, and a name that is nowhere is none of these.
+    space.replace("build.ron", "[\"./tools/...\"]", "[\"example.com/small/tools/...\"]");
+    space.replace("build.ron", "\"./tools/walk\": \"w\"", "\"example.com/small/tools/walk\": \"w\"");
+    space.ok(&["bins", "--all-platforms"]);
+    space.replace("build.ron", "tools/walk\": \"w\"", "tools/wlak\": \"w\"");
+    space.run(&["bins"]).fails(2, &["builds no command of the package `example.com/small/tools/wlak`"]);
 }
 
 /// The modules of a program for two systems, whose build says what it was built with.

@@ -145,10 +145,11 @@ fn is_left_out_here(package: &str, packages: &GoPackages) -> bool {
     if !packages.patterns.iter().any(is_named) {
         return false;
     }
-    if !is_path(package) {
-        return true;
-    }
-    let files = fs::read_dir(directory(package, &packages.go.module)).into_iter().flatten().flatten();
+    let directories: Vec<PathBuf> = match is_path(package) {
+        true => vec![directory(package, &packages.go.module)],
+        false => packages.local_modules().providers(package).map(|(_, directory)| directory).collect(),
+    };
+    let files = directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten().flatten();
     let sources = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|ending| ending == "go"));
     sources.filter_map(|path| read_text_at_most(&path, MEMORY_MAX).ok()).any(|text| {
         let words = text.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>());

@@ -178,25 +178,25 @@ impl GoPackages {
         Ok(Prepared { spec, freshness, findings: Some(closure) })
     }
 
+    /// Returns the modules whose sources are directories of this machine.
+    pub(crate) fn local_modules(&self) -> LocalModules {
+        LocalModules::of(&self.query(""))
+    }
+
     /// Returns the Go files of a package of this machine's modules, if it is surely in the build: a list for each directory
     /// that could be its own.
-    pub(crate) fn sources_of(
-        &self,
-        closure: &Closure,
-        import_path: &str,
-        job: &Job<'_>,
-    ) -> Result<Vec<Vec<PathBuf>>, StepError> {
+    pub(crate) fn sources_of(&self, closure: &Closure, import_path: &str) -> Vec<Vec<PathBuf>> {
         if closure.mains.contains_key(import_path) {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        let modules = LocalModules::of(&self.query(&self.go.identity(job)?));
+        let modules = self.local_modules();
         let providers: Vec<(PathBuf, PathBuf)> = modules.providers(import_path).collect();
         if providers.iter().any(|(module, _)| modules.has_two_names(module)) {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let directories: BTreeSet<PathBuf> = providers.into_iter().map(|(_, directory)| directory).collect();
         let files = directories.iter().map(|directory| closure.go_files(&lexically(directory)));
-        Ok(files.filter(|files| !files.is_empty()).collect())
+        files.filter(|files| !files.is_empty()).collect()
     }
 
     /// Makes the go command notice what it does not check itself: by variables, and by a flag after the subcommand, which

@@ -45,7 +45,7 @@ pub(crate) fn check_stamps(
         let Some((package, variable)) = stamp.rsplit_once('.') else { continue };
         let known: Vec<Vec<PathBuf>> = match package {
             "main" => closure.mains.values().map(|directory| closure.go_files(directory)).collect(),
-            _ => packages.sources_of(closure, package, job)?,
+            _ => packages.sources_of(closure, package),
         };
         let candidates: Vec<Package> = if known.is_empty() || known.iter().any(Vec::is_empty) {
             // Of modules that others write, and of the standard library.
