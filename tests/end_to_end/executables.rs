@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use expect_test::expect;
+
 use crate::space::{TestSpace, shared_cache};
 
 /// The small module with more commands, of which two have one name by Go.
@@ -142,6 +144,12 @@ fn a_package_that_a_platform_leaves_out_keeps_its_name() {
     space.ok(&["bins", "--all-platforms"]);
     assert_eq!(names(&space, "dist/bins/linux_amd64"), ["b", "run"]);
     assert_eq!(names(&space, "dist/bins/windows_amd64"), ["b.exe", "run.exe", "w.exe"]);
+    // By import path it is the same, and a name that is nowhere is none of these.
+    space.replace("build.ron", "[\"./tools/...\"]", "[\"example.com/small/tools/...\"]");
+    space.replace("build.ron", "\"./tools/walk\": \"w\"", "\"example.com/small/tools/walk\": \"w\"");
+    space.ok(&["bins", "--all-platforms"]);
+    space.replace("build.ron", "tools/walk\": \"w\"", "tools/wlak\": \"w\"");
+    space.run(&["bins"]).fails(2, &["builds no command of the package `example.com/small/tools/wlak`"]);
 }
 
 /// The modules of a program for two systems, whose build says what it was built with.
@@ -221,4 +229,137 @@ fn cgo_on_one_platform() {
     let ran = space.ran(&["server", "--all-platforms"]);
     assert_eq!(ran.keys().collect::<Vec<_>>(), ["server (linux/amd64)", "server (linux/amd64/v3)"]);
     assert_eq!(String::from_utf8_lossy(&run()), "42\n");
+}
+
+/// Variables of every form, in two packages of the module and one of another.
+fn stamped() -> TestSpace {
+    let space = TestSpace::small();
+    let variables = "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n\n\t\"example.com/lib/far\"\n\t\"example.com/small/conf\"\n)\n\n\
+        const fixed = \"fixed\"\n\ntype own string\n\ntype alias = string\n\n\
+        var (\n\tplain, twin string\n\tvalued  = \"v\"\n\tadded   = \"a\" + \"b\"\n\tfromConst = fixed + \"-x\"\n\taliased alias = \"x\"\n\
+        \tconverted = string(\"x\")\n\tcopied = plain\n\tenv = os.Getenv(\"NOTHING\")\n\tprinted = fmt.Sprint(\"p\")\n\
+        \tcalled = constant()\n\tcomputed = working()\n\timmediate = func() string { return \"i\" }()\n\ttyped own = \"t\"\n\tnumber = 1\n)\n\n\
+        func constant() string { return \"c\" }\n\nfunc working() string {\n\ttext := \"\"\n\tfor range os.Args {\n\t\ttext += \"w\"\n\t}\n\treturn text\n}\n\n\
+        func init() {\n\tfor _, pair := range [][2]string{{\"plain\", plain}, {\"twin\", twin}, {\"valued\", valued}, {\"added\", added}, {\"fromConst\", fromConst}, {\"aliased\", aliased}, {\"converted\", converted}, {\"copied\", copied}, {\"env\", env}, {\"printed\", printed}, {\"called\", called}, {\"computed\", computed}, {\"immediate\", immediate}, {\"fixed\", fixed}} {\n\t\tfmt.Println(\"main.\"+pair[0], pair[1])\n\t}\n\
+        \tfmt.Println(\"example.com/small/conf.Version\", conf.Version)\n\tfmt.Println(\"example.com/lib/far.Version\", far.Version)\n\tfmt.Println(typed, number)\n}\n";
+    space.write("cmd/small/variables.go", variables);
+    space.write("conf/conf.go", "package conf\n\nvar Version string\n\nvar Commit = \"none\"\n");
+    space.write("unused/unused.go", "package unused\n\nvar Version string\n");
+    space.write("lib/go.mod", "module example.com/fork\n\ngo 1.22\n");
+    space.write("lib/far/far.go", "package far\n\nvar Version = \"far\"\n");
+    space.write(
+        "go.mod",
+        "module example.com/small\n\ngo 1.22\n\nrequire example.com/lib v1.0.0\n\nreplace example.com/lib => ./lib\n",
+    );
+    space.replace("build.ron", "\"main.version\": \"{version}\"", "STAMP");
+    space
+}
+
+/// What the linker honours is never refused, and what it ignores in silence is never built without a word.
+#[test]
+fn stamps_are_judged_as_the_linker_does() {
+    let space = stamped();
+    let names: Vec<String> =
+        "plain twin valued added fromConst aliased converted copied env printed called computed immediate fixed absent"
+            .split(' ')
+            .map(|name| format!("main.{name}"))
+            .chain(
+                ["conf.Version", "conf.Absent", "unused.Version", "cmd/small.plain"]
+                    .map(|name| format!("example.com/small/{name}")),
+            )
+            .chain(["example.com/lib/far.Version", "example.com/fork/far.Version"].map(str::to_owned))
+            .collect();
+    let flags: Vec<String> = names.iter().map(|name| format!("-X {name}=STAMPED")).collect();
+    let program = bare(&space, &[&format!("-ldflags=-buildid= {}", flags.join(" "))], "./cmd/small");
+    let path = space.beside("bare-program");
+    fs::write(&path, program).unwrap();
+    crate::space::make_executable(&path);
+    let printed = String::from_utf8(Command::new(&path).output().unwrap().stdout).unwrap();
+    let mut lines = String::new();
+    let mut former = "STAMP".to_owned();
+    for name in &names {
+        let stamp = format!("\"{name}\": \"STAMPED\"");
+        space.replace("build.ron", &former, &stamp);
+        former = stamp;
+        let run = space.run(&["server", "--platform", "linux/amd64"]);
+        let is_honoured = printed.contains(&format!("{name} STAMPED\n"));
+        let word = match (run.code, run.stderr.contains("warning: `stamp` sets")) {
+            (0, false) => "accepted",
+            (0, true) => "warned of",
+            _ => "refused",
+        };
+        assert!(if is_honoured { run.code == 0 } else { word != "accepted" }, "{name}: {word}, {}", run.stderr);
+        lines.push_str(&format!("{name}: {}, {word}\n", if is_honoured { "honoured" } else { "ignored" }));
+    }
+    expect![[r#"
+        main.plain: honoured, accepted
+        main.twin: honoured, accepted
+        main.valued: honoured, accepted
+        main.added: honoured, accepted
+        main.fromConst: honoured, accepted
+        main.aliased: honoured, accepted
+        main.converted: honoured, accepted
+        main.copied: honoured, warned of
+        main.env: ignored, refused
+        main.printed: ignored, refused
+        main.called: honoured, warned of
+        main.computed: ignored, warned of
+        main.immediate: honoured, warned of
+        main.fixed: ignored, refused
+        main.absent: ignored, refused
+        example.com/small/conf.Version: honoured, accepted
+        example.com/small/conf.Absent: ignored, refused
+        example.com/small/unused.Version: ignored, refused
+        example.com/small/cmd/small.plain: ignored, refused
+        example.com/lib/far.Version: honoured, accepted
+        example.com/fork/far.Version: ignored, refused
+    "#]]
+    .assert_eq(&lines);
+    // Another type is an error of the linker's own, which would come late.
+    for (name, words) in [
+        ("main.typed", "`stamp` sets `main.typed`: it is no variable of the type string"),
+        ("main.number", "`stamp` sets `main.number`: it is no variable of the type string"),
+        ("main.constant", "`stamp` sets `main.constant`: it is no variable, and the linker sets variables only"),
+    ] {
+        let stamp = format!("\"{name}\": \"STAMPED\"");
+        space.replace("build.ron", &former, &stamp);
+        former = stamp;
+        space.run(&["server"]).fails(2, &[words]);
+    }
+}
+
+#[test]
+fn stamps_that_are_ignored_have_a_nearest_name() {
+    let space = stamped();
+    let mut former = "STAMP".to_owned();
+    let mut refused = |stamp: &str, words: &[&str]| {
+        let stamp = format!("\"{stamp}\": \"1\"");
+        space.replace("build.ron", &former, &stamp);
+        former = stamp;
+        space.run(&["server"]).fails(2, words);
+    };
+    refused("main.Plain", &["`stamp` sets `main.Plain`, which is not declared", "did you mean `main.plain`?"]);
+    refused("main.nothing", &["which is not declared", "variables that can be set: `main.added`, `main.aliased`, "]);
+    refused(
+        "main.fixed",
+        &["`stamp` sets `main.fixed`: it is a constant, which the linker can't set", "declare it with `var`"],
+    );
+    refused(
+        "main.env",
+        &["`stamp` sets `main.env`: its first value is a call, which sets it again when the program starts"],
+    );
+    refused(
+        "example.com/small/cmd/small.plain",
+        &["the linker knows the package of a command as `main`", "write `main.plain`"],
+    );
+    refused(
+        "example.com/small/cnof.Version",
+        &["the program has no package `example.com/small/cnof`", "did you mean `example.com/small/conf.Version`?"],
+    );
+    refused("example.com/small/unused.Version", &["the program has no package `example.com/small/unused`"]);
+    refused("example.com/small/conf.version", &["did you mean `example.com/small/conf.Version`?"]);
+    // It is looked for when a build runs, not when nothing is to be done.
+    space.replace("build.ron", &former, "\"main.plain\": \"1\", \"runtime.buildVersion\": \"mine\"");
+    space.ok(&["server"]);
+    assert!(space.ran(&["server"]).is_empty());
 }

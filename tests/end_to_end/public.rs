@@ -63,6 +63,27 @@ fn crane() {
     check("crane", "github.com/google/go-containerregistry/cmd/crane");
 }
 
+/// Variables of packages in the module cache, of which a closure knows the modules only.
+#[test]
+fn stamps_of_a_public_program() {
+    let space = fixture("crane");
+    let package = "github.com/google/go-containerregistry/cmd/crane/cmd";
+    let mut former = "GoBuild(".to_owned();
+    let mut stamp = |name: &str| {
+        let fields = format!("GoBuild(stamp: {{\"{name}\": \"9.9\"}}, ");
+        space.replace("build.ron", &former, &fields);
+        former = fields;
+        space.run(&["crane"])
+    };
+    stamp(&format!("{package}.version")).fails(2, &["is not declared", &format!("did you mean `{package}.Version`?")]);
+    stamp("main.nothing").fails(2, &["`stamp` sets `main.nothing`, which is not declared"]);
+    stamp("github.com/google/go-containerregistry/pkg/nothing.X").fails(2, &["the program has no package"]);
+    assert_eq!(stamp(&format!("{package}.Version")).code, 0);
+    let run = Command::new(space.root().join("dist/crane/linux_amd64/crane")).arg("version").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&run.stdout), "9.9\n");
+    assert!(space.ran(&["crane"]).is_empty());
+}
+
 #[test]
 fn a_generated_module_of_many_files() {
     const PACKAGES: usize = 200;

@@ -96,20 +96,20 @@ mod tests {
     #[test]
     fn the_more_exact_decides_and_maps_are_merged() {
         let platforms = ["linux/amd64", "linux/arm64", "linux/arm/v7", "windows/amd64", "darwin/arm64"];
-        let fields = r#"tags: ["t"], ldflags: ["-s"], gcflags: ["-l"], stamp: {"a": "0", "b": "0"}, env: {"E": "0"}, by_platform: {
-            "linux/arm/v7": (tags: ["v7"], stamp: {"b": "v7"}),
+        let fields = r#"tags: ["t"], ldflags: ["-s"], gcflags: ["-l"], stamp: {"m.a": "0", "m.b": "0"}, env: {"E": "0"}, by_platform: {
+            "linux/arm/v7": (tags: ["v7"], stamp: {"m.b": "v7"}),
             "*/*": (env: {"ALL": "1"}, gcflags: []),
-            "linux/arm": (tags: ["arm"], ldflags: ["-w"], stamp: {"c": "arm"}),
-            "linux/*": (tags: ["linux"], stamp: {"a": "linux"}, cgo: true),
+            "linux/arm": (tags: ["arm"], ldflags: ["-w"], stamp: {"m.c": "arm"}),
+            "linux/*": (tags: ["linux"], stamp: {"m.a": "linux"}, cgo: true),
             "*/arm64": (tags: ["arm64"], cgo: false),
             "windows/*": (tags: [], buildmode: "pie", env: {"E": "w"}),
         }"#;
         expect![[r#"
-            linux/amd64: linux | -s |  | a=linux b=0 | E=0 ALL=1 | Default true
-            linux/arm64: arm64 | -s |  | a=linux b=0 | E=0 ALL=1 | Default false
-            linux/arm/v7: v7 | -w |  | a=linux b=v7 c=arm | E=0 ALL=1 | Default true
-            windows/amd64:  | -s |  | a=0 b=0 | E=w ALL=1 | PositionIndependent false
-            darwin/arm64: arm64 | -s |  | a=0 b=0 | E=0 ALL=1 | Default false
+            linux/amd64: linux | -s |  | m.a=linux m.b=0 | E=0 ALL=1 | Default true
+            linux/arm64: arm64 | -s |  | m.a=linux m.b=0 | E=0 ALL=1 | Default false
+            linux/arm/v7: v7 | -w |  | m.a=linux m.b=v7 m.c=arm | E=0 ALL=1 | Default true
+            windows/amd64:  | -s |  | m.a=0 m.b=0 | E=w ALL=1 | PositionIndependent false
+            darwin/arm64: arm64 | -s |  | m.a=0 m.b=0 | E=0 ALL=1 | Default false
         "#]]
         .assert_eq(&settings(&platforms, fields));
     }

@@ -64,6 +64,10 @@ fn names_that_are_none() {
         hint: names are made of letters, digits, `-`, `_`, `.`, `+`, `~` and `@`, a letter, digit or `_` first
     "#]],
     );
+}
+
+#[test]
+fn names_with_endings_of_their_own() {
     check_build(
         r#"name: "alpha.exe""#,
         expect![[r#"
@@ -387,5 +391,80 @@ fn tags_that_are_none() {
 
             hint: write a list: ["a", "b"]
         "#]],
+    );
+}
+
+#[test]
+fn stamps_that_name_no_variable() {
+    check_build(
+        r#"stamp: {"version": "1", "main.": "1", ".x": "1", "main.a-b": "1", "main.v=x": "1", "main .v": "1", "": "1", "main.1": "1"}"#,
+        expect![[r#"
+            error: `version` names no package
+             --> build.ron:5:26
+              |
+            5 | packages: ["."], stamp: {"version": "1", "main.": "1", ".x": "1", "main.a-b": "1", "main.v=x": "1", "main .v": "1", "": "1", "main.1": "1"})
+              |                          ^^^^^^^^^
+
+            hint: write `main.version`, or its import path: `example.com/x/build.version`
+            error: `main.` can't be the name of a variable
+             --> build.ron:5:42
+              |
+            5 | packages: ["."], stamp: {"version": "1", "main.": "1", ".x": "1", "main.a-b": "1", "main.v=x": "1", "main .v": "1", "": "1", "main.1": "1"})
+              |                                          ^^^^^^^
+
+            hint: write the package and the name: `main.version`, `example.com/x/build.Version`
+            error: `.x` can't be the name of a variable
+             --> build.ron:5:56
+              |
+            5 | packages: ["."], stamp: {"version": "1", "main.": "1", ".x": "1", "main.a-b": "1", "main.v=x": "1", "main .v": "1", "": "1", "main.1": "1"})
+              |                                                        ^^^^
+
+            hint: write the package and the name: `main.version`, `example.com/x/build.Version`
+            error: `main.a-b` can't be the name of a variable
+             --> build.ron:5:67
+              |
+            5 | es: ["."], stamp: {"version": "1", "main.": "1", ".x": "1", "main.a-b": "1", "main.v=x": "1", "main .v": "1", "": "1", "main.1": "1"})},
+              |                                                             ^^^^^^^^^^
+
+            hint: write the package and the name: `main.version`, `example.com/x/build.Version`
+            error: `main.v=x` can't be the name of a variable
+             --> build.ron:5:84
+              |
+            5 |  {"version": "1", "main.": "1", ".x": "1", "main.a-b": "1", "main.v=x": "1", "main .v": "1", "": "1", "main.1": "1"})},
+              |                                                             ^^^^^^^^^^
+
+            hint: write the package and the name: `main.version`, `example.com/x/build.Version`
+            error: `main .v` can't be the name of a variable
+             --> build.ron:5:101
+              |
+            5 |  "main.": "1", ".x": "1", "main.a-b": "1", "main.v=x": "1", "main .v": "1", "": "1", "main.1": "1"})},
+              |                                                             ^^^^^^^^^
+
+            hint: write the package and the name: `main.version`, `example.com/x/build.Version`
+            error: `` can't be the name of a variable
+             --> build.ron:5:117
+              |
+            5 | .x": "1", "main.a-b": "1", "main.v=x": "1", "main .v": "1", "": "1", "main.1": "1"})},
+              |                                                             ^^
+
+            hint: write the package and the name: `main.version`, `example.com/x/build.Version`
+            error: `main.1` can't be the name of a variable
+             --> build.ron:5:126
+              |
+            5 |  "main.a-b": "1", "main.v=x": "1", "main .v": "1", "": "1", "main.1": "1"})},
+              |                                                             ^^^^^^^^
+
+            hint: write the package and the name: `main.version`, `example.com/x/build.Version`
+        "#]],
+    );
+    check_build(
+        r#"stamp: ["main.version"]"#,
+        expect![[r#"
+        error: expected a map, `{"main.version": "value"}`, found `["main.version"]`
+         --> build.ron:5:25
+          |
+        5 | packages: ["."], stamp: ["main.version"])},
+          |                         ^^^^^^^^^^^^^^^^
+    "#]],
     );
 }

@@ -134,6 +134,17 @@ fn where_each_kind_is_listed() {
     }));
 }
 
+/// The examples in the page about build.ron are files that Rondel takes.
+#[test]
+fn examples_in_the_docs_are_read() {
+    let page = include_str!("../../../docs/build-ron.md");
+    let examples: Vec<&str> = page.split("```ron\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        BuildFile::parse(example, "0.1.0").unwrap_or_else(|mistakes| panic!("{mistakes:?}\n{example}"));
+    }
+}
+
 #[test]
 fn needs_that_depend_on_fields() {
     let text = r#"(format: 1, project: "p", targets: {

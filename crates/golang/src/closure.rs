@@ -151,6 +151,15 @@ impl Closure {
         self.header.unhashed.iter().map(|(package, by_c, paths)| (package.clone(), *by_c, digest(paths))).collect()
     }
 
+    /// Returns the Go files of the package in `directory` that are compiled.
+    pub(crate) fn go_files(&self, directory: &Path) -> Vec<PathBuf> {
+        let first = self.stored.files.partition_point(|file| file.path.as_path() < directory);
+        let below = self.stored.files[first..].iter().take_while(|file| file.path.starts_with(directory));
+        let is_own = |file: &&SourceFile| file.role == FileRole::Source && file.path.parent() == Some(directory);
+        let paths = below.filter(is_own).map(|file| file.path.clone());
+        paths.filter(|path| path.extension().is_some_and(|ending| ending == "go")).collect()
+    }
+
     /// Returns the packages that were named, if tests were asked for.
     pub(crate) fn tests(&self) -> &[TestPackage] {
         &self.header.tests

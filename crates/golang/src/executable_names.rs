@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rondel_cas::{MEMORY_MAX, read_text_at_most};
 use rondel_engine::StepError;
 use rondel_names::suggest;
 
+use crate::local_modules::lexically;
 use crate::packages::GoPackages;
 
 /// The declared names, without `.exe`.
@@ -121,17 +122,7 @@ fn is_path(package: &str) -> bool {
 
 /// Returns the directory of a package that is written as a path.
 fn directory(package: &str, module: &Path) -> PathBuf {
-    let mut directory = module.to_owned();
-    for component in Path::new(package).components() {
-        match component {
-            Component::ParentDir => {
-                directory.pop();
-            }
-            Component::Normal(name) => directory.push(name),
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
-        }
-    }
-    directory
+    lexically(&module.join(package))
 }
 
 fn is_package(package: &str, (import_path, place): (&String, &PathBuf), module: &Path) -> bool {
@@ -154,10 +145,11 @@ fn is_left_out_here(package: &str, packages: &GoPackages) -> bool {
     if !packages.patterns.iter().any(is_named) {
         return false;
     }
-    if !is_path(package) {
-        return true;
-    }
-    let files = fs::read_dir(directory(package, &packages.go.module)).into_iter().flatten().flatten();
+    let directories: Vec<PathBuf> = match is_path(package) {
+        true => vec![directory(package, &packages.go.module)],
+        false => packages.local_modules().providers(package).map(|(_, directory)| directory).collect(),
+    };
+    let files = directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten().flatten();
     let sources = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|ending| ending == "go"));
     sources.filter_map(|path| read_text_at_most(&path, MEMORY_MAX).ok()).any(|text| {
         let words = text.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>());

@@ -79,6 +79,11 @@ impl LocalModules {
         self.modules.iter().map(|(_, directory)| directory.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Returns true if a module stands in place of another that has a name of its own.
+    pub fn has_two_names(&self, directory: &Path) -> bool {
+        self.modules.iter().filter(|(_, other)| other == directory).count() > 1
+    }
+
     /// Returns the directories in which a module, or `vendor`, would provide the package `import_path`.
     pub fn providers(&self, import_path: &str) -> impl Iterator<Item = (PathBuf, PathBuf)> {
         let of_modules = self.modules.iter().filter_map(move |(path, directory)| {

@@ -18,6 +18,7 @@ use crate::closure_query::{ClosureQuery, Scope};
 use crate::environment::{collector_percent, spare_memory, turn_index_off};
 use crate::go_overlay::write_overlay;
 use crate::index_shield::index_is_trusted;
+use crate::local_modules::{LocalModules, lexically};
 use crate::module_download::check_modules;
 use crate::support::GoSupport;
 
@@ -175,6 +176,27 @@ impl GoPackages {
         }
         let freshness = closure.untracked.clone().map_or(Freshness::ByKey, Freshness::always);
         Ok(Prepared { spec, freshness, findings: Some(closure) })
+    }
+
+    /// Returns the modules whose sources are directories of this machine.
+    pub(crate) fn local_modules(&self) -> LocalModules {
+        LocalModules::of(&self.query(""))
+    }
+
+    /// Returns the Go files of a package of this machine's modules, if it is surely in the build: a list for each directory
+    /// that could be its own.
+    pub(crate) fn sources_of(&self, closure: &Closure, import_path: &str) -> Vec<Vec<PathBuf>> {
+        if closure.mains.contains_key(import_path) {
+            return Vec::new();
+        }
+        let modules = self.local_modules();
+        let providers: Vec<(PathBuf, PathBuf)> = modules.providers(import_path).collect();
+        if providers.iter().any(|(module, _)| modules.has_two_names(module)) {
+            return Vec::new();
+        }
+        let directories: BTreeSet<PathBuf> = providers.into_iter().map(|(_, directory)| directory).collect();
+        let files = directories.iter().map(|directory| closure.go_files(&lexically(directory)));
+        files.filter(|files| !files.is_empty()).collect()
     }
 
     /// Makes the go command notice what it does not check itself: by variables, and by a flag after the subcommand, which

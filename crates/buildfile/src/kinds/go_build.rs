@@ -2,7 +2,7 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{BuildMode, ByPlatform, Environment, ExecutableNames, OutPath, Packages, Platforms, Tags, TextMap};
+use crate::types::{BuildMode, ByPlatform, Environment, ExecutableNames, OutPath, Packages, Platforms, Stamps, Tags};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
@@ -20,8 +20,10 @@ kind! {
         tags: Tags = Tags::default(),
         /// Flags of the linker.
         ldflags: Vec<Text> = Vec::new(),
-        /// Values of variables of the program, as with `-X`: `{"main.version": "{version}"}`.
-        stamp: TextMap = TextMap::default(),
+        /// Values of variables of the program, as with `-X`: `{"main.version": "{version}"}`. A name that the linker would
+        /// ignore is refused when the build runs: a package that is not in the program, what is not declared, a constant, a
+        /// variable of another type, or one that `os.Getenv` or the like sets at the start.
+        stamp: Stamps = Stamps::default(),
         /// Flags of the compiler.
         gcflags: Vec<Text> = Vec::new(),
         /// `-buildmode`; Go's own choice for the platform if left out. Modes that make a library are refused.

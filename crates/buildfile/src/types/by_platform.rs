@@ -4,8 +4,8 @@ use crate::field::{FieldType, Visitor};
 use crate::reader::Reader;
 use crate::record::{Record, record};
 use crate::shape::{Shape, paragraph};
-use crate::types::maps::{Environment, Key, Map, TextMap};
-use crate::types::{BuildMode, Tags};
+use crate::types::maps::{Environment, Key, Map};
+use crate::types::{BuildMode, Stamps, Tags};
 use crate::value::Value;
 use crate::{Diagnostic, Platform, PlatformPattern, Platforms, Spanned, Text, suggest};
 
@@ -20,7 +20,7 @@ record! {
         /// Flags of the compiler, instead of the target's.
         gcflags: Option<Vec<Text>> = None,
         /// Values of variables of the program, merged with the target's by name.
-        stamp: TextMap = TextMap::default(),
+        stamp: Stamps = Stamps::default(),
         /// `-buildmode`, instead of the target's.
         buildmode: Option<BuildMode> = None,
         /// Builds with a C compiler, or without one.

@@ -12,6 +12,7 @@ mod maps;
 mod numbers;
 mod outputs;
 mod references;
+mod stamps;
 mod strings;
 mod texts;
 mod variables;
@@ -31,6 +32,7 @@ pub use maps::{
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
 pub use references::{DigestReference, ImageReference, LayoutReference};
+pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
     EnvironmentName, Glob, LayerName, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
 };

@@ -9,6 +9,7 @@ use rondel_engine::{ActionSpec, Job, OutputKind, OutputSpec, Prepared, Query, Re
 use crate::closure::Closure;
 use crate::executable_names::{Executable, ExecutableNames, rounds};
 use crate::packages::GoPackages;
+use crate::stamps::check_stamps;
 
 /// One target on one platform, all texts resolved.
 pub struct GoBuildStep {
@@ -94,6 +95,9 @@ impl Step for GoBuildStep {
     }
 
     fn run(&self, prepared: &Prepared<Option<Closure>>, job: &Job<'_>) -> Result<Report, StepError> {
+        if let Some(closure) = &prepared.findings {
+            check_stamps(&self.packages, closure, &self.stamp, job)?;
+        }
         let mains = prepared.findings.as_ref().map(|closure| &closure.mains);
         let executables = mains.map_or_else(|| Ok(Vec::new()), |mains| self.names.of(mains, &self.packages))?;
         if executables.iter().all(|executable| executable.name == executable.made) {

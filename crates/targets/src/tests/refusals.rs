@@ -11,49 +11,6 @@ fn refused(space: &Space, build_ron: &str, target: &str, expected: Expect) {
 }
 
 #[test]
-fn builds() {
-    let space = Space::new();
-    let check = |fields: &str, expected| {
-        refused(&space, &format!(r#""server": GoBuild(packages: ["."], {fields})"#), "server", expected);
-    };
-    check(
-        r#"env: {"GOFLAGS": "-x"}"#,
-        expect![[r#"
-            input: `GOFLAGS` is set by Rondel itself
-            at: "GOFLAGS"
-            hint: flags have fields of their own, such as `tags`"#]],
-    );
-    check(
-        r#"env: {"GOOS": "linux"}"#,
-        expect![[r#"
-            input: `GOOS` is set by Rondel itself
-            at: "GOOS"
-            hint: platforms are given in `platforms`, the toolchain in `go`"#]],
-    );
-    check(
-        r#"env: {"CGO_ENABLED": "1"}"#,
-        expect![[r#"
-        input: `CGO_ENABLED` is set by Rondel itself
-        at: "CGO_ENABLED"
-        hint: write `cgo: true`"#]],
-    );
-    check(
-        r#"env: {"CGO_LDFLAGS": "-lm"}"#,
-        expect![[r#"
-        input: `CGO_LDFLAGS`: this `GoBuild` builds without cgo
-        at: "CGO_LDFLAGS"
-        hint: write `cgo: true`"#]],
-    );
-    check(
-        r#"env: {"CGO_CFLAGS": "-O2"}"#,
-        expect![[r#"
-            input: `CGO_CFLAGS`: this `GoBuild` builds without cgo
-            at: "CGO_CFLAGS"
-            hint: write `cgo: true`"#]],
-    );
-}
-
-#[test]
 fn flags_and_settings_of_builds() {
     let space = Space::new();
     let check = |fields: &str, expected| {
@@ -111,11 +68,46 @@ fn flags_and_settings_of_builds() {
 }
 
 #[test]
-fn what_builds_lack() {
+fn builds() {
     let space = Space::new();
     let check = |fields: &str, expected| {
         refused(&space, &format!(r#""server": GoBuild(packages: ["."], {fields})"#), "server", expected);
     };
+    check(
+        r#"env: {"GOFLAGS": "-x"}"#,
+        expect![[r#"
+            input: `GOFLAGS` is set by Rondel itself
+            at: "GOFLAGS"
+            hint: flags have fields of their own, such as `tags`"#]],
+    );
+    check(
+        r#"env: {"GOOS": "linux"}"#,
+        expect![[r#"
+            input: `GOOS` is set by Rondel itself
+            at: "GOOS"
+            hint: platforms are given in `platforms`, the toolchain in `go`"#]],
+    );
+    check(
+        r#"env: {"CGO_ENABLED": "1"}"#,
+        expect![[r#"
+        input: `CGO_ENABLED` is set by Rondel itself
+        at: "CGO_ENABLED"
+        hint: write `cgo: true`"#]],
+    );
+    check(
+        r#"env: {"CGO_LDFLAGS": "-lm"}"#,
+        expect![[r#"
+        input: `CGO_LDFLAGS`: this `GoBuild` builds without cgo
+        at: "CGO_LDFLAGS"
+        hint: write `cgo: true`"#]],
+    );
+    check(
+        r#"env: {"CGO_CFLAGS": "-O2"}"#,
+        expect![[r#"
+            input: `CGO_CFLAGS`: this `GoBuild` builds without cgo
+            at: "CGO_CFLAGS"
+            hint: write `cgo: true`"#]],
+    );
     check(
         r#"stamp: {"main.v": Env("UNSET")}"#,
         expect![[r#"
@@ -295,9 +287,9 @@ fn versions_of_go() {
         build,
         "server",
         expect![[r#"
-            input: build.ron asks for Go 1.22.11, and build.lock pins Go 1.22.12
-            at: Version("1.22.11")
-            hint: run `{this program} lock` and commit build.lock"#]],
+        input: Go 1.22.11 is wanted, and build.lock pins Go 1.22.12
+        at: Version("1.22.11")
+        hint: run `{this program} lock` and commit build.lock"#]],
     );
     // What go.mod says is wanted too, and its `toolchain` line above its `go` line.
     space.replace_in_head(r#"Version("1.22.11")"#, "FromGoMod");
@@ -309,9 +301,9 @@ fn versions_of_go() {
         build,
         "server",
         expect![[r#"
-            input: go.mod asks for Go 1.23.4, and build.lock pins Go 1.22.12
-            at: FromGoMod
-            hint: run `{this program} lock` and commit build.lock"#]],
+        input: Go 1.23.4 is wanted, and build.lock pins Go 1.22.12
+        at: FromGoMod
+        hint: run `{this program} lock` and commit build.lock"#]],
     );
 }
 
