@@ -65,7 +65,7 @@ pub use steps::go_build::{GoBuildStep, executable_name};
 pub use steps::go_mod_download::GoModDownloadStep;
 pub use steps::probe::{PROBE_PATH, ProbeStep};
 pub use steps::sbom::SbomStep;
-pub use steps::test_setup::{Benchmarks, GoTestStep, TestOrder, TestOutputs};
+pub use steps::test_setup::{Benchmarks, Fuzzing, GoTestStep, TestOrder, TestOutputs};
 pub use support::{GoRequest, GoSupport, GoVersion};
 pub use toolchain::{GoPin, Toolchain, installed_version, is_untouched, system_toolchain};
 pub use unpack::{ArchiveKind, unpack};
