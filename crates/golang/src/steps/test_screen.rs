@@ -75,7 +75,7 @@ impl<'a> TestScreen<'a> {
                     keep(state.builds.entry(event.import_path.clone()).or_default(), (self.redact)(line));
                 }
             }
-            "run" => drop(state.package(&event.package).begin(&event.test)),
+            "run" => state.package(&event.package).begin(&event.test),
             "output" => {
                 let package = state.package(&event.package);
                 let piece = package.pieces.entry(event.test.clone()).or_default();
