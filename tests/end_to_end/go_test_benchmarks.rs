@@ -1,4 +1,4 @@
-//! `GoTest` with `bench`: runs each time, kept by commit, compared with the last run of another one.
+//! `GoTest` with `bench` or `fuzz`: runs each time. Benchmarks are kept by commit and compared with those of another one.
 
 use std::process::Command;
 
@@ -79,4 +79,30 @@ fn a_benchmark_that_fails_is_a_failure() {
     space.replace("build.ron", "bench: \".\"", "bench: \"Nothing\"");
     let run = space.ok(&["test"]);
     assert!(run.stderr.contains("no benchmark matches `Nothing`"), "{}", run.stderr);
+}
+
+#[test]
+fn what_fuzzing_finds_is_the_users() {
+    let space = space(", fuzz: \"FuzzIt\", fuzztime: \"20x\"", &[]);
+    space.replace("build.ron", "./...", "./a");
+    let fuzz = |body: &str| {
+        let source = format!(
+            "package a\n\nimport \"testing\"\n\nfunc TestIt(t *testing.T) {{ t.Fatal(\"no test runs\") }}\n\nfunc FuzzIt(f *testing.F) {{\n\tf.Add(7)\n\tf.Fuzz(func(t *testing.T, n int) {{ {body} }})\n}}\n"
+        );
+        space.write("svc/api/a/a_test.go", &source);
+    };
+    fuzz("_ = n");
+    for _ in 0..2 {
+        let run = space.ok(&["test"]);
+        assert!(run.stderr.contains("fuzz: elapsed: "), "{}", run.stderr);
+    }
+    fuzz("if n != 7 { t.Fatal(n) }");
+    space.run(&["test"]).fails(1, &["testdata/fuzz/FuzzIt/"]);
+    assert!(space.exists("svc/api/a/testdata/fuzz/FuzzIt"));
+    space.ok(&["list"]);
+    fuzz("_ = n");
+    space.ok(&["test"]);
+    assert!(space.exists("svc/api/a/testdata/fuzz/FuzzIt"), "what was found stays");
+    space.replace("build.ron", "./a", "./...");
+    space.run(&["test"]).fails(2, &["fuzzes one package, and `packages` has 2"]);
 }

@@ -134,6 +134,13 @@ fn a_junit_report_has_all_packages() {
     space.ok(&["test"]);
     assert!(report().contains("failures=\"0\" errors=\"0\""), "{}", report());
     assert!(!space.exists(".rondel/kept"), "a report that a failure left is Rondel's own");
+    // Where a report stands, and whether there is one, is in no key.
+    let last = report();
+    space.replace("build.ron", ", junit: \"out/report.xml\"", "");
+    expect(&space, &[]);
+    space.replace("build.ron", "[\"./...\"]", "[\"./...\"], junit: \"other.xml\"");
+    expect(&space, &[]);
+    assert_eq!(space.read("svc/api/other.xml"), last);
 }
 
 /// A report in the tree is no input of tests that may read anything.

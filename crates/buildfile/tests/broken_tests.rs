@@ -138,13 +138,16 @@ fn places_of_reports() {
 }
 
 #[test]
-fn benchmarks() {
+fn benchmarks_and_fuzzing() {
     check(
         r#"targets: {
             "a": GoTest(packages: ["."], benchtime: "2s"),
             "b": GoTest(packages: ["."], bench: ".", cover_min: 70),
             "c": GoTest(packages: ["."], bench: ".", shuffle: On),
             "d": GoTest(packages: ["."], bench: ".", count: 10),
+            "e": GoTest(packages: ["."], fuzz: "FuzzX"),
+            "f": GoTest(packages: ["."], fuzztime: "2s"),
+            "g": GoTest(packages: ["."], fuzz: "FuzzX", fuzztime: "2s", bench: "."),
         }"#,
         expect![[r#"
             error: `benchtime` is for benchmarks, and there is no `bench`
@@ -160,14 +163,35 @@ fn benchmarks() {
             6 |             "b": GoTest(packages: ["."], bench: ".", cover_min: 70),
               |                                                 ^^^
 
-            hint: give benchmarks a target of their own
+            hint: give each purpose a target of its own
             error: benchmarks have no order of tests, no coverage and no JUnit report
              --> build.ron:7:49
               |
             7 |             "c": GoTest(packages: ["."], bench: ".", shuffle: On),
               |                                                 ^^^
 
-            hint: give benchmarks a target of their own
+            hint: give each purpose a target of its own
+            error: `fuzz` without `fuzztime` would never end
+             --> build.ron:9:48
+              |
+            9 |             "e": GoTest(packages: ["."], fuzz: "FuzzX"),
+              |                                                ^^^^^^^
+
+            hint: write fuzztime: "2m"
+            error: `fuzztime` is for fuzzing, and there is no `fuzz`
+              --> build.ron:10:52
+               |
+            10 |             "f": GoTest(packages: ["."], fuzztime: "2s"),
+               |                                                    ^^^^
+
+            hint: write fuzz: "FuzzName"
+            error: fuzzing has no benchmarks, no order of tests, no coverage and no JUnit report
+              --> build.ron:11:48
+               |
+            11 |             "g": GoTest(packages: ["."], fuzz: "FuzzX", fuzztime: "2s", bench: "."),
+               |                                                ^^^^^^^
+
+            hint: give each purpose a target of its own
         "#]],
     );
 }

@@ -64,6 +64,7 @@ fn what_each_kind_makes_and_where() {
         down: Processes
         test: Nothing, file sub/coverage.out, file sub/coverage.html, file sub/report.xml
         speed: Nothing
+        fuzz: Nothing
         lint: Files { count: 1 }, file sub/report.txt
         generate: Files { count: 1 }, file sub/kind_string.go
         pack: Files { count: 1 }, file sub/pack.tar
@@ -92,6 +93,7 @@ fn what_each_kind_needs() {
         down: [DockerDaemon, DockerCommand, Compose]
         test: [Go, CCompiler { command: None, because: "race: true" }]
         speed: [Go]
+        fuzz: [Go]
         lint: [Program("golangci-lint")]
         generate: [Go]
         pack: [Program("tar")]
@@ -120,6 +122,7 @@ fn where_each_kind_is_listed() {
         down: run, ComposeDown
         test: check, GoTest
         speed: check, GoTest
+        fuzz: check, GoTest
         lint: other, Exec
         generate: other, Exec
         pack: other, Exec
@@ -199,6 +202,7 @@ fn what_a_visitor_sees() {
         down:  path:docker-compose.yml text text
         test:  text text text text text path:coverage.out path:coverage.html path:report.xml text text server:Output lint:Output
         speed:  text text text
+        fuzz:  text text text
         lint:  text text path:report.txt text path:tools
         generate:  text text path:kind_string.go
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output

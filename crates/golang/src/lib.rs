@@ -78,7 +78,7 @@ pub use steps::go_mod_tidy::GoModTidyStep;
 pub use steps::probe::{PROBE_PATH, ProbeStep};
 pub use steps::published_tool::PublishedToolStep;
 pub use steps::sbom::SbomStep;
-pub use steps::test_setup::{Benchmarks, GoTestStep, TestOrder, TestOutputs};
+pub use steps::test_setup::{Benchmarks, Fuzzing, GoTestStep, TestOrder, TestOutputs};
 pub use support::{GoRequest, GoSupport, GoVersion};
 pub use toolchain::{GoPin, Toolchain, installed_version, is_untouched, system_toolchain};
 pub use unpack::{ArchiveKind, unpack};

@@ -56,6 +56,11 @@ kind! {
         bench: Option<Text> = None,
         /// `-benchtime`, a Go duration or a number of runs: `"2s"`, `"100x"`.
         benchtime: Option<Text> = None,
+        /// `-fuzz`: a regular expression of one fuzz test in the one package of `packages`. It always runs, and no tests
+        /// beside it unless `run` names some. What it finds is written into `testdata/fuzz`, and is yours.
+        fuzz: Option<Text> = None,
+        /// `-fuzztime`, a Go duration or a number of inputs: `"2m"`, `"1000x"`. `fuzz` needs it.
+        fuzztime: Option<Text> = None,
         /// Environment of the tests, added to Rondel's closed one; `Secret` is allowed, facts of images are not.
         env: CommandEnvironment = CommandEnvironment::default(),
         /// Globs of files, and outputs of targets, that all tests depend on besides. Needed for what is read unseen, by
@@ -78,14 +83,7 @@ impl Kind for GoTest {
             let message = format!("`{}` is a directory, and `{field}` is a file", path.value);
             diagnostics.push(Diagnostic::new(path.span, message).hint("name the file"));
         }
-        if let Some(time) = self.benchtime.as_ref().filter(|_| self.bench.is_none()) {
-            let message = "`benchtime` is for benchmarks, and there is no `bench`";
-            diagnostics.push(Diagnostic::new(time.span, message).hint("write bench: \".\""));
-        }
-        if let Some(bench) = self.bench.as_ref().filter(|_| self.is_reported() || self.shuffle != Shuffle::Off) {
-            let message = "benchmarks have no order of tests, no coverage and no JUnit report";
-            diagnostics.push(Diagnostic::new(bench.span, message).hint("give benchmarks a target of their own"));
-        }
+        self.check_purpose(diagnostics);
         for (_, text) in &self.env {
             diagnostics.extend(text.images().next().map(|fact| late_fact(fact, text.span)));
         }
@@ -101,6 +99,36 @@ impl Kind for GoTest {
 }
 
 impl GoTest {
+    /// Reports fields that do not fit together: tests, benchmarks and fuzzing are targets of their own.
+    fn check_purpose(&self, diagnostics: &mut Vec<Diagnostic>) {
+        if let Some(time) = self.benchtime.as_ref().filter(|_| self.bench.is_none()) {
+            let message = "`benchtime` is for benchmarks, and there is no `bench`";
+            diagnostics.push(Diagnostic::new(time.span, message).hint("write bench: \".\""));
+        }
+        match (&self.fuzz, &self.fuzztime) {
+            (Some(fuzz), None) => {
+                let message = "`fuzz` without `fuzztime` would never end";
+                diagnostics.push(Diagnostic::new(fuzz.span, message).hint("write fuzztime: \"2m\""));
+            }
+            (None, Some(time)) => {
+                let message = "`fuzztime` is for fuzzing, and there is no `fuzz`";
+                diagnostics.push(Diagnostic::new(time.span, message).hint("write fuzz: \"FuzzName\""));
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        let is_of_tests = self.is_reported() || self.shuffle != Shuffle::Off;
+        for (text, what, is_refused) in [
+            (&self.bench, "benchmarks have", is_of_tests),
+            (&self.fuzz, "fuzzing has", is_of_tests || self.bench.is_some()),
+        ] {
+            if let Some(text) = text.as_ref().filter(|_| is_refused) {
+                let others = if what.starts_with("fuzz") { "no benchmarks, " } else { "" };
+                let message = format!("{what} {others}no order of tests, no coverage and no JUnit report");
+                diagnostics.push(Diagnostic::new(text.span, message).hint("give each purpose a target of its own"));
+            }
+        }
+    }
+
     /// Returns true if something is written or demanded about all packages.
     fn is_reported(&self) -> bool {
         self.cover_min.is_some() || !self.reports().is_empty()

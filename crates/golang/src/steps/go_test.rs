@@ -104,6 +104,9 @@ impl GoTestStep {
         if self.benchmarks.is_some() {
             return Some("benchmarks measure this machine as it is now".to_owned());
         }
+        if self.fuzzing.is_some() {
+            return Some("fuzzing looks for what is not known yet".to_owned());
+        }
         if self.order == TestOrder::Random {
             return Some("`shuffle: On` is another order each time".to_owned());
         }

@@ -110,7 +110,7 @@ impl TestRun<'_> {
             logs.write_script(self.step).map_err(|error| StepError::unwritable(&logs.directory, &error))?;
             arguments.insert(1, logs.flag.clone());
         }
-        if self.step.arguments.is_empty() && self.step.benchmarks.is_none() {
+        if self.step.arguments.is_empty() && !self.step.is_shown_by_go() {
             arguments.splice(1..1, self.event_flags());
         }
         let variables = match log {
@@ -131,6 +131,14 @@ impl TestRun<'_> {
         arguments: Vec<String>,
     ) -> Result<(), StepError> {
         let (closure, inputs) = closure.unzip();
+        if self.step.fuzzing.is_some() {
+            let count = closure.map_or(1, |closure| closure.tests().len());
+            if count != 1 {
+                let message = format!("`{}` fuzzes one package, and `packages` has {count}", self.step.packages.key);
+                return Err(StepError::input(message).hint("name one: packages: [\"./parse\"]"));
+            }
+            return self.job.run(&self.command(closure, arguments, None)?);
+        }
         if let Some(benchmarks) = &self.step.benchmarks {
             let sources = inputs.map(digest_of).transpose()?.map(|digest| digest.to_string());
             return self.run_benchmarks(benchmarks, &self.command(closure, arguments, None)?, sources);

@@ -40,6 +40,8 @@ pub struct GoTestStep {
     pub reports: TestOutputs,
     /// Benchmarks that run instead of tests.
     pub benchmarks: Option<Benchmarks>,
+    /// Fuzzing instead of tests.
+    pub fuzzing: Option<Fuzzing>,
     /// Declared variables.
     pub env: Vec<(String, EnvironmentValue)>,
     /// Globs of files that the tests read unseen; `None` if none are declared.
@@ -72,6 +74,15 @@ pub struct Benchmarks {
     pub time: Option<String>,
     /// The commit of the sources, as far as it is known.
     pub commit: Option<String>,
+}
+
+/// Fuzzing of one package.
+#[derive(Clone, Debug)]
+pub struct Fuzzing {
+    /// `-fuzz`
+    pub pattern: String,
+    /// `-fuzztime`
+    pub time: String,
 }
 
 /// Files that are written about the tests: their places below the workspace.
@@ -111,11 +122,10 @@ pub(crate) struct KnownTests {
 }
 
 impl Benchmarks {
-    /// Returns the flags of the go command; without `-run`, no tests run.
-    pub(crate) fn flags(&self, run: Option<&String>) -> Vec<String> {
+    /// Returns the flags of the go command.
+    pub(crate) fn flags(&self) -> Vec<String> {
         let mut flags = vec![format!("-bench={}", self.pattern)];
         flags.extend(self.time.iter().map(|time| format!("-benchtime={time}")));
-        flags.extend(run.is_none().then(|| "-run=^$".to_owned()));
         flags
     }
 }
@@ -153,6 +163,11 @@ impl GoTestStep {
         Ok(())
     }
 
+    /// Returns true if the go command's output is shown as it is: of other things than tests.
+    pub(crate) fn is_shown_by_go(&self) -> bool {
+        self.benchmarks.is_some() || self.fuzzing.is_some()
+    }
+
     /// Returns true if what the tests cover is measured.
     pub(crate) fn is_measured(&self) -> bool {
         let TestOutputs { coverage, coverage_html, cover_min, junit: _ } = &self.reports;
@@ -183,7 +198,13 @@ impl GoTestStep {
         if self.is_measured() {
             arguments.push("-cover".to_owned());
         }
-        arguments.extend(self.benchmarks.iter().flat_map(|benchmarks| benchmarks.flags(self.run.as_ref())));
+        arguments.extend(self.benchmarks.iter().flat_map(Benchmarks::flags));
+        if let Some(Fuzzing { pattern, time }) = &self.fuzzing {
+            arguments.extend([format!("-fuzz={pattern}"), format!("-fuzztime={time}")]);
+        }
+        if self.is_shown_by_go() && self.run.is_none() {
+            arguments.push("-run=^$".to_owned());
+        }
         arguments
     }
 

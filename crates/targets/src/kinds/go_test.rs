@@ -2,7 +2,7 @@
 
 use rondel_buildfile::{GitQuery, GoTest, Percent, Shuffle, Target, TestCount, TestParallel};
 use rondel_engine::{EnvironmentValue, Shown, StepKey};
-use rondel_golang::{Benchmarks, CSupport, GoPackages, GoTestStep, Scope, TestOrder, TestOutputs};
+use rondel_golang::{Benchmarks, CSupport, Fuzzing, GoPackages, GoTestStep, Scope, TestOrder, TestOutputs};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
 use crate::git::GitAnswers;
@@ -66,6 +66,13 @@ impl Analyze for GoTest {
             verbose: self.verbose,
             reports: reports(self, analyzer, target)?,
             benchmarks: benchmarks(self, analyzer)?,
+            fuzzing: match (&self.fuzz, &self.fuzztime) {
+                (Some(pattern), Some(time)) => {
+                    let (pattern, time) = (analyzer.variables.text(pattern)?, analyzer.variables.text(time)?);
+                    Some(Fuzzing { pattern, time })
+                }
+                (Some(_), None) | (None, _) => None,
+            },
             env,
             inputs,
             everything,
