@@ -259,6 +259,30 @@ fn a_target_makes_a_value() {
     space.run(&["x"]).fails(2, &["`{made|major}`: `x y` is no version"]);
 }
 
+/// The suffix of a description is that of the step's own sources.
+#[test]
+fn dirty_descriptions() {
+    let space = TestSpace::with_targets(
+        r#""x": Exec(command: ["sh", "-c", "echo $0 > x.out", "{v}"], inputs: ["x.in"], outputs: ["x.out"]),
+        "y": Exec(command: ["sh", "-c", "echo $0 > y.out", "{v|short:2}"], inputs: ["y.in"], outputs: ["y.out"])"#,
+    );
+    space.replace("build.ron", "targets:", r#"vars: {"v": Git(Describe(dirty: "+edited"))}, targets:"#);
+    space.write("x.in", "1");
+    space.write("y.in", "1");
+    space.write(".gitignore", "/.rondel\n*.out\n");
+    git(&space, &["init", "--quiet"]).unwrap();
+    git(&space, &["add", "--all"]).unwrap();
+    git(&space, &["commit", "--quiet", "-m", "one"]).unwrap();
+    git(&space, &["tag", "v1"]).unwrap();
+    space.ok(&["x", "y"]);
+    assert_eq!((space.read("x.out").as_str(), space.read("y.out").as_str()), ("v1\n", "v1\n"));
+    space.write("x.in", "2");
+    assert_eq!(space.ran(&["x", "y"]).keys().collect::<Vec<_>>(), ["x"]);
+    assert_eq!(space.read("x.out"), "v1+edited\n");
+    let described = git(&space, &["describe", "--tags", "--dirty=+edited"]).unwrap();
+    assert_eq!(space.read("x.out"), format!("{described}\n"));
+}
+
 /// What the shell makes of its own braces, and of values that look like code.
 #[test]
 fn values_are_no_code() {
