@@ -323,9 +323,9 @@ fn what_a_target_makes_is_a_value() {
         &exec,
         &["x"],
         expect![[r#"
-        refused as input: `{made|minor}`: the version `9` has no minor number
-        at: "{made|minor}"
-    "#]],
+            x, streamed
+            asked for: x
+        "#]],
     );
 }
 
