@@ -29,7 +29,9 @@ const ASKING: &str = r#"
 fn asking() -> TestSpace {
     let space = TestSpace::with_targets(ASKING);
     let vars = r#"vars: {"d": Git(Describe, "none"), "c": Git(Commit, "none"), "s": Git(ShortCommit, "none"),
-        "t": Git(CommitTime, "none"), "b": Git(Branch, "none"), "all": "{d} {c} {s} {t} {b}"}, targets:"#;
+        "t": Git(CommitTime, "none"), "b": Git(Branch, "none"),
+        "n": Git(CommitCount, "none"), "g": Git(Tag, "none"), "l": Git(Describe(match: "v*", long: true, dirty: "-x"), "none"),
+        "all": "{d} {c} {s} {t} {b} {n} {g} {l}"}, targets:"#;
     space.replace("build.ron", "targets:", vars);
     space.write("in.go", "package main\n");
     space.write(".gitignore", "/.rondel\n/out\n");
@@ -166,7 +168,7 @@ fn a_repository_of_another_user_is_not_asked() {
     let git_directory = space.root().join(".git");
     assert!(Command::new("chown").args(["-R", "65534"]).arg(&git_directory).status().unwrap().success());
     let run = space.ok(&["x"]);
-    assert_eq!(space.read("out"), "none none none none none none\n");
+    assert_eq!(space.read("out"), "none none none none none none none none none\n");
     assert!(run.stderr.contains("belongs to another user (number 65534), so git is not asked"), "{}", run.stderr);
     let config = format!("[safe]\n\tdirectory = {}\n", space.root().display());
     fs::write(space.beside("home").join(".gitconfig"), config).unwrap();

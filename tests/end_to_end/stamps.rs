@@ -212,3 +212,23 @@ fn describe_is_what_git_says() {
     git(&["tag", "-a", "v2", "-m", "v2"]);
     check("an annotated tag");
 }
+
+/// Filtered values in a binary and in the names of an image; a branch with a slash needs a slug.
+#[test]
+fn filtered_stamps_and_tags() {
+    let space = committed();
+    git(&space, &["checkout", "-q", "-b", "feature/X"]);
+    space.replace("build.ron", "vars: {", "vars: {\"branch\": Git(Branch), \"file\": File(\"VERSION\"), ");
+    space.replace("build.ron", "\"main.version\": \"{version}\"", "\"main.version\": \"{file|trim_prefix:v}\"");
+    space.replace("build.ron", "rondel-test-small:{version}", "rondel-test-small:{branch}");
+    space.write("VERSION", "v3.4.5\n");
+    let words = ["`{branch}` is `feature/X`, and a tag has no `/`", "write `{branch|slug}`, which gives `feature-X`"];
+    space.run(&["image"]).fails(2, &words);
+    space.replace("build.ron", "{branch}", "{branch|slug|lower}-{file|major}");
+    space.ok(&["image"]);
+    assert_eq!((version(&space).as_str(), tag(&space).as_str()), ("3.4.5", "feature-x-3"));
+    assert!(space.ran(&["image"]).is_empty());
+    space.write("VERSION", "v3.4.6\n");
+    space.ok(&["image"]);
+    assert_eq!(version(&space), "3.4.6");
+}

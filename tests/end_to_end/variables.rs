@@ -23,16 +23,16 @@ fn git(space: &TestSpace, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
 }
 
-/// The values that `show` prints; several are joined by a bar.
+/// The values that `show` prints; several are joined by a bar. Variables without a value are left out.
 fn shown(space: &TestSpace) -> BTreeMap<String, String> {
     let run = space.ok(&["show", "--format", "json"]);
     let printed: Value = serde_json::from_str(&run.stdout).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let one = |variable: &Value| {
-        let values = variable["values"].as_array().unwrap().iter().map(text).collect::<Vec<_>>().join("|");
-        (text(&variable["variable"]), values)
+        let values = variable["values"].as_array()?.iter().map(text).collect::<Vec<_>>().join("|");
+        Some((text(&variable["variable"]), values))
     };
-    printed["variables"].as_array().unwrap().iter().map(one).collect()
+    printed["variables"].as_array().unwrap().iter().filter_map(one).collect()
 }
 
 /// Each query, and what git is asked for the same.
@@ -207,6 +207,82 @@ fn a_value_counts_wherever_it_comes_from() {
     space.ok(&["x"]);
 }
 
+/// A value that a target makes runs its readers again by value, and `plan` knows it from the store.
+#[test]
+fn a_target_makes_a_value() {
+    let space = TestSpace::with_targets(
+        r#""gen": Shell(script: "head -n 1 in > gen", inputs: ["in"], outputs: ["gen"]),
+        "x": Exec(command: ["sh", "-c", "echo $0 $V > out", "{made|major}"], inputs: [], env: {"V": "{whole}"}, outputs: ["out"]),
+        "t": Template(from: "a.in", to: "a.out"),
+        "s": Shell(script: "echo \"$V\"", env: {"V": "{made}"})"#,
+    );
+    space.replace("build.ron", "targets:", r#"vars: {"made": Output("gen"), "whole": "<{made}>"}, targets:"#);
+    space.write("in", "v1.2.3\n");
+    space.write("a.in", "version: {made|trim_prefix:v} {whole}\n");
+    space.ok(&["plan", "x"]).check(expect![[r#"
+        run         gen: first build
+        depends     x: on the outputs of gen
+    "#]]);
+    space.ok(&["x", "t"]);
+    assert_eq!(
+        (space.read("out").as_str(), space.read("a.out").as_str()),
+        ("1 <v1.2.3>\n", "version: 1.2.3 <v1.2.3>\n")
+    );
+    assert!(space.ok(&["s"]).stderr.contains("v1.2.3\n"));
+    // The same value from other inputs.
+    space.append("in", "more\n");
+    assert_eq!(space.ran(&["x", "t"]).keys().collect::<Vec<_>>(), ["gen"]);
+    space.write("in", "v2.0.0\n");
+    space.ok(&["x", "t"]);
+    assert_eq!(
+        (space.read("out").as_str(), space.read("a.out").as_str()),
+        ("2 <v2.0.0>\n", "version: 2.0.0 <v2.0.0>\n")
+    );
+    // Of a result that is in the store only, the contents are known all the same.
+    space.write("in", "v1.2.3\n");
+    space.remove("gen");
+    space.ok(&["plan", "x", "t"]).check(expect![[r#"
+        restore     gen: its stored result is put back in place
+        restore     x: its stored result is put back in place
+        restore     t: its stored result is put back in place
+    "#]]);
+    assert_eq!(space.outcomes(&["x", "t"]).values().collect::<Vec<_>>(), ["cached", "cached", "cached"]);
+    let verified = space.ok(&["verify", "x"]).stderr;
+    assert!(verified.contains("Identical gen") && verified.contains("Identical x"), "{verified}");
+    space.ok(&["show"]).check(expect![[r#"
+        made   no value  the value is known only when `gen` is made
+        whole  no value  the value is known only when `gen` is made
+    "#]]);
+    assert_eq!(space.ran(&["x", "--set", "made=v7.0"]).keys().collect::<Vec<_>>(), ["x"]);
+    assert_eq!(space.read("out"), "7 <v7.0>\n");
+    space.write("in", "x y\n");
+    space.run(&["x"]).fails(2, &["`{made|major}`: `x y` is no version"]);
+}
+
+/// The suffix of a description is that of the step's own sources.
+#[test]
+fn dirty_descriptions() {
+    let space = TestSpace::with_targets(
+        r#""x": Exec(command: ["sh", "-c", "echo $0 > x.out", "{v}"], inputs: ["x.in"], outputs: ["x.out"]),
+        "y": Exec(command: ["sh", "-c", "echo $0 > y.out", "{v|short:2}"], inputs: ["y.in"], outputs: ["y.out"])"#,
+    );
+    space.replace("build.ron", "targets:", r#"vars: {"v": Git(Describe(dirty: "+edited"))}, targets:"#);
+    space.write("x.in", "1");
+    space.write("y.in", "1");
+    space.write(".gitignore", "/.rondel\n*.out\n");
+    git(&space, &["init", "--quiet"]).unwrap();
+    git(&space, &["add", "--all"]).unwrap();
+    git(&space, &["commit", "--quiet", "-m", "one"]).unwrap();
+    git(&space, &["tag", "v1"]).unwrap();
+    space.ok(&["x", "y"]);
+    assert_eq!((space.read("x.out").as_str(), space.read("y.out").as_str()), ("v1\n", "v1\n"));
+    space.write("x.in", "2");
+    assert_eq!(space.ran(&["x", "y"]).keys().collect::<Vec<_>>(), ["x"]);
+    assert_eq!(space.read("x.out"), "v1+edited\n");
+    let described = git(&space, &["describe", "--tags", "--dirty=+edited"]).unwrap();
+    assert_eq!(space.read("x.out"), format!("{described}\n"));
+}
+
 /// What the shell makes of its own braces, and of values that look like code.
 #[test]
 fn values_are_no_code() {
@@ -260,6 +336,8 @@ fn the_examples_of_the_page() {
     );
     space.ok(&["announce"]);
     assert_eq!(space.read("announced"), "v0.0.0 1970-01-01\n");
+    space.ok(&["notes"]);
+    assert_eq!(space.read("notes"), "7.1\n");
     space.ok(&["plan", "image"]);
     space.replace("build.ron", "{branch|slug|lower}", "{branch}");
     let words = ["`{branch}` is `Feature/x`, and a tag has no `/`", "write `{branch|slug}`, which gives `Feature-x`"];

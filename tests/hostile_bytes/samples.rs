@@ -13,7 +13,7 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
     let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     match name {
         "build_file" => {
-            let every = r#"(format: 1, project: "x", go: FromGoMod, pools: {"p": 2}, vars: {"a": Env("A", "b{{"), "g": Git(Describe, "none")}, platforms: ["linux/amd64"], targets: {"e": Exec(command: ["a"], inputs: ["**", "!x/*"], outputs: ["o/"], env: {"K": "{a}", "S": Secret("S")}, retries: 1, pool: "p", timeout_s: 3), "s": Shell("echo"), "g": Group(targets: ["e"])})"#;
+            let every = r#"(format: 1, project: "x", go: FromGoMod, pools: {"p": 2}, vars: {"a": Env("A", "b{{"), "g": Git(Describe(match: "v*", abbrev: 7, dirty: "-d"), "none"), "t": Git(CommitTime(format: "%Y-%m"), "{g|trim_prefix:v|slug|short:9|default:x}"), "f": File("V"), "m": Match("V", "(a|b)+"), "o": Output("e")}, platforms: ["linux/amd64"], targets: {"e": Exec(command: ["a"], inputs: ["**", "!x/*"], outputs: ["o/"], env: {"K": "{a}", "S": Secret("S")}, retries: 1, pool: "p", timeout_s: 3), "s": Shell("echo ${x:-y} { z; }"), "g": Group(targets: ["e"])})"#;
             vec![std::fs::read(repository.join("build.ron")).unwrap(), every.as_bytes().to_vec()]
         }
         "lock_file" => vec![std::fs::read(repository.join("build.lock")).unwrap()],

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::field::{Visitor, Wanted};
 use crate::script::mistake;
-use crate::{BuildFile, Diagnostic, Makes, Span, Spanned, Target, TargetName, Text, VariableName, suggest};
+use crate::{BuildFile, Diagnostic, Makes, Span, Spanned, Target, TargetName, Text, TextSource, VariableName, suggest};
 
 /// Adds the mistakes of `file` to `diagnostics`.
 pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
@@ -27,6 +27,10 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
         check_pool(target, file, diagnostics);
     }
     for variable in file.vars.values() {
+        if let (TextSource::Output(output), true) = (&variable.text.source, complete) {
+            let reference = Spanned { value: &output.target, span: output.span };
+            check_reference(reference, Wanted::Output, (file, &targets), diagnostics);
+        }
         check_variables(&variable.text, file, diagnostics);
     }
     if diagnostics.is_empty() {
@@ -164,6 +168,7 @@ fn check_cycles(file: &BuildFile, targets: &BTreeMap<&TargetName, &Target>, diag
     }
     fn visit<'a>(
         name: &'a TargetName,
+        file: &'a BuildFile,
         targets: &BTreeMap<&'a TargetName, &'a Target>,
         marks: &mut HashMap<&'a TargetName, Mark>,
         path: &mut Vec<&'a TargetName>,
@@ -181,8 +186,8 @@ fn check_cycles(file: &BuildFile, targets: &BTreeMap<&TargetName, &Target>, diag
         marks.insert(name, Mark::Open);
         path.push(name);
         if let Some(target) = targets.get(name) {
-            for (next, _) in references(target) {
-                if let Some(circle) = visit(next.value, targets, marks, path) {
+            for next in file.references_of(target) {
+                if let Some(circle) = visit(next, file, targets, marks, path) {
                     return Some(circle);
                 }
             }
@@ -193,7 +198,7 @@ fn check_cycles(file: &BuildFile, targets: &BTreeMap<&TargetName, &Target>, diag
     }
     let mut marks = HashMap::new();
     for target in &file.targets {
-        if let Some(circle) = visit(&target.name.value, targets, &mut marks, &mut Vec::new()) {
+        if let Some(circle) = visit(&target.name.value, file, targets, &mut marks, &mut Vec::new()) {
             let text: Vec<String> = circle.iter().map(|name| format!("`{name}`")).collect();
             let span = targets.get(circle[0]).map_or(target.name.span, |target| target.name.span);
             diagnostics.push(Diagnostic::new(span, format!("targets wait for each other: {}", text.join(" -> "))));

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::field::FieldType;
+use crate::field::{FieldType, Visitor};
 use crate::options::without_options;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
+use crate::text::{OutputReference, TextSource};
 use crate::types::variable_shape;
 use crate::types::{GoChoice, Platforms, Pools, ProjectName, Registries, SourcePath};
 use crate::value::Value;
-use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, Targets, Text, TextSource, VariableName};
+use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, TargetName, Targets, Text, TextSource, VariableName};
 
 record! {
     /// The whole file.
@@ -68,6 +69,34 @@ pub struct Variable {
 }
 
 impl BuildFile {
+    /// Returns the outputs that decide the value of a variable, also by the variables in it.
+    pub fn outputs_of_variable(&self, name: &VariableName) -> Vec<&OutputReference> {
+        let (mut found, mut seen, mut open) = (Vec::new(), Vec::new(), vec![name]);
+        while let Some(name) = open.pop() {
+            let Some(variable) = self.vars.get(name).filter(|_| !seen.contains(&name)) else { continue };
+            seen.push(name);
+            if let TextSource::Output(output) = &variable.text.source {
+                found.push(output);
+            }
+            open.extend(variable.text.variables());
+        }
+        found
+    }
+
+    /// Returns the targets that `target` mentions, also by the variables in its texts.
+    pub fn references_of<'a>(&'a self, target: &'a Target) -> Vec<&'a TargetName> {
+        struct Names<'a>(Vec<&'a VariableName>);
+        impl<'a> Visitor<'a> for Names<'a> {
+            fn text(&mut self, text: &'a Text) {
+                self.0.extend(text.variables());
+            }
+        }
+        let mut names = Names(Vec::new());
+        target.visit(&mut names);
+        let outputs = names.0.into_iter().flat_map(|name| self.outputs_of_variable(name));
+        target.references().into_iter().chain(outputs.map(|output| &output.target)).collect()
+    }
+
     /// Returns the outputs of `target`, relative to the directory of build.ron.
     pub fn outputs_of<'a>(&'a self, target: &'a Target) -> Vec<Output<'a>> {
         target.outputs(self.root.as_ref().map_or("", |root| root.value.as_str()))

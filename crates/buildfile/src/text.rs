@@ -37,8 +37,8 @@ pub enum TextSource {
         /// Import path, or its last element if go.mod has it in a `tool` line.
         name: String,
     },
-    /// `Output("target")` or `Output("target", "path")`: the absolute path of a file that a target makes; only in
-    /// `command`, and in the environment of a command.
+    /// `Output("target")` or `Output("target", "path")`: the absolute path of a file that a target makes, in `command`
+    /// and in the environment of a command; in `vars` the line of that file.
     Output(OutputReference),
     /// `File("VERSION")`: the line of a file of the tree; only in `vars`.
     File {

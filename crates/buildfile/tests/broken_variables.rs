@@ -261,3 +261,51 @@ fn scripts() {
         "#]],
     );
 }
+
+#[test]
+fn outputs() {
+    check(
+        r#"vars: {"a": Output("gne"), "b": Output("check"), "c": Output()}, targets: {
+            "gen": Exec(command: ["x"], inputs: [], outputs: ["y"]), "check": Exec(command: ["x"]),
+        }"#,
+        expect![[r#"
+            error: `Output` takes the name of a target, and optionally a path in its output
+             --> build.ron:4:59
+              |
+            4 |     vars: {"a": Output("gne"), "b": Output("check"), "c": Output()}, targets: {
+              |                                                           ^^^^^^^^
+        "#]],
+    );
+    check(
+        r#"vars: {"a": Output("gne"), "b": Output("check")}, targets: {
+            "gen": Exec(command: ["x"], inputs: [], outputs: ["y"]), "check": Exec(command: ["x"]),
+        }"#,
+        expect![[r#"
+            error: there is no target `gne`
+             --> build.ron:4:17
+              |
+            4 |     vars: {"a": Output("gne"), "b": Output("check")}, targets: {
+              |                 ^^^^^^^^^^^^^
+
+            hint: did you mean `gen`?
+            error: expected a target that makes files (`GoBuild`, `Image`, or `Exec` or `Shell` with inputs and outputs), found `check` (`Exec`)
+             --> build.ron:4:37
+              |
+            4 |     vars: {"a": Output("gne"), "b": Output("check")}, targets: {
+              |                                     ^^^^^^^^^^^^^^^
+        "#]],
+    );
+    check(
+        r#"vars: {"a": Output("one"), "b": "{a|short:2}"}, targets: {
+            "one": Exec(command: ["x"], inputs: [Output("two")], outputs: ["y"]),
+            "two": Exec(command: ["x", "{b}"], inputs: [], outputs: ["z"]),
+        }"#,
+        expect![[r#"
+            error: targets wait for each other: `one` -> `two` -> `one`
+             --> build.ron:5:13
+              |
+            5 |             "one": Exec(command: ["x"], inputs: [Output("two")], outputs: ["y"]),
+              |             ^^^^^
+        "#]],
+    );
+}

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use rondel_cas::{Entry, RelativePath};
+use rondel_cas::{Digest, Entry, RelativePath, read_at_most};
 use rondel_names::suggest;
 
 use crate::action::ActionSpec;
@@ -56,6 +56,24 @@ impl OutputUse {
     /// Returns the absolute path of the file or directory.
     pub fn path(&self, context: &StepContext<'_>) -> Result<PathBuf, StepError> {
         self.find(context).map(|(path, _)| path)
+    }
+
+    /// Returns the contents of the file, of at most `max` bytes. Before it stands in its place they are those of the store.
+    pub fn contents(&self, context: &StepContext<'_>, max: u64) -> Result<Vec<u8>, StepError> {
+        let (path, artefacts) = self.find(context)?;
+        let entry = artefacts.iter().find(|artefact| artefact.path == path).map(|artefact| &artefact.entry);
+        let Some(Entry::File { digest, .. }) = entry else {
+            let message = format!("what `{}` makes is a directory or a link, and no file", self.target);
+            return Err(StepError::input(message).hint("name a file in it: `Output(\"target\", \"path/in/it\")`"));
+        };
+        if digest.size() > max {
+            return Err(StepError::input(format!("the output of `{}` has {} bytes", self.target, digest.size()))
+                .hint(format!("at most {max} are read as a text")));
+        }
+        let in_place = read_at_most(&path, max).ok().filter(|bytes| Digest::of(bytes) == *digest);
+        in_place.or_else(|| context.workspace.results.read_bytes(digest).ok()).ok_or_else(|| {
+            StepError::failed(format!("the output of `{}` is not there any more", self.target)).hint("run again")
+        })
     }
 
     /// Adds its contents and its place to a key.

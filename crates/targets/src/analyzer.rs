@@ -401,7 +401,12 @@ impl<'a> Analyzer<'a> {
     fn named_by<'t>(&'t self, target: &'t Target) -> Vec<&'t TargetName> {
         let named = (self.behaviour)(&target.kind).named_in_files(self);
         let others = self.request.file.targets.iter().map(|other| &other.name.value);
-        target.references().into_iter().chain(others.filter(|other| named.contains(other))).collect()
+        self.request
+            .file
+            .references_of(target)
+            .into_iter()
+            .chain(others.filter(|other| named.contains(other)))
+            .collect()
     }
 
     fn reach<'t>(

@@ -37,7 +37,7 @@ impl Analyzer<'_> {
         references.into_iter().map(|(output, role)| self.output_use(output, role, nodes)).collect()
     }
 
-    fn output_use(
+    pub(crate) fn output_use(
         &mut self,
         reference: &OutputReference,
         role: OutputRole,

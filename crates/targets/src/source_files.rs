@@ -25,6 +25,15 @@ pub(crate) struct Found {
     pub place: String,
 }
 
+/// Returns the one line of a text, without its end; or the number of lines if there are several.
+pub(crate) fn only_line(text: &str) -> Result<&str, usize> {
+    let line = text.trim_end_matches(['\n', '\r']);
+    match line.lines().count() {
+        0 | 1 => Ok(line),
+        lines => Err(lines),
+    }
+}
+
 impl<'a> SourceFiles<'a> {
     pub fn new(file: &'a BuildFile, workspace: &Path) -> SourceFiles<'a> {
         let root = file.root.as_ref().map_or_else(|| workspace.to_owned(), |path| workspace.join(&path.value));
@@ -34,12 +43,10 @@ impl<'a> SourceFiles<'a> {
     /// Returns the one line of a file, without its end.
     pub fn line(&self, path: &str) -> Result<Found, UserError> {
         let text = self.read(path)?;
-        let value = text.trim_end_matches(['\n', '\r']);
-        let lines = value.lines().count();
-        if lines > 1 {
+        let value = only_line(&text).map_err(|lines| {
             let hint = format!("keep the value alone in the file, or take it with `Match(\"{path}\", \"…(.+)…\")`");
-            return Err(UserError::input(format!("`{path}` has {lines} lines, and a variable is one")).hint(hint));
-        }
+            UserError::input(format!("`{path}` has {lines} lines, and a variable is one")).hint(hint)
+        })?;
         Ok(Found { value: value.to_owned(), place: format!("the file `{path}`") })
     }
 
@@ -80,8 +87,8 @@ impl<'a> SourceFiles<'a> {
         let relative = RelativePath::new(path).map_err(|error| UserError::input(error.to_string()))?;
         let place = relative.below(&self.root);
         if let Some(target) = self.maker(&place) {
-            let message = format!("`{path}` is made by `{target}`, and a variable is known before anything is made");
-            return Err(UserError::input(message).hint("name a file of the tree"));
+            let message = format!("`{path}` is made by `{target}`, and `File` and `Match` are for files of the tree");
+            return Err(UserError::input(message).hint(format!("write `Output(\"{target}\")`, which then runs first")));
         }
         let unreadable = |error: std::io::Error| {
             let why = match error.kind() {

@@ -116,6 +116,28 @@ impl<'a> Variables<'a> {
         }
     }
 
+    /// Returns true if the value of a variable is known only when a target is made.
+    pub fn is_late(&self, name: &VariableName) -> bool {
+        let is_set = self.overrides.contains_key(name.as_str());
+        !is_set
+            && self.file.vars.get(name).is_some_and(|variable| match &variable.text.source {
+                TextSource::Output(_) => true,
+                TextSource::Template(template) => template.variables().any(|name| self.is_late(name)),
+                _ => false,
+            })
+    }
+
+    /// Returns true if a text is known only when a target is made.
+    pub fn is_late_text(&self, text: &Text) -> bool {
+        matches!(&text.source, TextSource::Template(_))
+            && (text.images().next().is_some() || text.variables().iter().any(|name| self.is_late(name)))
+    }
+
+    /// Returns the declared value of a variable.
+    pub fn declared(&self, name: &VariableName) -> &'a Text {
+        &self.file.vars[name].text
+    }
+
     /// Returns the value of a text without secrets.
     pub fn text(&self, text: &Text) -> Result<String, UserError> {
         match self.answer(text)? {
@@ -159,7 +181,12 @@ impl<'a> Variables<'a> {
             }
             TextSource::Secret { .. } => Err(UserError::input("a secret is not allowed here")),
             TextSource::Tool { .. } => Err(UserError::input("a tool is not allowed here")),
-            TextSource::Output(_) => Err(UserError::input("an output is not allowed here")),
+            TextSource::Output(output) => {
+                let message = format!("the value is known only when `{}` is made", output.target);
+                Err(UserError::input(message).hint(
+                    "use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`",
+                ))
+            }
         }?;
         match &answer {
             Answer::Value(value) if value.text.contains('\0') => {
@@ -209,13 +236,13 @@ impl<'a> Variables<'a> {
         self.environment_of(pairs.iter().map(|(name, text)| (name, &**text)))
     }
 
-    /// Returns such entries without those that name images, whose values are known when the step is prepared.
+    /// Returns such entries without those whose values are known when the step is prepared.
     pub fn known_environment<K, V: std::ops::Deref<Target = Text>>(
         &self,
         pairs: &rondel_buildfile::Map<K, V>,
     ) -> Result<Vec<(String, EnvironmentValue)>, UserError> {
         let pairs = pairs.iter().map(|(name, text)| (name, &**text));
-        self.environment_of(pairs.filter(|(_, text)| text.images().next().is_none()))
+        self.environment_of(pairs.filter(|(_, text)| !self.is_late_text(text)))
     }
 
     fn environment_of<'t>(

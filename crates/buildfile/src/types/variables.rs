@@ -1,11 +1,11 @@
-//! How the value of a variable is read: a text, or what a file of the tree says.
+//! How the value of a variable is read: a text, or what a file of the tree or of a target says.
 
 use regex_lite::Regex;
 
 use crate::field::FieldType;
 use crate::reader::Reader;
 use crate::shape::Shape;
-use crate::text::{Text, TextSource};
+use crate::text::{OutputReference, Text, TextSource};
 use crate::types::SourcePath;
 use crate::value::Value;
 use crate::{Diagnostic, Span};
@@ -14,12 +14,14 @@ use crate::{Diagnostic, Span};
 pub(crate) fn variable_shape() -> Shape {
     let doc = "A text; or `File(\"VERSION\")`, the one line of a file of the tree, without its end; or \
                `Match(\"version.go\", \"Version = \\\"(.+)\\\"\")`, the part of a file of the tree that the group of a \
-               regular expression matches, which is the same wherever it matches.";
+               regular expression matches, which is the same wherever it matches; or `Output(\"target\")`, the one line of a \
+               file that a target makes, known where facts of images are.";
     let pattern = Shape::string("regular expression with one group", "\\(");
     let shapes = vec![
         Text::shape(),
         Shape::call("File", SourcePath::shape()),
         Shape::Call { name: "Match", arguments: vec![SourcePath::shape(), pattern], required: 2 },
+        OutputReference::shape(),
     ];
     Shape::named("value of a variable", doc, Shape::OneOf(shapes))
 }
@@ -28,10 +30,14 @@ impl Reader<'_> {
     /// Reads the value of a variable.
     pub(crate) fn variable_text(&mut self, value: Value<'_>) -> Option<Text> {
         let span = value.span();
-        let call = value.call().filter(|call| matches!(call.name, "File" | "Match"));
+        let call = value.call().filter(|call| matches!(call.name, "File" | "Match" | "Output"));
         let Some((name, Some(arguments))) = call.map(|call| (call.name, call.arguments)) else {
             return self.text(value);
         };
+        if name == "Output" {
+            let source = TextSource::Output(self.output_reference(arguments, span)?);
+            return Some(Text { source, span });
+        }
         let arguments = self.kept(arguments.positional())?;
         let source = match (name, arguments.as_slice()) {
             ("File", [path]) => TextSource::File { path: self.variable_file(*path)? },

@@ -187,7 +187,7 @@ fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Fail
             return Err(Failure::usage(format!("`{name}` can't be verified: {why}")));
         }
         makes |= target.makes().is_comparable();
-        open.extend(target.references());
+        open.extend(session.file.references_of(target));
     }
     if !makes {
         return Err(Failure::usage("there is nothing to verify: no target among them makes files"));

@@ -15,8 +15,7 @@ use rondel_process::{CommandLine, find_tool};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
 use crate::closed::{Closed, Surroundings, output_directories, searched_directories};
-use crate::image::facts::Images;
-use crate::late_texts::LateTexts;
+use crate::late_texts::{LateSources, LateTexts};
 use crate::nodes::{Deps, TargetNodes};
 use crate::tool_fields::{DeclaredTools, declared_tools, own_go};
 use crate::tools::Tools;
@@ -88,7 +87,7 @@ pub(crate) fn command(
         process.dir.as_ref().map_or_else(|| analyzer.root.clone(), |directory| analyzer.root.join(&directory.value));
     let outputs_used = analyzer.output_uses(sources, words.texts(), &process.env, &mut inputs)?;
     let variables = process.env.iter().map(|(_, text)| &**text);
-    let images = analyzer.images_in(words.texts().iter().copied().chain(variables), &mut inputs)?;
+    let late_sources = analyzer.late_sources(words.texts().iter().copied().chain(variables), &mut inputs)?;
     let declared = match sources {
         Some(sources) => Some(analyzer.declared_inputs(target, Some(sources))?),
         None => None,
@@ -96,7 +95,7 @@ pub(crate) fn command(
     let outputs = outputs_of(analyzer, target)?;
     let downloads = if go.is_some() { analyzer.downloads(&deps)? } else { deps.on_miss };
     let step = analyzer.step(&|| {
-        let (mut command, late) = command_words(analyzer, words, process, &images)?;
+        let (mut command, late) = command_words(analyzer, words, process, &late_sources)?;
         command.extend(arguments.iter().cloned());
         // A program by name must exist before anything runs; a path may be the output of another step.
         let is_tool = tools.iter().any(|(position, _)| *position == 0)
@@ -173,17 +172,17 @@ fn closed(
 }
 
 /// Returns the words of a command, and what is missing in it yet. A tool is a placeholder, `{tool:NAME}`, and so are an
-/// output and a text that names images.
+/// output and a text that is known later.
 fn command_words(
     analyzer: &Analyzer<'_>,
     words: Words<'_>,
     process: &Process,
-    images: &Images,
+    sources: &LateSources,
 ) -> Analyzed<(Vec<String>, LateTexts)> {
     let word = |text: &&Text| match &text.source {
         TextSource::Tool { name } => Ok(format!("{{tool:{name}}}")),
         TextSource::Output(_) => Ok(OutputUse::PLACEHOLDER.to_owned()),
-        TextSource::Template(_) if text.images().next().is_some() => Ok(LateTexts::PLACEHOLDER.to_owned()),
+        TextSource::Template(_) if analyzer.variables.is_late_text(text) => Ok(LateTexts::PLACEHOLDER.to_owned()),
         TextSource::Template(_)
         | TextSource::Environment { .. }
         | TextSource::Git { .. }
@@ -192,7 +191,7 @@ fn command_words(
         | TextSource::Secret { .. } => analyzer.variables.text(text).map_err(|error| error.at(text.span)),
     };
     let command: Vec<String> = words.texts().iter().map(word).collect::<Analyzed<_>>()?;
-    let late = LateTexts::new(words.texts(), &process.env, &analyzer.variables, images)?;
+    let late = LateTexts::new(words.texts(), &process.env, &analyzer.variables, sources)?;
     if words.is_script() {
         // A script has no late words.
         return Ok(([SHELL.map(str::to_owned).to_vec(), command].concat(), late));
@@ -211,7 +210,7 @@ pub(crate) struct ExecStep {
     pub inputs: Option<DeclaredInputs>,
     /// Outputs of other targets among inputs, words and variables.
     pub outputs_used: Vec<OutputUse>,
-    /// Words and variables that name images; their values are in the key.
+    /// Words and variables that name images, or what targets make; their values are in the key.
     pub late: LateTexts,
     /// Path below `root`, path below the workspace, file or directory.
     pub outputs: Vec<(RelativePath, RelativePath, OutputKind)>,
@@ -299,7 +298,7 @@ impl ExecStep {
         Ok(words)
     }
 
-    /// Adds the paths of outputs and the texts that name images to the environment.
+    /// Adds the paths of outputs and the late texts to the environment.
     fn add_late(&self, context: &StepContext<'_>, environment: &mut Environment) -> Result<(), StepError> {
         for output in &self.outputs_used {
             if let OutputRole::Variable(name) = &output.role {

@@ -19,6 +19,7 @@ use crate::analyzer::{Analyze, Analyzed, Analyzer, named_output, output_path};
 use crate::file_template::{Mistake, Names, Piece};
 use crate::image::facts::UpstreamImage;
 use crate::image::places::{refuse_outside, with_span};
+use crate::late_texts::{LateSources, LateText};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for TemplateFile {
@@ -36,10 +37,14 @@ impl Analyze for TemplateFile {
         let pieces =
             names_of(analyzer).parse(&text).map_err(|mistake| of_user(mistaken(&from, mistake, self.from.span)))?;
         let (mut variables, mut facts, mut inputs) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut sources = LateSources::default();
         for piece in pieces {
             match piece {
                 Piece::Literal(_) => {}
-                Piece::Variable(used) => variables.push(used),
+                Piece::Variable(used) => {
+                    analyzer.late_variable(&used.name, &mut sources, &mut inputs)?;
+                    variables.push(used);
+                }
                 Piece::Image(fact) => {
                     // Its own mistakes are none of the file's.
                     analyzer.target(&fact.target, false)?;
@@ -61,6 +66,14 @@ impl Analyze for TemplateFile {
                 let value = analyzer.variables.used(used).map_err(|error| error.at(self.from.span))?;
                 Ok((used.to_string(), value))
             };
+            let (mut known, mut late) = (BTreeMap::new(), BTreeMap::new());
+            for used in &variables {
+                let text = LateText::of_variable(used, self.from.span, &analyzer.variables, &sources)?;
+                match text {
+                    Some(text) => drop(late.insert(used.to_string(), text)),
+                    None => known.extend([value(used)?]),
+                }
+            }
             Ok(Box::new(TemplateStep {
                 root: analyzer.root.clone(),
                 from: from.clone(),
@@ -68,7 +81,8 @@ impl Analyze for TemplateFile {
                 name: name.clone(),
                 out: out.clone(),
                 names: analyzer.request.file.vars.keys().map(ToString::to_string).collect(),
-                variables: variables.iter().map(value).collect::<Analyzed<_>>()?,
+                variables: known,
+                late,
                 facts: facts.clone(),
             }))
         })?;
@@ -81,9 +95,13 @@ impl Analyze for TemplateFile {
         let from = output_path(&self.from).ok();
         let text = from.and_then(|from| read(&from, &analyzer.root, &analyzer.request.root).ok());
         let pieces = text.as_ref().and_then(|text| names_of(analyzer).parse(text).ok());
-        let targets = pieces.into_iter().flatten().filter_map(|piece| match piece {
-            Piece::Image(fact) => Some(fact.target),
-            Piece::Literal(_) | Piece::Variable(_) => None,
+        let file = analyzer.request.file;
+        let targets = pieces.into_iter().flatten().flat_map(|piece| match piece {
+            Piece::Image(fact) => vec![fact.target],
+            Piece::Variable(used) => {
+                file.outputs_of_variable(&used.name).into_iter().map(|output| output.target.clone()).collect()
+            }
+            Piece::Literal(_) => Vec::new(),
         });
         targets.collect()
     }
@@ -127,6 +145,8 @@ pub(crate) struct TemplateStep {
     out: RelativePath,
     /// Values by what stands in the file: `{version}`, `{version|slug}`.
     variables: BTreeMap<String, String>,
+    /// Those whose values other targets make.
+    late: BTreeMap<String, LateText>,
     /// All variables of build.ron.
     names: Vec<String>,
     facts: BTreeMap<ImageFact, UpstreamImage>,
@@ -136,6 +156,9 @@ impl TemplateStep {
     /// Returns the values of the names, as they stand in the file.
     fn values(&self, context: &StepContext<'_>) -> Result<BTreeMap<String, String>, StepError> {
         let mut values = self.variables.clone();
+        for (name, text) in &self.late {
+            values.insert(name.clone(), text.resolve(context)?);
+        }
         for (fact, image) in &self.facts {
             let value = image.value(fact, context).map_err(|error| with_span(error, self.span))?;
             values.insert(fact.to_string(), value);

@@ -1,6 +1,8 @@
 //! Variables: files, filters, and what becomes of them in names of images.
 
 use expect_test::expect;
+use rondel_cas::{Entry, RelativePath};
+use rondel_engine::{Artefact, UpstreamResult, Workspace};
 
 use super::Space;
 
@@ -97,9 +99,9 @@ fn files_that_are_not_of_the_tree() {
         input: `ZERO` leads out of the workspace, to `/dev/zero`
         at: File("ZERO")
         hint: copy it into the workspace
-        input: `gen/VERSION` is made by `gen`, and a variable is known before anything is made
+        input: `gen/VERSION` is made by `gen`, and `File` and `Match` are for files of the tree
         at: File("gen/VERSION")
-        hint: name a file of the tree"#]]
+        hint: write `Output("gen")`, which then runs first"#]]
     .assert_eq(&[out, zero, made].join("\n"));
 }
 
@@ -241,4 +243,129 @@ fn tags_that_a_slug_would_make() {
         at: "r.example/app:{branch}"
         hint: write "registry.example/team/app:1.2"
     "#]].assert_eq(&refusals.concat());
+}
+
+const GENERATED: &str = r#""gen": Exec(command: ["protoc"], inputs: [], outputs: ["gen/VERSION"]), "#;
+
+/// Returns the result of `gen` with these contents, which are in the store and not in their place.
+fn made(space: &Space, contents: &[u8]) -> UpstreamResult {
+    let workspace = Workspace::open(&space.root, &space.root.join("cache"));
+    let digest = workspace.results.put_bytes(contents).unwrap();
+    let name = RelativePath::new("gen/VERSION").unwrap();
+    let artefact = Artefact { path: name.below(&space.root), name, entry: Entry::file(digest, false) };
+    UpstreamResult { artefacts: vec![artefact], ..UpstreamResult::default() }
+}
+
+#[test]
+fn what_a_target_makes_is_a_value() {
+    let mut space = Space::new();
+    space.head =
+        r#"go: Version("1.22.12"), vars: {"made": Output("gen"), "nested": "v{made|trim_prefix:v}", "plain": "p"}"#
+            .to_owned();
+    space.write("a.in", "{made|major} {nested} {plain}\n");
+    let exec = format!(
+        r#"{GENERATED} "x": Exec(command: ["protoc", "{{nested}}-{{plain}}"], inputs: [], env: {{"V": "{{made|minor}}"}})"#
+    );
+    space.graph(
+        &exec,
+        &["x"],
+        expect![[r#"
+        gen, streamed
+        x, streamed; from: gen
+        asked for: x
+    "#]],
+    );
+    space.action(
+        &exec,
+        "x",
+        "x",
+        vec![made(&space, b"v1.2\n")],
+        expect![[r#"
+        by its key
+        arguments ["protoc", "v1.2-p"]
+        environment HOME@located
+        environment LANG=C.UTF-8
+        environment PATH@located
+        environment TMPDIR@located
+        environment V=2
+        setting directory: .
+        tool protoc: 4859f6facbd2c235700aba6a8ec5f9359b07ff700c5ccecdba6ef48f51c574ab/20
+    "#]],
+    );
+    let template = format!(r#"{GENERATED} "t": Template(from: "a.in", to: "a.out")"#);
+    space.graph(
+        &template,
+        &["t"],
+        expect![[r#"
+        gen, streamed
+        t, streamed; from: gen
+        asked for: t
+    "#]],
+    );
+    space.action(
+        &template,
+        "t",
+        "t",
+        vec![made(&space, b"v1.2\n")],
+        expect![[r#"
+        by its key
+        arguments ["template"]
+        setting {made|major}: 1
+        setting {nested}: v1.2
+        setting {plain}: p
+        input a.in
+        output a.out -> a.out
+    "#]],
+    );
+    // A value of the command line needs no target.
+    space.overrides.insert("made".to_owned(), "9.1".to_owned());
+    space.graph(
+        &exec,
+        &["x"],
+        expect![[r#"
+            x, streamed
+            asked for: x
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_target_makes_and_is_no_value() {
+    let mut space = Space::new();
+    space.head = r#"go: Version("1.22.12"), vars: {"made": Output("gen"), "nested": "v{made}"}"#.to_owned();
+    let exec = format!(r#"{GENERATED} "x": Exec(command: ["protoc", "{{nested|slug}}{{made|major}}"], inputs: [])"#);
+    let analysis = space.analyze(&exec, &["x"]).unwrap();
+    let (_, node) = analysis.graph.nodes().find(|(_, node)| node.key.to_string() == "x").unwrap();
+    let workspace = Workspace::open(&space.root, &space.root.join("cache"));
+    let large = vec![b'1'; 1 << 21];
+    let texts = [&b"a\nb\n"[..], b"\xff", b"a\0b", b"dev", &large]
+        .map(|contents| super::action_text(&space.root, node, &workspace, vec![made(&space, contents)]));
+    expect![[r#"
+        refused: the output of `gen` has 2 lines, and a variable is one
+        refused: the output of `gen` is not text
+        refused: the output of `gen` holds a NUL
+        refused: `{made|major}`: `dev` is no version like `v1.2.3`
+        refused: the output of `gen` has 2097152 bytes
+    "#]]
+    .assert_eq(&texts.concat());
+    let refused = |targets: &str| match space.analyze(&format!("{GENERATED} {targets}"), &["x"]) {
+        Ok(_) => "fine".to_owned(),
+        Err(refusal) => refusal,
+    };
+    let refusals = [
+        r#""x": Image(base: Static, entrypoint: ["/x"], tags: ["app:{nested}"])"#,
+        r#""x": GoBuild(packages: ["."], stamp: {"main.v": "{made}"})"#,
+        r#""x": Exec(command: ["{made}"])"#,
+    ]
+    .map(refused);
+    expect![[r#"
+        input: the value is known only when `gen` is made
+        at: Output("gen")
+        hint: use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`
+        input: the value is known only when `gen` is made
+        at: Output("gen")
+        hint: use it in the `command` of `Exec`, in the `env` of `Exec` and `Shell`, or in the file of a `Template`
+        input: what a target makes is known too late for the name of a program
+        at: "{made}""#]]
+    .assert_eq(&refusals.join("\n"));
 }
