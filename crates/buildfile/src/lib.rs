@@ -9,6 +9,7 @@
 //! reported in one run. To add a kind, write `kinds/<kind>.rs` and a line in `for_each_kind!`.
 
 mod check;
+mod check_names;
 mod diagnostic;
 mod field;
 mod file;

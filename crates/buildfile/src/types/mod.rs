@@ -8,6 +8,7 @@ mod lists;
 mod maps;
 mod numbers;
 mod outputs;
+mod parameters;
 mod references;
 mod strings;
 mod texts;
@@ -23,8 +24,10 @@ pub use maps::{
 };
 pub use numbers::{PoolDepth, PortNumber, Retries, Seconds, ZstdLevel};
 pub use outputs::InputSource;
-pub use references::{DigestReference, ImageReference, LayoutReference};
+pub use parameters::{Param, ParameterName, Params};
+pub use references::{Alias, DigestReference, ImageReference, LayoutReference};
 pub use strings::{
-    EnvironmentName, Glob, LayerName, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
+    EnvironmentName, Glob, Heading, LayerName, OutPath, ParameterValue, PoolName, Port, ProjectName, Signal,
+    SourcePath, UrlPath, VolumePath,
 };
 pub(crate) use texts::late_fact;
