@@ -19,7 +19,9 @@ mod image;
 mod kinds;
 mod late_texts;
 mod nodes;
+mod orders;
 mod outputs;
+mod parameters;
 mod push;
 mod refusals;
 mod registries;
@@ -41,4 +43,4 @@ pub use go_version::{go_work_of, module_directory, resolve_go_version, unpinned_
 pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, ServicesMetadata};
 pub use push::PushMetadata;
 pub use registries::Registries;
-pub use request::{PlatformChoice, Request};
+pub use request::{ParameterValues, PlatformChoice, Request};

@@ -21,7 +21,12 @@ pub(crate) struct Variables<'a> {
     secrets: RefCell<Vec<String>>,
     warnings: RefCell<Vec<String>>,
     dirt: Cell<Dirt>,
+    /// Parameters of the target that is being analyzed.
+    parameters: RefCell<Scope>,
 }
+
+/// The parameters of a target: their values, and `None` for one without.
+pub(crate) type Scope = BTreeMap<VariableName, Option<String>>;
 
 /// Value of `Git(Dirty)`. It differs from step to step, so a step that uses it is made twice: once for clean and once
 /// for dirty sources.
@@ -51,7 +56,13 @@ impl<'a> Variables<'a> {
             secrets: RefCell::default(),
             warnings: RefCell::default(),
             dirt: Cell::new(Dirt::Nowhere),
+            parameters: RefCell::default(),
         }
+    }
+
+    /// Replaces the parameters, and returns the former ones.
+    pub fn enter(&self, scope: Scope) -> Scope {
+        self.parameters.replace(scope)
     }
 
     /// Returns the values of all used secrets.
@@ -199,15 +210,21 @@ impl<'a> Variables<'a> {
         Ok(value)
     }
 
-    /// Returns the value of a variable that is declared.
+    /// Returns the value of a parameter, or of a variable that is declared.
     pub fn variable(&self, name: &VariableName) -> Result<String, UserError> {
+        match self.parameters.borrow().get(name) {
+            Some(Some(value)) => return Ok(value.clone()),
+            Some(None) => return Err(UserError::input(format!("the parameter `{name}` has no value here"))),
+            None => {}
+        }
         if let Some(value) = self.overrides.get(name.as_str()) {
             return Ok(value.clone());
         }
         if let Some(value) = self.values.borrow().get(name) {
             return Ok(value.clone());
         }
-        let variable = &self.file.vars[name];
+        let no_variable = || UserError::input(format!("there is no variable `{name}`"));
+        let variable = self.file.vars.get(name).ok_or_else(no_variable)?;
         let value = self.text(&variable.text).map_err(|error| at(error, &variable.text))?;
         self.values.borrow_mut().insert(name.clone(), value.clone());
         Ok(value)

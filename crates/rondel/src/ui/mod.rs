@@ -13,13 +13,13 @@ mod tests;
 pub(crate) use human::{Human, Verbosity};
 pub(crate) use json::Json;
 pub(crate) use safe_text::without_control_sequences;
-pub(crate) use sink::{Shown, Sink, Verified, VerifySummary};
+pub(crate) use sink::{MemberState, Shown, Sink, Verified, VerifySummary};
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use rondel_engine::{Reason, UserError};
 
-use crate::cli::groups::{BuildOptions, GlobalOptions};
+use crate::cli::groups::{BuildOptions, Color, GlobalOptions};
 use crate::exit::Failure;
 use crate::program::with_program;
 use crate::session::ProcessContext;
