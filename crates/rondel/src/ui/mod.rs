@@ -50,6 +50,26 @@ pub(crate) fn print_data(text: &str) {
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
+/// Returns the number of columns of standard output; `None` if it is no terminal.
+pub(crate) fn data_width() -> Option<usize> {
+    #[cfg(unix)]
+    {
+        let stdout = std::io::stdout();
+        let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|_| stdout.is_terminal());
+        size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// Returns true if data is printed in colours.
+pub(crate) fn data_colors(context: &ProcessContext, color: Color) -> bool {
+    match color {
+        Color::Auto => std::io::stdout().is_terminal() && context.wants_color_by_default(),
+        Color::Always | Color::Never => context.wants_color(color),
+    }
+}
+
 /// Writes a line to standard error.
 pub(crate) fn print_line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
