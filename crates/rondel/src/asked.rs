@@ -142,3 +142,100 @@ fn unknown_parameter(file: &BuildFile, targets: &[&Target], name: &str) -> Failu
         (None, names) => failure.hint(format!("parameters are: {}", names.join(", "))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use rondel_engine::UserError;
+
+    use super::*;
+
+    const FILE: &str = r#"(format: 1, project: "p", vars: {"version": "1"}, targets: {
+        "new": Exec(command: ["x", "{name}", "{env}"], aliases: ["n"],
+            params: {"name": Param(doc: "Its name"), "env": Param(default: "dev", one_of: ["dev", "prod"])}),
+        "old": Exec(command: ["x", "{env}"], params: {"env": Param()}),
+        "plain": Exec(command: ["x"]),
+    })"#;
+
+    /// Returns the targets and values, or the error, of a command line.
+    fn outcome(line: &str) -> String {
+        let file = BuildFile::parse(FILE, "0.1.0").unwrap();
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        match Asked::read(&file, &words, &|word| Failure::usage(format!("unknown: {word}"))) {
+            Ok(asked) => {
+                let mut text = asked.targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+                for (target, values) in &asked.parameters {
+                    let values = values.iter().map(|(name, value)| format!(" {name}={value}"));
+                    text.push_str(&format!("; {target}:{}", values.collect::<String>()));
+                }
+                text
+            }
+            Err(Failure::User(UserError { message, hint, .. })) => {
+                format!("error: {message}; {}", hint.as_deref().unwrap_or("-"))
+            }
+            Err(other) => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn words_and_values() {
+        let lines = [
+            "plain n name=a=b",
+            "new old new env=prod name=",
+            "env=x old",
+            "old env=x env=y",
+            "new name=x env=prd",
+            "new name=x env=",
+            "new nam=x",
+            "plain env=x",
+            "plain version=2",
+            "plain thing=x",
+            "new name=x thing=x",
+            "new old",
+            "old new env=dev",
+            "name=x",
+            "plian",
+            "plain =x",
+        ];
+        let all: String = lines.iter().map(|line| format!("$ {line}\n{}\n", outcome(line))).collect();
+        expect![[r#"
+            $ plain n name=a=b
+            plain new; new: name=a=b
+            $ new old new env=prod name=
+            new old; new: env=prod name=; old: env=prod
+            $ env=x old
+            old; old: env=x
+            $ old env=x env=y
+            error: `env` is given twice; give it once; targets that have it all get the value
+            $ new name=x env=prd
+            error: `env` of `new` takes dev or prod, not `prd`; did you mean `prod`?
+            $ new name=x env=
+            error: `env` of `new` takes dev or prod, not ``; -
+            $ new nam=x
+            error: `new` has no parameter `nam`; did you mean `name=`?
+            $ plain env=x
+            error: `plain` has no parameter `env`; `new` has it: ask for that target by its name
+            $ plain version=2
+            error: `plain` has no parameter `version`; it is a variable: `--set version=…`
+            $ plain thing=x
+            error: `plain` has no parameter `thing`; give a target in build.ron `params`
+            $ new name=x thing=x
+            error: `new` has no parameter `thing`; parameters are: name, env
+            $ new old
+            error: `new` needs a value for `name`; usage: rondel new name= [env=dev]
+              name  Its name
+              env   dev or prod; default: dev
+            $ old new env=dev
+            error: `new` needs a value for `name`; usage: rondel new name= [env=dev]
+              name  Its name
+              env   dev or prod; default: dev
+            $ name=x
+            error: `name=x` is a value for no target; name the target first: `rondel TARGET NAME=VALUE`
+            $ plian
+            error: unknown: plian; -
+            $ plain =x
+            error: `plain` has no parameter ``; give a target in build.ron `params`
+        "#]]
+        .assert_eq(&all);
+    }
+}
