@@ -43,6 +43,22 @@ fn bash_completes_verbs_options_values_and_targets() {
     assert_eq!(bash(&space, &["cache", "s"]), "stats");
 }
 
+const PARAMETERS: &str = r#""new": Exec(command: ["echo", "{name}", "{env}"], aliases: ["create"],
+    params: {"name": Param(), "env": Param(default: "dev", one_of: ["dev", "prod"])})"#;
+
+#[test]
+#[cfg_attr(not(has_bash), ignore = "no bash")]
+fn bash_completes_parameters() {
+    let space = TestSpace::with_targets(PARAMETERS);
+    assert_eq!(bash(&space, &["new", "n"]), "name= new");
+    assert_eq!(bash(&space, &["cre"]), "create");
+    assert_eq!(bash(&space, &["create", "env", "=", "p"]), "prod");
+    assert_eq!(bash(&space, &["new", "env", "="]), "dev prod");
+    // Where `=` takes no word apart.
+    assert_eq!(bash(&space, &["new", "env=d"]), "env=dev");
+    assert_eq!(bash(&space, &["new", "name", "=", "x", "e"]), "env=");
+}
+
 /// Behind `cargo xtask` the binary below target/ is asked, and other words of cargo complete as before.
 #[test]
 #[cfg_attr(not(has_bash), ignore = "no bash")]
@@ -92,4 +108,7 @@ fn fish_completes_targets_and_values() {
     };
     assert_eq!(line("hell"), "hello\tSays hello\n");
     assert_eq!(line("lock --update "), "base\ngo\ntools\n");
+    space.write("build.ron", &format!("(format: 1, project: \"t\", go: System, targets: {{{PARAMETERS}}})\n"));
+    assert_eq!(line("new n"), "name=\nnew\tExec\n");
+    assert_eq!(line("new env="), "env=dev\nenv=prod\n");
 }

@@ -236,6 +236,7 @@ fn after_a_failure_the_rest_stops() {
              Running bad: it declares no inputs
               Failed bad
         error: bad: `false` ended with exit status 1
+               Group all: bad failed; next, good did not run
         --- exit code 1
     "#]]);
     assert!(!space.exists("ran") && !space.exists("next"));

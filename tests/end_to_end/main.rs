@@ -60,6 +60,7 @@ mod scheduling;
 mod server;
 mod space;
 mod stamps;
+mod tasks;
 mod tidy;
 mod toolchain;
 mod variables;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::check_names::{check_names, check_uses};
 use crate::field::{Visitor, Wanted};
 use crate::script::mistake;
 use crate::{BuildFile, Diagnostic, Makes, Span, Spanned, Target, TargetName, Text, TextSource, VariableName, suggest};
@@ -17,11 +18,12 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
     let complete = diagnostics.is_empty();
     for target in &file.targets {
         if complete {
-            for (reference, wanted) in references(target) {
+            for (reference, wanted) in target.spanned_references() {
                 check_reference(reference, wanted, (file, &targets), diagnostics);
             }
         }
-        target.texts().into_iter().for_each(|text| check_variables(text, file, diagnostics));
+        let params: Vec<&str> = target.common.params.iter().map(|(name, _)| name.value.as_str()).collect();
+        target.texts().into_iter().for_each(|text| check_variables(text, file, &params, diagnostics));
         scripts(target).into_iter().for_each(|script| check_script(script, (file, &targets), diagnostics));
         target.kind().check(&file.platforms, diagnostics);
         check_pool(target, file, diagnostics);
@@ -31,10 +33,14 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
             let reference = Spanned { value: &output.target, span: output.span };
             check_reference(reference, Wanted::Output, (file, &targets), diagnostics);
         }
-        check_variables(&variable.text, file, diagnostics);
+        check_variables(&variable.text, file, &[], diagnostics);
     }
+    check_names(file, diagnostics);
     if diagnostics.is_empty() {
         check_cycles(file, &targets, diagnostics);
+        if diagnostics.is_empty() {
+            file.targets.iter().for_each(|target| check_uses(target, &targets, diagnostics));
+        }
         check_variable_cycles(file, diagnostics);
         check_outputs(file, diagnostics);
     }
@@ -55,19 +61,6 @@ fn check_pool(target: &Target, file: &BuildFile, diagnostics: &mut Vec<Diagnosti
     diagnostics.push(diagnostic);
 }
 
-/// Returns every reference in `target`: its name, its place, and the kind of target that it needs.
-fn references(target: &Target) -> Vec<(Spanned<&TargetName>, Wanted)> {
-    struct References<'a>(Vec<(Spanned<&'a TargetName>, Wanted)>);
-    impl<'a> Visitor<'a> for References<'a> {
-        fn reference(&mut self, value: &'a TargetName, span: Span, wanted: Wanted) {
-            self.0.push((Spanned { value, span }, wanted));
-        }
-    }
-    let mut references = References(Vec::new());
-    target.visit(&mut references);
-    references.0
-}
-
 fn check_reference(
     reference: Spanned<&TargetName>,
     wanted: Wanted,
@@ -76,8 +69,12 @@ fn check_reference(
 ) {
     let Some(target) = targets.get(reference.value) else {
         let mut diagnostic = Diagnostic::new(reference.span, format!("there is no target `{}`", reference.value));
-        diagnostic.hint = suggest(reference.value.as_str(), targets.keys().map(|name| name.as_str()))
-            .map(|near| format!("did you mean `{near}`?"));
+        let aliased = file.targets.iter().find(|target| target.is_called(reference.value.as_str()));
+        diagnostic.hint = match aliased {
+            Some(target) => Some(format!("it is an alias, for the command line only: write `{}`", target.name.value)),
+            None => suggest(reference.value.as_str(), targets.keys().map(|name| name.as_str()))
+                .map(|near| format!("did you mean `{near}`?")),
+        };
         diagnostics.push(diagnostic);
         return;
     };
@@ -147,14 +144,17 @@ fn check_script(
     }
 }
 
-fn check_variables(text: &Text, file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
+/// Checks that each variable is one of the file, or a parameter of the target at hand.
+fn check_variables(text: &Text, file: &BuildFile, params: &[&str], diagnostics: &mut Vec<Diagnostic>) {
     for name in text.variables() {
-        if !file.vars.contains_key(name) {
+        if !file.vars.contains_key(name) && !params.contains(&name.as_str()) {
             let mut diagnostic = Diagnostic::new(text.span, format!("there is no variable `{name}`"));
-            diagnostic.hint = Some(match suggest(name.as_str(), file.vars.keys().map(VariableName::as_str)) {
-                Some(near) => format!("did you mean `{{{near}}}`?"),
-                None => format!("declare it under `vars`, or write `{{{{{name}}}}}` for a literal brace"),
-            });
+            diagnostic.hint = Some(
+                match suggest(name.as_str(), file.vars.keys().map(VariableName::as_str).chain(params.iter().copied())) {
+                    Some(near) => format!("did you mean `{{{near}}}`?"),
+                    None => format!("declare it under `vars`, or write `{{{{{name}}}}}` for a literal brace"),
+                },
+            );
             diagnostics.push(diagnostic);
         }
     }

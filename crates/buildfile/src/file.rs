@@ -11,7 +11,7 @@ use crate::text::{OutputReference, TextSource};
 use crate::types::variable_shape;
 use crate::types::{GoChoice, Platforms, Pools, ProjectName, Registries, SourcePath};
 use crate::value::Value;
-use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, TargetName, Targets, Text, TextSource, VariableName};
+use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, TargetName, Targets, Text, VariableName};
 
 record! {
     /// The whole file.

@@ -2,7 +2,7 @@
 
 use crate::field::Visitor;
 use crate::places::{Output, Places};
-use crate::{Diagnostic, Platforms, Spanned, TargetName};
+use crate::{Diagnostic, Platforms, Spanned, TargetName, Text};
 
 /// Section of a target in the list, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,6 +183,21 @@ pub trait Kind: Declared {
     /// Returns the targets that it stands for: its dependents wait for them.
     fn members(&self) -> &[Spanned<TargetName>] {
         &[]
+    }
+
+    /// Returns true if its members run in order.
+    fn is_ordered(&self) -> bool {
+        false
+    }
+
+    /// Returns its texts that a shell reads as a script.
+    fn scripts(&self) -> Vec<&Text> {
+        Vec::new()
+    }
+
+    /// Returns true if a file of the tree can name its parameters.
+    fn names_in_files(&self) -> bool {
+        false
     }
 
     /// Returns what Rondel does not check for it, as written in build.ron. `plan` shows it.

@@ -10,6 +10,7 @@
 
 mod build_settings;
 mod check;
+mod check_names;
 mod diagnostic;
 mod field;
 mod file;

@@ -160,21 +160,28 @@ impl Reader<'_> {
         span: Span,
         read: impl FnOnce(&mut Self, &mut Fields<'_>) -> Option<T>,
     ) -> Option<T> {
-        let options = self.options.iter_mut().find(|options| options.call == span.start);
-        let place = options.map(|options| {
-            options.is_read = true;
-            options.span
-        });
-        // A text of its own in which the options have the places that they have in the file.
-        let text = place.map(|place| {
-            let written = self.text.get(place.start + 1..place.end).unwrap_or_default();
-            format!("{}({written})", " ".repeat(place.start))
-        });
+        let text = self.take_options(span.start);
         let value = text.as_deref().map(Value::whole);
         let mut fields = self.fields(owner, span, value)?;
         let result = read(self, &mut fields);
         self.finish(fields);
         result
+    }
+
+    /// Takes the options of the call that begins at `call`: a text of its own, in which they have the places that they
+    /// have in the file.
+    pub fn take_options(&mut self, call: usize) -> Option<String> {
+        let options = self.options.iter_mut().find(|options| options.call == call)?;
+        options.is_read = true;
+        let place = options.span;
+        let written = self.text.get(place.start + 1..place.end).unwrap_or_default();
+        Some(format!("{}({written})", " ".repeat(place.start)))
+    }
+
+    /// Adds fields to a record that has others; each name once.
+    pub fn extend<'a>(&mut self, fields: &mut Fields<'a>, more: Fields<'a>) {
+        let entries = std::mem::take(&mut fields.entries).into_iter().chain(more.entries).collect();
+        fields.entries = self.without_duplicates(entries, "field");
     }
 
     /// Reports options that no field takes. Where there are mistakes, some of them may have kept a field from being read.

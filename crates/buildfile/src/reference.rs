@@ -4,9 +4,9 @@ use crate::file::BuildFile;
 use crate::health::{Health, HealthCheck};
 use crate::kinds::KINDS;
 use crate::record::Record;
-use crate::shape::{Field, paragraph};
+use crate::shape::{Field, Shape, paragraph};
 use crate::target::{Common, Limits};
-use crate::types::{FileOptions, FileSource, PlatformSettings};
+use crate::types::{FileOptions, FileSource, Param, PlatformSettings};
 use crate::{Group, field::FieldType};
 
 /// Returns the reference of all fields as Markdown: the top level, the fields of every kind, and each kind.
@@ -19,13 +19,19 @@ pub fn reference() -> String {
         for kind in KINDS.iter().filter(|kind| kind.group == group) {
             let mut doc = (kind.doc)();
             if let Some(field) = kind.alone {
-                doc.push_str(&format!(" `{0}(\"…\")` is `{0}({field}: \"…\")`.", kind.word));
+                let fields = (kind.fields)();
+                let is_list =
+                    fields.iter().any(|other| other.name == field && matches!(other.shape, Shape::List { .. }));
+                let value = if is_list { "[…]" } else { "\"…\"" };
+                doc.push_str(&format!(" `{0}({value})` is `{0}({field}: {value})`.", kind.word));
             }
             section(&mut text, &format!("### `{}`", kind.word), &doc, &(kind.fields)());
         }
     }
     let title = format!("### Settings of platforms: `{}`", PlatformSettings::WORD);
     section(&mut text, &title, &paragraph(PlatformSettings::DOC), &PlatformSettings::fields());
+    let title = format!("### {}", Param::shape().describe());
+    section(&mut text, &title, &paragraph(Param::DOC), &Param::fields());
     let title = format!("### {}", Health::shape().describe());
     section(&mut text, &title, &paragraph(Health::DOC), &Health::fields());
     let title = format!("### {}", HealthCheck::TITLE);

@@ -43,7 +43,11 @@ impl Schema {
         fields.extend((kind.fields)());
         let mut body = self.object(&fields);
         if let Some(alone) = kind.alone {
-            body = json!({"anyOf": [self.alone(kind, alone), body]});
+            let value = self.alone(kind, alone);
+            fields.retain(|field| field.name != alone);
+            let rest = self.object(&fields);
+            let both = json!({"type": "array", "prefixItems": [value, rest], "items": false, "minItems": 2});
+            body = json!({"anyOf": [value, both, body]});
         }
         let mut schema = json!({"type": "object", "required": [kind.word], "additionalProperties": false});
         schema["description"] = json!((kind.doc)());

@@ -6,7 +6,7 @@ use crate::places::Places;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
-use crate::types::{PoolName, Retries, Seconds};
+use crate::types::{Alias, Heading, Params, PoolName, Retries, Seconds};
 use crate::value::{Named, Value};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Span, Spanned, TargetKind, TargetName, Text, suggest};
 
@@ -19,6 +19,14 @@ record! {
         after: Vec<Spanned<TargetName>> = Vec::new(),
         /// Leaves the target out of the list.
         private: bool = false,
+        /// Heading of the target in the list, "database" for example; if left out, that of the kind.
+        group: Option<Heading> = None,
+        /// Other names of the target on the command line: `["t"]`.
+        aliases: Vec<Alias> = Vec::new(),
+        /// Values that the command line gives: `{"env": Param(default: "dev", one_of: ["dev", "prod"])}` makes
+        /// `TARGET env=prod` possible. A parameter is used like a variable, `{env}`, in the texts of this target, but not in
+        /// scripts: a script gets it by `env`. Where another target runs this one, the defaults count. Not for secrets.
+        params: Params = Params::default(),
     }
 }
 
@@ -80,6 +88,40 @@ impl Target {
         self.kind().visit(visitor);
     }
 
+    /// Returns true if it has this name, or this alias.
+    pub fn is_called(&self, word: &str) -> bool {
+        self.name.value.as_str() == word || self.common.aliases.iter().any(|alias| alias.value.as_str() == word)
+    }
+
+    /// Returns its parameters without a default.
+    pub fn required_params(&self) -> impl Iterator<Item = &str> {
+        let required = self.common.params.iter().filter(|(_, param)| param.default.is_none());
+        required.map(|(name, _)| name.value.as_str())
+    }
+
+    /// Returns its heading in the list.
+    pub fn heading(&self) -> &str {
+        self.common.group.as_ref().map_or_else(|| self.kind().group().title(), |group| group.value.as_str())
+    }
+
+    /// Returns the targets that this one mentions: in its `after`, and in its inputs.
+    pub fn references(&self) -> Vec<&TargetName> {
+        self.spanned_references().into_iter().map(|(name, _)| name.value).collect()
+    }
+
+    /// Returns every reference: its name, its place, and the kind of target that it needs.
+    pub(crate) fn spanned_references(&self) -> Vec<(Spanned<&TargetName>, Wanted)> {
+        struct References<'a>(Vec<(Spanned<&'a TargetName>, Wanted)>);
+        impl<'a> Visitor<'a> for References<'a> {
+            fn reference(&mut self, value: &'a TargetName, span: Span, wanted: Wanted) {
+                self.0.push((Spanned { value, span }, wanted));
+            }
+        }
+        let mut references = References(Vec::new());
+        self.visit(&mut references);
+        references.0
+    }
+
     /// Returns every text.
     pub(crate) fn texts(&self) -> Vec<&Text> {
         struct Texts<'a>(Vec<&'a Text>);
@@ -91,19 +133,6 @@ impl Target {
         let mut texts = Texts(Vec::new());
         self.visit(&mut texts);
         texts.0
-    }
-
-    /// Returns the targets that this one mentions: in its `after`, and in its inputs.
-    pub fn references(&self) -> Vec<&TargetName> {
-        struct Names<'a>(Vec<&'a TargetName>);
-        impl<'a> Visitor<'a> for Names<'a> {
-            fn reference(&mut self, name: &'a TargetName, _span: Span, _wanted: Wanted) {
-                self.0.push(name);
-            }
-        }
-        let mut names = Names(Vec::new());
-        self.visit(&mut names);
-        names.0
     }
 }
 
@@ -167,6 +196,12 @@ fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target> {
         (Some(field), Some(arguments)) => only_field(reader, kind, field, arguments)?,
         _ => reader.fields(call.name, call.name_span, call.arguments)?,
     };
+    let options = alone.and_then(|_| reader.take_options(call.name_span.start));
+    if let Some(options) = &options {
+        let value = Value::whole(options);
+        let more = reader.fields(call.name, call.name_span, Some(value))?;
+        reader.extend(&mut fields, more);
+    }
     let common = Common::read(reader, &mut fields);
     let limits = if kind.has_steps { Limits::read(reader, &mut fields) } else { Some(Limits::none()) };
     let kind = (kind.read)(reader, &mut fields);
@@ -183,7 +218,7 @@ fn only_field<'a>(
 ) -> Option<Fields<'a>> {
     let values = reader.kept(arguments.positional())?;
     let [value] = values.as_slice() else {
-        reader.report(arguments.unexpected(&format!("one {field}, or named fields")));
+        reader.report(arguments.unexpected(&format!("one value for `{field}`, or named fields")));
         return None;
     };
     Some(Fields::alone(kind.word, field, *value))

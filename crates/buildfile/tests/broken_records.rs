@@ -52,7 +52,7 @@ fn several_words_for_a_shell() {
     check(
         r#"targets: {"a": Shell("one", "two")}"#,
         expect![[r#"
-            error: expected one script, or named fields, found `("one", "two")`
+            error: expected one value for `script`, or named fields, found `("one", "two")`
              --> build.ron:4:25
               |
             4 |     targets: {"a": Shell("one", "two")},
@@ -103,7 +103,7 @@ fn common_fields_of_a_group() {
             4 |     targets: {"a": Group(targets: [], retries: 2)},
               |                                       ^^^^^^^
 
-            hint: `Group` has: doc, after, private, targets
+            hint: `Group` has: doc, after, private, group, aliases, params, targets, parallel
         "#]],
     );
 }

@@ -73,6 +73,8 @@ fn what_each_kind_makes_and_where() {
         hello: Nothing
         sum: Files { count: 1 }, file sub/b
         check: Nothing
+        in-order: Nothing
+        migrate-new: Nothing
     "#]]
     .assert_eq(&found);
 }
@@ -102,6 +104,8 @@ fn what_each_kind_needs() {
         hello: [Program("sh")]
         sum: [Program("sh")]
         check: []
+        in-order: []
+        migrate-new: [Program("migrate")]
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| format!("{:?}", target.needs())));
 }
@@ -131,6 +135,8 @@ fn where_each_kind_is_listed() {
         hello: other, Shell
         sum: other, Shell
         check: other, lint, test
+        in-order: other, lint, test
+        migrate-new: other, Exec
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| {
         format!("{}, {}", target.kind().group().title(), target.kind().summary())
@@ -211,6 +217,8 @@ fn what_a_visitor_sees() {
         hello:  text image:Digest
         sum:  path:b
         check:  lint:Anything test:Anything
+        in-order:  lint:Anything test:Anything
+        migrate-new:  text text text text text
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| {
         let mut seen = Seen(String::new());
@@ -238,11 +246,11 @@ fn the_schema_has_every_kind_and_field() {
         }
         kinds += 1;
     }
-    assert_eq!(kinds, schema["$defs"]["kind"]["oneOf"].as_array().unwrap().len() + 1, "and `Http`");
+    assert_eq!(kinds, schema["$defs"]["kind"]["oneOf"].as_array().unwrap().len() + 2, "and `Param` and `Http`");
     for name in ["format", "rondel", "project", "root", "go", "go_work", "platforms", "vars", "pools", "targets"] {
         assert!(schema["properties"][name]["description"].is_string(), "{name}");
     }
-    for name in ["doc", "after", "private", "pool", "retries", "timeout_s"] {
+    for name in ["doc", "after", "private", "params", "aliases", "group", "pool", "retries", "timeout_s"] {
         assert!(schema["$defs"]["GoBuild"]["properties"]["GoBuild"]["properties"][name].is_object(), "{name}");
     }
     // Every reference leads somewhere.
@@ -252,54 +260,37 @@ fn the_schema_has_every_kind_and_field() {
     }
 }
 
+/// One line a form: the value alone, the value with options, and all fields by name.
 #[test]
 fn the_schema_of_a_small_kind() {
     let schema: Value = serde_json::from_str(&json_schema()).unwrap();
+    let group = &schema["$defs"]["Group"];
+    let names = |object: &Value| {
+        let names: Vec<&str> = object["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        format!("{} of {}, required: {}", object["type"], names.join(" "), object["required"])
+    };
+    let mut text = format!("{}\n", names(group));
+    for form in group["properties"]["Group"]["anyOf"].as_array().unwrap() {
+        match form["prefixItems"].as_array() {
+            Some(items) => writeln!(text, "{} and {}", items[0], names(&items[1])).unwrap(),
+            None if form["type"] == "object" => writeln!(text, "{}", names(form)).unwrap(),
+            None => writeln!(text, "{form}").unwrap(),
+        }
+    }
+    let fields = &group["properties"]["Group"]["anyOf"][2]["properties"];
+    for name in ["targets", "parallel", "aliases", "private"] {
+        writeln!(text, "{name}: {}", fields[name]).unwrap();
+    }
     expect![[r##"
-        {
-          "additionalProperties": false,
-          "description": "Several targets under one name.",
-          "properties": {
-            "Group": {
-              "additionalProperties": false,
-              "properties": {
-                "after": {
-                  "default": [],
-                  "description": "Targets that run before this one. It is an order only: their results are not inputs.",
-                  "items": {
-                    "$ref": "#/$defs/target"
-                  },
-                  "type": "array"
-                },
-                "doc": {
-                  "description": "One line for the list of targets; without it the list shows the kind.",
-                  "type": "string"
-                },
-                "private": {
-                  "default": false,
-                  "description": "Leaves the target out of the list.",
-                  "type": "boolean"
-                },
-                "targets": {
-                  "description": "The targets.",
-                  "items": {
-                    "$ref": "#/$defs/target"
-                  },
-                  "type": "array"
-                }
-              },
-              "required": [
-                "targets"
-              ],
-              "type": "object"
-            }
-          },
-          "required": [
-            "Group"
-          ],
-          "type": "object"
-        }"##]]
-    .assert_eq(&format!("{:#}", schema["$defs"]["Group"]));
+        "object" of Group, required: ["Group"]
+        {"items":{"$ref":"#/$defs/target"},"type":"array"}
+        {"items":{"$ref":"#/$defs/target"},"type":"array"} and "object" of after aliases doc group parallel params private, required: null
+        "object" of after aliases doc group parallel params private targets, required: ["targets"]
+        targets: {"description":"The targets.","items":{"$ref":"#/$defs/target"},"type":"array"}
+        parallel: {"default":true,"description":"`false` runs them in order: each begins when the ones before it have ended well, with all that they wait for.","type":"boolean"}
+        aliases: {"default":[],"description":"Other names of the target on the command line: `[\"t\"]`.","items":{"pattern":"^[A-Za-z0-9][A-Za-z0-9_./-]*$","type":"string"},"type":"array"}
+        private: {"default":false,"description":"Leaves the target out of the list.","type":"boolean"}
+    "##]].assert_eq(&text);
 }
 
 /// A `match` with a wildcard over kinds would silently be wrong for the next kind.

@@ -93,6 +93,51 @@ impl Graph {
         id
     }
 
+    /// Lets `later` begin when `earlier` have ended. None of them may wait for `later`. Their indices may be out of order
+    /// until [`Graph::sort`].
+    pub fn add_order(&mut self, earlier: &[NodeId], later: NodeId) {
+        let after = &mut self.nodes[later].after;
+        for id in earlier {
+            if *id != later && !after.contains(id) {
+                after.push(*id);
+            }
+        }
+    }
+
+    /// Puts each node behind its dependencies, and changes as little as that needs. Returns the new index of each node, by
+    /// its former one.
+    pub fn sort(&mut self) -> Vec<NodeId> {
+        let mut places: Vec<Option<NodeId>> = vec![None; self.nodes.len()];
+        let mut order: Vec<NodeId> = Vec::with_capacity(self.nodes.len());
+        for id in 0..self.nodes.len() {
+            let mut open = vec![id];
+            while let Some(&id) = open.last() {
+                let node = &self.nodes[id];
+                let dependencies = node.inputs.iter().chain(&node.after).chain(&node.on_miss);
+                let missing: Vec<NodeId> = dependencies.filter(|other| places[**other].is_none()).copied().collect();
+                if places[id].is_some() || missing.is_empty() {
+                    places[id].get_or_insert_with(|| {
+                        order.push(id);
+                        order.len() - 1
+                    });
+                    open.pop();
+                }
+                debug_assert!(open.len() <= self.nodes.len() * self.nodes.len().max(1), "the graph has a circle");
+                open.extend(missing.into_iter().rev());
+            }
+        }
+        let places: Vec<NodeId> = places.into_iter().map(|place| place.expect("each node has a place")).collect();
+        let mut nodes: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
+        for id in order {
+            let mut node = nodes[id].take().expect("each node is moved once");
+            for ids in [&mut node.inputs, &mut node.after, &mut node.on_miss] {
+                ids.iter_mut().for_each(|other| *other = places[*other]);
+            }
+            self.nodes.push(node);
+        }
+        places
+    }
+
     /// Returns the node of index `id`.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]

@@ -4,9 +4,11 @@
 //! these as values and reports events.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test reads the files that it has made"))]
 
+mod asked;
 mod background_gc;
 mod cli;
 mod exit;
+mod members;
 mod needs;
 mod perturbed_build;
 mod program;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{BuildFile, LockFile, Target, TargetName, suggest};
+use rondel_buildfile::{BuildFile, LockFile, Target, suggest};
 use rondel_cas::{TEXT_MAX, read_at_most, read_text_at_most};
 use rondel_engine::{DeclaredTargets, Workspace};
 use rondel_targets::{Analysis, PlatformChoice, Request, analyze};
 
 use crate::VERSION;
+use crate::asked::Asked;
 use crate::cli::groups::{AnalysisOptions, Color};
 use crate::exit::Failure;
 use crate::program;
@@ -140,22 +141,21 @@ impl<'c> Session<'c> {
         self.file.targets.iter().map(|target| (target.name.value.clone(), platforms(target))).collect()
     }
 
-    /// Returns the names of targets, checked.
-    pub fn target_names(&self, words: &[String]) -> Result<Vec<TargetName>, Failure> {
-        let mut names = Vec::with_capacity(words.len());
-        for word in words {
-            let known = self.file.targets.iter().find(|target| target.name.value.as_str() == word);
-            let Some(target) = known else { return Err(self.unknown_target(word, &[])) };
-            if !names.contains(&target.name.value) {
-                names.push(target.name.value.clone());
-            }
-        }
-        Ok(names)
+    /// Returns the target of this name or alias.
+    pub fn target(&self, word: &str) -> Option<&Target> {
+        self.file.targets.iter().find(|target| target.is_called(word))
+    }
+
+    /// Returns the targets that the words name, and the values of their parameters, checked.
+    pub fn asked(&self, words: &[String]) -> Result<Asked, Failure> {
+        Asked::read(&self.file, words, &|word| self.unknown_target(word, &[]))
     }
 
     /// Returns the error for a word that is no target; `others` are the other words that may stand there.
     pub fn unknown_target(&self, word: &str, others: &[&str]) -> Failure {
-        let mut names: Vec<&str> = self.file.targets.iter().map(|target| target.name.value.as_str()).collect();
+        let targets = self.file.targets.iter();
+        let mut names: Vec<&str> = targets.clone().map(|target| target.name.value.as_str()).collect();
+        names.extend(targets.flat_map(|target| &target.common.aliases).map(|alias| alias.value.as_str()));
         names.extend(others.iter().copied());
         let near = suggest(word, names);
         let failure = Failure::usage(format!("there is no target `{}`", word.escape_debug()));
@@ -167,19 +167,14 @@ impl<'c> Session<'c> {
     }
 
     /// Returns the graph of `targets`, for the chosen platforms and variables. `rest` goes to the targets.
-    pub fn analyze(
-        &self,
-        analysis: &AnalysisOptions,
-        rest: &[String],
-        targets: Vec<TargetName>,
-    ) -> Result<Analysis, Failure> {
+    pub fn analyze(&self, analysis: &AnalysisOptions, rest: &[String], asked: Asked) -> Result<Analysis, Failure> {
         let request =
-            Request { platforms: analysis.platforms(), arguments: rest.to_vec(), ..self.request(analysis, targets) };
+            Request { platforms: analysis.platforms(), arguments: rest.to_vec(), ..self.request(analysis, asked) };
         self.analyze_request(&request)
     }
 
     /// Returns the request to the analysis, for the platform of this machine.
-    pub fn request<'a>(&'a self, analysis: &'a AnalysisOptions, targets: Vec<TargetName>) -> Request<'a> {
+    pub fn request<'a>(&'a self, analysis: &'a AnalysisOptions, asked: Asked) -> Request<'a> {
         Request {
             file: &self.file,
             lock: &self.lock,
@@ -189,7 +184,9 @@ impl<'c> Session<'c> {
             program: self.program_directory(),
             environment: &self.context.environment,
             overrides: &analysis.set,
-            targets,
+            targets: asked.targets,
+            parameters: asked.parameters,
+            is_ordered: true,
             platforms: PlatformChoice::Own,
             arguments: Vec::new(),
             offline: analysis.offline,
@@ -223,14 +220,11 @@ impl<'c> Session<'c> {
         analyze(request).map_err(|error| Failure::in_build_file(error, &self.name, &self.text))
     }
 
-    /// Returns every public target.
-    pub fn all_targets(&self) -> Vec<TargetName> {
-        self.file
-            .targets
-            .iter()
-            .filter(|target| !target.common.private)
-            .map(|target| target.name.value.clone())
-            .collect()
+    /// Returns every public target that needs no values.
+    pub fn all_targets(&self) -> Asked {
+        let public = self.file.targets.iter().filter(|target| !target.common.private);
+        let free = public.filter(|target| target.required_params().next().is_none());
+        Asked::of(free.map(|target| target.name.value.clone()).collect())
     }
 }
 

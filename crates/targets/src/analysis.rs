@@ -1,10 +1,13 @@
 //! Analysis: the wanted targets of build.ron become a graph of steps.
 
-use rondel_buildfile::suggest;
+use std::collections::BTreeMap;
+
+use rondel_buildfile::{TargetName, suggest};
 use rondel_engine::{Graph, NodeId, UserError};
 
 use crate::analyzer::Analyzer;
 use crate::kinds;
+use crate::orders;
 use crate::request::Request;
 use crate::shown_variables::{ShownVariable, used_variables};
 
@@ -16,6 +19,8 @@ pub struct Analysis {
     pub roots: Vec<NodeId>,
     /// The variables that were used.
     pub variables: Vec<ShownVariable>,
+    /// The last steps of each target that was asked for, and of each that these need as a whole.
+    pub ends: BTreeMap<TargetName, Vec<NodeId>>,
     /// Values that must never be shown.
     pub secrets: Vec<String>,
     /// One-line remarks for people: which platforms are left out.
@@ -37,22 +42,29 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
             });
         }
     }
+    analyzer.check_parameters()?;
     analyzer.find_whole();
-    let mut roots = Vec::new();
     for name in &request.targets {
-        roots.extend(analyzer.target(name, true)?.ends);
+        analyzer.target(name, true)?;
     }
     if !request.arguments.is_empty() && !analyzer.arguments_used {
         return Err(UserError::input("none of the targets takes arguments after `--`")
             .hint("`GoTest`, `DockerRun` and `Exec` do"));
     }
     analyzer.limit();
+    let mut ends = analyzer.ends();
+    if request.is_ordered && !analyzer.orders.is_empty() {
+        let places = orders::apply(&analyzer.orders, &mut analyzer.graph)?;
+        ends.values_mut().flatten().for_each(|id| *id = places[*id]);
+    }
+    let roots = request.targets.iter().flat_map(|name| ends[name].iter().copied()).collect();
     Ok(Analysis {
         variables: used_variables(&analyzer.variables, request),
         secrets: analyzer.variables.secrets(),
         warnings: [analyzer.variables.warnings(), analyzer.warnings].concat(),
         graph: analyzer.graph,
         roots,
+        ends,
         notes: analyzer.notes,
     })
 }

@@ -19,6 +19,7 @@ use crate::dirty::DirtyStep;
 use crate::docker::Docker;
 use crate::git::WorkTrees;
 use crate::nodes::{Deps, MadeOutput, Program, TargetNodes};
+use crate::orders::Order;
 use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
 use crate::tag_texts::{tag_text, wrong_tag};
@@ -59,8 +60,8 @@ pub(crate) trait Analyze {
     }
 
     /// The targets that a file of the tree names, which then run before this one.
-    fn named_in_files(&self, analyzer: &Analyzer<'_>) -> Vec<TargetName> {
-        let _ = analyzer;
+    fn named_in_files(&self, analyzer: &Analyzer<'_>, target: &Target) -> Vec<TargetName> {
+        let _ = (analyzer, target);
         Vec::new()
     }
 
@@ -104,6 +105,8 @@ pub(crate) struct Analyzer<'a> {
     whole: BTreeSet<TargetName>,
     pub(crate) modules: Option<NodeId>,
     trees: OnceCell<Arc<WorkTrees>>,
+    /// Groups whose members run in order.
+    pub(crate) orders: Vec<Order>,
     pub(crate) notes: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) arguments_used: bool,
@@ -133,6 +136,7 @@ impl<'a> Analyzer<'a> {
             whole: BTreeSet::new(),
             modules: None,
             trees: OnceCell::new(),
+            orders: Vec::new(),
             notes: Vec::new(),
             warnings: Vec::new(),
             arguments_used: false,
@@ -143,6 +147,11 @@ impl<'a> Analyzer<'a> {
     /// How the kind of `target` becomes steps.
     pub(crate) fn behaviour(&self, target: &'a Target) -> &'a dyn Analyze {
         (self.behaviour)(&target.kind)
+    }
+
+    /// Returns the last steps of each analyzed target.
+    pub(crate) fn ends(&self) -> BTreeMap<TargetName, Vec<NodeId>> {
+        self.done.iter().map(|(name, nodes)| (name.clone(), nodes.ends.clone())).collect()
     }
 
     /// Gives the nodes of each target its pool, its retries and its timeout.
@@ -190,7 +199,7 @@ impl<'a> Analyzer<'a> {
             );
         }
         let deps = self.deps_of(target)?;
-        let nodes = (self.behaviour)(&target.kind).analyze(self, target, deps, wanted)?;
+        let nodes = self.within(target, |analyzer, kind| kind.analyze(analyzer, target, deps, wanted))?;
         self.open.pop();
         self.done.insert(name.clone(), nodes.clone());
         Ok(nodes)
@@ -397,9 +406,14 @@ impl<'a> Analyzer<'a> {
         self.reach(&mut self.request.targets.iter().collect(), &|target| self.named_by(target))
     }
 
+    /// Returns true if `name` runs `other` first.
+    pub(crate) fn needs(&self, name: &TargetName, other: &TargetName) -> bool {
+        self.reach(&mut vec![name], &|target| self.named_by(target)).contains(other)
+    }
+
     /// The targets that `target` names, in build.ron and in files that are read by analysis.
     fn named_by<'t>(&'t self, target: &'t Target) -> Vec<&'t TargetName> {
-        let named = (self.behaviour)(&target.kind).named_in_files(self);
+        let named = (self.behaviour)(&target.kind).named_in_files(self, target);
         let others = self.request.file.targets.iter().map(|other| &other.name.value);
         self.request
             .file

@@ -20,7 +20,9 @@ mod image;
 mod kinds;
 mod late_texts;
 mod nodes;
+mod orders;
 mod outputs;
+mod parameters;
 mod push;
 mod refusals;
 mod registries;
@@ -47,5 +49,5 @@ pub use go_version::{go_work_of, module_directory, newest_pinned, resolve_go_ver
 pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, ServicesMetadata};
 pub use push::PushMetadata;
 pub use registries::Registries;
-pub use request::{PlatformChoice, Request};
+pub use request::{ParameterValues, PlatformChoice, Request};
 pub use shown_variables::{ShownVariable, show_variables};

@@ -44,8 +44,9 @@ impl Analyzer<'_> {
         nodes: &mut Vec<NodeId>,
     ) -> Analyzed<OutputUse> {
         let target = self.find(&reference.target)?;
-        let made =
-            self.behaviour(target).made_output(self, target, reference).map_err(|error| error.at(reference.span))?;
+        let made = self
+            .within(target, |analyzer, kind| kind.made_output(analyzer, target, reference))
+            .map_err(|error| error.at(reference.span))?;
         let mut upstream = Vec::with_capacity(made.nodes.len());
         for node in made.nodes {
             let index = nodes.iter().position(|other| *other == node).unwrap_or_else(|| {

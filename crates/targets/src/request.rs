@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use rondel_buildfile::{BuildFile, LockFile, Platform, TargetName};
+use rondel_buildfile::{BuildFile, LockFile, Platform, TargetName, VariableName};
+
+/// Values of parameters that the command line gives, by target.
+pub type ParameterValues = BTreeMap<TargetName, BTreeMap<VariableName, String>>;
 
 /// Everything that targets are analyzed from.
 pub struct Request<'a> {
@@ -25,6 +28,10 @@ pub struct Request<'a> {
     pub overrides: &'a BTreeMap<String, String>,
     /// The targets asked for.
     pub targets: Vec<TargetName>,
+    /// Values of their parameters; the others have their defaults.
+    pub parameters: ParameterValues,
+    /// False for a question about several targets at once, which the order of groups does not change.
+    pub is_ordered: bool,
     /// The platforms asked for.
     pub platforms: PlatformChoice,
     /// Arguments after `--`.

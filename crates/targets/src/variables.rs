@@ -22,6 +22,8 @@ pub(crate) struct Variables<'a> {
     seen: RefCell<BTreeMap<VariableName, Vec<Value>>>,
     secrets: RefCell<Vec<String>>,
     dirt: Cell<Dirt>,
+    /// Parameters of the target that is being analyzed.
+    parameters: RefCell<Scope>,
 }
 
 /// A value and its source.
@@ -37,6 +39,8 @@ enum Answer {
     Value(Value),
     Missing(UserError),
 }
+/// The parameters of a target: their values, and `None` for one without.
+pub(crate) type Scope = BTreeMap<VariableName, Option<String>>;
 
 /// Value of `Git(Dirty)`. It differs from step to step, so a step that uses it is made twice: once for clean and once
 /// for dirty sources.
@@ -60,6 +64,7 @@ impl<'a> Variables<'a> {
             seen: RefCell::default(),
             secrets: RefCell::default(),
             dirt: Cell::new(Dirt::Nowhere),
+            parameters: RefCell::default(),
         }
     }
 
@@ -71,6 +76,11 @@ impl<'a> Variables<'a> {
     /// Returns the values that variables had so far; several where `Git(Dirty)` is in them.
     pub fn seen(&self) -> BTreeMap<VariableName, Vec<Value>> {
         self.seen.borrow().clone()
+    }
+
+    /// Replaces the parameters, and returns the former ones.
+    pub fn enter(&self, scope: Scope) -> Scope {
+        self.parameters.replace(scope)
     }
 
     /// Returns the values of all used secrets.
@@ -304,7 +314,17 @@ impl<'a> Variables<'a> {
         self.used(&VariableUse { name: name.clone(), filters: Vec::new() })
     }
 
+    /// Returns the value of a parameter, or of a variable that is declared.
     fn variable(&self, name: &VariableName) -> Result<Answer, UserError> {
+        match self.parameters.borrow().get(name) {
+            Some(Some(text)) => {
+                return Ok(Answer::Value(Value { text: text.clone(), origin: "parameter".to_owned() }));
+            }
+            Some(None) => {
+                return Ok(Answer::Missing(UserError::input(format!("the parameter `{name}` has no value here"))));
+            }
+            None => {}
+        }
         if let Some(text) = self.values.borrow().get(name) {
             return Ok(Answer::Value(Value { text: text.clone(), origin: String::new() }));
         }

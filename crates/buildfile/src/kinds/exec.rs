@@ -4,7 +4,7 @@ use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::Command;
-use crate::{Kind, Makes, Need, Output, TextSource};
+use crate::{CommandWord, Kind, Makes, Need, Output, Text, TextSource};
 
 kind! {
     /// A command in the tree. Without `inputs` it always runs. The environment is closed.
@@ -37,6 +37,10 @@ impl Kind for Exec {
         needs
     }
 
+    fn scripts(&self) -> Vec<&Text> {
+        scripts_among(&self.command)
+    }
+
     fn unchecked(&self) -> Option<&'static str> {
         self.process.unchecked()
     }
@@ -44,4 +48,20 @@ impl Kind for Exec {
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
         self.process.places(places)
     }
+}
+
+/// Returns the scripts of a shell's command line: the word after `-c`.
+fn scripts_among(command: &[CommandWord]) -> Vec<&Text> {
+    const SHELLS: [&str; 6] = ["sh", "ash", "bash", "dash", "ksh", "zsh"];
+    let is_shell = |word: &CommandWord| {
+        let name = word.as_literal().map(|name| name.rsplit('/').next().unwrap_or_default());
+        name.is_some_and(|name| SHELLS.contains(&name))
+    };
+    let is_flag = |word: &CommandWord| {
+        word.as_literal().is_some_and(|word| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c'))
+    };
+    // The shell may stand behind `env` or another program that starts it.
+    let Some(shell) = command.iter().position(is_shell) else { return Vec::new() };
+    let flag = command[shell..].iter().position(is_flag);
+    flag.and_then(|flag| command.get(shell + flag + 1)).map(|word| &**word).into_iter().collect()
 }

@@ -5,9 +5,11 @@ use crate::{Kind, Makes, Need, Spanned, TargetName};
 
 kind! {
     /// Several targets under one name.
-    TargetGroup = "Group" in Group::Other {
+    TargetGroup = "Group"(targets) in Group::Other {
         /// The targets.
         targets: Vec<Spanned<TargetName>>,
+        /// `false` runs them in order: each begins when the ones before it have ended well, with all that they wait for.
+        parallel: bool = true,
     }
 }
 
@@ -22,6 +24,10 @@ impl Kind for TargetGroup {
 
     fn members(&self) -> &[Spanned<TargetName>] {
         &self.targets
+    }
+
+    fn is_ordered(&self) -> bool {
+        !self.parallel
     }
 
     fn summary(&self) -> String {

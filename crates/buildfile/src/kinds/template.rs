@@ -30,6 +30,10 @@ impl Kind for TemplateFile {
         Makes::Files { count: 1 }
     }
 
+    fn names_in_files(&self) -> bool {
+        true
+    }
+
     fn needs(&self) -> Vec<Need> {
         Vec::new()
     }

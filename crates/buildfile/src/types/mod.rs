@@ -11,6 +11,7 @@ mod lists;
 mod maps;
 mod numbers;
 mod outputs;
+mod parameters;
 mod references;
 mod stamps;
 mod strings;
@@ -31,10 +32,12 @@ pub use maps::{
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
-pub use references::{DigestReference, ImageReference, LayoutReference};
+pub use parameters::{Param, ParameterName, Params};
+pub use references::{Alias, DigestReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
-    EnvironmentName, Glob, LayerName, OutPath, PoolName, Port, ProjectName, Signal, SourcePath, UrlPath, VolumePath,
+    EnvironmentName, Glob, Heading, LayerName, OutPath, ParameterValue, PoolName, Port, ProjectName, Signal,
+    SourcePath, UrlPath, VolumePath,
 };
 pub(crate) use texts::late_fact;
 pub(crate) use variables::variable_shape;

@@ -56,6 +56,40 @@ reference! {
     DigestReference of Digest, "pinned target", "The name of an `Image` or `Push` target."
 }
 
+/// Another word for a target on the command line. It is no reference.
+#[derive(Clone, Debug)]
+pub struct Alias(Spanned<TargetName>);
+
+impl std::ops::Deref for Alias {
+    type Target = Spanned<TargetName>;
+    fn deref(&self) -> &Spanned<TargetName> {
+        &self.0
+    }
+}
+
+impl FieldType for Alias {
+    const PLURAL: &'static str = "aliases";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Alias> {
+        let text = reader.string(value, "another name of the target")?;
+        match TargetName::new(&text.value) {
+            Ok(value) => Some(Alias(Spanned { value, span: text.span })),
+            Err(_) => {
+                let message = format!(
+                    "`{}` can't be an alias: letters, digits, `-`, `_`, `.` and `/`, a letter or digit first",
+                    text.value.escape_debug()
+                );
+                reader.report(Diagnostic::new(text.span, message));
+                None
+            }
+        }
+    }
+
+    fn shape() -> Shape {
+        Shape::string("name", TARGET_NAME)
+    }
+}
+
 impl FieldType for Spanned<TargetName> {
     const PLURAL: &'static str = "target names";
 

@@ -110,6 +110,14 @@ string! {
     PoolName { one: "the name of a pool", many: "pools", shape: Shape::string("name of a pool", ""), check: |_, _| true }
 }
 string! {
+    /// A value of a parameter.
+    ParameterValue { one: "a text", many: "texts", shape: Shape::string("value", ""), check: |_, _| true }
+}
+string! {
+    /// A heading of the list of targets.
+    Heading { one: "a heading", many: "headings", shape: Shape::string("heading", "^[^ ].*$"), check: is_heading }
+}
+string! {
     /// The name of the project.
     ProjectName {
         one: "the project's name",
@@ -267,6 +275,15 @@ fn is_layer(reader: &mut Reader<'_>, name: &Spanned<String>) -> bool {
         let message = format!("`{}` can't be the name of a layer", text.escape_debug());
         let hint = "it has letters, digits, `_`, `.` and `-`, a letter or digit first, and at most 63 of them";
         reader.report(Diagnostic::new(name.span, message).hint(hint));
+    }
+    sound
+}
+
+/// Checks a heading: one line that is not empty.
+fn is_heading(reader: &mut Reader<'_>, text: &Spanned<String>) -> bool {
+    let sound = !text.value.trim().is_empty() && !text.value.chars().any(char::is_control);
+    if !sound {
+        reader.report(Diagnostic::new(text.span, "a heading is one line that is not empty"));
     }
     sound
 }

@@ -1,5 +1,8 @@
 //! Help of the whole program and of one verb, both made from the declarations.
 
+use rondel_buildfile::Target;
+
+use crate::asked::{parameter_lines, usage};
 use crate::cli::groups::{AnalysisOptions, BuildOptions, GlobalOptions};
 use crate::cli::option::{OptionSet, OptionSpec, listed};
 use crate::cli::verb::{Entry, Verbs};
@@ -27,6 +30,22 @@ pub(crate) fn program_help(verbs: &Verbs) -> String {
     }
     text.push_str(&format!("\n{EXIT_CODES}"));
     text
+}
+
+/// `TARGET --help`: its usage, before the help of the program.
+pub(crate) fn target_help(target: &Target) -> String {
+    let doc = target.common.doc.clone().unwrap_or_else(|| target.kind().summary());
+    let mut text = format!("usage: {} {}\n\n{doc}\n", program::name(), usage(target));
+    let aliases: Vec<&str> = target.common.aliases.iter().map(|alias| alias.value.as_str()).collect();
+    if !aliases.is_empty() {
+        text.push_str(&format!("\nalso called: {}\n", aliases.join(", ")));
+    }
+    let lines = parameter_lines(target);
+    if !lines.is_empty() {
+        text.push_str("\nparameters:\n");
+        lines.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+    }
+    text + "\n"
 }
 
 /// `VERB --help`; `name` is the typed form: `cache gc`.

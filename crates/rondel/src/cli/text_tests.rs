@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use crate::cli::all_entries;
-use crate::cli::complete::candidates;
+use crate::cli::complete::{ParamLine, TargetLine, candidates};
 use crate::cli::help::{program_help, verb_help};
 use crate::verbs::VERBS;
 
@@ -224,9 +224,18 @@ fn help_of_a_verb_with_more_to_say() {
 
 /// The candidates for the last word of each line, under that line.
 fn candidates_of(lines: &[&str]) -> String {
+    let line =
+        |name: &str, doc: &str| TargetLine { name: name.to_owned(), doc: doc.to_owned(), ..TargetLine::default() };
+    let param = |name: &str, doc: &str, values: &[&str]| ParamLine {
+        name: name.to_owned(),
+        doc: doc.to_owned(),
+        values: values.iter().map(|value| (*value).to_owned()).collect(),
+    };
+    let params = vec![param("name", "Its name", &[]), param("env", "dev or prod", &["dev", "prod"])];
     let targets = vec![
-        ("image".to_owned(), "The image".to_owned()),
-        ("plan".to_owned(), "A target that is named like a verb".to_owned()),
+        line("image", "The image"),
+        line("plan", "A target that is named like a verb"),
+        TargetLine { aliases: vec!["mn".to_owned()], params, ..line("migrate", "A migration") },
     ];
     let of = |line: &&str| {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -242,6 +251,7 @@ fn candidates_of_words() {
         $ |
         image	The image
         plan	A target that is named like a verb
+        migrate	A migration
         list	every target with its description
         why	why a target's steps ran the last time
         show	each variable with its value and where it came from
@@ -341,5 +351,55 @@ fn candidates_of_options() {
         "lock --update ",
         "verify --platform darwin/",
         "--file ",
+    ]));
+}
+
+#[test]
+fn candidates_of_parameters() {
+    expect![[r#"
+        $ m|
+        migrate	A migration
+        mn	migrate: A migration
+        $ mn|
+        mn	migrate: A migration
+        $ migrate |
+        name=	Its name
+        env=	dev or prod
+        image	The image
+        plan	A target that is named like a verb
+        migrate	A migration
+        $ mn n|
+        name=	Its name
+        $ image n|
+        $ plan env=|
+        $ :plan migrate env=p|
+        env=prod
+        $ migrate name=x e|
+        env=	dev or prod
+        $ migrate env = d|
+        env=dev
+        $ migrate env =|
+        env=dev
+        env=prod
+        $ migrate name=|
+        $ env=|
+        $ why migrate env|
+        env=	dev or prod
+        :files
+    "#]]
+    .assert_eq(&candidates_of(&[
+        "m",
+        "mn",
+        "migrate ",
+        "mn n",
+        "image n",
+        "plan env=",
+        ":plan migrate env=p",
+        "migrate name=x e",
+        "migrate env = d",
+        "migrate env =",
+        "migrate name=",
+        "env=",
+        "why migrate env",
     ]));
 }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rondel_buildfile::TargetName;
 use rondel_engine::{Event, Graph, Metadata, NodeId, Outcome, Reason, Shown as StepShown, StepError};
 use rondel_targets::{ImageMetadata, PushMetadata};
 
@@ -14,8 +15,8 @@ use crate::exit::Exit;
 use crate::program::with_program;
 use crate::session::ProcessContext;
 use crate::ui::{
-    Printer, SECOND_BUILD_FAILED, Shown, Sink, Verified, VerifySummary, bytes_text, duration_text, highlight,
-    reason_text, with_hint, without_control_sequences,
+    MemberState, Printer, SECOND_BUILD_FAILED, Shown, Sink, Verified, VerifySummary, bytes_text, duration_text,
+    highlight, reason_text, with_hint, without_control_sequences,
 };
 
 /// Amount of output.
@@ -280,6 +281,26 @@ impl Sink for Human {
         let message = with_program(&message).lines().map(without_control_sequences).collect::<Vec<_>>().join("\n");
         text.push_str(&with_hint(&message, error.hint_text()));
         self.line(&highlight(&text, self.verbosity.color));
+    }
+
+    fn members(&self, group: &TargetName, members: &[(TargetName, MemberState)]) {
+        let word = |state| match state {
+            MemberState::Ran => "ran",
+            MemberState::UpToDate => "up to date",
+            MemberState::Failed => "failed",
+            MemberState::Unfinished => "not finished",
+            MemberState::DidNotRun => "did not run",
+        };
+        let mut parts: Vec<(MemberState, Vec<&str>)> = Vec::new();
+        for (name, state) in members {
+            match parts.iter_mut().find(|(other, _)| other == state) {
+                Some((_, names)) => names.push(name.as_str()),
+                None => parts.push((*state, vec![name.as_str()])),
+            }
+        }
+        let parts: Vec<String> =
+            parts.into_iter().map(|(state, names)| format!("{} {}", names.join(", "), word(state))).collect();
+        self.line(&format!("{:>12} {group}: {}", "Group", parts.join("; ")));
     }
 
     fn built(&self, graph: &Graph, exit: Exit, took: Duration, notes: &[String]) {

@@ -6,6 +6,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use rondel_buildfile::TargetName;
 use rondel_diff::Difference;
 use rondel_engine::{Event, Graph, NodeId, Outcome, Reason, StepError};
 use rondel_process::Stream;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::exit::Exit;
 use crate::program::with_program;
-use crate::ui::{Printer, Shown, Sink, Verified, VerifySummary, reason_text};
+use crate::ui::{MemberState, Printer, Shown, Sink, Verified, VerifySummary, reason_text};
 
 /// Version of the events.
 const SCHEMA: u64 = 1;
@@ -103,6 +104,19 @@ impl Sink for Json {
             "event": "error", "target": step.key.target_text(), "step": step.key.to_string(), "message": with_program(&error.to_string()),
             "hint": error.hint_text().map(with_program), "output": output,
         }));
+    }
+
+    fn members(&self, group: &TargetName, members: &[(TargetName, MemberState)]) {
+        let word = |state| match state {
+            MemberState::Ran => "ran",
+            MemberState::UpToDate => "cached",
+            MemberState::Failed => "failed",
+            MemberState::Unfinished => "unfinished",
+            MemberState::DidNotRun => "not_run",
+        };
+        let members: Vec<Value> =
+            members.iter().map(|(name, state)| json!({"target": name.as_str(), "outcome": word(*state)})).collect();
+        self.write(&json!({"event": "group", "target": group.as_str(), "members": members}));
     }
 
     /// Does nothing: programs add up `step_finished` themselves.

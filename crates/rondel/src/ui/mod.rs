@@ -13,13 +13,13 @@ mod tests;
 pub(crate) use human::{Human, Verbosity};
 pub(crate) use json::Json;
 pub(crate) use safe_text::without_control_sequences;
-pub(crate) use sink::{Shown, Sink, Verified, VerifySummary};
+pub(crate) use sink::{MemberState, Shown, Sink, Verified, VerifySummary};
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use rondel_engine::{Reason, UserError};
 
-use crate::cli::groups::{BuildOptions, GlobalOptions};
+use crate::cli::groups::{BuildOptions, Color, GlobalOptions};
 use crate::exit::Failure;
 use crate::program::with_program;
 use crate::session::ProcessContext;
@@ -48,6 +48,26 @@ pub(crate) fn sink(
 pub(crate) fn print_data(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Returns the number of columns of standard output; `None` if it is no terminal.
+pub(crate) fn data_width() -> Option<usize> {
+    #[cfg(unix)]
+    {
+        let stdout = std::io::stdout();
+        let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|_| stdout.is_terminal());
+        size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// Returns true if data is printed in colours.
+pub(crate) fn data_colors(context: &ProcessContext, color: Color) -> bool {
+    match color {
+        Color::Auto => std::io::stdout().is_terminal() && context.wants_color_by_default(),
+        Color::Always | Color::Never => context.wants_color(color),
+    }
 }
 
 /// Writes a line to standard error.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rondel_buildfile::TargetName;
 use rondel_diff::Difference;
 use rondel_engine::{Event, Graph, NodeId, StepError};
 
@@ -27,6 +28,21 @@ pub(crate) struct Verified {
     pub difference: Option<Difference>,
 }
 
+/// How a member of a group ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MemberState {
+    /// A step of it ran, and none failed.
+    Ran,
+    /// Nothing had to run.
+    UpToDate,
+    /// A step of it failed.
+    Failed,
+    /// Some steps ended well, and the others did not begin.
+    Unfinished,
+    /// No step of it began.
+    DidNotRun,
+}
+
 /// The end of `verify`.
 #[derive(Debug)]
 pub(crate) struct VerifySummary<'a> {
@@ -47,6 +63,9 @@ pub(crate) trait Sink: Sync {
 
     /// A step's error, after all events of the build. `place` shows its place in build.ron, in lines; empty if it has none.
     fn failure(&self, graph: &Graph, node: NodeId, error: &StepError, place: &str);
+
+    /// The members of a group, of which some did not end well. After the errors.
+    fn members(&self, group: &TargetName, members: &[(TargetName, MemberState)]);
 
     /// The end of a build. `notes` are remarks of the analysis.
     fn built(&self, graph: &Graph, exit: Exit, took: Duration, notes: &[String]);

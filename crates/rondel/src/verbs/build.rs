@@ -12,6 +12,7 @@ use crate::cli::groups::{AnalysisOptions, BuildOptions};
 use crate::cli::option::options;
 use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
+use crate::members::unfinished_groups;
 use crate::session::{ProcessContext, Session};
 use crate::signals;
 use crate::ui::{Shown, Sink, sink};
@@ -39,14 +40,15 @@ impl Verb for Build {
         let begun = Instant::now();
         let session = session?;
         session.require_cache()?;
-        let targets = session.target_names(call.words)?;
-        let analyzed = session.analyze(&call.options.analysis, call.rest, targets)?;
+        let asked = session.asked(call.words)?;
+        let names: Vec<String> = asked.targets.iter().map(ToString::to_string).collect();
+        let analyzed = session.analyze(&call.options.analysis, call.rest, asked)?;
         let workspace = session.workspace();
         let cancellation = Cancellation::new();
         signals::forward_to(&cancellation);
         prepare(&workspace)?;
         let sink = sink(call.context, call.global, &call.options.build, Shown::AsUsual);
-        sink.started(&session.file.project.value, call.words);
+        sink.started(&session.file.project.value, &names);
         let runner = Runner {
             context: call.context,
             options: &call.options.build,
@@ -99,6 +101,12 @@ impl Runner<'_> {
             let (name, text) = (&self.session.name, &self.session.text);
             let place = span.map(|span| render_place(name, text, span)).unwrap_or_default();
             sink.failure(&analyzed.graph, *node, error, &place);
+        }
+        if !summary.failures.is_empty() || summary.interrupted {
+            let file = &self.session.file;
+            for (group, members) in unfinished_groups(file, &analyzed.graph, &analyzed.ends, &summary) {
+                sink.members(group, &members);
+            }
         }
         sink.built(&analyzed.graph, exit_of(&summary), begun.elapsed(), &analyzed.notes);
         Ok(summary)

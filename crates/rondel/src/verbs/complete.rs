@@ -1,7 +1,9 @@
 //! `complete`: hidden; the scripts of `completions` call it at each press of the tabulator. `:complete -- WORDS…`
 //! prints one line a candidate for the last word.
 
-use crate::cli::complete::{TargetLine, candidates};
+use rondel_buildfile::{Param, Target};
+
+use crate::cli::complete::{ParamLine, TargetLine, candidates};
 use crate::cli::option::options;
 use crate::cli::verb::{Call, Verb};
 use crate::exit::{Exit, Failure};
@@ -42,5 +44,25 @@ impl Verb for Complete {
 
 fn public_targets(session: &Session<'_>) -> Vec<TargetLine> {
     let targets = session.file.targets.iter().filter(|target| !target.common.private);
-    targets.map(|target| (target.name.value.to_string(), described(target))).collect()
+    let line = |target: &Target| TargetLine {
+        name: target.name.value.to_string(),
+        doc: described(target),
+        aliases: target.common.aliases.iter().map(|alias| alias.value.to_string()).collect(),
+        params: target.common.params.iter().map(|(name, param)| param_line(&name.value, param)).collect(),
+    };
+    targets.map(line).collect()
+}
+
+/// A value that a shell would read otherwise is not offered.
+fn param_line(name: &str, param: &Param) -> ParamLine {
+    let is_plain = |value: &&str| {
+        let is_safe = |character: char| character.is_alphanumeric() || "-_./:,+@%".contains(character);
+        !value.is_empty() && value.chars().all(is_safe)
+    };
+    let mut values: Vec<&str> = param.allowed().collect();
+    if values.is_empty() {
+        values.extend(param.default_value());
+    }
+    let values = values.into_iter().filter(is_plain).map(str::to_owned).collect();
+    ParamLine { name: name.to_owned(), doc: crate::asked::described(param), values }
 }

@@ -46,7 +46,7 @@ impl Verb for ShowGraph {
 }
 
 fn graph(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
-    let targets = if call.words.is_empty() { session.all_targets() } else { session.target_names(call.words)? };
+    let targets = if call.words.is_empty() { session.all_targets() } else { session.asked(call.words)? };
     let analyzed = session.analyze(&call.options.analysis, call.rest, targets)?;
     let planned = plan(&analyzed.graph, &analyzed.roots, &session.workspace(), &|_| {});
     let state = |id: &NodeId| match planned.get(id) {

@@ -72,7 +72,7 @@ fn inspect(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Fail
 
 /// Returns a path unchanged; for a target, returns the paths in its output directory.
 fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
-    let target = session.file.targets.iter().find(|target| target.name.value.as_str() == word);
+    let target = session.target(word);
     let Some(target) = target else {
         let path = session.context.directory.join(word);
         return if path.exists() { Ok(vec![path]) } else { Err(session.unknown_target(word, &[])) };

@@ -18,8 +18,9 @@ mod show;
 mod verify;
 mod why;
 
+use crate::asked::is_value;
 use crate::cli::groups::GlobalOptions;
-use crate::cli::help::{program_help, verb_help};
+use crate::cli::help::{program_help, target_help, verb_help};
 use crate::cli::verb::{Entry, Request, Verbs};
 use crate::cli::{Line, check};
 use crate::exit::{Exit, Failure};
@@ -62,18 +63,27 @@ pub(crate) fn dispatch(context: &ProcessContext, global: &GlobalOptions, line: &
     }
     let session = Session::open(context, global.file.as_deref());
     let first = line.words.first().map_or(DEFAULT, String::as_str);
-    let is_target =
-        |session: &Session<'_>| session.file.targets.iter().any(|target| target.name.value.as_str() == first);
+    // Values may stand before the target that they are for.
+    let named = line.words.iter().find(|word| !is_value(word));
+    let is_target = |session: &Session<'_>| named.is_some_and(|word| session.target(word).is_some());
     let found = match (first.strip_prefix(':'), &session) {
         (Some(name), _) => VERBS.find(name),
         (None, Ok(session)) if !line.words.is_empty() && is_target(session) => Some(&VERBS.build),
         (None, _) => VERBS.find(first),
     };
     if global.help {
+        let target =
+            session.as_ref().ok().zip(named).filter(|_| found.is_some_and(|entry| std::ptr::eq(entry, &VERBS.build)));
+        print_data(&target.and_then(|(session, word)| session.target(word)).map(target_help).unwrap_or_default());
         print_data(&help(found, line.words.get(1)));
         return Ok(Exit::Done);
     }
-    let Some(entry) = found else { return Err(unknown_word(&session?, first)) };
+    let Some(entry) = found else {
+        let session = session?;
+        // Values without a target: the error says so.
+        session.asked(&line.words.iter().filter(|word| is_value(word)).cloned().collect::<Vec<_>>())?;
+        return Err(unknown_word(&session, named.map_or(first, String::as_str)));
+    };
     if std::ptr::eq(entry, &VERBS.build) {
         return run(context, line, VERBS.build.name, entry, &line.words, session);
     }

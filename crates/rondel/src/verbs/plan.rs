@@ -39,7 +39,7 @@ impl Verb for Plan {
 }
 
 fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
-    let targets = session.target_names(call.words)?;
+    let targets = session.asked(call.words)?;
     let analyzed = session.analyze(&call.options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
     let color = call.context.wants_color(call.global.color);

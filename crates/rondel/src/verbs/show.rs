@@ -4,6 +4,7 @@ use rondel_buildfile::{VariableName, suggest};
 use rondel_targets::{ShownVariable, show_variables};
 use serde_json::{Value, json};
 
+use crate::asked::Asked;
 use crate::cli::groups::{AnalysisOptions, TextOrJson};
 use crate::cli::option::{option, options};
 use crate::cli::verb::{Arguments, Call, Holds, Verb};
@@ -39,7 +40,7 @@ impl Verb for Show {
 
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
         let session = session?;
-        let request = session.request(&call.options.analysis, Vec::new());
+        let request = session.request(&call.options.analysis, Asked::default());
         let names = call.words.iter().map(|word| known(&session, word)).collect::<Result<Vec<_>, _>>()?;
         for name in request.overrides.keys() {
             known(&session, name)?;

@@ -13,6 +13,7 @@ use rondel_engine::{Graph, Summary};
 use rondel_process::Cancellation;
 use rondel_targets::{Analysis, PlatformChoice, Request};
 
+use crate::asked::Asked;
 use crate::cli::groups::{AnalysisOptions, BuildOptions};
 use crate::cli::option::options;
 use crate::cli::verb::{Arguments, Call, Holds, Verb};
@@ -65,7 +66,7 @@ impl Verb for Verify {
             begun,
         };
         let first = call.words.first().map_or("", String::as_str);
-        let is_target = session.file.targets.iter().any(|target| target.name.value.as_str() == first);
+        let is_target = session.target(first).is_some();
         let path = call.context.directory.join(first);
         let exit = match !is_target && path.exists() {
             true => artefact::verify(&run, &path, call.words.get(1))?,
@@ -100,7 +101,7 @@ impl Run<'_> {
     /// Runs the second build. Its steps are not shown; its errors are.
     fn second_build(
         &self,
-        targets: &[TargetName],
+        asked: &Asked,
         platforms: PlatformChoice,
         (sources, made): (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>),
     ) -> Result<(PerturbedBuild, Analysis, Summary), Failure> {
@@ -113,7 +114,7 @@ impl Run<'_> {
             environment: &place.environment,
             platforms,
             threads: 1,
-            ..self.session.request(&self.call.options.analysis, targets.to_vec())
+            ..self.session.request(&self.call.options.analysis, asked.clone())
         };
         let analyzed = self.session.analyze_request(&request)?;
         drop(request);
@@ -149,9 +150,9 @@ impl Run<'_> {
 
 fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     let (session, analysis) = (run.session, &run.call.options.analysis);
-    let targets = session.target_names(run.call.words)?;
-    check_kinds(session, &targets)?;
-    let analyzed = session.analyze(analysis, &[], targets.clone())?;
+    let asked = session.asked(run.call.words)?;
+    check_kinds(session, &asked.targets)?;
+    let analyzed = session.analyze(analysis, &[], asked.clone())?;
     check_publishing(session, &analyzed.graph)?;
     run.start();
     let first = run.runner().run(&analyzed, &session.workspace(), run.sink.as_ref())?;
@@ -160,7 +161,7 @@ fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     }
     let (sources, mut made) = (sources_of(&first), artefacts_of(&first));
     made.extend(session.own_paths());
-    let (place, again, second) = run.second_build(&targets, analysis.platforms(), (&sources, &made))?;
+    let (place, again, second) = run.second_build(&asked, analysis.platforms(), (&sources, &made))?;
     if exit_of(&second) != Exit::Done {
         return Ok(run.second_failed(&second));
     }

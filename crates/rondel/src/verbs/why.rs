@@ -66,13 +66,13 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
     let (options, words) = (&call.options, call.words);
     // Two records, from any machine, need no target.
     if let ([word], Some(against)) = (words, &options.against)
-        && session.target_names(words).is_err()
+        && session.target(word).is_none()
         && session.context.directory.join(word).is_file()
     {
         let record = record_at(session, word)?;
         return against_record(session, options.format, vec![(word.clone(), record)], against);
     }
-    let targets = session.target_names(words)?;
+    let targets = session.asked(words)?;
     let analyzed = session.analyze(&options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
     let planned = plan(&analyzed.graph, &analyzed.roots, &workspace, &|_| {});

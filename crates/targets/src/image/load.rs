@@ -190,5 +190,5 @@ pub(crate) fn health_of(analyzer: &Analyzer<'_>, name: &TargetName) -> Analyzed<
     let target = analyzer.find(name)?;
     let Some(check) = analyzer.behaviour(target).health() else { return Ok(None) };
     let timeout = Duration::from_secs(check.timing().timeout_s.get());
-    Ok(Some(ContainerHealth { command: analyzer.health_command(check)?, timeout }))
+    Ok(Some(ContainerHealth { command: analyzer.in_scope(target, || analyzer.health_command(check))?, timeout }))
 }

@@ -130,8 +130,9 @@ impl Analyze for Image {
             if producer.makes() != Makes::Executables {
                 continue;
             }
-            let behaviour = analyzer.behaviour(producer);
-            let node = behaviour.output_node(analyzer, producer, &platform, (target, source.span))?;
+            let reader = (target, source.span);
+            let node =
+                analyzer.within(producer, |analyzer, kind| kind.output_node(analyzer, producer, &platform, reader))?;
             programs.push(Program { upstream: index_of(node, nodes), name: part.clone() });
         }
         Ok(programs)
@@ -294,7 +295,8 @@ fn files_layer(
         inputs.push(match &output.producer {
             Some(producer) => {
                 let producer = analyzer.find(producer)?;
-                analyzer.behaviour(producer).output_node(analyzer, producer, platform, (target, output.span))?
+                let reader = (target, output.span);
+                analyzer.within(producer, |analyzer, kind| kind.output_node(analyzer, producer, platform, reader))?
             }
             None => probe(analyzer, platform)?,
         });

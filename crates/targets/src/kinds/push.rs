@@ -60,7 +60,7 @@ impl Analyze for Push {
         nodes: &mut Vec<NodeId>,
     ) -> Analyzed<Vec<Program>> {
         let image = analyzer.find(&self.image.value)?;
-        analyzer.behaviour(image).programs(analyzer, image, nodes)
+        analyzer.within(image, |analyzer, kind| kind.programs(analyzer, image, nodes))
     }
 
     fn wants_all_platforms(&self) -> bool {

@@ -50,7 +50,7 @@ impl Analyze for Resolve {
         Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::Streamed, Box::new(step))))
     }
 
-    fn named_in_files(&self, analyzer: &Analyzer<'_>) -> Vec<TargetName> {
+    fn named_in_files(&self, analyzer: &Analyzer<'_>, _target: &Target) -> Vec<TargetName> {
         if self.images.is_some() { Vec::new() } else { pushes(analyzer) }
     }
 }
@@ -65,7 +65,7 @@ fn pinned(
     let image = analyzer.upstream_image(&name, span, inputs)?;
     let local = image.layout_of_push(inputs);
     let target = analyzer.find(&name)?;
-    let programs = analyzer.behaviour(target).programs(analyzer, target, inputs)?;
+    let programs = analyzer.within(target, |analyzer, kind| kind.programs(analyzer, target, inputs))?;
     Ok(PinnedImage { target: name, span, image, local, programs })
 }
 
@@ -91,7 +91,8 @@ fn others(analyzer: &Analyzer<'_>, images: &[PinnedImage]) -> Vec<OtherPush> {
     };
     let mut others = Vec::new();
     for (target, push) in all_pushes(analyzer).filter(|(name, push)| is_other(name, push)) {
-        let to = destinations(push, analyzer).unwrap_or_default();
+        let Ok(found) = analyzer.find(target) else { continue };
+        let to = analyzer.in_scope(found, || destinations(push, analyzer)).unwrap_or_default();
         others.extend(to.into_iter().map(|(to, _)| OtherPush { target: target.clone(), to }));
     }
     others

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{ImageFact, Span, Target, TargetName, TemplateFile, VariableName, VariableUse};
+use rondel_buildfile::{BuildFile, ImageFact, Span, Target, TargetName, TemplateFile, VariableName, VariableUse};
 use rondel_cas::{RelativePath, TEXT_MAX, read_at_most};
 use rondel_engine::{
     ActionSpec, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Shown, Step, StepContext, StepError,
@@ -34,8 +34,9 @@ impl Analyze for TemplateFile {
         refuse_made(analyzer, &from, self.from.span)?;
         let wrong = |error| of_user(with_span(error, self.from.span));
         let text = read(&from, &analyzer.root, &analyzer.request.root).map_err(wrong)?;
-        let pieces =
-            names_of(analyzer).parse(&text).map_err(|mistake| of_user(mistaken(&from, mistake, self.from.span)))?;
+        let pieces = names_of(analyzer.request.file, target)
+            .parse(&text)
+            .map_err(|mistake| of_user(mistaken(&from, mistake, self.from.span)))?;
         let (mut variables, mut facts, mut inputs) = (Vec::new(), BTreeMap::new(), Vec::new());
         let mut sources = LateSources::default();
         for piece in pieces {
@@ -91,10 +92,10 @@ impl Analyze for TemplateFile {
     }
 
     /// What can't be read has no names; `analyze` says why.
-    fn named_in_files(&self, analyzer: &Analyzer<'_>) -> Vec<TargetName> {
+    fn named_in_files(&self, analyzer: &Analyzer<'_>, target: &Target) -> Vec<TargetName> {
         let from = output_path(&self.from).ok();
         let text = from.and_then(|from| read(&from, &analyzer.root, &analyzer.request.root).ok());
-        let pieces = text.as_ref().and_then(|text| names_of(analyzer).parse(text).ok());
+        let pieces = text.as_ref().and_then(|text| names_of(analyzer.request.file, target).parse(text).ok());
         let file = analyzer.request.file;
         let targets = pieces.into_iter().flatten().flat_map(|piece| match piece {
             Piece::Image(fact) => vec![fact.target],
@@ -108,10 +109,10 @@ impl Analyze for TemplateFile {
 }
 
 /// Returns the names that have a value.
-fn names_of<'a>(analyzer: &Analyzer<'a>) -> Names<'a> {
-    let file = analyzer.request.file;
+fn names_of<'n>(file: &'n BuildFile, target: &'n Target) -> Names<'n> {
+    let params = target.common.params.iter().map(|(name, _)| name.value.as_str());
     Names {
-        variables: file.vars.keys().map(VariableName::as_str).collect(),
+        variables: file.vars.keys().map(VariableName::as_str).chain(params).collect(),
         targets: file.targets.iter().map(|target| target.name.value.as_str()).collect(),
     }
 }

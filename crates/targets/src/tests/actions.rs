@@ -20,7 +20,7 @@ fn executable(name: &str) -> UpstreamResult {
     }
 }
 
-fn layer(name: &str) -> UpstreamResult {
+pub(super) fn layer(name: &str) -> UpstreamResult {
     let metadata = Metadata::of(&LayerMetadata { diff_id: Digest::of(name.as_bytes()), files: 1 });
     let mut artefacts = executable(name).artefacts;
     artefacts.extend(executable(PROGRAMS).artefacts);

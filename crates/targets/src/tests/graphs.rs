@@ -246,3 +246,83 @@ fn go_vet_is_a_step_a_platform() {
         "#]],
     );
 }
+
+/// Members wait for the ends of those before them, with all that they need and these do not.
+#[test]
+fn a_group_in_order() {
+    let text = r#"
+        "a": Exec(command: ["protoc", "a"], after: ["shared"]), "shared": Exec(command: ["protoc", "s"]),
+        "b": Exec(command: ["protoc", "b"], after: ["shared", "own"]), "own": Exec(command: ["protoc", "o"]),
+        "c": Group(["b", "a"]), "d": Exec(command: ["protoc", "d"], after: ["own"]),
+        "free": Group(["a", "b"]), "group": Group(["a", "b", "c", "d"], parallel: false),
+        "other": Group(["b", "a"], parallel: false),
+    "#;
+    Space::new().graph(
+        text,
+        &["free"],
+        expect![[r#"
+        shared, streamed
+        a, streamed; after: shared
+        own, streamed
+        b, streamed; after: shared, own
+        asked for: a, b
+    "#]],
+    );
+    Space::new().graph(
+        text,
+        &["group"],
+        expect![[r#"
+        shared, streamed
+        a, streamed; after: shared
+        own, streamed; after: a
+        b, streamed; after: shared, own
+        d, streamed; after: own, a, b
+        asked for: a, b, b, a, d
+    "#]],
+    );
+    // Steps that are in the graph already, in another order, get their places.
+    Space::new().graph(
+        text,
+        &["b", "group"],
+        expect![[r#"
+        shared, streamed
+        a, streamed; after: shared
+        own, streamed; after: a
+        b, streamed; after: shared, own
+        d, streamed; after: own, a, b
+        asked for: b, a, b, b, a, d
+    "#]],
+    );
+    Space::new().graph(
+        text,
+        &["group", "other"],
+        expect![[r#"
+        refused as input: `other` puts `a` after members that wait for it
+        at: "a"
+        hint: put it first, or leave out `parallel: false`
+    "#]],
+    );
+}
+
+/// Only analysis knows what a file names: the image is made for it, and the rest of the later member comes after.
+#[test]
+fn a_member_that_a_file_of_an_earlier_one_names() {
+    let space = Space::new();
+    space.write("in", "{image:digest}\n");
+    let text = r#"
+        "image": Image(base: Static, entrypoint: ["/x"]), "file": Template(from: "in", to: "out"),
+        "push": Push(image: "image", to: ["registry.example/x:1"]), "both": Group(["file", "all"], parallel: false),
+        "all": Group(["image"]),
+    "#;
+    space.graph(
+        text,
+        &["both"],
+        expect![[r#"
+        image: layer base, hidden
+        image, streamed; from: image: layer base
+        file, streamed; from: image
+        image: docker; from: image; after: file
+        asked for: file, image, image: docker
+    "#]],
+    );
+}

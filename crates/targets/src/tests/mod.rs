@@ -5,6 +5,7 @@ mod graphs;
 mod image_facts;
 mod image_programs;
 mod outputs;
+mod parameters;
 mod refusals;
 mod resolve;
 mod templates;
@@ -26,6 +27,7 @@ struct Space {
     environment: BTreeMap<String, String>,
     overrides: BTreeMap<String, String>,
     arguments: Vec<String>,
+    parameters: crate::ParameterValues,
     platforms: PlatformChoice,
     /// The cache directory, if it is not `cache`.
     cache: Option<PathBuf>,
@@ -50,6 +52,7 @@ impl Space {
             root,
             overrides: BTreeMap::new(),
             arguments: Vec::new(),
+            parameters: crate::ParameterValues::new(),
             cache: None,
             platforms: PlatformChoice::Some(vec![Platform::new("linux/amd64").unwrap()]),
             head: r#"go: Version("1.22.12"), platforms: ["linux/amd64", "linux/arm64"], vars: {"version": "v1.2.3"}"#
@@ -102,6 +105,8 @@ impl Space {
             environment: &self.environment,
             overrides: &self.overrides,
             targets: targets.iter().map(|name| TargetName::new(name).unwrap()).collect(),
+            parameters: self.parameters.clone(),
+            is_ordered: true,
             platforms: self.platforms.clone(),
             arguments: self.arguments.clone(),
             offline: true,

@@ -260,9 +260,9 @@ fn limits() {
         r#""g": Group(targets: [], pool: "x")"#,
         "g",
         expect![[r#"
-        input: unknown field `pool` in `Group`
-        at: pool
-        hint: `Group` has: doc, after, private, targets"#]],
+            input: unknown field `pool` in `Group`
+            at: pool
+            hint: `Group` has: doc, after, private, group, aliases, params, targets, parallel"#]],
     );
 }
 

@@ -20,7 +20,9 @@ _@FUNCTION@() {
     local first=2 binary line # xtask
     binary="$(_@FUNCTION@_binary)" # xtask
     [[ -n "$binary" ]] || return 0 # xtask
-    local current="${COMP_WORDS[COMP_CWORD]}"
+    # Bash takes words apart at `=`, and wants what comes after it only.
+    local current="${COMP_WORDS[COMP_CWORD]}" after=""
+    [[ "$current" == "=" || "${COMP_WORDS[COMP_CWORD-1]}" == "=" ]] && after=1
     [[ "$current" == "=" ]] && current=""
     COMPREPLY=()
     while IFS= read -r line; do
@@ -29,8 +31,8 @@ _@FUNCTION@() {
             while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "$current")
         else
             line="${line%%$'\t'*}"
-            # Bash takes words apart at `=`, and wants what comes after it only.
-            [[ "$line" == --*=* && "$current" != --*=* ]] && line="${line#*=}"
+            [[ -n "$after" ]] && line="${line#*=}"
+            [[ "$line" == *= ]] && compopt -o nospace 2>/dev/null
             COMPREPLY+=("$line")
         fi
     done < <("$binary" :complete -- "${COMP_WORDS[@]:first:COMP_CWORD-first+1}" 2>/dev/null)

@@ -21,15 +21,18 @@ _@FUNCTION@() {
     local first=3 binary line # xtask
     binary="$(_@FUNCTION@_binary)" # xtask
     [[ -n "$binary" ]] || return 1 # xtask
-    local -a candidates
+    local -a candidates open
     local files=""
     while IFS= read -r line; do
         if [[ "$line" == ":files" ]]; then
             files=1
+        elif [[ "${line%%$'\t'*}" == *= ]]; then
+            open+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
         else
             candidates+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
         fi
     done < <("$binary" :complete -- "${(@)words[first,CURRENT]}" 2>/dev/null)
+    (( ${#open} )) && _describe '{this program}' open -S ''
     _describe '{this program}' candidates
     [[ -n "$files" ]] && _files
 }

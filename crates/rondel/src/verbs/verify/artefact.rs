@@ -11,6 +11,7 @@ use rondel_targets::{PlatformChoice, Request};
 
 use super::build_diff::unreadable;
 use super::{Run, check_kinds};
+use crate::asked::Asked;
 use crate::exit::{Exit, Failure};
 use crate::program;
 use crate::session::Session;
@@ -26,7 +27,8 @@ pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Resu
     let is_layout = path.is_dir();
     let (platforms, what) = if is_layout { platforms_of_layout(path)? } else { platform_of_file(path)? };
     let target = match named {
-        Some(name) => session.target_names(std::slice::from_ref(name))?.remove(0),
+        Some(name) if crate::asked::is_value(name) => return Err(session.unknown_target(name, &[])),
+        Some(name) => session.asked(std::slice::from_ref(name))?.targets.remove(0),
         None => target_of(session, path, is_layout)?,
     };
     check_kinds(session, std::slice::from_ref(&target))?;
@@ -38,7 +40,7 @@ pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Resu
     let sources = planned_sources(run, &target, &choice)?;
     run.start();
     let (place, again, second) =
-        run.second_build(std::slice::from_ref(&target), choice, (&sources, &session.own_paths().collect()))?;
+        run.second_build(&Asked::of(vec![target.clone()]), choice, (&sources, &session.own_paths().collect()))?;
     if exit_of(&second) != Exit::Done {
         return Ok(run.second_failed(&second));
     }
@@ -55,7 +57,7 @@ fn planned_sources(
 ) -> Result<BTreeSet<PathBuf>, Failure> {
     let request = Request {
         platforms: platforms.clone(),
-        ..run.session.request(&run.call.options.analysis, vec![target.clone()])
+        ..run.session.request(&run.call.options.analysis, Asked::of(vec![target.clone()]))
     };
     let analyzed = run.session.analyze_request(&request)?;
     Ok(rondel_engine::planned_sources(&analyzed.graph, &analyzed.roots, &run.session.workspace()))
