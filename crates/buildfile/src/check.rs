@@ -24,7 +24,7 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
         }
         let params: Vec<&str> = target.common.params.iter().map(|(name, _)| name.value.as_str()).collect();
         target.texts().into_iter().for_each(|text| check_variables(text, file, &params, diagnostics));
-        scripts(target).into_iter().for_each(|script| check_script(script, (file, &targets), diagnostics));
+        scripts(target).into_iter().for_each(|script| check_script(script, &params, (file, &targets), diagnostics));
         target.kind().check(&file.platforms, diagnostics);
         check_pool(target, file, diagnostics);
     }
@@ -134,10 +134,11 @@ fn scripts(target: &Target) -> Vec<&Text> {
 
 fn check_script(
     script: &Text,
+    params: &[&str],
     (file, targets): (&BuildFile, &BTreeMap<&TargetName, &Target>),
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let is_variable = |name: &str| file.vars.keys().any(|variable| variable.as_str() == name);
+    let is_variable = |name: &str| params.contains(&name) || file.vars.keys().any(|variable| variable.as_str() == name);
     let is_target = |name: &str| targets.keys().any(|target| target.as_str() == name);
     if let Some(found) = mistake(script.as_literal().unwrap_or_default(), &is_variable, &is_target) {
         diagnostics.push(Diagnostic::new(script.span, found.message).hint(found.hint));

@@ -122,13 +122,20 @@ fn parameters_in_scripts() {
             "d": Shell("rm \"$NAME\"", env: {"NAME": "{name}"}, params: {"name": Param()}),
         }"#,
         expect![[r#"
-            error: the parameter `name` can't stand in a script: a value could be code
+            error: `{name}` in a script: its braces are the shell's, and no value is put into code
              --> build.ron:5:24
               |
             5 |             "a": Shell("rm -r {name}", params: {"name": Param()}),
               |                        ^^^^^^^^^^^^^^
 
-            hint: give it to the script with `env: {"NAME": "{name}"}`, as `"$NAME"`
+            hint: declare `env: {"NAME": "{name}"}` and write `"$NAME"`; for the text itself write a space after the brace
+            error: `a` does not use its parameter `name`
+             --> build.ron:5:49
+              |
+            5 |             "a": Shell("rm -r {name}", params: {"name": Param()}),
+              |                                                 ^^^^^^
+
+            hint: write `{name}` in one of its texts, or remove the parameter
             error: the parameter `name` can't stand in a script: a value could be code
              --> build.ron:6:61
               |

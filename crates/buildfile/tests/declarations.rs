@@ -148,7 +148,7 @@ fn where_each_kind_is_listed() {
 fn examples_in_the_docs_are_read() {
     let page = include_str!("../../../docs/build-ron.md");
     let examples: Vec<&str> = page.split("```ron\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         BuildFile::parse(example, "0.1.0").unwrap_or_else(|mistakes| panic!("{mistakes:?}\n{example}"));
     }

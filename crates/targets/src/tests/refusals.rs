@@ -287,9 +287,9 @@ fn versions_of_go() {
         build,
         "server",
         expect![[r#"
-        input: Go 1.22.11 is wanted, and build.lock pins Go 1.22.12
-        at: Version("1.22.11")
-        hint: run `{this program} lock` and commit build.lock"#]],
+            input: build.ron asks for Go 1.22.11, and build.lock pins Go 1.22.12
+            at: Version("1.22.11")
+            hint: run `{this program} lock` and commit build.lock"#]],
     );
     // What go.mod says is wanted too, and its `toolchain` line above its `go` line.
     space.replace_in_head(r#"Version("1.22.11")"#, "FromGoMod");
@@ -301,9 +301,9 @@ fn versions_of_go() {
         build,
         "server",
         expect![[r#"
-        input: Go 1.23.4 is wanted, and build.lock pins Go 1.22.12
-        at: FromGoMod
-        hint: run `{this program} lock` and commit build.lock"#]],
+            input: go.mod asks for Go 1.23.4, and build.lock pins Go 1.22.12
+            at: FromGoMod
+            hint: run `{this program} lock` and commit build.lock"#]],
     );
 }
 
