@@ -281,3 +281,65 @@ fn the_examples_of_the_page() {
     assert!(console.ends_with(&refused), "{refused}");
     space.run(&["ready", "seed", "env=prod"]).fails(2, &["`ready` runs `seed` with the defaults"]);
 }
+
+#[test]
+fn a_question_is_answered_before_anything_runs() {
+    let space = TestSpace::with_targets(
+        r#"
+        "first": Shell("echo first > first.txt"),
+        "drop": Shell("echo dropped >> dropped.txt", after: ["first"], confirm: "Drop the database?"),
+        "all": Group(["first", "drop"]),
+        "other": Exec(command: ["true"]),
+    "#,
+    );
+    for targets in [&["drop"][..], &["all"], &["other", "all"]] {
+        let run = space.run(targets);
+        run.fails(2, &["`drop` asks \"Drop the database?\" before it runs, and nobody is here", "hint: `--yes`"]);
+    }
+    assert!(!space.exists("first.txt") && !space.exists("dropped.txt"));
+    space.ok(&["other", "first"]);
+    space.ok(&["plan", "drop"]);
+    space.ok(&["all", "--yes"]);
+    assert_eq!(space.read("dropped.txt"), "dropped\n");
+    // With a terminal, as `script` of util-linux makes one.
+    let program = env!("CARGO_BIN_EXE_rondel-under-test");
+    for (answer, count) in [("y", 2), ("no", 2), ("", 2), ("YES", 3)] {
+        let words = format!("{program} drop");
+        let mut command = Command::new("script");
+        command.args(["-qec", &words, "/dev/null"]).current_dir(space.root()).env("TERM", "xterm");
+        command.env("RONDEL_CACHE_DIR", space.cache());
+        let mut child =
+            command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), format!("{answer}\n").as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("drop: Drop the database? [y/N]"), "{text}");
+        assert_eq!(space.read("dropped.txt").lines().count(), count, "{answer}: {text}");
+    }
+}
+
+#[test]
+fn programs_are_looked_for_before_anything_runs() {
+    let space = TestSpace::with_targets(
+        r#"
+        "first": Shell("echo first > first.txt"),
+        "psql": Exec(command: ["true"], after: ["first"], requires: {"sh": "", "psql-none": "apt install postgresql-client"}),
+    "#,
+    );
+    let run = space.run(&["psql"]);
+    run.fails(
+        3,
+        &["`psql` needs `psql-none`, which is not on PATH", "hint: install it: apt install postgresql-client"],
+    );
+    assert!(!space.exists("first.txt"));
+    assert!(space.ok(&["plan", "psql"]).stdout.contains("psql-none"));
+    space.ok(&["first"]);
+    make_executable(&{
+        space.write("bin/psql-none", "#!/bin/sh\n");
+        space.root().join("bin/psql-none")
+    });
+    let mut space = space;
+    let path = format!("{}:/usr/bin:/bin", space.root().join("bin").display());
+    space.set("PATH", &path);
+    space.ok(&["psql"]);
+}

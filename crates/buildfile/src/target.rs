@@ -6,7 +6,7 @@ use crate::places::Places;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
-use crate::types::{Alias, Heading, Params, PoolName, Retries, Seconds};
+use crate::types::{Alias, Heading, Params, PoolName, RequiredPrograms, Retries, Seconds};
 use crate::value::{Named, Value};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Span, Spanned, TargetKind, TargetName, Text, suggest};
 
@@ -27,6 +27,12 @@ record! {
         /// `TARGET env=prod` possible. A parameter is used like a variable, `{env}`, in the texts of this target, but not in
         /// scripts: a script gets it by `env`. Where another target runs this one, the defaults count. Not for secrets.
         params: Params = Params::default(),
+        /// Programs that the target needs on PATH, each with what installs it:
+        /// `{"psql": "apt install postgresql-client"}`. They are looked for before anything runs.
+        requires: RequiredPrograms = RequiredPrograms::default(),
+        /// A question that someone answers before the target runs, also when another target runs it:
+        /// `"Drop the database?"`. `--yes` answers it where nobody sits at a terminal.
+        confirm: Option<String> = None,
     }
 }
 
@@ -73,7 +79,8 @@ impl Target {
 
     /// Returns its needs on this machine.
     pub fn needs(&self) -> Vec<Need> {
-        self.kind().needs()
+        let required = self.common.requires.iter().map(|(name, _)| Need::Program(name.value.clone()));
+        self.kind().needs().into_iter().chain(required).collect()
     }
 
     /// Returns its outputs, relative to the directory of build.ron. `root` is the `root` of the file, empty if there is none.

@@ -6,6 +6,7 @@
 
 mod asked;
 mod background_gc;
+mod before_build;
 mod cli;
 mod exit;
 mod members;

@@ -59,6 +59,9 @@ pub enum RegistryHost {}
 /// Names of users.
 #[derive(Clone, Debug)]
 pub enum UserName {}
+/// Names of programs on PATH.
+#[derive(Clone, Debug)]
+pub enum ProgramName {}
 
 /// Texts by any key.
 pub type TextMap = Map<AnyKey, Text>;
@@ -76,6 +79,8 @@ pub type ServiceImages = Map<Service, ImageReference>;
 pub type Pools = Map<Pool, PoolDepth>;
 /// How registries are reached, by host.
 pub type Registries = Map<RegistryHost, RegistryAccess>;
+/// What installs a program, by the program's name.
+pub type RequiredPrograms = Map<ProgramName, String>;
 /// Numbers of users of an image, by name.
 pub type Users = Map<UserName, UserNumbers>;
 
@@ -83,6 +88,25 @@ impl Key for AnyKey {
     const ENTRY: &'static str = "key";
     const EXPECTED: &'static str = "a map, `{\"name\": \"value\"}`";
     const NAME: &'static str = "name";
+}
+
+impl Key for ProgramName {
+    const ENTRY: &'static str = "program";
+    const EXPECTED: &'static str = "a map, `{\"psql\": \"apt install postgresql-client\"}`";
+    const NAME: &'static str = "name of a program";
+    const PATTERN: &'static str = "^[^/\\s]+$";
+
+    fn check(reader: &mut Reader<'_>, key: &Spanned<String>) -> bool {
+        let name = &key.value;
+        let is_sound = !name.is_empty()
+            && !name.contains('/')
+            && !name.chars().any(|part| part.is_whitespace() || part.is_control());
+        if !is_sound {
+            let message = format!("`{}` is not the name of a program", name.escape_debug());
+            reader.report(Diagnostic::new(key.span, message).hint("write a name that PATH is searched for"));
+        }
+        is_sound
+    }
 }
 
 impl Key for VariableOfEnvironment {

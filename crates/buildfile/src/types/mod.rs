@@ -28,7 +28,7 @@ pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, Ti
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms, Tags, wrong_tag};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
-    RegistryHost, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,
+    RegistryHost, RequiredPrograms, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;

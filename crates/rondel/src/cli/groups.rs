@@ -59,6 +59,8 @@ options! {
         force: bool = option("force"),
         /// print one JSON object a line on standard output
         events: Option<Events> = option("events").value("json"),
+        /// answer the questions of targets with yes
+        yes: bool = option("yes").short('y'),
     }
 }
 

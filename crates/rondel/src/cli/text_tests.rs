@@ -32,6 +32,7 @@ fn help_of_the_program() {
               --keep-going         keep building steps that do not depend on the failed one
               --force              run every step, even if it is up to date
               --events json        print one JSON object a line on standard output
+          -y, --yes                answer the questions of targets with yes
 
         verbs (a target of the same name wins; `:verb` always means the verb;
                `rondel VERB --help` has the options of each):
@@ -111,6 +112,7 @@ fn help_of_verbs() {
               --keep-going         keep building steps that do not depend on the failed one
               --force              run every step, even if it is up to date
               --events json        print one JSON object a line on standard output
+          -y, --yes                answer the questions of targets with yes
 
         global options:
               --file PATH          read this file instead of the nearest build.ron

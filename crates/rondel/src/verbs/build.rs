@@ -8,6 +8,7 @@ use rondel_process::{Cancellation, Redactor};
 use rondel_targets::Analysis;
 
 use crate::background_gc::{BackgroundGc, limit};
+use crate::before_build::settle;
 use crate::cli::groups::{AnalysisOptions, BuildOptions};
 use crate::cli::option::options;
 use crate::cli::verb::{Arguments, Call, Verb};
@@ -41,6 +42,7 @@ impl Verb for Build {
         let session = session?;
         session.require_cache()?;
         let asked = session.asked(call.words)?;
+        settle(&session, &asked.targets, call.options.build.yes)?;
         let names: Vec<String> = asked.targets.iter().map(ToString::to_string).collect();
         let analyzed = session.analyze(&call.options.analysis, call.rest, asked)?;
         let workspace = session.workspace();

@@ -14,6 +14,7 @@ use rondel_process::Cancellation;
 use rondel_targets::{Analysis, PlatformChoice, Request};
 
 use crate::asked::Asked;
+use crate::before_build::settle;
 use crate::cli::groups::{AnalysisOptions, BuildOptions};
 use crate::cli::option::options;
 use crate::cli::verb::{Arguments, Call, Holds, Verb};
@@ -152,6 +153,7 @@ fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     let (session, analysis) = (run.session, &run.call.options.analysis);
     let asked = session.asked(run.call.words)?;
     check_kinds(session, &asked.targets)?;
+    settle(session, &asked.targets, run.call.options.build.yes)?;
     let analyzed = session.analyze(analysis, &[], asked.clone())?;
     check_publishing(session, &analyzed.graph)?;
     run.start();

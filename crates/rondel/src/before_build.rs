@@ -1,0 +1,76 @@
+//! What is settled before a build begins: programs that targets require are here, and who is there answers their
+//! questions. Knows no graph.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use rondel_buildfile::{BuildFile, Target, TargetName};
+use rondel_process::find_tool;
+
+use crate::exit::Failure;
+use crate::session::Session;
+use crate::ui::without_control_sequences;
+
+/// Refuses targets whose required programs are not here, and those that somebody answers with no. With `yes`, nobody is
+/// asked.
+pub(crate) fn settle(session: &Session<'_>, asked: &[TargetName], yes: bool) -> Result<(), Failure> {
+    let targets = with_what_they_run(&session.file, asked);
+    targets.iter().try_for_each(|target| check_requirements(session, target))?;
+    if yes {
+        return Ok(());
+    }
+    let questions = targets.iter().filter_map(|target| Some((*target, target.common.confirm.as_deref()?)));
+    for (target, question) in questions {
+        confirm(target, question)?;
+    }
+    Ok(())
+}
+
+/// Returns the targets of these names and all that they run, in the order of build.ron.
+fn with_what_they_run<'f>(file: &'f BuildFile, asked: &[TargetName]) -> Vec<&'f Target> {
+    let mut found: Vec<&TargetName> = Vec::new();
+    let mut open: Vec<&Target> = file.targets.iter().filter(|target| asked.contains(&target.name.value)).collect();
+    while let Some(target) = open.pop() {
+        if found.contains(&&target.name.value) {
+            continue;
+        }
+        found.push(&target.name.value);
+        let names = file.references_of(target);
+        open.extend(file.targets.iter().filter(|other| names.contains(&&other.name.value)));
+    }
+    file.targets.iter().filter(|target| found.contains(&&target.name.value)).collect()
+}
+
+fn check_requirements(session: &Session<'_>, target: &Target) -> Result<(), Failure> {
+    let path = session.context.get("PATH").unwrap_or("");
+    for (program, install) in &target.common.requires {
+        if find_tool(&program.value, path, &session.root).is_err() {
+            let message = format!("`{}` needs `{}`, which is not on PATH", target.name.value, program.value);
+            let failure = Failure::environment(message);
+            return Err(if install.is_empty() { failure } else { failure.hint(format!("install it: {install}")) });
+        }
+    }
+    Ok(())
+}
+
+fn confirm(target: &Target, question: &str) -> Result<(), Failure> {
+    let name = &target.name.value;
+    let (input, mut output) = (io::stdin(), io::stderr());
+    if !input.is_terminal() || !output.is_terminal() {
+        let message = format!(
+            "`{name}` asks \"{}\" before it runs, and nobody is here to answer",
+            without_control_sequences(question)
+        );
+        return Err(Failure::usage(message).hint("`--yes` answers for you"));
+    }
+    // A terminal that is gone can't be asked.
+    let unasked = |error: io::Error| Failure::environment(format!("`{name}` could not ask: {error}"));
+    write!(output, "{name}: {} [y/N] ", without_control_sequences(question))
+        .and_then(|()| output.flush())
+        .map_err(unasked)?;
+    let mut answer = String::new();
+    input.lock().read_line(&mut answer).map_err(unasked)?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::usage(format!("`{name}` was not run: the answer was no"))),
+    }
+}
