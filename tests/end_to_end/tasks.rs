@@ -343,3 +343,30 @@ fn programs_are_looked_for_before_anything_runs() {
     space.set("PATH", &path);
     space.ok(&["psql"]);
 }
+
+#[test]
+fn a_target_answers_on_standard_output() {
+    let space = TestSpace::with_targets(
+        r#"
+        "version": Shell("echo \"$V\"; echo noise >&2; printf '\\033[31mred\\033[0m\\tx'", env: {"V": "1.2 3"}, capture: true),
+        "kept": Shell("echo kept", inputs: ["in"], capture: true),
+        "other": Shell("echo other", after: ["version"]),
+    "#,
+    );
+    space.write("in", "1\n");
+    let run = space.ok(&["-q", "version"]);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("1.2 3\n\u{1b}[31mred\u{1b}[0m\tx\n", ""));
+    let run = space.ok(&["version"]);
+    assert!(
+        run.stdout.starts_with("1.2 3\n") && run.stderr.contains("version | noise"),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
+    assert!(!run.stderr.contains("1.2 3"), "{}", run.stderr);
+    // From the cache too, and not where another target runs it.
+    for _ in 0..2 {
+        assert_eq!(space.ok(&["-q", "kept"]).stdout, "kept\n");
+    }
+    assert_eq!(space.ok(&["-q", "other"]).stdout, "");
+}

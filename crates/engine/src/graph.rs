@@ -47,6 +47,8 @@ pub struct Pool {
 pub enum Shown {
     /// The step, and its output as it comes.
     Streamed,
+    /// As `Streamed`; what the step writes to standard output is an answer to whoever asked.
+    Answer,
     /// The step, and its output if it fails.
     OnFailure,
     /// Nothing, unless the step fails or everything is asked for.

@@ -34,6 +34,9 @@ record! {
         tools: Vec<CommandWord> = Vec::new(),
         /// Lets a command with `inputs` use the network. What it fetches is in no key.
         network: bool = false,
+        /// Prints what the command writes to its standard output on that of Rondel, as it is, if the target was asked for:
+        /// `$(cargo xtask -q version)` is then a text. The rest stays on standard error.
+        capture: bool = false,
         /// `On`: a command with `inputs` can read only these, its outputs and tools, `$TMPDIR`, `$HOME` (both empty and
         /// its own), and the system's libraries, on a Linux with Landlock. `Off`: it can read what the user can.
         sandbox: Sandbox = Sandbox::On,

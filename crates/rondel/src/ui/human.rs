@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rondel_buildfile::TargetName;
 use rondel_engine::{Event, Graph, Metadata, NodeId, Outcome, Reason, Shown as StepShown, StepError};
+use rondel_process::Stream;
 use rondel_targets::{ImageMetadata, PushMetadata};
 
 use crate::cli::groups::{GlobalOptions, Progress};
@@ -16,7 +17,7 @@ use crate::program::with_program;
 use crate::session::ProcessContext;
 use crate::ui::{
     MemberState, Printer, SECOND_BUILD_FAILED, Shown, Sink, Verified, VerifySummary, bytes_text, duration_text,
-    highlight, reason_text, with_hint, without_control_sequences,
+    highlight, print_answer, reason_text, with_hint, without_control_sequences,
 };
 
 /// Amount of output.
@@ -24,6 +25,8 @@ use crate::ui::{
 pub(crate) struct Verbosity {
     pub quiet: bool,
     pub verbose: bool,
+    /// True if answers of steps go to standard output.
+    pub answers: bool,
     pub bars: bool,
     pub steps: bool,
     pub color: bool,
@@ -36,6 +39,7 @@ impl Verbosity {
         let terminal = std::io::stderr().is_terminal();
         Verbosity {
             quiet: global.quiet || is_silent,
+            answers: !is_silent,
             verbose: global.verbose && !is_silent,
             bars: match global.progress {
                 _ if is_silent => false,
@@ -144,10 +148,13 @@ impl Human {
         }
     }
 
-    fn output(&self, graph: &Graph, node: NodeId, line: &str) {
+    fn output(&self, graph: &Graph, node: NodeId, stream: Stream, line: &str) {
         let step = graph.node(node);
+        if step.shown == StepShown::Answer && stream == Stream::Stdout && self.verbosity.answers {
+            return self.bars.suspend(|| print_answer(line));
+        }
         let line = without_control_sequences(line);
-        if (step.shown == StepShown::Streamed && !self.verbosity.quiet) || self.verbosity.verbose {
+        if self.streams(step.shown) {
             self.line(&format!("{:>12} {line}", format!("{} |", step.title)));
         } else {
             let mut state = self.state.lock().expect("no panic while locked");
@@ -156,6 +163,15 @@ impl Human {
                 kept.push(line);
             }
         }
+    }
+
+    /// Returns true if the output of such a step is shown as it comes.
+    fn streams(&self, shown: StepShown) -> bool {
+        let is_streamed = match shown {
+            StepShown::Streamed | StepShown::Answer => true,
+            StepShown::OnFailure | StepShown::Never => false,
+        };
+        (is_streamed && !self.verbosity.quiet) || self.verbosity.verbose
     }
 
     fn step_finished(
@@ -241,7 +257,7 @@ impl Sink for Human {
                 self.bar(*node, &step.title, 0);
             }
             Event::Command { line, .. } if self.verbosity.verbose => self.line(&format!("{:>12} {line}", "$")),
-            Event::Output { node, line, .. } => self.output(graph, *node, line),
+            Event::Output { node, stream, line, .. } => self.output(graph, *node, *stream, line),
             Event::Progress { node, message, done, total } => self.progress(*node, message, *done, *total),
             Event::Note { node, text } => {
                 let text = format!("{}: {}", graph.node(*node).title, without_control_sequences(&with_program(text)));
@@ -268,8 +284,7 @@ impl Sink for Human {
         if let StepError::Command { output, told, .. } = error {
             let state = self.state.lock().expect("no panic while locked");
             // Output shown as it came is not repeated; kept output is longer than the error's tail.
-            let shown_as_it_came =
-                (step.shown == StepShown::Streamed && !self.verbosity.quiet) || self.verbosity.verbose;
+            let shown_as_it_came = self.streams(step.shown);
             let (told, rest) = output.split_at((*told).min(output.len()));
             let kept = state.kept.get(&node).map_or(told, Vec::as_slice);
             let earlier = if shown_as_it_came || told.is_empty() { &[] } else { kept };

@@ -44,6 +44,15 @@ pub(crate) fn sink(
     Box::new(Human::new(Verbosity::of(context, global, shown), Box::new(print_line)))
 }
 
+/// Writes a line of a step to standard output: as it is, unless a terminal would act on it.
+pub(crate) fn print_answer(line: &str) {
+    if std::io::stdout().is_terminal() {
+        print_data(&format!("{}\n", without_control_sequences(line)));
+    } else {
+        print_data(&format!("{line}\n"));
+    }
+}
+
 /// Writes to standard output.
 pub(crate) fn print_data(text: &str) {
     let mut stdout = std::io::stdout().lock();

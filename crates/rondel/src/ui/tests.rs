@@ -153,7 +153,8 @@ fn printer(seen: &Arc<Mutex<String>>, end: &'static str) -> Printer {
     })
 }
 
-const PLAIN: Verbosity = Verbosity { quiet: false, verbose: false, bars: false, steps: true, color: false };
+const PLAIN: Verbosity =
+    Verbosity { quiet: false, verbose: false, answers: true, bars: false, steps: true, color: false };
 
 fn human(verbosity: Verbosity, play: fn(&dyn Sink), expected: Expect) {
     let seen = Arc::default();

@@ -24,7 +24,7 @@ impl Analyze for Exec {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
         let arguments = analyzer.arguments(wanted);
         let words: Vec<&Text> = self.command.iter().map(|word| &**word).collect();
-        command(analyzer, target, Words::Command(&words), &self.process, deps, arguments)
+        command(analyzer, target, Words::Command(&words), &self.process, deps, (arguments, wanted))
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn command(
     words: Words<'_>,
     process: &Process,
     deps: Deps,
-    arguments: Vec<String>,
+    (arguments, wanted): (Vec<String>, bool),
 ) -> Analyzed<TargetNodes> {
     let (mut tools, mut inputs) = (Vec::new(), Vec::new());
     let sources = process.inputs.as_deref();
@@ -132,7 +132,8 @@ pub(crate) fn command(
     })?;
     let deps = Deps { order_only: deps.order_only, on_miss: downloads };
     let key = StepKey::main(&target.name.value);
-    Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, Shown::Streamed, step)))
+    let shown = if process.capture && wanted { Shown::Answer } else { Shown::Streamed };
+    Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, shown, step)))
 }
 
 /// Returns path below the project, path below the workspace, and kind of each output.

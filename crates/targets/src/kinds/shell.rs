@@ -12,8 +12,8 @@ impl Analyze for Shell {
         analyzer: &mut Analyzer<'_>,
         target: &Target,
         deps: Deps,
-        _wanted: bool,
+        wanted: bool,
     ) -> Analyzed<TargetNodes> {
-        exec::command(analyzer, target, Words::Script(&self.script), &self.process, deps, Vec::new())
+        exec::command(analyzer, target, Words::Script(&self.script), &self.process, deps, (Vec::new(), wanted))
     }
 }
