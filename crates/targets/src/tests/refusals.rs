@@ -262,7 +262,7 @@ fn limits() {
         expect![[r#"
             input: unknown field `pool` in `Group`
             at: pool
-            hint: `Group` has: doc, after, private, group, aliases, params, targets, parallel"#]],
+            hint: `Group` has: doc, after, private, group, aliases, params, requires, confirm, targets, parallel"#]],
     );
 }
 
