@@ -286,7 +286,7 @@ fn a_container_that_ends_is_judged_by_its_exit_status() {
     space.unset("DOCKER_HOST");
     space.write(
         "cmd/small/main.go",
-        "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n\t\"strconv\"\n\t\"time\"\n)\n\nfunc main() {\n\tlast, _ := time.ParseDuration(os.Args[1])\n\tfmt.Println(\"migrated\")\n\ttime.Sleep(last)\n\tcode, _ := strconv.Atoi(os.Args[2])\n\tos.Exit(code)\n}\n",
+        "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n\t\"strconv\"\n\t\"time\"\n)\n\nvar version string\n\nfunc main() {\n\tlast, _ := time.ParseDuration(os.Args[1])\n\tfmt.Println(\"migrated\")\n\ttime.Sleep(last)\n\tcode, _ := strconv.Atoi(os.Args[2])\n\tos.Exit(code)\n}\n",
     );
     space.replace("build.ron", "rondel-test-small:latest", "rondel-test-job:latest");
     for (name, more) in [("job", ""), ("behind", "detach: true")] {
