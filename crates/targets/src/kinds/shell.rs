@@ -7,13 +7,7 @@ use crate::kinds::exec::{self, Words};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for Shell {
-    fn analyze(
-        &self,
-        analyzer: &mut Analyzer<'_>,
-        target: &Target,
-        deps: Deps,
-        wanted: bool,
-    ) -> Analyzed<TargetNodes> {
+    fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
         exec::command(analyzer, target, Words::Script(&self.script), &self.process, deps, (Vec::new(), wanted))
     }
 }
