@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use rondel_cas::{BlobError, Digest, Entry, OutputEntry, RelativePath};
-use rondel_tree::Fingerprint;
+use rondel_tree::{Fingerprint, MtimeBoundary};
 
 use crate::action::ActionSpec;
 use crate::context::StepContext;
@@ -19,6 +19,8 @@ const WORTH_A_TICK: u64 = 4 << 20;
 /// The entries of all outputs.
 pub(crate) struct StoredOutputs {
     pub outputs: Vec<OutputEntry>,
+    /// Taken before any of them was read.
+    boundary: MtimeBoundary,
     /// Files whose contents will be known where they are put.
     hashed: Vec<(RelativePath, Fingerprint, Digest)>,
     /// False if the store did not take one of them.
@@ -32,7 +34,12 @@ pub(crate) fn store_outputs(
     known: &BTreeMap<RelativePath, Digest>,
 ) -> Result<StoredOutputs, StepError> {
     let snapshot = &context.workspace.snapshot;
-    let mut stored = StoredOutputs { outputs: Vec::with_capacity(found.len()), hashed: Vec::new(), are_kept: true };
+    let mut stored = StoredOutputs {
+        outputs: Vec::with_capacity(found.len()),
+        boundary: snapshot.mtime_boundary(),
+        hashed: Vec::new(),
+        are_kept: true,
+    };
     for (path, absolute) in found {
         let unreadable = |source| StepError::unreadable(absolute, &source);
         let metadata = std::fs::symlink_metadata(absolute).map_err(unreadable)?;
@@ -56,16 +63,22 @@ pub(crate) fn store_outputs(
 }
 
 impl StoredOutputs {
-    /// Stores a file and remembers what it is known by.
+    /// Stores a file, and remembers what it is known by if every change from now on shows in that.
     fn hash(
         &mut self,
         context: &StepContext<'_>,
         (path, absolute): (&RelativePath, &Path),
         metadata: &Metadata,
     ) -> Result<Digest, StepError> {
-        let settled = context.workspace.snapshot.settled(metadata, metadata.len() >= WORTH_A_TICK);
+        let (snapshot, fingerprint) = (&context.workspace.snapshot, Fingerprint::of(metadata));
+        let is_old = |boundary: &MtimeBoundary| fingerprint.is_older_than(boundary.on(fingerprint.device()));
+        if !is_old(&self.boundary) && metadata.len() >= WORTH_A_TICK {
+            snapshot.wait_until_after(fingerprint.ctime_ns());
+            self.boundary = snapshot.mtime_boundary();
+        }
+        let is_old = is_old(&self.boundary);
         let digest = self.keep(context, absolute, None)?;
-        self.hashed.extend(settled.map(|settled| (path.clone(), settled, digest)));
+        self.hashed.extend(is_old.then(|| (path.clone(), fingerprint, digest)));
         Ok(digest)
     }
 
@@ -94,8 +107,8 @@ impl StoredOutputs {
     /// Tells the snapshot the contents of the files, which stand in their places now.
     pub(crate) fn remember(&self, context: &StepContext<'_>, spec: &ActionSpec) {
         let workspace = context.workspace;
-        for (path, settled, digest) in &self.hashed {
-            workspace.snapshot.record_moved(&materialize::destination(workspace, spec, path), settled, digest);
-        }
+        let place = |path: &RelativePath| materialize::destination(workspace, spec, path);
+        let moved = self.hashed.iter().map(|(path, fingerprint, digest)| (place(path), *fingerprint, *digest));
+        workspace.snapshot.record_moved(moved);
     }
 }

@@ -144,28 +144,22 @@ impl StatSnapshot {
         Ok(digest)
     }
 
-    /// Returns what shows every change of a file from now on; `None` if it is too young for that. With `waits`, waits
-    /// for the next tick of the clock.
-    pub fn settled(&self, metadata: &Metadata, waits: bool) -> Option<Fingerprint> {
-        let fingerprint = Fingerprint::of(metadata);
-        if waits {
-            self.wait_until_after(fingerprint.ctime_ns());
-        }
-        fingerprint.is_older_than(self.mtime_boundary().on(fingerprint.device())).then_some(fingerprint)
-    }
-
-    /// Records the contents of the file at `path`, which was hashed elsewhere when it was `settled`, and then moved here
-    /// by this process. Moving gives it another time of change, so a write in the same tick is seen by the time of its
-    /// contents alone. A file that was copied here is not recorded.
-    pub fn record_moved(&self, path: &Path, settled: &Fingerprint, digest: &Digest) {
-        let Ok(metadata) = fs::symlink_metadata(path) else { return };
-        let now = Fingerprint::of(&metadata);
-        if now.is_moved(settled) && digest.size() == now.size() {
-            // The clock has shown this time, so one that is put back is noticed.
+    /// Records the contents of files that this process moved to these paths. Before each was hashed in its former place,
+    /// its fingerprint was older than a boundary. Moving gives a file another time of change, so a write in the same tick
+    /// is seen by the time of its contents alone. A file that was copied is not recorded.
+    pub fn record_moved(&self, files: impl IntoIterator<Item = (PathBuf, Fingerprint, Digest)>) {
+        let moved = files.into_iter().filter_map(|(path, former, digest)| {
+            let now = Fingerprint::of(&fs::symlink_metadata(&path).ok()?);
+            (now.is_moved(&former) && digest.size() == now.size())
+                .then(|| (path, (now, now.ctime_ns() + 1, *digest.hash())))
+        });
+        let moved: Vec<_> = moved.collect();
+        if !moved.is_empty() {
+            // The clock has shown these times, so one that is put back is noticed.
             self.mtime_boundary();
             let mut updates = self.updates.lock().expect("no panic while locked");
             updates.is_saved = false;
-            updates.files.insert(path.to_owned(), (now, now.ctime_ns() + 1, *digest.hash()));
+            updates.files.extend(moved);
         }
     }
 
@@ -370,9 +364,10 @@ mod tests {
         for round in 0..50 {
             let snapshot = directory.open();
             fs::write(&made, "made").unwrap();
-            let settled = snapshot.settled(&metadata(&made), true).expect("it was waited for");
+            let former = Fingerprint::of(&metadata(&made));
+            snapshot.wait_until_after(former.ctime_ns());
             fs::rename(&made, &place).unwrap();
-            snapshot.record_moved(&place, &settled, &Digest::of(b"made"));
+            snapshot.record_moved([(place.clone(), former, Digest::of(b"made"))]);
             let known = |snapshot: &StatSnapshot| snapshot.known(&place, &Fingerprint::of(&metadata(&place)));
             assert_eq!(known(&snapshot), Some(Digest::of(b"made")), "round {round}");
             snapshot.save().unwrap();
@@ -390,24 +385,20 @@ mod tests {
         let snapshot = directory.open();
         let known = || snapshot.known(&place, &Fingerprint::of(&fs::symlink_metadata(&place).unwrap()));
         fs::write(&made, "made").unwrap();
-        let settled = snapshot.settled(&fs::symlink_metadata(&made).unwrap(), true).unwrap();
+        let former = Fingerprint::of(&fs::symlink_metadata(&made).unwrap());
+        snapshot.wait_until_after(former.ctime_ns());
+        let record = |digest: Digest| snapshot.record_moved([(place.clone(), former, digest)]);
         // A copy, as on another file system.
         fs::write(&place, "made").unwrap();
-        snapshot.record_moved(&place, &settled, &Digest::of(b"made"));
+        record(Digest::of(b"made"));
         assert_eq!(known(), None);
         // Another size than was hashed, and a write between hashing and moving.
         fs::rename(&made, &place).unwrap();
-        snapshot.record_moved(&place, &settled, &Digest::of(b"more"[..3].as_ref()));
+        record(Digest::of(b"mor"));
         assert_eq!(known(), None);
         fs::write(&place, "edit").unwrap();
-        snapshot.record_moved(&place, &settled, &Digest::of(b"made"));
+        record(Digest::of(b"made"));
         assert_eq!(known(), None);
-        // A file of this very moment is settled only after a tick.
-        let young = (0..50).any(|_| {
-            fs::write(&made, "young").unwrap();
-            snapshot.settled(&fs::symlink_metadata(&made).unwrap(), false).is_none()
-        });
-        assert!(young);
     }
 
     #[test]
