@@ -15,7 +15,7 @@ use crate::Toolchain;
 use crate::closure_lookup::DOWNLOAD_HINT;
 use crate::environment::turn_index_off;
 use crate::index_shield::distrust_index;
-use crate::module_cache::{module_sums, remove_module, tampered_module};
+use crate::module_cache::{Tampered, module_sums, remove_module, tampered_module};
 use crate::readable;
 use crate::support::GoSupport;
 
@@ -49,27 +49,37 @@ pub(crate) fn check_modules(
         let Some(tampered) = tampered_module(cache, directories, &sums, &snapshot).map_err(unreadable)? else {
             break;
         };
-        let message = format!(
-            "`{}` in the module cache was changed after it was downloaded\n  go.sum: {}\n  found:  {}",
-            tampered.module, tampered.pinned, tampered.found
-        );
-        let build_cache = &go.directories.build_cache;
-        distrust_index(build_cache, &context.workspace.scratch())
-            .map_err(|error| StepError::unwritable(build_cache, &error))?;
-        if go.locked {
-            return Err(StepError::environment(message).hint(format!(
-                "nothing was built from it; find out who changed `{}`, then remove it",
-                tampered.directory.display()
-            )));
-        }
-        context.warn(format!("{message}\nit is fetched again"));
-        remove_module(cache, &tampered.directory).map_err(unreadable)?;
+        give_up(go, context, &tampered, "built from it")?;
         download(go, context)?;
     }
     if let Err(error) = snapshot.save() {
         context.warn(format!("the digests of the modules were not saved: {error}"));
     }
     Ok(())
+}
+
+/// Removes a module that was changed, with a warning, so that it is fetched again. With `--locked` that is an error, which
+/// says what was not done: `built from it`.
+pub(crate) fn give_up(
+    go: &GoSupport,
+    context: &StepContext<'_>,
+    tampered: &Tampered,
+    not_done: &str,
+) -> Result<(), StepError> {
+    let Tampered { module, directory, pinned, found } = tampered;
+    let message = format!(
+        "`{module}` in the module cache was changed after it was downloaded\n  go.sum: {pinned}\n  found:  {found}"
+    );
+    let (cache, build_cache) = (&go.directories.module_cache, &go.directories.build_cache);
+    distrust_index(build_cache, &context.workspace.scratch())
+        .map_err(|error| StepError::unwritable(build_cache, &error))?;
+    if go.locked {
+        let directory = directory.display();
+        return Err(StepError::environment(message)
+            .hint(format!("nothing was {not_done}; find out who changed `{directory}`, then remove it")));
+    }
+    context.warn(format!("{message}\nit is fetched again"));
+    remove_module(cache, directory).map_err(|error| StepError::unreadable(cache, &error))
 }
 
 /// Deadline of a download. `go` itself waits for a silent proxy for ever.

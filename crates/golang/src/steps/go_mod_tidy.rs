@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rondel_cas::{TEXT_MAX, read_text_at_most};
-use rondel_engine::{ActionSpec, Environment, Freshness, Job, Prepared, Query, Report, Step, StepError, TreeAccess};
+use rondel_engine::{
+    ActionSpec, Class, Environment, Freshness, Job, Prepared, Query, Report, Step, StepError, TreeAccess,
+};
 use rondel_process::CommandLine;
 
 use crate::environment::turn_index_off;
@@ -33,17 +35,16 @@ impl GoModTidyStep {
     fn environment(&self, root: &Path) -> Result<Environment, StepError> {
         let mut environment = self.go.compile_environment(root, &self.go.own_platform().map_err(StepError::User)?);
         turn_index_off(&mut environment);
+        // The requirements are those of the module, whatever workspace it is in.
+        environment.set(Class::Keyed, "GOWORK", "off");
+        environment.set(Class::Keyed, "GOFLAGS", "-mod=mod");
         Ok(environment)
     }
 
     fn tidy(&self, flags: Vec<String>, job: &Job<'_>) -> Result<(), StepError> {
         let toolchain = self.go.toolchain(job)?;
         let environment = self.environment(&toolchain.root)?;
-        let (mut environment, secret_names) = download_environment(&self.go, &toolchain, environment);
-        // The requirements are those of the module, whatever workspace it is in.
-        environment.retain(|(name, _)| name != "GOWORK" && name != "GOFLAGS");
-        environment.push(("GOWORK".to_owned(), "off".to_owned()));
-        environment.push(("GOFLAGS".to_owned(), "-mod=mod".to_owned()));
+        let (environment, secret_names) = download_environment(&self.go, &toolchain, environment);
         let arguments = ["mod", "tidy"].map(str::to_owned).into_iter().chain(flags);
         let mut line = CommandLine::new(toolchain.go(), &self.go.module).arguments(arguments).environment(environment);
         line.secret_names = secret_names;

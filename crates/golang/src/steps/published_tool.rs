@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rondel_cas::{RelativePath, TEXT_MAX, read_text_at_most};
 use rondel_engine::{
-    ActionSpec, Environment, Job, OutputKind, OutputSpec, PROGRAM, Prepared, Query, Report, Step, StepError,
+    ActionSpec, Class, Environment, Job, OutputKind, OutputSpec, PROGRAM, Prepared, Query, Report, Step, StepError,
 };
 use rondel_names::Platform;
 use rondel_process::CommandLine;
@@ -15,9 +15,8 @@ use rondel_tree::StatSnapshot;
 use crate::build_info::{BuildInfo, ModuleVersion};
 use crate::environment::turn_index_off;
 use crate::executable_names::executable_name;
-use crate::index_shield::distrust_index;
-use crate::module_cache::{module_sums, remove_module, tampered_module};
-use crate::module_download::download_environment;
+use crate::module_cache::{module_sums, tampered_module};
+use crate::module_download::{download_environment, give_up};
 use crate::published::{ToolPin, escaped};
 use crate::support::GoSupport;
 
@@ -39,7 +38,9 @@ pub struct PublishedToolStep {
 
 impl PublishedToolStep {
     fn environment(&self, root: &Path) -> Environment {
-        self.go.compile_environment(root, &self.platform)
+        let mut environment = self.go.compile_environment(root, &self.platform);
+        environment.set(Class::Keyed, "GOWORK", "off");
+        environment
     }
 
     fn name(&self) -> String {
@@ -91,19 +92,7 @@ impl PublishedToolStep {
             let _ = snapshot.save();
             return Ok(true);
         };
-        let message = format!("`{}` in the module cache was changed after it was downloaded", tampered.module);
-        if self.go.locked {
-            return Err(StepError::environment(message).hint(format!(
-                "nothing of it was run; find out who changed `{}`, then remove it",
-                tampered.directory.display()
-            )));
-        }
-        job.warn(format!("{message}\nit is fetched again"));
-        let build_cache = &self.go.directories.build_cache;
-        distrust_index(build_cache, &job.workspace.scratch())
-            .map_err(|error| StepError::unwritable(build_cache, &error))?;
-        remove_module(cache, &tampered.directory).map_err(unreadable)?;
-        Ok(false)
+        give_up(&self.go, job, &tampered, "run of it").map(|()| false)
     }
 }
 
@@ -142,9 +131,7 @@ impl Step for PublishedToolStep {
         let mut environment = self.environment(&toolchain.root);
         turn_index_off(&mut environment);
         let (mut environment, secret_names) = download_environment(&self.go, &toolchain, environment);
-        environment.retain(|(name, _)| name != "GOBIN" && name != "GOWORK");
         environment.push(("GOBIN".to_owned(), job.staging.display().to_string()));
-        environment.push(("GOWORK".to_owned(), "off".to_owned()));
         let executable = job.staging.join(prepared.spec.outputs[0].name.as_str());
         for _ in 0..3 {
             let mut line = CommandLine::new(toolchain.go(), job.staging)

@@ -208,7 +208,7 @@ impl TestRun<'_> {
         Ok(reports)
     }
 
-    /// Writes the reports into the staging directory. Of tests that failed only what tells of a failure.
+    /// Writes the reports into the staging directory. If tests failed, only those that tell of failures.
     pub(crate) fn write_reports(
         &self,
         reports: &[PackageReport],
