@@ -190,7 +190,7 @@ pub trait Kind: Declared {
         false
     }
 
-    /// Returns its texts that a shell reads as a script.
+    /// Returns its templates that a shell reads as a script. The `script` of a `Shell` is no template.
     fn scripts(&self) -> Vec<&Text> {
         Vec::new()
     }

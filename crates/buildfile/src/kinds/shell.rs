@@ -3,7 +3,7 @@
 use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
-use crate::{Kind, Makes, Need, Output, Script, Text};
+use crate::{Kind, Makes, Need, Output, Script};
 
 kind! {
     /// A script of `sh -eu` in the tree. Without `inputs` it always runs. The environment is closed. Braces in the script
@@ -24,10 +24,6 @@ impl Kind for Shell {
         let mut needs = vec![Need::Program("sh".to_owned())];
         needs.extend(self.process.tool_needs());
         needs
-    }
-
-    fn scripts(&self) -> Vec<&Text> {
-        vec![&self.script]
     }
 
     fn unchecked(&self) -> Option<&'static str> {
