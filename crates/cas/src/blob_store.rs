@@ -97,7 +97,7 @@ impl BlobStore {
         let is_own = self.written.lock().expect("no panic while locked").contains(digest);
         let is_there = if is_own { self.contains(digest) } else { self.is_sound(digest) };
         if is_there {
-            return if is_private(&metadata) { self.make_private(digest) } else { Ok(()) };
+            return self.allow_at_most(mode_for(is_private(&metadata)), digest);
         }
         let mut temporary = TemporaryFile::private_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
         copy_open(&mut input, temporary.file()).map_err(io_error("write", temporary.path()))?;
@@ -119,14 +119,15 @@ impl BlobStore {
         }
         let destination = self.path(&digest);
         let was_private = fs::metadata(&destination).is_ok_and(|metadata| self::is_private(&metadata));
-        keep(temporary, &destination, if was_private || is_private(before) { PRIVATE } else { PUBLIC })?;
+        keep(temporary, &destination, mode_for(was_private || is_private(before)))?;
         self.written.lock().expect("no panic while locked").insert(digest);
         Ok(digest)
     }
 
-    fn make_private(&self, digest: &Digest) -> Result<(), BlobError> {
+    /// Makes a blob that is there private, if its mode is to be that.
+    fn allow_at_most(&self, mode: u32, digest: &Digest) -> Result<(), BlobError> {
         let path = self.path(digest);
-        if fs::metadata(&path).is_ok_and(|metadata| !is_private(&metadata)) {
+        if mode == PRIVATE && fs::metadata(&path).is_ok_and(|metadata| !is_private(&metadata)) {
             set_mode(&path, PRIVATE).map_err(io_error("write", &path))?;
         }
         Ok(())
@@ -140,12 +141,12 @@ impl BlobStore {
     fn put(&self, bytes: &[u8], is_private: bool) -> Result<Digest, BlobError> {
         let digest = Digest::of(bytes);
         if self.is_sound(&digest) {
-            return if is_private { self.make_private(&digest).map(|()| digest) } else { Ok(digest) };
+            return self.allow_at_most(mode_for(is_private), &digest).map(|()| digest);
         }
         let destination = self.path(&digest);
         let mut temporary = TemporaryFile::private_in(&self.scratch).map_err(io_error("write", &self.scratch))?;
         temporary.file().write_all(bytes).map_err(io_error("write", &destination))?;
-        keep(temporary, &destination, if is_private { PRIVATE } else { PUBLIC })?;
+        keep(temporary, &destination, mode_for(is_private))?;
         Ok(digest)
     }
 
@@ -205,8 +206,13 @@ const PUBLIC: u32 = 0o444;
 /// Mode of a blob that was made of a private file.
 const PRIVATE: u32 = 0o400;
 
-/// Maximum size of a file that is stored from memory: what is there already is then not written.
+/// Files up to this size in bytes are read into memory first. If the store has such a file already, nothing is written.
 const AT_ONCE_MAX: u64 = 1 << 20;
+
+/// Returns the mode of a blob.
+fn mode_for(is_private: bool) -> u32 {
+    if is_private { PRIVATE } else { PUBLIC }
+}
 
 /// Returns true if others than the owner may not read the file.
 fn is_private(metadata: &Metadata) -> bool {

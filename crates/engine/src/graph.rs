@@ -47,7 +47,7 @@ pub struct Pool {
 pub enum Shown {
     /// The step, and its output as it comes.
     Streamed,
-    /// As `Streamed`; what the step writes to standard output is an answer to whoever asked.
+    /// As `Streamed`, but lines of standard output are data, for Rondel's own standard output.
     Answer,
     /// The step, and its output if it fails.
     OnFailure,

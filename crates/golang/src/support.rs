@@ -282,17 +282,19 @@ impl GoSupport {
         self.provision_for("", &self.host, &self.effective_settings()).look_up(tool, progress)
     }
 
-    /// For `lock`: says what can be pinned of the toolchain for `host`. One that is unpacked is pinned as it was seen
-    /// when it was fetched. Otherwise, or if it is to be read `anew`, both forms are fetched; also returns why a form
-    /// could not be looked at. One form must be there, and both must unpack to the same.
+    /// For `lock`: returns what can be pinned of the toolchain for `host`, and why one of its two forms could not be
+    /// fetched. If the toolchain is unpacked and not `always_fetch`, nothing is fetched: its hashes were noted when it was.
+    /// At least one form must be there, and both must unpack to the same.
     pub fn pins(
         &self,
         host: &Platform,
-        anew: bool,
+        always_fetch: bool,
         progress: &dyn Fn(&str, u64, u64) -> bool,
     ) -> Result<(GoPin, Option<String>), StepError> {
         let version = self.version().ok_or_else(|| StepError::input("`go: System` can't be pinned"))?;
-        if !anew && let Some(found) = self.provision_for(version, host, &DownloadSettings::default()).installed()? {
+        if !always_fetch
+            && let Some(found) = self.provision_for(version, host, &DownloadSettings::default()).installed()?
+        {
             return Ok((found.seen, None));
         }
         if self.offline {

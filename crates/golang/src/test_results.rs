@@ -74,7 +74,7 @@ impl<'a> TestResults<'a> {
     }
 
     /// Returns how a test went (a blob of the store) that passed with these parts and these sights. `below_root` is the
-    /// digest of all files that it may have read besides.
+    /// digest of all other files that it may have read.
     pub fn passed(
         &self,
         parts: &Digest,

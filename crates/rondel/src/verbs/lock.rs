@@ -41,7 +41,7 @@ impl OptionValue for Updates {
 options! {
     /// Options of `lock`.
     struct Options {
-        /// pin anew what is published now: `go`, `base` or `tools` (may be repeated)
+        /// pin what is published now: `go`, `base` or `tools` (may be repeated)
         update: Updates = option("update").value("WHAT"),
         /// pin for this host too (may be repeated)
         platform: Vec<Platform> = option("platform").value("OS/ARCH"),
