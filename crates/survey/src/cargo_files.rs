@@ -36,20 +36,19 @@ debug-assertions = false
 incremental = false
 
 [profile.xtask.package]
-ruzstd = { opt-level = 2 }
-rustls-pki-types = { opt-level = 2 }
-sha2 = { opt-level = 3 }
-flate2 = { opt-level = 3 }
-zlib-rs = { opt-level = 3 }
-crc32fast = { opt-level = 3 }
-digest = { opt-level = 3 }
-block-buffer = { opt-level = 3 }
-ron = { opt-level = 1 }
-rondel-cas = { opt-level = 3 }
-rondel-tree = { opt-level = 3 }
-fast-glob = { opt-level = 3 }
-rondel-closure = { opt-level = 3 }
-rondel-codec = { opt-level = 3 }
+ruzstd = { opt-level = 2, codegen-units = 1 }
+rustls-pki-types = { opt-level = 2, codegen-units = 1 }
+sha2 = { opt-level = 3, codegen-units = 1 }
+flate2 = { opt-level = 3, codegen-units = 1 }
+zlib-rs = { opt-level = 3, codegen-units = 1 }
+crc32fast = { opt-level = 3, codegen-units = 1 }
+digest = { opt-level = 3, codegen-units = 1 }
+block-buffer = { opt-level = 3, codegen-units = 1 }
+rondel-cas = { opt-level = 2, codegen-units = 1 }
+rondel-tree = { opt-level = 2, codegen-units = 1 }
+fast-glob = { opt-level = 3, codegen-units = 1 }
+rondel-closure = { opt-level = 2, codegen-units = 1 }
+rondel-codec = { opt-level = 3, codegen-units = 1 }
 ";
 
 const MAIN: &str = "\
