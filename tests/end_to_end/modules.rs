@@ -281,3 +281,21 @@ fn verbs_where_modules_are_below_the_root_only() {
     // What build.lock does not pin stops the targets of that module alone.
     space.run(&["late"]).fails(2, &["late/go.mod asks for Go 1.23.4, and build.lock pins Go 1.22.12"]);
 }
+
+/// Each module has a `vendor` of its own, and it is in the key.
+#[test]
+fn a_vendor_directory_is_of_its_module() {
+    let space = three_modules();
+    let list = "# example.com/lib v1.0.0\n## explicit; go 1.22\nexample.com/lib\n";
+    space.write("tools/vendor/modules.txt", list);
+    space.write("tools/vendor/example.com/lib/lib.go", "package lib\n\n// N is a number.\nconst N = 41\n");
+    space.write("tools/go.mod", "module example.com/shop/tools\n\ngo 1.22\n\nrequire example.com/lib v1.0.0\n");
+    space.write("tools/gen/main.go", "package main\n\nimport \"example.com/lib\"\n\nfunc main() { println(lib.N) }\n");
+    space.ok(&["all"]);
+    same_as_bare(&space, "off");
+    assert_eq!(edited(&space, "tools/vendor/example.com/lib/unused/unused.go", "package unused\n"), "");
+    let lib = "tools/vendor/example.com/lib/lib.go";
+    assert_eq!(edited(&space, lib, "\n// Edited.\n"), format!("gen: {lib} changed\n"));
+    let list = "tools/vendor/modules.txt";
+    assert_eq!(edited(&space, list, "\n"), format!("gen: {list} changed\n"));
+}
