@@ -45,6 +45,7 @@ mod import_circles;
 mod inputs;
 mod loading;
 mod matrix;
+mod modules;
 #[path = "../parts.rs"]
 mod parts;
 mod parts_of_the_machine;

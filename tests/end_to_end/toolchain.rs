@@ -249,6 +249,28 @@ fn the_newest_patch_release_of_a_line_is_pinned_and_stays() {
     space.run(&["v"]).fails(2, &["go.mod asks for Go 1.24.0, and build.lock pins Go 1.22.12", "run `", "lock`"]);
 }
 
+/// The Go of each module that a target names is pinned; one line of two modules once.
+#[test]
+fn the_go_of_every_module_is_pinned() {
+    let (space, server) = space();
+    space.remove("build.lock");
+    space.remove("go.mod");
+    space.replace("build.ron", "Version(\"1.22.12\")", "FromGoMod");
+    space.replace("build.ron", "Exec(", "Exec(module: \"late\", ");
+    let other = "targets: {\"early\": GoVet(module: \"./early/\", packages: [\"./...\"]), ";
+    space.replace("build.ron", "targets: {", other);
+    space.write("early/go.mod", "module example.com/early\n\ngo 1.22.1\n");
+    space.write("late/go.mod", "module example.com/late\n\ngo 1.22.10\n");
+    list(&space, &server, &["1.22.1", "1.22.10", "1.22.12", "1.23.4"]);
+    let run = space.ok(&["lock"]);
+    assert_eq!(run.stderr.matches("Pinned Go").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains("Newest Go 1.22.12: late/go.mod says 1.22.10"), "{}", run.stderr);
+    assert!(space.ok(&["v"]).stderr.contains("go1.22.12"));
+    space.write("late/go.mod", "module example.com/late\n\ngo 1.23\n");
+    space.run(&["v"]).fails(2, &["late/go.mod asks for Go 1.23.0, and build.lock pins Go 1.22.12"]);
+    space.run(&["lock"]).fails(3, &["there is no Go 1.23.4 for linux/amd64"]);
+}
+
 #[test]
 fn the_download_page_lists_releases_too() {
     let (mut space, server) = space();

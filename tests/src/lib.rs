@@ -141,6 +141,7 @@ fn closure(body: &[u8], directory: &Path) {
 pub fn closure_query(directory: &Path) -> ClosureQuery {
     ClosureQuery {
         module: directory.join("module"),
+        base: directory.join("module"),
         go_work: None,
         packages: vec!["./...".to_owned()],
         scope: rondel_golang::Scope::Build,

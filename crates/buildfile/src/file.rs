@@ -9,7 +9,7 @@ use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
 use crate::text::{OutputReference, TextSource};
 use crate::types::variable_shape;
-use crate::types::{GoChoice, Platforms, Pools, ProjectName, Registries, SourcePath};
+use crate::types::{GoChoice, ModuleDirectory, Platforms, Pools, ProjectName, Registries, SourcePath};
 use crate::value::Value;
 use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, TargetName, Targets, Text, VariableName};
 
@@ -23,15 +23,15 @@ record! {
         /// Name of the project, made of a-z, 0-9, `-` and `_`, a letter or digit first. Containers are labelled
         /// with it, and compose projects are named after it.
         project: ProjectName,
-        /// Directory where paths start and go.mod is, relative to the directory of build.ron; that directory
-        /// itself if left out.
+        /// Directory where paths start, relative to the directory of build.ron; that directory itself if left out. Its
+        /// go.mod is that of targets without `module`.
         root: Option<SourcePath> = None,
         /// The Go to use, 1.20 or later: `Version("1.22.12")`; `System`, the `go` on PATH; or `FromGoMod`. That is the
         /// release of go.mod's `toolchain` line; without one, what `.go-version` or `.tool-versions` names; without these,
         /// the newest patch release of its `go` line that build.lock pins. `lock` pins the newest that there is, and
-        /// `lock --update go` moves it.
+        /// `lock --update go` moves it. Each module has its own (see "Modules").
         go: Spanned<GoChoice> = Spanned { value: GoChoice::FromGoMod, span: Span::default() },
-        /// The go.work of the module. Without the field Go's workspaces are off.
+        /// A go.work. It counts for targets of the modules that it uses. Without the field Go's workspaces are off.
         go_work: Option<SourcePath> = None,
         /// Platforms of everything that is built per platform; the machine's own if left out. A variant is the
         /// third part: `linux/arm/v7`, `linux/arm64/v8`, `linux/amd64/v3` set `GOARM`, `GOARM64`, `GOAMD64`.
@@ -100,6 +100,17 @@ impl BuildFile {
     /// Returns the outputs of `target`, relative to the directory of build.ron.
     pub fn outputs_of<'a>(&'a self, target: &'a Target) -> Vec<Output<'a>> {
         target.outputs(self.root.as_ref().map_or("", |root| root.value.as_str()))
+    }
+
+    /// Returns the modules that targets name, by their directories below `root`, each with the first target that does.
+    pub fn modules(&self) -> BTreeMap<String, &Target> {
+        let mut found = BTreeMap::new();
+        for target in &*self.targets {
+            if let Some(directory) = target.kind().module().and_then(ModuleDirectory::below_root) {
+                found.entry(directory).or_insert(target);
+            }
+        }
+        found
     }
 
     /// Returns the commands of other modules that targets start, `import/path@v1.2.3`.

@@ -2,7 +2,7 @@
 
 use crate::field::Visitor;
 use crate::places::{Output, Places};
-use crate::{Diagnostic, Platforms, Spanned, TargetName, Text};
+use crate::{Diagnostic, ModuleDirectory, Platforms, Spanned, TargetName, Text};
 
 /// Section of a target in the list, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -169,6 +169,11 @@ pub trait Kind: Declared {
 
     /// Returns its own list of platforms.
     fn platforms(&self) -> Option<&Platforms> {
+        None
+    }
+
+    /// Returns the Go module that it is about, if it names one.
+    fn module(&self) -> Option<&ModuleDirectory> {
         None
     }
 

@@ -52,7 +52,7 @@ impl<'a> Places<'a> {
 }
 
 /// Normalises a path: `./a//b/../c/` is `a/c`.
-fn normal(path: &str) -> String {
+pub(crate) fn normal(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

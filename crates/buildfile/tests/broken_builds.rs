@@ -468,3 +468,78 @@ fn stamps_that_name_no_variable() {
     "#]],
     );
 }
+
+#[test]
+fn modules_that_can_not_be() {
+    let vet = |module: &str, expected: expect_test::Expect| {
+        check(&format!("targets: {{\"t\": GoVet(\npackages: [\"./...\"], module: {module})}}"), expected);
+    };
+    vet(
+        r#""../other""#,
+        expect![[r#"
+        error: `../other` leaves the root
+         --> build.ron:5:30
+          |
+        5 | packages: ["./..."], module: "../other")},
+          |                              ^^^^^^^^^^
+
+        hint: paths are relative to `root`
+    "#]],
+    );
+    vet(
+        r#""/srv/module""#,
+        expect![[r#"
+        error: `/srv/module` leaves the root
+         --> build.ron:5:30
+          |
+        5 | packages: ["./..."], module: "/srv/module")},
+          |                              ^^^^^^^^^^^^^
+
+        hint: paths are relative to `root`
+    "#]],
+    );
+    vet(
+        r#""examples/../..""#,
+        expect![[r#"
+        error: `examples/../..` leaves the root
+         --> build.ron:5:30
+          |
+        5 | packages: ["./..."], module: "examples/../..")},
+          |                              ^^^^^^^^^^^^^^^^
+
+        hint: paths are relative to `root`
+    "#]],
+    );
+    vet(
+        r#""""#,
+        expect![[r#"
+        error: the path is empty
+         --> build.ron:5:30
+          |
+        5 | packages: ["./..."], module: "")},
+          |                              ^^
+    "#]],
+    );
+    vet(
+        r#""vendor/example.com/lib""#,
+        expect![[r#"
+        error: `vendor/example.com/lib` is in a `vendor` directory, which `go mod vendor` writes
+         --> build.ron:5:30
+          |
+        5 | packages: ["./..."], module: "vendor/example.com/lib")},
+          |                              ^^^^^^^^^^^^^^^^^^^^^^^^
+
+        hint: name the module that has this `vendor`; write its packages by their import paths
+    "#]],
+    );
+    vet(
+        r#"examples"#,
+        expect![[r#"
+        error: expected the directory of a module, found `examples`
+         --> build.ron:5:30
+          |
+        5 | packages: ["./..."], module: examples)},
+          |                              ^^^^^^^^
+    "#]],
+    );
+}

@@ -52,6 +52,7 @@ fn what_each_kind_makes_and_where() {
     });
     expect![[r#"
         deps: Nothing
+        tool-deps: Nothing
         server: Executables, directory sub/bin
         with-c: Executables, directory dist/with-c
         image: ImageLayout, directory sub/images/council, file sub/images/council.tar
@@ -83,6 +84,7 @@ fn what_each_kind_makes_and_where() {
 fn what_each_kind_needs() {
     expect![[r#"
         deps: [Go]
+        tool-deps: [Go]
         server: [Go]
         with-c: [Go, CCompiler { command: None, because: "cgo: true" }]
         image: [Go]
@@ -114,6 +116,7 @@ fn what_each_kind_needs() {
 fn where_each_kind_is_listed() {
     expect![[r#"
         deps: build, GoModDownload
+        tool-deps: build, GoModDownload
         server: build, GoBuild
         with-c: build, GoBuild
         image: build, Image
@@ -148,7 +151,7 @@ fn where_each_kind_is_listed() {
 fn examples_in_the_docs_are_read() {
     let page = include_str!("../../../docs/build-ron.md");
     let examples: Vec<&str> = page.split("```ron\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 4);
     for example in examples {
         BuildFile::parse(example, "0.1.0").unwrap_or_else(|mistakes| panic!("{mistakes:?}\n{example}"));
     }
@@ -196,8 +199,9 @@ fn what_a_visitor_sees() {
     }
     expect![[r#"
         deps: 
+        tool-deps:  path:tools
         server:  deps:Anything text text text text text text text text text text text text path:bin
-        with-c:  text text text
+        with-c:  path:examples text text text
         image:  server:File path:deploy generate:Part text text text text text text text path:images/council path:images/council.tar
         on-alpine:  server:File text path:deploy/ca.pem
         on-another:  on-alpine:Image text
@@ -207,10 +211,10 @@ fn what_a_visitor_sees() {
         up:  path:docker-compose.yml image:Image text text
         down:  path:docker-compose.yml text text
         test:  text text text text text path:coverage.out path:coverage.html path:report.xml text text server:Output lint:Output
-        speed:  text text text
+        speed:  path:./examples/ text text text
         fuzz:  text text text
         lint:  text text path:report.txt text path:tools
-        generate:  text text path:kind_string.go
+        generate:  text text path:kind_string.go path:tools
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
         manifest:  path:deploy/app.yaml.in path:deploy.yaml
         pinned:  image:Digest path:pinned

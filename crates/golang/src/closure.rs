@@ -48,7 +48,7 @@ struct Header {
 pub struct Closure {
     stored: ClosureFile,
     header: Header,
-    /// Directory of go.mod: names in keys are relative to it.
+    /// Names in keys are relative to it.
     base: PathBuf,
     /// True if the stored closure should be updated.
     is_worth_storing: bool,
@@ -72,7 +72,7 @@ impl Closure {
         let (header, mut stored) = read.ok_or("the packages are not known yet")?;
         // After a clock went back, times occur a second time.
         stored.boundary = stored.boundary.filter(|before| !snapshot.begun().went_back_since(before));
-        Closure::of(stored, header, &query.module, false).again(query, snapshot)
+        Closure::of(stored, header, &query.base, false).again(query, snapshot)
     }
 
     /// Compares the closure with the tree again. Returns it if it still answers `query`; else the reason in words.
@@ -81,7 +81,7 @@ impl Closure {
         if header.query != query.digest().to_string() {
             return Err("the query for the packages changed".to_owned());
         }
-        let is_worth_storing = match stored.revalidate(&query.module, snapshot) {
+        let is_worth_storing = match stored.revalidate(&query.base, snapshot) {
             Revalidation::Unchanged { is_worth_storing } => is_worth_storing || was_worth,
             Revalidation::ContentsOnly => {
                 header.root = None;
@@ -89,7 +89,7 @@ impl Closure {
             }
             Revalidation::Invalid(why) => return Err(why),
         };
-        Ok(Closure::of(stored, header, &query.module, is_worth_storing))
+        Ok(Closure::of(stored, header, &query.base, is_worth_storing))
     }
 
     fn of(stored: ClosureFile, header: Header, base: &Path, is_worth_storing: bool) -> Closure {
@@ -412,7 +412,7 @@ fn into_closure(
         root: None,
     };
     let stored = ClosureFile { header: Vec::new(), boundary: Some(*boundary), directories, files: Arc::new(files) };
-    Ok(Closure::of(stored, header, &query.module, true))
+    Ok(Closure::of(stored, header, &query.base, true))
 }
 
 #[cfg(test)]
@@ -429,6 +429,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("rondel-closure-{}", std::process::id()));
         let query = ClosureQuery {
             module: directory.join("module"),
+            base: directory.join("module"),
             go_work: None,
             packages: vec!["./cmd".to_owned()],
             scope: Scope::Build,

@@ -54,7 +54,7 @@ impl GoSupport {
         readable::check(&self.module_files())?;
         context.prerequisites()?;
         let toolchain = self.toolchain(context)?;
-        if self.go_work.is_none()
+        if !self.has_go_work
             && let Some(unused) = self
                 .module
                 .ancestors()

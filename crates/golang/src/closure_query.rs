@@ -31,6 +31,8 @@ impl Scope {
 pub struct ClosureQuery {
     /// Directory of go.mod.
     pub module: PathBuf,
+    /// Where paths of build.ron begin: names in keys are relative to it, `examples/go.mod`.
+    pub base: PathBuf,
     /// The go.work that is in force.
     pub go_work: Option<PathBuf>,
     /// Directory of build.ron: headers and libraries below it are inputs by their contents.
@@ -48,7 +50,7 @@ pub struct ClosureQuery {
 impl ClosureQuery {
     /// Digest of all of it.
     pub(crate) fn digest(&self) -> Digest {
-        let own = (&self.module, &self.go_work, &self.workspace);
+        let own = (&self.module, &self.base, &self.go_work, &self.workspace);
         // The go command names files by where it really is: a link on the way that is set elsewhere is another question.
         let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
         let places = (real(&self.module), self.go_work.as_ref().map(real), real(&self.workspace));

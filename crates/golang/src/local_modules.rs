@@ -30,13 +30,17 @@ pub(crate) struct LocalModules {
 impl LocalModules {
     /// Reads go.mod and go.work. A replacement counts by what its own go.mod requires, even if no package of it is used.
     pub fn of(query: &ClosureQuery) -> LocalModules {
+        LocalModules::read(&query.module, query.go_work.as_deref())
+    }
+
+    fn read(module: &Path, go_work: Option<&Path>) -> LocalModules {
         let mut found = LocalModules::default();
-        let mut open = vec![(None, query.module.clone())];
-        found.vendors.insert(query.module.clone());
-        if let Some(go_work) = &query.go_work {
+        let mut open = vec![(None, module.to_owned())];
+        found.vendors.insert(module.to_owned());
+        if let Some(go_work) = go_work {
             let base = go_work.parent().unwrap_or(Path::new("/"));
             let read = GoMod::parse(&read_text_at_most(go_work, TEXT_MAX).unwrap_or_default());
-            found.files.extend([go_work.clone(), base.join("go.work.sum")]);
+            found.files.extend([go_work.to_owned(), base.join("go.work.sum")]);
             found.vendors.insert(base.to_owned());
             open.extend(read.uses.iter().map(|directory| (None, base.join(directory))));
             open.extend(read.replaced_by.iter().map(|(old, by)| (Some(old.clone()), base.join(by))));
@@ -96,6 +100,17 @@ impl LocalModules {
     }
 }
 
+/// Returns whether a go command that stands in `module` takes packages from `directory`: it is of that module, of one that
+/// the go.work uses, or of a replacement. The error is the directory of the module that it is of, if it is of any.
+pub fn takes_packages_from(module: &Path, go_work: Option<&Path>, directory: &Path) -> Result<(), Option<PathBuf>> {
+    let owner = directory.ancestors().find(|ancestor| ancestor.join("go.mod").is_file());
+    let is_known = |owner: &Path| LocalModules::read(module, go_work).directories().iter().any(|known| known == owner);
+    match owner {
+        Some(owner) if owner == lexically(module) || is_known(owner) => Ok(()),
+        owner => Err(owner.map(Path::to_owned)),
+    }
+}
+
 /// Returns the go.mod files that could cut `package` off from the module or directory `root`: one in the package's
 /// directory, or in any between the two.
 pub(crate) fn boundaries(root: &Path, package: &Path) -> Vec<PathBuf> {
@@ -104,7 +119,7 @@ pub(crate) fn boundaries(root: &Path, package: &Path) -> Vec<PathBuf> {
 }
 
 /// Returns the path without `.` and `..`.
-pub(crate) fn lexically(path: &Path) -> PathBuf {
+pub fn lexically(path: &Path) -> PathBuf {
     let mut result = PathBuf::new();
     for component in path.components() {
         match component {

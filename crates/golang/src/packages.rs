@@ -102,6 +102,7 @@ impl GoPackages {
         let go_work = self.go.go_work.clone();
         ClosureQuery {
             module: self.go.module.clone(),
+            base: self.go.root.clone(),
             workspace: self.go.workspace.clone(),
             c_flags: self.c_flags(),
             go_work,
@@ -134,7 +135,7 @@ impl GoPackages {
         if let Ok(closure) = &found
             && let Some((file, target)) = self.foreign.iter().find(|(file, _)| closure.reads(file))
         {
-            let name = file.strip_prefix(&self.go.module).unwrap_or(file).display();
+            let name = file.strip_prefix(&self.go.root).unwrap_or(file).display();
             let message = format!("`{}` reads `{name}`, which `{target}` makes in the same run", self.key);
             return Err(StepError::input(message).hint(format!("write `after: [\"{target}\"]`")));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::{
     DownloadSettings, Form, GoDirectories, GoMod, GoPin, Provision, PublishedTool, ToolPin, Toolchain,
@@ -36,18 +36,22 @@ pub struct GoSupport {
     host: Platform,
     pin: Option<GoPin>,
     pub(crate) directories: GoDirectories,
-    settings: Mutex<DownloadSettings>,
+    settings: Arc<Mutex<DownloadSettings>>,
     environment: BTreeMap<String, String>,
     /// Directory of go.mod.
     pub(crate) module: PathBuf,
     /// The go.work that is in force.
     pub(crate) go_work: Option<PathBuf>,
+    /// Where paths and globs of build.ron begin; the module is there or below.
+    pub(crate) root: PathBuf,
     /// Directory of build.ron: a go.work up to there that is not in force is worth a word.
     pub(crate) workspace: PathBuf,
+    /// True if build.ron names a go.work, whether or not it is in force for this module.
+    pub(crate) has_go_work: bool,
     download_page: String,
     pub(crate) offline: bool,
     pub(crate) locked: bool,
-    toolchain: Mutex<Option<Toolchain>>,
+    toolchain: Arc<Mutex<Option<Toolchain>>>,
     /// Modules that could not be downloaded in this run, with the reasons.
     pub(crate) missing_modules: Mutex<Vec<String>>,
 }
@@ -60,8 +64,12 @@ pub struct GoRequest<'a> {
     pub pin: Option<GoPin>,
     /// Directory of go.mod.
     pub module: &'a Path,
-    /// The go.work that is in force.
+    /// The go.work that is in force for the module.
     pub go_work: Option<PathBuf>,
+    /// True if build.ron names a go.work, in force or not.
+    pub has_go_work: bool,
+    /// Where paths of build.ron begin.
+    pub root: &'a Path,
     /// Directory of build.ron.
     pub workspace: &'a Path,
     /// The user's cache directory.
@@ -93,11 +101,13 @@ impl GoSupport {
             host,
             pin: request.pin,
             directories: GoDirectories::below(request.cache),
-            settings: Mutex::new(DownloadSettings::new(request.environment, go_env_file.as_deref())),
+            settings: Arc::new(Mutex::new(DownloadSettings::new(request.environment, go_env_file.as_deref()))),
             environment: request.environment.clone(),
             module: request.module.to_owned(),
-            go_work: request.go_work.clone(),
+            go_work: request.go_work,
+            root: request.root.to_owned(),
             workspace: request.workspace.to_owned(),
+            has_go_work: request.has_go_work,
             download_page: request
                 .environment
                 .get("RONDEL_GO_DOWNLOAD_PAGE")
@@ -105,7 +115,29 @@ impl GoSupport {
                 .unwrap_or_else(|| DEFAULT_DOWNLOAD_PAGE.to_owned()),
             offline: request.offline,
             locked: request.locked,
-            toolchain: Mutex::new(None),
+            toolchain: Arc::new(Mutex::new(None)),
+            missing_modules: Mutex::default(),
+        }
+    }
+
+    /// Returns the same Go for another module; the toolchain is looked for and fetched once for both.
+    pub fn in_module(&self, module: &Path, go_work: Option<PathBuf>) -> GoSupport {
+        GoSupport {
+            version: self.version.clone(),
+            host: self.host.clone(),
+            pin: self.pin.clone(),
+            directories: self.directories.clone(),
+            settings: Arc::clone(&self.settings),
+            environment: self.environment.clone(),
+            module: module.to_owned(),
+            go_work,
+            root: self.root.clone(),
+            workspace: self.workspace.clone(),
+            has_go_work: self.has_go_work,
+            download_page: self.download_page.clone(),
+            offline: self.offline,
+            locked: self.locked,
+            toolchain: Arc::clone(&self.toolchain),
             missing_modules: Mutex::default(),
         }
     }

@@ -32,7 +32,12 @@ pub fn build_ron(survey: &Survey, version: &str) -> Result<String, SurveyError> 
     let others = survey.modules.others.iter().map(|directory| if directory.is_empty() { "." } else { directory });
     let others: Vec<&str> = others.take(20).collect();
     if !others.is_empty() {
-        notes(&mut text, "", [format!("Modules that nothing here builds: {}", others.join(", ")).as_str()]);
+        let note = format!("Modules that nothing here builds: {}", others.join(", "));
+        // Those beside or above `root` need another `root` first.
+        let below = survey.modules.others.iter().find_map(|other| relative(other, &survey.modules.root));
+        let how =
+            below.map(|directory| format!("A target with `module: \"{}\"` is of such a module.", comment(directory)));
+        notes(&mut text, "", [note.as_str()].into_iter().chain(how.as_deref()));
     }
     text.push_str("(\n    format: 1,\n");
     text.push_str(&format!("    project: \"{}\",\n", survey.project));

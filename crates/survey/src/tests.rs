@@ -114,6 +114,7 @@ fn several_programs_of_a_workspace() {
         // go.work names `../outside`, which is no module of this tree
         // `jobs/c/c.go` imports "C", and static builds leave it out; `cgo: true` of a GoBuild takes it in
         // Modules that nothing here builds: tools
+        // A target with `module: "tools"` is of such a module.
         (
             format: 1,
             project: "api",

@@ -96,14 +96,18 @@ pub(crate) struct Analyzer<'a> {
     done: BTreeMap<TargetName, TargetNodes>,
     /// The targets that are being analyzed, each named by the one before.
     open: Vec<TargetName>,
-    pub(crate) go: Option<Arc<GoSupport>>,
+    /// The Go of each module, by the module's directory.
+    pub(crate) goes: BTreeMap<PathBuf, Arc<GoSupport>>,
     registries: Option<Arc<Registries>>,
     bases: Option<Arc<Bases>>,
     /// What is pushed in this run, and by which target.
     pub(crate) pushed: BTreeMap<ImageReference, TargetName>,
     /// Targets that are made for all their platforms, unless the command line says otherwise.
     whole: BTreeSet<TargetName>,
-    pub(crate) modules: Option<NodeId>,
+    /// The `GoModDownload` targets, by the modules that they are of: directories below `root`.
+    pub(crate) declared_downloads: BTreeMap<NodeId, Option<String>>,
+    /// Downloads of modules for targets that name none.
+    pub(crate) own_downloads: BTreeMap<Option<String>, NodeId>,
     trees: OnceCell<Arc<WorkTrees>>,
     /// Groups whose members run in order.
     pub(crate) orders: Vec<Order>,
@@ -129,12 +133,13 @@ impl<'a> Analyzer<'a> {
             graph: Graph::new(),
             done: BTreeMap::new(),
             open: Vec::new(),
-            go: None,
+            goes: BTreeMap::new(),
             registries: None,
             bases: None,
             pushed: BTreeMap::new(),
             whole: BTreeSet::new(),
-            modules: None,
+            declared_downloads: BTreeMap::new(),
+            own_downloads: BTreeMap::new(),
             trees: OnceCell::new(),
             orders: Vec::new(),
             notes: Vec::new(),
@@ -203,6 +208,11 @@ impl<'a> Analyzer<'a> {
         self.open.pop();
         self.done.insert(name.clone(), nodes.clone());
         Ok(nodes)
+    }
+
+    /// The target that is being analyzed.
+    pub(crate) fn open_target(&self) -> Option<&'a Target> {
+        self.find(self.open.last()?).ok()
     }
 
     /// What a target waits for by its `after`.

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rondel_buildfile::Target;
+use rondel_buildfile::{ModuleDirectory, Span, Target, Text};
 use rondel_engine::{Node, NodeId, Shown, StepKey, UserError};
 use rondel_golang::{
     ExecutableNames, GoBuildStep, GoMod, GoModDownloadStep, GoPackages, GoRequest, GoSupport, PublishedTool,
@@ -12,43 +12,102 @@ use rondel_golang::{
 };
 
 use crate::analyzer::{Analyzed, Analyzer, path};
-use crate::go_version::{go_version, go_work_of, pin_of};
+use crate::go_choice::{WantedGo, wanted_go};
+use crate::go_version::{go_of_file, go_version, pin_of};
+use crate::modules::Module;
 use crate::nodes::Deps;
 
 impl Analyzer<'_> {
+    /// Returns the Go of the file, which stands in `root`: for what belongs to no module.
     pub(crate) fn go(&mut self) -> Analyzed<Arc<GoSupport>> {
-        if let Some(go) = &self.go {
+        let request = self.request;
+        let module = Module::of_root(request.file, &request.root)?;
+        self.go_support(module, &|_| go_of_file(request.file, &request.root), request.file.go.span)
+    }
+
+    /// Returns the Go of a module, which stands in its directory. `field` is that of the target.
+    pub(crate) fn go_in(&mut self, field: Option<&ModuleDirectory>) -> Analyzed<Arc<GoSupport>> {
+        let request = self.request;
+        let (module, place) = (self.module(field)?, field.map_or(request.file.go.span, |field| field.span));
+        self.go_support(module, &|module| wanted_go(&request.file.go.value, module, &request.root), place)
+    }
+
+    /// Returns the module of a target.
+    pub(crate) fn module(&self, field: Option<&ModuleDirectory>) -> Analyzed<Module> {
+        let module = Module::of(self.request.file, &self.request.root, field)?;
+        let modules = self.request.file.modules();
+        if module.exists() || modules.is_empty() {
+            return Ok(module);
+        }
+        let target = self.open_target().map(|target| target.name.span).unwrap_or_default();
+        let names: Vec<String> = modules.keys().map(|name| format!("`module: \"{name}\"`")).collect();
+        Err(UserError::input("there is no go.mod in `root`, and this target names no module")
+            .at(target)
+            .hint(format!("write {}", names.join(" or "))))
+    }
+
+    /// Returns the Go that stands in a module. An error of `wanted` is at `place`.
+    fn go_support(
+        &mut self,
+        module: Module,
+        wanted: &dyn Fn(&Module) -> Analyzed<WantedGo>,
+        place: Span,
+    ) -> Analyzed<Arc<GoSupport>> {
+        if let Some(go) = self.goes.get(&module.directory) {
             return Ok(Arc::clone(go));
         }
         let request = self.request;
-        let version = go_version(request.file, request.lock, (&self.root, &request.root), request.environment)
-            .map_err(|error| error.at(request.file.go.span))?;
-        let go = GoSupport::new(GoRequest {
-            pin: pin_of(request.lock, &version)?,
-            version,
-            module: &self.root,
-            go_work: go_work_of(request.file, &self.root)?,
-            workspace: &request.root,
-            cache: &request.cache,
-            environment: request.environment,
-            offline: request.offline,
-            locked: request.locked,
-        });
-        Ok(Arc::clone(self.go.insert(Arc::new(go))))
+        let wanted = wanted(&module).map_err(|error| error.at(place))?;
+        let version =
+            go_version(&wanted, request.lock, &module, request.environment).map_err(|error| error.at(place))?;
+        let go = match self.goes.values().find(|go| go.version == version) {
+            Some(other) => other.in_module(&module.directory, module.go_work),
+            None => GoSupport::new(GoRequest {
+                pin: pin_of(request.lock, &version)?,
+                version,
+                module: &module.directory,
+                go_work: module.go_work,
+                has_go_work: request.file.go_work.is_some(),
+                root: &self.root,
+                workspace: &request.root,
+                cache: &request.cache,
+                environment: request.environment,
+                offline: request.offline,
+                locked: request.locked,
+            }),
+        };
+        Ok(Arc::clone(self.goes.entry(module.directory).or_insert(Arc::new(go))))
     }
 
-    /// Returns the downloads that a Go step needs if it runs: the ones it names, or one of its own.
-    pub(crate) fn downloads(&mut self, deps: &Deps) -> Analyzed<Vec<NodeId>> {
-        if !deps.on_miss.is_empty() {
-            return Ok(deps.on_miss.clone());
+    /// Returns the downloads that a Go step of a module needs if it runs: the ones it names, and one of its own if none of
+    /// them is of the module.
+    pub(crate) fn downloads(&mut self, field: Option<&ModuleDirectory>, deps: &Deps) -> Analyzed<Vec<NodeId>> {
+        let below = field.and_then(ModuleDirectory::below_root);
+        let mut downloads = deps.on_miss.clone();
+        if downloads.iter().any(|node| self.declared_downloads.get(node) == Some(&below)) {
+            return Ok(downloads);
         }
-        if let Some(node) = self.modules {
-            return Ok(vec![node]);
+        let node = match self.own_downloads.get(&below) {
+            Some(node) => *node,
+            None => {
+                let step = Box::new(GoModDownloadStep { go: self.go_in(field)? });
+                let of = below.as_ref().map_or_else(String::new, |below| format!(" of {below}"));
+                let node = self.add_hidden(StepKey::shared(format!("go modules{of}")), Vec::new(), Vec::new(), step);
+                self.own_downloads.insert(below, node);
+                node
+            }
+        };
+        downloads.push(node);
+        Ok(downloads)
+    }
+
+    /// Returns the package patterns of a target of a module.
+    pub(crate) fn packages(&self, field: Option<&ModuleDirectory>, texts: &[Text]) -> Analyzed<Vec<String>> {
+        let (module, patterns) = (self.module(field)?, self.variables.texts(texts)?);
+        for (pattern, text) in patterns.iter().zip(texts) {
+            module.check_pattern(pattern, &self.root).map_err(|error| error.at(text.span))?;
         }
-        let step = Box::new(GoModDownloadStep { go: self.go()? });
-        let node = self.add_hidden(StepKey::shared("go modules"), Vec::new(), Vec::new(), step);
-        self.modules = Some(node);
-        Ok(vec![node])
+        Ok(patterns)
     }
 
     /// Returns outputs in the source tree of targets of this run that `target` does not wait for.
@@ -65,18 +124,20 @@ impl Analyzer<'_> {
         Ok(made)
     }
 
-    /// Returns the node that builds the command of `Tool(name)` for this machine; all users share it.
-    pub(crate) fn tool(&mut self, name: &str) -> Analyzed<NodeId> {
+    /// Returns the node that builds the command of `Tool(name)` of a module for this machine; all users share it.
+    pub(crate) fn tool(&mut self, field: Option<&ModuleDirectory>, name: &str) -> Analyzed<NodeId> {
         if let Some(tool) = PublishedTool::parse(name) {
             return self.published_tool(name, tool);
         }
-        let import_path = self.tool_path(name)?;
-        let key = StepKey::shared(format!("tool {import_path}"));
+        let import_path = self.tool_path(field, name)?;
+        let below = field.and_then(ModuleDirectory::below_root);
+        let of = below.as_ref().map_or_else(String::new, |below| format!(" of {below}"));
+        let key = StepKey::shared(format!("tool {import_path}{of}"));
         if let Some(node) = self.graph.find(&key) {
             return Ok(node);
         }
-        let downloads = self.downloads(&Deps::default())?;
-        let go = self.go()?;
+        let downloads = self.downloads(field, &Deps::default())?;
+        let go = self.go_in(field)?;
         let packages = GoPackages {
             key: key.clone(),
             platform: go.own_platform()?,
@@ -89,7 +150,9 @@ impl Analyzer<'_> {
             foreign: Vec::new(),
             go,
         };
-        let out = path(&format!(".rondel/out/tools/{import_path}"))?;
+        // No import path has `@` as an element, so that no two modules share a place.
+        let place = below.map_or_else(|| import_path.clone(), |below| format!("{below}/@/{import_path}"));
+        let out = path(&format!(".rondel/out/tools/{place}"))?;
         let (ldflags, stamp, gcflags) = (Vec::new(), Vec::new(), Vec::new());
         let names = ExecutableNames::GoOwn;
         let step = GoBuildStep { packages, names, ldflags, stamp, gcflags, build_mode: None, out };
@@ -119,18 +182,20 @@ impl Analyzer<'_> {
         Ok(self.graph.add(Node { shown: Shown::Never, ..node }))
     }
 
-    /// Returns an import path unchanged; looks up a single element among go.mod's `tool` lines.
-    fn tool_path(&self, name: &str) -> Analyzed<String> {
+    /// Returns an import path unchanged; looks up a single element among the `tool` lines of the module's go.mod.
+    fn tool_path(&self, field: Option<&ModuleDirectory>, name: &str) -> Analyzed<String> {
         if name.contains('/') {
             return Ok(name.to_owned());
         }
-        let text = module_text(&self.root.join("go.mod"))?.unwrap_or_default();
+        let module = self.module(field)?;
+        let file = module.file("go.mod");
+        let text = module_text(&module.directory.join("go.mod"))?.unwrap_or_default();
         let tools = GoMod::parse(&text).tools;
         let named: Vec<&String> = tools.iter().filter(|path| executable_name(path, "linux") == name).collect();
         match named.as_slice() {
             [only] => Ok((*only).clone()),
             [] => {
-                let error = UserError::input(format!("go.mod has no tool `{name}`"));
+                let error = UserError::input(format!("{file} has no tool `{name}`"));
                 let names: Vec<String> = tools.iter().map(|path| executable_name(path, "linux")).collect();
                 Err(if names.is_empty() {
                     error.hint("write its import path, or add it: `go get -tool IMPORT-PATH` (Go 1.24 and later)")
@@ -140,7 +205,7 @@ impl Analyzer<'_> {
             }
             several => {
                 let paths: Vec<&str> = several.iter().map(|path| path.as_str()).collect();
-                Err(UserError::input(format!("go.mod has several tools `{name}`: {}", paths.join(", ")))
+                Err(UserError::input(format!("{file} has several tools `{name}`: {}", paths.join(", ")))
                     .hint("write the import path"))
             }
         }

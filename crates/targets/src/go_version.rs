@@ -1,9 +1,9 @@
 //! The Go version of a build.ron with the pins of build.lock, checked against this machine before anything runs.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rondel_buildfile::{BuildFile, LockFile};
+use rondel_buildfile::{BuildFile, GoChoice, LockFile, Target};
 use rondel_engine::{PROGRAM, UserError};
 use rondel_golang::{
     GoMod, GoPin, GoRequest, GoSupport, GoVersion, OLDEST_GO, go_version_of, installed_version, later_patches,
@@ -13,6 +13,7 @@ use rondel_names::Platform;
 use rondel_process::find_tool;
 
 use crate::go_choice::{WantedGo, wanted_go};
+use crate::modules::Module;
 
 /// Returns the version that a wish comes to with the pins of build.lock; `None` for the installed Go.
 pub fn resolve_go_version(wanted: &WantedGo, lock: &LockFile) -> Result<Option<String>, UserError> {
@@ -41,31 +42,49 @@ pub fn newest_pinned<'l>(lock: &'l LockFile, at_least: &str) -> Option<&'l str> 
     lock.go.get_key_value(&name).map(|(version, _)| version.as_str())
 }
 
-/// Returns the directory of go.mod.
-pub fn module_directory(file: &BuildFile, workspace: &Path) -> PathBuf {
-    file.root.as_ref().map_or_else(|| workspace.to_owned(), |root| workspace.join(&root.value))
-}
-
-/// Returns the go.work that build.ron names.
-pub fn go_work_of(file: &BuildFile, module: &Path) -> Result<Option<PathBuf>, UserError> {
-    let Some(named) = &file.go_work else { return Ok(None) };
-    let path = module.join(&named.value);
-    if path.is_file() {
-        return Ok(Some(path));
+/// Returns the Go of the file: that of the module in `root`. Without one there, it is the newest that a module asks for
+/// which a target names.
+pub fn go_of_file(file: &BuildFile, workspace: &Path) -> Result<WantedGo, UserError> {
+    let root = Module::of_root(file, workspace)?;
+    let modules = file.modules();
+    if root.exists() || modules.is_empty() || file.go.value != GoChoice::FromGoMod {
+        return wanted_go(&file.go.value, &root, workspace);
     }
-    Err(UserError::input(format!("there is no `{}`", named.value)).at(named.span))
+    let all = go_of_modules(file, workspace)?;
+    let newest = all.into_iter().max_by_key(|wanted| wanted.version().and_then(go_version_of));
+    Ok(newest.expect("a module at least"))
 }
 
-/// Returns the Go of the file, checked against go.mod, build.lock and the version of an installed one.
+/// Returns each Go that a target of the file is built with.
+pub fn all_go_of_file(file: &BuildFile, workspace: &Path) -> Result<Vec<WantedGo>, UserError> {
+    let mut all = vec![go_of_file(file, workspace)?];
+    all.extend(go_of_modules(file, workspace)?);
+    let mut seen: Vec<Option<String>> = Vec::new();
+    all.retain(|wanted| {
+        let version = wanted.version().map(str::to_owned);
+        let is_new = !seen.contains(&version);
+        seen.push(version);
+        is_new
+    });
+    Ok(all)
+}
+
+/// Returns the Go of each module that a target names.
+fn go_of_modules(file: &BuildFile, workspace: &Path) -> Result<Vec<WantedGo>, UserError> {
+    let modules = file.modules();
+    let of =
+        |target: &&Target| wanted_go(&file.go.value, &Module::of(file, workspace, target.kind().module())?, workspace);
+    modules.values().map(of).collect()
+}
+
+/// Returns the Go that is wanted, checked against build.lock and the version of an installed one.
 pub(crate) fn go_version(
-    file: &BuildFile,
+    wanted: &WantedGo,
     lock: &LockFile,
-    (module, workspace): (&Path, &Path),
+    module: &Module,
     environment: &BTreeMap<String, String>,
 ) -> Result<GoVersion, UserError> {
-    let go_work = go_work_of(file, module)?;
-    let wanted = wanted_go(&file.go.value, module, workspace, go_work.as_deref())?;
-    match resolve_go_version(&wanted, lock)? {
+    match resolve_go_version(wanted, lock)? {
         Some(version) => Ok(GoVersion::Exact(version)),
         None => {
             check_system_version(module, environment)?;
@@ -98,12 +117,14 @@ pub fn unpinned_go(
     environment: &BTreeMap<String, String>,
     offline: bool,
 ) -> Result<GoSupport, UserError> {
-    let module = module_directory(file, workspace);
+    let module = Module::of_root(file, workspace)?;
     Ok(GoSupport::new(GoRequest {
         version,
         pin: None,
-        go_work: go_work_of(file, &module)?,
-        module: &module,
+        module: &module.directory,
+        go_work: module.go_work,
+        has_go_work: file.go_work.is_some(),
+        root: &module.directory,
         workspace,
         cache,
         environment,
@@ -113,10 +134,10 @@ pub fn unpinned_go(
 }
 
 /// Checks that the Go of `go: System` is new enough for go.mod.
-fn check_system_version(module: &Path, environment: &BTreeMap<String, String>) -> Result<(), UserError> {
-    let go_mod = module_text(&module.join("go.mod"))?.map(|text| GoMod::parse(&text));
+fn check_system_version(module: &Module, environment: &BTreeMap<String, String>) -> Result<(), UserError> {
+    let go_mod = module_text(&module.directory.join("go.mod"))?.map(|text| GoMod::parse(&text));
     let path = environment.get("PATH").map_or("", String::as_str);
-    let Ok(program) = find_tool("go", path, module) else { return Ok(()) };
+    let Ok(program) = find_tool("go", path, &module.directory) else { return Ok(()) };
     let Some(installed) = installed_version(&program) else { return Ok(()) };
     if go_version_of(&installed).is_some_and(|version| Some(version) < go_version_of(OLDEST_GO)) {
         let message = format!("the Go on PATH is {installed}, and Rondel builds with Go {OLDEST_GO} and later");
@@ -128,7 +149,8 @@ fn check_system_version(module: &Path, environment: &BTreeMap<String, String>) -
     match needs_newer(&go_mod, &installed) {
         None => Ok(()),
         Some(wanted) => {
-            Err(UserError::environment(format!("go.mod asks for Go {wanted}, and the Go on PATH is {installed}"))
+            let file = module.file("go.mod");
+            Err(UserError::environment(format!("{file} asks for Go {wanted}, and the Go on PATH is {installed}"))
                 .hint("install a newer Go, or write `go: FromGoMod` and Rondel fetches it"))
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn declared_tools(
     for word in &process.tools {
         if let TextSource::Tool { name } = &word.source {
             declared.built.push(inputs.len());
-            inputs.push(analyzer.tool(name).map_err(|error| error.at(word.span))?);
+            inputs.push(analyzer.tool(process.module.as_ref(), name).map_err(|error| error.at(word.span))?);
             continue;
         }
         let name = analyzer.variables.text(word).map_err(|error| error.at(word.span))?;
@@ -53,7 +53,11 @@ pub(crate) fn declared_tools(
 }
 
 /// Returns the project's Go for the PATH of a command that declares nothing of it, and whether its text names it.
-pub(crate) fn own_go(analyzer: &mut Analyzer<'_>, words: &[&Text]) -> Option<(Arc<GoSupport>, bool)> {
+pub(crate) fn own_go(
+    analyzer: &mut Analyzer<'_>,
+    process: &Process,
+    words: &[&Text],
+) -> Option<(Arc<GoSupport>, bool)> {
     let is_word = |text: &str| {
         text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_' && character != '-')
             .any(|word| word == "go" || word == "gofmt")
@@ -71,7 +75,8 @@ pub(crate) fn own_go(analyzer: &mut Analyzer<'_>, words: &[&Text]) -> Option<(Ar
         | TextSource::Match { .. }
         | TextSource::Secret { .. } => false,
     };
-    let go = analyzer.go().ok()?;
+    let go = if process.module.is_some() { analyzer.go_in(process.module.as_ref()) } else { analyzer.go() };
+    let go = go.ok()?;
     // The installed Go is on the caller's PATH anyway.
     (go.version != GoVersion::System).then(|| (go, words.iter().any(names_go)))
 }

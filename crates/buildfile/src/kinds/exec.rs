@@ -3,7 +3,7 @@
 use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::Command;
+use crate::types::{Command, ModuleDirectory};
 use crate::{CommandWord, Kind, Makes, Need, Output, Text, TextSource};
 
 kind! {
@@ -39,6 +39,10 @@ impl Kind for Exec {
 
     fn scripts(&self) -> Vec<&Text> {
         scripts_among(&self.command)
+    }
+
+    fn module(&self) -> Option<&ModuleDirectory> {
+        self.process.module.as_ref()
     }
 
     fn unchecked(&self) -> Option<&'static str> {

@@ -2,7 +2,9 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{BuildMode, ByPlatform, Environment, ExecutableNames, OutPath, Packages, Platforms, Stamps, Tags};
+use crate::types::{
+    BuildMode, ByPlatform, Environment, ExecutableNames, ModuleDirectory, OutPath, Packages, Platforms, Stamps, Tags,
+};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
@@ -10,6 +12,8 @@ kind! {
     /// read for the platform and tags. Rondel adds `-trimpath`, `-buildvcs=false`, `-buildid=`, `CGO_ENABLED=0`, and
     /// closes the environment.
     GoBuild in Group::Build {
+        /// Directory of the module, below `root`: `"examples"`. Without the field it is `root`. Patterns of packages begin there, paths and globs at `root`.
+        module: Option<ModuleDirectory> = None,
         /// Main packages, as patterns (`"./cmd/..."`) or import paths of required modules.
         packages: Packages,
         /// Name of the executable, or of those of some packages: `"miniflux"`, `{"./cmd/a": "alpha"}`. A package is written
@@ -67,6 +71,10 @@ impl Kind for GoBuild {
             }
         }
         needs
+    }
+
+    fn module(&self) -> Option<&ModuleDirectory> {
+        self.module.as_ref()
     }
 
     fn platforms(&self) -> Option<&Platforms> {

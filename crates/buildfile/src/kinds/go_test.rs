@@ -3,8 +3,8 @@
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::{
-    CommandEnvironment, InputSource, OutPath, Packages, Percent, Platforms, Shuffle, Tags, TestCount, TestParallel,
-    late_fact,
+    CommandEnvironment, InputSource, ModuleDirectory, OutPath, Packages, Percent, Platforms, Shuffle, Tags, TestCount,
+    TestParallel, late_fact,
 };
 use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
@@ -13,6 +13,8 @@ kind! {
     /// is seen when they run. Of tests that start programs, have C code or a `TestMain`, and some others, not all reads
     /// are seen: then every file below `root` counts, or what `inputs` names.
     GoTest in Group::Check {
+        /// Directory of the module, below `root`: `"examples"`. Without the field it is `root`. Patterns of packages begin there, paths and globs at `root`.
+        module: Option<ModuleDirectory> = None,
         /// Packages, as patterns or import paths.
         packages: Packages,
         /// Packages that are left out of `packages`, as patterns or import paths: `["./gen/..."]`. One that leaves out
@@ -72,6 +74,10 @@ kind! {
 impl Kind for GoTest {
     fn makes(&self) -> Makes {
         Makes::Nothing
+    }
+
+    fn module(&self) -> Option<&ModuleDirectory> {
+        self.module.as_ref()
     }
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {

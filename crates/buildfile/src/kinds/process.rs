@@ -1,7 +1,7 @@
 //! The fields shared by `Exec` and `Shell`: the inputs, outputs and environment of a command.
 
 use crate::record::record;
-use crate::types::{CommandEnvironment, EnvironmentName, InputSource, OutPath, Sandbox, SourcePath};
+use crate::types::{CommandEnvironment, EnvironmentName, InputSource, ModuleDirectory, OutPath, Sandbox, SourcePath};
 use crate::{CommandWord, Makes, Need, Output, Places, TextSource};
 
 record! {
@@ -27,6 +27,9 @@ record! {
         pass_env: Vec<EnvironmentName> = Vec::new(),
         /// Directory where the command starts, below `root`; `root` itself if left out.
         dir: Option<SourcePath> = None,
+        /// Directory of the module whose commands `Tool("name")` means, and whose Go `go` is, below `root`: `"tools"`. Without
+        /// the field it is `root`. `dir` stays as it is.
+        module: Option<ModuleDirectory> = None,
         /// Programs that the command starts, keyed by contents: names on the caller's `PATH`, `Tool("name")` of the
         /// module, `go` and `gofmt` of the project's own toolchain, or absolute paths. A path that ends with `/` is a
         /// directory with all below it. With `inputs`, `PATH` holds these and the base set of a POSIX shell, nothing

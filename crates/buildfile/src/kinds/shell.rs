@@ -3,6 +3,7 @@
 use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
+use crate::types::ModuleDirectory;
 use crate::{Kind, Makes, Need, Output, Script};
 
 kind! {
@@ -24,6 +25,10 @@ impl Kind for Shell {
         let mut needs = vec![Need::Program("sh".to_owned())];
         needs.extend(self.process.tool_needs());
         needs
+    }
+
+    fn module(&self) -> Option<&ModuleDirectory> {
+        self.process.module.as_ref()
     }
 
     fn unchecked(&self) -> Option<&'static str> {

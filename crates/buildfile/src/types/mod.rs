@@ -36,8 +36,8 @@ pub use parameters::{Param, ParameterName, Params};
 pub use references::{Alias, DigestReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
-    EnvironmentName, Glob, Heading, LayerName, OutPath, ParameterValue, PoolName, Port, ProjectName, Signal,
-    SourcePath, UrlPath, VolumePath,
+    EnvironmentName, Glob, Heading, LayerName, ModuleDirectory, OutPath, ParameterValue, PoolName, Port, ProjectName,
+    Signal, SourcePath, UrlPath, VolumePath,
 };
 pub(crate) use texts::late_fact;
 pub(crate) use variables::variable_shape;

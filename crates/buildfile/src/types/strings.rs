@@ -2,6 +2,7 @@
 
 use crate::field::{FieldType, Visitor};
 use crate::image_path::unfit;
+use crate::places::normal;
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
 use crate::value::Value;
@@ -61,6 +62,16 @@ macro_rules! string {
 string! {
     /// The path of a file or directory of the tree, relative to `root`.
     SourcePath { one: "a path", many: "paths", shape: Shape::string("path", "^[^/]"), check: is_below_root, path: "A path." }
+}
+string! {
+    /// The directory of a Go module, relative to `root`: `examples`.
+    ModuleDirectory {
+        one: "the directory of a module",
+        many: "directories of modules",
+        shape: Shape::string("directory of a go.mod", "^[^/]"),
+        check: is_module_directory,
+        path: "A path."
+    }
 }
 string! {
     /// The place of a result, relative to `root`.
@@ -127,6 +138,13 @@ string! {
     }
 }
 
+impl ModuleDirectory {
+    /// Returns the directory in its shortest form, `examples` for `./examples/`; `None` for `root` itself.
+    pub fn below_root(&self) -> Option<String> {
+        Some(normal(&self.0.value)).filter(|path| !path.is_empty())
+    }
+}
+
 impl SourcePath {
     /// Returns a path that was not written, as a default.
     pub(crate) fn unwritten(path: &str) -> SourcePath {
@@ -172,6 +190,19 @@ impl FieldType for UrlPath {
 /// Reports a path that is empty or leaves the root. The path is kept, so that its other mistakes are reported too.
 fn is_below_root(reader: &mut Reader<'_>, path: &Spanned<String>) -> bool {
     check_path(reader, &path.value, path.span);
+    true
+}
+
+/// Reports a directory that can't be the home of a module.
+fn is_module_directory(reader: &mut Reader<'_>, path: &Spanned<String>) -> bool {
+    check_path(reader, &path.value, path.span);
+    if path.value.split('/').any(|part| part == "vendor") {
+        let message =
+            format!("`{}` is in a `vendor` directory, which `go mod vendor` writes", path.value.escape_debug());
+        let hint = "name the module that has this `vendor`; write its packages by their import paths";
+        reader.report(Diagnostic::new(path.span, message).hint(hint));
+        return false;
+    }
     true
 }
 

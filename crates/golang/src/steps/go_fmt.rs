@@ -52,7 +52,7 @@ impl Step for GoFmtStep {
     fn run(&self, prepared: &Prepared, job: &Job<'_>) -> Result<Report, StepError> {
         let toolchain = self.go.toolchain(job)?;
         let environment = self.environment(&toolchain.root)?.for_process();
-        let files = ModuleFiles::sources(prepared.spec.inputs.iter().map(|input| input.path));
+        let files = self.files.sources(prepared.spec.inputs.iter().map(|input| input.path));
         let mut found = Vec::new();
         for files in files.chunks(FILES_AT_ONCE) {
             let mut arguments = prepared.spec.arguments[1..].to_vec();

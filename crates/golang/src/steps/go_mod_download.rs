@@ -56,9 +56,8 @@ impl GoModDownloadStep {
                 }
                 Err(_) if !is_needed => "none".to_owned(),
                 Err(error) => {
-                    return Err(
-                        StepError::unreadable(&path, &error).hint("`root` in build.ron is the directory of go.mod")
-                    );
+                    return Err(StepError::unreadable(&path, &error)
+                        .hint("`root` in build.ron is the directory of go.mod, or `module` of the target"));
                 }
             };
             text.push_str(&format!("{name} {digest}\n"));

@@ -82,7 +82,7 @@ impl GoTestStep {
         shared.arguments = self.flags();
         self.add_machine(query, &mut shared);
         if let Some(inputs) = &self.inputs {
-            shared.inputs = inputs.hash(&go.module, &query.workspace.snapshot)?;
+            shared.inputs = inputs.hash(&go.root, &query.workspace.snapshot)?;
         }
         spec.inputs = closure.inputs()?;
         if self.inputs.is_some() {

@@ -31,7 +31,7 @@ impl Step for SbomStep {
         spec.settings.insert("format".to_owned(), SPDX_FORMAT.to_owned());
         spec.settings.insert("project".to_owned(), self.project.clone());
         for path in self.go.sum_files() {
-            spec.inputs.add(key_path(&self.go.module, &path)?, path, &context.workspace.snapshot)?;
+            spec.inputs.add(key_path(&self.go.root, &path)?, path, &context.workspace.snapshot)?;
         }
         for artefact in &context.upstream[0].artefacts {
             spec.upstream.insert(artefact.name.clone(), artefact.entry.clone());

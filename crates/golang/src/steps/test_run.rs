@@ -283,8 +283,8 @@ impl TestRun<'_> {
     /// Returns true if the declared inputs are what they were before the run.
     fn has_declared(&self, known: &KnownTests, before: &Before<'_>) -> Result<bool, StepError> {
         let Some(inputs) = &self.step.inputs else { return Ok(true) };
-        let now = inputs.hash(&self.step.packages.go.module, &self.job.workspace.snapshot)?;
-        let is_old = now.newest_ns() < before.boundary.on(device_of(&self.step.packages.go.module));
+        let now = inputs.hash(&self.step.packages.go.root, &self.job.workspace.snapshot)?;
+        let is_old = now.newest_ns() < before.boundary.on(device_of(&self.step.packages.go.root));
         Ok(is_old && digest_of(&now)? == known.inputs)
     }
 
@@ -326,7 +326,7 @@ impl TestRun<'_> {
             if let (Some(digest), Some(inputs)) = (&below_root, &after.below_root) {
                 let is_same = match &before.below_root {
                     Some(before) => before == digest,
-                    None => inputs.newest_ns() < before.boundary.on(device_of(&self.step.packages.go.module)),
+                    None => inputs.newest_ns() < before.boundary.on(device_of(&self.step.packages.go.root)),
                 };
                 changed = changed.or_else(|| (!is_same).then(|| "a file below the root".to_owned()));
             }

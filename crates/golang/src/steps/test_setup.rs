@@ -231,7 +231,7 @@ impl GoTestStep {
         if self.inputs.is_some() {
             return Ok(None);
         }
-        self.everything.hash(&self.packages.go.module, &context.workspace.snapshot).map(Some)
+        self.everything.hash(&self.packages.go.root, &context.workspace.snapshot).map(Some)
     }
 
     /// Remembers that all tests have passed, for a quick answer: with what was to be seen when each was found to hold.

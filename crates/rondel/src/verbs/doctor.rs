@@ -4,7 +4,7 @@ use rondel_buildfile::{GoChoice, Need, Platform};
 use rondel_cas::require_own_directory;
 use rondel_engine::not_own;
 use rondel_process::{Cancellation, CommandLine, SandboxSupport, capture, find_tool, sandbox_support};
-use rondel_targets::{go_work_of, module_directory, resolve_go_version, wanted_go};
+use rondel_targets::{WantedGo, all_go_of_file, resolve_go_version};
 
 use crate::cli::option::options;
 use crate::cli::verb::{Call, Verb};
@@ -151,24 +151,30 @@ fn sandbox_finding(support: Option<SandboxSupport>) -> (Verdict, String) {
 }
 
 fn go_findings(session: &Session<'_>, findings: &mut Vec<(Verdict, String)>) {
-    let module = module_directory(&session.file, &session.root);
     let host = Platform::host();
-    let version = go_work_of(&session.file, &module)
-        .and_then(|go_work| wanted_go(&session.file.go.value, &module, &session.root, go_work.as_deref()))
-        .and_then(|wanted| resolve_go_version(&wanted, &session.lock));
-    match version {
-        Err(error) => findings.push((Verdict::Missing, format!("Go: {error}"))),
-        Ok(None) => tool_finding(session, "go", &["version"], true, "`go: System` needs an installed Go", findings),
-        Ok(Some(version)) => {
-            let pinned = session.lock.go.get(&version).is_some_and(|hosts| hosts.contains_key(&host.to_string()));
-            let directory =
-                session.cache.join("go/toolchains").join(format!("go{version}.{}-{}", host.os(), host.architecture()));
-            let there = if directory.is_dir() { "unpacked" } else { "fetched when it is needed" };
-            let pin = match pinned {
-                true => "pinned in build.lock".to_owned(),
-                false => format!("not pinned: run `{} lock`", program::name()),
-            };
-            findings.push((Verdict::Good, format!("Go {version} for {host}: {there}, {pin}")));
+    let resolve = |wanted: &WantedGo| resolve_go_version(wanted, &session.lock);
+    let versions = match all_go_of_file(&session.file, &session.root) {
+        Ok(all) => all.iter().map(resolve).collect(),
+        Err(error) => vec![Err(error)],
+    };
+    for version in versions {
+        match version {
+            Err(error) => findings.push((Verdict::Missing, format!("Go: {error}"))),
+            Ok(None) => tool_finding(session, "go", &["version"], true, "`go: System` needs an installed Go", findings),
+            Ok(Some(version)) => {
+                let pinned = session.lock.go.get(&version).is_some_and(|hosts| hosts.contains_key(&host.to_string()));
+                let directory = session.cache.join("go/toolchains").join(format!(
+                    "go{version}.{}-{}",
+                    host.os(),
+                    host.architecture()
+                ));
+                let there = if directory.is_dir() { "unpacked" } else { "fetched when it is needed" };
+                let pin = match pinned {
+                    true => "pinned in build.lock".to_owned(),
+                    false => format!("not pinned: run `{} lock`", program::name()),
+                };
+                findings.push((Verdict::Good, format!("Go {version} for {host}: {there}, {pin}")));
+            }
         }
     }
     if session.file.go.value != GoChoice::System {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use rondel_buildfile::{GoChoice, LockFile, LockedGo, Need, Platform};
 use rondel_golang::{GoPin, GoSupport, GoVersion, later_patches};
-use rondel_targets::{WantedGo, go_work_of, module_directory, newest_pinned, unpinned_go, wanted_go};
+use rondel_targets::{WantedGo, all_go_of_file, module_directory, newest_pinned, unpinned_go};
 
 use crate::cli::option::{OptionValue, choice, option, options};
 use crate::cli::verb::{Call, Verb};
@@ -107,29 +107,49 @@ fn lock_go(session: &Session<'_>, options: &Options, quiet: bool, lock: &mut Loc
         return Ok(());
     }
     let in_build_file = |error| Failure::in_build_file(error, &session.name, &session.text);
-    let module = module_directory(&session.file, &session.root);
-    let wanted = go_work_of(&session.file, &module)
-        .and_then(|go_work| wanted_go(&session.file.go.value, &module, &session.root, go_work.as_deref()))
-        .map_err(|error| in_build_file(error.at(session.file.go.span)))?;
-    let go_of = |version: &str| go_of(session, options, version);
-    let version = match &wanted {
-        WantedGo::Installed => {
-            print_line("`go: System` uses the installed Go: there is nothing to pin");
-            return Ok(());
-        }
-        WantedGo::Exact { version, .. } => {
-            if moves || !lock.go.contains_key(version) {
-                tell_later_patches(&go_of(version)?, version);
+    let all =
+        all_go_of_file(&session.file, &session.root).map_err(|error| in_build_file(error.at(session.file.go.span)))?;
+    let mut versions: Vec<String> = Vec::new();
+    for wanted in &all {
+        let version = match wanted {
+            WantedGo::Installed => {
+                print_line("`go: System` uses the installed Go: there is nothing to pin");
+                return Ok(());
             }
-            version.clone()
+            WantedGo::Exact { version, .. } => {
+                if moves || !lock.go.contains_key(version) {
+                    tell_later_patches(&go_of(session, options, version)?, version);
+                }
+                version.clone()
+            }
+            WantedGo::Line { at_least, named_by } => match newest_pinned(lock, at_least).filter(|_| !moves) {
+                Some(pinned) => pinned.to_owned(),
+                None => newest_published(&go_of(session, options, at_least)?, at_least, named_by),
+            },
+        };
+        if !versions.contains(&version) {
+            pin_go(session, options, quiet, &version, lock)?;
+            versions.push(version);
         }
-        WantedGo::Line { at_least, named_by } => match newest_pinned(lock, at_least).filter(|_| !moves) {
-            Some(pinned) => pinned.to_owned(),
-            None => newest_published(&go_of(at_least)?, at_least, named_by),
-        },
-    };
-    let go = go_of(&version)?;
+    }
+    if moves {
+        lock.go.retain(|other, _| versions.contains(other));
+    }
+    Ok(())
+}
+
+/// Pins one Go for all hosts.
+fn pin_go(
+    session: &Session<'_>,
+    options: &Options,
+    quiet: bool,
+    version: &str,
+    lock: &mut LockFile,
+) -> Result<(), Failure> {
+    let moves = options.update.0.contains(&Update::Go);
+    let go = go_of(session, options, version)?;
     let shown = Cell::new(5);
+    let version = version.to_owned();
     let pinned = lock.go.entry(version.clone()).or_default().clone();
     for host in hosts(session, &options.platform) {
         let name = host.to_string();
@@ -144,9 +164,6 @@ fn lock_go(session: &Session<'_>, options: &Options, quiet: bool, lock: &mut Loc
         let pin = merged(&version, &name, seen, pinned.get(&name), moves)?;
         report(&version, &name, former, &pin, missing);
         lock.go.entry(version.clone()).or_default().insert(name, pin);
-    }
-    if moves {
-        lock.go.retain(|other, _| *other == version);
     }
     Ok(())
 }

@@ -68,19 +68,19 @@ pub(crate) fn command(
     for (position, word) in words.texts().iter().enumerate() {
         if let TextSource::Tool { name } = &word.source {
             tools.push((position, inputs.len()));
-            inputs.push(analyzer.tool(name).map_err(|error| error.at(word.span))?);
+            inputs.push(analyzer.tool(process.module.as_ref(), name).map_err(|error| error.at(word.span))?);
         }
     }
     let starts_go = !words.is_script() && words.texts()[0].as_literal() == Some("go");
     let programs = declared_tools(analyzer, process, &mut inputs)?;
     let go = if starts_go || !tools.is_empty() || !programs.built.is_empty() || programs.has_go {
-        let go = analyzer.go()?;
+        let go = analyzer.go_in(process.module.as_ref())?;
         let platform = go.own_platform()?;
         Some((go, platform))
     } else {
         None
     };
-    let own_go = if go.is_none() { own_go(analyzer, words.texts()) } else { None };
+    let own_go = if go.is_none() { own_go(analyzer, process, words.texts()) } else { None };
     let request = analyzer.request;
     let search_path = request.environment.get("PATH").cloned().unwrap_or_default();
     let directory =
@@ -93,7 +93,7 @@ pub(crate) fn command(
         None => None,
     };
     let outputs = outputs_of(analyzer, target)?;
-    let downloads = if go.is_some() { analyzer.downloads(&deps)? } else { deps.on_miss };
+    let downloads = if go.is_some() { analyzer.downloads(process.module.as_ref(), &deps)? } else { deps.on_miss };
     let step = analyzer.step(&|| {
         let (mut command, late) = command_words(analyzer, words, process, &late_sources)?;
         command.extend(arguments.iter().cloned());

@@ -27,7 +27,7 @@ impl Analyze for GoBuild {
         let mut nodes: Vec<NodeId> = builds.values().copied().collect();
         if self.sbom {
             for (platform, node) in builds {
-                nodes.push(sbom(analyzer, target, &platform, node)?);
+                nodes.push(sbom(analyzer, (target, self), &platform, node)?);
             }
         }
         Ok(TargetNodes::ends(nodes))
@@ -54,7 +54,7 @@ impl Analyze for GoBuild {
             None => wanted.map(|_| directory),
         };
         if self.sbom && place.is_some() {
-            nodes.push(sbom(analyzer, target, &platform, node)?);
+            nodes.push(sbom(analyzer, (target, self), &platform, node)?);
         }
         Ok(MadeOutput { nodes, place, may_be_empty: false })
     }
@@ -119,8 +119,8 @@ fn builds(
     deps: &Deps,
     platforms: &[Platform],
 ) -> Analyzed<BTreeMap<Platform, NodeId>> {
-    let downloads = analyzer.downloads(deps)?;
-    let go = analyzer.go()?;
+    let module = build.module.as_ref();
+    let (go, downloads) = (analyzer.go_in(module)?, analyzer.downloads(module, deps)?);
     let name = &target.name.value;
     let out = only_output(target, analyzer.request.file)?;
     let foreign = analyzer.made_by_others(target)?;
@@ -140,7 +140,7 @@ fn builds(
                     go: Arc::clone(&go),
                     key: key.clone(),
                     platform: platform.clone(),
-                    patterns: analyzer.variables.texts(&build.packages)?,
+                    patterns: analyzer.packages(module, &build.packages)?,
                     tags: analyzer.variables.tags(settings.tags)?,
                     c: if settings.cgo { Some(CSupport::find(&go, &env)?) } else { None },
                     env,
@@ -173,13 +173,22 @@ fn builds(
     Ok(nodes)
 }
 
-fn sbom(analyzer: &mut Analyzer<'_>, target: &Target, platform: &Platform, node: NodeId) -> Analyzed<NodeId> {
+fn sbom(
+    analyzer: &mut Analyzer<'_>,
+    (target, build): (&Target, &GoBuild),
+    platform: &Platform,
+    node: NodeId,
+) -> Analyzed<NodeId> {
     let key = StepKey::of(&target.name.value, "sbom").on(platform);
     if let Some(sbom) = analyzer.graph.find(&key) {
         return Ok(sbom);
     }
     let directory = only_output(target, analyzer.request.file)?.join(&path(&platform.directory_name())?);
-    let step = SbomStep { go: analyzer.go()?, project: analyzer.request.file.project.value.clone(), directory };
+    let step = SbomStep {
+        go: analyzer.go_in(build.module.as_ref())?,
+        project: analyzer.request.file.project.value.clone(),
+        directory,
+    };
     Ok(analyzer.add_hidden(key, vec![node], Vec::new(), Box::new(step)))
 }
 

@@ -16,8 +16,10 @@ impl Analyze for GoFmt {
         _wanted: bool,
     ) -> Analyzed<TargetNodes> {
         let exclude = self.exclude.iter().map(|glob| glob.value.as_str());
-        let files = ModuleFiles::new(&analyzer.root, exclude, analyzer.left_out(target));
-        let step = GoFmtStep { go: analyzer.go()?, files, check: self.check, simplify: self.simplify };
+        let below = analyzer.module(self.module.as_ref())?.below;
+        let files = ModuleFiles::new(&analyzer.root, below, exclude, analyzer.left_out(target));
+        let step =
+            GoFmtStep { go: analyzer.go_in(self.module.as_ref())?, files, check: self.check, simplify: self.simplify };
         let key = StepKey::main(&target.name.value);
         Ok(TargetNodes::end(analyzer.add(target, key, deps, Vec::new(), Shown::Streamed, Box::new(step))))
     }

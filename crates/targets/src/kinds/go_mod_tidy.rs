@@ -15,8 +15,9 @@ impl Analyze for GoModTidy {
         deps: Deps,
         _wanted: bool,
     ) -> Analyzed<TargetNodes> {
-        let files = ModuleFiles::new(&analyzer.root, std::iter::empty(), analyzer.left_out(target));
-        let step = GoModTidyStep { go: analyzer.go()?, files, check: self.check };
+        let below = analyzer.module(self.module.as_ref())?.below;
+        let files = ModuleFiles::new(&analyzer.root, below, std::iter::empty(), analyzer.left_out(target));
+        let step = GoModTidyStep { go: analyzer.go_in(self.module.as_ref())?, files, check: self.check };
         let key = StepKey::main(&target.name.value);
         Ok(TargetNodes::end(analyzer.add(target, key, deps, Vec::new(), Shown::Streamed, Box::new(step))))
     }

@@ -11,7 +11,7 @@ use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for GoTest {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
-        let downloads = analyzer.downloads(&deps)?;
+        let downloads = analyzer.downloads(self.module.as_ref(), &deps)?;
         let sources = self.inputs.as_deref();
         let mut upstream = Vec::new();
         let outputs_used = analyzer.output_uses(sources, &[], &self.env, &mut upstream)?;
@@ -20,7 +20,7 @@ impl Analyze for GoTest {
         for (name, _) in &self.env {
             refuse_own(name, &[])?;
         }
-        let go = analyzer.go()?;
+        let go = analyzer.go_in(self.module.as_ref())?;
         let env = analyzer.variables.environment(&self.env)?;
         let key = StepKey::main(&target.name.value);
         let plain = |(name, value): &(String, EnvironmentValue)| match value {
@@ -32,7 +32,7 @@ impl Analyze for GoTest {
         let packages = GoPackages {
             key: key.clone(),
             platform: go.own_platform()?,
-            patterns: analyzer.variables.texts(&self.packages)?,
+            patterns: analyzer.packages(self.module.as_ref(), &self.packages)?,
             tags: analyzer.variables.tags(&self.tags)?,
             race: self.race,
             // Variables of the go command and the compilers decide which files there are.

@@ -17,7 +17,7 @@ impl Analyze for GoVet {
         deps: Deps,
         _wanted: bool,
     ) -> Analyzed<TargetNodes> {
-        let (go, downloads) = (analyzer.go()?, analyzer.downloads(&deps)?);
+        let (go, downloads) = (analyzer.go_in(self.module.as_ref())?, analyzer.downloads(self.module.as_ref(), &deps)?);
         let foreign = analyzer.made_by_others(target)?;
         let mut ends = Vec::new();
         let platforms = analyzer.platforms(self.platforms.as_ref(), target, false)?;
@@ -28,7 +28,7 @@ impl Analyze for GoVet {
                     go: Arc::clone(&go),
                     key: key.clone(),
                     platform: platform.clone(),
-                    patterns: analyzer.variables.texts(&self.packages)?,
+                    patterns: analyzer.packages(self.module.as_ref(), &self.packages)?,
                     tags: analyzer.variables.tags(&self.tags)?,
                     env: analyzer.variables.pairs(&self.env)?,
                     c: None,

@@ -4,6 +4,7 @@ mod actions;
 mod graphs;
 mod image_facts;
 mod image_programs;
+mod modules;
 mod outputs;
 mod parameters;
 mod refusals;
