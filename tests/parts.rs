@@ -18,6 +18,9 @@ pub struct Part {
 
 /// All parts that a test may ask for.
 pub const PARTS: &[Part] = &[
+    part("has_aarch64_gcc", "aarch64-linux-gnu-gcc with qemu-aarch64", || {
+        has_program("aarch64-linux-gnu-gcc") && has_program("qemu-aarch64")
+    }),
     part("has_bash", "bash", || has_program("bash")),
     part("has_buildx", "Docker with buildx", || has_docker() && succeeds("docker", &["buildx", "version"])),
     part("has_busybox", "static busybox", || Path::new("/bin/busybox").exists()),

@@ -17,6 +17,7 @@ mod command_line;
 mod completions;
 mod compression;
 mod concurrency;
+mod cross_cgo;
 mod declared_inputs;
 mod digests;
 mod docker;

@@ -2,7 +2,7 @@
 
 use crate::field::Visitor;
 use crate::places::{Output, Places};
-use crate::{Diagnostic, ModuleDirectory, Platforms, Spanned, TargetName, Text};
+use crate::{Diagnostic, ModuleDirectory, Platform, Platforms, Spanned, TargetName, Text};
 
 /// Section of a target in the list, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,6 +114,8 @@ pub enum Need {
     CCompiler {
         /// Its command, if the target names one (`CC`); else Go's own choice.
         command: Option<String>,
+        /// What it makes programs for, if that may be another platform than this machine's.
+        platform: Option<Platform>,
         /// The field that needs it, as written.
         because: &'static str,
     },
@@ -161,6 +163,11 @@ pub trait Kind: Declared {
 
     /// Returns its needs on this machine.
     fn needs(&self) -> Vec<Need>;
+
+    /// Returns its needs on this machine for one of its platforms, beside those.
+    fn needs_on(&self, _platform: &Platform) -> Vec<Need> {
+        Vec::new()
+    }
 
     /// Returns its outputs.
     fn outputs<'a>(&'a self, _places: &Places<'a>) -> Vec<Output<'a>> {

@@ -8,7 +8,9 @@ use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
 use crate::types::{Alias, Heading, Params, PoolName, RequiredPrograms, Retries, Seconds};
 use crate::value::{Named, Value};
-use crate::{Diagnostic, Kind, Makes, Need, Output, Span, Spanned, TargetKind, TargetName, Text, suggest};
+use crate::{
+    Diagnostic, Kind, Makes, Need, Output, Platform, Platforms, Span, Spanned, TargetKind, TargetName, Text, suggest,
+};
 
 record! {
     /// The fields that every kind has.
@@ -77,10 +79,19 @@ impl Target {
         self.kind().makes()
     }
 
-    /// Returns its needs on this machine.
-    pub fn needs(&self) -> Vec<Need> {
-        let required = self.common.requires.iter().map(|(name, _)| Need::Program(name.value.clone()));
-        self.kind().needs().into_iter().chain(required).collect()
+    /// Returns its needs on this machine. `platforms` are those of the file.
+    pub fn needs(&self, platforms: &Platforms) -> Vec<Need> {
+        let mut needs = self.kind().needs();
+        let own = self.kind().platforms().unwrap_or(platforms).iter().map(|platform| platform.value.clone());
+        let own: Vec<Platform> = own.collect();
+        let own = if own.is_empty() { vec![Platform::host()] } else { own };
+        for need in own.iter().flat_map(|platform| self.kind().needs_on(platform)) {
+            if !needs.contains(&need) {
+                needs.push(need);
+            }
+        }
+        needs.extend(self.common.requires.iter().map(|(name, _)| Need::Program(name.value.clone())));
+        needs
     }
 
     /// Returns its outputs, relative to the directory of build.ron. `root` is the `root` of the file, empty if there is none.

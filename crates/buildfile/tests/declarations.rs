@@ -86,7 +86,7 @@ fn what_each_kind_needs() {
         deps: [Go]
         tool-deps: [Go]
         server: [Go]
-        with-c: [Go, CCompiler { command: None, because: "cgo: true" }]
+        with-c: [Go, CCompiler { command: None, platform: Some(Platform { os: "linux", architecture: "amd64", variant: None }), because: "cgo: true" }, CCompiler { command: None, platform: Some(Platform { os: "linux", architecture: "arm", variant: Some("v7") }), because: "cgo: true" }, CCompiler { command: None, platform: Some(Platform { os: "linux", architecture: "arm64", variant: None }), because: "cgo: true" }]
         image: [Go]
         on-alpine: []
         on-another: []
@@ -95,7 +95,7 @@ fn what_each_kind_needs() {
         run: [DockerDaemon, DockerCommand]
         up: [DockerDaemon, DockerCommand, Compose]
         down: [DockerDaemon, DockerCommand, Compose]
-        test: [Go, CCompiler { command: None, because: "race: true" }]
+        test: [Go, CCompiler { command: None, platform: None, because: "race: true" }]
         speed: [Go]
         fuzz: [Go]
         lint: [Program("golangci-lint")]
@@ -109,7 +109,7 @@ fn what_each_kind_needs() {
         in-order: []
         migrate-new: [Program("migrate"), Program("migrate")]
     "#]]
-    .assert_eq(&lines(EVERYTHING, |_, target| format!("{:?}", target.needs())));
+    .assert_eq(&lines(EVERYTHING, |file, target| format!("{:?}", target.needs(&file.platforms))));
 }
 
 #[test]
@@ -159,9 +159,11 @@ fn examples_in_the_docs_are_read() {
 
 #[test]
 fn needs_that_depend_on_fields() {
-    let text = r#"(format: 1, project: "p", targets: {
-        "cgo": GoBuild(packages: ["."], cgo: true, env: {"CC": "clang"}),
-        "cgo-of-one": GoBuild(packages: ["."], by_platform: {"*/arm64": (cgo: true, env: {"CC": "arm-gcc"}), "*/amd64": (cgo: true), "*/arm": ()}),
+    let text = r#"(format: 1, project: "p", platforms: ["linux/amd64", "linux/amd64/v3", "linux/arm64", "linux/arm/v6"], targets: {
+        "cgo": GoBuild(packages: ["."], cgo: true, env: {"CC": "clang"}, platforms: ["linux/amd64"]),
+        "cgo-of-all": GoBuild(packages: ["."], cgo: true),
+        "cgo-of-one": GoBuild(packages: ["."], by_platform: {"*/arm64": (cgo: true, env: {"CC": "arm-gcc -x"}), "*/amd64": (cgo: true), "*/arm": ()}),
+        "cgo-by-variable": GoBuild(packages: ["."], cgo: true, env: {"CC": Env("CC", "x")}),
         "plain": Image(base: Static),
         "zones": Image(base: Static, tzdata: true),
         "go": Exec(command: ["go", "vet"]),
@@ -170,8 +172,10 @@ fn needs_that_depend_on_fields() {
         "both": Exec(command: ["go", Tool("stringer")]),
     })"#;
     expect![[r#"
-        cgo: [Go, CCompiler { command: Some("clang"), because: "cgo: true" }]
-        cgo-of-one: [Go, CCompiler { command: Some("arm-gcc"), because: "cgo: true" }, CCompiler { command: None, because: "cgo: true" }]
+        cgo: [Go, CCompiler { command: Some("clang"), platform: Some(Platform { os: "linux", architecture: "amd64", variant: None }), because: "cgo: true" }]
+        cgo-of-all: [Go, CCompiler { command: None, platform: Some(Platform { os: "linux", architecture: "amd64", variant: None }), because: "cgo: true" }, CCompiler { command: None, platform: Some(Platform { os: "linux", architecture: "arm64", variant: None }), because: "cgo: true" }, CCompiler { command: None, platform: Some(Platform { os: "linux", architecture: "arm", variant: Some("v6") }), because: "cgo: true" }]
+        cgo-of-one: [Go, CCompiler { command: None, platform: Some(Platform { os: "linux", architecture: "amd64", variant: None }), because: "cgo: true" }, CCompiler { command: Some("arm-gcc -x"), platform: Some(Platform { os: "linux", architecture: "arm64", variant: None }), because: "cgo: true" }]
+        cgo-by-variable: [Go]
         plain: []
         zones: [Go]
         go: [Go]
@@ -179,7 +183,7 @@ fn needs_that_depend_on_fields() {
         variable: []
         both: [Go]
     "#]]
-    .assert_eq(&lines(text, |_, target| format!("{:?}", target.needs())));
+    .assert_eq(&lines(text, |file, target| format!("{:?}", target.needs(&file.platforms))));
 }
 
 /// The types of the fields alone find texts, paths and references.

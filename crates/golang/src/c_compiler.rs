@@ -16,6 +16,22 @@ use rondel_process::{Captured, CommandLine};
 use rondel_tree::{Fingerprint, StatSnapshot};
 use serde::{Deserialize, Serialize};
 
+/// A compiler: the program that starts all others, and arguments that each call begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CDriver {
+    /// The program.
+    pub program: PathBuf,
+    /// As in `zig cc -target aarch64-linux-musl`.
+    pub arguments: Vec<String>,
+}
+
+impl CDriver {
+    /// Returns program and arguments.
+    pub(crate) fn words(&self) -> Vec<String> {
+        std::iter::once(self.program.to_string_lossy().into_owned()).chain(self.arguments.iter().cloned()).collect()
+    }
+}
+
 /// Answers of a driver.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Answers {
@@ -43,7 +59,7 @@ const PROGRAMS: &[&str] = &["cc1", "cc1plus", "as", "ld", "collect2", "lto-wrapp
 /// Returns the identity of the drivers (a C and perhaps a C++ compiler) with everything they use, and of `extra`
 /// directories of headers and libraries. `ask` runs a command; without it only the answers stored in `memory` count.
 pub fn c_identity(
-    drivers: &[PathBuf],
+    drivers: &[CDriver],
     extra: &BTreeSet<PathBuf>,
     memory: &Path,
     snapshot: &StatSnapshot,
@@ -63,22 +79,26 @@ pub fn c_identity(
         hash_directory(directory, true, &by_contents, &mut hasher).map_err(|(path, error)| failed(&path, error))?;
     }
     for driver in drivers {
-        let own = digest(driver)?;
-        let file = memory.join("2").join(Digest::of(driver.to_string_lossy().as_bytes()).short());
+        let own = digest(&driver.program)?;
+        let asked = driver.words().join("\0");
+        let file = memory.join("2").join(Digest::of(asked.as_bytes()).short());
         let known = read_at_most(&file, TEXT_MAX).ok().and_then(|bytes| serde_json::from_slice::<Answers>(&bytes).ok());
         let answers = match (known.filter(|answers| answers.driver == own), ask) {
             (Some(answers), _) => answers,
             (None, None) => return Err(NoIdentity::NotAsked),
             (None, Some(ask)) => {
-                let answers = interview(driver, own, ask).map_err(NoIdentity::Failed)?;
+                let answers = interview(driver, own, memory, ask).map_err(NoIdentity::Failed)?;
                 // If storing fails, the driver is started again the next time.
                 let scratch = memory.parent().unwrap_or(memory).join("tmp");
                 let _ = write_atomically(&scratch, &file, &serde_json::to_vec(&answers).expect("plain data"));
                 answers
             }
         };
-        for program in std::iter::once(driver).chain(&answers.programs) {
+        for program in std::iter::once(&driver.program).chain(&answers.programs) {
             hasher.update(format!("{} {}\n", program.display(), digest(program)?).as_bytes());
+        }
+        for argument in &driver.arguments {
+            hasher.update(format!("argument {}\n", argument.replace('\n', "\n\n")).as_bytes());
         }
         directories.extend(answers.includes.into_iter().map(|path| (path, true)));
         directories.extend(answers.libraries.into_iter().map(|path| (path, false)));
@@ -89,12 +109,17 @@ pub fn c_identity(
     Ok(hasher.finish().to_string())
 }
 
-fn interview(driver: &Path, own: Digest, ask: &Ask<'_>) -> Result<Answers, String> {
+/// Asks a driver. `home` is a directory where it may leave files: `zig cc` has a cache.
+fn interview(driver: &CDriver, own: Digest, home: &Path, ask: &Ask<'_>) -> Result<Answers, String> {
+    let home = home.to_string_lossy();
+    let environment = [("LC_ALL", "C"), ("PATH", "/usr/bin:/bin"), ("HOME", &*home)];
     let line = |arguments: &[&str]| {
-        CommandLine::new(driver, "/")
-            .arguments(arguments.iter().copied())
-            .environment([("LC_ALL".to_owned(), "C".to_owned()), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())])
+        CommandLine::new(&driver.program, "/")
+            .arguments(driver.arguments.iter().map(String::as_str).chain(arguments.iter().copied()))
+            .environment(environment.map(|(name, value)| (name.to_owned(), value.to_owned())))
     };
+    // Some name directories relative to where they run.
+    let place = |path: &str| Path::new("/").join(path.trim());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut programs = Vec::new();
     for program in PROGRAMS {
@@ -109,11 +134,11 @@ fn interview(driver: &Path, own: Digest, ask: &Ask<'_>) -> Result<Answers, Strin
     let mut includes = Vec::new();
     let listed = said.stderr.lines().skip_while(|line| !line.contains("search starts here"));
     for line in listed.take_while(|line| !line.starts_with("End of search list")) {
-        includes.extend(line.strip_prefix(' ').map(|path| PathBuf::from(path.trim())));
+        includes.extend(line.strip_prefix(' ').map(place));
     }
     // Directories that are missing now would be read once they exist.
     let missing = said.stderr.lines().filter_map(|line| line.strip_prefix("ignoring nonexistent directory "));
-    includes.extend(missing.map(|path| PathBuf::from(path.trim().trim_matches('"'))));
+    includes.extend(missing.map(|path| place(path.trim().trim_matches('"'))));
     let said = ask(&line(&["-print-search-dirs"]))?;
     let said = text(&said.stdout);
     let libraries = said.lines().find_map(|line| line.strip_prefix("libraries: =")).unwrap_or("");
@@ -156,4 +181,104 @@ fn hash_directory(
     hasher.update(format!("{}\n", directory.display()).as_bytes());
     lines.iter().for_each(|line| hasher.update(format!("{line}\n").as_bytes()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use rondel_process::Finished;
+
+    use super::*;
+
+    /// A directory with the files of a compiler, which is never started; removed on drop.
+    struct Sysroot(PathBuf);
+
+    impl Drop for Sysroot {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    impl Sysroot {
+        fn new() -> Sysroot {
+            let root = std::env::temp_dir().join(format!("rondel-c-compiler-{}", std::process::id()));
+            let space = Sysroot(root);
+            for path in ["bin/x-gcc", "bin/x-g++", "bin/cc1", "include/stdio.h", "lib/libc.so", "own/own.h"] {
+                space.write(path, "1");
+            }
+            space
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.0.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        /// Asks for the identity. The compiler names directories relative to `/`, where it runs.
+        fn identity(&self, drivers: &[CDriver]) -> Result<String, NoIdentity> {
+            let relative = self.0.strip_prefix("/").unwrap().display().to_string();
+            let ask = |line: &CommandLine| {
+                let (mut stdout, mut stderr) = (String::new(), String::new());
+                match line.arguments.last().unwrap().as_str() {
+                    "-print-prog-name=cc1" => stdout = self.0.join("bin/cc1").display().to_string(),
+                    "-print-search-dirs" => stdout = format!("libraries: ={}\n", self.0.join("lib").display()),
+                    "/dev/null" => {
+                        stderr =
+                            format!("#include <...> search starts here:\n {relative}/include\nEnd of search list.\n");
+                    }
+                    _ => stdout = "unknown".to_owned(),
+                }
+                let finished = Finished { status: ExitStatus::from_raw(0) };
+                Ok(Captured { finished, stdout: stdout.into_bytes(), stderr })
+            };
+            let snapshot = StatSnapshot::open(&self.0.join("snapshot"));
+            let extra = [self.0.join("own")].into();
+            c_identity(drivers, &extra, &self.0.join("memory"), &snapshot, Some(&ask))
+        }
+    }
+
+    #[test]
+    fn each_member_of_the_identity_counts() {
+        let space = Sysroot::new();
+        let driver = |name: &str, arguments: &[&str]| CDriver {
+            program: space.0.join("bin").join(name),
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        };
+        let identity = |drivers: &[CDriver]| space.identity(drivers).unwrap();
+        let drivers = [driver("x-gcc", &[]), driver("x-g++", &[])];
+        let mut last = identity(&drivers);
+        assert_eq!(identity(&drivers), last);
+        let mut seen: BTreeSet<String> = [last.clone()].into();
+        for (path, text) in [
+            ("bin/x-gcc", "22"),
+            ("bin/x-g++", "22"),
+            ("bin/cc1", "22"),
+            ("include/stdio.h", "22"),
+            ("include/sub/new.h", "1"),
+            ("lib/libc.so", "22"),
+            ("lib/libm.a", "1"),
+            ("own/own.h", "22"),
+        ] {
+            space.write(path, text);
+            let now = identity(&drivers);
+            assert_ne!(now, last, "{path}");
+            assert!(seen.insert(now.clone()), "{path}");
+            last = now;
+        }
+        // No library, and in none of the directories.
+        space.write("lib/notes.txt", "1");
+        space.write("share/x", "1");
+        assert_eq!(identity(&drivers), last);
+        assert!(seen.insert(identity(&drivers[..1])), "the C++ compiler");
+        for arguments in [&["-DX=1"][..], &["-DX=2"], &["-DX=1", "-DY"], &["-DX=1 -DY"]] {
+            assert!(seen.insert(identity(&[driver("x-gcc", arguments)])), "{arguments:?}");
+        }
+        let snapshot = StatSnapshot::open(&space.0.join("snapshot"));
+        let unknown =
+            c_identity(&[driver("x-gcc", &["-z"])], &BTreeSet::new(), &space.0.join("memory"), &snapshot, None);
+        assert!(matches!(unknown, Err(NoIdentity::NotAsked)));
+    }
 }

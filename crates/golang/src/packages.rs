@@ -98,6 +98,9 @@ impl GoPackages {
         settings.insert("go".to_owned(), identity.to_owned());
         settings.insert("flags".to_owned(), self.selecting_flags().join(" "));
         settings.insert("cgo".to_owned(), self.c.is_some().to_string());
+        if let Some(packages) = self.c.as_ref().and_then(CSupport::packages) {
+            settings.insert("pkg-config".to_owned(), packages);
+        }
         settings.extend(self.env.iter().map(|(name, value)| (format!("env {name}"), value.clone())));
         let go_work = self.go.go_work.clone();
         ClosureQuery {

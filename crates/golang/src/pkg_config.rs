@@ -23,7 +23,8 @@ pub(crate) fn ask_pkg_config(
     let ask = |arguments: &[&str], names: &[&str]| {
         let arguments = arguments.iter().chain(&["--"]).chain(names).copied();
         let line = CommandLine::new(&program, directory).arguments(arguments).environment(environment.to_vec());
-        context.capture(&line).map(|captured| String::from_utf8_lossy(&captured.stdout).into_owned())
+        let said = context.capture(&line).map(|captured| String::from_utf8_lossy(&captured.stdout).into_owned());
+        said.map_err(|error| with_places(error, value("PKG_CONFIG_LIBDIR").filter(|_| value("PKG_CONFIG").is_none())))
     };
     // Options may stand among the names: `#cgo pkg-config: --static x`.
     let (options, names): (Vec<&str>, Vec<&str>) =
@@ -42,4 +43,18 @@ pub(crate) fn ask_pkg_config(
         directories.push(place);
     }
     Ok((directories, files))
+}
+
+/// Adds to an error where packages for another platform were looked for.
+fn with_places(error: StepError, places: Option<&str>) -> StepError {
+    match (error, places) {
+        (StepError::Command { summary, status, output, told, hint: None }, Some(places)) => {
+            let hint = format!(
+                "pkg-config looked in {places}: install the package's files for the platform, or name other places with \
+                 `PKG_CONFIG_LIBDIR`, or another program with `PKG_CONFIG`, in `env`"
+            );
+            StepError::Command { summary, status, output, told, hint: Some(hint) }
+        }
+        (error, _) => error,
+    }
 }

@@ -2,18 +2,23 @@
 //! daemon's socket.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use rondel_buildfile::{Need, Target};
+use rondel_buildfile::{BuildFile, Need, Platform, Target};
+use rondel_golang::{CrossPrefix, split_command};
 use rondel_process::find_tool;
 use rondel_targets::{Docker, DockerSocket};
 
 use crate::session::Session;
 
 /// Returns the needs of some targets, each with the names of these targets.
-pub(crate) fn needs_of<'t>(targets: impl IntoIterator<Item = &'t Target>) -> BTreeMap<Need, Vec<&'t str>> {
+pub(crate) fn needs_of<'t>(
+    file: &BuildFile,
+    targets: impl IntoIterator<Item = &'t Target>,
+) -> BTreeMap<Need, Vec<&'t str>> {
     let mut needs: BTreeMap<Need, Vec<&str>> = BTreeMap::new();
     for target in targets {
-        for need in target.needs() {
+        for need in target.needs(&file.platforms) {
             let names = needs.entry(need).or_default();
             if !names.contains(&target.name.value.as_str()) {
                 names.push(target.name.value.as_str());
@@ -25,8 +30,10 @@ pub(crate) fn needs_of<'t>(targets: impl IntoIterator<Item = &'t Target>) -> BTr
 
 /// Returns the unmet needs of some targets, a line each.
 pub(crate) fn missing<'t>(session: &Session<'_>, targets: impl IntoIterator<Item = &'t Target>) -> Vec<String> {
-    let needs = needs_of(targets);
-    let required = needs.iter().filter(|(need, _)| need.is_required());
+    let needs = needs_of(&session.file, targets);
+    // The analysis has found the compilers of the platforms at hand.
+    let is_of_platform = |need: &Need| matches!(need, Need::CCompiler { platform: Some(_), .. });
+    let required = needs.iter().filter(|(need, _)| need.is_required() && !is_of_platform(need));
     let line = |(need, names): (&Need, &Vec<&str>)| {
         check(session, need).err().map(|what| format!("{what} (needed by {})", names.join(", ")))
     };
@@ -43,13 +50,9 @@ pub(crate) fn check(session: &Session<'_>, need: &Need) -> Result<String, String
     };
     match need {
         Need::Go => Ok("Go is fetched if it is missing".to_owned()),
-        Need::CCompiler { command, because } => {
-            let named = command.as_deref().and_then(|command| command.split_whitespace().next());
-            let candidates = named.map_or_else(|| vec!["gcc", "cc", "clang"], |name| vec![name]);
-            let found = candidates.iter().find_map(|name| program(name).ok());
-            found
-                .map(|compiler| format!("C compiler {}", compiler.display()))
-                .ok_or_else(|| format!("a C compiler ({}): `{because}` links with it", candidates.join(", ")))
+        Need::CCompiler { command, platform, because } => {
+            let foreign = platform.as_ref().filter(|platform| platform.base() != Platform::host());
+            compiler(command.as_deref(), foreign, because, &|name| program(name).ok())
         }
         Need::DockerDaemon => {
             let answer = DockerSocket::find(&session.context.environment)
@@ -77,4 +80,33 @@ pub(crate) fn check(session: &Session<'_>, need: &Need) -> Result<String, String
         }
         Need::Program(name) => program(name).map(|found| format!("{name} at {}", found.display())),
     }
+}
+
+/// Returns the C compiler that makes programs for this machine, or for a `foreign` platform, in words. `command` is that
+/// of the target.
+fn compiler(
+    command: Option<&str>,
+    foreign: Option<&Platform>,
+    because: &str,
+    find: &dyn Fn(&str) -> Option<PathBuf>,
+) -> Result<String, String> {
+    let usual = foreign.and_then(CrossPrefix::usual);
+    let (names, remedy) = match (command, foreign, &usual) {
+        (Some(command), ..) => {
+            let words = split_command(command).unwrap_or_default();
+            (vec![words.first().map_or(command, String::as_str).to_owned()], None)
+        }
+        (None, None, _) => (["gcc", "cc", "clang"].map(str::to_owned).to_vec(), None),
+        (None, Some(_), Some(usual)) => {
+            (vec![usual.c_compiler()], Some(format!("{}, or name another with `CC`", usual.installation())))
+        }
+        (None, Some(_), None) => (Vec::new(), Some("none has a usual name: name one with `CC`".to_owned())),
+    };
+    let target = foreign.map(|platform| format!(" for {platform}")).unwrap_or_default();
+    if let Some(found) = names.iter().find_map(|name| find(name)) {
+        return Ok(format!("C compiler{target} {}", found.display()));
+    }
+    let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+    let remedy = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    Err(format!("a C compiler{target}{names}: `{because}` links with it{remedy}"))
 }

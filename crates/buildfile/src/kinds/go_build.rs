@@ -5,7 +5,7 @@ use crate::record::kind;
 use crate::types::{
     BuildMode, ByPlatform, Environment, ExecutableNames, ModuleDirectory, OutPath, Packages, Platforms, Stamps, Tags,
 };
-use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Platform, Text};
 
 kind! {
     /// Static executables, one a package, in `dist/<target>/<os>_<arch>/`. Inputs are exactly the files that `go` would
@@ -32,9 +32,11 @@ kind! {
         gcflags: Vec<Text> = Vec::new(),
         /// `-buildmode`; Go's own choice for the platform if left out. Modes that make a library are refused.
         buildmode: BuildMode = BuildMode::Default,
-        /// Builds with the C compiler of this machine (`CC`, `CGO_CFLAGS` … in `env`), for its own platform unless `CC`
-        /// names a compiler for another. The key holds the compiler's programs (by contents) and the system's headers
-        /// and libraries (by name, size and time). So such a build is reused on one machine only.
+        /// Builds with a C compiler: `gcc`, `cc` or `clang` for this machine's platform, and for others the cross compiler
+        /// with the usual name (`aarch64-linux-gnu-gcc`). `CC` in `env` names another, which `by_platform` can do for
+        /// each. Where none is there, nothing is built. The key of a platform holds its compiler's programs (by contents)
+        /// and the headers and libraries that it reads (by name, size and time). So such a build is reused on one machine
+        /// only. docs/cgo.md has more.
         cgo: bool = false,
         /// Writes a bill of materials, `<name>.spdx.json`, beside each executable.
         sbom: bool = false,
@@ -58,19 +60,22 @@ impl Kind for GoBuild {
     }
 
     fn needs(&self) -> Vec<Need> {
-        let mut needs = vec![Need::Go];
-        let of_patterns = self.by_platform.iter().map(|(_, settings)| (settings.cgo, &settings.env));
-        for (cgo, env) in [(Some(self.cgo), &self.env)].into_iter().chain(of_patterns) {
-            if cgo.unwrap_or(self.cgo) {
-                let compiler = env.iter().chain(&self.env).find(|(name, _)| name.value == "CC");
-                let command = compiler.and_then(|(_, text)| text.as_literal()).map(str::to_owned);
-                let need = Need::CCompiler { command, because: "cgo: true" };
-                if !needs.contains(&need) {
-                    needs.push(need);
-                }
-            }
-        }
-        needs
+        vec![Need::Go]
+    }
+
+    fn needs_on(&self, platform: &Platform) -> Vec<Need> {
+        let settings = self.on(platform);
+        let declared = settings.env.iter().find(|(name, _)| name.value == "CC").map(|(_, text)| text.as_literal());
+        let command = match declared {
+            // Only the analysis knows the value.
+            Some(None) => return Vec::new(),
+            Some(Some(command)) => Some(command.to_owned()),
+            None => None,
+        };
+        // The variants of an ARM have compilers of their own.
+        let platform = if platform.architecture() == "arm" { platform.clone() } else { platform.base() };
+        let need = Need::CCompiler { command, platform: Some(platform), because: "cgo: true" };
+        if settings.cgo { vec![need] } else { Vec::new() }
     }
 
     fn module(&self) -> Option<&ModuleDirectory> {

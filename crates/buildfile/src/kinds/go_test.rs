@@ -98,7 +98,7 @@ impl Kind for GoTest {
     fn needs(&self) -> Vec<Need> {
         let mut needs = vec![Need::Go];
         if self.race {
-            needs.push(Need::CCompiler { command: None, because: "race: true" });
+            needs.push(Need::CCompiler { command: None, platform: None, because: "race: true" });
         }
         needs
     }

@@ -45,7 +45,7 @@ fn doctor(session: &Session<'_>) -> Result<Exit, Failure> {
     tool_finding(session, "git", &["--version"], false, "versions from git fall back to their defaults", &mut findings);
     go_findings(session, &mut findings);
     findings.push(sandbox_finding(sandbox_support()));
-    let mut needs = needs_of(&*session.file.targets);
+    let mut needs = needs_of(&session.file, &*session.file.targets);
     needs.remove(&Need::Go);
     // A daemon is used if there is one, even if nothing needs it.
     let is_daemon_needed = needs.remove(&Need::DockerDaemon).is_some();

@@ -91,7 +91,7 @@ fn lock(session: &Session<'_>, options: &Options, quiet: bool) -> Result<Exit, F
 
 /// Returns true for a project that has no Go and no target that needs it: images of other files only.
 fn is_without_go(session: &Session<'_>) -> bool {
-    let needs_go = session.file.targets.iter().any(|target| target.needs().contains(&Need::Go));
+    let needs_go = session.file.targets.iter().any(|target| target.kind().needs().contains(&Need::Go));
     let go_mod = module_directory(&session.file, &session.root).join("go.mod").symlink_metadata();
     let has_module = !go_mod.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
     !needs_go && !has_module && session.lock.go.is_empty() && session.file.go.value == GoChoice::FromGoMod

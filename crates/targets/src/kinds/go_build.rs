@@ -142,7 +142,7 @@ fn builds(
                     platform: platform.clone(),
                     patterns: analyzer.packages(module, &build.packages)?,
                     tags: analyzer.variables.tags(settings.tags)?,
-                    c: if settings.cgo { Some(CSupport::find(&go, &env)?) } else { None },
+                    c: if settings.cgo { Some(CSupport::find(&go, platform, &env)?) } else { None },
                     env,
                     race: false,
                     scope: Scope::Build,
@@ -212,12 +212,6 @@ fn check_settings(build: &GoBuildSettings<'_>, platform: &Platform, go: &GoSuppo
     {
         let message = format!("{platform}: Go {version} does not know {variable} (1.23 does)");
         return Err(UserError::input(message).hint("leave the variant out, or raise `go`"));
-    }
-    let cross = platform.base() != go.own_platform()?;
-    if build.cgo && cross && !build.env.iter().any(|(name, _)| name.value == "CC") {
-        let message = format!("cgo for {platform} needs a C compiler that makes programs for it");
-        return Err(UserError::input(message)
-            .hint("name it: env: {\"CC\": \"aarch64-linux-gnu-gcc\"}, or give the target its own `platforms`"));
     }
     let pie = build.buildmode == BuildMode::PositionIndependent;
     if pie && !build.cgo && !links_pie_internally(platform) {

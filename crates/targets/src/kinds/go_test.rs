@@ -41,7 +41,7 @@ impl Analyze for GoTest {
                 .filter(|(name, _)| name.starts_with("GO") || name.starts_with("CGO_"))
                 .cloned()
                 .collect(),
-            c: if has_c { Some(CSupport::find(&go, &declared)?) } else { None },
+            c: if has_c { Some(CSupport::find(&go, &go.own_platform()?, &declared)?) } else { None },
             scope: Scope::Test,
             foreign: analyzer.made_by_others(target)?,
             go,
