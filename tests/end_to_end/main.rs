@@ -49,6 +49,7 @@ mod matrix;
 mod parts;
 mod parts_of_the_machine;
 mod placed;
+mod projects;
 mod provenance;
 mod public;
 mod published_tools;
