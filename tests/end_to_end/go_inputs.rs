@@ -132,6 +132,27 @@ fn a_new_directory_that_an_embed_pattern_matches() {
     assert_eq!(why(&space).as_deref(), Some("greet/assets/new/two.js is gone"));
 }
 
+/// Results of one platform come beside a package that embeds by name while that for another platform is compiled.
+#[test]
+fn a_name_that_is_embedded_watches_no_other_names() {
+    let space = TestSpace::small();
+    space.replace("build.ron", "ldflags:", "out: \"greet/out\", ldflags:");
+    space.replace("greet/greet.go", "//go:embed text/*.txt", "//go:embed text/hello.txt");
+    let run = space.ok(&["server", "--all-platforms"]);
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    space.write("greet/notes.txt", "no match\n");
+    space.write("greet/text/other.txt", "no match\n");
+    assert!(space.ran(&["server", "--all-platforms"]).is_empty());
+    // A module on the way is refused, and so is a link.
+    space.write("greet/text/go.mod", "module example.com/text\n");
+    space.run(&["server"]).fails(1, &["cannot embed"]);
+    space.remove("greet/text/go.mod");
+    space.ok(&["server"]);
+    fs::rename(space.root().join("greet/text"), space.root().join("greet/elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", space.root().join("greet/text")).unwrap();
+    space.run(&["server"]).fails(1, &["embed"]);
+}
+
 #[test]
 fn a_removed_file_and_one_renamed_by_case() {
     let space = TestSpace::small();

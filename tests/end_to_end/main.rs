@@ -51,6 +51,7 @@ mod modules;
 mod parts;
 mod parts_of_the_machine;
 mod placed;
+mod projects;
 mod provenance;
 mod public;
 mod published_tools;

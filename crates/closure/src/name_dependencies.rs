@@ -15,7 +15,7 @@ pub enum Names {
     All,
     /// Files that belong to a Go package, and directories that a pattern with `...` goes into.
     Packages,
-    /// Only whether there is such a directory.
+    /// Only whether there is such a directory, and whether it is a link to one.
     Existence,
 }
 
@@ -108,7 +108,8 @@ fn lines(directory: &Path, names: Names) -> std::io::Result<BTreeSet<String>> {
         }
     }
     if names == Names::Existence {
-        lines.insert("exists".to_owned());
+        let is_link = fs::symlink_metadata(directory)?.is_symlink();
+        lines.insert(if is_link { "exists@" } else { "exists" }.to_owned());
     }
     Ok(lines)
 }
@@ -156,14 +157,22 @@ pub fn embed_directories(package: &Path, pattern: &str) -> Vec<(PathBuf, Names)>
     for component in pattern.split('/') {
         let mut next = Vec::new();
         for directory in open {
-            // Also where the name is given: a link or a module (go.mod) on the way is refused.
+            let named = directory.join(component);
+            if !is_glob(component) && named.exists() {
+                // Other names in the directory do not matter, so that results beside a main package that embeds a file
+                // change nothing. A link or a module (go.mod) on the way is refused by the go command. A file is an input.
+                found.push((directory, Names::Sources));
+                if named.is_dir() {
+                    found.push((named.clone(), Names::Existence));
+                    next.push(named);
+                }
+                continue;
+            }
             found.push((directory.clone(), Names::All));
             if is_glob(component) {
                 let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
                 let matching = entries.filter(|entry| matches_glob(component, &entry.file_name().to_string_lossy()));
                 next.extend(matching.map(|entry| entry.path()).filter(|path| path.is_dir()));
-            } else if directory.join(component).is_dir() {
-                next.push(directory.join(component));
             }
         }
         open = next;
@@ -200,6 +209,43 @@ pub fn matches_glob(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A main package often lies where results are put, and embeds a file by its name.
+    #[test]
+    fn a_name_without_a_glob_watches_no_other_names() {
+        let root = std::env::temp_dir().join(format!("rondel-embed-directories-{}", std::process::id()));
+        fs::create_dir_all(root.join("web/assets/css")).unwrap();
+        fs::write(root.join("web/page.html"), "").unwrap();
+        let watched = |pattern: &str| -> Vec<(String, Names)> {
+            let found = embed_directories(&root, pattern);
+            let relative = |path: &Path| path.strip_prefix(&root).unwrap().display().to_string();
+            found.iter().map(|(path, names)| (relative(path), *names)).collect()
+        };
+        let (sources, all, existence) = (Names::Sources, Names::All, Names::Existence);
+        let expected = |list: &[(&str, Names)]| -> Vec<(String, Names)> {
+            list.iter().map(|(path, names)| ((*path).to_owned(), *names)).collect()
+        };
+        assert_eq!(watched("web/page.html"), expected(&[("", sources), ("web", existence), ("web", sources)]));
+        assert_eq!(
+            watched("all:web/assets"),
+            expected(&[
+                ("", sources),
+                ("web", existence),
+                ("web", sources),
+                ("web/assets", existence),
+                ("web/assets", all),
+                ("web/assets/css", all)
+            ])
+        );
+        assert_eq!(watched("*/none"), expected(&[("", all), ("web", all)]), "what is missing may come");
+        assert_eq!(watched("none"), expected(&[("", all)]));
+        // The go command embeds nothing through a link.
+        let before = listing(&root.join("web"), existence);
+        fs::rename(root.join("web"), root.join("other")).unwrap();
+        std::os::unix::fs::symlink("other", root.join("web")).unwrap();
+        assert_ne!(listing(&root.join("web"), existence), before);
+        fs::remove_dir_all(&root).unwrap();
+    }
 
     #[test]
     fn globs_match_as_in_go_or_more() {
