@@ -106,7 +106,7 @@ impl BuildFile {
     pub fn published_tools(&self) -> BTreeSet<&str> {
         let mut found = BTreeSet::new();
         for text in self.targets.iter().flat_map(Target::texts) {
-            if let TextSource::Tool { name } = &text.source
+            if let TextSource::Tool { name, .. } = &text.source
                 && name.contains('@')
             {
                 found.insert(name.as_str());

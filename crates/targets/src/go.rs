@@ -65,13 +65,15 @@ impl Analyzer<'_> {
         Ok(made)
     }
 
-    /// Returns the node that builds the command of `Tool(name)` for this machine; all users share it.
-    pub(crate) fn tool(&mut self, name: &str) -> Analyzed<NodeId> {
+    /// Returns the node that builds the command of `Tool(name, tags: […])` for this machine; all users with the same tags
+    /// share it.
+    pub(crate) fn tool_with_tags(&mut self, name: &str, tags: &[String]) -> Analyzed<NodeId> {
         if let Some(tool) = PublishedTool::parse(name) {
-            return self.published_tool(name, tool);
+            return self.published_tool(name, tool, tags);
         }
         let import_path = self.tool_path(name)?;
-        let key = StepKey::shared(format!("tool {import_path}"));
+        let place = with_tags(&import_path, tags);
+        let key = StepKey::shared(format!("tool {place}"));
         if let Some(node) = self.graph.find(&key) {
             return Ok(node);
         }
@@ -81,7 +83,7 @@ impl Analyzer<'_> {
             key: key.clone(),
             platform: go.own_platform()?,
             patterns: vec![import_path.clone()],
-            tags: Vec::new(),
+            tags: tags.to_vec(),
             env: Vec::new(),
             c: None,
             race: false,
@@ -89,7 +91,7 @@ impl Analyzer<'_> {
             foreign: Vec::new(),
             go,
         };
-        let out = path(&format!(".rondel/out/tools/{import_path}"))?;
+        let out = path(&format!(".rondel/out/tools/{place}"))?;
         let (ldflags, stamp, gcflags) = (Vec::new(), Vec::new(), Vec::new());
         let names = ExecutableNames::GoOwn;
         let step = GoBuildStep { packages, names, ldflags, stamp, gcflags, build_mode: None, out };
@@ -98,8 +100,9 @@ impl Analyzer<'_> {
     }
 
     /// Returns the node that builds a command of another module.
-    fn published_tool(&mut self, name: &str, tool: PublishedTool<'_>) -> Analyzed<NodeId> {
-        let key = StepKey::shared(format!("tool {name}"));
+    fn published_tool(&mut self, name: &str, tool: PublishedTool<'_>, tags: &[String]) -> Analyzed<NodeId> {
+        let place = with_tags(name, tags);
+        let key = StepKey::shared(format!("tool {place}"));
         if let Some(node) = self.graph.find(&key) {
             return Ok(node);
         }
@@ -112,8 +115,9 @@ impl Analyzer<'_> {
             go,
             package: tool.package.to_owned(),
             version: tool.version.to_owned(),
+            tags: tags.to_vec(),
             pin: pin.map(|pin| ToolPin { module: pin.module.clone(), sum: pin.sum.clone() }),
-            out: path(&format!(".rondel/out/tools/{name}/{executable}"))?,
+            out: path(&format!(".rondel/out/tools/{place}/{executable}"))?,
         };
         let node = Node::new(key, "Tool", Box::new(step));
         Ok(self.graph.add(Node { shown: Shown::Never, ..node }))
@@ -145,4 +149,9 @@ impl Analyzer<'_> {
             }
         }
     }
+}
+
+/// Returns the name of a tool with its build tags: tools with other tags are other executables.
+fn with_tags(name: &str, tags: &[String]) -> String {
+    if tags.is_empty() { name.to_owned() } else { format!("{name},{}", tags.join(",")) }
 }

@@ -16,6 +16,7 @@ mod references;
 mod stamps;
 mod strings;
 mod texts;
+mod tools;
 mod variables;
 
 pub use bases::{Base, MirrorHost, RegistryAccess};

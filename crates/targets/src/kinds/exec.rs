@@ -66,9 +66,9 @@ pub(crate) fn command(
     let (mut tools, mut inputs) = (Vec::new(), Vec::new());
     let sources = process.inputs.as_deref();
     for (position, word) in words.texts().iter().enumerate() {
-        if let TextSource::Tool { name } = &word.source {
+        if let TextSource::Tool { name, tags } = &word.source {
             tools.push((position, inputs.len()));
-            inputs.push(analyzer.tool(name).map_err(|error| error.at(word.span))?);
+            inputs.push(analyzer.tool_with_tags(name, tags).map_err(|error| error.at(word.span))?);
         }
     }
     let starts_go = !words.is_script() && words.texts()[0].as_literal() == Some("go");
@@ -181,7 +181,7 @@ fn command_words(
     sources: &LateSources,
 ) -> Analyzed<(Vec<String>, LateTexts)> {
     let word = |text: &&Text| match &text.source {
-        TextSource::Tool { name } => Ok(format!("{{tool:{name}}}")),
+        TextSource::Tool { name, .. } => Ok(format!("{{tool:{name}}}")),
         TextSource::Output(_) => Ok(OutputUse::PLACEHOLDER.to_owned()),
         TextSource::Template(_) if analyzer.variables.is_late_text(text) => Ok(LateTexts::PLACEHOLDER.to_owned()),
         TextSource::Template(_)
