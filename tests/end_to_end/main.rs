@@ -43,6 +43,7 @@ mod image_merged;
 mod image_programs;
 mod import_circles;
 mod inputs;
+mod interactive;
 mod loading;
 mod matrix;
 #[path = "../parts.rs"]

@@ -75,6 +75,7 @@ fn what_each_kind_makes_and_where() {
         check: Nothing
         in-order: Nothing
         migrate-new: Nothing
+        console: Nothing
     "#]]
     .assert_eq(&found);
 }
@@ -106,6 +107,7 @@ fn what_each_kind_needs() {
         check: []
         in-order: []
         migrate-new: [Program("migrate"), Program("migrate")]
+        console: [Program("psql")]
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| format!("{:?}", target.needs())));
 }
@@ -137,6 +139,7 @@ fn where_each_kind_is_listed() {
         check: other, lint, test
         in-order: other, lint, test
         migrate-new: other, Exec
+        console: other, Exec
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| {
         format!("{}, {}", target.kind().group().title(), target.kind().summary())
@@ -219,6 +222,7 @@ fn what_a_visitor_sees() {
         check:  lint:Anything test:Anything
         in-order:  lint:Anything test:Anything
         migrate-new:  text text text text text
+        console:  text
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| {
         let mut seen = Seen(String::new());

@@ -2,8 +2,8 @@
 
 use crate::health::Health;
 use crate::record::kind;
-use crate::types::{ImageReference, ProcessEnvironment, Seconds};
-use crate::{Kind, Makes, Need, Text};
+use crate::types::{Flag, ImageReference, ProcessEnvironment, Seconds};
+use crate::{Diagnostic, Kind, Makes, Need, Platforms, Text};
 
 kind! {
     /// Runs an image in a container: read-only with a tmpfs on `/tmp`, without capabilities, on loopback by default.
@@ -36,6 +36,9 @@ kind! {
         health_timeout_s: Seconds = Seconds(60),
         /// Leaves the container running in the background once it is healthy.
         detach: bool = false,
+        /// Gives the container the terminal, as `docker run --interactive --tty` does; without a terminal, what is piped in.
+        /// Nothing else runs beside it, and its exit code is that of Rondel. Health is not waited for.
+        interactive: Flag = Flag::default(),
     }
 }
 
@@ -46,5 +49,19 @@ impl Kind for DockerRun {
 
     fn needs(&self) -> Vec<Need> {
         vec![Need::DockerDaemon, Need::DockerCommand]
+    }
+
+    fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        let refused = [
+            (self.detach, "detach", "it ends when somebody leaves it"),
+            (self.health.is_some(), "health", "whoever uses it sees how it is"),
+        ];
+        for (field, why) in refused.into_iter().filter_map(|(is_there, field, why)| is_there.then_some((field, why))) {
+            if self.interactive.value {
+                let message = format!("an interactive container has no `{field}`: {why}");
+                let hint = format!("remove `{field}`, or `interactive`");
+                diagnostics.push(Diagnostic::new(self.interactive.span, message).hint(hint));
+            }
+        }
     }
 }

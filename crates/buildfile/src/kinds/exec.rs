@@ -4,7 +4,7 @@ use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::Command;
-use crate::{CommandWord, Kind, Makes, Need, Output, Text, TextSource};
+use crate::{CommandWord, Diagnostic, Kind, Makes, Need, Output, Platforms, Text, TextSource};
 
 kind! {
     /// A command in the tree. Without `inputs` it always runs. The environment is closed.
@@ -39,6 +39,10 @@ impl Kind for Exec {
 
     fn scripts(&self) -> Vec<&Text> {
         scripts_among(&self.command)
+    }
+
+    fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        self.process.check(diagnostics);
     }
 
     fn unchecked(&self) -> Option<&'static str> {

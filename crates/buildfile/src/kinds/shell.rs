@@ -3,7 +3,7 @@
 use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
-use crate::{Kind, Makes, Need, Output, Script};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Platforms, Script};
 
 kind! {
     /// A script of `sh -eu` in the tree. Without `inputs` it always runs. The environment is closed. Braces in the script
@@ -24,6 +24,10 @@ impl Kind for Shell {
         let mut needs = vec![Need::Program("sh".to_owned())];
         needs.extend(self.process.tool_needs());
         needs
+    }
+
+    fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        self.process.check(diagnostics);
     }
 
     fn unchecked(&self) -> Option<&'static str> {

@@ -22,7 +22,7 @@ mod variables;
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
-pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox, Shuffle};
+pub use choices::{BuildMode, Compression, Created, Flag, GoChoice, Sandbox, Shuffle};
 pub use executables::{ExecutableName, ExecutableNames, MainPackage};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
 pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, TimeForm};

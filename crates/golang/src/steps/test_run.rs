@@ -167,7 +167,7 @@ impl TestRun<'_> {
             let is_whole = match &outcome {
                 Ok(()) => true,
                 Err(StepError::Command { status, .. }) => status.starts_with("exit status"),
-                Err(StepError::User(_) | StepError::Interrupted) => false,
+                Err(StepError::User(_) | StepError::Foreground { .. } | StepError::Interrupted) => false,
             };
             if !is_whole {
                 return outcome;

@@ -183,6 +183,7 @@ fn node_text(graph: &Graph, _id: NodeId, node: &Node) -> String {
     text.push_str(match node.shown {
         Shown::Streamed => ", streamed",
         Shown::Answer => ", answers",
+        Shown::Foreground => ", in the foreground",
         Shown::OnFailure => "",
         Shown::Never => ", hidden",
     });
