@@ -27,6 +27,7 @@ mod executables;
 mod explained;
 mod failures;
 mod faults;
+mod from_make;
 mod go_closure;
 mod go_inputs;
 mod go_source;
