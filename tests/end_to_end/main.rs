@@ -22,6 +22,7 @@ mod digests;
 mod docker;
 mod docker_build;
 mod doors;
+mod env_file;
 mod environment;
 mod executables;
 mod explained;

@@ -9,7 +9,7 @@ use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
 use crate::text::{OutputReference, TextSource};
 use crate::types::variable_shape;
-use crate::types::{GoChoice, Platforms, Pools, ProjectName, Registries, SourcePath};
+use crate::types::{GoChoice, Platforms, Pools, ProcessEnvironment, ProjectName, Registries, SourcePath};
 use crate::value::Value;
 use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, TargetName, Targets, Text, VariableName};
 
@@ -39,6 +39,9 @@ record! {
         /// Variables for templates: `{"version": Git(Describe, "dev"), "release": File("VERSION")}`. `--set name=value` overrides one. Names are
         /// made of letters, digits and `_`, a letter first. Only variables that the wanted targets use are evaluated.
         vars: BTreeMap<VariableName, Variable> = BTreeMap::new(),
+        /// Environment of every `Exec`, `Shell` and `GoTest`, `{"TZ": "UTC"}`: what they set themselves, by `env` or
+        /// `env_file`, goes before. It is in their keys.
+        env: ProcessEnvironment = ProcessEnvironment::default(),
         /// Number of steps of a pool that run side by side. Without the field each pool that a target names has room
         /// for one. With it a target can name only the pools in it.
         pools: Pools = Pools::default(),
@@ -100,6 +103,11 @@ impl BuildFile {
     /// Returns the outputs of `target`, relative to the directory of build.ron.
     pub fn outputs_of<'a>(&'a self, target: &'a Target) -> Vec<Output<'a>> {
         target.outputs(self.root.as_ref().map_or("", |root| root.value.as_str()))
+    }
+
+    /// Returns true if a target reads variables from files.
+    pub fn has_environment_files(&self) -> bool {
+        self.targets.iter().any(|target| !target.kind().env_files().is_empty())
     }
 
     /// Returns the commands of other modules that targets start, `import/path@v1.2.3`.

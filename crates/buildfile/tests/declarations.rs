@@ -222,7 +222,7 @@ fn what_a_visitor_sees() {
         check:  lint:Anything test:Anything
         in-order:  lint:Anything test:Anything
         migrate-new:  text text text text text
-        console:  text
+        console:  text path:.env path:.env.local
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| {
         let mut seen = Seen(String::new());

@@ -10,6 +10,7 @@ mod closed;
 mod declared_inputs;
 mod dirty;
 mod docker;
+mod env_file;
 mod file_template;
 mod git;
 mod go;

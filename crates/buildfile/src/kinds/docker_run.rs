@@ -2,7 +2,7 @@
 
 use crate::health::Health;
 use crate::record::kind;
-use crate::types::{Flag, ImageReference, ProcessEnvironment, Seconds};
+use crate::types::{EnvFile, Flag, ImageReference, ProcessEnvironment, Seconds};
 use crate::{Diagnostic, Kind, Makes, Need, Platforms, Text};
 
 kind! {
@@ -22,6 +22,9 @@ kind! {
         host_gateway: bool = false,
         /// Environment of the process; `Secret` is allowed.
         env: ProcessEnvironment = ProcessEnvironment::default(),
+        /// Files of variables in the syntax of `docker run --env-file`: `[".env", Optional(".env.local")]`. A later one goes
+        /// before an earlier one, and `env` before all. Their values are not shown.
+        env_file: Vec<EnvFile> = Vec::new(),
         /// `--volume`: `"data:/data"`.
         volumes: Vec<Text> = Vec::new(),
         /// `--network`.
@@ -45,6 +48,10 @@ kind! {
 impl Kind for DockerRun {
     fn makes(&self) -> Makes {
         Makes::Processes
+    }
+
+    fn env_files(&self) -> &[EnvFile] {
+        &self.env_file
     }
 
     fn needs(&self) -> Vec<Need> {

@@ -3,7 +3,7 @@
 use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::Command;
+use crate::types::{Command, EnvFile};
 use crate::{CommandWord, Diagnostic, Kind, Makes, Need, Output, Platforms, Text, TextSource};
 
 kind! {
@@ -19,6 +19,10 @@ kind! {
 impl Kind for Exec {
     fn makes(&self) -> Makes {
         self.process.makes()
+    }
+
+    fn env_files(&self) -> &[EnvFile] {
+        &self.process.env_file
     }
 
     fn needs(&self) -> Vec<Need> {

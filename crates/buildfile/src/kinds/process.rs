@@ -1,7 +1,7 @@
 //! The fields shared by `Exec` and `Shell`: the inputs, outputs and environment of a command.
 
 use crate::record::record;
-use crate::types::{CommandEnvironment, EnvironmentName, Flag, InputSource, OutPath, Sandbox, SourcePath};
+use crate::types::{CommandEnvironment, EnvFile, EnvironmentName, Flag, InputSource, OutPath, Sandbox, SourcePath};
 use crate::{CommandWord, Diagnostic, Makes, Need, Output, Places, TextSource};
 
 record! {
@@ -19,6 +19,9 @@ record! {
         /// `LANG=C.UTF-8`, these, and those of `pass_env`. `Secret` is allowed; since its value is in no key, the
         /// command then always runs, unless `secret_is_not_keyed` is set.
         env: CommandEnvironment = CommandEnvironment::default(),
+        /// Files of variables in the syntax of `docker run --env-file`: `[".env", Optional(".env.local")]`. A later one goes
+        /// before an earlier one, and `env` before all. Their values are not shown; what is used of them is in the key, sealed.
+        env_file: Vec<EnvFile> = Vec::new(),
         /// Says that the result is the same with any value of the secrets, as with a token for a download. The step is
         /// then up to date by its key, which holds their names.
         secret_is_not_keyed: bool = false,

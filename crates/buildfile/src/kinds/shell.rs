@@ -3,6 +3,7 @@
 use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
+use crate::types::EnvFile;
 use crate::{Diagnostic, Kind, Makes, Need, Output, Platforms, Script};
 
 kind! {
@@ -18,6 +19,10 @@ kind! {
 impl Kind for Shell {
     fn makes(&self) -> Makes {
         self.process.makes()
+    }
+
+    fn env_files(&self) -> &[EnvFile] {
+        &self.process.env_file
     }
 
     fn needs(&self) -> Vec<Need> {

@@ -418,7 +418,7 @@ impl TestLogs {
         let as_declared = |variable: &str| {
             let declared = step.env.iter().find_map(|(name, value)| match value {
                 EnvironmentValue::Plain(value) if name == variable => Some(value),
-                EnvironmentValue::Plain(_) | EnvironmentValue::Secret(_) => None,
+                EnvironmentValue::Plain(_) | EnvironmentValue::Secret(_) | EnvironmentValue::Sealed { .. } => None,
             });
             declared.map_or_else(|| format!("unset {variable}"), |value| format!("export {variable}={}", quoted(value)))
         };

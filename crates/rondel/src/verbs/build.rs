@@ -46,6 +46,7 @@ impl Verb for Build {
         let asked = session.asked(call.words)?;
         settle(&session, &asked.targets, call.options.build.yes)?;
         let names: Vec<String> = asked.targets.iter().map(ToString::to_string).collect();
+        session.prepare_seal()?;
         let analyzed = session.analyze(&call.options.analysis, call.rest, asked)?;
         if call.options.build.events.is_some() {
             refuse_interactive(&analyzed)?;

@@ -33,7 +33,7 @@ impl Analyze for DockerRun {
             user: analyzer.variables.optional(self.user.as_ref())?,
             publish: analyzer.variables.texts(&self.publish)?,
             host_gateway: self.host_gateway,
-            env: analyzer.variables.environment(&self.env)?,
+            env: analyzer.variables.with_files(&self.env_file, analyzer.variables.environment(&self.env)?)?,
             volumes: analyzer.variables.texts(&self.volumes)?,
             network: analyzer.variables.optional(self.network.as_ref())?,
             read_only: self.read_only,
@@ -136,7 +136,7 @@ impl DockerRunStep {
         for (name, value) in &self.env {
             match value {
                 EnvironmentValue::Plain(value) => flag("env", &format!("{name}={value}")),
-                EnvironmentValue::Secret(value) => {
+                EnvironmentValue::Secret(value) | EnvironmentValue::Sealed { value, .. } => {
                     flag("env", name);
                     secrets.push((name.clone(), value.clone()));
                 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rondel_buildfile::{Exec, InputSource, Process, Sandbox, Target, Text, TextSource};
 use rondel_cas::RelativePath;
-use rondel_engine::{OutputKind, OutputRole, OutputUse, Shown, StepKey, UserError};
+use rondel_engine::{EnvironmentValue, OutputKind, OutputRole, OutputUse, Shown, StepKey, UserError};
 use rondel_process::find_tool;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
@@ -118,7 +118,7 @@ pub(crate) fn command(
             outputs_used: outputs_used.clone(),
             late,
             outputs: outputs.clone(),
-            env: analyzer.variables.known_environment(&process.env)?,
+            env: environment_of(analyzer, process)?,
             passed: passed_variables(process, request.environment),
             path: search_path.clone(),
             home: request.environment.get("HOME").cloned(),
@@ -134,6 +134,12 @@ pub(crate) fn command(
     let deps = Deps { order_only: deps.order_only, on_miss: downloads };
     let key = StepKey::main(&target.name.value);
     Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, shown(process, wanted), step)))
+}
+
+/// Returns the variables of a command whose values are known now.
+fn environment_of(analyzer: &Analyzer<'_>, process: &Process) -> Analyzed<Vec<(String, EnvironmentValue)>> {
+    let own = analyzer.variables.known_environment(&process.env)?;
+    analyzer.variables.of_process(&process.env_file, own)
 }
 
 /// Returns how much of the step is shown.

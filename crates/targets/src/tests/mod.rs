@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 
 use expect_test::Expect;
 use rondel_buildfile::{BuildFile, Diagnostic, LockFile, Platform, TargetName};
-use rondel_engine::{Category, Freshness, Graph, Node, NodeId, Shown, UpstreamResult, UserError, Workspace, question};
+use rondel_engine::{
+    Category, Freshness, Graph, Node, NodeId, Seal, Shown, UpstreamResult, UserError, Workspace, question,
+};
 
 use crate::{Analysis, PlatformChoice, Request, analyze};
 
@@ -109,6 +111,7 @@ impl Space {
             is_ordered: true,
             platforms: self.platforms.clone(),
             arguments: self.arguments.clone(),
+            seal: Seal::of(&self.root.join(".rondel")),
             offline: true,
             locked: false,
             threads: 1,

@@ -82,10 +82,7 @@ impl ExecStep {
             environment.set_optional(Class::Passed, name, value.clone());
         }
         for (name, value) in &self.env {
-            match value {
-                EnvironmentValue::Plain(value) => environment.set(Class::Keyed, name, value),
-                EnvironmentValue::Secret(value) => environment.set(Class::Secret, name, value),
-            }
+            environment.declare(name, value);
         }
         environment
     }
