@@ -28,6 +28,7 @@ mod explained;
 mod failures;
 mod faults;
 mod go_closure;
+mod go_generate;
 mod go_inputs;
 mod go_source;
 mod go_test;

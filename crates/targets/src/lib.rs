@@ -11,6 +11,7 @@ mod declared_inputs;
 mod dirty;
 mod docker;
 mod file_template;
+mod generate;
 mod git;
 mod go;
 mod go_choice;
