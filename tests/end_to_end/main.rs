@@ -30,6 +30,7 @@ mod failures;
 mod faults;
 mod from_make;
 mod go_closure;
+mod go_generate;
 mod go_inputs;
 mod go_source;
 mod go_test;

@@ -66,6 +66,7 @@ fn what_each_kind_makes_and_where() {
         speed: Nothing
         fuzz: Nothing
         lint: Files { count: 1 }, file sub/report.txt
+        generated: Nothing
         generate: Files { count: 1 }, file sub/kind_string.go
         pack: Files { count: 1 }, file sub/pack.tar
         manifest: Files { count: 1 }, file sub/deploy.yaml
@@ -98,6 +99,7 @@ fn what_each_kind_needs() {
         speed: [Go]
         fuzz: [Go]
         lint: [Program("golangci-lint")]
+        generated: [Go]
         generate: [Go]
         pack: [Program("tar")]
         manifest: []
@@ -130,6 +132,7 @@ fn where_each_kind_is_listed() {
         speed: check, GoTest
         fuzz: check, GoTest
         lint: other, Exec
+        generated: build, GoGenerate
         generate: other, Exec
         pack: other, Exec
         manifest: build, Template
@@ -213,6 +216,7 @@ fn what_a_visitor_sees() {
         speed:  text text text
         fuzz:  text text text
         lint:  text text path:report.txt text path:tools
+        generated:  text text text server:Output text text text
         generate:  text text path:kind_string.go
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
         manifest:  path:deploy/app.yaml.in path:deploy.yaml

@@ -48,6 +48,7 @@ pub use error::{Category, PROGRAM, StepError, UserError};
 pub use event::{Event, NodeId, Outcome, OutputReport};
 pub use graph::{Graph, Node, Pool, Shown};
 pub use inputs::{Input, InputSet, KnownInputs, files_below, hash_inputs};
+pub use kept::keep_file;
 pub use moving::copy_tree;
 pub use output_use::{OutputRole, OutputUse};
 pub use plan::{Planned, plan, planned_sources, question};

@@ -12,6 +12,7 @@ mod dirty;
 mod docker;
 mod env_file;
 mod file_template;
+mod generate;
 mod git;
 mod go;
 mod go_choice;

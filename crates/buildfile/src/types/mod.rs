@@ -30,8 +30,9 @@ pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Ow
 pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, TimeForm};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms, Tags, wrong_tag};
 pub use maps::{
-    AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
-    RegistryHost, RequiredPrograms, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,
+    AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Programs,
+    Registries, RegistryHost, RequiredPrograms, Service, ServiceImages, TextMap, ToolName, UserName, Users,
+    VariableOfEnvironment,
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
@@ -39,7 +40,7 @@ pub use parameters::{Param, ParameterName, Params};
 pub use references::{Alias, DigestReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
-    EnvironmentName, Glob, Heading, LayerName, OutPath, ParameterValue, PoolName, Port, ProjectName, Signal,
+    EnvironmentName, Glob, Heading, LayerName, OutPath, ParameterValue, Pattern, PoolName, Port, ProjectName, Signal,
     SourcePath, UrlPath, VolumePath,
 };
 pub(crate) use texts::late_fact;

@@ -193,6 +193,7 @@ fn closed(
         search_path: analyzer.request.environment.get("PATH").cloned().unwrap_or_default(),
         root: analyzer.root.clone(),
         directory: directory.to_owned(),
+        generates: false,
     }
 }
 
