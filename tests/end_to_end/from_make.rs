@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -62,7 +63,7 @@ fn git(space: &TestSpace, arguments: &[&str]) {
 }
 
 /// A program that was built, run with some arguments.
-fn output_of(path: &std::path::Path, arguments: &[&str]) -> String {
+fn output_of(path: &Path, arguments: &[&str]) -> String {
     let output = Command::new(path).args(arguments).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
@@ -133,8 +134,12 @@ fn go_is_built_installed_run_and_started_again() {
     // A README is no input, and a source is.
     space.write("README.md", "edited\n");
     assert!(space.ran(&["build"]).is_empty());
+    space.write(".env", "API_KEY=c4n4ry\n");
     let child = space.start(&["run"]);
     wait_for("the service", || answers(port(&space), "\"version\":\"v1.4.0\""));
+    let agents = format!("http://127.0.0.1:{}/api/v1/agents", port(&space));
+    let code = output_of(Path::new("curl"), &["-so", "/dev/null", "-w", "%{http_code}", "-d", "{}", &agents]);
+    assert_eq!(code, "401", "the service knows the key of .env");
     interrupted(child);
     space.set("PORT", &free_port().to_string());
     let child = space.start(&["dev"]);
@@ -223,7 +228,9 @@ fn go_is_checked_and_generated() {
     assert!(space.ran(&["generate", "mocks"]).is_empty());
     space.replace("internal/level/level.go", "\tWriter\n", "\tWriter\n\tOwner\n");
     space.remove("internal/level/register_mock.go");
+    space.run(&["generate-check"]).fails(1, &["internal/level/level_string.go"]);
     assert!(space.ran(&["generate", "mocks"]).contains_key("generate"));
+    space.ok(&["generate-check"]);
     assert!(
         space.read("internal/level/level_string.go").contains("Owner")
             && space.exists("internal/level/register_mock.go")
@@ -314,7 +321,7 @@ fn the_image_is_made_run_and_pushed() {
 fn the_front_end_is_built_and_embedded() {
     let mut space = sample();
     // The registry of this machine, and the authorities that sign its certificate.
-    let address = output_of(std::path::Path::new("npm"), &["config", "get", "registry"]);
+    let address = output_of(Path::new("npm"), &["config", "get", "registry"]);
     space.set("npm_config_registry", &address);
     if let Ok(authorities) = std::env::var("NODE_EXTRA_CA_CERTS") {
         space.set("NODE_EXTRA_CA_CERTS", &authorities);
