@@ -95,6 +95,35 @@ fn a_command_of_another_module_is_pinned_and_built_once() {
 }
 
 #[test]
+fn build_tags_make_another_tool() {
+    let space = space();
+    let tagged = "//go:build loud && sure\n\npackage word\n\nfunc init() { Word = \"HELLO\" }\n";
+    publish(
+        &space,
+        "example.com/word",
+        "v1.0.0",
+        &[
+            ("go.mod", "module example.com/word\n\ngo 1.20\n"),
+            ("word.go", "package word\n\nvar Word = \"hello\"\n"),
+            ("loud.go", tagged),
+        ],
+    );
+    let call = "Tool(\"example.com/Xtools/cmd/say@v1.2.3\")";
+    space.ok(&["lock"]);
+    assert!(space.ok(&["say", "--locked"]).stderr.contains("hello example.com/Xtools v1.2.3"));
+    space.replace("build.ron", call, &call.replace(")", ", tags: [\"loud\", \"sure\"])"));
+    // The pin is that of the module, whatever the tags.
+    let run = space.ok(&["say", "--locked"]);
+    assert!(run.stderr.contains("HELLO example.com/Xtools v1.2.3"), "{}", run.stderr);
+    space.replace("build.ron", "\"sure\"", "\"other\"");
+    let ran = space.ran(&["say", "--locked"]);
+    assert_eq!(ran.keys().collect::<Vec<_>>(), ["say", &format!("{STEP},loud,other")]);
+    // Both are kept.
+    space.replace("build.ron", "\"other\"", "\"sure\"");
+    assert!(space.ran(&["say"]).is_empty());
+}
+
+#[test]
 fn what_is_not_what_is_pinned_is_not_run() {
     let space = space();
     // Go's index in it is distrusted below: not in that of other tests.

@@ -166,6 +166,11 @@ impl TestSpace {
         self
     }
 
+    /// The value of a variable of the environment.
+    pub fn variable(&self, name: &str) -> &str {
+        &self.environment[name]
+    }
+
     pub fn write(&self, path: &str, text: &str) {
         let path = self.root().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -265,6 +265,10 @@ fn the_examples_of_the_page() {
         space.write(script, "#!/bin/sh\necho \"${0##*/} $*\" >> log\n");
         make_executable(&space.root().join(script));
     }
+    // Each of the other examples stands by itself.
+    for targets in page.split("```ron\n").skip(2) {
+        TestSpace::with_targets(targets.split("```").next().unwrap()).ok(&["list"]);
+    }
     let console = page.split("```console\n").nth(1).unwrap().split("```").next().unwrap();
     let lines: Vec<&str> = console.lines().filter_map(|line| line.strip_prefix("$ cargo xtask ")).collect();
     for line in &lines[..2] {

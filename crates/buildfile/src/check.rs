@@ -35,6 +35,7 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
         }
         check_variables(&variable.text, file, &[], diagnostics);
     }
+    file.env.iter().for_each(|(_, text)| check_variables(text, file, &[], diagnostics));
     check_names(file, diagnostics);
     if diagnostics.is_empty() {
         check_cycles(file, &targets, diagnostics);

@@ -9,7 +9,9 @@ use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
 use crate::text::{OutputReference, TextSource};
 use crate::types::variable_shape;
-use crate::types::{GoChoice, ModuleDirectory, Platforms, Pools, ProjectName, Registries, SourcePath};
+use crate::types::{
+    GoChoice, ModuleDirectory, Platforms, Pools, ProcessEnvironment, ProjectName, Registries, SourcePath,
+};
 use crate::value::Value;
 use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, TargetName, Targets, Text, VariableName};
 
@@ -39,6 +41,9 @@ record! {
         /// Variables for templates: `{"version": Git(Describe, "dev"), "release": File("VERSION")}`. `--set name=value` overrides one. Names are
         /// made of letters, digits and `_`, a letter first. Only variables that the wanted targets use are evaluated.
         vars: BTreeMap<VariableName, Variable> = BTreeMap::new(),
+        /// Environment of every `Exec`, `Shell` and `GoTest`, `{"TZ": "UTC"}`: what they set themselves, by `env` or
+        /// `env_file`, goes before. It is in their keys.
+        env: ProcessEnvironment = ProcessEnvironment::default(),
         /// Number of steps of a pool that run side by side. Without the field each pool that a target names has room
         /// for one. With it a target can name only the pools in it.
         pools: Pools = Pools::default(),
@@ -113,11 +118,16 @@ impl BuildFile {
         found
     }
 
+    /// Returns true if a target reads variables from files.
+    pub fn has_environment_files(&self) -> bool {
+        self.targets.iter().any(|target| !target.kind().env_files().is_empty())
+    }
+
     /// Returns the commands of other modules that targets start, `import/path@v1.2.3`.
     pub fn published_tools(&self) -> BTreeSet<&str> {
         let mut found = BTreeSet::new();
         for text in self.targets.iter().flat_map(Target::texts) {
-            if let TextSource::Tool { name } = &text.source
+            if let TextSource::Tool { name, .. } = &text.source
                 && name.contains('@')
             {
                 found.insert(name.as_str());

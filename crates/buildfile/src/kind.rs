@@ -2,6 +2,7 @@
 
 use crate::field::Visitor;
 use crate::places::{Output, Places};
+use crate::types::EnvFile;
 use crate::{Diagnostic, ModuleDirectory, Platform, Platforms, Spanned, TargetName, Text};
 
 /// Section of a target in the list, in this order.
@@ -210,6 +211,11 @@ pub trait Kind: Declared {
     /// Returns true if a file of the tree can name its parameters.
     fn names_in_files(&self) -> bool {
         false
+    }
+
+    /// Returns its files of variables.
+    fn env_files(&self) -> &[EnvFile] {
+        &[]
     }
 
     /// Returns what Rondel does not check for it, as written in build.ron. `plan` shows it.

@@ -36,6 +36,8 @@ pub enum TextSource {
     Tool {
         /// Import path, or its last element if go.mod has it in a `tool` line.
         name: String,
+        /// Build tags.
+        tags: Vec<String>,
     },
     /// `Output("target")` or `Output("target", "path")`: the absolute path of a file that a target makes, in `command`
     /// and in the environment of a command; in `vars` the line of that file.

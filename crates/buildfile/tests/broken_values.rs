@@ -438,6 +438,40 @@ fn tools_at_versions_that_move() {
 }
 
 #[test]
+fn tags_of_a_tool() {
+    check(
+        r#"vars: {"v": "1"}, targets: {
+            "a": Exec(command: [Tool("example.com/x@v1.2.3", tags: ["a,b"])]),
+            "b": Exec(command: ["true"], tools: [Tool("example.com/x@v1.2.3", tags: ["t{v}"])]),
+            "c": Exec(command: [Tool("example.com/x@v1.2.3", tag: ["a"])]),
+        }"#,
+        expect![[r#"
+            error: `a,b` is 2 build tags in one text
+             --> build.ron:5:69
+              |
+            5 |     "a": Exec(command: [Tool("example.com/x@v1.2.3", tags: ["a,b"])]),
+              |                                                             ^^^^^
+
+            hint: write a list: ["a", "b"]
+            error: a build tag of a `Tool` is no template: all targets that start the tool share it
+             --> build.ron:6:86
+              |
+            6 | mand: ["true"], tools: [Tool("example.com/x@v1.2.3", tags: ["t{v}"])]),
+              |                                                             ^^^^^^
+
+            hint: write the tag itself
+            error: unknown field `tag` in `Tool`
+             --> build.ron:7:62
+              |
+            7 |            "c": Exec(command: [Tool("example.com/x@v1.2.3", tag: ["a"])]),
+              |                                                             ^^^
+
+            hint: did you mean `tags`?
+        "#]],
+    );
+}
+
+#[test]
 fn tool_without_a_name() {
     check(
         r#"targets: {"a": Exec(command: [Tool("")])}"#,

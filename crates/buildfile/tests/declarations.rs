@@ -67,6 +67,7 @@ fn what_each_kind_makes_and_where() {
         speed: Nothing
         fuzz: Nothing
         lint: Files { count: 1 }, file sub/report.txt
+        generated: Nothing
         generate: Files { count: 1 }, file sub/kind_string.go
         pack: Files { count: 1 }, file sub/pack.tar
         manifest: Files { count: 1 }, file sub/deploy.yaml
@@ -76,6 +77,7 @@ fn what_each_kind_makes_and_where() {
         check: Nothing
         in-order: Nothing
         migrate-new: Nothing
+        console: Nothing
     "#]]
     .assert_eq(&found);
 }
@@ -99,6 +101,7 @@ fn what_each_kind_needs() {
         speed: [Go]
         fuzz: [Go]
         lint: [Program("golangci-lint")]
+        generated: [Go]
         generate: [Go]
         pack: [Program("tar")]
         manifest: []
@@ -108,6 +111,7 @@ fn what_each_kind_needs() {
         check: []
         in-order: []
         migrate-new: [Program("migrate"), Program("migrate")]
+        console: [Program("psql")]
     "#]]
     .assert_eq(&lines(EVERYTHING, |file, target| format!("{:?}", target.needs(&file.platforms))));
 }
@@ -131,6 +135,7 @@ fn where_each_kind_is_listed() {
         speed: check, GoTest
         fuzz: check, GoTest
         lint: other, Exec
+        generated: build, GoGenerate
         generate: other, Exec
         pack: other, Exec
         manifest: build, Template
@@ -140,6 +145,7 @@ fn where_each_kind_is_listed() {
         check: other, lint, test
         in-order: other, lint, test
         migrate-new: other, Exec
+        console: other, Exec
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| {
         format!("{}, {}", target.kind().group().title(), target.kind().summary())
@@ -219,6 +225,8 @@ fn what_a_visitor_sees() {
         fuzz:  text text text
         lint:  text text path:report.txt text path:tools
         generate:  text text path:kind_string.go path:tools
+        generated:  text text text server:Output text text text
+        generate:  text text path:kind_string.go
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
         manifest:  path:deploy/app.yaml.in path:deploy.yaml
         pinned:  image:Digest path:pinned
@@ -227,6 +235,7 @@ fn what_a_visitor_sees() {
         check:  lint:Anything test:Anything
         in-order:  lint:Anything test:Anything
         migrate-new:  text text text text text
+        console:  text path:.env path:.env.local
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| {
         let mut seen = Seen(String::new());

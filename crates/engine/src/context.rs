@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rondel_cas::{Entry, Metadata, RelativePath};
-use rondel_process::{Cancellation, Captured, CommandLine, ProcessError, Redactor, Stream, capture_redacted, run};
+use rondel_process::{
+    Cancellation, Captured, CommandLine, ProcessError, Redactor, Stream, capture_redacted, run, run_in_foreground,
+};
 
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
@@ -183,6 +185,19 @@ impl StepContext<'_> {
         }
         let (summary, status) = (self.summary(line), finished.describe());
         Err(StepError::Command { summary, status, output: Vec::new(), told: 0, hint: None })
+    }
+
+    /// Runs a command that has the terminal: its standard streams are the user's. Nothing of them is seen here, so that
+    /// secrets in them are not hidden. An exit status other than 0 is an error with that status.
+    pub fn run_in_foreground(&self, line: &CommandLine) -> Result<(), StepError> {
+        let line = &self.announce(line);
+        let finished = run_in_foreground(line, self.cancellation);
+        let finished = finished.map_err(|error| self.with_whole_timeout(error))?;
+        if finished.status.success() {
+            return Ok(());
+        }
+        let (summary, status) = (self.summary(line), finished.describe());
+        Err(StepError::Foreground { summary, status, code: finished.shell_code() })
     }
 
     /// Runs a command and returns its output. An exit status other than 0 is an error.

@@ -1,11 +1,15 @@
-//! The environment of a process, in four classes.
+//! The environment of a process, in five classes.
 //!
-//! Processes start with an empty environment. A variable is in one of four classes:
+//! Processes start with an empty environment. A variable is in one of five classes:
 //!
 //! - *keyed*: it changes results. Name and value are in the key.
 //! - *located*: it names a place on this machine. A placeholder is in the key.
 //! - *passed*: it says how to reach the world, not what to make. Its name is in the key, set or not.
 //! - *secret*: its name is in the key. Its value is nowhere but in the process.
+//! - *sealed*: it changes results and may be a secret. Its name is in the key, and what [`Seal`](crate::Seal) makes of its
+//!   value.
+
+use std::collections::BTreeMap;
 
 /// How a variable affects the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub enum Class {
     Passed,
     /// A secret.
     Secret,
+    /// Changes results, and may be a secret.
+    Sealed,
 }
 
 /// The value of a variable that a target declares.
@@ -27,12 +33,21 @@ pub enum EnvironmentValue {
     Plain(String),
     /// Never shown or stored.
     Secret(String),
+    /// Never shown or stored, but for its seal, which is in the key.
+    Sealed {
+        /// The value.
+        value: String,
+        /// Its seal.
+        seal: String,
+    },
 }
 
 /// The variables of one process.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     variables: Vec<(String, Option<String>, Class)>,
+    /// Seals of the sealed variables.
+    seals: BTreeMap<String, String>,
 }
 
 impl Environment {
@@ -44,6 +59,18 @@ impl Environment {
     /// Sets `name` and replaces its former value.
     pub fn set(&mut self, class: Class, name: &str, value: impl Into<String>) {
         self.set_optional(class, name, Some(value.into()));
+    }
+
+    /// Sets `name` to the value that a target declares.
+    pub fn declare(&mut self, name: &str, value: &EnvironmentValue) {
+        match value {
+            EnvironmentValue::Plain(value) => self.set(Class::Keyed, name, value),
+            EnvironmentValue::Secret(value) => self.set(Class::Secret, name, value),
+            EnvironmentValue::Sealed { value, seal } => {
+                self.set(Class::Sealed, name, value);
+                self.seals.insert(name.to_owned(), seal.clone());
+            }
+        }
     }
 
     /// Declares `name`, which may have no value on this machine.
@@ -75,6 +102,7 @@ impl Environment {
                     Class::Located => "@located".to_owned(),
                     Class::Passed => "@passed".to_owned(),
                     Class::Secret => "@secret".to_owned(),
+                    Class::Sealed => format!("#{}", self.seals.get(name).map_or("", String::as_str)),
                 };
                 (name.clone(), shown)
             })
@@ -83,9 +111,9 @@ impl Environment {
         pairs
     }
 
-    /// Returns the names of the secret variables.
+    /// Returns the names of the variables whose values are not shown.
     pub fn secret_names(&self) -> Vec<String> {
-        let secret = self.variables.iter().filter(|(.., class)| *class == Class::Secret);
+        let secret = self.variables.iter().filter(|(.., class)| matches!(class, Class::Secret | Class::Sealed));
         secret.map(|(name, ..)| name.clone()).collect()
     }
 }
@@ -109,5 +137,19 @@ mod tests {
             assert_ne!(with(class, "1"), Environment::new().for_key());
         }
         assert_ne!(with(Class::Keyed, "@secret"), with(Class::Secret, ""));
+    }
+
+    /// Of a sealed value only the seal is in the key.
+    #[test]
+    fn the_seal_is_in_the_key() {
+        let with = |value: &str, seal: &str| {
+            let mut environment = Environment::new();
+            environment.declare("X", &EnvironmentValue::Sealed { value: value.to_owned(), seal: seal.to_owned() });
+            assert_eq!(environment.secret_names(), ["X"]);
+            environment.for_key()
+        };
+        assert_eq!(with("canary", "1"), [("X".to_owned(), "#1".to_owned())]);
+        assert_eq!(with("canary", "1"), with("other", "1"));
+        assert_ne!(with("canary", "1"), with("canary", "2"));
     }
 }

@@ -85,6 +85,16 @@ pub enum StepError {
         /// What to do next.
         hint: Option<String>,
     },
+    /// A program that had the terminal ended badly. What it printed is on the screen.
+    #[error("`{summary}` ended with {status}")]
+    Foreground {
+        /// Short form of the command.
+        summary: String,
+        /// Exit status in words.
+        status: String,
+        /// Exit code as a shell has it.
+        code: u8,
+    },
     /// Any other error for people.
     #[error("{0}")]
     User(#[from] UserError),
@@ -134,7 +144,7 @@ impl StepError {
                 StepError::Command { summary, status, output, told, hint: Some(text.into()) }
             }
             StepError::User(error) => StepError::User(error.hint(text)),
-            StepError::Interrupted => StepError::Interrupted,
+            other @ (StepError::Foreground { .. } | StepError::Interrupted) => other,
         }
     }
 
@@ -143,14 +153,14 @@ impl StepError {
         match self {
             StepError::Command { hint, .. } => hint.as_deref(),
             StepError::User(error) => error.hint.as_deref(),
-            StepError::Interrupted => None,
+            StepError::Foreground { .. } | StepError::Interrupted => None,
         }
     }
 
     /// Returns the category; `None` for an interruption.
     pub fn category(&self) -> Option<Category> {
         match self {
-            StepError::Command { .. } => Some(Category::Step),
+            StepError::Command { .. } | StepError::Foreground { .. } => Some(Category::Step),
             StepError::User(error) => Some(error.category),
             StepError::Interrupted => None,
         }

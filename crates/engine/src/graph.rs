@@ -49,6 +49,8 @@ pub enum Shown {
     Streamed,
     /// As `Streamed`, but lines of standard output are data, for Rondel's own standard output.
     Answer,
+    /// The step has the terminal: its command reads and writes there itself, and no other step runs beside it.
+    Foreground,
     /// The step, and its output if it fails.
     OnFailure,
     /// Nothing, unless the step fails or everything is asked for.

@@ -50,6 +50,11 @@ pub(crate) fn keep(workspace: &Workspace, place: &Path, path: &RelativePath) -> 
     unreachable!("the numbers do not end")
 }
 
+/// Moves a file that people made or edited out of the way of an output, and returns where it is, relative to the workspace.
+pub fn keep_file(workspace: &Workspace, place: &Path, path: &RelativePath) -> Result<PathBuf, StepError> {
+    keep(workspace, place, path).map_err(|source| StepError::unwritable(&workspace.state.join(KEPT), &source))
+}
+
 /// Keeps one file that was not as Rondel left it, and says where.
 pub(crate) fn keep_stranger(
     context: &StepContext<'_>,

@@ -81,6 +81,7 @@ pub enum Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_sealed = |value: &Option<String>| value.as_ref().is_some_and(|value| value.starts_with('#'));
         let change = |old: &Option<String>, new: &Option<String>| match (old, new) {
             (Some(old), Some(new)) => format!("changed from `{}` to `{}`", shown(old), shown(new)),
             (None, Some(new)) => format!("is new (`{}`)", shown(new)),
@@ -99,6 +100,16 @@ impl fmt::Display for Reason {
             Reason::UpstreamChanged { path, .. } => write!(formatter, "{path} was rebuilt"),
             Reason::ArgumentChanged { old, new } => {
                 write!(formatter, "arguments changed from `{}` to `{}`", shown(old), shown(new))
+            }
+            Reason::EnvironmentChanged { name, old, new } if is_sealed(old) && is_sealed(new) => {
+                write!(formatter, "{name} changed")
+            }
+            Reason::EnvironmentChanged { name, old, new } if is_sealed(new) => match old {
+                Some(_) => write!(formatter, "{name} comes from a file now"),
+                None => write!(formatter, "{name} is new"),
+            },
+            Reason::EnvironmentChanged { name, old, new: Some(new) } if is_sealed(old) => {
+                write!(formatter, "{name} changed to `{}`", shown(new))
             }
             Reason::EnvironmentChanged { name, old, new } => write!(formatter, "{name} {}", change(old, new)),
             Reason::SettingChanged { name, old, new } => write!(formatter, "{name} {}", change(old, new)),

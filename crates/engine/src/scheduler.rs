@@ -15,7 +15,7 @@ use crate::error::StepError;
 use crate::event::{Event, NodeId, Outcome, OutputReport};
 use crate::execute::{StepResult, execute};
 use crate::former;
-use crate::graph::Graph;
+use crate::graph::{Graph, Shown};
 use crate::locks::lock_abandoned;
 use crate::reason::Reason;
 use crate::stale;
@@ -69,6 +69,8 @@ struct Queue<'a> {
     /// Number of running steps of each pool.
     busy: BTreeMap<&'a str, usize>,
     running: usize,
+    /// True while a step has the terminal: nothing runs beside it.
+    is_taken: bool,
     stop: bool,
 }
 
@@ -79,18 +81,30 @@ struct Order {
     paths: Vec<u64>,
 }
 
+/// Returns true if the step has the terminal while it runs.
+fn is_foreground(graph: &Graph, id: NodeId) -> bool {
+    graph.node(id).shown == Shown::Foreground
+}
+
 impl<'a> Queue<'a> {
     /// Returns the next node that may start now.
     fn take(&mut self, graph: &'a Graph) -> Option<NodeId> {
+        if self.is_taken {
+            return None;
+        }
         let mut held = Vec::new();
         let mut found = None;
         while let Some((path, Reverse(id))) = self.ready.pop() {
             let pool = graph.node(id).pool.as_ref();
-            if pool.is_none_or(|pool| self.busy.get(pool.name.as_str()).is_none_or(|busy| *busy < pool.depth)) {
+            let waits_for_all = is_foreground(graph, id) && self.running > 0;
+            if !waits_for_all
+                && pool.is_none_or(|pool| self.busy.get(pool.name.as_str()).is_none_or(|busy| *busy < pool.depth))
+            {
                 if let Some(pool) = pool {
                     *self.busy.entry(&pool.name).or_default() += 1;
                 }
                 self.running += 1;
+                self.is_taken = is_foreground(graph, id);
                 found = Some(id);
                 break;
             }
@@ -103,6 +117,7 @@ impl<'a> Queue<'a> {
     /// Marks the node as ended, whatever its outcome.
     fn put_back(&mut self, graph: &'a Graph, id: NodeId, order: &Order) {
         self.running -= 1;
+        self.is_taken = false;
         if let Some(busy) = graph.node(id).pool.as_ref().and_then(|pool| self.busy.get_mut(pool.name.as_str())) {
             *busy -= 1;
         }
@@ -201,6 +216,7 @@ impl Build<'_> {
             waiting: BTreeMap::new(),
             busy: BTreeMap::new(),
             running: 0,
+            is_taken: false,
             stop: false,
         };
         for &id in demanded {

@@ -37,10 +37,14 @@ impl ModuleFiles {
 
     /// Returns those of `paths` that are Go files of this module, and of none below it.
     pub fn sources(&self, paths: impl Iterator<Item = RelativePath>) -> Vec<String> {
+        ModuleFiles::sources_in(self.directory.as_ref(), paths)
+    }
+
+    /// Returns those of `paths` that are Go files of the module in `directory`, and of none below it.
+    pub fn sources_in(directory: Option<&RelativePath>, paths: impl Iterator<Item = RelativePath>) -> Vec<String> {
         let paths: Vec<RelativePath> = paths.collect();
         let go_mods = paths.iter().filter(|path| path.file_name() == "go.mod").filter_map(RelativePath::parent);
-        let modules: BTreeSet<RelativePath> =
-            go_mods.filter(|parent| Some(parent) != self.directory.as_ref()).collect();
+        let modules: BTreeSet<RelativePath> = go_mods.filter(|parent| Some(parent) != directory).collect();
         let is_own = |path: &&RelativePath| {
             path.as_str().ends_with(".go")
                 && !std::iter::successors(path.parent(), RelativePath::parent).any(|parent| modules.contains(&parent))

@@ -395,7 +395,7 @@ impl GoSupport {
 
     /// Returns true if the go command takes packages from `vendor`: by its own rule, which it applies without `-mod`
     /// (`setDefaultBuildMod` in cmd/go/internal/modload).
-    pub(crate) fn is_vendored(&self) -> bool {
+    pub fn is_vendored(&self) -> bool {
         let (file, is_workspace) = match &self.go_work {
             Some(go_work) => (go_work.clone(), true),
             None => (self.module.join("go.mod"), false),
@@ -408,6 +408,11 @@ impl GoSupport {
         let list = read_text_at_most(&vendor.join("modules.txt"), TEXT_MAX).unwrap_or_default();
         let annotations = list.lines().next().and_then(|line| line.strip_prefix("## ")).unwrap_or("");
         annotations.split(';').any(|annotation| annotation.trim() == "workspace") == is_workspace
+    }
+
+    /// Returns true if the module is in the workspace of a go.work in its own directory.
+    pub fn has_own_go_work(&self) -> bool {
+        self.go_work.as_ref().is_some_and(|file| file.parent() == Some(&self.module))
     }
 
     /// The closed environment of a compiling `go` whose GOROOT is `root`.

@@ -18,6 +18,21 @@ pub(crate) fn matches(pattern: &str, module: &Path, test: &TestPackage) -> bool 
     })
 }
 
+/// Returns true if the pattern may select packages in `directory`, which is relative to that of the module: `""` is the
+/// module's own. A pattern of import paths selects all, if it is none of `module`.
+pub fn selects_directory(pattern: &str, module: &str, directory: &str) -> bool {
+    let is_directory = matches!(Path::new(pattern).components().next(), Some(Component::CurDir | Component::ParentDir));
+    let wanted = if is_directory {
+        without_dots(Path::new(pattern)).to_string_lossy().into_owned()
+    } else {
+        match pattern.strip_prefix(module).filter(|_| !module.is_empty()) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => rest.trim_matches('/').to_owned(),
+            Some(_) | None => return true,
+        }
+    };
+    wanted == "..." || is_match(wanted.trim_end_matches('/'), directory)
+}
+
 /// Returns the path without `.` and `..`, by its text alone.
 fn without_dots(path: &Path) -> PathBuf {
     let mut found = PathBuf::new();
@@ -54,6 +69,28 @@ fn has_form(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_of_directories() {
+        let module = "example.com/m";
+        for (pattern, directory) in [
+            ("./...", ""),
+            ("./...", "a/b"),
+            (".", ""),
+            ("./a/...", "a"),
+            ("./a/...", "a/b"),
+            ("example.com/m/...", ""),
+            ("example.com/m", ""),
+            ("example.com/m/a", "a"),
+            ("...", "a"),
+            ("example.com/other", "a"),
+        ] {
+            assert!(selects_directory(pattern, module, directory), "{pattern} {directory}");
+        }
+        for (pattern, directory) in [(".", "a"), ("./a", "a/b"), ("./a/...", "ab"), ("example.com/m/a", "")] {
+            assert!(!selects_directory(pattern, module, directory), "{pattern} {directory}");
+        }
+    }
 
     #[test]
     fn patterns_of_packages() {

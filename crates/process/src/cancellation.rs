@@ -1,4 +1,4 @@
-//! `Cancellation`: one flag for a whole build, and the process groups that end when it is raised.
+//! `Cancellation`: one flag for a whole build, and the processes that end when it is raised.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,8 +16,29 @@ pub struct Cancellation {
 #[derive(Default)]
 struct Shared {
     raised: AtomicBool,
-    groups: Mutex<Vec<u32>>,
+    receivers: Mutex<Vec<Receiver>>,
     finishing: AtomicUsize,
+    foreground: AtomicUsize,
+}
+
+/// The receiver of the signals that end a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receiver {
+    /// A program with a process group of its own, by the group's number.
+    Group(u32),
+    /// A program in Rondel's own group, by its number.
+    Process(u32),
+}
+
+/// A program in the foreground, until this is dropped.
+pub(crate) struct Foreground {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        self.shared.foreground.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Work that has to be finished even though the build was cancelled, until this is dropped.
@@ -42,7 +63,7 @@ impl Cancellation {
         self.shared.raised.load(Ordering::SeqCst)
     }
 
-    /// Asks all running groups to end (SIGTERM), and kills them (SIGKILL) 0.7 s later. A second call kills them at
+    /// Asks all running programs to end (SIGTERM), and kills them (SIGKILL) 0.7 s later. A second call kills them at
     /// once.
     pub fn cancel(&self) {
         let again = self.shared.raised.swap(true, Ordering::SeqCst);
@@ -67,34 +88,51 @@ impl Cancellation {
         self.shared.finishing.load(Ordering::SeqCst) > 0
     }
 
+    /// Marks a program that has the terminal.
+    pub(crate) fn foreground(&self) -> Foreground {
+        self.shared.foreground.fetch_add(1, Ordering::SeqCst);
+        Foreground { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Returns true while a program has the terminal: it gets Ctrl-C itself, and decides what that means.
+    pub fn is_in_foreground(&self) -> bool {
+        self.shared.foreground.load(Ordering::SeqCst) > 0
+    }
+
     fn signal_all(&self, kill: bool) {
-        for &group in self.shared.groups.lock().expect("no panic while locked").iter() {
-            signal_group(group, kill);
+        for receiver in self.shared.receivers.lock().expect("no panic while locked").iter() {
+            receiver.signal(kill);
         }
     }
 
-    pub(crate) fn register(&self, group: u32) {
-        self.shared.groups.lock().expect("no panic while locked").push(group);
-        // Raised between the caller's check of the flag and this: the new group must end too.
+    pub(crate) fn register(&self, receiver: Receiver) {
+        self.shared.receivers.lock().expect("no panic while locked").push(receiver);
+        // Raised between the caller's check of the flag and this: the new program must end too.
         if self.is_raised() {
-            signal_group(group, false);
+            receiver.signal(false);
         }
     }
 
-    pub(crate) fn unregister(&self, group: u32) {
-        self.shared.groups.lock().expect("no panic while locked").retain(|&other| other != group);
+    pub(crate) fn unregister(&self, receiver: Receiver) {
+        self.shared.receivers.lock().expect("no panic while locked").retain(|&other| other != receiver);
     }
 }
 
-#[cfg(unix)]
-pub(crate) fn signal_group(group: u32, kill: bool) {
-    use rustix::process::{Pid, Signal, kill_process_group};
-    let signal = if kill { Signal::KILL } else { Signal::TERM };
-    if let Some(pid) = i32::try_from(group).ok().and_then(Pid::from_raw) {
-        // A group that is gone is fine.
-        let _ = kill_process_group(pid, signal);
+impl Receiver {
+    /// Sends SIGKILL or SIGTERM.
+    #[cfg(unix)]
+    pub fn signal(self, kill: bool) {
+        use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+        let signal = if kill { Signal::KILL } else { Signal::TERM };
+        let pid = |number: u32| i32::try_from(number).ok().and_then(Pid::from_raw);
+        // A program that is gone is fine.
+        let _ = match self {
+            Receiver::Group(number) => pid(number).map(|pid| kill_process_group(pid, signal)),
+            Receiver::Process(number) => pid(number).map(|pid| kill_process(pid, signal)),
+        };
     }
-}
 
-#[cfg(not(unix))]
-pub(crate) fn signal_group(_group: u32, _kill: bool) {}
+    /// Sends nothing.
+    #[cfg(not(unix))]
+    pub fn signal(self, _kill: bool) {}
+}

@@ -4,6 +4,7 @@
 
 mod cancellation;
 mod command_line;
+mod foreground;
 mod orphans;
 mod redaction;
 mod run;
@@ -11,8 +12,10 @@ mod sandbox;
 mod tool;
 mod user;
 
+pub(crate) use cancellation::Receiver;
 pub use cancellation::{Cancellation, Finishing};
 pub use command_line::{CommandLine, quote};
+pub use foreground::{is_at_terminal, run_in_foreground};
 pub use orphans::{become_subreaper, inherit_lock, kill_lock_holders, kill_orphans};
 pub use redaction::Redactor;
 pub use run::{Captured, Finished, ProcessError, Stream, capture, capture_redacted, run};

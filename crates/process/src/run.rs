@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use crate::cancellation::signal_group;
 use crate::redaction::RedactedLines;
-use crate::{Cancellation, CommandLine, Redactor, sandbox};
+use crate::{Cancellation, CommandLine, Receiver, Redactor, sandbox};
 
 /// Maximum length of a line. Longer ones are passed on in pieces, so that a program without newlines can't fill the
 /// memory.
@@ -37,14 +36,26 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Returns the status in words: `exit status 2`, `signal 9`.
-    pub fn describe(&self) -> String {
+    /// Returns the exit code as a shell has it: 128 and the number of the signal for a program that a signal ended.
+    pub fn shell_code(&self) -> u8 {
+        let code = self.signal().map_or(self.status.code(), |signal| Some(128 + signal));
+        code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+    }
+
+    /// Returns the signal that ended it.
+    pub(crate) fn signal(&self) -> Option<i32> {
         #[cfg(unix)]
         {
-            use std::os::unix::process::ExitStatusExt;
-            if let Some(signal) = self.status.signal() {
-                return format!("signal {signal}");
-            }
+            std::os::unix::process::ExitStatusExt::signal(&self.status)
+        }
+        #[cfg(not(unix))]
+        None
+    }
+
+    /// Returns the status in words: `exit status 2`, `signal 9`.
+    pub fn describe(&self) -> String {
+        if let Some(signal) = self.signal() {
+            return format!("signal {signal}");
         }
         self.status.code().map_or_else(|| "an unknown status".to_owned(), |code| format!("exit status {code}"))
     }
@@ -182,7 +193,7 @@ fn supervise(
         None => command.spawn(),
     };
     let mut child = child.map_err(start_error)?;
-    let group = child.id();
+    let group = Receiver::Group(child.id());
     cancellation.register(group);
     let stdout = child.stdout.take().expect("piped above");
     let stderr = child.stderr.take().expect("piped above");
@@ -207,7 +218,7 @@ fn supervise(
         while !(out.is_finished() && err.is_finished()) && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
-        signal_group(group, true);
+        group.signal(true);
         // A process that left the group (a session of its own) can still hold them. Nothing waits for it: it ends with
         // Rondel, see `kill_orphans`.
         abandoned.store(true, Ordering::SeqCst);
@@ -232,14 +243,14 @@ fn feed(child: &mut Child, input: &[u8]) {
     }
 }
 
-/// Ends the group at its time limit: SIGTERM, and SIGKILL five seconds later.
-fn watch_clock(group: u32, timeout: Duration, ended: &mpsc::Receiver<()>, timed_out: &AtomicBool) {
+/// Ends the receiver at its time limit: SIGTERM, and SIGKILL five seconds later.
+pub(crate) fn watch_clock(receiver: Receiver, timeout: Duration, ended: &mpsc::Receiver<()>, timed_out: &AtomicBool) {
     for (wait, kill) in [(timeout, false), (Duration::from_secs(5), true)] {
         if ended.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout) {
             return;
         }
         timed_out.store(true, Ordering::SeqCst);
-        signal_group(group, kill);
+        receiver.signal(kill);
     }
 }
 
@@ -275,14 +286,14 @@ impl<R: Read> Read for Pipe<R> {
 
 /// Waits for the child's end but leaves it a zombie, so that no other process gets its number yet.
 #[cfg(unix)]
-fn wait_without_reaping(child: &mut Child) {
+pub(crate) fn wait_without_reaping(child: &mut Child) {
     use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
     let pid = Pid::from_child(child);
     while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {}
 }
 
 #[cfg(not(unix))]
-fn wait_without_reaping(child: &mut Child) {
+pub(crate) fn wait_without_reaping(child: &mut Child) {
     let _ = child.wait();
 }
 

@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     /// `verify` found a difference.
     Different,
     Interrupted,
+    /// A program that had the terminal failed with this code, which is Rondel's own then.
+    Program(u8),
 }
 
 impl Exit {
@@ -24,11 +26,17 @@ impl Exit {
             Exit::Environment => 3,
             Exit::Different => 4,
             Exit::Interrupted => 130,
+            Exit::Program(code) => code,
         }
     }
 
     pub fn of(error: &StepError) -> Exit {
-        error.category().map_or(Exit::Interrupted, Exit::of_category)
+        match error {
+            StepError::Foreground { code, .. } => Exit::Program(*code),
+            StepError::Command { .. } | StepError::User(_) | StepError::Interrupted => {
+                error.category().map_or(Exit::Interrupted, Exit::of_category)
+            }
+        }
     }
 
     fn of_category(category: Category) -> Exit {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{BuildFile, LockFile, Target, suggest};
 use rondel_cas::{TEXT_MAX, read_at_most, read_text_at_most};
-use rondel_engine::{DeclaredTargets, Workspace};
+use rondel_engine::{DeclaredTargets, Seal, Workspace};
 use rondel_targets::{Analysis, PlatformChoice, Request, analyze};
 
 use crate::VERSION;
@@ -118,6 +118,17 @@ impl<'c> Session<'c> {
         Ok(Session { context, file, text, name, lock, root, cache })
     }
 
+    /// Makes sure that values of environment files have the same seal in the next run, before an analysis that builds.
+    pub fn prepare_seal(&self) -> Result<(), Failure> {
+        if !self.file.has_environment_files() {
+            return Ok(());
+        }
+        let workspace = self.workspace();
+        workspace.prepare()?;
+        Seal::make(&workspace.state)
+            .map_err(|error| Failure::environment(format!("failed to write `{}`: {error}", workspace.state.display())))
+    }
+
     /// Fails if there is no place for the cache. Whatever writes asks this first.
     pub fn require_cache(&self) -> Result<(), Failure> {
         self.context.cache_directory().map(drop)
@@ -189,6 +200,7 @@ impl<'c> Session<'c> {
             is_ordered: true,
             platforms: PlatformChoice::Own,
             arguments: Vec::new(),
+            seal: Seal::of(&self.root.join(".rondel")),
             offline: analysis.offline,
             locked: analysis.locked,
             threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use rondel_process::Cancellation;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::ui::print_error_line;
 
@@ -22,16 +23,26 @@ static BUILD: Mutex<Option<Cancellation>> = Mutex::new(None);
 
 /// Handles signals from here on. SIGPIPE needs nothing: writes are checked.
 pub(crate) fn listen() {
-    let wanted = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
+    let wanted = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
     // Without a handler the default action ends the process, which is no worse than not starting at all.
     let Ok(mut signals) = signal_hook::iterator::Signals::new(wanted) else { return };
     std::thread::spawn(move || {
-        for (count, _) in signals.forever().enumerate() {
+        let mut count = 0;
+        for signal in signals.forever() {
             let build = BUILD.lock().expect("no panic while locked").clone();
+            // The terminal sends these to the program in the foreground too, which decides what they mean.
+            let is_of_keys = matches!(signal, SIGINT | SIGQUIT);
+            if is_of_keys && build.as_ref().is_some_and(Cancellation::is_in_foreground) {
+                continue;
+            }
+            if signal == SIGQUIT {
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+            count += 1;
             match build {
-                Some(cancellation) if count < 2 => {
+                Some(cancellation) if count <= 2 => {
                     cancellation.cancel();
-                    if count == 0 {
+                    if count == 1 {
                         std::thread::spawn(move || leave_soon(&cancellation));
                     }
                 }

@@ -45,6 +45,8 @@ pub(crate) struct Closed {
     pub(crate) root: PathBuf,
     /// Directory that the command starts in.
     pub(crate) directory: PathBuf,
+    /// True for generators: they run in a working tree always and make what they like in it, and their `tools` is a map.
+    pub(crate) generates: bool,
 }
 
 /// The surroundings of one run.
@@ -86,7 +88,7 @@ impl Closed {
     ) -> Result<Surroundings, StepError> {
         // A step that reads through a link to elsewhere always runs, and needs no check.
         let is_checked = self.is_checked && spec.inputs.blind_spot().is_none();
-        let has_tree = is_checked && !spec.outputs.is_empty();
+        let has_tree = self.generates || is_checked && !spec.outputs.is_empty();
         // The working tree has the same name in each run: it may get into outputs, as any working directory may. The
         // step's lock keeps others out.
         let place = match has_tree {
@@ -111,7 +113,7 @@ impl Closed {
             fs::create_dir_all(&around.home)?;
             let Some(tree) = &around.tree else { return Ok(()) };
             working_tree::fill(tree, &self.root, spec, job)?;
-            for output in &spec.outputs {
+            for output in spec.outputs.iter().filter(|_| !self.generates) {
                 let place = output.name.below(tree);
                 // What a command may take for granted, as without a working tree.
                 fs::create_dir_all(match output.kind {

@@ -124,15 +124,17 @@ impl Analyzer<'_> {
         Ok(made)
     }
 
-    /// Returns the node that builds the command of `Tool(name)` of a module for this machine; all users share it.
-    pub(crate) fn tool(&mut self, field: Option<&ModuleDirectory>, name: &str) -> Analyzed<NodeId> {
+    /// Returns the node that builds the command of `Tool(name, tags: […])` of a module for this machine; all users with the
+    /// same tags share it.
+    pub(crate) fn tool(&mut self, field: Option<&ModuleDirectory>, name: &str, tags: &[String]) -> Analyzed<NodeId> {
         if let Some(tool) = PublishedTool::parse(name) {
-            return self.published_tool(name, tool);
+            return self.published_tool(name, tool, tags);
         }
         let import_path = self.tool_path(field, name)?;
         let below = field.and_then(ModuleDirectory::below_root);
         let of = below.as_ref().map_or_else(String::new, |below| format!(" of {below}"));
-        let key = StepKey::shared(format!("tool {import_path}{of}"));
+        let place = with_tags(&import_path, tags);
+        let key = StepKey::shared(format!("tool {place}{of}"));
         if let Some(node) = self.graph.find(&key) {
             return Ok(node);
         }
@@ -142,7 +144,7 @@ impl Analyzer<'_> {
             key: key.clone(),
             platform: go.own_platform()?,
             patterns: vec![import_path.clone()],
-            tags: Vec::new(),
+            tags: tags.to_vec(),
             env: Vec::new(),
             c: None,
             race: false,
@@ -151,7 +153,7 @@ impl Analyzer<'_> {
             go,
         };
         // No import path has `@` as an element, so that no two modules share a place.
-        let place = below.map_or_else(|| import_path.clone(), |below| format!("{below}/@/{import_path}"));
+        let place = below.map_or_else(|| place.clone(), |below| format!("{below}/@/{place}"));
         let out = path(&format!(".rondel/out/tools/{place}"))?;
         let (ldflags, stamp, gcflags) = (Vec::new(), Vec::new(), Vec::new());
         let names = ExecutableNames::GoOwn;
@@ -161,8 +163,9 @@ impl Analyzer<'_> {
     }
 
     /// Returns the node that builds a command of another module.
-    fn published_tool(&mut self, name: &str, tool: PublishedTool<'_>) -> Analyzed<NodeId> {
-        let key = StepKey::shared(format!("tool {name}"));
+    fn published_tool(&mut self, name: &str, tool: PublishedTool<'_>, tags: &[String]) -> Analyzed<NodeId> {
+        let place = with_tags(name, tags);
+        let key = StepKey::shared(format!("tool {place}"));
         if let Some(node) = self.graph.find(&key) {
             return Ok(node);
         }
@@ -175,8 +178,9 @@ impl Analyzer<'_> {
             go,
             package: tool.package.to_owned(),
             version: tool.version.to_owned(),
+            tags: tags.to_vec(),
             pin: pin.map(|pin| ToolPin { module: pin.module.clone(), sum: pin.sum.clone() }),
-            out: path(&format!(".rondel/out/tools/{name}/{executable}"))?,
+            out: path(&format!(".rondel/out/tools/{place}/{executable}"))?,
         };
         let node = Node::new(key, "Tool", Box::new(step));
         Ok(self.graph.add(Node { shown: Shown::Never, ..node }))
@@ -210,4 +214,9 @@ impl Analyzer<'_> {
             }
         }
     }
+}
+
+/// Returns the name of a tool with its build tags: tools with other tags are other executables.
+fn with_tags(name: &str, tags: &[String]) -> String {
+    if tags.is_empty() { name.to_owned() } else { format!("{name},{}", tags.join(",")) }
 }

@@ -1,8 +1,8 @@
 //! Variables of the go command that build.ron can't set: Rondel sets them itself, or they would bring inputs that no key
 //! has.
 
-use rondel_buildfile::Spanned;
-use rondel_engine::UserError;
+use rondel_buildfile::{Span, Spanned};
+use rondel_engine::{EnvironmentValue, UserError};
 
 use crate::analyzer::Analyzed;
 
@@ -22,6 +22,12 @@ const OWN: &[&str] = &[
     "GO111MODULE",
     "GOTMPDIR",
 ];
+
+/// Refuses such a variable that comes from a file; `span` is the place of the first one.
+pub(crate) fn refuse_own_in_files(env: &[(String, EnvironmentValue)], span: Option<Span>) -> Analyzed<()> {
+    let Some(span) = span else { return Ok(()) };
+    env.iter().try_for_each(|(name, _)| refuse_own(&Spanned { value: name.clone(), span }, &[]))
+}
 
 /// Refuses a declared variable that Rondel sets itself; `others` are further ones of the kind.
 pub(crate) fn refuse_own(name: &Spanned<String>, others: &[&str]) -> Analyzed<()> {

@@ -32,7 +32,8 @@ impl Closed {
     pub(crate) fn cause(&self, error: &StepError, around: &Surroundings) -> Option<String> {
         let StepError::Command { output, hint: None, .. } = error else { return None };
         let tool = output.iter().find_map(|line| self.missing_tool(line));
-        let refusal = || output.iter().find_map(|line| self.refusal(line, around));
+        let bases = self.bases(output);
+        let refusal = || output.iter().find_map(|line| self.refusal(line, &bases, around));
         tool.or_else(refusal).or_else(|| {
             let is_network = |line: &String| NETWORK.iter().any(|words| line.to_lowercase().contains(words));
             let is_off = around.sandbox.is_some() && !self.network && output.iter().any(is_network);
@@ -43,7 +44,7 @@ impl Closed {
 
     fn missing_tool(&self, line: &str) -> Option<String> {
         let name = not_found_in(line)?;
-        let line = self.line(&tools_line(&[name]));
+        let line = self.line(&self.tools_line(name));
         Some(match find_tool(name, &self.search_path, &self.directory) {
             Ok(_) => format!("`{name}` is not among its programs: {line}"),
             Err(_) => format!("`{name}` is not on PATH: install it, then {line}"),
@@ -55,7 +56,18 @@ impl Closed {
         format!("add `{text}` to `{}`", self.key)
     }
 
-    fn refusal(&self, line: &str, around: &Surroundings) -> Option<String> {
+    /// Returns the directories that relative paths may start from. `go generate` runs each directive in that of its file, and
+    /// names the file where it fails: `a/b.go:3: running "x": exit status 1`.
+    fn bases(&self, output: &[String]) -> Vec<PathBuf> {
+        let directive = |line: &String| {
+            let (file, rest) = line.split_once(".go:")?;
+            rest.contains(": running ").then(|| self.root.join(file).parent().map(Path::to_owned))?
+        };
+        let of_directives = output.iter().filter(|_| self.generates).filter_map(directive);
+        std::iter::once(self.directory.clone()).chain(of_directives).collect()
+    }
+
+    fn refusal(&self, line: &str, bases: &[PathBuf], around: &Surroundings) -> Option<String> {
         let sandbox = around.sandbox.as_ref()?;
         let lower = line.to_lowercase();
         if !REFUSED.iter().any(|words| lower.contains(words)) {
@@ -66,7 +78,7 @@ impl Closed {
             let is_there = around.tree.is_some() && around.in_tree(self, path).symlink_metadata().is_ok();
             *path != self.root && path.symlink_metadata().is_ok() && !is_there && !sandbox.allows(path)
         };
-        self.paths_in(line, around).find(is_undeclared).map(|path| self.undeclared(&path))
+        self.paths_in(line, bases, around).find(is_undeclared).map(|path| self.undeclared(&path))
     }
 
     /// Returns what to do about a path that is not declared.
@@ -89,19 +101,37 @@ impl Closed {
             (false, true) => format!("{}/", path.display().to_string().trim_end_matches('/')),
             (false, false) => path.display().to_string(),
         };
-        format!("`{}` is not declared: {}; {off}", path.display(), self.line(&tools_line(&[tool])))
+        format!("`{}` is not declared: {}; {off}", path.display(), self.line(&self.tools_line(&tool)))
+    }
+
+    /// Returns the line of build.ron that declares a program.
+    fn tools_line(&self, name: &str) -> String {
+        match self.generates {
+            true => format!("tools: {{\"{}\": \"{}\"}}", file_name(name), name.escape_default()),
+            false => tools_line(&[name]),
+        }
     }
 
     /// Returns every word of a line that could be a path, as an absolute path of the project without `..`.
-    fn paths_in<'l>(&'l self, line: &'l str, around: &'l Surroundings) -> impl Iterator<Item = PathBuf> + 'l {
+    fn paths_in<'l>(
+        &'l self,
+        line: &'l str,
+        bases: &'l [PathBuf],
+        around: &'l Surroundings,
+    ) -> impl Iterator<Item = PathBuf> + 'l {
         let quoted = line.split(['\'', '"', '`', '‘', '’']);
         let words = line.split([' ', '\t', '\'', '"', '`', '‘', '’', '(', ')', '[', ']', ',', ';', '=']);
         let parts = line.split(": ");
         let all =
             quoted.chain(parts).chain(words).map(|word| word.trim_end_matches(['.', ',']).trim_matches([':', ' ']));
-        let path = |word: &str| around.in_project(self, &normal(&self.directory.join(word)));
-        all.filter(|word| !word.is_empty()).map(path)
+        let paths =
+            move |word: &'l str| bases.iter().map(move |base| around.in_project(self, &normal(&base.join(word))));
+        all.filter(|word| !word.is_empty()).flat_map(paths)
     }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Returns the path with `.` and `..` resolved by their text.

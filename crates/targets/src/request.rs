@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rondel_engine::Seal;
+
 use rondel_buildfile::{BuildFile, LockFile, Platform, TargetName, VariableName};
 
 /// Values of parameters that the command line gives, by target.
@@ -36,6 +38,8 @@ pub struct Request<'a> {
     pub platforms: PlatformChoice,
     /// Arguments after `--`.
     pub arguments: Vec<String>,
+    /// Seals values of environment files for keys.
+    pub seal: Seal,
     /// True to never use the network.
     pub offline: bool,
     /// True to refuse toolchains without a pin in build.lock.

@@ -83,7 +83,13 @@ impl<'a> SourceFiles<'a> {
         Ok(Found { value: value.to_owned(), place: format!("`{path}`, line {line}") })
     }
 
-    fn read(&self, path: &str) -> Result<String, UserError> {
+    /// Returns true if there is something at `path`.
+    pub fn is_there(&self, path: &str) -> bool {
+        RelativePath::new(path).is_ok_and(|path| path.below(&self.root).symlink_metadata().is_ok())
+    }
+
+    /// Returns the text of a file of the tree.
+    pub fn read(&self, path: &str) -> Result<String, UserError> {
         let relative = RelativePath::new(path).map_err(|error| UserError::input(error.to_string()))?;
         let place = relative.below(&self.root);
         if let Some(target) = self.maker(&place) {
@@ -106,6 +112,11 @@ impl<'a> SourceFiles<'a> {
             return Err(UserError::input(message).hint("copy it into the workspace"));
         }
         read_text_at_most(&real, SMALL_MAX).map_err(unreadable)
+    }
+
+    /// Returns the target that makes the file at `path`.
+    pub fn maker_of(&self, path: &str) -> Option<&'a TargetName> {
+        self.maker(&RelativePath::new(path).ok()?.below(&self.root))
     }
 
     /// Returns the target that makes what is at `place`, as it is written or where links lead.

@@ -27,9 +27,9 @@ pub(crate) fn declared_tools(
 ) -> Analyzed<DeclaredTools> {
     let mut declared = DeclaredTools { named: Vec::new(), built: Vec::new(), has_go: false };
     for word in &process.tools {
-        if let TextSource::Tool { name } = &word.source {
+        if let TextSource::Tool { name, tags } = &word.source {
             declared.built.push(inputs.len());
-            inputs.push(analyzer.tool(process.module.as_ref(), name).map_err(|error| error.at(word.span))?);
+            inputs.push(analyzer.tool(process.module.as_ref(), name, tags).map_err(|error| error.at(word.span))?);
             continue;
         }
         let name = analyzer.variables.text(word).map_err(|error| error.at(word.span))?;

@@ -3,9 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use rondel_buildfile::{BuildFile, GitQuery, Part, Template, Text, TextSource, VariableName, VariableUse, wrong_tag};
-use rondel_engine::{EnvironmentValue, UserError};
+use rondel_buildfile::{
+    BuildFile, EnvFile, GitQuery, Part, Template, Text, TextSource, VariableName, VariableUse, wrong_tag,
+};
+use rondel_engine::{EnvironmentValue, Seal, UserError};
 
+use crate::env_file::{self, may_be_secret};
 use crate::git::GitAnswers;
 use crate::request::Request;
 use crate::source_files::SourceFiles;
@@ -21,6 +24,9 @@ pub(crate) struct Variables<'a> {
     /// All values that variables had, and where each came from.
     seen: RefCell<BTreeMap<VariableName, Vec<Value>>>,
     secrets: RefCell<Vec<String>>,
+    /// Seals values of files that may be secrets.
+    seal: Seal,
+    warnings: RefCell<Vec<String>>,
     dirt: Cell<Dirt>,
     /// Parameters of the target that is being analyzed.
     parameters: RefCell<Scope>,
@@ -63,6 +69,8 @@ impl<'a> Variables<'a> {
             values: RefCell::default(),
             seen: RefCell::default(),
             secrets: RefCell::default(),
+            seal: request.seal.clone(),
+            warnings: RefCell::default(),
             dirt: Cell::new(Dirt::Nowhere),
             parameters: RefCell::default(),
         }
@@ -90,7 +98,7 @@ impl<'a> Variables<'a> {
 
     /// Returns what is odd about the answers, such as a shallow clone.
     pub fn warnings(&self) -> Vec<String> {
-        self.git.warnings()
+        [self.git.warnings(), self.warnings.borrow().clone()].concat()
     }
 
     /// Evaluates with `make` for clean sources and, if that matters, once more for dirty ones.
@@ -253,6 +261,70 @@ impl<'a> Variables<'a> {
     ) -> Result<Vec<(String, EnvironmentValue)>, UserError> {
         let pairs = pairs.iter().map(|(name, text)| (name, &**text));
         self.environment_of(pairs.filter(|(_, text)| !self.is_late_text(text)))
+    }
+
+    /// Returns the environment that a process on this machine gets: `own`, and what it does not replace of files and of the
+    /// top level's `env`.
+    pub fn of_process(
+        &self,
+        files: &[EnvFile],
+        own: Vec<(String, EnvironmentValue)>,
+    ) -> Result<Vec<(String, EnvironmentValue)>, UserError> {
+        let own = self.with_files(files, own)?;
+        let everywhere = self.file.env.iter().filter(|(name, _)| !own.iter().any(|(other, _)| *other == name.value));
+        let mut result = self.environment_of(everywhere.map(|(name, text)| (name, &**text)))?;
+        result.extend(own);
+        Ok(result)
+    }
+
+    /// Returns these entries, and before them those of files that they do not replace.
+    pub fn with_files(
+        &self,
+        files: &[EnvFile],
+        own: Vec<(String, EnvironmentValue)>,
+    ) -> Result<Vec<(String, EnvironmentValue)>, UserError> {
+        let mut result: Vec<(String, EnvironmentValue)> = Vec::new();
+        for file in files {
+            for (name, value) in self.env_file(file).map_err(|error| error.at(file.path.span))? {
+                if may_be_secret(&value) {
+                    self.secrets.borrow_mut().push(value.clone());
+                }
+                let seal = self.seal.value(&name, &value);
+                result.retain(|(other, _)| *other != name);
+                result.push((name, EnvironmentValue::Sealed { value, seal }));
+            }
+        }
+        result.retain(|(name, _)| !own.iter().any(|(other, _)| other == name));
+        result.extend(own);
+        Ok(result)
+    }
+
+    /// Returns the variables of a file, in its order.
+    fn env_file(&self, file: &EnvFile) -> Result<Vec<(String, String)>, UserError> {
+        let path = &file.path.value;
+        if !self.sources.is_there(path) {
+            let hint = format!("make it, or write `Optional(\"{path}\")` if it may be missing");
+            let missing = UserError::input(format!("there is no file `{path}`")).hint(hint);
+            return if file.is_optional { Ok(Vec::new()) } else { Err(missing) };
+        }
+        if let Some(maker) = self.sources.maker_of(path) {
+            let message = format!("`{path}` is made by `{maker}`, and environment files are read before anything runs");
+            return Err(UserError::input(message).hint("read it in the script itself: `. ./file`"));
+        }
+        let text = self.sources.read(path)?;
+        let parsed = env_file::parse(&text, &|name| self.environment.get(name).cloned()).map_err(|mistake| {
+            UserError::input(format!("`{path}`, line {}: {}", mistake.line, mistake.what)).hint(mistake.hint)
+        })?;
+        for line in parsed.quoted_lines {
+            let text = format!(
+                "`{path}`, line {line}: the quotes are part of the value, as in Docker 28 and before; leave them out"
+            );
+            let mut warnings = self.warnings.borrow_mut();
+            if !warnings.contains(&text) {
+                warnings.push(text);
+            }
+        }
+        Ok(parsed.variables)
     }
 
     fn environment_of<'t>(

@@ -2,8 +2,8 @@
 
 use crate::health::Health;
 use crate::record::kind;
-use crate::types::{ImageReference, ProcessEnvironment, Seconds};
-use crate::{Kind, Makes, Need, Text};
+use crate::types::{EnvFile, Flag, ImageReference, ProcessEnvironment, Seconds};
+use crate::{Diagnostic, Kind, Makes, Need, Platforms, Text};
 
 kind! {
     /// Runs an image in a container: read-only with a tmpfs on `/tmp`, without capabilities, on loopback by default.
@@ -22,6 +22,9 @@ kind! {
         host_gateway: bool = false,
         /// Environment of the process; `Secret` is allowed.
         env: ProcessEnvironment = ProcessEnvironment::default(),
+        /// Files of variables in the syntax of `docker run --env-file`: `[".env", Optional(".env.local")]`. A later one goes
+        /// before an earlier one, and `env` before all. Their values are not shown.
+        env_file: Vec<EnvFile> = Vec::new(),
         /// `--volume`: `"data:/data"`.
         volumes: Vec<Text> = Vec::new(),
         /// `--network`.
@@ -36,6 +39,9 @@ kind! {
         health_timeout_s: Seconds = Seconds(60),
         /// Leaves the container running in the background once it is healthy.
         detach: bool = false,
+        /// Gives the container the terminal, as `docker run --interactive --tty` does; without a terminal, what is piped in.
+        /// Nothing else runs beside it, and its exit code is that of Rondel. Health is not waited for.
+        interactive: Flag = Flag::default(),
     }
 }
 
@@ -44,7 +50,25 @@ impl Kind for DockerRun {
         Makes::Processes
     }
 
+    fn env_files(&self) -> &[EnvFile] {
+        &self.env_file
+    }
+
     fn needs(&self) -> Vec<Need> {
         vec![Need::DockerDaemon, Need::DockerCommand]
+    }
+
+    fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        let refused = [
+            (self.detach, "detach", "it ends when somebody leaves it"),
+            (self.health.is_some(), "health", "whoever uses it sees how it is"),
+        ];
+        for (field, why) in refused.into_iter().filter_map(|(is_there, field, why)| is_there.then_some((field, why))) {
+            if self.interactive.value {
+                let message = format!("an interactive container has no `{field}`: {why}");
+                let hint = format!("remove `{field}`, or `interactive`");
+                diagnostics.push(Diagnostic::new(self.interactive.span, message).hint(hint));
+            }
+        }
     }
 }

@@ -3,8 +3,8 @@
 use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Command, ModuleDirectory};
-use crate::{CommandWord, Kind, Makes, Need, Output, Text, TextSource};
+use crate::types::{Command, EnvFile, ModuleDirectory};
+use crate::{CommandWord, Diagnostic, Kind, Makes, Need, Output, Platforms, Text, TextSource};
 
 kind! {
     /// A command in the tree. Without `inputs` it always runs. The environment is closed.
@@ -19,6 +19,10 @@ kind! {
 impl Kind for Exec {
     fn makes(&self) -> Makes {
         self.process.makes()
+    }
+
+    fn env_files(&self) -> &[EnvFile] {
+        &self.process.env_file
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -43,6 +47,10 @@ impl Kind for Exec {
 
     fn module(&self) -> Option<&ModuleDirectory> {
         self.process.module.as_ref()
+    }
+
+    fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        self.process.check(diagnostics);
     }
 
     fn unchecked(&self) -> Option<&'static str> {

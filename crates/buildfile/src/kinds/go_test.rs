@@ -3,8 +3,8 @@
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::{
-    CommandEnvironment, InputSource, ModuleDirectory, OutPath, Packages, Percent, Platforms, Shuffle, Tags, TestCount,
-    TestParallel, late_fact,
+    CommandEnvironment, EnvFile, InputSource, ModuleDirectory, OutPath, Packages, Percent, Platforms, Shuffle, Tags,
+    TestCount, TestParallel, late_fact,
 };
 use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
@@ -65,6 +65,9 @@ kind! {
         fuzztime: Option<Text> = None,
         /// Environment of the tests, added to Rondel's closed one; `Secret` is allowed, facts of images are not.
         env: CommandEnvironment = CommandEnvironment::default(),
+        /// Files of variables in the syntax of `docker run --env-file`: `[".env", Optional(".env.local")]`. A later one goes
+        /// before an earlier one, and `env` before all. Their values are not shown; what is used of them is in the key, sealed.
+        env_file: Vec<EnvFile> = Vec::new(),
         /// Globs of files, and outputs of targets, that all tests depend on besides. Needed for what is read unseen, by
         /// child processes for example; `["**"]` for every file below `root`.
         inputs: Option<Vec<InputSource>> = None,
@@ -93,6 +96,10 @@ impl Kind for GoTest {
         for (_, text) in &self.env {
             diagnostics.extend(text.images().next().map(|fact| late_fact(fact, text.span)));
         }
+    }
+
+    fn env_files(&self) -> &[EnvFile] {
+        &self.env_file
     }
 
     fn needs(&self) -> Vec<Need> {

@@ -22,6 +22,7 @@ macro_rules! for_each_kind {
             go_vet: GoVet,
             go_fmt: GoFmt,
             go_mod_tidy: GoModTidy,
+            go_generate: GoGenerate,
             image: Image,
             docker_build: DockerBuild,
             push: Push,

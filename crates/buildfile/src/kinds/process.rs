@@ -1,8 +1,10 @@
 //! The fields shared by `Exec` and `Shell`: the inputs, outputs and environment of a command.
 
 use crate::record::record;
-use crate::types::{CommandEnvironment, EnvironmentName, InputSource, ModuleDirectory, OutPath, Sandbox, SourcePath};
-use crate::{CommandWord, Makes, Need, Output, Places, TextSource};
+use crate::types::{
+    CommandEnvironment, EnvFile, EnvironmentName, Flag, InputSource, ModuleDirectory, OutPath, Sandbox, SourcePath,
+};
+use crate::{CommandWord, Diagnostic, Makes, Need, Output, Places, TextSource};
 
 record! {
     /// Inputs, outputs and environment of a command.
@@ -19,6 +21,9 @@ record! {
         /// `LANG=C.UTF-8`, these, and those of `pass_env`. `Secret` is allowed; since its value is in no key, the
         /// command then always runs, unless `secret_is_not_keyed` is set.
         env: CommandEnvironment = CommandEnvironment::default(),
+        /// Files of variables in the syntax of `docker run --env-file`: `[".env", Optional(".env.local")]`. A later one goes
+        /// before an earlier one, and `env` before all. Their values are not shown; what is used of them is in the key, sealed.
+        env_file: Vec<EnvFile> = Vec::new(),
         /// Says that the result is the same with any value of the secrets, as with a token for a download. The step is
         /// then up to date by its key, which holds their names.
         secret_is_not_keyed: bool = false,
@@ -40,6 +45,9 @@ record! {
         /// Prints what the command writes to its standard output on that of Rondel, as it is, if the target was asked for:
         /// `$(cargo xtask -q version)` is then a text. The rest stays on standard error.
         capture: bool = false,
+        /// Gives the command the terminal: standard input, output and error are the user's, Ctrl-C is the command's, and
+        /// nothing else runs beside it. For `psql`, debuggers and prompts. It always runs; its exit code is that of Rondel.
+        interactive: Flag = Flag::default(),
         /// `On`: a command with `inputs` can read only these, its outputs and tools, `$TMPDIR`, `$HOME` (both empty and
         /// its own), and the system's libraries, on a Linux with Landlock. `Off`: it can read what the user can.
         sandbox: Sandbox = Sandbox::On,
@@ -63,6 +71,22 @@ impl Process {
             (_, _) => None,
         };
         self.tools.iter().filter_map(need).collect()
+    }
+
+    /// Reports what an interactive command can't have.
+    pub(crate) fn check(&self, diagnostics: &mut Vec<Diagnostic>) {
+        let refused = [
+            (self.inputs.is_some(), "inputs", "what somebody types is in no key, so that it always runs"),
+            (!self.outputs.is_empty(), "outputs", "what it makes depends on what somebody types"),
+            (self.capture, "capture", "its standard output is the user's already"),
+        ];
+        for (field, why) in refused.into_iter().filter_map(|(is_there, field, why)| is_there.then_some((field, why))) {
+            if self.interactive.value {
+                let message = format!("an interactive command has no `{field}`: {why}");
+                let hint = format!("remove `{field}`, or `interactive`");
+                diagnostics.push(Diagnostic::new(self.interactive.span, message).hint(hint));
+            }
+        }
     }
 
     /// Returns what Rondel does not check, in words.

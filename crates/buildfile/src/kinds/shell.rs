@@ -3,8 +3,8 @@
 use crate::kinds::Process;
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::ModuleDirectory;
-use crate::{Kind, Makes, Need, Output, Script};
+use crate::types::{EnvFile, ModuleDirectory};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Platforms, Script};
 
 kind! {
     /// A script of `sh -eu` in the tree. Without `inputs` it always runs. The environment is closed. Braces in the script
@@ -21,6 +21,10 @@ impl Kind for Shell {
         self.process.makes()
     }
 
+    fn env_files(&self) -> &[EnvFile] {
+        &self.process.env_file
+    }
+
     fn needs(&self) -> Vec<Need> {
         let mut needs = vec![Need::Program("sh".to_owned())];
         needs.extend(self.process.tool_needs());
@@ -29,6 +33,10 @@ impl Kind for Shell {
 
     fn module(&self) -> Option<&ModuleDirectory> {
         self.process.module.as_ref()
+    }
+
+    fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        self.process.check(diagnostics);
     }
 
     fn unchecked(&self) -> Option<&'static str> {

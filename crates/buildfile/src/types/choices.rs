@@ -71,6 +71,31 @@ pub enum Shuffle {
     Seed(ShuffleSeed),
 }
 
+/// A boolean with its place.
+pub type Flag = Spanned<bool>;
+
+impl std::default::Default for Flag {
+    fn default() -> Flag {
+        Spanned { value: false, span: Span::default() }
+    }
+}
+
+impl FieldType for Flag {
+    const PLURAL: &'static str = bool::PLURAL;
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Flag> {
+        bool::read(reader, value).map(|flag| Spanned { value: flag, span: value.span() })
+    }
+
+    fn shape() -> Shape {
+        bool::shape()
+    }
+
+    fn as_default(&self) -> Default {
+        self.value.as_default()
+    }
+}
+
 impl FieldType for Spanned<GoChoice> {
     const PLURAL: &'static str = "versions of Go";
 

@@ -6,7 +6,7 @@ use crate::field::{FieldType, Visitor};
 use crate::image_path::unfit;
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
-use crate::text::{CommandText, ProcessText, Text};
+use crate::text::{CommandText, CommandWord, ProcessText, Text};
 use crate::types::bases::{HOST_HINT, is_registry};
 use crate::types::file_sources::{UserNumbers, is_user_name};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
@@ -62,6 +62,9 @@ pub enum UserName {}
 /// Names of programs on PATH.
 #[derive(Clone, Debug)]
 pub enum ProgramName {}
+/// Names that programs get on PATH.
+#[derive(Clone, Debug)]
+pub enum ToolName {}
 
 /// Texts by any key.
 pub type TextMap = Map<AnyKey, Text>;
@@ -81,6 +84,8 @@ pub type Pools = Map<Pool, PoolDepth>;
 pub type Registries = Map<RegistryHost, RegistryAccess>;
 /// What installs a program, by the program's name.
 pub type RequiredPrograms = Map<ProgramName, String>;
+/// Programs by the names that they get on PATH.
+pub type Programs = Map<ToolName, CommandWord>;
 /// Numbers of users of an image, by name.
 pub type Users = Map<UserName, UserNumbers>;
 
@@ -106,6 +111,17 @@ impl Key for ProgramName {
             reader.report(Diagnostic::new(key.span, message).hint("write a name that PATH is searched for"));
         }
         is_sound
+    }
+}
+
+impl Key for ToolName {
+    const ENTRY: &'static str = "program";
+    const EXPECTED: &'static str = "a map, `{\"stringer\": Tool(\"golang.org/x/tools/cmd/stringer@v0.24.0\")}`";
+    const NAME: &'static str = ProgramName::NAME;
+    const PATTERN: &'static str = ProgramName::PATTERN;
+
+    fn check(reader: &mut Reader<'_>, key: &Spanned<String>) -> bool {
+        ProgramName::check(reader, key)
     }
 }
 

@@ -4,6 +4,7 @@ mod bases;
 mod by_platform;
 mod capabilities;
 mod choices;
+mod env_files;
 mod executables;
 mod file_sources;
 mod git_queries;
@@ -16,19 +17,22 @@ mod references;
 mod stamps;
 mod strings;
 mod texts;
+mod tools;
 mod variables;
 
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
-pub use choices::{BuildMode, Compression, Created, GoChoice, Sandbox, Shuffle};
+pub use choices::{BuildMode, Compression, Created, Flag, GoChoice, Sandbox, Shuffle};
+pub use env_files::EnvFile;
 pub use executables::{ExecutableName, ExecutableNames, MainPackage};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
 pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, TimeForm};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms, Tags, wrong_tag};
 pub use maps::{
-    AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
-    RegistryHost, RequiredPrograms, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,
+    AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Programs,
+    Registries, RegistryHost, RequiredPrograms, Service, ServiceImages, TextMap, ToolName, UserName, Users,
+    VariableOfEnvironment,
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
@@ -36,8 +40,8 @@ pub use parameters::{Param, ParameterName, Params};
 pub use references::{Alias, DigestReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
-    EnvironmentName, Glob, Heading, LayerName, ModuleDirectory, OutPath, ParameterValue, PoolName, Port, ProjectName,
-    Signal, SourcePath, UrlPath, VolumePath,
+    EnvironmentName, Glob, Heading, LayerName, ModuleDirectory, OutPath, ParameterValue, Pattern, PoolName, Port,
+    ProjectName, Signal, SourcePath, UrlPath, VolumePath,
 };
 pub(crate) use texts::late_fact;
 pub(crate) use variables::variable_shape;

@@ -82,6 +82,10 @@ string! {
     Glob { one: "a glob", many: "globs", shape: Shape::string("glob", ""), check: is_glob }
 }
 string! {
+    /// A regular expression.
+    Pattern { one: "a regular expression", many: "regular expressions", shape: Shape::string("regular expression", ""), check: is_pattern }
+}
+string! {
     /// The name of a variable of the process environment.
     EnvironmentName {
         one: "the name of an environment variable",
@@ -185,6 +189,15 @@ impl FieldType for UrlPath {
     fn shape() -> Shape {
         Shape::string("path of a request", "^/[!-~]*$")
     }
+}
+
+fn is_pattern(reader: &mut Reader<'_>, pattern: &Spanned<String>) -> bool {
+    let broken = regex_lite::Regex::new(&pattern.value).err();
+    if let Some(error) = &broken {
+        let message = format!("`{}` is not a regular expression: {error}", pattern.value.escape_debug());
+        reader.report(Diagnostic::new(pattern.span, message));
+    }
+    broken.is_none()
 }
 
 /// Reports a path that is empty or leaves the root. The path is kept, so that its other mistakes are reported too.

@@ -7,6 +7,7 @@ use crate::shape::Shape;
 use crate::template::{ImageFact, Part, Template};
 use crate::text::{CommandWord, OutputReference, ProcessText, Script, Text, TextSource};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
+use crate::types::tools::tool_shape;
 use crate::value::Value;
 use crate::{Diagnostic, Span, suggest};
 
@@ -67,9 +68,9 @@ impl FieldType for CommandWord {
 
     fn shape() -> Shape {
         let doc = "A text, in which `{image:digest}` and `{image:ref}` are facts of the image of the target `image`, \
-                   which then runs first. Or `Tool(\"name\")`: a command that the module depends on, built for this machine; or `Tool(\"import/path@v1.2.3\")`, one of another module. Or \
+                   which then runs first. Or `Tool(\"name\")`: a command that the module depends on, built for this machine; or `Tool(\"import/path@v1.2.3\")`, one of another module; with `tags: [\"postgres\"]` it is built with build tags. Or \
                    `Output(\"target\")`: the absolute path of what a target makes, which then runs first.";
-        let tool = Shape::call("Tool", Shape::string("name or import path", ""));
+        let tool = tool_shape();
         Shape::named("text, tool or output", doc, Shape::OneOf(vec![Text::shape(), tool, OutputReference::shape()]))
     }
 
@@ -190,7 +191,10 @@ impl Reader<'_> {
             ("Git", [query, default]) => {
                 TextSource::Git { query: self.git_query(*query)?, default: Some(self.default(*default)?) }
             }
-            ("Tool", [name]) => TextSource::Tool { name: self.tool_name(*name)? },
+            ("Tool", [name]) => {
+                let (name, tags) = (self.tool_name(*name), self.tool_tags(span));
+                TextSource::Tool { name: name?, tags: tags? }
+            }
             ("Secret", [name]) => TextSource::Secret { name: self.variable(*name)? },
             ("Env" | "Git" | "Secret" | "Tool", _) => {
                 let message = format!(
@@ -236,51 +240,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads an import path, its last element, or an import path with a version.
-    fn tool_name(&mut self, value: Value<'_>) -> Option<String> {
-        let text = self.string(value, "the name of a tool")?;
-        let (path, version) = match text.value.split_once('@') {
-            Some((path, version)) => (path, Some(version)),
-            None => (text.value.as_str(), None),
-        };
-        if let Some(version) = version
-            && !(is_release(version) && path.contains('/'))
-        {
-            let message = format!("`{}` is not a command at a version", text.value.escape_debug());
-            let hint = "write its import path and a release, `github.com/x/y/cmd/z@v1.2.3`: `latest` and branches move";
-            self.report(Diagnostic::new(text.span, message).hint(hint));
-            return None;
-        }
-        let sound = |part: &str| {
-            !part.is_empty()
-                && !part.starts_with(['.', '-'])
-                && part.chars().all(|character| character.is_ascii_alphanumeric() || "-_.~+!".contains(character))
-        };
-        if path.split('/').all(sound) {
-            return Some(text.value);
-        }
-        let message = format!("`{}` is not the name of a tool", text.value.escape_debug());
-        self.report(Diagnostic::new(text.span, message).hint("write its import path, or the last element of it"));
-        None
-    }
-
     /// Reads a name of the process environment.
     pub fn variable(&mut self, value: Value<'_>) -> Option<String> {
         let text = self.string(value, "the name of an environment variable")?;
         is_environment_name(self, &text).then_some(text.value)
     }
-}
-
-/// Returns true for a version of a module as go.mod has it: `v1.2.3`, `v1.2.3-rc.1`, `v2.0.0+incompatible`.
-fn is_release(version: &str) -> bool {
-    let Some(rest) = version.strip_prefix('v') else { return false };
-    let end = rest.find(['-', '+']).unwrap_or(rest.len());
-    let (numbers, suffix) = rest.split_at(end);
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-+.".contains(&byte);
-    numbers.split('.').count() == 3
-        && numbers.split('.').all(is_number)
-        && suffix.len() != 1
-        && suffix.len() < 100
-        && suffix.bytes().all(is_sound)
 }

@@ -30,6 +30,8 @@ pub struct PublishedToolStep {
     pub package: String,
     /// Version of its module.
     pub version: String,
+    /// Build tags.
+    pub tags: Vec<String>,
     /// What build.lock says of the module.
     pub pin: Option<ToolPin>,
     /// Place of the executable, relative to the workspace.
@@ -114,6 +116,9 @@ impl Step for PublishedToolStep {
             outputs: vec![OutputSpec { name, destination: self.out.clone(), kind: OutputKind::File }],
             ..ActionSpec::default()
         };
+        if !self.tags.is_empty() {
+            spec.arguments.push(format!("-tags={}", self.tags.join(",")));
+        }
         spec.arguments.push(self.name());
         let pinned = self.pin.as_ref().map(|pin| format!("{} {}", pin.module, pin.sum));
         spec.settings.insert("module".to_owned(), pinned.unwrap_or_else(|| "not pinned".to_owned()));

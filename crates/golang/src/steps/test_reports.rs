@@ -161,7 +161,7 @@ impl TestRun<'_> {
                 let summary = [self.step.flags(), self.step.packages.patterns.clone()].concat().join(" ");
                 StepError::Command { summary, status, output, told, hint }
             }
-            other @ (StepError::User(_) | StepError::Interrupted) => other,
+            other @ (StepError::User(_) | StepError::Foreground { .. } | StepError::Interrupted) => other,
         }
     }
 

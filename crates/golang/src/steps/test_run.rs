@@ -167,7 +167,7 @@ impl TestRun<'_> {
             let is_whole = match &outcome {
                 Ok(()) => true,
                 Err(StepError::Command { status, .. }) => status.starts_with("exit status"),
-                Err(StepError::User(_) | StepError::Interrupted) => false,
+                Err(StepError::User(_) | StepError::Foreground { .. } | StepError::Interrupted) => false,
             };
             if !is_whole {
                 return outcome;
@@ -418,7 +418,7 @@ impl TestLogs {
         let as_declared = |variable: &str| {
             let declared = step.env.iter().find_map(|(name, value)| match value {
                 EnvironmentValue::Plain(value) if name == variable => Some(value),
-                EnvironmentValue::Plain(_) | EnvironmentValue::Secret(_) => None,
+                EnvironmentValue::Plain(_) | EnvironmentValue::Secret(_) | EnvironmentValue::Sealed { .. } => None,
             });
             declared.map_or_else(|| format!("unset {variable}"), |value| format!("export {variable}={}", quoted(value)))
         };

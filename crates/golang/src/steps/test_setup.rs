@@ -141,10 +141,7 @@ impl GoTestStep {
             c.set(root, &mut environment);
         }
         for (name, value) in &self.env {
-            match value {
-                EnvironmentValue::Plain(value) => environment.set(Class::Keyed, name, value),
-                EnvironmentValue::Secret(value) => environment.set(Class::Secret, name, value),
-            }
+            environment.declare(name, value);
         }
         environment
     }

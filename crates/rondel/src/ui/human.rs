@@ -168,7 +168,7 @@ impl Human {
     /// Returns true if the output of such a step is shown as it comes.
     fn streams(&self, shown: StepShown) -> bool {
         let is_streamed = match shown {
-            StepShown::Streamed | StepShown::Answer => true,
+            StepShown::Streamed | StepShown::Answer | StepShown::Foreground => true,
             StepShown::OnFailure | StepShown::Never => false,
         };
         (is_streamed && !self.verbosity.quiet) || self.verbosity.verbose
@@ -254,7 +254,9 @@ impl Sink for Human {
                 if step.shown != StepShown::Never || self.verbosity.verbose {
                     self.step_line("Running", "1;36", &format!("{}: {}{more}", step.title, shown.join(", ")));
                 }
-                self.bar(*node, &step.title, 0);
+                if step.shown != StepShown::Foreground {
+                    self.bar(*node, &step.title, 0);
+                }
             }
             Event::Command { line, .. } if self.verbosity.verbose => self.line(&format!("{:>12} {line}", "$")),
             Event::Output { node, stream, line, .. } => self.output(graph, *node, *stream, line),
@@ -322,7 +324,7 @@ impl Sink for Human {
         match exit {
             Exit::Done => self.summary(graph, took, notes),
             Exit::Interrupted => self.line("interrupted; the former outputs are untouched"),
-            Exit::StepFailed | Exit::Configuration | Exit::Environment | Exit::Different => {}
+            Exit::StepFailed | Exit::Configuration | Exit::Environment | Exit::Different | Exit::Program(_) => {}
         }
     }
 

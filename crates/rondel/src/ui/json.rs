@@ -98,7 +98,7 @@ impl Sink for Json {
         let step = graph.node(node);
         let output = match error {
             StepError::Command { output, .. } => output.clone(),
-            StepError::User(_) | StepError::Interrupted => Vec::new(),
+            StepError::Foreground { .. } | StepError::User(_) | StepError::Interrupted => Vec::new(),
         };
         self.write(&json!({
             "event": "error", "target": step.key.target_text(), "step": step.key.to_string(), "message": with_program(&error.to_string()),
@@ -145,7 +145,7 @@ impl Sink for Json {
             Exit::Done => "ok",
             Exit::Interrupted => "interrupted",
             Exit::Different => "different",
-            Exit::StepFailed | Exit::Configuration | Exit::Environment => "failed",
+            Exit::StepFailed | Exit::Configuration | Exit::Environment | Exit::Program(_) => "failed",
         };
         self.write(&json!({
             "event": "finished", "outcome": outcome, "exit_code": exit.code(), "duration_ms": took.as_millis() as u64,

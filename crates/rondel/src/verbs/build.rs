@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use rondel_buildfile::{Span, render_place};
-use rondel_engine::{BuildOptions as EngineOptions, Event, StepError, Summary, Workspace, build as run_build};
+use rondel_engine::{
+    BuildOptions as EngineOptions, Event, Shown as StepShown, StepError, Summary, Workspace, build as run_build,
+};
 use rondel_process::{Cancellation, Redactor};
 use rondel_targets::Analysis;
 
@@ -44,7 +46,11 @@ impl Verb for Build {
         let asked = session.asked(call.words)?;
         settle(&session, &asked.targets, call.options.build.yes)?;
         let names: Vec<String> = asked.targets.iter().map(ToString::to_string).collect();
+        session.prepare_seal()?;
         let analyzed = session.analyze(&call.options.analysis, call.rest, asked)?;
+        if call.options.build.events.is_some() {
+            refuse_interactive(&analyzed)?;
+        }
         let workspace = session.workspace();
         let cancellation = Cancellation::new();
         signals::forward_to(&cancellation);
@@ -98,7 +104,7 @@ impl Runner<'_> {
         for (node, error) in &summary.failures {
             let span = match error {
                 StepError::User(error) => error.span.as_ref().map(|span| Span { start: span.start, end: span.end }),
-                StepError::Command { .. } | StepError::Interrupted => None,
+                StepError::Command { .. } | StepError::Foreground { .. } | StepError::Interrupted => None,
             };
             let (name, text) = (&self.session.name, &self.session.text);
             let place = span.map(|span| render_place(name, text, span)).unwrap_or_default();
@@ -112,6 +118,17 @@ impl Runner<'_> {
         }
         sink.built(&analyzed.graph, exit_of(&summary), begun.elapsed(), &analyzed.notes);
         Ok(summary)
+    }
+}
+
+/// Refuses steps that have the terminal where standard output is for events.
+fn refuse_interactive(analyzed: &Analysis) -> Result<(), Failure> {
+    match analyzed.graph.nodes().find(|(_, node)| node.shown == StepShown::Foreground) {
+        Some((_, node)) => {
+            let message = format!("`{}` is interactive, and standard output is for events", node.title);
+            Err(Failure::usage(message).hint("leave out `--events`"))
+        }
+        None => Ok(()),
     }
 }
 

@@ -92,6 +92,8 @@ fn report(name: &str, place: &str, former: Option<&LockedImage>, found: &LockedI
 pub(super) fn failure(error: StepError) -> Failure {
     match error {
         StepError::User(error) => Failure::User(error),
-        other @ (StepError::Command { .. } | StepError::Interrupted) => Failure::environment(other.to_string()),
+        other @ (StepError::Command { .. } | StepError::Foreground { .. } | StepError::Interrupted) => {
+            Failure::environment(other.to_string())
+        }
     }
 }

@@ -154,6 +154,7 @@ fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     let asked = session.asked(run.call.words)?;
     check_kinds(session, &asked.targets)?;
     settle(session, &asked.targets, run.call.options.build.yes)?;
+    session.prepare_seal()?;
     let analyzed = session.analyze(analysis, &[], asked.clone())?;
     check_publishing(session, &analyzed.graph)?;
     run.start();

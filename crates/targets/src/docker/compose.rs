@@ -30,7 +30,7 @@ impl Compose {
         for (name, value) in &self.env {
             let value = match value {
                 EnvironmentValue::Plain(value) => value,
-                EnvironmentValue::Secret(value) => {
+                EnvironmentValue::Secret(value) | EnvironmentValue::Sealed { value, .. } => {
                     line.secret_names.push(name.clone());
                     value
                 }

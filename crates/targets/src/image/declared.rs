@@ -140,7 +140,7 @@ fn declared_part(target: &TargetName, outputs: &[(RelativePath, bool)], wanted: 
 fn check_places(analyzer: &Analyzer<'_>, image: &Image, tree: &TreeFiles) -> Analyzed<()> {
     let of_user = |error| match error {
         StepError::User(error) => Some(error),
-        StepError::Command { .. } | StepError::Interrupted => None,
+        StepError::Command { .. } | StepError::Foreground { .. } | StepError::Interrupted => None,
     };
     let declared = || {
         let files = tree.files.iter().map(|other| (&other.place, other.span));

@@ -9,7 +9,7 @@ use rondel_engine::{
     EnvironmentValue, Freshness, Job, Metadata, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey,
 };
 use rondel_golang::PROBE_PATH;
-use rondel_process::{Cancellation, CommandLine, Stream, capture, run};
+use rondel_process::{Cancellation, CommandLine, Stream, capture, is_at_terminal, run};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::docker::Docker;
@@ -33,7 +33,7 @@ impl Analyze for DockerRun {
             user: analyzer.variables.optional(self.user.as_ref())?,
             publish: analyzer.variables.texts(&self.publish)?,
             host_gateway: self.host_gateway,
-            env: analyzer.variables.environment(&self.env)?,
+            env: analyzer.variables.with_files(&self.env_file, analyzer.variables.environment(&self.env)?)?,
             volumes: analyzer.variables.texts(&self.volumes)?,
             network: analyzer.variables.optional(self.network.as_ref())?,
             read_only: self.read_only,
@@ -42,9 +42,11 @@ impl Analyze for DockerRun {
             own_health,
             health_timeout: Duration::from_secs(self.health_timeout_s.get()),
             detach: self.detach,
+            is_interactive: self.interactive.value,
         };
         let key = StepKey::main(&target.name.value);
-        Ok(TargetNodes::end(analyzer.add(target, key, deps, vec![image], Shown::Streamed, Box::new(step))))
+        let shown = if self.interactive.value { Shown::Foreground } else { Shown::Streamed };
+        Ok(TargetNodes::end(analyzer.add(target, key, deps, vec![image], shown, Box::new(step))))
     }
 }
 
@@ -69,6 +71,8 @@ pub(crate) struct DockerRunStep {
     pub own_health: Option<ContainerHealth>,
     pub health_timeout: Duration,
     pub detach: bool,
+    /// True if the container has the terminal.
+    pub is_interactive: bool,
 }
 
 /// Interval between health checks while waiting.
@@ -94,7 +98,12 @@ impl DockerRunStep {
     }
 
     fn line(&self, image: &str) -> CommandLine {
-        let mut arguments: Vec<String> = ["run", "--detach", "--init=false"].map(str::to_owned).to_vec();
+        let words: &[&str] = match (self.is_interactive, is_at_terminal()) {
+            (false, _) => &["run", "--detach", "--init=false"],
+            (true, false) => &["run", "--rm", "--interactive", "--init=false"],
+            (true, true) => &["run", "--rm", "--interactive", "--tty", "--init=false"],
+        };
+        let mut arguments: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let mut flag = |name: &str, value: &str| arguments.push(format!("--{name}={value}"));
         for label in self.labels() {
             flag("label", &label);
@@ -127,7 +136,7 @@ impl DockerRunStep {
         for (name, value) in &self.env {
             match value {
                 EnvironmentValue::Plain(value) => flag("env", &format!("{name}={value}")),
-                EnvironmentValue::Secret(value) => {
+                EnvironmentValue::Secret(value) | EnvironmentValue::Sealed { value, .. } => {
                     flag("env", name);
                     secrets.push((name.clone(), value.clone()));
                 }
@@ -360,6 +369,14 @@ impl Step for DockerRunStep {
             }
         }
         self.reap(context)?;
+        if self.is_interactive {
+            let outcome = context.run_in_foreground(&self.line(&image));
+            if context.cancellation.is_raised() {
+                let _finishing = context.cancellation.finishing();
+                let _ = self.reap_quietly();
+            }
+            return outcome.map(|()| Report::default());
+        }
         let id = self.start(context, &image)?;
         let outcome = self.wait_until_healthy(context, &id);
         let metadata = Metadata::of(&ContainerMetadata { container: id.chars().take(12).collect() });

@@ -1,24 +1,22 @@
-//! `Exec` and `Shell`: any command, in the source tree, with declared inputs and outputs.
+//! `Exec` and `Shell`: any command, in the source tree, with declared inputs and outputs. Their analysis; `step` runs them.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use rondel_buildfile::{EnvironmentName, Exec, InputSource, Platform, Process, Sandbox, Target, Text, TextSource};
+use rondel_buildfile::{Exec, InputSource, Process, Sandbox, Target, Text, TextSource};
 use rondel_cas::RelativePath;
-use rondel_engine::{
-    ActionSpec, Artefact, Class, DeclaredInputs, Environment, EnvironmentValue, Freshness, Job, OutputKind, OutputRole,
-    OutputSpec, OutputUse, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey, TreeAccess,
-    UserError, copy_tree,
-};
-use rondel_golang::{GoSupport, INDEX_OFF};
-use rondel_process::{CommandLine, find_tool};
+use rondel_engine::{EnvironmentValue, OutputKind, OutputRole, OutputUse, Shown, StepKey, UserError};
+use rondel_process::find_tool;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
-use crate::closed::{Closed, Surroundings, output_directories, searched_directories};
+use crate::closed::{Closed, searched_directories};
 use crate::late_texts::{LateSources, LateTexts};
 use crate::nodes::{Deps, TargetNodes};
 use crate::tool_fields::{DeclaredTools, declared_tools, own_go};
-use crate::tools::Tools;
+
+mod step;
+
+use step::ExecStep;
 
 impl Analyze for Exec {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
@@ -30,6 +28,9 @@ impl Analyze for Exec {
 
 /// The words before a script.
 const SHELL: [&str; 3] = ["sh", "-eu", "-c"];
+
+/// Variables of the caller that tell an interactive command about the terminal.
+const OF_TERMINAL: [&str; 4] = ["COLORTERM", "TERM", "TERMINFO", "TERMINFO_DIRS"];
 
 /// The command or script.
 #[derive(Clone, Copy)]
@@ -66,9 +67,9 @@ pub(crate) fn command(
     let (mut tools, mut inputs) = (Vec::new(), Vec::new());
     let sources = process.inputs.as_deref();
     for (position, word) in words.texts().iter().enumerate() {
-        if let TextSource::Tool { name } = &word.source {
+        if let TextSource::Tool { name, tags } = &word.source {
             tools.push((position, inputs.len()));
-            inputs.push(analyzer.tool(process.module.as_ref(), name).map_err(|error| error.at(word.span))?);
+            inputs.push(analyzer.tool(process.module.as_ref(), name, tags).map_err(|error| error.at(word.span))?);
         }
     }
     let starts_go = !words.is_script() && words.texts()[0].as_literal() == Some("go");
@@ -108,7 +109,6 @@ pub(crate) fn command(
         }
         let is_closed = process.inputs.is_some() && arguments.is_empty();
         let closed = is_closed.then(|| closed(analyzer, target, process, &programs, &directory));
-        let caller = |name: &EnvironmentName| (name.value.clone(), request.environment.get(&name.value).cloned());
         Ok(Box::new(ExecStep {
             root: analyzer.root.clone(),
             directory: directory.clone(),
@@ -118,8 +118,8 @@ pub(crate) fn command(
             outputs_used: outputs_used.clone(),
             late,
             outputs: outputs.clone(),
-            env: analyzer.variables.known_environment(&process.env)?,
-            passed: process.pass_env.iter().map(caller).collect(),
+            env: environment_of(analyzer, process)?,
+            passed: passed_variables(process, request.environment),
             path: search_path.clone(),
             home: request.environment.get("HOME").cloned(),
             tools: tools.clone(),
@@ -128,12 +128,36 @@ pub(crate) fn command(
             closed,
             has_arguments: !arguments.is_empty(),
             secret_is_not_keyed: process.secret_is_not_keyed,
+            is_interactive: process.interactive.value,
         }))
     })?;
     let deps = Deps { order_only: deps.order_only, on_miss: downloads };
     let key = StepKey::main(&target.name.value);
-    let shown = if process.capture && wanted { Shown::Answer } else { Shown::Streamed };
-    Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, shown, step)))
+    Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, shown(process, wanted), step)))
+}
+
+/// Returns the variables of a command whose values are known now.
+fn environment_of(analyzer: &Analyzer<'_>, process: &Process) -> Analyzed<Vec<(String, EnvironmentValue)>> {
+    let own = analyzer.variables.known_environment(&process.env)?;
+    analyzer.variables.of_process(&process.env_file, own)
+}
+
+/// Returns how much of the step is shown.
+fn shown(process: &Process, wanted: bool) -> Shown {
+    match (process.interactive.value, process.capture && wanted) {
+        (true, _) => Shown::Foreground,
+        (false, true) => Shown::Answer,
+        (false, false) => Shown::Streamed,
+    }
+}
+
+/// Returns the variables that are passed from the caller.
+fn passed_variables(process: &Process, caller: &BTreeMap<String, String>) -> Vec<(String, Option<String>)> {
+    let mut names: Vec<&str> = process.pass_env.iter().map(|name| name.value.as_str()).collect();
+    if process.interactive.value {
+        names.extend(OF_TERMINAL);
+    }
+    names.into_iter().map(|name| (name.to_owned(), caller.get(name).cloned())).collect()
 }
 
 /// Returns path below the project, path below the workspace, and kind of each output.
@@ -169,6 +193,7 @@ fn closed(
         search_path: analyzer.request.environment.get("PATH").cloned().unwrap_or_default(),
         root: analyzer.root.clone(),
         directory: directory.to_owned(),
+        generates: false,
     }
 }
 
@@ -181,7 +206,7 @@ fn command_words(
     sources: &LateSources,
 ) -> Analyzed<(Vec<String>, LateTexts)> {
     let word = |text: &&Text| match &text.source {
-        TextSource::Tool { name } => Ok(format!("{{tool:{name}}}")),
+        TextSource::Tool { name, .. } => Ok(format!("{{tool:{name}}}")),
         TextSource::Output(_) => Ok(OutputUse::PLACEHOLDER.to_owned()),
         TextSource::Template(_) if analyzer.variables.is_late_text(text) => Ok(LateTexts::PLACEHOLDER.to_owned()),
         TextSource::Template(_)
@@ -198,288 +223,4 @@ fn command_words(
         return Ok(([SHELL.map(str::to_owned).to_vec(), command].concat(), late));
     }
     Ok((command, late.without_program()?))
-}
-
-pub(crate) struct ExecStep {
-    /// Directory of the project: inputs and outputs are relative to it.
-    pub root: PathBuf,
-    /// Directory that the command runs in.
-    pub directory: PathBuf,
-    /// The directory in the key.
-    pub directory_key: String,
-    pub command: Vec<String>,
-    pub inputs: Option<DeclaredInputs>,
-    /// Outputs of other targets among inputs, words and variables.
-    pub outputs_used: Vec<OutputUse>,
-    /// Words and variables that name images, or what targets make; their values are in the key.
-    pub late: LateTexts,
-    /// Path below `root`, path below the workspace, file or directory.
-    pub outputs: Vec<(RelativePath, RelativePath, OutputKind)>,
-    pub env: Vec<(String, EnvironmentValue)>,
-    pub passed: Vec<(String, Option<String>)>,
-    pub path: String,
-    pub home: Option<String>,
-    /// Words of the command that are tools, and the upstream step of each.
-    pub tools: Vec<(usize, usize)>,
-    /// For `go` itself and for tools: the project's own toolchain, and this machine's platform.
-    pub go: Option<(Arc<GoSupport>, Platform)>,
-    /// The project's Go for a step that always runs, and whether its text names it.
-    pub own_go: Option<(Arc<GoSupport>, bool)>,
-    /// The surroundings of a step with a key.
-    pub closed: Option<Closed>,
-    /// True if the step got arguments and so always runs.
-    pub has_arguments: bool,
-    /// True if the value of a secret can't change the result.
-    pub secret_is_not_keyed: bool,
-}
-
-impl ExecStep {
-    /// `root` is GOROOT, for a step with Go. `around` are the surroundings of a run.
-    fn environment(&self, root: &Path, around: Option<&Surroundings>) -> Environment {
-        let mut environment = match &self.go {
-            Some((go, platform)) => {
-                let mut environment = go.compile_environment(root, platform);
-                // What a command builds with `go` is not known, so no shield keeps the index from it.
-                environment.set(Class::Keyed, "GODEBUG", INDEX_OFF);
-                environment
-            }
-            None => Environment::new(),
-        };
-        environment.set(Class::Keyed, "LANG", "C.UTF-8");
-        let path = match &self.go {
-            Some(_) => format!("{}:{}", root.join("bin").display(), self.path),
-            None => self.path.clone(),
-        };
-        let path = around.map_or(path, |around| around.programs.display().to_string());
-        environment.set(Class::Located, "PATH", path);
-        if self.closed.as_ref().is_some_and(|closed| closed.is_checked) {
-            let own =
-                |place: &dyn Fn(&Surroundings) -> &PathBuf| around.map(|around| place(around).display().to_string());
-            environment.set_optional(Class::Located, "HOME", own(&|around| &around.home));
-            environment.set_optional(Class::Located, "TMPDIR", own(&|around| &around.temporary));
-        } else {
-            environment.set_optional(Class::Located, "HOME", self.home.clone());
-        }
-        for (name, value) in &self.passed {
-            environment.set_optional(Class::Passed, name, value.clone());
-        }
-        for (name, value) in &self.env {
-            match value {
-                EnvironmentValue::Plain(value) => environment.set(Class::Keyed, name, value),
-                EnvironmentValue::Secret(value) => environment.set(Class::Secret, name, value),
-            }
-        }
-        environment
-    }
-
-    /// Returns the file of `Tool(…)`: the only output of the upstream step.
-    fn tool<'c>(&self, context: &'c StepContext<'_>, index: usize) -> Result<&'c Artefact, StepError> {
-        let tool = context.upstream.get(index).and_then(|upstream| upstream.artefacts.first());
-        tool.ok_or_else(|| StepError::failed("a tool was not built").hint("run again with --force"))
-    }
-
-    /// Returns the words of the key: tools and outputs are placeholders.
-    fn keyed_words(&self, context: &StepContext<'_>) -> Result<Vec<String>, StepError> {
-        let mut words = self.command.clone();
-        self.late.put_words(&mut words, context)?;
-        Ok(words)
-    }
-
-    /// Returns the command with tools and outputs in their places.
-    fn words(&self, context: &StepContext<'_>) -> Result<Vec<String>, StepError> {
-        let mut words = self.keyed_words(context)?;
-        for output in &self.outputs_used {
-            if let OutputRole::Argument(position) = output.role {
-                words[position] = output.path(context)?.display().to_string();
-            }
-        }
-        for (position, index) in &self.tools {
-            words[*position] = self.tool(context, *index)?.path.display().to_string();
-        }
-        Ok(words)
-    }
-
-    /// Adds the paths of outputs and the late texts to the environment.
-    fn add_late(&self, context: &StepContext<'_>, environment: &mut Environment) -> Result<(), StepError> {
-        for output in &self.outputs_used {
-            if let OutputRole::Variable(name) = &output.role {
-                environment.set(Class::Located, name, output.path(context)?.display().to_string());
-            }
-        }
-        self.late.put_variables(environment, context)
-    }
-
-    /// Returns the output that is the program, if it is one.
-    fn own_program(&self) -> Option<&OutputUse> {
-        self.outputs_used.iter().find(|output| output.role == OutputRole::Argument(0))
-    }
-
-    fn program(&self, context: &StepContext<'_>) -> Result<PathBuf, StepError> {
-        if let Some(output) = self.own_program() {
-            return output.path(context);
-        }
-        if let Some((_, index)) = self.tools.iter().find(|(position, _)| *position == 0) {
-            return Ok(self.tool(context, *index)?.path.clone());
-        }
-        if let Some((go, _)) = self.go.as_ref().filter(|_| self.command[0] == "go") {
-            return Ok(go.toolchain(context)?.go());
-        }
-        find_tool(&self.command[0], &self.path, &self.directory)
-            .map_err(|error| StepError::environment(error.to_string()).hint("install it, or correct `command`"))
-    }
-
-    /// Adds the identities of the programs that run.
-    fn identities(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(), StepError> {
-        if let Some((go, _)) = &self.go {
-            spec.tools.insert("go".to_owned(), go.identity(context)?);
-        }
-        for (position, index) in &self.tools {
-            let slot = RelativePath::new(&format!("tool/{position}")).expect("a number");
-            spec.upstream.insert(slot, self.tool(context, *index)?.entry.clone());
-        }
-        let Some(closed) = &self.closed else { return Ok(()) };
-        for index in &closed.built {
-            let tool = self.tool(context, *index)?;
-            spec.upstream.insert(tools_slot().join(&tool.name), tool.entry.clone());
-        }
-        closed.settings(spec);
-        spec.tools.extend(self.programs(context, closed)?.identities(&context.workspace.snapshot)?);
-        Ok(())
-    }
-
-    /// Returns the programs that a step with a key sees.
-    fn programs(&self, context: &StepContext<'_>, closed: &Closed) -> Result<Tools, StepError> {
-        let is_built = self.own_program().is_some()
-            || self.tools.iter().any(|(position, _)| *position == 0)
-            || (self.go.is_some() && self.command[0] == "go");
-        let started = if is_built { None } else { Some((self.command[0].as_str(), self.program(context)?)) };
-        Tools::find(&closed.tools, started, &self.path, &self.directory)
-    }
-
-    /// Returns the PATH of a step that always runs: the project's own Go, then the caller's.
-    fn open_path(&self, context: &StepContext<'_>) -> Option<String> {
-        let (go, is_named) = self.own_go.as_ref()?;
-        let found = if *is_named { go.toolchain(context).map(Some) } else { go.installed(context) };
-        let toolchain = found.unwrap_or_else(|error| {
-            context.warn(format!("the project's Go is not on PATH: {error}"));
-            None
-        });
-        toolchain.map(|toolchain| format!("{}:{}", toolchain.root.join("bin").display(), self.path))
-    }
-
-    /// Makes the surroundings of a run with a key. `root` is GOROOT, for a step with Go.
-    fn enter(&self, spec: &ActionSpec, job: &Job<'_>) -> Result<Option<Surroundings>, StepError> {
-        let Some(closed) = &self.closed else { return Ok(None) };
-        let tools = self.programs(job, closed)?;
-        let (mut programs, mut others) = (None, Vec::new());
-        if let Some((go, _)) = &self.go {
-            let toolchain = go.toolchain(job)?;
-            others = go.places(&toolchain);
-            programs = Some(toolchain.root.join("bin"));
-        }
-        let made: Vec<&Artefact> = job.upstream.iter().flat_map(|upstream| &upstream.artefacts).collect();
-        for output in &self.outputs_used {
-            others.extend(output_directories(&output.path(job)?, &made));
-        }
-        closed.enter(spec, job, &tools, programs.as_deref(), others).map(Some)
-    }
-
-    fn is_directory(&self, path: &RelativePath) -> bool {
-        self.outputs.iter().any(|(other, _, kind)| other == path && *kind == OutputKind::Directory)
-    }
-}
-
-impl Step for ExecStep {
-    type Findings = ();
-
-    fn prepare(&self, context: &Query<'_>) -> Result<Prepared, StepError> {
-        let mut spec = ActionSpec {
-            arguments: self.keyed_words(context)?,
-            environment: self.environment(Path::new("/"), None),
-            ..ActionSpec::default()
-        };
-        spec.settings.insert("directory".to_owned(), self.directory_key.clone());
-        self.add_late(context, &mut spec.environment)?;
-        for output in &self.outputs_used {
-            output.add_to(context, &mut spec)?;
-        }
-        spec.outputs = self.tree_outputs();
-        let Some(inputs) = &self.inputs else {
-            spec.outputs.clear();
-            return Ok(Prepared { spec, freshness: Freshness::always("it declares no inputs"), findings: () });
-        };
-        if self.has_arguments {
-            spec.outputs.clear();
-            return Ok(Prepared { spec, freshness: Freshness::always("it was given arguments"), findings: () });
-        }
-        self.identities(context, &mut spec)?;
-        spec.inputs = inputs.hash(&self.root, &context.workspace.snapshot)?;
-        let has_secret = self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_)));
-        let freshness = if has_secret && !self.secret_is_not_keyed {
-            Freshness::always("its environment holds a secret, which is in no key")
-        } else {
-            Freshness::of(&spec.inputs)
-        };
-        Ok(Prepared { spec, freshness, findings: () })
-    }
-
-    fn tree_access(&self) -> TreeAccess {
-        if self.outputs.is_empty() { TreeAccess::MayWrite } else { TreeAccess::MakesOutputs }
-    }
-
-    fn tree_outputs(&self) -> Vec<OutputSpec> {
-        let spec = |(path, destination, kind): &(RelativePath, RelativePath, OutputKind)| OutputSpec {
-            name: path.clone(),
-            destination: destination.clone(),
-            kind: *kind,
-        };
-        self.outputs.iter().map(spec).collect()
-    }
-
-    fn run(&self, prepared: &Prepared<Self::Findings>, context: &Job<'_>) -> Result<Report, StepError> {
-        let (spec, staging) = (&prepared.spec, context.staging);
-        let mut program = self.program(context)?;
-        let around = self.enter(spec, context)?;
-        // In a working tree, the project's own outputs are out of reach.
-        let (mut base, mut directory) = (self.root.clone(), self.directory.clone());
-        if let (Some(around), Some(closed)) = (&around, &self.closed) {
-            (base, directory) = (around.root(closed).to_owned(), around.directory(closed));
-            program = Some(around.in_tree(closed, &program)).filter(|place| place.is_file()).unwrap_or(program);
-        }
-        let root = match &self.go {
-            Some((go, _)) => go.toolchain(context)?.root,
-            None => PathBuf::from("/"),
-        };
-        let mut environment = self.environment(&root, around.as_ref());
-        self.add_late(context, &mut environment)?;
-        if let Some(path) = self.open_path(context).filter(|_| around.is_none()) {
-            environment.set(Class::Located, "PATH", path);
-        }
-        let words = self.words(context)?;
-        let mut line = CommandLine::new(program, &directory)
-            .arguments(words[1..].iter().cloned())
-            .environment(environment.for_process());
-        line.secret_names = environment.secret_names();
-        line.sandbox = around.as_ref().and_then(|around| around.sandbox.clone());
-        context.run(&line).map_err(|error| match (&self.closed, &around) {
-            (Some(closed), Some(around)) => closed.explain(error, around),
-            (_, _) => error,
-        })?;
-        for path in spec.outputs.iter().map(|output| &output.name) {
-            let from = path.below(&base);
-            let (is_there, wanted_directory) = (from.exists(), self.is_directory(path));
-            if !is_there || from.is_dir() != wanted_directory {
-                let what = if wanted_directory { "directory" } else { "file" };
-                return Err(StepError::failed(format!("the command did not make its output `{path}`, a {what}"))
-                    .hint("correct `outputs`: they are relative to `root`, and a directory ends with `/`"));
-            }
-            copy_tree(&from, &path.below(staging)).map_err(|error| StepError::unwritable(&from, &error))?;
-        }
-        Ok(Report::default())
-    }
-}
-
-/// Returns where tools of the module stand in a key.
-fn tools_slot() -> RelativePath {
-    RelativePath::new("tools").expect("a name")
 }

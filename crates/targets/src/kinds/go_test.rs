@@ -6,7 +6,7 @@ use rondel_golang::{Benchmarks, CSupport, Fuzzing, GoPackages, GoTestStep, Scope
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
 use crate::git::GitAnswers;
-use crate::go_variables::refuse_own;
+use crate::go_variables::{refuse_own, refuse_own_in_files};
 use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for GoTest {
@@ -17,15 +17,16 @@ impl Analyze for GoTest {
         let outputs_used = analyzer.output_uses(sources, &[], &self.env, &mut upstream)?;
         let inputs = sources.map(|_| analyzer.declared_inputs(target, sources)).transpose()?;
         let everything = analyzer.declared_inputs(target, None)?;
-        for (name, _) in &self.env {
-            refuse_own(name, &[])?;
-        }
+        let names = self.env.iter().map(|(name, _)| name);
+        let everywhere = analyzer.request.file.env.iter().map(|(name, _)| name);
+        names.chain(everywhere).try_for_each(|name| refuse_own(name, &[]))?;
         let go = analyzer.go_in(self.module.as_ref())?;
-        let env = analyzer.variables.environment(&self.env)?;
+        let env = analyzer.variables.of_process(&self.env_file, analyzer.variables.environment(&self.env)?)?;
+        refuse_own_in_files(&env, self.env_file.first().map(|file| file.path.span))?;
         let key = StepKey::main(&target.name.value);
         let plain = |(name, value): &(String, EnvironmentValue)| match value {
             EnvironmentValue::Plain(value) => Some((name.clone(), value.clone())),
-            EnvironmentValue::Secret(_) => None,
+            EnvironmentValue::Secret(_) | EnvironmentValue::Sealed { .. } => None,
         };
         let declared: Vec<(String, String)> = env.iter().filter_map(plain).collect();
         let has_c = self.race || declared.iter().any(|(name, value)| name == "CGO_ENABLED" && value == "1");

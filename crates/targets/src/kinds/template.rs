@@ -249,6 +249,8 @@ fn mistaken(from: &RelativePath, mistake: Mistake, span: Span) -> StepError {
 fn of_user(error: StepError) -> UserError {
     match error {
         StepError::User(error) => error,
-        StepError::Command { .. } | StepError::Interrupted => UserError::input(error.to_string()),
+        StepError::Command { .. } | StepError::Foreground { .. } | StepError::Interrupted => {
+            UserError::input(error.to_string())
+        }
     }
 }

@@ -56,6 +56,113 @@ fn a_command_is_keyed_by_words_inputs_tools_and_variables() {
     );
 }
 
+/// A value of a file is in the key by its seal, which `env` replaces.
+#[test]
+fn variables_of_files_are_sealed() {
+    let text = r#""a": Exec(command: ["sh"], inputs: ["*.go"], env_file: [".env", Optional("none"), "more.env"], env: {"OWN": "x"})"#;
+    let space = Space::new();
+    space.write(".env", "SEALED=canary\nOWN=canary\nMORE=canary\n");
+    space.write("more.env", "MORE=other\n");
+    space.write(".rondel/seal", &"s".repeat(32));
+    space.action(
+        text,
+        "a",
+        "a",
+        Vec::new(),
+        expect![[r#"
+            by its key
+            arguments ["sh"]
+            environment HOME@located
+            environment LANG=C.UTF-8
+            environment MORE#dc3909c7e12c5b4d9dbf1c9d2e2cb5a4f7c733ebbb09fa8bc74a9ed22b3d1d8c
+            environment OWN=x
+            environment PATH@located
+            environment SEALED#e670c8ce424dafbff2a7cb8a5855082b204605201c3b58e9c4bf9d56baa3e3b7
+            environment TMPDIR@located
+            setting directory: .
+            tool sh: 2a5c38bcc54413d6b80c50802e7b634a52e4ed4e6767857b70abdbc01eb619b3/16
+            input main.go
+        "#]],
+    );
+    space.write("more.env", "MORE=changed\n");
+    space.action(
+        text,
+        "a",
+        "a",
+        Vec::new(),
+        expect![[r#"
+            by its key
+            arguments ["sh"]
+            environment HOME@located
+            environment LANG=C.UTF-8
+            environment MORE#7cd31742df0f8867d18c236a35727e5f242266c8ddd69097e2bbecf8735a541a
+            environment OWN=x
+            environment PATH@located
+            environment SEALED#e670c8ce424dafbff2a7cb8a5855082b204605201c3b58e9c4bf9d56baa3e3b7
+            environment TMPDIR@located
+            setting directory: .
+            tool sh: 2a5c38bcc54413d6b80c50802e7b634a52e4ed4e6767857b70abdbc01eb619b3/16
+            input main.go
+        "#]],
+    );
+}
+
+/// The environment of the whole file goes behind that of a target, and behind a file's.
+#[test]
+fn an_environment_for_all() {
+    let mut space = Space::new();
+    space.head.push_str(r#", env: {"TOP": "top {version}", "OWN": "top", "FILE": "top"}"#);
+    space.write(".env", "FILE=canary\n");
+    space.write(".rondel/seal", &"s".repeat(32));
+    let text = r#""a": Exec(command: ["sh"], inputs: ["*.go"], env_file: [".env"], env: {"OWN": "own"})"#;
+    space.action(
+        text,
+        "a",
+        "a",
+        Vec::new(),
+        expect![[r#"
+        by its key
+        arguments ["sh"]
+        environment FILE#ed0bcb4d3784bceea9edc033e7cdca09f19c10b326f75af34a796b81180e186d
+        environment HOME@located
+        environment LANG=C.UTF-8
+        environment OWN=own
+        environment PATH@located
+        environment TMPDIR@located
+        environment TOP=top v1.2.3
+        setting directory: .
+        tool sh: 2a5c38bcc54413d6b80c50802e7b634a52e4ed4e6767857b70abdbc01eb619b3/16
+        input main.go
+    "#]],
+    );
+    space.replace_in_head("top {version}", "other");
+    space.action(
+        r#""a": Shell("true", inputs: ["*.go"])"#,
+        "a",
+        "a",
+        Vec::new(),
+        expect![[r#"
+        by its key
+        arguments ["sh", "-eu", "-c", "true"]
+        environment FILE=top
+        environment HOME@located
+        environment LANG=C.UTF-8
+        environment OWN=top
+        environment PATH@located
+        environment TMPDIR@located
+        environment TOP=other
+        setting directory: .
+        tool sh: 2a5c38bcc54413d6b80c50802e7b634a52e4ed4e6767857b70abdbc01eb619b3/16
+        input main.go
+    "#]],
+    );
+    let refused = space.analyze(r#""t": GoTest(packages: ["."])"#, &["t"]);
+    assert!(refused.is_ok());
+    space.replace_in_head("FILE", "GOFLAGS");
+    let refused = space.analyze(r#""t": GoTest(packages: ["."])"#, &["t"]).err().unwrap();
+    assert!(refused.starts_with("input: `GOFLAGS` is set by Rondel itself\nat: \"GOFLAGS\""), "{refused}");
+}
+
 #[test]
 fn a_command_without_inputs_always_runs() {
     Space::new().action(

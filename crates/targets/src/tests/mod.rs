@@ -1,6 +1,7 @@
 //! build.ron text -> graph, and step -> action, as whole texts. Nothing runs: no Go, no Docker.
 
 mod actions;
+mod generate;
 mod graphs;
 mod image_facts;
 mod image_programs;
@@ -18,7 +19,9 @@ use std::path::{Path, PathBuf};
 
 use expect_test::Expect;
 use rondel_buildfile::{BuildFile, Diagnostic, LockFile, Platform, TargetName};
-use rondel_engine::{Category, Freshness, Graph, Node, NodeId, Shown, UpstreamResult, UserError, Workspace, question};
+use rondel_engine::{
+    Category, Freshness, Graph, Node, NodeId, Seal, Shown, UpstreamResult, UserError, Workspace, question,
+};
 
 use crate::{Analysis, PlatformChoice, Request, analyze};
 
@@ -110,6 +113,7 @@ impl Space {
             is_ordered: true,
             platforms: self.platforms.clone(),
             arguments: self.arguments.clone(),
+            seal: Seal::of(&self.root.join(".rondel")),
             offline: true,
             locked: false,
             threads: 1,
@@ -184,6 +188,7 @@ fn node_text(graph: &Graph, _id: NodeId, node: &Node) -> String {
     text.push_str(match node.shown {
         Shown::Streamed => ", streamed",
         Shown::Answer => ", answers",
+        Shown::Foreground => ", in the foreground",
         Shown::OnFailure => "",
         Shown::Never => ", hidden",
     });

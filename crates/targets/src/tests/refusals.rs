@@ -11,6 +11,60 @@ fn refused(space: &Space, build_ron: &str, target: &str, expected: Expect) {
 }
 
 #[test]
+fn files_of_variables() {
+    let space = Space::new();
+    let check = |text: &str, expected| {
+        space.write(".env", text);
+        refused(&space, r#""a": Exec(command: ["sh"], env_file: [".env"])"#, "a", expected);
+    };
+    check(
+        "A=1\nexport B=canary\n",
+        expect![[r#"
+        input: `.env`, line 2: there is white space in the name
+        at: ".env"
+        hint: write NAME=value, without `export` and without spaces"#]],
+    );
+    check(
+        "=canary\n",
+        expect![[r#"
+        input: `.env`, line 1: there is no name before `=`
+        at: ".env"
+        hint: write NAME=value"#]],
+    );
+    refused(
+        &space,
+        r#""a": Shell("x", env_file: ["none"])"#,
+        "a",
+        expect![[r#"
+        input: there is no file `none`
+        at: "none"
+        hint: make it, or write `Optional("none")` if it may be missing"#]],
+    );
+    let made =
+        r#""a": Shell("x", env_file: ["made"], after: ["m"]), "m": Shell("x", inputs: ["*.go"], outputs: ["made"])"#;
+    space.write("made", "");
+    refused(
+        &space,
+        made,
+        "a",
+        expect![[r#"
+            input: `made` is made by `m`, and environment files are read before anything runs
+            at: "made"
+            hint: read it in the script itself: `. ./file`"#]],
+    );
+    space.write(".env", "GOFLAGS=-x\n");
+    refused(
+        &space,
+        r#""t": GoTest(packages: ["."], env_file: [".env"])"#,
+        "t",
+        expect![[r#"
+        input: `GOFLAGS` is set by Rondel itself
+        at: ".env"
+        hint: flags have fields of their own, such as `tags`"#]],
+    );
+}
+
+#[test]
 fn flags_and_settings_of_builds() {
     let space = Space::new();
     let check = |fields: &str, expected| {

@@ -1,0 +1,208 @@
+//! `Programs`: the programs of generators. Those of `tools` have names of their own, directives name others; a directive
+//! whose program is not found is refused before anything runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use rondel_cas::{Entry, RelativePath};
+use rondel_engine::{ActionSpec, Artefact, InputSet, OutputUse, StepContext, StepError};
+use rondel_golang::{GeneratorProgram, is_fixed_version};
+use rondel_process::find_tool;
+
+use super::sources::Found;
+use crate::tools::Tools;
+
+/// Generators that many projects use, and their import paths, for hints.
+const KNOWN: [(&str, &str); 16] = [
+    ("controller-gen", "sigs.k8s.io/controller-tools/cmd/controller-gen"),
+    ("counterfeiter", "github.com/maxbrunsfeld/counterfeiter/v6"),
+    ("easyjson", "github.com/mailru/easyjson/easyjson"),
+    ("enumer", "github.com/dmarkham/enumer"),
+    ("gqlgen", "github.com/99designs/gqlgen"),
+    ("mockery", "github.com/vektra/mockery/v2"),
+    ("mockgen", "go.uber.org/mock/mockgen"),
+    ("moq", "github.com/matryer/moq"),
+    ("msgp", "github.com/tinylib/msgp"),
+    ("oapi-codegen", "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen"),
+    ("protoc-gen-go", "google.golang.org/protobuf/cmd/protoc-gen-go"),
+    ("sqlc", "github.com/sqlc-dev/sqlc/cmd/sqlc"),
+    ("stringer", "golang.org/x/tools/cmd/stringer"),
+    ("swag", "github.com/swaggo/swag/cmd/swag"),
+    ("templ", "github.com/a-h/templ/cmd/templ"),
+    ("wire", "github.com/google/wire/cmd/wire"),
+];
+
+/// A program of `tools`.
+#[derive(Clone, Debug)]
+pub(crate) enum NamedProgram {
+    /// A name on the caller's PATH, or an absolute path.
+    Found(String),
+    /// The only output of an upstream step.
+    Built(usize),
+    /// What another target makes.
+    Made(OutputUse),
+}
+
+/// The programs of a `GoGenerate`.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    /// `tools`, by name on PATH.
+    pub(crate) named: BTreeMap<String, NamedProgram>,
+    /// The caller's `PATH`.
+    pub(crate) search_path: String,
+    /// Directory of the module.
+    pub(crate) root: PathBuf,
+}
+
+/// What directives start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Started {
+    /// Names on PATH and absolute paths.
+    names: BTreeSet<String>,
+    /// Commands of other modules that `go run` starts.
+    pub(crate) published: BTreeSet<String>,
+}
+
+impl Programs {
+    /// Returns the programs of directives; refuses those that are not there or are not the same each time.
+    pub(crate) fn started(&self, directives: &[Found], inputs: &InputSet) -> Result<Started, StepError> {
+        let mut started = Started::default();
+        let files: BTreeSet<RelativePath> = inputs.iter().map(|input| input.path).collect();
+        for found in directives {
+            match self.program_of(found, &files, &mut started) {
+                // It does not run here, or `go generate` says the same.
+                Err(_) if found.is_constrained => {}
+                outcome => outcome?,
+            }
+        }
+        Ok(started)
+    }
+
+    fn program_of(
+        &self,
+        found: &Found,
+        files: &BTreeSet<RelativePath>,
+        started: &mut Started,
+    ) -> Result<(), StepError> {
+        let place = found.place();
+        match found.directive.program() {
+            GeneratorProgram::Go => {}
+            GeneratorProgram::Published(command) => {
+                let version = command.split_once('@').map_or("", |(_, version)| version);
+                if !is_fixed_version(version) {
+                    let message = format!("{place} runs `{command}`, which is another program each time");
+                    return Err(StepError::input(message).hint("write a version, `@v1.2.3`"));
+                }
+                started.published.insert(command);
+            }
+            GeneratorProgram::Name(name) if self.named.contains_key(&name) => {}
+            GeneratorProgram::Name(name) if name == "gofmt" => {}
+            GeneratorProgram::Name(name) => {
+                find_tool(&name, &self.search_path, &self.root).map_err(|_| missing(&place, &name))?;
+                started.names.insert(name);
+            }
+            GeneratorProgram::Variable(word) => {
+                let message = format!("{place} starts `{word}`, and what that is, is known only when it runs");
+                return Err(StepError::input(message)
+                    .hint("write its name in the directive, and where it comes from in `tools`"));
+            }
+            GeneratorProgram::Path(path) if path.starts_with('/') => drop(started.names.insert(path)),
+            GeneratorProgram::Path(path) => {
+                let directory = found.file.parent().map(|parent| parent.to_string()).unwrap_or_default();
+                self.check_path(&place, &Path::new(&directory).join(path), files)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a program of the tree that is no input. One that is not there may be made by an earlier directive.
+    fn check_path(&self, place: &str, path: &Path, files: &BTreeSet<RelativePath>) -> Result<(), StepError> {
+        let mut normal = PathBuf::new();
+        for component in path.components() {
+            match component {
+                Component::ParentDir if !normal.pop() => {
+                    let message = format!("{place} starts `{}`, which is outside of `root`", path.display());
+                    return Err(StepError::input(message).hint("give it by `tools`, under a name"));
+                }
+                Component::ParentDir | Component::CurDir => {}
+                Component::RootDir | Component::Prefix(_) | Component::Normal(_) => normal.push(component),
+            }
+        }
+        let is_input = RelativePath::from_path(&normal).is_ok_and(|path| files.contains(&path));
+        if is_input || !self.root.join(&normal).is_file() {
+            return Ok(());
+        }
+        let shown = normal.display();
+        Err(StepError::input(format!("{place} starts `{shown}`, which is no input"))
+            .hint(format!("add \"{shown}\" to `inputs`")))
+    }
+
+    /// Adds the identities of all programs to a key, and returns those that are found on this machine.
+    pub(crate) fn identify(
+        &self,
+        context: &StepContext<'_>,
+        started: &Started,
+        spec: &mut ActionSpec,
+    ) -> Result<(), StepError> {
+        for (name, program) in &self.named {
+            let what = match program {
+                NamedProgram::Found(path) => path.clone(),
+                NamedProgram::Built(index) => {
+                    spec.upstream.insert(slot(name)?, built(context, *index)?.entry.clone());
+                    "built".to_owned()
+                }
+                NamedProgram::Made(output) => {
+                    output.add_to(context, spec)?;
+                    "made".to_owned()
+                }
+            };
+            spec.settings.insert(format!("tool {name}"), what);
+        }
+        spec.tools.extend(self.tools(started)?.identities(&context.workspace.snapshot)?);
+        Ok(())
+    }
+
+    fn tools(&self, started: &Started) -> Result<Tools, StepError> {
+        let named = self.named.values().filter_map(|program| match program {
+            NamedProgram::Found(path) => Some(path.clone()),
+            NamedProgram::Built(_) | NamedProgram::Made(_) => None,
+        });
+        let names: Vec<String> = named.chain(started.names.iter().cloned()).collect();
+        Tools::find(&names, None, &self.search_path, &self.root)
+    }
+
+    /// Returns the programs of a run, under their names.
+    pub(crate) fn for_run(&self, context: &StepContext<'_>, started: &Started) -> Result<Tools, StepError> {
+        let mut tools = self.tools(started)?;
+        for (name, program) in &self.named {
+            let place = match program {
+                NamedProgram::Found(path) if path.starts_with('/') => PathBuf::from(path),
+                NamedProgram::Found(path) => find_tool(path, &self.search_path, &self.root).map_err(|error| {
+                    StepError::environment(error.to_string()).hint("install it, or correct `tools`")
+                })?,
+                NamedProgram::Built(index) => built(context, *index)?.path.clone(),
+                NamedProgram::Made(output) => output.path(context)?,
+            };
+            tools.programs.insert(name.clone(), place);
+        }
+        Ok(tools)
+    }
+}
+
+/// Returns the place of a built program in a key.
+fn slot(name: &str) -> Result<RelativePath, StepError> {
+    RelativePath::new(&format!("tools/{name}")).map_err(|error| StepError::input(error.to_string()))
+}
+
+fn built<'c>(context: &'c StepContext<'_>, index: usize) -> Result<&'c Artefact, StepError> {
+    let files = context.upstream.get(index).into_iter().flat_map(|upstream| &upstream.artefacts);
+    let mut files = files.filter(|artefact| matches!(artefact.entry, Entry::File { .. }));
+    files.next().ok_or_else(|| StepError::failed("a tool was not built").hint("run again with --force"))
+}
+
+fn missing(place: &str, name: &str) -> StepError {
+    let known = KNOWN.iter().find(|(known, _)| *known == name);
+    let path = known.map_or("import/path", |(_, path)| path);
+    StepError::environment(format!("{place} starts `{name}`, which is neither in `tools` nor on PATH"))
+        .hint(format!("write `tools: {{\"{name}\": Tool(\"{path}@v…\")}}` with a version, or install it"))
+}
