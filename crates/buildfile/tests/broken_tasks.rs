@@ -52,7 +52,34 @@ fn files_of_variables() {
 fn an_environment_for_all() {
     check(
         r#"env: {"A": "{nothing}", "B": Output("a"), "1C": "x", "A": "y"}, targets: {"a": Exec(command: ["x"])}"#,
-        expect![[r#""#]],
+        expect![[r#"
+            error: there is no variable `nothing`
+             --> build.ron:4:16
+              |
+            4 |     env: {"A": "{nothing}", "B": Output("a"), "1C": "x", "A": "y"}, targets: {"a": Exec(command: ["x"])},
+              |                ^^^^^^^^^^^
+
+            hint: declare it under `vars`, or write `{{nothing}}` for a literal brace
+            error: an `Output` is not allowed here: it is a path of this machine, not a text
+             --> build.ron:4:34
+              |
+            4 |     env: {"A": "{nothing}", "B": Output("a"), "1C": "x", "A": "y"}, targets: {"a": Exec(command: ["x"])},
+              |                                  ^^^^^^^^^^^
+
+            hint: use `Output` in the `command`, `env` or `inputs` of `Exec`, `Shell` or `GoTest`
+            error: `1C` can't be the name of an environment variable
+             --> build.ron:4:47
+              |
+            4 |     env: {"A": "{nothing}", "B": Output("a"), "1C": "x", "A": "y"}, targets: {"a": Exec(command: ["x"])},
+              |                                               ^^^^
+            error: key `A` is given twice
+             --> build.ron:4:58
+              |
+            4 |     env: {"A": "{nothing}", "B": Output("a"), "1C": "x", "A": "y"}, targets: {"a": Exec(command: ["x"])},
+              |                                                          ^^^
+
+            hint: remove one of the two
+        "#]],
     );
 }
 

@@ -224,9 +224,8 @@ fn what_a_visitor_sees() {
         speed:  path:./examples/ text text text
         fuzz:  text text text
         lint:  text text path:report.txt text path:tools
-        generate:  text text path:kind_string.go path:tools
         generated:  text text text server:Output text text text
-        generate:  text text path:kind_string.go
+        generate:  text text path:kind_string.go path:tools
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
         manifest:  path:deploy/app.yaml.in path:deploy.yaml
         pinned:  image:Digest path:pinned
