@@ -27,6 +27,7 @@ mod executables;
 mod explained;
 mod failures;
 mod faults;
+mod go_checkers;
 mod go_closure;
 mod go_generate;
 mod go_inputs;

@@ -378,6 +378,11 @@ impl GoSupport {
         annotations.split(';').any(|annotation| annotation.trim() == "workspace") == is_workspace
     }
 
+    /// Returns the directory of go.mod.
+    pub fn module(&self) -> &Path {
+        &self.module
+    }
+
     /// Returns true if the module is in the workspace of a go.work in its own directory.
     pub fn has_own_go_work(&self) -> bool {
         self.go_work.as_ref().is_some_and(|file| file.parent() == Some(&self.module))

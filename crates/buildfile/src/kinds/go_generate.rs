@@ -46,8 +46,7 @@ impl Kind for GoGenerate {
     }
 
     fn needs(&self) -> Vec<Need> {
-        let program = |name: &str| (!name.contains('/')).then(|| Need::Program(name.to_owned()));
-        let named = self.tools.iter().filter_map(|(_, word)| word.as_literal().and_then(program));
+        let named = self.tools.iter().filter_map(|(_, word)| Need::of_program(word));
         [Need::Go].into_iter().chain(named).collect()
     }
 

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use rondel_buildfile::{GoGenerate, InputSource, Sandbox, Target, TextSource};
+use rondel_buildfile::{GoGenerate, InputSource, Sandbox, Target};
 use rondel_cas::RelativePath;
-use rondel_engine::{NodeId, OutputRole, Shown, StepKey, UserError};
-use rondel_process::find_tool;
+use rondel_engine::{NodeId, Shown, StepKey};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
 use crate::closed::Closed;
-use crate::generate::{GeneratorsStep, NamedProgram, PlacingStep, Programs, Sources};
+use crate::generate::{GeneratorsStep, PlacingStep, Programs, Sources};
 use crate::nodes::{Deps, TargetNodes};
+use crate::tool_fields::program_source;
 
 impl Analyze for GoGenerate {
     fn analyze(
@@ -86,28 +86,7 @@ fn programs(kind: &GoGenerate, analyzer: &mut Analyzer<'_>, upstream: &mut Vec<N
     let search_path = analyzer.request.environment.get("PATH").cloned().unwrap_or_default();
     let mut named = BTreeMap::new();
     for (name, word) in &kind.tools {
-        let program = match &word.source {
-            TextSource::Tool { name } => {
-                let node = analyzer.tool(name).map_err(|error| error.at(word.span))?;
-                upstream.push(node);
-                NamedProgram::Built(upstream.len() - 1)
-            }
-            TextSource::Output(output) => {
-                NamedProgram::Made(analyzer.output_use(output, OutputRole::Variable(name.value.clone()), upstream)?)
-            }
-            TextSource::Template(_)
-            | TextSource::Environment { .. }
-            | TextSource::Git { .. }
-            | TextSource::File { .. }
-            | TextSource::Match { .. }
-            | TextSource::Secret { .. } => {
-                let found = analyzer.variables.text(word).map_err(|error| error.at(word.span))?;
-                find_tool(&found, &search_path, &analyzer.root).map_err(|error| {
-                    UserError::environment(error.to_string()).at(word.span).hint("install it, or correct `tools`")
-                })?;
-                NamedProgram::Found(found)
-            }
-        };
+        let program = program_source(analyzer, word, &name.value, upstream)?;
         named.insert(name.value.clone(), program);
     }
     Ok(Programs { named, search_path, root: analyzer.root.clone() })
