@@ -30,6 +30,7 @@ mod explained;
 mod failures;
 mod faults;
 mod from_make;
+mod go_checkers;
 mod go_closure;
 mod go_generate;
 mod go_inputs;

@@ -133,6 +133,11 @@ pub enum Need {
 }
 
 impl Need {
+    /// Returns the need of a word that is a program, if PATH is searched for it.
+    pub(crate) fn of_program(word: &Text) -> Option<Need> {
+        word.as_literal().filter(|name| !name.contains('/')).map(|name| Need::Program(name.to_owned()))
+    }
+
     /// Returns true if the target fails without it.
     pub fn is_required(&self) -> bool {
         match self {

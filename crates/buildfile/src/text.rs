@@ -1,7 +1,7 @@
 //! Texts: templates, and calls that give a text (`Env`, `Git`, `File`, `Match`, `Tool`, `Output`, `Secret`).
 
 use crate::git_query::GitQuery;
-use crate::template::{ImageFact, Template};
+use crate::template::{ImageFact, Part, Template};
 use crate::{Span, TargetName, VariableName};
 
 /// A text: a template, or a source of one, with its place.
@@ -136,6 +136,22 @@ impl Text {
             | TextSource::Match { .. }
             | TextSource::Secret { .. } => None,
         }
+    }
+}
+
+impl CommandWord {
+    /// Returns `Tool("…")` as a default.
+    pub(crate) fn tool(name: &str) -> CommandWord {
+        CommandWord(Text {
+            source: TextSource::Tool { name: name.to_owned(), tags: Vec::new() },
+            span: Span { start: 0, end: 0 },
+        })
+    }
+
+    /// Returns a literal word as a default.
+    pub(crate) fn name(name: &str) -> CommandWord {
+        let template = Template { parts: vec![Part::Literal(name.to_owned())] };
+        CommandWord(Text { source: TextSource::Template(template), span: Span { start: 0, end: 0 } })
     }
 }
 

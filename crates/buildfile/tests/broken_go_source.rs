@@ -79,6 +79,89 @@ fn generators() {
 }
 
 #[test]
+fn checkers() {
+    check(
+        r#"targets: {
+            "a": GoVulncheck(),
+            "b": GoVulncheck(packages: ["."], binary: Output("x")),
+            "c": GoVulncheck(binary: "x"),
+            "d": GoVulncheck(binary: Output("x"), test: true),
+            "e": GoVulncheck(packages: ["."], db: "ftp://x", scan: Near),
+            "f": GoVulncheck(packages: ["."], db: "../x"),
+            "g": GoLint(packages: []),
+            "h": GoLint(packages: ["."], config: "/etc/golangci.yml", tool: Secret("X")),
+            "x": GoBuild(packages: ["."]),
+        }"#,
+        expect![[r#"
+            error: `GoVulncheck` needs `packages` or `binary`
+             --> build.ron:5:18
+              |
+            5 |             "a": GoVulncheck(),
+              |                  ^^^^^^^^^^^
+
+            hint: write `packages: ["./..."]`
+            error: it looks at packages or at an executable, not at both
+             --> build.ron:6:41
+              |
+            6 |             "b": GoVulncheck(packages: ["."], binary: Output("x")),
+              |                                         ^^^
+
+            hint: write a target for each
+            error: `binary` is what a target makes
+             --> build.ron:7:38
+              |
+            7 |             "c": GoVulncheck(binary: "x"),
+              |                                      ^^^
+
+            hint: write `binary: Output("server")`
+            error: `test` is about packages: an executable has no tests
+             --> build.ron:8:38
+              |
+            8 |             "d": GoVulncheck(binary: Output("x"), test: true),
+              |                                      ^^^^^^^^^^^
+            error: `ftp://x` is no address of a database
+             --> build.ron:9:51
+              |
+            9 |             "e": GoVulncheck(packages: ["."], db: "ftp://x", scan: Near),
+              |                                                   ^^^^^^^^^
+
+            hint: write a directory relative to `root`, which is keyed by its contents, or an address with https
+            error: expected one of Symbol, Package, Module, found `Near`
+             --> build.ron:9:68
+              |
+            9 |      "e": GoVulncheck(packages: ["."], db: "ftp://x", scan: Near),
+              |                                                             ^^^^
+            error: `../x` leaves the root
+              --> build.ron:10:51
+               |
+            10 |             "f": GoVulncheck(packages: ["."], db: "../x"),
+               |                                                   ^^^^^^
+
+            hint: paths are relative to `root`
+            error: `packages` is empty
+              --> build.ron:11:35
+               |
+            11 |             "g": GoLint(packages: []),
+               |                                   ^^
+            error: `/etc/golangci.yml` leaves the root
+              --> build.ron:12:50
+               |
+            12 |             "h": GoLint(packages: ["."], config: "/etc/golangci.yml", tool: Secret("X")),
+               |                                                  ^^^^^^^^^^^^^^^^^^^
+
+            hint: paths are relative to `root`
+            error: a secret is not allowed here: it would reach a command line, a key or an image
+              --> build.ron:12:77
+               |
+            12 |  GoLint(packages: ["."], config: "/etc/golangci.yml", tool: Secret("X")),
+               |                                                             ^^^^^^^^^^^
+
+            hint: use `Secret` in the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…`
+        "#]],
+    );
+}
+
+#[test]
 fn the_examples_of_the_page_on_go_sources() {
     let page = include_str!("../../../docs/go-source.md");
     let examples: Vec<&str> = page.split("```ron\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();

@@ -68,6 +68,9 @@ fn what_each_kind_makes_and_where() {
         fuzz: Nothing
         lint: Files { count: 1 }, file sub/report.txt
         generated: Nothing
+        vulnerabilities: Nothing
+        of-binary: Nothing
+        golangci: Nothing
         generate: Files { count: 1 }, file sub/kind_string.go
         pack: Files { count: 1 }, file sub/pack.tar
         manifest: Files { count: 1 }, file sub/deploy.yaml
@@ -102,6 +105,9 @@ fn what_each_kind_needs() {
         fuzz: [Go]
         lint: [Program("golangci-lint")]
         generated: [Go]
+        vulnerabilities: [Go, Program("govulncheck")]
+        of-binary: [Go]
+        golangci: [Go]
         generate: [Go]
         pack: [Program("tar")]
         manifest: []
@@ -136,6 +142,9 @@ fn where_each_kind_is_listed() {
         fuzz: check, GoTest
         lint: other, Exec
         generated: build, GoGenerate
+        vulnerabilities: check, GoVulncheck
+        of-binary: check, GoVulncheck
+        golangci: check, GoLint
         generate: other, Exec
         pack: other, Exec
         manifest: build, Template
@@ -225,6 +234,9 @@ fn what_a_visitor_sees() {
         fuzz:  text text text
         lint:  text text path:report.txt text path:tools
         generated:  text text text server:Output text text text
+        vulnerabilities:  text path:vulndb text text
+        of-binary:  text server:Output text
+        golangci:  text path:.golangci.yml text text text
         generate:  text text path:kind_string.go path:tools
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
         manifest:  path:deploy/app.yaml.in path:deploy.yaml

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rondel_cas::RelativePath;
 use rondel_engine::{DeclaredInputs, LeftOut};
+use rondel_tree::literal_glob;
 
 /// All Go files of a module that `./...` means, with go.mod files that show where other modules begin.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ impl ModuleFiles {
         left_out: Vec<LeftOut>,
     ) -> ModuleFiles {
         // The names above a module do not matter: it may be in `_tools`.
-        let prefix = directory.as_ref().map(|directory| format!("{}/", escaped(directory.as_str())));
+        let prefix = directory.as_ref().map(|directory| format!("{}/", literal_glob(directory.as_str())));
         let prefix = prefix.unwrap_or_default();
         let mut globs = vec![format!("{prefix}**/{{*.go,go.mod,go.sum}}")];
         globs.extend(["vendor", "testdata", ".*", "_*"].map(|name| format!("!{prefix}**/{name}/**")));
@@ -51,18 +52,6 @@ impl ModuleFiles {
         };
         paths.iter().filter(is_own).map(ToString::to_string).collect()
     }
-}
-
-/// Returns a path as a glob that matches it alone.
-fn escaped(path: &str) -> String {
-    let mut glob = String::new();
-    for character in path.chars() {
-        if "*?[]{}!\\".contains(character) {
-            glob.push('\\');
-        }
-        glob.push(character);
-    }
-    glob
 }
 
 #[cfg(test)]

@@ -410,6 +410,16 @@ impl GoSupport {
         annotations.split(';').any(|annotation| annotation.trim() == "workspace") == is_workspace
     }
 
+    /// Returns the directory of go.mod.
+    pub fn module(&self) -> &Path {
+        &self.module
+    }
+
+    /// Returns the go.work that is in force.
+    pub fn go_work(&self) -> Option<&Path> {
+        self.go_work.as_deref()
+    }
+
     /// Returns true if the module is in the workspace of a go.work in its own directory.
     pub fn has_own_go_work(&self) -> bool {
         self.go_work.as_ref().is_some_and(|file| file.parent() == Some(&self.module))

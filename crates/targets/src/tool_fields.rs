@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use rondel_buildfile::{Part, Process, Text, TextSource};
-use rondel_engine::{NodeId, UserError};
-use rondel_golang::{GoSupport, GoVersion};
+use rondel_buildfile::{ModuleDirectory, Part, Process, Text, TextSource};
+use rondel_engine::{NodeId, OutputRole, UserError};
+use rondel_golang::{GoSupport, GoVersion, ProgramSource};
 use rondel_process::find_tool;
 
 use crate::analyzer::{Analyzed, Analyzer};
@@ -50,6 +50,39 @@ pub(crate) fn declared_tools(
         declared.named.push(name);
     }
     Ok(declared)
+}
+
+/// Reads a field that is one program, `role` in its key; adds the steps that make it to `upstream`. A `Tool` without a
+/// version is one of `module`.
+pub(crate) fn program_source(
+    analyzer: &mut Analyzer<'_>,
+    module: Option<&ModuleDirectory>,
+    word: &Text,
+    role: &str,
+    upstream: &mut Vec<NodeId>,
+) -> Analyzed<ProgramSource> {
+    match &word.source {
+        TextSource::Tool { name, tags } => {
+            upstream.push(analyzer.tool(module, name, tags).map_err(|error| error.at(word.span))?);
+            Ok(ProgramSource::Built(upstream.len() - 1))
+        }
+        TextSource::Output(output) => {
+            Ok(ProgramSource::Made(analyzer.output_use(output, OutputRole::Variable(role.to_owned()), upstream)?))
+        }
+        TextSource::Template(_)
+        | TextSource::Environment { .. }
+        | TextSource::Git { .. }
+        | TextSource::File { .. }
+        | TextSource::Match { .. }
+        | TextSource::Secret { .. } => {
+            let name = analyzer.variables.text(word).map_err(|error| error.at(word.span))?;
+            let path = analyzer.request.environment.get("PATH").map_or("", String::as_str);
+            find_tool(&name, path, &analyzer.root).map_err(|error| {
+                UserError::environment(error.to_string()).at(word.span).hint("install it, or correct the field")
+            })?;
+            Ok(ProgramSource::Found(name))
+        }
+    }
 }
 
 /// Returns the project's Go for the PATH of a command that declares nothing of it, and whether its text names it.

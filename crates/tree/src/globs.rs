@@ -174,6 +174,18 @@ fn normal(glob: &str) -> String {
     parts.join("/")
 }
 
+/// Returns a path as a glob that matches it alone.
+pub fn literal_glob(path: &str) -> String {
+    let mut glob = String::new();
+    for character in path.chars() {
+        if "*?[]{}!\\".contains(character) {
+            glob.push('\\');
+        }
+        glob.push(character);
+    }
+    glob
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ mod snapshot_file;
 mod walk;
 
 pub use fingerprint::{FINGERPRINT_LENGTH, Fingerprint};
-pub use globs::GlobSet;
+pub use globs::{GlobSet, literal_glob};
 pub use link_way::LinkWay;
 pub use listing::{BEHIND_LINK, Listing};
 pub use modes::{counted_mode, kept_mode, process_umask, set_process_umask};

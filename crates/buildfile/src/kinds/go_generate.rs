@@ -1,7 +1,7 @@
 //! `GoGenerate`: fields and needs of one kind.
 
 use crate::record::kind;
-use crate::types::{Environment, Globs, Packages, Pattern, Platforms, Programs, Sandbox, Tags};
+use crate::types::{Environment, Globs, ModuleDirectory, Packages, Pattern, Platforms, Programs, Sandbox, Tags};
 use crate::{Diagnostic, Glob, Kind, Makes, Need, TextSource};
 
 kind! {
@@ -9,6 +9,8 @@ kind! {
     /// runs again if a Go file, an input or a program of a directive changes. A target that reads the files waits for
     /// it by `after`. `check: true` changes nothing, and fails if a file of the tree is not what is generated.
     GoGenerate in Group::Build {
+        /// Directory of the module, below `root`: `"examples"`. Without the field it is `root`. Globs begin at `root`.
+        module: Option<ModuleDirectory> = None,
         /// Packages whose directives run, as patterns or import paths.
         packages: Packages,
         /// Globs of the files that are generated; `!` takes files away again. They are no inputs: each run begins
@@ -46,9 +48,12 @@ impl Kind for GoGenerate {
     }
 
     fn needs(&self) -> Vec<Need> {
-        let program = |name: &str| (!name.contains('/')).then(|| Need::Program(name.to_owned()));
-        let named = self.tools.iter().filter_map(|(_, word)| word.as_literal().and_then(program));
+        let named = self.tools.iter().filter_map(|(_, word)| Need::of_program(word));
         [Need::Go].into_iter().chain(named).collect()
+    }
+
+    fn module(&self) -> Option<&ModuleDirectory> {
+        self.module.as_ref()
     }
 
     fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {

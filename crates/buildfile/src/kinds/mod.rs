@@ -23,6 +23,8 @@ macro_rules! for_each_kind {
             go_fmt: GoFmt,
             go_mod_tidy: GoModTidy,
             go_generate: GoGenerate,
+            go_vulncheck: GoVulncheck,
+            go_lint: GoLint,
             image: Image,
             docker_build: DockerBuild,
             push: Push,

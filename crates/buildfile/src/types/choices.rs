@@ -40,6 +40,17 @@ pub enum Sandbox {
     Off,
 }
 
+/// How near a finding of `govulncheck` must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// A function is called.
+    Symbol,
+    /// A package is imported.
+    Package,
+    /// A module is required.
+    Module,
+}
+
 /// The one time in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
@@ -201,6 +212,37 @@ impl FieldType for Sandbox {
         match self {
             Sandbox::On => Default::Word("On"),
             Sandbox::Off => Default::Word("Off"),
+        }
+    }
+}
+
+impl Scan {
+    /// Returns the value of the flag `-scan`.
+    pub fn flag(self) -> &'static str {
+        match self {
+            Scan::Symbol => "symbol",
+            Scan::Package => "package",
+            Scan::Module => "module",
+        }
+    }
+}
+
+impl FieldType for Scan {
+    const PLURAL: &'static str = "scans";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Scan> {
+        reader.choice(value, &[("Symbol", Scan::Symbol), ("Package", Scan::Package), ("Module", Scan::Module)])
+    }
+
+    fn shape() -> Shape {
+        Shape::Words(&["Symbol", "Package", "Module"])
+    }
+
+    fn as_default(&self) -> Default {
+        match self {
+            Scan::Symbol => Default::Word("Symbol"),
+            Scan::Package => Default::Word("Package"),
+            Scan::Module => Default::Word("Module"),
         }
     }
 }

@@ -74,6 +74,10 @@ impl FieldType for CommandWord {
         Shape::named("text, tool or output", doc, Shape::OneOf(vec![Text::shape(), tool, OutputReference::shape()]))
     }
 
+    fn place(&mut self, span: Span) {
+        self.0.span = span;
+    }
+
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         self.0.visit(visitor);
     }

@@ -1,5 +1,6 @@
 //! One file a kind of step: its dependencies and its work.
 
+pub(crate) mod checker;
 pub(crate) mod command;
 pub(crate) mod go_build;
 pub(crate) mod go_fmt;

@@ -62,12 +62,12 @@ impl GeneratorsStep {
         environment.set(Class::Keyed, "LANG", "C.UTF-8");
         // What `go run` needs was fetched before, and checked.
         environment.set(Class::Keyed, "GOSUMDB", "off");
-        let go_work = match (around, self.sources.has_go_work) {
-            (_, false) => "off".to_owned(),
-            (Some(around), true) => around.root(&self.closed).join("go.work").display().to_string(),
-            (None, true) => String::new(),
+        let go_work = match (around, &self.sources.go_work) {
+            (_, None) => "off".to_owned(),
+            (Some(around), Some(file)) => file.below(around.root(&self.closed)).display().to_string(),
+            (None, Some(_)) => String::new(),
         };
-        let class = if self.sources.has_go_work { Class::Located } else { Class::Keyed };
+        let class = if self.sources.go_work.is_some() { Class::Located } else { Class::Keyed };
         environment.set(class, "GOWORK", go_work);
         let place = |place: &dyn Fn(&Surroundings) -> &PathBuf| {
             around.map(|around| place(around).display().to_string()).unwrap_or_default()
@@ -169,6 +169,9 @@ impl Step for GeneratorsStep {
         };
         spec.tools.insert("go".to_owned(), self.go.identity(query)?);
         spec.settings.insert("outputs".to_owned(), self.quoted_outputs());
+        if let Some(directory) = &self.sources.directory {
+            spec.settings.insert("directory".to_owned(), directory.to_string());
+        }
         self.closed.settings(&mut spec);
         self.programs.identify(query, &started, &mut spec)?;
         let freshness = Freshness::of(&spec.inputs);

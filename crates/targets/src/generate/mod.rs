@@ -9,5 +9,5 @@ mod sources;
 
 pub(crate) use generators::GeneratorsStep;
 pub(crate) use placing::PlacingStep;
-pub(crate) use programs::{NamedProgram, Programs};
+pub(crate) use programs::Programs;
 pub(crate) use sources::Sources;

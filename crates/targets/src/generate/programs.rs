@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use rondel_cas::{Entry, RelativePath};
-use rondel_engine::{ActionSpec, Artefact, InputSet, OutputUse, StepContext, StepError};
-use rondel_golang::{GeneratorProgram, is_fixed_version};
+use rondel_cas::RelativePath;
+use rondel_engine::{ActionSpec, InputSet, StepContext, StepError};
+use rondel_golang::{GeneratorProgram, ProgramSource, is_fixed_version};
 use rondel_process::find_tool;
 
 use super::sources::Found;
@@ -32,22 +32,11 @@ const KNOWN: [(&str, &str); 16] = [
     ("wire", "github.com/google/wire/cmd/wire"),
 ];
 
-/// A program of `tools`.
-#[derive(Clone, Debug)]
-pub(crate) enum NamedProgram {
-    /// A name on the caller's PATH, or an absolute path.
-    Found(String),
-    /// The only output of an upstream step.
-    Built(usize),
-    /// What another target makes.
-    Made(OutputUse),
-}
-
 /// The programs of a `GoGenerate`.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
     /// `tools`, by name on PATH.
-    pub(crate) named: BTreeMap<String, NamedProgram>,
+    pub(crate) named: BTreeMap<String, ProgramSource>,
     /// The caller's `PATH`.
     pub(crate) search_path: String,
     /// Directory of the module.
@@ -146,17 +135,14 @@ impl Programs {
     ) -> Result<(), StepError> {
         for (name, program) in &self.named {
             let what = match program {
-                NamedProgram::Found(path) => path.clone(),
-                NamedProgram::Built(index) => {
-                    spec.upstream.insert(slot(name)?, built(context, *index)?.entry.clone());
-                    "built".to_owned()
-                }
-                NamedProgram::Made(output) => {
-                    output.add_to(context, spec)?;
-                    "made".to_owned()
+                // Its contents are among those of all that are found.
+                ProgramSource::Found(path) => path,
+                ProgramSource::Built(_) | ProgramSource::Made(_) => {
+                    program.identify(context, name, (&self.search_path, &self.root), spec)?;
+                    "made"
                 }
             };
-            spec.settings.insert(format!("tool {name}"), what);
+            spec.settings.insert(format!("tool {name}"), what.to_owned());
         }
         spec.tools.extend(self.tools(started)?.identities(&context.workspace.snapshot)?);
         Ok(())
@@ -164,8 +150,8 @@ impl Programs {
 
     fn tools(&self, started: &Started) -> Result<Tools, StepError> {
         let named = self.named.values().filter_map(|program| match program {
-            NamedProgram::Found(path) => Some(path.clone()),
-            NamedProgram::Built(_) | NamedProgram::Made(_) => None,
+            ProgramSource::Found(path) => Some(path.clone()),
+            ProgramSource::Built(_) | ProgramSource::Made(_) => None,
         });
         let names: Vec<String> = named.chain(started.names.iter().cloned()).collect();
         Tools::find(&names, None, &self.search_path, &self.root)
@@ -175,29 +161,11 @@ impl Programs {
     pub(crate) fn for_run(&self, context: &StepContext<'_>, started: &Started) -> Result<Tools, StepError> {
         let mut tools = self.tools(started)?;
         for (name, program) in &self.named {
-            let place = match program {
-                NamedProgram::Found(path) if path.starts_with('/') => PathBuf::from(path),
-                NamedProgram::Found(path) => find_tool(path, &self.search_path, &self.root).map_err(|error| {
-                    StepError::environment(error.to_string()).hint("install it, or correct `tools`")
-                })?,
-                NamedProgram::Built(index) => built(context, *index)?.path.clone(),
-                NamedProgram::Made(output) => output.path(context)?,
-            };
+            let place = program.place(context, &self.search_path, &self.root)?;
             tools.programs.insert(name.clone(), place);
         }
         Ok(tools)
     }
-}
-
-/// Returns the place of a built program in a key.
-fn slot(name: &str) -> Result<RelativePath, StepError> {
-    RelativePath::new(&format!("tools/{name}")).map_err(|error| StepError::input(error.to_string()))
-}
-
-fn built<'c>(context: &'c StepContext<'_>, index: usize) -> Result<&'c Artefact, StepError> {
-    let files = context.upstream.get(index).into_iter().flat_map(|upstream| &upstream.artefacts);
-    let mut files = files.filter(|artefact| matches!(artefact.entry, Entry::File { .. }));
-    files.next().ok_or_else(|| StepError::failed("a tool was not built").hint("run again with --force"))
 }
 
 fn missing(place: &str, name: &str) -> StepError {

@@ -8,7 +8,7 @@ use regex_lite::Regex;
 use rondel_cas::{MEMORY_MAX, RelativePath, TEXT_MAX, read_at_most, read_text_at_most};
 use rondel_engine::{DeclaredInputs, InputSet, StepError, hash_inputs};
 use rondel_golang::{Directive, GoMod, ModuleFiles, SourceLines, selects_directory};
-use rondel_tree::{GlobSet, StatSnapshot};
+use rondel_tree::{GlobSet, StatSnapshot, literal_glob};
 
 /// What every generator can read: the files that make up packages, and go.mod and go.sum, also of modules in directories
 /// below. `./...` leaves the same places out.
@@ -17,8 +17,10 @@ const OF_PACKAGES: [&str; 5] = ["**/*.{go,s,h}", "**/go.{mod,sum}", "!**/testdat
 /// The sources of one module.
 #[derive(Clone, Debug)]
 pub(crate) struct Sources {
-    /// Directory of go.mod.
+    /// Where paths of build.ron begin. The copy of it is what generators see.
     pub(crate) root: PathBuf,
+    /// Directory of go.mod below `root`, if it is another one.
+    pub(crate) directory: Option<RelativePath>,
     /// Package patterns.
     pub(crate) patterns: Vec<String>,
     /// `inputs` of build.ron.
@@ -33,8 +35,8 @@ pub(crate) struct Sources {
     pub(crate) sees_outputs: bool,
     /// Text of directives that run; all if there is none.
     pub(crate) run: Option<String>,
-    /// True if go.work of `root` counts.
-    pub(crate) has_go_work: bool,
+    /// The go.work that is in force, below `root`.
+    pub(crate) go_work: Option<RelativePath>,
     /// True if packages come from `vendor`.
     pub(crate) is_vendored: bool,
 }
@@ -65,13 +67,14 @@ impl Sources {
 
     /// Returns all inputs, and the directives that run.
     pub(crate) fn find(&self, snapshot: &StatSnapshot) -> Result<(InputSet, Vec<Found>), StepError> {
-        let go_mod = GoMod::parse(&read_text_at_most(&self.root.join("go.mod"), TEXT_MAX).unwrap_or_default());
-        refuse_replacements(&go_mod)?;
+        let place = self.directory.as_ref().map_or_else(|| self.root.clone(), |directory| directory.below(&self.root));
+        let go_mod = GoMod::parse(&read_text_at_most(&place.join("go.mod"), TEXT_MAX).unwrap_or_default());
+        self.refuse_replacements(&go_mod)?;
         let module = go_mod.module.unwrap_or_default();
         // A glob of build.ron that counts for nothing is refused here.
         self.declared.hash(&self.root, snapshot)?;
         let files = hash_inputs(&self.globs_with(&[]), &self.root, None, snapshot)?;
-        let own = ModuleFiles::sources_in(None, files.iter().map(|input| input.path));
+        let own = ModuleFiles::sources_in(self.directory.as_ref(), files.iter().map(|input| input.path));
         let own: BTreeSet<&str> = own.iter().map(String::as_str).collect();
         let (mut found, mut embeds) = (Vec::new(), Vec::new());
         for input in files.iter().filter(|input| input.path.as_str().ends_with(".go") && !input.is_behind_link()) {
@@ -84,9 +87,14 @@ impl Sources {
                 directory => format!("{directory}/{pattern}"),
             };
             embeds.extend(lines.embeds.iter().map(below).flat_map(|path| [format!("{path}/**"), path]));
-            if own.contains(input.path.as_str())
-                && self.patterns.iter().any(|pattern| selects_directory(pattern, &module, &directory))
-            {
+            let in_module = match &self.directory {
+                Some(own) if directory == own.as_str() => Some(""),
+                Some(own) => directory.strip_prefix(own.as_str()).and_then(|rest| rest.strip_prefix('/')),
+                None => Some(directory.as_str()),
+            };
+            let is_wanted =
+                |below: &str| self.patterns.iter().any(|pattern| selects_directory(pattern, &module, below));
+            if own.contains(input.path.as_str()) && in_module.is_some_and(is_wanted) {
                 let is_constrained = lines.is_constrained;
                 let of_file = |directive| Found { file: input.path.clone(), directive, is_constrained };
                 found.extend(lines.directives.into_iter().map(of_file));
@@ -102,12 +110,45 @@ impl Sources {
         Ok((inputs, found))
     }
 
+    /// Refuses a go.mod that names directories which the copy of the project does not have.
+    fn refuse_replacements(&self, go_mod: &GoMod) -> Result<(), StepError> {
+        let own = self.directory.as_ref().map_or(0, |directory| directory.as_str().split('/').count());
+        let is_outside = |by: &str| {
+            let mut depth = own;
+            by.starts_with('/')
+                || by.split('/').filter(|part| !matches!(*part, "" | ".")).any(|part| {
+                    let is_above = part == ".." && depth == 0;
+                    depth = if part == ".." { depth.saturating_sub(1) } else { depth + 1 };
+                    is_above
+                })
+        };
+        let Some((module, by)) = go_mod.replaced_by.iter().find(|(_, by)| is_outside(by)) else { return Ok(()) };
+        let message = format!("go.mod replaces `{module}` by `{by}`, and generators see a copy of `root` alone");
+        Err(StepError::input(message)
+            .hint("use `Exec(command: [\"go\", \"generate\", …])` without `inputs`: it runs in the tree itself"))
+    }
+
     /// Returns the globs of all inputs: the last one that matches a path decides.
     fn globs_with(&self, embeds: &[String]) -> GlobSet {
         let mut globs: Vec<String> = OF_PACKAGES.map(str::to_owned).to_vec();
-        globs.push(if self.is_vendored { "vendor/**" } else { "!**/vendor/**" }.to_owned());
-        globs.extend(self.has_go_work.then(|| "go.work".to_owned()));
-        globs.extend(self.has_go_work.then(|| "go.work.sum".to_owned()));
+        // Names above a module do not matter: it may be in `_tools`.
+        if let Some(directory) = &self.directory {
+            let below = |glob: &str| match glob.strip_prefix('!') {
+                Some(glob) => format!("!{}/{glob}", literal_glob(directory.as_str())),
+                None => format!("{}/{glob}", literal_glob(directory.as_str())),
+            };
+            globs.extend(OF_PACKAGES.map(below));
+        }
+        let beside = |file: Option<&RelativePath>, name: &str| match file {
+            Some(place) => format!("{}/{name}", literal_glob(place.as_str())),
+            None => name.to_owned(),
+        };
+        globs.push("!**/vendor/**".to_owned());
+        let go_work_place = self.go_work.as_ref().and_then(RelativePath::parent);
+        let owner = if self.go_work.is_some() { go_work_place.as_ref() } else { self.directory.as_ref() };
+        globs.extend(self.is_vendored.then(|| beside(owner, "vendor/**")));
+        let go_works = self.go_work.iter().flat_map(|file| [file.to_string(), format!("{file}.sum")]);
+        globs.extend(go_works.map(|file| literal_glob(&file)));
         globs.extend(embeds.iter().chain(&self.globs).cloned());
         if !self.sees_outputs {
             let inverse = |glob: &String| glob.strip_prefix('!').map_or_else(|| format!("!{glob}"), str::to_owned);
@@ -138,15 +179,6 @@ impl Sources {
         }
         Ok(())
     }
-}
-
-/// Refuses a go.mod that names directories which the copy of the module does not have.
-fn refuse_replacements(go_mod: &GoMod) -> Result<(), StepError> {
-    let is_outside = |by: &str| by.starts_with('/') || by.split('/').any(|part| part == "..");
-    let Some((module, by)) = go_mod.replaced_by.iter().find(|(_, by)| is_outside(by)) else { return Ok(()) };
-    let message = format!("go.mod replaces `{module}` by `{by}`, and generators see a copy of `root` alone");
-    Err(StepError::input(message)
-        .hint("use `Exec(command: [\"go\", \"generate\", …])` without `inputs`: it runs in the tree itself"))
 }
 
 /// Returns true for the line that marks a generated file (golang.org/s/generatedcode).

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use rondel_buildfile::{GoGenerate, InputSource, Sandbox, Target, TextSource};
+use rondel_buildfile::{GoGenerate, InputSource, Sandbox, Target};
 use rondel_cas::RelativePath;
-use rondel_engine::{NodeId, OutputRole, Shown, StepKey, UserError};
-use rondel_process::find_tool;
+use rondel_engine::{NodeId, Shown, StepKey};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
 use crate::closed::Closed;
-use crate::generate::{GeneratorsStep, NamedProgram, PlacingStep, Programs, Sources};
+use crate::generate::{GeneratorsStep, PlacingStep, Programs, Sources};
 use crate::nodes::{Deps, TargetNodes};
+use crate::tool_fields::program_source;
 
 impl Analyze for GoGenerate {
     fn analyze(
@@ -21,7 +21,9 @@ impl Analyze for GoGenerate {
         _wanted: bool,
     ) -> Analyzed<TargetNodes> {
         let name = &target.name.value;
-        let (go, downloads) = (analyzer.go()?, analyzer.downloads(None, &deps)?);
+        let module = self.module.as_ref();
+        let (go, downloads) = (analyzer.go_in(module)?, analyzer.downloads(module, &deps)?);
+        let directory = analyzer.module(module)?.directory;
         let mut upstream = Vec::new();
         let programs = programs(self, analyzer, &mut upstream)?;
         let sources = sources(self, analyzer, target)?;
@@ -34,7 +36,7 @@ impl Analyze for GoGenerate {
             listable: Vec::new(),
             search_path: programs.search_path.clone(),
             root: analyzer.root.clone(),
-            directory: analyzer.root.clone(),
+            directory,
             generates: true,
         };
         let step = GeneratorsStep {
@@ -63,19 +65,20 @@ impl Analyze for GoGenerate {
 }
 
 fn sources(kind: &GoGenerate, analyzer: &mut Analyzer<'_>, target: &Target) -> Analyzed<Sources> {
-    let go = analyzer.go()?;
+    let go = analyzer.go_in(kind.module.as_ref())?;
     let inputs: Vec<InputSource> = kind.inputs.iter().cloned().map(InputSource::Glob).collect();
     let declared = analyzer.declared_inputs(target, Some(&inputs))?;
     let root = analyzer.root.clone();
     Ok(Sources {
-        patterns: analyzer.variables.texts(&kind.packages)?,
+        directory: analyzer.module(kind.module.as_ref())?.below,
+        patterns: analyzer.packages(kind.module.as_ref(), &kind.packages)?,
         declared,
         globs: kind.inputs.iter().map(|glob| glob.value.clone()).collect(),
         left_out: analyzer.left_out(target).into_iter().map(|left| left.path).collect(),
         outputs: kind.outputs.iter().map(|glob| glob.value.clone()).collect(),
         sees_outputs: kind.sees_outputs,
         run: kind.run.as_ref().map(|run| run.value.clone()),
-        has_go_work: go.has_own_go_work(),
+        go_work: go.go_work().and_then(|place| RelativePath::from_path(place.strip_prefix(&root).ok()?).ok()),
         is_vendored: go.is_vendored(),
         root,
     })
@@ -86,28 +89,7 @@ fn programs(kind: &GoGenerate, analyzer: &mut Analyzer<'_>, upstream: &mut Vec<N
     let search_path = analyzer.request.environment.get("PATH").cloned().unwrap_or_default();
     let mut named = BTreeMap::new();
     for (name, word) in &kind.tools {
-        let program = match &word.source {
-            TextSource::Tool { name, tags } => {
-                let node = analyzer.tool(None, name, tags).map_err(|error| error.at(word.span))?;
-                upstream.push(node);
-                NamedProgram::Built(upstream.len() - 1)
-            }
-            TextSource::Output(output) => {
-                NamedProgram::Made(analyzer.output_use(output, OutputRole::Variable(name.value.clone()), upstream)?)
-            }
-            TextSource::Template(_)
-            | TextSource::Environment { .. }
-            | TextSource::Git { .. }
-            | TextSource::File { .. }
-            | TextSource::Match { .. }
-            | TextSource::Secret { .. } => {
-                let found = analyzer.variables.text(word).map_err(|error| error.at(word.span))?;
-                find_tool(&found, &search_path, &analyzer.root).map_err(|error| {
-                    UserError::environment(error.to_string()).at(word.span).hint("install it, or correct `tools`")
-                })?;
-                NamedProgram::Found(found)
-            }
-        };
+        let program = program_source(analyzer, kind.module.as_ref(), word, &name.value, upstream)?;
         named.insert(name.value.clone(), program);
     }
     Ok(Programs { named, search_path, root: analyzer.root.clone() })
