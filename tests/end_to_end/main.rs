@@ -18,6 +18,7 @@ mod completions;
 mod compression;
 mod concurrency;
 mod declared_inputs;
+mod defaults;
 mod digests;
 mod docker;
 mod docker_build;

@@ -209,6 +209,11 @@ fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target> {
         let more = reader.fields(call.name, call.name_span, Some(value))?;
         reader.extend(&mut fields, more);
     }
+    let defaults = std::mem::take(&mut reader.defaults);
+    if let Some((_, defaults)) = defaults.iter().find(|(word, _)| word == kind.word) {
+        fields.inherit(defaults);
+    }
+    reader.defaults = defaults;
     let common = Common::read(reader, &mut fields);
     let limits = if kind.has_steps { Limits::read(reader, &mut fields) } else { Some(Limits::none()) };
     let kind = (kind.read)(reader, &mut fields);

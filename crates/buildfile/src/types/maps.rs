@@ -10,7 +10,7 @@ use crate::text::{CommandText, ProcessText, Text};
 use crate::types::bases::{HOST_HINT, is_registry};
 use crate::types::file_sources::{UserNumbers, is_user_name};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
-use crate::types::{FileSource, ImageReference, PoolDepth, RegistryAccess};
+use crate::types::{FileSource, ImageReference, InputSource, PoolDepth, RegistryAccess};
 use crate::value::Value;
 use crate::{Diagnostic, Spanned};
 
@@ -62,6 +62,9 @@ pub enum UserName {}
 /// Names of programs on PATH.
 #[derive(Clone, Debug)]
 pub enum ProgramName {}
+/// Names of sets.
+#[derive(Clone, Debug)]
+pub enum SetName {}
 
 /// Texts by any key.
 pub type TextMap = Map<AnyKey, Text>;
@@ -81,12 +84,20 @@ pub type Pools = Map<Pool, PoolDepth>;
 pub type Registries = Map<RegistryHost, RegistryAccess>;
 /// What installs a program, by the program's name.
 pub type RequiredPrograms = Map<ProgramName, String>;
+/// Inputs that several targets share, by name.
+pub type Sets = Map<SetName, Vec<InputSource>>;
 /// Numbers of users of an image, by name.
 pub type Users = Map<UserName, UserNumbers>;
 
 impl Key for AnyKey {
     const ENTRY: &'static str = "key";
     const EXPECTED: &'static str = "a map, `{\"name\": \"value\"}`";
+    const NAME: &'static str = "name";
+}
+
+impl Key for SetName {
+    const ENTRY: &'static str = "set";
+    const EXPECTED: &'static str = "a map, `{\"web\": [\"web/**\"]}`";
     const NAME: &'static str = "name";
 }
 
@@ -211,6 +222,16 @@ impl<K: Key, V: FieldType> FieldType for Map<K, V> {
             result.extend(V::read(reader, entry.value).filter(|_| is_kept).map(|value| (key, value)));
         }
         Some(Map { entries: result, rule: PhantomData })
+    }
+
+    fn over(mut self, inherited: Self) -> Self {
+        let more: Vec<_> = inherited
+            .entries
+            .into_iter()
+            .filter(|(name, _)| !self.entries.iter().any(|(own, _)| own.value == name.value))
+            .collect();
+        self.entries.extend(more);
+        self
     }
 
     fn shape() -> Shape {

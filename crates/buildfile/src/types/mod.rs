@@ -4,6 +4,7 @@ mod bases;
 mod by_platform;
 mod capabilities;
 mod choices;
+mod defaults;
 mod env_files;
 mod executables;
 mod file_sources;
@@ -23,6 +24,7 @@ pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
 pub use choices::{BuildMode, Compression, Created, Flag, GoChoice, Sandbox, Shuffle};
+pub use defaults::Defaults;
 pub use env_files::EnvFile;
 pub use executables::{ExecutableName, ExecutableNames, MainPackage};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
@@ -30,7 +32,8 @@ pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, Ti
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms, Tags, wrong_tag};
 pub use maps::{
     AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
-    RegistryHost, RequiredPrograms, Service, ServiceImages, TextMap, UserName, Users, VariableOfEnvironment,
+    RegistryHost, RequiredPrograms, Service, ServiceImages, SetName, Sets, TextMap, UserName, Users,
+    VariableOfEnvironment,
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;

@@ -115,7 +115,12 @@ fn an_environment_for_all() {
     space.write(".env", "FILE=canary\n");
     space.write(".rondel/seal", &"s".repeat(32));
     let text = r#""a": Exec(command: ["sh"], inputs: ["*.go"], env_file: [".env"], env: {"OWN": "own"})"#;
-    space.action(text, "a", "a", Vec::new(), expect![[r#"
+    space.action(
+        text,
+        "a",
+        "a",
+        Vec::new(),
+        expect![[r#"
         by its key
         arguments ["sh"]
         environment FILE#ed0bcb4d3784bceea9edc033e7cdca09f19c10b326f75af34a796b81180e186d
@@ -128,9 +133,15 @@ fn an_environment_for_all() {
         setting directory: .
         tool sh: 2a5c38bcc54413d6b80c50802e7b634a52e4ed4e6767857b70abdbc01eb619b3/16
         input main.go
-    "#]]);
+    "#]],
+    );
     space.replace_in_head("top {version}", "other");
-    space.action(r#""a": Shell("true", inputs: ["*.go"])"#, "a", "a", Vec::new(), expect![[r#"
+    space.action(
+        r#""a": Shell("true", inputs: ["*.go"])"#,
+        "a",
+        "a",
+        Vec::new(),
+        expect![[r#"
         by its key
         arguments ["sh", "-eu", "-c", "true"]
         environment FILE=top
@@ -143,12 +154,43 @@ fn an_environment_for_all() {
         setting directory: .
         tool sh: 2a5c38bcc54413d6b80c50802e7b634a52e4ed4e6767857b70abdbc01eb619b3/16
         input main.go
-    "#]]);
+    "#]],
+    );
     let refused = space.analyze(r#""t": GoTest(packages: ["."])"#, &["t"]);
     assert!(refused.is_ok());
     space.replace_in_head("FILE", "GOFLAGS");
     let refused = space.analyze(r#""t": GoTest(packages: ["."])"#, &["t"]).err().unwrap();
     assert!(refused.starts_with("input: `GOFLAGS` is set by Rondel itself\nat: \"GOFLAGS\""), "{refused}");
+}
+
+/// A set and a default are as if they stood in the target.
+#[test]
+fn sets_and_defaults_are_in_the_key_where_they_are_used() {
+    let mut space = Space::new();
+    space.head.push_str(
+        r#", sets: {"go": ["*.go", "!skip.go"], "all": [Set("go"), "go.mod"]}, defaults: (Exec: (command: ["sh"], env: {"A": "default"}))"#,
+    );
+    space.write("skip.go", "package main\n");
+    space.action(
+        r#""a": Exec(inputs: [Set("all")], env: {"B": "b"})"#,
+        "a",
+        "a",
+        Vec::new(),
+        expect![[r#"
+        by its key
+        arguments ["sh"]
+        environment A=default
+        environment B=b
+        environment HOME@located
+        environment LANG=C.UTF-8
+        environment PATH@located
+        environment TMPDIR@located
+        setting directory: .
+        tool sh: 2a5c38bcc54413d6b80c50802e7b634a52e4ed4e6767857b70abdbc01eb619b3/16
+        input go.mod
+        input main.go
+    "#]],
+    );
 }
 
 #[test]
