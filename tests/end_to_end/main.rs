@@ -19,6 +19,7 @@ mod compression;
 mod concurrency;
 mod cross_cgo;
 mod declared_inputs;
+mod defaults;
 mod digests;
 mod docker;
 mod docker_build;

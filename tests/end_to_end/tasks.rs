@@ -266,8 +266,13 @@ fn the_examples_of_the_page() {
         make_executable(&space.root().join(script));
     }
     // Each of the other examples stands by itself.
-    for targets in page.split("```ron\n").skip(2) {
-        TestSpace::with_targets(targets.split("```").next().unwrap()).ok(&["list"]);
+    for example in page.split("```ron\n").skip(2) {
+        let example = example.split("```").next().unwrap();
+        let space = TestSpace::with_targets(if example.starts_with("    ") { "" } else { example });
+        if example.starts_with("    ") {
+            space.replace("build.ron", "go: System,", &format!("go: System, {example}"));
+        }
+        space.ok(&["list"]);
     }
     let console = page.split("```console\n").nth(1).unwrap().split("```").next().unwrap();
     let lines: Vec<&str> = console.lines().filter_map(|line| line.strip_prefix("$ cargo xtask ")).collect();

@@ -10,6 +10,17 @@ pub(crate) trait FieldType: Sized {
     /// Plural of its name, for "expected a list of …".
     const PLURAL: &'static str;
 
+    /// Reads one item of a list, which may stand for several.
+    fn read_items(reader: &mut Reader<'_>, value: Value<'_>) -> Vec<Self> {
+        Self::read(reader, value).into_iter().collect()
+    }
+
+    /// Returns the value of a record that has a default for all records of its kind: the value itself, or both if it is a
+    /// map.
+    fn over(self, _inherited: Self) -> Self {
+        self
+    }
+
     /// Reads a value. Reports mistakes; returns `None` if nothing usable remains.
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Self>;
 
@@ -76,12 +87,17 @@ impl Reader<'_> {
         name: &'static str,
         default: &[fn() -> T],
     ) -> Option<T> {
-        let value = fields.take(name);
+        let (value, inherited) = (fields.take(name), fields.inherited(name));
         self.field = name;
         let read = value.and_then(|value| T::read(self, value));
-        if value.is_none() && default.is_empty() {
+        if value.is_none() && inherited.is_none() && default.is_empty() {
             self.missing(fields, name);
         }
+        let inherited = inherited.and_then(|value| T::read(self, value));
+        let read = match (read, inherited) {
+            (Some(own), Some(inherited)) => Some(own.over(inherited)),
+            (own, inherited) => own.or(inherited),
+        };
         read.or_else(|| {
             let mut value = default.first()?();
             value.place(fields.span());
@@ -141,6 +157,13 @@ impl<T: FieldType> FieldType for Option<T> {
         T::read(reader, value).map(Some)
     }
 
+    fn over(self, inherited: Self) -> Self {
+        match (self, inherited) {
+            (Some(own), Some(inherited)) => Some(own.over(inherited)),
+            (own, inherited) => own.or(inherited),
+        }
+    }
+
     fn shape() -> Shape {
         T::shape()
     }
@@ -157,7 +180,7 @@ impl<T: FieldType> FieldType for Vec<T> {
 
     fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Vec<T>> {
         let items = reader.kept(value.list(&format!("a list of {}", T::PLURAL)))?;
-        Some(items.into_iter().filter_map(|item| T::read(reader, item)).collect())
+        Some(items.into_iter().flat_map(|item| T::read_items(reader, item)).collect())
     }
 
     fn shape() -> Shape {

@@ -10,7 +10,8 @@ use crate::shape::{Default, Shape};
 use crate::text::{OutputReference, TextSource};
 use crate::types::variable_shape;
 use crate::types::{
-    GoChoice, ModuleDirectory, Platforms, Pools, ProcessEnvironment, ProjectName, Registries, SourcePath,
+    Defaults, GoChoice, ModuleDirectory, Platforms, Pools, ProcessEnvironment, ProjectName, Registries, Sets,
+    SourcePath,
 };
 use crate::value::Value;
 use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, TargetName, Targets, Text, VariableName};
@@ -50,6 +51,13 @@ record! {
         /// How registries are reached, by host: `{"docker.io": Registry(mirrors: ["mirror.example"])}`. Without an entry
         /// a registry is asked itself, by HTTPS, or by plain HTTP on loopback.
         registries: Registries = Registries::default(),
+        /// Values of fields for all targets of a kind that do not have them, by kind:
+        /// `(Exec: (dir: "web"), GoBuild: (ldflags: ["-s", "-w"]))`. A target's own value goes before; entries of maps are
+        /// merged. A required field may be given so too.
+        defaults: Defaults = Defaults,
+        /// Inputs that several targets share: `{"web": ["web/**", "!web/node_modules/**"]}`. `inputs: [Set("web")]` means them
+        /// as if they stood there. A set may name others.
+        sets: Sets = Sets::default(),
         /// The targets by name: `{"server": GoBuild(…)}`. Names are made of letters, digits, `-`, `_`, `.` and `/`,
         /// a letter or digit first.
         targets: Targets,
@@ -139,12 +147,15 @@ impl BuildFile {
 
 /// Reads the whole file; returns `None` if it can't be read at all. Adds mistakes to `diagnostics`.
 pub(crate) fn read(text: &str, version: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<BuildFile> {
-    let mut reader = Reader::new(text, version, diagnostics);
     let (masked, options) = without_options(text);
+    let mut reader = Reader::new(text, version, diagnostics);
     reader.options = options;
     let whole = Value::whole(&masked);
     let mut fields = reader.fields(BuildFile::WORD, whole.span(), Some(whole))?;
     check_version(&mut reader, &fields)?;
+    reader.defaults = fields.peek("defaults").map(Defaults::by_kind).unwrap_or_default();
+    let sets = fields.peek("sets").and_then(|sets| sets.map("a map of sets").ok()).unwrap_or_default();
+    reader.sets = sets.into_iter().map(|set| (set.name, set.value)).collect();
     let file = BuildFile::read(&mut reader, &mut fields);
     reader.finish(fields);
     reader.report_unread_options();

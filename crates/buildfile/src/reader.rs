@@ -2,6 +2,8 @@
 //!
 //! Knows no field and no kind: those are declared with `record!` and `kind!`.
 
+use std::collections::BTreeMap;
+
 use crate::options::Options;
 use crate::value::{Named, Value};
 use crate::{Diagnostic, Span, Spanned, suggest};
@@ -18,6 +20,14 @@ pub(crate) struct Reader<'d> {
     pub text: &'d str,
     /// Named options after positional arguments.
     pub options: Vec<Options>,
+    /// Fields of `defaults`, by the word of the kind.
+    pub defaults: Vec<(String, Vec<Named<'d>>)>,
+    /// The lists of `sets`, by name.
+    pub sets: BTreeMap<String, Value<'d>>,
+    /// The sets that are being read, each named by the one before.
+    pub open_sets: Vec<String>,
+    /// Number of inputs that sets have stood for so far.
+    pub set_inputs: usize,
 }
 
 /// The fields of one record, taken one by one.
@@ -26,14 +36,40 @@ pub(crate) struct Fields<'a> {
     owner: String,
     span: Span,
     entries: Vec<Named<'a>>,
+    /// Values that hold where the record has none, from `defaults`.
+    inherited: Vec<Named<'a>>,
     known: Vec<&'static str>,
+    /// True if the record may lack required fields.
+    is_partial: bool,
 }
 
 impl<'a> Fields<'a> {
     /// Returns a record of which one field is given without its name.
     pub fn alone(owner: &str, name: &'static str, value: Value<'a>) -> Fields<'a> {
         let entries = vec![Named { name: name.to_owned(), name_span: value.span(), value }];
-        Fields { owner: owner.to_owned(), span: value.span(), entries, known: Vec::new() }
+        Fields { entries, ..Fields::new(owner, value.span()) }
+    }
+
+    fn new(owner: &str, span: Span) -> Fields<'a> {
+        let (entries, inherited, known) = (Vec::new(), Vec::new(), Vec::new());
+        Fields { owner: owner.to_owned(), span, entries, inherited, known, is_partial: false }
+    }
+
+    /// Lets the record lack required fields.
+    pub fn partial(mut self) -> Fields<'a> {
+        self.is_partial = true;
+        self
+    }
+
+    /// Adds values that hold where the record has none.
+    pub fn inherit(&mut self, defaults: &[Named<'a>]) {
+        let copy = |entry: &Named<'a>| Named { name: entry.name.clone(), ..*entry };
+        self.inherited = defaults.iter().map(copy).collect();
+    }
+
+    /// Returns the inherited value of `name`.
+    pub fn inherited(&self, name: &str) -> Option<Value<'a>> {
+        self.inherited.iter().find(|entry| entry.name == name).map(|entry| entry.value)
     }
 
     /// Returns the place of the record: of its word, or of the whole file.
@@ -57,7 +93,8 @@ impl<'a> Fields<'a> {
 impl<'d> Reader<'d> {
     /// Returns a reader of `text` that adds to `diagnostics`.
     pub fn new(text: &'d str, version: &'d str, diagnostics: &'d mut Vec<Diagnostic>) -> Reader<'d> {
-        Reader { diagnostics, version, field: "", text, options: Vec::new() }
+        let (options, defaults, sets, open_sets) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
+        Reader { diagnostics, version, field: "", text, options, defaults, sets, open_sets, set_inputs: 0 }
     }
 }
 
@@ -79,11 +116,14 @@ impl Reader<'_> {
             Some(value) => self.kept(value.fields())?,
         };
         let entries = self.without_duplicates(entries, "field");
-        Some(Fields { owner: owner.to_owned(), span, entries, known: Vec::new() })
+        Some(Fields { entries, ..Fields::new(owner, span) })
     }
 
     /// Reports that a required field is missing.
     pub fn missing(&mut self, fields: &Fields<'_>, name: &str) {
+        if fields.is_partial {
+            return;
+        }
         let message = format!("`{}` needs the field `{name}`", fields.owner);
         self.report(Diagnostic::new(fields.span, message));
     }

@@ -28,6 +28,16 @@ pub fn json_schema() -> String {
     format!("{file:#}\n")
 }
 
+/// Returns all fields of a kind.
+fn fields_of(kind: &KindEntry) -> Vec<Field> {
+    let mut fields = Common::fields();
+    if kind.has_steps {
+        fields.extend(Limits::fields());
+    }
+    fields.extend((kind.fields)());
+    fields
+}
+
 /// The definitions so far.
 struct Schema {
     definitions: Map<String, Value>,
@@ -36,11 +46,7 @@ struct Schema {
 impl Schema {
     /// Returns a reference to the definition of `kind`: an object with its word as the only key.
     fn kind(&mut self, kind: &KindEntry) -> Value {
-        let mut fields = Common::fields();
-        if kind.has_steps {
-            fields.extend(Limits::fields());
-        }
-        fields.extend((kind.fields)());
+        let mut fields = fields_of(kind);
         let mut body = self.object(&fields);
         if let Some(alone) = kind.alone {
             let value = self.alone(kind, alone);
@@ -54,6 +60,15 @@ impl Schema {
         schema["properties"] = json!({ kind.word: body });
         self.definitions.insert(kind.word.to_owned(), schema);
         reference(kind.word)
+    }
+
+    /// Returns an object with any fields of `kind`.
+    fn defaults(&mut self, kind: &KindEntry) -> Value {
+        let mut object = self.object(&fields_of(kind));
+        if let Some(object) = object.as_object_mut() {
+            object.remove("required");
+        }
+        object
     }
 
     fn alone(&mut self, kind: &KindEntry, name: &str) -> Value {
@@ -145,6 +160,11 @@ impl Schema {
                 reference(&name)
             }
             Shape::Kind => reference("kind"),
+            Shape::DefaultsOfKinds => {
+                let kinds = KINDS.iter().map(|kind| (kind.word.to_owned(), self.defaults(kind)));
+                let properties: Map<String, Value> = kinds.collect();
+                json!({"type": "object", "additionalProperties": false, "properties": properties})
+            }
         }
     }
 

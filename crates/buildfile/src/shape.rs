@@ -92,6 +92,8 @@ pub(crate) enum Shape {
     },
     /// One of the kinds of target.
     Kind,
+    /// Fields of kinds, none of them required: `(GoBuild: (field: …))`.
+    DefaultsOfKinds,
 }
 
 /// The declaration of a field.
@@ -180,6 +182,7 @@ impl Shape {
             Shape::OneOf(shapes) => alternatives(shapes.iter().map(Shape::describe).collect()),
             Shape::Named { name, .. } => (*name).to_owned(),
             Shape::Kind => "kind of target".to_owned(),
+            Shape::DefaultsOfKinds => "`(Kind: (field: value))`".to_owned(),
         }
     }
 }

@@ -45,22 +45,22 @@ fn an_input_that_is_neither() {
     check(
         r#"targets: {"a": Exec(command: ["x"], inputs: [File("x"), 7, Output])}"#,
         expect![[r#"
-        error: expected a glob, or `Output("target")`, found `File("x")`
-         --> build.ron:4:50
-          |
-        4 |     targets: {"a": Exec(command: ["x"], inputs: [File("x"), 7, Output])},
-          |                                                  ^^^^^^^^^
-        error: expected a glob, or `Output("target")`, found `7`
-         --> build.ron:4:61
-          |
-        4 |     targets: {"a": Exec(command: ["x"], inputs: [File("x"), 7, Output])},
-          |                                                             ^
-        error: expected a glob, or `Output("target")`, found `Output`
-         --> build.ron:4:64
-          |
-        4 |  targets: {"a": Exec(command: ["x"], inputs: [File("x"), 7, Output])},
-          |                                                             ^^^^^^
-    "#]],
+            error: expected a glob, `Output("target")` or `Set("name")`, found `File("x")`
+             --> build.ron:4:50
+              |
+            4 |     targets: {"a": Exec(command: ["x"], inputs: [File("x"), 7, Output])},
+              |                                                  ^^^^^^^^^
+            error: expected a glob, `Output("target")` or `Set("name")`, found `7`
+             --> build.ron:4:61
+              |
+            4 |     targets: {"a": Exec(command: ["x"], inputs: [File("x"), 7, Output])},
+              |                                                             ^
+            error: expected a glob, `Output("target")` or `Set("name")`, found `Output`
+             --> build.ron:4:64
+              |
+            4 |  targets: {"a": Exec(command: ["x"], inputs: [File("x"), 7, Output])},
+              |                                                             ^^^^^^
+        "#]],
     );
 }
 

@@ -25,6 +25,8 @@ pub struct CommandLine {
     pub timeout: Option<Duration>,
     /// What it reads from standard input; never shown.
     pub input: Vec<u8>,
+    /// True if standard error goes where standard output goes: lines keep their order, and all are of standard output.
+    pub is_merged: bool,
     /// What it may read and reach; everything that the user can, if there is none.
     pub sandbox: Option<Arc<Sandbox>>,
 }
@@ -40,6 +42,7 @@ impl CommandLine {
             secret_names: Vec::new(),
             timeout: None,
             input: Vec::new(),
+            is_merged: false,
             sandbox: None,
         }
     }

@@ -170,7 +170,22 @@ fn tail(text: &str) -> &str {
     &text[from..]
 }
 
-/// Starts the program in a group of its own, lets `drain` empty both pipes, and waits.
+/// Gives both streams one pipe, and returns its reading end.
+fn merge(command: &mut std::process::Command) -> io::Result<io::PipeReader> {
+    let (reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    Ok(reader)
+}
+
+/// Returns a pipe that can be given up.
+fn abandonable<R>(inner: R, abandoned: &Arc<AtomicBool>) -> Box<dyn Read + Send>
+where
+    Pipe<R>: Read + Send + 'static,
+{
+    Box::new(Pipe { inner, abandoned: Arc::clone(abandoned) })
+}
+
+/// Starts the program in a group of its own, lets `drain` empty its pipes, and waits.
 fn supervise(
     line: &CommandLine,
     cancellation: &Cancellation,
@@ -183,6 +198,7 @@ fn supervise(
     let mut command = line.to_command().map_err(|error| start_error(io::Error::other(error)))?;
     let stdin = if line.input.is_empty() { Stdio::null() } else { Stdio::piped() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let merged = if line.is_merged { Some(merge(&mut command).map_err(start_error)?) } else { None };
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;
@@ -195,16 +211,20 @@ fn supervise(
     let mut child = child.map_err(start_error)?;
     let group = Receiver::Group(child.id());
     cancellation.register(group);
-    let stdout = child.stdout.take().expect("piped above");
-    let stderr = child.stderr.take().expect("piped above");
+    // It holds the writing end of a pipe for both.
+    drop(command);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     feed(&mut child, &line.input);
     let timed_out = AtomicBool::new(false);
     let abandoned = Arc::new(AtomicBool::new(false));
     let status = std::thread::scope(|scope| {
-        let pipe_out = Pipe { inner: stdout, abandoned: Arc::clone(&abandoned) };
-        let pipe_err = Pipe { inner: stderr, abandoned: Arc::clone(&abandoned) };
-        let out = scope.spawn(|| drain(Stream::Stdout, Box::new(pipe_out)));
-        let err = scope.spawn(|| drain(Stream::Stderr, Box::new(pipe_err)));
+        let pipes: [(Stream, Option<Box<dyn Read + Send>>); 3] = [
+            (Stream::Stdout, merged.map(|pipe| abandonable(pipe, &abandoned))),
+            (Stream::Stdout, stdout.map(|pipe| abandonable(pipe, &abandoned))),
+            (Stream::Stderr, stderr.map(|pipe| abandonable(pipe, &abandoned))),
+        ];
+        let pipes = pipes.into_iter().filter_map(|(stream, pipe)| Some((stream, pipe?)));
+        let readers: Vec<_> = pipes.map(|(stream, pipe)| scope.spawn(move || drain(stream, pipe))).collect();
         let (ended, watch) = mpsc::channel::<()>();
         if let Some(timeout) = line.timeout {
             let timed_out = &timed_out;
@@ -215,7 +235,7 @@ fn supervise(
         // The rest of the child's group may still hold the pipes: it gets a moment, then it is killed. The zombie
         // reserves the group's number until `wait` below.
         let deadline = std::time::Instant::now() + LINGER;
-        while !(out.is_finished() && err.is_finished()) && std::time::Instant::now() < deadline {
+        while !readers.iter().all(|reader| reader.is_finished()) && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
         group.signal(true);
@@ -326,6 +346,23 @@ mod tests {
         assert_eq!(captured.stdout, b"b-none\n");
         assert_eq!(captured.stderr, "oops\n");
         assert_eq!(captured.finished.describe(), "exit status 3");
+    }
+
+    /// Two pipes would be read side by side.
+    #[test]
+    fn lines_of_both_streams_keep_their_order() {
+        let mut line = shell("i=0; while [ $i -lt 1000 ]; do echo out $i; echo err $i >&2; i=$((i + 1)); done");
+        line.is_merged = true;
+        for _ in 0..5 {
+            let seen = Mutex::new(Vec::new());
+            run(&line, &Cancellation::new(), &Redactor::default(), &|_, text| {
+                seen.lock().unwrap().push(text.to_owned())
+            })
+            .unwrap();
+            let expected: Vec<String> =
+                (0..1000).flat_map(|number| [format!("out {number}"), format!("err {number}")]).collect();
+            assert!(seen.into_inner().unwrap() == expected);
+        }
     }
 
     #[test]

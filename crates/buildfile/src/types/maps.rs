@@ -10,7 +10,7 @@ use crate::text::{CommandText, CommandWord, ProcessText, Text};
 use crate::types::bases::{HOST_HINT, is_registry};
 use crate::types::file_sources::{UserNumbers, is_user_name};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
-use crate::types::{FileSource, ImageReference, PoolDepth, RegistryAccess};
+use crate::types::{FileSource, ImageReference, InputSource, PoolDepth, RegistryAccess};
 use crate::value::Value;
 use crate::{Diagnostic, Spanned};
 
@@ -65,6 +65,12 @@ pub enum ProgramName {}
 /// Names that programs get on PATH.
 #[derive(Clone, Debug)]
 pub enum ToolName {}
+/// Scripts that test something.
+#[derive(Clone, Debug)]
+pub enum ConditionScript {}
+/// Names of sets.
+#[derive(Clone, Debug)]
+pub enum SetName {}
 
 /// Texts by any key.
 pub type TextMap = Map<AnyKey, Text>;
@@ -86,12 +92,38 @@ pub type Registries = Map<RegistryHost, RegistryAccess>;
 pub type RequiredPrograms = Map<ProgramName, String>;
 /// Programs by the names that they get on PATH.
 pub type Programs = Map<ToolName, CommandWord>;
+/// What to do where a condition does not hold, by the script that tests it.
+pub type Preconditions = Map<ConditionScript, String>;
+/// Inputs that several targets share, by name.
+pub type Sets = Map<SetName, Vec<InputSource>>;
 /// Numbers of users of an image, by name.
 pub type Users = Map<UserName, UserNumbers>;
 
 impl Key for AnyKey {
     const ENTRY: &'static str = "key";
     const EXPECTED: &'static str = "a map, `{\"name\": \"value\"}`";
+    const NAME: &'static str = "name";
+}
+
+impl Key for ConditionScript {
+    const ENTRY: &'static str = "condition";
+    const EXPECTED: &'static str = "a map, `{\"test -e .env\": \"copy .env.example to .env\"}`";
+    const NAME: &'static str = "script";
+    const PATTERN: &'static str = "\\S";
+
+    fn check(reader: &mut Reader<'_>, key: &Spanned<String>) -> bool {
+        let is_sound = !key.value.trim().is_empty() && !key.value.contains('\0');
+        if !is_sound {
+            let hint = "write a script that fails where the target can't run: \"test -e .env\"";
+            reader.report(Diagnostic::new(key.span, "a condition without a script").hint(hint));
+        }
+        is_sound
+    }
+}
+
+impl Key for SetName {
+    const ENTRY: &'static str = "set";
+    const EXPECTED: &'static str = "a map, `{\"web\": [\"web/**\"]}`";
     const NAME: &'static str = "name";
 }
 
@@ -227,6 +259,16 @@ impl<K: Key, V: FieldType> FieldType for Map<K, V> {
             result.extend(V::read(reader, entry.value).filter(|_| is_kept).map(|value| (key, value)));
         }
         Some(Map { entries: result, rule: PhantomData })
+    }
+
+    fn over(mut self, inherited: Self) -> Self {
+        let more: Vec<_> = inherited
+            .entries
+            .into_iter()
+            .filter(|(name, _)| !self.entries.iter().any(|(own, _)| own.value == name.value))
+            .collect();
+        self.entries.extend(more);
+        self
     }
 
     fn shape() -> Shape {

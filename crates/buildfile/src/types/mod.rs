@@ -5,6 +5,7 @@ mod by_platform;
 mod capabilities;
 mod choices;
 mod databases;
+mod defaults;
 mod env_files;
 mod executables;
 mod file_sources;
@@ -26,15 +27,16 @@ pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
 pub use choices::{BuildMode, Compression, Created, Flag, GoChoice, Sandbox, Scan, Shuffle};
 pub use databases::VulnerabilityDatabase;
+pub use defaults::Defaults;
 pub use env_files::EnvFile;
 pub use executables::{ExecutableName, ExecutableNames, MainPackage};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
 pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, TimeForm};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms, Tags, wrong_tag};
 pub use maps::{
-    AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Programs,
-    Registries, RegistryHost, RequiredPrograms, Service, ServiceImages, TextMap, ToolName, UserName, Users,
-    VariableOfEnvironment,
+    AnyKey, CommandEnvironment, ConditionScript, Environment, Files, ImagePath, Map, Pool, Pools, Preconditions,
+    ProcessEnvironment, Programs, Registries, RegistryHost, RequiredPrograms, Service, ServiceImages, SetName, Sets,
+    TextMap, ToolName, UserName, Users, VariableOfEnvironment,
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;

@@ -317,7 +317,8 @@ impl DockerRunStep {
 
     /// Passes on the container's output, until it ends or the build is cancelled.
     fn follow(&self, context: &StepContext<'_>, id: &str) -> Result<(), StepError> {
-        let line = self.docker.command(["logs", "--follow", id]);
+        let mut line = self.docker.command(["logs", "--follow", id]);
+        line.is_merged = true;
         let show = |stream: Stream, text: &str| context.output(stream, text);
         match run(&line, context.cancellation, context.redactor(), &show) {
             Err(rondel_process::ProcessError::Interrupted) => return Err(StepError::Interrupted),

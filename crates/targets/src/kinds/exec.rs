@@ -128,6 +128,7 @@ pub(crate) fn command(
             closed,
             has_arguments: !arguments.is_empty(),
             secret_is_not_keyed: process.secret_is_not_keyed,
+            is_captured: process.capture,
             is_interactive: process.interactive.value,
         }))
     })?;

@@ -163,6 +163,36 @@ fn an_environment_for_all() {
     assert!(refused.starts_with("input: `GOFLAGS` is set by Rondel itself\nat: \"GOFLAGS\""), "{refused}");
 }
 
+/// A set and a default are as if they stood in the target.
+#[test]
+fn sets_and_defaults_are_in_the_key_where_they_are_used() {
+    let mut space = Space::new();
+    space.head.push_str(
+        r#", sets: {"go": ["*.go", "!skip.go"], "all": [Set("go"), "go.mod"]}, defaults: (Exec: (command: ["sh"], env: {"A": "default"}))"#,
+    );
+    space.write("skip.go", "package main\n");
+    space.action(
+        r#""a": Exec(inputs: [Set("all")], env: {"B": "b"})"#,
+        "a",
+        "a",
+        Vec::new(),
+        expect![[r#"
+        by its key
+        arguments ["sh"]
+        environment A=default
+        environment B=b
+        environment HOME@located
+        environment LANG=C.UTF-8
+        environment PATH@located
+        environment TMPDIR@located
+        setting directory: .
+        tool sh: 2a5c38bcc54413d6b80c50802e7b634a52e4ed4e6767857b70abdbc01eb619b3/16
+        input go.mod
+        input main.go
+    "#]],
+    );
+}
+
 #[test]
 fn a_command_without_inputs_always_runs() {
     Space::new().action(

@@ -47,6 +47,8 @@ pub(crate) struct ExecStep {
     pub has_arguments: bool,
     /// True if the value of a secret can't change the result.
     pub secret_is_not_keyed: bool,
+    /// True if its standard output is data.
+    pub is_captured: bool,
     /// True if the command has the terminal.
     pub is_interactive: bool,
 }
@@ -276,6 +278,7 @@ impl Step for ExecStep {
             .arguments(words[1..].iter().cloned())
             .environment(environment.for_process());
         line.secret_names = environment.secret_names();
+        line.is_merged = !self.is_captured;
         line.sandbox = around.as_ref().and_then(|around| around.sandbox.clone());
         let outcome = if self.is_interactive { context.run_in_foreground(&line) } else { context.run(&line) };
         outcome.map_err(|error| match (&self.closed, &around) {
