@@ -209,7 +209,9 @@ fn a_go_work_is_of_the_modules_that_it_uses() {
     .assert_eq(&edit("tools/gen/main.go", "\n// Edited.\n"));
     // A module that leaves it is built without it, and the other stays in it.
     space.write("go.work", "go 1.22\n\nuse (\n\t./examples\n)\n");
-    assert_eq!(space.ok(&["shop"]).code, 0);
+    space.run(&["shop"]).fails(2, &["`./cmd/shop` is in the module of `root`, which `go.work` does not use"]);
+    space.replace("build.ron", "\"shop\": GoBuild(", "\"shop\": GoBuild(module: \".\", ");
+    space.ok(&["shop"]);
     space.run(&["demo"]).fails(1, &["example.com/shop"]);
 }
 

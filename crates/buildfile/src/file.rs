@@ -34,7 +34,7 @@ record! {
         /// the newest patch release of its `go` line that build.lock pins. `lock` pins the newest that there is, and
         /// `lock --update go` moves it. Each module has its own (see "Modules").
         go: Spanned<GoChoice> = Spanned { value: GoChoice::FromGoMod, span: Span::default() },
-        /// A go.work. It counts for targets of the modules that it uses. Without the field Go's workspaces are off.
+        /// A go.work. It counts for targets of the modules that it uses, and for those without `module`. Without the field Go's workspaces are off.
         go_work: Option<SourcePath> = None,
         /// Platforms of everything that is built per platform; the machine's own if left out. A variant is the
         /// third part: `linux/arm/v7`, `linux/arm64/v8`, `linux/amd64/v3` set `GOARM`, `GOARM64`, `GOAMD64`.

@@ -18,6 +18,7 @@ use crate::base::{BaseRequest, Bases};
 use crate::dirty::DirtyStep;
 use crate::docker::Docker;
 use crate::git::WorkTrees;
+use crate::modules::Module;
 use crate::nodes::{Deps, MadeOutput, Program, TargetNodes};
 use crate::orders::Order;
 use crate::registries::Registries;
@@ -96,18 +97,18 @@ pub(crate) struct Analyzer<'a> {
     done: BTreeMap<TargetName, TargetNodes>,
     /// The targets that are being analyzed, each named by the one before.
     open: Vec<TargetName>,
-    /// The Go of each module, by the module's directory.
-    pub(crate) goes: BTreeMap<PathBuf, Arc<GoSupport>>,
+    /// The Go of each module.
+    pub(crate) goes: BTreeMap<Module, Arc<GoSupport>>,
     registries: Option<Arc<Registries>>,
     bases: Option<Arc<Bases>>,
     /// What is pushed in this run, and by which target.
     pub(crate) pushed: BTreeMap<ImageReference, TargetName>,
     /// Targets that are made for all their platforms, unless the command line says otherwise.
     whole: BTreeSet<TargetName>,
-    /// The `GoModDownload` targets, by the modules that they are of: directories below `root`.
-    pub(crate) declared_downloads: BTreeMap<NodeId, Option<String>>,
+    /// The `GoModDownload` targets, and the modules that they are of.
+    pub(crate) declared_downloads: BTreeMap<NodeId, Module>,
     /// Downloads of modules for targets that name none.
-    pub(crate) own_downloads: BTreeMap<Option<String>, NodeId>,
+    pub(crate) own_downloads: BTreeMap<Module, NodeId>,
     trees: OnceCell<Arc<WorkTrees>>,
     /// Groups whose members run in order.
     pub(crate) orders: Vec<Order>,

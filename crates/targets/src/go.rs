@@ -53,7 +53,7 @@ impl Analyzer<'_> {
         wanted: &dyn Fn(&Module) -> Analyzed<WantedGo>,
         place: Span,
     ) -> Analyzed<Arc<GoSupport>> {
-        if let Some(go) = self.goes.get(&module.directory) {
+        if let Some(go) = self.goes.get(&module) {
             return Ok(Arc::clone(go));
         }
         let request = self.request;
@@ -61,12 +61,12 @@ impl Analyzer<'_> {
         let version =
             go_version(&wanted, request.lock, &module, request.environment).map_err(|error| error.at(place))?;
         let go = match self.goes.values().find(|go| go.version == version) {
-            Some(other) => other.in_module(&module.directory, module.go_work),
+            Some(other) => other.in_module(&module.directory, module.go_work.clone()),
             None => GoSupport::new(GoRequest {
                 pin: pin_of(request.lock, &version)?,
                 version,
                 module: &module.directory,
-                go_work: module.go_work,
+                go_work: module.go_work.clone(),
                 has_go_work: request.file.go_work.is_some(),
                 root: &self.root,
                 workspace: &request.root,
@@ -76,29 +76,37 @@ impl Analyzer<'_> {
                 locked: request.locked,
             }),
         };
-        Ok(Arc::clone(self.goes.entry(module.directory).or_insert(Arc::new(go))))
+        Ok(Arc::clone(self.goes.entry(module).or_insert(Arc::new(go))))
     }
 
     /// Returns the downloads that a Go step of a module needs if it runs: the ones it names, and one of its own if none of
     /// them is of the module.
     pub(crate) fn downloads(&mut self, field: Option<&ModuleDirectory>, deps: &Deps) -> Analyzed<Vec<NodeId>> {
-        let below = field.and_then(ModuleDirectory::below_root);
+        let module = self.module(field)?;
         let mut downloads = deps.on_miss.clone();
-        if downloads.iter().any(|node| self.declared_downloads.get(node) == Some(&below)) {
+        if downloads.iter().any(|node| self.declared_downloads.get(node) == Some(&module)) {
             return Ok(downloads);
         }
-        let node = match self.own_downloads.get(&below) {
+        let node = match self.own_downloads.get(&module) {
             Some(node) => *node,
             None => {
                 let step = Box::new(GoModDownloadStep { go: self.go_in(field)? });
-                let of = below.as_ref().map_or_else(String::new, |below| format!(" of {below}"));
+                let of = self.name_of(&module).map_or_else(String::new, |name| format!(" of {name}"));
                 let node = self.add_hidden(StepKey::shared(format!("go modules{of}")), Vec::new(), Vec::new(), step);
-                self.own_downloads.insert(below, node);
+                self.own_downloads.insert(module, node);
                 node
             }
         };
         downloads.push(node);
         Ok(downloads)
+    }
+
+    /// Returns the name of a module beside what targets without `module` stand in. That of `root` is another one if a
+    /// go.work counts there and does not use it.
+    fn name_of(&self, module: &Module) -> Option<String> {
+        let is_apart = module.go_work.is_none() && self.request.file.go_work.is_some();
+        let name = module.below.as_ref().map(ToString::to_string);
+        name.or_else(|| is_apart.then(|| ".".to_owned()))
     }
 
     /// Returns the package patterns of a target of a module.
@@ -131,8 +139,8 @@ impl Analyzer<'_> {
             return self.published_tool(name, tool, tags);
         }
         let import_path = self.tool_path(field, name)?;
-        let below = field.and_then(ModuleDirectory::below_root);
-        let of = below.as_ref().map_or_else(String::new, |below| format!(" of {below}"));
+        let module = self.name_of(&self.module(field)?);
+        let of = module.as_ref().map_or_else(String::new, |module| format!(" of {module}"));
         let place = with_tags(&import_path, tags);
         let key = StepKey::shared(format!("tool {place}{of}"));
         if let Some(node) = self.graph.find(&key) {
@@ -153,7 +161,11 @@ impl Analyzer<'_> {
             go,
         };
         // No import path has `@` as an element, so that no two modules share a place.
-        let place = below.map_or_else(|| place.clone(), |below| format!("{below}/@/{place}"));
+        let place = match module.as_deref() {
+            None => place,
+            Some(".") => format!("@/{place}"),
+            Some(module) => format!("{module}/@/{place}"),
+        };
         let out = path(&format!(".rondel/out/tools/{place}"))?;
         let (ldflags, stamp, gcflags) = (Vec::new(), Vec::new(), Vec::new());
         let names = ExecutableNames::GoOwn;

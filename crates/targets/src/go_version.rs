@@ -1,9 +1,9 @@
 //! The Go version of a build.ron with the pins of build.lock, checked against this machine before anything runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use rondel_buildfile::{BuildFile, GoChoice, LockFile, Target};
+use rondel_buildfile::{BuildFile, GoChoice, LockFile};
 use rondel_engine::{PROGRAM, UserError};
 use rondel_golang::{
     GoMod, GoPin, GoRequest, GoSupport, GoVersion, OLDEST_GO, go_version_of, installed_version, later_patches,
@@ -71,10 +71,10 @@ pub fn all_go_of_file(file: &BuildFile, workspace: &Path) -> Result<Vec<WantedGo
 
 /// Returns the Go of each module that a target names.
 fn go_of_modules(file: &BuildFile, workspace: &Path) -> Result<Vec<WantedGo>, UserError> {
-    let modules = file.modules();
-    let of =
-        |target: &&Target| wanted_go(&file.go.value, &Module::of(file, workspace, target.kind().module())?, workspace);
-    modules.values().map(of).collect()
+    let fields = file.targets.iter().filter_map(|target| target.kind().module());
+    let modules: Result<BTreeSet<Module>, UserError> =
+        fields.map(|field| Module::of(file, workspace, Some(field))).collect();
+    modules?.iter().map(|module| wanted_go(&file.go.value, module, workspace)).collect()
 }
 
 /// Returns the Go that is wanted, checked against build.lock and the version of an installed one.

@@ -17,7 +17,7 @@ const DEPTH_MAX: usize = 4;
 const NAMED_MAX: usize = 10;
 
 /// One module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Module {
     /// Directory of go.mod.
     pub directory: PathBuf,
@@ -28,21 +28,22 @@ pub struct Module {
 }
 
 impl Module {
-    /// Returns the module in `root`, which may be without go.mod.
+    /// Returns what targets without `module` stand in: `root`, which may be without go.mod. A go.work counts there in any
+    /// case, since packages of its members can be named from there.
     pub fn of_root(file: &BuildFile, workspace: &Path) -> Result<Module, UserError> {
         let directory = module_directory(file, workspace);
-        // A go.work may stand where no module is.
-        let counts = |go_work: &Path| !has_go_mod(&directory) || uses(go_work, &directory);
-        let go_work = go_work_of(file, &directory, &counts)?;
+        let go_work = go_work_of(file, &directory, &|_| true)?;
         Ok(Module { directory, below: None, go_work })
     }
 
-    /// Returns the module of a target: that in `field`, or that in `root`.
+    /// Returns the module of a target: that in `field`, or what `root` is.
     pub fn of(file: &BuildFile, workspace: &Path, field: Option<&ModuleDirectory>) -> Result<Module, UserError> {
-        let Some((field, name)) = field.and_then(|field| Some((field, field.below_root()?))) else {
-            return Module::of_root(file, workspace);
-        };
+        let Some(field) = field else { return Module::of_root(file, workspace) };
         let root = module_directory(file, workspace);
+        let Some(name) = field.below_root() else {
+            let go_work = go_work_of(file, &root, &|go_work| uses(go_work, &root))?;
+            return Ok(Module { directory: root, below: None, go_work });
+        };
         let below = RelativePath::new(&name).map_err(|error| UserError::input(error.to_string()).at(field.span))?;
         let directory = below.below(&root);
         check_directory(&root, &name, &directory).map_err(|error| error.at(field.span))?;
@@ -71,7 +72,9 @@ impl Module {
         if !wanted.is_dir() {
             return Ok(());
         }
-        let Err(owner) = takes_packages_from(&self.directory, self.go_work.as_deref(), &wanted) else { return Ok(()) };
+        let Err(owner) = takes_packages_from(&self.directory, self.go_work.as_deref(), &wanted) else {
+            return self.check_use(pattern, &wanted);
+        };
         let own = self.below.as_ref().map_or("`root`".to_owned(), |below| format!("`{below}`"));
         let other = owner.as_deref().and_then(|owner| owner.strip_prefix(root).ok());
         let Some((owner, other)) = owner.as_deref().zip(other) else {
@@ -92,6 +95,22 @@ impl Module {
             other.display()
         ))
         .hint(format!("give it a target {field} and `packages: [\"{there}\"]`; a declared go.work joins modules")))
+    }
+}
+
+impl Module {
+    /// Refuses a package of the module in `root` where a go.work counts that does not use this module.
+    fn check_use(&self, pattern: &str, wanted: &Path) -> Result<(), UserError> {
+        let Some(go_work) = self.go_work.as_deref().filter(|go_work| !uses(go_work, &self.directory)) else {
+            return Ok(());
+        };
+        let owner = wanted.ancestors().find(|ancestor| has_go_mod(ancestor));
+        if owner != Some(lexically(&self.directory).as_path()) {
+            return Ok(());
+        }
+        let file = go_work.file_name().unwrap_or_default().to_string_lossy();
+        Err(UserError::input(format!("`{pattern}` is in the module of `root`, which `{file}` does not use"))
+            .hint("write `module: \".\"` to build it without the go.work; `go work use .` adds the module"))
     }
 }
 

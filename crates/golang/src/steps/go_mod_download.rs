@@ -66,7 +66,11 @@ impl GoModDownloadStep {
     }
 
     fn record(&self, context: &StepContext<'_>) -> PathBuf {
-        let name = Digest::of(self.go.module.to_string_lossy().as_bytes()).short();
+        let mut place = self.go.module.to_string_lossy().into_owned();
+        if let Some(go_work) = &self.go.go_work {
+            place.push_str(&format!("\0{}", go_work.display()));
+        }
+        let name = Digest::of(place.as_bytes()).short();
         context.workspace.state.join("modules").join(name)
     }
 }

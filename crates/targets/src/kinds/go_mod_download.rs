@@ -1,6 +1,6 @@
 //! `GoModDownload`: the modules of go.mod in the module cache.
 
-use rondel_buildfile::{GoModDownload, ModuleDirectory, Target};
+use rondel_buildfile::{GoModDownload, Target};
 use rondel_engine::{Shown, StepKey};
 use rondel_golang::GoModDownloadStep;
 
@@ -18,7 +18,8 @@ impl Analyze for GoModDownload {
         let step = GoModDownloadStep { go: analyzer.go_in(self.module.as_ref())? };
         let key = StepKey::main(&target.name.value);
         let node = analyzer.add(target, key, deps, Vec::new(), Shown::OnFailure, Box::new(step));
-        analyzer.declared_downloads.insert(node, self.module.as_ref().and_then(ModuleDirectory::below_root));
+        let module = analyzer.module(self.module.as_ref())?;
+        analyzer.declared_downloads.insert(node, module);
         Ok(TargetNodes { is_download: true, ..TargetNodes::end(node) })
     }
 }

@@ -296,6 +296,32 @@ fn a_go_work_counts_for_the_modules_that_it_uses() {
         hint: give it a target with `module: "examples"` and `packages: ["./..."]`; a declared go.work joins modules
     "#]],
     );
+    // The module of the root, which is not used.
+    space.write("go.work", "go 1.22\n\nuse ./examples\n");
+    assert!(space.analyze(targets, &["top"]).is_ok());
+    refused(
+        &space,
+        r#""t": GoVet(packages: ["./examples/...", "."])"#,
+        "t",
+        expect![[r#"
+        input: `.` is in the module of `root`, which `go.work` does not use
+        at: "."
+        hint: write `module: "."` to build it without the go.work; `go work use .` adds the module
+    "#]],
+    );
+    space.graph(
+        r#""t": GoVet(module: ".", packages: ["."]), "top": GoVet(packages: ["./examples/..."]), "gen": Exec(module: ".", command: [Tool("x/y")])"#,
+        &["t", "top", "gen"],
+        expect![[r#"
+            go modules of ., hidden
+            t (linux/amd64) as `t`, streamed; on a miss: go modules of .
+            go modules, hidden
+            top (linux/amd64) as `top`, streamed; on a miss: go modules
+            tool x/y of ., hidden; on a miss: go modules of .
+            gen, streamed; from: tool x/y of .; on a miss: go modules of .
+            asked for: t (linux/amd64), top (linux/amd64), gen
+        "#]],
+    );
     // One name of two modules, as Go refuses it too.
     space.write("tools/go.mod", "module example.com/small\n");
     space.write("go.work", "go 1.22\n\nuse (\n\t.\n\t./tools\n)\n");
@@ -457,11 +483,12 @@ fn modules_in_and_out_of_a_go_work() {
     assert!(go_work("./examples/", r#"module: "examples","#));
     assert!(go_work("./tools/../examples", r#"module: "./examples","#));
     assert!(!go_work("./examples", r#"module: "tools","#));
-    assert!(!go_work("./examples", ""), "the module of the root is not used");
+    assert!(go_work("./examples", ""), "packages of members can be named from the root");
+    assert!(!go_work("./examples", r#"module: ".","#));
     assert!(go_work(".", "") && go_work(".", r#"module: ".","#));
     assert!(!go_work(".", r#"module: "examples","#));
     std::os::unix::fs::symlink("tools", space.root.join("link")).unwrap();
     assert!(go_work("./link", r#"module: "tools","#));
     std::fs::remove_file(space.root.join("go.mod")).unwrap();
-    assert!(go_work("./examples", ""), "there is no module in the root");
+    assert!(go_work("./examples", ""));
 }
