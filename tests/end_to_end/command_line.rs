@@ -241,8 +241,8 @@ fn doctor_asks_every_kind_what_it_needs() {
     let run = space.run(&["doctor"]);
     assert_eq!(run.code, 3, "{}{}", run.stdout, run.stderr);
     expect![[r#"
-        missing  a C compiler (gcc, cc, clang): `cgo: true` links with it (needed by c)
         missing  a C compiler (gcc, cc, clang): `race: true` links with it (needed by test)
+        missing  a C compiler (gcc, cc, clang): `cgo: true` links with it (needed by c)
         missing  `protoc` was not found on PATH (needed by gen, also)
         missing  `sh` was not found on PATH (needed by sh)
     "#]]

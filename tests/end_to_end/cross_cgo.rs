@@ -216,3 +216,15 @@ fn a_missing_compiler_is_named_before_anything_is_built() {
         "{doctor}"
     );
 }
+
+#[test]
+#[cfg_attr(not(has_gcc), ignore = "no gcc")]
+fn a_compiler_for_something_else_is_refused() {
+    let space = with_c(r#"cgo: true, env: {"CC": "gcc"}, platforms: ["linux/amd64", "linux/arm64"]"#);
+    let words = [
+        "the C compiler `/usr/bin/gcc` makes programs for x86_64-linux-gnu, not for linux/arm64",
+        "hint: name one for it: by_platform: {\"linux/arm64\": (env: {\"CC\": \"…\"})}",
+    ];
+    space.run(&["c", "--platform", "linux/arm64"]).fails(2, &words);
+    space.ok(&["c"]);
+}

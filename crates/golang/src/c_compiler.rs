@@ -39,6 +39,18 @@ struct Answers {
     programs: Vec<PathBuf>,
     includes: Vec<PathBuf>,
     libraries: Vec<PathBuf>,
+    /// What it makes programs for, as `aarch64-linux-gnu`; empty if it does not say.
+    #[serde(default)]
+    machine: String,
+}
+
+/// What is known of the compilers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CIdentity {
+    /// A digest of all that they read.
+    pub digest: String,
+    /// What each makes programs for, as `aarch64-linux-gnu`; empty if it does not say.
+    pub machines: Vec<String>,
 }
 
 /// Why there is no identity.
@@ -64,7 +76,7 @@ pub fn c_identity(
     memory: &Path,
     snapshot: &StatSnapshot,
     ask: Option<&Ask<'_>>,
-) -> Result<String, NoIdentity> {
+) -> Result<CIdentity, NoIdentity> {
     let failed =
         |path: &Path, error: io::Error| NoIdentity::Failed(format!("failed to read `{}`: {error}", path.display()));
     let digest = |path: &Path| {
@@ -73,6 +85,7 @@ pub fn c_identity(
     };
     let mut hasher = Hasher::new();
     let mut directories: BTreeSet<(PathBuf, bool)> = BTreeSet::new();
+    let mut machines = Vec::new();
     let by_contents = |path: &Path, metadata: &fs::Metadata| snapshot.digest(path, metadata).map(|it| it.to_string());
     let by_stat = |_: &Path, metadata: &fs::Metadata| Ok(Fingerprint::of(metadata).stat_digest().to_string());
     for directory in extra {
@@ -100,13 +113,14 @@ pub fn c_identity(
         for argument in &driver.arguments {
             hasher.update(format!("argument {}\n", argument.replace('\n', "\n\n")).as_bytes());
         }
+        machines.push(answers.machine);
         directories.extend(answers.includes.into_iter().map(|path| (path, true)));
         directories.extend(answers.libraries.into_iter().map(|path| (path, false)));
     }
     for (directory, is_deep) in directories {
         hash_directory(&directory, is_deep, &by_stat, &mut hasher).map_err(|(path, error)| failed(&path, error))?;
     }
-    Ok(hasher.finish().to_string())
+    Ok(CIdentity { digest: hasher.finish().to_string(), machines })
 }
 
 /// Asks a driver. `home` is a directory where it may leave files: `zig cc` has a cache.
@@ -145,7 +159,9 @@ fn interview(driver: &CDriver, own: Digest, home: &Path, ask: &Ask<'_>) -> Resul
     let libraries: BTreeSet<PathBuf> =
         libraries.split(':').map(PathBuf::from).map(|path| path.canonicalize().unwrap_or(path)).collect();
     let libraries = libraries.into_iter().collect();
-    Ok(Answers { driver: own, programs, includes, libraries })
+    // Not every driver knows the question.
+    let machine = ask(&line(&["-dumpmachine"])).map(|said| text(&said.stdout).trim().to_owned()).unwrap_or_default();
+    Ok(Answers { driver: own, programs, includes, libraries, machine })
 }
 
 /// Returns what identifies a file.
@@ -218,7 +234,7 @@ mod tests {
         }
 
         /// Asks for the identity. The compiler names directories relative to `/`, where it runs.
-        fn identity(&self, drivers: &[CDriver]) -> Result<String, NoIdentity> {
+        fn identity(&self, drivers: &[CDriver]) -> Result<CIdentity, NoIdentity> {
             let relative = self.0.strip_prefix("/").unwrap().display().to_string();
             let ask = |line: &CommandLine| {
                 let (mut stdout, mut stderr) = (String::new(), String::new());
@@ -247,7 +263,7 @@ mod tests {
             program: space.0.join("bin").join(name),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
         };
-        let identity = |drivers: &[CDriver]| space.identity(drivers).unwrap();
+        let identity = |drivers: &[CDriver]| space.identity(drivers).unwrap().digest;
         let drivers = [driver("x-gcc", &[]), driver("x-g++", &[])];
         let mut last = identity(&drivers);
         assert_eq!(identity(&drivers), last);

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cross_compiler::{cxx_command, join_command};
+use crate::cross_compiler::{cxx_command, is_for_something_else, join_command};
 use crate::link_inputs::c_directory;
-use crate::{CDriver, CrossPrefix, NoIdentity, c_identity, split_command};
+use crate::{CDriver, CIdentity, CrossPrefix, NoIdentity, c_identity, split_command};
 use rondel_cas::Digest;
 use rondel_engine::{Class, Environment, StepContext, StepError, UserError};
 use rondel_names::Platform;
@@ -22,6 +22,8 @@ pub struct CSupport {
     path: String,
     /// Directories in `-I` and `-L` of the declared flags.
     directories: BTreeSet<PathBuf>,
+    /// What the C compiler has to make programs for, unless it is this machine's own.
+    wanted: Option<Platform>,
     /// For a platform that is not this machine's.
     cross: Option<Cross>,
 }
@@ -58,6 +60,7 @@ impl CSupport {
         let search = Search { path: &path, directory: &go.module, platform, env };
         let is_foreign = platform.base() != go.own_platform()?;
         let declared = search.declared_command("CC", "C")?;
+        let wanted = (is_foreign || declared.is_some()).then(|| platform.clone());
         let prefix =
             declared.as_ref().and_then(|driver| CrossPrefix::of_command(&driver.words())).or_else(|| search.usual());
         let compiler = match declared {
@@ -86,7 +89,7 @@ impl CSupport {
         for driver in std::iter::once(&compiler).chain(&cxx_compiler) {
             directories.extend(driver.arguments.iter().filter_map(|flag| c_directory(flag)));
         }
-        Ok(CSupport { compiler, cxx_compiler, path, directories, cross })
+        Ok(CSupport { compiler, cxx_compiler, path, directories, wanted, cross })
     }
 
     /// Adds cgo's variables to the environment.
@@ -149,7 +152,10 @@ impl CSupport {
             context.warn(format!("the digests of the C compiler were not kept: {error}"));
         }
         match found {
-            Ok(identity) => Ok(Ok(identity)),
+            Ok(identity) => {
+                self.check_machine(&identity)?;
+                Ok(Ok(identity.digest))
+            }
             Err(NoIdentity::NotAsked) => Ok(Err("the C compiler is not known yet".to_owned())),
             Err(NoIdentity::Failed(why)) => Err(StepError::environment(format!("the C compiler: {why}"))),
         }
@@ -173,13 +179,26 @@ impl CSupport {
         Ok(identity.map(|text| Digest::of(text.as_bytes()).to_string()))
     }
 
+    /// Refuses a compiler that says of itself that it makes programs for something else.
+    fn check_machine(&self, identity: &CIdentity) -> Result<(), StepError> {
+        let (Some(platform), Some(machine)) = (&self.wanted, identity.machines.first()) else { return Ok(()) };
+        if !is_for_something_else(machine, platform) {
+            return Ok(());
+        }
+        let message =
+            format!("the C compiler `{}` makes programs for {machine}, not for {platform}", command(&self.compiler));
+        let error = UserError::input(message);
+        Err(error.hint(format!("name one for it: by_platform: {{\"{platform}\": (env: {{\"CC\": \"…\"}})}}")).into())
+    }
+
     /// Adds the program that finds packages for another platform to an identity.
-    fn with_pkg_config(&self, identity: String, snapshot: &StatSnapshot) -> Result<String, NoIdentity> {
+    fn with_pkg_config(&self, identity: CIdentity, snapshot: &StatSnapshot) -> Result<CIdentity, NoIdentity> {
         let Some(Cross { packages: Packages::Program(program), .. }) = &self.cross else { return Ok(identity) };
         let digest = fs::metadata(program).and_then(|metadata| snapshot.digest(program, &metadata));
         let digest =
             digest.map_err(|error| NoIdentity::Failed(format!("failed to read `{}`: {error}", program.display())))?;
-        Ok(Digest::of(format!("{identity} {digest}").as_bytes()).to_string())
+        let digest = Digest::of(format!("{} {digest}", identity.digest).as_bytes()).to_string();
+        Ok(CIdentity { digest, ..identity })
     }
 }
 

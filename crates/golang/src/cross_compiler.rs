@@ -88,6 +88,35 @@ impl CrossPrefix {
     }
 }
 
+/// Architectures by the first part of a compiler's machine, each with those that its programs can be for: with `-m32` and
+/// the like.
+const MACHINES: &[(&str, &[&str])] = &[
+    ("aarch64", &["arm64"]),
+    ("arm64", &["arm64"]),
+    ("x86_64", &["amd64", "386"]),
+    ("i386", &["amd64", "386"]),
+    ("i686", &["amd64", "386"]),
+    ("arm", &["arm"]),
+    ("riscv64", &["riscv64"]),
+    ("s390x", &["s390x"]),
+    ("powerpc64le", &["ppc64le", "ppc64"]),
+];
+
+/// Returns true if a compiler whose machine this is (`aarch64-linux-gnu`) surely makes no programs for `platform`.
+pub(crate) fn is_for_something_else(machine: &str, platform: &Platform) -> bool {
+    let (architecture, rest) = machine.split_once('-').unwrap_or((machine, ""));
+    let of_machine = MACHINES.iter().find(|(name, _)| *name == architecture).map(|(_, architectures)| *architectures);
+    let other_architecture = of_machine.is_some_and(|architectures| !architectures.contains(&platform.architecture()));
+    let is_windows = rest.contains("mingw") || rest.contains("windows");
+    let is_linux = rest.contains("linux") && !rest.contains("android");
+    let other_os = match platform.os() {
+        "linux" => is_windows,
+        "windows" => is_linux,
+        _ => is_linux || is_windows,
+    };
+    other_architecture || other_os
+}
+
 /// Returns the command of the C++ compiler that belongs to a C compiler: `g++` to `gcc`, `zig c++` to `zig cc`.
 pub(crate) fn cxx_command(words: &[String]) -> Option<Vec<String>> {
     let (directory, name) = split_path(words.first()?);
@@ -209,6 +238,34 @@ mod tests {
         assert_eq!(directories("linux/arm64"), arm64);
         let of_386 = places("i686-linux-gnu").into_iter().chain(places("i386-linux-gnu")).chain([of_all]);
         assert_eq!(directories("linux/386"), of_386.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn compilers_for_something_else() {
+        let is = |machine: &str, platform: &str| is_for_something_else(machine, &Platform::new(platform).unwrap());
+        for (machine, platform) in [
+            ("x86_64-linux-gnu", "linux/arm64"),
+            ("aarch64-linux-gnu", "linux/amd64"),
+            ("x86_64-w64-mingw32", "linux/amd64"),
+            ("x86_64-linux-gnu", "windows/amd64"),
+            ("aarch64-linux-gnu", "darwin/arm64"),
+            ("arm-linux-gnueabihf", "linux/arm64"),
+        ] {
+            assert!(is(machine, platform), "{machine} {platform}");
+        }
+        for (machine, platform) in [
+            ("x86_64-linux-gnu", "linux/386"),
+            ("aarch64-unknown-linux-musl", "linux/arm64"),
+            ("arm-linux-gnueabi", "linux/arm/v6"),
+            ("arm64-apple-darwin23", "darwin/arm64"),
+            ("aarch64-linux-android21", "android/arm64"),
+            ("x86_64-w64-windows-gnu", "windows/amd64"),
+            ("riscv64-linux-gnu", "linux/riscv64"),
+            ("weird", "linux/arm64"),
+            ("", "linux/arm64"),
+        ] {
+            assert!(!is(machine, platform), "{machine} {platform}");
+        }
     }
 
     #[test]

@@ -55,7 +55,7 @@ mod toolchain;
 mod unpack;
 
 pub use build_info::{BuildInfo, EXECUTABLE_MAX, ModuleVersion};
-pub use c_compiler::{CDriver, NoIdentity, c_identity};
+pub use c_compiler::{CDriver, CIdentity, NoIdentity, c_identity};
 pub use cgo::CSupport;
 pub use closure::{AskPkgConfig, Closure, key_path};
 pub use closure_query::{ClosureQuery, Scope};

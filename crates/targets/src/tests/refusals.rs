@@ -121,6 +121,26 @@ fn flags_and_settings_of_builds() {
     );
 }
 
+#[test]
+fn commands_of_compilers() {
+    let space = Space::new();
+    let check = |fields: &str, expected| {
+        refused(&space, &format!(r#""server": GoBuild(packages: ["."], {fields})"#), "server", expected);
+    };
+    check(
+        r#"cgo: true, env: {"CC": "arm-gcc -march=x"}"#,
+        expect![[r#"
+            environment: the C compiler `arm-gcc` was not found
+            hint: correct `CC`"#]],
+    );
+    check(
+        r#"cgo: true, env: {"CC": "'gcc"}"#,
+        expect![[r#"
+            input: `CC` is `'gcc`, which is no command
+            hint: close the quote, or leave it out"#]],
+    );
+}
+
 /// Compilers for other platforms have usual names, or must be named.
 #[test]
 fn compilers_for_other_platforms() {
@@ -221,18 +241,6 @@ fn builds() {
         expect![[r#"
             environment: cgo needs a C compiler, and neither `gcc` nor `cc` nor `clang` is on PATH
             hint: install gcc, or build without cgo"#]],
-    );
-    check(
-        r#"cgo: true, env: {"CC": "arm-gcc -march=x"}"#,
-        expect![[r#"
-            environment: the C compiler `arm-gcc` was not found
-            hint: correct `CC`"#]],
-    );
-    check(
-        r#"cgo: true, env: {"CC": "'gcc"}"#,
-        expect![[r#"
-            input: `CC` is `'gcc`, which is no command
-            hint: close the quote, or leave it out"#]],
     );
     refused(
         &space,
