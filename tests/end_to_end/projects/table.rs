@@ -207,7 +207,7 @@ pub const PROJECTS: &[Project] = &[
         said: Some(Said {
             program: "dist/gopls/linux_amd64/gopls",
             arguments: &["version"],
-            text: "golang.org/x/tools/gopls {tag}\n    golang.org/x/tools/gopls@(devel)\n",
+            text: "golang.org/x/tools/gopls {tag}\n",
             own: None,
         }),
     },
