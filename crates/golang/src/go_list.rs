@@ -355,7 +355,7 @@ impl Gathered {
             let flags = lists.into_iter().flatten().map(String::as_str).chain(declared);
             let flags: Vec<&str> = flags.collect();
             search.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-            let flags = CFlags::parse(flags.into_iter(), &package.dir);
+            let flags = CFlags::parse(flags, &package.dir);
             let (local, system): (Vec<PathBuf>, Vec<PathBuf>) =
                 flags.includes.iter().cloned().partition(|path| is_local(path));
             self.c_directories.extend(system);

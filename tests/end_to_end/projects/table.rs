@@ -128,7 +128,7 @@ pub const PROJECTS: &[Project] = &[
         prepared: &[],
         written: &[],
         runs: &[&["fzf"]],
-        long_runs: &[&["fzf", "--platform", "linux/arm/v7"], &["test"], &["test-tcell"], &["fmt"]],
+        long_runs: &[&["release", "--platform", "linux/arm/v7"], &["test"], &["fmt"]],
         bare: &[Bare {
             file: "target/linux_amd64/fzf",
             ldflags: "-s -w -X main.version={number} -X main.revision={commit8}",
