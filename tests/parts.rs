@@ -35,6 +35,7 @@ pub const PARTS: &[Part] = &[
     part("has_getcap", "getcap with umoci and skopeo, as root", has_getcap),
     part("has_go_1_24", "Go 1.24 or later on PATH", has_go_1_24),
     part("has_libfaketime", "libfaketime", || libfaketime().is_some()),
+    part("has_make", "make", || has_program("make")),
     part("has_mount", "right to mount", has_mount),
     part("has_npm", "npm", || has_program("npm") && has_program("node")),
     part("has_openssl", "openssl with python3", || has_program("openssl") && has_program("python3")),

@@ -62,7 +62,7 @@ struct Bare {
 struct Said {
     program: &'static str,
     arguments: &'static [&'static str],
-    /// The whole of it, or the beginning of it, with `{tag}` and the like.
+    /// The whole of it, with `{tag}` and the like.
     text: &'static str,
     /// A command of the project's own build, and the program that it makes, which says the same.
     own: Option<(&'static [&'static str], &'static str)>,
@@ -75,6 +75,8 @@ struct Tree {
 }
 
 #[test]
+#[cfg_attr(not(has_make), ignore = "no make")]
+#[cfg_attr(not(has_x86_64_linux), ignore = "no x86-64 Linux")]
 fn real_projects_are_built_as_they_build_themselves() {
     let asked = std::env::var("RONDEL_PROJECTS").unwrap_or_default();
     let names: Vec<&str> = asked.split(',').filter(|name| !name.is_empty()).collect();
@@ -144,14 +146,25 @@ fn bare_command(tree: &TestSpace, go: &str, program: &str) -> Command {
         .env("GOSUMDB", "off")
         .env("GOTOOLCHAIN", "local")
         .env("GOFLAGS", "-trimpath -buildvcs=false");
+    for name in ["SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
+        command.envs(std::env::var(name).map(|value| (name, value)));
+    }
     command
 }
 
-fn output(mut command: Command) -> String {
+/// Runs a command that succeeds; returns its standard output, and its standard error.
+fn outputs(mut command: Command) -> (String, String) {
     let output = command.output().unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}\n{text}");
-    text
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}\n{stdout}{stderr}");
+    (stdout, stderr)
+}
+
+/// Both: some programs say their version on standard error.
+fn output(command: Command) -> String {
+    let (stdout, stderr) = outputs(command);
+    stdout + &stderr
 }
 
 impl Module {
@@ -159,7 +172,7 @@ impl Module {
     fn fetch(&self, space: &TestSpace) -> PathBuf {
         let mut command = bare_command(space, SHARED_GO, "go");
         command.args(["mod", "download", "-json", self.at]).current_dir(space.beside("home"));
-        let found: Value = serde_json::from_str(&output(command)).unwrap();
+        let found: Value = serde_json::from_str(&outputs(command).0).unwrap();
         assert_eq!(found["Sum"], self.sum, "{} is not what it was", self.at);
         PathBuf::from(found["Dir"].as_str().unwrap())
     }
@@ -168,18 +181,15 @@ impl Module {
 impl Tree {
     fn of(project: &Project) -> Tree {
         let mut space = TestSpace::empty().with_shared_go();
-        for name in ["GONOSUMDB", "GOSUMDB"] {
-            space.set(name, "off");
-        }
+        // The hashes of the table, of go.sum and of build.lock count.
+        space.set("GOSUMDB", "off");
         for module in project.modules {
             copy(&module.fetch(&space), &space.root().join(module.place), &|_| true);
         }
         // The module cache is read-only, and a zip keeps no permissions.
-        output({
-            let mut command = Command::new("chmod");
-            command.args(["-R", "u+w"]).arg(space.root());
-            command
-        });
+        let mut command = Command::new("chmod");
+        command.args(["-R", "u+w"]).arg(space.root());
+        output(command);
         for (path, text) in project.written {
             space.write(path, text);
         }
@@ -195,16 +205,14 @@ impl Tree {
         let git = |arguments: &[&str]| {
             let mut command = bare_command(&space, SHARED_GO, "git");
             command.args(["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]);
-            output({
-                command.args(arguments);
-                command
-            })
+            command.args(arguments);
+            output(command)
         };
         git(&["init", "--quiet", "--initial-branch", "main"]);
         git(&["add", "--all"]);
         git(&["commit", "--quiet", "--message", "the module's zip"]);
         git(&["tag", project.tag]);
-        let short = |digits: &str| git(&["rev-parse", digits, "HEAD"]).trim().to_owned();
+        let commit = |digits: &str| git(&["rev-parse", digits, "HEAD"]).trim().to_owned();
         let time = |form: &str| {
             let form = format!("--date=format-local:{form}");
             git(&["show", "--no-patch", "--format=%cd", &form]).trim().to_owned()
@@ -212,9 +220,9 @@ impl Tree {
         let facts = BTreeMap::from([
             ("{tag}", project.tag.to_owned()),
             ("{number}", project.tag.trim_start_matches('v').to_owned()),
-            ("{commit}", short("--verify")),
-            ("{commit7}", short("--short=7")),
-            ("{commit8}", short("--short=8")),
+            ("{commit}", commit("--verify")),
+            ("{commit7}", commit("--short=7")),
+            ("{commit8}", commit("--short=8")),
             ("{time}", time("%Y-%m-%dT%H:%M:%S+0000")),
             ("{compact_time}", time("%Y%m%d-%H:%M:%S")),
         ]);

@@ -338,7 +338,7 @@ impl Gathered {
         };
         let place = |name: &String| package.dir.join(name);
         let system = outside.iter().map(|directory| directory.join("pkg/include")).collect();
-        let mut search = SearchPath { package: package.dir.clone(), directories: Vec::new(), system };
+        let mut search = SearchPath { package: package.dir.clone(), system, ..SearchPath::default() };
         let mut roots: Vec<(PathBuf, Reader)> = Vec::new();
         if package.cgo_files.is_empty() {
             roots.extend(package.s_files.iter().map(|name| (place(name), Reader::GoAssembler)));
@@ -353,6 +353,8 @@ impl Gathered {
             ];
             let declared = query.c_flags.iter().map(String::as_str);
             let flags = lists.into_iter().flatten().map(String::as_str).chain(declared);
+            let flags: Vec<&str> = flags.collect();
+            search.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
             let flags = CFlags::parse(flags, &package.dir);
             let (local, system): (Vec<PathBuf>, Vec<PathBuf>) =
                 flags.includes.iter().cloned().partition(|path| is_local(path));

@@ -1,7 +1,8 @@
 //! Includes: files that the C compiler and the assemblers read and that `go list` does not name.
 //!
 //! A scan, not a preprocessor. It takes every directive, also those behind `#if`, and every place where the file could
-//! be found. So it may watch too much. What it can't follow, such as an include whose name is a macro, it reports.
+//! be found. So it may watch too much. What it can't follow, such as an include whose name is a macro, it reports;
+//! except behind an `#ifdef` of that macro where nothing defines it, as in SQLite.
 //! Headers of the system are not followed: `c_compiler` keys their directories.
 
 use std::collections::BTreeSet;
@@ -31,6 +32,8 @@ pub(crate) struct SearchPath {
     pub directories: Vec<PathBuf>,
     /// Directories of headers that come with the toolchain.
     pub system: Vec<PathBuf>,
+    /// The compiler's flags, which may define macros.
+    pub flags: Vec<String>,
 }
 
 /// Result of a scan.
@@ -55,6 +58,10 @@ enum Directive {
     Angled(String),
     /// The name is made by a macro.
     Computed(String),
+    /// The name is made by a macro, the second one, if that is defined at all.
+    Guarded(String, String),
+    /// `#define x`
+    Defined(String),
 }
 
 /// Number of files after which a scan gives up.
@@ -65,6 +72,11 @@ pub(crate) fn scan(roots: impl IntoIterator<Item = (PathBuf, Reader)>, search: &
     let mut found = Includes::default();
     let mut open: Vec<(PathBuf, Reader)> = roots.into_iter().collect();
     let mut seen: BTreeSet<(PathBuf, Reader)> = open.iter().cloned().collect();
+    let (mut guarded, mut defined) = (Vec::new(), BTreeSet::new());
+    let computed = |file: &Path, name: &str| {
+        let file = file.strip_prefix(&search.package).unwrap_or(file).display().to_string();
+        format!("`{file}` includes a file whose name is made by `{name}`")
+    };
     while let Some((file, reader)) = open.pop() {
         let text = match read_text_lossy(&file) {
             Ok(text) => text,
@@ -78,8 +90,15 @@ pub(crate) fn scan(roots: impl IntoIterator<Item = (PathBuf, Reader)>, search: &
                 Directive::Quoted(name) => (name, true),
                 Directive::Angled(name) => (name, false),
                 Directive::Computed(name) => {
-                    let file = file.strip_prefix(&search.package).unwrap_or(&file).display().to_string();
-                    found.untracked = Some(format!("`{file}` includes a file whose name is made by `{name}`"));
+                    found.untracked = Some(computed(&file, &name));
+                    continue;
+                }
+                Directive::Guarded(name, guard) => {
+                    guarded.push((computed(&file, &name), guard));
+                    continue;
+                }
+                Directive::Defined(name) => {
+                    defined.insert(name);
                     continue;
                 }
             };
@@ -108,6 +127,13 @@ pub(crate) fn scan(roots: impl IntoIterator<Item = (PathBuf, Reader)>, search: &
             found.untracked = Some(format!("more than {FILES_MAX} files are included"));
             break;
         }
+    }
+    let may_be_defined = |guard: &String| {
+        defined.contains(guard)
+            || search.flags.iter().any(|flag| flag.contains(guard.as_str()) || flag.starts_with('@'))
+    };
+    if let Some((why, _)) = guarded.into_iter().find(|(_, guard)| may_be_defined(guard)) {
+        found.untracked = Some(why);
     }
     found
 }
@@ -145,14 +171,23 @@ fn directives(text: &str, reader: Reader) -> BTreeSet<Directive> {
         Reader::C | Reader::GoAssembler => without_comments(text),
     };
     let mut found = BTreeSet::new();
+    let mut conditions: Vec<Option<&str>> = Vec::new();
     for line in code.lines() {
         let line = line.trim_start();
         let rest = ["#", "%:", "??=", "%"].iter().find_map(|mark| line.strip_prefix(mark)).map(str::trim_start);
+        if let Some(rest) = rest.filter(|_| reader == Reader::C) {
+            follow(rest, &mut conditions);
+            found.extend(rest.strip_prefix("define").map(|rest| Directive::Defined(word(rest).to_owned())));
+        }
         const WORDS: &[&str] = &["include_next", "include", "import", "embed"];
         let operand = rest.and_then(|rest| WORDS.iter().find_map(|word| rest.strip_prefix(word)));
         if let Some(operand) = operand.filter(|operand| !operand.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
         {
-            found.extend(named(operand));
+            let guard = conditions.iter().flatten().find(|guard| words(operand).any(|word| word == **guard));
+            found.extend(match (named(operand), guard) {
+                (Some(Directive::Computed(name)), Some(guard)) => Some(Directive::Guarded(name, (*guard).to_owned())),
+                (named, _) => named,
+            });
         }
         // `__has_include("x")` and `__has_embed`
         for part in line.split("__has_").skip(1) {
@@ -161,6 +196,42 @@ fn directives(text: &str, reader: Reader) -> BTreeSet<Directive> {
         found.extend(assembled(line));
     }
     found
+}
+
+/// Follows a directive of conditions: for each that is open, the macro that has to be defined, if it is so simple.
+fn follow<'text>(directive: &'text str, conditions: &mut Vec<Option<&'text str>>) {
+    let name = word(directive);
+    let rest = directive[name.len()..].trim();
+    let operand = match name {
+        "ifdef" => Some(rest),
+        "if" => {
+            rest.strip_prefix("defined").map(|rest| rest.trim().trim_start_matches('(').trim_end_matches(')').trim())
+        }
+        _ => None,
+    };
+    match name {
+        "if" | "ifdef" | "ifndef" => conditions.push(operand.filter(|name| !name.is_empty() && word(name) == *name)),
+        "endif" => {
+            conditions.pop();
+        }
+        "else" | "elif" | "elifdef" | "elifndef" => {
+            conditions.pop();
+            conditions.push(None);
+        }
+        _ => {}
+    }
+}
+
+/// Returns the words of a line of C.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').filter(|word| !word.is_empty())
+}
+
+/// Returns the word with which a text begins, after spaces.
+fn word(text: &str) -> &str {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').unwrap_or(text.len());
+    &text[..end]
 }
 
 /// Returns the file that an operand names.
@@ -296,6 +367,42 @@ mod tests {
         ] {
             assert_eq!(directives(text, Reader::C).into_iter().collect::<Vec<_>>(), expected, "{text}");
         }
+    }
+
+    /// The form that SQLite has, which most programs with C code contain.
+    #[test]
+    fn an_include_of_a_macro_that_nothing_defines() {
+        let root = std::env::temp_dir().join(format!("rondel-includes-{}", std::process::id()));
+        std::fs::create_dir_all(&root).unwrap();
+        let file = root.join("a.c");
+        let mut search = SearchPath { package: root.clone(), ..SearchPath::default() };
+        let is_tracked = |text: &str, search: &SearchPath| {
+            std::fs::write(&file, text).unwrap();
+            scan([(file.clone(), Reader::C)], search).untracked.is_none()
+        };
+        let guarded =
+            "#ifdef CUSTOM\n# define TEXT_(f) #f\n# define TEXT(f) TEXT_(f)\n# include TEXT(CUSTOM)\n#endif\n";
+        for (text, expected) in [
+            (guarded.to_owned(), true),
+            (guarded.replace("#ifdef CUSTOM", "#if defined(CUSTOM)"), true),
+            (guarded.replace("#ifdef CUSTOM", "#  if defined CUSTOM"), true),
+            (guarded.replace("#ifdef CUSTOM", "#ifndef CUSTOM"), false),
+            (guarded.replace("#ifdef CUSTOM", "#ifdef OTHER"), false),
+            (guarded.replace("#ifdef CUSTOM", "#if defined(CUSTOM) || 1"), false),
+            (guarded.replace("# include", "#else\n# include"), false),
+            (guarded.replace("# include", "#endif\n# include"), false),
+            (format!("{guarded}#define CUSTOM \"a.h\"\n"), false),
+            (format!("{guarded}# define\tCUSTOM() x\n"), false),
+            (format!("{guarded}#define CUSTOMER 1\n"), true),
+            ("#include CUSTOM\n".to_owned(), false),
+        ] {
+            assert_eq!(is_tracked(&text, &search), expected, "{text}");
+        }
+        for (flag, expected) in [("-DCUSTOM=a.h", false), ("@flags", false), ("-DSQLITE_THREADSAFE=1", true)] {
+            search.flags = vec![flag.to_owned()];
+            assert_eq!(is_tracked(guarded, &search), expected, "{flag}");
+        }
+        std::fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]

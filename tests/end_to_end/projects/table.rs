@@ -128,7 +128,7 @@ pub const PROJECTS: &[Project] = &[
         prepared: &[],
         written: &[],
         runs: &[&["fzf"]],
-        long_runs: &[&["fzf", "--platform", "linux/arm/v7"], &["test"], &["test-tcell"], &["fmt"]],
+        long_runs: &[&["release", "--platform", "linux/arm/v7"], &["test"], &["fmt"]],
         bare: &[Bare {
             file: "target/linux_amd64/fzf",
             ldflags: "-s -w -X main.version={number} -X main.revision={commit8}",
@@ -207,7 +207,7 @@ pub const PROJECTS: &[Project] = &[
         said: Some(Said {
             program: "dist/gopls/linux_amd64/gopls",
             arguments: &["version"],
-            text: "golang.org/x/tools/gopls {tag}\n    golang.org/x/tools/gopls@(devel)\n",
+            text: "golang.org/x/tools/gopls {tag}\n",
             own: None,
         }),
     },
