@@ -62,6 +62,32 @@ fn targets_share_fields_and_inputs() {
     space.run(&["one"]).fails(2, &["unknown field `dri` in `Exec`", "did you mean `dir`?"]);
 }
 
+/// Conditions are looked at before anything runs, wherever the target is run from.
+#[test]
+fn a_target_whose_condition_does_not_hold_is_refused() {
+    let space = TestSpace::with_targets(
+        r#"
+        "first": Shell("echo first > first"),
+        "serve": Shell("echo served", after: ["first"], preconditions: {"true": "", "test -e .env": "copy .env.example to .env"}),
+        "all": Group(["serve"]), "killed": Shell("true", preconditions: {"kill -9 $$": ""}),
+    "#,
+    );
+    space.run(&["serve"]).check(expect![[r#"
+        --- stderr
+        error: `serve` can't run: `test -e .env` ended with exit status 1
+
+        hint: copy .env.example to .env
+        --- exit code 3
+    "#]]);
+    space.run(&["all"]).fails(3, &["`serve` can't run", "copy .env.example to .env"]);
+    assert!(!space.exists("first"));
+    space.run(&["killed"]).fails(3, &["`killed` can't run: `kill -9 $$` ended with signal 9"]);
+    space.ok(&["plan", "serve"]);
+    space.write(".env", "");
+    space.ok(&["all"]);
+    assert!(space.exists("first"));
+}
+
 /// Lines of both streams come as they were written, when they are shown and when they are shown again.
 #[test]
 fn what_a_step_prints_keeps_its_order() {

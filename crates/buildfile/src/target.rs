@@ -6,7 +6,7 @@ use crate::places::Places;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
-use crate::types::{Alias, Heading, Params, PoolName, RequiredPrograms, Retries, Seconds};
+use crate::types::{Alias, Heading, Params, PoolName, Preconditions, RequiredPrograms, Retries, Seconds};
 use crate::value::{Named, Value};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Span, Spanned, TargetKind, TargetName, Text, suggest};
 
@@ -30,6 +30,10 @@ record! {
         /// Programs that the target needs on PATH, each with what installs it:
         /// `{"psql": "apt install postgresql-client"}`. They are looked for before anything runs.
         requires: RequiredPrograms = RequiredPrograms::default(),
+        /// Scripts of `sh -eu` that have to succeed, each with what to do where it fails:
+        /// `{"test -e .env": "copy .env.example to .env"}`. They run in `root` before anything else, also when another target
+        /// runs this one, with `PATH` and `HOME` of the caller.
+        preconditions: Preconditions = Preconditions::default(),
         /// A question that someone answers before the target runs, also when another target runs it:
         /// `"Drop the database?"`. `--yes` answers it where nobody sits at a terminal.
         confirm: Option<String> = None,

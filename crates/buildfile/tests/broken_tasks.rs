@@ -120,7 +120,7 @@ fn defaults_with_mistakes() {
             4 | : {"1": "x"}), Exce: (dir: "x"), GoBuild: (cgo: 1), Group: (pool: "x"), Shell: 1,
               |                                                             ^^^^
 
-            hint: `Group` has: doc, after, private, group, aliases, params, requires, confirm, targets, parallel
+            hint: `Group` has: doc, after, private, group, aliases, params, requires, preconditions, confirm, targets, parallel
             error: expected only opening `(`, no name, for un-nameable struct (expected fields in parentheses, `(name: value, …)`)
              --> build.ron:4:115
               |
@@ -306,6 +306,32 @@ fn sets_that_stand_for_too_much() {
     let text = format!(r#"(format: 1, project: "p", sets: {{{chain}"s999": ["x"]}}, targets: {{"x": Shell("x")}})"#);
     let mistakes = rondel_buildfile::BuildFile::parse(&text, "0.1.0").unwrap_err();
     assert!(mistakes.iter().all(|mistake| mistake.message.ends_with("stands for too much")));
+}
+
+#[test]
+fn conditions() {
+    check(
+        r#"targets: {"a": Shell("x", preconditions: {" ": "y", "true": 1}), "b": Shell("x", preconditions: ["true"])}"#,
+        expect![[r#"
+            error: a condition without a script
+             --> build.ron:4:47
+              |
+            4 |     targets: {"a": Shell("x", preconditions: {" ": "y", "true": 1}), "b": Shell("x", preconditions: ["true"])},
+              |                                               ^^^
+
+            hint: write a script that fails where the target can't run: "test -e .env"
+            error: expected a line of text, found `1`
+             --> build.ron:4:65
+              |
+            4 | targets: {"a": Shell("x", preconditions: {" ": "y", "true": 1}), "b": Shell("x", preconditions: ["true"])},
+              |                                                             ^
+            error: expected a map, `{"test -e .env": "copy .env.example to .env"}`, found `["true"]`
+             --> build.ron:4:101
+              |
+            4 | ons: {" ": "y", "true": 1}), "b": Shell("x", preconditions: ["true"])},
+              |                                                             ^^^^^^^^
+        "#]],
+    );
 }
 
 #[test]

@@ -1,20 +1,25 @@
-//! What is settled before a build begins: programs that targets require are here, and who is there answers their
+//! What is settled before a build begins: programs that targets require are here, their conditions hold, and who is there answers their
 //! questions. Knows no graph.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::time::Duration;
 
 use rondel_buildfile::{BuildFile, Target, TargetName};
-use rondel_process::find_tool;
+use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
 use crate::exit::Failure;
 use crate::session::Session;
 use crate::ui::without_control_sequences;
+
+/// Time for the script of a condition.
+const CONDITION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Refuses targets whose required programs are not here, and those that somebody answers with no. With `yes`, nobody is
 /// asked.
 pub(crate) fn settle(session: &Session<'_>, asked: &[TargetName], yes: bool) -> Result<(), Failure> {
     let targets = with_what_they_run(&session.file, asked);
     targets.iter().try_for_each(|target| check_requirements(session, target))?;
+    targets.iter().try_for_each(|target| check_conditions(session, target))?;
     if yes {
         return Ok(());
     }
@@ -47,6 +52,31 @@ fn check_requirements(session: &Session<'_>, target: &Target) -> Result<(), Fail
             let message = format!("`{}` needs `{}`, which is not on PATH", target.name.value, program.value);
             let failure = Failure::environment(message);
             return Err(if install.is_empty() { failure } else { failure.hint(format!("install it: {install}")) });
+        }
+    }
+    Ok(())
+}
+
+/// Runs the scripts of a target's `preconditions`, in their order.
+fn check_conditions(session: &Session<'_>, target: &Target) -> Result<(), Failure> {
+    let path = session.context.get("PATH").unwrap_or("");
+    let below = session.file.root.as_ref().map_or("", |root| root.value.as_str());
+    let directory = session.root.join(below);
+    for (script, remedy) in &target.common.preconditions {
+        let name = &target.name.value;
+        let shell = find_tool("sh", path, &directory).map_err(|error| Failure::environment(error.to_string()))?;
+        let variables = ["PATH", "HOME"].map(|name| Some((name.to_owned(), session.context.get(name)?.to_owned())));
+        let mut line = CommandLine::new(shell, &directory)
+            .arguments(["-eu", "-c", script.value.as_str()])
+            .environment(variables.into_iter().flatten());
+        line.timeout = Some(CONDITION_TIMEOUT);
+        let captured = capture(&line, &Cancellation::new())
+            .map_err(|error| Failure::environment(format!("`{name}` could not be checked: {error}")))?;
+        if !captured.finished.status.success() {
+            let script = without_control_sequences(&script.value.replace('\n', "\\n"));
+            let message = format!("`{name}` can't run: `{script}` ended with {}", captured.finished.describe());
+            let failure = Failure::environment(message);
+            return Err(if remedy.is_empty() { failure } else { failure.hint(without_control_sequences(remedy)) });
         }
     }
     Ok(())

@@ -62,6 +62,9 @@ pub enum UserName {}
 /// Names of programs on PATH.
 #[derive(Clone, Debug)]
 pub enum ProgramName {}
+/// Scripts that test something.
+#[derive(Clone, Debug)]
+pub enum ConditionScript {}
 /// Names of sets.
 #[derive(Clone, Debug)]
 pub enum SetName {}
@@ -84,6 +87,8 @@ pub type Pools = Map<Pool, PoolDepth>;
 pub type Registries = Map<RegistryHost, RegistryAccess>;
 /// What installs a program, by the program's name.
 pub type RequiredPrograms = Map<ProgramName, String>;
+/// What to do where a condition does not hold, by the script that tests it.
+pub type Preconditions = Map<ConditionScript, String>;
 /// Inputs that several targets share, by name.
 pub type Sets = Map<SetName, Vec<InputSource>>;
 /// Numbers of users of an image, by name.
@@ -93,6 +98,22 @@ impl Key for AnyKey {
     const ENTRY: &'static str = "key";
     const EXPECTED: &'static str = "a map, `{\"name\": \"value\"}`";
     const NAME: &'static str = "name";
+}
+
+impl Key for ConditionScript {
+    const ENTRY: &'static str = "condition";
+    const EXPECTED: &'static str = "a map, `{\"test -e .env\": \"copy .env.example to .env\"}`";
+    const NAME: &'static str = "script";
+    const PATTERN: &'static str = "\\S";
+
+    fn check(reader: &mut Reader<'_>, key: &Spanned<String>) -> bool {
+        let is_sound = !key.value.trim().is_empty() && !key.value.contains('\0');
+        if !is_sound {
+            let hint = "write a script that fails where the target can't run: \"test -e .env\"";
+            reader.report(Diagnostic::new(key.span, "a condition without a script").hint(hint));
+        }
+        is_sound
+    }
 }
 
 impl Key for SetName {

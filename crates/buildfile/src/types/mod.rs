@@ -31,9 +31,9 @@ pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Ow
 pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, TimeForm};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms, Tags, wrong_tag};
 pub use maps::{
-    AnyKey, CommandEnvironment, Environment, Files, ImagePath, Map, Pool, Pools, ProcessEnvironment, Registries,
-    RegistryHost, RequiredPrograms, Service, ServiceImages, SetName, Sets, TextMap, UserName, Users,
-    VariableOfEnvironment,
+    AnyKey, CommandEnvironment, ConditionScript, Environment, Files, ImagePath, Map, Pool, Pools, Preconditions,
+    ProcessEnvironment, Registries, RegistryHost, RequiredPrograms, Service, ServiceImages, SetName, Sets, TextMap,
+    UserName, Users, VariableOfEnvironment,
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
