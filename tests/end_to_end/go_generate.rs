@@ -83,7 +83,8 @@ fn what_generators_read_counts() {
     space.write("db/notes.txt", "x\n");
     space.write("internal/shout/testdata/t.txt", "x\n");
     assert!(space.ran(&["generate"]).is_empty());
-    let mut edits: Vec<(&str, &dyn Fn(&TestSpace))> = vec![
+    type Edit<'e> = (&'e str, &'e dyn Fn(&TestSpace));
+    let edits: [Edit<'_>; 15] = [
         ("a source", &|space| space.append("x/x.go", "// more\n")),
         ("a generator of the module", &|space| space.append("internal/shout/main.go", "// more\n")),
         ("what a generator embeds", &|space| space.append("internal/shout/head.tmpl", "// more\n")),
@@ -100,7 +101,7 @@ fn what_generators_read_counts() {
         ("sandbox", &|space| space.replace("build.ron", "env: {", "sandbox: Off, env: {")),
         ("sees_outputs", &|space| space.replace("build.ron", "env: {", "sees_outputs: true, env: {")),
     ];
-    for (what, edit) in edits.drain(..) {
+    for (what, edit) in edits {
         edit(&space);
         assert!(space.ran(&["generate"]).contains_key(GENERATORS), "{what}");
         if what != "sees_outputs" {

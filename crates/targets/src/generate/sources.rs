@@ -80,7 +80,7 @@ impl Sources {
         for input in files.iter().filter(|input| input.path.as_str().ends_with(".go") && !input.is_behind_link()) {
             let bytes = read_at_most(&input.absolute, MEMORY_MAX)
                 .map_err(|error| StepError::unreadable(&input.absolute, &error))?;
-            let lines = SourceLines::read(&input.path.file_name(), &String::from_utf8_lossy(&bytes));
+            let lines = SourceLines::read(input.path.file_name(), &String::from_utf8_lossy(&bytes));
             let directory = input.path.parent().map(|parent| parent.to_string()).unwrap_or_default();
             let below = |pattern: &String| match directory.as_str() {
                 "" => pattern.clone(),
@@ -165,7 +165,7 @@ impl Sources {
         let outputs = hash_inputs(&self.output_globs(), &self.root, None, snapshot)?;
         for output in outputs.iter().filter(|output| output.path.as_str().ends_with(".go")) {
             let Ok(bytes) = read_at_most(&output.absolute, MEMORY_MAX) else { continue };
-            let lines = SourceLines::read(&output.path.file_name(), &String::from_utf8_lossy(&bytes));
+            let lines = SourceLines::read(output.path.file_name(), &String::from_utf8_lossy(&bytes));
             // Some generators write the directive that runs them again.
             let is_generated = String::from_utf8_lossy(&bytes).lines().any(is_mark);
             if let Some(directive) = lines.directives.first().filter(|_| !is_generated) {

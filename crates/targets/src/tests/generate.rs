@@ -93,7 +93,7 @@ fn generators_are_keyed_by_sources_programs_and_settings() {
             setting outputs: "**/*_gen.go", "!a/hand_gen.go"
             setting sandbox: off
             setting tool pb: protoc
-            setting tool z: built
+            setting tool z: made
             tool go: go1.22.12 abababababababababababababababababababababababababababababababab/1
             tool protoc: 4859f6facbd2c235700aba6a8ec5f9359b07ff700c5ccecdba6ef48f51c574ab/20
             tool sh: 2a5c38bcc54413d6b80c50802e7b634a52e4ed4e6767857b70abdbc01eb619b3/16
@@ -236,7 +236,7 @@ fn what_would_generate_nothing_or_something_else_is_refused() {
         the input `db/*.sql` counts for nothing: there is no `db`; did you mean `b/*.sql`?
         environment: `nothing` was not found on PATH
         at: "nothing"
-        hint: install it, or correct `tools`
+        hint: install it, or correct the field
         none
         none
         go.mod replaces `example.com/y` by `../y`, and generators see a copy of `root` alone; use `Exec(command: ["go", "generate", …])` without `inputs`: it runs in the tree itself
