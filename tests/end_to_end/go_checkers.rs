@@ -149,6 +149,32 @@ fn linted() -> TestSpace {
     space
 }
 
+/// Paths of build.ron begin at `root`, also where the linter starts in a module below it.
+#[test]
+fn a_linter_of_a_module_below_the_root() {
+    let space = linted();
+    space.write("examples/go.mod", "module example.com/examples\n\ngo 1.22\n");
+    space.write("examples/e/e.go", "package e\n");
+    space.replace(
+        "build.ron",
+        "\"fix\":",
+        "\"below\": GoLint(module: \"examples\", packages: [\"./...\"], tool: Output(\"linter\")), \"fix\":",
+    );
+    let config = |directory: &str| format!("--config={}", space.root().join(directory).join(".golangci.yml").display());
+    space.write(".golangci.yml", "forbid: worse\n");
+    let run = space.ok(&["below"]);
+    assert!(run.stderr.contains(&format!("args: run {} ./...", config(""))), "{}", run.stderr);
+    assert!(space.ran(&["below"]).is_empty());
+    space.append("x/x.go", "// of another module\n");
+    assert!(space.ran(&["below"]).is_empty());
+    // The module's own goes first.
+    space.write("examples/.golangci.yml", "forbid: worst\n");
+    let run = space.ok(&["below"]);
+    assert!(run.stderr.contains(&config("examples")), "{}", run.stderr);
+    space.append("examples/e/e.go", "// more\n");
+    assert!(space.ran(&["below"])["below"].contains("examples/e/e.go changed"));
+}
+
 #[test]
 fn a_linter_runs_by_its_configuration_and_is_kept() {
     let mut space = linted();

@@ -185,3 +185,27 @@ fn a_build_waits_for_stringer() {
     assert!(ran.contains_key(GENERATORS) && ran.keys().any(|step| step.starts_with("pill")), "{ran:?}");
     assert!(space.read("pill/pill_string.go").contains("Ibuprofen"));
 }
+
+/// Directives of a module below `root` run there; what it takes from the module above counts, and no directive of that.
+#[test]
+fn generators_of_a_module_below_the_root() {
+    let space = space();
+    space.write(
+        "examples/go.mod",
+        "module example.com/x/examples\n\ngo 1.22\n\nrequire example.com/x v0.0.0\n\nreplace example.com/x => ../\n",
+    );
+    space.write("examples/tools.go", "//go:build tools\n\npackage examples\n\nimport _ \"example.com/x/up\"\n");
+    space.write("examples/e/e.go", "package x\n\n//go:generate go run example.com/x/up ../../db/q.sql query_gen.go\n");
+    let fields = r#"module: "examples", packages: ["./..."], outputs: ["examples/**/*_gen.go"], inputs: ["db/*.sql"]"#;
+    space.replace("build.ron", "targets: {", &format!("targets: {{\"below\": GoGenerate({fields}), "));
+    let run = space.ok(&["below"]);
+    assert!(run.stderr.contains("generated examples/e/query_gen.go"), "{}", run.stderr);
+    assert_eq!(space.read("examples/e/query_gen.go"), "package x\n\nconst Query = \"SELECT 1\"\n");
+    assert!(!space.exists("x/query_gen.go"));
+    assert!(space.ran(&["below"]).is_empty());
+    space.append("up/main.go", "// more\n");
+    assert!(space.ran(&["below"])["below: generators"].contains("up/main.go changed"));
+    // The same files and patterns of another module are another step.
+    space.replace("build.ron", "module: \"examples\", ", "");
+    space.run(&["below"]).fails(3, &["y/y.go:3 starts `up`"]);
+}

@@ -91,12 +91,12 @@ impl CheckerStep {
         names.into_iter().find(|name| self.root.join(name).is_file())
     }
 
-    /// Returns the arguments before the packages, as a key has them.
-    fn all_arguments(&self) -> Result<Vec<String>, StepError> {
+    /// Returns the arguments before the packages, as a key has them: `root` is what precedes the path of a configuration.
+    fn all_arguments(&self, root: &str) -> Result<Vec<String>, StepError> {
         let mut arguments = self.arguments.clone();
         if let Some(Configuration { names, flag, without, .. }) = &self.configuration {
             arguments.push(match (self.configuration(), without) {
-                (Some(name), _) => format!("{flag}{}/{name}", CheckerStep::ROOT),
+                (Some(name), _) => format!("{flag}{root}{name}"),
                 (None, Some(other)) => (*other).to_owned(),
                 (None, None) => {
                     let message = format!("there is no configuration `{}`", names.join("`, `"));
@@ -138,14 +138,14 @@ impl CheckerStep {
     fn prepare_with(&self, query: &Query<'_>, former: Option<Closure>) -> Result<Prepared<Option<Closure>>, StepError> {
         let mut prepared = match &self.code {
             CheckedCode::Packages(packages) => packages.prepare(query, former, &|spec, _| {
-                spec.arguments = self.all_arguments()?;
+                spec.arguments = self.all_arguments("")?;
                 spec.arguments.extend(packages.patterns.iter().cloned());
                 spec.environment = self.environment(Path::new("/"))?;
                 Ok(())
             })?,
             CheckedCode::Executable(output) => {
                 let mut spec = ActionSpec {
-                    arguments: self.all_arguments()?,
+                    arguments: self.all_arguments("")?,
                     environment: self.environment(Path::new("/"))?,
                     ..ActionSpec::default()
                 };
@@ -196,7 +196,8 @@ impl Step for CheckerStep {
         }
         let root = self.root.display().to_string();
         let place = |argument: String| argument.replacen(CheckerStep::ROOT, &root, 1);
-        let mut arguments: Vec<String> = self.all_arguments()?.into_iter().map(place).collect();
+        let prefix = if self.root == self.go.module() { String::new() } else { format!("{root}/") };
+        let mut arguments: Vec<String> = self.all_arguments(&prefix)?.into_iter().map(place).collect();
         let environment = match &self.code {
             CheckedCode::Packages(packages) => {
                 arguments.extend(packages.patterns.iter().cloned());

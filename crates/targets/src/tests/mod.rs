@@ -2,6 +2,7 @@
 
 mod actions;
 mod checkers;
+mod compilers;
 mod generate;
 mod graphs;
 mod image_facts;
