@@ -79,7 +79,7 @@ fn generators() {
 }
 
 #[test]
-fn checkers() {
+fn vulnerability_checkers() {
     check(
         r#"targets: {
             "a": GoVulncheck(),
@@ -88,8 +88,6 @@ fn checkers() {
             "d": GoVulncheck(binary: Output("x"), test: true),
             "e": GoVulncheck(packages: ["."], db: "ftp://x", scan: Near),
             "f": GoVulncheck(packages: ["."], db: "../x"),
-            "g": GoLint(packages: []),
-            "h": GoLint(packages: ["."], config: "/etc/golangci.yml", tool: Secret("X")),
             "x": GoBuild(packages: ["."]),
         }"#,
         expect![[r#"
@@ -138,23 +136,35 @@ fn checkers() {
                |                                                   ^^^^^^
 
             hint: paths are relative to `root`
+        "#]],
+    );
+}
+
+#[test]
+fn linters() {
+    check(
+        r#"targets: {
+            "g": GoLint(packages: []),
+            "h": GoLint(packages: ["."], config: "/etc/golangci.yml", tool: Secret("X")),
+        }"#,
+        expect![[r#"
             error: `packages` is empty
-              --> build.ron:11:35
-               |
-            11 |             "g": GoLint(packages: []),
-               |                                   ^^
+             --> build.ron:5:35
+              |
+            5 |             "g": GoLint(packages: []),
+              |                                   ^^
             error: `/etc/golangci.yml` leaves the root
-              --> build.ron:12:50
-               |
-            12 |             "h": GoLint(packages: ["."], config: "/etc/golangci.yml", tool: Secret("X")),
-               |                                                  ^^^^^^^^^^^^^^^^^^^
+             --> build.ron:6:50
+              |
+            6 |             "h": GoLint(packages: ["."], config: "/etc/golangci.yml", tool: Secret("X")),
+              |                                                  ^^^^^^^^^^^^^^^^^^^
 
             hint: paths are relative to `root`
             error: a secret is not allowed here: it would reach a command line, a key or an image
-              --> build.ron:12:77
-               |
-            12 |  GoLint(packages: ["."], config: "/etc/golangci.yml", tool: Secret("X")),
-               |                                                             ^^^^^^^^^^^
+             --> build.ron:6:77
+              |
+            6 |  GoLint(packages: ["."], config: "/etc/golangci.yml", tool: Secret("X")),
+              |                                                             ^^^^^^^^^^^
 
             hint: use `Secret` in the `env` of `DockerRun`, `GoTest`, `Exec`, `Shell` or `Compose…`
         "#]],
