@@ -13,6 +13,7 @@ mod bases;
 mod bases_in_docker;
 mod bases_of_registries;
 mod cache;
+mod clean;
 mod command_line;
 mod completions;
 mod compression;

@@ -21,6 +21,10 @@ pub(crate) fn check(file: &BuildFile, diagnostics: &mut Vec<Diagnostic>) {
             for (reference, wanted) in target.spanned_references() {
                 check_reference(reference, wanted, (file, &targets), diagnostics);
             }
+            for name in target.kind().removes().into_iter().flatten() {
+                let reference = Spanned { value: &name.value, span: name.span };
+                check_reference(reference, Wanted::Anything, (file, &targets), diagnostics);
+            }
         }
         let params: Vec<&str> = target.common.params.iter().map(|(name, _)| name.value.as_str()).collect();
         target.texts().into_iter().for_each(|text| check_variables(text, file, &params, diagnostics));

@@ -2,7 +2,7 @@
 
 use crate::field::Visitor;
 use crate::places::{Output, Places};
-use crate::types::EnvFile;
+use crate::types::{CleanedTarget, EnvFile};
 use crate::{Diagnostic, ModuleDirectory, Platform, Platforms, Spanned, TargetName, Text};
 
 /// Section of a target in the list, in this order.
@@ -206,6 +206,11 @@ pub trait Kind: Declared {
     /// Returns true if its members run in order.
     fn is_ordered(&self) -> bool {
         false
+    }
+
+    /// Returns the targets whose outputs it removes, if it removes any; an empty list means all. It does not run them.
+    fn removes(&self) -> Option<&[CleanedTarget]> {
+        None
     }
 
     /// Returns its templates that a shell reads as a script. The `script` of a `Shell` is no template.

@@ -8,7 +8,7 @@ use crate::Span;
 use crate::prescan::{end_of_block_comment, end_of_raw_string, end_of_string, is_word, raw_string_hashes};
 
 /// The calls that take options.
-const WORDS: &[&str] = &["Command", "File", "Group", "Link", "Output", "Shell", "Tool"];
+const WORDS: &[&str] = &["Clean", "Command", "File", "Group", "Link", "Output", "Shell", "Tool"];
 
 /// The options of one call, from the comma before them to the closing bracket.
 #[derive(Debug)]

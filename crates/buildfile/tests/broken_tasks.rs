@@ -309,6 +309,58 @@ fn sets_that_stand_for_too_much() {
 }
 
 #[test]
+fn removals_of_targets_that_are_not_there() {
+    check(
+        r#"targets: {"make": Shell("x", aliases: ["m"]), "clean": Clean(["mak", "m"]), "b": Clean("make"), "c": Clean([1], polo: "x"), "d": Clean(target: ["make"])}"#,
+        expect![[r#"
+            error: expected a list of target names, found `"make"`
+             --> build.ron:4:92
+              |
+            4 | , aliases: ["m"]), "clean": Clean(["mak", "m"]), "b": Clean("make"), "c": Clean([1], polo: "x"), "d": Clean(target: ["make"])},
+              |                                                             ^^^^^^
+            error: expected the name of a target, found `1`
+             --> build.ron:4:113
+              |
+            4 | lean": Clean(["mak", "m"]), "b": Clean("make"), "c": Clean([1], polo: "x"), "d": Clean(target: ["make"])},
+              |                                                             ^
+            error: unknown field `polo` in `Clean`
+             --> build.ron:4:117
+              |
+            4 | ": Clean(["mak", "m"]), "b": Clean("make"), "c": Clean([1], polo: "x"), "d": Clean(target: ["make"])},
+              |                                                             ^^^^
+
+            hint: did you mean `pool`?
+            error: unknown field `target` in `Clean`
+             --> build.ron:4:140
+              |
+            4 |  "b": Clean("make"), "c": Clean([1], polo: "x"), "d": Clean(target: ["make"])},
+              |                                                             ^^^^^^
+
+            hint: did you mean `targets`?
+        "#]],
+    );
+    check(
+        r#"targets: {"make": Shell("x", aliases: ["m"]), "clean": Clean(["mak", "m"]), "c": Clean(targets: ["clean"])}"#,
+        expect![[r#"
+            error: there is no target `mak`
+             --> build.ron:4:67
+              |
+            4 | rgets: {"make": Shell("x", aliases: ["m"]), "clean": Clean(["mak", "m"]), "c": Clean(targets: ["clean"])},
+              |                                                             ^^^^^
+
+            hint: did you mean `make`?
+            error: there is no target `m`
+             --> build.ron:4:74
+              |
+            4 | {"make": Shell("x", aliases: ["m"]), "clean": Clean(["mak", "m"]), "c": Clean(targets: ["clean"])},
+              |                                                             ^^^
+
+            hint: it is an alias, for the command line only: write `make`
+        "#]],
+    );
+}
+
+#[test]
 fn conditions() {
     check(
         r#"targets: {"a": Shell("x", preconditions: {" ": "y", "true": 1}), "b": Shell("x", preconditions: ["true"])}"#,

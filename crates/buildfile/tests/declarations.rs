@@ -80,6 +80,8 @@ fn what_each_kind_makes_and_where() {
         check: Nothing
         in-order: Nothing
         migrate-new: Nothing
+        clean: Nothing
+        clean-some: Nothing
         console: Nothing
     "#]]
     .assert_eq(&found);
@@ -117,6 +119,8 @@ fn what_each_kind_needs() {
         check: []
         in-order: []
         migrate-new: [Program("migrate"), Program("migrate")]
+        clean: []
+        clean-some: []
         console: [Program("psql")]
     "#]]
     .assert_eq(&lines(EVERYTHING, |file, target| format!("{:?}", target.needs(&file.platforms))));
@@ -154,6 +158,8 @@ fn where_each_kind_is_listed() {
         check: other, lint, test
         in-order: other, lint, test
         migrate-new: other, Exec
+        clean: other, removes all outputs
+        clean-some: other, removes outputs of server, image, check
         console: other, Exec
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| {
@@ -246,6 +252,8 @@ fn what_a_visitor_sees() {
         check:  lint:Anything test:Anything
         in-order:  lint:Anything test:Anything
         migrate-new:  text text text text text
+        clean: 
+        clean-some:  deps:Anything
         console:  text path:.env path:.env.local
     "#]]
     .assert_eq(&lines(EVERYTHING, |_, target| {

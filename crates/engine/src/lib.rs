@@ -4,6 +4,7 @@
 //! environment, and prints nothing: it emits `Event`s.
 
 mod action;
+mod clean;
 mod context;
 mod declared_inputs;
 mod durations;
@@ -28,6 +29,7 @@ mod placed;
 mod plan;
 mod reason;
 mod record;
+mod removal;
 mod retry;
 mod scheduler;
 mod seal;
@@ -41,6 +43,7 @@ mod strangers;
 mod workspace;
 
 pub use action::{ActionSpec, EncodedAction, KEY_FORMAT, OutputKind, OutputSpec, entry_text};
+pub use clean::Cleanable;
 pub use context::{Artefact, Sources, StepContext, UpstreamResult};
 pub use declared_inputs::{DeclaredInputs, LeftOut, Owner};
 pub use environment::{Class, Environment, EnvironmentValue};

@@ -232,9 +232,10 @@ impl<'c> Session<'c> {
         analyze(request).map_err(|error| Failure::in_build_file(error, &self.name, &self.text))
     }
 
-    /// Returns every public target that needs no values.
+    /// Returns every public target that needs no values. Without those that remove what others make.
     pub fn all_targets(&self) -> Asked {
-        let public = self.file.targets.iter().filter(|target| !target.common.private);
+        let makes = |target: &&Target| !target.common.private && target.kind().removes().is_none();
+        let public = self.file.targets.iter().filter(makes);
         let free = public.filter(|target| target.required_params().next().is_none());
         Asked::of(free.map(|target| target.name.value.clone()).collect())
     }

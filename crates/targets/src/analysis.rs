@@ -53,8 +53,8 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
     }
     analyzer.limit();
     let mut ends = analyzer.ends();
-    if request.is_ordered && !analyzer.orders.is_empty() {
-        let places = orders::apply(&analyzer.orders, &mut analyzer.graph)?;
+    if request.is_ordered && !(analyzer.orders.is_empty() && analyzer.cleanings.is_empty()) {
+        let places = orders::apply(&analyzer.orders, &analyzer.cleanings, &mut analyzer.graph)?;
         ends.values_mut().flatten().for_each(|id| *id = places[*id]);
     }
     let roots = request.targets.iter().flat_map(|name| ends[name].iter().copied()).collect();

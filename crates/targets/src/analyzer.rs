@@ -20,7 +20,7 @@ use crate::docker::Docker;
 use crate::git::WorkTrees;
 use crate::modules::Module;
 use crate::nodes::{Deps, MadeOutput, Program, TargetNodes};
-use crate::orders::Order;
+use crate::orders::{Cleaning, Order};
 use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
 use crate::tag_texts::{tag_text, wrong_tag};
@@ -112,6 +112,7 @@ pub(crate) struct Analyzer<'a> {
     trees: OnceCell<Arc<WorkTrees>>,
     /// Groups whose members run in order.
     pub(crate) orders: Vec<Order>,
+    pub(crate) cleanings: Vec<Cleaning>,
     pub(crate) notes: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) arguments_used: bool,
@@ -143,6 +144,7 @@ impl<'a> Analyzer<'a> {
             own_downloads: BTreeMap::new(),
             trees: OnceCell::new(),
             orders: Vec::new(),
+            cleanings: Vec::new(),
             notes: Vec::new(),
             warnings: Vec::new(),
             arguments_used: false,

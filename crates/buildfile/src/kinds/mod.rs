@@ -35,6 +35,7 @@ macro_rules! for_each_kind {
             resolve: Resolve,
             exec: Exec,
             shell: Shell,
+            clean: Clean,
             group: TargetGroup,
         }
     };

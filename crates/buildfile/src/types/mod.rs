@@ -41,7 +41,7 @@ pub use maps::{
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
 pub use parameters::{Param, ParameterName, Params};
-pub use references::{Alias, DigestReference, ImageReference, LayoutReference};
+pub use references::{Alias, CleanedTarget, DigestReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
     EnvironmentName, Glob, Heading, LayerName, ModuleDirectory, OutPath, ParameterValue, Pattern, PoolName, Port,

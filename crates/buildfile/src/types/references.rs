@@ -56,6 +56,29 @@ reference! {
     DigestReference of Digest, "pinned target", "The name of an `Image` or `Push` target."
 }
 
+/// The name of a target whose outputs are removed. It is no reference: the target does not run.
+#[derive(Clone, Debug)]
+pub struct CleanedTarget(Spanned<TargetName>);
+
+impl std::ops::Deref for CleanedTarget {
+    type Target = Spanned<TargetName>;
+    fn deref(&self) -> &Spanned<TargetName> {
+        &self.0
+    }
+}
+
+impl FieldType for CleanedTarget {
+    const PLURAL: &'static str = "target names";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<CleanedTarget> {
+        Spanned::<TargetName>::read(reader, value).map(CleanedTarget)
+    }
+
+    fn shape() -> Shape {
+        Spanned::<TargetName>::shape()
+    }
+}
+
 /// Another word for a target on the command line. It is no reference.
 #[derive(Clone, Debug)]
 pub struct Alias(Spanned<TargetName>);

@@ -326,3 +326,25 @@ fn a_member_that_a_file_of_an_earlier_one_names() {
     "#]],
     );
 }
+
+/// What removes outputs is awaited by all that it does not wait for itself.
+#[test]
+fn a_removal_comes_first() {
+    let text = format!(
+        r#"{SERVER} "stop": Shell("true"), "make": Shell("true"), "all": Group(["make", "server"]),
+            "clean": Clean(["all"], after: ["stop"])"#
+    );
+    Space::new().graph(
+        &text,
+        &["all", "clean"],
+        expect![[r#"
+        stop, streamed
+        clean, streamed; after: stop
+        make, streamed; after: clean
+        deps; after: clean
+        server (linux/amd64) as `server`; after: clean; on a miss: deps
+        server: sbom (linux/amd64), hidden; from: server (linux/amd64)
+        asked for: make, server (linux/amd64), server: sbom (linux/amd64), clean
+    "#]],
+    );
+}
