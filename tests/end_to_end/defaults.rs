@@ -103,3 +103,88 @@ fn what_a_step_prints_keeps_its_order() {
         assert!(lines == expected, "{}", run.stderr);
     }
 }
+
+const OF_MACHINES: &str = r#"
+    "here": Shell("echo here >> ran", platforms_of_host: ["linux/*"]),
+    "mac": Shell("echo mac >> ran", platforms_of_host: ["darwin", "*/arm64"], requires: {"no-such-program": ""}, doc: "On a Mac"),
+    "needs": Shell("echo needs >> ran", after: ["mac"]),
+    "all": Group(["mac", "here"]), "in-order": Group(["mac", "here"], parallel: false), "outer": Group(["all"]),
+    "none": Group(["mac"]), "awaits": Group(["here", "mac"], after: ["mac"]),
+    "fails": Shell("exit 1"), "with-failure": Group(["mac", "fails"]),
+"#;
+
+/// A target of other machines is refused, also where another needs it; a group leaves it out and says so.
+#[test]
+#[cfg_attr(not(has_x86_64_linux), ignore = "no x86-64 Linux")]
+fn targets_of_other_machines() {
+    let space = TestSpace::with_targets(OF_MACHINES);
+    space.run(&["mac"]).check(expect![[r#"
+        --- stderr
+        error: `mac` runs on darwin, */arm64, and this machine is linux/amd64
+        --- exit code 3
+    "#]]);
+    for words in [&["needs"][..], &["here", "needs"], &["awaits"], &["all", "needs"]] {
+        space.run(words).fails(3, &["`mac` runs on darwin, */arm64, and this machine is linux/amd64"]);
+    }
+    assert!(!space.exists("ran"));
+    space.run(&["plan", "mac"]).check(expect![[r#"
+        run         mac: it declares no inputs
+        missing     `mac` runs on darwin, */arm64, and this machine is linux/amd64
+    "#]]);
+    space.run(&["plan", "all"]).check(expect![[r#"
+        run         here: it declares no inputs
+        skip        mac: not on linux/amd64
+    "#]]);
+    space.run(&["all"]).check(expect![[r#"
+        --- stderr
+             Running here: it declares no inputs
+                Done here in [T]
+            Platform linux/amd64: mac is for other machines, skipped
+            Finished in [T]: 1 ran, 0 up to date
+    "#]]);
+    space.run(&["in-order", "outer"]).check(expect![[r#"
+        --- stderr
+             Running here: it declares no inputs
+                Done here in [T]
+            Platform linux/amd64: mac is for other machines, skipped
+            Finished in [T]: 1 ran, 0 up to date
+    "#]]);
+    assert_eq!(space.read("ran"), "here\nhere\n");
+    space.run(&["none"]).check(expect![[r#"
+        --- stderr
+            Platform linux/amd64: mac is for other machines, skipped
+            Finished in [T]: 0 ran, 0 up to date
+    "#]]);
+    space.run(&["with-failure"]).check(expect![[r#"
+        --- stderr
+             Running fails: it declares no inputs
+              Failed fails
+        error: fails: `sh -eu -c 'exit 1'` ended with exit status 1
+               Group with-failure: fails failed
+        --- exit code 1
+    "#]]);
+}
+
+#[test]
+#[cfg_attr(not(has_x86_64_linux), ignore = "no x86-64 Linux")]
+fn the_list_says_which_targets_are_of_other_machines() {
+    let space = TestSpace::with_targets(OF_MACHINES);
+    space.run(&["list", "--status"]).check(expect![[r#"
+        t
+
+        other
+          runs always  here          Shell
+          not here     mac           On a Mac (not on linux/amd64)
+          runs always  needs         Shell
+          runs always  all           mac, here
+          runs always  in-order      mac, here
+          runs always  outer         all
+          up to date   none          mac
+          runs always  awaits        here, mac
+          runs always  fails         Shell
+          runs always  with-failure  mac, fails
+    "#]]);
+    let list = space.ok(&["list"]).stdout;
+    assert!(list.contains("On a Mac (not on linux/amd64)"), "{list}");
+    assert!(!space.run(&["doctor"]).stdout.contains("no-such-program"));
+}

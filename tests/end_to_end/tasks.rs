@@ -177,9 +177,9 @@ fn the_list_has_headings_aliases_parameters_and_states() {
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let lines: String = json["targets"].as_array().unwrap().iter().map(|target| format!("{target}\n")).collect();
     expect![[r#"
-        {"aliases":["n"],"doc":"A new one","group":"database","kind":"Exec","params":[{"default":null,"doc":"Its name","name":"name","one_of":[]},{"default":"dev","doc":null,"name":"env","one_of":["dev","prod"]}],"status":"needs_values","target":"new","why":"it needs a value for name"}
-        {"aliases":[],"doc":null,"group":"other","kind":"Shell","params":[{"default":"dev","doc":null,"name":"env","one_of":[]}],"status":"out_of_date","target":"config","why":"config: in changed"}
-        {"aliases":[],"doc":null,"group":"other","kind":"Shell","params":[],"status":"out_of_date","target":"use","why":"config: in changed"}
+        {"aliases":["n"],"doc":"A new one","group":"database","kind":"Exec","params":[{"default":null,"doc":"Its name","name":"name","one_of":[]},{"default":"dev","doc":null,"name":"env","one_of":["dev","prod"]}],"platforms_of_host":[],"status":"needs_values","target":"new","why":"it needs a value for name"}
+        {"aliases":[],"doc":null,"group":"other","kind":"Shell","params":[{"default":"dev","doc":null,"name":"env","one_of":[]}],"platforms_of_host":[],"status":"out_of_date","target":"config","why":"config: in changed"}
+        {"aliases":[],"doc":null,"group":"other","kind":"Shell","params":[],"platforms_of_host":[],"status":"out_of_date","target":"use","why":"config: in changed"}
     "#]].assert_eq(&lines);
     space.ok(&["config"]);
     space.ok(&["config", "env=other"]);

@@ -14,7 +14,7 @@ use crate::types::{
     SourcePath,
 };
 use crate::value::Value;
-use crate::{Diagnostic, FORMAT, Output, Span, Spanned, Target, TargetName, Targets, Text, VariableName};
+use crate::{Diagnostic, FORMAT, Output, Platform, Span, Spanned, Target, TargetName, Targets, Text, VariableName};
 
 record! {
     /// The whole file.
@@ -108,6 +108,29 @@ impl BuildFile {
         target.visit(&mut names);
         let outputs = names.0.into_iter().flat_map(|name| self.outputs_of_variable(name));
         target.references().into_iter().chain(outputs.map(|output| &output.target)).collect()
+    }
+
+    /// Returns the targets that a group stands for on a machine of this platform, and those that it leaves out.
+    pub fn members_on<'a>(
+        &'a self,
+        group: &'a Target,
+        host: &Platform,
+    ) -> (Vec<&'a Spanned<TargetName>>, Vec<&'a TargetName>) {
+        let runs = |name: &TargetName| {
+            self.targets.iter().find(|target| target.name.value == *name).is_none_or(|target| target.runs_on(host))
+        };
+        let (here, elsewhere): (Vec<_>, Vec<_>) = group.kind().members().iter().partition(|member| runs(&member.value));
+        (here, elsewhere.into_iter().map(|member| &member.value).collect())
+    }
+
+    /// Returns the targets that `target` runs on a machine of this platform: those that it mentions, without members that a
+    /// group leaves out.
+    pub fn references_on<'a>(&'a self, target: &'a Target, host: &Platform) -> Vec<&'a TargetName> {
+        let (_, left_out) = self.members_on(target, host);
+        let is_awaited = |name: &TargetName| target.common.after.iter().any(|other| other.value == *name);
+        let mut names = self.references_of(target);
+        names.retain(|name| !left_out.contains(name) || is_awaited(name));
+        names
     }
 
     /// Returns the outputs of `target`, relative to the directory of build.ron.

@@ -6,7 +6,9 @@ use crate::places::Places;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
-use crate::types::{Alias, Heading, Params, PoolName, Preconditions, RequiredPrograms, Retries, Seconds};
+use crate::types::{
+    Alias, Heading, HostPlatforms, Params, PoolName, Preconditions, RequiredPrograms, Retries, Seconds,
+};
 use crate::value::{Named, Value};
 use crate::{
     Diagnostic, Kind, Makes, Need, Output, Platform, Platforms, Span, Spanned, TargetKind, TargetName, Text, suggest,
@@ -32,6 +34,9 @@ record! {
         /// Programs that the target needs on PATH, each with what installs it:
         /// `{"psql": "apt install postgresql-client"}`. They are looked for before anything runs.
         requires: RequiredPrograms = RequiredPrograms::default(),
+        /// Machines that the target can run on: `["linux", "darwin/arm64"]`. On another one, asking for it or for what needs it
+        /// is refused, and a group leaves it out. What it makes is not decided by this.
+        platforms_of_host: Option<HostPlatforms> = None,
         /// Scripts of `sh -eu` that have to succeed, each with what to do where it fails:
         /// `{"test -e .env": "copy .env.example to .env"}`. They run in `root` before anything else, also when another target
         /// runs this one, with `PATH` and `HOME` of the caller.
@@ -108,6 +113,11 @@ impl Target {
         Record::visit(&self.common, visitor);
         Record::visit(&self.limits, visitor);
         self.kind().visit(visitor);
+    }
+
+    /// Returns true if it can run on a machine of this platform.
+    pub fn runs_on(&self, host: &Platform) -> bool {
+        self.common.platforms_of_host.as_ref().is_none_or(|hosts| hosts.has(host))
     }
 
     /// Returns true if it has this name, or this alias.

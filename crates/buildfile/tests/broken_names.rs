@@ -322,7 +322,7 @@ fn groups_that_can_not_be_read() {
             10 |             "j": Group(["b"], pool: "x"),
                |                               ^^^^
 
-            hint: `Group` has: doc, after, private, group, aliases, params, requires, preconditions, confirm, targets, parallel
+            hint: `Group` has: doc, after, private, group, aliases, params, requires, platforms_of_host, preconditions, confirm, targets, parallel
         "#]],
     );
 }

@@ -103,7 +103,7 @@ fn common_fields_of_a_group() {
             4 |     targets: {"a": Group(targets: [], retries: 2)},
               |                                       ^^^^^^^
 
-            hint: `Group` has: doc, after, private, group, aliases, params, requires, preconditions, confirm, targets, parallel
+            hint: `Group` has: doc, after, private, group, aliases, params, requires, platforms_of_host, preconditions, confirm, targets, parallel
         "#]],
     );
 }

@@ -120,7 +120,7 @@ fn defaults_with_mistakes() {
             4 | : {"1": "x"}), Exce: (dir: "x"), GoBuild: (cgo: 1), Group: (pool: "x"), Shell: 1,
               |                                                             ^^^^
 
-            hint: `Group` has: doc, after, private, group, aliases, params, requires, preconditions, confirm, targets, parallel
+            hint: `Group` has: doc, after, private, group, aliases, params, requires, platforms_of_host, preconditions, confirm, targets, parallel
             error: expected only opening `(`, no name, for un-nameable struct (expected fields in parentheses, `(name: value, …)`)
              --> build.ron:4:115
               |
@@ -356,6 +356,68 @@ fn removals_of_targets_that_are_not_there() {
               |                                                             ^^^
 
             hint: it is an alias, for the command line only: write `make`
+        "#]],
+    );
+}
+
+#[test]
+fn machines_that_nobody_has() {
+    check(
+        r#"targets: {"a": Shell("x", platforms_of_host: ["linus", "linux/*", "darwn/arm64", "linux/arm/v7", 1]), "b": Group([], platforms_of_host: []),
+            "c": Shell("x", platforms_of_host: "linux"), "d": Shell("x", platforms_of_host: ["", "linux/"])}"#,
+        expect![[r#"
+            error: `linus` is no platform that Go knows
+             --> build.ron:4:51
+              |
+            4 |     targets: {"a": Shell("x", platforms_of_host: ["linus", "linux/*", "darwn/arm64", "linux/arm/v7", 1]), "b": Group([], platforms_of_host:
+              |                                                   ^^^^^^^
+
+            hint: did you mean `linux`?
+            error: `darwn/arm64` is no platform that Go knows
+             --> build.ron:4:71
+              |
+            4 | s: {"a": Shell("x", platforms_of_host: ["linus", "linux/*", "darwn/arm64", "linux/arm/v7", 1]), "b": Group([], platforms_of_host: []),
+              |                                                             ^^^^^^^^^^^^^
+
+            hint: did you mean `darwin/arm64`?
+            error: `linux/arm/v7` has a variant, which no machine has
+             --> build.ron:4:86
+              |
+            4 | "x", platforms_of_host: ["linus", "linux/*", "darwn/arm64", "linux/arm/v7", 1]), "b": Group([], platforms_of_host: []),
+              |                                                             ^^^^^^^^^^^^^^
+
+            hint: write an operating system and, if need be, an architecture: "linux", "darwin/arm64"
+            error: expected a platform, "linux" or "darwin/arm64", found `1`
+             --> build.ron:4:102
+              |
+            4 | f_host: ["linus", "linux/*", "darwn/arm64", "linux/arm/v7", 1]), "b": Group([], platforms_of_host: []),
+              |                                                             ^
+            error: `platforms_of_host` is empty
+             --> build.ron:4:141
+              |
+            4 | 64", "linux/arm/v7", 1]), "b": Group([], platforms_of_host: []),
+              |                                                             ^^
+
+            hint: write an operating system and, if need be, an architecture: "linux", "darwin/arm64"
+            error: expected a list of platforms, found `"linux"`
+             --> build.ron:5:48
+              |
+            5 |             "c": Shell("x", platforms_of_host: "linux"), "d": Shell("x", platforms_of_host: ["", "linux/"])},
+              |                                                ^^^^^^^
+            error: `` is no platform that Go knows
+             --> build.ron:5:94
+              |
+            5 | orms_of_host: "linux"), "d": Shell("x", platforms_of_host: ["", "linux/"])},
+              |                                                             ^^
+
+            hint: write an operating system and, if need be, an architecture: "linux", "darwin/arm64"
+            error: `linux/` is no platform that Go knows
+             --> build.ron:5:98
+              |
+            5 | _of_host: "linux"), "d": Shell("x", platforms_of_host: ["", "linux/"])},
+              |                                                             ^^^^^^^^
+
+            hint: did you mean `linux`?
         "#]],
     );
 }

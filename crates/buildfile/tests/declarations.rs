@@ -320,8 +320,8 @@ fn the_schema_of_a_small_kind() {
     expect![[r##"
         "object" of Group, required: ["Group"]
         {"items":{"$ref":"#/$defs/target"},"type":"array"}
-        {"items":{"$ref":"#/$defs/target"},"type":"array"} and "object" of after aliases confirm doc group parallel params preconditions private requires, required: null
-        "object" of after aliases confirm doc group parallel params preconditions private requires targets, required: ["targets"]
+        {"items":{"$ref":"#/$defs/target"},"type":"array"} and "object" of after aliases confirm doc group parallel params platforms_of_host preconditions private requires, required: null
+        "object" of after aliases confirm doc group parallel params platforms_of_host preconditions private requires targets, required: ["targets"]
         targets: {"description":"The targets.","items":{"$ref":"#/$defs/target"},"type":"array"}
         parallel: {"default":true,"description":"`false` runs them in order: each begins when the ones before it have ended well, with all that they wait for.","type":"boolean"}
         aliases: {"default":[],"description":"Other names of the target on the command line: `[\"t\"]`.","items":{"pattern":"^[A-Za-z0-9][A-Za-z0-9_./-]*$","type":"string"},"type":"array"}

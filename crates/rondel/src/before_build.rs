@@ -1,10 +1,10 @@
-//! What is settled before a build begins: programs that targets require are here, their conditions hold, and who is there answers their
-//! questions. Knows no graph.
+//! What is settled before a build begins: targets are for this machine, programs that they require are here, their conditions
+//! hold, and who is there answers their questions. Knows no graph.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
 
-use rondel_buildfile::{BuildFile, Target, TargetName};
+use rondel_buildfile::{BuildFile, Platform, Target, TargetName};
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
 use crate::exit::Failure;
@@ -14,10 +14,11 @@ use crate::ui::without_control_sequences;
 /// Time for the script of a condition.
 const CONDITION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Refuses targets whose required programs are not here, and those that somebody answers with no. With `yes`, nobody is
+/// Refuses targets that are for other machines, those whose required programs are not here, and those that somebody answers with no. With `yes`, nobody is
 /// asked.
 pub(crate) fn settle(session: &Session<'_>, asked: &[TargetName], yes: bool) -> Result<(), Failure> {
     let targets = with_what_they_run(&session.file, asked);
+    targets.iter().try_for_each(|target| not_here(target).map_or(Ok(()), |why| Err(Failure::environment(why))))?;
     targets.iter().try_for_each(|target| check_requirements(session, target))?;
     targets.iter().try_for_each(|target| check_conditions(session, target))?;
     if yes {
@@ -39,10 +40,23 @@ fn with_what_they_run<'f>(file: &'f BuildFile, asked: &[TargetName]) -> Vec<&'f 
             continue;
         }
         found.push(&target.name.value);
-        let names = file.references_of(target);
+        let names = file.references_on(target, &Platform::host());
         open.extend(file.targets.iter().filter(|other| names.contains(&&other.name.value)));
     }
     file.targets.iter().filter(|target| found.contains(&&target.name.value)).collect()
+}
+
+/// Returns what is wrong with the targets of these names, and all that they run, if some are for other machines: a line each.
+pub(crate) fn for_other_machines(session: &Session<'_>, asked: &[TargetName]) -> Vec<String> {
+    with_what_they_run(&session.file, asked).into_iter().filter_map(not_here).collect()
+}
+
+/// Returns why the target can't run on this machine, if it is for others.
+pub(crate) fn not_here(target: &Target) -> Option<String> {
+    let (hosts, own) = (target.common.platforms_of_host.as_ref()?, Platform::host());
+    let words: Vec<&str> = hosts.words().collect();
+    let name = &target.name.value;
+    (!hosts.has(&own)).then(|| format!("`{name}` runs on {}, and this machine is {own}", words.join(", ")))
 }
 
 fn check_requirements(session: &Session<'_>, target: &Target) -> Result<(), Failure> {

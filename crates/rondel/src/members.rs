@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rondel_buildfile::{BuildFile, Target, TargetName};
+use rondel_buildfile::{BuildFile, Platform, Target, TargetName};
 use rondel_engine::{Graph, NodeId, Outcome, Summary};
 
 use crate::ui::MemberState;
@@ -21,7 +21,7 @@ pub(crate) fn unfinished_groups<'f>(
             (name.clone(), state(&own_steps(file, graph, name, ends), summary))
         };
         let members: Vec<(TargetName, MemberState)> =
-            group.kind().members().iter().map(|member| of(&member.value)).collect();
+            file.members_on(group, &Platform::host()).0.into_iter().map(|member| of(&member.value)).collect();
         let is_well = |(_, state): &(TargetName, MemberState)| match state {
             MemberState::Ran | MemberState::UpToDate => true,
             MemberState::Failed | MemberState::Unfinished | MemberState::DidNotRun => false,

@@ -11,13 +11,14 @@ use rondel_targets::{Docker, DockerSocket};
 
 use crate::session::Session;
 
-/// Returns the needs of some targets, each with the names of these targets.
+/// Returns the needs of those targets that can run on this machine, each with the names of these targets.
 pub(crate) fn needs_of<'t>(
     file: &BuildFile,
     targets: impl IntoIterator<Item = &'t Target>,
 ) -> BTreeMap<Need, Vec<&'t str>> {
     let mut needs: BTreeMap<Need, Vec<&str>> = BTreeMap::new();
-    for target in targets {
+    let host = Platform::host();
+    for target in targets.into_iter().filter(|target| target.runs_on(&host)) {
         for need in target.needs(&file.platforms) {
             let names = needs.entry(need).or_default();
             if !names.contains(&target.name.value.as_str()) {

@@ -21,6 +21,8 @@ pub struct Analysis {
     pub variables: Vec<ShownVariable>,
     /// The last steps of each target that was asked for, and of each that these need as a whole.
     pub ends: BTreeMap<TargetName, Vec<NodeId>>,
+    /// Members of groups that are left out, as they are for other machines.
+    pub left_out: Vec<TargetName>,
     /// Values that must never be shown.
     pub secrets: Vec<String>,
     /// One-line remarks for people: which platforms are left out.
@@ -65,6 +67,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
         graph: analyzer.graph,
         roots,
         ends,
+        left_out: analyzer.left_out,
         notes: analyzer.notes,
     })
 }

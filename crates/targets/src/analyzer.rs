@@ -113,6 +113,8 @@ pub(crate) struct Analyzer<'a> {
     /// Groups whose members run in order.
     pub(crate) orders: Vec<Order>,
     pub(crate) cleanings: Vec<Cleaning>,
+    /// Members of groups that are for other machines.
+    pub(crate) left_out: Vec<TargetName>,
     pub(crate) notes: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) arguments_used: bool,
@@ -145,6 +147,7 @@ impl<'a> Analyzer<'a> {
             trees: OnceCell::new(),
             orders: Vec::new(),
             cleanings: Vec::new(),
+            left_out: Vec::new(),
             notes: Vec::new(),
             warnings: Vec::new(),
             arguments_used: false,
@@ -430,7 +433,7 @@ impl<'a> Analyzer<'a> {
         let others = self.request.file.targets.iter().map(|other| &other.name.value);
         self.request
             .file
-            .references_of(target)
+            .references_on(target, &Platform::host())
             .into_iter()
             .chain(others.filter(|other| named.contains(other)))
             .collect()

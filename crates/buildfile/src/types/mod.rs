@@ -10,6 +10,7 @@ mod env_files;
 mod executables;
 mod file_sources;
 mod git_queries;
+mod host_platforms;
 mod lists;
 mod maps;
 mod numbers;
@@ -32,6 +33,7 @@ pub use env_files::EnvFile;
 pub use executables::{ExecutableName, ExecutableNames, MainPackage};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
 pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, TimeForm};
+pub use host_platforms::{HostPlatform, HostPlatforms};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms, Tags, wrong_tag};
 pub use maps::{
     AnyKey, CommandEnvironment, ConditionScript, Environment, Files, ImagePath, Map, Pool, Pools, Preconditions,

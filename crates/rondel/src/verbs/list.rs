@@ -3,7 +3,7 @@
 mod status;
 mod table;
 
-use rondel_buildfile::{Group, Param, Target};
+use rondel_buildfile::{Group, HostPlatforms, Param, Platform, Target};
 use serde_json::{Value, json};
 
 use crate::asked::usage;
@@ -120,9 +120,10 @@ fn as_json(project: &str, targets: &[&Target], statuses: Option<&[Status]>) -> S
     let one = |(index, target): (usize, &&Target)| {
         let params: Vec<Value> = target.common.params.iter().map(|(name, value)| param(&name.value, value)).collect();
         let aliases: Vec<&str> = target.common.aliases.iter().map(|alias| alias.value.as_str()).collect();
+        let hosts: Vec<&str> = target.common.platforms_of_host.iter().flat_map(HostPlatforms::words).collect();
         let mut value = json!({
             "target": target.name.value.as_str(), "kind": target.kind.word(), "group": target.heading(),
-            "doc": target.common.doc, "aliases": aliases, "params": params,
+            "doc": target.common.doc, "aliases": aliases, "params": params, "platforms_of_host": hosts,
         });
         if let Some(status) = statuses.map(|statuses| &statuses[index]) {
             value["status"] = json!(status.key());
@@ -134,7 +135,9 @@ fn as_json(project: &str, targets: &[&Target], statuses: Option<&[Status]>) -> S
     format!("{}\n", json!({"project": project, "targets": targets}))
 }
 
-/// Returns the `doc` of a target, else its kind's summary.
+/// Returns the `doc` of a target, else its kind's summary, and whether it is for other machines.
 pub(super) fn described(target: &Target) -> String {
-    target.common.doc.clone().unwrap_or_else(|| target.kind().summary())
+    let doc = target.common.doc.clone().unwrap_or_else(|| target.kind().summary());
+    let host = Platform::host();
+    if target.runs_on(&host) { doc } else { format!("{doc} (not on {host})") }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Mutex;
 
-use rondel_buildfile::{Target, TargetName};
+use rondel_buildfile::{Platform, Target, TargetName};
 use rondel_engine::{Event, NodeId, Planned, Shown, plan as plan_graph};
 
+use crate::before_build::for_other_machines;
 use crate::cli::groups::AnalysisOptions;
 use crate::cli::option::options;
 use crate::cli::verb::{Arguments, Call, Verb};
@@ -40,6 +41,7 @@ impl Verb for Plan {
 
 fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
     let targets = session.asked(call.words)?;
+    let elsewhere = for_other_machines(session, &targets.targets);
     let analyzed = session.analyze(&call.options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
     let color = call.context.wants_color(call.global.color);
@@ -79,6 +81,9 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
             text.push_str(&format!("{:<11}   {}\n", "", without_control_sequences(&note.replace('\n', "\\n"))));
         }
     }
+    for name in &analyzed.left_out {
+        text.push_str(&format!("{:<11} {name}: not on {}\n", "skip", Platform::host()));
+    }
     // The needs of targets that would not run are not checked.
     let runs = |target: &&Target| {
         planned.iter().any(|(id, state)| {
@@ -88,6 +93,9 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     };
     if let Err(failure) = session.require_cache() {
         text.push_str(&format!("{:<11} {}\n", "missing", failure.message()));
+    }
+    for line in elsewhere {
+        text.push_str(&format!("{:<11} {line}\n", "missing"));
     }
     for line in missing(session, session.file.targets.iter().filter(runs)) {
         text.push_str(&format!("{:<11} {line}\n", "missing"));

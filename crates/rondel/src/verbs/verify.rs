@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rondel_buildfile::{Group, Makes, TargetName};
+use rondel_buildfile::{Group, Makes, Platform, TargetName};
 use rondel_engine::{Graph, Summary};
 use rondel_process::Cancellation;
 use rondel_targets::{Analysis, PlatformChoice, Request};
@@ -191,7 +191,7 @@ fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Fail
             return Err(Failure::usage(format!("`{name}` can't be verified: {why}")));
         }
         makes |= target.makes().is_comparable();
-        open.extend(session.file.references_of(target));
+        open.extend(session.file.references_on(target, &Platform::host()));
     }
     if !makes {
         return Err(Failure::usage("there is nothing to verify: no target among them makes files"));

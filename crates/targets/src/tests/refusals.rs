@@ -316,7 +316,7 @@ fn limits() {
         expect![[r#"
             input: unknown field `pool` in `Group`
             at: pool
-            hint: `Group` has: doc, after, private, group, aliases, params, requires, preconditions, confirm, targets, parallel"#]],
+            hint: `Group` has: doc, after, private, group, aliases, params, requires, platforms_of_host, preconditions, confirm, targets, parallel"#]],
     );
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rondel_buildfile::Target;
+use rondel_buildfile::{Platform, Target};
 use rondel_engine::{NodeId, Planned, Reason, Workspace, plan};
 use rondel_targets::{Analysis, Request};
 
@@ -27,6 +27,8 @@ pub(super) enum Status {
     Unknown(String),
     /// Parameters have no value.
     NeedsValues(String),
+    /// It is for other machines.
+    NotHere,
 }
 
 impl Status {
@@ -39,6 +41,7 @@ impl Status {
             Status::Always => "runs always",
             Status::Unknown(_) => "unknown",
             Status::NeedsValues(_) => "needs values",
+            Status::NotHere => "not here",
         }
     }
 
@@ -51,6 +54,7 @@ impl Status {
             Status::Always => "always",
             Status::Unknown(_) => "unknown",
             Status::NeedsValues(_) => "needs_values",
+            Status::NotHere => "not_here",
         }
     }
 
@@ -58,7 +62,7 @@ impl Status {
     pub fn why(&self) -> Option<&str> {
         match self {
             Status::OutOfDate(why) | Status::Unknown(why) | Status::NeedsValues(why) => Some(why),
-            Status::UpToDate | Status::Stored | Status::Always => None,
+            Status::UpToDate | Status::Stored | Status::Always | Status::NotHere => None,
         }
     }
 
@@ -67,7 +71,7 @@ impl Status {
         match self {
             Status::UpToDate | Status::Stored => Some("32"),
             Status::OutOfDate(_) => Some("33"),
-            Status::Always | Status::Unknown(_) | Status::NeedsValues(_) => None,
+            Status::Always | Status::Unknown(_) | Status::NeedsValues(_) | Status::NotHere => None,
         }
     }
 }
@@ -75,8 +79,9 @@ impl Status {
 /// Returns the status of each target.
 pub(super) fn statuses(session: &Session<'_>, targets: &[&Target]) -> Vec<Status> {
     let workspace = session.workspace();
-    let free: Vec<&Target> =
-        targets.iter().copied().filter(|target| target.required_params().next().is_none()).collect();
+    let host = Platform::host();
+    let is_free = |target: &&Target| target.required_params().next().is_none() && target.runs_on(&host);
+    let free: Vec<&Target> = targets.iter().copied().filter(is_free).collect();
     // One graph for all finds shared steps once. If one target can't be analyzed, each is asked alone.
     let together = of_analysis(session, &free, &workspace);
     let alone = |target: &Target| match of_analysis(session, &[target], &workspace) {
@@ -84,6 +89,9 @@ pub(super) fn statuses(session: &Session<'_>, targets: &[&Target]) -> Vec<Status
         Err(failure) => Some(Status::Unknown(failure.message())),
     };
     let of = |target: &&Target| {
+        if !target.runs_on(&host) {
+            return Status::NotHere;
+        }
         let missing: Vec<&str> = target.required_params().collect();
         if !missing.is_empty() {
             return Status::NeedsValues(format!("it needs a value for {}", missing.join(", ")));
@@ -140,7 +148,7 @@ fn weight(status: &Status) -> u8 {
         Status::UpToDate => 0,
         Status::Stored => 1,
         Status::Always => 2,
-        Status::Unknown(_) | Status::NeedsValues(_) => 3,
+        Status::Unknown(_) | Status::NeedsValues(_) | Status::NotHere => 3,
         Status::OutOfDate(_) => 4,
     }
 }
