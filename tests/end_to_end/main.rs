@@ -54,6 +54,7 @@ mod interactive;
 mod loading;
 mod matrix;
 mod modules;
+mod outputs_beside_inputs;
 #[path = "../parts.rs"]
 mod parts;
 mod parts_of_the_machine;

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use rondel_process::sandbox_support;
 
-use crate::space::{TestSpace, repository};
+use crate::space::{TestSpace, goproxy, repository};
 
 /// What Landlock does not cover, as docs/commands.md lists it. Each succeeds for a command in the project's directory.
 const MISSED: &[&str] = &[
@@ -286,6 +286,29 @@ fn the_network_is_off_unless_declared() {
     space.run(&["x"]).fails(1, &["hint: the network is off for a command with `inputs`", "add `network: true` to `x`"]);
     space.replace("build.ron", "inputs:", "network: true, inputs:");
     assert!(space.ok(&["x"]).stderr.contains("canary"));
+}
+
+/// The project's `go` in a command has no module proxy, network or not; what the hint says helps.
+#[test]
+fn a_go_without_a_proxy_is_told_how_to_get_one() {
+    let mut space = TestSpace::empty().with_shared_go();
+    space.set("GOPROXY", goproxy());
+    space.write("go.mod", "module example.com/x\n\ngo 1.22\n");
+    space.write(
+        "build.ron",
+        r#"(format: 1, project: "x", go: Version("1.22.12"), targets: {
+        "x": Exec(command: ["go", "list", "-m", "golang.org/x/mod@v0.17.0"], inputs: ["go.mod"], outputs: []),
+    })"#,
+    );
+    space.ok(&["lock"]);
+    let proxy = r#"`pass_env: ["GOPROXY"]`"#;
+    if has_landlock() {
+        space.run(&["x"]).fails(1, &["GOPROXY=off", &format!("add `network: true` and {proxy}")]);
+    }
+    space.replace("build.ron", "outputs: []", "outputs: [], network: true");
+    space.run(&["x"]).fails(1, &["GOPROXY=off", &format!("add {proxy}")]);
+    space.replace("build.ron", "network: true", r#"network: true, pass_env: ["GOPROXY"]"#);
+    assert!(space.ok(&["x"]).stderr.contains("golang.org/x/mod v0.17.0"));
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl ClosureFile {
         body.extend_from_slice(&self.boundary.map_or([0; MTIME_BOUNDARY_LENGTH], |boundary| boundary.to_bytes()));
         let mut last = String::new();
         put_number(&mut body, self.directories.len() as u64);
-        for watched in &self.directories {
+        for watched in self.directories.iter() {
             put_path(&mut body, &mut last, &watched.path);
             body.push(watched.names as u8);
             put_fingerprint(&mut body, watched.fingerprint.as_ref(), watched.boundary_ns);
@@ -91,7 +91,12 @@ impl ClosureFile {
             };
             files.push(SourceFile { path, role, state });
         }
-        reader.0.is_empty().then_some(ClosureFile { header, boundary, directories, files: Arc::new(files) })
+        reader.0.is_empty().then_some(ClosureFile {
+            header,
+            boundary,
+            directories: Arc::new(directories),
+            files: Arc::new(files),
+        })
     }
 }
 
@@ -193,8 +198,9 @@ mod tests {
         let boundary = MtimeBoundary::now(None);
         let mut stored = ClosureFile { boundary: Some(boundary), ..ClosureFile::default() };
         stored.header = b"{}".to_vec();
-        stored.directories.push(WatchedDirectory::read(here.clone(), Names::Sources, &boundary));
-        stored.directories.push(WatchedDirectory::read(here.join("nowhere"), Names::All, &boundary));
+        let directories = Arc::make_mut(&mut stored.directories);
+        directories.push(WatchedDirectory::read(here.clone(), Names::Sources, &boundary));
+        directories.push(WatchedDirectory::read(here.join("nowhere"), Names::All, &boundary));
         for name in ["lib.rs", "source_header.rs"] {
             Arc::make_mut(&mut stored.files)
                 .push(SourceFile::read(here.join(name), FileRole::Source, &boundary).unwrap());

@@ -92,7 +92,7 @@ pub struct ClosureFile {
     /// The latest of all boundaries; `None` if nothing is believed any more.
     pub boundary: Option<MtimeBoundary>,
     /// Directories whose names matter.
-    pub directories: Vec<WatchedDirectory>,
+    pub directories: Arc<Vec<WatchedDirectory>>,
     /// Sorted by path.
     pub files: Arc<Vec<SourceFile>>,
 }
@@ -355,7 +355,7 @@ impl ClosureFile {
         let mut added = Vec::new();
         for index in changed.directories {
             added.extend(self.new_directories(index, &boundary));
-            let watched = &mut self.directories[index];
+            let watched = &mut Arc::make_mut(&mut self.directories)[index];
             let now = WatchedDirectory::read(watched.path.clone(), watched.names, &boundary);
             if now.listing != watched.listing {
                 let name = relative(&watched.path);
@@ -366,7 +366,9 @@ impl ClosureFile {
             *watched = now;
         }
         is_worth_storing |= !added.is_empty();
-        self.directories.extend(added);
+        if !added.is_empty() {
+            Arc::make_mut(&mut self.directories).extend(added);
+        }
         if is_edited { Revalidation::ContentsOnly } else { Revalidation::Unchanged { is_worth_storing } }
     }
 }

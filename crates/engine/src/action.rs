@@ -337,9 +337,7 @@ mod tests {
             fn stat_digest(&self) -> u64 {
                 0
             }
-            fn directory_stat_digest(&self) -> u64 {
-                0
-            }
+            fn each_directory(&self, _: &mut dyn FnMut(&std::path::Path, &rondel_tree::Fingerprint)) {}
             fn newest_ns(&self) -> i128 {
                 0
             }

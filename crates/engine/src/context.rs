@@ -13,6 +13,7 @@ use rondel_process::{
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
 use crate::inputs::InputSet;
+use crate::own_writes::Reach;
 use crate::workspace::Workspace;
 
 /// Number of output lines kept for the report of a failure.
@@ -78,7 +79,7 @@ pub struct StepContext<'a> {
     pub sources: Vec<Arc<Sources>>,
     pub(crate) purpose: Purpose,
     /// Number of Rondel's own writes in the tree before the step looked at its inputs.
-    pub(crate) tree_writes: u64,
+    pub(crate) own_writes: usize,
     /// Deadline for the commands of this try, and the whole timeout.
     pub(crate) deadline: Option<(Instant, Duration)>,
     pub(crate) node: NodeId,
@@ -100,6 +101,15 @@ impl StepContext<'_> {
     /// Returns true if everything runs, whatever is known (`--force`).
     pub fn is_forced(&self) -> bool {
         self.is_forced
+    }
+
+    /// Tells in which directories Rondel has put outputs since the step looked at its inputs, or is putting some: their
+    /// times tell nothing of what others did there. To be asked after a second look at them.
+    pub fn puts_outputs_in(&self) -> impl Fn(&Path) -> bool + use<> {
+        let mut own = self.workspace.own_writes.since(self.own_writes);
+        // A command in the tree, such as the step itself, may write what is an input.
+        own.retain(|write| **write != Reach::Everything);
+        move |directory| own.iter().any(|write| write.covers(directory))
     }
 
     /// Makes sure that the node's `on_miss` steps are done.

@@ -350,14 +350,18 @@ fn inputs_changed(
     now: &ActionSpec,
     before: SystemTime,
 ) -> Option<String> {
-    // Rondel's own writes in the tree, and those of the step itself, would look like changes by the user.
-    let names_tell =
-        !node.step.tree_access().may_write() && context.workspace.left_tree_alone_since(context.tree_writes);
     if now.inputs.stat_digest() != then.inputs.stat_digest() {
         return Some(written_since(then, before));
     }
-    let names_changed = now.inputs.directory_stat_digest() != then.inputs.directory_stat_digest();
-    (names_tell && names_changed).then(|| "files were added or removed in a directory of the inputs".to_owned())
+    if node.step.tree_access().may_write() {
+        return None;
+    }
+    // Rondel's own writes would look like changes by the user: outputs in or above a directory of the inputs. They are
+    // asked for after the second look, so none that it saw is missing.
+    let own = context.workspace.own_writes.since(context.own_writes);
+    let is_own = |directory: &Path| own.iter().any(|write| write.covers(directory));
+    let names_changed = now.inputs.directory_stat_digest(&is_own) != then.inputs.directory_stat_digest(&is_own);
+    names_changed.then(|| "files were added or removed in a directory of the inputs".to_owned())
 }
 
 /// Returns the first input that was written after `began`, in words.

@@ -43,10 +43,10 @@ pub trait KnownInputs: Send + Sync {
     /// Returns a number that changes when the stat data of any input changes, contents the same or not.
     fn stat_digest(&self) -> u64;
 
-    /// Returns such a number for the directories that hold the inputs.
-    fn directory_stat_digest(&self) -> u64;
+    /// Calls `visit` with the directories that decide which inputs there are: names that came and went change them.
+    fn each_directory(&self, visit: &mut dyn FnMut(&Path, &Fingerprint));
 
-    /// Returns the last change of any of them, in nanoseconds since 1970.
+    /// Returns the last change of any input, without the directories, in nanoseconds since 1970.
     fn newest_ns(&self) -> i128;
 }
 
@@ -68,8 +68,8 @@ impl KnownInputs for Listed {
         self.listing.stat_digest()
     }
 
-    fn directory_stat_digest(&self) -> u64 {
-        self.listing.directory_stat_digest()
+    fn each_directory(&self, visit: &mut dyn FnMut(&Path, &Fingerprint)) {
+        self.listing.each_directory(visit);
     }
 
     fn newest_ns(&self) -> i128 {
@@ -130,7 +130,10 @@ pub struct InputSet {
     idle_glob: Option<String>,
     /// Stat digest of the inputs that were added one by one.
     stat_digest: u64,
-    directory_stat_digest: u64,
+    /// Directories that decide where links among them lead.
+    elsewhere: Vec<(PathBuf, Fingerprint)>,
+    /// Where the others came from: it knows their directories.
+    opened: Vec<Arc<dyn KnownInputs>>,
     newest_ns: i128,
 }
 
@@ -156,11 +159,11 @@ impl InputSet {
     pub fn insert(&mut self, input: Input) {
         if let Some((_, known)) = self.known.take() {
             self.stat_digest = self.stat_digest.wrapping_add(known.stat_digest());
-            self.directory_stat_digest = self.directory_stat_digest.wrapping_add(known.directory_stat_digest());
             self.newest_ns = self.newest_ns.max(known.newest_ns());
             known.each(&mut |input| {
                 self.inputs.insert(input.path, (input.absolute, input.entry));
             });
+            self.opened.push(known);
         }
         self.inputs.insert(input.path, (input.absolute, input.entry));
     }
@@ -175,8 +178,8 @@ impl InputSet {
         }
         let way = LinkWay::of(&absolute);
         self.stat_digest = self.stat_digest.wrapping_add(way.stat_digest());
-        self.directory_stat_digest = self.directory_stat_digest.wrapping_add(way.directory_stat_digest());
         self.newest_ns = self.newest_ns.max(way.newest_ns());
+        self.elsewhere.extend(way.missing_in);
         let entry = entry_of(&absolute, snapshot).map_err(|source| StepError::unreadable(&absolute, &source))?;
         if matches!(entry, Entry::Symlink { .. })
             && let Ok(behind) = entry_behind(&absolute, snapshot)
@@ -217,15 +220,35 @@ impl InputSet {
         self.stat_digest.wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.stat_digest()))
     }
 
-    /// Returns such a number for the directories that were listed; 0 if none was.
-    pub fn directory_stat_digest(&self) -> u64 {
-        self.directory_stat_digest
-            .wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.directory_stat_digest()))
+    /// Returns such a number for the directories that were listed, without those for which `skip` returns true; 0 if
+    /// there is none.
+    pub fn directory_stat_digest(&self, skip: &dyn Fn(&Path) -> bool) -> u64 {
+        let mut sum = 0_u64;
+        self.each_directory(skip, &mut |fingerprint| sum = sum.wrapping_add(fingerprint.stat_digest()));
+        sum
     }
 
-    /// Returns the last change of any input, in nanoseconds since 1970.
+    fn each_directory(&self, skip: &dyn Fn(&Path) -> bool, visit: &mut dyn FnMut(&Fingerprint)) {
+        let mut counted = |path: &Path, fingerprint: &Fingerprint| {
+            if !skip(path) {
+                visit(fingerprint);
+            }
+        };
+        let known = self.known.iter().map(|(_, known)| known).chain(&self.opened);
+        known.for_each(|known| known.each_directory(&mut counted));
+        self.elsewhere.iter().for_each(|(path, fingerprint)| counted(path, fingerprint));
+    }
+
+    /// Returns the last change of any input or directory, in nanoseconds since 1970.
     pub fn newest_ns(&self) -> i128 {
-        self.known.as_ref().map_or(0, |(_, known)| known.newest_ns()).max(self.newest_ns)
+        self.newest_ns_without(&|_| false)
+    }
+
+    /// Returns such a number without the directories for which `skip` returns true.
+    pub fn newest_ns_without(&self, skip: &dyn Fn(&Path) -> bool) -> i128 {
+        let mut newest = self.known.as_ref().map_or(0, |(_, known)| known.newest_ns()).max(self.newest_ns);
+        self.each_directory(skip, &mut |fingerprint| newest = newest.max(fingerprint.ctime_ns()));
+        newest
     }
 
     /// Returns the digest of the inputs' tree; `None` if there are none.

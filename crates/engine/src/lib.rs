@@ -23,6 +23,7 @@ mod materialize;
 mod moving;
 mod output_log;
 mod output_use;
+mod own_writes;
 mod ownership;
 mod place;
 mod placed;

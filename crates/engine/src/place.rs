@@ -18,6 +18,7 @@ use crate::graph::Node;
 use crate::kept::keep_stranger;
 use crate::manifest::Manifest;
 use crate::moving::{beside, can_copy_instead, exchange, fill_directory, make_movable, move_tree};
+use crate::own_writes::Reach;
 use crate::placed::{Change, Owner};
 use crate::step::TreeAccess;
 use crate::strangers::{Stranger, joined, lost, strangers};
@@ -57,17 +58,10 @@ pub(crate) fn place(
     former: Option<&mut Former<'_>>,
 ) -> Result<(), StepError> {
     let workspace = context.workspace;
-    // `dist` and `.rondel` hold no sources; but the first output creates `dist` itself.
-    let is_apart = |output: &OutputSpec| {
-        let destination = &output.destination;
-        let parent = destination.below(&workspace.root);
-        ["dist/", ".rondel/"].iter().any(|apart| destination.as_str().starts_with(apart))
-            && parent.parent().is_some_and(Path::exists)
-    };
-    if staged.spec.outputs.iter().all(is_apart) {
-        return place_all(node, context, staged, former);
-    }
-    workspace.while_writing_in_tree(|| place_all(node, context, staged, former))
+    let places: Vec<PathBuf> =
+        staged.spec.outputs.iter().map(|output| output.destination.below(&workspace.root)).collect();
+    let reach = Reach::of_outputs(&workspace.root, places.iter().map(PathBuf::as_path));
+    workspace.own_writes.during(reach, || place_all(node, context, staged, former))
 }
 
 fn place_all(

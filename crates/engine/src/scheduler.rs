@@ -314,7 +314,7 @@ impl Build<'_> {
             upstream,
             sources,
             purpose: Purpose::Build,
-            tree_writes: self.workspace.tree_writes(),
+            own_writes: self.workspace.own_writes.count(),
             deadline: None,
             node: id,
             is_wanted: self.roots.contains(&id),

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rondel_cas::{
     Cache, KeepAlive, STORE_FORMAT, Store, claim_cache, sweep_abandoned, temporary_name, write_atomically,
@@ -12,6 +11,7 @@ use rondel_cas::{
 use rondel_names::{Platform, TargetName};
 use rondel_tree::{StatSnapshot, process_umask};
 
+use crate::own_writes::{OwnWrites, Reach};
 use crate::placed::Placed;
 
 /// The targets of the build file, each with its platforms if it has a fixed list of them.
@@ -43,10 +43,8 @@ pub struct Workspace {
     pub declared: Option<DeclaredTargets>,
     /// What Rondel placed.
     pub(crate) placed: Placed,
-    /// Number of Rondel's own writes in the source tree: a step there ended, or an output was put there.
-    tree_writes: AtomicU64,
-    /// Number of steps that may be writing there now.
-    tree_writers: AtomicU64,
+    /// Rondel's own writes in the tree: of steps there, and of outputs that are put there.
+    pub(crate) own_writes: OwnWrites,
 }
 
 impl Workspace {
@@ -67,8 +65,7 @@ impl Workspace {
             build_file: "build.ron".to_owned(),
             declared: None,
             placed,
-            tree_writes: AtomicU64::new(0),
-            tree_writers: AtomicU64::new(0),
+            own_writes: OwnWrites::default(),
         }
     }
 
@@ -112,26 +109,12 @@ impl Workspace {
 
     /// Records that Rondel itself changes names in the source tree.
     pub(crate) fn note_tree_write(&self) {
-        self.tree_writes.fetch_add(1, Ordering::SeqCst);
+        self.own_writes.note(Reach::Everything);
     }
 
     /// Does `work`, during which a step may write in the tree.
     pub(crate) fn while_writing_in_tree<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.tree_writers.fetch_add(1, Ordering::SeqCst);
-        let outcome = work();
-        self.note_tree_write();
-        self.tree_writers.fetch_sub(1, Ordering::SeqCst);
-        outcome
-    }
-
-    /// Returns a number for `left_tree_alone_since`.
-    pub(crate) fn tree_writes(&self) -> u64 {
-        self.tree_writes.load(Ordering::SeqCst)
-    }
-
-    /// Returns true if Rondel itself has not changed names in the source tree since `tree_writes` had this value.
-    pub(crate) fn left_tree_alone_since(&self, tree_writes: u64) -> bool {
-        self.tree_writers.load(Ordering::SeqCst) == 0 && self.tree_writes() == tree_writes
+        self.own_writes.during(Reach::Everything, work)
     }
 
     /// Makes an empty directory in the workspace's own file system, so that its contents can be renamed into place.

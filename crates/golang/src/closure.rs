@@ -238,21 +238,15 @@ impl Closure {
                 root
             }
         };
-        let watched = self.stored.directories.iter().filter_map(|watched| watched.fingerprint);
-        let (mut directory_stat_digest, mut newest_ns) = (0_u64, 0);
-        for fingerprint in watched {
-            directory_stat_digest = directory_stat_digest.wrapping_add(fingerprint.stat_digest());
-            newest_ns = fingerprint.ctime_ns().max(newest_ns);
-        }
+        let directories = Arc::clone(&self.stored.directories);
         let files = Arc::clone(&self.stored.files);
         let links = inputs_of(&files).filter(|(_, state)| state.link.is_some());
-        let mut link_stat_digest = 0_u64;
+        let (mut link_stat_digest, mut newest_ns) = (0_u64, 0);
         for way in links.map(|(file, _)| LinkWay::of(&file.path)) {
             link_stat_digest = link_stat_digest.wrapping_add(way.stat_digest());
             newest_ns = way.newest_ns().max(newest_ns);
         }
-        let files =
-            ClosureInputs { base: self.base.clone(), files, link_stat_digest, directory_stat_digest, newest_ns };
+        let files = ClosureInputs { base: self.base.clone(), files, directories, link_stat_digest, newest_ns };
         Ok(InputSet::known(Some(root), Arc::new(files)))
     }
 
@@ -293,10 +287,10 @@ impl Closure {
 struct ClosureInputs {
     base: PathBuf,
     files: Arc<Vec<SourceFile>>,
+    directories: Arc<Vec<WatchedDirectory>>,
     /// That of the links on the way to files.
     link_stat_digest: u64,
-    directory_stat_digest: u64,
-    /// Last change of the directories and links.
+    /// Last change of the links.
     newest_ns: i128,
 }
 
@@ -311,8 +305,12 @@ impl KnownInputs for ClosureInputs {
         files.fold(self.link_stat_digest, u64::wrapping_add)
     }
 
-    fn directory_stat_digest(&self) -> u64 {
-        self.directory_stat_digest
+    fn each_directory(&self, visit: &mut dyn FnMut(&Path, &Fingerprint)) {
+        for watched in self.directories.iter() {
+            if let Some(fingerprint) = &watched.fingerprint {
+                visit(&watched.path, fingerprint);
+            }
+        }
     }
 
     fn newest_ns(&self) -> i128 {
@@ -379,6 +377,7 @@ fn into_closure(
     // Directories first: an edit between the two reads then shows as a change.
     let watched = gathered.watched.into_iter();
     let directories = watched.map(|(path, names)| WatchedDirectory::read(path, names, boundary)).collect();
+    let directories = Arc::new(directories);
     let mut paths: BTreeMap<PathBuf, FileRole> = BTreeMap::new();
     paths.extend(gathered.deciders.into_iter().map(|path| (path, FileRole::Decider)));
     paths.extend(gathered.files.into_iter().map(|path| (path, FileRole::Source)));

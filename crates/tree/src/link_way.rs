@@ -2,7 +2,7 @@
 //! appears where a link led to nothing and goes again, leaves no other trace.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::fingerprint::Fingerprint;
 
@@ -15,7 +15,7 @@ pub struct LinkWay {
     /// The link itself, and those that it leads to.
     pub links: Vec<Fingerprint>,
     /// If there is no target: the nearest directory above the place where it would be.
-    pub missing_in: Option<Fingerprint>,
+    pub missing_in: Option<(PathBuf, Fingerprint)>,
 }
 
 impl LinkWay {
@@ -32,8 +32,8 @@ impl LinkWay {
                 }
                 Ok(_) => break,
                 Err(_) => {
-                    let above = place.ancestors().skip(1).find_map(|directory| fs::metadata(directory).ok());
-                    way.missing_in = above.map(|metadata| Fingerprint::of(&metadata));
+                    let looked_at = |path: &Path| Some((path.to_owned(), Fingerprint::of(&fs::metadata(path).ok()?)));
+                    way.missing_in = place.ancestors().skip(1).find_map(looked_at);
                     break;
                 }
             }
@@ -43,17 +43,13 @@ impl LinkWay {
 
     /// Returns the last change of a link on the way, in nanoseconds since 1970.
     pub fn newest_ns(&self) -> i128 {
-        self.links.iter().chain(&self.missing_in).map(Fingerprint::ctime_ns).max().unwrap_or(0)
+        let missing_in = self.missing_in.iter().map(|(_, fingerprint)| fingerprint);
+        self.links.iter().chain(missing_in).map(Fingerprint::ctime_ns).max().unwrap_or(0)
     }
 
     /// Returns a number that changes with the links.
     pub fn stat_digest(&self) -> u64 {
         self.links.iter().fold(0, |sum: u64, link| sum.wrapping_add(link.stat_digest()))
-    }
-
-    /// Returns a number that changes with the names where the target is missing; 0 if it is not.
-    pub fn directory_stat_digest(&self) -> u64 {
-        self.missing_in.as_ref().map_or(0, Fingerprint::stat_digest)
     }
 }
 
@@ -62,9 +58,9 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn sum(path: &Path) -> (u64, u64) {
+    fn sum(path: &Path) -> (u64, Option<(PathBuf, Fingerprint)>) {
         let way = LinkWay::of(path);
-        (way.stat_digest(), way.directory_stat_digest())
+        (way.stat_digest(), way.missing_in)
     }
 
     #[test]
@@ -77,7 +73,8 @@ mod tests {
         symlink("lib/a", &middle).unwrap();
         symlink("lib/deep/b", &missing).unwrap();
         let (before, nothing) = (sum(&link), sum(&missing));
-        assert_eq!((before, nothing), (sum(&link), sum(&missing)));
+        assert_eq!((&before, &nothing), (&sum(&link), &sum(&missing)));
+        assert_eq!(nothing.1.as_ref().map(|(path, _)| path), Some(&root.join("lib")));
         assert_eq!(LinkWay::of(&link).links.len(), 2);
         std::thread::sleep(std::time::Duration::from_millis(30));
         fs::remove_file(&middle).unwrap();

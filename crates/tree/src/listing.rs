@@ -21,7 +21,8 @@ pub struct Listing {
     digest: Option<Digest>,
     count: usize,
     stat_digest: u64,
-    directory_stat_digest: u64,
+    /// The walked directories, relative to the root. Their fingerprints show names that came and went.
+    walked: Vec<(String, Fingerprint)>,
     newest_ns: i128,
 }
 
@@ -53,8 +54,8 @@ pub(crate) struct DirectoryMatches {
     /// The file nodes of the directory's message, if there are no links among them.
     message: Vec<u8>,
     stat_digest: u64,
-    /// That of directories elsewhere in which the targets of links would appear.
-    directory_stat_digest: u64,
+    /// Directories elsewhere in which the targets of links would appear.
+    elsewhere: Vec<(PathBuf, Fingerprint)>,
     newest_ns: i128,
 }
 
@@ -94,7 +95,7 @@ impl DirectoryMatches {
             links: Vec::new(),
             message: Vec::new(),
             stat_digest: 0,
-            directory_stat_digest: 0,
+            elsewhere: Vec::new(),
             newest_ns: 0,
         }
     }
@@ -120,7 +121,7 @@ impl DirectoryMatches {
             self.newest_ns = self.newest_ns.max(fingerprint.ctime_ns());
         }
         self.stat_digest = self.stat_digest.wrapping_add(way.stat_digest());
-        self.directory_stat_digest = self.directory_stat_digest.wrapping_add(way.directory_stat_digest());
+        self.elsewhere.extend(way.missing_in.clone());
         self.newest_ns = self.newest_ns.max(way.newest_ns());
         self.links.push(Link { name: name.to_owned(), target: target.to_owned(), behind });
     }
@@ -180,19 +181,15 @@ impl DirectoryMatches {
 }
 
 impl Listing {
-    pub(crate) fn new(root: &Path, mut found: Vec<ListedDirectory>, directories: &[Fingerprint]) -> Listing {
+    pub(crate) fn new(root: &Path, mut found: Vec<ListedDirectory>, walked: Vec<(String, Fingerprint)>) -> Listing {
         found.sort_by(|one, other| one.path.cmp(&other.path));
         let digest = digest_of(&found);
         found.retain(|found| !found.matches.is_empty());
         let count = found.iter().map(|found| found.matches.len()).sum();
         let stat_digest = found.iter().fold(0, |sum: u64, found| sum.wrapping_add(found.matches.stat_digest));
         found.iter_mut().for_each(|found| found.matches.message = Vec::new());
-        let walked = directories.iter().map(Fingerprint::stat_digest);
-        let elsewhere = found.iter().map(|found| found.matches.directory_stat_digest);
-        let directory_stat_digest = walked.chain(elsewhere).fold(0, |sum: u64, one| sum.wrapping_add(one));
-        let newest = found.iter().map(|found| found.matches.newest_ns);
-        let newest_ns = newest.chain(directories.iter().map(Fingerprint::ctime_ns)).max().unwrap_or(0);
-        Listing { root: root.to_owned(), found, digest, count, stat_digest, directory_stat_digest, newest_ns }
+        let newest_ns = found.iter().map(|found| found.matches.newest_ns).max().unwrap_or(0);
+        Listing { root: root.to_owned(), found, digest, count, stat_digest, walked, newest_ns }
     }
 
     /// Returns the digest of the tree's root directory, as `Tree` would give it; `None` if it is empty.
@@ -215,13 +212,18 @@ impl Listing {
         self.stat_digest
     }
 
-    /// Returns such a number for the walked directories, and those in which targets of links are missing: names that came
-    /// and went change it.
-    pub fn directory_stat_digest(&self) -> u64 {
-        self.directory_stat_digest
+    /// Calls `visit` with the walked directories, and those in which targets of links are missing: names that came and
+    /// went change their fingerprints.
+    pub fn each_directory(&self, visit: &mut dyn FnMut(&Path, &Fingerprint)) {
+        for (path, own) in &self.walked {
+            // An empty path would add a slash.
+            if path.is_empty() { visit(&self.root, own) } else { visit(&self.root.join(path), own) }
+        }
+        let elsewhere = self.found.iter().flat_map(|found| &found.matches.elsewhere);
+        elsewhere.for_each(|(path, fingerprint)| visit(path, fingerprint));
     }
 
-    /// Returns the last change of any file or directory, in nanoseconds since 1970.
+    /// Returns the last change of any file, and of any link on the way to one, in nanoseconds since 1970.
     pub fn newest_ns(&self) -> i128 {
         self.newest_ns
     }

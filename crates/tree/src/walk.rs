@@ -84,7 +84,7 @@ impl StatSnapshot {
         walk.read_changed(&mut scanned)?;
         let mut rescanned = Vec::new();
         let mut found = Vec::with_capacity(scanned.len());
-        let directories: Vec<Fingerprint> = scanned.iter().map(|scanned| scanned.own).collect();
+        let directories = scanned.iter().map(|scanned| (scanned.path.clone(), scanned.own)).collect();
         for Scanned { path, state, .. } in scanned {
             let matches = match state {
                 State::Unchanged(matches) => matches,
@@ -101,7 +101,7 @@ impl StatSnapshot {
             found.push(ListedDirectory { path, matches });
         }
         self.record(rescanned);
-        Ok(Listing::new(root, found, &directories))
+        Ok(Listing::new(root, found, directories))
     }
 }
 

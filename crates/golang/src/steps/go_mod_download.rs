@@ -3,7 +3,8 @@
 //! The cache is mutable and shared, so this is no stored result. On each request, go.mod and go.sum must be unchanged
 //! and every module directory must exist. It is requested only when a build runs.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_cas::{Digest, MEMORY_MAX, read_at_most, write_atomically};
@@ -75,6 +76,19 @@ impl GoModDownloadStep {
     }
 }
 
+/// Returns what to say of the files whose lines differ. A file may have more than one line.
+fn completed(before: &str, after: &str, workspace: &Path) -> Option<String> {
+    let old: BTreeSet<&str> = before.lines().collect();
+    let changed = after.lines().filter(|line| !old.contains(line)).filter_map(|line| line.rsplit_once(' '));
+    let shown = |name| Path::new(name).strip_prefix(workspace).unwrap_or(Path::new(name)).display().to_string();
+    let names: BTreeSet<String> = changed.map(|(name, _)| shown(name)).collect();
+    match &names.into_iter().collect::<Vec<_>>()[..] {
+        [] => None,
+        [name] => Some(format!("{name} was completed; commit it")),
+        names => Some(format!("{} were completed; commit them", names.join(" and "))),
+    }
+}
+
 impl Step for GoModDownloadStep {
     type Findings = ();
 
@@ -106,10 +120,10 @@ impl Step for GoModDownloadStep {
         let before = self.module_files(context)?;
         let Downloads { mut directories, missing } = download(&self.go, context)?;
         directories.sort();
-        // go.sum may have been completed by the download.
+        // go.sum, or the go.work.sum beside a go.work, may have been completed by the download.
         let after = self.module_files(context)?;
-        if before != after {
-            context.note("go.sum was completed; commit it");
+        if let Some(note) = completed(&before, &after, &self.go.workspace) {
+            context.note(note);
         }
         let count = directories.len();
         if !missing.is_empty() {
@@ -124,5 +138,20 @@ impl Step for GoModDownloadStep {
             context.warn(format!("the list of downloaded modules was not saved: {error}"));
         }
         Ok(Report::of(Metadata::of(&ModulesMetadata { modules: count, vendored: false })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_note_names_the_file_that_was_completed() {
+        let files = |sum: &str, work: &str| format!("go.mod 1\ngo.sum {sum}\n/w/go.work.sum {work}\ngo.sum {sum}\n");
+        let note = |sum: &str, work: &str| completed(&files("1", "none"), &files(sum, work), Path::new("/w"));
+        assert_eq!(note("1", "none"), None);
+        assert_eq!(note("2", "none").as_deref(), Some("go.sum was completed; commit it"));
+        assert_eq!(note("1", "2").as_deref(), Some("go.work.sum was completed; commit it"));
+        assert_eq!(note("2", "2").as_deref(), Some("go.sum and go.work.sum were completed; commit them"));
     }
 }

@@ -201,6 +201,18 @@ impl ExecStep {
         closed.enter(spec, job, &tools, programs.as_deref(), others).map(Some)
     }
 
+    /// Returns what to write if a `go` of the command wants modules, for which it has no proxy unless one is passed.
+    fn missing_proxy(&self, error: &StepError, around: Option<&Surroundings>) -> Option<String> {
+        let StepError::Command { output, .. } = error else { return None };
+        let is_off = output.iter().any(|line| line.contains("disabled by GOPROXY=off"));
+        if !is_off || self.passed.iter().any(|(name, _)| name == "GOPROXY") {
+            return None;
+        }
+        let is_cut_off = around.and_then(|around| around.sandbox.as_ref()).is_some_and(|sandbox| !sandbox.network);
+        let network = if is_cut_off { "`network: true` and " } else { "" };
+        Some(format!("a command's `go` fetches no modules: add {network}`pass_env: [\"GOPROXY\"]` if it is to"))
+    }
+
     fn is_directory(&self, path: &RelativePath) -> bool {
         self.outputs.iter().any(|(other, _, kind)| other == path && *kind == OutputKind::Directory)
     }
@@ -281,9 +293,10 @@ impl Step for ExecStep {
         line.is_merged = !self.is_captured;
         line.sandbox = around.as_ref().and_then(|around| around.sandbox.clone());
         let outcome = if self.is_interactive { context.run_in_foreground(&line) } else { context.run(&line) };
-        outcome.map_err(|error| match (&self.closed, &around) {
-            (Some(closed), Some(around)) => closed.explain(error, around),
-            (_, _) => error,
+        outcome.map_err(|error| match (self.missing_proxy(&error, around.as_ref()), &self.closed, &around) {
+            (Some(hint), _, _) => error.hint(hint),
+            (None, Some(closed), Some(around)) => closed.explain(error, around),
+            (None, _, _) => error,
         })?;
         for path in spec.outputs.iter().map(|output| &output.name) {
             let from = path.below(&base);
