@@ -293,11 +293,12 @@ fn the_network_is_off_unless_declared() {
 fn a_go_without_a_proxy_is_told_how_to_get_one() {
     let mut space = TestSpace::empty().with_shared_go();
     space.set("GOPROXY", goproxy());
+    // What is the latest is asked each time, whatever the module cache has.
     space.write("go.mod", "module example.com/x\n\ngo 1.22\n");
     space.write(
         "build.ron",
         r#"(format: 1, project: "x", go: Version("1.22.12"), targets: {
-        "x": Exec(command: ["go", "list", "-m", "golang.org/x/mod@v0.17.0"], inputs: ["go.mod"], outputs: []),
+        "x": Exec(command: ["go", "list", "-m", "golang.org/x/mod@latest"], inputs: ["go.mod"], outputs: []),
     })"#,
     );
     space.ok(&["lock"]);
@@ -308,7 +309,7 @@ fn a_go_without_a_proxy_is_told_how_to_get_one() {
     space.replace("build.ron", "outputs: []", "outputs: [], network: true");
     space.run(&["x"]).fails(1, &["GOPROXY=off", &format!("add {proxy}")]);
     space.replace("build.ron", "network: true", r#"network: true, pass_env: ["GOPROXY"]"#);
-    assert!(space.ok(&["x"]).stderr.contains("golang.org/x/mod v0.17.0"));
+    assert!(space.ok(&["x"]).stderr.contains("golang.org/x/mod v"));
 }
 
 #[test]
