@@ -7,6 +7,10 @@ use super::{Bare, Module, Project, Said};
 /// The flags of the project's own build, where nothing else is said: in the root of the project, without C.
 const BARE: Bare = Bare { file: "", directory: ".", flags: &[], ldflags: "", package: ".", environment: &[] };
 
+/// The same for the three programs of etcd.
+const ETCD: Bare =
+    Bare { flags: &["-installsuffix=cgo"], ldflags: "-X=go.etcd.io/etcd/api/v3/version.GitSHA={commit7}", ..BARE };
+
 pub const PROJECTS: &[Project] = &[
     Project {
         name: "age",
@@ -95,19 +99,27 @@ pub const PROJECTS: &[Project] = &[
                 sum: "h1:wHPW/b1oFBw/+HjDAQ9vfr17OIInejTIsmwMZpK1dNo=",
                 place: "raft",
             },
+            Module {
+                at: "go.etcd.io/etcd/etcdctl/v3@v3.5.17",
+                sum: "h1:7AY/i9YX+VEImkc6XVo0vWvJVvVwHl8LcyMLl5OwHSM=",
+                place: "etcdctl",
+            },
+            Module {
+                at: "go.etcd.io/etcd/etcdutl/v3@v3.5.17",
+                sum: "h1:0n52V1aN9IsLa+9W3RBoGYbZ+OZeFyFXF5CboO40mt4=",
+                place: "etcdutl",
+            },
         ],
         tag: "v3.5.17",
         prepared: &[],
         written: &[],
         runs: &[&["etcd", "image"]],
         long_runs: &[],
-        bare: &[Bare {
-            file: "dist/etcd/linux_amd64/etcd",
-            directory: "server",
-            flags: &["-installsuffix=cgo"],
-            ldflags: "-X=go.etcd.io/etcd/api/v3/version.GitSHA={commit7}",
-            ..BARE
-        }],
+        bare: &[
+            Bare { file: "dist/etcd/linux_amd64/etcd", directory: "server", ..ETCD },
+            Bare { file: "dist/etcdctl/linux_amd64/etcdctl", directory: "etcdctl", ..ETCD },
+            Bare { file: "dist/etcdutl/linux_amd64/etcdutl", directory: "etcdutl", ..ETCD },
+        ],
         said: Some(Said {
             program: "dist/etcd/linux_amd64/etcd",
             arguments: &["--version"],
