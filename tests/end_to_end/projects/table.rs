@@ -15,6 +15,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "age",
         is_quick: true,
+        unkept: &[],
         go: "1.22.12",
         modules: &[Module {
             at: "filippo.io/age@v1.2.1",
@@ -45,6 +46,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "bbolt",
         is_quick: false,
+        unkept: &[],
         go: "1.22.6",
         modules: &[Module {
             at: "go.etcd.io/bbolt@v1.3.11",
@@ -62,6 +64,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "etcd",
         is_quick: false,
+        unkept: &[],
         go: "1.22.12",
         modules: &[
             Module {
@@ -130,6 +133,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "fzf",
         is_quick: true,
+        unkept: &[],
         go: "1.22.12",
         modules: &[Module {
             at: "github.com/junegunn/fzf@v0.65.2",
@@ -156,6 +160,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "gojq",
         is_quick: true,
+        unkept: &[],
         go: "1.22.12",
         modules: &[Module {
             at: "github.com/itchyny/gojq@v0.12.16",
@@ -183,6 +188,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "gopls",
         is_quick: false,
+        unkept: &[],
         go: "1.22.12",
         modules: &[
             Module {
@@ -226,6 +232,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "hey",
         is_quick: true,
+        unkept: &[],
         go: "1.22.12",
         modules: &[Module {
             at: "github.com/rakyll/hey@v0.1.4",
@@ -243,6 +250,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "miniflux",
         is_quick: false,
+        unkept: &["test"],
         go: "1.22.12",
         modules: &[Module {
             at: "miniflux.app/v2@v2.2.0",
@@ -269,6 +277,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "mkcert",
         is_quick: true,
+        unkept: &[],
         go: "1.22.12",
         modules: &[Module {
             at: "filippo.io/mkcert@v1.4.4",
@@ -291,6 +300,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "node_exporter",
         is_quick: false,
+        unkept: &[],
         go: "1.22.12",
         modules: &[Module {
             at: "github.com/prometheus/node_exporter@v1.8.2",
@@ -317,6 +327,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "sql-migrate",
         is_quick: false,
+        unkept: &[],
         go: "1.22.12",
         modules: &[Module {
             at: "github.com/rubenv/sql-migrate@v1.7.0",
@@ -347,6 +358,7 @@ pub const PROJECTS: &[Project] = &[
     Project {
         name: "yamlfmt",
         is_quick: true,
+        unkept: &[],
         go: "1.22.12",
         modules: &[Module {
             at: "github.com/google/yamlfmt@v0.21.0",
