@@ -16,10 +16,11 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, Once};
 
 use clock::SettableClock;
+use rondel_tree::set_process_umask;
 use world::World;
 
 /// Builds in one world. In every third world, changes happen during the last builds.
@@ -56,12 +57,22 @@ fn live_and_tell(world: &mut World, settings: &str) {
     }
 }
 
+/// Gives files of users the permissions that the model expects. The umask of the machine decides about those that are
+/// made without any, and inputs with them count as ordinary ones only under that umask.
+fn with_the_umask_of_the_model() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        set_process_umask(0o022);
+    });
+}
+
 fn add(counts: &mut BTreeMap<&'static str, u64>, world: &World) {
     world.counts.iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
 }
 
 #[test]
 fn never_a_wrong_hit_never_an_unneeded_run() {
+    with_the_umask_of_the_model();
     let first = setting("RONDEL_MODEL_SEED", 1);
     let worlds = setting("RONDEL_MODEL_CASES", 3_000).div_ceil(CASES_PER_WORLD);
     let next = AtomicU64::new(first);
@@ -95,6 +106,7 @@ fn never_a_wrong_hit_never_an_unneeded_run() {
 #[test]
 #[cfg_attr(not(has_settable_clock), ignore = "no file system whose clock can be set (fuse2fs, libfaketime)")]
 fn whatever_the_clock_says() {
+    with_the_umask_of_the_model();
     let clock = SettableClock::mount().expect("the parts of such a file system are there");
     let first = setting("RONDEL_MODEL_SEED", 1);
     let worlds = setting("RONDEL_MODEL_CLOCK_CASES", 400).div_ceil(CASES_PER_WORLD);

@@ -3,25 +3,31 @@
 //! The permissions that a checkout or an ordinary tool gives are those of the umask, so they differ from one machine to
 //! the next and say nothing. Any others were set on purpose: a reader may see them, so they count.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rondel_cas::messages::UnixMode;
+use rondel_cas::read_at_most;
 
 /// Bits that a umask takes away on a machine where new files are private.
 const PRIVATE_UMASK: u32 = 0o055;
 
+/// The most that is read of what the kernel tells of a process, in bytes.
+const STATUS_LIMIT: u64 = 64 << 10;
+
 /// The umask of the process; larger than any while it is not known.
 static UMASK: AtomicU32 = AtomicU32::new(u32::MAX);
+/// Held by whoever asks for it or changes it: two that ask at once would each take the other's passing value for it.
+static CHANGING: Mutex<()> = Mutex::new(());
 
-/// Returns the umask that the process began with, or was given by `set_process_umask`.
+/// Returns the umask that the process began with, or was given by `set_process_umask`. Where it can be read only by
+/// setting it (not on Linux), the first call is for a time when nothing else makes files.
 pub fn process_umask() -> u32 {
     match UMASK.load(Ordering::SeqCst) {
         u32::MAX => {
-            // It can't be read without being set.
-            let umask = change_umask(0o077);
-            change_umask(umask);
-            UMASK.store(umask, Ordering::SeqCst);
-            umask
+            let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+            known_umask()
         }
         umask => umask,
     }
@@ -29,10 +35,36 @@ pub fn process_umask() -> u32 {
 
 /// Gives the process another umask, and returns the former one. For a time when nothing else makes files.
 pub fn set_process_umask(umask: u32) -> u32 {
-    let former = process_umask();
+    let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+    let former = known_umask();
     change_umask(umask);
     UMASK.store(umask, Ordering::SeqCst);
     former
+}
+
+/// Returns the umask, for one that holds `CHANGING`.
+fn known_umask() -> u32 {
+    let known = UMASK.load(Ordering::SeqCst);
+    if known != u32::MAX {
+        return known;
+    }
+    let umask = told_umask().unwrap_or_else(|| {
+        let umask = change_umask(0o077);
+        change_umask(umask);
+        umask
+    });
+    UMASK.store(umask, Ordering::SeqCst);
+    umask
+}
+
+/// Returns what Linux tells without a change (since 4.7).
+fn told_umask() -> Option<u32> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let status = read_at_most(Path::new("/proc/self/status"), STATUS_LIMIT).ok()?;
+    let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Umask:"))?;
+    u32::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 8).ok()
 }
 
 #[cfg(unix)]
@@ -88,6 +120,20 @@ mod tests {
         ] {
             assert_eq!(is_by_umask(bits, umask), is_by, "{bits:o} {umask:o}");
         }
+    }
+
+    #[test]
+    fn many_that_ask_at_once_get_one_answer() {
+        let asked: Vec<u32> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(process_umask)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        // Under its lock, so that no other test asks by setting it.
+        let _changing = CHANGING.lock().unwrap();
+        let umask = change_umask(0o022);
+        change_umask(umask);
+        assert!(asked.iter().all(|asked| *asked == umask), "{asked:?}, and it is {umask:o}");
+        assert!(told_umask().is_none_or(|told| told == umask));
     }
 
     #[test]

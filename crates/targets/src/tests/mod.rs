@@ -49,6 +49,8 @@ impl Drop for Space {
 
 impl Space {
     fn new() -> Space {
+        // Permissions of files in a context are part of what docker is sent.
+        rondel_tree::set_process_umask(0o022);
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let root = std::env::temp_dir().join(format!("rondel-targets-{}-{number}", std::process::id()));
