@@ -94,11 +94,7 @@ impl Reader<'_> {
             self.missing(fields, name);
         }
         let inherited = inherited.and_then(|value| T::read(self, value));
-        let read = match (read, inherited) {
-            (Some(own), Some(inherited)) => Some(own.over(inherited)),
-            (own, inherited) => own.or(inherited),
-        };
-        read.or_else(|| {
+        read.over(inherited).or_else(|| {
             let mut value = default.first()?();
             value.place(fields.span());
             Some(value)

@@ -62,8 +62,7 @@ pub(crate) fn keep_stranger(
     stranger: &Stranger,
 ) -> Result<(), StepError> {
     let path = if stranger.below.is_empty() { destination.clone() } else { joined(destination, &stranger.below) };
-    let kept = keep(context.workspace, &stranger.place, &path)
-        .map_err(|source| StepError::unwritable(&context.workspace.state.join(KEPT), &source))?;
+    let kept = keep_file(context.workspace, &stranger.place, &path)?;
     let what = if stranger.was_ours { "was edited since Rondel made it" } else { "was there, and not made by Rondel" };
     context.warn(format!("`{path}` {what}: those contents are now in `{}`", kept.display()));
     Ok(())

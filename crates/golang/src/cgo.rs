@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cross_compiler::{cxx_command, is_for_something_else, join_command};
+use crate::cross_compiler::{NATIVE_C_COMPILERS, cxx_command, is_for_something_else, join_command};
 use crate::link_inputs::c_directory;
 use crate::{CDriver, CIdentity, CrossPrefix, NoIdentity, c_identity, split_command};
 use rondel_cas::Digest;
@@ -66,7 +66,7 @@ impl CSupport {
         let compiler = match declared {
             Some(driver) => driver,
             None if is_foreign => search.cross_compiler()?,
-            None => ["gcc", "cc", "clang"].iter().find_map(|name| search.find(name)).ok_or_else(|| {
+            None => NATIVE_C_COMPILERS.iter().find_map(|name| search.find(name)).ok_or_else(|| {
                 UserError::environment("cgo needs a C compiler, and neither `gcc` nor `cc` nor `clang` is on PATH")
                     .hint("install gcc, or build without cgo")
             })?,
@@ -162,8 +162,9 @@ impl CSupport {
     }
 
     /// Makes Go's build cache depend on what the go command does not check: the compiler with the system's headers and
-    /// libraries, whose `identity` this is, files that packages with cgo read from elsewhere, and where pkg-config looks: the
-    /// go command asks it after it has looked into its cache. As an unused macro it changes the go command's hashes and no byte of the output. (An overlay would: with one, cgo compiles copies.)
+    /// libraries, whose `identity` this is, files that packages with cgo read from elsewhere, and where pkg-config looks,
+    /// which the go command asks only after it has looked into its cache. As an unused macro it changes the go command's
+    /// hashes and no byte of the output. (An overlay would: with one, cgo compiles copies.)
     pub fn mark(environment: &mut Environment, declared: &[(String, String)], identity: &str, unhashed: &[Digest]) {
         let own = declared.iter().find(|(name, _)| name == "CGO_CPPFLAGS").map_or("", |(_, value)| value.as_str());
         let all = unhashed.iter().fold(identity.to_owned(), |all, digest| format!("{all} {digest}"));

@@ -28,6 +28,9 @@ const PREFIXES: &[(&str, &str, &str)] = &[
     ("windows/arm64", "aarch64-w64-mingw32", ""),
 ];
 
+/// C compilers of this machine, the first that is there counts.
+pub const NATIVE_C_COMPILERS: [&str; 3] = ["gcc", "cc", "clang"];
+
 /// What the programs of a cross compiler begin with: `aarch64-linux-gnu` of `aarch64-linux-gnu-gcc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrossPrefix {

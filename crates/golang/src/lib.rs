@@ -59,7 +59,7 @@ pub use c_compiler::{CDriver, CIdentity, NoIdentity, c_identity};
 pub use cgo::CSupport;
 pub use closure::{AskPkgConfig, Closure, key_path};
 pub use closure_query::{ClosureQuery, Scope};
-pub use cross_compiler::{CrossPrefix, split_command};
+pub use cross_compiler::{CrossPrefix, NATIVE_C_COMPILERS, split_command};
 pub use directives::{Directive, GeneratorProgram, SourceLines, is_fixed_version};
 pub use directories::GoDirectories;
 pub use environment::{INDEX_OFF, collector_percent, compile_environment, default_variant, spare_memory};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_cas::Digest;
-use rondel_engine::{ActionSpec, Class, Environment, Freshness, Job, Prepared, Query, StepError, StepKey};
+use rondel_engine::{ActionSpec, Class, Environment, Freshness, Job, Prepared, Query, StepError, StepKey, UserError};
 use rondel_names::Platform;
 use rondel_process::CommandLine;
 
@@ -47,6 +47,18 @@ pub struct GoPackages {
 }
 
 impl GoPackages {
+    /// Returns packages for this machine, without C and with no variables of their own.
+    pub fn of_host(
+        go: Arc<GoSupport>,
+        key: StepKey,
+        patterns: Vec<String>,
+        tags: Vec<String>,
+        scope: Scope,
+    ) -> Result<GoPackages, UserError> {
+        let (platform, env, foreign) = (go.own_platform()?, Vec::new(), Vec::new());
+        Ok(GoPackages { go, key, platform, patterns, tags, race: false, env, c: None, scope, foreign })
+    }
+
     /// What the command sees; `root` is GOROOT.
     pub(crate) fn environment(&self, root: &Path) -> Environment {
         let mut environment = self.go.compile_environment(root, &self.platform);

@@ -30,6 +30,7 @@ pub enum GoVersion {
 }
 
 /// What all Go steps of a build share.
+#[derive(Clone)]
 pub struct GoSupport {
     /// Which Go.
     pub version: GoVersion,
@@ -53,7 +54,7 @@ pub struct GoSupport {
     pub(crate) locked: bool,
     toolchain: Arc<Mutex<Option<Toolchain>>>,
     /// Modules that could not be downloaded in this run, with the reasons.
-    pub(crate) missing_modules: Mutex<Vec<String>>,
+    pub(crate) missing_modules: Arc<Mutex<Vec<String>>>,
 }
 
 /// What `GoSupport` is made from.
@@ -116,30 +117,13 @@ impl GoSupport {
             offline: request.offline,
             locked: request.locked,
             toolchain: Arc::new(Mutex::new(None)),
-            missing_modules: Mutex::default(),
+            missing_modules: Arc::default(),
         }
     }
 
     /// Returns the same Go for another module; the toolchain is looked for and fetched once for both.
     pub fn in_module(&self, module: &Path, go_work: Option<PathBuf>) -> GoSupport {
-        GoSupport {
-            version: self.version.clone(),
-            host: self.host.clone(),
-            pin: self.pin.clone(),
-            directories: self.directories.clone(),
-            settings: Arc::clone(&self.settings),
-            environment: self.environment.clone(),
-            module: module.to_owned(),
-            go_work,
-            root: self.root.clone(),
-            workspace: self.workspace.clone(),
-            has_go_work: self.has_go_work,
-            download_page: self.download_page.clone(),
-            offline: self.offline,
-            locked: self.locked,
-            toolchain: Arc::clone(&self.toolchain),
-            missing_modules: Mutex::default(),
-        }
+        GoSupport { module: module.to_owned(), go_work, missing_modules: Arc::default(), ..self.clone() }
     }
 
     fn search_path(&self) -> &str {
@@ -418,11 +402,6 @@ impl GoSupport {
     /// Returns the go.work that is in force.
     pub fn go_work(&self) -> Option<&Path> {
         self.go_work.as_deref()
-    }
-
-    /// Returns true if the module is in the workspace of a go.work in its own directory.
-    pub fn has_own_go_work(&self) -> bool {
-        self.go_work.as_ref().is_some_and(|file| file.parent() == Some(&self.module))
     }
 
     /// The closed environment of a compiling `go` whose GOROOT is `root`.

@@ -1,7 +1,8 @@
 //! Package patterns as the go command reads them, for packages that are left out of others.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
+use crate::local_modules::lexically;
 use crate::test_packages::TestPackage;
 
 /// Returns true if the pattern matches a package. Patterns that begin with `.` are directories, from `module` on; others
@@ -13,7 +14,7 @@ pub(crate) fn matches(pattern: &str, module: &Path, test: &TestPackage) -> bool 
     }
     // The go command names directories with or without the links that lead to the module.
     [Some(module.to_owned()), module.canonicalize().ok()].into_iter().flatten().any(|module| {
-        let wanted = without_dots(&module.join(pattern));
+        let wanted = lexically(&module.join(pattern));
         is_match(&wanted.to_string_lossy(), &test.directory.to_string_lossy())
     })
 }
@@ -23,7 +24,7 @@ pub(crate) fn matches(pattern: &str, module: &Path, test: &TestPackage) -> bool 
 pub fn selects_directory(pattern: &str, module: &str, directory: &str) -> bool {
     let is_directory = matches!(Path::new(pattern).components().next(), Some(Component::CurDir | Component::ParentDir));
     let wanted = if is_directory {
-        without_dots(Path::new(pattern)).to_string_lossy().into_owned()
+        lexically(Path::new(pattern)).to_string_lossy().into_owned()
     } else {
         match pattern.strip_prefix(module).filter(|_| !module.is_empty()) {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => rest.trim_matches('/').to_owned(),
@@ -31,19 +32,6 @@ pub fn selects_directory(pattern: &str, module: &str, directory: &str) -> bool {
         }
     };
     wanted == "..." || is_match(wanted.trim_end_matches('/'), directory)
-}
-
-/// Returns the path without `.` and `..`, by its text alone.
-fn without_dots(path: &Path) -> PathBuf {
-    let mut found = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => drop(found.pop()),
-            other => found.push(other),
-        }
-    }
-    found
 }
 
 /// `...` is any text; at the end, `/...` is also nothing.

@@ -14,8 +14,8 @@ use crate::ui::without_control_sequences;
 /// Time for the script of a condition.
 const CONDITION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Refuses targets that are for other machines, those whose required programs are not here, and those that somebody answers with no. With `yes`, nobody is
-/// asked.
+/// Refuses targets that are for other machines, those whose required programs are not here or whose conditions do not hold,
+/// and those that somebody answers with no. With `yes`, nobody is asked.
 pub(crate) fn settle(session: &Session<'_>, asked: &[TargetName], yes: bool) -> Result<(), Failure> {
     let targets = with_what_they_run(&session.file, asked);
     targets.iter().try_for_each(|target| not_here(target).map_or(Ok(()), |why| Err(Failure::environment(why))))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rondel_buildfile::{BuildFile, Need, Platform, Target};
-use rondel_golang::{CrossPrefix, split_command};
+use rondel_golang::{CrossPrefix, NATIVE_C_COMPILERS, split_command};
 use rondel_process::find_tool;
 use rondel_targets::{Docker, DockerSocket};
 
@@ -97,7 +97,7 @@ fn compiler(
             let words = split_command(command).unwrap_or_default();
             (vec![words.first().map_or(command, String::as_str).to_owned()], None)
         }
-        (None, None, _) => (["gcc", "cc", "clang"].map(str::to_owned).to_vec(), None),
+        (None, None, _) => (NATIVE_C_COMPILERS.map(str::to_owned).to_vec(), None),
         (None, Some(_), Some(usual)) => {
             (vec![usual.c_compiler()], Some(format!("{}, or name another with `CC`", usual.installation())))
         }

@@ -18,14 +18,14 @@ use crate::base::{BaseRequest, Bases};
 use crate::dirty::DirtyStep;
 use crate::docker::Docker;
 use crate::git::WorkTrees;
-use crate::modules::Module;
+use crate::known_modules::KnownModules;
 use crate::nodes::{Deps, MadeOutput, Program, TargetNodes};
 use crate::orders::{Cleaning, Order};
 use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
 use crate::tag_texts::{tag_text, wrong_tag};
 use crate::variables::Variables;
-use rondel_golang::{GoSupport, PROBE_PATH};
+use rondel_golang::PROBE_PATH;
 use rondel_names::{ImageName, ImageReference};
 
 /// How a kind becomes steps.
@@ -97,18 +97,14 @@ pub(crate) struct Analyzer<'a> {
     done: BTreeMap<TargetName, TargetNodes>,
     /// The targets that are being analyzed, each named by the one before.
     open: Vec<TargetName>,
-    /// The Go of each module.
-    pub(crate) goes: BTreeMap<Module, Arc<GoSupport>>,
+    /// Modules, and the Go of each.
+    pub(crate) modules: KnownModules,
     registries: Option<Arc<Registries>>,
     bases: Option<Arc<Bases>>,
     /// What is pushed in this run, and by which target.
     pub(crate) pushed: BTreeMap<ImageReference, TargetName>,
     /// Targets that are made for all their platforms, unless the command line says otherwise.
     whole: BTreeSet<TargetName>,
-    /// The `GoModDownload` targets, and the modules that they are of.
-    pub(crate) declared_downloads: BTreeMap<NodeId, Module>,
-    /// Downloads of modules for targets that name none.
-    pub(crate) own_downloads: BTreeMap<Module, NodeId>,
     trees: OnceCell<Arc<WorkTrees>>,
     /// Groups whose members run in order.
     pub(crate) orders: Vec<Order>,
@@ -137,13 +133,11 @@ impl<'a> Analyzer<'a> {
             graph: Graph::new(),
             done: BTreeMap::new(),
             open: Vec::new(),
-            goes: BTreeMap::new(),
+            modules: KnownModules::default(),
             registries: None,
             bases: None,
             pushed: BTreeMap::new(),
             whole: BTreeSet::new(),
-            declared_downloads: BTreeMap::new(),
-            own_downloads: BTreeMap::new(),
             trees: OnceCell::new(),
             orders: Vec::new(),
             cleanings: Vec::new(),

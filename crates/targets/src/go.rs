@@ -34,9 +34,17 @@ impl Analyzer<'_> {
 
     /// Returns the module of a target.
     pub(crate) fn module(&self, field: Option<&ModuleDirectory>) -> Analyzed<Module> {
+        let name = field.map(ModuleDirectory::below_root);
+        if let Some(known) = self.modules.named.borrow().get(&name) {
+            return Ok(known.clone());
+        }
         let module = Module::of(self.request.file, &self.request.root, field)?;
+        if module.exists() {
+            self.modules.named.borrow_mut().insert(name, module.clone());
+            return Ok(module);
+        }
         let modules = self.request.file.modules();
-        if module.exists() || modules.is_empty() {
+        if modules.is_empty() {
             return Ok(module);
         }
         let target = self.open_target().map(|target| target.name.span).unwrap_or_default();
@@ -53,14 +61,14 @@ impl Analyzer<'_> {
         wanted: &dyn Fn(&Module) -> Analyzed<WantedGo>,
         place: Span,
     ) -> Analyzed<Arc<GoSupport>> {
-        if let Some(go) = self.goes.get(&module) {
+        if let Some(go) = self.modules.goes.get(&module) {
             return Ok(Arc::clone(go));
         }
         let request = self.request;
         let wanted = wanted(&module).map_err(|error| error.at(place))?;
         let version =
             go_version(&wanted, request.lock, &module, request.environment).map_err(|error| error.at(place))?;
-        let go = match self.goes.values().find(|go| go.version == version) {
+        let go = match self.modules.goes.values().find(|go| go.version == version) {
             Some(other) => other.in_module(&module.directory, module.go_work.clone()),
             None => GoSupport::new(GoRequest {
                 pin: pin_of(request.lock, &version)?,
@@ -76,7 +84,7 @@ impl Analyzer<'_> {
                 locked: request.locked,
             }),
         };
-        Ok(Arc::clone(self.goes.entry(module).or_insert(Arc::new(go))))
+        Ok(Arc::clone(self.modules.goes.entry(module).or_insert(Arc::new(go))))
     }
 
     /// Returns the downloads that a Go step of a module needs if it runs: the ones it names, and one of its own if none of
@@ -84,16 +92,16 @@ impl Analyzer<'_> {
     pub(crate) fn downloads(&mut self, field: Option<&ModuleDirectory>, deps: &Deps) -> Analyzed<Vec<NodeId>> {
         let module = self.module(field)?;
         let mut downloads = deps.on_miss.clone();
-        if downloads.iter().any(|node| self.declared_downloads.get(node) == Some(&module)) {
+        if downloads.iter().any(|node| self.modules.declared_downloads.get(node) == Some(&module)) {
             return Ok(downloads);
         }
-        let node = match self.own_downloads.get(&module) {
+        let node = match self.modules.own_downloads.get(&module) {
             Some(node) => *node,
             None => {
                 let step = Box::new(GoModDownloadStep { go: self.go_in(field)? });
                 let of = self.name_of(&module).map_or_else(String::new, |name| format!(" of {name}"));
                 let node = self.add_hidden(StepKey::shared(format!("go modules{of}")), Vec::new(), Vec::new(), step);
-                self.own_downloads.insert(module, node);
+                self.modules.own_downloads.insert(module, node);
                 node
             }
         };
@@ -148,18 +156,7 @@ impl Analyzer<'_> {
         }
         let downloads = self.downloads(field, &Deps::default())?;
         let go = self.go_in(field)?;
-        let packages = GoPackages {
-            key: key.clone(),
-            platform: go.own_platform()?,
-            patterns: vec![import_path.clone()],
-            tags: tags.to_vec(),
-            env: Vec::new(),
-            c: None,
-            race: false,
-            scope: Scope::Build,
-            foreign: Vec::new(),
-            go,
-        };
+        let packages = GoPackages::of_host(go, key.clone(), vec![import_path.clone()], tags.to_vec(), Scope::Build)?;
         // No import path has `@` as an element, so that no two modules share a place.
         let place = match module.as_deref() {
             None => place,

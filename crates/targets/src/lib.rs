@@ -20,6 +20,7 @@ mod go_variables;
 mod go_version;
 mod image;
 mod kinds;
+mod known_modules;
 mod late_texts;
 mod modules;
 mod nodes;

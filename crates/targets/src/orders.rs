@@ -25,7 +25,8 @@ pub(crate) struct Cleaning {
     pub makers: BTreeSet<TargetName>,
 }
 
-/// Adds the edges of all groups, then those of targets that remove outputs. Returns the new place of each step, by its former one.
+/// Adds the edges of all groups, then those of targets that remove outputs. Returns the new place of each step, by its former
+/// one.
 pub(crate) fn apply(orders: &[Order], cleanings: &[Cleaning], graph: &mut Graph) -> Result<Vec<NodeId>, UserError> {
     for order in orders {
         let mut ended: Vec<NodeId> = Vec::new();

@@ -3,9 +3,10 @@
 //! No kernel says without root what was refused. The command itself does, mostly: `cat: a/b: Permission denied`. So its
 //! output is read, and each path in such a line is held against the rules. A command that says nothing gets no hint.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rondel_engine::StepError;
+use rondel_golang::lexically;
 use rondel_process::find_tool;
 
 use crate::closed::{Closed, Surroundings};
@@ -125,24 +126,11 @@ impl Closed {
         let all =
             quoted.chain(parts).chain(words).map(|word| word.trim_end_matches(['.', ',']).trim_matches([':', ' ']));
         let paths =
-            move |word: &'l str| bases.iter().map(move |base| around.in_project(self, &normal(&base.join(word))));
+            move |word: &'l str| bases.iter().map(move |base| around.in_project(self, &lexically(&base.join(word))));
         all.filter(|word| !word.is_empty()).flat_map(paths)
     }
 }
 
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
-}
-
-/// Returns the path with `.` and `..` resolved by their text.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => drop(normal.pop()),
-            Component::CurDir => {}
-            Component::RootDir | Component::Prefix(_) | Component::Normal(_) => normal.push(component),
-        }
-    }
-    normal
 }

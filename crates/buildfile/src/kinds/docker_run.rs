@@ -1,6 +1,7 @@
 //! `DockerRun`: fields and needs of one kind.
 
 use crate::health::Health;
+use crate::kinds::process::refuse_beside;
 use crate::record::kind;
 use crate::types::{EnvFile, Flag, ImageReference, ProcessEnvironment, Seconds};
 use crate::{Diagnostic, Kind, Makes, Need, Platforms, Text};
@@ -61,14 +62,8 @@ impl Kind for DockerRun {
     fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
         let refused = [
             (self.detach, "detach", "it ends when somebody leaves it"),
-            (self.health.is_some(), "health", "whoever uses it sees how it is"),
+            (self.health.is_some(), "health", "its user sees whether it works"),
         ];
-        for (field, why) in refused.into_iter().filter_map(|(is_there, field, why)| is_there.then_some((field, why))) {
-            if self.interactive.value {
-                let message = format!("an interactive container has no `{field}`: {why}");
-                let hint = format!("remove `{field}`, or `interactive`");
-                diagnostics.push(Diagnostic::new(self.interactive.span, message).hint(hint));
-            }
-        }
+        refuse_beside(&self.interactive, "container", &refused, diagnostics);
     }
 }

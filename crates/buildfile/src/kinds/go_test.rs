@@ -68,7 +68,7 @@ kind! {
         /// Files of variables in the syntax of `docker run --env-file`: `[".env", Optional(".env.local")]`. A later one goes
         /// before an earlier one, and `env` before all. Their values are not shown; what is used of them is in the key, sealed.
         env_file: Vec<EnvFile> = Vec::new(),
-        /// Globs of files, and outputs of targets, that all tests depend on besides. Needed for what is read unseen, by
+        /// Globs of more files, and outputs of targets, that all tests depend on. Needed for what is read unseen, by
         /// child processes for example; `["**"]` for every file below `root`.
         inputs: Option<Vec<InputSource>> = None,
     }

@@ -80,13 +80,7 @@ impl Process {
             (!self.outputs.is_empty(), "outputs", "what it makes depends on what somebody types"),
             (self.capture, "capture", "its standard output is the user's already"),
         ];
-        for (field, why) in refused.into_iter().filter_map(|(is_there, field, why)| is_there.then_some((field, why))) {
-            if self.interactive.value {
-                let message = format!("an interactive command has no `{field}`: {why}");
-                let hint = format!("remove `{field}`, or `interactive`");
-                diagnostics.push(Diagnostic::new(self.interactive.span, message).hint(hint));
-            }
-        }
+        refuse_beside(&self.interactive, "command", &refused, diagnostics);
     }
 
     /// Returns what Rondel does not check, in words.
@@ -99,5 +93,20 @@ impl Process {
 
     pub(crate) fn places<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
         self.outputs.iter().map(|output| places.path(output)).collect()
+    }
+}
+
+/// Reports the fields that an `interactive` command or container can't have beside it: whether each is there, its name, and
+/// why.
+pub(crate) fn refuse_beside(
+    interactive: &Flag,
+    what: &str,
+    fields: &[(bool, &str, &str)],
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    for (_, field, why) in fields.iter().filter(|(is_there, ..)| *is_there && interactive.value) {
+        let message = format!("an interactive {what} has no `{field}`: {why}");
+        let hint = format!("remove `{field}`, or `interactive`");
+        diagnostics.push(Diagnostic::new(interactive.span, message).hint(hint));
     }
 }

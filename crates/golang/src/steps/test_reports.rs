@@ -208,7 +208,7 @@ impl TestRun<'_> {
         Ok(reports)
     }
 
-    /// Writes the reports into the staging directory. If tests failed, only those that tell of failures.
+    /// Writes the reports into the staging directory; after a failure, only the reports that show failures.
     pub(crate) fn write_reports(
         &self,
         reports: &[PackageReport],

@@ -2,14 +2,14 @@
 //! whose program is not found is refused before anything runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rondel_cas::RelativePath;
 use rondel_engine::{ActionSpec, InputSet, StepContext, StepError};
 use rondel_golang::{GeneratorProgram, ProgramSource, is_fixed_version};
 use rondel_process::find_tool;
 
-use super::sources::Found;
+use super::sources::{Found, within_root};
 use crate::tools::Tools;
 
 /// Generators that many projects use, and their import paths, for hints.
@@ -106,17 +106,10 @@ impl Programs {
 
     /// Refuses a program of the tree that is no input. One that is not there may be made by an earlier directive.
     fn check_path(&self, place: &str, path: &Path, files: &BTreeSet<RelativePath>) -> Result<(), StepError> {
-        let mut normal = PathBuf::new();
-        for component in path.components() {
-            match component {
-                Component::ParentDir if !normal.pop() => {
-                    let message = format!("{place} starts `{}`, which is outside of `root`", path.display());
-                    return Err(StepError::input(message).hint("give it by `tools`, under a name"));
-                }
-                Component::ParentDir | Component::CurDir => {}
-                Component::RootDir | Component::Prefix(_) | Component::Normal(_) => normal.push(component),
-            }
-        }
+        let Some(normal) = within_root(path) else {
+            let message = format!("{place} starts `{}`, which is outside of `root`", path.display());
+            return Err(StepError::input(message).hint("give it by `tools`, under a name"));
+        };
         let is_input = RelativePath::from_path(&normal).is_ok_and(|path| files.contains(&path));
         if is_input || !self.root.join(&normal).is_file() {
             return Ok(());

@@ -2,7 +2,7 @@
 //! the Go files: nothing is what is left over. It knows no program.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use regex_lite::Regex;
 use rondel_cas::{MEMORY_MAX, RelativePath, TEXT_MAX, read_at_most, read_text_at_most};
@@ -112,16 +112,8 @@ impl Sources {
 
     /// Refuses a go.mod that names directories which the copy of the project does not have.
     fn refuse_replacements(&self, go_mod: &GoMod) -> Result<(), StepError> {
-        let own = self.directory.as_ref().map_or(0, |directory| directory.as_str().split('/').count());
-        let is_outside = |by: &str| {
-            let mut depth = own;
-            by.starts_with('/')
-                || by.split('/').filter(|part| !matches!(*part, "" | ".")).any(|part| {
-                    let is_above = part == ".." && depth == 0;
-                    depth = if part == ".." { depth.saturating_sub(1) } else { depth + 1 };
-                    is_above
-                })
-        };
+        let own = Path::new(self.directory.as_ref().map_or("", RelativePath::as_str));
+        let is_outside = |by: &str| by.starts_with('/') || within_root(&own.join(by)).is_none();
         let Some((module, by)) = go_mod.replaced_by.iter().find(|(_, by)| is_outside(by)) else { return Ok(()) };
         let message = format!("go.mod replaces `{module}` by `{by}`, and generators see a copy of `root` alone");
         Err(StepError::input(message)
@@ -134,19 +126,15 @@ impl Sources {
         // Names above a module do not matter: it may be in `_tools`.
         if let Some(directory) = &self.directory {
             let below = |glob: &str| match glob.strip_prefix('!') {
-                Some(glob) => format!("!{}/{glob}", literal_glob(directory.as_str())),
-                None => format!("{}/{glob}", literal_glob(directory.as_str())),
+                Some(glob) => format!("!{}", glob_in(Some(directory), glob)),
+                None => glob_in(Some(directory), glob),
             };
             globs.extend(OF_PACKAGES.map(below));
         }
-        let beside = |file: Option<&RelativePath>, name: &str| match file {
-            Some(place) => format!("{}/{name}", literal_glob(place.as_str())),
-            None => name.to_owned(),
-        };
         globs.push("!**/vendor/**".to_owned());
         let go_work_place = self.go_work.as_ref().and_then(RelativePath::parent);
         let owner = if self.go_work.is_some() { go_work_place.as_ref() } else { self.directory.as_ref() };
-        globs.extend(self.is_vendored.then(|| beside(owner, "vendor/**")));
+        globs.extend(self.is_vendored.then(|| glob_in(owner, "vendor/**")));
         let go_works = self.go_work.iter().flat_map(|file| [file.to_string(), format!("{file}.sum")]);
         globs.extend(go_works.map(|file| literal_glob(&file)));
         globs.extend(embeds.iter().chain(&self.globs).cloned());
@@ -179,6 +167,24 @@ impl Sources {
         }
         Ok(())
     }
+}
+
+/// Returns a glob for what lies in `directory`; `None` is the root.
+fn glob_in(directory: Option<&RelativePath>, glob: &str) -> String {
+    directory.map_or_else(|| glob.to_owned(), |directory| format!("{}/{glob}", literal_glob(directory.as_str())))
+}
+
+/// Returns a path below the root without `.` and `..`, by its text alone; `None` if it leads out of the root.
+pub(super) fn within_root(path: &Path) -> Option<PathBuf> {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir if !normal.pop() => return None,
+            Component::ParentDir | Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) | Component::Normal(_) => normal.push(component),
+        }
+    }
+    Some(normal)
 }
 
 /// Returns true for the line that marks a generated file (golang.org/s/generatedcode).

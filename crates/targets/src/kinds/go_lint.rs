@@ -50,17 +50,10 @@ impl Analyze for GoLint {
             true => None,
             false => Some(analyzer.declared_inputs(target, Some(&inputs))?),
         };
+        let patterns = analyzer.packages(module, &self.packages)?;
         let packages = GoPackages {
-            go: Arc::clone(&go),
-            key: key.clone(),
-            platform: go.own_platform()?,
-            patterns: analyzer.packages(module, &self.packages)?,
-            tags,
-            env: Vec::new(),
-            c: None,
-            race: false,
-            scope: Scope::Vet,
             foreign: analyzer.made_by_others(target)?,
+            ..GoPackages::of_host(Arc::clone(&go), key.clone(), patterns, tags, Scope::Vet)?
         };
         let step = CheckerStep {
             go,

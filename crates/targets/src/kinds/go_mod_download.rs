@@ -19,7 +19,7 @@ impl Analyze for GoModDownload {
         let key = StepKey::main(&target.name.value);
         let node = analyzer.add(target, key, deps, Vec::new(), Shown::OnFailure, Box::new(step));
         let module = analyzer.module(self.module.as_ref())?;
-        analyzer.declared_downloads.insert(node, module);
+        analyzer.modules.declared_downloads.insert(node, module);
         Ok(TargetNodes { is_download: true, ..TargetNodes::end(node) })
     }
 }

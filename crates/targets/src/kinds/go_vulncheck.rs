@@ -49,17 +49,11 @@ impl Analyze for GoVulncheck {
                 arguments.extend(self.test.then(|| "-test".to_owned()));
                 arguments.extend((!tags.is_empty()).then(|| format!("-tags={}", tags.join(","))));
                 let packages = self.packages.iter().flat_map(|packages| packages.iter().cloned());
+                let patterns = analyzer.packages(module, &packages.collect::<Vec<_>>())?;
+                let scope = if self.test { Scope::Vet } else { Scope::Build };
                 CheckedCode::Packages(Box::new(GoPackages {
-                    go: Arc::clone(&go),
-                    key: key.clone(),
-                    platform: go.own_platform()?,
-                    patterns: analyzer.packages(module, &packages.collect::<Vec<_>>())?,
-                    tags,
-                    env: Vec::new(),
-                    c: None,
-                    race: false,
-                    scope: if self.test { Scope::Vet } else { Scope::Build },
                     foreign: analyzer.made_by_others(target)?,
+                    ..GoPackages::of_host(Arc::clone(&go), key.clone(), patterns, tags, scope)?
                 }))
             }
         };
