@@ -10,9 +10,9 @@ mod rpm;
 mod tests;
 
 pub use checksums::checksums_text;
-pub use deb::{DEB_FORMAT, write_deb};
+pub use deb::{DEB_FORMAT, check_deb, write_deb};
 pub use package::{
     Package, PackageEntry, PackageError, Relations, Scripts, debian_architecture, is_owner, is_unit, package_path,
     package_version, rpm_architecture,
 };
-pub use rpm::{RPM_FORMAT, write_rpm};
+pub use rpm::{RPM_FORMAT, check_rpm, write_rpm};

@@ -24,10 +24,16 @@ pub const DEB_FORMAT: &str = "deb-1";
 /// Conditions in maintainer scripts: removed, and configured after an upgrade (deb-postinst(5), deb-prerm(5)).
 const CONDITIONS: (&str, &str) = ("[ \"$1\" = remove ]", "[ \"$1\" = configure ] && [ -n \"$2\" ]");
 
-/// Writes a package; `destination` is empty.
-pub fn write_deb(package: &Package, destination: &mut File, threads: usize) -> Result<(), PackageError> {
+/// Checks all that the format wants, without looking into files.
+pub fn check_deb(package: &Package) -> Result<(), PackageError> {
     check_common(package)?;
     check(package)?;
+    scripts(package).map(drop)
+}
+
+/// Writes a package; `destination` is empty.
+pub fn write_deb(package: &Package, destination: &mut File, threads: usize) -> Result<(), PackageError> {
+    check_deb(package)?;
     let control = control_files(package)?;
     let mut archive = Ar { destination, created: package.created };
     archive.destination.write_all(b"!<arch>\n")?;
@@ -106,16 +112,22 @@ fn control_files(package: &Package) -> Result<Vec<(&'static str, PackageEntry)>,
     add("conffiles", configs.collect(), 0o644);
     add("control", control_text(package)?, 0o644);
     add("md5sums", md5sums(package)?, 0o644);
-    let scripts = &package.scripts;
-    for (name, moment, script) in [
-        ("postinst", Moment::AfterInstall, &scripts.after_install),
-        ("postrm", Moment::AfterRemoval, &scripts.after_removal),
-        ("preinst", Moment::BeforeInstall, &scripts.before_install),
-        ("prerm", Moment::BeforeRemoval, &scripts.before_removal),
-    ] {
-        add(name, unit_script(moment, script, &package.units, CONDITIONS)?, 0o755);
+    for (name, script) in scripts(package)? {
+        add(name, script, 0o755);
     }
     Ok(files)
+}
+
+/// Returns the scripts by name, in the order of names; empty for none.
+fn scripts(package: &Package) -> Result<[(&'static str, String); 4], PackageError> {
+    let scripts = &package.scripts;
+    let whole = |moment, script| unit_script(moment, script, &package.units, CONDITIONS);
+    Ok([
+        ("postinst", whole(Moment::AfterInstall, &scripts.after_install)?),
+        ("postrm", whole(Moment::AfterRemoval, &scripts.after_removal)?),
+        ("preinst", whole(Moment::BeforeInstall, &scripts.before_install)?),
+        ("prerm", whole(Moment::BeforeRemoval, &scripts.before_removal)?),
+    ])
 }
 
 /// Returns the sums of all files that nobody edits, as `dh_md5sums` writes them.

@@ -82,9 +82,14 @@ pub(super) fn header(package: &Package, files: &PackageFiles, payload: &Payload)
     header.texts(tags::PAYLOAD_DIGEST, [payload.compressed.hex().as_str()]);
     header.numbers(tags::PAYLOAD_DIGEST_ALGORITHM, &[tags::SHA256]);
     header.texts(tags::PAYLOAD_DIGEST_PLAIN, [payload.plain.hex().as_str()]);
-    let programs = add_scripts(package, &mut header)?;
-    add_relations(package, &mut header, programs)?;
+    add_programs_and_relations(package, &mut header)?;
     Ok(header)
+}
+
+/// Adds the scripts, and all other packages that this one names.
+pub(super) fn add_programs_and_relations(package: &Package, header: &mut Header) -> Result<(), PackageError> {
+    let programs = add_scripts(package, header)?;
+    add_relations(package, header, programs)
 }
 
 /// Adds the scripts; returns the programs that have to be there for them.

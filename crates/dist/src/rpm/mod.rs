@@ -18,20 +18,26 @@ use rondel_oci::{Compression, LayerSource};
 
 use crate::package::{Package, PackageEntry, PackageError, check_common};
 use cpio::cpio;
-use description::{Payload, check, header};
+use description::{Payload, add_programs_and_relations, check, header};
 use files::PackageFiles;
 use header::{Header, Region};
 
 /// Version of the bytes that [`write_rpm`] writes, for keys.
 pub const RPM_FORMAT: &str = "rpm-1";
 
+/// Checks all that the format wants, without looking into files.
+pub fn check_rpm(package: &Package) -> Result<(), PackageError> {
+    check_common(package)?;
+    check(package)?;
+    add_programs_and_relations(package, &mut Header::default())
+}
+
 /// Writes a package; `destination` is empty.
 ///
 /// The payload's digests are in the header before it. They have one length, so the payload is written first, at its
 /// place.
 pub fn write_rpm(package: &Package, destination: &mut File, threads: usize) -> Result<(), PackageError> {
-    check_common(package)?;
-    check(package)?;
+    check_rpm(package)?;
     let package = &with_own_directories(package);
     let files = PackageFiles::of(package)?;
     let nothing = Payload { compressed: Digest::of(b""), plain: Digest::of(b"") };
