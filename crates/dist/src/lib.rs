@@ -1,6 +1,8 @@
 //! Files that people download: archives, packages and checksums, the same bytes on every machine. Knows nothing of
 //! targets, Go, and networks.
 
+mod archive;
+mod archive_file;
 mod checksums;
 mod deb;
 mod md5;
@@ -8,7 +10,10 @@ mod package;
 mod rpm;
 #[cfg(test)]
 mod tests;
+mod zip;
 
+pub use archive::ArchiveForm;
+pub use archive_file::ArchiveFile;
 pub use checksums::checksums_text;
 pub use deb::{DEB_FORMAT, check_deb, write_deb};
 pub use package::{

@@ -8,7 +8,7 @@ use crate::record::{Record, record};
 use crate::shape::{Default, Field, Shape, paragraph};
 use crate::types::file_sources::is_user_name;
 use crate::types::maps::{Key, Map};
-use crate::types::{FileMode, SourcePath};
+use crate::types::{FileMode, Platforms, SourcePath};
 use crate::value::Value;
 use crate::{Diagnostic, Spanned, Text};
 
@@ -45,6 +45,8 @@ record! {
         /// Units of systemd, files of the tree: `["deploy/x.service"]`. They are put into `/usr/lib/systemd/system`, and are
         /// neither enabled nor started; an upgrade restarts what runs, a removal stops and disables it.
         units: Vec<SourcePath> = Vec::new(),
+        /// Platforms of the package, of those of the release; all of Linux if left out.
+        platforms: Option<Platforms> = None,
     }
 }
 
