@@ -37,8 +37,7 @@ pub fn reference() -> String {
     let title = format!("### {}", HealthCheck::TITLE);
     section(&mut text, &title, HealthCheck::DOC, &HealthCheck::command_fields());
     section(&mut text, &format!("### {}", FileSource::TITLE), FileSource::DOC, &FileOptions::fields());
-    for (title, declared) in ReleasePackage::SECTIONS {
-        let (doc, fields) = declared();
+    for (title, doc, fields) in ReleasePackage::sections() {
         section(&mut text, &format!("### {title}"), &paragraph(doc), &fields);
     }
     text.truncate(text.trim_end().len());

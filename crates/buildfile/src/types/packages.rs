@@ -185,14 +185,21 @@ impl RpmScripts {
 }
 
 impl ReleasePackage {
-    /// Title of their sections in the reference.
-    pub(crate) const SECTIONS: [(&'static str, fn() -> (&'static str, Vec<Field>)); 5] = [
-        ("Packages: `Deb(…)`", || (DebPackage::DOC, DebPackage::fields())),
-        ("Packages: `Rpm(…)`", || (RpmPackage::DOC, RpmPackage::fields())),
-        ("Scripts of `Deb`", || (DebScripts::DOC, DebScripts::fields())),
-        ("Scripts of `Rpm`", || (RpmScripts::DOC, RpmScripts::fields())),
-        ("Files of packages: `(from: \"…\")`", || (PackageFileFields::DOC, PackageFileFields::fields())),
-    ];
+    /// Their sections in the reference.
+    pub(crate) fn sections() -> [(&'static str, &'static str, Vec<Field>); 6] {
+        let shared = PackageFields::fields();
+        let own = |fields: Vec<Field>| {
+            fields.into_iter().filter(|field| !shared.iter().any(|other| other.name == field.name)).collect()
+        };
+        [
+            ("Packages: `Deb(…)`", DebPackage::DOC, own(DebPackage::fields())),
+            ("Packages: `Rpm(…)`", RpmPackage::DOC, own(RpmPackage::fields())),
+            ("Fields of both `Deb` and `Rpm`", PackageFields::DOC, PackageFields::fields()),
+            ("Scripts of `Deb`", DebScripts::DOC, DebScripts::fields()),
+            ("Scripts of `Rpm`", RpmScripts::DOC, RpmScripts::fields()),
+            ("Files of packages: `(from: \"…\")`", PackageFileFields::DOC, PackageFileFields::fields()),
+        ]
+    }
 
     /// Returns what both formats have.
     pub fn shared(&self) -> &PackageFields {
