@@ -2,8 +2,8 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Archives, ArtifactName, Created, ExecutablesReference, OutPath, Platforms, ReleasePackage};
-use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
+use crate::types::{Archives, ArtifactName, Created, ExecutablesReference, Gate, OutPath, Platforms, ReleasePackage};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
 kind! {
     /// What people download: an archive for each platform, with checksums and a list of all, in `dist/<target>/`. It is made for
@@ -18,12 +18,15 @@ kind! {
         archives: Archives = Archives::default(),
         /// Packages for distributions of Linux, each for all platforms of Linux: `[Deb(…), Rpm(…)]`. Below, all that can be said
         /// of them.
-        packages: Vec<ReleasePackage> = Vec::new(),
+        packages: Vec<Spanned<ReleasePackage>> = Vec::new(),
         /// Name of the file of checksums (SHA-256), which `sha256sum --check` reads.
         checksums: ArtifactName = ArtifactName::own("{project}_{version}_checksums.txt"),
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::CommitTime,
+        /// Builds everything a second time in other surroundings, as `verify` does, and compares, before the release counts
+        /// as done. What was proven before, by the same keys, is not built again. `Off` leaves it out.
+        gate: Gate = Gate::On,
         /// Platforms, instead of those of the file.
         platforms: Option<Platforms> = None,
         /// Directory of the files, relative to `root`; `dist/<target>` beside build.ron if left out.
@@ -38,6 +41,14 @@ impl Kind for Release {
 
     fn needs(&self) -> Vec<Need> {
         Vec::new()
+    }
+
+    fn is_gated(&self) -> bool {
+        self.gate == Gate::On
+    }
+
+    fn unchecked(&self) -> Option<&'static str> {
+        (self.gate == Gate::Off).then_some("gate: Off")
     }
 
     fn platforms(&self) -> Option<&Platforms> {
@@ -59,6 +70,9 @@ impl Kind for Release {
             let message = format!("`{}` is the same for several platforms", name.text().value);
             let hint = "names of archives need `{os}` and `{arch}`";
             diagnostics.push(Diagnostic::new(name.text().span, message).hint(hint));
+        }
+        for package in &self.packages {
+            package.value.check(package.span, self.platforms.as_ref().unwrap_or(platforms), diagnostics);
         }
         if self.checksums.names_a_platform() {
             let message = format!("`{}`: the checksums are of all platforms", self.checksums.text().value);

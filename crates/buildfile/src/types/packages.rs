@@ -10,7 +10,7 @@ use crate::types::file_sources::is_user_name;
 use crate::types::maps::{Key, Map};
 use crate::types::{FileMode, Platforms, SourcePath};
 use crate::value::Value;
-use crate::{Diagnostic, Spanned, Text};
+use crate::{Diagnostic, Platform, Span, Spanned, Text};
 
 record! {
     /// What packages of both formats say and hold.
@@ -201,6 +201,28 @@ impl ReleasePackage {
         ]
     }
 
+    /// Reports platforms that the release, which is for `declared`, does not have, or that are not for Linux.
+    pub(crate) fn check(&self, span: Span, declared: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        let is_linux = |platform: &Spanned<Platform>| platform.value.os() == "linux";
+        let own = self.shared().platforms.as_ref();
+        for platform in own.into_iter().flatten() {
+            let message = if !is_linux(platform) {
+                format!("a package can't be made for `{}`: packages are for Linux", platform.value)
+            } else if !declared.is_empty() && !declared.iter().any(|other| other.value == platform.value) {
+                format!("the release is not for `{}`", platform.value)
+            } else {
+                continue;
+            };
+            diagnostics
+                .push(Diagnostic::new(platform.span, message).hint("name platforms of Linux that the release has"));
+        }
+        if own.is_none() && !declared.is_empty() && !declared.iter().any(is_linux) {
+            let hint = "add one to `platforms`, like \"linux/amd64\"";
+            diagnostics
+                .push(Diagnostic::new(span, "a package of a release that is for no platform of Linux").hint(hint));
+        }
+    }
+
     /// Returns what both formats have.
     pub fn shared(&self) -> &PackageFields {
         match self {
@@ -224,27 +246,26 @@ impl InstalledDirectory {
     }
 }
 
-impl FieldType for ReleasePackage {
+impl FieldType for Spanned<ReleasePackage> {
     const PLURAL: &'static str = "packages";
 
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<ReleasePackage> {
-        let span = value.span();
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Spanned<ReleasePackage>> {
         let call = value.call();
         match call.as_ref().map(|call| (call.name, call.arguments, call.name_span)) {
             Some((DebPackage::WORD, arguments, place)) => {
                 let mut fields = reader.fields(DebPackage::WORD, place, arguments)?;
                 let package = DebPackage::read(reader, &mut fields);
                 reader.finish(fields);
-                package.map(ReleasePackage::Deb)
+                Some(Spanned { value: ReleasePackage::Deb(package?), span: place })
             }
             Some((RpmPackage::WORD, arguments, place)) => {
                 let mut fields = reader.fields(RpmPackage::WORD, place, arguments)?;
                 if fields.peek("license").is_none() {
-                    reader.report(Diagnostic::new(span, "`Rpm` needs the field `license`").hint("write \"MIT\""));
+                    reader.report(Diagnostic::new(place, "`Rpm` needs the field `license`").hint("write \"MIT\""));
                 }
                 let package = RpmPackage::read(reader, &mut fields);
                 reader.finish(fields);
-                package.map(ReleasePackage::Rpm)
+                Some(Spanned { value: ReleasePackage::Rpm(package?), span: place })
             }
             _ => {
                 reader.report(value.unexpected("`Deb(…)` or `Rpm(…)`"));
@@ -262,7 +283,7 @@ impl FieldType for ReleasePackage {
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        match self {
+        match &self.value {
             ReleasePackage::Deb(package) => Record::visit(package, visitor),
             ReleasePackage::Rpm(package) => Record::visit(package, visitor),
         }

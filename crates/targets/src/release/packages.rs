@@ -30,6 +30,8 @@ struct Declared<'a> {
     target: &'a Target,
     release: &'a Release,
     package: &'a ReleasePackage,
+    /// Its place in build.ron.
+    span: Span,
     format: Format,
     /// Role of its steps: `deb`, and `deb 2` for the second one.
     role: String,
@@ -45,10 +47,10 @@ pub(crate) fn add_packages(
 ) -> Analyzed<Vec<Artifact>> {
     let mut artifacts = Vec::new();
     for (index, package) in release.packages.iter().enumerate() {
-        let format = format_of(package);
-        let earlier = release.packages[..index].iter().filter(|other| format_of(other) == format).count();
+        let format = format_of(&package.value);
+        let earlier = release.packages[..index].iter().filter(|other| format_of(&other.value) == format).count();
         let role = if earlier == 0 { format.word().to_owned() } else { format!("{} {}", format.word(), earlier + 1) };
-        let declared = Declared { target, release, package, format, role };
+        let declared = Declared { target, release, package: &package.value, span: package.span, format, role };
         for (platform, architecture) in declared.architectures(platforms)? {
             let inputs = builds(analyzer, &platform)?;
             let node = declared.add(analyzer, &platform, architecture, inputs, deps)?;
@@ -86,11 +88,6 @@ impl Declared<'_> {
         self.package.shared()
     }
 
-    /// Returns the place in build.ron that is about the package as a whole.
-    fn span(&self) -> Span {
-        self.shared().maintainer.span
-    }
-
     /// Returns the platforms that it is made for, and their names in the format.
     fn architectures(&self, platforms: &[Platform]) -> Analyzed<Vec<(Platform, &'static str)>> {
         let own = self.shared().platforms.as_ref();
@@ -98,10 +95,6 @@ impl Declared<'_> {
             Some(own) => own.iter().any(|other| other.value == **platform),
             None => platform.os() == "linux",
         };
-        if let Some(other) = own.and_then(|own| own.iter().find(|other| other.value.os() != "linux")) {
-            let message = format!("a package can't be made for `{}`: it is for Linux", other.value);
-            return Err(UserError::input(message).at(other.span));
-        }
         let mut found: Vec<(Platform, &'static str)> = Vec::new();
         for platform in platforms.iter().filter(is_wanted) {
             let (name, variant) = (platform.architecture(), platform.variant());
@@ -111,12 +104,12 @@ impl Declared<'_> {
             };
             let Some(architecture) = architecture else {
                 let message = format!("the format of `{}` has no name for `{platform}`", self.format.word());
-                return Err(UserError::input(message).at(self.span()).hint("give the package its own `platforms`"));
+                return Err(UserError::input(message).at(self.span).hint("give the package its own `platforms`"));
             };
             if let Some((other, _)) = found.iter().find(|(_, other)| *other == architecture) {
                 let message = format!("packages for `{other}` and `{platform}` are both for `{architecture}`");
                 let hint = "give the package its own `platforms`, with one of them";
-                return Err(UserError::input(message).at(self.span()).hint(hint));
+                return Err(UserError::input(message).at(self.span).hint(hint));
             }
             found.push((platform.clone(), architecture));
         }
@@ -151,11 +144,11 @@ impl Declared<'_> {
                 root: analyzer.root.clone(),
                 files: files.clone(),
                 scripts: scripts.clone(),
-                bin: place_of(self.shared().bin.as_str(), self.span())?,
+                bin: place_of(self.shared().bin.as_str(), self.span)?,
                 out: out.join(&file),
                 name: file,
                 package,
-                span: self.span(),
+                span: self.span,
                 threads: analyzer.request.threads,
             }))
         })?;
@@ -229,7 +222,7 @@ impl Declared<'_> {
         let shared = self.shared();
         let (target, values) = (self.target, &analyzer.variables);
         let names = ReleaseNames::of(analyzer, self.release, &target.name.value, target.name.span)?;
-        let of_user = |error: PackageError| UserError::input(error.to_string()).at(self.span());
+        let of_user = |error: PackageError| UserError::input(error.to_string()).at(self.span);
         let optional = |text: &Option<Text>| Ok::<_, UserError>(values.optional(text.as_ref())?.unwrap_or_default());
         let release = match self.package {
             ReleasePackage::Deb(package) => optional(&package.revision)?,

@@ -239,6 +239,7 @@ fn what_is_refused() {
         ("owner: \"u\"", "owner: \"0\""),
         ("license: \"MIT\", release", "release"),
         ("bin: ", "platforms: [\"windows/amd64\"], bin: "),
+        ("bin: ", "platforms: [\"linux/s390x\"], bin: "),
     ];
     let mut text = String::new();
     for (from, to) in refusals {
@@ -260,39 +261,39 @@ fn what_is_refused() {
     expect![[r##"
         name: "Small"
         input: `Small` is no name of a Debian package: lower-case letters, digits, `+`, `-` and `.`, at least two, a letter or digit first
-        at: "A <a@example.org>"
+        at: Deb
 
         name: "x\nEssential: yes"
         input: `x\nEssential: yes` is no name of a Debian package: lower-case letters, digits, `+`, `-` and `.`, at least two, a letter or digit first
-        at: "A <a@example.org>"
+        at: Deb
 
         ["aa, bb"]
         input: `depends` has `aa, bb`, which is no relation of Debian's: write one package a text, like `libc6` or `libc6 (>= 2.36)`
-        at: "A <a@example.org>"
+        at: Deb
 
         ["dd | ee"]
         input: `provides` has `dd | ee`: alternatives have no meaning there
-        at: "A <a@example.org>"
+        at: Deb
 
         One line\r
         input: the description is empty, or has control characters: its first line says what it is
-        at: "A <a@example.org>"
+        at: Deb
 
         https://example.org\nEssential: yes
         input: the homepage `https://example.org\nEssential: yes` is not one plain line
-        at: "A <a@example.org>"
+        at: Deb
 
         revision: "7-8"
         input: `7-8` is no release: letters, digits, `.`, `+`, `~`
-        at: "A <a@example.org>"
+        at: Deb
 
         "deploy/small.conf"
         input: `small.conf` is no name of a systemd unit, like `x.service`
-        at: "A <a@example.org>"
+        at: Deb
 
         "#!/usr/bin/python3\npass"
         input: a script of a package with units begins with `#!/usr/bin/python3`: lines for systemd come before it, so it has to be one of the shell
-        at: "A <a@example.org>"
+        at: Deb
 
         "/etc/small.conf/x"
         `small_1.2.3-7_amd64.deb` can't be made: `/etc/small.conf/x` is below `/etc/small.conf`, which is no directory
@@ -318,15 +319,18 @@ fn what_is_refused() {
 
         release
         input: `Rpm` needs the field `license`
-        at: Rpm(
-                name: "small", maintainer: "A <a@example.org>", description: "One line\nmore", release: "8",
-                scripts: (pre: "one", post: "two", preun: "three", postun: File("deploy/postrm")),
-            )
+        at: Rpm
         hint: write "MIT"
 
         platforms: ["windows/amd64"], bin: 
-        input: a package can't be made for `windows/amd64`: it is for Linux
+        input: a package can't be made for `windows/amd64`: packages are for Linux
         at: "windows/amd64"
+        hint: name platforms of Linux that the release has
+
+        platforms: ["linux/s390x"], bin: 
+        input: the release is not for `linux/s390x`
+        at: "linux/s390x"
+        hint: name platforms of Linux that the release has
 
     "##]].assert_eq(&text);
 }
@@ -337,11 +341,15 @@ fn two_platforms_with_one_name() {
     let mut space = space();
     space.platforms = crate::PlatformChoice::All;
     space.replace_in_head("\"linux/arm64\"", "\"linux/amd64/v3\"");
-    space.graph(&release(PACKAGES.split("    Rpm(").next().unwrap()), &["rel"], expect![[r#"
-        refused as input: packages for `linux/amd64` and `linux/amd64/v3` are both for `amd64`
-        at: "A <a@example.org>"
-        hint: give the package its own `platforms`, with one of them
-    "#]]);
+    space.graph(
+        &release(PACKAGES.split("    Rpm(").next().unwrap()),
+        &["rel"],
+        expect![[r#"
+            refused as input: packages for `linux/amd64` and `linux/amd64/v3` are both for `amd64`
+            at: Deb
+            hint: give the package its own `platforms`, with one of them
+        "#]],
+    );
     let chosen = PACKAGES.replace("bin: ", "platforms: [\"linux/amd64/v3\"], bin: ");
     assert!(space.analyze(&release(&chosen), &["rel"]).is_ok(), "RPM has names for both");
 }
