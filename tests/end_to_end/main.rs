@@ -55,6 +55,7 @@ mod loading;
 mod matrix;
 mod modules;
 mod outputs_beside_inputs;
+mod packages;
 #[path = "../parts.rs"]
 mod parts;
 mod parts_of_the_machine;

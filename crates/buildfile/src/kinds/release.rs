@@ -2,8 +2,8 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Archives, ArtifactName, Created, ExecutablesReference, Gate, OutPath, Platforms};
-use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
+use crate::types::{Archives, ArtifactName, Created, ExecutablesReference, Gate, OutPath, Platforms, ReleasePackage};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
 kind! {
     /// What people download: an archive for each platform, with checksums and a list of all, in `dist/<target>/`. It is made for
@@ -16,6 +16,9 @@ kind! {
         /// The archives: `(name: "{project}_{version}_{os}_{arch}", format: TarGz, files: ["LICENSE"], wrap: true)`. Below, all
         /// that can be said of them.
         archives: Archives = Archives::default(),
+        /// Packages for distributions of Linux, each for all platforms of Linux: `[Deb(…), Rpm(…)]`. Below, all that can be said
+        /// of them.
+        packages: Vec<Spanned<ReleasePackage>> = Vec::new(),
         /// Name of the file of checksums (SHA-256), which `sha256sum --check` reads.
         checksums: ArtifactName = ArtifactName::own("{project}_{version}_checksums.txt"),
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
@@ -67,6 +70,9 @@ impl Kind for Release {
             let message = format!("`{}` is the same for several platforms", name.text().value);
             let hint = "names of archives need `{os}` and `{arch}`";
             diagnostics.push(Diagnostic::new(name.text().span, message).hint(hint));
+        }
+        for package in &self.packages {
+            package.value.check(package.span, self.platforms.as_ref().unwrap_or(platforms), diagnostics);
         }
         if self.checksums.names_a_platform() {
             let message = format!("`{}`: the checksums are of all platforms", self.checksums.text().value);

@@ -21,6 +21,8 @@ const FORMAT: &str = "rondel-artifacts-1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ArtifactKind {
     Archive,
+    Deb,
+    Rpm,
     Checksums,
 }
 
@@ -66,6 +68,8 @@ impl ArtifactKind {
     pub fn word(self) -> &'static str {
         match self {
             ArtifactKind::Archive => "archive",
+            ArtifactKind::Deb => "deb",
+            ArtifactKind::Rpm => "rpm",
             ArtifactKind::Checksums => "checksums",
         }
     }
