@@ -76,3 +76,4 @@ mod tidy;
 mod toolchain;
 mod variables;
 mod verify;
+mod versions;

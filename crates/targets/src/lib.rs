@@ -30,6 +30,7 @@ mod parameters;
 mod push;
 mod refusals;
 mod registries;
+mod release;
 mod request;
 mod resolve;
 mod shown_variables;
@@ -54,5 +55,5 @@ pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, Servi
 pub use modules::module_directory;
 pub use push::PushMetadata;
 pub use registries::Registries;
-pub use request::{ParameterValues, PlatformChoice, Request};
+pub use request::{ParameterValues, PlatformChoice, Request, VersionMode};
 pub use shown_variables::{ShownVariable, show_variables};

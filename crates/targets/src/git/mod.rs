@@ -9,6 +9,7 @@ mod answers;
 mod index;
 mod repository;
 mod sha1;
+mod version;
 mod work_trees;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
 pub(crate) use answers::GitAnswers;
 use repository::Repository;
-pub(crate) use work_trees::WorkTrees;
+pub(crate) use work_trees::{Changes, WorkTrees, changes};
 
 /// Settings that keep the answers the same on every machine, and a second bar beside the choice of commands.
 const SAFE: &[&str] = &[
