@@ -1,8 +1,13 @@
 //! Files that people download: archives, checksums and changelogs, the same bytes on every machine. Knows nothing of
 //! targets, Go, and networks.
 
+mod archive;
+mod archive_file;
 mod changelog;
 mod checksums;
+mod zip;
 
+pub use archive::ArchiveForm;
+pub use archive_file::ArchiveFile;
 pub use changelog::{BREAKING, ChangelogStyle, Commit, EVERYTHING_ELSE, changelog};
 pub use checksums::checksums_text;

@@ -7,6 +7,7 @@ mod analysis;
 mod analyzer;
 mod base;
 mod closed;
+mod created;
 mod declared_inputs;
 mod dirty;
 mod docker;

@@ -1,5 +1,14 @@
-//! Releases: the steps of what people download, and the rules of its version.
+//! The steps of a `Release`: archives, checksums, and the list of all files. Each file is a step of its own, so that it is
+//! kept and restored by itself. `kinds/release.rs` puts them together. Also the rules of its version.
 
+mod archive;
+mod artifacts;
+mod checksums;
+mod names;
 mod version;
 
-pub(crate) use version::{check_publishing, release_version};
+pub(crate) use archive::ArchiveStep;
+pub(crate) use artifacts::{Artifact, ArtifactKind, ArtifactsStep};
+pub(crate) use checksums::ChecksumsStep;
+pub(crate) use names::{ReleaseNames, path_of};
+pub(crate) use version::{check_publishing, check_release};

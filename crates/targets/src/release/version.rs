@@ -1,6 +1,6 @@
 //! The rules of a release's version: what HEAD and the tree have to be, before anything is built. It publishes nothing.
 
-use rondel_buildfile::{Span, Text};
+use rondel_buildfile::{GitQuery, Span};
 use rondel_engine::UserError;
 use rondel_names::SemanticVersion;
 
@@ -11,30 +11,41 @@ use crate::request::VersionMode;
 /// Digits of a commit in messages.
 const SHORT: usize = 7;
 
-/// Returns the version that the text `version` of a release has. Without `--snapshot` the commit has to be the one that
-/// is released: its tracked files as they are committed, and without `--nightly` under the tag of that version.
-pub(crate) fn release_version(analyzer: &Analyzer<'_>, version: &Text) -> Analyzed<String> {
-    let at = |error: UserError| error.at(version.span);
-    let text = analyzer.variables.text(version).map_err(at)?;
+/// Checks that HEAD and the tree are what a release of this version demands: the commit has the tag of that version, and the
+/// tracked files are those of the commit. With `--nightly` no tag is asked for, and with `--snapshot` nothing at all.
+pub(crate) fn check_release(analyzer: &mut Analyzer<'_>, version: &str, span: Span) -> Analyzed<()> {
+    let request = analyzer.request;
     let git = analyzer.variables.repository();
     git.use_mode();
-    let parsed = SemanticVersion::new(&text).map_err(|why| {
-        at(UserError::input(format!("`{}` is no semantic version: {why}", text.escape_debug()))
-            .hint("a release is called MAJOR.MINOR.PATCH, like the tag `v1.2.3`; `Git(Version)` in `vars` takes it from there"))
-    })?;
     // A question about many targets is no release.
-    if !analyzer.request.is_ordered {
-        return Ok(text);
+    if !request.is_ordered {
+        return Ok(());
     }
-    let request = analyzer.request;
+    let parsed = match SemanticVersion::new(version) {
+        Ok(parsed) => parsed,
+        Err(why) => {
+            let message = format!("`{}` is no semantic version: {why}", version.escape_debug());
+            if request.version_mode == VersionMode::Snapshot {
+                analyzer.warnings.push(format!("the version of the release: {message}"));
+                return Ok(());
+            }
+            let hint = "a release is called MAJOR.MINOR.PATCH, like the tag `v1.2.3`; `Git(Version)` in `vars` takes it from \
+                        there. `--snapshot` builds a release to try out";
+            return Err(UserError::input(message).at(span).hint(hint));
+        }
+    };
+    // Sources that were unpacked have no tags to be held against.
+    if !git.has_repository() {
+        return Ok(());
+    }
     let state = State {
         mode: request.version_mode,
-        commit: git.get(&rondel_buildfile::GitQuery::Commit),
+        commit: git.get(&GitQuery::Commit),
         tags: git.tags_here(),
         prefix: git.version_prefix(),
     };
-    state.check(&parsed, &|| changes(request.environment, &request.repository)).map_err(at)?;
-    Ok(text)
+    let checked = state.check(&parsed, &|| changes(request.environment, &request.repository));
+    checked.map_err(|error| error.at(span))
 }
 
 /// Refuses to publish what was built with `--snapshot`.
