@@ -5,7 +5,7 @@ use std::process::Command;
 
 use expect_test::expect;
 
-use crate::space::TestSpace;
+use crate::space::{TestSpace, repository};
 
 /// git in the workspace at a fixed time; returns its output.
 fn git(space: &TestSpace, arguments: &[&str]) -> String {
@@ -179,4 +179,116 @@ fn an_option_without_effect_is_refused() {
 
         3 mistakes in build.ron; nothing was run
     "#]].assert_eq(&run.stderr);
+}
+
+/// A small program with a release, committed and tagged.
+fn release() -> TestSpace {
+    let space = TestSpace::empty().with_shared_go();
+    space.write("go.mod", "module example.com/small\n\ngo 1.22\n");
+    space.write("main.go", "package main\n\nvar version string\n\nfunc main() { println(version) }\n");
+    space.write("LICENSE", "free\n");
+    space.write("build.lock", &std::fs::read_to_string(repository().join("build.lock")).unwrap());
+    space.write(".gitignore", "/dist/\n/.rondel/\n");
+    space.write(
+        "build.ron",
+        r#"(format: 1, project: "small", go: Version("1.22.12"), platforms: ["linux/amd64"], vars: {"version": Git(Version)}, targets: {
+            "small": GoBuild(packages: ["."], stamp: {"main.version": "{version}"}),
+            "release": Release(builds: ["small"]),
+        })"#,
+    );
+    git(&space, &["init", "--quiet", "--initial-branch=main"]);
+    git(&space, &["add", "."]);
+    commit(&space);
+    git(&space, &["tag", "v1.2.3"]);
+    space
+}
+
+#[test]
+fn a_release_is_of_a_tagged_commit_and_of_nothing_else() {
+    let space = release();
+    let refused = |what: &str| {
+        let run = space.run(&["release"]);
+        assert_eq!(run.code, 2, "{what}: {}", run.stderr);
+        assert!(!space.exists("dist"), "{what}: something was built");
+        let short = git(&space, &["rev-parse", "HEAD"])[..7].to_owned();
+        format!("{what}:\n{}", run.stderr.replace(&short, "[COMMIT]"))
+    };
+    let mut all = String::new();
+    space.append("LICENSE", "or not\n");
+    all += &refused("a changed file that is in no archive");
+    git(&space, &["checkout", "--quiet", "LICENSE"]);
+    space.remove("LICENSE");
+    space.write("more.go", "package main\n");
+    git(&space, &["add", "more.go"]);
+    all += &refused("a removed file and an added one");
+    git(&space, &["reset", "--quiet", "--hard"]);
+    commit(&space);
+    all += &refused("no tag");
+    git(&space, &["tag", "cli/v1.2.4"]);
+    let set = space.run(&["release", "--set", "version=1.2"]);
+    all += &format!("no version:\n{}", set.stderr);
+    expect![[r#"
+        a changed file that is in no archive:
+        error: `LICENSE` differs from the commit `[COMMIT]` that is released
+         --> build.ron:3:13
+          |
+        3 |             "release": Release(builds: ["small"]),
+          |             ^^^^^^^^^
+
+        hint: commit the changes and tag that commit, or undo them; `--snapshot` builds a release to try out
+
+        a removed file and an added one:
+        error: `LICENSE` differs from the commit `[COMMIT]` that is released, and another file does
+         --> build.ron:3:13
+          |
+        3 |             "release": Release(builds: ["small"]),
+          |             ^^^^^^^^^
+
+        hint: commit the changes and tag that commit, or undo them; `--snapshot` builds a release to try out
+
+        no tag:
+        error: the version of the release is `1.2.4-snapshot.1.g[COMMIT]`, and its commit `[COMMIT]` has no tag
+         --> build.ron:3:13
+          |
+        3 |             "release": Release(builds: ["small"]),
+          |             ^^^^^^^^^
+
+        hint: tag the commit, `git tag v1.2.4`, or build a release to try out with `--snapshot`
+
+        no version:
+        error: `1.2` is no semantic version: `1.2` is not three numbers
+         --> build.ron:3:13
+          |
+        3 |             "release": Release(builds: ["small"]),
+          |             ^^^^^^^^^
+
+        hint: a release is called MAJOR.MINOR.PATCH, like the tag `v1.2.3`; `Git(Version)` in `vars` takes it from there. `--snapshot` builds a release to try out
+
+    "#]].assert_eq(&all);
+    // A file that nobody added is no change.
+    space.write("notes.txt", "mine\n");
+    git(&space, &["tag", "v1.2.4"]);
+    space.ok(&["release"]);
+    assert!(space.exists("dist/release/small_1.2.4_linux_amd64.tar.gz"));
+    assert!(space.ran(&["release"]).is_empty());
+    let stamped = || {
+        String::from_utf8(Command::new(space.root().join("dist/small/linux_amd64/small")).output().unwrap().stderr)
+            .unwrap()
+    };
+    assert_eq!(stamped(), "1.2.4\n");
+    // Any state, under another name: in the binary too.
+    space.append("LICENSE", "or not\n");
+    space.ok(&["release", "--snapshot"]);
+    let short = git(&space, &["rev-parse", "HEAD"])[..7].to_owned();
+    let version = format!("1.2.5-snapshot.0.g{short}");
+    assert_eq!(stamped(), format!("{version}\n"));
+    assert!(space.exists(&format!("dist/release/small_{version}_linux_amd64.tar.gz")));
+    space.run(&["release", "--nightly"]).fails(2, &["`LICENSE` differs from the commit"]);
+    git(&space, &["checkout", "--quiet", "LICENSE"]);
+    space.ok(&["release", "--nightly"]);
+    assert!(space.exists("dist/release/small_1.2.5-nightly.20260201_linux_amd64.tar.gz"));
+    space.run(&["release", "--nightly", "--set", "version=1.2.5"]).fails(2, &["`Git(Version)` did not answer"]);
+    // Questions about all targets are no release.
+    space.append("LICENSE", "or not\n");
+    space.ok(&["list", "--status"]);
 }
