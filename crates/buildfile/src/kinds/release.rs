@@ -2,7 +2,7 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Archives, ArtifactName, Created, ExecutablesReference, OutPath, Platforms};
+use crate::types::{Archives, ArtifactName, Changelog, Created, ExecutablesReference, Homebrew, OutPath, Platforms};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
@@ -18,6 +18,11 @@ kind! {
         archives: Archives = Archives::default(),
         /// Name of the file of checksums (SHA-256), which `sha256sum --check` reads.
         checksums: ArtifactName = ArtifactName::own("{project}_{version}_checksums.txt"),
+        /// A changelog of the commits since the last release: `(commit_url: "https://example.com/x/commit/{hash}")`. Below, all that can
+        /// be said of it.
+        changelog: Option<Changelog> = None,
+        /// What a package manager needs: `Homebrew(name: "small", …)`.
+        formula: Option<Homebrew> = None,
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::CommitTime,
@@ -56,6 +61,12 @@ impl Kind for Release {
             let message = format!("`{}` is the same for several platforms", name.text().value);
             let hint = "names of archives need `{os}` and `{arch}`";
             diagnostics.push(Diagnostic::new(name.text().span, message).hint(hint));
+        }
+        if let Some(file) =
+            self.changelog.as_ref().map(|changelog| &changelog.file).filter(|file| file.names_a_platform())
+        {
+            let message = format!("`{}`: the changelog is of all platforms", file.text().value);
+            diagnostics.push(Diagnostic::new(file.text().span, message).hint("leave `{os}` and `{arch}` out"));
         }
         if self.checksums.names_a_platform() {
             let message = format!("`{}`: the checksums are of all platforms", self.checksums.text().value);

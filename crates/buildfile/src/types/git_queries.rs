@@ -195,6 +195,13 @@ impl FieldType for Digits {
     }
 }
 
+impl TagPattern {
+    /// Returns the pattern.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FieldType for TagPattern {
     const PLURAL: &'static str = "patterns";
 

@@ -8,7 +8,7 @@ use rondel_buildfile::{Describe, GitQuery};
 
 use super::repository::{Found, Repository, find};
 use super::version::Asker;
-use super::{ask, head_commit, untagged_commit};
+use super::{ask, head_commit, is_shallow, untagged_commit};
 use crate::request::VersionMode;
 
 /// Digits of a description where nothing is said.
@@ -205,8 +205,4 @@ fn arguments(describe: &Describe) -> Vec<String> {
     words.extend(describe.long.then(|| "--long".to_owned()));
     words.extend(describe.pattern.as_ref().map(|pattern| format!("--match={pattern}")));
     words
-}
-
-fn is_shallow(repository: &Repository) -> bool {
-    repository.common.join("shallow").is_file()
 }

@@ -8,7 +8,8 @@ use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
 use crate::created::created_s;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::release::{
-    ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, check_release, path_of,
+    ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_changelog, add_formula,
+    check_release, path_of,
 };
 
 impl Analyze for Release {
@@ -31,6 +32,8 @@ impl Analyze for Release {
         }
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });
+        artifacts.extend(add_formula(analyzer, (target, self), &artifacts)?);
+        artifacts.extend(add_changelog(analyzer, (target, self))?);
         let mut ends: Vec<NodeId> = artifacts.iter().map(|artifact| artifact.node).collect();
         ends.push(list(analyzer, (target, self), artifacts)?);
         Ok(TargetNodes::ends(ends))

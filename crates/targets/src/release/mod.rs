@@ -3,12 +3,16 @@
 
 mod archive;
 mod artifacts;
+mod changelog;
 mod checksums;
+mod formula;
 mod names;
+mod texts;
 mod version;
 
 pub(crate) use archive::ArchiveStep;
 pub(crate) use artifacts::{Artifact, ArtifactKind, ArtifactsStep};
 pub(crate) use checksums::ChecksumsStep;
 pub(crate) use names::{ReleaseNames, path_of};
+pub(crate) use texts::{add_changelog, add_formula};
 pub(crate) use version::{check_publishing, check_release};
