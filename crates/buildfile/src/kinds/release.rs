@@ -2,7 +2,9 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Archives, ArtifactName, Changelog, Created, ExecutablesReference, Homebrew, OutPath, Platforms};
+use crate::types::{
+    Archives, ArtifactName, Changelog, Created, ExecutablesReference, Gate, Homebrew, OutPath, Platforms,
+};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
@@ -26,6 +28,9 @@ kind! {
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::CommitTime,
+        /// Builds everything a second time in other surroundings, as `verify` does, and compares, before the release counts
+        /// as done. What was proven before, by the same keys, is not built again. `Off` leaves it out.
+        gate: Gate = Gate::On,
         /// Platforms, instead of those of the file.
         platforms: Option<Platforms> = None,
         /// Directory of the files, relative to `root`; `dist/<target>` beside build.ron if left out.
@@ -40,6 +45,14 @@ impl Kind for Release {
 
     fn needs(&self) -> Vec<Need> {
         Vec::new()
+    }
+
+    fn is_gated(&self) -> bool {
+        self.gate == Gate::On
+    }
+
+    fn unchecked(&self) -> Option<&'static str> {
+        (self.gate == Gate::Off).then_some("gate: Off")
     }
 
     fn platforms(&self) -> Option<&Platforms> {
