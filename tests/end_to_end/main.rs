@@ -78,3 +78,4 @@ mod tidy;
 mod toolchain;
 mod variables;
 mod verify;
+mod versions;

@@ -56,5 +56,5 @@ pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, Servi
 pub use modules::module_directory;
 pub use push::PushMetadata;
 pub use registries::Registries;
-pub use request::{ParameterValues, PlatformChoice, Request};
+pub use request::{ParameterValues, PlatformChoice, Request, VersionMode};
 pub use shown_variables::{ShownVariable, show_variables};
