@@ -2,7 +2,7 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Archives, ArtifactName, Created, ExecutablesReference, OutPath, Platforms};
+use crate::types::{Archives, ArtifactName, Created, ExecutablesReference, OutPath, Platforms, PublishTo};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
@@ -21,6 +21,9 @@ kind! {
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::CommitTime,
+        /// Where it goes with `--publish`, once all of it is made: `[GitHub(repository: "owner/name")]`, `Gitea(url:
+        /// "https://codeberg.org", …)`, or `Directory("/srv/releases/{version}")`. What is there already is kept.
+        publish: Vec<PublishTo> = Vec::new(),
         /// Platforms, instead of those of the file.
         platforms: Option<Platforms> = None,
         /// Directory of the files, relative to `root`; `dist/<target>` beside build.ron if left out.

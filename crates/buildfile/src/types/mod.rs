@@ -18,6 +18,7 @@ mod maps;
 mod numbers;
 mod outputs;
 mod parameters;
+mod publishing;
 mod references;
 mod stamps;
 mod strings;
@@ -47,6 +48,7 @@ pub use maps::{
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
 pub use parameters::{Param, ParameterName, Params};
+pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
