@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rondel_cas::Digest;
+use rondel_cas::{Digest, TemporaryDirectory};
 use rondel_fetch::{FetchError, Method, PartialDownload, Response, Upload, percent_escaped};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -190,13 +190,12 @@ impl Client {
             return Err(ForgeError::Failed { host: self.host(), what: format!("`{}`", asset.name), message });
         }
         let write = |error| ForgeError::Write { path: self.scratch.display().to_string(), error };
-        let name = format!("asset-{}", Digest::of(url.as_bytes()).hex());
-        let partial = PartialDownload::open(&self.scratch, &name, &|| (watcher.progress)(0, 0)).map_err(write)?;
+        let directory = TemporaryDirectory::new_in(&self.scratch).map_err(write)?;
+        let goes_on = || (watcher.progress)(0, 0);
+        let partial = PartialDownload::open(directory.path(), "asset", &goes_on).map_err(write)?;
         let mut partial = partial.ok_or(ForgeError::Interrupted)?;
         partial.restart(&url, None).map_err(write)?;
-        let digest = self.download(&url, asset, &mut partial, watcher);
-        partial.discard();
-        digest
+        self.download(&url, asset, &mut partial, watcher)
     }
 
     fn download(

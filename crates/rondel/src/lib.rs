@@ -13,6 +13,7 @@ mod members;
 mod needs;
 mod perturbed_build;
 mod program;
+mod publication;
 mod session;
 mod signals;
 mod ui;

@@ -12,10 +12,11 @@ use rondel_targets::Analysis;
 use crate::background_gc::{BackgroundGc, limit};
 use crate::before_build::settle;
 use crate::cli::groups::{AnalysisOptions, BuildOptions};
-use crate::cli::option::options;
+use crate::cli::option::{option, options};
 use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
 use crate::members::unfinished_groups;
+use crate::publication::Publication;
 use crate::session::{ProcessContext, Session};
 use crate::signals;
 use crate::ui::{Shown, Sink, sink};
@@ -23,6 +24,8 @@ use crate::ui::{Shown, Sink, sink};
 options! {
     /// Options of builds.
     struct Options {
+        /// publish releases where their `publish` says, once all of them is made
+        publish: bool = option("publish"),
         ..analysis: AnalysisOptions,
         ..build: BuildOptions,
     }
@@ -47,7 +50,11 @@ impl Verb for Build {
         settle(&session, &asked.targets, call.options.build.yes)?;
         let names: Vec<String> = asked.targets.iter().map(ToString::to_string).collect();
         session.prepare_seal()?;
-        let analyzed = session.analyze(&call.options.analysis, call.rest, asked)?;
+        let analyzed = session.analyze(&call.options.analysis, call.rest, asked.clone())?;
+        let publication = Publication::of(&session, &call.options.analysis, asked, &analyzed);
+        if call.options.publish {
+            publication.check(&analyzed)?;
+        }
         if call.options.build.events.is_some() {
             refuse_interactive(&analyzed)?;
         }
@@ -63,7 +70,16 @@ impl Verb for Build {
             cancellation: &cancellation,
             session: &session,
         };
-        let exit = exit_of(&runner.run(&analyzed, &workspace, sink.as_ref())?);
+        let summary = runner.run(&analyzed, &workspace, sink.as_ref())?;
+        let mut exit = exit_of(&summary);
+        if exit == Exit::Done && call.options.publish {
+            let analyzed = publication.graph(&analyzed, &summary)?;
+            // Its steps are others than those that the first sink knows by their numbers.
+            let sink = self::sink(call.context, call.global, &call.options.build, Shown::AsUsual);
+            exit = exit_of(&runner.run(&analyzed, &workspace, sink.as_ref())?);
+        } else if exit == Exit::Done && !publication.releases.is_empty() {
+            sink.unpublished(&publication.releases);
+        }
         sink.finished(exit, begun.elapsed());
         Ok(exit)
     }
