@@ -2,7 +2,7 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Archives, ArtifactName, Created, ExecutablesReference, OutPath, Platforms, PublishTo};
+use crate::types::{Archives, ArtifactName, Created, ExecutablesReference, Gate, OutPath, Platforms, PublishTo};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
@@ -21,6 +21,9 @@ kind! {
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::CommitTime,
+        /// Builds everything a second time in other surroundings, as `verify` does, and compares, before the release counts
+        /// as done. What was proven before, by the same keys, is not built again. `Off` leaves it out.
+        gate: Gate = Gate::On,
         /// Where it goes with `--publish`, once all of it is made: `[GitHub(repository: "owner/name")]`, `Gitea(url:
         /// "https://codeberg.org", …)`, or `Directory("/srv/releases/{version}")`. What is there already is kept.
         publish: Vec<PublishTo> = Vec::new(),
@@ -38,6 +41,14 @@ impl Kind for Release {
 
     fn needs(&self) -> Vec<Need> {
         Vec::new()
+    }
+
+    fn is_gated(&self) -> bool {
+        self.gate == Gate::On
+    }
+
+    fn unchecked(&self) -> Option<&'static str> {
+        (self.gate == Gate::Off).then_some("gate: Off")
     }
 
     fn platforms(&self) -> Option<&Platforms> {

@@ -2,24 +2,21 @@
 
 use std::time::Instant;
 
-use rondel_buildfile::{Span, render_place};
-use rondel_engine::{
-    BuildOptions as EngineOptions, Event, Shown as StepShown, StepError, Summary, Workspace, build as run_build,
-};
-use rondel_process::{Cancellation, Redactor};
+use rondel_engine::Shown as StepShown;
+use rondel_process::Cancellation;
 use rondel_targets::Analysis;
 
-use crate::background_gc::{BackgroundGc, limit};
 use crate::before_build::settle;
 use crate::cli::groups::{AnalysisOptions, BuildOptions};
 use crate::cli::option::{option, options};
 use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
-use crate::members::unfinished_groups;
+use crate::gate::Gate;
 use crate::publication::Publication;
-use crate::session::{ProcessContext, Session};
+use crate::runner::{Runner, exit_of, prepare};
+use crate::session::Session;
 use crate::signals;
-use crate::ui::{Shown, Sink, sink};
+use crate::ui::{Shown, sink};
 
 options! {
     /// Options of builds.
@@ -51,7 +48,7 @@ impl Verb for Build {
         let names: Vec<String> = asked.targets.iter().map(ToString::to_string).collect();
         session.prepare_seal()?;
         let analyzed = session.analyze(&call.options.analysis, call.rest, asked.clone())?;
-        let publication = Publication::of(&session, &call.options.analysis, asked, &analyzed);
+        let publication = Publication::of(&session, &call.options.analysis, asked.clone(), &analyzed);
         if call.options.publish {
             publication.check(&analyzed)?;
         }
@@ -72,6 +69,11 @@ impl Verb for Build {
         };
         let summary = runner.run(&analyzed, &workspace, sink.as_ref())?;
         let mut exit = exit_of(&summary);
+        if exit == Exit::Done {
+            let options = (call.global, &call.options.analysis);
+            let gate = Gate { runner: &runner, options, asked: &asked, sink: sink.as_ref() };
+            exit = gate.pass(&analyzed, &summary, &workspace)?;
+        }
         if exit == Exit::Done && call.options.publish {
             let analyzed = publication.graph(&analyzed, &summary)?;
             // Its steps are others than those that the first sink knows by their numbers.
@@ -85,58 +87,6 @@ impl Verb for Build {
     }
 }
 
-/// Runs graphs: the one way, for builds and for `verify`.
-pub(crate) struct Runner<'a> {
-    pub context: &'a ProcessContext,
-    pub options: &'a BuildOptions,
-    pub cancellation: &'a Cancellation,
-    /// For the places of errors.
-    pub session: &'a Session<'a>,
-}
-
-impl Runner<'_> {
-    /// Runs a graph and shows it, with its errors at the end.
-    pub fn run(&self, analyzed: &Analysis, workspace: &Workspace, sink: &dyn Sink) -> Result<Summary, Failure> {
-        let begun = Instant::now();
-        prepare(workspace)?;
-        let redactor = Redactor::new(analyzed.secrets.iter().cloned());
-        let background_gc = BackgroundGc::new(&workspace.cache, limit(self.context)?);
-        let emit = |event: Event| {
-            if matches!(event, Event::Started { .. }) {
-                background_gc.step_began();
-            }
-            sink.event(&analyzed.graph, &event);
-        };
-        analyzed.warnings.iter().for_each(|text| emit(Event::Warning { text: text.clone() }));
-        let options = EngineOptions {
-            jobs: self.options.jobs.number(),
-            keep_going: self.options.keep_going,
-            force: self.options.force,
-        };
-        let _running = workspace.store.begin_build();
-        let _alive = workspace.keep_alive();
-        let summary =
-            run_build(&analyzed.graph, &analyzed.roots, workspace, options, self.cancellation, &redactor, &emit);
-        for (node, error) in &summary.failures {
-            let span = match error {
-                StepError::User(error) => error.span.as_ref().map(|span| Span { start: span.start, end: span.end }),
-                StepError::Command { .. } | StepError::Foreground { .. } | StepError::Interrupted => None,
-            };
-            let (name, text) = (&self.session.name, &self.session.text);
-            let place = span.map(|span| render_place(name, text, span)).unwrap_or_default();
-            sink.failure(&analyzed.graph, *node, error, &place);
-        }
-        if !summary.failures.is_empty() || summary.interrupted {
-            let file = &self.session.file;
-            for (group, members) in unfinished_groups(file, &analyzed.graph, &analyzed.ends, &summary) {
-                sink.members(group, &members);
-            }
-        }
-        sink.built(&analyzed.graph, exit_of(&summary), begun.elapsed(), &analyzed.notes);
-        Ok(summary)
-    }
-}
-
 /// Refuses steps that have the terminal where standard output is for events.
 fn refuse_interactive(analyzed: &Analysis) -> Result<(), Failure> {
     match analyzed.graph.nodes().find(|(_, node)| node.shown == StepShown::Foreground) {
@@ -146,16 +96,4 @@ fn refuse_interactive(analyzed: &Analysis) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
-}
-
-fn prepare(workspace: &Workspace) -> Result<(), Failure> {
-    Ok(workspace.prepare()?)
-}
-
-/// Returns the exit code: interruption first, else the first failure decides.
-pub(crate) fn exit_of(summary: &Summary) -> Exit {
-    if summary.interrupted {
-        return Exit::Interrupted;
-    }
-    summary.failures.first().map_or(Exit::Done, |(_, error)| Exit::of(error))
 }
