@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rondel_buildfile::TargetName;
 use rondel_engine::{Event, Graph, Metadata, NodeId, Outcome, Reason, Shown as StepShown, StepError};
 use rondel_process::Stream;
-use rondel_targets::{ImageMetadata, PushMetadata};
+use rondel_targets::{ImageMetadata, PublishedMetadata, PushMetadata};
 
 use crate::cli::groups::{GlobalOptions, Progress};
 use crate::exit::Exit;
@@ -227,6 +227,11 @@ impl Human {
                 self.step_line("Pushed", "1;35", &reference);
             }
         }
+        for (_, metadata) in state.results.values() {
+            if let Some(published) = metadata.get::<PublishedMetadata>() {
+                self.step_line("Published", "1;35", &published.place);
+            }
+        }
         let count = |wanted: &[Outcome]| {
             state
                 .results
@@ -326,6 +331,11 @@ impl Sink for Human {
             Exit::Interrupted => self.line("interrupted; the former outputs are untouched"),
             Exit::StepFailed | Exit::Configuration | Exit::Environment | Exit::Different | Exit::Program(_) => {}
         }
+    }
+
+    fn unpublished(&self, releases: &[TargetName]) {
+        let names: Vec<&str> = releases.iter().map(TargetName::as_str).collect();
+        self.remark("Unpublished", &format!("{}: `--publish` publishes what was made", names.join(", ")));
     }
 
     fn verifying(&self) {
