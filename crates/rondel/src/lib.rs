@@ -15,6 +15,7 @@ mod perturbed_build;
 mod program;
 mod session;
 mod signals;
+mod tree_copy;
 mod ui;
 mod verbs;
 

@@ -2,7 +2,7 @@
 //! layout.
 
 mod artefact;
-mod build_diff;
+pub(crate) mod build_diff;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
