@@ -4,7 +4,7 @@
 //! Each step gets the stored results of the steps before it, so that a difference is that of one step. A step whose key is
 //! another one in the copy is not compared: what is stored is not about it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
@@ -23,10 +23,10 @@ use crate::former::with_former;
 use crate::graph::{Graph, Node};
 use crate::locks::acquire_pool_slot;
 use crate::materialize::{self, RestoreError};
-use crate::plan::{Hit, Known};
+use crate::plan::{Hit, Known, with_question};
 use crate::reason::differences;
 use crate::record::read_record;
-use crate::retry::attempt;
+use crate::retry::{attempt, empty};
 use crate::scheduler::{BuildOptions, build};
 use crate::step::{Freshness, PreparedAction, Query, TreeAccess};
 use crate::workspace::Workspace;
@@ -91,8 +91,9 @@ impl Known {
 }
 
 /// What the workers of an audit share.
-#[derive(Default)]
 struct Shared {
+    /// The stored results: all are read first, since those that differ go at once.
+    stored: BTreeMap<NodeId, ActionResult>,
     /// Held for reading by a step that reads the tree, for writing by one that may write in it.
     tree: RwLock<()>,
     /// The steps whose stored outputs stand in the copy.
@@ -110,7 +111,13 @@ struct Made {
 impl<D: Send> Audit<'_, D> {
     /// Audits the steps in this order, as far as time permits, and calls `report` for each of them, one at a time.
     pub fn run(&self, steps: &[NodeId], report: &(dyn Fn(NodeId, Verdict<D>) + Sync)) {
-        let (next, shared, reporting) = (AtomicUsize::new(0), Shared::default(), Mutex::new(()));
+        let (next, reporting) = (AtomicUsize::new(0), Mutex::new(()));
+        let shared = Shared {
+            stored: self.stored(steps),
+            tree: RwLock::default(),
+            restored: Mutex::default(),
+            done: Mutex::default(),
+        };
         let is_over = || self.cancellation.is_raised() || self.until.is_some_and(|until| Instant::now() >= until);
         let work = || {
             while !is_over() {
@@ -146,32 +153,46 @@ impl<D: Send> Audit<'_, D> {
                 _writes = Some(shared.tree.write().expect("no panic while locked"));
             }
         }
-        let Some(stored) = self.stored(hit)? else {
+        let stored = shared.stored.get(&id);
+        if stored.is_none() && !hit.is_kept_by_step {
             return Ok(Verdict::NotCompared("its stored result is gone".to_owned()));
-        };
+        }
         let prerequisites = || self.prerequisites(node, shared);
         let context = self.context(id, &prerequisites);
         self.restore_upstream(id, &context, shared)?;
         let prepared = node.step.prepare(&Query { context: &context })?;
-        if let Some(why) = self.is_another(node, hit, &*prepared) {
-            return Ok(Verdict::NotCompared(why));
-        }
-        if !materialize::fits(prepared.spec(), &stored) {
-            return Ok(Verdict::NotCompared("its stored result is damaged".to_owned()));
+        if let Some(stored) = stored {
+            if let Some(why) = self.is_another(node, hit, &*prepared) {
+                return Ok(Verdict::NotCompared(why));
+            }
+            if !materialize::fits(prepared.spec(), stored) {
+                return Ok(Verdict::NotCompared("its stored result is damaged".to_owned()));
+            }
+        } else if !matches!(prepared.freshness(), Freshness::Run(_)) {
+            return Ok(Verdict::NotCompared("it does not run in a copy of the tree".to_owned()));
         }
         context.prerequisites()?;
         let _slot = node.pool.as_ref().map(|pool| acquire_pool_slot(pool, &context)).transpose()?;
         (self.emit)(Event::Started { node: id, reasons: Vec::new() });
         let staging = self.workspace.new_staging();
         let staging = staging.map_err(|source| StepError::unwritable(&self.workspace.state, &source))?;
-        let verdict = self.compare(id, &context, &*prepared, &stored, &staging);
+        let verdict = match stored {
+            Some(stored) => self.compare(id, &context, &*prepared, stored, &staging),
+            None => succeeds_again(node, &context, &*prepared, &staging),
+        };
         remove_tree(&staging);
         verdict
     }
 
-    fn stored(&self, hit: &Hit) -> Result<Option<ActionResult>, StepError> {
-        let stored = self.workspace.results.get_action_result(&hit.action);
-        stored.map_err(|error| StepError::environment(error.to_string()))
+    /// Reads the stored results of the steps and of all that they need.
+    fn stored(&self, steps: &[NodeId]) -> BTreeMap<NodeId, ActionResult> {
+        let mut stored = BTreeMap::new();
+        for id in self.graph.demanded(steps) {
+            let hit = self.known.hits.get(&id).filter(|hit| !hit.is_kept_by_step);
+            let found = hit.and_then(|hit| self.workspace.results.get_action_result(&hit.action).ok().flatten());
+            stored.extend(found.map(|found| (id, found)));
+        }
+        stored
     }
 
     fn context<'c>(
@@ -191,7 +212,8 @@ impl<D: Send> Audit<'_, D> {
             deadline: None,
             node: id,
             is_wanted: false,
-            is_forced: false,
+            // What a step keeps by itself is not to answer for it.
+            is_forced: self.known.hits.get(&id).is_some_and(|hit| hit.is_kept_by_step),
             redactor: self.redactor,
             emit: self.emit,
             prerequisites,
@@ -202,15 +224,16 @@ impl<D: Send> Audit<'_, D> {
     fn restore_upstream(&self, id: NodeId, context: &StepContext<'_>, shared: &Shared) -> Result<(), StepError> {
         let mut restored = shared.restored.lock().expect("no panic while locked");
         for other in self.graph.demanded(&[id]).into_iter().filter(|other| *other != id) {
-            let Some(hit) = self.known.hits.get(&other).filter(|_| !restored.contains(&other)) else { continue };
+            let hit = self.known.hits.get(&other).filter(|hit| !hit.is_kept_by_step && !restored.contains(&other));
+            let Some(hit) = hit else { continue };
             let node = self.graph.node(other);
             let lacks = |why: String| StepError::environment(format!("the result of `{}` {why}", node.key));
-            let stored = self.stored(hit)?.ok_or_else(|| lacks("is gone".to_owned()))?;
+            let stored = shared.stored.get(&other).ok_or_else(|| lacks("is gone".to_owned()))?;
             let spec = ActionSpec { outputs: hit.outputs.clone(), ..ActionSpec::default() };
-            if !materialize::fits(&spec, &stored) {
+            if !materialize::fits(&spec, stored) {
                 return Err(lacks("is damaged".to_owned()));
             }
-            materialize::restore(node, context, &spec, &stored, &hit.action).map_err(|error| match error {
+            materialize::restore(node, context, &spec, stored, &hit.action).map_err(|error| match error {
                 RestoreError::Blob(error) => lacks(format!("is incomplete: {error}")),
                 RestoreError::Step(error) => error,
             })?;
@@ -306,6 +329,38 @@ impl<D: Send> Audit<'_, D> {
         remove_tree(&shown);
         verdict
     }
+}
+
+/// Runs a step that keeps its results by itself: that it succeeded is all that there is to compare. Such results may hold
+/// for the place of the tree only, so that a failure in the copy says something only if the same succeeds there too.
+fn succeeds_again<D>(
+    node: &Node,
+    context: &StepContext<'_>,
+    prepared: &dyn PreparedAction,
+    staging: &Path,
+) -> Result<Verdict<D>, StepError> {
+    let run = || match attempt(node, context, prepared, staging, None) {
+        Ok(_) => Ok(None),
+        Err(error) if error.category() == Some(Category::Step) => Ok(Some(error)),
+        Err(error) => Err(error),
+    };
+    let Some(first) = run()? else { return Ok(Verdict::Same) };
+    empty(staging);
+    Ok(match run()? {
+        None => Verdict::Failed(first),
+        Some(second) => Verdict::NotCompared(format!("in a copy of the tree it fails each time: {second}")),
+    })
+}
+
+/// Removes the stored result of a step of `graph`, which `known` knows, so that the next build runs it.
+pub fn forget_result(graph: &Graph, id: NodeId, workspace: &Workspace, known: &Known) -> Result<(), StepError> {
+    let (node, hit) = (graph.node(id), &known.hits[&id]);
+    if !hit.is_kept_by_step {
+        let removed = workspace.results.remove_action_result(&hit.action);
+        return removed.map_err(|error| StepError::environment(error.to_string()));
+    }
+    let upstream = node.inputs.iter().map(|other| known.results.get(other).cloned().unwrap_or_default()).collect();
+    with_question(workspace, upstream, |query| node.step.forget(query))
 }
 
 /// Returns the entries of the staged outputs, sorted by name.

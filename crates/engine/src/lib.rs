@@ -46,7 +46,7 @@ mod strangers;
 mod workspace;
 
 pub use action::{ActionSpec, EncodedAction, KEY_FORMAT, OutputKind, OutputSpec, entry_text};
-pub use audit::{Audit, Explain, Verdict};
+pub use audit::{Audit, Explain, Verdict, forget_result};
 pub use audit_mark::{AuditMark, audit_mark, clear_mark, mark_step};
 pub use clean::Cleanable;
 pub use context::{Artefact, Sources, StepContext, UpstreamResult};

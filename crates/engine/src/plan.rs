@@ -39,10 +39,12 @@ pub enum Planned {
 /// A stored result that a build would use.
 #[derive(Clone, Debug)]
 pub struct Hit {
-    /// Digest of its action.
+    /// Digest of its action. For a step that keeps its results by itself, of what it depends on.
     pub action: Digest,
     /// The outputs that the action declares.
     pub(crate) outputs: Vec<OutputSpec>,
+    /// True if the step keeps the result by itself.
+    pub(crate) is_kept_by_step: bool,
 }
 
 /// What is known of the steps of a graph without running any.
@@ -138,7 +140,9 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
     let key = match prepared.freshness() {
         Freshness::ByKey => prepared.spec().digest(),
         Freshness::UpToDate(metadata) => {
-            return (Planned::UpToDate, UpstreamResult { metadata: metadata.clone(), ..nothing }, None);
+            let action = prepared.spec().digest().ok().filter(|_| node.step.keeps_results());
+            let hit = action.map(|action| Hit { action, outputs: Vec::new(), is_kept_by_step: true });
+            return (Planned::UpToDate, UpstreamResult { metadata: metadata.clone(), ..nothing }, hit);
         }
         Freshness::Run(reasons) => return (Planned::Run(reasons.clone()), nothing, None),
         Freshness::Skip(why) => return (Planned::Skip(why.clone()), nothing, None),
@@ -158,7 +162,7 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
         Lookup::Miss(reasons, _) => (Planned::Run(reasons), nothing),
     };
     let is_hit = matches!(state, Planned::UpToDate | Planned::Restore);
-    let hit = is_hit.then(|| Hit { action: key, outputs: prepared.spec().outputs.clone() });
+    let hit = is_hit.then(|| Hit { action: key, outputs: prepared.spec().outputs.clone(), is_kept_by_step: false });
     result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
     (state, result, hit)
 }
@@ -169,6 +173,15 @@ pub fn question(
     workspace: &Workspace,
     upstream: Vec<UpstreamResult>,
 ) -> Result<Box<dyn PreparedAction>, StepError> {
+    with_question(workspace, upstream, |query| node.step.prepare(query))
+}
+
+/// Asks a step something, given the upstream results.
+pub(crate) fn with_question<T>(
+    workspace: &Workspace,
+    upstream: Vec<UpstreamResult>,
+    ask: impl FnOnce(&Query<'_>) -> T,
+) -> T {
     let context = StepContext {
         workspace,
         cancellation: &Cancellation::new(),
@@ -184,5 +197,5 @@ pub fn question(
         emit: &|_| {},
         prerequisites: &|| Ok(()),
     };
-    node.step.prepare(&Query { context: &context })
+    ask(&Query { context: &context })
 }

@@ -10,7 +10,7 @@ use rondel_buildfile::{Group, Makes, Platform, Target, TargetName};
 use rondel_diff::{Difference, Traces, diff_json};
 use rondel_engine::{
     Artefact, Audit, AuditMark, Event, Known, Node, NodeId, Shown as StepShown, StepError, UpstreamResult, Verdict,
-    Workspace, clear_mark, known, mark_step,
+    Workspace, clear_mark, forget_result, known, mark_step,
 };
 use rondel_process::{Cancellation, Redactor};
 use rondel_targets::{Analysis, Request};
@@ -284,7 +284,9 @@ impl Run<'_> {
                 if let Err(error) = clear_mark(state, &node.key, &hit.action) {
                     self.warn(format!("the mark of `{}` was not removed: {error}", node.key));
                 }
-                AuditOutcome::Same(summary_of(&self.known.results[&id]))
+                let result = &self.known.results[&id];
+                let has_files = !result.artefacts.is_empty();
+                AuditOutcome::Same(if has_files { summary_of(result) } else { "it succeeded again".to_owned() })
             }
             Verdict::Different(difference) => AuditOutcome::Different(difference),
             Verdict::Failed(error) => AuditOutcome::Different(failure(&error)),
@@ -296,7 +298,7 @@ impl Run<'_> {
             AuditOutcome::Different(difference) => {
                 counts.checked += 1;
                 counts.differed += 1;
-                if let Err(error) = self.workspace.results.remove_action_result(&hit.action) {
+                if let Err(error) = forget_result(&self.analyzed.graph, id, self.workspace, self.known) {
                     self.warn(format!("the stored result of `{}` was not removed: {error}", node.key));
                 }
                 let redacted = |lines: &[String]| lines.iter().map(|line| redactor.apply(line)).collect();
