@@ -17,6 +17,7 @@ use rondel_targets::{Analysis, Request};
 
 use super::sampling::{Rate, Seed, TimeLimit, choose};
 use crate::asked::Asked;
+use crate::build_diff::{diff_artefacts, diff_results, summary_of};
 use crate::cli::groups::{AnalysisOptions, BuildOptions, Events, Jobs};
 use crate::cli::option::{option, options};
 use crate::cli::verb::{Arguments, Call, Verb};
@@ -25,7 +26,6 @@ use crate::session::Session;
 use crate::signals;
 use crate::tree_copy::{Looks, TreeCopy};
 use crate::ui::{AuditOutcome, AuditStart, AuditSummary, Audited, Shown, Sink, sink};
-use crate::verbs::verify::build_diff::{diff_artefacts, diff_results, summary_of};
 
 /// Number of lines of a failed step's output that stand in its difference.
 const LAST_LINES: usize = 5;
@@ -184,9 +184,8 @@ fn acts_outside(session: &Session<'_>, node: &Node) -> bool {
     let target = session.file.targets.iter().find(|target| Some(&target.name.value) == node.key.target.as_ref());
     target.is_some_and(|target| match target.makes() {
         Makes::DaemonImage | Makes::Processes => true,
-        Makes::Nothing | Makes::Executables | Makes::ImageLayout | Makes::Files { .. } => {
-            target.kind().group() == Group::Publish
-        }
+        Makes::Nothing => target.kind().group() == Group::Publish,
+        Makes::Executables | Makes::ImageLayout | Makes::Files { .. } => false,
     })
 }
 

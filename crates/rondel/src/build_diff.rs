@@ -17,7 +17,7 @@ pub(crate) fn unreadable(error: std::io::Error) -> Failure {
 }
 
 /// Compares the results of each step of two graphs. A step whose inputs differ is left out: the cause is named once.
-pub(super) fn diff_graphs(
+pub(crate) fn diff_graphs(
     graph: &Graph,
     first: &Summary,
     again: &Graph,
