@@ -316,7 +316,7 @@ impl Registry {
     }
 }
 
-fn reading<'a>(endpoint: &'a Endpoint, reference: &'a ImageReference) -> Purpose<'a> {
+pub(crate) fn reading<'a>(endpoint: &'a Endpoint, reference: &'a ImageReference) -> Purpose<'a> {
     Purpose { endpoint, repository: reference.repository(), writes: None }
 }
 
@@ -359,4 +359,4 @@ fn difference(found: &Digest, expected: &Digest) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
