@@ -64,6 +64,7 @@ mod provenance;
 mod public;
 mod published_tools;
 mod push;
+mod push_documents;
 mod push_pulled;
 mod replay;
 mod sandbox;

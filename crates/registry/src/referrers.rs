@@ -3,7 +3,7 @@
 //! image's digest. It knows lists and manifests of documents, and not what a document says.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rondel_cas::Digest;
@@ -77,7 +77,7 @@ impl Registry {
     pub fn attach(
         &self,
         to: &Destination,
-        documents: &[(Artifact, &Path)],
+        documents: &[(Artifact, PathBuf)],
         scratch: &Path,
         watcher: &Watcher<'_>,
     ) -> Result<Attached, RegistryError> {
@@ -86,7 +86,7 @@ impl Registry {
         let subject = first.subject.digest.oci();
         let empty = scratch.join("empty.json");
         fs::write(&empty, EMPTY_CONFIG).map_err(RegistryError::Write)?;
-        let blobs = documents.iter().map(|(document, path)| (document.contents, *path));
+        let blobs = documents.iter().map(|(document, path)| (document.contents, path.as_path()));
         for (blob, path) in [(Digest::of(EMPTY_CONFIG), empty.as_path())].into_iter().chain(blobs) {
             if self.push_blob(to, &blob, path, None, watcher)? == Placed::Sent {
                 attached.blobs = (attached.blobs.0 + 1, attached.blobs.1 + blob.size());

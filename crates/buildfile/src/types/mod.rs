@@ -1,5 +1,6 @@
 //! Types of fields that have a rule: each knows its reader, its allowed values and its contents.
 
+mod attachments;
 mod bases;
 mod by_platform;
 mod capabilities;
@@ -23,6 +24,7 @@ mod texts;
 mod tools;
 mod variables;
 
+pub use attachments::{Attachment, DocumentName, DocumentSource, MediaType};
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;

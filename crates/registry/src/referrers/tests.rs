@@ -92,7 +92,7 @@ fn list(
     query: &str,
     page: Option<usize>,
 ) {
-    let parsed = manifests.iter().map(|(_, body)| (body, serde_json::from_slice::<Value>(body).unwrap()));
+    let parsed = manifests.values().map(|body| (body, serde_json::from_slice::<Value>(body).unwrap()));
     let entries: Vec<Value> = parsed
         .filter(|(_, value)| value["subject"]["digest"] == subject)
         .map(|(body, value)| {
@@ -128,7 +128,7 @@ impl Fake {
     fn attach(&self, documents: &[(&str, &[u8])]) -> Result<Option<Attached>, String> {
         let scratch = std::env::temp_dir().join(rondel_cas::temporary_name());
         fs::create_dir_all(&scratch).unwrap();
-        let made: Vec<(Artifact, std::path::PathBuf)> = documents
+        let made: Vec<(Artifact, PathBuf)> = documents
             .iter()
             .map(|(name, contents)| {
                 let path = scratch.join(name);
@@ -143,9 +143,7 @@ impl Fake {
             if registry.attached(&to, &wanted, watcher)?.iter().all(|is_there| *is_there) {
                 return Ok(None);
             }
-            let documents: Vec<(Artifact, &Path)> =
-                made.iter().map(|(document, path)| (document.clone(), path.as_path())).collect();
-            registry.attach(&to, &documents, &scratch, watcher).map(Some)
+            registry.attach(&to, &made, &scratch, watcher).map(Some)
         });
         fs::remove_dir_all(scratch).unwrap();
         outcome.map_err(|error| shown(&error, &self.address))
@@ -237,7 +235,7 @@ fn nothing_of_others_is_removed() {
     fs::create_dir_all(&scratch).unwrap();
     let path = scratch.join("new");
     fs::write(&path, "new").unwrap();
-    let documents = [(document("a.json", b"new"), path.as_path())];
+    let documents = [(document("a.json", b"new"), path.clone())];
     let (attached, _) = watched(|watcher| made.attach(&to, &documents, &scratch, watcher));
     fs::remove_dir_all(&scratch).unwrap();
     assert_eq!(attached.unwrap().left, [""; 0]);
