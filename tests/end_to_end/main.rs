@@ -50,6 +50,7 @@ mod image_merged;
 mod image_programs;
 mod import_circles;
 mod inputs;
+mod inspect_published;
 mod interactive;
 mod loading;
 mod matrix;

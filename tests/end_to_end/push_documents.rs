@@ -16,7 +16,7 @@ const ATTACH: &str = r#"refs: "dist/refs.txt", attach: [
 ]"#;
 
 /// A workspace that pushes an image with two documents: one of the index, one of a platform.
-fn attaching(registry: &Registry) -> TestSpace {
+pub fn attaching(registry: &Registry) -> TestSpace {
     let space = pushing(registry, "Static", "[\"ADDRESS/team/app:1\"]");
     space.replace("build.ron", "refs: \"dist/refs.txt\"", ATTACH);
     let notes = r#""notes": Shell("cat words > out/notes.txt", inputs: ["words"], outputs: ["out/notes.txt"]), "push""#;
@@ -26,9 +26,8 @@ fn attaching(registry: &Registry) -> TestSpace {
     space
 }
 
-fn oras(arguments: &[&str]) -> String {
-    let (verb, rest) = arguments.split_first().unwrap();
-    let output = Command::new("oras").arg(verb).arg("--plain-http").args(rest).output().unwrap();
+pub fn oras(arguments: &[&str]) -> String {
+    let output = Command::new("oras").args(arguments).arg("--plain-http").output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

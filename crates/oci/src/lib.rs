@@ -26,7 +26,7 @@ mod tar_header;
 
 pub use archive::{ImageArchive, loaded_diff_ids};
 pub use artifact::{
-    Artifact, ArtifactFile, ArtifactManifest, DOCUMENT_NAME, EMPTY_CONFIG, Referrer, Subject, is_media_type, list_with,
+    Artifact, ArtifactFile, ArtifactManifest, DOCUMENT_NAME, EMPTY_CONFIG, Referrer, Subject, list_with,
 };
 pub use base_config::{BaseConfig, BaseImage, BaseSettings, DEFAULT_PATH, ExplainedSetting};
 pub use base_files::{BaseEntry, BaseFiles, BaseKind, LAYER_BYTES_MAX, NoWay, resolve};
