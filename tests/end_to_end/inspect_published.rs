@@ -178,7 +178,9 @@ fn images_that_are_not_had() {
     let wrong = format!("{host}/Team/app:1");
     space.run(&["inspect", &wrong]).fails(2, &[&format!("`{wrong}` is no image: write")]);
     space.run(&["inspect", &unknown, "image"]).fails(2, &["is in a registry, and other words are not"]);
-    space.run(&["inspect", "image", "--show", "sbom"]).fails(2, &["--show is for images in registries"]);
+    space
+        .run(&["inspect", "image", "--show", "sbom"])
+        .fails(2, &["--show and --platform are for images in registries"]);
     space.run(&["inspect", "none/app"]).fails(2, &["there is no target `none/app`"]);
     let site = place.beside("site");
     let (accounts, tls) = company(&site);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::base_image::Registry;
 use crate::bases::json;
+use crate::bases_in_docker::examples;
 use crate::push::{counts, crane, of, pushing};
 use crate::space::TestSpace;
 
@@ -35,9 +36,13 @@ pub fn oras(arguments: &[&str]) -> String {
 /// Types and digests of what ORAS finds about `name`, by type. The types are those of the manifests: not each registry
 /// lists them.
 fn discovered(name: &str) -> Vec<(String, String)> {
+    discovered_at(name, ":1")
+}
+
+fn discovered_at(name: &str, tag: &str) -> Vec<(String, String)> {
     let found = json(&oras(&["discover", "--format", "json", "--depth", "1", name]));
     let list = found["referrers"].as_array().or_else(|| found["manifests"].as_array()).cloned().unwrap_or_default();
-    let repository = name.split('@').next().unwrap().trim_end_matches(":1");
+    let repository = name.split('@').next().unwrap().trim_end_matches(tag);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let kind = |digest: &str| text(&json(&crane(&["manifest", &format!("{repository}@{digest}")]))["artifactType"]);
     let digests = list.iter().map(|entry| text(&entry["digest"]));
@@ -177,4 +182,31 @@ fn documents_of_some_platforms() {
     let amd64 = crane(&["digest", "--platform", "linux/amd64", &format!("{name}:1")]);
     assert_eq!(types(&format!("{name}@{amd64}")), ["text/plain"]);
     assert_eq!(space.outcomes(&["push"])["push"], "cached");
+}
+
+/// The example of docs/registries.md, with real bills of materials.
+#[test]
+#[cfg_attr(not(has_registry), ignore = "no registry with crane")]
+#[cfg_attr(not(has_oras), ignore = "no oras")]
+fn the_example_of_the_page() {
+    let place = TestSpace::empty();
+    let registry = Registry::start(&place.beside("registry"));
+    let space = TestSpace::small();
+    let example = examples("registries.md")[1].replace("registry.example", &registry.address);
+    let example = example.replace("./cmd/server", "./cmd/small").replace("/server.spdx.json", "/small.spdx.json");
+    let head = space.read("build.ron");
+    let head = head.split("    targets:").next().unwrap();
+    space.write("build.ron", &format!("{head}    targets: {{\n{example}}},\n)\n"));
+    space.write("CHANGES.md", "# Changes\n");
+    space.ok(&["push", "--set", "version=1.2"]);
+    let name = format!("{}/team/app:1.2", registry.address);
+    assert_eq!(discovered_at(&name, ":1.2").len(), 1);
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let shown = space.ok(&["inspect", &name, "--show", "sbom", "--platform", platform]).stdout;
+        let directory = platform.replace('/', "_");
+        assert_eq!(shown, space.read(&format!("dist/server/{directory}/small.spdx.json")));
+    }
+    let two = "hint: name one by its digest: small.spdx.json (sha256:";
+    space.run(&["inspect", &name, "--show", "sbom"]).fails(2, &["2 documents are `sbom`", two, "--platform"]);
+    assert_eq!(space.outcomes(&["push", "--set", "version=1.2"])["push"], "cached");
 }

@@ -8,7 +8,7 @@ use rondel_cas::{Digest, read_at_most};
 use rondel_diff::{LayoutImage, layer_files, read_layout};
 use rondel_engine::{StepRecord, Workspace, records};
 use rondel_golang::{BuildInfo, EXECUTABLE_MAX};
-use rondel_names::ImageReference;
+use rondel_names::{ImageReference, Platform};
 use rondel_targets::ImageMetadata;
 use serde_json::{Value, json};
 
@@ -30,6 +30,8 @@ options! {
         format: TextOrJson = option("format").value("FORMAT"),
         /// print a document about an image in a registry: `sbom`, `provenance`, or its name, type or digest
         show: Option<String> = option("show").value("DOCUMENT"),
+        /// with --show: a document about the image of this platform
+        platform: Vec<Platform> = option("platform").value("OS/ARCH"),
     }
 }
 
@@ -70,8 +72,8 @@ impl Verb for Inspect {
             return Err(Failure::usage(format!("`{word}` is in a registry, and other words are not"))
                 .hint("ask for images of registries alone"));
         }
-        if call.options.show.is_some() {
-            return Err(Failure::usage("--show is for images in registries".to_owned())
+        if call.options.show.is_some() || !call.options.platform.is_empty() {
+            return Err(Failure::usage("--show and --platform are for images in registries".to_owned())
                 .hint("name one: `registry.example/team/app:1`"));
         }
         inspect(&session?, call)
@@ -81,7 +83,7 @@ impl Verb for Inspect {
 fn published(asked: &Asked, references: &[ImageReference], call: &Call<'_, Options>) -> Result<Exit, Failure> {
     if let Some(wanted) = &call.options.show {
         let [only] = references else { return Err(Failure::usage("--show takes one image".to_owned())) };
-        asked.show(only, wanted)?;
+        asked.show(only, wanted, &call.options.platform)?;
         return Ok(Exit::Done);
     }
     let found: Result<Vec<Value>, Failure> = references.iter().map(|reference| asked.describe(reference)).collect();

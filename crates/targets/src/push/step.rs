@@ -186,7 +186,7 @@ impl PushStep {
     ) -> Result<Vec<String>, StepError> {
         let to: Vec<(&ImageReference, Digest)> = self.to.iter().zip(indexes.iter().copied()).collect();
         let places = ask(registry, places(documents, &to, &content.entries), context)?;
-        attach(registry, &places, &context.staging, context)?;
+        attach(registry, &places, context.staging, context)?;
         Ok(places.iter().flat_map(DocumentPlace::attached).collect())
     }
 

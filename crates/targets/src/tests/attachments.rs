@@ -62,6 +62,12 @@ fn documents_that_can_not_be() {
         input: expected a target that makes files (`GoBuild`, `Image`, or `Exec` or `Shell` with inputs and outputs), found `push` (`Push`)
         at: Output("push")"#]],
     );
+}
+
+#[test]
+fn fields_that_can_not_be() {
+    let space = Space::new();
+    let check = |attach: &str, expected| refused(&space, &push(attach), "push", expected);
     check(
         r#"Attachment(type: "spdx", file: File("go.mod"))"#,
         expect![[r#"

@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use rondel_names::ImageReference;
+use rondel_names::{ImageReference, Platform};
 use rondel_targets::{PublishedDocument, PublishedImage, PublishedPlatform, Registries};
 use serde_json::{Value, json};
 
@@ -56,10 +56,10 @@ impl Asked {
         }))
     }
 
-    /// Prints the document about an image that `wanted` names.
-    pub fn show(&self, reference: &ImageReference, wanted: &str) -> Result<(), Failure> {
+    /// Prints the document about an image that `wanted` names. With `platforms` it is one of theirs.
+    pub fn show(&self, reference: &ImageReference, wanted: &str, platforms: &[Platform]) -> Result<(), Failure> {
         let image = self.read(reference)?;
-        let document = chosen(&image, wanted)?;
+        let document = chosen(&image, wanted, platforms)?;
         let bytes = image.contents(document, &self.registries, &say).map_err(failure)?;
         let mut stdout = std::io::stdout().lock();
         // In a pipe they are the bytes of the digest; a terminal obeys no document.
@@ -76,22 +76,33 @@ impl Asked {
 }
 
 /// Returns the one document that `wanted` names. Those of the whole image come before those of platforms.
-fn chosen<'a>(image: &'a PublishedImage, wanted: &str) -> Result<&'a PublishedDocument, Failure> {
-    let of_platforms: Vec<&PublishedDocument> =
-        image.platforms.iter().flat_map(|platform| &platform.documents).collect();
-    let all: Vec<&PublishedDocument> = image.documents.iter().chain(of_platforms.iter().copied()).collect();
-    for documents in [image.documents.iter().collect(), of_platforms] {
-        let found: Vec<&PublishedDocument> =
-            documents.into_iter().filter(|document| is_called(document, wanted)).collect();
+fn chosen<'a>(
+    image: &'a PublishedImage,
+    wanted: &str,
+    platforms: &[Platform],
+) -> Result<&'a PublishedDocument, Failure> {
+    let is_asked = |of: &str| {
+        let is_it =
+            |platform: String| of.strip_prefix(&platform).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        platforms.is_empty() || platforms.iter().any(|platform| is_it(platform.to_string()))
+    };
+    let of_image = image.documents.iter().filter(|_| platforms.is_empty());
+    let of_platforms = image.platforms.iter().filter(|one| is_asked(&one.platform)).flat_map(|one| &one.documents);
+    let (of_image, of_platforms): (Vec<_>, Vec<_>) = (of_image.collect(), of_platforms.collect());
+    for documents in [&of_image, &of_platforms] {
+        let found = documents.iter().copied().filter(|document| is_called(document, wanted));
+        let found: Vec<&PublishedDocument> = found.collect();
         match found.as_slice() {
             [] => {}
             [only] => return Ok(only),
             _ => {
                 let message = format!("{} documents are `{}`", found.len(), wanted.escape_debug());
-                return Err(Failure::usage(message).hint(format!("name one by its digest: {}", names(&found))));
+                let hint = format!("name one by its digest: {}; or its image, with --platform", names(&found));
+                return Err(Failure::usage(message).hint(hint));
             }
         }
     }
+    let all = [of_image, of_platforms].concat();
     let error = Failure::usage(format!("`{}` has no document `{}`", image.reference, wanted.escape_debug()));
     Err(match all.is_empty() {
         true => error.hint("there are no documents about it"),
@@ -241,9 +252,14 @@ mod tests {
             platforms: vec![platform],
             notes: Vec::new(),
         };
-        let chosen = |wanted: &str| chosen(&image, wanted).map(|document| document.contents.unwrap());
+        let of_platform = |wanted: &str, platform: &str| {
+            chosen(&image, wanted, &[Platform::new(platform).unwrap()]).map(|document| document.contents.unwrap())
+        };
+        let chosen = |wanted: &str| chosen(&image, wanted, &[]).map(|document| document.contents.unwrap());
         let of = |contents: &[u8]| rondel_cas::Digest::of(contents);
         assert_eq!(chosen("sbom").unwrap(), of(b"3"), "that of the whole image");
+        assert_eq!(of_platform("sbom", "linux/amd64").unwrap(), of(b"2"));
+        assert!(of_platform("a.txt", "linux/amd64").is_err() && of_platform("sbom", "linux/arm").is_err());
         assert_eq!(chosen("provenance").unwrap(), of(b"1"));
         assert_eq!(chosen("a.txt").unwrap(), of(b"4"));
         assert_eq!(chosen("application/spdx+json").unwrap(), of(b"3"));
