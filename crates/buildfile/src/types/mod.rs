@@ -2,6 +2,7 @@
 
 mod archives;
 mod artifact_names;
+mod attachments;
 mod bases;
 mod by_platform;
 mod capabilities;
@@ -32,6 +33,7 @@ mod variables;
 
 pub use archives::{ArchiveFormat, Archives, FormatByOs, OperatingSystem};
 pub use artifact_names::{ArtifactName, NamePiece, NameValue, is_sound};
+pub use attachments::{Attachment, DocumentName, DocumentSource, MediaType};
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
