@@ -1,5 +1,7 @@
 //! Types of fields that have a rule: each knows its reader, its allowed values and its contents.
 
+mod archives;
+mod artifact_names;
 mod bases;
 mod by_platform;
 mod capabilities;
@@ -23,6 +25,8 @@ mod texts;
 mod tools;
 mod variables;
 
+pub use archives::{ArchiveFormat, Archives, FormatByOs, OperatingSystem};
+pub use artifact_names::{ArtifactName, NamePiece, NameValue, is_sound};
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
@@ -43,7 +47,7 @@ pub use maps::{
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
 pub use parameters::{Param, ParameterName, Params};
-pub use references::{Alias, CleanedTarget, DigestReference, ImageReference, LayoutReference};
+pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
     EnvironmentName, Glob, Heading, LayerName, ModuleDirectory, OutPath, ParameterValue, Pattern, PoolName, Port,

@@ -1,0 +1,12 @@
+//! The steps of a `Release`: archives, checksums, and the list of all files. Each file is a step of its own, so that it is
+//! kept and restored by itself. `kinds/release.rs` puts them together.
+
+mod archive;
+mod artifacts;
+mod checksums;
+mod names;
+
+pub(crate) use archive::ArchiveStep;
+pub(crate) use artifacts::{Artifact, ArtifactKind, ArtifactsStep};
+pub(crate) use checksums::ChecksumsStep;
+pub(crate) use names::{ReleaseNames, path_of};
