@@ -188,7 +188,8 @@ fn hit(
         output_log::replay(context, &result);
     }
     let artefacts = artefacts(context, spec, &result.outputs);
-    let result = UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() };
+    let metadata = result.metadata;
+    let result = UpstreamResult { artefacts, metadata, action: Some(*key), ..UpstreamResult::default() };
     StepResult { outcome, reasons: Vec::new(), result, places: Some(places(spec)) }
 }
 
@@ -303,7 +304,8 @@ fn run_in(
     place(node, context, &staged, former)?;
     stored.remember(context, spec);
     let artefacts = artefacts(context, spec, &result.outputs);
-    Ok((UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() }, kept))
+    let metadata = result.metadata;
+    Ok((UpstreamResult { artefacts, metadata, action: Some(*key), ..UpstreamResult::default() }, kept))
 }
 
 /// Returns what differs from the step's key, in words.

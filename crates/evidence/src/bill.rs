@@ -1,11 +1,12 @@
 //! `Bill`: what an artefact is made of, before a document form is chosen.
 
 use rondel_cas::Digest;
+use serde::{Deserialize, Serialize};
 
 use crate::{cyclonedx_document, spdx_document};
 
 /// What an artefact is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bill {
     /// Name of the project.
     pub project: String,
@@ -14,6 +15,9 @@ pub struct Bill {
     /// How components belong together, by their positions.
     pub relations: Vec<(usize, Relation, usize)>,
 }
+
+/// Version of an encoded bill, for keys.
+pub const BILL_FORMAT: &str = "bill-1";
 
 /// Form of a bill of materials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +29,7 @@ pub enum BillForm {
 }
 
 /// One part of an artefact, or the artefact.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {
     /// What it is.
     pub kind: ComponentKind,
@@ -44,10 +48,12 @@ pub struct Component {
 }
 
 /// What a component is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ComponentKind {
     /// A program.
     Executable,
+    /// A file with programs in it.
+    Archive,
     /// An image of one platform.
     Image,
     /// A module or library.
@@ -61,18 +67,18 @@ pub enum ComponentKind {
 }
 
 /// Something that is known of a component and has no field in the documents.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     /// `go.sum`
     pub name: String,
     /// `h1:…`
     pub value: String,
     /// What the value is, for readers who do not know the name.
-    pub note: Option<&'static str>,
+    pub note: Option<String>,
 }
 
 /// How one component belongs to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Relation {
     /// The first was made from the sources of the second.
     GeneratedFrom,
@@ -147,6 +153,19 @@ impl Bill {
         }
     }
 
+    /// Returns the bill as bytes, for other steps: canonical, so that equal bills are equal bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("plain data")
+    }
+
+    /// Reads what `encode` wrote. `None` for anything else, also for positions that are none.
+    pub fn decode(bytes: &[u8]) -> Option<Bill> {
+        let bill: Bill = serde_json::from_slice(bytes).ok()?;
+        let count = bill.components.len();
+        let is_sound = count > 0 && bill.relations.iter().all(|(whole, _, part)| *whole < count && *part < count);
+        is_sound.then_some(bill)
+    }
+
     /// Returns the document, pretty-printed, with a line break at its end.
     pub fn document(&self, form: BillForm) -> Vec<u8> {
         let value = match form {
@@ -193,7 +212,7 @@ mod tests {
         module.version = "v1.0.0".to_owned();
         module.purl = Some("pkg:golang/example.com/a@v1.0.0".to_owned());
         module.licence = Some("MIT".to_owned());
-        let note = Some("a hash over a directory");
+        let note = Some("a hash over a directory".to_owned());
         module.facts.push(Fact { name: "go.sum".to_owned(), value: "h1:abc=".to_owned(), note });
         bill.add(0, Relation::Links, module);
         let mut both = Component::named(ComponentKind::Module, "example.com/b");
@@ -224,6 +243,17 @@ mod tests {
         let of =
             |whole: usize| image.relations.iter().filter(|one| one.0 == whole).map(|one| one.2).collect::<Vec<_>>();
         assert_eq!((of(0), of(1), of(5)), (vec![1, 5], vec![2, 3, 4], vec![2, 3, 4]));
+    }
+
+    #[test]
+    fn a_bill_is_read_again() {
+        let bill = program("x");
+        assert_eq!(Bill::decode(&bill.encode()), Some(bill.clone()));
+        let mut broken = bill.clone();
+        broken.relations.push((0, Relation::Links, 99));
+        assert_eq!(Bill::decode(&broken.encode()), None);
+        assert_eq!(Bill::decode(&Bill { components: Vec::new(), relations: Vec::new(), ..bill }.encode()), None);
+        assert_eq!(Bill::decode(b"{}"), None);
     }
 
     /// Whatever changes in a bill changes what identifies its documents.

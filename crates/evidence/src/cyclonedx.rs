@@ -62,6 +62,7 @@ pub fn cyclonedx_document(bill: &Bill) -> Value {
 fn component(component: &Component, reference: &str) -> Value {
     let kind = match component.kind {
         ComponentKind::Executable | ComponentKind::Toolchain => "application",
+        ComponentKind::Archive => "file",
         ComponentKind::Image => "container",
         ComponentKind::Module | ComponentKind::Package => "library",
         ComponentKind::OperatingSystem => "operating-system",

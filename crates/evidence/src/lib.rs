@@ -11,7 +11,7 @@ mod provenance;
 mod spdx;
 mod system_packages;
 
-pub use bill::{Bill, BillForm, Component, ComponentKind, Fact, Relation};
+pub use bill::{BILL_FORMAT, Bill, BillForm, Component, ComponentKind, Fact, Relation};
 pub use cyclonedx::cyclonedx_document;
 pub use expression::{and_expression, is_expression};
 pub use licences::{LICENCES_FORMAT, is_licence_file, licence_of_files, licence_of_text};

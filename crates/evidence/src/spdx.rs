@@ -62,7 +62,7 @@ fn package(component: &Component, id: &str) -> Value {
     if let Some(digest) = &component.digest {
         package["checksums"] = json!([{"algorithm": "SHA256", "checksumValue": digest.hex()}]);
     }
-    if component.kind == ComponentKind::Executable {
+    if matches!(component.kind, ComponentKind::Executable | ComponentKind::Archive) {
         package["packageFileName"] = json!(component.name);
     }
     if let Some(purl) = &component.purl {
@@ -73,7 +73,7 @@ fn package(component: &Component, id: &str) -> Value {
         }]);
     }
     if !component.facts.is_empty() {
-        let facts = component.facts.iter().map(|fact| match fact.note {
+        let facts = component.facts.iter().map(|fact| match &fact.note {
             Some(note) => format!("{}: {} ({note})", fact.name, fact.value),
             None => format!("{}: {}", fact.name, fact.value),
         });
@@ -86,6 +86,7 @@ fn package(component: &Component, id: &str) -> Value {
 fn id(index: usize, kind: ComponentKind) -> String {
     let word = match kind {
         ComponentKind::Executable => "Executable",
+        ComponentKind::Archive => "Archive",
         ComponentKind::Image => "Image",
         ComponentKind::Module => "Module",
         ComponentKind::Package => "Package",
@@ -98,6 +99,7 @@ fn id(index: usize, kind: ComponentKind) -> String {
 fn purpose(kind: ComponentKind) -> &'static str {
     match kind {
         ComponentKind::Executable | ComponentKind::Toolchain => "APPLICATION",
+        ComponentKind::Archive => "ARCHIVE",
         ComponentKind::Image => "CONTAINER",
         ComponentKind::Module | ComponentKind::Package => "LIBRARY",
         ComponentKind::OperatingSystem => "OPERATING-SYSTEM",

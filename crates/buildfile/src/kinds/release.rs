@@ -2,7 +2,7 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Archives, ArtifactName, Created, ExecutablesReference, OutPath, Platforms};
+use crate::types::{Archives, ArtifactName, Bills, Created, ExecutablesReference, OutPath, Platforms};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
@@ -18,6 +18,11 @@ kind! {
         archives: Archives = Archives::default(),
         /// Name of the file of checksums (SHA-256), which `sha256sum --check` reads.
         checksums: ArtifactName = ArtifactName::own("{project}_{version}_checksums.txt"),
+        /// Writes a bill of materials of each archive, `<archive>.spdx.json`: the modules of its executables with their licences.
+        /// `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both.
+        sbom: Bills = Bills::default(),
+        /// Writes `{project}_{version}.intoto.jsonl`: what the files were made from, as an in-toto statement with SLSA provenance.
+        provenance: bool = false,
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::CommitTime,

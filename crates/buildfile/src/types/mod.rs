@@ -3,6 +3,7 @@
 mod archives;
 mod artifact_names;
 mod bases;
+mod bills;
 mod by_platform;
 mod capabilities;
 mod choices;
@@ -28,6 +29,7 @@ mod variables;
 pub use archives::{ArchiveFormat, Archives, FormatByOs, OperatingSystem};
 pub use artifact_names::{ArtifactName, NamePiece, NameValue, is_sound};
 pub use bases::{Base, MirrorHost, RegistryAccess};
+pub use bills::{BillForm, Bills};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
 pub use choices::{BuildMode, Compression, Created, Flag, GoChoice, Sandbox, Scan, Shuffle};

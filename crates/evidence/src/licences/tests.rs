@@ -128,16 +128,6 @@ fn names_of_files() {
     }
 }
 
-/// Looks at all files of a list and prints what each is: `LICENCE_LIST` names it. A tool for people who change the texts.
-#[test]
-fn a_list_of_files() {
-    let Ok(list) = std::env::var("LICENCE_LIST") else { return };
-    for path in std::fs::read_to_string(list).unwrap().lines() {
-        let text = std::fs::read(path).unwrap();
-        println!("LICENCE\t{path}\t{}", licence_of_text(&text).unwrap_or_default());
-    }
-}
-
 /// The texts of modules as they are: those of the sample and of the projects of docs/projects.md, and some that say more
 /// than their licence.
 #[test]

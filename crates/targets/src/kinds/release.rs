@@ -6,6 +6,7 @@ use rondel_engine::{Node, NodeId, Shown, StepKey};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
 use crate::created::created_s;
+use crate::evidence::{ArchiveBillsStep, forms};
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::release::{ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, path_of};
 
@@ -22,6 +23,10 @@ impl Analyze for Release {
         for platform in &platforms {
             let node = archive(analyzer, (target, self), platform, &deps)?;
             artifacts.push(Artifact { node, kind: ArtifactKind::Archive, platform: Some(platform.clone()) });
+            if !self.sbom.is_empty() {
+                let node = bills(analyzer, (target, self), platform, node)?;
+                artifacts.push(Artifact { node, kind: ArtifactKind::Sbom, platform: Some(platform.clone()) });
+            }
         }
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });
@@ -91,6 +96,28 @@ fn archive(
         on_miss: deps.on_miss.clone(),
         ..Node::new(key, target.kind.word(), step)
     }))
+}
+
+/// Adds the step that makes the bills of materials of an archive.
+fn bills(
+    analyzer: &mut Analyzer<'_>,
+    (target, release): (&Target, &Release),
+    platform: &Platform,
+    archive: NodeId,
+) -> Analyzed<NodeId> {
+    let mut inputs = vec![archive];
+    for build in &release.builds {
+        let of = analyzer.find(&build.value)?;
+        let reader = (target, build.span);
+        inputs.extend(analyzer.within(of, |analyzer, kind| kind.bill_node(analyzer, of, platform, reader))?);
+    }
+    let step = ArchiveBillsStep {
+        project: analyzer.request.file.project.value.clone(),
+        forms: forms(&release.sbom).collect(),
+        out: only_output(target, analyzer.request.file)?,
+    };
+    let key = StepKey::of(&target.name.value, "sbom").on(platform);
+    Ok(analyzer.add_hidden(key, inputs, Vec::new(), Box::new(step)))
 }
 
 /// Adds the step that makes the file of checksums.

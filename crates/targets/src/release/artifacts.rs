@@ -22,6 +22,8 @@ const FORMAT: &str = "rondel-artifacts-1";
 pub(crate) enum ArtifactKind {
     Archive,
     Checksums,
+    Provenance,
+    Sbom,
 }
 
 /// A step that makes files of a release.
@@ -67,6 +69,8 @@ impl ArtifactKind {
         match self {
             ArtifactKind::Archive => "archive",
             ArtifactKind::Checksums => "checksums",
+            ArtifactKind::Provenance => "provenance",
+            ArtifactKind::Sbom => "sbom",
         }
     }
 }
