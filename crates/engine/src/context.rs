@@ -39,7 +39,7 @@ pub struct UpstreamResult {
     pub metadata: Metadata,
     /// Source files that the result was made from.
     pub sources: Arc<Sources>,
-    /// Digest of the action that made it, if it was made by its key.
+    /// Its key, if the result is stored under it.
     pub action: Option<Digest>,
 }
 

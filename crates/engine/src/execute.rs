@@ -59,7 +59,8 @@ fn execute_prepared(
         Freshness::Run(reasons) => always(node, context, prepared, reasons.clone()),
         Freshness::Skip(why) => {
             let reasons = vec![Reason::Always { why: why.clone() }];
-            Ok(StepResult { outcome: Outcome::Skipped, reasons, result: UpstreamResult::default(), places: None })
+            let result = UpstreamResult::default();
+            Ok(StepResult { outcome: Outcome::Skipped, reasons, result, places: None })
         }
     }
 }
@@ -305,7 +306,8 @@ fn run_in(
     stored.remember(context, spec);
     let artefacts = artefacts(context, spec, &result.outputs);
     let metadata = result.metadata;
-    Ok((UpstreamResult { artefacts, metadata, action: Some(*key), ..UpstreamResult::default() }, kept))
+    let action = kept.then_some(*key);
+    Ok((UpstreamResult { artefacts, metadata, action, ..UpstreamResult::default() }, kept))
 }
 
 /// Returns what differs from the step's key, in words.

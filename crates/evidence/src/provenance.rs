@@ -76,10 +76,9 @@ impl Material {
 
     /// Returns a commit of a repository. An address with an account loses the account.
     pub fn commit(remote: Option<&str>, commit: &str) -> Material {
-        let remote = remote.and_then(without_userinfo);
         Material {
             name: "source".to_owned(),
-            uri: remote.map(|remote| if remote.starts_with("git") { remote } else { format!("git+{remote}") }),
+            uri: remote.and_then(repository_uri),
             digests: [("gitCommit".to_owned(), commit.to_owned())].into(),
             annotations: BTreeMap::new(),
         }
@@ -143,9 +142,9 @@ impl Provenance {
         })
     }
 
-    /// Returns the statement as one line, as files with several have it (`.intoto.jsonl`).
-    pub fn line(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(&self.statement()).expect("plain data");
+    /// Returns the statement, pretty-printed, with a line break at its end.
+    pub fn document(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(&self.statement()).expect("plain data");
         bytes.push(b'\n');
         bytes
     }
@@ -169,6 +168,21 @@ pub fn without_userinfo(address: &str) -> Option<String> {
     // One letter is a drive.
     let is_host = host.len() > 1 && !authority.contains(['/', '\\']);
     is_host.then(|| format!("ssh://{host}/{}", path.trim_start_matches('/')))
+}
+
+/// Returns the name of a repository: one for all who cloned it, by SSH or by HTTPS.
+fn repository_uri(remote: &str) -> Option<String> {
+    let address = without_userinfo(remote)?;
+    let (scheme, rest) = address.split_once("://")?;
+    let rest = rest.trim_end_matches('/');
+    let rest = rest.strip_suffix(".git").unwrap_or(rest);
+    if scheme != "ssh" {
+        return Some(format!("git+{scheme}://{rest}"));
+    }
+    // The port of SSH means nothing to HTTPS.
+    let (host, path) = rest.split_once('/')?;
+    let host = host.split(':').next().unwrap_or(host);
+    Some(format!("git+https://{host}/{path}"))
 }
 
 /// Returns the hexadecimal form of 32 bytes in base64, as go.sum has them; `None` if it is something else.
@@ -214,6 +228,19 @@ mod tests {
     }
 
     #[test]
+    fn a_repository_has_one_name() {
+        for (address, wanted) in [
+            ("git@example.com:a/b.git", Some("git+https://example.com/a/b")),
+            ("ssh://git@example.com:2222/a/b", Some("git+https://example.com/a/b")),
+            ("https://token@example.com/a/b.git/", Some("git+https://example.com/a/b")),
+            ("http://example.com:8080/a/b", Some("git+http://example.com:8080/a/b")),
+            ("/srv/a.git", None),
+        ] {
+            assert_eq!(Material::commit(Some(address), "0").uri.as_deref(), wanted, "{address}");
+        }
+    }
+
+    #[test]
     fn a_hash_of_go_sum_in_hexadecimal() {
         // The example of in-toto's specification.
         let module = Material::go_module("a", "v1", None, "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
@@ -247,13 +274,11 @@ mod tests {
                 Material::commit(Some("https://u:p@example.com/x.git"), "0123"),
             ],
         };
-        let text = String::from_utf8(provenance.line()).unwrap();
-        expect_test::expect![[r#"
-            {"_type":"https://in-toto.io/Statement/v1","predicate":{"buildDefinition":{"buildType":"urn:rondel:build-type:1","externalParameters":{"declared":[{"digest":{"sha256":"2e38e77b22c314a449e91fafed92a43826ac6aa403ae6a8acb6cf58239fbaf5d"},"name":"build.ron"}],"platforms":["linux/amd64"],"target":"release","variables":{"version":"v1"}},"internalParameters":{"steps":{"server (linux/amd64)":"sha256:1"}},"resolvedDependencies":[{"name":"example.com/a@v1.0.0","uri":"pkg:golang/example.com/a@v1.0.0"},{"digest":{"gitCommit":"0123"},"name":"source","uri":"git+https://example.com/x.git"}]},"runDetails":{"builder":{"id":"urn:rondel:builder:local"}}},"predicateType":"https://slsa.dev/provenance/v1","subject":[{"digest":{"sha256":"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"},"name":"a"},{"digest":{"sha256":"3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d"},"name":"b"}]}
-        "#]].assert_eq(&text);
+        let text = String::from_utf8(provenance.document()).unwrap();
+        expect_test::expect_file!["expected/provenance.json"].assert_eq(&text);
         let mut other = provenance.clone();
         other.subjects.reverse();
         other.materials.reverse();
-        assert_eq!(other.line(), provenance.line(), "the order of the maker is none of its own");
+        assert_eq!(other.document(), provenance.document(), "the order of the maker is none of its own");
     }
 }

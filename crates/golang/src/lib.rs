@@ -79,7 +79,7 @@ pub use published::{PublishedTool, ToolPin};
 pub use readable::module_text;
 pub use releases::{OLDEST_GO, later_patches};
 pub use settings::{DownloadSettings, ProxyEntry};
-pub use steps::bill::{BILL_ENDING, BillStep};
+pub use steps::bill::{BILL_ENDING, BillMetadata, BillStep};
 pub use steps::checker::{CheckedCode, CheckerStep, Configuration};
 pub use steps::command::GoCommandStep;
 pub use steps::go_build::GoBuildStep;

@@ -2,7 +2,7 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Archives, ArtifactName, Bills, Created, ExecutablesReference, OutPath, Platforms};
+use crate::types::{Archives, ArtifactName, Bills, Created, ExecutablesReference, Gate, OutPath, Platforms};
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
 kind! {
@@ -21,11 +21,15 @@ kind! {
         /// Writes a bill of materials of each archive, `<archive>.spdx.json`: the modules of its executables with their licences.
         /// `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both.
         sbom: Bills = Bills::default(),
-        /// Writes `{project}_{version}.intoto.jsonl`: what the files were made from, as an in-toto statement with SLSA provenance.
+        /// Writes `{project}_{version}_provenance.json`: what the files were made from, as an in-toto statement with SLSA provenance.
+        /// It has no time and no machine; docs/evidence.md has its fields.
         provenance: bool = false,
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::CommitTime,
+        /// Builds everything a second time in other surroundings, as `verify` does, and compares, before the release counts
+        /// as done. What was proven before, by the same keys, is not built again. `Off` leaves it out.
+        gate: Gate = Gate::On,
         /// Platforms, instead of those of the file.
         platforms: Option<Platforms> = None,
         /// Directory of the files, relative to `root`; `dist/<target>` beside build.ron if left out.
@@ -40,6 +44,14 @@ impl Kind for Release {
 
     fn needs(&self) -> Vec<Need> {
         Vec::new()
+    }
+
+    fn is_gated(&self) -> bool {
+        self.gate == Gate::On
+    }
+
+    fn unchecked(&self) -> Option<&'static str> {
+        (self.gate == Gate::Off).then_some("gate: Off")
     }
 
     fn platforms(&self) -> Option<&Platforms> {

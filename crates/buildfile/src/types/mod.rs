@@ -32,7 +32,7 @@ pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use bills::{BillForm, Bills};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
-pub use choices::{BuildMode, Compression, Created, Flag, GoChoice, Sandbox, Scan, Shuffle};
+pub use choices::{BuildMode, Compression, Created, Flag, Gate, GoChoice, Sandbox, Scan, Shuffle};
 pub use databases::VulnerabilityDatabase;
 pub use defaults::Defaults;
 pub use env_files::EnvFile;

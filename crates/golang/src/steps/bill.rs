@@ -6,8 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rondel_cas::{Entry, MEMORY_MAX, RelativePath, read_text_at_most};
-use rondel_engine::{ActionSpec, Artefact, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError};
+use rondel_engine::{
+    ActionSpec, Artefact, Job, Metadata, MetadataType, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepError,
+};
 use rondel_evidence::{BILL_FORMAT, Bill, LICENCES_FORMAT};
+use serde::{Deserialize, Serialize};
 
 use crate::bill::{CONTENTS, Executable, bill_of, used};
 use crate::build_info::{BuildInfo, ModuleVersion};
@@ -28,6 +31,17 @@ pub struct BillStep {
 
 /// Ending of a bill's name, behind that of its executable.
 pub const BILL_ENDING: &str = ".bill";
+
+/// What a bill does not say, and provenance does.
+#[derive(Serialize, Deserialize)]
+pub struct BillMetadata {
+    /// Version and identity of the toolchain that built the executables.
+    pub toolchain: String,
+}
+
+impl MetadataType for BillMetadata {
+    const NAME: &'static str = "go-bill-1";
+}
 
 impl BillStep {
     fn name(executable: &RelativePath) -> Result<RelativePath, StepError> {
@@ -64,6 +78,7 @@ impl Step for BillStep {
         spec.settings.insert("format".to_owned(), format!("{BILL_FORMAT} {CONTENTS}"));
         spec.settings.insert("licences".to_owned(), LICENCES_FORMAT.to_owned());
         spec.settings.insert("project".to_owned(), self.project.clone());
+        spec.tools.insert("go".to_owned(), self.go.identity(context)?);
         let mut files = self.go.sum_files();
         files.extend(self.go.own_licence_files()?);
         files.extend(self.go.vendored_licence_files()?);
@@ -80,7 +95,7 @@ impl Step for BillStep {
         Ok(Prepared::by_key(spec))
     }
 
-    fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
+    fn run(&self, prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         let texts = self.go.sum_files().into_iter().filter_map(|path| read_text_at_most(&path, MEMORY_MAX).ok());
         let sums = module_sums(&texts.collect::<Vec<_>>());
         let artefacts = &context.upstream[0].artefacts;
@@ -103,6 +118,7 @@ impl Step for BillStep {
             let path = BillStep::name(&artefact.name)?.below(context.staging);
             std::fs::write(&path, bill.encode()).map_err(|error| StepError::unwritable(&path, &error))?;
         }
-        Ok(Report::default())
+        let toolchain = prepared.spec.tools.get("go").cloned().unwrap_or_default();
+        Ok(Report::of(Metadata::of(&BillMetadata { toolchain })))
     }
 }

@@ -3,9 +3,11 @@
 
 mod archive_bills;
 mod executable_bills;
+mod provenance;
 
 pub(crate) use archive_bills::ArchiveBillsStep;
 pub(crate) use executable_bills::ExecutableBillsStep;
+pub(crate) use provenance::{ProvenanceStep, stated};
 
 use rondel_buildfile::{BillForm as DeclaredForm, Bills};
 use rondel_cas::{MEMORY_MAX, RelativePath, read_at_most};
