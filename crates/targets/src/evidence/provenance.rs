@@ -81,7 +81,9 @@ fn add_modules(bill: &Bill, materials: &mut Vec<Material>) {
 fn toolchain(upstream: &UpstreamResult) -> Option<Material> {
     let metadata: BillMetadata = upstream.metadata.get()?;
     let (version, identity) = metadata.toolchain.split_once(' ')?;
-    let mut material = Material { name: version.to_owned(), ..Material::default() };
+    let number = version.strip_prefix("go").unwrap_or(version);
+    let uri = Some(format!("pkg:generic/go@{}", number.replace('+', "%2B")));
+    let mut material = Material { name: version.to_owned(), uri, ..Material::default() };
     // A digest of the SDK's directory, of Rondel's own making, and so none of DigestSet's.
     material.annotations.insert("rondel tree".to_owned(), identity.to_owned());
     Some(material)
