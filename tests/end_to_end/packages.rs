@@ -12,11 +12,12 @@ use crate::space::{TestSpace, repository};
 const DEB: &str = "small_1_amd64.deb";
 const RPM: &str = "small-1-1.x86_64.rpm";
 
-/// The small module with the release of docs/packages.md.
+/// The small module with the release of docs/packages.md, but without the gate: tests of its own hold that.
 fn release() -> TestSpace {
     let space = TestSpace::small();
     let page = fs::read_to_string(repository().join("docs/packages.md")).unwrap();
     let example = page.split("```ron\n").nth(1).unwrap().split("```").next().unwrap();
+    let example = example.replace("created: Epoch,", "created: Epoch, gate: Off,");
     space.replace("build.ron", "        \"image\": Image(", &format!("{example}\n        \"image\": Image("));
     space.write("deploy/small.conf", "port = 80\n");
     space.write(
