@@ -66,6 +66,7 @@ mod public;
 mod published_tools;
 mod push;
 mod push_pulled;
+mod release;
 mod replay;
 mod sandbox;
 mod scheduling;
