@@ -220,29 +220,10 @@ fn each_package_and_platform_is_a_step() {
     "#]]);
 }
 
-#[test]
-fn what_is_refused() {
-    let refusals = [
-        ("name: \"small\"", "name: \"Small\""),
-        ("name: \"small\"", "name: \"x\\nEssential: yes\""),
-        ("[\"aa\"]", "[\"aa, bb\"]"),
-        ("[\"dd\"]", "[\"dd | ee\"]"),
-        ("One line", "One line\\r"),
-        ("https://example.org", "https://example.org\\nEssential: yes"),
-        ("revision: \"7\"", "revision: \"7-8\""),
-        ("\"deploy/small.service\"", "\"deploy/small.conf\""),
-        ("\"two\"", "\"#!/usr/bin/python3\\npass\""),
-        ("\"/var/lib/small\"", "\"/etc/small.conf/x\""),
-        ("\"/etc/small.conf\"", "\"/usr/lib/systemd/system/small.service\""),
-        ("Link(\"small\")", "Link(\"a\\nb\")"),
-        ("\"/usr/bin\"", "\"/usr/../bin\""),
-        ("owner: \"u\"", "owner: \"0\""),
-        ("license: \"MIT\", release", "release"),
-        ("bin: ", "platforms: [\"windows/amd64\"], bin: "),
-        ("bin: ", "platforms: [\"linux/s390x\"], bin: "),
-    ];
+/// Returns what is said of each change, as a part of the packages and what is written instead.
+fn refusals(changes: &[(&str, &str)]) -> String {
     let mut text = String::new();
-    for (from, to) in refusals {
+    for (from, to) in changes {
         assert!(PACKAGES.contains(from), "{from}");
         let space = space();
         // What only the files show is refused by the step.
@@ -258,6 +239,22 @@ fn what_is_refused() {
         };
         text.push_str(&format!("{to}\n{error}\n\n"));
     }
+    text
+}
+
+#[test]
+fn values_that_are_refused() {
+    let changes = [
+        ("name: \"small\"", "name: \"Small\""),
+        ("name: \"small\"", "name: \"x\\nEssential: yes\""),
+        ("[\"aa\"]", "[\"aa, bb\"]"),
+        ("[\"dd\"]", "[\"dd | ee\"]"),
+        ("One line", "One line\\r"),
+        ("https://example.org", "https://example.org\\nEssential: yes"),
+        ("revision: \"7\"", "revision: \"7-8\""),
+        ("\"deploy/small.service\"", "\"deploy/small.conf\""),
+        ("\"two\"", "\"#!/usr/bin/python3\\npass\""),
+    ];
     expect![[r##"
         name: "Small"
         input: `Small` is no name of a Debian package: lower-case letters, digits, `+`, `-` and `.`, at least two, a letter or digit first
@@ -295,6 +292,22 @@ fn what_is_refused() {
         input: a script of a package with units begins with `#!/usr/bin/python3`: lines for systemd come before it, so it has to be one of the shell
         at: Deb
 
+    "##]].assert_eq(&refusals(&changes));
+}
+
+#[test]
+fn places_that_are_refused() {
+    let changes = [
+        ("\"/var/lib/small\"", "\"/etc/small.conf/x\""),
+        ("\"/etc/small.conf\"", "\"/usr/lib/systemd/system/small.service\""),
+        ("Link(\"small\")", "Link(\"a\\nb\")"),
+        ("\"/usr/bin\"", "\"/usr/../bin\""),
+        ("owner: \"u\"", "owner: \"0\""),
+        ("license: \"MIT\", release", "release"),
+        ("bin: ", "platforms: [\"windows/amd64\"], bin: "),
+        ("bin: ", "platforms: [\"linux/s390x\"], bin: "),
+    ];
+    expect![[r#"
         "/etc/small.conf/x"
         `small_1.2.3-7_amd64.deb` can't be made: `/etc/small.conf/x` is below `/etc/small.conf`, which is no directory
 
@@ -332,7 +345,7 @@ fn what_is_refused() {
         at: "linux/s390x"
         hint: name platforms of Linux that the release has
 
-    "##]].assert_eq(&text);
+    "#]].assert_eq(&refusals(&changes));
 }
 
 /// Platforms that a format can't tell apart would be one file.
