@@ -24,6 +24,8 @@ fn release() -> TestSpace {
         "deploy/small.service",
         "[Unit]\nDescription=Small\n\n[Service]\nExecStart=/usr/bin/small\nUser=small\n",
     );
+    space.write("web/index.html", "page\n");
+    std::os::unix::fs::symlink("index.html", space.root().join("web/start.html")).unwrap();
     space.write("deploy/postinst", "#!/bin/sh\nset -e\necho \"postinst $1\" >>/var/log/small.log\n");
     space
 }
@@ -80,6 +82,7 @@ fn a_deb_is_installed_upgraded_and_removed() {
         chmod 755 /usr/local/bin/systemctl
         dpkg -i /packages/first.deb >/dev/null 2>&1; state; small
         stat -c '%n %A %U:%G' /usr/bin/small /etc/small/small.conf /var/lib/small /usr/lib/systemd/system/small.service
+        dpkg -L small | sed -n '/share/p'; cat /usr/share/small/start.html /usr/share/man/man1/small.1
         dpkg --verify small; dpkg-query -W -f '${Conffiles}\n' small | sed 's/ [0-9a-f]*$//'
         echo 'port = 90' >/etc/small/small.conf
         dpkg --force-confold -i /packages/second.deb >/dev/null 2>&1; state; small

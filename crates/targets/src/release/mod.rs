@@ -5,6 +5,7 @@ mod archive;
 mod artifacts;
 mod checksums;
 mod names;
+mod package_files;
 mod package_step;
 mod packages;
 
