@@ -8,7 +8,8 @@ use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
 use crate::created::created_s;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::release::{
-    ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_packages, path_of,
+    ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_changelog, add_formula,
+    add_packages, check_release, path_of,
 };
 
 impl Analyze for Release {
@@ -20,6 +21,10 @@ impl Analyze for Release {
         _wanted: bool,
     ) -> Analyzed<TargetNodes> {
         let platforms = analyzer.platforms(self.platforms.as_ref(), target, false)?;
+        let name = &target.name.value;
+        let span = self.version.as_ref().map_or(target.name.span, |version| version.span);
+        let names = analyzer.variables.both(&|| ReleaseNames::of(analyzer, self, name, target.name.span))?.0;
+        check_release(analyzer, &names.version, span)?;
         let mut artifacts = Vec::new();
         for platform in &platforms {
             let node = archive(analyzer, (target, self), platform, &deps)?;
@@ -29,6 +34,8 @@ impl Analyze for Release {
         artifacts.extend(add_packages(analyzer, (target, self), &platforms, &deps, &builds)?);
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });
+        artifacts.extend(add_formula(analyzer, (target, self), &artifacts)?);
+        artifacts.extend(add_changelog(analyzer, (target, self))?);
         let mut ends: Vec<NodeId> = artifacts.iter().map(|artifact| artifact.node).collect();
         ends.push(list(analyzer, (target, self), artifacts)?);
         Ok(TargetNodes::ends(ends))

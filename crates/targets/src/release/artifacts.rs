@@ -24,6 +24,8 @@ pub(crate) enum ArtifactKind {
     Deb,
     Rpm,
     Checksums,
+    Changelog,
+    Formula,
 }
 
 /// A step that makes files of a release.
@@ -71,6 +73,8 @@ impl ArtifactKind {
             ArtifactKind::Deb => "deb",
             ArtifactKind::Rpm => "rpm",
             ArtifactKind::Checksums => "checksums",
+            ArtifactKind::Changelog => "changelog",
+            ArtifactKind::Formula => "formula",
         }
     }
 }
