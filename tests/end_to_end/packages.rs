@@ -9,8 +9,8 @@ use expect_test::{Expect, expect};
 
 use crate::space::{TestSpace, repository};
 
-const DEB: &str = "small_1_amd64.deb";
-const RPM: &str = "small-1-1.x86_64.rpm";
+const DEB: &str = "small_1.0.0_amd64.deb";
+const RPM: &str = "small-1.0.0-1.x86_64.rpm";
 
 /// The small module with the release of docs/packages.md, but without the gate: tests of its own hold that.
 fn release() -> TestSpace {
@@ -19,6 +19,7 @@ fn release() -> TestSpace {
     let example = page.split("```ron\n").nth(1).unwrap().split("```").next().unwrap();
     let example = example.replace("created: Epoch,", "created: Epoch, gate: Off,");
     space.replace("build.ron", "        \"image\": Image(", &format!("{example}\n        \"image\": Image("));
+    space.replace("build.ron", "\"v1\"", "\"v1.0.0\"");
     space.write("deploy/small.conf", "port = 80\n");
     space.write(
         "deploy/small.service",
@@ -71,9 +72,9 @@ fn on_a_copy_of_this_machine(space: &TestSpace, files: &[&PathBuf], script: &str
 fn a_deb_is_installed_upgraded_and_removed() {
     let space = release();
     let first = built(&space, DEB, "first.deb");
-    space.replace("build.ron", "\"version\": \"v1\"", "\"version\": \"v2-rc.1\"");
+    space.replace("build.ron", "v1.0.0", "v2.0.0-rc.1");
     space.write("deploy/small.conf", "port = 81\n");
-    let second = built(&space, "small_2~rc.1_amd64.deb", "second.deb");
+    let second = built(&space, "small_2.0.0~rc.1_amd64.deb", "second.deb");
     let script = r#"
         state() { dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' small; }
         # A systemd that only says what it is told.
@@ -135,9 +136,9 @@ fn a_deb_is_installed_upgraded_and_removed() {
 fn an_rpm_is_installed_upgraded_and_removed() {
     let space = release();
     let first = built(&space, RPM, "first.rpm");
-    space.replace("build.ron", "\"version\": \"v1\"", "\"version\": \"v2-rc.1\"");
+    space.replace("build.ron", "v1.0.0", "v2.0.0-rc.1");
     space.write("deploy/small.conf", "port = 81\n");
-    let second = built(&space, "small-2~rc.1-1.x86_64.rpm", "second.rpm");
+    let second = built(&space, "small-2.0.0~rc.1-1.x86_64.rpm", "second.rpm");
     let script = format!(
         r#"
         R={root}; mkdir -p $R/bin $R/dev $R/etc $R/run/systemd/system $R/var/log; cp /bin/busybox $R/bin; cd $R
@@ -232,17 +233,17 @@ fn packages_are_kept_and_the_same_elsewhere() {
     assert_eq!(
         names,
         [
-            "small-1-1.aarch64.rpm",
+            "small-1.0.0-1.aarch64.rpm",
             RPM,
-            "small_1_amd64.deb",
-            "small_1_arm64.deb",
-            "small_1_checksums.txt",
-            "small_1_linux_amd64.tar.gz",
-            "small_1_linux_arm64.tar.gz"
+            "small_1.0.0_amd64.deb",
+            "small_1.0.0_arm64.deb",
+            "small_1.0.0_checksums.txt",
+            "small_1.0.0_linux_amd64.tar.gz",
+            "small_1.0.0_linux_arm64.tar.gz"
         ]
     );
     let listed = space.read("dist/release/artifacts.json");
-    let sums = space.read("dist/release/small_1_checksums.txt");
+    let sums = space.read("dist/release/small_1.0.0_checksums.txt");
     for name in names.iter().filter(|name| name.ends_with(".deb") || name.ends_with(".rpm")) {
         assert!(listed.contains(&format!("\"name\": \"{name}\"")), "{listed}");
         assert!(sums.contains(&format!("{}  {name}\n", before[*name])), "{sums}");
@@ -268,7 +269,7 @@ fn packages_are_kept_and_the_same_elsewhere() {
 fn values_that_are_no_package() {
     for (from, to, words) in [
         ("\"adduser\", ", "\"adduser\\nEssential: yes\", ", "`depends` has `adduser\\nEssential: yes`"),
-        ("\"v1\"", "\"main\"", "the version `main` does not begin with a digit"),
+        ("\"v1.0.0\"", "\"main\"", "`main` is no semantic version"),
         ("\"/var/lib/small\": Dir", "\"/var/../small\": Dir", "`/var/../small` is not an absolute path of a file"),
         (
             "A Person <person@example.org>",
