@@ -97,34 +97,43 @@ fn a_deb_is_installed_upgraded_and_removed() {
         &[&first, &second],
         script,
         expect![[r#"
-        small 1 installed
-        v1 hello
+            small 1.0.0 installed
+            v1.0.0 hello
 
-        /usr/bin/small -rwxr-xr-x root:root
-        /etc/small/small.conf -rw-r----- root:small
-        /var/lib/small drwxr-x--- small:small
-        /usr/lib/systemd/system/small.service -rw-r--r-- root:root
-         /etc/small/small.conf
-        small 2~rc.1 installed
-        v2-rc.1 hello
+            /usr/bin/small -rwxr-xr-x root:root
+            /etc/small/small.conf -rw-r----- root:small
+            /var/lib/small drwxr-x--- small:small
+            /usr/lib/systemd/system/small.service -rw-r--r-- root:root
+            /usr/share
+            /usr/share/man
+            /usr/share/man/man1
+            /usr/share/man/man1/small.1
+            /usr/share/small
+            /usr/share/small/index.html
+            /usr/share/small/start.html
+            page
+            .TH small 1
+             /etc/small/small.conf
+            small 2.0.0~rc.1 installed
+            v2.0.0-rc.1 hello
 
-        port = 90
-        port = 81
-        small 2~rc.1 config-files
-        small.conf
-        small.conf.dpkg-dist
-        ls: cannot access '/etc/small': No such file or directory
-        ls: cannot access '/usr/bin/small': No such file or directory
-        systemctl daemon-reload
-        postinst configure
-        systemctl daemon-reload
-        systemctl daemon-reload
-        systemctl try-restart small.service
-        postinst configure
-        systemctl disable --now small.service
-        systemctl daemon-reload
-        systemctl daemon-reload
-    "#]],
+            port = 90
+            port = 81
+            small 2.0.0~rc.1 config-files
+            small.conf
+            small.conf.dpkg-dist
+            ls: cannot access '/etc/small': No such file or directory
+            ls: cannot access '/usr/bin/small': No such file or directory
+            systemctl daemon-reload
+            postinst configure
+            systemctl daemon-reload
+            systemctl daemon-reload
+            systemctl try-restart small.service
+            postinst configure
+            systemctl disable --now small.service
+            systemctl daemon-reload
+            systemctl daemon-reload
+        "#]],
     );
 }
 
@@ -190,8 +199,8 @@ fn an_rpm_is_installed_upgraded_and_removed() {
             systemctl daemon-reload || :
         fi
 
-        small-1-1.x86_64
-        v1 hello
+        small-1.0.0-1.x86_64
+        v1.0.0 hello
 
         usr/bin/small -rwxr-xr-x 0:0
         etc/small/small.conf -rw-r----- 0:777
@@ -199,8 +208,8 @@ fn an_rpm_is_installed_upgraded_and_removed() {
         usr/lib/systemd/system/small.service -rw-r--r-- 0:0
         /etc/small/small.conf
         warning: /etc/small/small.conf created as /etc/small/small.conf.rpmnew
-        small-2~rc.1-1.x86_64
-        v2-rc.1 hello
+        small-2.0.0~rc.1-1.x86_64
+        v2.0.0-rc.1 hello
 
         port = 90
         port = 81
