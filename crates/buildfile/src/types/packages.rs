@@ -130,6 +130,9 @@ record! {
     }
 }
 
+/// Title, meaning and fields of a section of the reference.
+type Section = (&'static str, &'static str, Vec<Field>);
+
 /// A package of a release.
 #[derive(Clone, Debug)]
 pub enum ReleasePackage {
@@ -197,7 +200,7 @@ impl RpmScripts {
 
 impl ReleasePackage {
     /// Their sections in the reference.
-    pub(crate) fn sections() -> [(&'static str, &'static str, Vec<Field>); 6] {
+    pub(crate) fn sections() -> [Section; 6] {
         let shared = PackageFields::fields();
         let own = |fields: Vec<Field>| {
             fields.into_iter().filter(|field| !shared.iter().any(|other| other.name == field.name)).collect()
