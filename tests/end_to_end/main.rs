@@ -65,6 +65,7 @@ mod public;
 mod published_tools;
 mod push;
 mod push_pulled;
+mod release_texts;
 mod replay;
 mod sandbox;
 mod scheduling;
