@@ -55,6 +55,7 @@ mod loading;
 mod matrix;
 mod modules;
 mod outputs_beside_inputs;
+mod packages;
 #[path = "../parts.rs"]
 mod parts;
 mod parts_of_the_machine;
@@ -65,6 +66,7 @@ mod public;
 mod published_tools;
 mod push;
 mod push_pulled;
+mod release;
 mod release_texts;
 mod replay;
 mod sandbox;

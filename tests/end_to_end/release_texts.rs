@@ -160,7 +160,7 @@ fn no_changelog_of_half_a_history() {
 }
 
 const FORMULA: &str = r##"formula: Homebrew(
-    name: "small-tool", description: "Says \"#{raise}\" \\", homepage: "https://example.com/x", licence: "MIT OR Apache-2.0",
+    name: "small-tool", description: "Says \"#{raise}\" \\", homepage: "https://example.com/x", license: "MIT OR Apache-2.0",
     url: "https://example.com/x/v{version}/{file}", dependencies: ["git"], test: ["system bin/\"small\", \"--version\""],
 )"##;
 
@@ -282,7 +282,7 @@ fn what_is_in_the_key_of_a_formula() {
 #[test]
 fn formulas_that_are_refused() {
     let space = with(
-        r#"formula: Homebrew(name: "Small", description: "a\nb", homepage: "ftp://x", url: "https://example.com/\"/{file}", licence: "")"#,
+        r#"formula: Homebrew(name: "Small", description: "a\nb", homepage: "ftp://x", url: "https://example.com/\"/{file}", license: "")"#,
     );
     let run = space.run(&["release"]);
     expect![[r#"
@@ -297,7 +297,7 @@ fn formulas_that_are_refused() {
         error: a line has no line breaks and no other controls
          --> build.ron:3:108
           |
-        3 | s: ["small"], formula: Homebrew(name: "Small", description: "a\nb", homepage: "ftp://x", url: "https://example.com/\"/{file}", licence: ""))
+        3 | s: ["small"], formula: Homebrew(name: "Small", description: "a\nb", homepage: "ftp://x", url: "https://example.com/\"/{file}", license: ""))
           |                                                             ^^^^^^
 
         hint: write it as one line
@@ -305,7 +305,7 @@ fn formulas_that_are_refused() {
         error: `ftp://x` is no address
          --> build.ron:3:126
           |
-        3 | ula: Homebrew(name: "Small", description: "a\nb", homepage: "ftp://x", url: "https://example.com/\"/{file}", licence: "")),
+        3 | ula: Homebrew(name: "Small", description: "a\nb", homepage: "ftp://x", url: "https://example.com/\"/{file}", license: "")),
           |                                                             ^^^^^^^^^
 
         hint: write "https://example.com/small"
@@ -313,7 +313,7 @@ fn formulas_that_are_refused() {
         error: `\"` can't be in an address
          --> build.ron:3:142
           |
-        3 | me: "Small", description: "a\nb", homepage: "ftp://x", url: "https://example.com/\"/{file}", licence: "")),
+        3 | me: "Small", description: "a\nb", homepage: "ftp://x", url: "https://example.com/\"/{file}", license: "")),
           |                                                             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
         hint: write the address of an archive, "https://example.com/x/v{version}/{file}"
@@ -321,7 +321,7 @@ fn formulas_that_are_refused() {
         error: the line is empty
          --> build.ron:3:184
           |
-        3 | : "ftp://x", url: "https://example.com/\"/{file}", licence: "")),
+        3 | : "ftp://x", url: "https://example.com/\"/{file}", license: "")),
           |                                                             ^^
 
         hint: write a text, or leave the field out
@@ -334,7 +334,7 @@ fn formulas_that_are_refused() {
         error: the formula `small-tool` has no archive for macOS or Linux
          --> build.ron:4:11
           |
-        4 |     name: "small-tool", description: "Says \"#{raise}\" \\", homepage: "https://example.com/x", licence: "MIT OR Apache-2.0",
+        4 |     name: "small-tool", description: "Says \"#{raise}\" \\", homepage: "https://example.com/x", license: "MIT OR Apache-2.0",
           |           ^^^^^^^^^^^^
 
         hint: Homebrew knows darwin and linux, each with amd64 and arm64: add such platforms, or leave `formula` out

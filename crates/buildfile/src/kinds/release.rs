@@ -4,8 +4,9 @@ use crate::places::Places;
 use crate::record::kind;
 use crate::types::{
     Archives, ArtifactName, Changelog, Created, ExecutablesReference, Gate, Homebrew, OutPath, Platforms,
+    ReleasePackage,
 };
-use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
 kind! {
     /// What people download: an archive for each platform, with checksums and a list of all, in `dist/<target>/`. It is made for
@@ -18,6 +19,9 @@ kind! {
         /// The archives: `(name: "{project}_{version}_{os}_{arch}", format: TarGz, files: ["LICENSE"], wrap: true)`. Below, all
         /// that can be said of them.
         archives: Archives = Archives::default(),
+        /// Packages for distributions of Linux, each for all platforms of Linux: `[Deb(…), Rpm(…)]`. Below, all that can be said
+        /// of them.
+        packages: Vec<Spanned<ReleasePackage>> = Vec::new(),
         /// Name of the file of checksums (SHA-256), which `sha256sum --check` reads.
         checksums: ArtifactName = ArtifactName::own("{project}_{version}_checksums.txt"),
         /// A changelog of the commits since the last release: `(commit_url: "https://example.com/x/commit/{hash}")`. Below, all that can
@@ -80,6 +84,9 @@ impl Kind for Release {
         {
             let message = format!("`{}`: the changelog is of all platforms", file.text().value);
             diagnostics.push(Diagnostic::new(file.text().span, message).hint("leave `{os}` and `{arch}` out"));
+        }
+        for package in &self.packages {
+            package.value.check(package.span, self.platforms.as_ref().unwrap_or(platforms), diagnostics);
         }
         if self.checksums.names_a_platform() {
             let message = format!("`{}`: the checksums are of all platforms", self.checksums.text().value);

@@ -17,8 +17,8 @@ record! {
         description: OneLine,
         /// Address of the project.
         homepage: WebAddress,
-        /// Licence in the terms of SPDX: `"MIT"`, `"MIT OR Apache-2.0"`.
-        licence: Option<OneLine> = None,
+        /// License in the terms of SPDX: `"MIT"`, `"MIT OR Apache-2.0"`.
+        license: Option<OneLine> = None,
         /// Address of an archive: `"https://example.com/x/releases/download/v{version}/{file}"`.
         url: ArchiveUrl,
         /// Formulas that it needs.

@@ -19,6 +19,7 @@ mod lists;
 mod maps;
 mod numbers;
 mod outputs;
+mod packages;
 mod parameters;
 mod references;
 mod stamps;
@@ -51,6 +52,10 @@ pub use maps::{
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
+pub use packages::{
+    DebPackage, DebScripts, InstalledDirectory, InstalledPath, OwnerName, PackageDirectory, PackageFields, PackageFile,
+    PackageFileFields, PackageFiles, PackageScript, ReleasePackage, RpmPackage, RpmScripts,
+};
 pub use parameters::{Param, ParameterName, Params};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};

@@ -9,7 +9,7 @@ use crate::created::created_s;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::release::{
     ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_changelog, add_formula,
-    check_release, path_of,
+    add_packages, check_release, path_of,
 };
 
 impl Analyze for Release {
@@ -30,6 +30,8 @@ impl Analyze for Release {
             let node = archive(analyzer, (target, self), platform, &deps)?;
             artifacts.push(Artifact { node, kind: ArtifactKind::Archive, platform: Some(platform.clone()) });
         }
+        let builds = |analyzer: &mut Analyzer<'_>, platform: &Platform| builds(analyzer, (target, self), platform);
+        artifacts.extend(add_packages(analyzer, (target, self), &platforms, &deps, &builds)?);
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });
         artifacts.extend(add_formula(analyzer, (target, self), &artifacts)?);
@@ -54,6 +56,21 @@ impl Analyze for Release {
     }
 }
 
+/// Returns the steps that make the executables of a platform, one a build.
+fn builds(
+    analyzer: &mut Analyzer<'_>,
+    (target, release): (&Target, &Release),
+    platform: &Platform,
+) -> Analyzed<Vec<NodeId>> {
+    let mut nodes = Vec::new();
+    for build in &release.builds {
+        let of = analyzer.find(&build.value)?;
+        let reader = (target, build.span);
+        nodes.push(analyzer.within(of, |analyzer, kind| kind.output_node(analyzer, of, platform, reader))?);
+    }
+    Ok(nodes)
+}
+
 /// Adds the step that makes the archive of a platform.
 fn archive(
     analyzer: &mut Analyzer<'_>,
@@ -61,13 +78,7 @@ fn archive(
     platform: &Platform,
     deps: &Deps,
 ) -> Analyzed<NodeId> {
-    let mut inputs = Vec::new();
-    for build in &release.builds {
-        let of = analyzer.find(&build.value)?;
-        inputs.push(
-            analyzer.within(of, |analyzer, kind| kind.output_node(analyzer, of, platform, (target, build.span)))?,
-        );
-    }
+    let mut inputs = builds(analyzer, (target, release), platform)?;
     let sources = Some(release.archives.files.as_slice());
     let files = analyzer.declared_inputs(target, sources)?;
     let outputs = analyzer.output_uses(sources, &[], &CommandEnvironment::default(), &mut inputs)?;

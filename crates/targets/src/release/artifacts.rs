@@ -21,6 +21,8 @@ const FORMAT: &str = "rondel-artifacts-1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ArtifactKind {
     Archive,
+    Deb,
+    Rpm,
     Checksums,
     Changelog,
     Formula,
@@ -68,6 +70,8 @@ impl ArtifactKind {
     pub fn word(self) -> &'static str {
         match self {
             ArtifactKind::Archive => "archive",
+            ArtifactKind::Deb => "deb",
+            ArtifactKind::Rpm => "rpm",
             ArtifactKind::Checksums => "checksums",
             ArtifactKind::Changelog => "changelog",
             ArtifactKind::Formula => "formula",

@@ -9,6 +9,7 @@ mod image_facts;
 mod image_programs;
 mod modules;
 mod outputs;
+mod packages;
 mod parameters;
 mod refusals;
 mod resolve;
