@@ -3,7 +3,7 @@
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::{
-    Archives, ArtifactName, Changelog, Created, ExecutablesReference, Gate, Homebrew, OutPath, Platforms,
+    Archives, ArtifactName, Changelog, Created, ExecutablesReference, Gate, Homebrew, OutPath, Platforms, PublishTo,
     ReleasePackage,
 };
 use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
@@ -35,6 +35,9 @@ kind! {
         /// Builds everything a second time in other surroundings, as `verify` does, and compares, before the release counts
         /// as done. What was proven before, by the same keys, is not built again. `Off` leaves it out.
         gate: Gate = Gate::On,
+        /// Where it goes with `--publish`, once all of it is made: `[GitHub(repository: "owner/name")]`, `Gitea(url:
+        /// "https://codeberg.org", …)`, or `Directory("/srv/releases/{version}")`. What is there already is kept.
+        publish: Vec<PublishTo> = Vec::new(),
         /// Platforms, instead of those of the file.
         platforms: Option<Platforms> = None,
         /// Directory of the files, relative to `root`; `dist/<target>` beside build.ron if left out.
@@ -79,14 +82,14 @@ impl Kind for Release {
             let hint = "names of archives need `{os}` and `{arch}`";
             diagnostics.push(Diagnostic::new(name.text().span, message).hint(hint));
         }
+        for package in &self.packages {
+            package.value.check(package.span, self.platforms.as_ref().unwrap_or(platforms), diagnostics);
+        }
         if let Some(file) =
             self.changelog.as_ref().map(|changelog| &changelog.file).filter(|file| file.names_a_platform())
         {
             let message = format!("`{}`: the changelog is of all platforms", file.text().value);
             diagnostics.push(Diagnostic::new(file.text().span, message).hint("leave `{os}` and `{arch}` out"));
-        }
-        for package in &self.packages {
-            package.value.check(package.span, self.platforms.as_ref().unwrap_or(platforms), diagnostics);
         }
         if self.checksums.names_a_platform() {
             let message = format!("`{}`: the checksums are of all platforms", self.checksums.text().value);

@@ -21,6 +21,7 @@ mod numbers;
 mod outputs;
 mod packages;
 mod parameters;
+mod publishing;
 mod references;
 mod stamps;
 mod strings;
@@ -57,6 +58,7 @@ pub use packages::{
     PackageFileFields, PackageFiles, PackageScript, ReleasePackage, RpmPackage, RpmScripts,
 };
 pub use parameters::{Param, ParameterName, Params};
+pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{

@@ -1,5 +1,5 @@
-//! The steps of a `Release`: archives, packages, checksums, and the list of all files. Each file is a step of its own, so that it is
-//! kept and restored by itself. `kinds/release.rs` puts them together. Also the rules of its version.
+//! The steps of a `Release`: archives, packages, checksums, and the list of all files. Each file is a step of its own, so
+//! that it is kept and restored by itself. `kinds/release.rs` puts them together. Also the rules of its version.
 
 mod archive;
 mod artifacts;
