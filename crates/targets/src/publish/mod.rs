@@ -16,6 +16,7 @@ use crate::analysis::Analysis;
 use crate::analyzer::{Analyzed, Analyzer};
 use crate::kinds;
 use crate::nodes::Deps;
+use crate::release::check_publishing;
 use crate::request::Request;
 use directory_step::DirectoryStep;
 pub use forge_step::PublishedMetadata;
@@ -35,6 +36,7 @@ pub fn check_publish(request: &Request<'_>, built: &Analysis) -> Result<(), User
     for name in publishable(request, built) {
         let target = analyzer.find(&name)?;
         let TargetKind::Release(release) = &target.kind else { continue };
+        check_publishing(request.version_mode, target.name.span)?;
         analyzer.within(target, |analyzer, _| check(analyzer, release))?;
     }
     Ok(())
