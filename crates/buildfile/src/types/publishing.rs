@@ -123,7 +123,7 @@ impl FieldType for Prerelease {
         if value.call().is_some_and(|call| call.name == "Auto") {
             return reader.choice(value, &[("Auto", Prerelease::Auto)]);
         }
-        bool::read(reader, value).map(Prerelease::Is)
+        reader.kept(value.parse("`Auto`, `true` or `false`")).map(Prerelease::Is)
     }
 
     fn shape() -> Shape {

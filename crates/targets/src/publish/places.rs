@@ -19,7 +19,7 @@ pub(super) enum Goal {
     /// A release at a forge.
     Forge { place: Place, token: Token, announcement: Announcement },
     /// A directory.
-    Directory { path: PathBuf },
+    Directory { path: PathBuf, written: String },
 }
 
 impl Goal {
@@ -27,7 +27,7 @@ impl Goal {
     pub fn name(&self) -> String {
         match self {
             Goal::Forge { place, .. } => format!("{}/{}", place.host(), place.repository()),
-            Goal::Directory { path } => path.display().to_string(),
+            Goal::Directory { written, .. } => written.clone(),
         }
     }
 }
@@ -119,7 +119,7 @@ fn directory(analyzer: &Analyzer<'_>, text: &Text) -> Analyzed<Goal> {
     if path.is_empty() {
         return Err(UserError::input("the directory of a release has no name").at(text.span));
     }
-    Ok(Goal::Directory { path: analyzer.root.join(path) })
+    Ok(Goal::Directory { path: analyzer.root.join(&path), written: path })
 }
 
 fn announcement(analyzer: &Analyzer<'_>, forge: &Forge<'_>, made: &MadeRelease) -> Analyzed<Announcement> {
