@@ -58,5 +58,5 @@ pub use modules::module_directory;
 pub use publish::{PublishedMetadata, check_publish, publish, publishable};
 pub use push::PushMetadata;
 pub use registries::Registries;
-pub use request::{ParameterValues, PlatformChoice, Request};
+pub use request::{ParameterValues, PlatformChoice, Request, VersionMode};
 pub use shown_variables::{ShownVariable, show_variables};
