@@ -46,7 +46,9 @@ fn shown(server: &ForgeServer, text: &str) -> String {
 
 /// The number of bytes that were sent, if there are any, is that of Go's version.
 fn without_count(line: &str) -> String {
-    let Some((before, after)) = line.trim_end().split_once(" bytes sent; published") else { return line.trim_end().to_owned() };
+    let Some((before, after)) = line.trim_end().split_once(" bytes sent; published") else {
+        return line.trim_end().to_owned();
+    };
     let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
     format!("{before}[N] bytes sent; published{after}")
 }
