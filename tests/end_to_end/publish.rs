@@ -235,3 +235,40 @@ fn a_draft_for_testers() {
     assert_eq!((&told["prerelease"], &told["draft"]), (&true.into(), &true.into()));
     assert_eq!((&told["name"], &told["tag_name"]), (&"App v1.3.0-rc.1".into(), &"v1.3.0-rc.1".into()));
 }
+
+#[test]
+fn the_tag_is_that_of_the_commit() {
+    let server = ForgeServer::start(Dialect::GitHub);
+    let space = releasing(&server, GITHUB);
+    space.replace("build.ron", "\"v1.2.0\"", "Git(Version)");
+    space.write(".gitignore", "dist\n.rondel\nbuild.lock\n");
+    let git = |arguments: &[&str]| {
+        let names = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+        let run = Command::new("git").args(names).args(arguments).current_dir(space.root()).output().unwrap();
+        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8_lossy(&run.stdout).trim().to_owned()
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "first"]);
+    git(&["tag", "v1.2.0"]);
+    space.run(&["release", "--publish", "--snapshot"]).fails(2, &["nothing is published with `--snapshot`"]);
+    let run = space.ok(&["release", "--publish"]);
+    assert!(run.stderr.contains(&format!("Published {}/me/app v1.2.0", &server.url[7..])), "{}", run.stderr);
+    let told = server.state().releases[0].told.clone();
+    assert_eq!((&told["tag_name"], &told["name"]), (&"v1.2.0".into(), &"v1.2.0".into()));
+    assert_eq!(told["target_commitish"].as_str(), Some(git(&["rev-parse", "HEAD"]).as_str()));
+    assert_eq!(told["make_latest"], "legacy");
+}
+
+#[test]
+fn what_the_gate_refuses_is_not_published() {
+    let server = ForgeServer::start(Dialect::GitHub);
+    let space = releasing(&server, GITHUB);
+    space.replace("build.ron", "gate: Off,", "archives: (files: [Output(\"made\")]),");
+    let made =
+        "\"made\": Shell(script: \"date +%s%N > made.txt\", inputs: [], outputs: [\"made.txt\"]),\n        \"release\"";
+    space.replace("build.ron", "\"release\"", made);
+    space.run(&["release", "--publish"]).fails(4, &["Different made"]);
+    assert!(server.state().calls.is_empty(), "the forge was asked");
+}

@@ -35,7 +35,7 @@ pub fn check_publish(request: &Request<'_>, built: &Analysis) -> Result<(), User
     for name in publishable(request, built) {
         let target = analyzer.find(&name)?;
         let TargetKind::Release(release) = &target.kind else { continue };
-        analyzer.within(target, |analyzer, _| check(analyzer, release))?;
+        analyzer.within(target, |analyzer, _| check(analyzer, release, target.name.span))?;
     }
     Ok(())
 }
