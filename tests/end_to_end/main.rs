@@ -8,6 +8,7 @@
 
 mod adoption;
 mod archive;
+mod audit;
 mod base_image;
 mod bases;
 mod bases_in_docker;
@@ -52,6 +53,7 @@ mod image_merged;
 mod image_programs;
 mod import_circles;
 mod inputs;
+mod inspect_published;
 mod interactive;
 mod loading;
 mod matrix;
@@ -68,6 +70,7 @@ mod public;
 mod publish;
 mod published_tools;
 mod push;
+mod push_documents;
 mod push_pulled;
 mod release;
 mod replay;

@@ -286,7 +286,11 @@ fn the_schema_has_every_kind_and_field() {
         }
         kinds += 1;
     }
-    assert_eq!(kinds, schema["$defs"]["kind"]["oneOf"].as_array().unwrap().len() + 2, "and `Param` and `Http`");
+    assert_eq!(
+        kinds,
+        schema["$defs"]["kind"]["oneOf"].as_array().unwrap().len() + 4,
+        "and `Param`, `Http`, `GitHub` and `Gitea`"
+    );
     for name in ["format", "rondel", "project", "root", "go", "go_work", "platforms", "vars", "pools", "targets"] {
         assert!(schema["properties"][name]["description"].is_string(), "{name}");
     }

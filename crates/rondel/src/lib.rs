@@ -20,6 +20,7 @@ mod runner;
 mod second_build;
 mod session;
 mod signals;
+mod tree_copy;
 mod ui;
 mod verbs;
 
