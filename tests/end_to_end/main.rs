@@ -32,6 +32,8 @@ mod executables;
 mod explained;
 mod failures;
 mod faults;
+#[path = "../forge_server/mod.rs"]
+mod forge_server;
 mod from_make;
 mod go_checkers;
 mod go_closure;
@@ -65,6 +67,7 @@ mod placed;
 mod projects;
 mod provenance;
 mod public;
+mod publish;
 mod published_tools;
 mod push;
 mod push_documents;

@@ -37,7 +37,7 @@ pub fn check_publish(request: &Request<'_>, built: &Analysis) -> Result<(), User
         let target = analyzer.find(&name)?;
         let TargetKind::Release(release) = &target.kind else { continue };
         check_publishing(request.version_mode, target.name.span)?;
-        analyzer.within(target, |analyzer, _| check(analyzer, release))?;
+        analyzer.within(target, |analyzer, _| check(analyzer, release, target.name.span))?;
     }
     Ok(())
 }
@@ -80,7 +80,8 @@ fn add<'a>(
     let goals = analyzer.within(target, |analyzer, _| goals(analyzer, release, made))?;
     let mut nodes = Vec::new();
     for goal in goals {
-        let key = StepKey::of(&target.name.value, format!("publish to {}", goal.name()));
+        // Not the target's own step: a graph with one of those and not the others would show the others' files to be stale.
+        let key = StepKey::shared(format!("publish {} to {}", target.name.value, goal.name()));
         let none = Deps::default();
         let assets = made.files.clone();
         let node = match goal {
@@ -88,8 +89,8 @@ fn add<'a>(
                 let step = ForgeStep { forges: Arc::clone(forges), place, token, announcement, assets };
                 analyzer.add(target, key, none, Vec::new(), Shown::OnFailure, Box::new(step))
             }
-            Goal::Directory { path } => {
-                let step = DirectoryStep { path, assets };
+            Goal::Directory { path, written } => {
+                let step = DirectoryStep { path, written, assets };
                 analyzer.add(target, key, none, Vec::new(), Shown::OnFailure, Box::new(step))
             }
         };

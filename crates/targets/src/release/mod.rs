@@ -19,4 +19,4 @@ pub(crate) use checksums::ChecksumsStep;
 pub(crate) use names::{ReleaseNames, path_of};
 pub(crate) use packages::add_packages;
 pub(crate) use texts::{add_changelog, add_formula};
-pub(crate) use version::{check_publishing, check_release};
+pub(crate) use version::{check_publishing, check_release, tag_here};
