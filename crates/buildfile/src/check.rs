@@ -98,6 +98,7 @@ fn check_reference(
         ),
         Wanted::Image => (makes.is_image(), "an `Image` or `DockerBuild` target"),
         Wanted::Layout => (makes.is_layout(), "an `Image` target"),
+        Wanted::Executables => (makes == Makes::Executables, "a `GoBuild` target"),
         Wanted::Digest if makes == Makes::DaemonImage => {
             (false, "an `Image` or `Push` target (an image that only Docker has gets a digest when it is pushed)")
         }

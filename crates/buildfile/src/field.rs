@@ -54,6 +54,8 @@ pub enum Wanted {
     Image,
     /// A target that makes an OCI layout.
     Layout,
+    /// A target that makes executables for platforms.
+    Executables,
     /// A target that makes an image with a digest.
     Digest,
 }

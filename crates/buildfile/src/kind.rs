@@ -193,6 +193,11 @@ pub trait Kind: Declared {
     /// Reports mistakes of a target whose fields each read well. `platforms` are those of the file.
     fn check(&self, _platforms: &Platforms, _diagnostics: &mut Vec<Diagnostic>) {}
 
+    /// Returns true if it counts as done only when a second build gives the same bytes.
+    fn is_gated(&self) -> bool {
+        false
+    }
+
     /// Returns true if the digest of its image is known once it is made.
     fn has_digest(&self) -> bool {
         self.makes().is_layout()

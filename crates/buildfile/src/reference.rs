@@ -6,7 +6,7 @@ use crate::kinds::KINDS;
 use crate::record::Record;
 use crate::shape::{Field, Shape, paragraph};
 use crate::target::{Common, Limits};
-use crate::types::{Attachment, FileOptions, FileSource, Param, PlatformSettings};
+use crate::types::{Attachment, FileOptions, FileSource, Param, PlatformSettings, ReleasePackage};
 use crate::{Group, field::FieldType};
 
 /// Returns the reference of all fields as Markdown: the top level, the fields of every kind, and each kind.
@@ -39,6 +39,9 @@ pub fn reference() -> String {
     section(&mut text, &format!("### {}", FileSource::TITLE), FileSource::DOC, &FileOptions::fields());
     let title = format!("### Documents about images: `{}`", Attachment::WORD);
     section(&mut text, &title, &paragraph(Attachment::DOC), &Attachment::fields());
+    for (title, doc, fields) in ReleasePackage::sections() {
+        section(&mut text, &format!("### {title}"), &paragraph(doc), &fields);
+    }
     text.truncate(text.trim_end().len());
     text.push('\n');
     text

@@ -73,6 +73,7 @@ fn what_each_kind_makes_and_where() {
         golangci: Nothing
         generate: Files { count: 1 }, file sub/kind_string.go
         pack: Files { count: 1 }, file sub/pack.tar
+        release: Files { count: 1 }, directory sub/dist/release
         manifest: Files { count: 1 }, file sub/deploy.yaml
         pinned: Files { count: 1 }, directory sub/pinned
         hello: Nothing
@@ -112,6 +113,7 @@ fn what_each_kind_needs() {
         golangci: [Go]
         generate: [Go]
         pack: [Program("tar")]
+        release: []
         manifest: []
         pinned: []
         hello: [Program("sh")]
@@ -151,6 +153,7 @@ fn where_each_kind_is_listed() {
         golangci: check, GoLint
         generate: other, Exec
         pack: other, Exec
+        release: publish, Release
         manifest: build, Template
         pinned: build, Resolve
         hello: other, Shell
@@ -245,6 +248,7 @@ fn what_a_visitor_sees() {
         golangci:  text path:.golangci.yml text text text
         generate:  text text path:kind_string.go path:tools
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
+        release:  server:Executables text generate:Output text path:deploy/preinst text text text text text text text text text text text path:deploy/policy.yaml path:deploy/council.service text path:deploy/preinst text text text text path:dist/release
         manifest:  path:deploy/app.yaml.in path:deploy.yaml
         pinned:  image:Digest path:pinned
         hello:  text image:Digest

@@ -31,6 +31,8 @@ pub(crate) struct StepResult {
     pub result: UpstreamResult,
     /// All places that the step has outputs in, if it was made by its key.
     pub places: Option<Vec<RelativePath>>,
+    /// Its key, if the result is stored under it.
+    pub action: Option<Digest>,
 }
 
 /// Runs one step if needed.
@@ -54,12 +56,14 @@ fn execute_prepared(
             reasons: Vec::new(),
             result: UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() },
             places: None,
+            action: None,
         }),
         Freshness::UpToDate(_) => always(node, context, prepared, vec![Reason::Forced]),
         Freshness::Run(reasons) => always(node, context, prepared, reasons.clone()),
         Freshness::Skip(why) => {
             let reasons = vec![Reason::Always { why: why.clone() }];
-            Ok(StepResult { outcome: Outcome::Skipped, reasons, result: UpstreamResult::default(), places: None })
+            let result = UpstreamResult::default();
+            Ok(StepResult { outcome: Outcome::Skipped, reasons, result, places: None, action: None })
         }
     }
 }
@@ -189,7 +193,7 @@ fn hit(
     }
     let artefacts = artefacts(context, spec, &result.outputs);
     let result = UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() };
-    StepResult { outcome, reasons: Vec::new(), result, places: Some(places(spec)) }
+    StepResult { outcome, reasons: Vec::new(), result, places: Some(places(spec)), action: Some(*key) }
 }
 
 /// Returns the destinations of all outputs.
@@ -249,7 +253,8 @@ fn run(
     let last_run = Some(last_run(begun, &reasons, Some(*key)));
     let record = StepRecord { action: Some(*key), members, last_run, is_unkept: !is_kept, ..StepRecord::default() };
     store_record(node, context, record);
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: Some(places(prepared.spec())) })
+    let (places, action) = (Some(places(prepared.spec())), is_kept.then_some(*key));
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places, action })
 }
 
 fn run_in(
@@ -417,7 +422,7 @@ fn always(
     let last_run = Some(last_run(begun, &reasons, None));
     store_record(node, context, StepRecord { members: spec.members(), last_run, ..StepRecord::default() });
     let result = UpstreamResult { artefacts, metadata, ..UpstreamResult::default() };
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: None })
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: None, action: None })
 }
 
 /// Moves the outputs of a step whose result is not stored to their places, and returns them.

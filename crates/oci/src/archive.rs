@@ -109,7 +109,15 @@ impl ImageArchive {
     pub fn write(&self, destination: &mut dyn Write) -> io::Result<()> {
         for (name, member) in &self.members {
             let size = member.size();
-            let header = Header { path: name, kind: Kind::File { size }, mode: 0o644, uid: 0, gid: 0, capabilities: 0 };
+            let header = Header {
+                path: name,
+                kind: Kind::File { size },
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+                modified_s: 0,
+                capabilities: 0,
+            };
             destination.write_all(&header.encode()?)?;
             if member.copy(destination)? != size {
                 return Err(io::Error::other(format!("`{name}` changed while it was read")));

@@ -72,15 +72,27 @@ pub fn add_parents(entries: &mut BTreeMap<RelativePath, LayerEntry>, directory: 
     }
 }
 
-/// Writes the entries as compressed tar. Directories above them that are not among them are those of the layers
-/// below. The same entries always give the same bytes.
+/// Writes the entries as compressed tar, with the epoch for their times. Directories above them that are not among them
+/// are those of the layers below. The same entries always give the same bytes.
 pub fn write_layer(
     entries: &BTreeMap<RelativePath, LayerEntry>,
     destination: &mut File,
     compression: Compression,
     threads: usize,
 ) -> io::Result<Layer> {
-    let mut tar = TarReader::new(entries);
+    write_tar(entries, 0, destination, compression, threads)
+}
+
+/// Writes the entries as compressed tar. All have the time `modified_s`, in seconds since 1970 (at most those of the
+/// year 2242, which is what a header holds). The same entries and time always give the same bytes.
+pub fn write_tar(
+    entries: &BTreeMap<RelativePath, LayerEntry>,
+    modified_s: u64,
+    destination: &mut File,
+    compression: Compression,
+    threads: usize,
+) -> io::Result<Layer> {
+    let mut tar = TarReader::new(entries, modified_s);
     let mut output = HashingWriter { inner: destination, hasher: Hasher::new() };
     compression.compress(&mut tar, &mut output, threads)?;
     Ok(Layer { digest: output.hasher.finish(), diff_id: tar.hasher.finish(), compression })
@@ -89,6 +101,7 @@ pub fn write_layer(
 /// The tar as a stream, hashed as it is read, so that no layer is in memory whole.
 struct TarReader<'a> {
     entries: Vec<(&'a RelativePath, &'a LayerEntry)>,
+    modified_s: u64,
     next: usize,
     pending: Vec<u8>,
     offset: usize,
@@ -99,9 +112,10 @@ struct TarReader<'a> {
 }
 
 impl<'a> TarReader<'a> {
-    fn new(entries: &'a BTreeMap<RelativePath, LayerEntry>) -> TarReader<'a> {
+    fn new(entries: &'a BTreeMap<RelativePath, LayerEntry>, modified_s: u64) -> TarReader<'a> {
         TarReader {
             entries: entries.iter().collect(),
+            modified_s,
             next: 0,
             pending: Vec::new(),
             offset: 0,
@@ -129,7 +143,8 @@ impl<'a> TarReader<'a> {
         };
         self.next += 1;
         let LayerEntry { mode, uid, gid, capabilities, .. } = **entry;
-        let header = |kind| Header { path: path.as_str(), kind, mode, uid, gid, capabilities }.encode();
+        let modified_s = self.modified_s;
+        let header = |kind| Header { path: path.as_str(), kind, mode, uid, gid, modified_s, capabilities }.encode();
         let pad = |size: u64| (size.next_multiple_of(512) - size) as usize;
         match &entry.source {
             LayerSource::Directory => self.pending = header(Kind::Directory)?,

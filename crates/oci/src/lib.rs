@@ -39,7 +39,7 @@ pub use document::{
 };
 pub use image::{BASE_NAME, PlatformImage, created_text};
 pub use image_config::{Health, ImageConfig};
-pub use layer::{Layer, LayerEntry, LayerSource, add_parents, write_layer};
+pub use layer::{Layer, LayerEntry, LayerSource, add_parents, write_layer, write_tar};
 pub use layer_programs::{LayerProgram, LayerPrograms, PROGRAMS_FORMAT};
 pub use layout::{LayoutInput, LayoutReport, blob_path, write_layout};
 pub use media_types::INDEX;

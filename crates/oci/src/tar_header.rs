@@ -17,6 +17,8 @@ pub(crate) struct Header<'a> {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
+    /// Time of the last change, in seconds since 1970; at most `TIME_MAX`.
+    pub modified_s: u64,
     /// Capabilities of a file, by number from the lowest bit.
     pub capabilities: u64,
 }
@@ -24,12 +26,15 @@ pub(crate) struct Header<'a> {
 /// Record of the attribute that holds a file's capabilities, as GNU tar, libarchive and container engines have it.
 const CAPABILITIES: &str = "SCHILY.xattr.security.capability";
 
+/// Largest time that fits into a ustar header.
+pub(crate) const TIME_MAX: u64 = 0o777_7777_7777;
+
 /// Largest owner that fits into a ustar header; larger ones go into a pax record.
 const ID_MAX: u32 = 0o777_7777;
 
 impl Header<'_> {
-    /// Returns the bytes before the contents: a pax record if needed, then the header. Time is the epoch, owner names
-    /// are empty.
+    /// Returns the bytes before the contents: a pax record if needed, then the header. Owner names are
+    /// empty.
     pub fn encode(&self) -> io::Result<Vec<u8>> {
         let path = if matches!(self.kind, Kind::Directory) { format!("{}/", self.path) } else { self.path.to_owned() };
         let mut records = Vec::new();
@@ -59,7 +64,7 @@ impl Header<'_> {
         }
         let mut bytes = Vec::with_capacity(1024);
         if !records.is_empty() {
-            bytes.extend_from_slice(&block(("", "pax"), b'x', 0o644, (0, 0), records.len() as u64, ""));
+            bytes.extend_from_slice(&block(("", "pax"), b'x', 0o644, (0, 0), (records.len() as u64, 0), ""));
             bytes.extend_from_slice(&records);
             bytes.resize(bytes.len().next_multiple_of(512), 0);
         }
@@ -74,7 +79,7 @@ impl Header<'_> {
             kind,
             self.mode,
             (self.uid.min(ID_MAX), self.gid.min(ID_MAX)),
-            size.min((1 << 33) - 1),
+            (size.min((1 << 33) - 1), self.modified_s.min(TIME_MAX)),
             floor(link, 100),
         ));
         Ok(bytes)
@@ -125,7 +130,7 @@ fn block(
     kind: u8,
     mode: u32,
     (uid, gid): (u32, u32),
-    size: u64,
+    (size, modified_s): (u64, u64),
     link: &str,
 ) -> [u8; 512] {
     let mut bytes = [0_u8; 512];
@@ -135,7 +140,7 @@ fn block(
     put(108, format!("{uid:07o}\0").as_bytes());
     put(116, format!("{gid:07o}\0").as_bytes());
     put(124, format!("{size:011o}\0").as_bytes());
-    put(136, b"00000000000\0");
+    put(136, format!("{modified_s:011o}\0").as_bytes());
     put(148, b"        ");
     put(156, &[kind]);
     put(157, link.as_bytes());
@@ -161,7 +166,15 @@ mod tests {
         let paths = ["short", &"a".repeat(100), &deep, &too_long, "grüße/ß"];
         let mut bytes = Vec::new();
         for path in paths {
-            let header = Header { path, kind: Kind::File { size: 3 }, mode: 0o644, uid: 7, gid: 8, capabilities: 0 };
+            let header = Header {
+                path,
+                kind: Kind::File { size: 3 },
+                mode: 0o644,
+                uid: 7,
+                gid: 8,
+                modified_s: 9,
+                capabilities: 0,
+            };
             bytes.extend(header.encode().unwrap());
             bytes.extend(b"abc");
             bytes.resize(bytes.len().next_multiple_of(512), 0);
@@ -174,7 +187,7 @@ mod tests {
             let mut contents = String::new();
             entry.read_to_string(&mut contents).unwrap();
             assert_eq!(contents, "abc");
-            assert_eq!((entry.header().uid().unwrap(), entry.header().mtime().unwrap()), (7, 0));
+            assert_eq!((entry.header().uid().unwrap(), entry.header().mtime().unwrap()), (7, 9));
             seen.push(entry.path().unwrap().to_str().unwrap().to_owned());
         }
         assert_eq!(seen, paths);
@@ -184,7 +197,15 @@ mod tests {
     #[test]
     fn capabilities_of_a_file() {
         let capabilities = 1 << 10 | 1 << 39;
-        let header = Header { path: "x", kind: Kind::File { size: 0 }, mode: 0o755, uid: 0, gid: 0, capabilities };
+        let header = Header {
+            path: "x",
+            kind: Kind::File { size: 0 },
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            modified_s: 0,
+            capabilities,
+        };
         let mut bytes = header.encode().unwrap();
         bytes.resize(bytes.len() + 1024, 0);
         let mut archive = tar::Archive::new(&bytes[..]);

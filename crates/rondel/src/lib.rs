@@ -7,12 +7,16 @@
 mod asked;
 mod background_gc;
 mod before_build;
+mod build_diff;
 mod cli;
 mod exit;
+mod gate;
 mod members;
 mod needs;
 mod perturbed_build;
 mod program;
+mod runner;
+mod second_build;
 mod session;
 mod signals;
 mod ui;

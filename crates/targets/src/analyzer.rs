@@ -77,7 +77,7 @@ pub(crate) trait Analyze {
         Ok(Vec::new())
     }
 
-    /// True if what it names is made for all platforms.
+    /// True if it, and what it names, is made for all platforms.
     fn wants_all_platforms(&self) -> bool {
         false
     }
@@ -401,13 +401,13 @@ impl<'a> Analyzer<'a> {
         self.reach(&mut self.named_by(target), &|target| self.named_by(target))
     }
 
-    /// Looks for targets of this run that need others for all platforms.
+    /// Looks for targets of this run that are for all platforms, and so need others for all.
     pub(crate) fn find_whole(&mut self) {
         let targets = self.request.file.targets.iter();
         let wanted = self.wanted();
         let named = targets.filter(|target| wanted.contains(&target.name.value));
         let publishing = named.filter(|target| (self.behaviour)(&target.kind).wants_all_platforms());
-        let mut open = publishing.flat_map(|target| self.named_by(target)).collect();
+        let mut open = publishing.map(|target| &target.name.value).collect();
         self.whole = self.reach(&mut open, &|target| self.named_by(target)).into_iter().cloned().collect();
     }
 

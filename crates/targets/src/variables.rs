@@ -64,7 +64,7 @@ impl<'a> Variables<'a> {
             file: request.file,
             environment: request.environment,
             overrides: request.overrides,
-            git: GitAnswers::new(request.environment, &request.repository),
+            git: GitAnswers::new(request.environment, &request.repository, request.version_mode),
             sources: SourceFiles::new(request.file, &request.root),
             values: RefCell::default(),
             seen: RefCell::default(),
@@ -183,9 +183,10 @@ impl<'a> Variables<'a> {
             TextSource::Git { query, default: other } => match self.ask_git(query)? {
                 Some(value) => found(value, format!("Git({query})")),
                 None => {
-                    let missing =
-                        UserError::environment("git has no answer here (no repository, no commit, no tag, or no git)")
-                            .hint(format!("give a default: Git({query}, \"dev\")"));
+                    let why = self.git.warnings().pop();
+                    let why = why.unwrap_or_else(|| "no repository, no commit, no tag, or no git".to_owned());
+                    let missing = UserError::environment(format!("git has no answer here ({why})"))
+                        .hint(format!("give a default: Git({query}, \"dev\")"));
                     default(other, format!("its default, since Git({query}) has no answer"), missing)
                 }
             },
@@ -420,6 +421,11 @@ impl<'a> Variables<'a> {
         Ok(Answer::Value(value))
     }
 
+    /// Returns what is known of the repository.
+    pub fn repository(&self) -> &GitAnswers<'a> {
+        &self.git
+    }
+
     /// Returns git's answer, asked for once. The commit's seconds since 1970 serve `created: CommitTime` too.
     pub fn git(&self, query: &GitQuery) -> Option<String> {
         self.git.get(query)
@@ -441,7 +447,8 @@ impl<'a> Variables<'a> {
             | GitQuery::CommitCount
             | GitQuery::CommitTime(_)
             | GitQuery::CommitTimestamp
-            | GitQuery::Branch => Ok(self.git.get(query)),
+            | GitQuery::Branch
+            | GitQuery::Version(_) => Ok(self.git.get(query)),
         }
     }
 }

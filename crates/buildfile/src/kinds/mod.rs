@@ -28,6 +28,7 @@ macro_rules! for_each_kind {
             image: Image,
             docker_build: DockerBuild,
             push: Push,
+            release: Release,
             docker_run: DockerRun,
             compose_up: ComposeUp,
             compose_down: ComposeDown,

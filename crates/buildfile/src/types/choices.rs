@@ -40,6 +40,15 @@ pub enum Sandbox {
     Off,
 }
 
+/// Whether a release is built a second time before it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// It is, and a difference is a failure.
+    On,
+    /// It is not.
+    Off,
+}
+
 /// How near a finding of `govulncheck` must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scan {
@@ -212,6 +221,25 @@ impl FieldType for Sandbox {
         match self {
             Sandbox::On => Default::Word("On"),
             Sandbox::Off => Default::Word("Off"),
+        }
+    }
+}
+
+impl FieldType for Gate {
+    const PLURAL: &'static str = "gates";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Gate> {
+        reader.choice(value, &[("On", Gate::On), ("Off", Gate::Off)])
+    }
+
+    fn shape() -> Shape {
+        Shape::Words(&["On", "Off"])
+    }
+
+    fn as_default(&self) -> Default {
+        match self {
+            Gate::On => Default::Word("On"),
+            Gate::Off => Default::Word("Off"),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::types::file_sources::{UserNumbers, is_user_name};
 use crate::types::strings::{ENVIRONMENT_NAME, is_environment_name};
 use crate::types::{FileSource, ImageReference, InputSource, PoolDepth, RegistryAccess};
 use crate::value::Value;
-use crate::{Diagnostic, Spanned};
+use crate::{Diagnostic, Span, Spanned};
 
 /// A map in the order of the file. `K` is the rule for its keys.
 #[derive(Clone, Debug)]
@@ -232,6 +232,14 @@ impl<K, V> std::default::Default for Map<K, V> {
     }
 }
 
+impl<K, V> Map<K, V> {
+    /// Returns a map of one entry, for a default.
+    pub(crate) fn with(key: &str, value: V) -> Map<K, V> {
+        let key = Spanned { value: key.to_owned(), span: Span::default() };
+        Map { entries: vec![(key, value)], rule: PhantomData }
+    }
+}
+
 impl<K, V> std::ops::Deref for Map<K, V> {
     type Target = [(Spanned<String>, V)];
     fn deref(&self) -> &[(Spanned<String>, V)] {
@@ -280,6 +288,6 @@ impl<K: Key, V: FieldType> FieldType for Map<K, V> {
     }
 
     fn as_default(&self) -> Default {
-        Default::EmptyMap
+        if self.entries.is_empty() { Default::EmptyMap } else { Default::None }
     }
 }

@@ -52,6 +52,11 @@ reference! {
 }
 
 reference! {
+    /// The name of a target that makes executables.
+    ExecutablesReference of Executables, "build target", "The name of a `GoBuild` target."
+}
+
+reference! {
     /// The name of a target that makes or pushes an image with a digest.
     DigestReference of Digest, "pinned target", "The name of an `Image` or `Push` target."
 }

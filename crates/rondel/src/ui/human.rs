@@ -332,6 +332,11 @@ impl Sink for Human {
         self.remark("Verifying", "by a second build, in other surroundings and from an empty cache");
     }
 
+    fn proven(&self, releases: &[TargetName]) {
+        let names: Vec<&str> = releases.iter().map(TargetName::as_str).collect();
+        self.remark("Verified", &format!("{} before, by a second build of the same steps", names.join(", ")));
+    }
+
     fn second_build_failed(&self) {
         self.line(&highlight(&format!("\nhint: {SECOND_BUILD_FAILED}"), self.verbosity.color));
     }

@@ -124,6 +124,8 @@ impl Sink for Json {
 
     fn verifying(&self) {}
 
+    fn proven(&self, _: &[TargetName]) {}
+
     fn second_build_failed(&self) {
         self.write(&json!({"event": "warning", "text": crate::ui::SECOND_BUILD_FAILED}));
     }

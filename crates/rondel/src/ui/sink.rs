@@ -73,6 +73,9 @@ pub(crate) trait Sink: Sync {
     /// `verify` starts its second build.
     fn verifying(&self);
 
+    /// These releases were verified before, by the same keys.
+    fn proven(&self, releases: &[TargetName]);
+
     /// The second build failed, and the first did not.
     fn second_build_failed(&self);
 

@@ -2,23 +2,20 @@
 
 use std::time::Instant;
 
-use rondel_buildfile::{Span, render_place};
-use rondel_engine::{
-    BuildOptions as EngineOptions, Event, Shown as StepShown, StepError, Summary, Workspace, build as run_build,
-};
-use rondel_process::{Cancellation, Redactor};
+use rondel_engine::Shown as StepShown;
+use rondel_process::Cancellation;
 use rondel_targets::Analysis;
 
-use crate::background_gc::{BackgroundGc, limit};
 use crate::before_build::settle;
 use crate::cli::groups::{AnalysisOptions, BuildOptions};
 use crate::cli::option::options;
 use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
-use crate::members::unfinished_groups;
-use crate::session::{ProcessContext, Session};
+use crate::gate::Gate;
+use crate::runner::{Runner, exit_of, prepare};
+use crate::session::Session;
 use crate::signals;
-use crate::ui::{Shown, Sink, sink};
+use crate::ui::{Shown, sink};
 
 options! {
     /// Options of builds.
@@ -47,7 +44,7 @@ impl Verb for Build {
         settle(&session, &asked.targets, call.options.build.yes)?;
         let names: Vec<String> = asked.targets.iter().map(ToString::to_string).collect();
         session.prepare_seal()?;
-        let analyzed = session.analyze(&call.options.analysis, call.rest, asked)?;
+        let analyzed = session.analyze(&call.options.analysis, call.rest, asked.clone())?;
         if call.options.build.events.is_some() {
             refuse_interactive(&analyzed)?;
         }
@@ -63,61 +60,15 @@ impl Verb for Build {
             cancellation: &cancellation,
             session: &session,
         };
-        let exit = exit_of(&runner.run(&analyzed, &workspace, sink.as_ref())?);
+        let summary = runner.run(&analyzed, &workspace, sink.as_ref())?;
+        let mut exit = exit_of(&summary);
+        if exit == Exit::Done {
+            let options = (call.global, &call.options.analysis);
+            let gate = Gate { runner: &runner, options, asked: &asked, sink: sink.as_ref() };
+            exit = gate.pass(&analyzed, &summary, &workspace)?;
+        }
         sink.finished(exit, begun.elapsed());
         Ok(exit)
-    }
-}
-
-/// Runs graphs: the one way, for builds and for `verify`.
-pub(crate) struct Runner<'a> {
-    pub context: &'a ProcessContext,
-    pub options: &'a BuildOptions,
-    pub cancellation: &'a Cancellation,
-    /// For the places of errors.
-    pub session: &'a Session<'a>,
-}
-
-impl Runner<'_> {
-    /// Runs a graph and shows it, with its errors at the end.
-    pub fn run(&self, analyzed: &Analysis, workspace: &Workspace, sink: &dyn Sink) -> Result<Summary, Failure> {
-        let begun = Instant::now();
-        prepare(workspace)?;
-        let redactor = Redactor::new(analyzed.secrets.iter().cloned());
-        let background_gc = BackgroundGc::new(&workspace.cache, limit(self.context)?);
-        let emit = |event: Event| {
-            if matches!(event, Event::Started { .. }) {
-                background_gc.step_began();
-            }
-            sink.event(&analyzed.graph, &event);
-        };
-        analyzed.warnings.iter().for_each(|text| emit(Event::Warning { text: text.clone() }));
-        let options = EngineOptions {
-            jobs: self.options.jobs.number(),
-            keep_going: self.options.keep_going,
-            force: self.options.force,
-        };
-        let _running = workspace.store.begin_build();
-        let _alive = workspace.keep_alive();
-        let summary =
-            run_build(&analyzed.graph, &analyzed.roots, workspace, options, self.cancellation, &redactor, &emit);
-        for (node, error) in &summary.failures {
-            let span = match error {
-                StepError::User(error) => error.span.as_ref().map(|span| Span { start: span.start, end: span.end }),
-                StepError::Command { .. } | StepError::Foreground { .. } | StepError::Interrupted => None,
-            };
-            let (name, text) = (&self.session.name, &self.session.text);
-            let place = span.map(|span| render_place(name, text, span)).unwrap_or_default();
-            sink.failure(&analyzed.graph, *node, error, &place);
-        }
-        if !summary.failures.is_empty() || summary.interrupted {
-            let file = &self.session.file;
-            for (group, members) in unfinished_groups(file, &analyzed.graph, &analyzed.ends, &summary) {
-                sink.members(group, &members);
-            }
-        }
-        sink.built(&analyzed.graph, exit_of(&summary), begun.elapsed(), &analyzed.notes);
-        Ok(summary)
     }
 }
 
@@ -130,16 +81,4 @@ fn refuse_interactive(analyzed: &Analysis) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
-}
-
-fn prepare(workspace: &Workspace) -> Result<(), Failure> {
-    Ok(workspace.prepare()?)
-}
-
-/// Returns the exit code: interruption first, else the first failure decides.
-pub(crate) fn exit_of(summary: &Summary) -> Exit {
-    if summary.interrupted {
-        return Exit::Interrupted;
-    }
-    summary.failures.first().map_or(Exit::Done, |(_, error)| Exit::of(error))
 }

@@ -2,16 +2,14 @@
 //! layout.
 
 mod artefact;
-mod build_diff;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rondel_buildfile::{Group, Makes, Platform, TargetName};
-use rondel_engine::{Graph, Summary};
+use rondel_engine::Summary;
 use rondel_process::Cancellation;
-use rondel_targets::{Analysis, PlatformChoice, Request};
+use rondel_targets::PlatformChoice;
 
 use crate::asked::Asked;
 use crate::before_build::settle;
@@ -19,12 +17,12 @@ use crate::cli::groups::{AnalysisOptions, BuildOptions};
 use crate::cli::option::options;
 use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
-use crate::needs::missing;
-use crate::perturbed_build::{PerturbedBuild, with_other_umask};
+use crate::perturbed_build::PerturbedBuild;
+use crate::runner::{Runner, exit_of};
+use crate::second_build::{SecondBuild, artefacts_of, check_kinds, check_publishing, sources_of};
 use crate::session::Session;
 use crate::signals;
 use crate::ui::{Shown, Sink, Verified, VerifySummary, sink};
-use crate::verbs::build::{Runner, exit_of};
 
 options! {
     /// Options of `verify`.
@@ -99,31 +97,16 @@ impl Run<'_> {
         self.sink.started(&self.session.file.project.value, self.call.words);
     }
 
-    /// Runs the second build. Its steps are not shown; its errors are.
+    /// Runs the second build.
     fn second_build(
         &self,
         asked: &Asked,
         platforms: PlatformChoice,
-        (sources, made): (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>),
-    ) -> Result<(PerturbedBuild, Analysis, Summary), Failure> {
+        known: (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>),
+    ) -> Result<SecondBuild, Failure> {
         self.sink.verifying();
-        let place = PerturbedBuild::make(self.session, sources, made)?;
-        // Git reads the original repository.
-        let request = Request {
-            root: place.root.clone(),
-            cache: place.cache.clone(),
-            environment: &place.environment,
-            platforms,
-            threads: 1,
-            ..self.session.request(&self.call.options.analysis, asked.clone())
-        };
-        let analyzed = self.session.analyze_request(&request)?;
-        drop(request);
-        check_publishing(self.session, &analyzed.graph)?;
-        let workspace = place.workspace();
-        let quiet = sink(self.call.context, self.call.global, &self.call.options.build, Shown::FailuresOnly);
-        let summary = with_other_umask(|| self.runner().run(&analyzed, &workspace, quiet.as_ref()))?;
-        Ok((place, analyzed, summary))
+        let (global, analysis) = (self.call.global, &self.call.options.analysis);
+        SecondBuild::run(&self.runner(), (global, analysis), asked, platforms, known)
     }
 
     /// Reports a failure in the second build only: the step depends on something undeclared.
@@ -164,70 +147,10 @@ fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     }
     let (sources, mut made) = (sources_of(&first), artefacts_of(&first));
     made.extend(session.own_paths());
-    let (place, again, second) = run.second_build(&asked, analysis.platforms(), (&sources, &made))?;
-    if exit_of(&second) != Exit::Done {
-        return Ok(run.second_failed(&second));
+    let second = run.second_build(&asked, analysis.platforms(), (&sources, &made))?;
+    if exit_of(&second.summary) != Exit::Done {
+        return Ok(run.second_failed(&second.summary));
     }
-    let steps = build_diff::diff_graphs(&analyzed.graph, &first, &again.graph, &second, &place.traces(session))?;
-    Ok(run.report(&steps, &place))
-}
-
-/// Returns an error if a target starts something or promises no identical bytes, or if none makes files.
-fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Failure> {
-    let mut open: Vec<&TargetName> = targets.iter().collect();
-    let mut seen = BTreeSet::new();
-    let mut makes = false;
-    while let Some(name) = open.pop() {
-        if !seen.insert(name) {
-            continue;
-        }
-        let Some(target) = session.file.targets.iter().find(|target| target.name.value == *name) else { continue };
-        let why = match target.makes() {
-            Makes::DaemonImage => Some("`docker build` does not promise identical bytes"),
-            Makes::Processes => Some("it runs something and makes nothing that could be compared"),
-            Makes::Nothing | Makes::Executables | Makes::ImageLayout | Makes::Files { .. } => None,
-        };
-        if let Some(why) = why {
-            return Err(Failure::usage(format!("`{name}` can't be verified: {why}")));
-        }
-        makes |= target.makes().is_comparable();
-        open.extend(session.file.references_on(target, &Platform::host()));
-    }
-    if !makes {
-        return Err(Failure::usage("there is nothing to verify: no target among them makes files"));
-    }
-    let targets = session.file.targets.iter().filter(|target| seen.contains(&target.name.value));
-    match missing(session, targets).as_slice() {
-        [] => Ok(()),
-        lines => Err(Failure::environment(format!("this machine lacks {}", lines.join("\n  and ")))
-            .hint("nothing was built; a second build would lack it too")),
-    }
-}
-
-/// Returns an error if a step publishes something. Files name targets too, so the graph is asked and not build.ron.
-fn check_publishing(session: &Session<'_>, graph: &Graph) -> Result<(), Failure> {
-    let names: BTreeSet<&TargetName> = graph.nodes().filter_map(|(_, node)| node.key.target.as_ref()).collect();
-    let mut targets = session.file.targets.iter().filter(|target| names.contains(&target.name.value));
-    match targets.find(|target| target.kind().group() == Group::Publish) {
-        Some(target) => {
-            let message = format!("`{}` can't be verified: a second build would publish too", target.name.value);
-            Err(Failure::usage(message).hint("verify the target that it publishes"))
-        }
-        None => Ok(()),
-    }
-}
-
-fn sources_of(summary: &Summary) -> BTreeSet<PathBuf> {
-    let mut sources = BTreeSet::new();
-    for result in summary.results.values() {
-        result.sources.each(&mut |path| {
-            sources.insert(path.to_owned());
-        });
-    }
-    sources
-}
-
-fn artefacts_of(summary: &Summary) -> BTreeSet<PathBuf> {
-    let artefacts = summary.results.values().flat_map(|result| &result.artefacts);
-    artefacts.map(|artefact| artefact.path.clone()).collect()
+    let steps = second.compare(session, (&analyzed.graph, &first))?;
+    Ok(run.report(&steps, &second.place))
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rondel_buildfile::{
-    BASE_USERS, Base, Compression as DeclaredCompression, Created, GitQuery, HealthCheck, Image, Makes, Origin,
-    OutputReference, Platform, Spanned, Target,
+    BASE_USERS, Base, Compression as DeclaredCompression, HealthCheck, Image, Makes, Origin, OutputReference, Platform,
+    Spanned, Target,
 };
 use rondel_engine::{NodeId, Shown, StepKey, UserError};
 use rondel_golang::ProbeStep;
@@ -13,6 +13,7 @@ use rondel_oci::{Compression, DEFAULT_PATH, ImageConfig, zoneinfo_environment};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
 use crate::base::{BaseOrigin, BaseStep, Below};
+use crate::created::created_s;
 use crate::docker::DockerSocket;
 use crate::image::archive;
 use crate::image::base_layer::BaseLayer;
@@ -386,7 +387,7 @@ fn image_config(analyzer: &Analyzer<'_>, target: &Target, image: &Image) -> Anal
         health,
         volumes: image.volumes.iter().map(|path| path.value.clone()).collect(),
         stop_signal: image.stop_signal.as_ref().map(|signal| signal.value.clone()).unwrap_or_default(),
-        created_s: created(analyzer, &image.created)?,
+        created_s: created_s(analyzer, &image.created)?,
         ..ImageConfig::default()
     })
 }
@@ -400,23 +401,4 @@ fn health_of(analyzer: &Analyzer<'_>, check: &HealthCheck) -> Analyzed<rondel_oc
         start_period_s: timing.start_period_s.get(),
         retries: timing.retries,
     })
-}
-
-fn created(analyzer: &Analyzer<'_>, created: &Created) -> Analyzed<u64> {
-    match created {
-        Created::Epoch => Ok(0),
-        Created::CommitTime => {
-            analyzer.variables.git(&GitQuery::CommitTimestamp).and_then(|text| text.parse().ok()).ok_or_else(|| {
-                UserError::environment("`created: CommitTime`, but git has no commit here")
-                    .hint("write `created: Epoch`")
-            })
-        }
-        Created::Environment(name) => match analyzer.request.environment.get(name).filter(|value| !value.is_empty()) {
-            None => Ok(0),
-            // 9999-12-31: later years do not fit into RFC 3339.
-            Some(value) => value.parse().ok().filter(|seconds| *seconds < 253_402_300_800_u64).ok_or_else(|| {
-                UserError::environment(format!("{name} is `{value}`: expected whole seconds since 1970"))
-            }),
-        },
-    }
 }

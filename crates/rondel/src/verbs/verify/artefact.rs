@@ -9,14 +9,15 @@ use rondel_engine::{Graph, Shown, Summary};
 use rondel_golang::BuildInfo;
 use rondel_targets::{PlatformChoice, Request};
 
-use super::build_diff::unreadable;
-use super::{Run, check_kinds};
+use super::Run;
 use crate::asked::Asked;
+use crate::build_diff::unreadable;
 use crate::exit::{Exit, Failure};
 use crate::program;
+use crate::runner::exit_of;
+use crate::second_build::{SecondBuild, check_kinds};
 use crate::session::Session;
 use crate::ui::Verified;
-use crate::verbs::build::exit_of;
 
 /// Builds the target of `path` and compares. `named` is that target, if the command line names it.
 pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Result<Exit, Failure> {
@@ -39,15 +40,16 @@ pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Resu
     // Sources outside the tree are known once the inputs are, which needs no build.
     let sources = planned_sources(run, &target, &choice)?;
     run.start();
-    let (place, again, second) =
-        run.second_build(&Asked::of(vec![target.clone()]), choice, (&sources, &session.own_paths().collect()))?;
-    if exit_of(&second) != Exit::Done {
-        return Ok(run.second_failed(&second));
+    let asked = Asked::of(vec![target.clone()]);
+    let second = run.second_build(&asked, choice, (&sources, &session.own_paths().collect()))?;
+    if exit_of(&second.summary) != Exit::Done {
+        return Ok(run.second_failed(&second.summary));
     }
-    let difference = diff_artefact(path, is_layout, &target, &again.graph, &second, &place.traces(session))?;
+    let SecondBuild { place, analysis, summary } = &second;
+    let difference = diff_artefact(path, is_layout, &target, &analysis.graph, summary, &place.traces(session))?;
     let label = format!("{} ({what}), built as `{target}`", path.display());
     let steps = [Verified { label, is_hidden: false, summary: "the same bytes".to_owned(), difference }];
-    Ok(run.report(&steps, &place))
+    Ok(run.report(&steps, place))
 }
 
 fn planned_sources(

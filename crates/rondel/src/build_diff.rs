@@ -12,12 +12,12 @@ use crate::exit::Failure;
 use crate::ui::Verified;
 
 /// Returns the error for an artefact that can't be read.
-pub(super) fn unreadable(error: std::io::Error) -> Failure {
+pub(crate) fn unreadable(error: std::io::Error) -> Failure {
     Failure::environment(format!("failed to read an artefact: {error}"))
 }
 
 /// Compares the results of each step of two graphs. A step whose inputs differ is left out: the cause is named once.
-pub(super) fn diff_graphs(
+pub(crate) fn diff_graphs(
     graph: &Graph,
     first: &Summary,
     again: &Graph,
