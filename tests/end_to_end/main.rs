@@ -8,6 +8,7 @@
 
 mod adoption;
 mod archive;
+mod audit;
 mod base_image;
 mod bases;
 mod bases_in_docker;

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use rondel_buildfile::{
-    BuildFile, EnvFile, GitQuery, Part, Template, Text, TextSource, VariableName, VariableUse, wrong_tag,
+    BuildFile, EnvFile, GitQuery, Part, Span, Template, Text, TextSource, VariableName, VariableUse, wrong_tag,
 };
 use rondel_engine::{EnvironmentValue, Seal, UserError};
 
@@ -132,6 +132,16 @@ impl<'a> Variables<'a> {
                 Ok(Some(if dirty { suffix } else { "" }.to_owned()))
             }
         }
+    }
+
+    /// Returns true if the sources of the step are dirty. False without a repository.
+    pub fn is_dirty(&self) -> Result<bool, UserError> {
+        Ok(self.dirty("dirty")?.is_some_and(|suffix| !suffix.is_empty()))
+    }
+
+    /// Returns the address that the repository was cloned from.
+    pub fn git_remote(&self) -> Option<String> {
+        self.git.remote()
     }
 
     /// Returns true if the value of a variable is known only when a target is made.
@@ -335,15 +345,7 @@ impl<'a> Variables<'a> {
         let mut result = Vec::new();
         for (name, text) in pairs {
             let value = match &text.source {
-                TextSource::Secret { name: variable } => {
-                    let value = self.environment.get(variable).cloned().ok_or_else(|| {
-                        UserError::environment(format!("the secret `{variable}` is not set"))
-                            .at(text.span)
-                            .hint(format!("put it into the environment variable {variable}"))
-                    })?;
-                    self.secrets.borrow_mut().push(value.clone());
-                    EnvironmentValue::Secret(value)
-                }
+                TextSource::Secret { name } => EnvironmentValue::Secret(self.secret(name, text.span)?),
                 // Its path is known when the step runs.
                 TextSource::Output(_) => continue,
                 _ => EnvironmentValue::Plain(self.text(text).map_err(|error| at(error, text))?),
@@ -351,6 +353,17 @@ impl<'a> Variables<'a> {
             result.push((name.value.clone(), value));
         }
         Ok(result)
+    }
+
+    /// Returns the value of a secret, which is hidden from now on.
+    pub fn secret(&self, name: &str, span: Span) -> Result<String, UserError> {
+        let value = self.environment.get(name).cloned().ok_or_else(|| {
+            UserError::environment(format!("the secret `{name}` is not set"))
+                .at(span)
+                .hint(format!("put it into the environment variable {name}"))
+        })?;
+        self.secrets.borrow_mut().push(value.clone());
+        Ok(value)
     }
 
     fn template(&self, template: &Template) -> Result<String, UserError> {

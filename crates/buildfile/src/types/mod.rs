@@ -4,6 +4,7 @@ mod archives;
 mod artifact_names;
 mod attachments;
 mod bases;
+mod bills;
 mod by_platform;
 mod capabilities;
 mod changelogs;
@@ -22,6 +23,7 @@ mod numbers;
 mod outputs;
 mod packages;
 mod parameters;
+mod publishing;
 mod references;
 mod stamps;
 mod strings;
@@ -34,6 +36,7 @@ pub use archives::{ArchiveFormat, Archives, FormatByOs, OperatingSystem};
 pub use artifact_names::{ArtifactName, NamePiece, NameValue, is_sound};
 pub use attachments::{Attachment, DocumentName, DocumentSource, MediaType};
 pub use bases::{Base, MirrorHost, RegistryAccess};
+pub use bills::{BillForm, Bills};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
 pub use changelogs::{Changelog, CommitGroups, CommitType, GroupTitle};
@@ -59,6 +62,7 @@ pub use packages::{
     PackageFileFields, PackageFiles, PackageScript, ReleasePackage, RpmPackage, RpmScripts,
 };
 pub use parameters::{Param, ParameterName, Params};
+pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{

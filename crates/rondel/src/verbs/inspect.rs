@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rondel_buildfile::Makes;
 use rondel_cas::{Digest, read_at_most};
 use rondel_diff::{LayoutImage, layer_files, read_layout};
-use rondel_engine::{StepRecord, Workspace, records};
+use rondel_engine::{StepRecord, Workspace, audit_mark, records};
 use rondel_golang::{BuildInfo, EXECUTABLE_MAX};
 use rondel_names::{ImageReference, Platform};
 use rondel_targets::ImageMetadata;
@@ -144,7 +144,7 @@ fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for platform in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
         let entries = std::fs::read_dir(platform.path()).into_iter().flatten().flatten().map(|entry| entry.path());
-        files.extend(entries.filter(|path| path.is_file() && !path.to_string_lossy().ends_with(".spdx.json")));
+        files.extend(entries.filter(|path| path.is_file() && !is_document(path)));
     }
     files.sort();
     if files.is_empty() {
@@ -200,7 +200,11 @@ fn made_by(workspace: &Workspace, digest: &Digest) -> Vec<Value> {
         let Ok(Some(result)) = workspace.results.get_action_result(&key) else { continue };
         let holds = result.outputs.iter().any(|output| output.entry.contents() == Some(digest));
         if holds {
-            made.push(step_value(&step.to_string(), &key, &record, result.duration_ms));
+            let mut value = step_value(&step.to_string(), &key, &record, result.duration_ms);
+            if let Some(mark) = audit_mark(&workspace.state, step) {
+                value["not_reproducible"] = json!(mark.summary());
+            }
+            made.push(value);
         }
     }
     made
@@ -305,6 +309,9 @@ fn text_of(value: &Value, verbose: bool) -> String {
     for made in value["made_by"].as_array().into_iter().flatten() {
         line("made by", plain(&made["step"]));
         line("key", plain(&made["key"]));
+        if let Some(difference) = made["not_reproducible"].as_str() {
+            line("audit", format!("not reproducible: {difference}"));
+        }
         line("command", strings(&made["arguments"]).join(" "));
         for name in ["tools", "environments", "settings"] {
             for entry in strings(&made[name]) {
@@ -390,4 +397,10 @@ fn plain(value: &Value) -> String {
 
 fn strings(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().map(plain).collect()
+}
+
+/// Returns true if a file is a bill of materials beside an executable.
+fn is_document(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name.ends_with(".spdx.json") || name.ends_with(".cdx.json")
 }
