@@ -252,12 +252,13 @@ impl Run<'_> {
         Ok(counts.into_inner().expect("no panic while locked"))
     }
 
-    /// Copies the tree, without what builds have made in it.
+    /// Copies the tree, without what builds have made in it. But what a step reads there as a source is one, whoever made it.
     fn copy(&self) -> Result<TreeCopy, Failure> {
-        let results = self.known.results.values().flat_map(|result| &result.artefacts);
-        let mut made: BTreeSet<PathBuf> = results.map(|artefact| artefact.path.clone()).collect();
+        let (sources, results) = (self.known.sources(), self.known.results.values());
+        let artefacts = results.flat_map(|result| &result.artefacts).map(|artefact| artefact.path.clone());
+        let mut made: BTreeSet<PathBuf> = artefacts.filter(|path| !sources.contains(path)).collect();
         made.extend(self.session.own_paths());
-        TreeCopy::make(self.session, &self.known.sources(), &made, Looks::Same).map_err(|error| {
+        TreeCopy::make(self.session, &sources, &made, Looks::Same).map_err(|error| {
             let place = self.session.cache.join(TreeCopy::PLACE);
             Failure::environment(format!("failed to copy the tree to `{}`: {error}", place.display()))
                 .hint("an audit needs room for a copy of the tree and for what the steps make")
