@@ -313,7 +313,10 @@ fn verify_for_people() {
 
 #[test]
 fn an_audit_for_people() {
-    human(PLAIN, audit, expect![[r#"
+    human(
+        PLAIN,
+        audit,
+        expect![[r#"
             Auditing 4 of 370 stored results (1%, seed 7)
                 Same server: sha256:9b70
            Different clock: out, line 1
@@ -322,18 +325,26 @@ fn an_audit_for_people() {
              Audited in 1.39 s: 3 checked, 1 differed, 1 can't be checked, 2 not reached
 
         hint: what differed was removed, and the next build makes it again; `rondel why` says of which steps it is
-    "#]]);
-    human(Verbosity { quiet: true, ..PLAIN }, audit, expect![[r#"
+    "#]],
+    );
+    human(
+        Verbosity { quiet: true, ..PLAIN },
+        audit,
+        expect![[r#"
            Different clock: out, line 1
                        `a` and `b`
 
         hint: what differed was removed, and the next build makes it again; `rondel why` says of which steps it is
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_audit_as_json() {
-    json(Shown::AsUsual, audit, expect![[r#"
+    json(
+        Shown::AsUsual,
+        audit,
+        expect![[r#"
         {"chosen":4,"event":"audit_started","rate":"1%","seed":7,"stored":370}
         {"event":"audited","outcome":"same","place":[],"step":"server","text":"sha256:9b70","what":[]}
         {"event":"audited","outcome":"same","place":[],"step":"deps","text":"sha256:9b70","what":[]}
@@ -341,7 +352,8 @@ fn an_audit_as_json() {
         {"event":"audited","outcome":"not_checked","place":[],"step":"loaded","text":"two\nlines: `rondel lock`","what":[]}
         {"checked":3,"differed":1,"event":"audit_finished","not_checked":1,"not_reached":2}
         {"duration_ms":1390,"event":"finished","exit_code":4,"outcome":"different"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn audit(
     workspace.prepare()?;
     let _running = workspace.store.begin_build();
     let known = known(&analyzed.graph, &analyzed.roots, &workspace, &|_| {});
-    let seed = options.seed.unwrap_or_else(Seed::new);
+    let seed = options.seed.unwrap_or_else(Seed::random);
     let (outside, inside): (Vec<NodeId>, Vec<NodeId>) =
         known.hits.keys().partition(|id| acts_outside(session, analyzed.graph.node(**id)));
     let keyed: Vec<_> = inside.iter().map(|id| (*id, known.hits[id].action)).collect();
@@ -248,7 +248,6 @@ impl Run<'_> {
             explain: &|id, stored, now| difference(&known.results[&id], &copy.root, stored, now, &traces),
         };
         audit.run(&steps, &|id, verdict| report(again.graph.node(id), verdict));
-        drop(audit);
         Ok(counts.into_inner().expect("no panic while locked"))
     }
 
