@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rondel_cas::Digest;
-use rondel_fetch::{FetchError, Fetcher, Method, PartialDownload, Refusal, Request, Response};
+use rondel_fetch::{FetchError, Fetcher, Method, PartialDownload, Refusal, Request, Response, origin_of};
 use rondel_names::ImageReference;
 use rondel_oci::{DOCUMENT_BYTES_MAX, DOCUMENT_TYPES};
 
@@ -170,6 +170,28 @@ impl Registry {
         Ok(whole)
     }
 
+    /// Returns the bytes of a blob that fits into memory, checked.
+    pub fn small_blob(
+        &self,
+        reference: &ImageReference,
+        digest: &Digest,
+        watcher: &Watcher<'_>,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let what = digest.oci();
+        self.anywhere(reference, watcher, &mut |endpoint| {
+            let url = format!("{}/v2/{}/blobs/{what}", endpoint.url, reference.repository());
+            let response = self.patiently(&reading(endpoint, reference), &what, watcher, &mut |headers| {
+                let (method, url, bytes_max) = (Method::GET, url.clone(), digest.size());
+                let request = Request { method, url, headers: headers.to_vec(), body: Vec::new(), bytes_max };
+                succeeded(self.fetcher.call(request, &|| (watcher.progress)(0, 0))?, &endpoint.url, &what)
+            })?;
+            match Digest::of(&response.body) {
+                found if found == *digest => Ok(response.body),
+                found => Err(unsound(&endpoint.host, &what, difference(&found, digest))),
+            }
+        })
+    }
+
     fn download(
         &self,
         endpoint: &Endpoint,
@@ -316,7 +338,7 @@ impl Registry {
     }
 }
 
-fn reading<'a>(endpoint: &'a Endpoint, reference: &'a ImageReference) -> Purpose<'a> {
+pub(crate) fn reading<'a>(endpoint: &'a Endpoint, reference: &'a ImageReference) -> Purpose<'a> {
     Purpose { endpoint, repository: reference.repository(), writes: None }
 }
 
@@ -331,16 +353,6 @@ pub(crate) fn succeeded(response: Response, url: &str, what: &str) -> Result<Res
             refusal: Some(Box::new(Refusal { url: response.url, status, headers: response.headers })),
         }),
     }
-}
-
-/// Returns scheme, host and port of a URL, in lower case.
-pub(crate) fn origin_of(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_lowercase();
-    let usual = if scheme.eq_ignore_ascii_case("http") { ":80" } else { ":443" };
-    let host = host.strip_suffix(usual).unwrap_or(&host);
-    format!("{}://{host}", scheme.to_lowercase())
 }
 
 pub(crate) fn is_from(url: &str, endpoint: &str) -> bool {
@@ -359,4 +371,4 @@ fn difference(found: &Digest, expected: &Digest) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,6 +15,7 @@ mod members;
 mod needs;
 mod perturbed_build;
 mod program;
+mod publication;
 mod runner;
 mod second_build;
 mod session;

@@ -203,6 +203,7 @@ impl<'c> Session<'c> {
             targets: asked.targets,
             parameters: asked.parameters,
             is_ordered: true,
+            version_mode: analysis.version_mode(),
             platforms: PlatformChoice::Own,
             arguments: Vec::new(),
             seal: Seal::of(&self.root.join(".rondel")),

@@ -10,7 +10,7 @@ use rondel_buildfile::TargetName;
 use rondel_diff::Difference;
 use rondel_engine::{Event, Graph, Metadata, NodeId, Outcome, PROGRAM, Reason, Shown as StepShown, StepError};
 use rondel_process::Stream;
-use rondel_targets::{ImageMetadata, PushMetadata};
+use rondel_targets::{ImageMetadata, PublishedMetadata, PushMetadata};
 
 use crate::cli::groups::{GlobalOptions, Progress};
 use crate::exit::Exit;
@@ -235,8 +235,13 @@ impl Human {
             }
         }
         for (_, metadata) in state.results.values() {
-            for reference in metadata.get::<PushMetadata>().into_iter().flat_map(|pushed| pushed.references) {
-                self.step_line("Pushed", "1;35", &reference);
+            let Some(pushed) = metadata.get::<PushMetadata>() else { continue };
+            pushed.references.iter().for_each(|reference| self.step_line("Pushed", "1;35", reference));
+            pushed.attached.iter().for_each(|document| self.step_line("Attached", "1;35", document));
+        }
+        for (_, metadata) in state.results.values() {
+            if let Some(published) = metadata.get::<PublishedMetadata>() {
+                self.step_line("Published", "1;35", &published.place);
             }
         }
         let count = |wanted: &[Outcome]| {
@@ -338,6 +343,11 @@ impl Sink for Human {
             Exit::Interrupted => self.line("interrupted; the former outputs are untouched"),
             Exit::StepFailed | Exit::Configuration | Exit::Environment | Exit::Different | Exit::Program(_) => {}
         }
+    }
+
+    fn unpublished(&self, releases: &[TargetName]) {
+        let names: Vec<&str> = releases.iter().map(TargetName::as_str).collect();
+        self.remark("Unpublished", &format!("{}: `--publish` publishes what was made", names.join(", ")));
     }
 
     fn verifying(&self) {

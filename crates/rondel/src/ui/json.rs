@@ -125,6 +125,8 @@ impl Sink for Json {
     /// Does nothing: programs add up `step_finished` themselves.
     fn built(&self, _: &Graph, _: Exit, _: Duration, _: &[String]) {}
 
+    fn unpublished(&self, _: &[TargetName]) {}
+
     fn verifying(&self) {}
 
     fn proven(&self, _: &[TargetName]) {}

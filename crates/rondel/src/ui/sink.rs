@@ -110,6 +110,9 @@ pub(crate) trait Sink: Sync {
     /// The end of a build. `notes` are remarks of the analysis.
     fn built(&self, graph: &Graph, exit: Exit, took: Duration, notes: &[String]);
 
+    /// These releases go somewhere with `--publish`, and it was not given.
+    fn unpublished(&self, releases: &[TargetName]);
+
     /// `verify` starts its second build.
     fn verifying(&self);
 

@@ -7,7 +7,10 @@ use rondel_engine::{Node, NodeId, Shown, StepKey};
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
 use crate::created::created_s;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
-use crate::release::{ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, path_of};
+use crate::release::{
+    ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_changelog, add_formula,
+    add_packages, check_release, path_of,
+};
 
 impl Analyze for Release {
     fn analyze(
@@ -18,13 +21,21 @@ impl Analyze for Release {
         _wanted: bool,
     ) -> Analyzed<TargetNodes> {
         let platforms = analyzer.platforms(self.platforms.as_ref(), target, false)?;
+        let name = &target.name.value;
+        let span = self.version.as_ref().map_or(target.name.span, |version| version.span);
+        let names = analyzer.variables.both(&|| ReleaseNames::of(analyzer, self, name, target.name.span))?.0;
+        check_release(analyzer, &names.version, span)?;
         let mut artifacts = Vec::new();
         for platform in &platforms {
             let node = archive(analyzer, (target, self), platform, &deps)?;
             artifacts.push(Artifact { node, kind: ArtifactKind::Archive, platform: Some(platform.clone()) });
         }
+        let builds = |analyzer: &mut Analyzer<'_>, platform: &Platform| builds(analyzer, (target, self), platform);
+        artifacts.extend(add_packages(analyzer, (target, self), &platforms, &deps, &builds)?);
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });
+        artifacts.extend(add_formula(analyzer, (target, self), &artifacts)?);
+        artifacts.extend(add_changelog(analyzer, (target, self))?);
         let mut ends: Vec<NodeId> = artifacts.iter().map(|artifact| artifact.node).collect();
         ends.push(list(analyzer, (target, self), artifacts)?);
         Ok(TargetNodes::ends(ends))
@@ -45,6 +56,21 @@ impl Analyze for Release {
     }
 }
 
+/// Returns the steps that make the executables of a platform, one a build.
+fn builds(
+    analyzer: &mut Analyzer<'_>,
+    (target, release): (&Target, &Release),
+    platform: &Platform,
+) -> Analyzed<Vec<NodeId>> {
+    let mut nodes = Vec::new();
+    for build in &release.builds {
+        let of = analyzer.find(&build.value)?;
+        let reader = (target, build.span);
+        nodes.push(analyzer.within(of, |analyzer, kind| kind.output_node(analyzer, of, platform, reader))?);
+    }
+    Ok(nodes)
+}
+
 /// Adds the step that makes the archive of a platform.
 fn archive(
     analyzer: &mut Analyzer<'_>,
@@ -52,13 +78,7 @@ fn archive(
     platform: &Platform,
     deps: &Deps,
 ) -> Analyzed<NodeId> {
-    let mut inputs = Vec::new();
-    for build in &release.builds {
-        let of = analyzer.find(&build.value)?;
-        inputs.push(
-            analyzer.within(of, |analyzer, kind| kind.output_node(analyzer, of, platform, (target, build.span)))?,
-        );
-    }
+    let mut inputs = builds(analyzer, (target, release), platform)?;
     let sources = Some(release.archives.files.as_slice());
     let files = analyzer.declared_inputs(target, sources)?;
     let outputs = analyzer.output_uses(sources, &[], &CommandEnvironment::default(), &mut inputs)?;

@@ -21,7 +21,11 @@ const FORMAT: &str = "rondel-artifacts-1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ArtifactKind {
     Archive,
+    Deb,
+    Rpm,
     Checksums,
+    Changelog,
+    Formula,
 }
 
 /// A step that makes files of a release.
@@ -66,7 +70,11 @@ impl ArtifactKind {
     pub fn word(self) -> &'static str {
         match self {
             ArtifactKind::Archive => "archive",
+            ArtifactKind::Deb => "deb",
+            ArtifactKind::Rpm => "rpm",
             ArtifactKind::Checksums => "checksums",
+            ArtifactKind::Changelog => "changelog",
+            ArtifactKind::Formula => "formula",
         }
     }
 }
