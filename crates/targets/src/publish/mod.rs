@@ -16,7 +16,6 @@ use crate::analysis::Analysis;
 use crate::analyzer::{Analyzed, Analyzer};
 use crate::kinds;
 use crate::nodes::Deps;
-use crate::release::check_publishing;
 use crate::request::Request;
 use directory_step::DirectoryStep;
 pub use forge_step::PublishedMetadata;
@@ -36,7 +35,6 @@ pub fn check_publish(request: &Request<'_>, built: &Analysis) -> Result<(), User
     for name in publishable(request, built) {
         let target = analyzer.find(&name)?;
         let TargetKind::Release(release) = &target.kind else { continue };
-        check_publishing(request.version_mode, target.name.span)?;
         analyzer.within(target, |analyzer, _| check(analyzer, release, target.name.span))?;
     }
     Ok(())
