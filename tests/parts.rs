@@ -38,6 +38,7 @@ pub const PARTS: &[Part] = &[
     part("has_libfaketime", "libfaketime", || libfaketime().is_some()),
     part("has_make", "make", || has_program("make")),
     part("has_mount", "right to mount", has_mount),
+    part("has_oras", "oras", || has_program("oras")),
     part("has_npm", "npm", || has_program("npm") && has_program("node")),
     part("has_openssl", "openssl with python3", || has_program("openssl") && has_program("python3")),
     part("has_podman", "podman", || has_program("podman")),

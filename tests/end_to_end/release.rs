@@ -63,6 +63,7 @@ fn archives_checksums_and_a_list() {
             "small_1.2.3_windows_amd64.zip"
         ]
     );
+    assert!(space.audit_all(&["rel"]).len() >= 6, "programs, archives, checksums and the list");
     // Other readers: GNU tar, Python, sha256sum.
     let tar = output("tar", &["tzvf", "small_1.2.3_linux_amd64.tar.gz", "--utc"], &directory);
     let words: Vec<Vec<&str>> = tar.lines().map(|line| line.split_whitespace().collect()).collect();
