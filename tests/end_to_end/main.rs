@@ -73,6 +73,7 @@ mod push;
 mod push_documents;
 mod push_pulled;
 mod release;
+mod release_texts;
 mod replay;
 mod sandbox;
 mod scheduling;

@@ -7,6 +7,7 @@ mod changelog;
 mod checksums;
 mod formula;
 mod names;
+mod package_files;
 mod package_step;
 mod packages;
 mod texts;
