@@ -24,8 +24,8 @@ kind! {
         packages: Vec<Spanned<ReleasePackage>> = Vec::new(),
         /// Name of the file of checksums (SHA-256), which `sha256sum --check` reads.
         checksums: ArtifactName = ArtifactName::own("{project}_{version}_checksums.txt"),
-        /// A changelog of the commits since the last release: `(commit_url: "https://example.com/x/commit/{hash}")`. Below, all that can
-        /// be said of it.
+        /// A changelog of the commits since the last release: `(commit_url: "https://example.com/x/commit/{hash}")`, or `()`.
+        /// docs/releases.md has all that can be said of it, and of `formula`.
         changelog: Option<Changelog> = None,
         /// What a package manager needs: `Homebrew(name: "small", …)`.
         formula: Option<Homebrew> = None,

@@ -59,7 +59,7 @@ pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed,
 pub use outputs::InputSource;
 pub use packages::{
     DebPackage, DebScripts, InstalledDirectory, InstalledPath, OwnerName, PackageDirectory, PackageFields, PackageFile,
-    PackageFileFields, PackageFiles, PackageScript, ReleasePackage, RpmPackage, RpmScripts,
+    PackageFileFields, PackageFiles, PackageScript, PackageSource, ReleasePackage, RpmPackage, RpmScripts,
 };
 pub use parameters::{Param, ParameterName, Params};
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};

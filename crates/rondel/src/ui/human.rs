@@ -394,7 +394,7 @@ impl Sink for Human {
             AuditOutcome::Same(_) if audited.is_hidden && !self.verbosity.verbose => {}
             AuditOutcome::Same(summary) => self.remark("Same", &format!("{}: {summary}", audited.label)),
             AuditOutcome::NotChecked(why) => {
-                let why = without_control_sequences(&with_program(why)).replace('\n', "\\n");
+                let why = without_control_sequences(&with_program(why).replace('\n', "\\n"));
                 self.remark("Unchecked", &format!("{}: {why}", audited.label));
             }
         }

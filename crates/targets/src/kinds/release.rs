@@ -35,12 +35,12 @@ impl Analyze for Release {
                 artifacts.push(Artifact { node, kind: ArtifactKind::Sbom, platform: Some(platform.clone()) });
             }
         }
+        let builds = |analyzer: &mut Analyzer<'_>, platform: &Platform| builds(analyzer, (target, self), platform);
+        artifacts.extend(add_packages(analyzer, (target, self), &platforms, &deps, &builds)?);
         if self.provenance {
             let node = provenance(analyzer, (target, self), &platforms, &artifacts)?;
             artifacts.push(Artifact { node, kind: ArtifactKind::Provenance, platform: None });
         }
-        let builds = |analyzer: &mut Analyzer<'_>, platform: &Platform| builds(analyzer, (target, self), platform);
-        artifacts.extend(add_packages(analyzer, (target, self), &platforms, &deps, &builds)?);
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });
         artifacts.extend(add_formula(analyzer, (target, self), &artifacts)?);
