@@ -50,6 +50,7 @@ pub const PARTS: &[Part] = &[
         has_program("registry-with-referrers") && has_program("crane")
     }),
     part("has_root", "root (with runuser, setpriv)", has_root),
+    part("has_ruby", "ruby", || has_program("ruby")),
     part("has_settable_clock", "file system whose clock can be set (fuse2fs, libfaketime)", has_settable_clock),
     part("has_rpm", "rpm, as root", || is_root() && has_program("rpm")),
     part("has_setsid", "setsid", || has_program("setsid")),

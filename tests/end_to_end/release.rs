@@ -221,7 +221,7 @@ fn what_can_not_be_released_is_said() {
         (
             "\"version\": \"v1\"",
             "\"tag\": \"v1\"",
-            &["a `Release` has a version", "write `vars: {\"version\": Git(Describe)}`"][..],
+            &["a `Release` has a version", "write `vars: {\"version\": Git(Version)}`"][..],
         ),
         ("1.2.3", "1.2/3", &["the version `1.2/3` of `rel`", "`/` can't be in the name of a file"]),
         ("\"LICENSE\"", "\"LICENCE\"", &["there is no `LICENCE`", "did you mean `LICENSE`?"]),

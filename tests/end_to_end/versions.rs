@@ -8,11 +8,11 @@ use expect_test::expect;
 use crate::space::{TestSpace, repository};
 
 /// git in the workspace at a fixed time; returns its output.
-fn git(space: &TestSpace, arguments: &[&str]) -> String {
+pub fn git(space: &TestSpace, arguments: &[&str]) -> String {
     git_in(&space.root(), arguments)
 }
 
-fn git_in(directory: &Path, arguments: &[&str]) -> String {
+pub fn git_in(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgSign=false"])
         .args(arguments)
@@ -39,7 +39,7 @@ fn space(query: &str) -> TestSpace {
     space
 }
 
-fn commit(space: &TestSpace) {
+pub fn commit(space: &TestSpace) {
     git(space, &["commit", "--quiet", "--allow-empty", "-m", "more"]);
 }
 
@@ -182,7 +182,7 @@ fn an_option_without_effect_is_refused() {
 }
 
 /// A small program with a release, committed and tagged.
-fn release() -> TestSpace {
+pub fn release() -> TestSpace {
     let space = TestSpace::empty().with_shared_go();
     space.write("go.mod", "module example.com/small\n\ngo 1.22\n");
     space.write("main.go", "package main\n\nvar version string\n\nfunc main() { println(version) }\n");

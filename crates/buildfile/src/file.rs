@@ -96,6 +96,25 @@ impl BuildFile {
         found
     }
 
+    /// Returns the variables that `target` mentions, also by the variables in its texts.
+    pub fn variables_of(&self, target: &Target) -> BTreeSet<VariableName> {
+        struct Names(Vec<VariableName>);
+        impl<'a> Visitor<'a> for Names {
+            fn text(&mut self, text: &'a Text) {
+                self.0.extend(text.variables().into_iter().cloned());
+            }
+        }
+        let mut open = Names(Vec::new());
+        target.visit(&mut open);
+        let mut found = BTreeSet::new();
+        while let Some(name) = open.0.pop() {
+            let Some(variable) = self.vars.get(&name).filter(|_| !found.contains(&name)) else { continue };
+            found.insert(name);
+            open.text(&variable.text);
+        }
+        found
+    }
+
     /// Returns the targets that `target` mentions, also by the variables in its texts.
     pub fn references_of<'a>(&'a self, target: &'a Target) -> Vec<&'a TargetName> {
         struct Names<'a>(Vec<&'a VariableName>);

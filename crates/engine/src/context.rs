@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rondel_cas::{Entry, Metadata, RelativePath};
+use rondel_cas::{Digest, Entry, Metadata, RelativePath};
 use rondel_process::{
     Cancellation, Captured, CommandLine, ProcessError, Redactor, Stream, capture_redacted, run, run_in_foreground,
 };
@@ -39,6 +39,8 @@ pub struct UpstreamResult {
     pub metadata: Metadata,
     /// Source files that the result was made from.
     pub sources: Arc<Sources>,
+    /// Its key, if the result is stored under it.
+    pub action: Option<Digest>,
 }
 
 /// Source files that a result was made from: the inputs of the step and of all steps before it.

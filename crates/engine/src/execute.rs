@@ -31,8 +31,6 @@ pub(crate) struct StepResult {
     pub result: UpstreamResult,
     /// All places that the step has outputs in, if it was made by its key.
     pub places: Option<Vec<RelativePath>>,
-    /// Its key, if the result is stored under it.
-    pub action: Option<Digest>,
 }
 
 /// Runs one step if needed.
@@ -56,14 +54,13 @@ fn execute_prepared(
             reasons: Vec::new(),
             result: UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() },
             places: None,
-            action: None,
         }),
         Freshness::UpToDate(_) => always(node, context, prepared, vec![Reason::Forced]),
         Freshness::Run(reasons) => always(node, context, prepared, reasons.clone()),
         Freshness::Skip(why) => {
             let reasons = vec![Reason::Always { why: why.clone() }];
             let result = UpstreamResult::default();
-            Ok(StepResult { outcome: Outcome::Skipped, reasons, result, places: None, action: None })
+            Ok(StepResult { outcome: Outcome::Skipped, reasons, result, places: None })
         }
     }
 }
@@ -192,8 +189,9 @@ fn hit(
         output_log::replay(context, &result);
     }
     let artefacts = artefacts(context, spec, &result.outputs);
-    let result = UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() };
-    StepResult { outcome, reasons: Vec::new(), result, places: Some(places(spec)), action: Some(*key) }
+    let metadata = result.metadata;
+    let result = UpstreamResult { artefacts, metadata, action: Some(*key), ..UpstreamResult::default() };
+    StepResult { outcome, reasons: Vec::new(), result, places: Some(places(spec)) }
 }
 
 /// Returns the destinations of all outputs.
@@ -253,8 +251,7 @@ fn run(
     let last_run = Some(last_run(begun, &reasons, Some(*key)));
     let record = StepRecord { action: Some(*key), members, last_run, is_unkept: !is_kept, ..StepRecord::default() };
     store_record(node, context, record);
-    let (places, action) = (Some(places(prepared.spec())), is_kept.then_some(*key));
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places, action })
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: Some(places(prepared.spec())) })
 }
 
 fn run_in(
@@ -308,7 +305,9 @@ fn run_in(
     place(node, context, &staged, former)?;
     stored.remember(context, spec);
     let artefacts = artefacts(context, spec, &result.outputs);
-    Ok((UpstreamResult { artefacts, metadata: result.metadata, ..UpstreamResult::default() }, kept))
+    let metadata = result.metadata;
+    let action = kept.then_some(*key);
+    Ok((UpstreamResult { artefacts, metadata, action, ..UpstreamResult::default() }, kept))
 }
 
 /// Returns what differs from the step's key, in words.
@@ -422,7 +421,7 @@ fn always(
     let last_run = Some(last_run(begun, &reasons, None));
     store_record(node, context, StepRecord { members: spec.members(), last_run, ..StepRecord::default() });
     let result = UpstreamResult { artefacts, metadata, ..UpstreamResult::default() };
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: None, action: None })
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: None })
 }
 
 /// Moves the outputs of a step whose result is not stored to their places, and returns them.

@@ -154,7 +154,8 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
     let found = lookup(node, &query, &*prepared, &key);
     let stored = |result: &ActionResult| {
         let artefacts = artefacts(context, prepared.spec(), &result.outputs);
-        UpstreamResult { artefacts, metadata: result.metadata.clone(), ..UpstreamResult::default() }
+        let metadata = result.metadata.clone();
+        UpstreamResult { artefacts, metadata, action: Some(key), ..UpstreamResult::default() }
     };
     let (state, mut result) = match found {
         Lookup::InPlace(result) => (Planned::UpToDate, stored(&result)),

@@ -187,7 +187,7 @@ pub fn build(
     for (id, state) in finished {
         summary.outcomes.insert(id, state.outcome());
         if let StepState::Done(result) = state {
-            summary.actions.extend(result.action.map(|action| (id, action)));
+            summary.actions.extend(result.result.action.map(|action| (id, action)));
             summary.results.insert(id, result.result);
         }
     }

@@ -4,6 +4,7 @@
 //! resolved and platforms chosen before a step is made.
 
 mod benchmarks;
+mod bill;
 mod build_info;
 mod c_compiler;
 mod cgo;
@@ -30,6 +31,7 @@ mod local_modules;
 mod module_cache;
 mod module_download;
 mod module_files;
+mod module_licences;
 mod package_variables;
 mod packages;
 mod pkg_config;
@@ -39,7 +41,6 @@ mod published;
 mod readable;
 mod releases;
 mod settings;
-mod spdx;
 mod stamps;
 mod steps;
 mod support;
@@ -54,6 +55,7 @@ mod test_sources;
 mod toolchain;
 mod unpack;
 
+pub use bill::{Executable, bill_of, purl};
 pub use build_info::{BuildInfo, EXECUTABLE_MAX, ModuleVersion};
 pub use c_compiler::{CDriver, CIdentity, NoIdentity, c_identity};
 pub use cgo::CSupport;
@@ -77,7 +79,7 @@ pub use published::{PublishedTool, ToolPin};
 pub use readable::module_text;
 pub use releases::{OLDEST_GO, later_patches};
 pub use settings::{DownloadSettings, ProxyEntry};
-pub use spdx::{SPDX_FORMAT, SpdxSubject, spdx_document};
+pub use steps::bill::{BILL_ENDING, BillMetadata, BillStep};
 pub use steps::checker::{CheckedCode, CheckerStep, Configuration};
 pub use steps::command::GoCommandStep;
 pub use steps::go_build::GoBuildStep;
@@ -86,7 +88,6 @@ pub use steps::go_mod_download::GoModDownloadStep;
 pub use steps::go_mod_tidy::GoModTidyStep;
 pub use steps::probe::{PROBE_PATH, ProbeStep};
 pub use steps::published_tool::PublishedToolStep;
-pub use steps::sbom::SbomStep;
 pub use steps::test_setup::{Benchmarks, Fuzzing, GoTestStep, TestOrder, TestOutputs};
 pub use support::{GoRequest, GoSupport, GoVersion};
 pub use test_patterns::selects_directory;

@@ -50,6 +50,18 @@ pub(crate) trait Analyze {
         Ok(analyzer.target(&target.name.value, false)?.ends[0])
     }
 
+    /// The step that says what its executables for `platform` are made of, if they are of a language that does.
+    fn bill_node(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        platform: &Platform,
+        reader: (&Target, Span),
+    ) -> Analyzed<Option<NodeId>> {
+        let _ = (analyzer, target, platform, reader);
+        Ok(None)
+    }
+
     /// The steps that make the output which a command names, and its place.
     fn made_output(
         &self,

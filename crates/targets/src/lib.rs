@@ -12,6 +12,7 @@ mod declared_inputs;
 mod dirty;
 mod docker;
 mod env_file;
+mod evidence;
 mod file_template;
 mod generate;
 mod git;

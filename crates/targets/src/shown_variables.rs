@@ -49,6 +49,11 @@ fn shown(name: VariableName, values: Vec<Value>, secrets: &[String]) -> ShownVar
     ShownVariable { name, values: Ok(values.into_iter().map(hidden).collect()), origin }
 }
 
+/// Returns a text without the values of secrets.
+pub(crate) fn without_secrets(request: &Request<'_>, text: String) -> String {
+    declared_secrets(request).iter().fold(text, |text, secret| text.replace(secret, "***"))
+}
+
 /// Returns the values of all `Secret` in build.ron: a variable could be the same one of the environment.
 fn declared_secrets(request: &Request<'_>) -> Vec<String> {
     struct Secrets<'a>(Vec<&'a str>);

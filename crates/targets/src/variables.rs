@@ -134,6 +134,16 @@ impl<'a> Variables<'a> {
         }
     }
 
+    /// Returns true if the sources of the step are dirty. False without a repository.
+    pub fn is_dirty(&self) -> Result<bool, UserError> {
+        Ok(self.dirty("dirty")?.is_some_and(|suffix| !suffix.is_empty()))
+    }
+
+    /// Returns the address that the repository was cloned from.
+    pub fn git_remote(&self) -> Option<String> {
+        self.git.remote()
+    }
+
     /// Returns true if the value of a variable is known only when a target is made.
     pub fn is_late(&self, name: &VariableName) -> bool {
         let is_set = self.overrides.contains_key(name.as_str());

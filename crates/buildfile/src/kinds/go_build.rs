@@ -3,7 +3,8 @@
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::{
-    BuildMode, ByPlatform, Environment, ExecutableNames, ModuleDirectory, OutPath, Packages, Platforms, Stamps, Tags,
+    Bills, BuildMode, ByPlatform, Environment, ExecutableNames, ModuleDirectory, OutPath, Packages, Platforms, Stamps,
+    Tags,
 };
 use crate::{Diagnostic, Kind, Makes, Need, Output, Platform, Text};
 
@@ -38,8 +39,9 @@ kind! {
         /// and the headers and libraries that it reads (by name, size and time). So such a build is reused on one machine
         /// only. docs/cgo.md has more.
         cgo: bool = false,
-        /// Writes a bill of materials, `<name>.spdx.json`, beside each executable.
-        sbom: bool = false,
+        /// Writes a bill of materials beside each executable: `true` is SPDX 2.3, `<name>.spdx.json`; `[Spdx, CycloneDx]` is
+        /// both, and CycloneDX 1.6 has `<name>.cdx.json`. It has the modules with their licences; docs/evidence.md has more.
+        sbom: Bills = Bills::default(),
         /// `GOEXPERIMENT`, `GODEBUG` and the like; with `cgo` also `CC`, `CGO_CFLAGS` and the like.
         env: Environment = Environment::default(),
         /// Platforms, instead of those of the file.

@@ -5,8 +5,8 @@ use crate::image_layout::{ImageBase, check_files, check_tags, check_users, check
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::{
-    Base, Compression, Created, Environment, Files, OutPath, Platforms, Port, Signal, SourcePath, TextMap, Users,
-    VolumePath,
+    Base, Bills, Compression, Created, Environment, Files, OutPath, Platforms, Port, Signal, SourcePath, TextMap,
+    Users, VolumePath,
 };
 use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
 
@@ -62,6 +62,9 @@ kind! {
         /// How the layers are compressed that the image adds to its base: `Gzip`, or `Zstd(3)` with a level from 3, which takes half
         /// the time of gzip and is smaller, to 9. A Docker before 23.0 can't pull layers of zstd; here they are loaded uncompressed.
         compression: Compression = Compression::Gzip,
+        /// Writes a bill of materials of each platform beside the layout, `dist/<target>.<os>_<arch>.spdx.json`: the modules of the
+        /// executables, and the packages of the base. `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both. It is no part of the image.
+        sbom: Bills = Bills::default(),
         /// Puts the time zone data of the Go toolchain into the image.
         tzdata: bool = false,
         /// Platforms, instead of those of the file; images are for Linux.

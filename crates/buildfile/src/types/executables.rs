@@ -75,7 +75,7 @@ fn unfit(name: &str) -> Option<(String, &'static str)> {
     if name.to_ascii_lowercase().ends_with(".exe") {
         return Some((format!("`{shown}` has the ending of Windows"), "leave `.exe` out: it is added for Windows"));
     }
-    if name.ends_with(".spdx.json") {
+    if name.ends_with(".spdx.json") || name.ends_with(".cdx.json") {
         return Some((format!("`{shown}` is the name of a bill of materials"), "give it another name"));
     }
     let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+~@-".contains(&byte);

@@ -4,6 +4,7 @@ mod archives;
 mod artifact_names;
 mod attachments;
 mod bases;
+mod bills;
 mod by_platform;
 mod capabilities;
 mod changelogs;
@@ -35,6 +36,7 @@ pub use archives::{ArchiveFormat, Archives, FormatByOs, OperatingSystem};
 pub use artifact_names::{ArtifactName, NamePiece, NameValue, is_sound};
 pub use attachments::{Attachment, DocumentName, DocumentSource, MediaType};
 pub use bases::{Base, MirrorHost, RegistryAccess};
+pub use bills::{BillForm, Bills};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
 pub use changelogs::{Changelog, CommitGroups, CommitType, GroupTitle};
@@ -57,7 +59,7 @@ pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed,
 pub use outputs::InputSource;
 pub use packages::{
     DebPackage, DebScripts, InstalledDirectory, InstalledPath, OwnerName, PackageDirectory, PackageFields, PackageFile,
-    PackageFileFields, PackageFiles, PackageScript, ReleasePackage, RpmPackage, RpmScripts,
+    PackageFileFields, PackageFiles, PackageScript, PackageSource, ReleasePackage, RpmPackage, RpmScripts,
 };
 pub use parameters::{Param, ParameterName, Params};
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};

@@ -6,6 +6,7 @@ use crate::image_path::unfit;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Field, Shape, paragraph};
+use crate::text::OutputReference;
 use crate::types::file_sources::is_user_name;
 use crate::types::maps::{Key, Map};
 use crate::types::{FileMode, Platforms, SourcePath};
@@ -101,13 +102,14 @@ record! {
 }
 
 record! {
-    /// A file of the tree that a package installs.
+    /// A file or directory that a package installs.
     PackageFileFields = "file" {
-        /// Path of the file, relative to `root`.
-        from: SourcePath,
+        /// Path of a file or directory of the tree, relative to `root`, or `Output("target")`: what another target makes. A
+        /// directory is installed whole, its links as links, but for `.git` and what Rondel keeps there.
+        from: PackageSource,
         /// True for a file that people edit: an upgrade keeps what they wrote.
         config: bool = false,
-        /// Permission bits: `0o640`; 0755 or 0644 if left out, as the file is executable or not.
+        /// Permission bits: `0o640`; 0755 or 0644 if left out, as the file is executable or not. Directories in one have 0755.
         mode: Option<FileMode> = None,
         /// Name of the owner; `root` if left out.
         owner: Option<OwnerName> = None,
@@ -128,6 +130,9 @@ record! {
     }
 }
 
+/// Title, meaning and fields of a section of the reference.
+type Section = (&'static str, &'static str, Vec<Field>);
+
 /// A package of a release.
 #[derive(Clone, Debug)]
 pub enum ReleasePackage {
@@ -146,10 +151,19 @@ pub enum PackageScript {
     File(SourcePath),
 }
 
+/// Where the contents of a file are from.
+#[derive(Clone, Debug)]
+pub enum PackageSource {
+    /// A file or directory of the tree.
+    Tree(SourcePath),
+    /// What another target makes.
+    Output(OutputReference),
+}
+
 /// Something that a package installs.
 #[derive(Clone, Debug)]
 pub enum PackageFile {
-    /// A file of the tree.
+    /// A file or directory.
     File(PackageFileFields),
     /// A directory.
     Directory(PackageDirectory),
@@ -186,7 +200,7 @@ impl RpmScripts {
 
 impl ReleasePackage {
     /// Their sections in the reference.
-    pub(crate) fn sections() -> [(&'static str, &'static str, Vec<Field>); 6] {
+    pub(crate) fn sections() -> [Section; 6] {
         let shared = PackageFields::fields();
         let own = |fields: Vec<Field>| {
             fields.into_iter().filter(|field| !shared.iter().any(|other| other.name == field.name)).collect()
@@ -349,6 +363,29 @@ impl FieldType for PackageScript {
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         if let PackageScript::File(path) = self {
             path.visit(visitor);
+        }
+    }
+}
+
+impl FieldType for PackageSource {
+    const PLURAL: &'static str = "paths";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<PackageSource> {
+        let output = value.call().filter(|call| call.name == "Output").and_then(|call| call.arguments);
+        match output {
+            Some(arguments) => reader.output_reference(arguments, value.span()).map(PackageSource::Output),
+            None => SourcePath::read(reader, value).map(PackageSource::Tree),
+        }
+    }
+
+    fn shape() -> Shape {
+        Shape::OneOf(vec![SourcePath::shape(), OutputReference::shape()])
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        match self {
+            PackageSource::Tree(path) => path.visit(visitor),
+            PackageSource::Output(output) => output.visit(visitor),
         }
     }
 }

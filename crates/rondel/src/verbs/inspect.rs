@@ -144,7 +144,7 @@ fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for platform in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
         let entries = std::fs::read_dir(platform.path()).into_iter().flatten().flatten().map(|entry| entry.path());
-        files.extend(entries.filter(|path| path.is_file() && !path.to_string_lossy().ends_with(".spdx.json")));
+        files.extend(entries.filter(|path| path.is_file() && !is_document(path)));
     }
     files.sort();
     if files.is_empty() {
@@ -397,4 +397,10 @@ fn plain(value: &Value) -> String {
 
 fn strings(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().map(plain).collect()
+}
+
+/// Returns true if a file is a bill of materials beside an executable.
+fn is_document(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name.ends_with(".spdx.json") || name.ends_with(".cdx.json")
 }

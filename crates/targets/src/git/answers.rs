@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{Describe, GitQuery};
+use rondel_cas::{SMALL_MAX, read_text_at_most};
 
 use super::repository::{Found, Repository, find};
 use super::version::Asker;
@@ -79,6 +80,13 @@ impl<'a> GitAnswers<'a> {
         let words = ["for-each-ref", "--format=%(refname:strip=2)", "--points-at=HEAD", "refs/tags/"];
         let answer = self.text(repository, &words).unwrap_or_default();
         answer.lines().map(str::to_owned).collect()
+    }
+
+    /// Returns the address of `origin`, as the repository's own configuration has it.
+    pub fn remote(&self) -> Option<String> {
+        let repository = self.repository()?;
+        let config = read_text_at_most(&repository.common.join("config"), SMALL_MAX).ok()?;
+        remote_of(&config)
     }
 
     /// Returns true if there is a repository that may be asked.
@@ -205,4 +213,20 @@ fn arguments(describe: &Describe) -> Vec<String> {
     words.extend(describe.long.then(|| "--long".to_owned()));
     words.extend(describe.pattern.as_ref().map(|pattern| format!("--match={pattern}")));
     words
+}
+
+/// Returns the first `url` of `[remote "origin"]`. Includes of other files are not followed.
+fn remote_of(config: &str) -> Option<String> {
+    let mut is_origin = false;
+    for line in config.lines().map(str::trim) {
+        if line.starts_with('[') {
+            is_origin = line.split(']').next() == Some("[remote \"origin\"");
+        } else if is_origin
+            && let Some((name, value)) = line.split_once('=')
+            && name.trim().eq_ignore_ascii_case("url")
+        {
+            return Some(value.trim().trim_matches('"').to_owned()).filter(|url| !url.is_empty());
+        }
+    }
+    None
 }

@@ -8,9 +8,10 @@ use rondel_buildfile::{
 };
 use rondel_cas::RelativePath;
 use rondel_engine::{Node, NodeId, StepKey, UserError};
-use rondel_golang::{self as golang, CSupport, GoBuildStep, GoPackages, GoSupport, SbomStep, Scope, go_version_of};
+use rondel_golang::{self as golang, BillStep, CSupport, GoBuildStep, GoPackages, GoSupport, Scope, go_version_of};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
+use crate::evidence::{ExecutableBillsStep, forms};
 use crate::go_variables::refuse_own;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
 
@@ -25,7 +26,7 @@ impl Analyze for GoBuild {
         let platforms = analyzer.platforms(self.platforms.as_ref(), target, false)?;
         let builds = builds(analyzer, target, self, &deps, &platforms)?;
         let mut nodes: Vec<NodeId> = builds.values().copied().collect();
-        if self.sbom {
+        if !self.sbom.is_empty() {
             for (platform, node) in builds {
                 nodes.push(sbom(analyzer, (target, self), &platform, node)?);
             }
@@ -53,10 +54,21 @@ impl Analyze for GoBuild {
             Some(rest) => Some(directory.join(&executable(self, target, &platform, rest)?)),
             None => wanted.map(|_| directory),
         };
-        if self.sbom && place.is_some() {
+        if !self.sbom.is_empty() && place.is_some() {
             nodes.push(sbom(analyzer, (target, self), &platform, node)?);
         }
         Ok(MadeOutput { nodes, place, may_be_empty: false })
+    }
+
+    fn bill_node(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        platform: &Platform,
+        reader: (&Target, Span),
+    ) -> Analyzed<Option<NodeId>> {
+        let node = self.output_node(analyzer, target, platform, reader)?;
+        bill(analyzer, (target, self), platform, node).map(Some)
     }
 
     fn output_node(
@@ -99,11 +111,12 @@ fn executable(build: &GoBuild, target: &Target, platform: &Platform, wanted: Rel
     }
     let ExecutableNames::Only(name) = names else { return Ok(wanted) };
     let file = format!("{}{ending}", name.value);
-    let document = build.sbom.then(|| format!("{file}.spdx.json"));
-    if wanted.as_str() == file || document.as_deref() == Some(wanted.as_str()) {
+    let documents = forms(&build.sbom).map(|form| format!("{file}{}", form.ending()));
+    let made: Vec<String> = [file.clone()].into_iter().chain(documents).collect();
+    if made.iter().any(|name| wanted.as_str() == name) {
         return Ok(wanted);
     }
-    let made: Vec<&str> = [file.as_str()].into_iter().chain(document.as_deref()).collect();
+    let made: Vec<&str> = made.iter().map(String::as_str).collect();
     let error = UserError::input(format!("`{}` makes no `{wanted}`", target.name.value));
     Err(match suggest(wanted.as_str(), made.iter().copied()) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
@@ -184,10 +197,26 @@ fn sbom(
         return Ok(sbom);
     }
     let directory = only_output(target, analyzer.request.file)?.join(&path(&platform.directory_name())?);
-    let step = SbomStep {
+    let step = ExecutableBillsStep { forms: forms(&build.sbom).collect(), directory };
+    let bill = bill(analyzer, (target, build), platform, node)?;
+    Ok(analyzer.add_hidden(key, vec![bill], Vec::new(), Box::new(step)))
+}
+
+/// Adds the step that says what the executables of a platform are made of.
+fn bill(
+    analyzer: &mut Analyzer<'_>,
+    (target, build): (&Target, &GoBuild),
+    platform: &Platform,
+    node: NodeId,
+) -> Analyzed<NodeId> {
+    let key = StepKey::of(&target.name.value, "bill").on(platform);
+    if let Some(bill) = analyzer.graph.find(&key) {
+        return Ok(bill);
+    }
+    let step = BillStep {
         go: analyzer.go_in(build.module.as_ref())?,
         project: analyzer.request.file.project.value.clone(),
-        directory,
+        place: key.file_name(),
     };
     Ok(analyzer.add_hidden(key, vec![node], Vec::new(), Box::new(step)))
 }

@@ -26,6 +26,8 @@ pub(crate) enum ArtifactKind {
     Checksums,
     Changelog,
     Formula,
+    Provenance,
+    Sbom,
 }
 
 /// A step that makes files of a release.
@@ -75,6 +77,8 @@ impl ArtifactKind {
             ArtifactKind::Checksums => "checksums",
             ArtifactKind::Changelog => "changelog",
             ArtifactKind::Formula => "formula",
+            ArtifactKind::Provenance => "provenance",
+            ArtifactKind::Sbom => "sbom",
         }
     }
 }

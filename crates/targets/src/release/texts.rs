@@ -123,7 +123,7 @@ fn without_archives(formula: &Homebrew, version: String) -> Formula {
         description: formula.description.value.clone(),
         homepage: formula.homepage.value.clone(),
         version,
-        licence: formula.licence.as_ref().map(|licence| licence.value.clone()),
+        licence: formula.license.as_ref().map(|licence| licence.value.clone()),
         dependencies: formula.dependencies.iter().map(|name| name.value.clone()).collect(),
         archives: Vec::new(),
         install: formula.install.iter().map(|line| line.value.clone()).collect(),

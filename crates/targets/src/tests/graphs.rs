@@ -16,11 +16,12 @@ fn a_build_waits_for_downloads_only_if_it_runs() {
         SERVER,
         &["server"],
         expect![[r#"
-        deps
-        server (linux/amd64) as `server`; on a miss: deps
-        server: sbom (linux/amd64), hidden; from: server (linux/amd64)
-        asked for: server (linux/amd64), server: sbom (linux/amd64)
-    "#]],
+            deps
+            server (linux/amd64) as `server`; on a miss: deps
+            server: bill (linux/amd64), hidden; from: server (linux/amd64)
+            server: sbom (linux/amd64), hidden; from: server: bill (linux/amd64)
+            asked for: server (linux/amd64), server: sbom (linux/amd64)
+        "#]],
     );
     let alone = r#""server": GoBuild(packages: ["."])"#;
     Space::new().graph(
@@ -42,13 +43,15 @@ fn a_build_of_several_platforms_is_a_step_each() {
         SERVER,
         &["server"],
         expect![[r#"
-        deps
-        server (linux/amd64); on a miss: deps
-        server (linux/arm64); on a miss: deps
-        server: sbom (linux/amd64), hidden; from: server (linux/amd64)
-        server: sbom (linux/arm64), hidden; from: server (linux/arm64)
-        asked for: server (linux/amd64), server (linux/arm64), server: sbom (linux/amd64), server: sbom (linux/arm64)
-    "#]],
+            deps
+            server (linux/amd64); on a miss: deps
+            server (linux/arm64); on a miss: deps
+            server: bill (linux/amd64), hidden; from: server (linux/amd64)
+            server: sbom (linux/amd64), hidden; from: server: bill (linux/amd64)
+            server: bill (linux/arm64), hidden; from: server (linux/arm64)
+            server: sbom (linux/arm64), hidden; from: server: bill (linux/arm64)
+            asked for: server (linux/amd64), server (linux/arm64), server: sbom (linux/amd64), server: sbom (linux/arm64)
+        "#]],
     );
 }
 
@@ -338,13 +341,14 @@ fn a_removal_comes_first() {
         &text,
         &["all", "clean"],
         expect![[r#"
-        stop, streamed
-        clean, streamed; after: stop
-        make, streamed; after: clean
-        deps; after: clean
-        server (linux/amd64) as `server`; after: clean; on a miss: deps
-        server: sbom (linux/amd64), hidden; from: server (linux/amd64)
-        asked for: make, server (linux/amd64), server: sbom (linux/amd64), clean
-    "#]],
+            stop, streamed
+            clean, streamed; after: stop
+            make, streamed; after: clean
+            deps; after: clean
+            server (linux/amd64) as `server`; after: clean; on a miss: deps
+            server: bill (linux/amd64), hidden; from: server (linux/amd64)
+            server: sbom (linux/amd64), hidden; from: server: bill (linux/amd64)
+            asked for: make, server (linux/amd64), server: sbom (linux/amd64), clean
+        "#]],
     );
 }

@@ -41,7 +41,8 @@ fn each_module_has_its_downloads_and_tools() {
         server (linux/amd64) as `server`; on a miss: deps
         example-deps
         hello (linux/amd64) as `hello`; on a miss: deps, example-deps
-        hello: sbom (linux/amd64), hidden; from: hello (linux/amd64)
+        hello: bill (linux/amd64), hidden; from: hello (linux/amd64)
+        hello: sbom (linux/amd64), hidden; from: hello: bill (linux/amd64)
         go modules of examples, hidden
         vet (linux/amd64) as `vet`, streamed; on a miss: deps, go modules of examples
         test, streamed; on a miss: go modules of examples

@@ -135,23 +135,25 @@ fn executables_by_platform() {
         &text(r#"Output("server", "small")"#),
         &["x"],
         expect![[r#"
-        go modules, hidden
-        server (linux/riscv64) as `server`; on a miss: go modules
-        server: sbom (linux/riscv64), hidden; from: server (linux/riscv64)
-        x, streamed; from: server (linux/riscv64), server: sbom (linux/riscv64)
-        asked for: x
-    "#]],
+            go modules, hidden
+            server (linux/riscv64) as `server`; on a miss: go modules
+            server: bill (linux/riscv64), hidden; from: server (linux/riscv64)
+            server: sbom (linux/riscv64), hidden; from: server: bill (linux/riscv64)
+            x, streamed; from: server (linux/riscv64), server: sbom (linux/riscv64)
+            asked for: x
+        "#]],
     );
     space.graph(
         &text(r#"Output("server", "linux_riscv64/small.spdx.json")"#),
         &["x"],
         expect![[r#"
-        go modules, hidden
-        server (linux/riscv64) as `server`; on a miss: go modules
-        server: sbom (linux/riscv64), hidden; from: server (linux/riscv64)
-        x, streamed; from: server (linux/riscv64), server: sbom (linux/riscv64)
-        asked for: x
-    "#]],
+            go modules, hidden
+            server (linux/riscv64) as `server`; on a miss: go modules
+            server: bill (linux/riscv64), hidden; from: server (linux/riscv64)
+            server: sbom (linux/riscv64), hidden; from: server: bill (linux/riscv64)
+            x, streamed; from: server (linux/riscv64), server: sbom (linux/riscv64)
+            asked for: x
+        "#]],
     );
 }
 
@@ -200,12 +202,13 @@ fn executables_of_several_platforms() {
         &text(r#"Output("server", "linux_s390x/small")"#),
         &["x"],
         expect![[r#"
-        go modules, hidden
-        server (linux/s390x) as `server`; on a miss: go modules
-        server: sbom (linux/s390x), hidden; from: server (linux/s390x)
-        x, streamed; from: server (linux/s390x), server: sbom (linux/s390x)
-        asked for: x
-    "#]],
+            go modules, hidden
+            server (linux/s390x) as `server`; on a miss: go modules
+            server: bill (linux/s390x), hidden; from: server (linux/s390x)
+            server: sbom (linux/s390x), hidden; from: server: bill (linux/s390x)
+            x, streamed; from: server (linux/s390x), server: sbom (linux/s390x)
+            asked for: x
+        "#]],
     );
 }
 

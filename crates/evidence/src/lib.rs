@@ -1,0 +1,20 @@
+//! Documents about artefacts: bills of materials (SPDX, CycloneDX), licences, provenance (in-toto, SLSA).
+//!
+//! A document follows from its subject alone: it holds no time of day, host, path or random word, so the same artefact has
+//! the same document everywhere. This crate knows no target, no Go and no image: what is in an artefact is handed in.
+
+mod bill;
+mod cyclonedx;
+mod expression;
+mod licences;
+mod provenance;
+mod spdx;
+mod system_packages;
+
+pub use bill::{BILL_FORMAT, Bill, BillForm, Component, ComponentKind, Fact, Relation};
+pub use cyclonedx::cyclonedx_document;
+pub use expression::{and_expression, is_expression};
+pub use licences::{LICENCES_FORMAT, is_licence_file, licence_of_files, licence_of_text};
+pub use provenance::{Material, Provenance, Subject, without_userinfo};
+pub use spdx::spdx_document;
+pub use system_packages::{OsRelease, SystemPackages, is_package_database};
