@@ -271,23 +271,30 @@ fn a_release_is_of_a_tagged_commit_and_of_nothing_else() {
     space.ok(&["release"]);
     assert!(space.exists("dist/release/small_1.2.4_linux_amd64.tar.gz"));
     assert!(space.ran(&["release"]).is_empty());
-    let stamped = || {
-        String::from_utf8(Command::new(space.root().join("dist/small/linux_amd64/small")).output().unwrap().stderr)
-            .unwrap()
-    };
-    assert_eq!(stamped(), "1.2.4\n");
+    assert_eq!(stamped(&space), "1.2.4\n");
+}
+
+/// What the executable says of its version.
+fn stamped(space: &TestSpace) -> String {
+    let output = Command::new(space.root().join("dist/small/linux_amd64/small")).output().unwrap();
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_release_to_try_out() {
+    let space = release();
     // Any state, under another name: in the binary too.
     space.append("LICENSE", "or not\n");
     space.ok(&["release", "--snapshot"]);
     let short = git(&space, &["rev-parse", "HEAD"])[..7].to_owned();
-    let version = format!("1.2.5-snapshot.0.g{short}");
-    assert_eq!(stamped(), format!("{version}\n"));
+    let version = format!("1.2.4-snapshot.0.g{short}");
+    assert_eq!(stamped(&space), format!("{version}\n"));
     assert!(space.exists(&format!("dist/release/small_{version}_linux_amd64.tar.gz")));
     space.run(&["release", "--nightly"]).fails(2, &["`LICENSE` differs from the commit"]);
     git(&space, &["checkout", "--quiet", "LICENSE"]);
     space.ok(&["release", "--nightly"]);
-    assert!(space.exists("dist/release/small_1.2.5-nightly.20260201_linux_amd64.tar.gz"));
-    space.run(&["release", "--nightly", "--set", "version=1.2.5"]).fails(2, &["`Git(Version)` did not answer"]);
+    assert!(space.exists("dist/release/small_1.2.4-nightly.20260201_linux_amd64.tar.gz"));
+    space.run(&["release", "--nightly", "--set", "version=1.2.4"]).fails(2, &["`Git(Version)` did not answer"]);
     // What is tried out is not published.
     let place = space.beside("published");
     space.replace(
@@ -298,9 +305,9 @@ fn a_release_is_of_a_tagged_commit_and_of_nothing_else() {
     space.run(&["release", "--snapshot", "--publish"]).fails(2, &["nothing is published with `--snapshot`"]);
     assert!(!place.exists());
     git(&space, &["commit", "--quiet", "--all", "-m", "publish"]);
-    git(&space, &["tag", "v1.2.5"]);
+    git(&space, &["tag", "v1.2.4"]);
     space.ok(&["release", "--publish"]);
-    assert!(place.join("small_1.2.5_linux_amd64.tar.gz").exists());
+    assert!(place.join("small_1.2.4_linux_amd64.tar.gz").exists());
     // Questions about all targets are no release.
     space.append("LICENSE", "or not\n");
     space.ok(&["list", "--status"]);
