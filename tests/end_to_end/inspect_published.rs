@@ -117,6 +117,14 @@ fn what_a_registry_has(registry: &Registry) {
         shown.contains("application/vnd.in-toto+json (https://slsa.dev/provenance/v1), 51 bytes, by BuildKit"),
         "{shown}"
     );
+    // And as cosign had it, before registries listed documents.
+    let tag = format!("{}/team/app:{}.sig", registry.address, digest.replace(':', "-"));
+    let payload = space.beside("payload");
+    fs::write(&payload, "{}").unwrap();
+    let file = format!("{}:application/vnd.dev.cosign.simplesigning.v1+json", payload.display());
+    oras(&["push", "--disable-path-validation", "--artifact-type", "application/x", &tag, &file]);
+    let shown = space.ok(&["inspect", &name]).stdout;
+    assert!(shown.contains("application/vnd.dev.cosign.simplesigning.v1+json, 2 bytes, by cosign"), "{shown}");
     let provenance = space.ok(&["inspect", &attested, "--show", "provenance"]).stdout;
     assert_eq!(provenance, "{\"predicateType\": \"https://slsa.dev/provenance/v1\"}");
 }

@@ -41,7 +41,9 @@ fn shown(server: &ForgeServer, text: &str) -> String {
     let text = crate::space::normalised(text).replace(&server.url[7..], "FORGE");
     let is_of_build = |line: &&str| ["server", "archive", "Working"].iter().any(|word| line.contains(word));
     let lines = text.lines().filter(|line| !is_of_build(line));
-    lines.map(|line| format!("{}\n", without_count(line))).collect()
+    // A line without indentation: `expect!` takes away what all lines have.
+    let lines: String = lines.map(|line| format!("{}\n", without_count(line))).collect();
+    format!("--- stderr\n{lines}")
 }
 
 /// The number of bytes that were sent, if there are any, is that of Go's version.
@@ -105,6 +107,7 @@ fn what_people_see_of_a_publication() {
     space.ok(&["release"]);
     let run = space.ok(&["release", "--publish"]);
     expect![[r#"
+        --- stderr
           Up to date release
             Finished in [T]: 0 ran, 5 up to date
              Running publish release to FORGE/me/app: FORGE has no release v1.2.0
@@ -115,6 +118,7 @@ fn what_people_see_of_a_publication() {
     "#]].assert_eq(&shown(&server, &run.stderr));
     let run = space.ok(&["release", "--publish"]);
     expect![[r#"
+        --- stderr
           Up to date release
             Finished in [T]: 0 ran, 5 up to date
                 Note publish release to FORGE/me/app: v1.2.0 is at FORGE with all 4 files; 0 bytes sent

@@ -127,6 +127,8 @@ fn what_is_in_the_key_of_a_changelog() {
         ("other types left out", r#"leave_out: ["feat"]"#, "more"),
         ("a link", r#"commit_url: "https://example.com/{hash}""#, "(https://example.com/[HASH])"),
         ("authors", "authors: true", "(a)"),
+        ("a directory", r#"paths: ["docs"]"#, "No changes"),
+        ("a file", r#"paths: ["main.go", "docs"]"#, "- more"),
         ("links of issues", r#"issue_url: "https://example.com/{number}""#, "more"),
     ] {
         space.write("build.ron", &begin.replace("changelog: (", &format!("changelog: ({field}, ")));

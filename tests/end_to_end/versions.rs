@@ -288,6 +288,19 @@ fn a_release_is_of_a_tagged_commit_and_of_nothing_else() {
     space.ok(&["release", "--nightly"]);
     assert!(space.exists("dist/release/small_1.2.5-nightly.20260201_linux_amd64.tar.gz"));
     space.run(&["release", "--nightly", "--set", "version=1.2.5"]).fails(2, &["`Git(Version)` did not answer"]);
+    // What is tried out is not published.
+    let place = space.beside("published");
+    space.replace(
+        "build.ron",
+        "Release(",
+        &format!("Release(gate: Off, publish: [Directory(\"{}\")], ", place.display()),
+    );
+    space.run(&["release", "--snapshot", "--publish"]).fails(2, &["nothing is published with `--snapshot`"]);
+    assert!(!place.exists());
+    git(&space, &["commit", "--quiet", "--all", "-m", "publish"]);
+    git(&space, &["tag", "v1.2.5"]);
+    space.ok(&["release", "--publish"]);
+    assert!(place.join("small_1.2.5_linux_amd64.tar.gz").exists());
     // Questions about all targets are no release.
     space.append("LICENSE", "or not\n");
     space.ok(&["list", "--status"]);

@@ -46,7 +46,7 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
             let (media_type, bytes) = document().manifest();
             let foreign = format!(
                 r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{media_type}","digest":"{}","size":{},"artifactType":"a/b","annotations":{{"rondel.document":"notes"}}}}]}}"#,
-                Digest::of(&bytes).oci(),
+                Digest::of(b"another manifest").oci(),
                 bytes.len()
             );
             let list = rondel_oci::list_with(Some(foreign.as_bytes()), &[document()]).unwrap();

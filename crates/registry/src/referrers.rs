@@ -25,7 +25,7 @@ const REFERRERS_MAX: usize = 10_000;
 /// How often a list is written that others write at the same time.
 const TRIES_MAX: u32 = 8;
 /// The time after which a list is read again. Whoever read it before it was written has written by then.
-const SETTLE_LEAST: Duration = Duration::from_millis(100);
+const SETTLE_LEAST: Duration = Duration::from_millis(300);
 const SETTLE_MOST: Duration = Duration::from_secs(3);
 
 /// What became of documents that were attached.

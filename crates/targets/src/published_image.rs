@@ -84,6 +84,22 @@ pub struct PublishedDocument {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// Endings of the tags under which cosign kept signatures and attestations before there were lists of documents.
+const COSIGN_TAGS: [&str; 3] = ["sig", "att", "sbom"];
+/// What cosign says of an attestation in its old form.
+const COSIGN_PREDICATE: &str = "predicateType";
+
+/// Where a document was found, and so what is known of it.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    /// In a list of documents about this digest, which the document has to name.
+    List(&'a str),
+    /// In the index of the image, as BuildKit has it.
+    Index,
+    /// Under a tag that cosign makes of the image's digest.
+    Tag,
+}
+
 /// Somebody who asks a registry.
 struct Asker<'a> {
     registry: &'a Registry,
@@ -106,6 +122,7 @@ impl PublishedImage {
         let digest = top.digest.oci();
         let parsed = asker.parse(&top)?;
         let mut documents = asker.documents(&digest)?;
+        documents.extend(asker.tagged(&digest)?);
         let (mut annotations, mut platforms) = (Value::Null, Vec::new());
         match parsed {
             Document::Manifest { config, layers } => platforms.push(asker.platform(&top, &config, &layers)?),
@@ -226,13 +243,29 @@ impl Asker<'_> {
         }
         let mut found = Vec::new();
         for referrer in list.into_iter().take(DOCUMENTS_MAX) {
-            found.extend(self.document(&referrer.digest, Some(subject))?);
+            found.extend(self.document(&referrer.digest, Found::List(subject))?);
         }
         Ok(found)
     }
 
-    /// Returns the files of a document. `subject` is what it has to be about; an attestation in an index does not say.
-    fn document(&mut self, digest: &Digest, subject: Option<&str>) -> Result<Vec<PublishedDocument>, StepError> {
+    /// Returns what cosign kept under tags of its own.
+    fn tagged(&mut self, subject: &str) -> Result<Vec<PublishedDocument>, StepError> {
+        let mut found = Vec::new();
+        for ending in COSIGN_TAGS {
+            let (registry, repository) = (self.reference.registry(), self.reference.repository());
+            let name = format!("{registry}/{repository}:{}.{ending}", subject.replace(':', "-"));
+            let Ok(name) = ImageReference::new(&name) else { continue };
+            match self.registry.document(&name, &self.watcher) {
+                Ok(document) => found.extend(self.files(&document, Found::Tag)),
+                Err(RegistryError::NotFound(_)) => {}
+                Err(RegistryError::Interrupted) => return Err(StepError::Interrupted),
+                Err(error) => self.notes.push(format!("{name} can't be read: {error}")),
+            }
+        }
+        Ok(found)
+    }
+
+    fn document(&mut self, digest: &Digest, place: Found<'_>) -> Result<Vec<PublishedDocument>, StepError> {
         let name = digest.oci();
         let found = match self.registry.document_of(self.reference, digest, &self.watcher) {
             Ok(found) => found,
@@ -242,18 +275,26 @@ impl Asker<'_> {
             }
             Err(error) => return Err(step_error(error)),
         };
+        Ok(self.files(&found, place))
+    }
+
+    /// Returns the files of a document.
+    fn files(&mut self, found: &FetchedDocument, place: Found<'_>) -> Vec<PublishedDocument> {
+        let name = found.digest.oci();
         let manifest = match ArtifactManifest::parse(&found.bytes) {
             Ok(manifest) => manifest,
             Err(error) => {
                 self.notes.push(format!("the document {name} can't be read: {error}"));
-                return Ok(Vec::new());
+                return Vec::new();
             }
         };
-        if subject.is_some() && manifest.subject.as_deref() != subject {
+        if let Found::List(subject) = place
+            && manifest.subject.as_deref() != Some(subject)
+        {
             self.notes.push(format!("the document {name} is listed here and is about something else"));
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        let made_by = made_by(&manifest, subject.is_none());
+        let made_by = made_by(&manifest, place);
         let of_rondel = manifest.annotations.get(DOCUMENT_NAME).cloned();
         let document = PublishedDocument {
             name: of_rondel,
@@ -265,16 +306,17 @@ impl Asker<'_> {
             annotations: manifest.annotations,
         };
         if manifest.files.is_empty() {
-            return Ok(vec![document]);
+            return vec![document];
         }
-        let files = manifest.files.into_iter().map(|file| {
+        let files = manifest.files.into_iter().take(DOCUMENTS_MAX).map(|file| {
             let name = document.name.clone().or_else(|| file.title().map(str::to_owned));
-            let predicate = document.predicate.clone().or_else(|| file.annotations.get(PREDICATE).cloned());
+            let of_file = [PREDICATE, COSIGN_PREDICATE].iter().find_map(|name| file.annotations.get(*name)).cloned();
+            let predicate = document.predicate.clone().or(of_file);
             let one = PublishedDocument { name, predicate, contents: Some(file.digest), ..document.clone() };
-            let media_type = if subject.is_none() { file.media_type } else { one.media_type };
+            let media_type = if matches!(place, Found::List(_)) { one.media_type } else { file.media_type };
             PublishedDocument { media_type, ..one }
         });
-        Ok(files.collect())
+        files.collect()
     }
 
     /// Returns BuildKit's attestations, which are entries of the index, each with the manifest that it is about.
@@ -288,7 +330,7 @@ impl Asker<'_> {
         for entry in entries.iter().take(DOCUMENTS_MAX) {
             let own = listed.iter().find(|own| own["digest"].as_str() == Some(entry.digest.oci().as_str()));
             let about = own.and_then(|own| own["annotations"][ABOUT].as_str()).unwrap_or_default().to_owned();
-            let files = self.document(&entry.digest, None)?;
+            let files = self.document(&entry.digest, Found::Index)?;
             found.extend(files.into_iter().map(|document| (about.clone(), document)));
         }
         Ok(found)
@@ -296,20 +338,15 @@ impl Asker<'_> {
 }
 
 /// Returns the program that made a document, by what its manifest says.
-fn made_by(manifest: &ArtifactManifest, is_in_index: bool) -> &'static str {
-    let kind = manifest.artifact_type.as_str();
-    if manifest.annotations.contains_key(DOCUMENT_NAME) {
-        return "rondel";
-    }
-    match kind {
-        _ if is_in_index => "BuildKit",
-        kind if kind.starts_with("application/vnd.dev.sigstore.")
-            || kind.starts_with("application/vnd.dev.cosign.") =>
-        {
-            "cosign"
-        }
-        kind if kind.starts_with("application/vnd.cncf.notary.") => "notation",
-        _ => "",
+fn made_by(manifest: &ArtifactManifest, place: Found<'_>) -> &'static str {
+    let is_of = |names: &[&str]| names.iter().any(|name| manifest.artifact_type.starts_with(name));
+    match place {
+        Found::Index => "BuildKit",
+        Found::Tag => "cosign",
+        Found::List(_) if manifest.annotations.contains_key(DOCUMENT_NAME) => "rondel",
+        Found::List(_) if is_of(&["application/vnd.dev.sigstore.", "application/vnd.dev.cosign."]) => "cosign",
+        Found::List(_) if is_of(&["application/vnd.cncf.notary."]) => "notation",
+        Found::List(_) => "",
     }
 }
 

@@ -21,6 +21,7 @@ mod lists;
 mod maps;
 mod numbers;
 mod outputs;
+mod package_parts;
 mod packages;
 mod parameters;
 mod publishing;
@@ -57,9 +58,10 @@ pub use maps::{
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
+pub use package_parts::{InstalledDirectory, InstalledPath, OwnerName, PackageScript, PackageSource};
 pub use packages::{
-    DebPackage, DebScripts, InstalledDirectory, InstalledPath, OwnerName, PackageDirectory, PackageFields, PackageFile,
-    PackageFileFields, PackageFiles, PackageScript, PackageSource, ReleasePackage, RpmPackage, RpmScripts,
+    DebPackage, DebScripts, PackageDirectory, PackageFields, PackageFile, PackageFileFields, PackageFiles,
+    ReleasePackage, RpmPackage, RpmScripts,
 };
 pub use parameters::{Param, ParameterName, Params};
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};

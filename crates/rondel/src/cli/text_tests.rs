@@ -26,6 +26,8 @@ fn help_of_the_program() {
               --platform OS/ARCH   build for this platform (may be repeated)
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
+              --snapshot           take any state of the tree, under a version that is no release; nothing is published
+              --nightly            take a version with the day of the commit
               --offline            never use the network
               --locked             refuse toolchains that build.lock does not pin
           -j, --jobs N             run up to N steps at once (default: number of cores)
@@ -76,6 +78,8 @@ fn help_of_verbs() {
               --platform OS/ARCH   build for this platform (may be repeated)
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
+              --snapshot           take any state of the tree, under a version that is no release; nothing is published
+              --nightly            take a version with the day of the commit
               --offline            never use the network
               --locked             refuse toolchains that build.lock does not pin
 
@@ -106,6 +110,8 @@ fn help_of_verbs() {
               --platform OS/ARCH   build for this platform (may be repeated)
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
+              --snapshot           take any state of the tree, under a version that is no release; nothing is published
+              --nightly            take a version with the day of the commit
               --offline            never use the network
               --locked             refuse toolchains that build.lock does not pin
           -j, --jobs N             run up to N steps at once (default: number of cores)
@@ -162,6 +168,8 @@ fn help_of_verbs_with_verbs() {
               --platform OS/ARCH   build for this platform (may be repeated)
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
+              --snapshot           take any state of the tree, under a version that is no release; nothing is published
+              --nightly            take a version with the day of the commit
               --offline            never use the network
               --locked             refuse toolchains that build.lock does not pin
 

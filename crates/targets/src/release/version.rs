@@ -35,7 +35,8 @@ pub(crate) fn check_release(analyzer: &mut Analyzer<'_>, version: &str, span: Sp
         }
     };
     // Sources that were unpacked have no tags to be held against.
-    if !git.has_repository() {
+    let is_another = request.version_mode != VersionMode::Nightly || git.version_prefix().is_some();
+    if !git.has_repository() && is_another {
         return Ok(());
     }
     let state = State {
@@ -86,6 +87,11 @@ struct State {
 
 impl State {
     fn check(&self, version: &SemanticVersion, changes: &dyn Fn() -> Option<Changes>) -> Result<(), UserError> {
+        if self.mode == VersionMode::Nightly && self.prefix.is_none() {
+            let message =
+                format!("`--nightly` gives no other version than `{version}`, which `Git(Version)` did not answer");
+            return Err(UserError::input(message).hint("write `\"version\": Git(Version)` in `vars`"));
+        }
         let Some(commit) = &self.commit else {
             return match self.mode {
                 VersionMode::Snapshot => Ok(()),
@@ -94,11 +100,6 @@ impl State {
         };
         match self.mode {
             VersionMode::Snapshot => return Ok(()),
-            VersionMode::Nightly if self.prefix.is_none() => {
-                let message =
-                    format!("`--nightly` gives no other version than `{version}`, which `Git(Version)` did not answer");
-                return Err(UserError::input(message).hint("write `\"version\": Git(Version)` in `vars`"));
-            }
             VersionMode::Nightly => {}
             VersionMode::Tag => self.check_tag(version, commit)?,
         }

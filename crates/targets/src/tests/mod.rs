@@ -16,6 +16,7 @@ mod refusals;
 mod resolve;
 mod templates;
 mod variables;
+mod version_modes;
 
 use std::collections::BTreeMap;
 use std::fs;
