@@ -4,6 +4,7 @@
 //! the same document everywhere. This crate knows no target, no Go and no image: what is in an artefact is handed in.
 
 mod bill;
+mod bill_form;
 mod cyclonedx;
 mod expression;
 mod licences;
@@ -11,7 +12,8 @@ mod provenance;
 mod spdx;
 mod system_packages;
 
-pub use bill::{BILL_FORMAT, Bill, BillForm, Component, ComponentKind, Fact, Relation};
+pub use bill::{BILL_FORMAT, Bill, Component, ComponentKind, Fact, Relation};
+pub use bill_form::BillForm;
 pub use cyclonedx::cyclonedx_document;
 pub use expression::{and_expression, is_expression};
 pub use licences::{LICENCES_FORMAT, is_licence_file, licence_of_files, licence_of_text};

@@ -1,5 +1,6 @@
 //! The gate of a release: before it counts as done, all that it is made of is built a second time in other surroundings, and
-//! compared. What was proven before for the same keys and results needs no second proof.
+//! compared. What was proven before for the same keys and results needs no second proof, unless an audit has found it to
+//! differ.
 //!
 //! A proof is a result without outputs in the store, under a key of its own: so it is shared by all checkouts of a user,
 //! and collected with the rest.
@@ -9,7 +10,7 @@ use std::time::Instant;
 
 use rondel_buildfile::TargetName;
 use rondel_cas::{ActionResult, Digest};
-use rondel_engine::{Graph, NodeId, Summary, UpstreamResult, Workspace, entry_text};
+use rondel_engine::{Graph, NodeId, Summary, UpstreamResult, Workspace, audit_mark, entry_text};
 use rondel_targets::Analysis;
 
 use crate::asked::Asked;
@@ -38,7 +39,8 @@ impl Gate<'_> {
             return Ok(Exit::Done);
         }
         let nodes = made_of(&analyzed.graph, &releases);
-        if nodes.iter().all(|node| is_proven(*node, first, workspace)) {
+        let is_marked = |node: &NodeId| audit_mark(&workspace.state, &analyzed.graph.node(*node).key).is_some();
+        if nodes.iter().all(|node| !is_marked(node) && is_proven(*node, first, workspace)) {
             self.sink.proven(&releases);
             return Ok(Exit::Done);
         }
