@@ -118,6 +118,7 @@ fn a_layout_of_the_tree() {
     write_layout(&layout, &changed);
     space.ok(&["image"]);
     assert_eq!(image(&space).1["config"]["Env"], json!(["NEW=1", PATH, "CHANGE=own"]));
+    assert!(space.audit_all(&[]).contains("image"));
 
     // A blob that is not what its name says is never used.
     let blob = layout.join(&image(&space).0[0]);

@@ -102,6 +102,7 @@ fn a_template_has_values_in_place_of_names() {
         std::os::unix::fs::PermissionsExt::mode(&space.root().join(path).metadata().unwrap().permissions())
     };
     assert_eq!(mode("dist/app.yaml") & 0o777, 0o755);
+    assert!(space.audit_all(&[]).contains("manifest"));
     let run = space.ok(&["manifest", "--set", "version="]);
     assert!(run.stderr.contains("warning: `{version}` in `deploy/app.yaml.in` is empty"), "{}", run.stderr);
     space.append("deploy/app.yaml.in", "{verison}");

@@ -65,6 +65,7 @@ fn files_are_generated_once_and_put_back() {
     assert!(!run.stderr.contains(".rondel/kept"), "{}", run.stderr);
     assert!(space.read("y/query_gen.go").contains("SELECT 2!"));
     space.ok(&["drift"]);
+    assert!(space.audit_all(&[]).contains(GENERATORS));
     // What is not generated any more stays, and is named.
     space.write("y/old_gen.go", "package x\n");
     let run = space.ok(&["generate"]);

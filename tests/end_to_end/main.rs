@@ -8,6 +8,7 @@
 
 mod adoption;
 mod archive;
+mod audit;
 mod base_image;
 mod bases;
 mod bases_in_docker;
@@ -55,6 +56,7 @@ mod loading;
 mod matrix;
 mod modules;
 mod outputs_beside_inputs;
+mod packages;
 #[path = "../parts.rs"]
 mod parts;
 mod parts_of_the_machine;
@@ -65,6 +67,7 @@ mod public;
 mod published_tools;
 mod push;
 mod push_pulled;
+mod release;
 mod replay;
 mod sandbox;
 mod scheduling;
@@ -76,3 +79,4 @@ mod tidy;
 mod toolchain;
 mod variables;
 mod verify;
+mod versions;

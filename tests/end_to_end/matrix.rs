@@ -148,6 +148,7 @@ fn a_tool_of_the_module_is_built_once_and_keyed() {
     assert_eq!(ran.keys().filter(|step| step.starts_with("tool ")).count(), 1, "{ran:?}");
     assert_eq!((space.read("one.txt"), space.read("two.txt")), ("READ ME\n".to_owned(), "READ ME\n".to_owned()));
     assert!(space.ran(&["one", "two"]).is_empty());
+    assert_eq!(space.audit_all(&[]).into_iter().collect::<Vec<_>>(), ["one", "tool example.com/tools/shout", "two"]);
     // Another tool: both run again. The same bytes: neither does.
     space.write("tools/shout/main.go", &source("!"));
     let ran = space.ran(&["one", "two"]);

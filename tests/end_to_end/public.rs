@@ -50,6 +50,7 @@ fn is_exact(one: &TestSpace, name: &str, import_path: &str) {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(bytes == fs::read(out).unwrap(), "{name}: a bare `go build`");
+    assert!(one.audit_all(&[]).contains(&format!("{name} (linux/amd64)")));
     assert!(one.ran(&[name]).is_empty());
 }
 

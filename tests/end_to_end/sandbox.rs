@@ -190,6 +190,7 @@ fn an_upgraded_tool_runs_again() {
     space.program("interpreter", "echo four # $1");
     space.ok(&["gen"]);
     assert_eq!(space.read("out"), "four\n");
+    assert!(space.audit_all(&[]).contains("gen"));
 }
 
 /// The programs of the base set count as a whole: an upgraded `sed` is no wrong hit.

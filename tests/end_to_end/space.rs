@@ -1,6 +1,6 @@
 //! `TestSpace`: a workspace of its own, with a cache of its own, and what was seen of a run in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -288,6 +288,32 @@ impl TestSpace {
         run
     }
 
+    /// Audits all stored results that the tree would use, of all targets: none may differ, and each is checked. Returns the labels of their steps.
+    pub fn audit_all(&self, arguments: &[&str]) -> BTreeSet<String> {
+        let run = self.run(&[&["cache", "audit", "--seed", "1", "--events", "json"], arguments].concat());
+        let audited: Vec<Value> = run.events().into_iter().filter(|event| event["event"] == "audited").collect();
+        let unlike: Vec<&Value> = audited.iter().filter(|event| event["outcome"] != "same").collect();
+        assert!(run.code == 0 && unlike.is_empty() && !audited.is_empty(), "{unlike:#?}\n{}{}", run.stdout, run.stderr);
+        audited.iter().map(|event| event["step"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Audits what a test has left, and adds a line about it to `log`: for an audit of the whole suite's results.
+    fn audit_into(&self, log: &Path) {
+        if !self.root().join(".rondel").is_dir() {
+            return;
+        }
+        let run = self.run(&["cache", "audit", "--seed", "1", "--events", "json"]);
+        let events: Vec<Value> = run.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let Some(end) = events.iter().find(|event| event["event"] == "audit_finished") else { return };
+        let unlike = events.iter().filter(|event| event["event"] == "audited" && event["outcome"] != "same");
+        let unlike: Vec<String> = unlike.map(Value::to_string).collect();
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        let line =
+            format!("{test} {} {} {} {}\n", end["checked"], end["differed"], end["not_checked"], unlike.join(" "));
+        let file = fs::File::options().append(true).create(true).open(log);
+        std::io::Write::write_all(&mut file.unwrap(), line.as_bytes()).unwrap();
+    }
+
     /// Runs with events and expects success; how each step ended, by its label.
     pub fn outcomes(&self, arguments: &[&str]) -> BTreeMap<String, String> {
         let run = self.ok(&[&["--events", "json"], arguments].concat());
@@ -313,6 +339,9 @@ impl TestSpace {
 
 impl Drop for TestSpace {
     fn drop(&mut self) {
+        if let Some(log) = std::env::var_os("RONDEL_TEST_AUDIT").filter(|_| !std::thread::panicking()) {
+            self.audit_into(Path::new(&log));
+        }
         // Read-only directories of Go's module cache, if a test had one of its own.
         let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&self.directory).output();
         let _ = fs::remove_dir_all(&self.directory);

@@ -247,6 +247,7 @@ fn a_target_makes_a_value() {
         restore     t: its stored result is put back in place
     "#]]);
     assert_eq!(space.outcomes(&["x", "t"]).values().collect::<Vec<_>>(), ["cached", "cached", "cached"]);
+    assert_eq!(space.audit_all(&[]).into_iter().collect::<Vec<_>>(), ["gen", "t", "x"]);
     let verified = space.ok(&["verify", "x"]).stderr;
     assert!(verified.contains("Identical gen") && verified.contains("Identical x"), "{verified}");
     space.ok(&["show"]).check(expect![[r#"

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rondel_names::SemanticVersion;
+
 /// The queries of `Git(…)`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GitQuery {
@@ -21,6 +23,8 @@ pub enum GitQuery {
     CommitTimestamp,
     /// The branch.
     Branch,
+    /// The version that a release of HEAD has: its tag, or what follows the last one.
+    Version(VersionForm),
     /// `-dirty` if a source file of the step differs from its commit, else nothing.
     Dirty,
 }
@@ -112,6 +116,110 @@ impl fmt::Display for TimeFormat {
     }
 }
 
+/// `Version(…)`: which tags are versions, and the versions of commits without one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VersionForm {
+    /// What comes before the version or its `v` in a tag: `cli/`.
+    pub prefix: String,
+    /// The version of a commit that has no tag.
+    pub snapshot: VersionTemplate,
+    /// The version of a nightly build.
+    pub nightly: VersionTemplate,
+}
+
+impl Default for VersionForm {
+    fn default() -> VersionForm {
+        let template = |text| VersionTemplate::parse(text).expect("a form by the rules");
+        VersionForm { prefix: String::new(), snapshot: template(SNAPSHOT), nightly: template(NIGHTLY) }
+    }
+}
+
+/// Version of a commit without a tag, where nothing is said.
+pub(crate) const SNAPSHOT: &str = "{next_patch}-snapshot.{commits}.g{short_commit}";
+/// Version of a nightly build, where nothing is said.
+pub(crate) const NIGHTLY: &str = "{next_patch}-nightly.{date}";
+
+/// `{next_patch}-nightly.{date}`: a version made of the last one and of facts of the commit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VersionTemplate {
+    written: String,
+    parts: Vec<VersionPart>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum VersionPart {
+    Text(String),
+    Fact(VersionFact),
+}
+
+/// A fact that a version can be made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VersionFact {
+    /// The version of the last tag, `0.0.0` without one.
+    Version,
+    /// The patch after it.
+    NextPatch,
+    /// The minor version after it.
+    NextMinor,
+    /// Number of commits since that tag.
+    Commits,
+    /// The commit.
+    Commit,
+    /// Its first seven digits.
+    ShortCommit,
+    /// The committer's day in UTC, `20260131`.
+    Date,
+}
+
+/// The facts by name, each with a value that is as odd as it can be.
+const VERSION_FACTS: &[(&str, VersionFact, &str)] = &[
+    ("version", VersionFact::Version, "1.2.3-rc.1"),
+    ("next_patch", VersionFact::NextPatch, "1.2.4"),
+    ("next_minor", VersionFact::NextMinor, "1.3.0"),
+    ("commits", VersionFact::Commits, "10"),
+    ("commit", VersionFact::Commit, "0123456701234567012345670123456701234567"),
+    ("short_commit", VersionFact::ShortCommit, "0123456"),
+    ("date", VersionFact::Date, "20260131"),
+];
+
+impl VersionTemplate {
+    /// Reads a form; the error states the mistake.
+    pub fn parse(text: &str) -> Result<VersionTemplate, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').ok_or_else(|| "a `{` without its `}`".to_owned())?;
+            let known = VERSION_FACTS.iter().find(|(known, ..)| *known == name);
+            let fact = known.ok_or_else(|| format!("`{{{}}}` is no part of a version", name.escape_debug()))?.1;
+            parts.extend([VersionPart::Text(before.to_owned()), VersionPart::Fact(fact)]);
+            rest = after;
+        }
+        parts.push(VersionPart::Text(rest.to_owned()));
+        let form = VersionTemplate { written: text.to_owned(), parts };
+        let sample = |fact| VERSION_FACTS.iter().find(|(_, other, _)| *other == fact).map(|known| known.2.to_owned());
+        let sample = form.fill(&mut |fact| sample(fact)).unwrap_or_default();
+        match SemanticVersion::new(&sample) {
+            Ok(_) => Ok(form),
+            Err(why) => Err(format!("`{}` would be no semantic version: {why}", sample.escape_debug())),
+        }
+    }
+
+    /// Returns the version; `None` if a fact has no answer.
+    pub fn fill(&self, answer: &mut dyn FnMut(VersionFact) -> Option<String>) -> Option<String> {
+        let of_part = |part: &VersionPart| match part {
+            VersionPart::Text(text) => Some(text.clone()),
+            VersionPart::Fact(fact) => answer(*fact),
+        };
+        self.parts.iter().map(of_part).collect()
+    }
+}
+
+impl fmt::Display for VersionTemplate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.written)
+    }
+}
+
 impl fmt::Display for GitQuery {
     /// Writes it as in build.ron.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,6 +234,7 @@ impl fmt::Display for GitQuery {
             GitQuery::CommitTime(Some(format)) => write!(formatter, "CommitTime(format: \"{format}\")"),
             GitQuery::CommitTimestamp => formatter.write_str("CommitTimestamp"),
             GitQuery::Branch => formatter.write_str("Branch"),
+            GitQuery::Version(form) => form.fmt(formatter),
             GitQuery::Dirty => formatter.write_str("Dirty"),
         }
     }
@@ -147,9 +256,48 @@ impl fmt::Display for Describe {
     }
 }
 
+impl fmt::Display for VersionForm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut options = Vec::new();
+        let own = VersionForm::default();
+        options.extend((self.prefix != own.prefix).then(|| format!("prefix: \"{}\"", self.prefix)));
+        options.extend((self.snapshot != own.snapshot).then(|| format!("snapshot: \"{}\"", self.snapshot)));
+        options.extend((self.nightly != own.nightly).then(|| format!("nightly: \"{}\"", self.nightly)));
+        match options.is_empty() {
+            true => formatter.write_str("Version"),
+            false => write!(formatter, "Version({})", options.join(", ")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn forms_of_versions() {
+        let form = VersionTemplate::parse("{version}-x.{commits}+g{short_commit}.{date}").unwrap();
+        let filled = form.fill(&mut |fact| {
+            Some(match fact {
+                VersionFact::Version => "1.0.0".to_owned(),
+                VersionFact::Commits => "3".to_owned(),
+                _ => "y".to_owned(),
+            })
+        });
+        assert_eq!(filled.as_deref(), Some("1.0.0-x.3+gy.y"));
+        assert_eq!(form.fill(&mut |_| None), None);
+        for (form, mistake) in [
+            ("{nxt}", "`{nxt}` is no part of a version"),
+            ("{version", "a `{` without its `}`"),
+            ("nightly", "`nightly` would be no semantic version: `nightly` is not three numbers"),
+            ("v{version}", "`v1.2.3-rc.1` would be no semantic version: `v1` is no number"),
+            // A commit may have digits alone, with a zero before them.
+            ("{next_patch}-{short_commit}", "`1.2.4-0123456` would be no semantic version: `0123456` begins with 0"),
+            ("{next_patch}-a/b", "`1.2.4-a/b` would be no semantic version: `a/b` can't follow `-`"),
+        ] {
+            assert_eq!(VersionTemplate::parse(form).map(|_| ()), Err(mistake.to_owned()), "{form}");
+        }
+    }
 
     #[test]
     fn times() {

@@ -42,7 +42,7 @@ pub use diagnostic::{Diagnostic, Span, Spanned, render, render_place};
 pub use field::{Visitor, Wanted};
 pub use file::{BuildFile, Format, Requirement, Variable};
 pub use filter::{Filter, VariableUse};
-pub use git_query::{Describe, GitQuery, TimeFormat};
+pub use git_query::{Describe, GitQuery, TimeFormat, VersionFact, VersionForm, VersionTemplate};
 pub use health::{Health, HealthCheck, HealthTiming};
 pub use image_layout::{BASE_DIRECTORIES, BASE_FILES, BASE_USERS, PROBE_FILE, ZONE_FILE};
 pub use kind::{Declared, Group, Kind, Makes, Need};

@@ -6,7 +6,7 @@ use crate::kinds::KINDS;
 use crate::record::Record;
 use crate::shape::{Field, Shape, paragraph};
 use crate::target::{Common, Limits};
-use crate::types::{FileOptions, FileSource, Param, PlatformSettings};
+use crate::types::{FileOptions, FileSource, GitHubRelease, GiteaRelease, Param, PlatformSettings, ReleasePackage};
 use crate::{Group, field::FieldType};
 
 /// Returns the reference of all fields as Markdown: the top level, the fields of every kind, and each kind.
@@ -36,7 +36,13 @@ pub fn reference() -> String {
     section(&mut text, &title, &paragraph(Health::DOC), &Health::fields());
     let title = format!("### {}", HealthCheck::TITLE);
     section(&mut text, &title, HealthCheck::DOC, &HealthCheck::command_fields());
+    let title = |word: &str| format!("### `{word}(…)`");
+    section(&mut text, &title(GitHubRelease::WORD), &paragraph(GitHubRelease::DOC), &GitHubRelease::fields());
+    section(&mut text, &title(GiteaRelease::WORD), &paragraph(GiteaRelease::DOC), &GiteaRelease::fields());
     section(&mut text, &format!("### {}", FileSource::TITLE), FileSource::DOC, &FileOptions::fields());
+    for (title, doc, fields) in ReleasePackage::sections() {
+        section(&mut text, &format!("### {title}"), &paragraph(doc), &fields);
+    }
     text.truncate(text.trim_end().len());
     text.push('\n');
     text

@@ -260,7 +260,7 @@ fn bad_git_query() {
     check(
         r#"vars: {"v": Git(Descibe)}, targets: {}"#,
         expect![[r#"
-            error: expected one of Describe, Tag, Commit, ShortCommit, CommitCount, CommitTime, CommitTimestamp, Branch, Dirty, found `Descibe`
+            error: expected one of Describe, Tag, Commit, ShortCommit, CommitCount, CommitTime, CommitTimestamp, Branch, Version, Dirty, found `Descibe`
              --> build.ron:4:21
               |
             4 |     vars: {"v": Git(Descibe)}, targets: {},
@@ -540,7 +540,7 @@ fn dirty_with_a_wrong_name() {
     check(
         r#"targets: {"a": GoBuild(packages: ["."], stamp: {"main.d": Git(Drity)})}"#,
         expect![[r#"
-            error: expected one of Describe, Tag, Commit, ShortCommit, CommitCount, CommitTime, CommitTimestamp, Branch, Dirty, found `Drity`
+            error: expected one of Describe, Tag, Commit, ShortCommit, CommitCount, CommitTime, CommitTimestamp, Branch, Version, Dirty, found `Drity`
              --> build.ron:4:67
               |
             4 | rgets: {"a": GoBuild(packages: ["."], stamp: {"main.d": Git(Drity)})},

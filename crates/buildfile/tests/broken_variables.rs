@@ -150,7 +150,7 @@ fn descriptions() {
               |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
             hint: remove one of the two
-            error: expected one of Describe, Tag, Commit, ShortCommit, CommitCount, CommitTime, CommitTimestamp, Branch, Dirty, found `Tags`
+            error: expected one of Describe, Tag, Commit, ShortCommit, CommitCount, CommitTime, CommitTimestamp, Branch, Version, Dirty, found `Tags`
              --> build.ron:8:22
               |
             8 |             "d": Git(Tags),
@@ -190,7 +190,7 @@ fn queries_of_git() {
               |                                         ^^^^^^^
 
             hint: a format has `%Y`, `%m`, `%d`, `%H`, `%M`, `%S` (UTC), `%%` and any text
-            error: expected one of Describe, Tag, Commit, ShortCommit, CommitCount, CommitTime, CommitTimestamp, Branch, Dirty, found `CommitCount(1)`
+            error: expected one of Describe, Tag, Commit, ShortCommit, CommitCount, CommitTime, CommitTimestamp, Branch, Version, Dirty, found `CommitCount(1)`
              --> build.ron:8:22
               |
             8 |             "d": Git(CommitCount(1)),

@@ -92,6 +92,17 @@ impl ActionCache {
         CacheError::Corrupt(path)
     }
 
+    /// Removes the stored result of `action`, if there is one.
+    pub fn remove(&self, action: &Digest) -> Result<(), CacheError> {
+        let path = self.path(action);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(CacheError::Io { action: "remove", path, source: error })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Stores an `ActionResult` message.
     pub fn put(&self, action: &Digest, message: &[u8]) -> Result<(), CacheError> {
         let path = self.path(action);

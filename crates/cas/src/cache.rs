@@ -45,6 +45,13 @@ impl Cache {
         }
     }
 
+    /// Removes the result of `action`. Its blobs stay until they are collected. REAPI has no verb for it.
+    pub fn remove_action_result(&self, action: &Digest) -> Result<(), CacheError> {
+        match self {
+            Cache::Disk(disk) => disk.actions.remove(action),
+        }
+    }
+
     /// Returns those of `blobs` that are missing (REAPI `FindMissingBlobs`). Does not read contents.
     pub fn find_missing_blobs<'b>(&self, blobs: impl IntoIterator<Item = &'b Digest>) -> Vec<Digest> {
         match self {
@@ -133,6 +140,10 @@ mod tests {
         assert_eq!(cache.get_action_result(&action).unwrap(), None);
         cache.update_action_result(&action, &result()).unwrap();
         assert_eq!(cache.get_action_result(&action).unwrap(), Some(result()));
+        cache.remove_action_result(&action).unwrap();
+        assert_eq!(cache.get_action_result(&action).unwrap(), None);
+        cache.remove_action_result(&action).unwrap();
+        cache.update_action_result(&action, &result()).unwrap();
         // The files' own blobs were not stored; asking for them is a separate question.
         let wanted = [Digest::of(b"x"), cache.put_bytes(b"here").unwrap()];
         assert_eq!(cache.find_missing_blobs(&wanted), [Digest::of(b"x")]);

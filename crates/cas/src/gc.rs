@@ -83,6 +83,10 @@ impl Store {
         Store { root: root.to_owned() }
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn running(&self) -> PathBuf {
         self.root.join("running")
     }

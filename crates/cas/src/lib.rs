@@ -7,6 +7,7 @@
 mod action_cache;
 mod action_result;
 mod atomic;
+mod audit_count;
 mod blob_store;
 mod cache;
 mod decode;
@@ -28,6 +29,7 @@ pub use atomic::{
     KeepAlive, TemporaryDirectory, TemporaryFile, copy_file, copy_file_with_time, remove_tree, sweep_abandoned,
     temporary_name, write_atomically,
 };
+pub use audit_count::AuditCount;
 pub use blob_store::BlobError;
 pub use cache::{Cache, DiskCache};
 pub use decode::decode_digest;

@@ -70,6 +70,12 @@ pub fn diff_files(first: &Path, second: &Path, traces: &Traces) -> io::Result<Op
     Ok(diff_bytes(&fs::read(first)?, &fs::read(second)?, traces, 0))
 }
 
+/// Returns the first difference of two JSON texts; `None` if their values are the same or one is no JSON.
+pub fn diff_json(first: &[u8], second: &[u8]) -> Option<Difference> {
+    let value = |bytes| serde_json::from_slice(bytes).ok();
+    json::compare(&value(first)?, &value(second)?)
+}
+
 /// Returns the first difference of two contents.
 pub(crate) fn diff_bytes(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option<Difference> {
     if first == second {

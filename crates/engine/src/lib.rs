@@ -4,6 +4,8 @@
 //! environment, and prints nothing: it emits `Event`s.
 
 mod action;
+mod audit;
+mod audit_mark;
 mod clean;
 mod context;
 mod declared_inputs;
@@ -44,6 +46,8 @@ mod strangers;
 mod workspace;
 
 pub use action::{ActionSpec, EncodedAction, KEY_FORMAT, OutputKind, OutputSpec, entry_text};
+pub use audit::{Audit, Explain, Verdict, forget_result};
+pub use audit_mark::{AuditMark, audit_mark, clear_mark, mark_step};
 pub use clean::Cleanable;
 pub use context::{Artefact, Sources, StepContext, UpstreamResult};
 pub use declared_inputs::{DeclaredInputs, LeftOut, Owner};
@@ -55,7 +59,7 @@ pub use inputs::{Input, InputSet, KnownInputs, files_below, hash_inputs};
 pub use kept::keep_file;
 pub use moving::copy_tree;
 pub use output_use::{OutputRole, OutputUse};
-pub use plan::{Planned, plan, planned_sources, question};
+pub use plan::{Hit, Known, Planned, known, plan, planned_sources, question};
 pub use reason::Reason;
 pub use record::{LastRun, StepRecord, read_record, read_record_file, records};
 pub use rondel_cas::{Metadata, MetadataType};

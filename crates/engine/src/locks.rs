@@ -81,8 +81,9 @@ pub(crate) fn lock_abandoned(
 
 /// Waits until fewer than `pool.depth` steps of the pool run.
 pub(crate) fn acquire_pool_slot(pool: &Pool, context: &StepContext<'_>) -> Result<Option<Lock>, StepError> {
-    let path =
-        |place: usize| lock_path(&context.workspace.state, "pool", &format!("{} {place}", pool.name.replace('/', "+")));
+    let path = |place: usize| {
+        lock_path(&context.workspace.pool_locks, "pool", &format!("{} {place}", pool.name.replace('/', "+")))
+    };
     let places: Vec<PathBuf> = (0..pool.depth).map(path).collect();
     wait_for_one(&places, &format!("another step of the pool `{}`", pool.name), context)
 }

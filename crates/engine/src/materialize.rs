@@ -105,7 +105,13 @@ pub(crate) fn restore(
     outcome
 }
 
-fn fill(workspace: &Workspace, spec: &ActionSpec, result: &ActionResult, staging: &Path) -> Result<(), RestoreError> {
+/// Writes a stored result into a staging directory.
+pub(crate) fn fill(
+    workspace: &Workspace,
+    spec: &ActionSpec,
+    result: &ActionResult,
+    staging: &Path,
+) -> Result<(), RestoreError> {
     let write = |path: &Path| {
         let path = path.to_owned();
         move |source: io::Error| RestoreError::Step(StepError::unwritable(&path, &source))

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rondel_cas::ActionResult;
+use rondel_cas::{ActionResult, Digest};
 use rondel_process::{Cancellation, Redactor};
 
+use crate::action::OutputSpec;
 use crate::context::{Purpose, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
@@ -35,6 +36,28 @@ pub enum Planned {
     Unknown(StepError),
 }
 
+/// A stored result that a build would use.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// Digest of its action. For a step that keeps its results by itself, of what it depends on.
+    pub action: Digest,
+    /// The outputs that the action declares.
+    pub(crate) outputs: Vec<OutputSpec>,
+    /// True if the step keeps the result by itself.
+    pub(crate) is_kept_by_step: bool,
+}
+
+/// What is known of the steps of a graph without running any.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// What would happen to each node.
+    pub planned: BTreeMap<NodeId, Planned>,
+    /// Results of the nodes that would not run.
+    pub results: BTreeMap<NodeId, UpstreamResult>,
+    /// Those of them that are stored under a key.
+    pub hits: BTreeMap<NodeId, Hit>,
+}
+
 /// Returns what would happen to each node that `roots` may need.
 pub fn plan(
     graph: &Graph,
@@ -42,29 +65,30 @@ pub fn plan(
     workspace: &Workspace,
     warn: &(dyn Fn(Event) + Sync),
 ) -> BTreeMap<NodeId, Planned> {
-    plan_with_results(graph, roots, workspace, warn).0
+    known(graph, roots, workspace, warn).planned
 }
 
 /// Returns the source files that `roots` are made from, as far as they are known without running anything.
 pub fn planned_sources(graph: &Graph, roots: &[NodeId], workspace: &Workspace) -> BTreeSet<PathBuf> {
-    let (_, results) = plan_with_results(graph, roots, workspace, &|_| {});
-    let mut sources = BTreeSet::new();
-    for result in results.values() {
-        result.sources.each(&mut |path| {
-            sources.insert(path.to_owned());
-        });
-    }
-    sources
+    known(graph, roots, workspace, &|_| {}).sources()
 }
 
-fn plan_with_results(
-    graph: &Graph,
-    roots: &[NodeId],
-    workspace: &Workspace,
-    warn: &(dyn Fn(Event) + Sync),
-) -> (BTreeMap<NodeId, Planned>, BTreeMap<NodeId, UpstreamResult>) {
-    let mut planned: BTreeMap<NodeId, Planned> = BTreeMap::new();
-    let mut results: BTreeMap<NodeId, UpstreamResult> = BTreeMap::new();
+impl Known {
+    /// Returns the source files that the results are made from.
+    pub fn sources(&self) -> BTreeSet<PathBuf> {
+        let mut sources = BTreeSet::new();
+        for result in self.results.values() {
+            result.sources.each(&mut |path| {
+                sources.insert(path.to_owned());
+            });
+        }
+        sources
+    }
+}
+
+/// Returns what is known of each node that `roots` may need.
+pub fn known(graph: &Graph, roots: &[NodeId], workspace: &Workspace, warn: &(dyn Fn(Event) + Sync)) -> Known {
+    let Known { mut planned, mut results, mut hits } = Known::default();
     let demanded = graph.demanded(roots);
     let (cancellation, redactor) = (Cancellation::new(), Redactor::default());
     for id in graph.reachable(roots) {
@@ -97,32 +121,35 @@ fn plan_with_results(
             emit: warn,
             prerequisites: &|| Ok(()),
         };
-        let (state, result) = plan_one(graph, id, &context);
+        let (state, result, hit) = plan_one(graph, id, &context);
         planned.insert(id, state);
         results.insert(id, result);
+        hits.extend(hit.map(|hit| (id, hit)));
     }
-    (planned, results)
+    Known { planned, results, hits }
 }
 
-fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, UpstreamResult) {
+fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, UpstreamResult, Option<Hit>) {
     let node = graph.node(id);
     let query = Query { context };
     let nothing = UpstreamResult::default();
     let mut prepared = match node.step.prepare(&query) {
         Ok(prepared) => prepared,
-        Err(error) => return (Planned::Unknown(error), nothing),
+        Err(error) => return (Planned::Unknown(error), nothing, None),
     };
     let key = match prepared.freshness() {
         Freshness::ByKey => prepared.spec().digest(),
         Freshness::UpToDate(metadata) => {
-            return (Planned::UpToDate, UpstreamResult { metadata: metadata.clone(), ..nothing });
+            let action = prepared.spec().digest().ok().filter(|_| node.step.keeps_results());
+            let hit = action.map(|action| Hit { action, outputs: Vec::new(), is_kept_by_step: true });
+            return (Planned::UpToDate, UpstreamResult { metadata: metadata.clone(), ..nothing }, hit);
         }
-        Freshness::Run(reasons) => return (Planned::Run(reasons.clone()), nothing),
-        Freshness::Skip(why) => return (Planned::Skip(why.clone()), nothing),
+        Freshness::Run(reasons) => return (Planned::Run(reasons.clone()), nothing, None),
+        Freshness::Skip(why) => return (Planned::Skip(why.clone()), nothing, None),
     };
     let key = match key {
         Ok(key) => key,
-        Err(error) => return (Planned::Unknown(StepError::failed(error.to_string())), nothing),
+        Err(error) => return (Planned::Unknown(StepError::failed(error.to_string())), nothing, None),
     };
     let found = lookup(node, &query, &*prepared, &key);
     let stored = |result: &ActionResult| {
@@ -135,8 +162,10 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
         Lookup::Cached(result) => (Planned::Restore, stored(&result)),
         Lookup::Miss(reasons, _) => (Planned::Run(reasons), nothing),
     };
+    let is_hit = matches!(state, Planned::UpToDate | Planned::Restore);
+    let hit = is_hit.then(|| Hit { action: key, outputs: prepared.spec().outputs.clone(), is_kept_by_step: false });
     result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
-    (state, result)
+    (state, result, hit)
 }
 
 /// Prepares one step, given the upstream results. Starts and writes nothing.
@@ -145,6 +174,15 @@ pub fn question(
     workspace: &Workspace,
     upstream: Vec<UpstreamResult>,
 ) -> Result<Box<dyn PreparedAction>, StepError> {
+    with_question(workspace, upstream, |query| node.step.prepare(query))
+}
+
+/// Asks a step something, given the upstream results.
+pub(crate) fn with_question<T>(
+    workspace: &Workspace,
+    upstream: Vec<UpstreamResult>,
+    ask: impl FnOnce(&Query<'_>) -> T,
+) -> T {
     let context = StepContext {
         workspace,
         cancellation: &Cancellation::new(),
@@ -160,5 +198,5 @@ pub fn question(
         emit: &|_| {},
         prerequisites: &|| Ok(()),
     };
-    node.step.prepare(&Query { context: &context })
+    ask(&Query { context: &context })
 }

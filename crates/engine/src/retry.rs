@@ -64,7 +64,7 @@ fn can_pass(error: &StepError) -> bool {
 }
 
 /// Empties the staging directory: a try's leftovers are not for the next one.
-fn empty(staging: &Path) {
+pub(crate) fn empty(staging: &Path) {
     for entry in std::fs::read_dir(staging).into_iter().flatten().flatten() {
         remove_tree(&entry.path());
     }

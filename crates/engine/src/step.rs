@@ -63,6 +63,18 @@ pub trait Step: Send + Sync + 'static {
         false
     }
 
+    /// Returns true if the step itself keeps that it succeeded, under keys of its own: `Freshness::UpToDate` is then the
+    /// answer of stored results, and not of what is there.
+    fn keeps_results(&self) -> bool {
+        false
+    }
+
+    /// Forgets that it succeeded with what it depends on now, for a step that keeps its results.
+    fn forget(&self, query: &Query<'_>) -> Result<(), StepError> {
+        let _ = query;
+        Ok(())
+    }
+
     /// Makes the outputs that the prepared action declares, in `job.staging`.
     fn run(&self, prepared: &Prepared<Self::Findings>, job: &Job<'_>) -> Result<Report, StepError>;
 }
@@ -237,6 +249,10 @@ pub trait AnyStep: Send + Sync {
     fn tree_outputs(&self) -> Vec<OutputSpec>;
     /// `Step::reports_on_failure`
     fn reports_on_failure(&self) -> bool;
+    /// `Step::keeps_results`
+    fn keeps_results(&self) -> bool;
+    /// `Step::forget`
+    fn forget(&self, query: &Query<'_>) -> Result<(), StepError>;
     /// `Step::run`
     fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError>;
 }
@@ -264,6 +280,14 @@ impl<S: Step> AnyStep for S {
 
     fn reports_on_failure(&self) -> bool {
         Step::reports_on_failure(self)
+    }
+
+    fn keeps_results(&self) -> bool {
+        Step::keeps_results(self)
+    }
+
+    fn forget(&self, query: &Query<'_>) -> Result<(), StepError> {
+        Step::forget(self, query)
     }
 
     fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError> {

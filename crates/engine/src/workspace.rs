@@ -37,6 +37,8 @@ pub struct Workspace {
     pub snapshot: StatSnapshot,
     /// Extra variables for every process. Empty except in `verify`'s second build.
     pub perturbation: Vec<(String, String)>,
+    /// The `.rondel` whose slots of pools are taken: that of the tree itself, for a copy of it.
+    pub pool_locks: PathBuf,
     /// Name of the build file in `root`: outputs belong to the targets of one file.
     pub build_file: String,
     /// Its targets; `None` if they are not known. What others placed may be outdated.
@@ -60,6 +62,7 @@ impl Workspace {
             results: Cache::disk(&store),
             store: Store::new(&store),
             cache: cache.to_owned(),
+            pool_locks: state.clone(),
             state,
             perturbation: Vec::new(),
             build_file: "build.ron".to_owned(),

@@ -13,4 +13,4 @@ pub use credentials::Credentials;
 pub use fetcher::{FetchError, Fetcher, Refusal, Request, Response, Upload};
 pub use partial::PartialDownload;
 pub use ureq::http::Method;
-pub use url::{percent_escaped, without_password};
+pub use url::{is_loopback, origin_of, percent_escaped, without_password};

@@ -100,7 +100,7 @@ impl<'a> TestResults<'a> {
 
     /// Takes back that the test made of these parts passed with what is to be seen now. It has failed since.
     pub fn take_back(&self, parts: &Digest, sights: &dyn Fn(&TestReads) -> Sights, below_root: Option<&Digest>) {
-        let _ = std::fs::remove_file(self.all_passed_file());
+        self.forget_all_passed();
         let Some(reads) = self.reads(parts) else { return };
         let failed = ActionResult { exit_code: 1, ..self.of_target() };
         if let Some(key) = self.result_key(parts, &reads, &sights(&reads), below_root)
@@ -182,6 +182,11 @@ impl<'a> TestResults<'a> {
     /// Returns what is known from when all tests had passed.
     pub fn all_passed(&self) -> Option<AllPassed> {
         read_json(&self.all_passed_file())
+    }
+
+    /// Forgets that all of them had passed. What is known of each stays.
+    pub fn forget_all_passed(&self) {
+        let _ = std::fs::remove_file(self.all_passed_file());
     }
 
     /// Remembers it.

@@ -1,8 +1,8 @@
 //! How a registry is reached: as declared, or by the rules that Docker's tools share.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
+use rondel_fetch::is_loopback;
 use rondel_names::ImageReference;
 
 /// What is declared of one registry.
@@ -51,15 +51,6 @@ impl Endpoint {
         let scheme = if plain_http.unwrap_or_else(|| is_loopback(host)) { "http" } else { "https" };
         Endpoint { host: host.to_owned(), url: format!("{scheme}://{name}") }
     }
-}
-
-/// Returns true for this machine, with or without a port.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.split(':').next().unwrap_or(host),
-    };
-    name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]

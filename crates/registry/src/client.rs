@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rondel_cas::Digest;
-use rondel_fetch::{FetchError, Fetcher, Method, PartialDownload, Refusal, Request, Response};
+use rondel_fetch::{FetchError, Fetcher, Method, PartialDownload, Refusal, Request, Response, origin_of};
 use rondel_names::ImageReference;
 use rondel_oci::{DOCUMENT_BYTES_MAX, DOCUMENT_TYPES};
 
@@ -331,16 +331,6 @@ pub(crate) fn succeeded(response: Response, url: &str, what: &str) -> Result<Res
             refusal: Some(Box::new(Refusal { url: response.url, status, headers: response.headers })),
         }),
     }
-}
-
-/// Returns scheme, host and port of a URL, in lower case.
-pub(crate) fn origin_of(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_lowercase();
-    let usual = if scheme.eq_ignore_ascii_case("http") { ":80" } else { ":443" };
-    let host = host.strip_suffix(usual).unwrap_or(&host);
-    format!("{}://{host}", scheme.to_lowercase())
 }
 
 pub(crate) fn is_from(url: &str, endpoint: &str) -> bool {

@@ -7,13 +7,13 @@ use std::io;
 use std::path::Path;
 
 use rondel_cas::Digest;
-use rondel_fetch::{FetchError, Method, Refusal, Request, Response, Upload};
+use rondel_fetch::{FetchError, Method, Refusal, Request, Response, Upload, origin_of};
 use rondel_names::ImageReference;
 use rondel_oci::DOCUMENT_TYPES;
 
 use crate::access::Endpoint;
 use crate::authorization::{Purpose, words};
-use crate::client::{FetchedDocument, Registry, Watcher, is_from, origin_of, succeeded, unsound};
+use crate::client::{FetchedDocument, Registry, Watcher, is_from, succeeded, unsound};
 use crate::error::RegistryError;
 
 /// The number of bytes that a series of broken uploads has to bring, so that another one is tried.

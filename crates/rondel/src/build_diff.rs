@@ -1,11 +1,11 @@
 //! Compares the results of two builds, step by step.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use rondel_cas::Entry;
+use rondel_cas::messages::UnixMode;
 use rondel_diff::{Difference, Traces, diff_files, diff_layouts};
-use rondel_engine::{Graph, NodeId, Shown, Summary, UpstreamResult};
+use rondel_engine::{Artefact, Graph, NodeId, Shown, Summary, UpstreamResult};
 use rondel_targets::ImageMetadata;
 
 use crate::exit::Failure;
@@ -37,7 +37,7 @@ pub(crate) fn diff_graphs(
             differing.insert(id);
             continue;
         }
-        let difference = diff_results(one, other, traces)?;
+        let difference = diff_results(one, other, traces, &|artefact| artefact.path.display().to_string())?;
         if difference.is_some() {
             differing.insert(id);
         }
@@ -51,7 +51,8 @@ pub(crate) fn diff_graphs(
     Ok(compared)
 }
 
-fn summary_of(result: &UpstreamResult) -> String {
+/// Returns the digest of a result, or the number of its files.
+pub(crate) fn summary_of(result: &UpstreamResult) -> String {
     if let Some(image) = result.metadata.get::<ImageMetadata>().filter(|image| !image.digest.is_empty()) {
         return image.digest;
     }
@@ -65,15 +66,32 @@ fn summary_of(result: &UpstreamResult) -> String {
     }
 }
 
-fn diff_results(one: &UpstreamResult, other: &UpstreamResult, traces: &Traces) -> Result<Option<Difference>, Failure> {
+/// Returns the first difference of two results of one step. `shown` names the place of an artefact of the first.
+pub(crate) fn diff_results(
+    one: &UpstreamResult,
+    other: &UpstreamResult,
+    traces: &Traces,
+    shown: &dyn Fn(&Artefact) -> String,
+) -> Result<Option<Difference>, Failure> {
     let layout = |result: &UpstreamResult| {
         let mark = result.artefacts.iter().find(|artefact| artefact.name.as_str().ends_with("/oci-layout"));
-        mark.and_then(|artefact| artefact.path.parent().map(Path::to_owned))
+        mark.and_then(|artefact| Some((artefact.path.parent()?.to_owned(), shown(artefact))))
     };
-    if let (Some(left), Some(right)) = (layout(one), layout(other)) {
+    if let (Some((left, place)), Some((right, _))) = (layout(one), layout(other)) {
         let difference = diff_layouts(&left, &right, traces).map_err(unreadable)?;
-        return Ok(difference.map(|difference| difference.within(left.display().to_string())));
+        let place = place.strip_suffix("/oci-layout").unwrap_or(&place);
+        return Ok(difference.map(|difference| difference.within(place)));
     }
+    diff_artefacts(one, other, traces, shown)
+}
+
+/// Returns the first difference of two results, file by file.
+pub(crate) fn diff_artefacts(
+    one: &UpstreamResult,
+    other: &UpstreamResult,
+    traces: &Traces,
+    shown: &dyn Fn(&Artefact) -> String,
+) -> Result<Option<Difference>, Failure> {
     for artefact in &one.artefacts {
         let Some(twin) = other.artefacts.iter().find(|twin| twin.name == artefact.name) else {
             return Ok(Some(only_in("first", artefact.name.as_str())));
@@ -81,21 +99,30 @@ fn diff_results(one: &UpstreamResult, other: &UpstreamResult, traces: &Traces) -
         if artefact.entry == twin.entry {
             continue;
         }
-        let place = artefact.path.display().to_string();
-        let difference = match (&artefact.entry, &twin.entry) {
-            (Entry::File { executable: one, .. }, Entry::File { executable: other, .. }) => {
-                let inside = diff_files(&artefact.path, &twin.path, traces).map_err(unreadable)?;
-                inside.unwrap_or_else(|| {
-                    let word = |executable: bool| if executable { "executable" } else { "not executable" };
-                    Difference { place: Vec::new(), what: vec![format!("{} and {}", word(*one), word(*other))] }
-                })
-            }
-            (one, other) => Difference { place: Vec::new(), what: vec![format!("{one:?} and {other:?}")] },
+        let files = artefact.entry.contents().is_some() && twin.entry.contents().is_some();
+        let inside = if files { diff_files(&artefact.path, &twin.path, traces).map_err(unreadable)? } else { None };
+        let outside = || {
+            let what = format!("{} and {}", entry_words(&artefact.entry), entry_words(&twin.entry));
+            Difference { place: Vec::new(), what: vec![what] }
         };
-        return Ok(Some(difference.within(place)));
+        return Ok(Some(inside.unwrap_or_else(outside).within(shown(artefact))));
     }
     let extra = other.artefacts.iter().find(|twin| !one.artefacts.iter().any(|artefact| artefact.name == twin.name));
     Ok(extra.map(|artefact| only_in("second", artefact.name.as_str())))
+}
+
+/// Returns type and permissions of an entry.
+fn entry_words(entry: &Entry) -> String {
+    let with = |what: &str, mode: &Option<UnixMode>| match mode {
+        Some(mode) => format!("{what} with mode {:04o}", mode.bits()),
+        None => what.to_owned(),
+    };
+    match entry {
+        Entry::File { executable: true, mode, .. } => with("executable", mode),
+        Entry::File { executable: false, mode, .. } => with("not executable", mode),
+        Entry::Symlink { target } => format!("a link to {target}"),
+        Entry::Directory { mode } => with("a directory", mode),
+    }
 }
 
 fn only_in(which: &str, name: &str) -> Difference {

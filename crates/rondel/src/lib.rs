@@ -15,10 +15,12 @@ mod members;
 mod needs;
 mod perturbed_build;
 mod program;
+mod publication;
 mod runner;
 mod second_build;
 mod session;
 mod signals;
+mod tree_copy;
 mod ui;
 mod verbs;
 

@@ -136,7 +136,12 @@ impl<'c> Session<'c> {
 
     /// Returns the stores and directories of this workspace.
     pub fn workspace(&self) -> Workspace {
-        let mut workspace = Workspace::open(&self.root, &self.cache);
+        self.workspace_in(&self.root)
+    }
+
+    /// Returns the stores of this workspace and the directories of a copy of it.
+    pub fn workspace_in(&self, root: &Path) -> Workspace {
+        let mut workspace = Workspace::open(root, &self.cache);
         let name = Path::new(&self.name).file_name().and_then(|name| name.to_str());
         workspace.build_file = name.unwrap_or("build.ron").to_owned();
         workspace.declared = Some(self.declared());
@@ -198,6 +203,7 @@ impl<'c> Session<'c> {
             targets: asked.targets,
             parameters: asked.parameters,
             is_ordered: true,
+            version_mode: analysis.version_mode(),
             platforms: PlatformChoice::Own,
             arguments: Vec::new(),
             seal: Seal::of(&self.root.join(".rondel")),

@@ -53,6 +53,12 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
         return Err(UserError::input("none of the targets takes arguments after `--`")
             .hint("`GoTest`, `DockerRun` and `Exec` do"));
     }
+    if let Some(option) = request.version_mode.option()
+        && !analyzer.variables.repository().uses_mode()
+    {
+        return Err(UserError::input(format!("`{option}` changes nothing here: no version is `Git(Version)`"))
+            .hint("write `\"version\": Git(Version)` in `vars`, or leave the option out"));
+    }
     analyzer.limit();
     let mut ends = analyzer.ends();
     if request.is_ordered && !(analyzer.orders.is_empty() && analyzer.cleanings.is_empty()) {

@@ -91,6 +91,15 @@ impl AnyStep for DirtyStep {
         self.clean.reports_on_failure()
     }
 
+    fn keeps_results(&self) -> bool {
+        self.clean.keeps_results()
+    }
+
+    fn forget(&self, query: &Query<'_>) -> Result<(), StepError> {
+        self.clean.forget(query)?;
+        self.dirty.forget(query)
+    }
+
     fn run(&self, prepared: &dyn PreparedAction, job: &Job<'_>) -> Result<Report, StepError> {
         let (step, prepared) = self.chosen(prepared);
         step.run(prepared, job)

@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub parameters: ParameterValues,
     /// False for a question about several targets at once, which the order of groups does not change.
     pub is_ordered: bool,
+    /// What a version says of the commit.
+    pub version_mode: VersionMode,
     /// The platforms asked for.
     pub platforms: PlatformChoice,
     /// Arguments after `--`.
@@ -46,6 +48,29 @@ pub struct Request<'a> {
     pub locked: bool,
     /// Threads for work inside a step.
     pub threads: usize,
+}
+
+/// `--snapshot`, `--nightly`, or neither: what `Git(Version)` answers, and what a release asks of the tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VersionMode {
+    /// The tag of the commit.
+    #[default]
+    Tag,
+    /// A version for trying out, of any state of the tree. Nothing is published.
+    Snapshot,
+    /// A version with the day of the commit.
+    Nightly,
+}
+
+impl VersionMode {
+    /// Returns the option that stands for it.
+    pub fn option(self) -> Option<&'static str> {
+        match self {
+            VersionMode::Tag => None,
+            VersionMode::Snapshot => Some("--snapshot"),
+            VersionMode::Nightly => Some("--nightly"),
+        }
+    }
 }
 
 /// `--platform`, `--all-platforms`, or neither.

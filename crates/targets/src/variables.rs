@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use rondel_buildfile::{
-    BuildFile, EnvFile, GitQuery, Part, Template, Text, TextSource, VariableName, VariableUse, wrong_tag,
+    BuildFile, EnvFile, GitQuery, Part, Span, Template, Text, TextSource, VariableName, VariableUse, wrong_tag,
 };
 use rondel_engine::{EnvironmentValue, Seal, UserError};
 
@@ -64,7 +64,7 @@ impl<'a> Variables<'a> {
             file: request.file,
             environment: request.environment,
             overrides: request.overrides,
-            git: GitAnswers::new(request.environment, &request.repository),
+            git: GitAnswers::new(request.environment, &request.repository, request.version_mode),
             sources: SourceFiles::new(request.file, &request.root),
             values: RefCell::default(),
             seen: RefCell::default(),
@@ -193,9 +193,10 @@ impl<'a> Variables<'a> {
             TextSource::Git { query, default: other } => match self.ask_git(query)? {
                 Some(value) => found(value, format!("Git({query})")),
                 None => {
-                    let missing =
-                        UserError::environment("git has no answer here (no repository, no commit, no tag, or no git)")
-                            .hint(format!("give a default: Git({query}, \"dev\")"));
+                    let why = self.git.warnings().pop();
+                    let why = why.unwrap_or_else(|| "no repository, no commit, no tag, or no git".to_owned());
+                    let missing = UserError::environment(format!("git has no answer here ({why})"))
+                        .hint(format!("give a default: Git({query}, \"dev\")"));
                     default(other, format!("its default, since Git({query}) has no answer"), missing)
                 }
             },
@@ -344,15 +345,7 @@ impl<'a> Variables<'a> {
         let mut result = Vec::new();
         for (name, text) in pairs {
             let value = match &text.source {
-                TextSource::Secret { name: variable } => {
-                    let value = self.environment.get(variable).cloned().ok_or_else(|| {
-                        UserError::environment(format!("the secret `{variable}` is not set"))
-                            .at(text.span)
-                            .hint(format!("put it into the environment variable {variable}"))
-                    })?;
-                    self.secrets.borrow_mut().push(value.clone());
-                    EnvironmentValue::Secret(value)
-                }
+                TextSource::Secret { name } => EnvironmentValue::Secret(self.secret(name, text.span)?),
                 // Its path is known when the step runs.
                 TextSource::Output(_) => continue,
                 _ => EnvironmentValue::Plain(self.text(text).map_err(|error| at(error, text))?),
@@ -360,6 +353,17 @@ impl<'a> Variables<'a> {
             result.push((name.value.clone(), value));
         }
         Ok(result)
+    }
+
+    /// Returns the value of a secret, which is hidden from now on.
+    pub fn secret(&self, name: &str, span: Span) -> Result<String, UserError> {
+        let value = self.environment.get(name).cloned().ok_or_else(|| {
+            UserError::environment(format!("the secret `{name}` is not set"))
+                .at(span)
+                .hint(format!("put it into the environment variable {name}"))
+        })?;
+        self.secrets.borrow_mut().push(value.clone());
+        Ok(value)
     }
 
     fn template(&self, template: &Template) -> Result<String, UserError> {
@@ -430,6 +434,11 @@ impl<'a> Variables<'a> {
         Ok(Answer::Value(value))
     }
 
+    /// Returns what is known of the repository.
+    pub fn repository(&self) -> &GitAnswers<'a> {
+        &self.git
+    }
+
     /// Returns git's answer, asked for once. The commit's seconds since 1970 serve `created: CommitTime` too.
     pub fn git(&self, query: &GitQuery) -> Option<String> {
         self.git.get(query)
@@ -451,7 +460,8 @@ impl<'a> Variables<'a> {
             | GitQuery::CommitCount
             | GitQuery::CommitTime(_)
             | GitQuery::CommitTimestamp
-            | GitQuery::Branch => Ok(self.git.get(query)),
+            | GitQuery::Branch
+            | GitQuery::Version(_) => Ok(self.git.get(query)),
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Archives, ArtifactName, Bills, Created, ExecutablesReference, Gate, OutPath, Platforms};
-use crate::{Diagnostic, Kind, Makes, Need, Output, Text};
+use crate::types::{
+    Archives, ArtifactName, Bills, Changelog, Created, ExecutablesReference, Gate, Homebrew, OutPath, Platforms,
+    PublishTo, ReleasePackage,
+};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
 kind! {
     /// What people download: an archive for each platform, with checksums and a list of all, in `dist/<target>/`. It is made for
@@ -16,6 +19,9 @@ kind! {
         /// The archives: `(name: "{project}_{version}_{os}_{arch}", format: TarGz, files: ["LICENSE"], wrap: true)`. Below, all
         /// that can be said of them.
         archives: Archives = Archives::default(),
+        /// Packages for distributions of Linux, each for all platforms of Linux: `[Deb(…), Rpm(…)]`. Below, all that can be said
+        /// of them.
+        packages: Vec<Spanned<ReleasePackage>> = Vec::new(),
         /// Name of the file of checksums (SHA-256), which `sha256sum --check` reads.
         checksums: ArtifactName = ArtifactName::own("{project}_{version}_checksums.txt"),
         /// Writes a bill of materials of each archive, `<archive>.spdx.json`: the modules of its executables with their licences.
@@ -24,12 +30,20 @@ kind! {
         /// Writes `{project}_{version}_provenance.json`: what the files were made from, as an in-toto statement with SLSA provenance.
         /// It has no time and no machine; docs/evidence.md has its fields.
         provenance: bool = false,
+        /// A changelog of the commits since the last release: `(commit_url: "https://example.com/x/commit/{hash}")`. Below, all that can
+        /// be said of it.
+        changelog: Option<Changelog> = None,
+        /// What a package manager needs: `Homebrew(name: "small", …)`.
+        formula: Option<Homebrew> = None,
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::CommitTime,
         /// Builds everything a second time in other surroundings, as `verify` does, and compares, before the release counts
         /// as done. What was proven before, by the same keys, is not built again. `Off` leaves it out.
         gate: Gate = Gate::On,
+        /// Where it goes with `--publish`, once all of it is made: `[GitHub(repository: "owner/name")]`, `Gitea(url:
+        /// "https://codeberg.org", …)`, or `Directory("/srv/releases/{version}")`. What is there already is kept.
+        publish: Vec<PublishTo> = Vec::new(),
         /// Platforms, instead of those of the file.
         platforms: Option<Platforms> = None,
         /// Directory of the files, relative to `root`; `dist/<target>` beside build.ron if left out.
@@ -73,6 +87,15 @@ impl Kind for Release {
             let message = format!("`{}` is the same for several platforms", name.text().value);
             let hint = "names of archives need `{os}` and `{arch}`";
             diagnostics.push(Diagnostic::new(name.text().span, message).hint(hint));
+        }
+        for package in &self.packages {
+            package.value.check(package.span, self.platforms.as_ref().unwrap_or(platforms), diagnostics);
+        }
+        if let Some(file) =
+            self.changelog.as_ref().map(|changelog| &changelog.file).filter(|file| file.names_a_platform())
+        {
+            let message = format!("`{}`: the changelog is of all platforms", file.text().value);
+            diagnostics.push(Diagnostic::new(file.text().span, message).hint("leave `{os}` and `{arch}` out"));
         }
         if self.checksums.names_a_platform() {
             let message = format!("`{}`: the checksums are of all platforms", self.checksums.text().value);

@@ -1,7 +1,7 @@
 //! How the queries of `Git(…)` are read, with their options.
 
 use crate::field::FieldType;
-use crate::git_query::{DIGITS, Describe, GitQuery, TimeFormat};
+use crate::git_query::{DIGITS, Describe, GitQuery, NIGHTLY, SNAPSHOT, TimeFormat, VersionForm, VersionTemplate};
 use crate::reader::Reader;
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
@@ -21,11 +21,22 @@ const QUERIES: &[(&str, Make)] = &[
     ("CommitTime", || GitQuery::CommitTime(None)),
     ("CommitTimestamp", || GitQuery::CommitTimestamp),
     ("Branch", || GitQuery::Branch),
+    ("Version", || GitQuery::Version(VersionForm::default())),
     ("Dirty", || GitQuery::Dirty),
 ];
 
-const WORDS: &[&str] =
-    &["Describe", "Tag", "Commit", "ShortCommit", "CommitCount", "CommitTime", "CommitTimestamp", "Branch", "Dirty"];
+const WORDS: &[&str] = &[
+    "Describe",
+    "Tag",
+    "Commit",
+    "ShortCommit",
+    "CommitCount",
+    "CommitTime",
+    "CommitTimestamp",
+    "Branch",
+    "Version",
+    "Dirty",
+];
 
 record! {
     /// Options of `Describe`.
@@ -53,6 +64,33 @@ record! {
     }
 }
 
+record! {
+    /// Options of `Version`.
+    VersionOptions = "Version" {
+        /// What comes before the version or its `v` in a tag: `"cli/"` for `cli/v1.2.3`.
+        prefix: TagPrefix = TagPrefix(String::new()),
+        /// Version of a commit without a tag, and of all with `--snapshot`: of `{version}` (of the last tag), `{next_patch}`, `{next_minor}`,
+        /// `{commits}` (since that tag), `{commit}`, `{short_commit}`, `{date}` (of the commit).
+        snapshot: VersionText = VersionText::known(SNAPSHOT),
+        /// Version with `--nightly`.
+        nightly: VersionText = VersionText::known(NIGHTLY),
+    }
+}
+
+/// What comes before the version in a tag.
+#[derive(Clone, Debug)]
+pub struct TagPrefix(String);
+
+/// The form of a version.
+#[derive(Clone, Debug)]
+pub struct VersionText(VersionTemplate);
+
+impl VersionText {
+    fn known(text: &str) -> VersionText {
+        VersionText(VersionTemplate::parse(text).expect("a form by the rules"))
+    }
+}
+
 /// A pattern of tags.
 #[derive(Clone, Debug)]
 pub struct TagPattern(String);
@@ -74,6 +112,7 @@ impl GitQuery {
             call(DescribeOptions::WORD, DescribeOptions::fields()),
             Shape::call("ShortCommit", Shape::Integer { min: 4, max: 40 }),
             call(CommitTimeOptions::WORD, CommitTimeOptions::fields()),
+            call(VersionOptions::WORD, VersionOptions::fields()),
         ])
     }
 }
@@ -103,6 +142,11 @@ impl Reader<'_> {
             Some(("CommitTime", Some(arguments))) => {
                 let options: CommitTimeOptions = self.query_options(span, arguments)?;
                 Some(GitQuery::CommitTime(options.format.map(|format| format.0)))
+            }
+            Some(("Version", Some(arguments))) => {
+                let options: VersionOptions = self.query_options(span, arguments)?;
+                let (snapshot, nightly) = (options.snapshot.0, options.nightly.0);
+                Some(GitQuery::Version(VersionForm { prefix: options.prefix.0, snapshot, nightly }))
             }
             Some(("ShortCommit", Some(arguments))) => {
                 let arguments = self.kept(arguments.positional())?;
@@ -151,6 +195,13 @@ impl FieldType for Digits {
     }
 }
 
+impl TagPattern {
+    /// Returns the pattern.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FieldType for TagPattern {
     const PLURAL: &'static str = "patterns";
 
@@ -165,6 +216,54 @@ impl FieldType for TagPattern {
 
     fn shape() -> Shape {
         Shape::string("pattern of tags", "^.")
+    }
+}
+
+impl FieldType for TagPrefix {
+    const PLURAL: &'static str = "prefixes";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<TagPrefix> {
+        let text = reader.string(value, "the beginning of tags, \"cli/\"")?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+        if text.value.bytes().all(is_plain) && !text.value.starts_with('-') {
+            return Some(TagPrefix(text.value));
+        }
+        let message = "a prefix of tags has letters, digits, `.`, `_`, `-` and `/`";
+        reader.report(Diagnostic::new(text.span, message).hint("write \"cli/\" for tags like `cli/v1.2.3`"));
+        None
+    }
+
+    fn shape() -> Shape {
+        Shape::string("beginning of tags", "^([A-Za-z0-9._/][A-Za-z0-9._/-]*)?$")
+    }
+
+    fn as_default(&self) -> Default {
+        Default::String(self.0.clone())
+    }
+}
+
+impl FieldType for VersionText {
+    const PLURAL: &'static str = "versions";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<VersionText> {
+        let text = reader.string(value, "a version like \"{next_patch}-nightly.{date}\"")?;
+        match VersionTemplate::parse(&text.value) {
+            Ok(form) => Some(VersionText(form)),
+            Err(message) => {
+                let hint = "a version has `{version}`, `{next_patch}`, `{next_minor}`, `{commits}`, `{commit}`, `{short_commit}`, \
+                            `{date}` and any text that a semantic version can have";
+                reader.report(Diagnostic::new(text.span, message).hint(hint));
+                None
+            }
+        }
+    }
+
+    fn shape() -> Shape {
+        Shape::string("form of a version", "^.")
+    }
+
+    fn as_default(&self) -> Default {
+        Default::String(self.0.to_string())
     }
 }
 

@@ -6,24 +6,29 @@ mod bases;
 mod bills;
 mod by_platform;
 mod capabilities;
+mod changelogs;
 mod choices;
 mod databases;
 mod defaults;
 mod env_files;
 mod executables;
 mod file_sources;
+mod formulas;
 mod git_queries;
 mod host_platforms;
 mod lists;
 mod maps;
 mod numbers;
 mod outputs;
+mod packages;
 mod parameters;
+mod publishing;
 mod references;
 mod stamps;
 mod strings;
 mod texts;
 mod tools;
+mod url_templates;
 mod variables;
 
 pub use archives::{ArchiveFormat, Archives, FormatByOs, OperatingSystem};
@@ -32,12 +37,14 @@ pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use bills::{BillForm, Bills};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
 pub use capabilities::Capability;
+pub use changelogs::{Changelog, CommitGroups, CommitType, GroupTitle};
 pub use choices::{BuildMode, Compression, Created, Flag, Gate, GoChoice, Sandbox, Scan, Shuffle};
 pub use databases::VulnerabilityDatabase;
 pub use defaults::Defaults;
 pub use env_files::EnvFile;
 pub use executables::{ExecutableName, ExecutableNames, MainPackage};
 pub use file_sources::{Attributes, FileMode, FileOptions, FileSource, Origin, Owner, UserNumbers};
+pub use formulas::{FormulaName, Homebrew, OneLine, WebAddress};
 pub use git_queries::{CommitTimeOptions, DescribeOptions, Digits, TagPattern, TimeForm};
 pub use host_platforms::{HostPlatform, HostPlatforms};
 pub use lists::{Command, Destinations, Globs, Images, Packages, Platforms, Tags, wrong_tag};
@@ -48,7 +55,12 @@ pub use maps::{
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
+pub use packages::{
+    DebPackage, DebScripts, InstalledDirectory, InstalledPath, OwnerName, PackageDirectory, PackageFields, PackageFile,
+    PackageFileFields, PackageFiles, PackageScript, ReleasePackage, RpmPackage, RpmScripts,
+};
 pub use parameters::{Param, ParameterName, Params};
+pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
@@ -56,4 +68,5 @@ pub use strings::{
     ProjectName, Signal, SourcePath, UrlPath, VolumePath,
 };
 pub(crate) use texts::late_fact;
+pub use url_templates::{ArchiveUrl, CommitUrl, IssueUrl, UrlPlaces, UrlTemplate};
 pub(crate) use variables::variable_shape;

@@ -260,6 +260,8 @@ impl Step for GoTestStep {
             is_remembered && whole(&mut closure, &shared, &sights, below_root.as_ref())?.to_string() == all.whole;
         if is_same_whole && stale.is_none() {
             all.written.lines.iter().for_each(|line| query.output_again(line));
+            // For an audit: which tests they are that have passed.
+            spec.settings.insert("passed".to_owned(), all.whole);
             let freshness = Freshness::UpToDate(Metadata::default());
             return Ok(Prepared { spec, freshness, findings: None });
         }
@@ -283,6 +285,24 @@ impl Step for GoTestStep {
 
     fn reports_on_failure(&self) -> bool {
         true
+    }
+
+    fn keeps_results(&self) -> bool {
+        true
+    }
+
+    fn forget(&self, query: &Query<'_>) -> Result<(), StepError> {
+        let results = TestResults::of(query, &self.packages.key);
+        results.forget_all_passed();
+        let mut spec = ActionSpec { arguments: self.arguments(&self.packages.patterns), ..ActionSpec::default() };
+        let Ok((closure, shared)) = self.describe(query, &mut spec)? else { return Ok(()) };
+        let shared = shared.digest().map_err(|error| StepError::failed(error.to_string()))?;
+        let place = self.place(query, &spec.environment);
+        let below_root = self.below_root(query)?.map(|inputs| digest_of(&inputs)).transpose()?;
+        for parts in parts_of(&closure, &shared)? {
+            results.take_back(&parts, &|reads| place.look(reads), below_root.as_ref());
+        }
+        Ok(())
     }
 
     fn run(&self, prepared: &Prepared<Option<TestFindings>>, job: &Job<'_>) -> Result<Report, StepError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rondel_buildfile::{Platform, suggest};
-use rondel_targets::PlatformChoice;
+use rondel_targets::{PlatformChoice, VersionMode};
 
 use crate::cli::option::{OptionValue, choice, option, options};
 use crate::exit::Failure;
@@ -73,6 +73,10 @@ options! {
         all_platforms: bool = option("all-platforms"),
         /// override a build.ron variable
         set: BTreeMap<String, String> = option("set").value("NAME=VALUE"),
+        /// take any state of the tree, under a version that is no release; nothing is published
+        snapshot: bool = option("snapshot"),
+        /// take a version with the day of the commit
+        nightly: bool = option("nightly"),
         /// never use the network
         offline: bool = option("offline"),
         /// refuse toolchains that build.lock does not pin
@@ -81,6 +85,15 @@ options! {
 }
 
 impl AnalysisOptions {
+    /// Returns what versions say. `--snapshot` takes precedence over `--nightly`, since it publishes nothing.
+    pub fn version_mode(&self) -> VersionMode {
+        match (self.snapshot, self.nightly) {
+            (true, _) => VersionMode::Snapshot,
+            (false, true) => VersionMode::Nightly,
+            (false, false) => VersionMode::Tag,
+        }
+    }
+
     /// Returns the chosen platforms. `--all-platforms` takes precedence over `--platform`.
     pub fn platforms(&self) -> PlatformChoice {
         match (self.all_platforms, self.platform.is_empty()) {

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rondel_buildfile::TargetName;
-use rondel_engine::{Event, Graph, Metadata, NodeId, Outcome, Reason, Shown as StepShown, StepError};
+use rondel_diff::Difference;
+use rondel_engine::{Event, Graph, Metadata, NodeId, Outcome, PROGRAM, Reason, Shown as StepShown, StepError};
 use rondel_process::Stream;
-use rondel_targets::{ImageMetadata, PushMetadata};
+use rondel_targets::{ImageMetadata, PublishedMetadata, PushMetadata};
 
 use crate::cli::groups::{GlobalOptions, Progress};
 use crate::exit::Exit;
 use crate::program::with_program;
 use crate::session::ProcessContext;
 use crate::ui::{
-    MemberState, Printer, SECOND_BUILD_FAILED, Shown, Sink, Verified, VerifySummary, bytes_text, duration_text,
-    highlight, print_answer, reason_text, with_hint, without_control_sequences,
+    AuditOutcome, AuditStart, AuditSummary, Audited, MemberState, Printer, SECOND_BUILD_FAILED, Shown, Sink, Verified,
+    VerifySummary, bytes_text, duration_text, highlight, print_answer, reason_text, with_hint,
+    without_control_sequences,
 };
 
 /// Amount of output.
@@ -103,6 +105,16 @@ impl Human {
     fn remark(&self, word: &str, text: &str) {
         if !self.verbosity.quiet {
             self.line(&format!("{word:>12} {text}"));
+        }
+    }
+
+    /// Prints a difference, which nothing silences.
+    fn difference(&self, label: &str, difference: &Difference) {
+        let place = without_control_sequences(&difference.place.join(", "));
+        let place = if place.is_empty() { place } else { format!(": {place}") };
+        self.line(&format!("{:>12} {label}{place}", "Different"));
+        for line in &difference.what {
+            self.line(&format!("{:>12}   {}", "", without_control_sequences(line)));
         }
     }
 
@@ -227,6 +239,11 @@ impl Human {
                 self.step_line("Pushed", "1;35", &reference);
             }
         }
+        for (_, metadata) in state.results.values() {
+            if let Some(published) = metadata.get::<PublishedMetadata>() {
+                self.step_line("Published", "1;35", &published.place);
+            }
+        }
         let count = |wanted: &[Outcome]| {
             state
                 .results
@@ -328,6 +345,11 @@ impl Sink for Human {
         }
     }
 
+    fn unpublished(&self, releases: &[TargetName]) {
+        let names: Vec<&str> = releases.iter().map(TargetName::as_str).collect();
+        self.remark("Unpublished", &format!("{}: `--publish` publishes what was made", names.join(", ")));
+    }
+
     fn verifying(&self) {
         self.remark("Verifying", "by a second build, in other surroundings and from an empty cache");
     }
@@ -348,11 +370,7 @@ impl Sink for Human {
             }
             return;
         };
-        let safe = |text: &str| without_control_sequences(text);
-        self.line(&format!("{:>12} {}: {}", "Different", step.label, safe(&difference.place.join(", "))));
-        for line in &difference.what {
-            self.line(&format!("{:>12}   {}", "", safe(line)));
-        }
+        self.difference(&step.label, difference);
     }
 
     fn verify_summary(&self, summary: &VerifySummary<'_>) {
@@ -362,6 +380,42 @@ impl Sink for Human {
             different => format!("{different} of {} different", summary.steps),
         };
         self.remark("Verified", &format!("in {}: {word}", duration_text(summary.took)));
+    }
+
+    fn auditing(&self, start: &AuditStart) {
+        let rate = start.rate.as_ref().map(|rate| format!("{rate}, ")).unwrap_or_default();
+        let (chosen, stored, seed) = (start.chosen, start.stored, start.seed);
+        self.remark("Auditing", &format!("{chosen} of {stored} stored results ({rate}seed {seed})"));
+    }
+
+    fn audited(&self, audited: &Audited) {
+        match &audited.outcome {
+            AuditOutcome::Different(difference) => self.difference(&audited.label, difference),
+            AuditOutcome::Same(_) if audited.is_hidden && !self.verbosity.verbose => {}
+            AuditOutcome::Same(summary) => self.remark("Same", &format!("{}: {summary}", audited.label)),
+            AuditOutcome::NotChecked(why) => {
+                let why = without_control_sequences(&with_program(why)).replace('\n', "\\n");
+                self.remark("Unchecked", &format!("{}: {why}", audited.label));
+            }
+        }
+    }
+
+    fn audit_summary(&self, summary: &AuditSummary) {
+        let (took, checked, differed) = (duration_text(summary.took), summary.checked, summary.differed);
+        let mut text = format!("in {took}: {checked} checked, {differed} differed");
+        for (count, words) in [(summary.not_checked, "can't be checked"), (summary.not_reached, "not reached")] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {words}"));
+            }
+        }
+        self.remark("Audited", &text);
+        if differed > 0 {
+            let what = format!(
+                "what differed was removed, and the next build makes it again; `{PROGRAM} why` says of \
+                                which steps it is"
+            );
+            self.line(&highlight(&format!("\nhint: {}", with_program(&what)), self.verbosity.color));
+        }
     }
 
     fn finished(&self, _: Exit, _: Duration) {}

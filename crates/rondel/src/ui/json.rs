@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 
 use crate::exit::Exit;
 use crate::program::with_program;
-use crate::ui::{MemberState, Printer, Shown, Sink, Verified, VerifySummary, reason_text};
+use crate::ui::{
+    AuditOutcome, AuditStart, AuditSummary, Audited, MemberState, Printer, Shown, Sink, Verified, VerifySummary,
+    reason_text,
+};
 
 /// Version of the events.
 const SCHEMA: u64 = 1;
@@ -122,6 +125,8 @@ impl Sink for Json {
     /// Does nothing: programs add up `step_finished` themselves.
     fn built(&self, _: &Graph, _: Exit, _: Duration, _: &[String]) {}
 
+    fn unpublished(&self, _: &[TargetName]) {}
+
     fn verifying(&self) {}
 
     fn proven(&self, _: &[TargetName]) {}
@@ -141,6 +146,32 @@ impl Sink for Json {
     }
 
     fn verify_summary(&self, _: &VerifySummary<'_>) {}
+
+    fn auditing(&self, start: &AuditStart) {
+        self.write(
+            &json!({"event": "audit_started", "stored": start.stored, "chosen": start.chosen, "rate": start.rate, "seed": start.seed}),
+        );
+    }
+
+    fn audited(&self, audited: &Audited) {
+        let nothing = Difference { place: Vec::new(), what: Vec::new() };
+        let (outcome, difference, text) = match &audited.outcome {
+            AuditOutcome::Same(summary) => ("same", &nothing, summary.as_str()),
+            AuditOutcome::Different(difference) => ("different", difference, ""),
+            AuditOutcome::NotChecked(why) => ("not_checked", &nothing, why.as_str()),
+        };
+        self.write(&json!({
+            "event": "audited", "step": audited.label, "outcome": outcome, "text": with_program(text),
+            "place": difference.place, "what": difference.what,
+        }));
+    }
+
+    fn audit_summary(&self, summary: &AuditSummary) {
+        self.write(&json!({
+            "event": "audit_finished", "checked": summary.checked, "differed": summary.differed,
+            "not_checked": summary.not_checked, "not_reached": summary.not_reached,
+        }));
+    }
 
     fn finished(&self, exit: Exit, took: Duration) {
         let outcome = match exit {

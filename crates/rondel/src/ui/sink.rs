@@ -53,6 +53,46 @@ pub(crate) struct VerifySummary<'a> {
     pub took: Duration,
 }
 
+/// The beginning of an audit.
+#[derive(Debug)]
+pub(crate) struct AuditStart {
+    pub chosen: usize,
+    /// Number of stored results to choose from.
+    pub stored: usize,
+    /// The share that was asked for; `None` for all.
+    pub rate: Option<String>,
+    pub seed: u64,
+}
+
+/// What became of one stored result in an audit.
+#[derive(Debug)]
+pub(crate) enum AuditOutcome {
+    /// The same was made again: the digest of the result, or the number of its files.
+    Same(String),
+    Different(Difference),
+    /// It was not compared; why.
+    NotChecked(String),
+}
+
+/// One stored result of an audit.
+#[derive(Debug)]
+pub(crate) struct Audited {
+    pub label: String,
+    pub is_hidden: bool,
+    pub outcome: AuditOutcome,
+}
+
+/// The end of an audit.
+#[derive(Debug)]
+pub(crate) struct AuditSummary {
+    pub checked: u64,
+    pub differed: u64,
+    pub not_checked: u64,
+    /// Number of chosen results that there was no time for.
+    pub not_reached: u64,
+    pub took: Duration,
+}
+
 /// Shows builds. Methods are called in the order of this list; `event` from several threads.
 pub(crate) trait Sink: Sync {
     /// A build of these targets starts.
@@ -70,6 +110,9 @@ pub(crate) trait Sink: Sync {
     /// The end of a build. `notes` are remarks of the analysis.
     fn built(&self, graph: &Graph, exit: Exit, took: Duration, notes: &[String]);
 
+    /// These releases go somewhere with `--publish`, and it was not given.
+    fn unpublished(&self, releases: &[TargetName]);
+
     /// `verify` starts its second build.
     fn verifying(&self);
 
@@ -84,6 +127,15 @@ pub(crate) trait Sink: Sync {
 
     /// `verify` compared all steps.
     fn verify_summary(&self, summary: &VerifySummary<'_>);
+
+    /// An audit of stored results begins.
+    fn auditing(&self, start: &AuditStart);
+
+    /// One stored result was audited.
+    fn audited(&self, audited: &Audited);
+
+    /// The audit has ended.
+    fn audit_summary(&self, summary: &AuditSummary);
 
     /// The end of the verb.
     fn finished(&self, exit: Exit, took: Duration);

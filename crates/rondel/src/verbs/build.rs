@@ -8,10 +8,11 @@ use rondel_targets::Analysis;
 
 use crate::before_build::settle;
 use crate::cli::groups::{AnalysisOptions, BuildOptions};
-use crate::cli::option::options;
+use crate::cli::option::{option, options};
 use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
 use crate::gate::Gate;
+use crate::publication::Publication;
 use crate::runner::{Runner, exit_of, prepare};
 use crate::session::Session;
 use crate::signals;
@@ -20,6 +21,8 @@ use crate::ui::{Shown, sink};
 options! {
     /// Options of builds.
     struct Options {
+        /// publish releases where their `publish` says, once all of them is made
+        publish: bool = option("publish"),
         ..analysis: AnalysisOptions,
         ..build: BuildOptions,
     }
@@ -45,6 +48,10 @@ impl Verb for Build {
         let names: Vec<String> = asked.targets.iter().map(ToString::to_string).collect();
         session.prepare_seal()?;
         let analyzed = session.analyze(&call.options.analysis, call.rest, asked.clone())?;
+        let publication = Publication::of(&session, &call.options.analysis, asked.clone(), &analyzed);
+        if call.options.publish {
+            publication.check(&analyzed)?;
+        }
         if call.options.build.events.is_some() {
             refuse_interactive(&analyzed)?;
         }
@@ -66,6 +73,14 @@ impl Verb for Build {
             let options = (call.global, &call.options.analysis);
             let gate = Gate { runner: &runner, options, asked: &asked, sink: sink.as_ref() };
             exit = gate.pass(&analyzed, &summary, &workspace)?;
+        }
+        if exit == Exit::Done && call.options.publish {
+            let analyzed = publication.graph(&analyzed, &summary)?;
+            // Its steps are others than those that the first sink knows by their numbers.
+            let sink = self::sink(call.context, call.global, &call.options.build, Shown::AsUsual);
+            exit = exit_of(&runner.run(&analyzed, &workspace, sink.as_ref())?);
+        } else if exit == Exit::Done && !publication.releases.is_empty() {
+            sink.unpublished(&publication.releases);
         }
         sink.finished(exit, begun.elapsed());
         Ok(exit)

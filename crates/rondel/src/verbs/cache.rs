@@ -1,12 +1,16 @@
-//! `cache stats`, `cache gc`, `cache verify` and `cache clean`.
+//! `cache stats`, `cache gc`, `cache verify`, `cache audit` and `cache clean`.
+
+mod audit;
+mod sampling;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{STORE_FORMAT, Store};
+use rondel_cas::{AuditCount, STORE_FORMAT, Store};
 use serde_json::json;
 
+use self::audit::AuditCache;
 use crate::background_gc::{Size, limit};
 use crate::cli::groups::TextOrJson;
 use crate::cli::option::{option, options};
@@ -47,15 +51,20 @@ options! {
     }
 }
 
-/// The verbs of the cache. All work without a valid build.ron.
+/// The verbs of the cache. All but `audit` work without a valid build.ron.
 pub(crate) struct Cache;
 
 impl Verb for Cache {
     const NAME: &'static str = "cache";
-    const ABOUT: &'static str = "inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`";
+    const ABOUT: &'static str = "inspect, check and clean the cache: `cache stats`, `gc`, `verify`, `audit`, `clean`";
     const EXAMPLE: &'static str = "cache gc --max 5GiB";
-    const SUBVERBS: &'static [Entry] =
-        &[Entry::of::<Stats>(), Entry::of::<Gc>(), Entry::of::<VerifyCache>(), Entry::of::<Clean>()];
+    const SUBVERBS: &'static [Entry] = &[
+        Entry::of::<Stats>(),
+        Entry::of::<Gc>(),
+        Entry::of::<VerifyCache>(),
+        Entry::of::<AuditCache>(),
+        Entry::of::<Clean>(),
+    ];
     type Options = NoOptions;
 
     /// It does nothing without a sub-verb, which `dispatch` finds first.
@@ -155,8 +164,10 @@ fn stats(store: &Store, directory: &Path, limit: u64, format: TextOrJson) -> Res
     let sizes = |name: &str| size_of(&directory.join(STORE_FORMAT).join(name));
     let (blobs, actions) = (sizes("cas"), sizes("ac"));
     let go = GO.iter().map(|(name, what)| (*name, *what, size_of(&directory.join("go").join(name))));
+    let audits = store.audit_count();
     match format {
         TextOrJson::Json => {
+            let audits = json!({"audits": audits.audits, "checked": audits.checked, "differed": audits.differed});
             let of = |(files, bytes): (u64, u64)| json!({"files": files, "bytes": bytes});
             let go: serde_json::Map<String, serde_json::Value> =
                 go.map(|(name, _, sizes)| (name.to_owned(), of(sizes))).collect();
@@ -164,7 +175,7 @@ fn stats(store: &Store, directory: &Path, limit: u64, format: TextOrJson) -> Res
                 .iter()
                 .map(|((kind, target), share)| json!({"kind": kind, "target": target, "results": share.results, "bytes": share.bytes}))
                 .collect();
-            let all = json!({"directory": directory, "limit_bytes": limit, "blobs": of(blobs), "results": of(actions), "targets": targets, "go": go});
+            let all = json!({"directory": directory, "limit_bytes": limit, "blobs": of(blobs), "results": of(actions), "targets": targets, "go": go, "audited": audits});
             print_data(&format!("{all}\n"));
         }
         TextOrJson::Text => {
@@ -176,6 +187,7 @@ fn stats(store: &Store, directory: &Path, limit: u64, format: TextOrJson) -> Res
             line("action results", actions);
             go.for_each(|(_, what, sizes)| line(what, sizes));
             text.push_str(&format!("\nblobs and results may take {} (RONDEL_CACHE_MAX)\n", bytes_text(limit)));
+            text.push_str(&audits_text(&audits));
             for ((kind, target), share) in &shares {
                 let kind = if kind.is_empty() { "other" } else { kind };
                 text.push_str(&format!(
@@ -188,6 +200,15 @@ fn stats(store: &Store, directory: &Path, limit: u64, format: TextOrJson) -> Res
         }
     }
     Ok(Exit::Done)
+}
+
+/// Returns a line about all audits so far.
+fn audits_text(count: &AuditCount) -> String {
+    match (count.audits, count.checked) {
+        (0, _) => "no stored result was audited yet (`cache audit`)\n".to_owned(),
+        (1, checked) => format!("{} of {checked} results differed in an audit\n", count.differed),
+        (audits, checked) => format!("{} of {checked} results differed in {audits} audits\n", count.differed),
+    }
 }
 
 fn gc(store: &Store, directory: &Path, limit: u64) -> Result<Exit, Failure> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rondel_buildfile::Makes;
 use rondel_cas::{Digest, read_at_most};
 use rondel_diff::{LayoutImage, layer_files, read_layout};
-use rondel_engine::{StepRecord, Workspace, records};
+use rondel_engine::{StepRecord, Workspace, audit_mark, records};
 use rondel_golang::{BuildInfo, EXECUTABLE_MAX};
 use rondel_targets::ImageMetadata;
 use serde_json::{Value, json};
@@ -153,7 +153,11 @@ fn made_by(workspace: &Workspace, digest: &Digest) -> Vec<Value> {
         let Ok(Some(result)) = workspace.results.get_action_result(&key) else { continue };
         let holds = result.outputs.iter().any(|output| output.entry.contents() == Some(digest));
         if holds {
-            made.push(step_value(&step.to_string(), &key, &record, result.duration_ms));
+            let mut value = step_value(&step.to_string(), &key, &record, result.duration_ms);
+            if let Some(mark) = audit_mark(&workspace.state, step) {
+                value["not_reproducible"] = json!(mark.summary());
+            }
+            made.push(value);
         }
     }
     made
@@ -247,6 +251,9 @@ fn text_of(value: &Value, verbose: bool) -> String {
     for made in value["made_by"].as_array().into_iter().flatten() {
         line("made by", plain(&made["step"]));
         line("key", plain(&made["key"]));
+        if let Some(difference) = made["not_reproducible"].as_str() {
+            line("audit", format!("not reproducible: {difference}"));
+        }
         line("command", strings(&made["arguments"]).join(" "));
         for name in ["tools", "environments", "settings"] {
             for entry in strings(&made[name]) {

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use rondel_buildfile::{Platform, Target, TargetName};
-use rondel_engine::{Event, NodeId, Planned, Shown, plan as plan_graph};
+use rondel_engine::{Event, NodeId, Planned, Shown, audit_mark, plan as plan_graph};
 
 use crate::before_build::for_other_machines;
 use crate::cli::groups::AnalysisOptions;
@@ -76,7 +76,8 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         let unchecked =
             unchecked(session, node.key.target.as_ref()).map(|what| format!(" ({what})")).unwrap_or_default();
-        text.push_str(&format!("{word:<11} {}{unchecked}{detail}\n", node.title));
+        let mark = audit_mark(&workspace.state, &node.key).map_or("", |_| " (not reproducible)");
+        text.push_str(&format!("{word:<11} {}{unchecked}{mark}{detail}\n", node.title));
         for (_, note) in notes.iter().filter(|(node, _)| call.global.verbose && node == id) {
             text.push_str(&format!("{:<11}   {}\n", "", without_control_sequences(&note.replace('\n', "\\n"))));
         }

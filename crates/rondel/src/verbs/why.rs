@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rondel_engine::{Planned, Reason, Shown, StepRecord, plan, read_record, read_record_file};
+use rondel_engine::{AuditMark, Planned, Reason, Shown, StepRecord, audit_mark, plan, read_record, read_record_file};
 use serde_json::{Value, json};
 
 use crate::cli::groups::{AnalysisOptions, TextOrJson};
@@ -60,6 +60,8 @@ struct Explanation {
     state: &'static str,
     detail: String,
     record: StepRecord,
+    /// What an audit found out about it.
+    mark: Option<AuditMark>,
 }
 
 fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
@@ -92,7 +94,8 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
             Planned::OnDemand => ("runs only if a step needs it", String::new()),
             Planned::Unknown(error) => ("unknown", format!("    {error}\n")),
         };
-        all.push(Explanation { step: node.key.to_string(), state, detail, record });
+        let mark = audit_mark(&workspace.state, &node.key);
+        all.push(Explanation { step: node.key.to_string(), state, detail, record, mark });
     }
     if let Some(against) = &options.against {
         let records = all.into_iter().map(|explained| (explained.step, explained.record)).collect();
@@ -107,6 +110,10 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
 
 fn as_text(explained: &Explanation, verbose: bool) -> String {
     let mut text = format!("{}: {}\n{}", explained.step, explained.state, explained.detail);
+    if let Some(mark) = &explained.mark {
+        let difference = without_control_sequences(&mark.summary());
+        text.push_str(&format!("  an audit found it not reproducible: {difference}\n"));
+    }
     match &explained.record.last_run {
         None => text.push_str("  it has not run in this workspace\n"),
         Some(run) => {
@@ -140,6 +147,7 @@ fn as_json(explained: &Explanation) -> Value {
         "state": explained.state,
         "last_run": explained.record.last_run,
         "depends_on": explained.record.describe(),
+        "not_reproducible": explained.mark.as_ref().map(|mark| json!({"place": mark.place, "what": mark.what})),
     })
 }
 

@@ -1,6 +1,6 @@
 //! `GitAnswers`: the answers to `Git(…)`, each asked for once.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,9 @@ use rondel_buildfile::{Describe, GitQuery};
 use rondel_cas::{SMALL_MAX, read_text_at_most};
 
 use super::repository::{Found, Repository, find};
-use super::{ask, head_commit, untagged_commit};
+use super::version::Asker;
+use super::{ask, head_commit, is_shallow, untagged_commit};
+use crate::request::VersionMode;
 
 /// Digits of a description where nothing is said.
 const DIGITS: usize = 12;
@@ -17,16 +19,22 @@ const DIGITS: usize = 12;
 pub(crate) struct GitAnswers<'a> {
     environment: &'a BTreeMap<String, String>,
     root: PathBuf,
+    mode: VersionMode,
+    /// True once something depends on the mode.
+    uses_mode: Cell<bool>,
     repository: OnceCell<Found>,
     answers: RefCell<BTreeMap<GitQuery, Option<String>>>,
     warnings: RefCell<Vec<String>>,
 }
 
 impl<'a> GitAnswers<'a> {
-    pub fn new(environment: &'a BTreeMap<String, String>, root: &Path) -> GitAnswers<'a> {
+    /// `mode` is what versions say of a commit.
+    pub fn new(environment: &'a BTreeMap<String, String>, root: &Path, mode: VersionMode) -> GitAnswers<'a> {
         GitAnswers {
             environment,
             root: root.to_owned(),
+            mode,
+            uses_mode: Cell::new(false),
             repository: OnceCell::new(),
             answers: RefCell::default(),
             warnings: RefCell::default(),
@@ -53,6 +61,32 @@ impl<'a> GitAnswers<'a> {
         let repository = self.repository()?;
         let config = read_text_at_most(&repository.common.join("config"), SMALL_MAX).ok()?;
         remote_of(&config)
+    }
+
+    /// Returns the prefix of the version that was asked for.
+    pub fn version_prefix(&self) -> Option<String> {
+        let answers = self.answers.borrow();
+        answers
+            .keys()
+            .find_map(|query| if let GitQuery::Version(form) = query { Some(form.prefix.clone()) } else { None })
+    }
+
+    /// Records that something depends on the mode.
+    pub fn use_mode(&self) {
+        self.uses_mode.set(true);
+    }
+
+    /// Returns true if something depends on the mode: a version, or a release.
+    pub fn uses_mode(&self) -> bool {
+        self.uses_mode.get()
+    }
+
+    /// Returns the tags of HEAD itself.
+    pub fn tags_here(&self) -> Vec<String> {
+        let Some(repository) = self.repository() else { return Vec::new() };
+        let words = ["for-each-ref", "--format=%(refname:strip=2)", "--points-at=HEAD", "refs/tags/"];
+        let answer = self.text(repository, &words).unwrap_or_default();
+        answer.lines().map(str::to_owned).collect()
     }
 
     /// Returns true if there is a repository that may be asked.
@@ -87,6 +121,18 @@ impl<'a> GitAnswers<'a> {
                 words(&["rev-list", "-1", "--format=%ct", "HEAD", "--"])
             }
             GitQuery::Branch => words(&["symbolic-ref", "--short", "-q", "HEAD"]),
+            GitQuery::Version(form) => {
+                self.use_mode();
+                let asker = Asker {
+                    ask: &|words| self.text(repository, words),
+                    get: &|query| self.get(query),
+                    warn: &|text| self.warn(&text),
+                    mode: self.mode,
+                    is_shallow: is_shallow(repository),
+                    is_untagged: untagged_commit(repository).is_some(),
+                };
+                return asker.version(form);
+            }
             // There is no single answer.
             GitQuery::Dirty => return None,
         };
@@ -110,8 +156,14 @@ impl<'a> GitAnswers<'a> {
             | GitQuery::CommitCount
             | GitQuery::CommitTimestamp
             | GitQuery::Branch
+            | GitQuery::Version(_)
             | GitQuery::Dirty => Some(answer),
         }
+    }
+
+    /// Returns git's output as text.
+    fn text(&self, repository: &Repository, words: &[&str]) -> Option<String> {
+        String::from_utf8(ask(self.environment, repository, words)?).ok()
     }
 
     fn warn(&self, text: &str) {
@@ -161,10 +213,6 @@ fn arguments(describe: &Describe) -> Vec<String> {
     words.extend(describe.long.then(|| "--long".to_owned()));
     words.extend(describe.pattern.as_ref().map(|pattern| format!("--match={pattern}")));
     words
-}
-
-fn is_shallow(repository: &Repository) -> bool {
-    repository.common.join("shallow").is_file()
 }
 
 /// Returns the first `url` of `[remote "origin"]`. Includes of other files are not followed.

@@ -24,6 +24,8 @@ struct Entry {
     mode: u32,
     size: u32,
     id: Vec<u8>,
+    /// True for a file that is not in the tree of files on purpose (a sparse checkout).
+    left_out: bool,
 }
 
 impl Index {
@@ -39,6 +41,16 @@ impl Index {
     /// Returns true if the path is in the index.
     pub fn holds(&self, path: &[u8]) -> bool {
         self.entries.contains_key(path)
+    }
+
+    /// Returns all names.
+    pub fn names(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.entries.keys()
+    }
+
+    /// Returns true if the file is not in the tree on purpose.
+    pub fn leaves_out(&self, path: &[u8]) -> bool {
+        self.entries.get(path).is_some_and(|entry| entry.left_out)
     }
 
     /// Returns true if the file at `path` looks as it did when it had the contents `id` and this mode, and can't have
@@ -94,7 +106,9 @@ fn parse(bytes: &[u8], width: usize) -> Option<HashMap<Vec<u8>, Entry>> {
         let id = bytes.get(begin + 40..begin + 40 + width)?.to_vec();
         at = begin + 40 + width;
         let flags = bytes.get(at)?;
-        at += if version >= 3 && flags & 0x40 != 0 { 4 } else { 2 };
+        let is_extended = version >= 3 && flags & 0x40 != 0;
+        let left_out = is_extended && bytes.get(at + 2)? & 0x40 != 0;
+        at += if is_extended { 4 } else { 2 };
         if version == 4 {
             let (cut, length) = offset(bytes.get(at..)?)?;
             at += length;
@@ -116,6 +130,7 @@ fn parse(bytes: &[u8], width: usize) -> Option<HashMap<Vec<u8>, Entry>> {
             mode: field(6)?,
             size: field(9)?,
             id,
+            left_out,
         };
         entries.insert(name.clone(), entry);
     }

@@ -6,9 +6,11 @@
 //! is dirty is decided here, by its bytes. A repository of another user is not asked at all (see `repository`).
 
 mod answers;
+mod history;
 mod index;
 mod repository;
 mod sha1;
+mod version;
 mod work_trees;
 
 use std::collections::BTreeMap;
@@ -19,8 +21,9 @@ use rondel_cas::{MEMORY_MAX, SMALL_MAX, read_text_at_most};
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
 pub(crate) use answers::GitAnswers;
+pub(crate) use history::{History, Range};
 use repository::Repository;
-pub(crate) use work_trees::WorkTrees;
+pub(crate) use work_trees::{Changes, WorkTrees, changes};
 
 /// Settings that keep the answers the same on every machine, and a second bar beside the choice of commands.
 const SAFE: &[&str] = &[
@@ -121,6 +124,11 @@ pub(crate) fn untagged_commit(repository: &Repository) -> Option<String> {
         return None;
     }
     head_commit(repository)
+}
+
+/// Returns true if the repository does not have all commits behind HEAD.
+fn is_shallow(repository: &Repository) -> bool {
+    repository.common.join("shallow").is_file()
 }
 
 /// Returns true if there is no file below `directory`; `None` if that can't be determined.

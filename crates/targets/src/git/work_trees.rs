@@ -13,10 +13,12 @@ use std::sync::Mutex;
 use rondel_cas::{CONTENTS_MAX, Hasher, open_at_most};
 
 use super::index::Index;
-use super::repository::{Found, Repository, find};
+use super::repository::{Found, Repository, find, path_of};
 use super::sha1::Sha1;
 use super::{ask, ask_about_names};
 
+/// A submodule.
+const MODULE: u32 = 0o160_000;
 const EXECUTABLE: u32 = 0o100_755;
 const LINK: u32 = 0o120_000;
 
@@ -47,6 +49,25 @@ struct WorkTree {
     has_modes: bool,
     /// Names that git ignores.
     ignored: HashSet<String>,
+}
+
+/// The tracked files that differ from HEAD.
+pub(crate) struct Changes {
+    /// The first by name.
+    pub first: Option<String>,
+    pub count: usize,
+}
+
+/// Returns the tracked files of the repository of `directory` that differ from HEAD: changed, removed or added; `None` if
+/// git does not tell. Submodules are not looked into.
+pub(crate) fn changes(environment: &BTreeMap<String, String>, directory: &Path) -> Option<Changes> {
+    let Found::Repository(repository) = find(environment, directory) else { return None };
+    let tree = WorkTree::load(environment, &repository.top)?;
+    let committed = tree.committed.iter().filter(|(name, (mode, id))| *mode != MODULE && tree.differs(name, *mode, id));
+    let added = tree.index.names().filter(|name| !tree.committed.contains_key(*name));
+    let names: Vec<&Vec<u8>> = committed.map(|(name, _)| name).chain(added).collect();
+    let first = names.iter().min().map(|name| String::from_utf8_lossy(name).into_owned());
+    Some(Changes { first, count: names.len() })
 }
 
 impl WorkTrees {
@@ -115,6 +136,17 @@ impl WorkTree {
             committed,
             ignored: HashSet::new(),
         })
+    }
+
+    /// Returns true if the file `name` of HEAD is another one in the tree, or missing though it is not left out of it.
+    fn differs(&self, name: &[u8], mode: u32, id: &[u8]) -> bool {
+        let path = self.repository.top.join(path_of(name));
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) => {
+                !self.index.vouches_for(name, mode, id, &metadata) && !self.equals(&path, &metadata, mode, id)
+            }
+            Err(_) => !self.index.leaves_out(name),
+        }
     }
 
     fn is_dirty(&mut self, environment: &BTreeMap<String, String>, path: &Path) -> bool {

@@ -8,6 +8,7 @@ use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
 use crate::git::GitAnswers;
 use crate::go_variables::{refuse_own, refuse_own_in_files};
 use crate::nodes::{Deps, TargetNodes};
+use crate::request::VersionMode;
 
 impl Analyze for GoTest {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
@@ -93,7 +94,7 @@ impl Analyze for GoTest {
 fn benchmarks(test: &GoTest, analyzer: &Analyzer<'_>) -> Analyzed<Option<Benchmarks>> {
     let Some(pattern) = analyzer.variables.optional(test.bench.as_ref())? else { return Ok(None) };
     let time = analyzer.variables.optional(test.benchtime.as_ref())?;
-    let commit = GitAnswers::new(analyzer.request.environment, &analyzer.root).get(&GitQuery::Commit);
+    let commit = GitAnswers::new(analyzer.request.environment, &analyzer.root, VersionMode::Tag).get(&GitQuery::Commit);
     Ok(Some(Benchmarks { pattern, time, commit }))
 }
 

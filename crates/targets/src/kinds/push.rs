@@ -7,6 +7,7 @@ use rondel_names::ImageReference;
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
 use crate::nodes::{Deps, ImageIdentity, ImageSource, Program, TargetNodes};
 use crate::push::{PushStep, RefsStep};
+use crate::release::check_publishing;
 use crate::tag_texts::{tag_text, wrong_tag};
 
 impl Analyze for Push {
@@ -18,6 +19,7 @@ impl Analyze for Push {
         _wanted: bool,
     ) -> Analyzed<TargetNodes> {
         let name = &target.name.value;
+        check_publishing(analyzer.request.version_mode, target.name.span)?;
         let Some(ImageSource::Layout { layout, out }) = analyzer.target(&self.image.value, false)?.image else {
             let message = format!("`{}` makes no OCI layout", self.image.value);
             return Err(UserError::input(message).at(self.image.span));

@@ -21,9 +21,13 @@ const FORMAT: &str = "rondel-artifacts-1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ArtifactKind {
     Archive,
+    Deb,
+    Rpm,
     Checksums,
     Provenance,
     Sbom,
+    Changelog,
+    Formula,
 }
 
 /// A step that makes files of a release.
@@ -68,9 +72,13 @@ impl ArtifactKind {
     pub fn word(self) -> &'static str {
         match self {
             ArtifactKind::Archive => "archive",
+            ArtifactKind::Deb => "deb",
+            ArtifactKind::Rpm => "rpm",
             ArtifactKind::Checksums => "checksums",
             ArtifactKind::Provenance => "provenance",
             ArtifactKind::Sbom => "sbom",
+            ArtifactKind::Changelog => "changelog",
+            ArtifactKind::Formula => "formula",
         }
     }
 }

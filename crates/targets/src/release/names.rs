@@ -75,7 +75,7 @@ fn default_version(analyzer: &Analyzer<'_>) -> Analyzed<String> {
     let name = VariableName::new("version").map_err(|error| UserError::input(error.to_string()))?;
     if !analyzer.request.file.vars.contains_key(&name) {
         return Err(UserError::input("a `Release` has a version, and there is no variable `version`")
-            .hint("write `vars: {\"version\": Git(Describe)}`, or `version:` in the `Release`"));
+            .hint("write `vars: {\"version\": Git(Version)}`, or `version:` in the `Release`"));
     }
     let used = VariableUse::parse("version|trim_prefix:v").map_err(UserError::input)?;
     analyzer.variables.used(&used)

@@ -9,7 +9,7 @@ use crate::LayerMetadata;
 use crate::image::layer::PROGRAMS;
 
 /// Returns an upstream result: one executable.
-fn executable(name: &str) -> UpstreamResult {
+pub(super) fn executable(name: &str) -> UpstreamResult {
     UpstreamResult {
         artefacts: vec![Artefact {
             name: RelativePath::new(name).unwrap(),

@@ -9,6 +9,7 @@ mod image_facts;
 mod image_programs;
 mod modules;
 mod outputs;
+mod packages;
 mod parameters;
 mod refusals;
 mod resolve;
@@ -35,6 +36,7 @@ struct Space {
     arguments: Vec<String>,
     parameters: crate::ParameterValues,
     platforms: PlatformChoice,
+    version_mode: crate::VersionMode,
     /// The cache directory, if it is not `cache`.
     cache: Option<PathBuf>,
     /// The fields of build.ron before `targets`.
@@ -61,6 +63,7 @@ impl Space {
             overrides: BTreeMap::new(),
             arguments: Vec::new(),
             parameters: crate::ParameterValues::new(),
+            version_mode: crate::VersionMode::Tag,
             cache: None,
             platforms: PlatformChoice::Some(vec![Platform::new("linux/amd64").unwrap()]),
             head: r#"go: Version("1.22.12"), platforms: ["linux/amd64", "linux/arm64"], vars: {"version": "v1.2.3"}"#
@@ -115,6 +118,7 @@ impl Space {
             targets: targets.iter().map(|name| TargetName::new(name).unwrap()).collect(),
             parameters: self.parameters.clone(),
             is_ordered: true,
+            version_mode: self.version_mode,
             platforms: self.platforms.clone(),
             arguments: self.arguments.clone(),
             seal: Seal::of(&self.root.join(".rondel")),
