@@ -3,8 +3,6 @@
 use rondel_cas::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{cyclonedx_document, spdx_document};
-
 /// What an artefact is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bill {
@@ -164,17 +162,6 @@ impl Bill {
         let count = bill.components.len();
         let is_sound = count > 0 && bill.relations.iter().all(|(whole, _, part)| *whole < count && *part < count);
         is_sound.then_some(bill)
-    }
-
-    /// Returns the document, pretty-printed, with a line break at its end.
-    pub fn document(&self, form: BillForm) -> Vec<u8> {
-        let value = match form {
-            BillForm::Spdx => spdx_document(self),
-            BillForm::CycloneDx => cyclonedx_document(self),
-        };
-        let mut bytes = serde_json::to_vec_pretty(&value).expect("plain data");
-        bytes.push(b'\n');
-        bytes
     }
 }
 
