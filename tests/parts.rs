@@ -41,6 +41,7 @@ pub const PARTS: &[Part] = &[
     part("has_libfaketime", "libfaketime", || libfaketime().is_some()),
     part("has_make", "make", || has_program("make")),
     part("has_mount", "right to mount", has_mount),
+    part("has_oras", "oras", || has_program("oras")),
     part("has_npm", "npm", || has_program("npm") && has_program("node")),
     part("has_openssl", "openssl with python3", || has_program("openssl") && has_program("python3")),
     part("has_podman", "podman", || has_program("podman")),
@@ -52,6 +53,7 @@ pub const PARTS: &[Part] = &[
         has_program("registry-with-referrers") && has_program("crane")
     }),
     part("has_root", "root (with runuser, setpriv)", has_root),
+    part("has_ruby", "ruby", || has_program("ruby")),
     part("has_settable_clock", "file system whose clock can be set (fuse2fs, libfaketime)", has_settable_clock),
     part("has_rpm", "rpm, as root", || is_root() && has_program("rpm")),
     part("has_setsid", "setsid", || has_program("setsid")),

@@ -251,7 +251,7 @@ impl Registry {
         let text = fs::read_to_string(self.log()).unwrap_or_default();
         // The one writes it as web servers do, the other alone.
         let lines = text.lines().map(|line| line.split('"').nth(1).unwrap_or(line));
-        let asked = |line: &&str| line.contains("/manifests/") || line.contains("/blobs/");
+        let asked = |line: &&str| ["/manifests/", "/blobs/", "/referrers/"].iter().any(|part| line.contains(part));
         lines.filter(asked).map(|line| line.trim_end_matches(" HTTP/1.1").to_owned()).collect()
     }
 

@@ -26,7 +26,7 @@ fn the_list_has_targets_and_verbs() {
           inspect      what an executable or image is made of, and how it was made
           init         write build.ron and Cargo's files for a Go repository
           lock         pin toolchains, base images and tools in build.lock
-          cache        inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
+          cache        inspect, check and clean the cache: `cache stats`, `gc`, `verify`, `audit`, `clean`
           doctor       what this machine has, and what build.ron needs
           schema       the JSON Schema of build.ron, for tools
           completions  a completion script for bash, zsh or fish
@@ -192,7 +192,7 @@ fn cache_stats_and_clean() {
     assert!(space.ok(&["cache", "stats"]).stdout.contains("1 files"));
     assert!(space.ok(&["cache", "clean"]).stderr.contains("removed"));
     assert_eq!(space.ran(&["copy"])["copy"], "its stored result is gone");
-    space.run(&["cache"]).fails(2, &["`cache` takes `stats`, `gc`, `verify` or `clean`"]);
+    space.run(&["cache"]).fails(2, &["`cache` takes `stats`, `gc`, `verify`, `audit` or `clean`"]);
     // It works where build.ron does not.
     space.write("build.ron", "broken");
     space.ok(&["cache", "clean"]);

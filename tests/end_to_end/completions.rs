@@ -31,7 +31,7 @@ fn bash_completes_verbs_options_values_and_targets() {
     assert_eq!(bash(&space, &["hel"]), "hello help-me");
     assert_eq!(bash(&space, &["pl"]), "plan");
     assert_eq!(bash(&space, &["--offline", "plan", "hel"]), "hello help-me");
-    assert_eq!(bash(&space, &["cache", ""]), "stats gc verify clean");
+    assert_eq!(bash(&space, &["cache", ""]), "stats gc verify audit clean");
     assert_eq!(bash(&space, &["cache", "gc", "--m"]), "--max");
     assert_eq!(bash(&space, &["plan", "--f"]), "--file");
     assert_eq!(bash(&space, &["hello", "--f"]), "--force --file");

@@ -97,6 +97,8 @@ fn a_glob_sees_what_others_made() {
     assert_eq!(space.read("sum.txt"), "-7");
     let run = space.ok(&["gen", "ordered"]);
     assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    // A copy of the tree has what is an input without a word of who makes it.
+    assert_eq!(space.audit_all(&[]).into_iter().collect::<Vec<_>>(), ["gen", "ordered", "sum"]);
 }
 
 /// `dist` and `target` are directories like others; only what Rondel makes there is left out.

@@ -226,7 +226,8 @@ fn outputs_are_found_by_their_readers() {
             env: {"A": Output("default")}, inputs: [Output("made")], outputs: ["listed"]),
         "look": Shell(script: "ls $A made > /dev/null && cat $A/s/*", env: {"A": Output("pinned")}, inputs: [Output("made")],
             tools: ["ls", "cat"])"#,
-    );
+    )
+    .may_differ();
     space.replace("build.ron", "targets:", "vars: {\"version\": \"v1\"}, targets:");
     space.write("deploy/a.yaml", "image: app\n");
     space.write("deploy/s/b.yaml", "image: app\n");

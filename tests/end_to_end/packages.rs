@@ -9,20 +9,24 @@ use expect_test::{Expect, expect};
 
 use crate::space::{TestSpace, repository};
 
-const DEB: &str = "small_1_amd64.deb";
-const RPM: &str = "small-1-1.x86_64.rpm";
+const DEB: &str = "small_1.0.0_amd64.deb";
+const RPM: &str = "small-1.0.0-1.x86_64.rpm";
 
-/// The small module with the release of docs/packages.md.
+/// The small module with the release of docs/packages.md, but without the gate: tests of its own hold that.
 fn release() -> TestSpace {
     let space = TestSpace::small();
     let page = fs::read_to_string(repository().join("docs/packages.md")).unwrap();
     let example = page.split("```ron\n").nth(1).unwrap().split("```").next().unwrap();
+    let example = example.replace("created: Epoch,", "created: Epoch, gate: Off,");
     space.replace("build.ron", "        \"image\": Image(", &format!("{example}\n        \"image\": Image("));
+    space.replace("build.ron", "\"v1\"", "\"v1.0.0\"");
     space.write("deploy/small.conf", "port = 80\n");
     space.write(
         "deploy/small.service",
         "[Unit]\nDescription=Small\n\n[Service]\nExecStart=/usr/bin/small\nUser=small\n",
     );
+    space.write("web/index.html", "page\n");
+    std::os::unix::fs::symlink("index.html", space.root().join("web/start.html")).unwrap();
     space.write("deploy/postinst", "#!/bin/sh\nset -e\necho \"postinst $1\" >>/var/log/small.log\n");
     space
 }
@@ -68,9 +72,9 @@ fn on_a_copy_of_this_machine(space: &TestSpace, files: &[&PathBuf], script: &str
 fn a_deb_is_installed_upgraded_and_removed() {
     let space = release();
     let first = built(&space, DEB, "first.deb");
-    space.replace("build.ron", "\"version\": \"v1\"", "\"version\": \"v2-rc.1\"");
+    space.replace("build.ron", "v1.0.0", "v2.0.0-rc.1");
     space.write("deploy/small.conf", "port = 81\n");
-    let second = built(&space, "small_2~rc.1_amd64.deb", "second.deb");
+    let second = built(&space, "small_2.0.0~rc.1_amd64.deb", "second.deb");
     let script = r#"
         state() { dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' small; }
         # A systemd that only says what it is told.
@@ -79,6 +83,7 @@ fn a_deb_is_installed_upgraded_and_removed() {
         chmod 755 /usr/local/bin/systemctl
         dpkg -i /packages/first.deb >/dev/null 2>&1; state; small
         stat -c '%n %A %U:%G' /usr/bin/small /etc/small/small.conf /var/lib/small /usr/lib/systemd/system/small.service
+        dpkg -L small | sed -n '/share/p'; cat /usr/share/small/start.html /usr/share/man/man1/small.1
         dpkg --verify small; dpkg-query -W -f '${Conffiles}\n' small | sed 's/ [0-9a-f]*$//'
         echo 'port = 90' >/etc/small/small.conf
         dpkg --force-confold -i /packages/second.deb >/dev/null 2>&1; state; small
@@ -92,34 +97,43 @@ fn a_deb_is_installed_upgraded_and_removed() {
         &[&first, &second],
         script,
         expect![[r#"
-        small 1 installed
-        v1 hello
+            small 1.0.0 installed
+            v1.0.0 hello
 
-        /usr/bin/small -rwxr-xr-x root:root
-        /etc/small/small.conf -rw-r----- root:small
-        /var/lib/small drwxr-x--- small:small
-        /usr/lib/systemd/system/small.service -rw-r--r-- root:root
-         /etc/small/small.conf
-        small 2~rc.1 installed
-        v2-rc.1 hello
+            /usr/bin/small -rwxr-xr-x root:root
+            /etc/small/small.conf -rw-r----- root:small
+            /var/lib/small drwxr-x--- small:small
+            /usr/lib/systemd/system/small.service -rw-r--r-- root:root
+            /usr/share
+            /usr/share/man
+            /usr/share/man/man1
+            /usr/share/man/man1/small.1
+            /usr/share/small
+            /usr/share/small/index.html
+            /usr/share/small/start.html
+            page
+            .TH small 1
+             /etc/small/small.conf
+            small 2.0.0~rc.1 installed
+            v2.0.0-rc.1 hello
 
-        port = 90
-        port = 81
-        small 2~rc.1 config-files
-        small.conf
-        small.conf.dpkg-dist
-        ls: cannot access '/etc/small': No such file or directory
-        ls: cannot access '/usr/bin/small': No such file or directory
-        systemctl daemon-reload
-        postinst configure
-        systemctl daemon-reload
-        systemctl daemon-reload
-        systemctl try-restart small.service
-        postinst configure
-        systemctl disable --now small.service
-        systemctl daemon-reload
-        systemctl daemon-reload
-    "#]],
+            port = 90
+            port = 81
+            small 2.0.0~rc.1 config-files
+            small.conf
+            small.conf.dpkg-dist
+            ls: cannot access '/etc/small': No such file or directory
+            ls: cannot access '/usr/bin/small': No such file or directory
+            systemctl daemon-reload
+            postinst configure
+            systemctl daemon-reload
+            systemctl daemon-reload
+            systemctl try-restart small.service
+            postinst configure
+            systemctl disable --now small.service
+            systemctl daemon-reload
+            systemctl daemon-reload
+        "#]],
     );
 }
 
@@ -131,9 +145,9 @@ fn a_deb_is_installed_upgraded_and_removed() {
 fn an_rpm_is_installed_upgraded_and_removed() {
     let space = release();
     let first = built(&space, RPM, "first.rpm");
-    space.replace("build.ron", "\"version\": \"v1\"", "\"version\": \"v2-rc.1\"");
+    space.replace("build.ron", "v1.0.0", "v2.0.0-rc.1");
     space.write("deploy/small.conf", "port = 81\n");
-    let second = built(&space, "small-2~rc.1-1.x86_64.rpm", "second.rpm");
+    let second = built(&space, "small-2.0.0~rc.1-1.x86_64.rpm", "second.rpm");
     let script = format!(
         r#"
         R={root}; mkdir -p $R/bin $R/dev $R/etc $R/run/systemd/system $R/var/log; cp /bin/busybox $R/bin; cd $R
@@ -185,8 +199,8 @@ fn an_rpm_is_installed_upgraded_and_removed() {
             systemctl daemon-reload || :
         fi
 
-        small-1-1.x86_64
-        v1 hello
+        small-1.0.0-1.x86_64
+        v1.0.0 hello
 
         usr/bin/small -rwxr-xr-x 0:0
         etc/small/small.conf -rw-r----- 0:777
@@ -194,8 +208,8 @@ fn an_rpm_is_installed_upgraded_and_removed() {
         usr/lib/systemd/system/small.service -rw-r--r-- 0:0
         /etc/small/small.conf
         warning: /etc/small/small.conf created as /etc/small/small.conf.rpmnew
-        small-2~rc.1-1.x86_64
-        v2-rc.1 hello
+        small-2.0.0~rc.1-1.x86_64
+        v2.0.0-rc.1 hello
 
         port = 90
         port = 81
@@ -228,17 +242,17 @@ fn packages_are_kept_and_the_same_elsewhere() {
     assert_eq!(
         names,
         [
-            "small-1-1.aarch64.rpm",
+            "small-1.0.0-1.aarch64.rpm",
             RPM,
-            "small_1_amd64.deb",
-            "small_1_arm64.deb",
-            "small_1_checksums.txt",
-            "small_1_linux_amd64.tar.gz",
-            "small_1_linux_arm64.tar.gz"
+            "small_1.0.0_amd64.deb",
+            "small_1.0.0_arm64.deb",
+            "small_1.0.0_checksums.txt",
+            "small_1.0.0_linux_amd64.tar.gz",
+            "small_1.0.0_linux_arm64.tar.gz"
         ]
     );
     let listed = space.read("dist/release/artifacts.json");
-    let sums = space.read("dist/release/small_1_checksums.txt");
+    let sums = space.read("dist/release/small_1.0.0_checksums.txt");
     for name in names.iter().filter(|name| name.ends_with(".deb") || name.ends_with(".rpm")) {
         assert!(listed.contains(&format!("\"name\": \"{name}\"")), "{listed}");
         assert!(sums.contains(&format!("{}  {name}\n", before[*name])), "{sums}");
@@ -264,7 +278,7 @@ fn packages_are_kept_and_the_same_elsewhere() {
 fn values_that_are_no_package() {
     for (from, to, words) in [
         ("\"adduser\", ", "\"adduser\\nEssential: yes\", ", "`depends` has `adduser\\nEssential: yes`"),
-        ("\"v1\"", "\"main\"", "the version `main` does not begin with a digit"),
+        ("\"v1.0.0\"", "\"main\"", "`main` is no semantic version"),
         ("\"/var/lib/small\": Dir", "\"/var/../small\": Dir", "`/var/../small` is not an absolute path of a file"),
         (
             "A Person <person@example.org>",

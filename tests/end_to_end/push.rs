@@ -38,17 +38,18 @@ pub fn crane(arguments: &[&str]) -> String {
 }
 
 /// The requests since `before`, and how often each method was used for blobs, uploads and manifests.
-fn counts(registry: &Registry, before: usize) -> BTreeMap<String, usize> {
+pub fn counts(registry: &Registry, before: usize) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in &registry.requests()[before..] {
         let method = line.split(' ').next().unwrap();
-        let what = ["uploads", "blobs", "manifests"].into_iter().find(|what| line.contains(&format!("/{what}/")));
+        let what =
+            ["uploads", "blobs", "manifests", "referrers"].into_iter().find(|what| line.contains(&format!("/{what}/")));
         *counts.entry(format!("{method} {}", what.unwrap())).or_default() += 1;
     }
     counts
 }
 
-fn of(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
+pub fn of(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
     counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 

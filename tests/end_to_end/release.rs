@@ -63,6 +63,7 @@ fn archives_checksums_and_a_list() {
             "small_1.2.3_windows_amd64.zip"
         ]
     );
+    assert!(space.audit_all(&["rel"]).len() >= 6, "programs, archives, checksums and the list");
     // Other readers: GNU tar, Python, sha256sum.
     let tar = output("tar", &["tzvf", "small_1.2.3_linux_amd64.tar.gz", "--utc"], &directory);
     let words: Vec<Vec<&str>> = tar.lines().map(|line| line.split_whitespace().collect()).collect();
@@ -220,7 +221,7 @@ fn what_can_not_be_released_is_said() {
         (
             "\"version\": \"v1\"",
             "\"tag\": \"v1\"",
-            &["a `Release` has a version", "write `vars: {\"version\": Git(Describe)}`"][..],
+            &["a `Release` has a version", "write `vars: {\"version\": Git(Version)}`"][..],
         ),
         ("1.2.3", "1.2/3", &["the version `1.2/3` of `rel`", "`/` can't be in the name of a file"]),
         ("\"LICENSE\"", "\"LICENCE\"", &["there is no `LICENCE`", "did you mean `LICENSE`?"]),

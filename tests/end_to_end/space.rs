@@ -20,6 +20,8 @@ pub fn repository() -> &'static Path {
 pub struct TestSpace {
     directory: PathBuf,
     environment: BTreeMap<String, String>,
+    /// True if it has steps that are not reproducible, as a test wants them.
+    may_differ: bool,
 }
 
 /// What a run printed and how it ended.
@@ -93,7 +95,7 @@ impl TestSpace {
             }
         }
         environment.insert("GOPROXY".to_owned(), goproxy().to_owned());
-        TestSpace { directory, environment }
+        TestSpace { directory, environment, may_differ: false }
     }
 
     /// The small module and its build.ron, with the toolchain and Go's build cache shared among all tests.
@@ -297,7 +299,14 @@ impl TestSpace {
         audited.iter().map(|event| event["step"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Audits what a test has left, and adds a line about it to `log`: for an audit of the whole suite's results.
+    /// Says that the space has steps on purpose that are not reproducible.
+    pub fn may_differ(mut self) -> TestSpace {
+        self.may_differ = true;
+        self
+    }
+
+    /// Audits what a test has left, and adds a line about it to `log`: for an audit of the whole suite's results. None may
+    /// differ.
     fn audit_into(&self, log: &Path) {
         if !self.root().join(".rondel").is_dir() {
             return;
@@ -312,6 +321,7 @@ impl TestSpace {
             format!("{test} {} {} {} {}\n", end["checked"], end["differed"], end["not_checked"], unlike.join(" "));
         let file = fs::File::options().append(true).create(true).open(log);
         std::io::Write::write_all(&mut file.unwrap(), line.as_bytes()).unwrap();
+        assert!(self.may_differ || end["differed"] == 0, "an audit of what the test has left: {unlike:#?}");
     }
 
     /// Runs with events and expects success; how each step ended, by its label.

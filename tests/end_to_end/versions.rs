@@ -8,11 +8,11 @@ use expect_test::expect;
 use crate::space::{TestSpace, repository};
 
 /// git in the workspace at a fixed time; returns its output.
-fn git(space: &TestSpace, arguments: &[&str]) -> String {
+pub fn git(space: &TestSpace, arguments: &[&str]) -> String {
     git_in(&space.root(), arguments)
 }
 
-fn git_in(directory: &Path, arguments: &[&str]) -> String {
+pub fn git_in(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgSign=false"])
         .args(arguments)
@@ -39,7 +39,7 @@ fn space(query: &str) -> TestSpace {
     space
 }
 
-fn commit(space: &TestSpace) {
+pub fn commit(space: &TestSpace) {
     git(space, &["commit", "--quiet", "--allow-empty", "-m", "more"]);
 }
 
@@ -182,7 +182,7 @@ fn an_option_without_effect_is_refused() {
 }
 
 /// A small program with a release, committed and tagged.
-fn release() -> TestSpace {
+pub fn release() -> TestSpace {
     let space = TestSpace::empty().with_shared_go();
     space.write("go.mod", "module example.com/small\n\ngo 1.22\n");
     space.write("main.go", "package main\n\nvar version string\n\nfunc main() { println(version) }\n");
@@ -271,23 +271,43 @@ fn a_release_is_of_a_tagged_commit_and_of_nothing_else() {
     space.ok(&["release"]);
     assert!(space.exists("dist/release/small_1.2.4_linux_amd64.tar.gz"));
     assert!(space.ran(&["release"]).is_empty());
-    let stamped = || {
-        String::from_utf8(Command::new(space.root().join("dist/small/linux_amd64/small")).output().unwrap().stderr)
-            .unwrap()
-    };
-    assert_eq!(stamped(), "1.2.4\n");
+    assert_eq!(stamped(&space), "1.2.4\n");
+}
+
+/// What the executable says of its version.
+fn stamped(space: &TestSpace) -> String {
+    let output = Command::new(space.root().join("dist/small/linux_amd64/small")).output().unwrap();
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_release_to_try_out() {
+    let space = release();
     // Any state, under another name: in the binary too.
     space.append("LICENSE", "or not\n");
     space.ok(&["release", "--snapshot"]);
     let short = git(&space, &["rev-parse", "HEAD"])[..7].to_owned();
-    let version = format!("1.2.5-snapshot.0.g{short}");
-    assert_eq!(stamped(), format!("{version}\n"));
+    let version = format!("1.2.4-snapshot.0.g{short}");
+    assert_eq!(stamped(&space), format!("{version}\n"));
     assert!(space.exists(&format!("dist/release/small_{version}_linux_amd64.tar.gz")));
     space.run(&["release", "--nightly"]).fails(2, &["`LICENSE` differs from the commit"]);
     git(&space, &["checkout", "--quiet", "LICENSE"]);
     space.ok(&["release", "--nightly"]);
-    assert!(space.exists("dist/release/small_1.2.5-nightly.20260201_linux_amd64.tar.gz"));
-    space.run(&["release", "--nightly", "--set", "version=1.2.5"]).fails(2, &["`Git(Version)` did not answer"]);
+    assert!(space.exists("dist/release/small_1.2.4-nightly.20260201_linux_amd64.tar.gz"));
+    space.run(&["release", "--nightly", "--set", "version=1.2.4"]).fails(2, &["`Git(Version)` did not answer"]);
+    // What is tried out is not published.
+    let place = space.beside("published");
+    space.replace(
+        "build.ron",
+        "Release(",
+        &format!("Release(gate: Off, publish: [Directory(\"{}\")], ", place.display()),
+    );
+    space.run(&["release", "--snapshot", "--publish"]).fails(2, &["nothing is published with `--snapshot`"]);
+    assert!(!place.exists());
+    git(&space, &["commit", "--quiet", "--all", "-m", "publish"]);
+    git(&space, &["tag", "v1.2.4"]);
+    space.ok(&["release", "--publish"]);
+    assert!(place.join("small_1.2.4_linux_amd64.tar.gz").exists());
     // Questions about all targets are no release.
     space.append("LICENSE", "or not\n");
     space.ok(&["list", "--status"]);

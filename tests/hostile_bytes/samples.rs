@@ -42,6 +42,16 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         ]
         .map(|text| text.as_bytes().to_vec())
         .to_vec(),
+        "image_documents" => {
+            let (media_type, bytes) = document().manifest();
+            let foreign = format!(
+                r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{media_type}","digest":"{}","size":{},"artifactType":"a/b","annotations":{{"rondel.document":"notes"}}}}]}}"#,
+                Digest::of(b"another manifest").oci(),
+                bytes.len()
+            );
+            let list = rondel_oci::list_with(Some(foreign.as_bytes()), &[document()]).unwrap();
+            vec![bytes, foreign.into_bytes(), list]
+        }
         other => panic!("no samples for {other}"),
     }
 }
@@ -67,12 +77,21 @@ pub fn check() {
     let step = rondel_engine::read_record_file(&directory.join("record")).unwrap().step.unwrap();
     assert_eq!(step.to_string(), "x (linux/amd64)");
     assert_eq!(Tree::decode(&of("messages")[0]).unwrap().len(), 5);
+    let documents = of("image_documents");
+    assert_eq!(rondel_oci::ArtifactManifest::parse(&documents[0]).unwrap().files.len(), 1);
+    assert_eq!(rondel_oci::Referrer::list(&documents[2]).unwrap().len(), 2);
     of("action_result");
     of("closure");
     let (sample, clock) = (directory_of("closure").join("sample"), StatSnapshot::open(&directory.join("clock")));
     let recalled = Closure::recall(&sample, &closure_query(&directory_of("closure")), &clock).unwrap();
     assert_eq!(recalled.mains.len(), 1);
     std::fs::remove_dir_all(directory).unwrap();
+}
+
+fn document() -> rondel_oci::Artifact {
+    let subject = rondel_oci::Subject { media_type: "a/b".to_owned(), digest: Digest::of(b"image") };
+    let (artifact_type, name) = ("application/spdx+json".to_owned(), "sbom.json".to_owned());
+    rondel_oci::Artifact { artifact_type, name, contents: Digest::of(b"{}"), subject }
 }
 
 fn action_result() -> Vec<u8> {

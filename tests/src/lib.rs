@@ -10,6 +10,7 @@ use rondel_cas::decode_digest;
 use rondel_cas::messages::{Action, Command, Directory, encode_digest};
 use rondel_cas::{Cache, Digest, Tree};
 use rondel_golang::{ArchiveKind, ClosureQuery};
+use rondel_oci::{Artifact, ArtifactManifest, Referrer, Subject, list_with};
 use rondel_tree::{GlobSet, StatSnapshot};
 
 /// A reader of bytes, which may use a directory of its own.
@@ -29,6 +30,7 @@ pub const ENTRY_POINTS: &[(&str, EntryPoint)] = &[
     ("layer", layer),
     ("executable", executable),
     ("repository", repository),
+    ("image_documents", image_documents),
 ];
 
 /// Calls the entry point `name` with a directory of its own.
@@ -198,6 +200,22 @@ fn layer(bytes: &[u8], directory: &Path) {
     let other = directory.join("other");
     put(&other, b"something else");
     let _ = rondel_diff::diff_files(&path, &other, &rondel_diff::Traces::default());
+}
+
+/// Reads a manifest of a document about an image, and adds to a list of them.
+fn image_documents(bytes: &[u8], _: &Path) {
+    let _ = ArtifactManifest::parse(bytes);
+    let own = Artifact {
+        artifact_type: "text/plain".to_owned(),
+        name: "notes".to_owned(),
+        contents: Digest::of(b"notes"),
+        subject: Subject { media_type: String::new(), digest: Digest::of(b"image") },
+    };
+    let Ok(list) = list_with(Some(bytes), std::slice::from_ref(&own)) else { return };
+    let again = list_with(Some(&list), std::slice::from_ref(&own));
+    assert!(again.is_ok_and(|again| again == list), "what is added once is not added again");
+    let found = Referrer::list(&list).map(|list| list.iter().any(|referrer| own.is_version_of(referrer)));
+    assert_ne!(found, Ok(false), "what was added is found");
 }
 
 /// Adopts a repository in which every file that says something has these contents.

@@ -6,7 +6,9 @@ use crate::kinds::KINDS;
 use crate::record::Record;
 use crate::shape::{Field, Shape, paragraph};
 use crate::target::{Common, Limits};
-use crate::types::{FileOptions, FileSource, GitHubRelease, GiteaRelease, Param, PlatformSettings, ReleasePackage};
+use crate::types::{
+    Attachment, FileOptions, FileSource, GitHubRelease, GiteaRelease, Param, PlatformSettings, ReleasePackage,
+};
 use crate::{Group, field::FieldType};
 
 /// Returns the reference of all fields as Markdown: the top level, the fields of every kind, and each kind.
@@ -43,6 +45,8 @@ pub fn reference() -> String {
     for (title, doc, fields) in ReleasePackage::sections() {
         section(&mut text, &format!("### {title}"), &paragraph(doc), &fields);
     }
+    let title = format!("### Documents about images: `{}`", Attachment::WORD);
+    section(&mut text, &title, &paragraph(Attachment::DOC), &Attachment::fields());
     text.truncate(text.trim_end().len());
     text.push('\n');
     text

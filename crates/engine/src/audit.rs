@@ -265,11 +265,14 @@ impl<D: Send> Audit<'_, D> {
 
     /// Returns why the stored result is not that of the step in the copy.
     fn is_another(&self, node: &Node, hit: &Hit, prepared: &dyn PreparedAction) -> Option<String> {
-        match prepared.freshness() {
-            Freshness::ByKey => {}
-            Freshness::UpToDate(_) | Freshness::Run(_) | Freshness::Skip(_) => {
-                return Some("it has no key in a copy of the tree".to_owned());
-            }
+        let why = match prepared.freshness() {
+            Freshness::ByKey => None,
+            Freshness::UpToDate(_) => Some(String::new()),
+            Freshness::Run(reasons) => Some(reasons.first().map(|reason| format!(": {reason}")).unwrap_or_default()),
+            Freshness::Skip(why) => Some(format!(": {why}")),
+        };
+        if let Some(why) = why {
+            return Some(format!("it has no key in a copy of the tree{why}"));
         }
         if prepared.spec().digest().is_ok_and(|key| key == hit.action) {
             return None;

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::announcement::Announcement;
 use crate::client::{Client, Question, Trouble, Watcher};
 use crate::error::ForgeError;
 use crate::place::ForgeKind;
-use crate::release::Announcement;
 
 /// How many pages of something are asked for: GitHub lists 10 000 releases.
 const PAGES_MAX: usize = 200;
@@ -287,5 +287,48 @@ impl Client {
 
     pub(crate) fn host(&self) -> String {
         self.place.host().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The form of GitHub's answer, by its documentation.
+    const GITHUB: &str = r#"{
+        "url": "https://api.github.com/repos/octocat/Hello-World/releases/assets/1", "id": 1, "node_id": "MDEy",
+        "browser_download_url": "https://github.com/octocat/Hello-World/releases/download/v1.0.0/example.zip",
+        "name": "example.zip", "label": null, "state": "STATE", "content_type": "application/zip", "size": 3,
+        "digest": DIGEST, "download_count": 42, "uploader": {"login": "octocat", "id": 1, "site_admin": false}
+    }"#;
+
+    #[test]
+    fn what_forges_say_of_an_asset() {
+        let read = |state: &str, digest: &str| -> AssetAnswer {
+            serde_json::from_str(&GITHUB.replace("STATE", state).replace("DIGEST", digest)).unwrap()
+        };
+        let own = Digest::of(b"own");
+        let told = format!("\"{}\"", own.oci());
+        assert!(read("uploaded", &told).may_be(&own));
+        assert!(read("uploaded", "null").may_be(&own), "before 2025");
+        assert!(read("uploaded", "\"sha512:ab\"").may_be(&own), "of another function");
+        assert!(!read("uploaded", &told).may_be(&Digest::of(b"foo")));
+        assert!(!read("uploaded", "null").may_be(&Digest::of(b"four")), "another size");
+        assert!(!read("starter", "null").may_be(&own) && !read("starter", "null").is_whole());
+        let gitea = r#"{"id": 7, "name": "a.zip", "size": 3, "download_count": 0, "created_at": "2026-11-29T00:00:00Z",
+            "uuid": "0a1b", "browser_download_url": "https://codeberg.org/attachments/0a1b"}"#;
+        assert!(serde_json::from_str::<AssetAnswer>(gitea).unwrap().may_be(&own));
+    }
+
+    #[test]
+    fn what_forges_say_of_a_release() {
+        let text = r#"{"url": "https://api.github.com/repos/o/r/releases/1", "id": 1, "tag_name": "v1.0.0", "draft": true,
+            "upload_url": "https://uploads.github.com/repos/o/r/releases/1/assets{?name,label}", "tarball_url": null,
+            "target_commitish": "master", "name": null, "body": null, "prerelease": false, "published_at": null,
+            "immutable": false, "assets": []}"#;
+        let release: ReleaseAnswer = serde_json::from_str(text).unwrap();
+        assert_eq!((release.id, release.draft, release.name), (1, true, None));
+        // An error in the form of an answer is none.
+        assert!(serde_json::from_str::<ReleaseAnswer>(r#"{"message": "Not Found"}"#).is_err());
     }
 }

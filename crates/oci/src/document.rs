@@ -144,7 +144,7 @@ impl Document {
 }
 
 /// Returns what is wrong with a text, without the names of fields in this program.
-fn place(error: &serde_json::Error) -> String {
+pub(crate) fn place(error: &serde_json::Error) -> String {
     match error.classify() {
         serde_json::error::Category::Data => {
             format!("line {}, column {} is not as expected", error.line(), error.column())

@@ -3,6 +3,7 @@
 //! It knows the OCI image specification and tar. It knows no target, no Go and no daemon.
 
 mod archive;
+mod artifact;
 mod base_config;
 mod base_files;
 mod base_index;
@@ -24,6 +25,9 @@ mod tar_extension;
 mod tar_header;
 
 pub use archive::{ImageArchive, loaded_diff_ids};
+pub use artifact::{
+    Artifact, ArtifactFile, ArtifactManifest, DOCUMENT_NAME, EMPTY_CONFIG, Referrer, Subject, list_with,
+};
 pub use base_config::{BaseConfig, BaseImage, BaseSettings, DEFAULT_PATH, ExplainedSetting};
 pub use base_files::{BaseEntry, BaseFiles, BaseKind, LAYER_BYTES_MAX, NoWay, resolve};
 pub use base_index::{BASE_INDEX, BaseIndex};

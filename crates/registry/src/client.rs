@@ -170,6 +170,28 @@ impl Registry {
         Ok(whole)
     }
 
+    /// Returns the bytes of a blob that fits into memory, checked.
+    pub fn small_blob(
+        &self,
+        reference: &ImageReference,
+        digest: &Digest,
+        watcher: &Watcher<'_>,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let what = digest.oci();
+        self.anywhere(reference, watcher, &mut |endpoint| {
+            let url = format!("{}/v2/{}/blobs/{what}", endpoint.url, reference.repository());
+            let response = self.patiently(&reading(endpoint, reference), &what, watcher, &mut |headers| {
+                let (method, url, bytes_max) = (Method::GET, url.clone(), digest.size());
+                let request = Request { method, url, headers: headers.to_vec(), body: Vec::new(), bytes_max };
+                succeeded(self.fetcher.call(request, &|| (watcher.progress)(0, 0))?, &endpoint.url, &what)
+            })?;
+            match Digest::of(&response.body) {
+                found if found == *digest => Ok(response.body),
+                found => Err(unsound(&endpoint.host, &what, difference(&found, digest))),
+            }
+        })
+    }
+
     fn download(
         &self,
         endpoint: &Endpoint,
@@ -316,7 +338,7 @@ impl Registry {
     }
 }
 
-fn reading<'a>(endpoint: &'a Endpoint, reference: &'a ImageReference) -> Purpose<'a> {
+pub(crate) fn reading<'a>(endpoint: &'a Endpoint, reference: &'a ImageReference) -> Purpose<'a> {
     Purpose { endpoint, repository: reference.repository(), writes: None }
 }
 
@@ -349,4 +371,4 @@ fn difference(found: &Digest, expected: &Digest) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

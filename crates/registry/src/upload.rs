@@ -26,8 +26,8 @@ const REDIRECTS_MAX: u32 = 5;
 /// A repository that takes an image.
 #[derive(Clone, Debug)]
 pub struct Destination {
-    endpoint: Endpoint,
-    repository: String,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) repository: String,
     /// Repositories of the same registry whose blobs may be used again.
     sources: Vec<String>,
 }
@@ -51,11 +51,11 @@ struct Session {
 }
 
 impl Destination {
-    fn purpose(&self) -> Purpose<'_> {
+    pub(crate) fn purpose(&self) -> Purpose<'_> {
         Purpose { endpoint: &self.endpoint, repository: &self.repository, writes: Some(&self.sources) }
     }
 
-    fn url(&self, rest: &str) -> String {
+    pub(crate) fn url(&self, rest: &str) -> String {
         format!("{}/v2/{}/{rest}", self.endpoint.url, self.repository)
     }
 }
@@ -156,6 +156,18 @@ impl Registry {
         bytes: &[u8],
         watcher: &Watcher<'_>,
     ) -> Result<(), RegistryError> {
+        self.put(to, name, media_type, bytes, watcher).map(drop)
+    }
+
+    /// Does the same; returns the registry's answer.
+    pub(crate) fn put(
+        &self,
+        to: &Destination,
+        name: &str,
+        media_type: &str,
+        bytes: &[u8],
+        watcher: &Watcher<'_>,
+    ) -> Result<Response, RegistryError> {
         let (digest, what) = (Digest::of(bytes).oci(), format!("{}:{name}", to.repository));
         let response = self.patiently(&to.purpose(), &what, watcher, &mut |headers| {
             let mut headers = headers.to_vec();
@@ -168,7 +180,8 @@ impl Registry {
                 _ => Err(refused(&response)),
             }
         })?;
-        check_told(to, &what, &response, &digest)
+        check_told(to, &what, &response, &digest)?;
+        Ok(response)
     }
 
     /// Asks for the head of something in the repository; `None` if it is not there.
@@ -392,12 +405,12 @@ fn failed(message: String, answer: Option<&Response>) -> FetchError {
 }
 
 /// Returns the error of an answer that is no success, with the registry's own words.
-fn refused(answer: &Response) -> FetchError {
+pub(crate) fn refused(answer: &Response) -> FetchError {
     failed(format!("it answered {}{}", answer.status, words(&answer.body)), Some(answer))
 }
 
 /// Returns where a `Location` leads from `url` (RFC 3986, section 5.2).
-fn absolute(url: &str, location: &str) -> String {
+pub(crate) fn absolute(url: &str, location: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     match location {
         location if location.contains("://") => location.to_owned(),

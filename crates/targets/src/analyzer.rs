@@ -498,8 +498,3 @@ pub(crate) fn named_output(target: &Target, file: &BuildFile) -> Analyzed<(Relat
     let place = only_output(target, file)?;
     Ok((output_name(&file.outputs_of(target)[0])?, place))
 }
-
-/// A path in an image, without its slash.
-pub(crate) fn image_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
-    path(text.value.trim_start_matches('/')).map_err(|error| error.at(text.span))
-}

@@ -30,6 +30,7 @@ mod orders;
 mod outputs;
 mod parameters;
 mod publish;
+mod published_image;
 mod push;
 mod refusals;
 mod registries;
@@ -57,6 +58,7 @@ pub use go_version::{all_go_of_file, newest_pinned, resolve_go_version, unpinned
 pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, ServicesMetadata};
 pub use modules::module_directory;
 pub use publish::{PublishedMetadata, check_publish, publish, publishable};
+pub use published_image::{PublishedDocument, PublishedImage, PublishedPlatform};
 pub use push::PushMetadata;
 pub use registries::Registries;
 pub use request::{ParameterValues, PlatformChoice, Request, VersionMode};

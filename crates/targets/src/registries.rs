@@ -32,6 +32,11 @@ impl Registries {
         }
     }
 
+    /// Returns the way without a build.ron.
+    pub fn undeclared(environment: &BTreeMap<String, String>) -> Registries {
+        Registries { environment: environment.clone(), declared: BTreeMap::new(), registry: OnceLock::new() }
+    }
+
     /// Returns the client; it reads the user's accounts when it is first needed.
     pub(crate) fn registry(&self, cancellation: &Cancellation) -> Result<&Registry, StepError> {
         if let Some(registry) = self.registry.get() {

@@ -4,7 +4,7 @@ use rondel_names::ImageReference;
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Destinations, LayoutReference, OutPath, Platforms};
+use crate::types::{Attachment, Destinations, LayoutReference, OutPath, Platforms};
 use crate::{Diagnostic, Kind, Makes, Need, Output};
 
 kind! {
@@ -18,6 +18,9 @@ kind! {
         to: Destinations,
         /// File that gets a line for each of `to`: `registry.example/team/app:1.2@sha256:…`.
         refs: Option<OutPath> = None,
+        /// Documents about the image, which registries keep beside it:
+        /// `[Attachment(type: "application/spdx+json", file: Output("sbom"))]`. They are there before the names are set.
+        attach: Vec<Attachment> = Vec::new(),
     }
 }
 

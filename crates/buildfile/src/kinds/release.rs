@@ -24,17 +24,17 @@ kind! {
         packages: Vec<Spanned<ReleasePackage>> = Vec::new(),
         /// Name of the file of checksums (SHA-256), which `sha256sum --check` reads.
         checksums: ArtifactName = ArtifactName::own("{project}_{version}_checksums.txt"),
+        /// A changelog of the commits since the last release: `(commit_url: "https://example.com/x/commit/{hash}")`, or `()`.
+        /// docs/releases.md has all that can be said of it, and of `formula`.
+        changelog: Option<Changelog> = None,
+        /// What a package manager needs: `Homebrew(name: "small", …)`.
+        formula: Option<Homebrew> = None,
         /// Writes a bill of materials of each archive, `<archive>.spdx.json`: the modules of its executables with their licences.
         /// `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both.
         sbom: Bills = Bills::default(),
         /// Writes `{project}_{version}_provenance.json`: what the files were made from, as an in-toto statement with SLSA provenance.
         /// It has no time and no machine; docs/evidence.md has its fields.
         provenance: bool = false,
-        /// A changelog of the commits since the last release: `(commit_url: "https://example.com/x/commit/{hash}")`. Below, all that can
-        /// be said of it.
-        changelog: Option<Changelog> = None,
-        /// What a package manager needs: `Homebrew(name: "small", …)`.
-        formula: Option<Homebrew> = None,
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::CommitTime,

@@ -8,6 +8,7 @@ use crate::text::Text;
 use crate::types::ArtifactName;
 use crate::types::git_queries::TagPattern;
 use crate::types::maps::{Key, Map};
+use crate::types::strings::SourcePath;
 use crate::types::url_templates::{CommitUrl, IssueUrl};
 use crate::value::Value;
 use crate::{Diagnostic, Spanned};
@@ -28,6 +29,9 @@ record! {
         groups: Option<CommitGroups> = None,
         /// Types that are left out, unless they break something; `["chore", "ci", "docs", "style", "test"]` if not given.
         leave_out: Option<Vec<CommitType>> = None,
+        /// Directories and files whose commits are listed, relative to `root`; all commits if left out. For a repository of several
+        /// modules, `["cli"]`.
+        paths: Vec<SourcePath> = Vec::new(),
         /// Address of a commit: `"https://example.com/x/commit/{hash}"`. Each line then has a link to its commit.
         commit_url: Option<CommitUrl> = None,
         /// Address of an issue: `"https://example.com/x/issues/{number}"`. `#12` is then a link.

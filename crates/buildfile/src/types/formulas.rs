@@ -17,8 +17,8 @@ record! {
         description: OneLine,
         /// Address of the project.
         homepage: WebAddress,
-        /// Licence in the terms of SPDX: `"MIT"`, `"MIT OR Apache-2.0"`.
-        licence: Option<OneLine> = None,
+        /// License in the terms of SPDX: `"MIT"`, `"MIT OR Apache-2.0"`.
+        license: Option<OneLine> = None,
         /// Address of an archive: `"https://example.com/x/releases/download/v{version}/{file}"`.
         url: ArchiveUrl,
         /// Formulas that it needs.
@@ -56,12 +56,15 @@ is_a_string!(FormulaName);
 is_a_string!(OneLine);
 is_a_string!(WebAddress);
 
-/// Reads a string that `check` accepts; its error is a message and a hint.
+/// A message, and a hint.
+type Mistake = (String, &'static str);
+
+/// Reads a string that `check` accepts.
 fn read(
     reader: &mut Reader<'_>,
     value: Value<'_>,
     expected: &str,
-    check: &dyn Fn(&str) -> Result<(), (String, &'static str)>,
+    check: &dyn Fn(&str) -> Result<(), Mistake>,
 ) -> Option<Spanned<String>> {
     let text = reader.string(value, expected)?;
     match check(&text.value) {

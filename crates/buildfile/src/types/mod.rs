@@ -2,6 +2,7 @@
 
 mod archives;
 mod artifact_names;
+mod attachments;
 mod bases;
 mod bills;
 mod by_platform;
@@ -20,6 +21,7 @@ mod lists;
 mod maps;
 mod numbers;
 mod outputs;
+mod package_parts;
 mod packages;
 mod parameters;
 mod publishing;
@@ -33,6 +35,7 @@ mod variables;
 
 pub use archives::{ArchiveFormat, Archives, FormatByOs, OperatingSystem};
 pub use artifact_names::{ArtifactName, NamePiece, NameValue, is_sound};
+pub use attachments::{Attachment, DocumentName, DocumentSource, MediaType};
 pub use bases::{Base, MirrorHost, RegistryAccess};
 pub use bills::{BillForm, Bills};
 pub use by_platform::{ByPlatform, PatternOfPlatforms, PlatformSettings};
@@ -55,9 +58,10 @@ pub use maps::{
 };
 pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
 pub use outputs::InputSource;
+pub use package_parts::{InstalledDirectory, InstalledPath, OwnerName, PackageScript, PackageSource};
 pub use packages::{
-    DebPackage, DebScripts, InstalledDirectory, InstalledPath, OwnerName, PackageDirectory, PackageFields, PackageFile,
-    PackageFileFields, PackageFiles, PackageScript, ReleasePackage, RpmPackage, RpmScripts,
+    DebPackage, DebScripts, PackageDirectory, PackageFields, PackageFile, PackageFileFields, PackageFiles,
+    ReleasePackage, RpmPackage, RpmScripts,
 };
 pub use parameters::{Param, ParameterName, Params};
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};

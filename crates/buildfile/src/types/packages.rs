@@ -2,13 +2,13 @@
 //! shows when its variables are known.
 
 use crate::field::{FieldType, Visitor};
-use crate::image_path::unfit;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
-use crate::shape::{Default, Field, Shape, paragraph};
-use crate::types::file_sources::is_user_name;
-use crate::types::maps::{Key, Map};
-use crate::types::{FileMode, Platforms, SourcePath};
+use crate::shape::{Field, Shape, paragraph};
+use crate::types::maps::Map;
+use crate::types::{
+    FileMode, InstalledDirectory, InstalledPath, OwnerName, PackageScript, PackageSource, Platforms, SourcePath,
+};
 use crate::value::Value;
 use crate::{Diagnostic, Platform, Span, Spanned, Text};
 
@@ -38,7 +38,7 @@ record! {
         /// Packages whose place it takes (`Replaces` of Debian, `Obsoletes` of RPM).
         replaces: Vec<Text> = Vec::new(),
         /// Directory of the executables of the release's builds.
-        bin: InstalledDirectory = InstalledDirectory("/usr/bin".to_owned()),
+        bin: InstalledDirectory = InstalledDirectory::of_programs(),
         /// What it installs beside them: `{"/etc/x/x.conf": (from: "x.conf", config: true)}`, `Directory(mode: 0o750)`, or
         /// `Link("/other")`.
         files: PackageFiles = PackageFiles::default(),
@@ -101,13 +101,14 @@ record! {
 }
 
 record! {
-    /// A file of the tree that a package installs.
+    /// A file or directory that a package installs.
     PackageFileFields = "file" {
-        /// Path of the file, relative to `root`.
-        from: SourcePath,
+        /// Path of a file or directory of the tree, relative to `root`, or `Output("target")`: what another target makes. A
+        /// directory is installed whole, its links as links, but for `.git` and what Rondel keeps there.
+        from: PackageSource,
         /// True for a file that people edit: an upgrade keeps what they wrote.
         config: bool = false,
-        /// Permission bits: `0o640`; 0755 or 0644 if left out, as the file is executable or not.
+        /// Permission bits: `0o640`; 0755 or 0644 if left out, as the file is executable or not. Directories in one have 0755.
         mode: Option<FileMode> = None,
         /// Name of the owner; `root` if left out.
         owner: Option<OwnerName> = None,
@@ -128,6 +129,9 @@ record! {
     }
 }
 
+/// Title, meaning and fields of a section of the reference.
+type Section = (&'static str, &'static str, Vec<Field>);
+
 /// A package of a release.
 #[derive(Clone, Debug)]
 pub enum ReleasePackage {
@@ -137,37 +141,16 @@ pub enum ReleasePackage {
     Rpm(RpmPackage),
 }
 
-/// A script, or where it is.
-#[derive(Clone, Debug)]
-pub enum PackageScript {
-    /// The script itself. Braces in it are its own.
-    Text(String),
-    /// A file of the tree.
-    File(SourcePath),
-}
-
 /// Something that a package installs.
 #[derive(Clone, Debug)]
 pub enum PackageFile {
-    /// A file of the tree.
+    /// A file or directory.
     File(PackageFileFields),
     /// A directory.
     Directory(PackageDirectory),
     /// A link that leads there.
     Link(String),
 }
-
-/// The name of a user or group where a package is installed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnerName(String);
-
-/// An absolute directory where a package is installed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstalledDirectory(String);
-
-/// Absolute paths where a package is installed.
-#[derive(Clone, Debug)]
-pub enum InstalledPath {}
 
 /// What a package installs, by path.
 pub type PackageFiles = Map<InstalledPath, PackageFile>;
@@ -186,7 +169,7 @@ impl RpmScripts {
 
 impl ReleasePackage {
     /// Their sections in the reference.
-    pub(crate) fn sections() -> [(&'static str, &'static str, Vec<Field>); 6] {
+    pub(crate) fn sections() -> [Section; 6] {
         let shared = PackageFields::fields();
         let own = |fields: Vec<Field>| {
             fields.into_iter().filter(|field| !shared.iter().any(|other| other.name == field.name)).collect()
@@ -229,20 +212,6 @@ impl ReleasePackage {
             ReleasePackage::Deb(package) => &package.shared,
             ReleasePackage::Rpm(package) => &package.shared,
         }
-    }
-}
-
-impl OwnerName {
-    /// Returns the name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl InstalledDirectory {
-    /// Returns the path, which begins with `/`.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -326,33 +295,6 @@ macro_rules! scripts {
 scripts!(DebScripts, "scripts in parentheses, `(postinst: \"…\")`");
 scripts!(RpmScripts, "scripts in parentheses, `(post: \"…\")`");
 
-impl FieldType for PackageScript {
-    const PLURAL: &'static str = "scripts";
-
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<PackageScript> {
-        let span = value.span();
-        let Some(call) = value.call().filter(|call| call.name == "File") else {
-            return reader.string(value, "a script, or `File(\"path\")`").map(|text| PackageScript::Text(text.value));
-        };
-        let Some(arguments) = call.arguments else {
-            reader.report(value.unexpected("`File(\"path\")`"));
-            return None;
-        };
-        let argument = reader.argument("File", arguments, span)?;
-        SourcePath::read(reader, argument).map(PackageScript::File)
-    }
-
-    fn shape() -> Shape {
-        Shape::OneOf(vec![Shape::string("script", ""), Shape::call("File", SourcePath::shape())])
-    }
-
-    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
-        if let PackageScript::File(path) = self {
-            path.visit(visitor);
-        }
-    }
-}
-
 impl FieldType for PackageFile {
     const PLURAL: &'static str = "files";
 
@@ -399,68 +341,4 @@ impl FieldType for PackageFile {
             Record::visit(file, visitor);
         }
     }
-}
-
-impl FieldType for OwnerName {
-    const PLURAL: &'static str = "names of users";
-
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<OwnerName> {
-        let name = reader.string(value, "the name of a user or group")?;
-        let starts = name.value.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-        if starts && is_user_name(&name.value) && name.value.len() < 32 {
-            return Some(OwnerName(name.value));
-        }
-        let message = format!("`{}` can't be the name of a user or group", name.value.escape_debug());
-        reader
-            .report(Diagnostic::new(name.span, message).hint("write a name like \"root\"; numbers differ by machine"));
-        None
-    }
-
-    fn shape() -> Shape {
-        Shape::string("name of a user", "^[A-Za-z_][A-Za-z0-9_.-]{0,30}$")
-    }
-}
-
-impl FieldType for InstalledDirectory {
-    const PLURAL: &'static str = "directories";
-
-    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<InstalledDirectory> {
-        let path = reader.string(value, "an absolute path, \"/usr/bin\"")?;
-        if is_installed_path(reader, &path) { Some(InstalledDirectory(path.value)) } else { None }
-    }
-
-    fn shape() -> Shape {
-        Shape::string("absolute path", InstalledPath::PATTERN)
-    }
-
-    fn as_default(&self) -> Default {
-        Default::String(self.0.clone())
-    }
-}
-
-impl Key for InstalledPath {
-    const ENTRY: &'static str = "file";
-    const EXPECTED: &'static str = "a map, `{\"/etc/x/x.conf\": (from: \"x.conf\")}`";
-    const NAME: &'static str = "absolute path";
-    const PATTERN: &'static str = "^(/[^/]+)+$";
-
-    fn check(reader: &mut Reader<'_>, key: &Spanned<String>) -> bool {
-        is_installed_path(reader, key)
-    }
-}
-
-/// Returns true for a path that a package can install something at; else reports it.
-fn is_installed_path(reader: &mut Reader<'_>, path: &Spanned<String>) -> bool {
-    let shown = path.value.escape_debug();
-    let (message, hint) = if path.value.chars().any(char::is_control) {
-        (format!("`{shown}` has control characters"), "give it another name")
-    } else if let Some((message, hint)) = unfit(&path.value) {
-        (message.replace("can't be in an image", "can't be in a package").replace(" of the container", ""), hint)
-    } else if path.value.split('/').any(|part| part.trim() != part) {
-        (format!("`{shown}` has spaces around a name"), "give it another name")
-    } else {
-        return true;
-    };
-    reader.report(Diagnostic::new(path.span, message).hint(hint));
-    false
 }

@@ -49,7 +49,7 @@ record! {
 record! {
     /// What forges have in common.
     ForgeRelease = "forge" {
-        /// The tag; the value of the variable `version` if left out, so the tag that `Git(Describe)` finds.
+        /// The tag; if left out, that of the commit with the version of the release, or else the variable `version`.
         tag: Option<Text> = None,
         /// The title; the tag if left out.
         title: Option<Text> = None,
@@ -123,7 +123,7 @@ impl FieldType for Prerelease {
         if value.call().is_some_and(|call| call.name == "Auto") {
             return reader.choice(value, &[("Auto", Prerelease::Auto)]);
         }
-        bool::read(reader, value).map(Prerelease::Is)
+        reader.kept(value.parse("`Auto`, `true` or `false`")).map(Prerelease::Is)
     }
 
     fn shape() -> Shape {

@@ -1,3 +1,5 @@
+//! Tests of the text: groups, plain subjects, and messages of strangers.
+
 use super::*;
 
 fn commit(number: u8, message: &str) -> Commit {

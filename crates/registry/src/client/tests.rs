@@ -10,15 +10,16 @@ use rondel_fetch::Credentials;
 use super::*;
 
 /// One request: `GET /path`, and the headers in lower case.
-struct Asked {
-    line: String,
-    headers: BTreeMap<String, String>,
+pub(crate) struct Asked {
+    pub line: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
 }
 
-type Answer = dyn Fn(&Asked, &mut TcpStream) + Send + Sync;
+pub(crate) type Answer = dyn Fn(&Asked, &mut TcpStream) + Send + Sync;
 
 /// Starts a server; returns its address, and the list of what it is asked.
-fn server(answer: Box<Answer>) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn server(answer: Box<Answer>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -42,21 +43,21 @@ fn server(answer: Box<Answer>) -> (String, Arc<Mutex<Vec<String>>>) {
                 let mut body = vec![0; length];
                 lines.read_exact(&mut body).unwrap();
                 let extra = ["range", "authorization"].map(|name| headers.get(name).cloned().unwrap_or_default());
-                let told = format!("{line} {} {}", extra.join(" "), String::from_utf8(body).unwrap());
+                let told = format!("{line} {} {}", extra.join(" "), String::from_utf8_lossy(&body));
                 log.lock().unwrap().push(told.trim_end().to_owned());
-                answer(&Asked { line, headers }, &mut stream);
+                answer(&Asked { line, headers, body }, &mut stream);
             });
         }
     });
     (address, asked)
 }
 
-fn say(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
+pub(crate) fn say(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
     let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
 }
 
-fn registry(accounts: &[(&str, &str)]) -> Registry {
+pub(crate) fn registry(accounts: &[(&str, &str)]) -> Registry {
     let directory = std::env::temp_dir().join(rondel_cas::temporary_name());
     fs::create_dir_all(&directory).unwrap();
     let auths: Vec<String> =
@@ -68,18 +69,18 @@ fn registry(accounts: &[(&str, &str)]) -> Registry {
     Registry::new(Fetcher::new(None, Credentials::default()), accounts, BTreeMap::new())
 }
 
-fn reference(address: &str) -> ImageReference {
+pub(crate) fn reference(address: &str) -> ImageReference {
     ImageReference::new(&format!("{address}/a/b:v1")).unwrap()
 }
 
 /// Collects what is said, and never stops.
-fn watched<T>(work: impl FnOnce(&Watcher<'_>) -> T) -> (T, Vec<String>) {
+pub(crate) fn watched<T>(work: impl FnOnce(&Watcher<'_>) -> T) -> (T, Vec<String>) {
     let said = Mutex::new(Vec::new());
     let outcome = work(&Watcher { progress: &|_, _| true, say: &|text| said.lock().unwrap().push(text) });
     (outcome, said.into_inner().unwrap())
 }
 
-fn shown(error: &RegistryError, address: &str) -> String {
+pub(crate) fn shown(error: &RegistryError, address: &str) -> String {
     error.to_string().replace(address, "HOST")
 }
 

@@ -26,6 +26,8 @@ fn help_of_the_program() {
               --platform OS/ARCH   build for this platform (may be repeated)
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
+              --snapshot           take any state of the tree, under a version that is no release; nothing is published
+              --nightly            take a version with the day of the commit
               --offline            never use the network
               --locked             refuse toolchains that build.lock does not pin
           -j, --jobs N             run up to N steps at once (default: number of cores)
@@ -45,7 +47,7 @@ fn help_of_the_program() {
           inspect      what an executable or image is made of, and how it was made
           init         write build.ron and Cargo's files for a Go repository
           lock         pin toolchains, base images and tools in build.lock
-          cache        inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
+          cache        inspect, check and clean the cache: `cache stats`, `gc`, `verify`, `audit`, `clean`
           doctor       what this machine has, and what build.ron needs
           schema       the JSON Schema of build.ron, for tools
           completions  a completion script for bash, zsh or fish
@@ -76,6 +78,8 @@ fn help_of_verbs() {
               --platform OS/ARCH   build for this platform (may be repeated)
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
+              --snapshot           take any state of the tree, under a version that is no release; nothing is published
+              --nightly            take a version with the day of the commit
               --offline            never use the network
               --locked             refuse toolchains that build.lock does not pin
 
@@ -106,6 +110,8 @@ fn help_of_verbs() {
               --platform OS/ARCH   build for this platform (may be repeated)
               --all-platforms      build for every declared platform
               --set NAME=VALUE     override a build.ron variable
+              --snapshot           take any state of the tree, under a version that is no release; nothing is published
+              --nightly            take a version with the day of the commit
               --offline            never use the network
               --locked             refuse toolchains that build.lock does not pin
           -j, --jobs N             run up to N steps at once (default: number of cores)
@@ -135,14 +141,16 @@ fn help_of_verbs_with_verbs() {
         usage: rondel cache stats
                rondel cache gc
                rondel cache verify
+               rondel cache audit [TARGET…]
                rondel cache clean
 
-        inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
+        inspect, check and clean the cache: `cache stats`, `gc`, `verify`, `audit`, `clean`
 
         verbs:
           stats                what the cache holds, by target and kind
           gc                   remove the least recently used results, but nothing that a running build holds
           verify               hash everything again, and remove damaged entries
+          audit                run steps again whose results are stored, in a copy of the tree, and compare
           clean                empty the cache
 
         options of `cache stats`:
@@ -150,6 +158,20 @@ fn help_of_verbs_with_verbs() {
 
         options of `cache gc`:
               --max SIZE           keep at most this much (default: RONDEL_CACHE_MAX, else 10GiB)
+
+        options of `cache audit`:
+              --rate PERCENT       take this share of the stored results (default: all)
+              --time TIME          begin no step after this time: 60s, 5m (default: no limit)
+              --seed N             choose and order by this number (default: another one each time, which is printed)
+          -j, --jobs N             run up to N steps at once (default: number of cores)
+              --events json        print one JSON object a line on standard output
+              --platform OS/ARCH   build for this platform (may be repeated)
+              --all-platforms      build for every declared platform
+              --set NAME=VALUE     override a build.ron variable
+              --snapshot           take any state of the tree, under a version that is no release; nothing is published
+              --nightly            take a version with the day of the commit
+              --offline            never use the network
+              --locked             refuse toolchains that build.lock does not pin
 
         options of `cache clean`:
               --all                remove toolchains, modules and Go's build cache too
@@ -262,7 +284,7 @@ fn candidates_of_words() {
         inspect	what an executable or image is made of, and how it was made
         init	write build.ron and Cargo's files for a Go repository
         lock	pin toolchains, base images and tools in build.lock
-        cache	inspect and clean the cache: `cache stats`, `gc`, `verify`, `clean`
+        cache	inspect, check and clean the cache: `cache stats`, `gc`, `verify`, `audit`, `clean`
         doctor	what this machine has, and what build.ron needs
         schema	the JSON Schema of build.ron, for tools
         completions	a completion script for bash, zsh or fish
@@ -284,6 +306,7 @@ fn candidates_of_words() {
         stats	what the cache holds, by target and kind
         gc	remove the least recently used results, but nothing that a running build holds
         verify	hash everything again, and remove damaged entries
+        audit	run steps again whose results are stored, in a copy of the tree, and compare
         clean	empty the cache
         $ completions |
         bash

@@ -235,9 +235,9 @@ impl Human {
             }
         }
         for (_, metadata) in state.results.values() {
-            for reference in metadata.get::<PushMetadata>().into_iter().flat_map(|pushed| pushed.references) {
-                self.step_line("Pushed", "1;35", &reference);
-            }
+            let Some(pushed) = metadata.get::<PushMetadata>() else { continue };
+            pushed.references.iter().for_each(|reference| self.step_line("Pushed", "1;35", reference));
+            pushed.attached.iter().for_each(|document| self.step_line("Attached", "1;35", document));
         }
         for (_, metadata) in state.results.values() {
             if let Some(published) = metadata.get::<PublishedMetadata>() {
@@ -394,7 +394,7 @@ impl Sink for Human {
             AuditOutcome::Same(_) if audited.is_hidden && !self.verbosity.verbose => {}
             AuditOutcome::Same(summary) => self.remark("Same", &format!("{}: {summary}", audited.label)),
             AuditOutcome::NotChecked(why) => {
-                let why = without_control_sequences(&with_program(why)).replace('\n', "\\n");
+                let why = without_control_sequences(&with_program(why).replace('\n', "\\n"));
                 self.remark("Unchecked", &format!("{}: {why}", audited.label));
             }
         }

@@ -16,7 +16,10 @@ use rondel_process::Stream;
 use rondel_targets::ImageMetadata;
 
 use crate::exit::Exit;
-use crate::ui::{Human, Json, Printer, Shown, Sink, Verbosity, Verified, VerifySummary};
+use crate::ui::{
+    AuditOutcome, AuditStart, AuditSummary, Audited, Human, Json, Printer, Shown, Sink, Verbosity, Verified,
+    VerifySummary,
+};
 
 /// A step that is never prepared or run: the events are made by hand.
 struct Unused;
@@ -142,6 +145,29 @@ fn verify(sink: &dyn Sink) {
     });
     sink.second_build_failed();
     sink.finished(Exit::Different, Duration::from_millis(33_390));
+}
+
+fn audit(sink: &dyn Sink) {
+    let audited =
+        |label: &str, is_hidden: bool, outcome: AuditOutcome| Audited { label: label.to_owned(), is_hidden, outcome };
+    let difference = Difference {
+        place: vec!["out\u{1b}[2J".to_owned(), "line 1".to_owned()],
+        what: vec!["`a` and `b`".to_owned()],
+    };
+    let same = || AuditOutcome::Same("sha256:9b70".to_owned());
+    sink.auditing(&AuditStart { chosen: 4, stored: 370, rate: Some("1%".to_owned()), seed: 7 });
+    sink.audited(&audited("server", false, same()));
+    sink.audited(&audited("deps", true, same()));
+    sink.audited(&audited("clock", false, AuditOutcome::Different(difference)));
+    sink.audited(&audited("loaded", true, AuditOutcome::NotChecked(format!("two\nlines: `{PROGRAM} lock`"))));
+    sink.audit_summary(&AuditSummary {
+        checked: 3,
+        differed: 1,
+        not_checked: 1,
+        not_reached: 2,
+        took: Duration::from_millis(1_390),
+    });
+    sink.finished(Exit::Different, Duration::from_millis(1_390));
 }
 
 fn printer(seen: &Arc<Mutex<String>>, end: &'static str) -> Printer {
@@ -282,6 +308,51 @@ fn verify_for_people() {
 
             hint: the second build failed but the first did not: the step depends on something outside the tree
         "#]],
+    );
+}
+
+#[test]
+fn an_audit_for_people() {
+    human(
+        PLAIN,
+        audit,
+        expect![[r#"
+            Auditing 4 of 370 stored results (1%, seed 7)
+                Same server: sha256:9b70
+           Different clock: out, line 1
+                       `a` and `b`
+           Unchecked loaded: two\nlines: `rondel lock`
+             Audited in 1.39 s: 3 checked, 1 differed, 1 can't be checked, 2 not reached
+
+        hint: what differed was removed, and the next build makes it again; `rondel why` says of which steps it is
+    "#]],
+    );
+    human(
+        Verbosity { quiet: true, ..PLAIN },
+        audit,
+        expect![[r#"
+           Different clock: out, line 1
+                       `a` and `b`
+
+        hint: what differed was removed, and the next build makes it again; `rondel why` says of which steps it is
+    "#]],
+    );
+}
+
+#[test]
+fn an_audit_as_json() {
+    json(
+        Shown::AsUsual,
+        audit,
+        expect![[r#"
+        {"chosen":4,"event":"audit_started","rate":"1%","seed":7,"stored":370}
+        {"event":"audited","outcome":"same","place":[],"step":"server","text":"sha256:9b70","what":[]}
+        {"event":"audited","outcome":"same","place":[],"step":"deps","text":"sha256:9b70","what":[]}
+        {"event":"audited","outcome":"different","place":["out\u001b[2J","line 1"],"step":"clock","text":"","what":["`a` and `b`"]}
+        {"event":"audited","outcome":"not_checked","place":[],"step":"loaded","text":"two\nlines: `rondel lock`","what":[]}
+        {"checked":3,"differed":1,"event":"audit_finished","not_checked":1,"not_reached":2}
+        {"duration_ms":1390,"event":"finished","exit_code":4,"outcome":"different"}
+    "#]],
     );
 }
 

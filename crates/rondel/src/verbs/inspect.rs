@@ -1,4 +1,5 @@
-//! `inspect`: describes an executable or an image, from its own contents and from Rondel's records.
+//! `inspect`: describes an executable or an image, from its own contents and from Rondel's records; or an image and its
+//! documents, as a registry has them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use rondel_cas::{Digest, read_at_most};
 use rondel_diff::{LayoutImage, layer_files, read_layout};
 use rondel_engine::{StepRecord, Workspace, audit_mark, records};
 use rondel_golang::{BuildInfo, EXECUTABLE_MAX};
+use rondel_names::{ImageReference, Platform};
 use rondel_targets::ImageMetadata;
 use serde_json::{Value, json};
 
@@ -17,12 +19,19 @@ use crate::exit::{Exit, Failure};
 use crate::program;
 use crate::session::Session;
 use crate::ui::{bytes_text, print_data, without_control_sequences};
+use published::{Asked, document_text, inert, json_for_terminals};
+
+mod published;
 
 options! {
     /// Options of `inspect`.
     struct Options {
         /// print what is known as
         format: TextOrJson = option("format").value("FORMAT"),
+        /// print a document about an image in a registry: `sbom`, `provenance`, or its name, type or digest
+        show: Option<String> = option("show").value("DOCUMENT"),
+        /// with --show: a document about the image of this platform
+        platform: Vec<Platform> = option("platform").value("OS/ARCH"),
     }
 }
 
@@ -36,16 +45,50 @@ impl Verb for Inspect {
         holds: Holds::TargetsOrPaths,
         least: 1,
         most: usize::MAX,
-        forms: &["PATH or TARGET…"],
-        needed: "a file, an OCI layout or a target",
-        docs: &[("PATH", "an executable, or a directory with an OCI layout"), ("TARGET", "a target of build.ron")],
+        forms: &["PATH or TARGET…", "REFERENCE…"],
+        needed: "a file, an OCI layout, a target or an image in a registry",
+        docs: &[
+            ("PATH", "an executable, or a directory with an OCI layout"),
+            ("TARGET", "a target of build.ron"),
+            ("REFERENCE", "an image in a registry, and the documents about it: `registry.example/team/app:1`"),
+        ],
     };
     const EXAMPLE: &'static str = "inspect image";
     type Options = Options;
 
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+        let references = call.words.iter().map(|word| {
+            let is_target = session.as_ref().is_ok_and(|session| session.target(word).is_some());
+            if is_target { None } else { published::reference(call.context, word) }
+        });
+        let references: Vec<_> = references.collect();
+        if references.iter().all(Option::is_some) {
+            let asked = Asked::new(session.as_ref().ok(), call.context);
+            let found: Result<Vec<_>, Failure> = references.into_iter().flatten().collect();
+            return published(&asked, &found?, call);
+        }
+        if let Some(position) = references.iter().position(Option::is_some) {
+            let word = &call.words[position];
+            return Err(Failure::usage(format!("`{word}` is in a registry, and other words are not"))
+                .hint("ask for images of registries alone"));
+        }
+        if call.options.show.is_some() || !call.options.platform.is_empty() {
+            return Err(Failure::usage("--show and --platform are for images in registries".to_owned())
+                .hint("name one: `registry.example/team/app:1`"));
+        }
         inspect(&session?, call)
     }
+}
+
+fn published(asked: &Asked, references: &[ImageReference], call: &Call<'_, Options>) -> Result<Exit, Failure> {
+    if let Some(wanted) = &call.options.show {
+        let [only] = references else { return Err(Failure::usage("--show takes one image".to_owned())) };
+        asked.show(only, wanted, &call.options.platform)?;
+        return Ok(Exit::Done);
+    }
+    let found: Result<Vec<Value>, Failure> = references.iter().map(|reference| asked.describe(reference)).collect();
+    print_descriptions(&found?, call);
+    Ok(Exit::Done)
 }
 
 fn inspect(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
@@ -56,9 +99,14 @@ fn inspect(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Fail
             found.push(if path.is_dir() { layout(&path, &workspace)? } else { file(&path, &workspace)? });
         }
     }
+    print_descriptions(&found, call);
+    Ok(Exit::Done)
+}
+
+fn print_descriptions(found: &[Value], call: &Call<'_, Options>) {
     if call.options.format == TextOrJson::Json {
-        let text = serde_json::to_string_pretty(&found).expect("plain data");
-        print_data(&format!("{text}\n"));
+        let text = serde_json::to_string_pretty(found).expect("plain data");
+        print_data(&format!("{}\n", json_for_terminals(&text)));
     } else {
         for (index, value) in found.iter().enumerate() {
             let gap = if index > 0 { "\n" } else { "" };
@@ -67,7 +115,6 @@ fn inspect(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Fail
             print_data(&format!("{gap}{}", lines.collect::<String>()));
         }
     }
-    Ok(Exit::Done)
 }
 
 /// Returns a path unchanged; for a target, returns the paths in its output directory.
@@ -239,9 +286,20 @@ fn platform(image: &LayoutImage) -> std::io::Result<Value> {
 
 /// Returns the description for people.
 fn text_of(value: &Value, verbose: bool) -> String {
-    let mut text = format!("{}\n", plain(&value["path"]));
-    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<12} {value}\n"));
+    let is_published = value["reference"].is_string();
+    let mut text = format!("{}\n", plain(&value[if is_published { "reference" } else { "path" }]));
+    let mut line = |name: &str, value: String| {
+        let value = if is_published { inert(&value) } else { value };
+        text.push_str(&format!("  {name:<12} {value}\n"));
+    };
     line("digest", plain(&value["digest"]));
+    if is_published {
+        line("type", plain(&value["media_type"]));
+        for (name, value) in value["annotations"].as_object().into_iter().flatten() {
+            line("annotation", format!("{name}={}", plain(value)));
+        }
+        documents_text(value, &mut line);
+    }
     if let Some(size) = value["size_bytes"].as_u64() {
         line("size", format!("{size} bytes"));
     }
@@ -304,7 +362,7 @@ fn platform_text(platform: &Value, verbose: bool, line: &mut dyn FnMut(&str, Str
         }
     }
     for (name, value) in platform["config"].as_object().into_iter().flatten() {
-        line(&name.to_lowercase(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        line(&inert(&name.to_lowercase()), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
     let inherited = strings(&platform["inherited"]);
     if !inherited.is_empty() {
@@ -313,7 +371,9 @@ fn platform_text(platform: &Value, verbose: bool, line: &mut dyn FnMut(&str, Str
     for layer in platform["layers"].as_array().into_iter().flatten() {
         let files: Vec<&Value> = layer["files"].as_array().into_iter().flatten().collect();
         let size = bytes_text(layer["size_bytes"].as_u64().unwrap_or(0));
-        line("layer", format!("{} {size}, {} files: {}", plain(&layer["digest"]), files.len(), plain(&layer["what"])));
+        // What is in a registry is not downloaded for it.
+        let files_in = if layer["files"].is_array() { format!(", {} files", files.len()) } else { String::new() };
+        line("layer", format!("{} {size}{files_in}: {}", plain(&layer["digest"]), plain(&layer["what"])));
         for file in files.iter().filter(|_| verbose) {
             line("", format!("{} {} bytes", plain(&file["path"]), file["size_bytes"]));
         }
@@ -321,6 +381,13 @@ fn platform_text(platform: &Value, verbose: bool, line: &mut dyn FnMut(&str, Str
             line("executable", plain(&go["path"]));
             go_text(go, verbose, line);
         }
+    }
+    documents_text(platform, line);
+}
+
+fn documents_text(value: &Value, line: &mut dyn FnMut(&str, String)) {
+    for document in value["documents"].as_array().into_iter().flatten() {
+        line("document", document_text(document));
     }
 }
 

@@ -56,13 +56,6 @@ impl<'a> GitAnswers<'a> {
         answer
     }
 
-    /// Returns the address of `origin`, as the repository's own configuration has it.
-    pub fn remote(&self) -> Option<String> {
-        let repository = self.repository()?;
-        let config = read_text_at_most(&repository.common.join("config"), SMALL_MAX).ok()?;
-        remote_of(&config)
-    }
-
     /// Returns the prefix of the version that was asked for.
     pub fn version_prefix(&self) -> Option<String> {
         let answers = self.answers.borrow();
@@ -87,6 +80,13 @@ impl<'a> GitAnswers<'a> {
         let words = ["for-each-ref", "--format=%(refname:strip=2)", "--points-at=HEAD", "refs/tags/"];
         let answer = self.text(repository, &words).unwrap_or_default();
         answer.lines().map(str::to_owned).collect()
+    }
+
+    /// Returns the address of `origin`, as the repository's own configuration has it.
+    pub fn remote(&self) -> Option<String> {
+        let repository = self.repository()?;
+        let config = read_text_at_most(&repository.common.join("config"), SMALL_MAX).ok()?;
+        remote_of(&config)
     }
 
     /// Returns true if there is a repository that may be asked.

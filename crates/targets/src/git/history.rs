@@ -2,8 +2,9 @@
 //! costs no reading of messages.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use rondel_cas::RelativePath;
 use rondel_dist::Commit;
 
 use super::repository::{Found, Repository, find};
@@ -16,6 +17,8 @@ const PRE_RELEASES: &str = "--exclude=*[0-9].*-*";
 pub(crate) struct History {
     pub environment: BTreeMap<String, String>,
     pub directory: PathBuf,
+    /// Paths below the directory whose commits are listed; all commits if there is none.
+    pub paths: Vec<RelativePath>,
 }
 
 /// A range of commits.
@@ -66,6 +69,8 @@ impl History {
         words.push(&range.head);
         words.extend(base.as_deref());
         words.push("--");
+        let paths = self.path_words(&repository)?;
+        words.extend(paths.iter().map(String::as_str));
         let answer = ask(&self.environment, &repository, &words).ok_or("git does not list the commits")?;
         let answer = String::from_utf8_lossy(&answer);
         let mut fields = answer.split('\0');
@@ -78,6 +83,14 @@ impl History {
         let has_more = commits.len() > max;
         commits.truncate(max);
         Ok((commits, has_more))
+    }
+
+    /// Returns the paths as git takes them: from the top, and without patterns.
+    fn path_words(&self, repository: &Repository) -> Result<Vec<String>, String> {
+        let below = self.directory.strip_prefix(&repository.top).ok().and_then(Path::to_str);
+        let below = below.ok_or("the project lies elsewhere than its repository")?;
+        let place = |path: &RelativePath| Path::new(below).join(path.as_str()).display().to_string();
+        Ok(self.paths.iter().map(|path| format!(":(top,literal){}", place(path))).collect())
     }
 
     fn repository(&self) -> Result<Repository, String> {

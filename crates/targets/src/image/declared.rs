@@ -9,7 +9,7 @@ use rondel_cas::RelativePath;
 use rondel_engine::{StepError, UserError};
 use rondel_golang::PROBE_PATH;
 
-use crate::analyzer::{Analyzed, Analyzer, image_path, output_name, path};
+use crate::analyzer::{Analyzed, Analyzer, output_name, path};
 use crate::image::added_users::AddedUser;
 use crate::image::excluded::Excluded;
 use crate::image::places::{Boundary, FilesLayer, MadeEntry, OutputPlace, Part, Placed, TreeFiles, with_span};
@@ -228,4 +228,9 @@ pub(crate) fn added_users(image: &Image) -> Vec<AddedUser> {
     // The order in build.ron says nothing.
     users.sort_by(|one, other| one.name.cmp(&other.name));
     users
+}
+
+/// A path in an image, without its slash.
+fn image_path(text: &Spanned<String>) -> Analyzed<RelativePath> {
+    path(text.value.trim_start_matches('/')).map_err(|error| error.at(text.span))
 }

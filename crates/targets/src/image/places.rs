@@ -167,6 +167,11 @@ impl Boundary {
         Boundary::new(root, &workspace.root, &[&workspace.state, &workspace.cache])
     }
 
+    /// Returns the directory that paths are relative to.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Returns true for a directory of Rondel's own.
     pub fn is_own(&self, place: &Path) -> bool {
         self.own.iter().any(|own| own == place)

@@ -38,13 +38,7 @@ impl Analyze for Image {
         let name = target.name.value.clone();
         let platforms = analyzer.platforms(self.platforms.as_ref(), target, true)?;
         let mut inputs: Vec<NodeId> = Vec::new();
-        let mut input = |node: NodeId| {
-            let known = inputs.iter().position(|other| *other == node);
-            known.unwrap_or_else(|| {
-                inputs.push(node);
-                inputs.len() - 1
-            })
-        };
+        let mut input = |node: NodeId| index_of(node, &mut inputs);
         let mut images = Vec::with_capacity(platforms.len());
         for platform in &platforms {
             let base = base_node(analyzer, target, self, platform)?;
@@ -103,10 +97,8 @@ impl Analyze for Image {
         );
         let mut ends = vec![layout, load];
         ends.extend(archive::add(analyzer, target, layout)?);
-        if !self.sbom.is_empty() {
-            for platform in &platforms {
-                ends.push(bills(analyzer, (target, self), platform, (layout, &out))?);
-            }
+        for platform in platforms.iter().filter(|_| !self.sbom.is_empty()) {
+            ends.push(bills(analyzer, (target, self), platform, (layout, &out))?);
         }
         Ok(TargetNodes { image: Some(ImageSource::Layout { layout, out }), ..TargetNodes::ends(ends) })
     }

@@ -1,13 +1,14 @@
 //! `Push`: the OCI layout of another target goes to registries.
 
-use rondel_buildfile::{DESTINATION_HINT, Push, Span, Target, destination};
-use rondel_engine::{NodeId, Shown, StepKey, UserError};
+use rondel_buildfile::{DESTINATION_HINT, DocumentSource, Push, Span, Target, destination};
+use rondel_engine::{NodeId, OutputRole, Shown, StepKey, UserError};
 use rondel_names::ImageReference;
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
 use crate::nodes::{Deps, ImageIdentity, ImageSource, Program, TargetNodes};
-use crate::push::{PushStep, RefsStep};
+use crate::push::{DeclaredDocument, DocumentOrigin, PushStep, RefsStep};
 use crate::release::check_publishing;
+use crate::source_files::SourceFiles;
 use crate::tag_texts::{tag_text, wrong_tag};
 
 impl Analyze for Push {
@@ -34,6 +35,8 @@ impl Analyze for Push {
                 return Err(UserError::input(message).at(span).hint("give one of them another tag"));
             }
         }
+        let mut upstream = vec![layout];
+        let documents = documents(self, analyzer, image, &mut upstream)?;
         let (registries, offline) = (analyzer.registries(), analyzer.request.offline);
         let step = analyzer.step(&|| {
             Ok(Box::new(PushStep {
@@ -42,9 +45,10 @@ impl Analyze for Push {
                 to: destinations(self, analyzer)?.into_iter().map(|(to, _)| to).collect(),
                 is_partial,
                 offline,
+                documents: documents.clone(),
             }))
         })?;
-        let push = analyzer.add(target, StepKey::main(name), deps, vec![layout], Shown::OnFailure, step);
+        let push = analyzer.add(target, StepKey::main(name), deps, upstream, Shown::OnFailure, step);
         let pushed = Some(ImageIdentity::Push { push, layout });
         if self.refs.is_none() {
             return Ok(TargetNodes { pushed, ..TargetNodes::end(push) });
@@ -68,6 +72,53 @@ impl Analyze for Push {
     fn wants_all_platforms(&self) -> bool {
         true
     }
+}
+
+/// Returns the documents that are attached; the steps that make them go to `upstream`.
+fn documents(
+    push: &Push,
+    analyzer: &mut Analyzer<'_>,
+    image: &Target,
+    upstream: &mut Vec<NodeId>,
+) -> Analyzed<Vec<DeclaredDocument>> {
+    let mut found = Vec::with_capacity(push.attach.len());
+    for attachment in &push.attach {
+        let declared = image.kind().platforms().unwrap_or(&analyzer.request.file.platforms);
+        let platform = attachment.platform.as_ref();
+        if let Some(unknown) = platform.filter(|own| declared.iter().all(|other| other.value != own.value)) {
+            let names: Vec<String> = declared.iter().map(|platform| platform.value.to_string()).collect();
+            let message = format!("`{}` is not made for {}", image.name.value, unknown.value);
+            let hint = match names.is_empty() {
+                true => format!("declare it: `platforms: [\"{}\"]`", unknown.value),
+                false => format!("it is for {}", names.join(", ")),
+            };
+            return Err(UserError::input(message).at(unknown.span).hint(hint));
+        }
+        let (origin, span) = match &attachment.file {
+            DocumentSource::File(file) => {
+                let files = SourceFiles::new(analyzer.request.file, &analyzer.request.root);
+                if let Some(maker) = files.maker_of(&file.value) {
+                    let message = format!("`{}` is made by `{maker}`, and `File` is for files of the tree", file.value);
+                    let hint = format!("write `Output(\"{maker}\")`, which then runs first");
+                    return Err(UserError::input(message).at(file.span).hint(hint));
+                }
+                let (path, root) = (path(&file.value)?, analyzer.root.clone());
+                (DocumentOrigin::File { path, root }, file.span)
+            }
+            DocumentSource::Output(output) => {
+                let made = analyzer.output_use(output, OutputRole::Input, upstream)?;
+                (DocumentOrigin::Output(made), output.span)
+            }
+        };
+        found.push(DeclaredDocument {
+            media_type: attachment.r#type.as_str().to_owned(),
+            name: attachment.name.as_ref().map(|name| name.as_str().to_owned()),
+            platform: platform.map(|platform| platform.value.clone()),
+            origin,
+            span,
+        });
+    }
+    Ok(found)
 }
 
 /// Where the image goes, each place once.

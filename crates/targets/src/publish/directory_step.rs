@@ -9,12 +9,14 @@ use super::forge_step::{PublishedMetadata, step_error};
 
 pub(super) struct DirectoryStep {
     pub path: PathBuf,
+    /// Its path as build.ron has it.
+    pub written: String,
     pub assets: Vec<Asset>,
 }
 
 impl DirectoryStep {
     fn metadata(&self) -> Metadata {
-        Metadata::of(&PublishedMetadata { place: self.path.display().to_string() })
+        Metadata::of(&PublishedMetadata { place: self.written.clone() })
     }
 }
 

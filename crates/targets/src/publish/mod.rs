@@ -35,7 +35,7 @@ pub fn check_publish(request: &Request<'_>, built: &Analysis) -> Result<(), User
     for name in publishable(request, built) {
         let target = analyzer.find(&name)?;
         let TargetKind::Release(release) = &target.kind else { continue };
-        analyzer.within(target, |analyzer, _| check(analyzer, release))?;
+        analyzer.within(target, |analyzer, _| check(analyzer, release, target.name.span))?;
     }
     Ok(())
 }
@@ -78,7 +78,8 @@ fn add<'a>(
     let goals = analyzer.within(target, |analyzer, _| goals(analyzer, release, made))?;
     let mut nodes = Vec::new();
     for goal in goals {
-        let key = StepKey::of(&target.name.value, format!("publish to {}", goal.name()));
+        // Not the target's own step: a graph with one of those and not the others would show the others' files to be stale.
+        let key = StepKey::shared(format!("publish {} to {}", target.name.value, goal.name()));
         let none = Deps::default();
         let assets = made.files.clone();
         let node = match goal {
@@ -86,8 +87,8 @@ fn add<'a>(
                 let step = ForgeStep { forges: Arc::clone(forges), place, token, announcement, assets };
                 analyzer.add(target, key, none, Vec::new(), Shown::OnFailure, Box::new(step))
             }
-            Goal::Directory { path } => {
-                let step = DirectoryStep { path, assets };
+            Goal::Directory { path, written } => {
+                let step = DirectoryStep { path, written, assets };
                 analyzer.add(target, key, none, Vec::new(), Shown::OnFailure, Box::new(step))
             }
         };

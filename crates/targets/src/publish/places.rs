@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use rondel_buildfile::{
-    ForgeRelease, ForgeToken, GitQuery, Prerelease, PublishTo, Release, Text, TextSource, VariableName,
+    ForgeRelease, ForgeToken, GitQuery, Prerelease, PublishTo, Release, Span, Text, TextSource, VariableName,
 };
 use rondel_engine::UserError;
 use rondel_forge::{Announcement, ForgeError, ForgeKind, Place, Token};
 
 use super::made::MadeRelease;
 use crate::analyzer::{Analyzed, Analyzer};
+use crate::release::{check_publishing, tag_here};
 
 /// GitHub's own interface.
 const GITHUB_API: &str = "https://api.github.com";
@@ -19,7 +20,7 @@ pub(super) enum Goal {
     /// A release at a forge.
     Forge { place: Place, token: Token, announcement: Announcement },
     /// A directory.
-    Directory { path: PathBuf },
+    Directory { path: PathBuf, written: String },
 }
 
 impl Goal {
@@ -27,7 +28,7 @@ impl Goal {
     pub fn name(&self) -> String {
         match self {
             Goal::Forge { place, .. } => format!("{}/{}", place.host(), place.repository()),
-            Goal::Directory { path } => path.display().to_string(),
+            Goal::Directory { written, .. } => written.clone(),
         }
     }
 }
@@ -89,7 +90,8 @@ impl<'a> Forge<'a> {
 }
 
 /// Fails if a place can't be reached for a reason that is known before anything is made.
-pub(super) fn check(analyzer: &Analyzer<'_>, release: &Release) -> Analyzed<()> {
+pub(super) fn check(analyzer: &Analyzer<'_>, release: &Release, span: Span) -> Analyzed<()> {
+    check_publishing(analyzer.request.version_mode, span)?;
     release.publish.iter().filter_map(Forge::of).try_for_each(|forge| forge.reach(analyzer).map(|_| ()))
 }
 
@@ -119,7 +121,7 @@ fn directory(analyzer: &Analyzer<'_>, text: &Text) -> Analyzed<Goal> {
     if path.is_empty() {
         return Err(UserError::input("the directory of a release has no name").at(text.span));
     }
-    Ok(Goal::Directory { path: analyzer.root.join(path) })
+    Ok(Goal::Directory { path: analyzer.root.join(&path), written: path })
 }
 
 fn announcement(analyzer: &Analyzer<'_>, forge: &Forge<'_>, made: &MadeRelease) -> Analyzed<Announcement> {
@@ -145,13 +147,17 @@ fn announcement(analyzer: &Analyzer<'_>, forge: &Forge<'_>, made: &MadeRelease) 
     })
 }
 
-/// Returns the variable `version`, which has the `v` that the version in names lacks; or else that version.
+/// Returns the tag of the commit that has the version; or else the variable `version`, which may have the `v` that the
+/// version in names lacks; or else that version.
 fn default_tag(analyzer: &Analyzer<'_>, made: &MadeRelease) -> Analyzed<String> {
     let name = VariableName::new("version").map_err(|error| UserError::input(error.to_string()))?;
-    if !analyzer.request.file.vars.contains_key(&name) {
-        return Ok(made.version.clone());
+    let value = match analyzer.request.file.vars.contains_key(&name) {
+        true => analyzer.variables.both(&|| analyzer.variables.value(&name))?.0,
+        false => made.version.clone(),
+    };
+    if let Some(tag) = tag_here(analyzer, &made.version) {
+        return Ok(tag);
     }
-    let value = analyzer.variables.both(&|| analyzer.variables.value(&name))?.0;
     let is_same = value.strip_prefix('v').unwrap_or(&value) == made.version;
     Ok(if is_same { value } else { made.version.clone() })
 }

@@ -14,6 +14,8 @@ pub(crate) struct Content {
     directory: PathBuf,
     /// Digest and bytes of the index over all platforms.
     pub index: (Digest, Vec<u8>),
+    /// Its entries.
+    pub entries: Vec<Descriptor>,
     /// One a platform.
     pub manifests: Vec<ManifestContent>,
 }
@@ -34,7 +36,7 @@ impl Content {
     pub fn read(directory: &Path, index: &str) -> Result<Content, String> {
         let (digest, bytes, entries) = read_index(directory, index)?;
         let mut manifests = Vec::with_capacity(entries.len());
-        for entry in entries {
+        for entry in entries.iter().cloned() {
             let bytes = read_checked(directory, &entry.digest, DOCUMENT_BYTES_MAX)?;
             let document = Document::parse(&entry.media_type, &bytes).map_err(|error| error.to_string())?;
             let Document::Manifest { config, layers } = document else {
@@ -45,7 +47,7 @@ impl Content {
             let base = base_of(&bytes);
             manifests.push(ManifestContent { media_type: entry.media_type, digest: entry.digest, bytes, blobs, base });
         }
-        Ok(Content { directory: directory.to_owned(), index: (digest, bytes), manifests })
+        Ok(Content { directory: directory.to_owned(), index: (digest, bytes), entries, manifests })
     }
 
     /// Returns the file of a blob.

@@ -1,12 +1,15 @@
-//! Images on their way to registries: what there is to send, what goes where, and the file that names what was pushed.
+//! Images on their way to registries: what there is to send, what goes where, the documents beside them, and the
+//! file that names what was pushed.
 
 mod at_once;
 mod content;
+mod documents;
 mod merged_index;
 mod refs;
 mod step;
 
 pub use step::PushMetadata;
 
+pub(crate) use documents::{DeclaredDocument, DocumentOrigin};
 pub(crate) use refs::RefsStep;
 pub(crate) use step::PushStep;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::metadata::image_of;
 use crate::push::at_once::{Watch, at_once};
 use crate::push::content::{Content, ManifestContent, read_index};
+use crate::push::documents::{DeclaredDocument, DocumentPlace, PushedDocument, ask, attach, places, read_documents};
 use crate::push::merged_index::merged_index;
 use crate::registries::{Registries, step_error};
 
@@ -29,6 +30,9 @@ const TRIES_MAX: usize = 6;
 pub struct PushMetadata {
     /// `registry.example/team/app:1.2@sha256:…`, in the order of `to`.
     pub references: Vec<String>,
+    /// The documents about it, each with a reference to its manifest: `sbom.json registry.example/team/app@sha256:…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<String>,
 }
 
 impl MetadataType for PushMetadata {
@@ -44,6 +48,8 @@ pub(crate) struct PushStep {
     /// True if the image is not made for all platforms that build.ron declares for it.
     pub is_partial: bool,
     pub offline: bool,
+    /// What is attached to it; the steps that make it are upstream, behind that of the layout.
+    pub documents: Vec<DeclaredDocument>,
 }
 
 /// A name, and the index that it shall have.
@@ -81,8 +87,32 @@ struct Tally {
 
 impl PushStep {
     /// Returns the references with what they lead to.
-    fn pushed<'d>(&self, digests: impl Iterator<Item = &'d String>) -> PushMetadata {
-        PushMetadata { references: self.to.iter().zip(digests).map(|(to, digest)| format!("{to}@{digest}")).collect() }
+    fn pushed(&self, digests: impl Iterator<Item = String>, attached: Vec<String>) -> PushMetadata {
+        let references = self.to.iter().zip(digests).map(|(to, digest)| format!("{to}@{digest}")).collect();
+        PushMetadata { references, attached }
+    }
+
+    /// Returns the documents that are attached, or why there is something to do.
+    fn documents_there(
+        &self,
+        named: &[Named],
+        digest: &str,
+        registry: &Registry,
+        context: &StepContext<'_>,
+    ) -> Result<Result<Vec<String>, String>, StepError> {
+        if self.documents.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
+        let directory = self.layout.below(&context.workspace.root);
+        let (own, _, entries) = read_index(&directory, digest).map_err(|error| self.unsound(&error))?;
+        let documents = read_documents(&self.documents, context)?;
+        let index = |named: &Named| named.merged.as_ref().map_or(own, |bytes| Digest::of(bytes));
+        let to: Vec<(&ImageReference, Digest)> = self.to.iter().zip(named.iter().map(index)).collect();
+        let places = ask(registry, places(&documents, &to, &entries), context)?;
+        Ok(match places.iter().find_map(DocumentPlace::lack) {
+            Some(lack) => Err(lack),
+            None => Ok(places.iter().flat_map(DocumentPlace::attached).collect()),
+        })
     }
 
     /// Asks what the names lead to.
@@ -145,6 +175,21 @@ impl PushStep {
         Ok(tally)
     }
 
+    /// Attaches the documents that the registries lack; returns all of them. `indexes` is what the names lead to.
+    fn attach(
+        &self,
+        registry: &Registry,
+        documents: &[PushedDocument],
+        indexes: &[Digest],
+        content: &Content,
+        context: &Job<'_>,
+    ) -> Result<Vec<String>, StepError> {
+        let to: Vec<(&ImageReference, Digest)> = self.to.iter().zip(indexes.iter().copied()).collect();
+        let places = ask(registry, places(documents, &to, &content.entries), context)?;
+        attach(registry, &places, context.staging, context)?;
+        Ok(places.iter().flat_map(DocumentPlace::attached).collect())
+    }
+
     /// Sets the names, once everything is where they lead. Returns what each of them leads to.
     fn set_names(
         &self,
@@ -152,15 +197,15 @@ impl PushStep {
         named: &[Named],
         content: &Content,
         context: &StepContext<'_>,
-    ) -> Result<Vec<String>, StepError> {
+    ) -> Result<Vec<Digest>, StepError> {
         let watch = Watch::new(context);
         let (mut set, mut digests) = (Vec::new(), Vec::new());
         for (to, named) in self.to.iter().zip(named) {
             let is_there = named.is_there() && !context.is_forced();
             let outcome = match (self.is_partial, is_there) {
                 (true, _) => set_merged(registry, to, &content.index, &watch),
-                (false, true) => Ok(named.digest.clone()),
-                (false, false) => set_name(registry, to, &content.index.1, &watch).map(|()| named.digest.clone()),
+                (false, true) => Ok(content.index.0),
+                (false, false) => set_name(registry, to, &content.index.1, &watch).map(|()| content.index.0),
             };
             match outcome {
                 Ok(digest) => digests.push(digest),
@@ -193,13 +238,14 @@ fn set_merged(
     to: &ImageReference,
     (digest, bytes): &(Digest, Vec<u8>),
     watch: &Watch<'_>,
-) -> Result<String, StepError> {
+) -> Result<Digest, StepError> {
     for _ in 0..TRIES_MAX {
         let (named, _) = merged_name(registry, to, (digest, bytes), watch)?;
+        let index = named.merged.as_deref().unwrap_or(bytes);
         if named.is_there() {
-            return Ok(named.digest);
+            return Ok(Digest::of(index));
         }
-        set_name(registry, to, named.merged.as_deref().unwrap_or(bytes), watch)?;
+        set_name(registry, to, index, watch)?;
     }
     Err(StepError::environment(format!("`{to}` is set by others again and again")).hint("run again"))
 }
@@ -246,11 +292,19 @@ impl Step for PushStep {
             return Err(StepError::environment(message).hint("run without --offline"));
         }
         let image = image_of(context, 0).ok_or_else(|| self.unsound("its record is incomplete"))?;
-        let named = self.ask(&image.digest, self.registries.registry(context.cancellation)?, context)?;
+        let registry = self.registries.registry(context.cancellation)?;
+        let named = self.ask(&image.digest, registry, context)?;
         let lacking = self.to.iter().zip(&named).find(|(_, named)| !named.is_there() || context.is_forced());
-        let freshness = match lacking {
-            Some((to, named)) => Freshness::not_present(named.lack(to)),
-            None => Freshness::UpToDate(Metadata::of(&self.pushed(named.iter().map(|named| &named.digest)))),
+        let found = match lacking {
+            Some((to, named)) => Err(named.lack(to)),
+            None => self.documents_there(&named, &image.digest, registry, context)?,
+        };
+        let freshness = match found {
+            Err(lack) => Freshness::not_present(lack),
+            Ok(attached) => {
+                let digests = named.iter().map(|named| named.digest.clone());
+                Freshness::UpToDate(Metadata::of(&self.pushed(digests, attached)))
+            }
         };
         Ok(Prepared::unkeyed(freshness).with(named))
     }
@@ -260,6 +314,7 @@ impl Step for PushStep {
         let directory = self.layout.below(&context.workspace.root);
         let content = Content::read(&directory, &image.digest).map_err(|error| self.unsound(&error))?;
         let registry = self.registries.registry(context.cancellation)?;
+        let documents = read_documents(&self.documents, context)?;
         let mut filled: Vec<&ImageReference> = Vec::new();
         for to in &self.to {
             let is_same_registry = |other: &&&ImageReference| other.registry() == to.registry();
@@ -271,8 +326,16 @@ impl Step for PushStep {
             context.note(format!("{}/{}: {tally}", to.registry(), to.repository()));
             filled.push(to);
         }
+        // What is said of an image is there when its name is. Which index a part gets is known only afterwards.
+        let indexes = vec![content.index.0; self.to.len()];
+        let before =
+            if self.is_partial { None } else { Some(self.attach(registry, &documents, &indexes, &content, context)?) };
         let digests = self.set_names(registry, &prepared.findings, &content, context)?;
-        Ok(Report::of(Metadata::of(&self.pushed(digests.iter()))))
+        let attached = match before {
+            Some(attached) => attached,
+            None => self.attach(registry, &documents, &digests, &content, context)?,
+        };
+        Ok(Report::of(Metadata::of(&self.pushed(digests.iter().map(Digest::oci), attached))))
     }
 }
 

@@ -24,10 +24,10 @@ pub(crate) enum ArtifactKind {
     Deb,
     Rpm,
     Checksums,
-    Provenance,
-    Sbom,
     Changelog,
     Formula,
+    Provenance,
+    Sbom,
 }
 
 /// A step that makes files of a release.
@@ -75,10 +75,10 @@ impl ArtifactKind {
             ArtifactKind::Deb => "deb",
             ArtifactKind::Rpm => "rpm",
             ArtifactKind::Checksums => "checksums",
-            ArtifactKind::Provenance => "provenance",
-            ArtifactKind::Sbom => "sbom",
             ArtifactKind::Changelog => "changelog",
             ArtifactKind::Formula => "formula",
+            ArtifactKind::Provenance => "provenance",
+            ArtifactKind::Sbom => "sbom",
         }
     }
 }

@@ -37,6 +37,8 @@ impl Step for ChangelogStep {
         let mut setting = |name: &str, value: &str| spec.settings.insert(name.to_owned(), value.to_owned());
         setting("commit", &range.head);
         setting("commit before", range.base.as_deref().unwrap_or_default());
+        let paths: Vec<&str> = self.history.paths.iter().map(RelativePath::as_str).collect();
+        setting("paths", &paths.join("\n"));
         setting("title", &style.title);
         setting("left out", &style.leave_out.join(" "));
         setting("address of commits", style.commit_url.as_deref().unwrap_or_default());

@@ -1,7 +1,7 @@
 //! `PackageStep`: executables of one platform, files of the tree and what is said of a package become a `.deb` or `.rpm`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::PathBuf;
 
 use rondel_buildfile::Span;
@@ -15,29 +15,14 @@ use rondel_engine::{
 };
 use rondel_oci::{Compression, LayerSource};
 
-use crate::image::places::{Boundary, with_span};
+use super::package_files::{InstalledFile, tree_place};
+use crate::image::places::Boundary;
 
 /// Which packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Deb,
     Rpm,
-}
-
-/// A file of the tree in a package.
-#[derive(Clone, Debug)]
-pub(crate) struct TreeFile {
-    /// Where it is installed.
-    pub place: RelativePath,
-    /// Path below `root`.
-    pub from: RelativePath,
-    /// 0755 or 0644 if left out.
-    pub mode: Option<u32>,
-    pub owner: String,
-    pub group: String,
-    pub is_config: bool,
-    /// Place of the path in build.ron.
-    pub span: Span,
 }
 
 /// When a script runs, as the member of `Scripts`.
@@ -55,7 +40,10 @@ pub(crate) struct PackageStep {
     pub package: Package,
     /// Directory of the project.
     pub root: PathBuf,
-    pub files: Vec<TreeFile>,
+    /// What it installs beside executables and made entries. The more exact one of two holds.
+    pub files: Vec<InstalledFile>,
+    /// Number of builds, whose results are the first ones of the upstream.
+    pub builds: usize,
     /// Scripts that are files of the tree.
     pub scripts: BTreeMap<Moment, (RelativePath, Span)>,
     /// Where the executables of the upstream steps go.
@@ -103,28 +91,22 @@ impl PackageStep {
     fn complete(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<Package, StepError> {
         let mut package = self.package.clone();
         let boundary = Boundary::of(&self.root, context)?;
-        let snapshot = &context.workspace.snapshot;
+        let mut installed = BTreeMap::new();
         for file in &self.files {
-            let (name, place) = tree_file(&boundary, &file.from, file.span)?;
-            let mode = file.mode.unwrap_or(if is_executable(&place)? { 0o755 } else { 0o644 });
-            let entry = PackageEntry {
-                owner: file.owner.clone(),
-                group: file.group.clone(),
-                is_config: file.is_config,
-                ..PackageEntry::of_root(LayerSource::File(place.clone()), mode)
-            };
-            package.entries.insert(file.place.clone(), entry);
-            spec.arguments.push(format!("{} -> /{}", name, file.place));
-            spec.inputs.add(name, place, snapshot)?;
+            file.add_to(&boundary, context, spec, &mut installed)?;
+        }
+        // What build.ron declares to be a directory or a link.
+        for (place, entry) in installed {
+            package.entries.entry(place).or_insert(entry);
         }
         for (moment, (from, span)) in &self.scripts {
-            let (name, place) = tree_file(&boundary, from, *span)?;
+            let (name, place) = tree_place(&boundary, from, *span)?;
             spec.arguments.push(format!("{name} runs {}", moment.word()));
-            spec.inputs.add(name, place.clone(), snapshot)?;
+            spec.inputs.add(name, place.clone(), &context.workspace.snapshot)?;
             let text = read_text_at_most(&place, TEXT_MAX).map_err(|error| StepError::unreadable(&place, &error))?;
             *moment.of(&mut package.scripts) = text;
         }
-        for artefact in context.upstream.iter().flat_map(|result| &result.artefacts) {
+        for artefact in context.upstream.iter().take(self.builds).flat_map(|result| &result.artefacts) {
             // Bills of materials stand beside executables.
             if !matches!(artefact.entry, Entry::File { executable: true, .. }) {
                 continue;
@@ -162,31 +144,6 @@ impl Moment {
             Moment::AfterRemoval => "after removal",
         }
     }
-}
-
-/// Returns the name of a file among the inputs and its real place.
-fn tree_file(boundary: &Boundary, from: &RelativePath, span: Span) -> Result<(RelativePath, PathBuf), StepError> {
-    let real = boundary.resolve(from).map_err(|error| with_span(error, span))?;
-    let is_file = fs::metadata(&real.place).is_ok_and(|metadata| metadata.is_file());
-    match real.name.filter(|_| is_file) {
-        Some(name) => Ok((name, real.place)),
-        None => {
-            let message = format!("`{from}` is no file, and a package installs single files");
-            Err(StepError::User(UserError::input(message).at(span).hint("give each file an entry of its own")))
-        }
-    }
-}
-
-fn is_executable(place: &std::path::Path) -> Result<bool, StepError> {
-    let metadata = fs::metadata(place).map_err(|error| StepError::unreadable(place, &error))?;
-    #[cfg(unix)]
-    let is_executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0;
-    #[cfg(not(unix))]
-    let is_executable = {
-        let _ = metadata;
-        false
-    };
-    Ok(is_executable)
 }
 
 /// Returns all that entries are but the contents of files, for the key.

@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use rondel_buildfile::{
-    DebPackage, PackageFields, PackageFile, PackageScript, Platform, Release, ReleasePackage, RpmPackage, Span, Target,
-    Text,
+    DebPackage, PackageFields, PackageFile, PackageScript, PackageSource, Platform, Release, ReleasePackage,
+    RpmPackage, Span, Spanned, Target, Text,
 };
 use rondel_cas::RelativePath;
 use rondel_dist::{
     Package, PackageEntry, PackageError, Relations, Scripts, debian_architecture, package_path, package_version,
     rpm_architecture,
 };
-use rondel_engine::{Node, NodeId, StepKey, UserError};
+use rondel_engine::{Node, NodeId, OutputRole, StepKey, UserError};
 use rondel_oci::LayerSource;
 
 use super::artifacts::{Artifact, ArtifactKind};
 use super::names::{ReleaseNames, path_of};
-use super::package_step::{Format, Moment, PackageStep, TreeFile};
+use super::package_files::{FileOrigin, InstalledFile};
+use super::package_step::{Format, Moment, PackageStep};
 use crate::analyzer::{Analyzed, Analyzer, only_output, output_path};
 use crate::created::created_s;
 use crate::image::declared::check_awaited;
@@ -121,11 +122,12 @@ impl Declared<'_> {
         analyzer: &mut Analyzer<'_>,
         platform: &Platform,
         architecture: &'static str,
-        inputs: Vec<NodeId>,
+        mut inputs: Vec<NodeId>,
         deps: &Deps,
     ) -> Analyzed<NodeId> {
         let out = only_output(self.target, analyzer.request.file)?;
-        let (files, scripts) = (self.files(analyzer)?, self.script_files(analyzer)?);
+        let builds = inputs.len();
+        let (files, scripts) = (self.files(analyzer, &mut inputs)?, self.script_files(analyzer)?);
         let name = &self.target.name.value;
         let step = analyzer.step(&|| {
             let package = self.describe(analyzer, architecture)?;
@@ -143,6 +145,7 @@ impl Declared<'_> {
                 format: self.format,
                 root: analyzer.root.clone(),
                 files: files.clone(),
+                builds,
                 scripts: scripts.clone(),
                 bin: place_of(self.shared().bin.as_str(), self.span)?,
                 out: out.join(&file),
@@ -157,39 +160,50 @@ impl Declared<'_> {
         Ok(analyzer.graph.add(Node { inputs, after, on_miss, ..Node::new(key, self.target.kind.word(), step) }))
     }
 
-    /// Returns the files of the tree that it installs, units among them.
-    fn files(&self, analyzer: &Analyzer<'_>) -> Analyzed<Vec<TreeFile>> {
-        let mut files = Vec::new();
+    /// Returns the files that it installs, units among them, outer directories first. Adds the steps that make some to
+    /// `inputs`.
+    fn files(&self, analyzer: &mut Analyzer<'_>, inputs: &mut Vec<NodeId>) -> Analyzed<Vec<InstalledFile>> {
+        let mut files = BTreeMap::new();
         for (place, file) in &self.shared().files {
             let PackageFile::File(file) = file else { continue };
-            let from = output_path(&file.from)?;
-            check_awaited(analyzer, self.target, (&from, file.from.span), None)?;
-            files.push(TreeFile {
-                place: place_of(&place.value, place.span)?,
+            let (from, span) = match &file.from {
+                PackageSource::Tree(path) => (FileOrigin::Tree(self.tree_path(analyzer, path)?), path.span),
+                PackageSource::Output(output) => {
+                    (FileOrigin::Output(analyzer.output_use(output, OutputRole::Input, inputs)?), output.span)
+                }
+            };
+            let place = place_of(&place.value, place.span)?;
+            let installed = InstalledFile {
+                place: place.clone(),
                 from,
                 mode: file.mode.map(rondel_buildfile::FileMode::bits),
                 owner: owner(file.owner.as_ref()),
                 group: owner(file.group.as_ref()),
                 is_config: file.config,
-                span: file.from.span,
-            });
+                span,
+            };
+            files.insert(place, installed);
         }
         for unit in &self.shared().units {
-            let from = output_path(unit)?;
-            check_awaited(analyzer, self.target, (&from, unit.span), None)?;
+            let from = self.tree_path(analyzer, unit)?;
             let place = place_of(&format!("{UNITS}/{}", from.file_name()), unit.span)?;
             let (owner, group) = (owner(None), owner(None));
             let (mode, is_config, span) = (Some(0o644), false, unit.span);
-            files.push(TreeFile { place, from, mode, owner, group, is_config, span });
-        }
-        let mut seen: BTreeMap<RelativePath, Span> = BTreeMap::new();
-        for file in &files {
-            if seen.insert(file.place.clone(), file.span).is_some() {
-                let message = format!("two files of the package are installed as `/{}`", file.place);
-                return Err(UserError::input(message).at(file.span).hint("take one of them out"));
+            let from = FileOrigin::Tree(from);
+            let installed = InstalledFile { place: place.clone(), from, mode, owner, group, is_config, span };
+            if files.insert(place.clone(), installed).is_some() {
+                let message = format!("two files of the package are installed as `/{place}`");
+                return Err(UserError::input(message).at(span).hint("take one of them out"));
             }
         }
-        Ok(files)
+        Ok(files.into_values().collect())
+    }
+
+    /// Returns a path of the tree that no other target writes while this one reads it.
+    fn tree_path(&self, analyzer: &Analyzer<'_>, path: &Spanned<String>) -> Analyzed<RelativePath> {
+        let from = output_path(path)?;
+        check_awaited(analyzer, self.target, (&from, path.span), None)?;
+        Ok(from)
     }
 
     /// Returns the scripts, each with the moment when it runs.
@@ -210,9 +224,7 @@ impl Declared<'_> {
         let mut files = BTreeMap::new();
         for (moment, script) in self.all_scripts() {
             let PackageScript::File(path) = script else { continue };
-            let from = output_path(path)?;
-            check_awaited(analyzer, self.target, (&from, path.span), None)?;
-            files.insert(moment, (from, path.span));
+            files.insert(moment, (self.tree_path(analyzer, path)?, path.span));
         }
         Ok(files)
     }

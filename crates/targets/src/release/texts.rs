@@ -1,6 +1,9 @@
 //! The nodes of the changelog and of the formula of a release.
 
-use rondel_buildfile::{Changelog, Homebrew, Release, Target};
+use std::path::{Component, Path};
+
+use rondel_buildfile::{Changelog, Homebrew, Release, SourcePath, Target};
+use rondel_cas::RelativePath;
 use rondel_dist::{BREAKING, ChangelogStyle, EVERYTHING_ELSE, Formula, FormulaMachine};
 use rondel_engine::{Shown, StepKey, UserError};
 use rondel_names::SemanticVersion;
@@ -39,6 +42,7 @@ pub(crate) fn add_changelog(
             history: History {
                 environment: analyzer.request.environment.clone(),
                 directory: analyzer.request.repository.clone(),
+                paths: changelog.paths.iter().map(|path| from_root(analyzer, path)).collect::<Result<_, _>>()?,
             },
             since,
             with_pre_releases: SemanticVersion::new(&names.version).is_ok_and(|version| version.is_pre_release()),
@@ -50,6 +54,20 @@ pub(crate) fn add_changelog(
     let key = StepKey::of(name, "changelog");
     let node = analyzer.add(target, key, Deps::default(), Vec::new(), Shown::OnFailure, step);
     Ok(Some(Artifact { node, kind: ArtifactKind::Changelog, platform: None }))
+}
+
+/// Returns a path relative to the workspace.
+fn from_root(analyzer: &Analyzer<'_>, path: &SourcePath) -> Analyzed<RelativePath> {
+    let root = analyzer.request.file.root.as_ref().map_or(".", |root| root.value.as_str());
+    let whole = Path::new(root).join(&path.value);
+    let parts: Vec<&str> = whole
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(part) => part.to_str(),
+            _ => None,
+        })
+        .collect();
+    RelativePath::new(&parts.join("/")).map_err(|error| UserError::input(error.to_string()).at(path.span))
 }
 
 fn style(changelog: &Changelog, title: String) -> ChangelogStyle {
@@ -123,7 +141,7 @@ fn without_archives(formula: &Homebrew, version: String) -> Formula {
         description: formula.description.value.clone(),
         homepage: formula.homepage.value.clone(),
         version,
-        licence: formula.licence.as_ref().map(|licence| licence.value.clone()),
+        licence: formula.license.as_ref().map(|licence| licence.value.clone()),
         dependencies: formula.dependencies.iter().map(|name| name.value.clone()).collect(),
         archives: Vec::new(),
         install: formula.install.iter().map(|line| line.value.clone()).collect(),

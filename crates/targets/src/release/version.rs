@@ -35,7 +35,8 @@ pub(crate) fn check_release(analyzer: &mut Analyzer<'_>, version: &str, span: Sp
         }
     };
     // Sources that were unpacked have no tags to be held against.
-    if !git.has_repository() {
+    let is_another = request.version_mode != VersionMode::Nightly || git.version_prefix().is_some();
+    if !git.has_repository() && is_another {
         return Ok(());
     }
     let state = State {
@@ -58,6 +59,22 @@ pub(crate) fn check_publishing(mode: VersionMode, span: Span) -> Analyzed<()> {
     }
 }
 
+/// Returns the tag of HEAD that has this version, if there is one.
+pub(crate) fn tag_here(analyzer: &Analyzer<'_>, version: &str) -> Option<String> {
+    let git = analyzer.variables.repository();
+    let prefix = git.version_prefix();
+    git.tags_here().into_iter().find(|tag| is_tag_of(tag, prefix.as_deref(), version))
+}
+
+/// Returns true if a tag has this version: with or without `v`, and with a path before it (`cli/v1.2.3`).
+fn is_tag_of(tag: &str, prefix: Option<&str>, version: &str) -> bool {
+    let name = match prefix {
+        Some(prefix) => tag.strip_prefix(prefix).unwrap_or_default(),
+        None => tag.rsplit('/').next().unwrap_or_default(),
+    };
+    name.strip_prefix('v').unwrap_or(name) == version
+}
+
 /// What is known of the repository.
 struct State {
     mode: VersionMode,
@@ -70,6 +87,11 @@ struct State {
 
 impl State {
     fn check(&self, version: &SemanticVersion, changes: &dyn Fn() -> Option<Changes>) -> Result<(), UserError> {
+        if self.mode == VersionMode::Nightly && self.prefix.is_none() {
+            let message =
+                format!("`--nightly` gives no other version than `{version}`, which `Git(Version)` did not answer");
+            return Err(UserError::input(message).hint("write `\"version\": Git(Version)` in `vars`"));
+        }
         let Some(commit) = &self.commit else {
             return match self.mode {
                 VersionMode::Snapshot => Ok(()),
@@ -78,11 +100,6 @@ impl State {
         };
         match self.mode {
             VersionMode::Snapshot => return Ok(()),
-            VersionMode::Nightly if self.prefix.is_none() => {
-                let message =
-                    format!("`--nightly` gives no other version than `{version}`, which `Git(Version)` did not answer");
-                return Err(UserError::input(message).hint("write `\"version\": Git(Version)` in `vars`"));
-            }
             VersionMode::Nightly => {}
             VersionMode::Tag => self.check_tag(version, commit)?,
         }
@@ -102,17 +119,10 @@ impl State {
             .hint("commit the changes and tag that commit, or undo them; `--snapshot` builds a release to try out"))
     }
 
-    /// Checks that HEAD has the tag of the version: with or without `v`, and with a path before it (`cli/v1.2.3`).
+    /// Checks that HEAD has the tag of the version.
     fn check_tag(&self, version: &SemanticVersion, commit: &str) -> Result<(), UserError> {
         let text = version.to_string();
-        let is_it = |tag: &String| {
-            let name = match &self.prefix {
-                Some(prefix) => tag.strip_prefix(prefix.as_str()).unwrap_or_default(),
-                None => tag.rsplit('/').next().unwrap_or_default(),
-            };
-            name.strip_prefix('v').unwrap_or(name) == text
-        };
-        if self.tags.iter().any(is_it) {
+        if self.tags.iter().any(|tag| is_tag_of(tag, self.prefix.as_deref(), &text)) {
             return Ok(());
         }
         let commit = short(commit);

@@ -124,7 +124,10 @@ fn facts_of_a_push() {
         "#]],
     );
     let references = ["r.example/a:1@sha256:11", "r.example/b:1@sha256:22"].map(str::to_owned).to_vec();
-    let pushed = UpstreamResult { metadata: Metadata::of(&PushMetadata { references }), ..UpstreamResult::default() };
+    let pushed = UpstreamResult {
+        metadata: Metadata::of(&PushMetadata { references, attached: Vec::new() }),
+        ..UpstreamResult::default()
+    };
     space.action(
         &text("{push:ref} {push:digest}"),
         "x",

@@ -1,6 +1,7 @@
 //! build.ron text -> graph, and step -> action, as whole texts. Nothing runs: no Go, no Docker.
 
 mod actions;
+mod attachments;
 mod checkers;
 mod compilers;
 mod generate;
@@ -15,6 +16,7 @@ mod refusals;
 mod resolve;
 mod templates;
 mod variables;
+mod version_modes;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -194,6 +194,74 @@ fn the_executable_bit_of_a_file_counts() {
     assert_ne!(key(&space, &packages, "rel: deb (linux/amd64)", executable("small")), before);
 }
 
+/// A directory is whole; what is in it counts, and the more exact entry holds.
+#[test]
+fn directories_and_outputs() {
+    const BOTH: &str = r#"Deb(maintainer: "A <a@example.org>", description: "x", files: {
+        "/usr/share/small": (from: "web"), "/usr/share/small/own.conf": (from: "deploy/small.conf", config: true, mode: 0o600),
+        "/usr/share/man": (from: Output("man")), "/usr/share/small/sub": Directory(mode: 0o700),
+    })"#;
+    let text = release(BOTH) + r#", "man": Shell(script: "x", inputs: ["go.mod"], outputs: ["man/"])"#;
+    let space = space();
+    space.write("web/sub/page.html", "page\n");
+    space.write("web/own.conf", "hidden\n");
+    space.write("web/.git/config", "none\n");
+    std::os::unix::fs::symlink("sub/page.html", space.root.join("web/link")).unwrap();
+    let name = "rel: deb (linux/amd64)";
+    let mut man = executable("man/man1/small.1");
+    man.artefacts[0].path = space.root.join("man/man1/small.1");
+    let upstream = || vec![executable("small"), man.clone()];
+    space.action(&text, "rel", name, upstream(), expect![[r#"
+        by its key
+        arguments ["package", "output of man -> /usr/share/man", "web -> /usr/share/small", "deploy/small.conf -> /usr/share/small/own.conf", "entries sha256:3c102e4e29803dddc096d394f6a9e63e5e352ae06bae38f6990734e08e15cfa0"]
+        setting after install: 
+        setting after removal: 
+        setting architecture: amd64
+        setting before install: 
+        setting before removal: 
+        setting codec: gzip deflate rondel-1 block-524288
+        setting conflicts: 
+        setting created: 0
+        setting depends: 
+        setting description: x
+        setting format: deb-1
+        setting homepage: 
+        setting licence: 
+        setting maintainer: A <a@example.org>
+        setting name: small
+        setting provides: 
+        setting recommends: 
+        setting release: 
+        setting replaces: 
+        setting section: 
+        setting units: 
+        setting version: 1.2.3
+        input deploy/small.conf
+        input web/link
+        input web/own.conf
+        input web/sub/page.html
+        upstream output/input/man/man1/small.1
+        upstream usr/bin/small
+        output small_1.2.3_amd64.deb -> dist/rel/small_1.2.3_amd64.deb
+    "#]]);
+    let workspace = Workspace::open(&space.root, &space.root.join("cache"));
+    let key = |space: &Space| {
+        let analysis = space.analyze(&text, &["rel"]).unwrap();
+        let (_, node) = analysis.graph.nodes().find(|(_, node)| node.key.to_string() == name).unwrap();
+        question(node, &workspace, upstream()).unwrap().spec().digest().unwrap()
+    };
+    let mut keys = BTreeSet::from([key(&space)]);
+    space.write("web/sub/more.html", "more\n");
+    assert!(keys.insert(key(&space)), "another file");
+    std::fs::create_dir(space.root.join("web/empty")).unwrap();
+    assert!(keys.insert(key(&space)), "an empty directory");
+    std::fs::remove_file(space.root.join("web/link")).unwrap();
+    std::os::unix::fs::symlink("sub", space.root.join("web/link")).unwrap();
+    assert!(keys.insert(key(&space)), "a link");
+    space.write("web/.git/config", "other\n");
+    assert!(!keys.insert(key(&space)), "what is left out");
+}
+
 #[test]
 fn each_package_and_platform_is_a_step() {
     let mut space = space();
@@ -220,29 +288,10 @@ fn each_package_and_platform_is_a_step() {
     "#]]);
 }
 
-#[test]
-fn what_is_refused() {
-    let refusals = [
-        ("name: \"small\"", "name: \"Small\""),
-        ("name: \"small\"", "name: \"x\\nEssential: yes\""),
-        ("[\"aa\"]", "[\"aa, bb\"]"),
-        ("[\"dd\"]", "[\"dd | ee\"]"),
-        ("One line", "One line\\r"),
-        ("https://example.org", "https://example.org\\nEssential: yes"),
-        ("revision: \"7\"", "revision: \"7-8\""),
-        ("\"deploy/small.service\"", "\"deploy/small.conf\""),
-        ("\"two\"", "\"#!/usr/bin/python3\\npass\""),
-        ("\"/var/lib/small\"", "\"/etc/small.conf/x\""),
-        ("\"/etc/small.conf\"", "\"/usr/lib/systemd/system/small.service\""),
-        ("Link(\"small\")", "Link(\"a\\nb\")"),
-        ("\"/usr/bin\"", "\"/usr/../bin\""),
-        ("owner: \"u\"", "owner: \"0\""),
-        ("license: \"MIT\", release", "release"),
-        ("bin: ", "platforms: [\"windows/amd64\"], bin: "),
-        ("bin: ", "platforms: [\"linux/s390x\"], bin: "),
-    ];
+/// Returns what is said of each change, as a part of the packages and what is written instead.
+fn refusals(changes: &[(&str, &str)]) -> String {
     let mut text = String::new();
-    for (from, to) in refusals {
+    for (from, to) in changes {
         assert!(PACKAGES.contains(from), "{from}");
         let space = space();
         // What only the files show is refused by the step.
@@ -258,6 +307,22 @@ fn what_is_refused() {
         };
         text.push_str(&format!("{to}\n{error}\n\n"));
     }
+    text
+}
+
+#[test]
+fn values_that_are_refused() {
+    let changes = [
+        ("name: \"small\"", "name: \"Small\""),
+        ("name: \"small\"", "name: \"x\\nEssential: yes\""),
+        ("[\"aa\"]", "[\"aa, bb\"]"),
+        ("[\"dd\"]", "[\"dd | ee\"]"),
+        ("One line", "One line\\r"),
+        ("https://example.org", "https://example.org\\nEssential: yes"),
+        ("revision: \"7\"", "revision: \"7-8\""),
+        ("\"deploy/small.service\"", "\"deploy/small.conf\""),
+        ("\"two\"", "\"#!/usr/bin/python3\\npass\""),
+    ];
     expect![[r##"
         name: "Small"
         input: `Small` is no name of a Debian package: lower-case letters, digits, `+`, `-` and `.`, at least two, a letter or digit first
@@ -294,6 +359,37 @@ fn what_is_refused() {
         "#!/usr/bin/python3\npass"
         input: a script of a package with units begins with `#!/usr/bin/python3`: lines for systemd come before it, so it has to be one of the shell
         at: Deb
+
+    "##]].assert_eq(&refusals(&changes));
+}
+
+#[test]
+fn places_that_are_refused() {
+    let changes = [
+        ("deploy/small.conf", "deploy/none.conf"),
+        ("\"deploy/small.conf\"", "\"/etc/passwd\""),
+        ("\"deploy/small.conf\"", "Output(\"rel\")"),
+        ("\"/var/lib/small\"", "\"/etc/small.conf/x\""),
+        ("\"/etc/small.conf\"", "\"/usr/lib/systemd/system/small.service\""),
+        ("Link(\"small\")", "Link(\"a\\nb\")"),
+        ("\"/usr/bin\"", "\"/usr/../bin\""),
+        ("owner: \"u\"", "owner: \"0\""),
+        ("license: \"MIT\", release", "release"),
+        ("bin: ", "platforms: [\"windows/amd64\"], bin: "),
+        ("bin: ", "platforms: [\"linux/s390x\"], bin: "),
+    ];
+    expect![[r#"
+        deploy/none.conf
+        `deploy/none.conf` is not there
+
+        "/etc/passwd"
+        input: `/etc/passwd` leaves the root
+        at: "/etc/passwd"
+        hint: paths are relative to `root`
+
+        Output("rel")
+        input: targets wait for each other: `rel` -> `rel`
+        at: "rel"
 
         "/etc/small.conf/x"
         `small_1.2.3-7_amd64.deb` can't be made: `/etc/small.conf/x` is below `/etc/small.conf`, which is no directory
@@ -332,7 +428,8 @@ fn what_is_refused() {
         at: "linux/s390x"
         hint: name platforms of Linux that the release has
 
-    "##]].assert_eq(&text);
+    "#]]
+    .assert_eq(&refusals(&changes));
 }
 
 /// Platforms that a format can't tell apart would be one file.

@@ -42,7 +42,10 @@ fn built(contents: &str) -> UpstreamResult {
 
 fn pushed(references: &[&str]) -> UpstreamResult {
     let references = references.iter().map(|reference| (*reference).to_owned()).collect();
-    UpstreamResult { metadata: Metadata::of(&PushMetadata { references }), ..UpstreamResult::default() }
+    UpstreamResult {
+        metadata: Metadata::of(&PushMetadata { references, attached: Vec::new() }),
+        ..UpstreamResult::default()
+    }
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn audit(
     workspace.prepare()?;
     let _running = workspace.store.begin_build();
     let known = known(&analyzed.graph, &analyzed.roots, &workspace, &|_| {});
-    let seed = options.seed.unwrap_or_else(Seed::new);
+    let seed = options.seed.unwrap_or_else(Seed::random);
     let (outside, inside): (Vec<NodeId>, Vec<NodeId>) =
         known.hits.keys().partition(|id| acts_outside(session, analyzed.graph.node(**id)));
     let keyed: Vec<_> = inside.iter().map(|id| (*id, known.hits[id].action)).collect();
@@ -248,16 +248,16 @@ impl Run<'_> {
             explain: &|id, stored, now| difference(&known.results[&id], &copy.root, stored, now, &traces),
         };
         audit.run(&steps, &|id, verdict| report(again.graph.node(id), verdict));
-        drop(audit);
         Ok(counts.into_inner().expect("no panic while locked"))
     }
 
-    /// Copies the tree, without what builds have made in it.
+    /// Copies the tree, without what builds have made in it. But what a step reads there as a source is one, whoever made it.
     fn copy(&self) -> Result<TreeCopy, Failure> {
-        let results = self.known.results.values().flat_map(|result| &result.artefacts);
-        let mut made: BTreeSet<PathBuf> = results.map(|artefact| artefact.path.clone()).collect();
+        let (sources, results) = (self.known.sources(), self.known.results.values());
+        let artefacts = results.flat_map(|result| &result.artefacts).map(|artefact| artefact.path.clone());
+        let mut made: BTreeSet<PathBuf> = artefacts.filter(|path| !sources.contains(path)).collect();
         made.extend(self.session.own_paths());
-        TreeCopy::make(self.session, &self.known.sources(), &made, Looks::Same).map_err(|error| {
+        TreeCopy::make(self.session, &sources, &made, Looks::Same).map_err(|error| {
             let place = self.session.cache.join(TreeCopy::PLACE);
             Failure::environment(format!("failed to copy the tree to `{}`: {error}", place.display()))
                 .hint("an audit needs room for a copy of the tree and for what the steps make")

@@ -82,7 +82,7 @@ pub(crate) struct Seed(pub u64);
 
 impl Seed {
     /// Returns a number that another run does not have.
-    pub fn new() -> Seed {
+    pub fn random() -> Seed {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let mixed = Digest::of(format!("{now} {}", std::process::id()).as_bytes());
         Seed(u64::from_str_radix(&mixed.hex()[..8], 16).unwrap_or(0))
@@ -161,6 +161,6 @@ mod tests {
         // At least one, if there is one.
         assert_eq!(choose(&all[..3], Rate(1), Seed(7)).len(), 1);
         assert!(choose(&all[..0], Rate(1), Seed(7)).is_empty());
-        assert_ne!(Seed::new(), Seed::new());
+        assert_ne!(Seed::random(), Seed::random());
     }
 }

@@ -1,0 +1,117 @@
+//! Documents about images: what they wait for, and what is refused before anything runs.
+
+use expect_test::expect;
+
+use super::Space;
+use super::refusals::refused;
+
+fn push(attach: &str) -> String {
+    format!(
+        r#""image": Image(base: Static, entrypoint: ["/x"]), "push": Push(image: "image", to: ["r.example/a:1"], attach: [{attach}]),
+        "sbom": Shell("x", inputs: ["*.go"], outputs: ["sbom.json"]), "two": Shell("x", inputs: ["*.go"], outputs: ["a", "b"]),"#
+    )
+}
+
+#[test]
+fn a_push_waits_for_its_documents() {
+    Space::new().graph(
+        &push(
+            r#"Attachment(type: "application/spdx+json", file: Output("sbom")), Attachment(type: "a/b", file: File("go.mod"), platform: "linux/arm64")"#,
+        ),
+        &["push"],
+        expect![[r#"
+            image: layer base, hidden
+            image, streamed; from: image: layer base
+            image: docker; from: image
+            sbom, streamed
+            push; from: image, sbom
+            asked for: push
+        "#]],
+    );
+}
+
+#[test]
+fn documents_that_can_not_be() {
+    let space = Space::new();
+    space.write("sbom.json", "");
+    let check = |attach: &str, expected| refused(&space, &push(attach), "push", expected);
+    check(
+        r#"Attachment(type: "a/b", file: File("go.mod"), platform: "linux/riscv64")"#,
+        expect![[r#"
+        input: `image` is not made for linux/riscv64
+        at: "linux/riscv64"
+        hint: it is for linux/amd64, linux/arm64"#]],
+    );
+    check(
+        r#"Attachment(type: "a/b", file: File("sbom.json"))"#,
+        expect![[r#"
+        input: `sbom.json` is made by `sbom`, and `File` is for files of the tree
+        at: "sbom.json"
+        hint: write `Output("sbom")`, which then runs first"#]],
+    );
+    check(
+        r#"Attachment(type: "a/b", file: Output("two"))"#,
+        expect![[r#"
+        input: `two` has 2 outputs, and none is named
+        at: Output("two")
+        hint: write `Output("two", "a")` or `Output("two", "b")`"#]],
+    );
+    check(
+        r#"Attachment(type: "a/b", file: Output("push"))"#,
+        expect![[r#"
+        input: expected a target that makes files (`GoBuild`, `Image`, or `Exec` or `Shell` with inputs and outputs), found `push` (`Push`)
+        at: Output("push")"#]],
+    );
+}
+
+#[test]
+fn fields_that_can_not_be() {
+    let space = Space::new();
+    let check = |attach: &str, expected| refused(&space, &push(attach), "push", expected);
+    check(
+        r#"Attachment(type: "spdx", file: File("go.mod"))"#,
+        expect![[r#"
+        input: `spdx` is no media type
+        at: "spdx"
+        hint: write "application/spdx+json", for example"#]],
+    );
+    check(
+        r#"Attachment(type: "application/vnd.oci.image.manifest.v1+json", file: File("go.mod"))"#,
+        expect![[r#"
+            input: `application/vnd.oci.image.manifest.v1+json` is the type of an image, not of a document
+            at: "application/vnd.oci.image.manifest.v1+json"
+            hint: name what the file itself is"#]],
+    );
+    check(
+        r#"Attachment(type: "a/b", file: "go.mod")"#,
+        expect![[r#"
+        input: expected `File("path")` or `Output("target")`, found `"go.mod"`
+        at: "go.mod""#]],
+    );
+    check(
+        r#"Attachment(type: "a/b", file: File("../x"))"#,
+        expect![[r#"
+        input: `../x` leaves the root
+        at: "../x"
+        hint: paths are relative to `root`"#]],
+    );
+    check(
+        r#"Attachment(type: "a/b", file: File("go.mod"), name: "a/b")"#,
+        expect![[r#"
+        input: `a/b` can't be the name of a document
+        at: "a/b"
+        hint: it has letters, digits, `_`, `.`, `-` and `+`, a letter or digit first, and at most 128 of them"#]],
+    );
+    check(
+        r#"Attachment(file: File("go.mod"))"#,
+        expect![[r#"
+        input: `Attachment` needs the field `type`
+        at: Attachment"#]],
+    );
+    check(
+        r#"File("go.mod")"#,
+        expect![[r#"
+        input: expected `Attachment(type: "application/spdx+json", file: File("sbom.spdx.json"))`, found `File("go.mod")`
+        at: File("go.mod")"#]],
+    );
+}
