@@ -31,6 +31,9 @@ pub const PARTS: &[Part] = &[
     part("has_docker_command", "`docker` command", || has_program("docker")),
     part("has_dockerfile_build", "Docker with buildx and golang:1.22-alpine (see tests/images)", has_dockerfile_build),
     part("has_dpkg", "dpkg with adduser", || has_program("dpkg") && has_program("adduser")),
+    part("has_evidence_python", "evidence-python (see .ci/run)", || {
+        succeeds("evidence-python", &["-c", "import cyclonedx, in_toto_attestation"])
+    }),
     part("has_fish", "fish", || has_program("fish")),
     part("has_gcc", "gcc", || has_program("gcc")),
     part("has_getcap", "getcap with umoci and skopeo, as root", has_getcap),

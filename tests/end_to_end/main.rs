@@ -28,6 +28,7 @@ mod docker_build;
 mod doors;
 mod env_file;
 mod environment;
+mod evidence;
 mod executables;
 mod explained;
 mod failures;

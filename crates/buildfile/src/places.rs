@@ -15,6 +15,13 @@ pub struct Output<'a> {
     pub is_directory: bool,
 }
 
+impl<'a> Output<'a> {
+    /// Returns the directory beside this one whose name has this ending.
+    pub(crate) fn beside(&self, ending: &str) -> Output<'a> {
+        Output { path: format!("{}{ending}", self.path), written: None, span: self.span, is_directory: true }
+    }
+}
+
 /// Paths of a target's outputs.
 pub struct Places<'a> {
     name: &'a Spanned<TargetName>,

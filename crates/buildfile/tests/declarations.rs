@@ -55,7 +55,7 @@ fn what_each_kind_makes_and_where() {
         tool-deps: Nothing
         server: Executables, directory sub/bin
         with-c: Executables, directory dist/with-c
-        image: ImageLayout, directory sub/images/council, file sub/images/council.tar
+        image: ImageLayout, directory sub/images/council, file sub/images/council.tar, directory sub/images/council.sbom
         on-alpine: ImageLayout, directory dist/on-alpine
         on-another: ImageLayout, directory dist/on-another
         on-a-layout: ImageLayout, directory dist/on-a-layout

@@ -6,6 +6,7 @@
 mod bill;
 mod bill_form;
 mod cyclonedx;
+mod document;
 mod expression;
 mod licences;
 mod provenance;
@@ -19,4 +20,4 @@ pub use expression::{and_expression, is_expression};
 pub use licences::{LICENCES_FORMAT, is_licence_file, licence_of_files, licence_of_text};
 pub use provenance::{Material, Provenance, Subject, without_userinfo};
 pub use spdx::spdx_document;
-pub use system_packages::{OsRelease, SystemPackages, is_package_database};
+pub use system_packages::{OsRelease, SYSTEM_PACKAGES_FORMAT, SystemPackages, is_package_database};

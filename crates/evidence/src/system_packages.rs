@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use crate::bill::{Component, ComponentKind, Fact};
 use crate::expression::is_expression;
 
+/// Version of what is read, for keys.
+pub const SYSTEM_PACKAGES_FORMAT: &str = "system-packages-1";
+
 /// Maximum number of packages.
 const PACKAGES_MAX: usize = 100_000;
 /// Maximum length of a name, version or licence in bytes.

@@ -62,8 +62,8 @@ kind! {
         /// How the layers are compressed that the image adds to its base: `Gzip`, or `Zstd(3)` with a level from 3, which takes half
         /// the time of gzip and is smaller, to 9. A Docker before 23.0 can't pull layers of zstd; here they are loaded uncompressed.
         compression: Compression = Compression::Gzip,
-        /// Writes a bill of materials of each platform beside the layout, `dist/<target>.<os>_<arch>.spdx.json`: the modules of the
-        /// executables, and the packages of the base. `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both. It is no part of the image.
+        /// Writes a bill of materials of each platform beside the layout, `dist/<target>.sbom/<os>_<arch>.spdx.json`: the modules of the
+        /// executables, and the packages of the base (apk, dpkg). `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both. It is no part of the image.
         sbom: Bills = Bills::default(),
         /// Puts the time zone data of the Go toolchain into the image.
         tzdata: bool = false,
@@ -100,7 +100,9 @@ impl Kind for Image {
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
         let archive = self.archive.as_deref().map(|archive| places.path(archive));
-        [places.directory(self.out.as_deref())].into_iter().chain(archive).collect()
+        let layout = places.directory(self.out.as_deref());
+        let documents = (!self.sbom.is_empty()).then(|| layout.beside(".sbom"));
+        [layout].into_iter().chain(archive).chain(documents).collect()
     }
 
     fn check(&self, platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {

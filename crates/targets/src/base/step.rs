@@ -1,6 +1,7 @@
 //! `BaseStep`: one base image for one platform. Its outputs are its manifest, its configuration, a list of its files, and
 //! the few of them that an image extends. The layers stay where they are, in the store or in a layout.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use rondel_engine::{
     ActionSpec, Freshness, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError,
     UpstreamResult, UserError,
 };
+use rondel_evidence::{SYSTEM_PACKAGES_FORMAT, is_package_database};
 use rondel_oci::{BASE_INDEX, BaseConfig, BaseFiles, BaseIndex, Compression, Document, LAYER_BYTES_MAX, decompressed};
 use rondel_process::Cancellation;
 use rondel_registry::Watcher;
@@ -84,6 +86,8 @@ pub(crate) struct BaseStep {
     /// Place of the base in build.ron.
     pub span: Span,
     pub threads: usize,
+    /// True if the databases of its packages are kept, for bills of materials.
+    pub keeps_packages: bool,
 }
 
 /// What `prepare` found.
@@ -95,6 +99,11 @@ pub(crate) struct Found {
 }
 
 impl BaseStep {
+    /// Returns true if a file is kept for bills of materials.
+    fn keeps(&self, path: &RelativePath) -> bool {
+        self.keeps_packages && is_package_database(path.as_str())
+    }
+
     fn spec(&self) -> ActionSpec {
         let name = RelativePath::new("base").expect("a constant");
         let kind = match &*self.origin {
@@ -105,9 +114,13 @@ impl BaseStep {
         let place = Digest::of(format!("{kind} {}", self.origin.name()).as_bytes()).hex();
         let destination = format!(".rondel/out/bases/{}/{}", &place[..16], self.platform);
         let destination = RelativePath::new(&destination).expect("a platform is a path");
+        let mut settings = BTreeMap::from([("base index".to_owned(), BASE_INDEX.to_owned())]);
+        if self.keeps_packages {
+            settings.insert("packages".to_owned(), SYSTEM_PACKAGES_FORMAT.to_owned());
+        }
         ActionSpec {
             arguments: vec!["base".to_owned()],
-            settings: [("base index".to_owned(), BASE_INDEX.to_owned())].into(),
+            settings,
             outputs: vec![OutputSpec { name, destination, kind: OutputKind::Directory }],
             ..ActionSpec::default()
         }
@@ -224,7 +237,8 @@ impl Step for BaseStep {
         fs::write(base.join("config.json"), &fetched.config).map_err(unwritable)?;
         let index = BaseIndex::of_files(&files);
         fs::write(base.join("files"), index.text()).map_err(unwritable)?;
-        for path in kept_files(&files, &config) {
+        let databases = files.iter().map(|(path, _)| path.clone()).filter(|path| self.keeps(path));
+        for path in kept_files(&files, &config).into_iter().chain(databases) {
             let Some(contents) = files.contents(&path) else { continue };
             let place = path.below(&base.join("kept"));
             fs::create_dir_all(place.parent().expect("below a directory")).map_err(unwritable)?;
@@ -294,7 +308,7 @@ impl BaseStep {
                 let tar = decompressed(BufReader::with_capacity(1 << 17, file)).map_err(damaged)?;
                 let cancellation = context.cancellation;
                 let mut tar = Hashed { inner: tar.take(LAYER_BYTES_MAX), hasher: Hasher::new(), cancellation };
-                files.add_layer(&mut tar, &|path| keeps.contains(path)).map_err(damaged)?;
+                files.add_layer(&mut tar, &|path| keeps.contains(path) || self.keeps(path)).map_err(damaged)?;
                 io::copy(&mut tar, &mut io::sink()).map_err(damaged)?;
                 let found = tar.hasher.finish().oci();
                 if found != *diff_id {

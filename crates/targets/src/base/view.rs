@@ -148,6 +148,17 @@ impl ImageView {
         self.manifest.1.clone()
     }
 
+    /// Returns the kept files that are wanted, by their paths without the first `/`.
+    pub fn kept_files(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(&RelativePath, Vec<u8>)>, StepError> {
+        let wanted = self.kept.iter().filter(|(path, _)| wanted(path.as_str()));
+        wanted
+            .map(|(path, (file, _))| {
+                let contents = read_at_most(file, KEPT_MAX).map_err(|error| StepError::unreadable(file, &error))?;
+                Ok((path, contents))
+            })
+            .collect()
+    }
+
     /// Returns the bundle that the base's own environment names.
     pub fn named_bundle(&self) -> Result<Option<RelativePath>, StepError> {
         let (_, _, config) = self.read()?;

@@ -3,10 +3,12 @@
 
 mod archive_bills;
 mod executable_bills;
+mod image_bills;
 mod provenance;
 
 pub(crate) use archive_bills::ArchiveBillsStep;
 pub(crate) use executable_bills::ExecutableBillsStep;
+pub(crate) use image_bills::ImageBillsStep;
 pub(crate) use provenance::{ProvenanceStep, stated};
 
 use rondel_buildfile::{BillForm as DeclaredForm, Bills};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
-use rondel_buildfile::{Image, OutputReference, Target};
+use rondel_buildfile::{Image, Output, OutputReference, Target};
 use rondel_cas::RelativePath;
 use rondel_engine::{
     ActionSpec, Job, NodeId, OutputKind, OutputSpec, Prepared, Query, Report, Shown, Step, StepError, StepKey,
@@ -70,9 +70,10 @@ impl Step for ArchiveStep {
 /// Returns the places of an image's layout and of its archive, relative to build.ron.
 pub(crate) fn places(analyzer: &Analyzer<'_>, target: &Target) -> Analyzed<(RelativePath, Option<RelativePath>)> {
     let outputs = analyzer.request.file.outputs_of(target);
-    let mut places = outputs.iter().map(|output| path(&output.path).map_err(|error| error.at(output.span)));
-    let layout = places.next().expect("an image has a layout")?;
-    Ok((layout, places.next().transpose()?))
+    let place = |output: &Output<'_>| path(&output.path).map_err(|error| error.at(output.span));
+    let layout = place(outputs.first().expect("an image has a layout"))?;
+    // The bills of materials have a directory.
+    Ok((layout, outputs.iter().skip(1).find(|output| !output.is_directory).map(place).transpose()?))
 }
 
 /// Adds the step to the graph if the image has an archive.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rondel_buildfile::{
     BASE_USERS, Base, Compression as DeclaredCompression, HealthCheck, Image, Makes, Origin, OutputReference, Platform,
-    Spanned, Target,
+    Spanned, Target, TargetKind,
 };
+use rondel_cas::RelativePath;
 use rondel_engine::{NodeId, Shown, StepKey, UserError};
 use rondel_golang::ProbeStep;
 use rondel_oci::{Compression, DEFAULT_PATH, ImageConfig, zoneinfo_environment};
@@ -15,6 +16,7 @@ use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
 use crate::base::{BaseOrigin, BaseStep, Below};
 use crate::created::created_s;
 use crate::docker::DockerSocket;
+use crate::evidence::{ImageBillsStep, forms};
 use crate::image::archive;
 use crate::image::base_layer::BaseLayer;
 use crate::image::declared::{added_users, check_awaited, tree_files};
@@ -36,13 +38,7 @@ impl Analyze for Image {
         let name = target.name.value.clone();
         let platforms = analyzer.platforms(self.platforms.as_ref(), target, true)?;
         let mut inputs: Vec<NodeId> = Vec::new();
-        let mut input = |node: NodeId| {
-            let known = inputs.iter().position(|other| *other == node);
-            known.unwrap_or_else(|| {
-                inputs.push(node);
-                inputs.len() - 1
-            })
-        };
+        let mut input = |node: NodeId| index_of(node, &mut inputs);
         let mut images = Vec::with_capacity(platforms.len());
         for platform in &platforms {
             let base = base_node(analyzer, target, self, platform)?;
@@ -101,6 +97,9 @@ impl Analyze for Image {
         );
         let mut ends = vec![layout, load];
         ends.extend(archive::add(analyzer, target, layout)?);
+        for platform in platforms.iter().filter(|_| !self.sbom.is_empty()) {
+            ends.push(bills(analyzer, (target, self), platform, (layout, &out))?);
+        }
         Ok(TargetNodes { image: Some(ImageSource::Layout { layout, out }), ..TargetNodes::ends(ends) })
     }
 
@@ -142,6 +141,40 @@ impl Analyze for Image {
     fn health(&self) -> Option<&HealthCheck> {
         self.health.as_ref()
     }
+}
+
+/// Adds the step that makes the bills of materials of a platform.
+fn bills(
+    analyzer: &mut Analyzer<'_>,
+    (target, image): (&Target, &Image),
+    platform: &Platform,
+    (layout, out): (NodeId, &RelativePath),
+) -> Analyzed<NodeId> {
+    let name = &target.name.value;
+    let mut inputs = vec![layout];
+    let base = base_node(analyzer, target, image, platform)?;
+    let base = base.map(|(node, origin)| (index_of(node, &mut inputs), origin.name()));
+    let mut bills = Vec::new();
+    for (_, source) in &image.files {
+        let Origin::Output { target: producer, .. } = &source.value.origin else { continue };
+        let producer = analyzer.find(producer)?;
+        let reader = (target, source.span);
+        let bill = analyzer.within(producer, |analyzer, kind| kind.bill_node(analyzer, producer, platform, reader))?;
+        bills.extend(bill.map(|node| index_of(node, &mut inputs)));
+    }
+    bills.sort_unstable();
+    bills.dedup();
+    let step = ImageBillsStep {
+        project: analyzer.request.file.project.value.clone(),
+        name: name.to_string(),
+        platform: platform.clone(),
+        forms: forms(&image.sbom).collect(),
+        layout: out.clone(),
+        base,
+        bills,
+        out: path(&format!("{out}.sbom"))?,
+    };
+    Ok(analyzer.add_hidden(StepKey::of(name, "sbom").on(platform), inputs, Vec::new(), Box::new(step)))
 }
 
 /// Returns the step of the base that is no `Static`, and where that comes from.
@@ -187,7 +220,10 @@ fn base_node(
         return Ok(Some((node, origin)));
     }
     let threads = analyzer.request.threads;
-    let step = BaseStep { origin: Arc::clone(&origin), platform: platform.clone(), span, threads };
+    // One step for all images on it.
+    let wants_bill = |target: &Target| matches!(&target.kind, TargetKind::Image(image) if !image.sbom.is_empty());
+    let keeps_packages = analyzer.request.file.targets.iter().any(wants_bill);
+    let step = BaseStep { origin: Arc::clone(&origin), platform: platform.clone(), span, threads, keeps_packages };
     let node = analyzer.add_hidden(key, made.into_iter().collect(), Vec::new(), Box::new(step));
     Ok(Some((node, origin)))
 }

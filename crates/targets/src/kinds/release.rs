@@ -6,11 +6,10 @@ use rondel_engine::{Node, NodeId, Shown, StepKey};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
 use crate::created::created_s;
-use crate::evidence::{ArchiveBillsStep, ProvenanceStep, forms, stated};
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::release::{
-    ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_changelog, add_formula,
-    add_packages, check_release, path_of,
+    ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_bills, add_changelog,
+    add_formula, add_packages, add_provenance, check_release, path_of,
 };
 
 impl Analyze for Release {
@@ -30,17 +29,11 @@ impl Analyze for Release {
         for platform in &platforms {
             let node = archive(analyzer, (target, self), platform, &deps)?;
             artifacts.push(Artifact { node, kind: ArtifactKind::Archive, platform: Some(platform.clone()) });
-            if !self.sbom.is_empty() {
-                let node = bills(analyzer, (target, self), platform, node)?;
-                artifacts.push(Artifact { node, kind: ArtifactKind::Sbom, platform: Some(platform.clone()) });
-            }
+            artifacts.extend(add_bills(analyzer, (target, self), platform, node)?);
         }
         let builds = |analyzer: &mut Analyzer<'_>, platform: &Platform| builds(analyzer, (target, self), platform);
         artifacts.extend(add_packages(analyzer, (target, self), &platforms, &deps, &builds)?);
-        if self.provenance {
-            let node = provenance(analyzer, (target, self), &platforms, &artifacts)?;
-            artifacts.push(Artifact { node, kind: ArtifactKind::Provenance, platform: None });
-        }
+        artifacts.extend(add_provenance(analyzer, (target, self), &platforms, &artifacts)?);
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });
         artifacts.extend(add_formula(analyzer, (target, self), &artifacts)?);
@@ -120,64 +113,6 @@ fn archive(
         on_miss: deps.on_miss.clone(),
         ..Node::new(key, target.kind.word(), step)
     }))
-}
-
-/// Adds the step that makes the bills of materials of an archive.
-fn bills(
-    analyzer: &mut Analyzer<'_>,
-    (target, release): (&Target, &Release),
-    platform: &Platform,
-    archive: NodeId,
-) -> Analyzed<NodeId> {
-    let mut inputs = vec![archive];
-    for build in &release.builds {
-        let of = analyzer.find(&build.value)?;
-        let reader = (target, build.span);
-        inputs.extend(analyzer.within(of, |analyzer, kind| kind.bill_node(analyzer, of, platform, reader))?);
-    }
-    let step = ArchiveBillsStep {
-        project: analyzer.request.file.project.value.clone(),
-        forms: forms(&release.sbom).collect(),
-        out: only_output(target, analyzer.request.file)?,
-    };
-    let key = StepKey::of(&target.name.value, "sbom").on(platform);
-    Ok(analyzer.add_hidden(key, inputs, Vec::new(), Box::new(step)))
-}
-
-/// Adds the step that says what the files were made from.
-fn provenance(
-    analyzer: &mut Analyzer<'_>,
-    (target, release): (&Target, &Release),
-    platforms: &[Platform],
-    artifacts: &[Artifact],
-) -> Analyzed<NodeId> {
-    let mut inputs: Vec<NodeId> = artifacts.iter().map(|artifact| artifact.node).collect();
-    for (build, platform) in release.builds.iter().flat_map(|build| platforms.iter().map(move |one| (build, one))) {
-        let of = analyzer.find(&build.value)?;
-        let reader = (target, build.span);
-        inputs.push(analyzer.within(of, |analyzer, kind| kind.output_node(analyzer, of, platform, reader))?);
-        inputs.extend(analyzer.within(of, |analyzer, kind| kind.bill_node(analyzer, of, platform, reader))?);
-    }
-    let labels: Vec<String> = inputs.iter().map(|node| analyzer.graph.node(*node).key.to_string()).collect();
-    let mut targets = vec![target];
-    for build in &release.builds {
-        targets.push(analyzer.find(&build.value)?);
-    }
-    let out = only_output(target, analyzer.request.file)?;
-    let name = &target.name.value;
-    let step = analyzer.step(&|| {
-        let names = ReleaseNames::of(analyzer, release, name, target.name.span)?;
-        Ok(Box::new(ProvenanceStep {
-            stated: stated(analyzer, target, &targets, platforms)?,
-            root: analyzer.request.root.clone(),
-            artifacts: artifacts.len(),
-            labels: labels.clone(),
-            name: path_of(&format!("{}_{}_provenance.json", analyzer.request.file.project.value, names.version))?,
-            out: out.clone(),
-        }))
-    })?;
-    let key = StepKey::of(name, "provenance");
-    Ok(analyzer.add(target, key, Deps::default(), inputs, Shown::Never, step))
 }
 
 /// Adds the step that makes the file of checksums.
