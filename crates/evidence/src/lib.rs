@@ -4,7 +4,6 @@
 //! the same document everywhere. This crate knows no target, no Go and no image: what is in an artefact is handed in.
 
 mod bill;
-mod bill_form;
 mod cyclonedx;
 mod document;
 mod expression;
@@ -13,8 +12,7 @@ mod provenance;
 mod spdx;
 mod system_packages;
 
-pub use bill::{BILL_FORMAT, Bill, Component, ComponentKind, Fact, Relation};
-pub use bill_form::BillForm;
+pub use bill::{BILL_FORMAT, Bill, BillForm, Component, ComponentKind, Fact, Relation};
 pub use cyclonedx::cyclonedx_document;
 pub use expression::{and_expression, is_expression};
 pub use licences::{LICENCES_FORMAT, is_licence_file, licence_of_files, licence_of_text};
