@@ -136,6 +136,7 @@ fn each_module_is_built_as_by_one_who_stands_there() {
     .assert_eq(&edit("examples/go.mod", "\n// Edited.\n"));
     expect![[r#"
         demo: examples/go.sum changed
+        demo: bill: examples/go.sum changed
     "#]]
     .assert_eq(&edit("examples/go.sum", "example.com/none v1.0.0 h1:KOIHODQj58PmL80G2Eak4WdvUzjSJSm0vG72crDCqb8=\n"));
     expect![[r#"
@@ -190,6 +191,7 @@ fn a_go_work_is_of_the_modules_that_it_uses() {
     .assert_eq(&edit("go.work", "\n// Edited.\n"));
     expect![[r#"
         demo: go.work.sum is new
+        demo: bill: go.work.sum is new
         shop: go.work.sum is new
     "#]]
     .assert_eq(&edit("go.work.sum", "example.com/none v1.0.0 h1:KOIHODQj58PmL80G2Eak4WdvUzjSJSm0vG72crDCqb8=\n"));
