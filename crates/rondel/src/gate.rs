@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rondel_buildfile::TargetName;
 use rondel_cas::{ActionResult, Digest};
-use rondel_engine::{Graph, NodeId, Summary, UpstreamResult, Workspace, audit_mark, entry_text};
+use rondel_engine::{Graph, NodeId, StepKey, Summary, UpstreamResult, Workspace, audit_mark, entry_text};
 use rondel_targets::Analysis;
 
 use crate::asked::Asked;
@@ -87,9 +87,22 @@ impl Gate<'_> {
         if different > 0 {
             return Ok(Exit::Different);
         }
-        for node in made_of(&analyzed.graph, releases) {
-            remember(node, first, workspace);
+        let nodes = made_of(&analyzed.graph, releases);
+        let again = |key: &StepKey| {
+            let twin = second.analysis.graph.find(key);
+            twin.is_some_and(|twin| second.summary.results.contains_key(&twin))
+        };
+        // What has no twin was not compared.
+        if let Some(node) =
+            nodes.iter().find(|node| has_files(**node, first) && !again(&analyzed.graph.node(**node).key))
+        {
+            let step = &analyzed.graph.node(*node).key;
+            return Err(Failure::environment(format!(
+                "`{step}` was not made a second time, so the release is not proven"
+            ))
+            .hint("run again; if it stays so, report it, or write `gate: Off`"));
         }
+        nodes.iter().for_each(|node| remember(*node, first, workspace));
         Ok(Exit::Done)
     }
 }
@@ -106,6 +119,11 @@ fn made_of(graph: &Graph, targets: &[TargetName]) -> BTreeSet<NodeId> {
         }
     }
     found
+}
+
+/// Returns true if a step made files, so that there is something to compare.
+fn has_files(node: NodeId, summary: &Summary) -> bool {
+    summary.results.get(&node).is_some_and(|result| !result.artefacts.is_empty())
 }
 
 /// Returns the key of the proof that a step gives these files; `None` if its result is not stored, so that it can't be
