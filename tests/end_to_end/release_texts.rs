@@ -344,7 +344,7 @@ fn formulas_that_are_refused() {
     "##]].assert_eq(&other.run(&["release", "--snapshot"]).stderr);
 }
 
-/// The examples of docs/releases.md on versions, changelogs and formulas.
+/// The examples of docs/releases.md.
 #[test]
 fn the_examples_of_the_page() {
     let page = fs::read_to_string(repository().join("docs/releases.md")).unwrap();
@@ -360,4 +360,19 @@ fn the_examples_of_the_page() {
     assert_eq!(changelog(&space), format!("## 1.3.0\n\n### Mended\n\n{line}"));
     let formula = space.read("dist/release/small.rb");
     assert!(formula.contains("/download/v1.3.0/small_1.3.0_linux_amd64.tar.gz\"\n"), "{formula}");
+    // The release itself.
+    let space = release();
+    let example = of("\"release\":").replace("Release(", "Release(gate: Off,");
+    space.replace("build.ron", "\"release\": Release(builds: [\"small\"]),", &example);
+    amend(&space);
+    space.ok(&["release"]);
+    let listed = Command::new("tar")
+        .args(["tzf", "small_1.2.3_linux_amd64.tar.gz"])
+        .current_dir(space.root().join("dist/release"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&listed.stdout),
+        "small_1.2.3_linux_amd64/LICENSE\nsmall_1.2.3_linux_amd64/small\n"
+    );
 }
