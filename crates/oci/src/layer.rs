@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::PathBuf;
 
-use rondel_cas::{CONTENTS_MAX, Digest, Hasher, RelativePath, open_at_most};
+use rondel_cas::{CONTENTS_MAX, Digest, HashingReader, HashingWriter, RelativePath, open_at_most};
 
 use crate::codec::Compression;
 use crate::tar_header::{Header, Kind};
@@ -62,7 +62,7 @@ impl LayerEntry {
 }
 
 /// Adds the directories above all entries that are missing, as `directory` gives them.
-pub fn add_parents(entries: &mut BTreeMap<RelativePath, LayerEntry>, directory: &dyn Fn(&RelativePath) -> LayerEntry) {
+pub fn add_parents<E>(entries: &mut BTreeMap<RelativePath, E>, directory: &dyn Fn(&RelativePath) -> E) {
     let paths: Vec<RelativePath> = entries.keys().cloned().collect();
     for path in paths {
         for parent in std::iter::successors(path.parent(), RelativePath::parent) {
@@ -92,13 +92,13 @@ pub fn write_tar(
     compression: Compression,
     threads: usize,
 ) -> io::Result<Layer> {
-    let mut tar = TarReader::new(entries, modified_s);
-    let mut output = HashingWriter { inner: destination, hasher: Hasher::new() };
+    let mut tar = HashingReader::new(TarReader::new(entries, modified_s));
+    let mut output = HashingWriter::new(destination);
     compression.compress(&mut tar, &mut output, threads)?;
-    Ok(Layer { digest: output.hasher.finish(), diff_id: tar.hasher.finish(), compression })
+    Ok(Layer { digest: output.finish(), diff_id: tar.finish(), compression })
 }
 
-/// The tar as a stream, hashed as it is read, so that no layer is in memory whole.
+/// The tar as a stream, so that no layer is in memory whole.
 struct TarReader<'a> {
     entries: Vec<(&'a RelativePath, &'a LayerEntry)>,
     modified_s: u64,
@@ -108,7 +108,6 @@ struct TarReader<'a> {
     file: Option<(File, u64, PathBuf)>,
     padding: usize,
     ended: bool,
-    hasher: Hasher,
 }
 
 impl<'a> TarReader<'a> {
@@ -122,7 +121,6 @@ impl<'a> TarReader<'a> {
             file: None,
             padding: 0,
             ended: false,
-            hasher: Hasher::new(),
         }
     }
 
@@ -166,8 +164,10 @@ impl<'a> TarReader<'a> {
         }
         Ok(())
     }
+}
 
-    fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Read for TarReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.offset < self.pending.len() {
                 let count = buffer.len().min(self.pending.len() - self.offset);
@@ -192,30 +192,5 @@ impl<'a> TarReader<'a> {
                 return Ok(0);
             }
         }
-    }
-}
-
-impl Read for TarReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.read_some(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
-struct HashingWriter<'a> {
-    inner: &'a mut File,
-    hasher: Hasher,
-}
-
-impl Write for HashingWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write_all(bytes)?;
-        self.hasher.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
     }
 }

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use rondel_cas::RelativePath;
-use rondel_oci::{Compression, LayerSource};
+use rondel_oci::{Compression, LayerSource, add_parents};
 
 use crate::md5::Md5;
 use crate::package::{Moment, Package, PackageEntry, PackageError, check_common, read_whole, size_of, unit_script};
@@ -90,12 +90,7 @@ fn write_tar(
 /// alone those that are there.
 fn with_parents(package: &Package) -> BTreeMap<RelativePath, PackageEntry> {
     let mut all = package.entries.clone();
-    for path in package.entries.keys() {
-        for parent in std::iter::successors(path.parent(), RelativePath::parent) {
-            let directory = || PackageEntry::of_root(LayerSource::Directory, 0o755);
-            all.entry(parent).or_insert_with(directory);
-        }
-    }
+    add_parents(&mut all, &|_| PackageEntry::of_root(LayerSource::Directory, 0o755));
     all
 }
 

@@ -11,9 +11,9 @@ mod relation;
 mod tags;
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 
-use rondel_cas::{Digest, Hasher, RelativePath};
+use rondel_cas::{Digest, HashingReader, HashingWriter, RelativePath};
 use rondel_oci::{Compression, LayerSource};
 
 use crate::package::{Package, PackageEntry, PackageError, check_common};
@@ -43,10 +43,10 @@ pub fn write_rpm(package: &Package, destination: &mut File, threads: usize) -> R
     let nothing = Payload { compressed: Digest::of(b""), plain: Digest::of(b"") };
     let begin = beginning(package, &files, &nothing)?.len() as u64;
     destination.seek(SeekFrom::Start(begin))?;
-    let mut plain = HashingReader { inner: cpio(package, &files)?, hasher: Hasher::new() };
-    let mut compressed = HashingWriter { inner: destination, hasher: Hasher::new() };
+    let mut plain = HashingReader::new(cpio(package, &files)?);
+    let mut compressed = HashingWriter::new(&mut *destination);
     Compression::Gzip.compress(&mut plain, &mut compressed, threads)?;
-    let payload = Payload { compressed: compressed.hasher.finish(), plain: plain.hasher.finish() };
+    let payload = Payload { compressed: compressed.finish(), plain: plain.finish() };
     let beginning = beginning(package, &files, &payload)?;
     destination.seek(SeekFrom::Start(0))?;
     destination.write_all(&beginning)?;
@@ -99,34 +99,4 @@ fn lead(package: &Package) -> Vec<u8> {
     bytes.extend_from_slice(&[0, 1, 0, 5]);
     bytes.resize(96, 0);
     bytes
-}
-
-struct HashingReader<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for HashingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
-struct HashingWriter<'a> {
-    inner: &'a mut File,
-    hasher: Hasher,
-}
-
-impl Write for HashingWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write_all(bytes)?;
-        self.hasher.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }
