@@ -9,7 +9,7 @@ use crate::created::created_s;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::release::{
     ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_bills, add_changelog,
-    add_formula, add_packages, add_provenance, check_release, path_of,
+    add_formula, add_packages, add_provenance, builds, check_release, path_of,
 };
 
 impl Analyze for Release {
@@ -31,8 +31,7 @@ impl Analyze for Release {
             artifacts.push(Artifact { node, kind: ArtifactKind::Archive, platform: Some(platform.clone()) });
             artifacts.extend(add_bills(analyzer, (target, self), platform, node)?);
         }
-        let builds = |analyzer: &mut Analyzer<'_>, platform: &Platform| builds(analyzer, (target, self), platform);
-        artifacts.extend(add_packages(analyzer, (target, self), &platforms, &deps, &builds)?);
+        artifacts.extend(add_packages(analyzer, (target, self), &platforms, &deps)?);
         artifacts.extend(add_provenance(analyzer, (target, self), &platforms, &artifacts)?);
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });
@@ -56,21 +55,6 @@ impl Analyze for Release {
     fn wants_all_platforms(&self) -> bool {
         true
     }
-}
-
-/// Returns the steps that make the executables of a platform, one a build.
-fn builds(
-    analyzer: &mut Analyzer<'_>,
-    (target, release): (&Target, &Release),
-    platform: &Platform,
-) -> Analyzed<Vec<NodeId>> {
-    let mut nodes = Vec::new();
-    for build in &release.builds {
-        let of = analyzer.find(&build.value)?;
-        let reader = (target, build.span);
-        nodes.push(analyzer.within(of, |analyzer, kind| kind.output_node(analyzer, of, platform, reader))?);
-    }
-    Ok(nodes)
 }
 
 /// Adds the step that makes the archive of a platform.

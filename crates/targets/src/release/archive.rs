@@ -109,14 +109,28 @@ impl ArchiveStep {
 
     fn add(&self, path: &RelativePath, file: ArchiveFile, files: &mut Files) -> Result<(), StepError> {
         let place = self.place(path);
-        let clash = files.keys().find(|other| place.is_within(other) || other.is_within(&place));
-        if let Some(other) = clash {
-            let message = format!("`{path}` and `{other}` have one place in the archive");
-            return Err(StepError::input(message).hint("give the executable another `name`, or leave the file out"));
+        if files.contains_key(&place) {
+            return Err(one_place(path, &place));
         }
         files.insert(place, file);
         Ok(())
     }
+}
+
+/// Refuses a file that stands where others need a directory.
+fn refuse_nested(files: &Files) -> Result<(), StepError> {
+    for path in files.keys() {
+        let mut above = std::iter::successors(path.parent(), RelativePath::parent);
+        if let Some(other) = above.find(|above| files.contains_key(above)) {
+            return Err(one_place(path, &other));
+        }
+    }
+    Ok(())
+}
+
+fn one_place(path: &RelativePath, other: &RelativePath) -> StepError {
+    StepError::input(format!("`{path}` and `{other}` have one place in the archive"))
+        .hint("give the executable another `name`, or leave the file out")
 }
 
 impl Step for ArchiveStep {
@@ -135,6 +149,7 @@ impl Step for ArchiveStep {
         let mut files = self.executables(context, &mut spec)?;
         self.add_tree(&spec, &mut files)?;
         self.add_outputs(context, &mut spec, &mut files)?;
+        refuse_nested(&files)?;
         let destination = self.out.join(&self.name);
         spec.outputs = vec![OutputSpec { name: self.name.clone(), destination, kind: OutputKind::File }];
         let freshness = match spec.inputs.blind_spot() {

@@ -4,6 +4,7 @@ use rondel_buildfile::{Platform, Release, Target};
 use rondel_engine::{NodeId, Shown, StepKey};
 
 use super::artifacts::{Artifact, ArtifactKind};
+use super::builds::{bill, executables};
 use super::names::{ReleaseNames, path_of};
 use crate::analyzer::{Analyzed, Analyzer, only_output};
 use crate::evidence::{ArchiveBillsStep, ProvenanceStep, forms, stated};
@@ -21,9 +22,7 @@ pub(crate) fn add_bills(
     }
     let mut inputs = vec![archive];
     for build in &release.builds {
-        let of = analyzer.find(&build.value)?;
-        let reader = (target, build.span);
-        inputs.extend(analyzer.within(of, |analyzer, kind| kind.bill_node(analyzer, of, platform, reader))?);
+        inputs.extend(bill(analyzer, (target, build), platform)?);
     }
     let step = ArchiveBillsStep {
         project: analyzer.request.file.project.value.clone(),
@@ -47,10 +46,8 @@ pub(crate) fn add_provenance(
     }
     let mut inputs: Vec<NodeId> = artifacts.iter().map(|artifact| artifact.node).collect();
     for (build, platform) in release.builds.iter().flat_map(|build| platforms.iter().map(move |one| (build, one))) {
-        let of = analyzer.find(&build.value)?;
-        let reader = (target, build.span);
-        inputs.push(analyzer.within(of, |analyzer, kind| kind.output_node(analyzer, of, platform, reader))?);
-        inputs.extend(analyzer.within(of, |analyzer, kind| kind.bill_node(analyzer, of, platform, reader))?);
+        inputs.push(executables(analyzer, (target, build), platform)?);
+        inputs.extend(bill(analyzer, (target, build), platform)?);
     }
     let labels: Vec<String> = inputs.iter().map(|node| analyzer.graph.node(*node).key.to_string()).collect();
     let mut targets = vec![target];

@@ -3,6 +3,7 @@
 
 mod archive;
 mod artifacts;
+mod builds;
 mod changelog;
 mod checksums;
 mod evidence;
@@ -16,6 +17,7 @@ mod version;
 
 pub(crate) use archive::ArchiveStep;
 pub(crate) use artifacts::{Artifact, ArtifactKind, ArtifactsStep};
+pub(crate) use builds::builds;
 pub(crate) use checksums::ChecksumsStep;
 pub(crate) use evidence::{add_bills, add_provenance};
 pub(crate) use names::{ReleaseNames, path_of};

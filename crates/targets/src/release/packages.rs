@@ -15,6 +15,7 @@ use rondel_engine::{Node, NodeId, OutputRole, StepKey, UserError};
 use rondel_oci::LayerSource;
 
 use super::artifacts::{Artifact, ArtifactKind};
+use super::builds::builds;
 use super::names::{ReleaseNames, path_of};
 use super::package_files::{FileOrigin, InstalledFile};
 use super::package_step::{Format, Moment, PackageStep};
@@ -38,13 +39,12 @@ struct Declared<'a> {
     role: String,
 }
 
-/// Adds a step for each package and platform of Linux; `builds` makes the steps of the executables of a platform.
+/// Adds a step for each package and platform of Linux.
 pub(crate) fn add_packages(
     analyzer: &mut Analyzer<'_>,
     (target, release): (&Target, &Release),
     platforms: &[Platform],
     deps: &Deps,
-    builds: &dyn Fn(&mut Analyzer<'_>, &Platform) -> Analyzed<Vec<NodeId>>,
 ) -> Analyzed<Vec<Artifact>> {
     let mut artifacts = Vec::new();
     for (index, package) in release.packages.iter().enumerate() {
@@ -53,7 +53,7 @@ pub(crate) fn add_packages(
         let role = if earlier == 0 { format.word().to_owned() } else { format!("{} {}", format.word(), earlier + 1) };
         let declared = Declared { target, release, package: &package.value, span: package.span, format, role };
         for (platform, architecture) in declared.architectures(platforms)? {
-            let inputs = builds(analyzer, &platform)?;
+            let inputs = builds(analyzer, (target, release), &platform)?;
             let node = declared.add(analyzer, &platform, architecture, inputs, deps)?;
             artifacts.push(Artifact { node, kind: declared.format.kind(), platform: Some(platform) });
         }

@@ -9,6 +9,7 @@ use rondel_engine::{Shown, StepKey, UserError};
 use rondel_names::SemanticVersion;
 
 use super::artifacts::{Artifact, ArtifactKind};
+use super::builds::builds;
 use super::changelog::ChangelogStep;
 use super::formula::FormulaStep;
 use super::names::{ReleaseNames, path_of};
@@ -114,11 +115,7 @@ pub(crate) fn add_formula(
             "Homebrew knows darwin and linux, each with amd64 and arm64: add such platforms, or leave `formula` out",
         ));
     };
-    for build in &release.builds {
-        let of = analyzer.find(&build.value)?;
-        inputs
-            .push(analyzer.within(of, |analyzer, kind| kind.output_node(analyzer, of, &first, (target, build.span)))?);
-    }
+    inputs.extend(builds(analyzer, (target, release), &first)?);
     let out = only_output(target, analyzer.request.file)?;
     let name = &target.name.value;
     let step = analyzer.step(&|| {
