@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
-use rondel_cas::{Digest, Entry, Metadata};
+use rondel_cas::{Entry, Metadata};
 use rondel_process::{Cancellation, Redactor};
 
 use crate::context::{Artefact, Purpose, StepContext, UpstreamResult};
@@ -42,8 +42,6 @@ pub struct Summary {
     pub failures: Vec<(NodeId, StepError)>,
     /// Results of the nodes that succeeded.
     pub results: BTreeMap<NodeId, UpstreamResult>,
-    /// The keys of those whose results are stored.
-    pub actions: BTreeMap<NodeId, Digest>,
     /// True if the build was interrupted.
     pub interrupted: bool,
 }
@@ -187,7 +185,6 @@ pub fn build(
     for (id, state) in finished {
         summary.outcomes.insert(id, state.outcome());
         if let StepState::Done(result) = state {
-            summary.actions.extend(result.result.action.map(|action| (id, action)));
             summary.results.insert(id, result.result);
         }
     }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rondel_buildfile::TargetName;
 use rondel_cas::{ActionResult, Digest};
-use rondel_engine::{Graph, NodeId, StepKey, Summary, UpstreamResult, Workspace, audit_mark, entry_text};
+use rondel_engine::{Graph, NodeId, StepKey, Summary, Workspace, audit_mark, entry_text};
 use rondel_targets::Analysis;
 
 use crate::asked::Asked;
@@ -38,14 +38,18 @@ impl Gate<'_> {
         if releases.is_empty() {
             return Ok(Exit::Done);
         }
-        let nodes = made_of(&analyzed.graph, &releases);
+        let nodes = made_of(&analyzed.graph, &releases, first);
         let is_marked = |node: &NodeId| audit_mark(&workspace.state, &analyzed.graph.node(*node).key).is_some();
         if nodes.iter().all(|node| !is_marked(node) && is_proven(*node, first, workspace)) {
             self.sink.proven(&releases);
             return Ok(Exit::Done);
         }
         check_kinds(self.runner.session, &releases)?;
-        self.prove(analyzed, first, workspace, &releases)
+        let exit = self.prove(analyzed, first, &releases, &nodes)?;
+        if exit == Exit::Done {
+            nodes.iter().for_each(|node| remember(*node, first, workspace));
+        }
+        Ok(exit)
     }
 
     /// Returns the releases of this run that want a proof.
@@ -60,8 +64,8 @@ impl Gate<'_> {
         &self,
         analyzed: &Analysis,
         first: &Summary,
-        workspace: &Workspace,
         releases: &[TargetName],
+        nodes: &[NodeId],
     ) -> Result<Exit, Failure> {
         let begun = Instant::now();
         let session = self.runner.session;
@@ -87,28 +91,24 @@ impl Gate<'_> {
         if different > 0 {
             return Ok(Exit::Different);
         }
-        let nodes = made_of(&analyzed.graph, releases);
         let again = |key: &StepKey| {
             let twin = second.analysis.graph.find(key);
             twin.is_some_and(|twin| second.summary.results.contains_key(&twin))
         };
         // What has no twin was not compared.
-        if let Some(node) =
-            nodes.iter().find(|node| has_files(**node, first) && !again(&analyzed.graph.node(**node).key))
-        {
+        if let Some(node) = nodes.iter().find(|node| !again(&analyzed.graph.node(**node).key)) {
             let step = &analyzed.graph.node(*node).key;
             return Err(Failure::environment(format!(
                 "`{step}` was not made a second time, so the release is not proven"
             ))
             .hint("run again; if it stays so, report it, or write `gate: Off`"));
         }
-        nodes.iter().for_each(|node| remember(*node, first, workspace));
         Ok(Exit::Done)
     }
 }
 
-/// Returns the steps that make these targets, and all that those are made from.
-fn made_of(graph: &Graph, targets: &[TargetName]) -> BTreeSet<NodeId> {
+/// Returns the steps that make these targets, and all that those are made from, as far as they have made files.
+fn made_of(graph: &Graph, targets: &[TargetName], summary: &Summary) -> Vec<NodeId> {
     let is_of = |name: Option<&TargetName>| name.is_some_and(|name| targets.contains(name));
     let mut open: Vec<NodeId> =
         graph.nodes().filter(|(_, node)| is_of(node.key.target.as_ref())).map(|(id, _)| id).collect();
@@ -118,18 +118,15 @@ fn made_of(graph: &Graph, targets: &[TargetName]) -> BTreeSet<NodeId> {
             open.extend(&graph.node(id).inputs);
         }
     }
-    found
-}
-
-/// Returns true if a step made files, so that there is something to compare.
-fn has_files(node: NodeId, summary: &Summary) -> bool {
-    summary.results.get(&node).is_some_and(|result| !result.artefacts.is_empty())
+    let has_files = |id: &NodeId| summary.results.get(id).is_some_and(|result| !result.artefacts.is_empty());
+    found.into_iter().filter(has_files).collect()
 }
 
 /// Returns the key of the proof that a step gives these files; `None` if its result is not stored, so that it can't be
 /// known again.
-fn proof_of(node: NodeId, result: &UpstreamResult, summary: &Summary) -> Option<Digest> {
-    let action = summary.actions.get(&node)?;
+fn proof_of(node: NodeId, summary: &Summary) -> Option<Digest> {
+    let result = summary.results.get(&node)?;
+    let action = result.action?;
     let mut text = format!("{FORMAT}\n{action}\n");
     for artefact in &result.artefacts {
         text.push_str(&format!("{} {}\n", artefact.name, entry_text(&artefact.entry)));
@@ -138,15 +135,13 @@ fn proof_of(node: NodeId, result: &UpstreamResult, summary: &Summary) -> Option<
 }
 
 fn is_proven(node: NodeId, summary: &Summary, workspace: &Workspace) -> bool {
-    let Some(result) = summary.results.get(&node).filter(|result| !result.artefacts.is_empty()) else { return true };
-    let proof = proof_of(node, result, summary);
+    let proof = proof_of(node, summary);
     proof.is_some_and(|proof| workspace.results.get_action_result(&proof).is_ok_and(|found| found.is_some()))
 }
 
 /// Stores the proof of a step. A trouble of the store costs a second proof next time.
 fn remember(node: NodeId, summary: &Summary, workspace: &Workspace) {
-    let Some(result) = summary.results.get(&node).filter(|result| !result.artefacts.is_empty()) else { return };
-    if let Some(proof) = proof_of(node, result, summary) {
+    if let Some(proof) = proof_of(node, summary) {
         let found = ActionResult { kind: "proof".to_owned(), ..ActionResult::default() };
         let _ = workspace.results.update_action_result(&proof, &found);
     }
