@@ -11,7 +11,8 @@ use crate::types::{
 };
 use crate::value::{Named, Value};
 use crate::{
-    Diagnostic, Kind, Makes, Need, Output, Platform, Platforms, Span, Spanned, TargetKind, TargetName, Text, suggest,
+    Diagnostic, Group, Kind, Makes, Need, Output, Platform, Platforms, Span, Spanned, TargetKind, TargetName, Text,
+    suggest,
 };
 
 record! {
@@ -86,6 +87,11 @@ impl Target {
     /// Returns its products.
     pub fn makes(&self) -> Makes {
         self.kind().makes()
+    }
+
+    /// Returns true if it only sends something elsewhere: building it again would send it again.
+    pub fn only_sends(&self) -> bool {
+        self.makes() == Makes::Nothing && self.kind().group() == Group::Publish
     }
 
     /// Returns its needs on this machine. `platforms` are those of the file.

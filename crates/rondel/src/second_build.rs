@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use rondel_buildfile::{Group, Makes, Platform, TargetName};
+use rondel_buildfile::{Makes, Platform, TargetName};
 use rondel_engine::{Graph, Summary};
 use rondel_targets::{Analysis, PlatformChoice, Request};
 
@@ -96,7 +96,7 @@ pub(crate) fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Resu
 pub(crate) fn check_publishing(session: &Session<'_>, graph: &Graph) -> Result<(), Failure> {
     let names: BTreeSet<&TargetName> = graph.nodes().filter_map(|(_, node)| node.key.target.as_ref()).collect();
     let mut targets = session.file.targets.iter().filter(|target| names.contains(&target.name.value));
-    match targets.find(|target| target.kind().group() == Group::Publish && target.makes() == Makes::Nothing) {
+    match targets.find(|target| target.only_sends()) {
         Some(target) => {
             let message = format!("`{}` can't be verified: a second build would publish too", target.name.value);
             Err(Failure::usage(message).hint("verify the target that it publishes"))

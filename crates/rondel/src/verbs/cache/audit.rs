@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use rondel_buildfile::{Group, Makes, Platform, Target, TargetName};
+use rondel_buildfile::{Makes, Platform, Target, TargetName};
 use rondel_diff::{Difference, Traces, diff_json};
 use rondel_engine::{
     Artefact, Audit, AuditMark, Event, Known, Node, NodeId, Shown as StepShown, StepError, UpstreamResult, Verdict,
@@ -184,7 +184,7 @@ fn acts_outside(session: &Session<'_>, node: &Node) -> bool {
     let target = session.file.targets.iter().find(|target| Some(&target.name.value) == node.key.target.as_ref());
     target.is_some_and(|target| match target.makes() {
         Makes::DaemonImage | Makes::Processes => true,
-        Makes::Nothing => target.kind().group() == Group::Publish,
+        Makes::Nothing => target.only_sends(),
         Makes::Executables | Makes::ImageLayout | Makes::Files { .. } => false,
     })
 }
