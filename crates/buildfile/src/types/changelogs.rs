@@ -1,4 +1,4 @@
-//! `changelog` of a `Release`: which commits it tells of, and how.
+//! `changelog` of a `Release`: which commits it lists, and in what form.
 
 use crate::field::FieldType;
 use crate::reader::Reader;

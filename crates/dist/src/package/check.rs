@@ -1,4 +1,4 @@
-//! What no package may hold, whatever its format: values come from build.ron and from whoever wrote a tag.
+//! What packages of both formats may not hold. The values come from build.ron, and from tags, which anyone may have written.
 
 use rondel_cas::RelativePath;
 use rondel_oci::LayerSource;
