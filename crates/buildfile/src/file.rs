@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::field::{FieldType, Visitor};
+use crate::kinds::write_pushed_documents;
 use crate::options::without_options;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
@@ -198,7 +199,10 @@ pub(crate) fn read(text: &str, version: &str, diagnostics: &mut Vec<Diagnostic>)
     reader.defaults = fields.peek("defaults").map(Defaults::by_kind).unwrap_or_default();
     let sets = fields.peek("sets").and_then(|sets| sets.map("a map of sets").ok()).unwrap_or_default();
     reader.sets = sets.into_iter().map(|set| (set.name, set.value)).collect();
-    let file = BuildFile::read(&mut reader, &mut fields);
+    let mut file = BuildFile::read(&mut reader, &mut fields);
+    if let Some(file) = &mut file {
+        write_pushed_documents(&mut file.targets);
+    }
     reader.finish(fields);
     reader.report_unread_options();
     file
