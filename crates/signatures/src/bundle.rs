@@ -101,6 +101,11 @@ impl Bundle {
         serde_json::to_vec(self).expect("texts and lists")
     }
 
+    /// Returns the signature of a file in base64, as cosign had it alone before bundles; `None` in a bundle of an envelope.
+    pub fn signature(&self) -> Option<&str> {
+        self.message_signature.as_ref().map(|signed| signed.signature.as_str())
+    }
+
     /// Returns the envelope, which is to be checked by its own `verify`.
     pub fn envelope(&self) -> Option<&Envelope> {
         self.dsse_envelope.as_ref()

@@ -1,5 +1,6 @@
 //! `sign` of a `Push` and a `Release`: which key signs, and whose signatures are expected. It reads no key.
 
+use crate::Spanned;
 use crate::field::{FieldType, Visitor};
 use crate::reader::Reader;
 use crate::record::{Record, record};
@@ -31,7 +32,7 @@ pub enum SigningKey {
     /// Its text is in a variable of the caller's environment.
     Secret(Text),
     /// It is a file, relative to `root` or absolute.
-    File(Text),
+    File(Spanned<String>),
 }
 
 /// The password of a private key: the name of a variable of the caller's environment.
@@ -64,7 +65,7 @@ impl FieldType for SigningKey {
         match value.call().map(|call| (call.name, call.arguments)) {
             Some(("KeyFile", Some(arguments))) => {
                 let path = reader.argument("KeyFile", arguments, value.span())?;
-                reader.text(path).map(SigningKey::File)
+                reader.string(path, "a path").map(SigningKey::File)
             }
             _ => {
                 let hint = "a private key is never in build.ron: Secret(\"COSIGN_PRIVATE_KEY\") is its text in the environment";
@@ -77,14 +78,14 @@ impl FieldType for SigningKey {
     fn shape() -> Shape {
         Shape::OneOf(vec![
             Shape::call("Secret", Shape::string("name", ENVIRONMENT_NAME)),
-            Shape::call("KeyFile", Text::shape()),
+            Shape::call("KeyFile", Shape::string("path", ".")),
         ])
     }
 
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         match self {
             SigningKey::Secret(text) => visitor.text(text),
-            SigningKey::File(path) => path.visit(visitor),
+            SigningKey::File(_) => {}
         }
     }
 }
