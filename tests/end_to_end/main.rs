@@ -74,6 +74,7 @@ mod push;
 mod push_documents;
 mod push_evidence;
 mod push_pulled;
+mod push_signatures;
 mod release;
 mod release_texts;
 mod replay;

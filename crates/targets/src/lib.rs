@@ -31,6 +31,7 @@ mod outputs;
 mod parameters;
 mod publish;
 mod published_image;
+mod published_signatures;
 mod push;
 mod refusals;
 mod registries;
@@ -60,6 +61,7 @@ pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, Servi
 pub use modules::module_directory;
 pub use publish::{PublishedMetadata, check_publish, publish, publishable};
 pub use published_image::{PublishedDocument, PublishedImage, PublishedPlatform};
+pub use published_signatures::{KnownKeys, SignedBy};
 pub use push::PushMetadata;
 pub use registries::Registries;
 pub use request::{ParameterValues, PlatformChoice, Request, VersionMode};

@@ -4,7 +4,7 @@ use rondel_names::ImageReference;
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms};
+use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms, Sign};
 use crate::{Diagnostic, Kind, Makes, Need, Output, TargetKind, TargetName, Targets};
 
 kind! {
@@ -27,6 +27,10 @@ kind! {
         /// Attaches what the image was made from, an in-toto statement with SLSA provenance, to its index. The image then writes it as by
         /// its own `provenance`.
         provenance: bool = false,
+        /// Signs the index, the image of each platform and all that `sbom` and `provenance` attach, as cosign does:
+        /// `Sign(key: Secret("COSIGN_PRIVATE_KEY"), public_key: "cosign.pub")`. The same key gives the same bytes, so a second push sends
+        /// nothing. docs/registries.md has how to verify.
+        sign: Option<Sign> = None,
     }
 }
 
@@ -41,6 +45,10 @@ impl Kind for Push {
 
     fn has_digest(&self) -> bool {
         true
+    }
+
+    fn signs(&self) -> Option<&Sign> {
+        self.sign.as_ref()
     }
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
