@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::field::{FieldType, Visitor};
-use crate::kinds::write_pushed_documents;
 use crate::options::without_options;
+use crate::pushed_documents::write_pushed_documents;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
