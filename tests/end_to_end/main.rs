@@ -81,6 +81,7 @@ mod replay;
 mod sandbox;
 mod scheduling;
 mod server;
+mod signatures;
 mod space;
 mod stamps;
 mod tasks;

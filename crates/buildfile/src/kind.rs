@@ -2,7 +2,7 @@
 
 use crate::field::Visitor;
 use crate::places::{Output, Places};
-use crate::types::{CleanedTarget, EnvFile, Sign};
+use crate::types::{CleanedTarget, EnvFile, SigningKey};
 use crate::{Diagnostic, ModuleDirectory, Platform, Platforms, Spanned, TargetName, Text};
 
 /// Section of a target in the list, in this order.
@@ -198,8 +198,13 @@ pub trait Kind: Declared {
         false
     }
 
-    /// Returns the key that signs what it makes or sends.
-    fn signs(&self) -> Option<&Sign> {
+    /// Returns the private key that signs what it makes or sends.
+    fn signing_key(&self) -> Option<&SigningKey> {
+        None
+    }
+
+    /// Returns the file of the public key whose signatures it makes, relative to `root`.
+    fn public_key(&self) -> Option<&str> {
         None
     }
 

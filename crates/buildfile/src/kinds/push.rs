@@ -4,7 +4,7 @@ use rondel_names::ImageReference;
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms, Sign};
+use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms, Sign, SigningKey};
 use crate::{Diagnostic, Kind, Makes, Need, Output};
 
 kind! {
@@ -47,8 +47,12 @@ impl Kind for Push {
         true
     }
 
-    fn signs(&self) -> Option<&Sign> {
-        self.sign.as_ref()
+    fn signing_key(&self) -> Option<&SigningKey> {
+        self.sign.as_ref().map(|sign| &sign.key)
+    }
+
+    fn public_key(&self) -> Option<&str> {
+        self.sign.as_ref().map(|sign| sign.public_key.value.as_str())
     }
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {

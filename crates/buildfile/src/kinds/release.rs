@@ -4,7 +4,7 @@ use crate::places::Places;
 use crate::record::kind;
 use crate::types::{
     Archives, ArtifactName, Bills, Changelog, Created, ExecutablesReference, Gate, Homebrew, OutPath, Platforms,
-    PublishTo, ReleasePackage, Sign,
+    PublishTo, ReleasePackage, Sign, SigningKey,
 };
 use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
@@ -68,8 +68,12 @@ impl Kind for Release {
         self.gate == Gate::On
     }
 
-    fn signs(&self) -> Option<&Sign> {
-        self.sign.as_ref()
+    fn signing_key(&self) -> Option<&SigningKey> {
+        self.sign.as_ref().map(|sign| &sign.key)
+    }
+
+    fn public_key(&self) -> Option<&str> {
+        self.sign.as_ref().map(|sign| sign.public_key.value.as_str())
     }
 
     fn unchecked(&self) -> Option<&'static str> {
