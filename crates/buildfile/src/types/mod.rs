@@ -27,6 +27,7 @@ mod parameters;
 mod publishing;
 mod references;
 mod signing;
+mod signing_keys;
 mod stamps;
 mod strings;
 mod texts;
@@ -67,7 +68,8 @@ pub use packages::{
 pub use parameters::{Param, ParameterName, Params};
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
-pub use signing::{KeyPassword, Sign, SigningKey};
+pub use signing::Sign;
+pub use signing_keys::{KeyPassword, SigningKey};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
     EnvironmentName, Glob, Heading, LayerName, ModuleDirectory, OutPath, ParameterValue, Pattern, PoolName, Port,

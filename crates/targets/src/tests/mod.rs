@@ -14,6 +14,8 @@ mod packages;
 mod parameters;
 mod refusals;
 mod resolve;
+#[cfg(feature = "signing")]
+mod signatures;
 mod templates;
 mod variables;
 mod version_modes;
