@@ -73,6 +73,7 @@ mod published_tools;
 mod push;
 mod push_documents;
 mod push_pulled;
+mod rebuild;
 mod release;
 mod release_texts;
 mod replay;

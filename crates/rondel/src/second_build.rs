@@ -105,6 +105,18 @@ pub(crate) fn check_publishing(session: &Session<'_>, graph: &Graph) -> Result<(
     }
 }
 
+/// Returns the files that targets are made from, as far as they are known without a build: some lie outside of the tree.
+pub(crate) fn planned_sources(
+    session: &Session<'_>,
+    options: &AnalysisOptions,
+    asked: Asked,
+    platforms: &PlatformChoice,
+) -> Result<BTreeSet<PathBuf>, Failure> {
+    let request = Request { platforms: platforms.clone(), ..session.request(options, asked) };
+    let analyzed = session.analyze_request(&request)?;
+    Ok(rondel_engine::planned_sources(&analyzed.graph, &analyzed.roots, &session.workspace()))
+}
+
 /// Returns all files that a build was made from.
 pub(crate) fn sources_of(summary: &Summary) -> BTreeSet<PathBuf> {
     let mut sources = BTreeSet::new();
