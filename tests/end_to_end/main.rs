@@ -72,6 +72,7 @@ mod publish;
 mod published_tools;
 mod push;
 mod push_documents;
+mod push_evidence;
 mod push_pulled;
 mod rebuild;
 mod release;

@@ -39,6 +39,7 @@ mod release;
 mod request;
 mod resolve;
 mod shown_variables;
+mod signing;
 mod source_files;
 mod tag_texts;
 mod tool_fields;
