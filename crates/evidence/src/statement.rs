@@ -128,8 +128,8 @@ impl Statement {
             }
             None => value,
         };
-        let statement: WireStatement =
-            serde_json::from_value(value).map_err(|error| wrong(format!("no statement of in-toto: {}", shown(&error.to_string()))))?;
+        let statement: WireStatement = serde_json::from_value(value)
+            .map_err(|error| wrong(format!("no statement of in-toto: {}", shown(&error.to_string()))))?;
         if !matches!(statement.kind.as_str(), "https://in-toto.io/Statement/v1" | "https://in-toto.io/Statement/v0.1") {
             return Err(wrong(format!("no statement of in-toto, but of the type `{}`", shown(&statement.kind))));
         }
@@ -276,7 +276,8 @@ mod tests {
                 "payloadType": "application/vnd.in-toto+json", "payload": form.encode(&document), "signatures": [],
             });
             assert_eq!(Statement::parse(envelope.to_string().as_bytes()).unwrap(), statement);
-            let bundle = json!({"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "dsseEnvelope": envelope});
+            let bundle =
+                json!({"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "dsseEnvelope": envelope});
             assert_eq!(Statement::parse(bundle.to_string().as_bytes()).unwrap(), statement);
         }
     }
@@ -328,6 +329,7 @@ mod tests {
             its payload is no base64
             no JSON: EOF while parsing an object at line 1 column 1
             no JSON: recursion limit exceeded at line 1 column 128
-            it has 17825792 bytes, and at most 16777216 are read"#]].assert_eq(&messages.join("\n"));
+            it has 17825792 bytes, and at most 16777216 are read"#]]
+        .assert_eq(&messages.join("\n"));
     }
 }

@@ -5,7 +5,7 @@ mod published_files;
 mod reference;
 mod release;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rondel_process::Cancellation;
@@ -112,6 +112,7 @@ impl Run<'_> {
     fn rebuild(
         &self,
         plan: &Plan,
+        signatures: Option<&Path>,
         compare: &dyn Fn(&SecondBuild) -> Result<Outcome, Failure>,
     ) -> Result<Exit, Failure> {
         let session = self.session;
@@ -123,14 +124,15 @@ impl Run<'_> {
         };
         let asked = Asked::of(vec![plan.target.clone()]);
         // Sources outside the tree are known once the inputs are, which needs no build.
-        let sources = planned_sources(session, &options, asked.clone(), &platforms)?;
+        let sources = planned_sources(session, &options, asked.clone(), &platforms, signatures)?;
         signals::forward_to(self.cancellation);
         self.sink.started(&session.file.project.value, self.call.words);
         self.sink.rebuilding(&plan.start());
         let (context, build) = (self.call.context, &self.call.options.build);
         let runner = Runner { context, options: build, cancellation: self.cancellation, session };
         let known = (&sources, &session.own_paths().collect());
-        let second = SecondBuild::run(&runner, (self.call.global, &options), &asked, platforms, known)?;
+        let second =
+            SecondBuild::run_with(&runner, (self.call.global, &options), &asked, platforms, known, signatures)?;
         if exit_of(&second.summary) != Exit::Done {
             return Ok(exit_of(&second.summary));
         }

@@ -26,7 +26,7 @@ pub(super) fn rebuild_directory(run: &Run<'_>, directory: &Path) -> Result<Exit,
     let statement = read_statement(&provenance)?;
     let published = PublishedFiles::list(directory)?;
     let plan = plan(run, &statement)?;
-    run.rebuild(&plan, &|built| {
+    run.rebuild(&plan, Some(directory), &|built| {
         let made = made_files(built, run, &plan.target)?;
         let traces = built.place.traces(run.session);
         let mut outcome = Outcome::default();
@@ -58,7 +58,7 @@ pub(super) fn rebuild_file(run: &Run<'_>, path: &Path) -> Result<Exit, Failure> 
     let is_named = |name: &str| statement.subjects.iter().any(|(subject, _)| subject == name);
     let name = if is_named(&own) { own } else { renamed.unwrap_or(own) };
     let plan = plan(run, &statement)?;
-    run.rebuild(&plan, &|built| {
+    run.rebuild(&plan, Some(directory), &|built| {
         let made = made_files(built, run, &plan.target)?;
         let Some(artefact) = made.get(&name) else {
             let files: Vec<&str> = made.keys().map(String::as_str).collect();

@@ -38,7 +38,7 @@ pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Resu
     };
     // Sources outside the tree are known once the inputs are, which needs no build.
     let options = &run.call.options.analysis;
-    let sources = planned_sources(session, options, Asked::of(vec![target.clone()]), &choice)?;
+    let sources = planned_sources(session, options, Asked::of(vec![target.clone()]), &choice, None)?;
     run.start();
     let asked = Asked::of(vec![target.clone()]);
     let second = run.second_build(&asked, choice, (&sources, &session.own_paths().collect()))?;
