@@ -75,6 +75,7 @@ mod push_documents;
 mod push_evidence;
 mod push_pulled;
 mod push_signatures;
+mod rebuild;
 mod release;
 mod release_texts;
 mod replay;

@@ -206,6 +206,7 @@ impl<'c> Session<'c> {
             version_mode: analysis.version_mode(),
             platforms: PlatformChoice::Own,
             arguments: Vec::new(),
+            signatures: None,
             seal: Seal::of(&self.root.join(".rondel")),
             offline: analysis.offline,
             locked: analysis.locked,

@@ -6,6 +6,7 @@
 mod analysis;
 mod analyzer;
 mod base;
+mod checkout;
 mod closed;
 mod created;
 mod declared_inputs;
@@ -53,6 +54,7 @@ mod tests;
 
 pub use analysis::{Analysis, analyze};
 pub use base::{BaseRequest, Bases, declared_bases};
+pub use checkout::Checkout;
 pub use docker::dockerfile::{Dockerfile, Instruction};
 pub use docker::{Docker, DockerSocket};
 pub use go_choice::WantedGo;

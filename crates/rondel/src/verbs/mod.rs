@@ -13,6 +13,7 @@ mod lock;
 mod lock_bases;
 mod lock_tools;
 mod plan;
+mod rebuild;
 mod schema;
 mod show;
 mod verify;
@@ -38,6 +39,7 @@ const LIST: &[Entry] = &[
     Entry::of::<show::Show>(),
     Entry::of::<graph::ShowGraph>(),
     Entry::of::<verify::Verify>(),
+    Entry::of::<rebuild::Rebuild>(),
     Entry::of::<inspect::Inspect>(),
     Entry::of::<init::Init>(),
     Entry::of::<lock::Lock>(),
