@@ -17,8 +17,8 @@ use crate::exit::Exit;
 use crate::program::with_program;
 use crate::session::ProcessContext;
 use crate::ui::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, MemberState, Printer, SECOND_BUILD_FAILED, Shown, Sink, Verified,
-    VerifySummary, bytes_text, duration_text, highlight, print_answer, reason_text, with_hint,
+    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Printer, SECOND_BUILD_FAILED, Shown, Sink,
+    Verified, VerifySummary, bytes_text, duration_text, highlight, print_answer, reason_text, with_hint,
     without_control_sequences,
 };
 
@@ -380,6 +380,11 @@ impl Sink for Human {
             different => format!("{different} of {} different", summary.steps),
         };
         self.remark("Verified", &format!("in {}: {word}", duration_text(summary.took)));
+    }
+
+    fn bundled(&self, bundle: &Bundled<'_>) {
+        let (path, size) = (bundle.path.display(), bytes_text(bundle.digest.size()));
+        self.remark("Bundled", &format!("{path}: {} files, {size}, {}", bundle.files, bundle.digest.oci()));
     }
 
     fn auditing(&self, start: &AuditStart) {

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::exit::Exit;
 use crate::program::with_program;
 use crate::ui::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, MemberState, Printer, Shown, Sink, Verified, VerifySummary,
-    reason_text,
+    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Printer, Shown, Sink, Verified,
+    VerifySummary, reason_text,
 };
 
 /// Version of the events.
@@ -146,6 +146,13 @@ impl Sink for Json {
     }
 
     fn verify_summary(&self, _: &VerifySummary<'_>) {}
+
+    fn bundled(&self, bundle: &Bundled<'_>) {
+        self.write(&json!({
+            "event": "bundled", "path": bundle.path.display().to_string(), "digest": bundle.digest.oci(),
+            "size": bundle.digest.size(), "files": bundle.files,
+        }));
+    }
 
     fn auditing(&self, start: &AuditStart) {
         self.write(
