@@ -14,6 +14,7 @@ mod lock;
 mod lock_bases;
 mod lock_tools;
 mod plan;
+mod rebuild;
 mod schema;
 mod show;
 mod verify;
@@ -40,6 +41,7 @@ const LIST: &[Entry] = &[
     Entry::of::<graph::ShowGraph>(),
     Entry::of::<verify::Verify>(),
     Entry::of::<bundle::Bundle>(),
+    Entry::of::<rebuild::Rebuild>(),
     Entry::of::<inspect::Inspect>(),
     Entry::of::<init::Init>(),
     Entry::of::<lock::Lock>(),
