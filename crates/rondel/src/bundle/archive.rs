@@ -6,13 +6,15 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{CONTENTS_MAX, Digest, Hasher, RelativePath, TemporaryFile, open_at_most};
+use rondel_cas::{CONTENTS_MAX, Digest, Hasher, RelativePath, SMALL_MAX, TemporaryFile, open_at_most};
 use rondel_oci::{Compression, LayerEntry, LayerSource, decompressed, write_tar};
 
 use super::description::{DESCRIPTION, Description, FORMAT, Part};
 use crate::exit::Failure;
 use crate::tree_copy::link;
 
+/// The second file: the digest of the first one, as `sha256sum` reads it. The digests of all others are in the first.
+const SUM: &str = "bundle.json.sha256";
 /// How the tar is compressed.
 const COMPRESSION: Compression = Compression::Zstd(3);
 /// Largest description in bytes.
@@ -33,8 +35,10 @@ pub(super) fn write(
 ) -> io::Result<Digest> {
     let text = serde_json::to_vec_pretty(description)?;
     let mut entries = BTreeMap::new();
-    let name = RelativePath::new(DESCRIPTION).expect("a constant");
-    entries.insert(name, LayerEntry::file(LayerSource::Bytes(text), false));
+    for (name, bytes) in [(SUM, sum_of(&text).into_bytes()), (DESCRIPTION, text)] {
+        let name = RelativePath::new(name).expect("a constant");
+        entries.insert(name, LayerEntry::file(LayerSource::Bytes(bytes), false));
+    }
     for (name, (source, part)) in parts {
         let entry = match part {
             Part::File { mode, .. } => {
@@ -80,11 +84,18 @@ pub(super) fn read(path: &Path, place: &dyn Fn(&RelativePath) -> Option<PathBuf>
     };
     drop(name);
     let mut text = Vec::new();
+    let mut sum = Vec::new();
     if first.size() > DESCRIPTION_MAX {
         return Err(damaged(io::Error::other(format!("`{DESCRIPTION}` is too large"))));
     }
     first.read_to_end(&mut text).map_err(damaged)?;
     drop(first);
+    if let Some((_, second)) = entries.next().map_err(damaged)?.filter(|(name, _)| name == SUM) {
+        second.take(SMALL_MAX).read_to_end(&mut sum).map_err(damaged)?;
+    }
+    if sum != sum_of(&text).as_bytes() {
+        return Err(damaged(io::Error::other(format!("`{DESCRIPTION}` has not the digest in `{SUM}`"))));
+    }
     let description = Description::parse(&text)?;
     let parts = description.parts()?;
     check_size(&parts).map_err(damaged)?;
@@ -106,6 +117,10 @@ pub(super) fn read(path: &Path, place: &dyn Fn(&RelativePath) -> Option<PathBuf>
         }
     }
     Ok(description)
+}
+
+fn sum_of(text: &[u8]) -> String {
+    format!("{}  {DESCRIPTION}\n", Digest::of(text).hex())
 }
 
 fn check_size(parts: &BTreeMap<RelativePath, Part>) -> io::Result<()> {
@@ -212,5 +227,145 @@ fn damaged(path: &Path, error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::PermissionDenied => Failure::environment(message),
         _ => Failure::usage(message).hint("nothing of it was run; compare the file's digest with the published one"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::description::tests::description;
+
+    struct Space(PathBuf);
+
+    impl Drop for Space {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    impl Space {
+        fn new(name: &str) -> Space {
+            let space = Space(std::env::temp_dir().join(format!("rondel-bundle-{name}-{}", std::process::id())));
+            let _ = fs::remove_dir_all(&space.0);
+            fs::create_dir_all(&space.0).unwrap();
+            space
+        }
+
+        /// Returns a few files, one of them with a name that fits into no header.
+        fn parts(&self) -> BTreeMap<RelativePath, (PathBuf, Part)> {
+            let long = format!("source/{}/long.go", "d/".repeat(80) + &"x".repeat(110));
+            let mut parts = BTreeMap::new();
+            for (index, (name, text)) in
+                [("source/build.ron", "()"), ("source/a.go", "package a"), (&*long, "package long")].iter().enumerate()
+            {
+                let place = self.0.join(index.to_string());
+                fs::write(&place, text).unwrap();
+                let part =
+                    Part::File { digest: Digest::of(text.as_bytes()), mode: if index == 1 { 0o755 } else { 0o644 } };
+                parts.insert(RelativePath::new(name).unwrap(), (place, part));
+            }
+            let link = Part::Link { target: "a.go".to_owned() };
+            parts.insert(RelativePath::new("source/link.go").unwrap(), (PathBuf::new(), link));
+            parts
+        }
+
+        fn written(
+            &self,
+            name: &str,
+            parts: &BTreeMap<RelativePath, (PathBuf, Part)>,
+            described: &Description,
+        ) -> PathBuf {
+            let path = self.0.join(name);
+            let digest = write(&path, described, parts, 2).unwrap();
+            assert_eq!(digest, Digest::of_file(&path).unwrap());
+            path
+        }
+
+        /// Returns what became of a bundle.
+        fn read(&self, path: &Path) -> String {
+            let out = self.0.join("out");
+            let _ = fs::remove_dir_all(&out);
+            let text = |failure: Failure| failure.message().replace(&self.0.display().to_string(), "");
+            read(path, &|name| Some(name.below(&out))).map_or_else(text, |_| "fine".to_owned())
+        }
+    }
+
+    fn of(parts: &BTreeMap<RelativePath, (PathBuf, Part)>) -> Description {
+        description(parts.iter().map(|(name, (_, part))| (name.to_string(), part.to_string())))
+    }
+
+    #[test]
+    fn the_same_files_come_out_and_the_same_bytes() {
+        let space = Space::new("same");
+        let parts = space.parts();
+        let (one, other) = (space.written("one", &parts, &of(&parts)), space.written("other", &parts, &of(&parts)));
+        assert!(fs::read(&one).unwrap() == fs::read(&other).unwrap());
+        assert!(is_bundle(&one) && !is_bundle(&space.0.join("0")));
+        assert_eq!(space.read(&one), "fine");
+        for (name, (source, part)) in &parts {
+            let place = name.below(&space.0.join("out"));
+            match part {
+                Part::File { .. } => assert_eq!(fs::read(&place).unwrap(), fs::read(source).unwrap(), "{name}"),
+                Part::Link { target } => assert_eq!(fs::read_link(&place).unwrap(), Path::new(target)),
+            }
+        }
+    }
+
+    #[test]
+    fn other_files_than_described() {
+        let space = Space::new("other");
+        let parts = space.parts();
+        let described = of(&parts);
+        let a = RelativePath::new("source/a.go").unwrap();
+        let mut edited = parts.clone();
+        fs::write(space.0.join("edited"), "package b").unwrap();
+        edited.get_mut(&a).unwrap().0 = space.0.join("edited");
+        let mut longer = parts.clone();
+        fs::write(space.0.join("longer"), "package a // more").unwrap();
+        longer.get_mut(&a).unwrap().0 = space.0.join("longer");
+        let mut fewer = parts.clone();
+        fewer.remove(&a);
+        let mut more = parts.clone();
+        more.insert(RelativePath::new("source/more.go").unwrap(), parts[&a].clone());
+        let mut linked = parts.clone();
+        linked.insert(a.clone(), (PathBuf::new(), Part::Link { target: "/etc/passwd".to_owned() }));
+        let outcomes: Vec<String> = [&edited, &longer, &fewer, &more, &linked]
+            .map(|parts| space.read(&space.written("bundle", parts, &described)))
+            .to_vec();
+        expect_test::expect![[r#"
+            the bundle `/bundle` can't be used: `source/a.go` differs from its description
+            the bundle `/bundle` can't be used: `source/a.go` differs from its description
+            the bundle `/bundle` can't be used: `source/a.go` is missing
+            the bundle `/bundle` can't be used: `source/more.go` is not in its description, or there twice
+            the bundle `/bundle` can't be used: `source/a.go` differs from its description"#]]
+        .assert_eq(&outcomes.join("\n"));
+    }
+
+    #[test]
+    fn damaged_bytes_are_never_taken() {
+        let space = Space::new("damaged");
+        let parts = space.parts();
+        let path = space.written("bundle", &parts, &of(&parts));
+        let bytes = fs::read(&path).unwrap();
+        let damaged = space.0.join("damaged");
+        let out = space.0.join("out");
+        let contents = |out: &Path| -> Vec<Vec<u8>> {
+            parts.keys().map(|name| fs::read(name.below(out)).unwrap_or_default()).collect()
+        };
+        assert_eq!(space.read(&path), "fine");
+        let whole = contents(&out);
+        for at in 0..bytes.len() {
+            let mut copy = bytes.clone();
+            copy[at] ^= 0x10;
+            fs::write(&damaged, &copy).unwrap();
+            // A bit of a header may say nothing of the contents; then they are the same.
+            if space.read(&damaged) == "fine" {
+                assert_eq!(contents(&out), whole, "byte {at}");
+            }
+        }
+        for length in (0..bytes.len() - 1).step_by(7) {
+            fs::write(&damaged, &bytes[..length]).unwrap();
+            assert_ne!(space.read(&damaged), "fine", "{length} of {} bytes", bytes.len());
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{Created, Image, Release, TargetKind, Text, TextSource, Visitor};
+use rondel_buildfile::{Created, Image, Release, Target, TargetKind, Text, TextSource, Visitor};
 use rondel_cas::{Cache, Digest, RelativePath, SMALL_MAX, STORE_FORMAT, TemporaryFile, copy_file, read_at_most};
 use rondel_engine::{Summary, counted_mode};
 use rondel_golang::{DownloadSettings, GoDirectories, SdkPlace, is_sdk_program};
@@ -33,8 +33,8 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    /// Looks through the variables and targets of build.ron.
-    pub fn of(session: &Session<'_>) -> Result<Declared, Failure> {
+    /// Looks through the targets that are built, and the variables that they use. What is beside them stays out of a bundle.
+    pub fn of(session: &Session<'_>, targets: &[&Target]) -> Result<Declared, Failure> {
         #[derive(Default)]
         struct Names<'a> {
             variables: BTreeSet<&'a str>,
@@ -55,9 +55,11 @@ impl Declared {
             }
         }
         let mut names = Names::default();
-        session.file.vars.values().for_each(|variable| names.text(&variable.text));
-        session.file.targets.iter().for_each(|target| target.visit(&mut names));
-        for target in session.file.targets.iter() {
+        for target in targets {
+            target.visit(&mut names);
+            for variable in session.file.variables_of(target) {
+                names.text(&session.file.vars[&variable].text);
+            }
             if let TargetKind::Image(Image { created: Created::Environment(name), .. })
             | TargetKind::Release(Release { created: Created::Environment(name), .. }) = &target.kind
             {

@@ -232,13 +232,14 @@ pub(super) fn made_by(graph: &Graph, summary: &Summary) -> Vec<ExpectedStep> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use expect_test::expect;
 
     use super::*;
 
-    fn described(files: &[(&str, &str)]) -> String {
-        let description = Description {
+    /// Returns a description with these files.
+    pub fn description(files: impl IntoIterator<Item = (String, String)>) -> Description {
+        Description {
             format: FORMAT.to_owned(),
             rondel: "0.1.0".to_owned(),
             project: "small".to_owned(),
@@ -249,9 +250,13 @@ mod tests {
             git: BTreeMap::new(),
             toolchains: BTreeMap::new(),
             expected: vec![ExpectedStep { step: "server".to_owned(), files: BTreeMap::new() }],
-            files: files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
-        };
-        serde_json::to_string(&description).unwrap()
+            files: files.into_iter().collect(),
+        }
+    }
+
+    fn described(files: &[(&str, &str)]) -> String {
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        serde_json::to_string(&description(files)).unwrap()
     }
 
     fn outcome(text: &str) -> String {
@@ -284,6 +289,23 @@ mod tests {
             outcome(&described(&[("source/build.ron", "link to x")])),
             outcome(&described(&[build]).replace(&Platform::host().to_string(), "plan9/amd64")),
         ];
-        expect![[r#""#]].assert_eq(&refused.join("\n"));
+        expect![[r#"
+            the bundle's `bundle.json` can't be used: EOF while parsing an object at line 1 column 1
+            the bundle has the format `rondel-bundle-9`
+            the bundle's `bundle.json` can't be used: it has no build.ron
+            the bundle's `bundle.json` can't be used: `source/../x`: it is no path in a bundle
+            the bundle's `bundle.json` can't be used: `/etc/passwd`: it is no path in a bundle
+            the bundle's `bundle.json` can't be used: `sourcery/x`: a bundle has no such file
+            the bundle's `bundle.json` can't be used: `bundle.json`: a bundle has no such file
+            the bundle's `bundle.json` can't be used: `source/x`: its digest, size and permissions can't be read
+            the bundle's `bundle.json` can't be used: `source/x`: its digest, size and permissions can't be read
+            the bundle's `bundle.json` can't be used: `source/build.ron` is a file, and the directory of others
+            the bundle's `bundle.json` can't be used: `source/l`: the link leads out of the sources
+            the bundle's `bundle.json` can't be used: `source/d/l`: the link leads out of the sources
+            the bundle's `bundle.json` can't be used: `source/d/l`: the link leads out of the sources
+            the bundle's `bundle.json` can't be used: `modules/l`: the link leads out of the sources
+            the bundle's `bundle.json` can't be used: it has no build.ron
+            the bundle is for machines of plan9/amd64, and this one is linux/amd64"#]]
+        .assert_eq(&refused.join("\n"));
     }
 }

@@ -41,11 +41,11 @@ pub(crate) fn make(
     check_place(path)?;
     let asked = session.asked(words)?;
     scope::check_targets(session, &asked.targets)?;
-    let declared = Declared::of(session)?;
     let notes = GitNotes::taken();
     let request = Request { notes: notes.clone(), platforms: options.platforms(), ..session.request(options, asked) };
     let analysis = session.analyze_request(&request)?;
     scope::check_analysis(session, &analysis)?;
+    let declared = Declared::of(session, &scope::targets(session, &analysis.graph))?;
     caller.start(&session.file.project.value, words);
     let (context, options_of_build) = (caller.context, caller.options);
     let runner = Runner { context, options: options_of_build, cancellation: caller.cancellation, session };

@@ -27,16 +27,15 @@ pub(super) fn check_targets(session: &Session<'_>, asked: &[TargetName]) -> Resu
     check_kinds(session, asked)
 }
 
-/// Refuses steps of targets that only files name.
-pub(super) fn check_graph(session: &Session<'_>, graph: &Graph) -> Result<(), Failure> {
+/// Returns the targets that have steps, also those that only files name.
+pub(super) fn targets<'s>(session: &'s Session<'_>, graph: &Graph) -> Vec<&'s Target> {
     let names: BTreeSet<&TargetName> = graph.nodes().filter_map(|(_, node)| node.key.target.as_ref()).collect();
-    let targets = session.file.targets.iter().filter(|target| names.contains(&target.name.value));
-    targets.map(|target| check_target(session, target)).collect()
+    session.file.targets.iter().filter(|target| names.contains(&target.name.value)).collect()
 }
 
 /// Refuses values that no bundle may hold, and toolchains and images that nothing pins.
 pub(super) fn check_analysis(session: &Session<'_>, analysis: &Analysis) -> Result<(), Failure> {
-    check_graph(session, &analysis.graph)?;
+    targets(session, &analysis.graph).into_iter().try_for_each(|target| check_target(session, target))?;
     if !analysis.secrets.is_empty() {
         return Err(Failure::usage(
             "it is made with secrets, or with values of environment files, and a bundle holds none",
