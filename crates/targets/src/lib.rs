@@ -57,6 +57,7 @@ pub use base::{BaseRequest, Bases, declared_bases};
 pub use checkout::Checkout;
 pub use docker::dockerfile::{Dockerfile, Instruction};
 pub use docker::{Docker, DockerSocket};
+pub use git::GitNotes;
 pub use go_choice::WantedGo;
 pub use go_version::{all_go_of_file, newest_pinned, resolve_go_version, unpinned_go};
 pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, ServicesMetadata};

@@ -60,6 +60,10 @@ impl Kind for Release {
         Makes::Files { count: 1 }
     }
 
+    fn is_self_contained(&self) -> bool {
+        true
+    }
+
     fn needs(&self) -> Vec<Need> {
         Vec::new()
     }

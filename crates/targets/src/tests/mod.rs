@@ -115,6 +115,7 @@ impl Space {
             lock: &lock,
             root: self.root.clone(),
             repository: self.root.clone(),
+            notes: crate::GitNotes::default(),
             cache: self.cache.clone().unwrap_or_else(|| self.root.join("cache")),
             program: Some(self.root.join("target")),
             environment: &self.environment,
