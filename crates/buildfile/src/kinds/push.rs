@@ -4,8 +4,8 @@ use rondel_names::ImageReference;
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Attachment, Destinations, LayoutReference, OutPath, Platforms};
-use crate::{Diagnostic, Kind, Makes, Need, Output};
+use crate::types::{Attachment, Destinations, LayoutReference, OutPath, Platforms, Policy};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned};
 
 kind! {
     /// Sends an image to registries, without a daemon: all platforms under one index. Only what a registry lacks is sent;
@@ -21,6 +21,8 @@ kind! {
         /// Documents about the image, which registries keep beside it:
         /// `[Attachment(type: "application/spdx+json", file: Output("sbom"))]`. They are there before the names are set.
         attach: Vec<Attachment> = Vec::new(),
+        /// What must hold before anything is sent: `(clean_tree: true, verified: true)`. docs/policies.md has all rules.
+        policy: Option<Spanned<Policy>> = None,
     }
 }
 
