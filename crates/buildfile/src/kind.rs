@@ -2,7 +2,7 @@
 
 use crate::field::Visitor;
 use crate::places::{Output, Places};
-use crate::types::{CleanedTarget, EnvFile};
+use crate::types::{CleanedTarget, EnvFile, Sign};
 use crate::{Diagnostic, ModuleDirectory, Platform, Platforms, Spanned, TargetName, Text};
 
 /// Section of a target in the list, in this order.
@@ -196,6 +196,11 @@ pub trait Kind: Declared {
     /// Returns true if it counts as done only when a second build gives the same bytes.
     fn is_gated(&self) -> bool {
         false
+    }
+
+    /// Returns the key that signs what it makes or sends.
+    fn signs(&self) -> Option<&Sign> {
+        None
     }
 
     /// Returns true if the digest of its image is known once it is made.

@@ -27,6 +27,7 @@ mod parameters;
 mod policy;
 mod publishing;
 mod references;
+mod signing;
 mod stamps;
 mod strings;
 mod texts;
@@ -68,6 +69,7 @@ pub use parameters::{Param, ParameterName, Params};
 pub use policy::Policy;
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
+pub use signing::{KeyPassword, Sign, SigningKey};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
     EnvironmentName, Glob, Heading, LayerName, ModuleDirectory, OutPath, ParameterValue, Pattern, PoolName, Port,
