@@ -65,6 +65,7 @@ mod packages;
 mod parts;
 mod parts_of_the_machine;
 mod placed;
+mod policy;
 mod projects;
 mod provenance;
 mod public;

@@ -12,6 +12,7 @@ mod modules;
 mod outputs;
 mod packages;
 mod parameters;
+mod policies;
 mod refusals;
 mod resolve;
 #[cfg(feature = "signing")]
