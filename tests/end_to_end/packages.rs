@@ -7,6 +7,7 @@ use std::process::Command;
 
 use expect_test::{Expect, expect};
 
+use crate::base_image::{BaseImage, Form, write_layout};
 use crate::space::{TestSpace, repository};
 
 const DEB: &str = "small_1.0.0_amd64.deb";
@@ -225,6 +226,43 @@ fn an_rpm_is_installed_upgraded_and_removed() {
         systemctl daemon-reload
     "#]]
     .assert_eq(&shell(&script).replace(&space.beside("").display().to_string(), "[BESIDE]/"));
+}
+
+/// The bill of an image on a base names what the real `rpm` says is installed there.
+#[test]
+#[cfg_attr(not(has_x86_64_linux), ignore = "no x86-64 Linux")]
+#[cfg_attr(not(has_rpm), ignore = "no rpm, as root")]
+fn a_bill_has_the_packages_that_rpm_installed() {
+    let space = release();
+    let package = built(&space, RPM, "small.rpm");
+    let root = space.beside("root").display().to_string();
+    let rpm = format!("rpm --root {root} --dbpath /var/lib/rpm");
+    let script = format!(
+        "mkdir {root}; {rpm} --initdb; {rpm} -i --nodeps --noscripts {} 2>/dev/null
+         {rpm} -qa --qf 'pkg:rpm/fedora/%{{NAME}}@%{{VERSION}}-%{{RELEASE}}?arch=%{{ARCH}}&distro=fedora-41\n'",
+        package.display()
+    );
+    let installed = shell(&script);
+    assert_eq!(installed, "pkg:rpm/fedora/small@1.0.0-1?arch=x86_64&distro=fedora-41\n");
+    let mut layer = tar::Builder::new(Vec::new());
+    layer.append_dir_all("var/lib/rpm", space.beside("root/var/lib/rpm")).unwrap();
+    fs::write(space.beside("os-release"), "ID=fedora\nVERSION_ID=41\n").unwrap();
+    layer.append_path_with_name(space.beside("os-release"), "usr/lib/os-release").unwrap();
+    let base = BaseImage {
+        platform: "linux/amd64",
+        config: serde_json::json!({}),
+        layers: vec![(layer.into_inner().unwrap(), Form::Gzip)],
+        is_docker: false,
+    };
+    write_layout(&space.root().join("base"), &[base]);
+    space.replace(
+        "build.ron",
+        "        \"image\": Image(",
+        "        \"based\": Image(base: Layout(\"base\"), sbom: true, platforms: [\"linux/amd64\"]),\n        \"image\": Image(",
+    );
+    space.ok(&["based"]);
+    let bill = space.read("dist/based.sbom/linux_amd64.spdx.json");
+    assert!(bill.contains(&format!("\"{}\"", installed.trim())), "{bill}");
 }
 
 /// Elsewhere, from nothing, all packages are the same bytes; here each is kept by its own key.

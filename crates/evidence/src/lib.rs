@@ -9,6 +9,7 @@ mod document;
 mod expression;
 mod licences;
 mod provenance;
+mod rpm;
 mod spdx;
 mod system_packages;
 
