@@ -265,6 +265,69 @@ fn a_bill_has_the_packages_that_rpm_installed() {
     assert!(bill.contains(&format!("\"{}\"", installed.trim())), "{bill}");
 }
 
+/// Packages have bills of materials, as archives have them.
+#[test]
+fn bills_of_packages() {
+    let space = release();
+    space.replace("build.ron", "created: Epoch,", "created: Epoch, sbom: [Spdx, CycloneDx],");
+    space.ok(&["release"]);
+    let sums = space.read("dist/release/small_1.0.0_checksums.txt");
+    let listed = space.read("dist/release/artifacts.json");
+    for name in [DEB, RPM, "small_1.0.0_arm64.deb", "small_1.0.0_linux_amd64.tar.gz"] {
+        let digest = rondel_cas::Digest::of_file(&space.root().join("dist/release").join(name)).unwrap().hex();
+        for (form, word) in [("spdx", "checksumValue"), ("cdx", "content")] {
+            let bill = format!("{name}.{form}.json");
+            assert!(
+                sums.contains(&format!("  {bill}\n")) && listed.contains(&format!("\"name\": \"{bill}\"")),
+                "{bill}"
+            );
+            let text = space.read(&format!("dist/release/{bill}"));
+            assert!(text.contains(&format!("\"{word}\": \"{digest}\"")), "{bill}: {text}");
+            assert!(text.contains("\"example.com/small\""), "{bill}: {text}");
+        }
+    }
+    assert!(space.ran(&["release"]).is_empty());
+    // The same without the field: what nothing makes any more goes.
+    space.replace("build.ron", " sbom: [Spdx, CycloneDx],", "");
+    space.ok(&["release"]);
+    assert!(space.exists(&format!("dist/release/{DEB}")) && !space.exists(&format!("dist/release/{DEB}.spdx.json")));
+}
+
+/// What `verify`, the gate and `cache audit` say of two packages that differ.
+#[test]
+fn the_file_that_differs_is_named() {
+    let space = release();
+    let names = [DEB, RPM];
+    space.ok(&["release", "--platform", "linux/amd64"]);
+    let made = |name: &str| space.root().join("dist/release").join(name);
+    for name in names {
+        fs::copy(made(name), space.beside(name)).unwrap();
+    }
+    let differences = || {
+        names.map(|name| {
+            let found = rondel_diff::diff_files(&space.beside(name), &made(name), &rondel_diff::Traces::default());
+            let found = found.unwrap().unwrap();
+            format!("{}: {}\n", found.place.join(", "), found.what.join("; "))
+        })
+    };
+    space.write("deploy/small.conf", "port = 81\n");
+    space.ok(&["release", "--platform", "linux/amd64"]);
+    expect![[r#"
+        entry data.tar.gz, entry ./etc/small/small.conf, line 1: `port = 80` and `port = 81`
+        payload, entry ./etc/small/small.conf, line 1: `port = 80` and `port = 81`
+    "#]]
+    .assert_eq(&differences().concat());
+    space.write("deploy/small.conf", "port = 80\n");
+    let text = space.read("build.ron").replace("Serves small things", "Serves");
+    space.write("build.ron", &text);
+    space.ok(&["release", "--platform", "linux/amd64"]);
+    expect![[r#"
+        entry control.tar.gz, entry ./control, line 10: `Description: Serves small things` and `Description: Serves`
+        header, tag 1004 (summary): `Serves small things` and `Serves`
+    "#]]
+    .assert_eq(&differences().concat());
+}
+
 /// Elsewhere, from nothing, all packages are the same bytes; here each is kept by its own key.
 #[test]
 fn packages_are_kept_and_the_same_elsewhere() {
