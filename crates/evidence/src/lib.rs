@@ -10,6 +10,7 @@ mod document;
 mod expression;
 mod licences;
 mod provenance;
+mod rpm;
 mod spdx;
 mod statement;
 mod system_packages;

@@ -29,8 +29,8 @@ kind! {
         changelog: Option<Changelog> = None,
         /// What a package manager needs: `Homebrew(name: "small", …)`.
         formula: Option<Homebrew> = None,
-        /// Writes a bill of materials of each archive, `<archive>.spdx.json`: the modules of its executables with their licences.
-        /// `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both.
+        /// Writes a bill of materials of each archive and package, `<file>.spdx.json`: the modules of its executables with their
+        /// licences. `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both.
         sbom: Bills = Bills::default(),
         /// Writes `{project}_{version}_provenance.json`: what the files were made from, as an in-toto statement with SLSA provenance.
         /// It has no time and no machine; docs/evidence.md has its fields.
