@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::field::{FieldType, Visitor};
 use crate::options::without_options;
+use crate::pushed_documents::write_pushed_documents;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
@@ -214,7 +215,10 @@ pub(crate) fn read(text: &str, version: &str, diagnostics: &mut Vec<Diagnostic>)
     reader.defaults = fields.peek("defaults").map(Defaults::by_kind).unwrap_or_default();
     let sets = fields.peek("sets").and_then(|sets| sets.map("a map of sets").ok()).unwrap_or_default();
     reader.sets = sets.into_iter().map(|set| (set.name, set.value)).collect();
-    let file = BuildFile::read(&mut reader, &mut fields);
+    let mut file = BuildFile::read(&mut reader, &mut fields);
+    if let Some(file) = &mut file {
+        write_pushed_documents(&mut file.targets);
+    }
     reader.finish(fields);
     reader.report_unread_options();
     file

@@ -203,6 +203,16 @@ pub trait Kind: Declared {
         None
     }
 
+    /// Returns the file of the public key whose signatures it makes, relative to `root`.
+    fn public_key(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns true if it is made of sources, modules, Go and images alone, so that all it needs fits into one file.
+    fn is_self_contained(&self) -> bool {
+        false
+    }
+
     /// Returns true if the digest of its image is known once it is made.
     fn has_digest(&self) -> bool {
         self.makes().is_layout()

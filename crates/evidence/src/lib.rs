@@ -3,19 +3,24 @@
 //! A document follows from its subject alone: it holds no time of day, host, path or random word, so the same artefact has
 //! the same document everywhere. This crate knows no target, no Go and no image: what is in an artefact is handed in.
 
+mod attestation;
 mod bill;
 mod cyclonedx;
 mod document;
 mod expression;
 mod licences;
 mod provenance;
+mod rpm;
 mod spdx;
+mod statement;
 mod system_packages;
 
+pub use attestation::{SIGNED, statement};
 pub use bill::{BILL_FORMAT, Bill, BillForm, Component, ComponentKind, Fact, Relation};
 pub use cyclonedx::cyclonedx_document;
 pub use expression::{and_expression, is_expression};
 pub use licences::{LICENCES_FORMAT, is_licence_file, licence_of_files, licence_of_text};
 pub use provenance::{Material, Provenance, Subject, without_userinfo};
 pub use spdx::spdx_document;
+pub use statement::{STATEMENT_MAX, StatedBuild, Statement, StatementError};
 pub use system_packages::{OsRelease, SYSTEM_PACKAGES_FORMAT, SystemPackages, is_package_database};

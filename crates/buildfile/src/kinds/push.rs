@@ -4,8 +4,8 @@ use rondel_names::ImageReference;
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Attachment, Destinations, LayoutReference, OutPath, Platforms};
-use crate::{Diagnostic, Kind, Makes, Need, Output};
+use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms, Policy, Sign, SigningKey};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, TargetKind, TargetName, Targets};
 
 kind! {
     /// Sends an image to registries, without a daemon: all platforms under one index. Only what a registry lacks is sent;
@@ -21,6 +21,18 @@ kind! {
         /// Documents about the image, which registries keep beside it:
         /// `[Attachment(type: "application/spdx+json", file: Output("sbom"))]`. They are there before the names are set.
         attach: Vec<Attachment> = Vec::new(),
+        /// Attaches a bill of materials to the image of each platform. `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both. The image then
+        /// writes them as by its own `sbom`.
+        sbom: Bills = Bills::default(),
+        /// Attaches what the image was made from, an in-toto statement with SLSA provenance, to its index. The image then writes it as by
+        /// its own `provenance`.
+        provenance: bool = false,
+        /// Signs the index, the image of each platform and all that `sbom` and `provenance` attach, as cosign does:
+        /// `Sign(key: Secret("COSIGN_PRIVATE_KEY"), public_key: "cosign.pub")`. The same key gives the same bytes, so a second push sends
+        /// nothing. docs/registries.md has how to verify.
+        sign: Option<Sign> = None,
+        /// What must hold before anything is sent: `(clean_tree: true, verified: true)`. docs/policies.md has all rules.
+        policy: Option<Spanned<Policy>> = None,
     }
 }
 
@@ -35,6 +47,14 @@ impl Kind for Push {
 
     fn has_digest(&self) -> bool {
         true
+    }
+
+    fn signing_key(&self) -> Option<&SigningKey> {
+        self.sign.as_ref().map(|sign| &sign.key)
+    }
+
+    fn public_key(&self) -> Option<&str> {
+        self.sign.as_ref().map(|sign| sign.public_key.value.as_str())
     }
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {

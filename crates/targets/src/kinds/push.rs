@@ -1,12 +1,15 @@
 //! `Push`: the OCI layout of another target goes to registries.
 
+use std::collections::BTreeMap;
+
 use rondel_buildfile::{DESTINATION_HINT, DocumentSource, Push, Span, Target, destination};
 use rondel_engine::{NodeId, OutputRole, Shown, StepKey, UserError};
 use rondel_names::ImageReference;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
-use crate::nodes::{Deps, ImageIdentity, ImageSource, Program, TargetNodes};
-use crate::push::{DeclaredDocument, DocumentOrigin, PushStep, RefsStep};
+use crate::nodes::{Deps, HeldStep, ImageIdentity, ImageSource, Program, TargetNodes};
+use crate::policy::{Subject, add_policy};
+use crate::push::{DeclaredDocument, DocumentOrigin, PushStep, Pushed, RefsStep, own_documents};
 use crate::release::check_publishing;
 use crate::source_files::SourceFiles;
 use crate::tag_texts::{tag_text, wrong_tag};
@@ -26,9 +29,10 @@ impl Analyze for Push {
             return Err(UserError::input(message).at(self.image.span));
         };
         let image = analyzer.find(&self.image.value)?;
-        let own = image.kind().platforms();
-        let declared = own.unwrap_or(&analyzer.request.file.platforms).len().max(1);
-        let is_partial = analyzer.platforms(own, image, true)?.len() < declared;
+        let declared_platforms = image.kind().platforms();
+        let declared = declared_platforms.unwrap_or(&analyzer.request.file.platforms).len().max(1);
+        let platforms = analyzer.platforms(declared_platforms, image, true)?;
+        let is_partial = platforms.len() < declared;
         for (to, span) in destinations(self, analyzer)? {
             if let Some(other) = analyzer.pushed.insert(to.clone(), name.clone()).filter(|other| other != name) {
                 let message = format!("`{name}` and `{other}` both push `{to}`");
@@ -36,19 +40,33 @@ impl Analyze for Push {
             }
         }
         let mut upstream = vec![layout];
-        let documents = documents(self, analyzer, image, &mut upstream)?;
+        let mut documents = documents(self, analyzer, image, &mut upstream)?;
+        let pushed = Pushed { target, push: self, image, layout: &out, platforms: &platforms, is_partial };
+        let to = |analyzer: &Analyzer<'_>| -> Analyzed<Vec<ImageReference>> {
+            Ok(destinations(self, analyzer)?.into_iter().map(|(to, _)| to).collect())
+        };
+        let own = own_documents(analyzer, pushed, (layout, &to), &mut upstream)?;
+        documents.extend(own.documents);
+        let made = upstream.clone();
+        let files = documents.iter().filter_map(DeclaredDocument::file).cloned().collect();
+        let rules = add_policy(analyzer, self.policy.as_ref(), &Subject { target, made: made.clone(), files })?;
+        let deps = Deps { order_only: [deps.order_only, rules].concat(), ..deps };
         let (registries, offline) = (analyzer.registries(), analyzer.request.offline);
         let step = analyzer.step(&|| {
             Ok(Box::new(PushStep {
                 registries: registries.clone(),
                 layout: out.clone(),
-                to: destinations(self, analyzer)?.into_iter().map(|(to, _)| to).collect(),
+                to: to(analyzer)?,
                 is_partial,
                 offline,
                 documents: documents.clone(),
+                tags: own.tags.clone(),
             }))
         })?;
         let push = analyzer.add(target, StepKey::main(name), deps, upstream, Shown::OnFailure, step);
+        if self.policy.as_ref().is_some_and(|policy| policy.value.verified) {
+            analyzer.held.push(HeldStep { target: name.clone(), step: push, made });
+        }
         let pushed = Some(ImageIdentity::Push { push, layout });
         if self.refs.is_none() {
             return Ok(TargetNodes { pushed, ..TargetNodes::end(push) });
@@ -116,6 +134,7 @@ fn documents(
             platform: platform.map(|platform| platform.value.clone()),
             origin,
             span,
+            annotations: BTreeMap::new(),
         });
     }
     Ok(found)

@@ -18,7 +18,7 @@ use crate::registries::step_error;
 use crate::variant::oci_variant;
 
 /// Maximum size of a document in bytes.
-const DOCUMENT_MAX: u64 = 64 << 20;
+pub(crate) const DOCUMENT_MAX: u64 = 64 << 20;
 
 /// A document as build.ron declares it.
 #[derive(Clone)]
@@ -30,6 +30,8 @@ pub(crate) struct DeclaredDocument {
     pub platform: Option<Platform>,
     pub origin: DocumentOrigin,
     pub span: Span,
+    /// What else its manifest says of it.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Where the contents of a document come from.
@@ -50,6 +52,7 @@ pub(crate) struct PushedDocument {
     platform: Option<Platform>,
     digest: Digest,
     contents: Vec<u8>,
+    annotations: BTreeMap<String, String>,
 }
 
 /// The documents about one index or manifest in one repository.
@@ -70,6 +73,14 @@ struct Counts {
 }
 
 impl DeclaredDocument {
+    /// Returns the file of the tree that it is, relative to the project.
+    pub fn file(&self) -> Option<&RelativePath> {
+        match &self.origin {
+            DocumentOrigin::File { path, .. } => Some(path),
+            DocumentOrigin::Output(_) => None,
+        }
+    }
+
     fn read(&self, context: &StepContext<'_>) -> Result<PushedDocument, StepError> {
         let (path, contents) = match &self.origin {
             DocumentOrigin::File { path, root } => {
@@ -91,7 +102,8 @@ impl DeclaredDocument {
             return Err(self.wrong(message, "give it another one with `name`".to_owned()));
         }
         let (media_type, platform) = (self.media_type.clone(), self.platform.clone());
-        Ok(PushedDocument { media_type, name, platform, digest: Digest::of(&contents), contents })
+        let (digest, annotations) = (Digest::of(&contents), self.annotations.clone());
+        Ok(PushedDocument { media_type, name, platform, digest, contents, annotations })
     }
 
     fn wrong(&self, message: String, hint: String) -> StepError {
@@ -127,12 +139,13 @@ pub(crate) fn places<'a>(
     let mut places: Vec<DocumentPlace<'a>> = Vec::new();
     for (to, index) in to {
         for document in documents {
-            let Some(subject) = subject_of(document, index, entries) else { continue };
+            let Some(subject) = subject_of(document.platform.as_ref(), index, entries) else { continue };
             let artifact = Artifact {
                 artifact_type: document.media_type.clone(),
                 name: document.name.clone(),
                 contents: document.digest,
                 subject,
+                annotations: document.annotations.clone(),
             };
             let is_same = |place: &&mut DocumentPlace<'_>| {
                 (place.to.registry(), place.to.repository()) == (to.registry(), to.repository())
@@ -152,8 +165,9 @@ pub(crate) fn places<'a>(
     places
 }
 
-fn subject_of(document: &PushedDocument, index: &Digest, entries: &[Descriptor]) -> Option<Subject> {
-    let Some(platform) = &document.platform else {
+/// Returns what is about a platform, or without one about the index; `None` if there is no image of the platform.
+pub(crate) fn subject_of(platform: Option<&Platform>, index: &Digest, entries: &[Descriptor]) -> Option<Subject> {
+    let Some(platform) = platform else {
         return Some(Subject { media_type: INDEX.to_owned(), digest: *index });
     };
     let wanted = DocumentPlatform {
