@@ -82,6 +82,7 @@ mod replay;
 mod sandbox;
 mod scheduling;
 mod server;
+mod signed_base;
 mod space;
 mod stamps;
 mod tasks;
