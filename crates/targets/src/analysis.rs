@@ -1,9 +1,11 @@
 //! Analysis: the wanted targets of build.ron become a graph of steps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rondel_buildfile::{TargetName, suggest};
 use rondel_engine::{Graph, NodeId, UserError};
+use rondel_golang::GoSupport;
 
 use crate::analyzer::Analyzer;
 use crate::kinds;
@@ -26,6 +28,8 @@ pub struct Analysis {
     pub held: Vec<HeldStep>,
     /// Members of groups that are left out, as they are for other machines.
     pub left_out: Vec<TargetName>,
+    /// The Go of each module that has steps.
+    pub go: Vec<Arc<GoSupport>>,
     /// Values that must never be shown.
     pub secrets: Vec<String>,
     /// One-line remarks for people: which platforms are left out.
@@ -76,6 +80,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
         variables: used_variables(&analyzer.variables, request),
         secrets: analyzer.variables.secrets(),
         warnings: [analyzer.variables.warnings(), analyzer.warnings].concat(),
+        go: analyzer.modules.goes.into_values().collect(),
         graph: analyzer.graph,
         roots,
         ends,

@@ -398,12 +398,7 @@ impl<'a> Analyzer<'a> {
         let trees = match self.trees.get() {
             Some(trees) => Arc::clone(trees),
             None => {
-                let trees = Arc::new(WorkTrees::new(
-                    self.request.environment,
-                    &self.request.root,
-                    &self.request.repository,
-                    self.written_outputs(),
-                ));
+                let trees = Arc::new(WorkTrees::new(self.request, self.written_outputs()));
                 Arc::clone(self.trees.get_or_init(|| trees))
             }
         };

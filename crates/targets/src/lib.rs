@@ -6,6 +6,7 @@
 mod analysis;
 mod analyzer;
 mod base;
+mod checkout;
 mod closed;
 mod created;
 mod declared_inputs;
@@ -54,8 +55,10 @@ mod tests;
 
 pub use analysis::{Analysis, analyze};
 pub use base::{BaseRequest, Bases, declared_bases};
+pub use checkout::Checkout;
 pub use docker::dockerfile::{Dockerfile, Instruction};
 pub use docker::{Docker, DockerSocket};
+pub use git::GitNotes;
 pub use go_choice::WantedGo;
 pub use go_version::{all_go_of_file, newest_pinned, resolve_go_version, unpinned_go};
 pub use image::metadata::{ContainerMetadata, ImageMetadata, LayerMetadata, ServicesMetadata};

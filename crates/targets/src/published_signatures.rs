@@ -33,13 +33,12 @@ impl KnownKeys {
     pub fn of(file: &BuildFile, root: &Path) -> KnownKeys {
         let root = file.root.as_ref().map_or_else(|| root.to_owned(), |path| root.join(&path.value));
         let mut known: Vec<(String, PublicKey)> = Vec::new();
-        for sign in file.targets.iter().filter_map(|target| target.kind().signs()) {
-            let name = &sign.public_key.value;
+        for name in file.targets.iter().filter_map(|target| target.kind().public_key()) {
             let text = read_text_at_most(&root.join(name), SMALL_MAX).unwrap_or_default();
             if let Ok(key) = PublicKey::from_pem(&text)
                 && known.iter().all(|(_, other)| *other != key)
             {
-                known.push((name.clone(), key));
+                known.push((name.to_owned(), key));
             }
         }
         KnownKeys(known)

@@ -4,7 +4,7 @@ use crate::places::Places;
 use crate::record::kind;
 use crate::types::{
     Archives, ArtifactName, Bills, Changelog, Created, ExecutablesReference, Gate, Homebrew, OutPath, Platforms,
-    Policy, PublishTo, ReleasePackage, Sign,
+    Policy, PublishTo, ReleasePackage, Sign, SigningKey,
 };
 use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
@@ -29,8 +29,8 @@ kind! {
         changelog: Option<Changelog> = None,
         /// What a package manager needs: `Homebrew(name: "small", …)`.
         formula: Option<Homebrew> = None,
-        /// Writes a bill of materials of each archive, `<archive>.spdx.json`: the modules of its executables with their licences.
-        /// `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both.
+        /// Writes a bill of materials of each archive and package, `<file>.spdx.json`: the modules of its executables with their
+        /// licences. `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both.
         sbom: Bills = Bills::default(),
         /// Writes `{project}_{version}_provenance.json`: what the files were made from, as an in-toto statement with SLSA provenance.
         /// It has no time and no machine; docs/evidence.md has its fields.
@@ -62,6 +62,10 @@ impl Kind for Release {
         Makes::Files { count: 1 }
     }
 
+    fn is_self_contained(&self) -> bool {
+        true
+    }
+
     fn needs(&self) -> Vec<Need> {
         Vec::new()
     }
@@ -70,8 +74,12 @@ impl Kind for Release {
         self.gate == Gate::On
     }
 
-    fn signs(&self) -> Option<&Sign> {
-        self.sign.as_ref()
+    fn signing_key(&self) -> Option<&SigningKey> {
+        self.sign.as_ref().map(|sign| &sign.key)
+    }
+
+    fn public_key(&self) -> Option<&str> {
+        self.sign.as_ref().map(|sign| sign.public_key.value.as_str())
     }
 
     fn unchecked(&self) -> Option<&'static str> {

@@ -28,6 +28,7 @@ mod policy;
 mod publishing;
 mod references;
 mod signing;
+mod signing_keys;
 mod stamps;
 mod strings;
 mod texts;
@@ -69,7 +70,8 @@ pub use parameters::{Param, ParameterName, Params};
 pub use policy::Policy;
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
-pub use signing::{KeyPassword, Sign, SigningKey};
+pub use signing::Sign;
+pub use signing_keys::{KeyPassword, SigningKey};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
     EnvironmentName, Glob, Heading, LayerName, ModuleDirectory, OutPath, ParameterValue, Pattern, PoolName, Port,

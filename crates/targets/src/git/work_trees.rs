@@ -14,9 +14,11 @@ use rondel_cas::{CONTENTS_MAX, Hasher, open_at_most};
 
 use super::differences::{Difference, How};
 use super::index::Index;
+use super::notes::{GitNotes, seen_from};
 use super::repository::{Found, Repository, find, path_of};
 use super::sha1::Sha1;
 use super::{ask, ask_about_names, head_commit};
+use crate::request::Request;
 
 /// A submodule.
 const MODULE: u32 = 0o160_000;
@@ -30,6 +32,9 @@ pub(crate) struct WorkTrees {
     derived: Vec<PathBuf>,
     /// Root of a copy of the tree, below which the original's absolute paths are repeated.
     copy: Option<PathBuf>,
+    /// The workspace: its files are named from there in the notes.
+    root: PathBuf,
+    notes: GitNotes,
     state: Mutex<State>,
 }
 
@@ -61,8 +66,18 @@ pub(crate) struct Changes {
 
 /// Returns the tracked files of the repository of `directory` that differ from HEAD: changed, removed or added; `None` if
 /// git does not tell. Submodules are not looked into.
-pub(crate) fn changes(environment: &BTreeMap<String, String>, directory: &Path) -> Option<Changes> {
-    let Found::Repository(repository) = find(environment, directory) else { return None };
+pub(crate) fn changes(environment: &BTreeMap<String, String>, directory: &Path, notes: &GitNotes) -> Option<Changes> {
+    let written = notes.answer("changed files", || {
+        let Changes { first, count } = find_changes(environment, directory)?;
+        Some(format!("{count} {}", first.unwrap_or_default()))
+    })?;
+    let (count, first) = written.split_once(' ')?;
+    let first = Some(first.to_owned()).filter(|first| !first.is_empty());
+    Some(Changes { first, count: count.parse().ok()? })
+}
+
+fn find_changes(environment: &BTreeMap<String, String>, directory: &Path) -> Option<Changes> {
+    let Found::Repository(repository) = find(environment, directory, &GitNotes::default()) else { return None };
     let tree = WorkTree::load(environment, &repository.top)?;
     let committed = tree.committed.iter().filter(|(name, (mode, id))| *mode != MODULE && tree.differs(name, *mode, id));
     let added = tree.index.names().filter(|name| !tree.committed.contains_key(*name));
@@ -72,17 +87,20 @@ pub(crate) fn changes(environment: &BTreeMap<String, String>, directory: &Path) 
 }
 
 impl WorkTrees {
-    /// `root` is the workspace; `repository` is its original if it is a copy, else the same.
-    pub fn new(
-        environment: &BTreeMap<String, String>,
-        root: &Path,
-        repository: &Path,
-        derived: Vec<PathBuf>,
-    ) -> WorkTrees {
+    /// Nothing is asked yet.
+    pub fn new(request: &Request<'_>, derived: Vec<PathBuf>) -> WorkTrees {
+        let Request { environment, root, repository, notes, .. } = request;
         let original = repository.strip_prefix("/").unwrap_or(repository);
         let depth = original.components().count();
         let copy = (root != repository && root.ends_with(original)).then(|| root.ancestors().nth(depth)).flatten();
-        WorkTrees { environment: environment.clone(), derived, copy: copy.map(Path::to_owned), state: Mutex::default() }
+        WorkTrees {
+            environment: (*environment).clone(),
+            derived,
+            copy: copy.map(Path::to_owned),
+            root: root.clone(),
+            notes: notes.clone(),
+            state: Mutex::default(),
+        }
     }
 
     /// Returns true if the file at `path` differs from its commit: it was changed or added, or is in no repository that
@@ -91,6 +109,11 @@ impl WorkTrees {
         if self.derived.iter().any(|derived| path.starts_with(derived)) {
             return false;
         }
+        let question = format!("dirty {}", seen_from(&self.root, path));
+        self.notes.answer(&question, || self.differs(path).then(|| "yes".to_owned())).is_some()
+    }
+
+    fn differs(&self, path: &Path) -> bool {
         let path = &self.original(path);
         let mut state = self.state.lock().expect("no panic while locked");
         let State { repositories, trees } = &mut *state;
@@ -166,7 +189,7 @@ fn top_of(directory: &Path, known: &mut HashMap<PathBuf, Option<PathBuf>>) -> Op
 
 impl WorkTree {
     fn load(environment: &BTreeMap<String, String>, top: &Path) -> Option<WorkTree> {
-        let Found::Repository(repository) = find(environment, top) else { return None };
+        let Found::Repository(repository) = find(environment, top, &GitNotes::default()) else { return None };
         let listed = ask(environment, &repository, &["ls-tree", "-r", "-z", "--full-tree", "HEAD"])?;
         let mut committed = HashMap::new();
         for line in listed.split(|&byte| byte == 0).filter(|line| !line.is_empty()) {
@@ -292,7 +315,7 @@ fn is_at(environment: &BTreeMap<String, String>, path: &Path, id: &[u8]) -> bool
     if std::fs::symlink_metadata(path.join(".git")).is_err() {
         return true;
     }
-    let Found::Repository(repository) = find(environment, path) else { return false };
+    let Found::Repository(repository) = find(environment, path, &GitNotes::default()) else { return false };
     head_commit(&repository).and_then(|commit| bytes_of(&commit)).as_deref() == Some(id)
 }
 

@@ -30,9 +30,12 @@ impl Analyze for Release {
         for platform in &platforms {
             let node = archive(analyzer, (target, self), platform, &deps)?;
             artifacts.push(Artifact { node, kind: ArtifactKind::Archive, platform: Some(platform.clone()) });
-            artifacts.extend(add_bills(analyzer, (target, self), platform, node)?);
         }
         artifacts.extend(add_packages(analyzer, (target, self), &platforms, &deps)?);
+        for index in 0..artifacts.len() {
+            let of = artifacts[index].clone();
+            artifacts.extend(add_bills(analyzer, (target, self), &of)?);
+        }
         artifacts.extend(add_provenance(analyzer, (target, self), &platforms, &artifacts)?);
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });

@@ -71,7 +71,7 @@ fn add_clean_tree(
     let derived = outputs.map(|output| request.root.join(&output.path)).collect();
     let step = CleanTreeStep {
         target: name.clone(),
-        trees: WorkTrees::new(request.environment, &request.root, &request.repository, derived),
+        trees: WorkTrees::new(request, derived),
         root: request.root.clone(),
         files,
         span,

@@ -57,6 +57,7 @@ pub fn publish(
         roots.extend(add(&mut analyzer, (target, release), &made, &forges)?);
     }
     Ok(Analysis {
+        go: Vec::new(),
         variables: Vec::new(),
         secrets: analyzer.variables.secrets(),
         warnings: Vec::new(),

@@ -15,6 +15,8 @@ mod parameters;
 mod policies;
 mod refusals;
 mod resolve;
+#[cfg(feature = "signing")]
+mod signatures;
 mod templates;
 mod variables;
 mod version_modes;
@@ -114,6 +116,7 @@ impl Space {
             lock: &lock,
             root: self.root.clone(),
             repository: self.root.clone(),
+            notes: crate::GitNotes::default(),
             cache: self.cache.clone().unwrap_or_else(|| self.root.join("cache")),
             program: Some(self.root.join("target")),
             environment: &self.environment,
@@ -124,6 +127,7 @@ impl Space {
             version_mode: self.version_mode,
             platforms: self.platforms.clone(),
             arguments: self.arguments.clone(),
+            signatures: None,
             seal: Seal::of(&self.root.join(".rondel")),
             offline: true,
             locked: false,
