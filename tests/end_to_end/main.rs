@@ -84,6 +84,7 @@ mod sandbox;
 mod scheduling;
 mod server;
 mod signatures;
+mod signed_base;
 mod space;
 mod stamps;
 mod tasks;
