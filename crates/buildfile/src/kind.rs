@@ -208,6 +208,11 @@ pub trait Kind: Declared {
         None
     }
 
+    /// Returns true if it is made of sources, modules, Go and images alone, so that all it needs fits into one file.
+    fn is_self_contained(&self) -> bool {
+        false
+    }
+
     /// Returns true if the digest of its image is known once it is made.
     fn has_digest(&self) -> bool {
         self.makes().is_layout()

@@ -57,6 +57,10 @@ fn what_is_no_signature() {
           |                                              ^^^^^^^^^^^^^^^^^^^^^^
     "#]],
     );
+}
+
+#[test]
+fn what_is_no_key() {
     check(
         &release("Sign(key: \"cosign.key\", public_key: \"cosign.pub\")"),
         expect![[r#"
@@ -115,5 +119,5 @@ fn files_of_private_keys() {
     assert_eq!(keys("", "KeyFile(\"keys/cosign.key\")"), [PathBuf::from("/work/keys/cosign.key")]);
     assert_eq!(keys("root: \"sub\", ", "KeyFile(\"cosign.key\")"), [PathBuf::from("/work/sub/cosign.key")]);
     assert_eq!(keys("root: \"sub\", ", "KeyFile(\"/run/cosign.key\")"), [PathBuf::from("/run/cosign.key")]);
-    assert_eq!(keys("", "Secret(\"K\")"), [PathBuf::new(); 0]);
+    assert!(keys("", "Secret(\"K\")").is_empty());
 }

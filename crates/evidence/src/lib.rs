@@ -10,7 +10,9 @@ mod document;
 mod expression;
 mod licences;
 mod provenance;
+mod rpm;
 mod spdx;
+mod statement;
 mod system_packages;
 
 pub use attestation::{SIGNED, statement};
@@ -20,4 +22,5 @@ pub use expression::{and_expression, is_expression};
 pub use licences::{LICENCES_FORMAT, is_licence_file, licence_of_files, licence_of_text};
 pub use provenance::{Material, Provenance, Subject, without_userinfo};
 pub use spdx::spdx_document;
+pub use statement::{STATEMENT_MAX, StatedBuild, Statement, StatementError};
 pub use system_packages::{OsRelease, SYSTEM_PACKAGES_FORMAT, SystemPackages, is_package_database};

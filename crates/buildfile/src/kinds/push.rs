@@ -4,8 +4,8 @@ use rondel_names::ImageReference;
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms, Sign, SigningKey};
-use crate::{Diagnostic, Kind, Makes, Need, Output};
+use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms, Policy, Sign, SigningKey};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, TargetKind, TargetName, Targets};
 
 kind! {
     /// Sends an image to registries, without a daemon: all platforms under one index. Only what a registry lacks is sent;
@@ -31,6 +31,8 @@ kind! {
         /// `Sign(key: Secret("COSIGN_PRIVATE_KEY"), public_key: "cosign.pub")`. The same key gives the same bytes, so a second push sends
         /// nothing. docs/registries.md has how to verify.
         sign: Option<Sign> = None,
+        /// What must hold before anything is sent: `(clean_tree: true, verified: true)`. docs/policies.md has all rules.
+        policy: Option<Spanned<Policy>> = None,
     }
 }
 

@@ -24,6 +24,7 @@ mod outputs;
 mod package_parts;
 mod packages;
 mod parameters;
+mod policy;
 mod publishing;
 mod references;
 mod signing;
@@ -66,6 +67,7 @@ pub use packages::{
     ReleasePackage, RpmPackage, RpmScripts,
 };
 pub use parameters::{Param, ParameterName, Params};
+pub use policy::Policy;
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
 pub use signing::Sign;

@@ -1,9 +1,12 @@
 //! `Sink`: receiver of the events of builds. There are two: `human` on standard error and `json` on standard
 //! output.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use rondel_buildfile::TargetName;
+use rondel_cas::Digest;
 use rondel_diff::Difference;
 use rondel_engine::{Event, Graph, NodeId, StepError};
 
@@ -53,6 +56,28 @@ pub(crate) struct VerifySummary<'a> {
     pub took: Duration,
 }
 
+/// The beginning of a rebuild.
+#[derive(Debug)]
+pub(crate) struct RebuildStart<'a> {
+    pub target: &'a TargetName,
+    /// The commit of the sources, if it is known to be that of the provenance.
+    pub commit: Option<&'a str>,
+    /// Variables that have the value that the provenance gives them.
+    pub taken: &'a BTreeMap<String, String>,
+}
+
+/// The end of a rebuild.
+#[derive(Debug)]
+pub(crate) struct RebuildSummary<'a> {
+    pub start: RebuildStart<'a>,
+    pub same: usize,
+    pub different: usize,
+    /// What nothing was said of, each with why.
+    pub unproven: &'a [(String, String)],
+    pub variations: &'a [String],
+    pub took: Duration,
+}
+
 /// The beginning of an audit.
 #[derive(Debug)]
 pub(crate) struct AuditStart {
@@ -93,6 +118,15 @@ pub(crate) struct AuditSummary {
     pub took: Duration,
 }
 
+/// A bundle that was written.
+#[derive(Debug)]
+pub(crate) struct Bundled<'a> {
+    pub path: &'a Path,
+    pub digest: &'a Digest,
+    /// Number of its files.
+    pub files: usize,
+}
+
 /// Shows builds. Methods are called in the order of this list; `event` from several threads.
 pub(crate) trait Sink: Sync {
     /// A build of these targets starts.
@@ -127,6 +161,15 @@ pub(crate) trait Sink: Sync {
 
     /// `verify` compared all steps.
     fn verify_summary(&self, summary: &VerifySummary<'_>);
+
+    /// `rebuild` starts its build.
+    fn rebuilding(&self, start: &RebuildStart<'_>);
+
+    /// `rebuild` compared all files.
+    fn rebuilt(&self, summary: &RebuildSummary<'_>);
+
+    /// A bundle was written.
+    fn bundled(&self, bundle: &Bundled<'_>);
 
     /// An audit of stored results begins.
     fn auditing(&self, start: &AuditStart);

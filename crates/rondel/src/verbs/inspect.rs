@@ -21,7 +21,7 @@ use crate::session::Session;
 use crate::ui::{bytes_text, print_data, without_control_sequences};
 use published::{Asked, document_text, inert, json_for_terminals};
 
-mod published;
+pub(super) mod published;
 
 options! {
     /// Options of `inspect`.

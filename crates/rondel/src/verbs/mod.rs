@@ -1,6 +1,7 @@
 //! The verbs: one file and one line of the list each.
 
 mod build;
+mod bundle;
 mod cache;
 mod complete;
 mod completions;
@@ -13,6 +14,7 @@ mod lock;
 mod lock_bases;
 mod lock_tools;
 mod plan;
+mod rebuild;
 mod schema;
 mod show;
 mod verify;
@@ -38,6 +40,8 @@ const LIST: &[Entry] = &[
     Entry::of::<show::Show>(),
     Entry::of::<graph::ShowGraph>(),
     Entry::of::<verify::Verify>(),
+    Entry::of::<bundle::Bundle>(),
+    Entry::of::<rebuild::Rebuild>(),
     Entry::of::<inspect::Inspect>(),
     Entry::of::<init::Init>(),
     Entry::of::<lock::Lock>(),

@@ -7,7 +7,8 @@ use rondel_engine::{NodeId, OutputRole, Shown, StepKey, UserError};
 use rondel_names::ImageReference;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
-use crate::nodes::{Deps, ImageIdentity, ImageSource, Program, TargetNodes};
+use crate::nodes::{Deps, HeldStep, ImageIdentity, ImageSource, Program, TargetNodes};
+use crate::policy::{Subject, add_policy};
 use crate::push::{DeclaredDocument, DocumentOrigin, PushStep, Pushed, RefsStep, own_documents};
 use crate::release::check_publishing;
 use crate::source_files::SourceFiles;
@@ -46,6 +47,10 @@ impl Analyze for Push {
         };
         let own = own_documents(analyzer, pushed, (layout, &to), &mut upstream)?;
         documents.extend(own.documents);
+        let made = upstream.clone();
+        let files = documents.iter().filter_map(DeclaredDocument::file).cloned().collect();
+        let rules = add_policy(analyzer, self.policy.as_ref(), &Subject { target, made: made.clone(), files })?;
+        let deps = Deps { order_only: [deps.order_only, rules].concat(), ..deps };
         let (registries, offline) = (analyzer.registries(), analyzer.request.offline);
         let step = analyzer.step(&|| {
             Ok(Box::new(PushStep {
@@ -59,6 +64,9 @@ impl Analyze for Push {
             }))
         })?;
         let push = analyzer.add(target, StepKey::main(name), deps, upstream, Shown::OnFailure, step);
+        if self.policy.as_ref().is_some_and(|policy| policy.value.verified) {
+            analyzer.held.push(HeldStep { target: name.clone(), step: push, made });
+        }
         let pushed = Some(ImageIdentity::Push { push, layout });
         if self.refs.is_none() {
             return Ok(TargetNodes { pushed, ..TargetNodes::end(push) });

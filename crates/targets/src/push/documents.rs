@@ -73,6 +73,14 @@ struct Counts {
 }
 
 impl DeclaredDocument {
+    /// Returns the file of the tree that it is, relative to the project.
+    pub fn file(&self) -> Option<&RelativePath> {
+        match &self.origin {
+            DocumentOrigin::File { path, .. } => Some(path),
+            DocumentOrigin::Output(_) => None,
+        }
+    }
+
     fn read(&self, context: &StepContext<'_>) -> Result<PushedDocument, StepError> {
         let (path, contents) = match &self.origin {
             DocumentOrigin::File { path, root } => {

@@ -12,6 +12,7 @@ mod names;
 mod package_files;
 mod package_step;
 mod packages;
+mod published_signatures;
 mod signatures;
 mod texts;
 mod version;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use rondel_buildfile::{Release, Target};
-use rondel_cas::{Entry, RelativePath};
+use rondel_cas::{Digest, Entry, RelativePath};
 use rondel_engine::{
     ActionSpec, Artefact, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError, StepKey,
 };
+use rondel_signatures::bundle::Bundle;
 use rondel_signatures::dsse::IN_TOTO;
 
 use super::artifacts::{Artifact, ArtifactKind};
+use super::published_signatures::{PublishedSignatures, published_in};
 use crate::analyzer::{Analyzed, Analyzer, only_output};
 use crate::request::VersionMode;
 use crate::signing::Signer;
@@ -34,6 +36,8 @@ enum Form {
 
 struct SignStep {
     signer: Arc<Signer>,
+    /// Signatures of others, which are taken.
+    published: Option<PublishedSignatures>,
     form: Form,
     /// Directory of the release, relative to the workspace.
     out: RelativePath,
@@ -63,7 +67,9 @@ pub(crate) fn add_signatures(
             | ArtifactKind::Signature
             | ArtifactKind::Attestation => continue,
         };
-        let step = SignStep { signer: Arc::clone(&signer), form, out: only_output(target, analyzer.request.file)? };
+        let published = published_in(analyzer.request.signatures.as_deref());
+        let out = only_output(target, analyzer.request.file)?;
+        let step = SignStep { signer: Arc::clone(&signer), published, form, out };
         let of = &analyzer.graph.node(artifact.node).key;
         let key = StepKey { platform: of.platform.clone(), ..StepKey::of(&target.name.value, role(of)) };
         let node = analyzer.add_hidden(key, vec![artifact.node], Vec::new(), Box::new(step));
@@ -81,7 +87,25 @@ impl SignStep {
     /// Returns the files to sign, with the names of their signatures.
     fn files<'a>(&self, context: &'a StepContext<'_>) -> Result<Vec<(&'a Artefact, RelativePath)>, StepError> {
         let artefacts = context.upstream.iter().flat_map(|upstream| &upstream.artefacts);
-        artefacts.map(|artefact| Ok((artefact, beside(&artefact.name, BUNDLE)?))).collect()
+        let all = artefacts.map(|artefact| Ok((artefact, beside(&artefact.name, BUNDLE)?)));
+        let is_wanted = |name: &RelativePath| self.published.as_ref().is_none_or(|published| published.has(name));
+        all.filter(|one| one.as_ref().map_or(true, |(_, name)| is_wanted(name))).collect()
+    }
+
+    /// Signs a file.
+    fn sign(&self, artefact: &Artefact, digest: &Digest) -> Result<Bundle, StepError> {
+        match self.form {
+            Form::Bundle | Form::Both => Ok(self.signer.sign_file(digest)?),
+            Form::Statement => {
+                let unreadable = |error| StepError::unreadable(&artefact.path, &error);
+                let statement = rondel_cas::read_at_most(&artefact.path, STATEMENT_MAX).map_err(unreadable)?;
+                if Digest::of(&statement) != *digest {
+                    let message = format!("`{}` was changed since it was made", artefact.name);
+                    return Err(StepError::environment(message).hint("run again"));
+                }
+                Ok(self.signer.sign_statement(IN_TOTO, &statement)?)
+            }
+        }
     }
 }
 
@@ -102,6 +126,9 @@ impl Step for SignStep {
         self.signer.add_to(&mut spec);
         for (artefact, bundle) in self.files(context)? {
             spec.upstream.insert(artefact.name.clone(), artefact.entry.clone());
+            if let Some(published) = &self.published {
+                published.add_to(&mut spec, &bundle)?;
+            }
             let bare = if self.form == Form::Both { Some(beside(&artefact.name, BARE)?) } else { None };
             for name in [Some(bundle), bare].into_iter().flatten() {
                 let destination = self.out.join(&name);
@@ -118,17 +145,11 @@ impl Step for SignStep {
         };
         for (artefact, name) in self.files(context)? {
             let Entry::File { digest, .. } = &artefact.entry else { continue };
-            let bundle = match self.form {
-                Form::Bundle | Form::Both => self.signer.sign_file(digest)?,
-                Form::Statement => {
-                    let unreadable = |error| StepError::unreadable(&artefact.path, &error);
-                    let statement = rondel_cas::read_at_most(&artefact.path, STATEMENT_MAX).map_err(unreadable)?;
-                    if rondel_cas::Digest::of(&statement) != *digest {
-                        let message = format!("`{}` was changed since it was made", artefact.name);
-                        return Err(StepError::environment(message).hint("run again"));
-                    }
-                    self.signer.sign_statement(IN_TOTO, &statement)?
+            let bundle = match &self.published {
+                Some(published) => {
+                    published.checked(&name, artefact, self.form == Form::Statement, self.signer.public())?
                 }
+                None => self.sign(artefact, digest)?,
             };
             write(&name, &bundle.to_json())?;
             if let (Form::Both, Some(signature)) = (self.form, bundle.signature()) {

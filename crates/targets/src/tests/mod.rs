@@ -12,6 +12,7 @@ mod modules;
 mod outputs;
 mod packages;
 mod parameters;
+mod policies;
 mod refusals;
 mod resolve;
 #[cfg(feature = "signing")]
@@ -115,6 +116,7 @@ impl Space {
             lock: &lock,
             root: self.root.clone(),
             repository: self.root.clone(),
+            notes: crate::GitNotes::default(),
             cache: self.cache.clone().unwrap_or_else(|| self.root.join("cache")),
             program: Some(self.root.join("target")),
             environment: &self.environment,
@@ -125,6 +127,7 @@ impl Space {
             version_mode: self.version_mode,
             platforms: self.platforms.clone(),
             arguments: self.arguments.clone(),
+            signatures: None,
             seal: Seal::of(&self.root.join(".rondel")),
             offline: true,
             locked: false,

@@ -553,5 +553,13 @@ fn signing_that_was_not_compiled_in() {
     let sign = r#"Sign(key: Secret("K"), public_key: "cosign.pub")"#;
     let text =
         format!("\"x\": GoBuild(packages: [\".\"]), \"rel\": Release(builds: [\"x\"], created: Epoch, sign: {sign})");
-    refused(&space, &text, "rel", expect![[r#""#]]);
+    refused(
+        &space,
+        &text,
+        "rel",
+        expect![[r#"
+        input: `Sign` needs a program that was compiled with signing
+        at: "cosign.pub"
+        hint: write `features = ["signing"]` beside `path` in xtask/Cargo.toml: rondel = { path = "…", features = ["signing"] }"#]],
+    );
 }

@@ -14,7 +14,7 @@ use crate::verbs::lock_bases::failure;
 
 /// Returns the image that a word names, if it is one of a registry: it begins with a host, or ends with a digest. A path
 /// that is there is a path.
-pub(super) fn reference(context: &ProcessContext, word: &str) -> Option<Result<ImageReference, Failure>> {
+pub(in crate::verbs) fn reference(context: &ProcessContext, word: &str) -> Option<Result<ImageReference, Failure>> {
     let (first, rest) = word.split_once('/').unwrap_or((word, ""));
     let is_host = first.contains(['.', ':']) || first == "localhost";
     let is_path = word.starts_with(['.', '/', '~']) || context.directory.join(first).exists();
