@@ -5,7 +5,7 @@ use rondel_names::ImageReference;
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms, Policy, Sign, SigningKey};
-use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, TargetKind, TargetName, Targets};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned};
 
 kind! {
     /// Sends an image to registries, without a daemon: all platforms under one index. Only what a registry lacks is sent;

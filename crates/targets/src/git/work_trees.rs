@@ -315,7 +315,7 @@ fn is_at(environment: &BTreeMap<String, String>, path: &Path, id: &[u8]) -> bool
     if std::fs::symlink_metadata(path.join(".git")).is_err() {
         return true;
     }
-    let Found::Repository(repository) = find(environment, path) else { return false };
+    let Found::Repository(repository) = find(environment, path, &GitNotes::default()) else { return false };
     head_commit(&repository).and_then(|commit| bytes_of(&commit)).as_deref() == Some(id)
 }
 

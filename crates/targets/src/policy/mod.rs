@@ -52,7 +52,7 @@ fn add_clean_tree(analyzer: &mut Analyzer<'_>, span: Span, subject: &Subject<'_>
     let derived = outputs.map(|output| request.root.join(&output.path)).collect();
     let step = CleanTreeStep {
         target: name.clone(),
-        trees: WorkTrees::new(request.environment, &request.root, &request.repository, derived),
+        trees: WorkTrees::new(request, derived),
         root: request.root.clone(),
         files: subject.files.iter().map(|file| file.below(&analyzer.root)).collect(),
         span,
