@@ -60,7 +60,10 @@ fn a_push_waits_for_its_signatures() {
     let targets = r#""image": Image(base: Static, entrypoint: ["/x"], provenance: true),
         "push": Push(image: "image", to: ["r.example/a:1", "r.example/b:1"], sbom: true,
             sign: Sign(key: KeyFile("cosign.key"), public_key: "cosign.pub")),"#;
-    space.graph(targets, &["push"], expect![[r#"
+    space.graph(
+        targets,
+        &["push"],
+        expect![[r#"
         image: layer base, hidden
         image, streamed; from: image: layer base
         image: docker; from: image
@@ -69,7 +72,8 @@ fn a_push_waits_for_its_signatures() {
         push: signatures, hidden; from: image, image: sbom (linux/amd64)
         push; from: image, image: sbom (linux/amd64), push: signatures
         asked for: push
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
