@@ -10,7 +10,7 @@ use rondel_cas::decode_digest;
 use rondel_cas::messages::{Action, Command, Directory, encode_digest};
 use rondel_cas::{Cache, Digest, Tree};
 use rondel_golang::{ArchiveKind, ClosureQuery};
-use rondel_oci::{Artifact, ArtifactManifest, Referrer, Subject, list_with};
+use rondel_oci::{Artifact, ArtifactManifest, Referrer, SignatureLayer, SignatureTag, Subject, list_with};
 use rondel_tree::{GlobSet, StatSnapshot};
 
 /// A reader of bytes, which may use a directory of its own.
@@ -207,6 +207,15 @@ fn layer(bytes: &[u8], directory: &Path) {
 /// Reads a manifest of a document about an image, and adds to a list of them.
 fn image_documents(bytes: &[u8], _: &Path) {
     let _ = ArtifactManifest::parse(bytes);
+    let signature = SignatureLayer {
+        media_type: "text/plain".to_owned(),
+        contents: b"notes".to_vec(),
+        annotations: Default::default(),
+    };
+    let signature = std::slice::from_ref(&signature);
+    if let Ok(Some(tag)) = SignatureTag::with(Some(bytes), signature) {
+        assert_eq!(SignatureTag::with(Some(&tag.manifest), signature).unwrap(), None, "a signature is added once");
+    }
     let own = Artifact {
         artifact_type: "text/plain".to_owned(),
         name: "notes".to_owned(),

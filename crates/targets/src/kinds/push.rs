@@ -47,7 +47,9 @@ impl Analyze for Push {
         };
         let own = own_documents(analyzer, pushed, (layout, &to), &mut upstream)?;
         documents.extend(own.documents);
-        let made = upstream.clone();
+        // Signatures follow from what is signed, and are the push's own: nobody can build them a second time without pushing.
+        let is_made = |node: &NodeId| analyzer.graph.node(*node).key.target.as_ref() != Some(name);
+        let made: Vec<NodeId> = upstream.iter().copied().filter(is_made).collect();
         let files = documents.iter().filter_map(DeclaredDocument::file).cloned().collect();
         let subject = Subject { target, made: made.clone(), files, image: Some((image, &platforms)) };
         let rules = add_policy(analyzer, self.policy.as_ref(), &subject)?;
