@@ -75,6 +75,7 @@ mod push_documents;
 mod push_evidence;
 mod push_pulled;
 mod rebuild;
+mod rebuild_image;
 mod release;
 mod release_texts;
 mod replay;

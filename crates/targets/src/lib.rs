@@ -32,6 +32,7 @@ mod outputs;
 mod parameters;
 mod publish;
 mod published_image;
+mod published_layout;
 mod push;
 mod refusals;
 mod registries;
