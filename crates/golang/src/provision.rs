@@ -87,7 +87,7 @@ pub struct Provisioned {
 }
 
 /// Written beside an unpacked toolchain. The number is the version of what an identity covers.
-const IDENTITY_FILE: &str = "rondel-identity-2";
+pub(crate) const IDENTITY_FILE: &str = "rondel-identity-2";
 
 impl Provision<'_> {
     fn directory(&self) -> PathBuf {

@@ -45,6 +45,11 @@ pub struct ProxyEntry {
 }
 
 impl DownloadSettings {
+    /// Returns the variables that it is made of.
+    pub fn names() -> &'static [&'static str] {
+        NAMES
+    }
+
     /// Reads the environment, then the file that `go env -w` writes; the environment wins, as with Go.
     pub fn new(environment: &BTreeMap<String, String>, go_env_file: Option<&Path>) -> DownloadSettings {
         let mut values = BTreeMap::new();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::{
-    DownloadSettings, Form, GoDirectories, GoMod, GoPin, Provision, PublishedTool, ToolPin, Toolchain,
+    DownloadSettings, Form, GoDirectories, GoMod, GoPin, Provision, PublishedTool, SdkPlace, ToolPin, Toolchain,
     compile_environment, is_untouched, system_toolchain,
 };
 use rondel_cas::{SMALL_MAX, TEXT_MAX, read_text_at_most};
@@ -124,6 +124,13 @@ impl GoSupport {
     /// Returns the same Go for another module; the toolchain is looked for and fetched once for both.
     pub fn in_module(&self, module: &Path, go_work: Option<PathBuf>) -> GoSupport {
         GoSupport { module: module.to_owned(), go_work, missing_modules: Arc::default(), ..self.clone() }
+    }
+
+    /// Returns the place of the toolchain in the cache; `None` for an installed one.
+    pub fn sdk_place(&self) -> Option<SdkPlace> {
+        let GoVersion::Exact(version) = &self.version else { return None };
+        let toolchains = self.directories.toolchains.clone();
+        Some(SdkPlace { toolchains, version: version.clone(), host: self.host.clone() })
     }
 
     fn search_path(&self) -> &str {
@@ -433,7 +440,7 @@ impl GoSupport {
     }
 
     /// go.mod, go.sum and those of a go.work: what says which modules there are.
-    pub(crate) fn module_files(&self) -> Vec<PathBuf> {
+    pub fn module_files(&self) -> Vec<PathBuf> {
         let mut files = vec![self.module.join("go.mod"), self.module.join("go.sum")];
         if let Some(go_work) = &self.go_work {
             let base = go_work.parent().unwrap_or(Path::new("/"));

@@ -8,6 +8,7 @@ mod asked;
 mod background_gc;
 mod before_build;
 mod build_diff;
+mod bundle;
 mod cli;
 mod exit;
 mod gate;

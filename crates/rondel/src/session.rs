@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rondel_buildfile::{BuildFile, LockFile, Target, suggest};
 use rondel_cas::{TEXT_MAX, read_at_most, read_text_at_most};
 use rondel_engine::{DeclaredTargets, Seal, Workspace};
-use rondel_targets::{Analysis, PlatformChoice, Request, analyze};
+use rondel_targets::{Analysis, GitNotes, PlatformChoice, Request, analyze};
 
 use crate::VERSION;
 use crate::asked::Asked;
@@ -196,6 +196,7 @@ impl<'c> Session<'c> {
             lock: &self.lock,
             root: self.root.clone(),
             repository: self.root.clone(),
+            notes: GitNotes::default(),
             cache: self.cache.clone(),
             program: self.program_directory(),
             environment: &self.context.environment,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rondel_buildfile::GitQuery;
 
-use crate::git::{GitAnswers, changes};
+use crate::git::{GitAnswers, GitNotes, changes};
 use crate::request::VersionMode;
 
 /// The commit of a tree, and whether the tree is it.
@@ -22,8 +22,9 @@ pub struct Checkout {
 impl Checkout {
     /// Asks git about the repository of a directory.
     pub fn read(environment: &BTreeMap<String, String>, directory: &Path) -> Checkout {
-        let commit = GitAnswers::new(environment, directory, VersionMode::Tag).get(&GitQuery::Commit);
-        let changes = changes(environment, directory);
+        let notes = GitNotes::default();
+        let commit = GitAnswers::new(environment, directory, VersionMode::Tag, &notes).get(&GitQuery::Commit);
+        let changes = changes(environment, directory, &notes);
         let is_known = changes.is_some();
         let changed = changes.and_then(|changes| changes.first.map(|first| (first, changes.count)));
         Checkout { commit, changed, is_known }

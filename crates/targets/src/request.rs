@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rondel_engine::Seal;
 
+use crate::git::GitNotes;
 use rondel_buildfile::{BuildFile, LockFile, Platform, TargetName, VariableName};
 
 /// Values of parameters that the command line gives, by target.
@@ -20,6 +21,8 @@ pub struct Request<'a> {
     pub root: PathBuf,
     /// Directory for git: the root, or the original if the root is a copy.
     pub repository: PathBuf,
+    /// What git answered, where it is written down or was.
+    pub notes: GitNotes,
     /// The user's cache directory.
     pub cache: PathBuf,
     /// The directory in the workspace where Rondel's own program was compiled, if it is there.

@@ -64,7 +64,7 @@ impl<'a> Variables<'a> {
             file: request.file,
             environment: request.environment,
             overrides: request.overrides,
-            git: GitAnswers::new(request.environment, &request.repository, request.version_mode),
+            git: GitAnswers::new(request.environment, &request.repository, request.version_mode, &request.notes),
             sources: SourceFiles::new(request.file, &request.root),
             values: RefCell::default(),
             seen: RefCell::default(),

@@ -61,6 +61,10 @@ impl Kind for GoBuild {
         Makes::Executables
     }
 
+    fn is_self_contained(&self) -> bool {
+        true
+    }
+
     fn needs(&self) -> Vec<Need> {
         vec![Need::Go]
     }

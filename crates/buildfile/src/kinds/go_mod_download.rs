@@ -17,6 +17,10 @@ impl Kind for GoModDownload {
         Makes::Nothing
     }
 
+    fn is_self_contained(&self) -> bool {
+        true
+    }
+
     fn needs(&self) -> Vec<Need> {
         vec![Need::Go]
     }

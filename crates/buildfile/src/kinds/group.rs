@@ -18,6 +18,10 @@ impl Kind for TargetGroup {
         Makes::Nothing
     }
 
+    fn is_self_contained(&self) -> bool {
+        true
+    }
+
     fn needs(&self) -> Vec<Need> {
         Vec::new()
     }

@@ -92,6 +92,10 @@ impl Kind for Image {
         Makes::ImageLayout
     }
 
+    fn is_self_contained(&self) -> bool {
+        true
+    }
+
     /// Go builds the probe and has the time zones. A daemon is used if there is one, and not needed.
     fn needs(&self) -> Vec<Need> {
         if self.has_probe() || self.tzdata { vec![Need::Go] } else { Vec::new() }

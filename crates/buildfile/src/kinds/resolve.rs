@@ -34,6 +34,10 @@ impl Kind for Resolve {
         Makes::Files { count: 1 }
     }
 
+    fn is_self_contained(&self) -> bool {
+        true
+    }
+
     fn needs(&self) -> Vec<Need> {
         Vec::new()
     }

@@ -34,6 +34,10 @@ impl Kind for TemplateFile {
         true
     }
 
+    fn is_self_contained(&self) -> bool {
+        true
+    }
+
     fn needs(&self) -> Vec<Need> {
         Vec::new()
     }

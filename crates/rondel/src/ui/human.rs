@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::program::with_program;
 use crate::session::ProcessContext;
 use crate::ui::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, MemberState, Printer, RebuildStart, RebuildSummary,
+    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Printer, RebuildStart, RebuildSummary,
     SECOND_BUILD_FAILED, Shown, Sink, Verified, VerifySummary, bytes_text, duration_text, highlight, print_answer,
     reason_text, with_hint, without_control_sequences,
 };
@@ -396,6 +396,11 @@ impl Sink for Human {
         }
         self.remark("Differing", &summary.variations.join(", "));
         self.remark("Rebuilt", &rebuilt_text(summary));
+    }
+
+    fn bundled(&self, bundle: &Bundled<'_>) {
+        let (path, size) = (bundle.path.display(), bytes_text(bundle.digest.size()));
+        self.remark("Bundled", &format!("{path}: {} files, {size}, {}", bundle.files, bundle.digest.oci()));
     }
 
     fn auditing(&self, start: &AuditStart) {

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::exit::Exit;
 use crate::program::with_program;
 use crate::ui::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, MemberState, Printer, RebuildStart, RebuildSummary, Shown, Sink,
-    Verified, VerifySummary, reason_text,
+    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Printer, RebuildStart, RebuildSummary,
+    Shown, Sink, Verified, VerifySummary, reason_text,
 };
 
 /// Version of the events.
@@ -158,6 +158,13 @@ impl Sink for Json {
         self.write(&json!({
             "event": "rebuilt", "target": summary.start.target.as_str(), "commit": summary.start.commit,
             "same": summary.same, "different": summary.different, "unproven": unproven.collect::<Vec<Value>>(),
+        }));
+    }
+
+    fn bundled(&self, bundle: &Bundled<'_>) {
+        self.write(&json!({
+            "event": "bundled", "path": bundle.path.display().to_string(), "digest": bundle.digest.oci(),
+            "size": bundle.digest.size(), "files": bundle.files,
         }));
     }
 

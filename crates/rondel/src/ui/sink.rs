@@ -2,9 +2,11 @@
 //! output.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use rondel_buildfile::TargetName;
+use rondel_cas::Digest;
 use rondel_diff::Difference;
 use rondel_engine::{Event, Graph, NodeId, StepError};
 
@@ -116,6 +118,15 @@ pub(crate) struct AuditSummary {
     pub took: Duration,
 }
 
+/// A bundle that was written.
+#[derive(Debug)]
+pub(crate) struct Bundled<'a> {
+    pub path: &'a Path,
+    pub digest: &'a Digest,
+    /// Number of its files.
+    pub files: usize,
+}
+
 /// Shows builds. Methods are called in the order of this list; `event` from several threads.
 pub(crate) trait Sink: Sync {
     /// A build of these targets starts.
@@ -156,6 +167,9 @@ pub(crate) trait Sink: Sync {
 
     /// `rebuild` compared all files.
     fn rebuilt(&self, summary: &RebuildSummary<'_>);
+
+    /// A bundle was written.
+    fn bundled(&self, bundle: &Bundled<'_>);
 
     /// An audit of stored results begins.
     fn auditing(&self, start: &AuditStart);

@@ -1,6 +1,7 @@
 //! The verbs: one file and one line of the list each.
 
 mod build;
+mod bundle;
 mod cache;
 mod complete;
 mod completions;
@@ -39,6 +40,7 @@ const LIST: &[Entry] = &[
     Entry::of::<show::Show>(),
     Entry::of::<graph::ShowGraph>(),
     Entry::of::<verify::Verify>(),
+    Entry::of::<bundle::Bundle>(),
     Entry::of::<rebuild::Rebuild>(),
     Entry::of::<inspect::Inspect>(),
     Entry::of::<init::Init>(),

@@ -1,5 +1,6 @@
 //! `rebuild`: builds again what somebody published, from this checkout and the provenance beside it, and compares.
 
+mod bundled;
 mod image;
 mod plan;
 mod published_files;
@@ -50,7 +51,7 @@ impl Verb for Rebuild {
         forms: &["PATH", "REFERENCE"],
         needed: "a release or an image",
         docs: &[
-            ("PATH", "the directory of a release, one of its files, or an OCI layout, also as a tar"),
+            ("PATH", "the directory of a release, one of its files, or an OCI layout, also as a tar; or a bundle"),
             ("REFERENCE", "an image in a registry: `registry.example/team/app:1`"),
         ],
     };
@@ -58,6 +59,9 @@ impl Verb for Rebuild {
     type Options = Options;
 
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+        if let Some(path) = bundled::bundle_of(call) {
+            return bundled::run(call, &path);
+        }
         let session = session?;
         session.require_cache()?;
         if call.options.analysis.platforms() != PlatformChoice::Own {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rondel_buildfile::{Describe, GitQuery};
 use rondel_cas::{SMALL_MAX, read_text_at_most};
 
+use super::notes::GitNotes;
 use super::repository::{Found, Repository, find};
 use super::version::Asker;
 use super::{ask, head_commit, is_shallow, untagged_commit};
@@ -20,6 +21,7 @@ pub(crate) struct GitAnswers<'a> {
     environment: &'a BTreeMap<String, String>,
     root: PathBuf,
     mode: VersionMode,
+    notes: GitNotes,
     /// True once something depends on the mode.
     uses_mode: Cell<bool>,
     repository: OnceCell<Found>,
@@ -29,11 +31,17 @@ pub(crate) struct GitAnswers<'a> {
 
 impl<'a> GitAnswers<'a> {
     /// `mode` is what versions say of a commit.
-    pub fn new(environment: &'a BTreeMap<String, String>, root: &Path, mode: VersionMode) -> GitAnswers<'a> {
+    pub fn new(
+        environment: &'a BTreeMap<String, String>,
+        root: &Path,
+        mode: VersionMode,
+        notes: &GitNotes,
+    ) -> GitAnswers<'a> {
         GitAnswers {
             environment,
             root: root.to_owned(),
             mode,
+            notes: notes.clone(),
             uses_mode: Cell::new(false),
             repository: OnceCell::new(),
             answers: RefCell::default(),
@@ -85,8 +93,8 @@ impl<'a> GitAnswers<'a> {
     /// Returns the address of `origin`, as the repository's own configuration has it.
     pub fn remote(&self) -> Option<String> {
         let repository = self.repository()?;
-        let config = read_text_at_most(&repository.common.join("config"), SMALL_MAX).ok()?;
-        remote_of(&config)
+        let read = || remote_of(&read_text_at_most(&repository.common.join("config"), SMALL_MAX).ok()?);
+        repository.notes.answer("remote", read)
     }
 
     /// Returns true if there is a repository that may be asked.
@@ -176,7 +184,7 @@ impl<'a> GitAnswers<'a> {
     /// Returns the repository that may be asked. Warns once if there is one that may not.
     fn repository(&self) -> Option<&Repository> {
         let found = self.repository.get_or_init(|| {
-            let found = find(self.environment, &self.root);
+            let found = find(self.environment, &self.root, &self.notes);
             if let Found::Refused(why) = &found {
                 self.warn(why);
             }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rondel_cas::RelativePath;
 use rondel_dist::Commit;
 
+use super::notes::GitNotes;
 use super::repository::{Found, Repository, find};
 use super::{ask, head_commit, is_shallow, untagged_commit};
 
@@ -17,6 +18,8 @@ const PRE_RELEASES: &str = "--exclude=*[0-9].*-*";
 pub(crate) struct History {
     pub environment: BTreeMap<String, String>,
     pub directory: PathBuf,
+    /// What git answered.
+    pub notes: GitNotes,
     /// Paths below the directory whose commits are listed; all commits if there is none.
     pub paths: Vec<RelativePath>,
 }
@@ -87,14 +90,15 @@ impl History {
 
     /// Returns the paths as git takes them: from the top, and without patterns.
     fn path_words(&self, repository: &Repository) -> Result<Vec<String>, String> {
-        let below = self.directory.strip_prefix(&repository.top).ok().and_then(Path::to_str);
+        let below = || Some(self.directory.strip_prefix(&repository.top).ok()?.to_str()?.to_owned());
+        let below = repository.notes.answer("place of build.ron", below);
         let below = below.ok_or("the project lies elsewhere than its repository")?;
-        let place = |path: &RelativePath| Path::new(below).join(path.as_str()).display().to_string();
+        let place = |path: &RelativePath| Path::new(&below).join(path.as_str()).display().to_string();
         Ok(self.paths.iter().map(|path| format!(":(top,literal){}", place(path))).collect())
     }
 
     fn repository(&self) -> Result<Repository, String> {
-        match find(&self.environment, &self.directory) {
+        match find(&self.environment, &self.directory, &self.notes) {
             Found::Repository(repository) => Ok(repository),
             Found::Refused(why) => Err(why),
             Found::Nothing => Err("there is no git repository here".to_owned()),

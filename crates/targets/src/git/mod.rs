@@ -6,8 +6,10 @@
 //! is dirty is decided here, by its bytes. A repository of another user is not asked at all (see `repository`).
 
 mod answers;
+mod differences;
 mod history;
 mod index;
+mod notes;
 mod repository;
 mod sha1;
 mod version;
@@ -21,7 +23,9 @@ use rondel_cas::{MEMORY_MAX, SMALL_MAX, read_text_at_most};
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
 pub(crate) use answers::GitAnswers;
+pub(crate) use differences::{Difference, How};
 pub(crate) use history::{History, Range};
+pub use notes::GitNotes;
 use repository::Repository;
 pub(crate) use work_trees::{Changes, WorkTrees, changes};
 
@@ -49,7 +53,12 @@ pub(crate) fn ask(
     arguments: &[&str],
 ) -> Option<Vec<u8>> {
     // Relative to the directory that git starts in: an absolute path may not be text.
-    run(environment, &repository.git, &[("GIT_DIR", ".")], arguments)
+    let mut bytes = None;
+    let text = repository.notes.answer(&arguments.join(" "), || {
+        bytes = run(environment, &repository.git, &[("GIT_DIR", ".")], arguments);
+        bytes.as_ref().and_then(|bytes| String::from_utf8(bytes.clone()).ok())
+    });
+    bytes.or_else(|| text.map(String::into_bytes))
 }
 
 /// Does the same, for what depends on names in the source tree.
@@ -94,6 +103,10 @@ fn run(
 /// Returns the commit of HEAD, read from the repository's files: a branch with a file of its own or in `packed-refs`,
 /// or a detached HEAD. Returns `None` for anything else, such as another format of references.
 pub(crate) fn head_commit(repository: &Repository) -> Option<String> {
+    repository.notes.answer("HEAD", || read_head(repository))
+}
+
+fn read_head(repository: &Repository) -> Option<String> {
     let head = read_text_at_most(&repository.git.join("HEAD"), SMALL_MAX).ok()?;
     let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let Some(name) = head.trim().strip_prefix("ref: ") else {
@@ -116,6 +129,10 @@ pub(crate) fn head_commit(repository: &Repository) -> Option<String> {
 /// Returns the commit of HEAD in a repository without tags: `git describe --always` would give the same, and need not
 /// run.
 pub(crate) fn untagged_commit(repository: &Repository) -> Option<String> {
+    repository.notes.answer("HEAD without tags", || read_untagged(repository))
+}
+
+fn read_untagged(repository: &Repository) -> Option<String> {
     let packed = match read_text_at_most(&repository.common.join("packed-refs"), MEMORY_MAX) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         packed => packed.ok()?,
@@ -128,7 +145,8 @@ pub(crate) fn untagged_commit(repository: &Repository) -> Option<String> {
 
 /// Returns true if the repository does not have all commits behind HEAD.
 fn is_shallow(repository: &Repository) -> bool {
-    repository.common.join("shallow").is_file()
+    let is_file = || repository.common.join("shallow").is_file().then(|| "yes".to_owned());
+    repository.notes.answer("shallow", is_file).is_some()
 }
 
 /// Returns true if there is no file below `directory`; `None` if that can't be determined.

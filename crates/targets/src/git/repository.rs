@@ -11,6 +11,7 @@ use rondel_cas::{MEMORY_MAX, SMALL_MAX, open_at_most, read_at_most};
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
 use super::ANSWER_WITHIN;
+use super::notes::GitNotes;
 
 /// Files of a repository that git reads without asking how long they are.
 const FILES: &[&str] = &["config", "config.worktree", "packed-refs", "shallow", "index", "info/exclude", "info/grafts"];
@@ -18,7 +19,7 @@ const FILES: &[&str] = &["config", "config.worktree", "packed-refs", "shallow", 
 const REFERENCES_MAX: usize = 1_000_000;
 
 /// A repository that may be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Repository {
     /// The directory that holds `.git`.
     pub top: PathBuf,
@@ -26,6 +27,8 @@ pub(crate) struct Repository {
     pub git: PathBuf,
     /// The directory that it shares with other work trees; mostly the same.
     pub common: PathBuf,
+    /// What it answered.
+    pub notes: GitNotes,
 }
 
 /// Result of the search.
@@ -49,8 +52,23 @@ impl Found {
     }
 }
 
-/// Returns the repository of `directory`: in it, or in the nearest directory above on the same file system.
-pub(crate) fn find(environment: &BTreeMap<String, String>, directory: &Path) -> Found {
+/// Returns the repository of `directory`: in it, or in the nearest directory above on the same file system. The one of
+/// given notes has no place.
+pub(crate) fn find(environment: &BTreeMap<String, String>, directory: &Path, notes: &GitNotes) -> Found {
+    let mut found = Found::Nothing;
+    let known = notes.answer("repository", || {
+        found = find_directory(environment, directory);
+        found.repository().map(|_| "yes".to_owned())
+    });
+    let of = |repository| Found::Repository(Repository { notes: notes.clone(), ..repository });
+    match found {
+        Found::Repository(repository) => of(repository),
+        Found::Nothing if known.is_some() => of(Repository::default()),
+        Found::Nothing | Found::Refused(_) => found,
+    }
+}
+
+fn find_directory(environment: &BTreeMap<String, String>, directory: &Path) -> Found {
     let device = device(directory);
     for top in directory.ancestors().take_while(|ancestor| self::device(ancestor) == device) {
         let link = top.join(".git");
@@ -72,7 +90,7 @@ pub(crate) fn find(environment: &BTreeMap<String, String>, directory: &Path) -> 
             Ok(common) => common,
             Err(why) => return Found::Refused(why),
         };
-        let repository = Repository { top: top.to_owned(), git, common };
+        let repository = Repository { top: top.to_owned(), git, common, notes: GitNotes::default() };
         if let Some(owner) = foreign_owner(environment, &repository, &metadata)
             && !is_declared_safe(environment, &repository)
         {
@@ -223,7 +241,7 @@ mod tests {
         }
 
         fn find(&self) -> Found {
-            find(&BTreeMap::new(), &self.0.join("top/deep"))
+            find(&BTreeMap::new(), &self.0.join("top/deep"), &GitNotes::default())
         }
     }
 
@@ -239,7 +257,8 @@ mod tests {
         let git = place.repository("top/.git");
         let top = place.0.join("top");
         let of = |git: &Path, common: &Path| {
-            Found::Repository(Repository { top: top.clone(), git: git.to_owned(), common: common.to_owned() })
+            let (git, common) = (git.to_owned(), common.to_owned());
+            Found::Repository(Repository { top: top.clone(), git, common, notes: GitNotes::default() })
         };
         assert_eq!(place.find(), of(&git, &git));
         // A directory that is no repository hides none.

@@ -94,7 +94,9 @@ impl Analyze for GoTest {
 fn benchmarks(test: &GoTest, analyzer: &Analyzer<'_>) -> Analyzed<Option<Benchmarks>> {
     let Some(pattern) = analyzer.variables.optional(test.bench.as_ref())? else { return Ok(None) };
     let time = analyzer.variables.optional(test.benchtime.as_ref())?;
-    let commit = GitAnswers::new(analyzer.request.environment, &analyzer.root, VersionMode::Tag).get(&GitQuery::Commit);
+    let request = analyzer.request;
+    let git = GitAnswers::new(request.environment, &analyzer.root, VersionMode::Tag, &request.notes);
+    let commit = git.get(&GitQuery::Commit);
     Ok(Some(Benchmarks { pattern, time, commit }))
 }
 

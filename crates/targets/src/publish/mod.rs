@@ -57,12 +57,14 @@ pub fn publish(
         roots.extend(add(&mut analyzer, (target, release), &made, &forges)?);
     }
     Ok(Analysis {
+        go: Vec::new(),
         variables: Vec::new(),
         secrets: analyzer.variables.secrets(),
         warnings: Vec::new(),
         graph: std::mem::replace(&mut analyzer.graph, Graph::new()),
         roots,
         ends: BTreeMap::new(),
+        held: Vec::new(),
         left_out: Vec::new(),
         notes: Vec::new(),
     })

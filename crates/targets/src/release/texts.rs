@@ -43,6 +43,7 @@ pub(crate) fn add_changelog(
             history: History {
                 environment: analyzer.request.environment.clone(),
                 directory: analyzer.request.repository.clone(),
+                notes: analyzer.request.notes.clone(),
                 paths: changelog.paths.iter().map(|path| from_root(analyzer, path)).collect::<Result<_, _>>()?,
             },
             since,

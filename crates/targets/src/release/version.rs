@@ -45,7 +45,7 @@ pub(crate) fn check_release(analyzer: &mut Analyzer<'_>, version: &str, span: Sp
         tags: git.tags_here(),
         prefix: git.version_prefix(),
     };
-    let checked = state.check(&parsed, &|| changes(request.environment, &request.repository));
+    let checked = state.check(&parsed, &|| changes(request.environment, &request.repository, &request.notes));
     checked.map_err(|error| error.at(span))
 }
 

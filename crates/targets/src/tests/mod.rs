@@ -12,8 +12,11 @@ mod modules;
 mod outputs;
 mod packages;
 mod parameters;
+mod policies;
 mod refusals;
 mod resolve;
+#[cfg(feature = "signing")]
+mod signatures;
 mod templates;
 mod variables;
 mod version_modes;
@@ -113,6 +116,7 @@ impl Space {
             lock: &lock,
             root: self.root.clone(),
             repository: self.root.clone(),
+            notes: crate::GitNotes::default(),
             cache: self.cache.clone().unwrap_or_else(|| self.root.join("cache")),
             program: Some(self.root.join("target")),
             environment: &self.environment,

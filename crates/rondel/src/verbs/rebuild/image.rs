@@ -9,7 +9,7 @@ use rondel_diff::{Difference, diff_json, diff_layouts, read_layout};
 use rondel_engine::Artefact;
 use rondel_evidence::{STATEMENT_MAX, Statement};
 use rondel_names::ImageReference;
-use rondel_targets::{PublishedDocument, PublishedImage, Registries};
+use rondel_targets::{KnownKeys, PublishedDocument, PublishedImage, Registries};
 
 use super::plan::Plan;
 use super::published_files::read_statement;
@@ -37,7 +37,8 @@ fn say(text: String) {
 /// Rebuilds an image with all its platforms, or with those of its provenance.
 pub(super) fn rebuild(run: &Run<'_>, reference: &ImageReference) -> Result<Exit, Failure> {
     let registries = Registries::new(&run.session.file, &run.call.context.environment);
-    let image = PublishedImage::read(&registries, reference, &say).map_err(failure)?;
+    let keys = KnownKeys::of(&run.session.file, &run.session.root);
+    let image = PublishedImage::read(&registries, reference, &keys, &say).map_err(failure)?;
     let published = Published { image, registries };
     let statement = match run.provenance_path() {
         Some(path) => read_statement(&path)?,
@@ -159,6 +160,12 @@ impl Published {
                 outcome.compared.push(one);
                 continue;
             }
+            let signer = document.signed_by.as_ref().and_then(|signed| signed.file.as_ref());
+            if let (Some(signer), false) = (signer, is_statement(document)) {
+                one.label = format!("the signature by the key of {}", signer.escape_debug());
+                outcome.compared.push(one);
+                continue;
+            }
             let twin = made.iter().find(|(path, _)| {
                 let file = path.rsplit('/').next().unwrap_or(path);
                 document.made_by == "rondel" && document.name.as_deref().is_some_and(|name| name.ends_with(file))
@@ -174,14 +181,15 @@ impl Published {
             };
             let there = self.image.contents(document, &self.registries, &say).map_err(failure)?;
             let here = rondel_cas::read_at_most(&twin.path, STATEMENT_MAX).map_err(unreadable)?;
-            // A signed one is around the same statement. Who has signed it is not asked here.
+            // A signed one is around the same statement.
             let is_same =
                 Statement::parse(&there).is_ok_and(|there| Statement::parse(&here).is_ok_and(|here| here == there));
             if is_same {
                 outcome.compared.push(one);
-                outcome
-                    .unproven
-                    .push((format!("the signature of {name}"), "`cosign verify-attestation` checks it".to_owned()));
+                if signer.is_none() && there != here {
+                    let why = "of a key that build.ron does not name".to_owned();
+                    outcome.unproven.push((format!("the signature around {name}"), why));
+                }
                 continue;
             }
             let otherwise = || Difference { place: Vec::new(), what: vec!["the contents differ".to_owned()] };
