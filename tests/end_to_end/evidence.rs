@@ -24,7 +24,7 @@ fn council() -> TestSpace {
     space
 }
 
-fn git(space: &TestSpace, arguments: &[&str]) {
+pub fn git(space: &TestSpace, arguments: &[&str]) {
     let status = Command::new("git")
         .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
         .args(arguments)
@@ -50,7 +50,7 @@ fn json(space: &TestSpace, path: &str) -> Value {
 }
 
 /// Returns whether a document is valid, and what was said of it.
-fn checked(form: &str, document: &Path) -> (bool, String) {
+pub fn checked(form: &str, document: &Path) -> (bool, String) {
     let mut command = match form {
         "spdx" => Command::new("pyspdxtools"),
         _ => Command::new("evidence-python"),

@@ -51,8 +51,13 @@ fn discovered_at(name: &str, tag: &str) -> Vec<(String, String)> {
     found
 }
 
-fn types(name: &str) -> Vec<String> {
-    discovered(name).into_iter().map(|(kind, _)| kind).collect()
+/// Types of the documents about `name`.
+pub fn types(name: &str) -> Vec<String> {
+    types_at(name, ":1")
+}
+
+pub fn types_at(name: &str, tag: &str) -> Vec<String> {
+    discovered_at(name, tag).into_iter().map(|(kind, _)| kind).collect()
 }
 
 /// `gets` are the requests that ask which documents there are.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::space::repository;
 
@@ -135,12 +136,28 @@ fn no_key_holds_what_debug_prints() {
     }
 }
 
-/// Every package of the lock file costs a millisecond on every `cargo xtask`. Our own are in the table of rooms.
+/// Every package of the lock file costs a millisecond on every `cargo xtask`. Our own are in the table of rooms. 21 of them
+/// belong to the feature `signing`, which is off: they are in the lock file of who has it on.
 #[test]
 fn the_lock_file_stays_small() {
     let lock = fs::read_to_string(repository().join("Cargo.lock")).unwrap();
     let of_others = lock.matches("\nsource = ").count();
-    assert!(of_others <= 94, "{of_others} packages of others");
+    assert!(of_others <= 94 + 21, "{of_others} packages of others");
+}
+
+/// The packages of others that `cargo xtask` compiles, with those of other systems. Features that are off add none.
+#[test]
+fn the_first_compile_stays_small() {
+    let mut command = Command::new("cargo");
+    command.current_dir(repository()).args(["tree", "--offline", "--locked", "--package", "xtask", "--target", "all"]);
+    command.args(["--edges", "normal,build", "--prefix", "none", "--no-dedupe", "--format", "{p}"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let of_others: BTreeSet<&str> = text.lines().filter(|line| !line.contains("(/")).collect();
+    assert!(of_others.iter().any(|package| package.starts_with("ring ")), "{text}");
+    assert!(!of_others.iter().any(|package| package.starts_with("p256 ")), "{text}");
+    assert!(of_others.len() <= 92, "{} packages of others", of_others.len());
 }
 
 /// Each promise names the test that holds it: a test that is renamed or removed takes its name along.

@@ -91,7 +91,7 @@ pub fn check() {
 fn document() -> rondel_oci::Artifact {
     let subject = rondel_oci::Subject { media_type: "a/b".to_owned(), digest: Digest::of(b"image") };
     let (artifact_type, name) = ("application/spdx+json".to_owned(), "sbom.json".to_owned());
-    rondel_oci::Artifact { artifact_type, name, contents: Digest::of(b"{}"), subject }
+    rondel_oci::Artifact { artifact_type, name, contents: Digest::of(b"{}"), subject, annotations: Default::default() }
 }
 
 fn action_result() -> Vec<u8> {

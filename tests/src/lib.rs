@@ -210,6 +210,7 @@ fn image_documents(bytes: &[u8], _: &Path) {
         name: "notes".to_owned(),
         contents: Digest::of(b"notes"),
         subject: Subject { media_type: String::new(), digest: Digest::of(b"image") },
+        annotations: Default::default(),
     };
     let Ok(list) = list_with(Some(bytes), std::slice::from_ref(&own)) else { return };
     let again = list_with(Some(&list), std::slice::from_ref(&own));

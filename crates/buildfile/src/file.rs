@@ -1,18 +1,20 @@
 //! `BuildFile`: the top level of the file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use crate::field::{FieldType, Visitor};
+use crate::kinds::write_pushed_documents;
 use crate::options::without_options;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
 use crate::text::{OutputReference, TextSource};
-use crate::types::variable_shape;
 use crate::types::{
     Defaults, GoChoice, ModuleDirectory, Platforms, Pools, ProcessEnvironment, ProjectName, Registries, Sets,
     SourcePath,
 };
+use crate::types::{SigningKey, variable_shape};
 use crate::value::Value;
 use crate::{Diagnostic, FORMAT, Output, Platform, Span, Spanned, Target, TargetName, Targets, Text, VariableName};
 
@@ -157,6 +159,21 @@ impl BuildFile {
         target.outputs(self.root.as_ref().map_or("", |root| root.value.as_str()))
     }
 
+    /// Returns the place of a private key, from the directory of build.ron.
+    pub fn private_key(&self, directory: &Path, written: &str) -> PathBuf {
+        self.root.as_ref().map_or_else(|| directory.to_owned(), |root| directory.join(&root.value)).join(written)
+    }
+
+    /// Returns the files of private keys, which nothing copies.
+    pub fn private_keys(&self, directory: &Path) -> Vec<PathBuf> {
+        let keys = self.targets.iter().filter_map(|target| Some(&target.kind().signs()?.key));
+        let files = keys.filter_map(|key| match key {
+            SigningKey::File(written) => Some(self.private_key(directory, &written.value)),
+            SigningKey::Secret(_) => None,
+        });
+        files.collect()
+    }
+
     /// Returns the modules that targets name, by their directories below `root`, each with the first target that does.
     pub fn modules(&self) -> BTreeMap<String, &Target> {
         let mut found = BTreeMap::new();
@@ -198,7 +215,10 @@ pub(crate) fn read(text: &str, version: &str, diagnostics: &mut Vec<Diagnostic>)
     reader.defaults = fields.peek("defaults").map(Defaults::by_kind).unwrap_or_default();
     let sets = fields.peek("sets").and_then(|sets| sets.map("a map of sets").ok()).unwrap_or_default();
     reader.sets = sets.into_iter().map(|set| (set.name, set.value)).collect();
-    let file = BuildFile::read(&mut reader, &mut fields);
+    let mut file = BuildFile::read(&mut reader, &mut fields);
+    if let Some(file) = &mut file {
+        write_pushed_documents(&mut file.targets);
+    }
     reader.finish(fields);
     reader.report_unread_options();
     file

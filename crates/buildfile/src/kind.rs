@@ -2,7 +2,7 @@
 
 use crate::field::Visitor;
 use crate::places::{Output, Places};
-use crate::types::{CleanedTarget, EnvFile};
+use crate::types::{CleanedTarget, EnvFile, Sign};
 use crate::{Diagnostic, ModuleDirectory, Platform, Platforms, Spanned, TargetName, Text};
 
 /// Section of a target in the list, in this order.
@@ -201,6 +201,11 @@ pub trait Kind: Declared {
     /// Returns true if it is made of sources, modules, Go and images alone, so that all it needs fits into one file.
     fn is_self_contained(&self) -> bool {
         false
+    }
+
+    /// Returns the key that signs what it makes or sends.
+    fn signs(&self) -> Option<&Sign> {
+        None
     }
 
     /// Returns true if the digest of its image is known once it is made.

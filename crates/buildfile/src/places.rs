@@ -16,7 +16,7 @@ pub struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// Returns the directory beside this one whose name has this ending.
+    /// Returns the directory beside this one whose name has this further ending.
     pub(crate) fn beside(&self, ending: &str) -> Output<'a> {
         Output { path: format!("{}{ending}", self.path), written: None, span: self.span, is_directory: true }
     }

@@ -181,6 +181,12 @@ impl std::ops::Deref for Targets {
     }
 }
 
+impl Targets {
+    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Target> {
+        self.0.iter_mut()
+    }
+}
+
 impl<'a> IntoIterator for &'a Targets {
     type Item = &'a Target;
     type IntoIter = std::slice::Iter<'a, Target>;

@@ -77,6 +77,8 @@ fn tar_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
 fn zip_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
     let zip = ZipArchive::from_slice(bytes).ok()?;
     let mut entries = Vec::new();
+    // Entries can share their bytes, so that few of them are many.
+    let mut left = SIZE_MAX;
     for entry in zip.entries() {
         let entry = entry.ok()?;
         let path = String::from_utf8_lossy(entry.file_path().as_ref()).escape_debug().to_string();
@@ -91,10 +93,11 @@ fn zip_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
             CompressionMethod::STORE => contents.extend_from_slice(data.data()),
             CompressionMethod::DEFLATE => {
                 let reader = flate2::bufread::DeflateDecoder::new(data.data());
-                reader.take(SIZE_MAX).read_to_end(&mut contents).ok()?;
+                reader.take(left).read_to_end(&mut contents).ok()?;
             }
             _ => return None,
         }
+        left = left.checked_sub(contents.len() as u64).filter(|left| *left > 0)?;
         entries.push(Entry { path, header, contents });
     }
     Some(entries)

@@ -10,6 +10,7 @@ mod expression;
 mod licences;
 mod provenance;
 mod spdx;
+mod statement;
 mod system_packages;
 
 pub use bill::{BILL_FORMAT, Bill, BillForm, Component, ComponentKind, Fact, Relation};
@@ -18,4 +19,5 @@ pub use expression::{and_expression, is_expression};
 pub use licences::{LICENCES_FORMAT, is_licence_file, licence_of_files, licence_of_text};
 pub use provenance::{Material, Provenance, Subject, without_userinfo};
 pub use spdx::spdx_document;
+pub use statement::{STATEMENT_MAX, StatedBuild, Statement, StatementError};
 pub use system_packages::{OsRelease, SYSTEM_PACKAGES_FORMAT, SystemPackages, is_package_database};

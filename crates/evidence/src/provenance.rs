@@ -9,7 +9,7 @@ use rondel_cas::Digest;
 use serde_json::{Map, Value, json};
 
 /// What the fields of the predicate mean: docs/evidence.md.
-const BUILD_TYPE: &str = "urn:rondel:build-type:1";
+pub(crate) const BUILD_TYPE: &str = "urn:rondel:build-type:1";
 /// Who vouches: whoever ran the program, and nobody beyond.
 const BUILDER: &str = "urn:rondel:builder:local";
 

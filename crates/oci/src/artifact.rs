@@ -46,6 +46,8 @@ pub struct Artifact {
     pub contents: Digest,
     /// The image.
     pub subject: Subject,
+    /// What else its manifest says of it.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// An entry in a list of documents. It is what the list says, and no more.
@@ -102,7 +104,7 @@ impl Artifact {
             annotations: BTreeMap::new(),
         };
         let mut layer = descriptor(&self.artifact_type, &self.contents);
-        layer.annotations.insert(TITLE, self.name.clone());
+        layer.annotations.insert(TITLE.to_owned(), self.name.clone());
         let bytes = to_json(&WrittenManifest {
             schema_version: 2,
             media_type: MANIFEST,
@@ -110,9 +112,15 @@ impl Artifact {
             config: descriptor(EMPTY, &Digest::of(EMPTY_CONFIG)),
             layers: [layer],
             subject: descriptor(&self.subject.media_type, &self.subject.digest),
-            annotations: BTreeMap::from([(DOCUMENT_NAME, self.name.clone())]),
+            annotations: self.annotations(),
         });
         (MANIFEST, bytes)
+    }
+
+    fn annotations(&self) -> BTreeMap<String, String> {
+        let mut annotations = self.annotations.clone();
+        annotations.insert(DOCUMENT_NAME.to_owned(), self.name.clone());
+        annotations
     }
 
     /// Returns its entry in a list.
@@ -124,7 +132,7 @@ impl Artifact {
             "digest": digest.oci(),
             "size": digest.size(),
             "artifactType": self.artifact_type,
-            "annotations": {DOCUMENT_NAME: self.name},
+            "annotations": self.annotations(),
         })
     }
 
@@ -141,7 +149,7 @@ struct WrittenDescriptor {
     digest: String,
     size: u64,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<&'static str, String>,
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -155,7 +163,7 @@ struct WrittenManifest<'a> {
     config: WrittenDescriptor,
     layers: [WrittenDescriptor; 1],
     subject: WrittenDescriptor,
-    annotations: BTreeMap<&'static str, String>,
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -274,6 +282,7 @@ mod tests {
             name: name.to_owned(),
             contents: Digest::of(contents),
             subject: Subject { media_type: INDEX.to_owned(), digest: Digest::of(b"index") },
+            annotations: BTreeMap::new(),
         }
     }
 
@@ -287,6 +296,11 @@ mod tests {
         assert_eq!(media_type, MANIFEST);
         expect![[r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"application/spdx+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[{"mediaType":"application/spdx+json","digest":"sha256:ca3d163bab055381827226140568f3bef7eaac187cebd76878e0b63e9e442356","size":3,"annotations":{"org.opencontainers.image.title":"sbom.json"}}],"subject":{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"sha256:1bc04b5291c26a46d918139138b992d2de976d6851d0893b0476b85bfbdfc6e6","size":5},"annotations":{"rondel.document":"sbom.json"}}"#]]
         .assert_eq(std::str::from_utf8(&bytes).unwrap());
+        // What else is said of it stands in its manifest and in lists.
+        let said = BTreeMap::from([("kind".to_owned(), "bill".to_owned())]);
+        let more = Artifact { annotations: said, ..artifact("sbom.json", b"{}\n") };
+        assert_eq!(ArtifactManifest::parse(&more.manifest().1).unwrap().annotations["kind"], "bill");
+        assert_eq!(more.entry()["annotations"], json!({"kind": "bill", DOCUMENT_NAME: "sbom.json"}));
         let read = ArtifactManifest::parse(&bytes).unwrap();
         assert_eq!(read.artifact_type, "application/spdx+json");
         assert_eq!(read.subject, Some(Digest::of(b"index").oci()));

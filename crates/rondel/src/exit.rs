@@ -10,7 +10,7 @@ pub(crate) enum Exit {
     StepFailed,
     Configuration,
     Environment,
-    /// `verify` or `cache audit` found a difference.
+    /// `verify`, `rebuild` or `cache audit` found a difference.
     Different,
     Interrupted,
     /// A program that had the terminal failed with this code, which is Rondel's own then.

@@ -2,7 +2,7 @@
 //! compared with the first.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{Makes, Platform, TargetName};
 use rondel_engine::{Graph, Summary};
@@ -34,6 +34,18 @@ impl SecondBuild {
         platforms: PlatformChoice,
         (sources, made): (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>),
     ) -> Result<SecondBuild, Failure> {
+        SecondBuild::run_with(runner, (global, options), asked, platforms, (sources, made), None)
+    }
+
+    /// Does the same, with signatures that others have made in a directory.
+    pub fn run_with(
+        runner: &Runner<'_>,
+        (global, options): (&GlobalOptions, &AnalysisOptions),
+        asked: &Asked,
+        platforms: PlatformChoice,
+        (sources, made): (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>),
+        signatures: Option<&Path>,
+    ) -> Result<SecondBuild, Failure> {
         let session = runner.session;
         let place = PerturbedBuild::make(session, sources, made)?;
         // Git reads the original repository.
@@ -43,6 +55,7 @@ impl SecondBuild {
             environment: &place.environment,
             platforms,
             threads: 1,
+            signatures: signatures.map(Path::to_owned),
             ..session.request(options, asked.clone())
         };
         let analysis = session.analyze_request(&request)?;
@@ -103,6 +116,20 @@ pub(crate) fn check_publishing(session: &Session<'_>, graph: &Graph) -> Result<(
         }
         None => Ok(()),
     }
+}
+
+/// Returns the files that targets are made from, as far as they are known without a build: some lie outside of the tree.
+pub(crate) fn planned_sources(
+    session: &Session<'_>,
+    options: &AnalysisOptions,
+    asked: Asked,
+    platforms: &PlatformChoice,
+    signatures: Option<&Path>,
+) -> Result<BTreeSet<PathBuf>, Failure> {
+    let signatures = signatures.map(Path::to_owned);
+    let request = Request { platforms: platforms.clone(), signatures, ..session.request(options, asked) };
+    let analyzed = session.analyze_request(&request)?;
+    Ok(rondel_engine::planned_sources(&analyzed.graph, &analyzed.roots, &session.workspace()))
 }
 
 /// Returns all files that a build was made from.

@@ -207,6 +207,7 @@ impl<'c> Session<'c> {
             version_mode: analysis.version_mode(),
             platforms: PlatformChoice::Own,
             arguments: Vec::new(),
+            signatures: None,
             seal: Seal::of(&self.root.join(".rondel")),
             offline: analysis.offline,
             locked: analysis.locked,
@@ -224,14 +225,15 @@ impl<'c> Session<'c> {
         Some(self.root.join(found.strip_prefix(&root).ok()?))
     }
 
-    /// Returns the paths in the workspace that Rondel makes wherever the sources are: its cache, its own program, and
-    /// the places in `dist` of the targets.
+    /// Returns the paths in the workspace that no copy of the sources has: those that Rondel makes wherever the sources are (its
+    /// cache, its own program, the places in `dist` of the targets), and private keys.
     pub fn own_paths(&self) -> impl Iterator<Item = PathBuf> {
         let targets = self.file.targets.iter();
         let outputs = targets.flat_map(|target| self.file.outputs_of(target)).filter(|output| output.written.is_none());
         let places: Vec<PathBuf> = outputs.map(|output| self.root.join(&output.path)).collect();
         let real_cache = self.cache.canonicalize().ok();
-        places.into_iter().chain([self.cache.clone()]).chain(real_cache).chain(self.program_directory())
+        let keys = self.file.private_keys(&self.root);
+        places.into_iter().chain(keys).chain([self.cache.clone()]).chain(real_cache).chain(self.program_directory())
     }
 
     /// Returns the graph of a request.

@@ -6,6 +6,7 @@
 mod analysis;
 mod analyzer;
 mod base;
+mod checkout;
 mod closed;
 mod created;
 mod declared_inputs;
@@ -38,6 +39,7 @@ mod release;
 mod request;
 mod resolve;
 mod shown_variables;
+mod signing;
 mod source_files;
 mod tag_texts;
 mod tool_fields;
@@ -51,6 +53,7 @@ mod tests;
 
 pub use analysis::{Analysis, analyze};
 pub use base::{BaseRequest, Bases, declared_bases};
+pub use checkout::Checkout;
 pub use docker::dockerfile::{Dockerfile, Instruction};
 pub use docker::{Docker, DockerSocket};
 pub use git::GitNotes;

@@ -298,7 +298,7 @@ impl Asker<'_> {
         let of_rondel = manifest.annotations.get(DOCUMENT_NAME).cloned();
         let document = PublishedDocument {
             name: of_rondel,
-            predicate: manifest.annotations.get(BUNDLE_PREDICATE).cloned(),
+            predicate: [BUNDLE_PREDICATE, PREDICATE].iter().find_map(|name| manifest.annotations.get(*name)).cloned(),
             media_type: manifest.artifact_type,
             manifest: name,
             contents: None,

@@ -43,6 +43,9 @@ pub struct Request<'a> {
     pub platforms: PlatformChoice,
     /// Arguments after `--`.
     pub arguments: Vec<String>,
+    /// A directory with signatures that others have made: those of a release are checked and taken from there, and none is
+    /// made.
+    pub signatures: Option<PathBuf>,
     /// Seals values of environment files for keys.
     pub seal: Seal,
     /// True to never use the network.

@@ -65,6 +65,9 @@ kind! {
         /// Writes a bill of materials of each platform beside the layout, `dist/<target>.sbom/<os>_<arch>.spdx.json`: the modules of the
         /// executables, and the packages of the base (apk, dpkg). `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both. It is no part of the image.
         sbom: Bills = Bills::default(),
+        /// Writes `dist/<target>.provenance.json` beside the layout: what the image was made from, as an in-toto statement with SLSA
+        /// provenance. It has no time and no machine, and is no part of the image. docs/evidence.md has its fields.
+        provenance: bool = false,
         /// Puts the time zone data of the Go toolchain into the image.
         tzdata: bool = false,
         /// Platforms, instead of those of the file; images are for Linux.
@@ -106,7 +109,8 @@ impl Kind for Image {
         let archive = self.archive.as_deref().map(|archive| places.path(archive));
         let layout = places.directory(self.out.as_deref());
         let documents = (!self.sbom.is_empty()).then(|| layout.beside(".sbom"));
-        [layout].into_iter().chain(archive).chain(documents).collect()
+        let provenance = self.provenance.then(|| Output { is_directory: false, ..layout.beside(".provenance.json") });
+        [layout].into_iter().chain(archive).chain(documents).chain(provenance).collect()
     }
 
     fn check(&self, platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {

@@ -4,8 +4,8 @@ use rondel_names::ImageReference;
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Attachment, Destinations, LayoutReference, OutPath, Platforms};
-use crate::{Diagnostic, Kind, Makes, Need, Output};
+use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms};
+use crate::{Diagnostic, Kind, Makes, Need, Output, TargetKind, TargetName, Targets};
 
 kind! {
     /// Sends an image to registries, without a daemon: all platforms under one index. Only what a registry lacks is sent;
@@ -21,6 +21,12 @@ kind! {
         /// Documents about the image, which registries keep beside it:
         /// `[Attachment(type: "application/spdx+json", file: Output("sbom"))]`. They are there before the names are set.
         attach: Vec<Attachment> = Vec::new(),
+        /// Attaches a bill of materials to the image of each platform. `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both. The image then
+        /// writes them as by its own `sbom`.
+        sbom: Bills = Bills::default(),
+        /// Attaches what the image was made from, an in-toto statement with SLSA provenance, to its index. The image then writes it as by
+        /// its own `provenance`.
+        provenance: bool = false,
     }
 }
 
@@ -45,6 +51,25 @@ impl Kind for Push {
         for text in &self.to {
             if let Some(Err(message)) = text.as_literal().map(destination) {
                 diagnostics.push(Diagnostic::new(text.span, message).hint(DESTINATION_HINT));
+            }
+        }
+    }
+}
+
+/// Lets each image write the documents that a `Push` attaches to it, as if its own fields said so.
+pub(crate) fn write_pushed_documents(targets: &mut Targets) {
+    let pushed: Vec<(TargetName, Bills, bool)> = targets
+        .iter()
+        .filter_map(|target| {
+            let TargetKind::Push(push) = &target.kind else { return None };
+            Some((push.image.value.clone(), push.sbom.clone(), push.provenance))
+        })
+        .collect();
+    for (name, sbom, provenance) in pushed {
+        for target in targets.iter_mut().filter(|target| target.name.value == name) {
+            if let TargetKind::Image(image) = &mut target.kind {
+                image.sbom.add(&sbom);
+                image.provenance |= provenance;
             }
         }
     }

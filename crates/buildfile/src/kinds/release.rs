@@ -4,7 +4,7 @@ use crate::places::Places;
 use crate::record::kind;
 use crate::types::{
     Archives, ArtifactName, Bills, Changelog, Created, ExecutablesReference, Gate, Homebrew, OutPath, Platforms,
-    PublishTo, ReleasePackage,
+    PublishTo, ReleasePackage, Sign,
 };
 use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
@@ -35,6 +35,10 @@ kind! {
         /// Writes `{project}_{version}_provenance.json`: what the files were made from, as an in-toto statement with SLSA provenance.
         /// It has no time and no machine; docs/evidence.md has its fields.
         provenance: bool = false,
+        /// Signs the archives, packages, checksums and provenance for cosign:
+        /// `Sign(key: Secret("COSIGN_PRIVATE_KEY"), password: Secret("COSIGN_PASSWORD"), public_key: "cosign.pub")`. Each file
+        /// gets a bundle beside it, `<file>.sigstore.json`; docs/signatures.md says how people check them. Not with `--snapshot`.
+        sign: Option<Sign> = None,
         /// The one time in the archives: `Epoch` (1970), `CommitTime`, or seconds since 1970 from the environment (the
         /// epoch if the variable is not set).
         created: Created = Created::CommitTime,
@@ -66,6 +70,10 @@ impl Kind for Release {
 
     fn is_gated(&self) -> bool {
         self.gate == Gate::On
+    }
+
+    fn signs(&self) -> Option<&Sign> {
+        self.sign.as_ref()
     }
 
     fn unchecked(&self) -> Option<&'static str> {

@@ -26,6 +26,15 @@ impl std::ops::Deref for Bills {
     }
 }
 
+impl Bills {
+    /// Adds the forms of `other`.
+    pub(crate) fn add(&mut self, other: &Bills) {
+        self.0.extend(&other.0);
+        self.0.sort();
+        self.0.dedup();
+    }
+}
+
 const EXPECTED: &str = "`true`, `false`, or a list of `Spdx` and `CycloneDx`";
 
 impl BillForm {

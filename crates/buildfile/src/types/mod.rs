@@ -26,6 +26,7 @@ mod packages;
 mod parameters;
 mod publishing;
 mod references;
+mod signing;
 mod stamps;
 mod strings;
 mod texts;
@@ -66,6 +67,7 @@ pub use packages::{
 pub use parameters::{Param, ParameterName, Params};
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
+pub use signing::{KeyPassword, Sign, SigningKey};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
     EnvironmentName, Glob, Heading, LayerName, ModuleDirectory, OutPath, ParameterValue, Pattern, PoolName, Port,

@@ -120,6 +120,7 @@ fn document(name: &str, contents: &[u8]) -> Artifact {
         name: name.to_owned(),
         contents: Digest::of(contents),
         subject: Subject { media_type: INDEX.to_owned(), digest: Digest::of(b"image") },
+        annotations: Default::default(),
     }
 }
 

@@ -17,9 +17,9 @@ use crate::exit::Exit;
 use crate::program::with_program;
 use crate::session::ProcessContext;
 use crate::ui::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Printer, SECOND_BUILD_FAILED, Shown, Sink,
-    Verified, VerifySummary, bytes_text, duration_text, highlight, print_answer, reason_text, with_hint,
-    without_control_sequences,
+    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Printer, RebuildStart, RebuildSummary,
+    SECOND_BUILD_FAILED, Shown, Sink, Verified, VerifySummary, bytes_text, duration_text, highlight, print_answer,
+    reason_text, with_hint, without_control_sequences,
 };
 
 /// Amount of output.
@@ -387,6 +387,22 @@ impl Sink for Human {
         self.remark("Bundled", &format!("{path}: {} files, {size}, {}", bundle.files, bundle.digest.oci()));
     }
 
+    fn rebuilding(&self, start: &RebuildStart<'_>) {
+        let of = start.commit.map(|commit| format!(" of the commit {}", short(commit))).unwrap_or_default();
+        self.remark("Rebuilding", &format!("{}{of}, in other surroundings and from an empty cache", start.target));
+        for (name, value) in start.taken {
+            self.remark("Taken", &format!("{name} = `{}`, of the provenance", value.escape_debug()));
+        }
+    }
+
+    fn rebuilt(&self, summary: &RebuildSummary<'_>) {
+        for (what, why) in summary.unproven {
+            self.remark("Unproven", &without_control_sequences(&format!("{what}: {why}")));
+        }
+        self.remark("Differing", &summary.variations.join(", "));
+        self.remark("Rebuilt", &rebuilt_text(summary));
+    }
+
     fn auditing(&self, start: &AuditStart) {
         let rate = start.rate.as_ref().map(|rate| format!("{rate}, ")).unwrap_or_default();
         let (chosen, stored, seed) = (start.chosen, start.stored, start.seed);
@@ -424,4 +440,26 @@ impl Sink for Human {
     }
 
     fn finished(&self, _: Exit, _: Duration) {}
+}
+
+/// Returns what a rebuild has proven, and what not.
+fn rebuilt_text(summary: &RebuildSummary<'_>) -> String {
+    let RebuildSummary { start, same, different, unproven, took, .. } = summary;
+    let sources = match start.commit {
+        Some(commit) => format!("the commit {}", short(commit)),
+        None => "these sources, whose commit is not proven".to_owned(),
+    };
+    let (total, took) = (same + different, duration_text(*took));
+    let mut text = match different {
+        0 => format!("in {took}: {same} of {total} are what `{}` makes of {sources}", start.target),
+        _ => format!("in {took}: {different} of {total} are not what `{}` makes of {sources}", start.target),
+    };
+    if !unproven.is_empty() {
+        text.push_str(&format!("; {} not proven", unproven.len()));
+    }
+    text
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..12).unwrap_or(commit)
 }

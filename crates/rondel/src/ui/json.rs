@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::exit::Exit;
 use crate::program::with_program;
 use crate::ui::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Printer, Shown, Sink, Verified,
-    VerifySummary, reason_text,
+    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Printer, RebuildStart, RebuildSummary,
+    Shown, Sink, Verified, VerifySummary, reason_text,
 };
 
 /// Version of the events.
@@ -151,6 +151,20 @@ impl Sink for Json {
         self.write(&json!({
             "event": "bundled", "path": bundle.path.display().to_string(), "digest": bundle.digest.oci(),
             "size": bundle.digest.size(), "files": bundle.files,
+        }));
+    }
+
+    fn rebuilding(&self, start: &RebuildStart<'_>) {
+        self.write(&json!({
+            "event": "rebuild_started", "target": start.target.as_str(), "commit": start.commit, "taken": start.taken,
+        }));
+    }
+
+    fn rebuilt(&self, summary: &RebuildSummary<'_>) {
+        let unproven = summary.unproven.iter().map(|(what, why)| json!({"what": what, "why": why}));
+        self.write(&json!({
+            "event": "rebuilt", "target": summary.start.target.as_str(), "commit": summary.start.commit,
+            "same": summary.same, "different": summary.different, "unproven": unproven.collect::<Vec<Value>>(),
         }));
     }
 

@@ -14,7 +14,8 @@ pub(crate) use human::{Human, Verbosity};
 pub(crate) use json::Json;
 pub(crate) use safe_text::without_control_sequences;
 pub(crate) use sink::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Shown, Sink, Verified, VerifySummary,
+    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, RebuildStart, RebuildSummary, Shown, Sink,
+    Verified, VerifySummary,
 };
 
 use std::io::{IsTerminal, Write};

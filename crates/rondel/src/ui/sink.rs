@@ -1,6 +1,7 @@
 //! `Sink`: receiver of the events of builds. There are two: `human` on standard error and `json` on standard
 //! output.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,6 +52,28 @@ pub(crate) struct VerifySummary<'a> {
     pub steps: usize,
     pub different: usize,
     /// Variations of the second build.
+    pub variations: &'a [String],
+    pub took: Duration,
+}
+
+/// The beginning of a rebuild.
+#[derive(Debug)]
+pub(crate) struct RebuildStart<'a> {
+    pub target: &'a TargetName,
+    /// The commit of the sources, if it is known to be that of the provenance.
+    pub commit: Option<&'a str>,
+    /// Variables that have the value that the provenance gives them.
+    pub taken: &'a BTreeMap<String, String>,
+}
+
+/// The end of a rebuild.
+#[derive(Debug)]
+pub(crate) struct RebuildSummary<'a> {
+    pub start: RebuildStart<'a>,
+    pub same: usize,
+    pub different: usize,
+    /// What nothing was said of, each with why.
+    pub unproven: &'a [(String, String)],
     pub variations: &'a [String],
     pub took: Duration,
 }
@@ -141,6 +164,12 @@ pub(crate) trait Sink: Sync {
 
     /// A bundle was written.
     fn bundled(&self, bundle: &Bundled<'_>);
+
+    /// `rebuild` starts its build.
+    fn rebuilding(&self, start: &RebuildStart<'_>);
+
+    /// `rebuild` compared all files.
+    fn rebuilt(&self, summary: &RebuildSummary<'_>);
 
     /// An audit of stored results begins.
     fn auditing(&self, start: &AuditStart);

@@ -1,19 +1,28 @@
 //! `rebuild`: builds again what somebody published, from this checkout and the provenance beside it, and compares.
 
 mod bundled;
+mod plan;
+mod published_files;
 mod reference;
+mod release;
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rondel_process::Cancellation;
+use rondel_targets::PlatformChoice;
 
+use crate::asked::Asked;
 use crate::cli::groups::{AnalysisOptions, BuildOptions};
 use crate::cli::option::{option, options};
 use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
-use crate::runner::Runner;
+use crate::runner::{Runner, exit_of};
+use crate::second_build::{SecondBuild, check_kinds, planned_sources};
 use crate::session::Session;
-use crate::ui::{Shown, Sink, sink};
+use crate::signals;
+use crate::ui::{RebuildSummary, Shown, Sink, Verified, sink};
+use plan::Plan;
 use reference::Reference;
 
 options! {
@@ -54,6 +63,10 @@ impl Verb for Rebuild {
         }
         let session = session?;
         session.require_cache()?;
+        if call.options.analysis.platforms() != PlatformChoice::Own {
+            let failure = Failure::usage("`rebuild` takes the platforms of the provenance");
+            return Err(failure.hint("leave out `--platform` and `--all-platforms`"));
+        }
         let begun = Instant::now();
         let cancellation = Cancellation::new();
         let run = Run {
@@ -65,11 +78,11 @@ impl Verb for Rebuild {
         };
         let reference = Reference::read(call.context, call.words.first().map_or("", String::as_str))?;
         let exit = match &reference {
-            Reference::Release(_)
-            | Reference::File(_)
-            | Reference::Layout(_)
-            | Reference::LayoutArchive(_)
-            | Reference::Image(_) => return Err(Failure::usage("not made yet")),
+            Reference::Release(directory) => release::rebuild_directory(&run, directory)?,
+            Reference::File(path) => release::rebuild_file(&run, path)?,
+            Reference::Layout(_) | Reference::LayoutArchive(_) | Reference::Image(_) => {
+                return Err(Failure::usage("images can't be rebuilt yet"));
+            }
         };
         run.sink.finished(exit, begun.elapsed());
         Ok(exit)
@@ -85,9 +98,59 @@ struct Run<'a> {
     begun: Instant,
 }
 
+/// What became of each file.
+#[derive(Debug, Default)]
+struct Outcome {
+    compared: Vec<Verified>,
+    /// What nothing can be said of, each with why.
+    unproven: Vec<(String, String)>,
+}
+
 impl Run<'_> {
-    fn runner(&self) -> Runner<'_> {
-        let (context, options) = (self.call.context, &self.call.options.build);
-        Runner { context, options, cancellation: self.cancellation, session: self.session }
+    /// Returns the file of the provenance that the command line names.
+    fn provenance_path(&self) -> Option<PathBuf> {
+        self.call.options.provenance.as_ref().map(|path| self.call.context.directory.join(path))
+    }
+
+    /// Builds in other surroundings, compares what `compare` finds there, and reports.
+    fn rebuild(
+        &self,
+        plan: &Plan,
+        signatures: Option<&Path>,
+        compare: &dyn Fn(&SecondBuild) -> Result<Outcome, Failure>,
+    ) -> Result<Exit, Failure> {
+        let session = self.session;
+        check_kinds(session, std::slice::from_ref(&plan.target))?;
+        let options = AnalysisOptions { set: plan.set.clone(), ..self.call.options.analysis.clone() };
+        let platforms = match plan.platforms.is_empty() {
+            true => PlatformChoice::Own,
+            false => PlatformChoice::Some(plan.platforms.clone()),
+        };
+        let asked = Asked::of(vec![plan.target.clone()]);
+        // Sources outside the tree are known once the inputs are, which needs no build.
+        let sources = planned_sources(session, &options, asked.clone(), &platforms, signatures)?;
+        signals::forward_to(self.cancellation);
+        self.sink.started(&session.file.project.value, self.call.words);
+        self.sink.rebuilding(&plan.start());
+        let (context, build) = (self.call.context, &self.call.options.build);
+        let runner = Runner { context, options: build, cancellation: self.cancellation, session };
+        let known = (&sources, &session.own_paths().collect());
+        let second =
+            SecondBuild::run_with(&runner, (self.call.global, &options), &asked, platforms, known, signatures)?;
+        if exit_of(&second.summary) != Exit::Done {
+            return Ok(exit_of(&second.summary));
+        }
+        let Outcome { compared, unproven } = compare(&second)?;
+        compared.iter().for_each(|one| self.sink.verified(one));
+        let different = compared.iter().filter(|one| one.difference.is_some()).count();
+        self.sink.rebuilt(&RebuildSummary {
+            start: plan.start(),
+            same: compared.len() - different,
+            different,
+            unproven: &unproven,
+            variations: &second.place.variations,
+            took: self.begun.elapsed(),
+        });
+        Ok(if different == 0 && !compared.is_empty() { Exit::Done } else { Exit::Different })
     }
 }

@@ -4,12 +4,16 @@
 mod archive_bills;
 mod executable_bills;
 mod image_bills;
+mod image_provenance;
 mod provenance;
+mod recipe;
 
 pub(crate) use archive_bills::ArchiveBillsStep;
 pub(crate) use executable_bills::ExecutableBillsStep;
 pub(crate) use image_bills::ImageBillsStep;
-pub(crate) use provenance::{ProvenanceStep, stated};
+pub(crate) use image_provenance::{BaseMaterial, ImageProvenanceStep};
+pub(crate) use provenance::ProvenanceStep;
+pub(crate) use recipe::{Recipe, stated};
 
 use rondel_buildfile::{BillForm as DeclaredForm, Bills};
 use rondel_cas::{MEMORY_MAX, RelativePath, read_at_most};

@@ -72,8 +72,8 @@ pub(crate) fn places(analyzer: &Analyzer<'_>, target: &Target) -> Analyzed<(Rela
     let outputs = analyzer.request.file.outputs_of(target);
     let place = |output: &Output<'_>| path(&output.path).map_err(|error| error.at(output.span));
     let layout = place(outputs.first().expect("an image has a layout"))?;
-    // The bills of materials have a directory.
-    Ok((layout, outputs.iter().skip(1).find(|output| !output.is_directory).map(place).transpose()?))
+    // Documents about the image have places of their own making.
+    Ok((layout, outputs.iter().skip(1).find(|output| output.written.is_some()).map(place).transpose()?))
 }
 
 /// Adds the step to the graph if the image has an archive.

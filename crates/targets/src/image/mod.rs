@@ -6,6 +6,7 @@ pub(crate) mod attributes;
 pub(crate) mod base_layer;
 pub(crate) mod container_user;
 pub(crate) mod declared;
+pub(crate) mod evidence;
 pub(crate) mod excluded;
 pub(crate) mod facts;
 pub(crate) mod image_step;

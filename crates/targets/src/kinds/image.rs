@@ -7,7 +7,6 @@ use rondel_buildfile::{
     BASE_USERS, Base, Compression as DeclaredCompression, HealthCheck, Image, Makes, Origin, OutputReference, Platform,
     Spanned, Target, TargetKind,
 };
-use rondel_cas::RelativePath;
 use rondel_engine::{NodeId, Shown, StepKey, UserError};
 use rondel_golang::ProbeStep;
 use rondel_oci::{Compression, DEFAULT_PATH, ImageConfig, zoneinfo_environment};
@@ -16,10 +15,10 @@ use crate::analyzer::{Analyze, Analyzed, Analyzer, path};
 use crate::base::{BaseOrigin, BaseStep, Below};
 use crate::created::created_s;
 use crate::docker::DockerSocket;
-use crate::evidence::{ImageBillsStep, forms};
 use crate::image::archive;
 use crate::image::base_layer::BaseLayer;
 use crate::image::declared::{added_users, check_awaited, tree_files};
+use crate::image::evidence;
 use crate::image::facts::index_of;
 use crate::image::image_step::{ImageStep, LayeredPlatform, user_names};
 use crate::image::layer::{LayerContents, LayerStep};
@@ -39,9 +38,10 @@ impl Analyze for Image {
         let platforms = analyzer.platforms(self.platforms.as_ref(), target, true)?;
         let mut inputs: Vec<NodeId> = Vec::new();
         let mut input = |node: NodeId| index_of(node, &mut inputs);
-        let mut images = Vec::with_capacity(platforms.len());
+        let (mut images, mut bases) = (Vec::with_capacity(platforms.len()), Vec::with_capacity(platforms.len()));
         for platform in &platforms {
             let base = base_node(analyzer, target, self, platform)?;
+            bases.push((platform.clone(), base.as_ref().map(|(node, origin)| (*node, origin.name()))));
             let base_node = base.as_ref().map(|(node, _)| *node);
             let layers = layers_of(analyzer, target, self, &deps, platform, base_node)?;
             images.push(LayeredPlatform {
@@ -97,9 +97,7 @@ impl Analyze for Image {
         );
         let mut ends = vec![layout, load];
         ends.extend(archive::add(analyzer, target, layout)?);
-        for platform in platforms.iter().filter(|_| !self.sbom.is_empty()) {
-            ends.push(bills(analyzer, (target, self), platform, (layout, &out))?);
-        }
+        ends.extend(evidence::add(analyzer, (target, self), &bases, (layout, &out))?);
         Ok(TargetNodes { image: Some(ImageSource::Layout { layout, out }), ..TargetNodes::ends(ends) })
     }
 
@@ -141,40 +139,6 @@ impl Analyze for Image {
     fn health(&self) -> Option<&HealthCheck> {
         self.health.as_ref()
     }
-}
-
-/// Adds the step that makes the bills of materials of a platform.
-fn bills(
-    analyzer: &mut Analyzer<'_>,
-    (target, image): (&Target, &Image),
-    platform: &Platform,
-    (layout, out): (NodeId, &RelativePath),
-) -> Analyzed<NodeId> {
-    let name = &target.name.value;
-    let mut inputs = vec![layout];
-    let base = base_node(analyzer, target, image, platform)?;
-    let base = base.map(|(node, origin)| (index_of(node, &mut inputs), origin.name()));
-    let mut bills = Vec::new();
-    for (_, source) in &image.files {
-        let Origin::Output { target: producer, .. } = &source.value.origin else { continue };
-        let producer = analyzer.find(producer)?;
-        let reader = (target, source.span);
-        let bill = analyzer.within(producer, |analyzer, kind| kind.bill_node(analyzer, producer, platform, reader))?;
-        bills.extend(bill.map(|node| index_of(node, &mut inputs)));
-    }
-    bills.sort_unstable();
-    bills.dedup();
-    let step = ImageBillsStep {
-        project: analyzer.request.file.project.value.clone(),
-        name: name.to_string(),
-        platform: platform.clone(),
-        forms: forms(&image.sbom).collect(),
-        layout: out.clone(),
-        base,
-        bills,
-        out: path(&format!("{out}.sbom"))?,
-    };
-    Ok(analyzer.add_hidden(StepKey::of(name, "sbom").on(platform), inputs, Vec::new(), Box::new(step)))
 }
 
 /// Returns the step of the base that is no `Static`, and where that comes from.

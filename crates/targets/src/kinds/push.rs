@@ -1,10 +1,15 @@
 //! `Push`: the OCI layout of another target goes to registries.
 
-use rondel_buildfile::{DESTINATION_HINT, DocumentSource, Push, Span, Target, destination};
-use rondel_engine::{NodeId, OutputRole, Shown, StepKey, UserError};
+use rondel_buildfile::{DESTINATION_HINT, DocumentSource, Platform, Push, Span, Target, destination};
+use rondel_cas::RelativePath;
+use rondel_engine::{NodeId, OutputRole, OutputUse, Shown, StepKey, UserError};
+use rondel_evidence::Provenance;
 use rondel_names::ImageReference;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
+use crate::evidence::forms;
+use crate::image::evidence::{bills_directory, bills_key, provenance_file, provenance_key};
+use crate::image::facts::index_of;
 use crate::nodes::{Deps, ImageIdentity, ImageSource, Program, TargetNodes};
 use crate::push::{DeclaredDocument, DocumentOrigin, PushStep, RefsStep};
 use crate::release::check_publishing;
@@ -36,7 +41,8 @@ impl Analyze for Push {
             }
         }
         let mut upstream = vec![layout];
-        let documents = documents(self, analyzer, image, &mut upstream)?;
+        let mut documents = documents(self, analyzer, image, &mut upstream)?;
+        documents.extend(own_documents(analyzer, (self, image), (&out, is_partial), &mut upstream)?);
         let (registries, offline) = (analyzer.registries(), analyzer.request.offline);
         let step = analyzer.step(&|| {
             Ok(Box::new(PushStep {
@@ -116,7 +122,56 @@ fn documents(
             platform: platform.map(|platform| platform.value.clone()),
             origin,
             span,
+            predicate: None,
         });
+    }
+    Ok(found)
+}
+
+/// Returns the documents that the image itself makes and the push attaches.
+fn own_documents(
+    analyzer: &mut Analyzer<'_>,
+    (push, image): (&Push, &Target),
+    (layout, is_partial): (&RelativePath, bool),
+    upstream: &mut Vec<NodeId>,
+) -> Analyzed<Vec<DeclaredDocument>> {
+    let platforms = analyzer.platforms(image.kind().platforms(), image, true)?;
+    let mut found = Vec::new();
+    let mut add = |key: &StepKey, media_type: &str, platform: Option<&Platform>, place: RelativePath| {
+        let node = analyzer.graph.find(key).expect("the image makes what its pushes attach");
+        let made = OutputUse {
+            role: OutputRole::Input,
+            upstream: vec![index_of(node, upstream)],
+            target: image.name.value.to_string(),
+            place: Some(place),
+            may_be_empty: false,
+        };
+        found.push(DeclaredDocument {
+            media_type: media_type.to_owned(),
+            name: None,
+            platform: platform.cloned(),
+            origin: DocumentOrigin::Output(made),
+            span: push.image.span,
+            predicate: (media_type == Provenance::MEDIA_TYPE).then_some(Provenance::PREDICATE),
+        });
+        Ok(())
+    };
+    for platform in &platforms {
+        for form in forms(&push.sbom) {
+            let file = path(&format!("{}{}", platform.directory_name(), form.ending()))?;
+            let place = bills_directory(layout)?.join(&file);
+            add(&bills_key(image, platform), form.media_type(), Some(platform), place)?;
+        }
+    }
+    if push.provenance {
+        // A runner of some platforms does not know the index that the name will lead to.
+        let subjects: Vec<Option<&Platform>> = match is_partial {
+            true => platforms.iter().map(Some).collect(),
+            false => vec![None],
+        };
+        for platform in subjects {
+            add(&provenance_key(image), Provenance::MEDIA_TYPE, platform, provenance_file(layout)?)?;
+        }
     }
     Ok(found)
 }

@@ -9,7 +9,7 @@ use crate::created::created_s;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
 use crate::release::{
     ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_bills, add_changelog,
-    add_formula, add_packages, add_provenance, builds, check_release, path_of,
+    add_formula, add_packages, add_provenance, add_signatures, builds, check_release, path_of,
 };
 
 impl Analyze for Release {
@@ -35,6 +35,7 @@ impl Analyze for Release {
         artifacts.extend(add_provenance(analyzer, (target, self), &platforms, &artifacts)?);
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });
+        artifacts.extend(add_signatures(analyzer, (target, self), &artifacts)?);
         artifacts.extend(add_formula(analyzer, (target, self), &artifacts)?);
         artifacts.extend(add_changelog(analyzer, (target, self))?);
         let mut ends: Vec<NodeId> = artifacts.iter().map(|artifact| artifact.node).collect();

@@ -17,6 +17,8 @@ use crate::push::at_once::{Watch, at_once};
 use crate::registries::step_error;
 use crate::variant::oci_variant;
 
+/// The annotation for the type of a statement, as BuildKit has it.
+const PREDICATE: &str = "in-toto.io/predicate-type";
 /// Maximum size of a document in bytes.
 const DOCUMENT_MAX: u64 = 64 << 20;
 
@@ -30,6 +32,8 @@ pub(crate) struct DeclaredDocument {
     pub platform: Option<Platform>,
     pub origin: DocumentOrigin,
     pub span: Span,
+    /// Type of the statement in it, for programs that look for one.
+    pub predicate: Option<&'static str>,
 }
 
 /// Where the contents of a document come from.
@@ -50,6 +54,7 @@ pub(crate) struct PushedDocument {
     platform: Option<Platform>,
     digest: Digest,
     contents: Vec<u8>,
+    annotations: BTreeMap<String, String>,
 }
 
 /// The documents about one index or manifest in one repository.
@@ -91,7 +96,9 @@ impl DeclaredDocument {
             return Err(self.wrong(message, "give it another one with `name`".to_owned()));
         }
         let (media_type, platform) = (self.media_type.clone(), self.platform.clone());
-        Ok(PushedDocument { media_type, name, platform, digest: Digest::of(&contents), contents })
+        let predicate = self.predicate.map(|predicate| (PREDICATE.to_owned(), predicate.to_owned()));
+        let (digest, annotations) = (Digest::of(&contents), predicate.into_iter().collect());
+        Ok(PushedDocument { media_type, name, platform, digest, contents, annotations })
     }
 
     fn wrong(&self, message: String, hint: String) -> StepError {
@@ -133,6 +140,7 @@ pub(crate) fn places<'a>(
                 name: document.name.clone(),
                 contents: document.digest,
                 subject,
+                annotations: document.annotations.clone(),
             };
             let is_same = |place: &&mut DocumentPlace<'_>| {
                 (place.to.registry(), place.to.repository()) == (to.registry(), to.repository())

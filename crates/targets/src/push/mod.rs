@@ -10,6 +10,7 @@ mod step;
 
 pub use step::PushMetadata;
 
+pub(crate) use content::read_index;
 pub(crate) use documents::{DeclaredDocument, DocumentOrigin};
 pub(crate) use refs::RefsStep;
 pub(crate) use step::PushStep;

@@ -28,6 +28,10 @@ pub(crate) enum ArtifactKind {
     Formula,
     Provenance,
     Sbom,
+    /// The signature of a file.
+    Signature,
+    /// A signed statement about files.
+    Attestation,
 }
 
 /// A step that makes files of a release.
@@ -79,6 +83,8 @@ impl ArtifactKind {
             ArtifactKind::Formula => "formula",
             ArtifactKind::Provenance => "provenance",
             ArtifactKind::Sbom => "sbom",
+            ArtifactKind::Signature => "signature",
+            ArtifactKind::Attestation => "attestation",
         }
     }
 }

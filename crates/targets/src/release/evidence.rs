@@ -7,7 +7,7 @@ use super::artifacts::{Artifact, ArtifactKind};
 use super::builds::{bill, executables};
 use super::names::{ReleaseNames, path_of};
 use crate::analyzer::{Analyzed, Analyzer, only_output};
-use crate::evidence::{ArchiveBillsStep, ProvenanceStep, forms, stated};
+use crate::evidence::{ArchiveBillsStep, ProvenanceStep, Recipe, forms, stated};
 use crate::nodes::Deps;
 
 /// Adds the step that makes the bills of materials of an archive, if they are declared.
@@ -58,13 +58,16 @@ pub(crate) fn add_provenance(
     let name = &target.name.value;
     let step = analyzer.step(&|| {
         let names = ReleaseNames::of(analyzer, release, name, target.name.span)?;
+        let file = path_of(&format!("{}_{}_provenance.json", analyzer.request.file.project.value, names.version))?;
         Ok(Box::new(ProvenanceStep {
-            stated: stated(analyzer, target, &targets, platforms)?,
-            root: analyzer.request.root.clone(),
+            recipe: Recipe {
+                stated: stated(analyzer, target, &targets, platforms)?,
+                root: analyzer.request.root.clone(),
+                labels: labels.clone(),
+                destination: out.join(&file),
+                name: file,
+            },
             artifacts: artifacts.len(),
-            labels: labels.clone(),
-            name: path_of(&format!("{}_{}_provenance.json", analyzer.request.file.project.value, names.version))?,
-            out: out.clone(),
         }))
     })?;
     let key = StepKey::of(name, "provenance");

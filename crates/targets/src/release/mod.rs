@@ -12,6 +12,8 @@ mod names;
 mod package_files;
 mod package_step;
 mod packages;
+mod published_signatures;
+mod signatures;
 mod texts;
 mod version;
 
@@ -22,5 +24,6 @@ pub(crate) use checksums::ChecksumsStep;
 pub(crate) use evidence::{add_bills, add_provenance};
 pub(crate) use names::{ReleaseNames, path_of};
 pub(crate) use packages::add_packages;
+pub(crate) use signatures::add_signatures;
 pub(crate) use texts::{add_changelog, add_formula};
 pub(crate) use version::{check_publishing, check_release, tag_here};

@@ -30,6 +30,27 @@ fn a_push_waits_for_its_documents() {
     );
 }
 
+/// The image writes what a push attaches, also if its own fields do not say so.
+#[test]
+fn a_push_attaches_documents_of_its_image() {
+    let targets = r#""server": GoBuild(packages: ["."]),
+        "image": Image(base: Static, files: {"/x": Output("server")}),
+        "push": Push(image: "image", to: ["r.example/a:1"], sbom: [Spdx, CycloneDx], provenance: true),"#;
+    Space::new().graph(targets, &["push"], expect![[r#"
+        image: layer base, hidden
+        go modules, hidden
+        server (linux/amd64) as `server`; on a miss: go modules
+        image: layer outputs (linux/amd64), hidden; from: server (linux/amd64)
+        image, streamed; from: image: layer base, image: layer outputs (linux/amd64)
+        image: docker; from: image
+        server: bill (linux/amd64), hidden; from: server (linux/amd64)
+        image: sbom (linux/amd64), hidden; from: image, server: bill (linux/amd64)
+        image: provenance, hidden; from: image, image: layer base, server (linux/amd64), image: layer outputs (linux/amd64), server: bill (linux/amd64)
+        push; from: image, image: sbom (linux/amd64), image: provenance
+        asked for: push
+    "#]]);
+}
+
 #[test]
 fn documents_that_can_not_be() {
     let space = Space::new();

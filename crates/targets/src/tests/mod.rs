@@ -124,6 +124,7 @@ impl Space {
             version_mode: self.version_mode,
             platforms: self.platforms.clone(),
             arguments: self.arguments.clone(),
+            signatures: None,
             seal: Seal::of(&self.root.join(".rondel")),
             offline: true,
             locked: false,

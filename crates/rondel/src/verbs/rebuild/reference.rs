@@ -1,9 +1,9 @@
 //! What `rebuild` can be asked about, told by how it looks. Nothing of it is read beyond its first bytes.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use rondel_cas::open_regular;
 use rondel_names::ImageReference;
 
 use crate::exit::Failure;
@@ -49,5 +49,5 @@ impl Reference {
 /// Returns true for a tar that nothing compresses, as archives of images are and files of releases are not.
 fn is_tar(path: &Path) -> bool {
     let mut head = [0; 262];
-    File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && &head[257..] == b"ustar"
+    open_regular(path).and_then(|(mut file, _)| file.read_exact(&mut head)).is_ok() && &head[257..] == b"ustar"
 }

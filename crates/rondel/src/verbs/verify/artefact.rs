@@ -1,13 +1,12 @@
 //! `verify PATH`: builds an executable or a layout again in other surroundings, and compares.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rondel_buildfile::{Makes, Platform, Target, TargetName};
 use rondel_diff::{Difference, Traces, diff_files, diff_layouts, read_layout};
 use rondel_engine::{Graph, Shown, Summary};
 use rondel_golang::BuildInfo;
-use rondel_targets::{PlatformChoice, Request};
+use rondel_targets::PlatformChoice;
 
 use super::Run;
 use crate::asked::Asked;
@@ -15,7 +14,7 @@ use crate::build_diff::unreadable;
 use crate::exit::{Exit, Failure};
 use crate::program;
 use crate::runner::exit_of;
-use crate::second_build::{SecondBuild, check_kinds};
+use crate::second_build::{SecondBuild, check_kinds, planned_sources};
 use crate::session::Session;
 use crate::ui::Verified;
 
@@ -38,7 +37,8 @@ pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Resu
         chosen => chosen,
     };
     // Sources outside the tree are known once the inputs are, which needs no build.
-    let sources = planned_sources(run, &target, &choice)?;
+    let options = &run.call.options.analysis;
+    let sources = planned_sources(session, options, Asked::of(vec![target.clone()]), &choice, None)?;
     run.start();
     let asked = Asked::of(vec![target.clone()]);
     let second = run.second_build(&asked, choice, (&sources, &session.own_paths().collect()))?;
@@ -50,19 +50,6 @@ pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Resu
     let label = format!("{} ({what}), built as `{target}`", path.display());
     let steps = [Verified { label, is_hidden: false, summary: "the same bytes".to_owned(), difference }];
     Ok(run.report(&steps, place))
-}
-
-fn planned_sources(
-    run: &Run<'_>,
-    target: &TargetName,
-    platforms: &PlatformChoice,
-) -> Result<BTreeSet<PathBuf>, Failure> {
-    let request = Request {
-        platforms: platforms.clone(),
-        ..run.session.request(&run.call.options.analysis, Asked::of(vec![target.clone()]))
-    };
-    let analyzed = run.session.analyze_request(&request)?;
-    Ok(rondel_engine::planned_sources(&analyzed.graph, &analyzed.roots, &run.session.workspace()))
 }
 
 fn platform_of_file(path: &Path) -> Result<(Vec<Platform>, String), Failure> {
