@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{CONTENTS_MAX, Digest, Hasher, RelativePath, SMALL_MAX, TemporaryFile, open_at_most};
+use rondel_cas::{CONTENTS_MAX, Digest, Hasher, RelativePath, SMALL_MAX, TemporaryFile, open_at_most, sweep_abandoned};
 use rondel_oci::{Compression, LayerEntry, LayerSource, decompressed, write_tar};
 
 use super::description::{DESCRIPTION, Description, FORMAT, Part};
@@ -50,6 +50,7 @@ pub(super) fn write(
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
+    sweep_abandoned(parent);
     let mut file = TemporaryFile::new_in(parent)?;
     let written = write_tar(&entries, 0, file.file(), COMPRESSION, threads)?;
     file.persist(path)?;
