@@ -106,9 +106,9 @@ fn the_examples_of_the_pages_on_bases_and_registries() {
     let head = space.read("build.ron");
     let head = head.split("    targets:").next().unwrap().replace(", \"linux/arm64\"", "");
     let of_registries = examples("registries.md");
-    assert_eq!(of_registries.len(), 4);
+    assert_eq!(of_registries.len(), 5);
     let registries =
-        of_registries[3].replace("\"mirror.example\", \"http://127.0.0.1:5000\"", &format!("\"{}\"", registry.address));
+        of_registries[4].replace("\"mirror.example\", \"http://127.0.0.1:5000\"", &format!("\"{}\"", registry.address));
     let server = "\"server\": GoBuild(packages: [\"./cmd/small\"])";
     let blocks = examples("bases.md");
     assert_eq!(blocks.len(), 5);

@@ -330,6 +330,8 @@ fn a_bill_of_an_image_has_the_packages_of_its_base() {
     assert_ne!(run.code, 0);
     assert!(run.stderr.contains("the packages of `base` can't be read"), "{}", run.stderr);
     assert!(run.stderr.contains("has no sound `P`"), "{}", run.stderr);
+    // Without the field nothing makes the documents, so they go.
     space.replace("build.ron", ", sbom: [Spdx, CycloneDx]", "");
     space.ok(&["image"]);
+    assert!(space.exists("dist/image/index.json") && !space.exists("dist/image.sbom"));
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use expect_test::{Expect, expect};
 
+use crate::base_image::{BaseImage, Form, write_layout};
 use crate::space::{TestSpace, repository};
 
 const DEB: &str = "small_1.0.0_amd64.deb";
@@ -225,6 +226,106 @@ fn an_rpm_is_installed_upgraded_and_removed() {
         systemctl daemon-reload
     "#]]
     .assert_eq(&shell(&script).replace(&space.beside("").display().to_string(), "[BESIDE]/"));
+}
+
+/// The bill of an image on a base names what the real `rpm` says is installed there.
+#[test]
+#[cfg_attr(not(has_x86_64_linux), ignore = "no x86-64 Linux")]
+#[cfg_attr(not(has_rpm), ignore = "no rpm, as root")]
+fn a_bill_has_the_packages_that_rpm_installed() {
+    let space = release();
+    let package = built(&space, RPM, "small.rpm");
+    let root = space.beside("root").display().to_string();
+    let rpm = format!("rpm --root {root} --dbpath /var/lib/rpm");
+    let script = format!(
+        "mkdir {root}; {rpm} --initdb; {rpm} -i --nodeps --noscripts {} 2>/dev/null
+         {rpm} -qa --qf 'pkg:rpm/fedora/%{{NAME}}@%{{VERSION}}-%{{RELEASE}}?arch=%{{ARCH}}&distro=fedora-41\n'",
+        package.display()
+    );
+    let installed = shell(&script);
+    assert_eq!(installed, "pkg:rpm/fedora/small@1.0.0-1?arch=x86_64&distro=fedora-41\n");
+    let mut layer = tar::Builder::new(Vec::new());
+    layer.append_dir_all("var/lib/rpm", space.beside("root/var/lib/rpm")).unwrap();
+    fs::write(space.beside("os-release"), "ID=fedora\nVERSION_ID=41\n").unwrap();
+    layer.append_path_with_name(space.beside("os-release"), "usr/lib/os-release").unwrap();
+    let base = BaseImage {
+        platform: "linux/amd64",
+        config: serde_json::json!({}),
+        layers: vec![(layer.into_inner().unwrap(), Form::Gzip)],
+        is_docker: false,
+    };
+    write_layout(&space.root().join("base"), &[base]);
+    space.replace(
+        "build.ron",
+        "        \"image\": Image(",
+        "        \"based\": Image(base: Layout(\"base\"), sbom: true, platforms: [\"linux/amd64\"]),\n        \"image\": Image(",
+    );
+    space.ok(&["based"]);
+    let bill = space.read("dist/based.sbom/linux_amd64.spdx.json");
+    assert!(bill.contains(&format!("\"{}\"", installed.trim())), "{bill}");
+}
+
+/// Packages have bills of materials, as archives have them.
+#[test]
+fn bills_of_packages() {
+    let space = release();
+    space.replace("build.ron", "created: Epoch,", "created: Epoch, sbom: [Spdx, CycloneDx],");
+    space.ok(&["release"]);
+    let sums = space.read("dist/release/small_1.0.0_checksums.txt");
+    let listed = space.read("dist/release/artifacts.json");
+    for name in [DEB, RPM, "small_1.0.0_arm64.deb", "small_1.0.0_linux_amd64.tar.gz"] {
+        let digest = rondel_cas::Digest::of_file(&space.root().join("dist/release").join(name)).unwrap().hex();
+        for (form, word) in [("spdx", "checksumValue"), ("cdx", "content")] {
+            let bill = format!("{name}.{form}.json");
+            assert!(
+                sums.contains(&format!("  {bill}\n")) && listed.contains(&format!("\"name\": \"{bill}\"")),
+                "{bill}"
+            );
+            let text = space.read(&format!("dist/release/{bill}"));
+            assert!(text.contains(&format!("\"{word}\": \"{digest}\"")), "{bill}: {text}");
+            assert!(text.contains("\"example.com/small\""), "{bill}: {text}");
+        }
+    }
+    assert!(space.ran(&["release"]).is_empty());
+    // The same without the field: what nothing makes any more goes.
+    space.replace("build.ron", " sbom: [Spdx, CycloneDx],", "");
+    space.ok(&["release"]);
+    assert!(space.exists(&format!("dist/release/{DEB}")) && !space.exists(&format!("dist/release/{DEB}.spdx.json")));
+}
+
+/// What `verify`, the gate and `cache audit` say of two packages that differ.
+#[test]
+fn the_file_that_differs_is_named() {
+    let space = release();
+    let names = [DEB, RPM];
+    space.ok(&["release", "--platform", "linux/amd64"]);
+    let made = |name: &str| space.root().join("dist/release").join(name);
+    for name in names {
+        fs::copy(made(name), space.beside(name)).unwrap();
+    }
+    let differences = || {
+        names.map(|name| {
+            let found = rondel_diff::diff_files(&space.beside(name), &made(name), &rondel_diff::Traces::default());
+            let found = found.unwrap().unwrap();
+            format!("{}: {}\n", found.place.join(", "), found.what.join("; "))
+        })
+    };
+    space.write("deploy/small.conf", "port = 81\n");
+    space.ok(&["release", "--platform", "linux/amd64"]);
+    expect![[r#"
+        entry data.tar.gz, entry ./etc/small/small.conf, line 1: `port = 80` and `port = 81`
+        payload, entry ./etc/small/small.conf, line 1: `port = 80` and `port = 81`
+    "#]]
+    .assert_eq(&differences().concat());
+    space.write("deploy/small.conf", "port = 80\n");
+    let text = space.read("build.ron").replace("Serves small things", "Serves");
+    space.write("build.ron", &text);
+    space.ok(&["release", "--platform", "linux/amd64"]);
+    expect![[r#"
+        entry control.tar.gz, entry ./control, line 10: `Description: Serves small things` and `Description: Serves`
+        header, tag 1004 (summary): `Serves small things` and `Serves`
+    "#]]
+    .assert_eq(&differences().concat());
 }
 
 /// Elsewhere, from nothing, all packages are the same bytes; here each is kept by its own key.

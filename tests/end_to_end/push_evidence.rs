@@ -200,4 +200,6 @@ fn the_example_of_the_page_on_evidence() {
     space.ok(&["push"]);
     assert_eq!(types_at(&format!("{}/team/app:v1", registry.address), ":v1"), ["application/vnd.in-toto+json"]);
     assert_eq!(space.outcomes(&["push"])["push"], "cached");
+    // In other surroundings it is the same.
+    space.ok(&["verify", "image"]);
 }

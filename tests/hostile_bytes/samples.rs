@@ -52,6 +52,18 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
             let list = rondel_oci::list_with(Some(foreign.as_bytes()), &[document()]).unwrap();
             vec![bytes, foreign.into_bytes(), list]
         }
+        "package_databases" => {
+            let own = repository.join("crates/evidence/src/rpm/samples");
+            let sample = |name: &str| std::fs::read(own.join(name)).unwrap();
+            vec![
+                b"P:musl\nV:1.2.4-r2\nA:x86_64\nL:MIT\n\nP:busybox\nV:1.36.1-r15\n\n".to_vec(),
+                b"Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nSource: glibc\nVersion: 2.36-9\n".to_vec(),
+                sample("rpmdb.sqlite"),
+                sample("Packages.db"),
+                sample("Packages"),
+                [sample("rpmdb.sqlite"), sample("rpmdb.sqlite-wal")].concat(),
+            ]
+        }
         other => panic!("no samples for {other}"),
     }
 }
@@ -80,6 +92,16 @@ pub fn check() {
     let documents = of("image_documents");
     assert_eq!(rondel_oci::ArtifactManifest::parse(&documents[0]).unwrap().files.len(), 1);
     assert_eq!(rondel_oci::Referrer::list(&documents[2]).unwrap().len(), 2);
+    let databases = of("package_databases");
+    for (sample, path) in databases.iter().zip([
+        "lib/apk/db/installed",
+        "var/lib/dpkg/status",
+        "var/lib/rpm/rpmdb.sqlite",
+        "var/lib/rpm/Packages.db",
+    ]) {
+        let files = std::collections::BTreeMap::from([(path.to_owned(), sample.clone())]);
+        assert!(!rondel_evidence::SystemPackages::read(&files).unwrap().packages.is_empty(), "{path}");
+    }
     of("action_result");
     of("closure");
     let (sample, clock) = (directory_of("closure").join("sample"), StatSnapshot::open(&directory.join("clock")));

@@ -31,6 +31,7 @@ pub const ENTRY_POINTS: &[(&str, EntryPoint)] = &[
     ("executable", executable),
     ("repository", repository),
     ("image_documents", image_documents),
+    ("package_databases", package_databases),
 ];
 
 /// Calls the entry point `name` with a directory of its own.
@@ -246,4 +247,35 @@ fn executable(bytes: &[u8], _: &Path) {
 fn put(path: &Path, bytes: &[u8]) {
     let parent = path.parent().expect("below the directory");
     fs::create_dir_all(parent).and_then(|()| fs::write(path, bytes)).expect("the temporary directory can be written");
+}
+
+/// Reads the databases of an image's packages: of apk, dpkg and rpm. What is found names nothing outside of the terms of package URLs.
+fn package_databases(bytes: &[u8], _: &Path) {
+    for path in [
+        "lib/apk/db/installed",
+        "var/lib/dpkg/status",
+        "var/lib/rpm/rpmdb.sqlite",
+        "var/lib/rpm/Packages.db",
+        "var/lib/rpm/Packages",
+    ] {
+        let mut files = BTreeMap::from([(path.to_owned(), bytes.to_vec())]);
+        files.insert("etc/os-release".to_owned(), bytes.iter().copied().take(4096).collect());
+        sound_packages(&files);
+    }
+    // A log of SQLite is read with the database before it.
+    let log = bytes.windows(4).position(|word| matches!(word, [0x37, 0x7f, 0x06, 0x82 | 0x83])).unwrap_or(bytes.len());
+    let (database, log) = bytes.split_at(log);
+    sound_packages(&BTreeMap::from([
+        ("var/lib/rpm/rpmdb.sqlite".to_owned(), database.to_vec()),
+        ("var/lib/rpm/rpmdb.sqlite-wal".to_owned(), log.to_vec()),
+    ]));
+}
+
+fn sound_packages(files: &BTreeMap<String, Vec<u8>>) {
+    let Ok(found) = rondel_evidence::SystemPackages::read(files) else { return };
+    for package in found.packages {
+        let purl = package.purl.expect("a package has a URL");
+        let is_plain = |character: char| character.is_ascii_alphanumeric() || ":/.-_~@%?=&".contains(character);
+        assert!(purl.starts_with("pkg:") && purl.chars().all(is_plain), "{purl}");
+    }
 }

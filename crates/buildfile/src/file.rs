@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::field::{FieldType, Visitor};
-use crate::kinds::write_pushed_documents;
 use crate::options::without_options;
+use crate::pushed_documents::write_pushed_documents;
 use crate::reader::{Fields, Reader};
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape};
@@ -166,7 +166,7 @@ impl BuildFile {
 
     /// Returns the files of private keys, which nothing copies.
     pub fn private_keys(&self, directory: &Path) -> Vec<PathBuf> {
-        let keys = self.targets.iter().filter_map(|target| Some(&target.kind().signs()?.key));
+        let keys = self.targets.iter().filter_map(|target| target.kind().signing_key());
         let files = keys.filter_map(|key| match key {
             SigningKey::File(written) => Some(self.private_key(directory, &written.value)),
             SigningKey::Secret(_) => None,

@@ -2,7 +2,7 @@
 
 use crate::field::Visitor;
 use crate::places::{Output, Places};
-use crate::types::{CleanedTarget, EnvFile, Sign};
+use crate::types::{CleanedTarget, EnvFile, SigningKey};
 use crate::{Diagnostic, ModuleDirectory, Platform, Platforms, Spanned, TargetName, Text};
 
 /// Section of a target in the list, in this order.
@@ -198,14 +198,19 @@ pub trait Kind: Declared {
         false
     }
 
+    /// Returns the private key that signs what it makes or sends.
+    fn signing_key(&self) -> Option<&SigningKey> {
+        None
+    }
+
+    /// Returns the file of the public key whose signatures it makes, relative to `root`.
+    fn public_key(&self) -> Option<&str> {
+        None
+    }
+
     /// Returns true if it is made of sources, modules, Go and images alone, so that all it needs fits into one file.
     fn is_self_contained(&self) -> bool {
         false
-    }
-
-    /// Returns the key that signs what it makes or sends.
-    fn signs(&self) -> Option<&Sign> {
-        None
     }
 
     /// Returns true if the digest of its image is known once it is made.

@@ -25,6 +25,7 @@ mod lock;
 mod options;
 mod places;
 mod prescan;
+mod pushed_documents;
 mod reader;
 mod record;
 mod reference;

@@ -55,8 +55,9 @@ fn what_each_kind_makes_and_where() {
         tool-deps: Nothing
         server: Executables, directory sub/bin
         with-c: Executables, directory dist/with-c
-        image: ImageLayout, directory sub/images/council, file sub/images/council.tar, directory sub/images/council.sbom
+        image: ImageLayout, directory sub/images/council, file sub/images/council.tar, directory sub/images/council.sbom, file sub/images/council.provenance.json
         on-alpine: ImageLayout, directory dist/on-alpine
+        push: Nothing, file sub/dist/refs.txt
         on-another: ImageLayout, directory dist/on-another
         on-a-layout: ImageLayout, directory dist/on-a-layout
         docker-image: DaemonImage
@@ -97,6 +98,7 @@ fn what_each_kind_needs() {
         with-c: [Go, CCompiler { command: None, platform: Some(Platform { os: "linux", architecture: "amd64", variant: None }), because: "cgo: true" }, CCompiler { command: None, platform: Some(Platform { os: "linux", architecture: "arm", variant: Some("v7") }), because: "cgo: true" }, CCompiler { command: None, platform: Some(Platform { os: "linux", architecture: "arm64", variant: None }), because: "cgo: true" }]
         image: [Go]
         on-alpine: []
+        push: []
         on-another: []
         on-a-layout: []
         docker-image: [DockerDaemon, DockerCommand, Buildx]
@@ -137,6 +139,7 @@ fn where_each_kind_is_listed() {
         with-c: build, GoBuild
         image: build, Image
         on-alpine: build, Image
+        push: publish, Push
         on-another: build, Image
         on-a-layout: build, Image
         docker-image: build, DockerBuild
@@ -232,6 +235,7 @@ fn what_a_visitor_sees() {
         with-c:  path:examples text text text
         image:  server:File path:deploy generate:Part text text text text text text text path:images/council path:images/council.tar
         on-alpine:  server:File text path:deploy/ca.pem
+        push:  image:Layout text path:dist/refs.txt path:LICENSE text path:cosign.pub
         on-another:  on-alpine:Image text
         on-a-layout:  path:images/base text text text
         docker-image:  path:Dockerfile path:. text text text

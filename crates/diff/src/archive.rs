@@ -1,4 +1,4 @@
-//! gzip, tar and zip: the entry that differs, and how.
+//! gzip, tar, zip and ar (packages of Debian, libraries): the entry that differs, and how.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -7,6 +7,8 @@ use flate2::bufread::GzDecoder;
 use rawzip::{CompressionMethod, ZipArchive};
 
 use crate::{Difference, SIZE_MAX, Traces, diff_bytes};
+
+const AR: &[u8] = b"!<arch>\n";
 
 /// Returns the difference inside two archives of one form. Returns `None` if they are none, or if they differ only in
 /// their packing in an unknown way.
@@ -20,6 +22,9 @@ pub(crate) fn compare(first: &[u8], second: &[u8], traces: &Traces, depth: u32) 
     }
     if both(&|bytes| bytes.starts_with(b"PK\x03\x04")) {
         return diff_entries("zip", zip_entries(first)?, zip_entries(second)?, traces, depth);
+    }
+    if both(&|bytes| bytes.starts_with(AR)) {
+        return diff_entries("ar", ar_entries(first)?, ar_entries(second)?, traces, depth);
     }
     None
 }
@@ -37,17 +42,18 @@ fn diff_gzip(first: &[u8], second: &[u8], traces: &Traces, depth: u32) -> Option
     Some(Difference::new("the contents are the same, but compressed differently (another compressor or level?)"))
 }
 
-fn unzipped(bytes: &[u8]) -> Option<Vec<u8>> {
+/// Returns the contents of a gzip file.
+pub(crate) fn unzipped(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut result = Vec::new();
     GzDecoder::new(bytes).take(SIZE_MAX).read_to_end(&mut result).ok()?;
     Some(result)
 }
 
 /// One entry of an archive: its header fields, by name, and its contents.
-struct Entry {
-    path: String,
-    header: BTreeMap<&'static str, String>,
-    contents: Vec<u8>,
+pub(crate) struct Entry {
+    pub path: String,
+    pub header: BTreeMap<&'static str, String>,
+    pub contents: Vec<u8>,
 }
 
 fn tar_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
@@ -103,7 +109,36 @@ fn zip_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-fn diff_entries(form: &str, first: Vec<Entry>, second: Vec<Entry>, traces: &Traces, depth: u32) -> Option<Difference> {
+fn ar_entries(bytes: &[u8]) -> Option<Vec<Entry>> {
+    let mut entries = Vec::new();
+    let mut at = AR.len();
+    while at < bytes.len() {
+        let head = bytes.get(at..at + 60)?;
+        let field = |from: usize, to: usize| String::from_utf8_lossy(&head[from..to]).trim().escape_debug().to_string();
+        let size: usize = field(48, 58).parse().ok()?;
+        let contents = bytes.get(at + 60..(at + 60).checked_add(size)?)?.to_vec();
+        let time = field(16, 28).parse().map_or_else(|_| field(16, 28), shown_time);
+        let owner = format!("{}:{}", field(28, 34), field(34, 40));
+        let header = BTreeMap::from([("modification time", time), ("owner", owner), ("mode", field(40, 48))]);
+        entries.push(Entry { path: field(0, 16), header, contents });
+        // An odd one is padded.
+        at += 60 + size + size % 2;
+    }
+    // A package of Debian has digests of its files in `control`, so what differs in `data` comes first.
+    if entries.first().is_some_and(|entry| entry.path == "debian-binary") {
+        entries.sort_by_key(|entry| !entry.path.starts_with("data."));
+    }
+    Some(entries)
+}
+
+/// Returns the first difference of two lists of entries. If all are the same, the `form` around them differs.
+pub(crate) fn diff_entries(
+    form: &str,
+    first: Vec<Entry>,
+    second: Vec<Entry>,
+    traces: &Traces,
+    depth: u32,
+) -> Option<Difference> {
     let names = |entries: &[Entry]| entries.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>();
     for (one, other) in first.iter().zip(&second) {
         if one.path != other.path {
@@ -151,7 +186,7 @@ fn order_of(first: &[String], second: &[String], one: &str, other: &str) -> Stri
 }
 
 /// Returns a time in seconds since 1970, and its day for people.
-fn shown_time(seconds: u64) -> String {
+pub(crate) fn shown_time(seconds: u64) -> String {
     let (hours, minutes, rest) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let (year, month, day) = date_of(seconds / 86_400);
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{rest:02}Z")

@@ -1,7 +1,7 @@
 //! The first difference of two artefacts that should be the same, described so that its cause can be found. It may be a
 //! section of an executable, a build ID, an embedded path or the time of an archive's entry.
 //!
-//! It reads files, archives, executables and OCI layouts, all of which may be hostile. It knows no target and no step,
+//! It reads files, archives, packages, executables and OCI layouts, all of which may be hostile. It knows no target and no step,
 //! and it builds nothing.
 
 mod archive;
@@ -9,6 +9,7 @@ mod binary;
 mod elf;
 mod json;
 mod layout;
+mod rpm;
 mod words;
 
 pub use layout::{LayoutImage, diff_layouts, layer_files, read_layout};
@@ -81,7 +82,9 @@ pub(crate) fn diff_bytes(first: &[u8], second: &[u8], traces: &Traces, depth: u3
     if first == second {
         return None;
     }
-    let inside = if depth < DEPTH_MAX { archive::compare(first, second, traces, depth) } else { None };
+    let inside =
+        || archive::compare(first, second, traces, depth).or_else(|| rpm::compare(first, second, traces, depth));
+    let inside = (depth < DEPTH_MAX).then(inside).flatten();
     Some(inside.unwrap_or_else(|| binary::compare(first, second, traces)))
 }
 

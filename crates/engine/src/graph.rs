@@ -182,6 +182,31 @@ impl Graph {
         self.reach(roots, true)
     }
 
+    /// Returns those of `nodes` that are among `held`, or wait for one of them.
+    pub fn waiting_for(&self, nodes: &BTreeSet<NodeId>, held: &[NodeId]) -> BTreeSet<NodeId> {
+        let mut found = BTreeSet::new();
+        for &id in nodes {
+            let node = &self.nodes[id];
+            let mut needed = node.inputs.iter().chain(&node.after).chain(&node.on_miss);
+            if held.contains(&id) || needed.any(|other| found.contains(other)) {
+                found.insert(id);
+            }
+        }
+        found
+    }
+
+    /// Returns these steps and all that their results are made from.
+    pub fn made_from(&self, roots: &[NodeId]) -> BTreeSet<NodeId> {
+        let mut found = BTreeSet::new();
+        let mut open = roots.to_vec();
+        while let Some(id) = open.pop() {
+            if found.insert(id) {
+                open.extend(&self.nodes[id].inputs);
+            }
+        }
+        found
+    }
+
     fn reach(&self, roots: &[NodeId], on_miss: bool) -> BTreeSet<NodeId> {
         let mut found = BTreeSet::new();
         let mut open = roots.to_vec();

@@ -46,6 +46,25 @@ pub struct Summary {
     pub interrupted: bool,
 }
 
+/// A build that has not begun.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    /// The steps.
+    pub graph: &'a Graph,
+    /// The steps that are wanted; what they need runs too.
+    pub roots: &'a [NodeId],
+    /// Directories and stores.
+    pub workspace: &'a Workspace,
+    /// Options.
+    pub options: BuildOptions,
+    /// Raised to stop the build.
+    pub cancellation: &'a Cancellation,
+    /// Hides secrets.
+    pub redactor: &'a Redactor,
+    /// Gets all events, from several threads.
+    pub emit: &'a (dyn Fn(Event) + Sync),
+}
+
 struct Build<'a> {
     graph: &'a Graph,
     roots: &'a [NodeId],
@@ -141,54 +160,41 @@ pub fn build(
     redactor: &Redactor,
     emit: &(dyn Fn(Event) + Sync),
 ) -> Summary {
-    let build = Build {
-        graph,
-        roots,
-        workspace,
-        options,
-        cancellation,
-        redactor,
-        emit,
-        states: States::new(graph.len()),
-        failures: Mutex::default(),
-        durations: Mutex::default(),
-    };
-    put_back_abandoned(workspace, cancellation, emit);
-    let demanded = graph.demanded(roots);
-    build.run_all(&demanded);
-    for &id in graph.reachable(roots).difference(&demanded) {
-        build.states.enter(id, || {
-            let reasons = vec![Reason::Always { why: "no step that needs it runs".to_owned() }];
-            build.finish(id, StepState::Stopped(Outcome::Skipped), reasons, Instant::now())
-        });
-    }
-    let ran = build.durations.into_inner().expect("no panic while locked");
-    if let Err(error) = durations::add(&workspace.state, &ran) {
-        emit(Event::Warning { text: format!("the durations of the steps were not saved: {error}") });
-    }
-    if let Err(error) = workspace.snapshot.save() {
-        emit(Event::Warning { text: format!("the stat snapshot was not saved: {error}") });
-    }
-    let mut summary = Summary {
-        failures: build.failures.into_inner().expect("no panic while locked"),
-        interrupted: cancellation.is_raised(),
-        ..Summary::default()
-    };
-    let finished: Vec<(NodeId, StepState)> = build.states.into_finished().collect();
-    if !summary.interrupted {
-        let places = finished.iter().filter_map(|(id, state)| match state {
-            StepState::Done(result) => Some((*id, result.places.as_deref()?)),
-            StepState::Stopped(_) => None,
-        });
-        stale::clean(workspace, graph, roots, &places.collect(), &|text| emit(Event::Warning { text }));
-    }
-    for (id, state) in finished {
-        summary.outcomes.insert(id, state.outcome());
-        if let StepState::Done(result) = state {
-            summary.results.insert(id, result.result);
+    Run { graph, roots, workspace, options, cancellation, redactor, emit }.build(&[], &mut |_| true)
+}
+
+impl Run<'_> {
+    /// Builds as [`build`] does. `held` steps, and those that wait for them, begin when everything else has ended and `go_on`
+    /// allows it. It gets what has ended so far, and nothing runs beside it. After a failure or an interruption it is not
+    /// asked, and they do not begin.
+    pub fn build(self, held: &[NodeId], go_on: &mut dyn FnMut(&Summary) -> bool) -> Summary {
+        let build = Build {
+            graph: self.graph,
+            roots: self.roots,
+            workspace: self.workspace,
+            options: self.options,
+            cancellation: self.cancellation,
+            redactor: self.redactor,
+            emit: self.emit,
+            states: States::new(self.graph.len()),
+            failures: Mutex::default(),
+            durations: Mutex::default(),
+        };
+        put_back_abandoned(self.workspace, self.cancellation, self.emit);
+        let demanded = self.graph.demanded(self.roots);
+        let held = self.graph.waiting_for(&demanded, held);
+        build.run_all(&demanded.difference(&held).copied().collect());
+        if !held.is_empty() && build.is_well() && go_on(&build.so_far()) {
+            build.run_all(&held);
         }
+        for &id in self.graph.reachable(self.roots).difference(&demanded) {
+            build.states.enter(id, || {
+                let reasons = vec![Reason::Always { why: "no step that needs it runs".to_owned() }];
+                build.finish(id, StepState::Stopped(Outcome::Skipped), reasons, Instant::now())
+            });
+        }
+        build.end()
     }
-    summary
 }
 
 /// Puts back what killed runs have moved away, before anything reads the tree.
@@ -208,6 +214,55 @@ fn put_back_abandoned(workspace: &Workspace, cancellation: &Cancellation, emit: 
 }
 
 impl Build<'_> {
+    /// Returns true if nothing has failed, and nobody wants it to stop.
+    fn is_well(&self) -> bool {
+        !self.cancellation.is_raised() && self.failures.lock().expect("no panic while locked").is_empty()
+    }
+
+    /// Returns what has ended well so far.
+    fn so_far(&self) -> Summary {
+        let mut summary = Summary::default();
+        for (id, state) in self.states.finished() {
+            summary.outcomes.insert(id, state.outcome());
+            if let StepState::Done(result) = state {
+                summary.results.insert(id, result.result);
+            }
+        }
+        summary
+    }
+
+    /// Saves what is remembered of the build, and removes what nothing makes any more.
+    fn end(self) -> Summary {
+        let Build { graph, roots, workspace, emit, .. } = self;
+        let ran = self.durations.into_inner().expect("no panic while locked");
+        if let Err(error) = durations::add(&workspace.state, &ran) {
+            emit(Event::Warning { text: format!("the durations of the steps were not saved: {error}") });
+        }
+        if let Err(error) = workspace.snapshot.save() {
+            emit(Event::Warning { text: format!("the stat snapshot was not saved: {error}") });
+        }
+        let mut summary = Summary {
+            failures: self.failures.into_inner().expect("no panic while locked"),
+            interrupted: self.cancellation.is_raised(),
+            ..Summary::default()
+        };
+        let finished: Vec<(NodeId, StepState)> = self.states.into_finished().collect();
+        if !summary.interrupted {
+            let places = finished.iter().filter_map(|(id, state)| match state {
+                StepState::Done(result) => Some((*id, result.places.as_deref()?)),
+                StepState::Stopped(_) => None,
+            });
+            stale::clean(workspace, graph, roots, &places.collect(), &|text| emit(Event::Warning { text }));
+        }
+        for (id, state) in finished {
+            summary.outcomes.insert(id, state.outcome());
+            if let StepState::Done(result) = state {
+                summary.results.insert(id, result.result);
+            }
+        }
+        summary
+    }
+
     fn run_all(&self, demanded: &BTreeSet<NodeId>) {
         let paths = critical_paths(self.graph, &durations::read(&self.workspace.state));
         let mut order = Order { dependents: BTreeMap::new(), paths };

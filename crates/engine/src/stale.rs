@@ -63,8 +63,12 @@ impl Built<'_> {
                 Some(_) => {}
             }
         }
-        // The target was asked for, so all its steps for these platforms are in the graph.
+        // The target was asked for, so all its steps for these platforms are in the graph. The step of all platforms together
+        // names none, and those of single ones do.
         let mut own = self.roots.iter().filter(|key| key.target.as_ref() == Some(target)).peekable();
-        own.peek().is_some() && (step.platform.is_none() || own.any(|key| key.platform == step.platform))
+        let is_of = |key: &StepKey| key.target.as_ref() == Some(target) && key.platform == step.platform;
+        own.peek().is_some()
+            && (step.platform.is_none()
+                || own.any(|key| is_of(key) || key.platform.is_none() && self.ids.keys().any(|key| is_of(key))))
     }
 }

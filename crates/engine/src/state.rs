@@ -41,6 +41,12 @@ impl States {
         cell.get_or_insert_with(run).clone()
     }
 
+    /// Returns the steps that have ended by now.
+    pub fn finished(&self) -> Vec<(NodeId, StepState)> {
+        let cells = self.cells.iter().enumerate();
+        cells.filter_map(|(id, cell)| Some((id, cell.lock().expect("no panic while locked").clone()?))).collect()
+    }
+
     /// Returns the steps that have ended.
     pub fn into_finished(self) -> impl Iterator<Item = (NodeId, StepState)> {
         let cells = self.cells.into_iter().enumerate();

@@ -3,16 +3,19 @@
 //! A document follows from its subject alone: it holds no time of day, host, path or random word, so the same artefact has
 //! the same document everywhere. This crate knows no target, no Go and no image: what is in an artefact is handed in.
 
+mod attestation;
 mod bill;
 mod cyclonedx;
 mod document;
 mod expression;
 mod licences;
 mod provenance;
+mod rpm;
 mod spdx;
 mod statement;
 mod system_packages;
 
+pub use attestation::{SIGNED, statement};
 pub use bill::{BILL_FORMAT, Bill, BillForm, Component, ComponentKind, Fact, Relation};
 pub use cyclonedx::cyclonedx_document;
 pub use expression::{and_expression, is_expression};

@@ -1,15 +1,16 @@
-//! The packages of a distribution that are in an image, from the databases of apk and dpkg, and the distribution's name.
+//! The packages of a distribution that are in an image, from the databases of apk, dpkg and rpm, and the distribution's name.
 //!
 //! The files come from a base image, so they are a stranger's: what is no name, version or architecture is an error, and so
-//! is more than a distribution has. Databases of rpm are binary and are not read.
+//! is more than a distribution has.
 
 use std::collections::BTreeMap;
 
 use crate::bill::{Component, ComponentKind, Fact};
 use crate::expression::is_expression;
+use crate::rpm;
 
 /// Version of what is read, for keys.
-pub const SYSTEM_PACKAGES_FORMAT: &str = "system-packages-1";
+pub const SYSTEM_PACKAGES_FORMAT: &str = "system-packages-2";
 
 /// Maximum number of packages.
 const PACKAGES_MAX: usize = 100_000;
@@ -28,7 +29,7 @@ const OF_SYSTEM: &[&str] = &["etc/os-release", "usr/lib/os-release"];
 pub fn is_package_database(path: &str) -> bool {
     let part = path.strip_prefix(OF_DPKG_PARTS);
     let is_part = part.is_some_and(|name| !name.contains('/') && !name.ends_with(".md5sums"));
-    is_part || path == OF_DPKG || OF_APK.contains(&path) || OF_SYSTEM.contains(&path)
+    is_part || path == OF_DPKG || OF_APK.contains(&path) || OF_SYSTEM.contains(&path) || rpm::is_database(path)
 }
 
 /// What a distribution says of itself.
@@ -72,6 +73,9 @@ impl SystemPackages {
                 }
             }
         }
+        for rpm::Listed { path, fields } in rpm::packages(files)? {
+            packages.extend(of_rpm(&fields, system.as_ref()).map_err(|message| format!("`/{path}`: {message}"))?);
+        }
         packages.sort_by(|one, other| (&one.name, &one.purl).cmp(&(&other.name, &other.purl)));
         packages.dedup();
         Ok(SystemPackages { system, packages })
@@ -108,7 +112,7 @@ impl OsRelease {
 }
 
 fn is_plain(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_' | '+' | '~' | ':')
+    character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_' | '+' | '~' | '^' | ':')
 }
 
 /// Splits a database into the fields of its packages. Lines that go on with another one are no field that is read here.
@@ -147,13 +151,41 @@ fn of_apk(fields: &BTreeMap<String, String>, system: Option<&OsRelease>) -> Resu
     let mut package = Component::named(ComponentKind::Package, name);
     version.clone_into(&mut package.version);
     package.purl = Some(purl("apk", "alpine", (name, version), word(fields, "A").ok(), system));
-    match fields.get("L").map(|licence| licence.trim()) {
+    add_licence(&mut package, fields.get("L"));
+    Ok(Some(package))
+}
+
+/// Adds a licence as it is declared: as an expression of SPDX, if it is one.
+fn add_licence(package: &mut Component, declared: Option<&String>) {
+    match declared.map(|licence| licence.trim()) {
         None | Some("") => {}
         Some(licence) if is_expression(licence) => package.licence = Some(licence.to_owned()),
         Some(licence) => {
             let sound: String = licence.chars().filter(|c| !c.is_control()).take(FIELD_MAX).collect();
             package.facts.push(Fact::new("licence, in the package's words", &sound));
         }
+    }
+}
+
+fn of_rpm(fields: &BTreeMap<String, String>, system: Option<&OsRelease>) -> Result<Option<Component>, String> {
+    let name = word(fields, "Name")?;
+    // Keys of signatures are kept among the packages.
+    if name == "gpg-pubkey" {
+        return Ok(None);
+    }
+    let version = format!("{}-{}", word(fields, "Version")?, word(fields, "Release")?);
+    let mut package = Component::named(ComponentKind::Package, name);
+    let epoch = fields.get("Epoch").filter(|epoch| *epoch != "0");
+    package.version = epoch.map_or_else(|| version.clone(), |epoch| format!("{epoch}:{version}"));
+    let mut purl = purl("rpm", "redhat", (name, &version), word(fields, "Architecture").ok(), system);
+    if let Some(epoch) = epoch {
+        purl.push_str(if purl.contains('?') { "&" } else { "?" });
+        purl.push_str(&format!("epoch={epoch}"));
+    }
+    package.purl = Some(purl);
+    add_licence(&mut package, fields.get("License"));
+    if fields.contains_key("Source") {
+        package.facts.push(Fact::new("source package", word(fields, "Source")?));
     }
     Ok(Some(package))
 }
@@ -192,13 +224,15 @@ fn purl(
         qualifiers.push(format!("distro={}-{}", escaped(&system.id), escaped(&system.version)));
     }
     let qualifiers = if qualifiers.is_empty() { String::new() } else { format!("?{}", qualifiers.join("&")) };
-    let (namespace, name, version) = (escaped(namespace), escaped(&name.to_ascii_lowercase()), escaped(version));
+    // Case counts in names of rpm.
+    let name = if kind == "rpm" { name.to_owned() } else { name.to_ascii_lowercase() };
+    let (namespace, name, version) = (escaped(namespace), escaped(&name), escaped(version));
     format!("pkg:{kind}/{namespace}/{name}@{version}{qualifiers}")
 }
 
 /// Returns a plain word with what a package URL escapes. A colon stays, by its specification.
 fn escaped(word: &str) -> String {
-    word.replace('+', "%2B")
+    word.replace('+', "%2B").replace('^', "%5E")
 }
 
 #[cfg(test)]
@@ -253,6 +287,33 @@ mod tests {
     }
 
     #[test]
+    fn packages_of_rpm() {
+        let release = b"ID=\"fedora\"\nVERSION_ID=41\n".to_vec();
+        let database = include_bytes!("rpm/samples/rpmdb.sqlite").to_vec();
+        let files = BTreeMap::from([
+            ("etc/os-release".into(), release),
+            ("usr/lib/sysimage/rpm/rpmdb.sqlite".into(), database),
+        ]);
+        let found = SystemPackages::read(&files).unwrap();
+        let shown: Vec<_> =
+            found.packages.iter().map(|one| (one.purl.as_deref().unwrap(), one.licence.as_deref())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("pkg:rpm/fedora/beta@2.0~rc1%5E20240101git-1?arch=noarch&distro=fedora-41&epoch=7", None),
+                ("pkg:rpm/fedora/gamma%2Bextra@0.1-0.1.el9?arch=x86_64&distro=fedora-41", Some("Zlib")),
+                ("pkg:rpm/fedora/libalpha@1.2.3-4.fc41?arch=x86_64&distro=fedora-41", Some("MIT OR Apache-2.0")),
+            ]
+        );
+        let beta = &found.packages[0];
+        assert_eq!(beta.version, "7:2.0~rc1^20240101git-1");
+        assert_eq!(beta.facts[0].value, "GPLv2+ and MIT");
+        let error = SystemPackages::read(&BTreeMap::from([("var/lib/rpm/Packages".into(), b"x".to_vec())]));
+        let error = error.unwrap_err();
+        assert!(error.starts_with("`/var/lib/rpm/Packages`: "), "{error}");
+    }
+
+    #[test]
     fn what_is_no_database_is_an_error() {
         let error = |text: &str| read(&[("lib/apk/db/installed", text)]).unwrap_err();
         assert_eq!(error("P:a b\nV:1\n"), "`/lib/apk/db/installed`: a package has no sound `P`");
@@ -273,6 +334,10 @@ mod tests {
 
     #[test]
     fn names_of_databases() {
+        for path in ["var/lib/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/rpmdb.sqlite-wal", "var/lib/rpm/Packages"] {
+            assert!(is_package_database(path), "{path}");
+        }
+        assert!(!is_package_database("var/lib/rpm/Name") && !is_package_database("usr/lib/rpm/Packages"));
         for path in ["lib/apk/db/installed", "var/lib/dpkg/status", "var/lib/dpkg/status.d/base", "etc/os-release"] {
             assert!(is_package_database(path), "{path}");
         }

@@ -14,7 +14,7 @@ use crate::tar_extension::Extension;
 /// Maximum number of entries of all layers together.
 const ENTRIES_MAX: usize = 2_000_000;
 /// Maximum size of a file whose contents are kept, in bytes.
-const CONTENTS_MAX: u64 = 8 << 20;
+const CONTENTS_MAX: u64 = 64 << 20;
 /// Maximum size of an uncompressed layer in bytes.
 pub const LAYER_BYTES_MAX: u64 = 64 << 30;
 /// Maximum size of all names together in bytes.

@@ -20,6 +20,7 @@ mod layout;
 mod media_types;
 mod program_start;
 mod script_line;
+mod signature_tag;
 mod static_base;
 mod tar_extension;
 mod tar_header;
@@ -42,9 +43,10 @@ pub use image_config::{Health, ImageConfig};
 pub use layer::{Layer, LayerEntry, LayerSource, add_parents, write_layer, write_tar};
 pub use layer_programs::{LayerProgram, LayerPrograms, PROGRAMS_FORMAT};
 pub use layout::{LayoutInput, LayoutReport, blob_path, write_layout};
-pub use media_types::INDEX;
+pub use media_types::{INDEX, MANIFEST};
 pub use program_start::ProgramStart;
 pub use script_line::{EnvProgram, ScriptLine};
+pub use signature_tag::{SignatureLayer, SignatureTag};
 pub use static_base::{
     ROOT_BUNDLE, base_without_certificates, root_certificates, static_base, zoneinfo_environment, zoneinfo_path,
 };

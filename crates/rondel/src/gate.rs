@@ -1,6 +1,6 @@
 //! The gate of a release: before it counts as done, all that it is made of is built a second time in other surroundings, and
 //! compared. What was proven before for the same keys and results needs no second proof, unless an audit has found it to
-//! differ.
+//! differ. An image whose `Push` has `verified: true` passes it before anything is sent.
 //!
 //! A proof is a result without outputs in the store, under a key of its own: so it is shared by all checkouts of a user,
 //! and collected with the rest.
@@ -11,7 +11,7 @@ use std::time::Instant;
 use rondel_buildfile::TargetName;
 use rondel_cas::{ActionResult, Digest};
 use rondel_engine::{Graph, NodeId, StepKey, Summary, Workspace, audit_mark, entry_text};
-use rondel_targets::Analysis;
+use rondel_targets::{Analysis, PlatformChoice};
 
 use crate::asked::Asked;
 use crate::cli::groups::{AnalysisOptions, GlobalOptions};
@@ -23,12 +23,23 @@ use crate::ui::{Sink, VerifySummary};
 /// What a proof means. A change of that changes the text.
 const FORMAT: &str = "rondel-proof-1";
 
-/// A run whose first build has ended well.
+/// A run, and how it shows what it does.
 pub(crate) struct Gate<'a> {
     pub runner: &'a Runner<'a>,
     pub options: (&'a GlobalOptions, &'a AnalysisOptions),
     pub asked: &'a Asked,
     pub sink: &'a dyn Sink,
+}
+
+/// What wants a proof.
+struct Claim {
+    /// The targets that people read of.
+    shown: Vec<TargetName>,
+    /// The targets that are built a second time.
+    targets: Vec<TargetName>,
+    /// Their steps.
+    nodes: Vec<NodeId>,
+    platforms: PlatformChoice,
 }
 
 impl Gate<'_> {
@@ -38,16 +49,62 @@ impl Gate<'_> {
         if releases.is_empty() {
             return Ok(Exit::Done);
         }
-        let nodes = made_of(&analyzed.graph, &releases, first);
+        let is_of = |name: Option<&TargetName>| name.is_some_and(|name| releases.contains(name));
+        let own = analyzed.graph.nodes().filter(|(_, node)| is_of(node.key.target.as_ref()));
+        let nodes = own.map(|(id, _)| id).collect();
+        let (shown, platforms) = (releases.clone(), self.options.1.platforms());
+        self.pass_claim(analyzed, first, workspace, Claim { shown, targets: releases, nodes, platforms })
+    }
+
+    /// Does the same for what is about to be sent and has to be proven before.
+    pub fn pass_before_sending(
+        &self,
+        analyzed: &Analysis,
+        first: &Summary,
+        workspace: &Workspace,
+    ) -> Result<Exit, Failure> {
+        let mut claim = Claim {
+            shown: Vec::new(),
+            targets: Vec::new(),
+            nodes: Vec::new(),
+            // What is sent is for all platforms, and its targets are not if they are asked for by themselves.
+            platforms: match self.options.1.platforms() {
+                PlatformChoice::Own => PlatformChoice::All,
+                other @ (PlatformChoice::All | PlatformChoice::Some(_)) => other,
+            },
+        };
+        for held in &analyzed.held {
+            let makers = held.made.iter().filter_map(|node| analyzed.graph.node(*node).key.target.clone());
+            for maker in makers {
+                if !claim.targets.contains(&maker) {
+                    claim.targets.push(maker);
+                }
+            }
+            claim.shown.push(held.target.clone());
+            claim.nodes.extend(&held.made);
+        }
+        self.pass_claim(analyzed, first, workspace, claim)
+    }
+
+    fn pass_claim(
+        &self,
+        analyzed: &Analysis,
+        first: &Summary,
+        workspace: &Workspace,
+        claim: Claim,
+    ) -> Result<Exit, Failure> {
+        let has_files = |id: &NodeId| first.results.get(id).is_some_and(|result| !result.artefacts.is_empty());
+        let made = analyzed.graph.made_from(&claim.nodes);
+        let claim = Claim { nodes: made.into_iter().filter(has_files).collect(), ..claim };
         let is_marked = |node: &NodeId| audit_mark(&workspace.state, &analyzed.graph.node(*node).key).is_some();
-        if nodes.iter().all(|node| !is_marked(node) && is_proven(*node, first, workspace)) {
-            self.sink.proven(&releases);
+        if claim.nodes.iter().all(|node| !is_marked(node) && is_proven(*node, first, workspace)) {
+            self.sink.proven(&claim.shown);
             return Ok(Exit::Done);
         }
-        check_kinds(self.runner.session, &releases)?;
-        let exit = self.prove(analyzed, first, &releases, &nodes)?;
+        check_kinds(self.runner.session, &claim.targets)?;
+        let exit = self.prove(analyzed, first, &claim)?;
         if exit == Exit::Done {
-            nodes.iter().for_each(|node| remember(*node, first, workspace));
+            claim.nodes.iter().for_each(|node| remember(*node, first, workspace));
         }
         Ok(exit)
     }
@@ -60,20 +117,14 @@ impl Gate<'_> {
         gated.map(|target| target.name.value.clone()).collect()
     }
 
-    fn prove(
-        &self,
-        analyzed: &Analysis,
-        first: &Summary,
-        releases: &[TargetName],
-        nodes: &[NodeId],
-    ) -> Result<Exit, Failure> {
+    fn prove(&self, analyzed: &Analysis, first: &Summary, claim: &Claim) -> Result<Exit, Failure> {
         let begun = Instant::now();
         let session = self.runner.session;
         self.sink.verifying();
-        let asked = Asked { targets: releases.to_vec(), parameters: self.asked.parameters.clone() };
+        let asked = Asked { targets: claim.targets.clone(), parameters: self.asked.parameters.clone() };
         let (sources, mut made) = (sources_of(first), artefacts_of(first));
         made.extend(session.own_paths());
-        let platforms = self.options.1.platforms();
+        let platforms = claim.platforms.clone();
         let second = SecondBuild::run(self.runner, self.options, &asked, platforms, (&sources, &made))?;
         match exit_of(&second.summary) {
             Exit::Done => {}
@@ -96,30 +147,13 @@ impl Gate<'_> {
             twin.is_some_and(|twin| second.summary.results.contains_key(&twin))
         };
         // What has no twin was not compared.
-        if let Some(node) = nodes.iter().find(|node| !again(&analyzed.graph.node(**node).key)) {
+        if let Some(node) = claim.nodes.iter().find(|node| !again(&analyzed.graph.node(**node).key)) {
             let step = &analyzed.graph.node(*node).key;
-            return Err(Failure::environment(format!(
-                "`{step}` was not made a second time, so the release is not proven"
-            ))
-            .hint("run again; if it stays so, report it, or write `gate: Off`"));
+            return Err(Failure::environment(format!("`{step}` was not made a second time, so nothing is proven"))
+                .hint("run again; if it stays so, report it, or leave the proof out: `gate: Off`, `verified: false`"));
         }
         Ok(Exit::Done)
     }
-}
-
-/// Returns the steps that make these targets, and all that those are made from, as far as they have made files.
-fn made_of(graph: &Graph, targets: &[TargetName], summary: &Summary) -> Vec<NodeId> {
-    let is_of = |name: Option<&TargetName>| name.is_some_and(|name| targets.contains(name));
-    let mut open: Vec<NodeId> =
-        graph.nodes().filter(|(_, node)| is_of(node.key.target.as_ref())).map(|(id, _)| id).collect();
-    let mut found = BTreeSet::new();
-    while let Some(id) = open.pop() {
-        if found.insert(id) {
-            open.extend(&graph.node(id).inputs);
-        }
-    }
-    let has_files = |id: &NodeId| summary.results.get(id).is_some_and(|result| !result.artefacts.is_empty());
-    found.into_iter().filter(has_files).collect()
 }
 
 /// Returns the key of the proof that a step gives these files; `None` if its result is not stored, so that it can't be

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use rondel_buildfile::{Span, render_place};
-use rondel_engine::{BuildOptions as EngineOptions, Event, StepError, Summary, Workspace, build as run_build};
+use rondel_engine::{BuildOptions as EngineOptions, Event, NodeId, Run, StepError, Summary, Workspace};
 use rondel_process::{Cancellation, Redactor};
 use rondel_targets::Analysis;
 
@@ -26,6 +26,18 @@ pub(crate) struct Runner<'a> {
 impl Runner<'_> {
     /// Runs a graph and shows it, with its errors at the end.
     pub fn run(&self, analyzed: &Analysis, workspace: &Workspace, sink: &dyn Sink) -> Result<Summary, Failure> {
+        Ok(self.run_held(analyzed, workspace, sink, &mut |_| Ok(Exit::Done))?.0)
+    }
+
+    /// Runs a graph as `run` does. What is sent only when it is proven waits for `prove`, which gets all that was made, and
+    /// says how that ended.
+    pub fn run_held(
+        &self,
+        analyzed: &Analysis,
+        workspace: &Workspace,
+        sink: &dyn Sink,
+        prove: &mut dyn FnMut(&Summary) -> Result<Exit, Failure>,
+    ) -> Result<(Summary, Exit), Failure> {
         let begun = Instant::now();
         prepare(workspace)?;
         let redactor = Redactor::new(analyzed.secrets.iter().cloned());
@@ -44,8 +56,14 @@ impl Runner<'_> {
         };
         let _running = workspace.store.begin_build();
         let _alive = workspace.keep_alive();
-        let summary =
-            run_build(&analyzed.graph, &analyzed.roots, workspace, options, self.cancellation, &redactor, &emit);
+        let (graph, roots, cancellation) = (&analyzed.graph, analyzed.roots.as_slice(), self.cancellation);
+        let run = Run { graph, roots, workspace, options, cancellation, redactor: &redactor, emit: &emit };
+        let held: Vec<NodeId> = analyzed.held.iter().map(|held| held.step).collect();
+        let mut proven = Ok(Exit::Done);
+        let summary = run.build(&held, &mut |made| {
+            proven = prove(made);
+            matches!(proven, Ok(Exit::Done))
+        });
         for (node, error) in &summary.failures {
             let span = match error {
                 StepError::User(error) => error.span.as_ref().map(|span| Span { start: span.start, end: span.end }),
@@ -61,8 +79,12 @@ impl Runner<'_> {
                 sink.members(group, &members);
             }
         }
-        sink.built(&analyzed.graph, exit_of(&summary), begun.elapsed(), &analyzed.notes);
-        Ok(summary)
+        let exit = match exit_of(&summary) {
+            Exit::Done => proven?,
+            other => other,
+        };
+        sink.built(&analyzed.graph, exit, begun.elapsed(), &analyzed.notes);
+        Ok((summary, exit))
     }
 }
 

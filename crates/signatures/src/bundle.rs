@@ -106,6 +106,12 @@ impl Bundle {
         self.message_signature.as_ref().map(|signed| signed.signature.as_str())
     }
 
+    /// Returns the fingerprint of its key as it says itself, which nobody has signed.
+    pub fn key_fingerprint(&self) -> Option<String> {
+        let hint = STANDARD.decode(&self.verification_material.public_key.as_ref()?.hint).ok()?;
+        (hint.len() == 32).then(|| hint.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Returns the envelope, which is to be checked by its own `verify`.
     pub fn envelope(&self) -> Option<&Envelope> {
         self.dsse_envelope.as_ref()

@@ -1,9 +1,11 @@
 //! What cosign signs of an image: its name and digest, in the form of "simple signing". It asks no registry.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rondel_cas::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::FormatError;
+use crate::{FormatError, PublicKey};
 
 /// The media type of the payload, of which the layers of cosign's old signatures are.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -54,6 +56,12 @@ pub fn payload(repository: &str, manifest: &Digest) -> Vec<u8> {
         r#type: TYPE.into(),
     };
     serde_json::to_vec(&Payload { critical, optional: None }).expect("texts")
+}
+
+/// Checks a signature in base64 of a payload, as the annotation has it.
+pub fn verify(payload: &[u8], signature: &str, key: &PublicKey) -> Result<(), FormatError> {
+    let signature = STANDARD.decode(signature).map_err(|_| FormatError::Base64("signature"))?;
+    Ok(key.verify(payload, &signature)?)
 }
 
 /// Checks that a payload, whose signature was checked before, is of the manifest with this digest (`sha256:…`).

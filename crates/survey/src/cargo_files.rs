@@ -49,6 +49,7 @@ rondel-tree = { opt-level = 2, codegen-units = 1 }
 fast-glob = { opt-level = 3, codegen-units = 1 }
 rondel-closure = { opt-level = 2, codegen-units = 1 }
 rondel-codec = { opt-level = 3, codegen-units = 1 }
+rondel-signatures = { opt-level = 2, codegen-units = 1 }
 ";
 
 const MAIN: &str = "\

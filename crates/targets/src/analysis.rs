@@ -9,6 +9,7 @@ use rondel_golang::GoSupport;
 
 use crate::analyzer::Analyzer;
 use crate::kinds;
+use crate::nodes::HeldStep;
 use crate::orders;
 use crate::request::Request;
 use crate::shown_variables::{ShownVariable, used_variables};
@@ -23,6 +24,8 @@ pub struct Analysis {
     pub variables: Vec<ShownVariable>,
     /// The last steps of each target that was asked for, and of each that these need as a whole.
     pub ends: BTreeMap<TargetName, Vec<NodeId>>,
+    /// Steps that send something, and begin only when what they send is proven by a second build.
+    pub held: Vec<HeldStep>,
     /// Members of groups that are left out, as they are for other machines.
     pub left_out: Vec<TargetName>,
     /// The Go of each module that has steps.
@@ -68,6 +71,9 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
     if request.is_ordered && !(analyzer.orders.is_empty() && analyzer.cleanings.is_empty()) {
         let places = orders::apply(&analyzer.orders, &analyzer.cleanings, &mut analyzer.graph)?;
         ends.values_mut().flatten().for_each(|id| *id = places[*id]);
+        for held in &mut analyzer.held {
+            held.made.iter_mut().chain([&mut held.step]).for_each(|id| *id = places[*id]);
+        }
     }
     let roots = request.targets.iter().flat_map(|name| ends[name].iter().copied()).collect();
     Ok(Analysis {
@@ -78,6 +84,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
         graph: analyzer.graph,
         roots,
         ends,
+        held: analyzer.held,
         left_out: analyzer.left_out,
         notes: analyzer.notes,
     })

@@ -19,7 +19,7 @@ use crate::dirty::DirtyStep;
 use crate::docker::Docker;
 use crate::git::WorkTrees;
 use crate::known_modules::KnownModules;
-use crate::nodes::{Deps, MadeOutput, Program, TargetNodes};
+use crate::nodes::{Deps, HeldStep, MadeOutput, Program, TargetNodes};
 use crate::orders::{Cleaning, Order};
 use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
@@ -118,6 +118,8 @@ pub(crate) struct Analyzer<'a> {
     /// Targets that are made for all their platforms, unless the command line says otherwise.
     whole: BTreeSet<TargetName>,
     trees: OnceCell<Arc<WorkTrees>>,
+    /// Steps that wait for a proof.
+    pub(crate) held: Vec<HeldStep>,
     /// Groups whose members run in order.
     pub(crate) orders: Vec<Order>,
     pub(crate) cleanings: Vec<Cleaning>,
@@ -151,6 +153,7 @@ impl<'a> Analyzer<'a> {
             pushed: BTreeMap::new(),
             whole: BTreeSet::new(),
             trees: OnceCell::new(),
+            held: Vec::new(),
             orders: Vec::new(),
             cleanings: Vec::new(),
             left_out: Vec::new(),
@@ -486,10 +489,4 @@ pub(crate) fn output_name(output: &Output<'_>) -> Analyzed<RelativePath> {
         Some(Ok(path)) => Ok(path),
         Some(Err(_)) | None => path(&output.path).map_err(|error| error.at(output.span)),
     }
-}
-
-/// Returns the name of the only output of `target`, and its place relative to build.ron.
-pub(crate) fn named_output(target: &Target, file: &BuildFile) -> Analyzed<(RelativePath, RelativePath)> {
-    let place = only_output(target, file)?;
-    Ok((output_name(&file.outputs_of(target)[0])?, place))
 }

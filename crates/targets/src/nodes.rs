@@ -1,5 +1,6 @@
 //! The steps of a target as analysis knows them: the ones it ends with, and their results for others.
 
+use rondel_buildfile::TargetName;
 use rondel_cas::RelativePath;
 use rondel_engine::NodeId;
 
@@ -60,6 +61,16 @@ impl ImageIdentity {
             ImageIdentity::Layout(step) | ImageIdentity::Push { push: step, .. } => *step,
         }
     }
+}
+
+/// A step that sends what was proven.
+pub struct HeldStep {
+    /// Its target.
+    pub target: TargetName,
+    /// The step.
+    pub step: NodeId,
+    /// The steps that make what it sends.
+    pub made: Vec<NodeId>,
 }
 
 /// What an output of a target is made by.

@@ -1,12 +1,12 @@
 //! `Output("target")` in commands: which steps make it, and where it stands.
 
 use rondel_buildfile::{
-    CommandEnvironment, InputSource, OutputReference, Platform, Platforms, Target, Text, TextSource, suggest,
+    BuildFile, CommandEnvironment, InputSource, OutputReference, Platform, Platforms, Target, Text, TextSource, suggest,
 };
 use rondel_cas::RelativePath;
 use rondel_engine::{NodeId, OutputRole, OutputUse, UserError};
 
-use crate::analyzer::{Analyzed, Analyzer, path};
+use crate::analyzer::{Analyzed, Analyzer, only_output, output_name, path};
 use crate::nodes::MadeOutput;
 
 impl Analyzer<'_> {
@@ -151,4 +151,10 @@ impl Analyzer<'_> {
             }
         }
     }
+}
+
+/// Returns the name of the only output of `target`, and its place relative to build.ron.
+pub(crate) fn named_output(target: &Target, file: &BuildFile) -> Analyzed<(RelativePath, RelativePath)> {
+    let place = only_output(target, file)?;
+    Ok((output_name(&file.outputs_of(target)[0])?, place))
 }

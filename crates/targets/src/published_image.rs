@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use rondel_cas::Digest;
 use rondel_engine::{StepError, UserError};
 use rondel_names::ImageReference;
-use rondel_oci::{ArtifactManifest, DOCUMENT_NAME, Descriptor, Document};
+use rondel_oci::{ArtifactFile, ArtifactManifest, DOCUMENT_NAME, Descriptor, Document};
 use rondel_process::Cancellation;
 use rondel_registry::{FetchedDocument, Registry, RegistryError, Watcher};
 use serde_json::Value;
 
+use crate::published_signatures::{KnownKeys, SignedBy, is_signature};
 use crate::registries::{Registries, step_error};
 
 /// Maximum numbers of platforms that are shown, and of documents about one of them.
@@ -19,6 +20,8 @@ const DOCUMENTS_MAX: usize = 100;
 /// Maximum sizes of a configuration and of a document in bytes.
 const CONFIG_MAX: u64 = 4 << 20;
 const DOCUMENT_MAX: u64 = 64 << 20;
+/// Maximum size of a signature in bytes; what is signed may be in it.
+const SIGNATURE_MAX: u64 = 16 << 20;
 
 /// The types of configurations of images.
 const CONFIGS: [&str; 2] =
@@ -82,6 +85,8 @@ pub struct PublishedDocument {
     pub made_by: &'static str,
     /// Of its manifest.
     pub annotations: BTreeMap<String, String>,
+    /// Whose signature it is; `None` if it is none.
+    pub signed_by: Option<SignedBy>,
 }
 
 /// Endings of the tags under which cosign kept signatures and attestations before there were lists of documents.
@@ -96,8 +101,8 @@ enum Found<'a> {
     List(&'a str),
     /// In the index of the image, as BuildKit has it.
     Index,
-    /// Under a tag that cosign makes of the image's digest.
-    Tag,
+    /// Under a tag that cosign makes of this digest.
+    Tag(&'a str),
 }
 
 /// Somebody who asks a registry.
@@ -105,19 +110,21 @@ struct Asker<'a> {
     registry: &'a Registry,
     reference: &'a ImageReference,
     watcher: Watcher<'a>,
+    keys: &'a KnownKeys,
     notes: Vec<String>,
 }
 
 impl PublishedImage {
-    /// Asks the registry for an image and all documents about it. `say` gets sentences about waiting.
+    /// Asks the registry for an image and all documents about it. Signatures are held against `keys`. `say` gets sentences about waiting.
     pub fn read(
         registries: &Registries,
         reference: &ImageReference,
+        keys: &KnownKeys,
         say: &(dyn Fn(String) + Sync),
     ) -> Result<PublishedImage, StepError> {
         let watcher = Watcher { progress: &|_, _| true, say };
         let registry = registries.registry(&Cancellation::new())?;
-        let mut asker = Asker { registry, reference, watcher, notes: Vec::new() };
+        let mut asker = Asker { registry, reference, watcher, keys, notes: Vec::new() };
         let top = registry.document(reference, &asker.watcher).map_err(step_error)?;
         let digest = top.digest.oci();
         let parsed = asker.parse(&top)?;
@@ -256,7 +263,7 @@ impl Asker<'_> {
             let name = format!("{registry}/{repository}:{}.{ending}", subject.replace(':', "-"));
             let Ok(name) = ImageReference::new(&name) else { continue };
             match self.registry.document(&name, &self.watcher) {
-                Ok(document) => found.extend(self.files(&document, Found::Tag)),
+                Ok(document) => found.extend(self.files(&document, Found::Tag(subject))),
                 Err(RegistryError::NotFound(_)) => {}
                 Err(RegistryError::Interrupted) => return Err(StepError::Interrupted),
                 Err(error) => self.notes.push(format!("{name} can't be read: {error}")),
@@ -304,6 +311,7 @@ impl Asker<'_> {
             contents: None,
             made_by,
             annotations: manifest.annotations,
+            signed_by: None,
         };
         if manifest.files.is_empty() {
             return vec![document];
@@ -312,11 +320,22 @@ impl Asker<'_> {
             let name = document.name.clone().or_else(|| file.title().map(str::to_owned));
             let of_file = [PREDICATE, COSIGN_PREDICATE].iter().find_map(|name| file.annotations.get(*name)).cloned();
             let predicate = document.predicate.clone().or(of_file);
-            let one = PublishedDocument { name, predicate, contents: Some(file.digest), ..document.clone() };
+            let signed_by = self.signed_by(&file, place);
+            let one = PublishedDocument { name, predicate, contents: Some(file.digest), signed_by, ..document.clone() };
             let media_type = if matches!(place, Found::List(_)) { one.media_type } else { file.media_type };
             PublishedDocument { media_type, ..one }
         });
         files.collect()
+    }
+
+    /// Returns whose signature a file is, if it is one.
+    fn signed_by(&self, file: &ArtifactFile, place: Found<'_>) -> Option<SignedBy> {
+        let (Found::List(subject) | Found::Tag(subject)) = place else { return None };
+        if !is_signature(&file.media_type) || file.digest.size() > SIGNATURE_MAX {
+            return None;
+        }
+        let contents = self.registry.small_blob(self.reference, &file.digest, &self.watcher).ok()?;
+        Some(self.keys.signed_by(file, &contents, subject))
     }
 
     /// Returns BuildKit's attestations, which are entries of the index, each with the manifest that it is about.
@@ -342,7 +361,7 @@ fn made_by(manifest: &ArtifactManifest, place: Found<'_>) -> &'static str {
     let is_of = |names: &[&str]| names.iter().any(|name| manifest.artifact_type.starts_with(name));
     match place {
         Found::Index => "BuildKit",
-        Found::Tag => "cosign",
+        Found::Tag(_) => "cosign",
         Found::List(_) if manifest.annotations.contains_key(DOCUMENT_NAME) => "rondel",
         Found::List(_) if is_of(&["application/vnd.dev.sigstore.", "application/vnd.dev.cosign."]) => "cosign",
         Found::List(_) if is_of(&["application/vnd.cncf.notary."]) => "notation",

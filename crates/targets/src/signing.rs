@@ -84,6 +84,11 @@ impl Signer {
         Ok(Arc::new(Signer { public, public_path: path.clone(), key, password, read: OnceLock::new() }))
     }
 
+    /// Returns the name of the public key: the SHA-256 of it in hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        self.public.fingerprint()
+    }
+
     /// Adds the public key to a key: another one signs again.
     pub fn add_to(&self, spec: &mut ActionSpec) {
         spec.settings.insert("signatures".to_owned(), FORMAT.to_owned());

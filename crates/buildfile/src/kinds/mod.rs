@@ -8,7 +8,6 @@ use crate::{Group, Kind};
 mod process;
 
 pub use process::Process;
-pub(crate) use push::write_pushed_documents;
 pub use push::{DESTINATION_HINT, destination};
 
 /// Calls the macro `$callback` with all kinds, as `module: Type,`. The module is the file of the kind, here and in the

@@ -4,8 +4,8 @@ use rondel_names::ImageReference;
 
 use crate::places::Places;
 use crate::record::kind;
-use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms};
-use crate::{Diagnostic, Kind, Makes, Need, Output, TargetKind, TargetName, Targets};
+use crate::types::{Attachment, Bills, Destinations, LayoutReference, OutPath, Platforms, Policy, Sign, SigningKey};
+use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned};
 
 kind! {
     /// Sends an image to registries, without a daemon: all platforms under one index. Only what a registry lacks is sent;
@@ -27,6 +27,12 @@ kind! {
         /// Attaches what the image was made from, an in-toto statement with SLSA provenance, to its index. The image then writes it as by
         /// its own `provenance`.
         provenance: bool = false,
+        /// Signs the index, the image of each platform and all that `sbom` and `provenance` attach, as cosign does:
+        /// `Sign(key: Secret("COSIGN_PRIVATE_KEY"), public_key: "cosign.pub")`. The same key gives the same bytes, so a second push sends
+        /// nothing. docs/registries.md has how to verify.
+        sign: Option<Sign> = None,
+        /// What must hold before anything is sent: `(clean_tree: true, verified: true)`. docs/policies.md has all rules.
+        policy: Option<Spanned<Policy>> = None,
     }
 }
 
@@ -43,6 +49,14 @@ impl Kind for Push {
         true
     }
 
+    fn signing_key(&self) -> Option<&SigningKey> {
+        self.sign.as_ref().map(|sign| &sign.key)
+    }
+
+    fn public_key(&self) -> Option<&str> {
+        self.sign.as_ref().map(|sign| sign.public_key.value.as_str())
+    }
+
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
         self.refs.iter().map(|refs| places.path(refs)).collect()
     }
@@ -51,25 +65,6 @@ impl Kind for Push {
         for text in &self.to {
             if let Some(Err(message)) = text.as_literal().map(destination) {
                 diagnostics.push(Diagnostic::new(text.span, message).hint(DESTINATION_HINT));
-            }
-        }
-    }
-}
-
-/// Lets each image write the documents that a `Push` attaches to it, as if its own fields said so.
-pub(crate) fn write_pushed_documents(targets: &mut Targets) {
-    let pushed: Vec<(TargetName, Bills, bool)> = targets
-        .iter()
-        .filter_map(|target| {
-            let TargetKind::Push(push) = &target.kind else { return None };
-            Some((push.image.value.clone(), push.sbom.clone(), push.provenance))
-        })
-        .collect();
-    for (name, sbom, provenance) in pushed {
-        for target in targets.iter_mut().filter(|target| target.name.value == name) {
-            if let TargetKind::Image(image) = &mut target.kind {
-                image.sbom.add(&sbom);
-                image.provenance |= provenance;
             }
         }
     }

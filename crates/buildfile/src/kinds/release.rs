@@ -4,7 +4,7 @@ use crate::places::Places;
 use crate::record::kind;
 use crate::types::{
     Archives, ArtifactName, Bills, Changelog, Created, ExecutablesReference, Gate, Homebrew, OutPath, Platforms,
-    PublishTo, ReleasePackage, Sign,
+    Policy, PublishTo, ReleasePackage, Sign, SigningKey,
 };
 use crate::{Diagnostic, Kind, Makes, Need, Output, Spanned, Text};
 
@@ -29,8 +29,8 @@ kind! {
         changelog: Option<Changelog> = None,
         /// What a package manager needs: `Homebrew(name: "small", …)`.
         formula: Option<Homebrew> = None,
-        /// Writes a bill of materials of each archive, `<archive>.spdx.json`: the modules of its executables with their licences.
-        /// `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both.
+        /// Writes a bill of materials of each archive and package, `<file>.spdx.json`: the modules of its executables with their
+        /// licences. `true` is SPDX 2.3; `[Spdx, CycloneDx]` is both.
         sbom: Bills = Bills::default(),
         /// Writes `{project}_{version}_provenance.json`: what the files were made from, as an in-toto statement with SLSA provenance.
         /// It has no time and no machine; docs/evidence.md has its fields.
@@ -45,6 +45,8 @@ kind! {
         /// Builds everything a second time in other surroundings, as `verify` does, and compares, before the release counts
         /// as done. What was proven before, by the same keys, is not built again. `Off` leaves it out.
         gate: Gate = Gate::On,
+        /// What must hold before it counts as done: `(clean_tree: true)`. docs/policies.md has all rules.
+        policy: Option<Spanned<Policy>> = None,
         /// Where it goes with `--publish`, once all of it is made: `[GitHub(repository: "owner/name")]`, `Gitea(url:
         /// "https://codeberg.org", …)`, or `Directory("/srv/releases/{version}")`. What is there already is kept.
         publish: Vec<PublishTo> = Vec::new(),
@@ -72,8 +74,12 @@ impl Kind for Release {
         self.gate == Gate::On
     }
 
-    fn signs(&self) -> Option<&Sign> {
-        self.sign.as_ref()
+    fn signing_key(&self) -> Option<&SigningKey> {
+        self.sign.as_ref().map(|sign| &sign.key)
+    }
+
+    fn public_key(&self) -> Option<&str> {
+        self.sign.as_ref().map(|sign| sign.public_key.value.as_str())
     }
 
     fn unchecked(&self) -> Option<&'static str> {
@@ -93,6 +99,10 @@ impl Kind for Release {
         if self.builds.is_empty() {
             let hint = "name the targets whose executables it has: `builds: [\"server\"]`";
             diagnostics.push(Diagnostic::new(name.text().span, "a `Release` needs a build").hint(hint));
+        }
+        if let Some(policy) = self.policy.as_ref().filter(|policy| policy.value.verified && self.gate == Gate::Off) {
+            let message = "`verified: true` wants a second build, and `gate: Off` leaves it out";
+            diagnostics.push(Diagnostic::new(policy.span, message).hint("leave one of them out"));
         }
         let count = self.platforms.as_ref().unwrap_or(platforms).len();
         if count > 1 && !name.tells_platforms_apart() {

@@ -24,9 +24,11 @@ mod outputs;
 mod package_parts;
 mod packages;
 mod parameters;
+mod policy;
 mod publishing;
 mod references;
 mod signing;
+mod signing_keys;
 mod stamps;
 mod strings;
 mod texts;
@@ -65,9 +67,11 @@ pub use packages::{
     ReleasePackage, RpmPackage, RpmScripts,
 };
 pub use parameters::{Param, ParameterName, Params};
+pub use policy::Policy;
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
-pub use signing::{KeyPassword, Sign, SigningKey};
+pub use signing::Sign;
+pub use signing_keys::{KeyPassword, SigningKey};
 pub use stamps::{StampedVariable, Stamps};
 pub use strings::{
     EnvironmentName, Glob, Heading, LayerName, ModuleDirectory, OutPath, ParameterValue, Pattern, PoolName, Port,

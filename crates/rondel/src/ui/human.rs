@@ -382,11 +382,6 @@ impl Sink for Human {
         self.remark("Verified", &format!("in {}: {word}", duration_text(summary.took)));
     }
 
-    fn bundled(&self, bundle: &Bundled<'_>) {
-        let (path, size) = (bundle.path.display(), bytes_text(bundle.digest.size()));
-        self.remark("Bundled", &format!("{path}: {} files, {size}, {}", bundle.files, bundle.digest.oci()));
-    }
-
     fn rebuilding(&self, start: &RebuildStart<'_>) {
         let of = start.commit.map(|commit| format!(" of the commit {}", short(commit))).unwrap_or_default();
         self.remark("Rebuilding", &format!("{}{of}, in other surroundings and from an empty cache", start.target));
@@ -401,6 +396,11 @@ impl Sink for Human {
         }
         self.remark("Differing", &summary.variations.join(", "));
         self.remark("Rebuilt", &rebuilt_text(summary));
+    }
+
+    fn bundled(&self, bundle: &Bundled<'_>) {
+        let (path, size) = (bundle.path.display(), bytes_text(bundle.digest.size()));
+        self.remark("Bundled", &format!("{path}: {} files, {size}, {}", bundle.files, bundle.digest.oci()));
     }
 
     fn auditing(&self, start: &AuditStart) {

@@ -147,13 +147,6 @@ impl Sink for Json {
 
     fn verify_summary(&self, _: &VerifySummary<'_>) {}
 
-    fn bundled(&self, bundle: &Bundled<'_>) {
-        self.write(&json!({
-            "event": "bundled", "path": bundle.path.display().to_string(), "digest": bundle.digest.oci(),
-            "size": bundle.digest.size(), "files": bundle.files,
-        }));
-    }
-
     fn rebuilding(&self, start: &RebuildStart<'_>) {
         self.write(&json!({
             "event": "rebuild_started", "target": start.target.as_str(), "commit": start.commit, "taken": start.taken,
@@ -165,6 +158,13 @@ impl Sink for Json {
         self.write(&json!({
             "event": "rebuilt", "target": summary.start.target.as_str(), "commit": summary.start.commit,
             "same": summary.same, "different": summary.different, "unproven": unproven.collect::<Vec<Value>>(),
+        }));
+    }
+
+    fn bundled(&self, bundle: &Bundled<'_>) {
+        self.write(&json!({
+            "event": "bundled", "path": bundle.path.display().to_string(), "digest": bundle.digest.oci(),
+            "size": bundle.digest.size(), "files": bundle.files,
         }));
     }
 

@@ -162,14 +162,14 @@ pub(crate) trait Sink: Sync {
     /// `verify` compared all steps.
     fn verify_summary(&self, summary: &VerifySummary<'_>);
 
-    /// A bundle was written.
-    fn bundled(&self, bundle: &Bundled<'_>);
-
     /// `rebuild` starts its build.
     fn rebuilding(&self, start: &RebuildStart<'_>);
 
     /// `rebuild` compared all files.
     fn rebuilt(&self, summary: &RebuildSummary<'_>);
+
+    /// A bundle was written.
+    fn bundled(&self, bundle: &Bundled<'_>);
 
     /// An audit of stored results begins.
     fn auditing(&self, start: &AuditStart);

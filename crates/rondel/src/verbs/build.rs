@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rondel_engine::Shown as StepShown;
+use rondel_engine::{Shown as StepShown, Summary};
 use rondel_process::Cancellation;
 use rondel_targets::Analysis;
 
@@ -67,11 +67,11 @@ impl Verb for Build {
             cancellation: &cancellation,
             session: &session,
         };
-        let summary = runner.run(&analyzed, &workspace, sink.as_ref())?;
-        let mut exit = exit_of(&summary);
+        let options = (call.global, &call.options.analysis);
+        let gate = Gate { runner: &runner, options, asked: &asked, sink: sink.as_ref() };
+        let mut before_sending = |made: &Summary| gate.pass_before_sending(&analyzed, made, &workspace);
+        let (summary, mut exit) = runner.run_held(&analyzed, &workspace, sink.as_ref(), &mut before_sending)?;
         if exit == Exit::Done {
-            let options = (call.global, &call.options.analysis);
-            let gate = Gate { runner: &runner, options, asked: &asked, sink: sink.as_ref() };
             exit = gate.pass(&analyzed, &summary, &workspace)?;
         }
         if exit == Exit::Done && call.options.publish {

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::{scrypt, secret_box};
+use super::{derivation, secret_box};
 use crate::KeyError;
 
 #[derive(Deserialize)]
@@ -20,7 +20,7 @@ struct Encrypted<'a> {
 #[derive(Deserialize)]
 struct Derivation<'a> {
     name: &'a str,
-    params: scrypt::Parameters,
+    params: derivation::Parameters,
     salt: &'a str,
 }
 
@@ -44,6 +44,6 @@ pub(super) fn open(json: &[u8], password: &str) -> Result<Vec<u8>, KeyError> {
     let nonce = <[u8; 24]>::try_from(decoded(encrypted.cipher.nonce)?).map_err(|_| DAMAGED)?;
     let salt = decoded(encrypted.kdf.salt)?;
     let sealed = decoded(encrypted.ciphertext)?;
-    let key = scrypt::derive(encrypted.kdf.params, password.as_bytes(), &salt)?;
+    let key = derivation::derive(encrypted.kdf.params, password.as_bytes(), &salt)?;
     secret_box::open(&key, &nonce, &sealed).ok_or(KeyError::WrongPassword)
 }

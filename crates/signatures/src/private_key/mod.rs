@@ -1,9 +1,8 @@
 //! Private keys of P-256, and signatures by them: the nonce is that of RFC 6979, so the same key signs the same bytes alike.
 //! Nothing of a key is in an error, and none can be printed.
 
+mod derivation;
 mod encrypted;
-mod salsa;
-mod scrypt;
 mod secret_box;
 
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;

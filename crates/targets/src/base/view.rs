@@ -14,7 +14,7 @@ use crate::base::pinned::CONFIG_BYTES_MAX;
 
 /// Maximum size of the list of files, and of a file that is extended, in bytes.
 const INDEX_MAX: u64 = 1 << 30;
-const KEPT_MAX: u64 = 8 << 20;
+const KEPT_MAX: u64 = 64 << 20;
 
 /// Tables of a base that an image extends.
 pub(crate) const KEPT_TABLES: &[&str] = &["etc/passwd", "etc/group"];

@@ -1,4 +1,4 @@
-//! `ArchiveBillsStep`: the bill of materials of an archive: what the executables in it are made of.
+//! `ArchiveBillsStep`: the bill of materials of an archive or a package: what the executables in it are made of.
 
 use rondel_cas::{Entry, RelativePath};
 use rondel_engine::{ActionSpec, Artefact, Job, Prepared, Query, Report, Step, StepContext, StepError};
@@ -15,10 +15,10 @@ pub(crate) struct ArchiveBillsStep {
 }
 
 impl ArchiveBillsStep {
-    /// Returns the archive, which is the first upstream result; the others are bills.
+    /// Returns the archive or package, which is the first upstream result; the others are bills.
     fn archive<'a>(&self, context: &'a StepContext<'_>) -> Result<&'a Artefact, StepError> {
         let archive = context.upstream.first().and_then(|upstream| upstream.artefacts.first());
-        archive.ok_or_else(|| StepError::failed("an archive of the release is missing").hint("run again with --force"))
+        archive.ok_or_else(|| StepError::failed("a file of the release is missing").hint("run again with --force"))
     }
 }
 

@@ -6,6 +6,7 @@
 //! is dirty is decided here, by its bytes. A repository of another user is not asked at all (see `repository`).
 
 mod answers;
+mod differences;
 mod history;
 mod index;
 mod notes;
@@ -22,6 +23,7 @@ use rondel_cas::{MEMORY_MAX, SMALL_MAX, read_text_at_most};
 use rondel_process::{Cancellation, CommandLine, capture, find_tool};
 
 pub(crate) use answers::GitAnswers;
+pub(crate) use differences::{Difference, How};
 pub(crate) use history::{History, Range};
 pub use notes::GitNotes;
 use repository::Repository;

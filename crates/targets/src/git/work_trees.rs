@@ -4,7 +4,7 @@
 //! blob: no filter has a say. A file that only a filter makes equal to its blob (line ends, large files elsewhere)
 //! counts as clean while git's index vouches for it, and else as dirty, which is the safe side.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::Metadata;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,12 @@ use std::sync::Mutex;
 
 use rondel_cas::{CONTENTS_MAX, Hasher, open_at_most};
 
+use super::differences::{Difference, How};
 use super::index::Index;
 use super::notes::{GitNotes, seen_from};
 use super::repository::{Found, Repository, find, path_of};
 use super::sha1::Sha1;
-use super::{ask, ask_about_names};
+use super::{ask, ask_about_names, head_commit};
 use crate::request::Request;
 
 /// A submodule.
@@ -113,9 +114,7 @@ impl WorkTrees {
     }
 
     fn differs(&self, path: &Path) -> bool {
-        let original =
-            self.copy.as_ref().and_then(|copy| path.strip_prefix(copy).ok()).map(|rest| Path::new("/").join(rest));
-        let path = original.as_deref().unwrap_or(path);
+        let path = &self.original(path);
         let mut state = self.state.lock().expect("no panic while locked");
         let State { repositories, trees } = &mut *state;
         let Some(directory) = path.parent() else { return true };
@@ -123,6 +122,55 @@ impl WorkTrees {
         let tree = trees.entry(top).or_insert_with_key(|top| WorkTree::load(&self.environment, top));
         tree.as_mut().is_none_or(|tree| tree.is_dirty(&self.environment, path))
     }
+}
+
+impl WorkTrees {
+    /// Returns the place of a file in the original tree, if `path` is in the copy.
+    fn original(&self, path: &Path) -> PathBuf {
+        let rest = self.copy.as_ref().and_then(|copy| path.strip_prefix(copy).ok());
+        rest.map_or_else(|| path.to_owned(), |rest| Path::new("/").join(rest))
+    }
+
+    fn is_derived(&self, path: &Path) -> bool {
+        self.derived.iter().any(|derived| self.original(path).starts_with(self.original(derived)))
+    }
+
+    /// Returns how the tree differs from its commit: all tracked files of the repository of `directory` and of those that the
+    /// `sources` are in, and each of the sources, whether or not git ignores it. Outputs of targets do not count. `None` if git
+    /// does not tell.
+    pub fn differences<'a>(
+        &self,
+        directory: &Path,
+        sources: impl Iterator<Item = &'a PathBuf>,
+    ) -> Option<BTreeSet<Difference>> {
+        let mut state = self.state.lock().expect("no panic while locked");
+        let State { repositories, trees } = &mut *state;
+        let mut found = BTreeSet::new();
+        let mut tops = BTreeSet::from([top_of(&self.original(directory), repositories)?]);
+        for source in sources.filter(|source| !self.is_derived(source)).map(|source| self.original(source)) {
+            let path = real_place(&source);
+            let Some(top) = path.parent().and_then(|directory| top_of(directory, repositories)) else {
+                found.insert(Difference { path: source.display().to_string(), how: How::Elsewhere });
+                continue;
+            };
+            let tree = trees.entry(top.clone()).or_insert_with_key(|top| WorkTree::load(&self.environment, top));
+            let name = path.strip_prefix(&top).unwrap_or(&path).to_string_lossy().into_owned();
+            let how = tree.as_mut()?.not_committed(&self.environment, &name);
+            found.extend(how.map(|how| Difference { path: name, how }));
+            tops.insert(top);
+        }
+        for top in tops {
+            let tree = trees.entry(top).or_insert_with_key(|top| WorkTree::load(&self.environment, top)).as_ref()?;
+            found.extend(tree.changes(&self.environment, &|path| self.is_derived(path)));
+        }
+        Some(found)
+    }
+}
+
+/// Returns the place of a file behind links to directories. The file itself may be a link, which git knows as one.
+fn real_place(path: &Path) -> PathBuf {
+    let real = path.parent().and_then(|directory| std::fs::canonicalize(directory).ok());
+    real.zip(path.file_name()).map_or_else(|| path.to_owned(), |(directory, name)| directory.join(name))
 }
 
 /// Returns the directory that holds `.git`, and records it for each directory on the way.
@@ -170,6 +218,42 @@ impl WorkTree {
             }
             Err(_) => !self.index.leaves_out(name),
         }
+    }
+
+    /// Returns how the tracked files differ from HEAD.
+    fn changes(&self, environment: &BTreeMap<String, String>, is_derived: &dyn Fn(&Path) -> bool) -> Vec<Difference> {
+        let mut found = Vec::new();
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        for (name, (mode, id)) in &self.committed {
+            let path = self.repository.top.join(path_of(name));
+            if is_derived(&path) {
+                continue;
+            }
+            let how = match *mode {
+                MODULE => (!is_at(environment, &path, id)).then_some(How::OtherCommit),
+                _ if !self.differs(name, *mode, id) => None,
+                _ if std::fs::symlink_metadata(&path).is_err() => Some(How::Missing),
+                _ => Some(How::Changed),
+            };
+            found.extend(how.map(|how| Difference { path: text(name), how }));
+        }
+        for name in self.index.names().filter(|name| !self.committed.contains_key(*name)) {
+            if !is_derived(&self.repository.top.join(path_of(name))) {
+                found.push(Difference { path: text(name), how: How::Added });
+            }
+        }
+        found
+    }
+
+    /// Returns why the commit does not have a file of this name; `None` if it does, whatever its bytes.
+    fn not_committed(&mut self, environment: &BTreeMap<String, String>, name: &str) -> Option<How> {
+        if self.committed.contains_key(name.as_bytes()) {
+            return None;
+        }
+        if self.index.holds(name.as_bytes()) {
+            return Some(How::Added);
+        }
+        Some(if self.is_ignored(environment, name) { How::Ignored } else { How::Untracked })
     }
 
     fn is_dirty(&mut self, environment: &BTreeMap<String, String>, path: &Path) -> bool {
@@ -224,6 +308,15 @@ impl WorkTree {
         self.ignored.extend(ignored.map(|(name, _)| (*name).to_owned()));
         true
     }
+}
+
+/// Returns true if a submodule is at the commit `id`, or is not there at all.
+fn is_at(environment: &BTreeMap<String, String>, path: &Path, id: &[u8]) -> bool {
+    if std::fs::symlink_metadata(path.join(".git")).is_err() {
+        return true;
+    }
+    let Found::Repository(repository) = find(environment, path, &GitNotes::default()) else { return false };
+    head_commit(&repository).and_then(|commit| bytes_of(&commit)).as_deref() == Some(id)
 }
 
 /// Returns the identifier of a blob of `size` bytes; `None` for an unknown kind of identifier, or if it has another

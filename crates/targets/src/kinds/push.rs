@@ -1,17 +1,15 @@
 //! `Push`: the OCI layout of another target goes to registries.
 
-use rondel_buildfile::{DESTINATION_HINT, DocumentSource, Platform, Push, Span, Target, destination};
-use rondel_cas::RelativePath;
-use rondel_engine::{NodeId, OutputRole, OutputUse, Shown, StepKey, UserError};
-use rondel_evidence::Provenance;
+use std::collections::BTreeMap;
+
+use rondel_buildfile::{DESTINATION_HINT, DocumentSource, Push, Span, Target, destination};
+use rondel_engine::{NodeId, OutputRole, Shown, StepKey, UserError};
 use rondel_names::ImageReference;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
-use crate::evidence::forms;
-use crate::image::evidence::{bills_directory, bills_key, provenance_file, provenance_key};
-use crate::image::facts::index_of;
-use crate::nodes::{Deps, ImageIdentity, ImageSource, Program, TargetNodes};
-use crate::push::{DeclaredDocument, DocumentOrigin, PushStep, RefsStep};
+use crate::nodes::{Deps, HeldStep, ImageIdentity, ImageSource, Program, TargetNodes};
+use crate::policy::{Subject, add_policy};
+use crate::push::{DeclaredDocument, DocumentOrigin, PushStep, Pushed, RefsStep, own_documents};
 use crate::release::check_publishing;
 use crate::source_files::SourceFiles;
 use crate::tag_texts::{tag_text, wrong_tag};
@@ -31,9 +29,10 @@ impl Analyze for Push {
             return Err(UserError::input(message).at(self.image.span));
         };
         let image = analyzer.find(&self.image.value)?;
-        let own = image.kind().platforms();
-        let declared = own.unwrap_or(&analyzer.request.file.platforms).len().max(1);
-        let is_partial = analyzer.platforms(own, image, true)?.len() < declared;
+        let declared_platforms = image.kind().platforms();
+        let declared = declared_platforms.unwrap_or(&analyzer.request.file.platforms).len().max(1);
+        let platforms = analyzer.platforms(declared_platforms, image, true)?;
+        let is_partial = platforms.len() < declared;
         for (to, span) in destinations(self, analyzer)? {
             if let Some(other) = analyzer.pushed.insert(to.clone(), name.clone()).filter(|other| other != name) {
                 let message = format!("`{name}` and `{other}` both push `{to}`");
@@ -42,19 +41,32 @@ impl Analyze for Push {
         }
         let mut upstream = vec![layout];
         let mut documents = documents(self, analyzer, image, &mut upstream)?;
-        documents.extend(own_documents(analyzer, (self, image), (&out, is_partial), &mut upstream)?);
+        let pushed = Pushed { target, push: self, image, layout: &out, platforms: &platforms, is_partial };
+        let to = |analyzer: &Analyzer<'_>| -> Analyzed<Vec<ImageReference>> {
+            Ok(destinations(self, analyzer)?.into_iter().map(|(to, _)| to).collect())
+        };
+        let own = own_documents(analyzer, pushed, (layout, &to), &mut upstream)?;
+        documents.extend(own.documents);
+        let made = upstream.clone();
+        let files = documents.iter().filter_map(DeclaredDocument::file).cloned().collect();
+        let rules = add_policy(analyzer, self.policy.as_ref(), &Subject { target, made: made.clone(), files })?;
+        let deps = Deps { order_only: [deps.order_only, rules].concat(), ..deps };
         let (registries, offline) = (analyzer.registries(), analyzer.request.offline);
         let step = analyzer.step(&|| {
             Ok(Box::new(PushStep {
                 registries: registries.clone(),
                 layout: out.clone(),
-                to: destinations(self, analyzer)?.into_iter().map(|(to, _)| to).collect(),
+                to: to(analyzer)?,
                 is_partial,
                 offline,
                 documents: documents.clone(),
+                tags: own.tags.clone(),
             }))
         })?;
         let push = analyzer.add(target, StepKey::main(name), deps, upstream, Shown::OnFailure, step);
+        if self.policy.as_ref().is_some_and(|policy| policy.value.verified) {
+            analyzer.held.push(HeldStep { target: name.clone(), step: push, made });
+        }
         let pushed = Some(ImageIdentity::Push { push, layout });
         if self.refs.is_none() {
             return Ok(TargetNodes { pushed, ..TargetNodes::end(push) });
@@ -122,56 +134,8 @@ fn documents(
             platform: platform.map(|platform| platform.value.clone()),
             origin,
             span,
-            predicate: None,
+            annotations: BTreeMap::new(),
         });
-    }
-    Ok(found)
-}
-
-/// Returns the documents that the image itself makes and the push attaches.
-fn own_documents(
-    analyzer: &mut Analyzer<'_>,
-    (push, image): (&Push, &Target),
-    (layout, is_partial): (&RelativePath, bool),
-    upstream: &mut Vec<NodeId>,
-) -> Analyzed<Vec<DeclaredDocument>> {
-    let platforms = analyzer.platforms(image.kind().platforms(), image, true)?;
-    let mut found = Vec::new();
-    let mut add = |key: &StepKey, media_type: &str, platform: Option<&Platform>, place: RelativePath| {
-        let node = analyzer.graph.find(key).expect("the image makes what its pushes attach");
-        let made = OutputUse {
-            role: OutputRole::Input,
-            upstream: vec![index_of(node, upstream)],
-            target: image.name.value.to_string(),
-            place: Some(place),
-            may_be_empty: false,
-        };
-        found.push(DeclaredDocument {
-            media_type: media_type.to_owned(),
-            name: None,
-            platform: platform.cloned(),
-            origin: DocumentOrigin::Output(made),
-            span: push.image.span,
-            predicate: (media_type == Provenance::MEDIA_TYPE).then_some(Provenance::PREDICATE),
-        });
-        Ok(())
-    };
-    for platform in &platforms {
-        for form in forms(&push.sbom) {
-            let file = path(&format!("{}{}", platform.directory_name(), form.ending()))?;
-            let place = bills_directory(layout)?.join(&file);
-            add(&bills_key(image, platform), form.media_type(), Some(platform), place)?;
-        }
-    }
-    if push.provenance {
-        // A runner of some platforms does not know the index that the name will lead to.
-        let subjects: Vec<Option<&Platform>> = match is_partial {
-            true => platforms.iter().map(Some).collect(),
-            false => vec![None],
-        };
-        for platform in subjects {
-            add(&provenance_key(image), Provenance::MEDIA_TYPE, platform, provenance_file(layout)?)?;
-        }
     }
     Ok(found)
 }

@@ -7,6 +7,7 @@ use rondel_engine::{Node, NodeId, Shown, StepKey};
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
 use crate::created::created_s;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
+use crate::policy::{Subject, add_policy};
 use crate::release::{
     ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_bills, add_changelog,
     add_formula, add_packages, add_provenance, add_signatures, builds, check_release, path_of,
@@ -29,9 +30,12 @@ impl Analyze for Release {
         for platform in &platforms {
             let node = archive(analyzer, (target, self), platform, &deps)?;
             artifacts.push(Artifact { node, kind: ArtifactKind::Archive, platform: Some(platform.clone()) });
-            artifacts.extend(add_bills(analyzer, (target, self), platform, node)?);
         }
         artifacts.extend(add_packages(analyzer, (target, self), &platforms, &deps)?);
+        for index in 0..artifacts.len() {
+            let of = artifacts[index].clone();
+            artifacts.extend(add_bills(analyzer, (target, self), &of)?);
+        }
         artifacts.extend(add_provenance(analyzer, (target, self), &platforms, &artifacts)?);
         let node = checksums(analyzer, (target, self), &artifacts)?;
         artifacts.push(Artifact { node, kind: ArtifactKind::Checksums, platform: None });
@@ -39,7 +43,9 @@ impl Analyze for Release {
         artifacts.extend(add_formula(analyzer, (target, self), &artifacts)?);
         artifacts.extend(add_changelog(analyzer, (target, self))?);
         let mut ends: Vec<NodeId> = artifacts.iter().map(|artifact| artifact.node).collect();
-        ends.push(list(analyzer, (target, self), artifacts)?);
+        let subject = Subject { target, made: ends.clone(), files: Vec::new() };
+        let rules = add_policy(analyzer, self.policy.as_ref(), &subject)?;
+        ends.push(list(analyzer, (target, self), artifacts, rules)?);
         Ok(TargetNodes::ends(ends))
     }
 
@@ -117,11 +123,12 @@ fn checksums(
     Ok(analyzer.add(target, key, Deps::default(), inputs, Shown::Never, step))
 }
 
-/// Adds the step that makes the list of all files.
+/// Adds the step that makes the list of all files, which comes after `rules`.
 fn list(
     analyzer: &mut Analyzer<'_>,
     (target, release): (&Target, &Release),
     artifacts: Vec<Artifact>,
+    rules: Vec<NodeId>,
 ) -> Analyzed<NodeId> {
     let out = only_output(target, analyzer.request.file)?;
     let name = &target.name.value;
@@ -135,5 +142,6 @@ fn list(
     })?;
     let inputs = artifacts.iter().map(|artifact| artifact.node).collect();
     let key = StepKey::main(name);
-    Ok(analyzer.add(target, key, Deps::default(), inputs, Shown::OnFailure, step))
+    let deps = Deps { order_only: rules, ..Deps::default() };
+    Ok(analyzer.add(target, key, deps, inputs, Shown::OnFailure, step))
 }

@@ -3,9 +3,10 @@
 use rondel_buildfile::{InputSource, Push, Resolve, Span, Target, TargetKind, TargetName};
 use rondel_engine::{NodeId, Shown, StepKey, UserError};
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, named_output};
+use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::kinds::push::destinations;
 use crate::nodes::{Deps, TargetNodes};
+use crate::outputs::named_output;
 use crate::resolve::{OtherPush, PinnedImage, ResolveStep, literal_directory};
 
 impl Analyze for Resolve {

@@ -15,12 +15,13 @@ use rondel_engine::{
 };
 use rondel_process::Stream;
 
-use crate::analyzer::{Analyze, Analyzed, Analyzer, named_output, output_path};
+use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path};
 use crate::file_template::{Mistake, Names, Piece};
 use crate::image::facts::UpstreamImage;
 use crate::image::places::{refuse_outside, with_span};
 use crate::late_texts::{LateSources, LateText};
 use crate::nodes::{Deps, TargetNodes};
+use crate::outputs::named_output;
 
 impl Analyze for TemplateFile {
     fn analyze(

@@ -64,6 +64,7 @@ pub fn publish(
         graph: std::mem::replace(&mut analyzer.graph, Graph::new()),
         roots,
         ends: BTreeMap::new(),
+        held: Vec::new(),
         left_out: Vec::new(),
         notes: Vec::new(),
     })

@@ -17,10 +17,8 @@ use crate::push::at_once::{Watch, at_once};
 use crate::registries::step_error;
 use crate::variant::oci_variant;
 
-/// The annotation for the type of a statement, as BuildKit has it.
-const PREDICATE: &str = "in-toto.io/predicate-type";
 /// Maximum size of a document in bytes.
-const DOCUMENT_MAX: u64 = 64 << 20;
+pub(crate) const DOCUMENT_MAX: u64 = 64 << 20;
 
 /// A document as build.ron declares it.
 #[derive(Clone)]
@@ -32,8 +30,8 @@ pub(crate) struct DeclaredDocument {
     pub platform: Option<Platform>,
     pub origin: DocumentOrigin,
     pub span: Span,
-    /// Type of the statement in it, for programs that look for one.
-    pub predicate: Option<&'static str>,
+    /// What else its manifest says of it.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Where the contents of a document come from.
@@ -75,6 +73,14 @@ struct Counts {
 }
 
 impl DeclaredDocument {
+    /// Returns the file of the tree that it is, relative to the project.
+    pub fn file(&self) -> Option<&RelativePath> {
+        match &self.origin {
+            DocumentOrigin::File { path, .. } => Some(path),
+            DocumentOrigin::Output(_) => None,
+        }
+    }
+
     fn read(&self, context: &StepContext<'_>) -> Result<PushedDocument, StepError> {
         let (path, contents) = match &self.origin {
             DocumentOrigin::File { path, root } => {
@@ -96,8 +102,7 @@ impl DeclaredDocument {
             return Err(self.wrong(message, "give it another one with `name`".to_owned()));
         }
         let (media_type, platform) = (self.media_type.clone(), self.platform.clone());
-        let predicate = self.predicate.map(|predicate| (PREDICATE.to_owned(), predicate.to_owned()));
-        let (digest, annotations) = (Digest::of(&contents), predicate.into_iter().collect());
+        let (digest, annotations) = (Digest::of(&contents), self.annotations.clone());
         Ok(PushedDocument { media_type, name, platform, digest, contents, annotations })
     }
 
@@ -134,7 +139,7 @@ pub(crate) fn places<'a>(
     let mut places: Vec<DocumentPlace<'a>> = Vec::new();
     for (to, index) in to {
         for document in documents {
-            let Some(subject) = subject_of(document, index, entries) else { continue };
+            let Some(subject) = subject_of(document.platform.as_ref(), index, entries) else { continue };
             let artifact = Artifact {
                 artifact_type: document.media_type.clone(),
                 name: document.name.clone(),
@@ -160,8 +165,9 @@ pub(crate) fn places<'a>(
     places
 }
 
-fn subject_of(document: &PushedDocument, index: &Digest, entries: &[Descriptor]) -> Option<Subject> {
-    let Some(platform) = &document.platform else {
+/// Returns what is about a platform, or without one about the index; `None` if there is no image of the platform.
+pub(crate) fn subject_of(platform: Option<&Platform>, index: &Digest, entries: &[Descriptor]) -> Option<Subject> {
+    let Some(platform) = platform else {
         return Some(Subject { media_type: INDEX.to_owned(), digest: *index });
     };
     let wanted = DocumentPlatform {

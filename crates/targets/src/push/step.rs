@@ -20,6 +20,7 @@ use crate::push::at_once::{Watch, at_once};
 use crate::push::content::{Content, ManifestContent, read_index};
 use crate::push::documents::{DeclaredDocument, DocumentPlace, PushedDocument, ask, attach, places, read_documents};
 use crate::push::merged_index::merged_index;
+use crate::push::signature_tags::{self, DeclaredTags, set_tags};
 use crate::registries::{Registries, step_error};
 
 /// How often a name is set that others set at the same time.
@@ -50,6 +51,8 @@ pub(crate) struct PushStep {
     pub offline: bool,
     /// What is attached to it; the steps that make it are upstream, behind that of the layout.
     pub documents: Vec<DeclaredDocument>,
+    /// What is kept under cosign's tags.
+    pub tags: Option<DeclaredTags>,
 }
 
 /// A name, and the index that it shall have.
@@ -109,10 +112,15 @@ impl PushStep {
         let index = |named: &Named| named.merged.as_ref().map_or(own, |bytes| Digest::of(bytes));
         let to: Vec<(&ImageReference, Digest)> = self.to.iter().zip(named.iter().map(index)).collect();
         let places = ask(registry, places(&documents, &to, &entries), context)?;
-        Ok(match places.iter().find_map(DocumentPlace::lack) {
-            Some(lack) => Err(lack),
-            None => Ok(places.iter().flat_map(DocumentPlace::attached).collect()),
-        })
+        if let Some(lack) = places.iter().find_map(DocumentPlace::lack) {
+            return Ok(Err(lack));
+        }
+        if let Some(tags) = &self.tags
+            && let Some(lack) = signature_tags::lack(registry, &tags.tags(&to, &entries, context)?, context)?
+        {
+            return Ok(Err(lack));
+        }
+        Ok(Ok(places.iter().flat_map(DocumentPlace::attached).collect()))
     }
 
     /// Asks what the names lead to.
@@ -187,6 +195,9 @@ impl PushStep {
         let to: Vec<(&ImageReference, Digest)> = self.to.iter().zip(indexes.iter().copied()).collect();
         let places = ask(registry, places(documents, &to, &content.entries), context)?;
         attach(registry, &places, context.staging, context)?;
+        if let Some(tags) = &self.tags {
+            set_tags(registry, &tags.tags(&to, &content.entries, context)?, context.staging, context)?;
+        }
         Ok(places.iter().flat_map(DocumentPlace::attached).collect())
     }
 

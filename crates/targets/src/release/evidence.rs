@@ -10,17 +10,14 @@ use crate::analyzer::{Analyzed, Analyzer, only_output};
 use crate::evidence::{ArchiveBillsStep, ProvenanceStep, Recipe, forms, stated};
 use crate::nodes::Deps;
 
-/// Adds the step that makes the bills of materials of an archive, if they are declared.
+/// Adds the step that makes the bills of materials of an archive or a package, if they are declared.
 pub(crate) fn add_bills(
     analyzer: &mut Analyzer<'_>,
     (target, release): (&Target, &Release),
-    platform: &Platform,
-    archive: NodeId,
+    of: &Artifact,
 ) -> Analyzed<Option<Artifact>> {
-    if release.sbom.is_empty() {
-        return Ok(None);
-    }
-    let mut inputs = vec![archive];
+    let Some(platform) = of.platform.as_ref().filter(|_| !release.sbom.is_empty()) else { return Ok(None) };
+    let mut inputs = vec![of.node];
     for build in &release.builds {
         inputs.extend(bill(analyzer, (target, build), platform)?);
     }
@@ -29,7 +26,11 @@ pub(crate) fn add_bills(
         forms: forms(&release.sbom).collect(),
         out: only_output(target, analyzer.request.file)?,
     };
-    let key = StepKey::of(&target.name.value, "sbom").on(platform);
+    let role = match of.kind == ArtifactKind::Archive {
+        true => "sbom".to_owned(),
+        false => format!("sbom of {}", analyzer.graph.node(of.node).key.role.as_str()),
+    };
+    let key = StepKey::of(&target.name.value, role).on(platform);
     let node = analyzer.add_hidden(key, inputs, Vec::new(), Box::new(step));
     Ok(Some(Artifact { node, kind: ArtifactKind::Sbom, platform: Some(platform.clone()) }))
 }

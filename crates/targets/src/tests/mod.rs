@@ -12,8 +12,11 @@ mod modules;
 mod outputs;
 mod packages;
 mod parameters;
+mod policies;
 mod refusals;
 mod resolve;
+#[cfg(feature = "signing")]
+mod signatures;
 mod templates;
 mod variables;
 mod version_modes;

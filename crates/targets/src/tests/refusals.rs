@@ -545,3 +545,21 @@ fn dirt_without_sources() {
             hint: it is for `GoBuild`, `Image`, `DockerBuild`, `Template`, `Exec` and `Shell`, whose sources can be dirty"#]],
     );
 }
+
+#[cfg(not(feature = "signing"))]
+#[test]
+fn signing_that_was_not_compiled_in() {
+    let space = Space::new();
+    let sign = r#"Sign(key: Secret("K"), public_key: "cosign.pub")"#;
+    let text =
+        format!("\"x\": GoBuild(packages: [\".\"]), \"rel\": Release(builds: [\"x\"], created: Epoch, sign: {sign})");
+    refused(
+        &space,
+        &text,
+        "rel",
+        expect![[r#"
+        input: `Sign` needs a program that was compiled with signing
+        at: "cosign.pub"
+        hint: write `features = ["signing"]` beside `path` in xtask/Cargo.toml: rondel = { path = "…", features = ["signing"] }"#]],
+    );
+}

@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, Write};
 
 use rondel_names::{ImageReference, Platform};
-use rondel_targets::{PublishedDocument, PublishedImage, PublishedPlatform, Registries};
+use rondel_targets::{KnownKeys, PublishedDocument, PublishedImage, PublishedPlatform, Registries};
 use serde_json::{Value, json};
 
 use crate::exit::Failure;
@@ -27,6 +27,8 @@ pub(in crate::verbs) fn reference(context: &ProcessContext, word: &str) -> Optio
 /// Someone who asks registries.
 pub(super) struct Asked {
     registries: Registries,
+    /// Signatures are held against the keys of build.ron.
+    keys: KnownKeys,
 }
 
 fn say(text: String) {
@@ -40,7 +42,8 @@ impl Asked {
             Some(session) => Registries::new(&session.file, &context.environment),
             None => Registries::undeclared(&context.environment),
         };
-        Asked { registries }
+        let keys = session.map(|session| KnownKeys::of(&session.file, &session.root)).unwrap_or_default();
+        Asked { registries, keys }
     }
 
     /// Returns the description of an image.
@@ -69,7 +72,7 @@ impl Asked {
     }
 
     fn read(&self, reference: &ImageReference) -> Result<PublishedImage, Failure> {
-        let image = PublishedImage::read(&self.registries, reference, &say).map_err(failure)?;
+        let image = PublishedImage::read(&self.registries, reference, &self.keys, &say).map_err(failure)?;
         image.notes.iter().for_each(|note| say(format!("{reference}: {note}")));
         Ok(image)
     }
@@ -91,7 +94,11 @@ fn chosen<'a>(
     let (of_image, of_platforms): (Vec<_>, Vec<_>) = (of_image.collect(), of_platforms.collect());
     for documents in [&of_image, &of_platforms] {
         let found = documents.iter().copied().filter(|document| is_called(document, wanted));
-        let found: Vec<&PublishedDocument> = found.collect();
+        let mut found: Vec<&PublishedDocument> = found.collect();
+        // A document comes before the same in a signed envelope.
+        if found.iter().any(|document| document.signed_by.is_none()) {
+            found.retain(|document| document.signed_by.is_none());
+        }
         match found.as_slice() {
             [] => {}
             [only] => return Ok(only),
@@ -147,6 +154,8 @@ fn document(document: &PublishedDocument) -> Value {
         "size_bytes": document.contents.map(|digest| digest.size()),
         "made_by": document.made_by,
         "annotations": document.annotations,
+        "key": document.signed_by.as_ref().and_then(|by| by.fingerprint.as_ref()),
+        "signed_by": document.signed_by.as_ref().and_then(|by| by.file.as_ref()),
     })
 }
 
@@ -175,6 +184,12 @@ pub(super) fn document_text(document: &Value) -> String {
     let mut parts = vec![predicate.map_or_else(|| text("type").to_owned(), |of| format!("{} ({of})", text("type")))];
     parts.extend(document["size_bytes"].as_u64().map(|size| format!("{size} bytes")));
     parts.extend(Some(text("made_by")).filter(|by| !by.is_empty()).map(|by| format!("by {by}")));
+    let key = text("key").get(..16).unwrap_or_default();
+    match (text("signed_by"), key) {
+        ("", "") => {}
+        ("", key) => parts.push(format!("of the key sha256:{key} as it says")),
+        (file, key) => parts.push(format!("signed by {file} (sha256:{key})")),
+    }
     let digest = if text("digest").is_empty() { text("manifest") } else { text("digest") };
     let name = if text("name").is_empty() { String::new() } else { format!("{} ", text("name")) };
     format!("{name}{digest} {}", parts.join(", "))
@@ -223,6 +238,7 @@ mod tests {
             contents: Some(rondel_cas::Digest::of(contents)),
             made_by: "",
             annotations: BTreeMap::new(),
+            signed_by: None,
         }
     }
 

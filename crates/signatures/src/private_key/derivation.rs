@@ -1,11 +1,8 @@
 //! scrypt (RFC 7914): the key that a password stands for. Its memory has a bound, whatever the parameters say.
 
-use std::num::NonZero;
-
-use ring::pbkdf2::{self, PBKDF2_HMAC_SHA256};
+use scrypt::Params;
 use serde::Deserialize;
 
-use super::salsa;
 use crate::KeyError;
 
 /// Parameters as a key names them.
@@ -35,66 +32,16 @@ pub(super) fn derive(parameters: Parameters, password: &[u8], salt: &[u8]) -> Re
     let size = 128_u64.checked_mul(r).filter(|size| size.checked_mul(p).is_some_and(|all| all <= MEMORY_MAX));
     let memory = size.and_then(|size| size.checked_mul(cost)).filter(|memory| *memory <= MEMORY_MAX);
     let work = cost.checked_mul(r).and_then(|work| work.checked_mul(p)).filter(|work| *work <= WORK_MAX);
-    let (Some(size), Some(_), Some(_)) = (size, memory, work) else {
+    let (Some(_), Some(_), Some(_)) = (size, memory, work) else {
         return Err(KeyError::Parameters("scrypt with more memory or time than any key of cosign's"));
     };
-    let fits = |number: u64| usize::try_from(number).map_err(|_| KeyError::Parameters("scrypt with too much memory"));
-    let (size, cost, p) = (fits(size)?, fits(cost)?, fits(p)?);
-
-    let mut blocks = vec![0; size * p];
-    stretch(password, salt, &mut blocks);
-    for block in blocks.chunks_exact_mut(size) {
-        mix(block, cost);
-    }
+    let logarithm = u8::try_from(cost.ilog2()).ok();
+    let parameters = logarithm.zip(u32::try_from(r).ok().zip(u32::try_from(p).ok()));
+    let parameters = parameters.and_then(|(logarithm, (r, p))| Params::new(logarithm, r, p).ok());
+    let parameters = parameters.ok_or(KeyError::Parameters("scrypt with numbers that do not belong together"))?;
     let mut key = [0; 32];
-    stretch(password, &blocks, &mut key);
+    scrypt::scrypt(password, salt, &parameters, &mut key).expect("a key of 32 bytes");
     Ok(key)
-}
-
-fn stretch(password: &[u8], salt: &[u8], out: &mut [u8]) {
-    pbkdf2::derive(PBKDF2_HMAC_SHA256, NonZero::<u32>::MIN, salt, password, out);
-}
-
-/// `scryptROMix`
-fn mix(bytes: &mut [u8], cost: usize) {
-    let mut block: Vec<[u32; 16]> = bytes.chunks_exact(64).map(salsa::words).collect();
-    let length = block.len();
-    let mut next = block.clone();
-    let mut all: Vec<[u32; 16]> = Vec::with_capacity(length * cost);
-    for _ in 0..cost {
-        all.extend_from_slice(&block);
-        mix_block(&block, &mut next);
-        std::mem::swap(&mut block, &mut next);
-    }
-    for _ in 0..cost {
-        // The cost is a power of two below 2^32.
-        let place = block[length - 1][0] as usize & (cost - 1);
-        for (own, other) in block.iter_mut().zip(&all[place * length..(place + 1) * length]) {
-            add(own, other);
-        }
-        mix_block(&block, &mut next);
-        std::mem::swap(&mut block, &mut next);
-    }
-    for (four, word) in bytes.chunks_exact_mut(4).zip(block.iter().flatten()) {
-        four.copy_from_slice(&word.to_le_bytes());
-    }
-}
-
-/// `scryptBlockMix`: even blocks of the result come first.
-fn mix_block(block: &[[u32; 16]], mixed: &mut [[u32; 16]]) {
-    let half = block.len() / 2;
-    let mut last = block[block.len() - 1];
-    for (place, words) in block.iter().enumerate() {
-        add(&mut last, words);
-        last = salsa::core(&last, 4);
-        mixed[place / 2 + (place % 2) * half] = last;
-    }
-}
-
-fn add(words: &mut [u32; 16], others: &[u32; 16]) {
-    for (word, other) in words.iter_mut().zip(others) {
-        *word ^= other;
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,78 @@
+//! Policies: which steps wait for which, and what is refused at load.
+
+use expect_test::expect;
+
+use super::Space;
+use super::refusals::refused;
+
+#[test]
+fn what_is_sent_waits_for_the_rules() {
+    let space = Space::new();
+    let targets = r#""image": Image(base: Static, entrypoint: ["/x"]),
+        "push": Push(image: "image", to: ["r.example/a:1"], refs: "refs", policy: (clean_tree: true, verified: true), after: ["first"]),
+        "first": Shell("x"), "all": Group(["first", "push"], parallel: false),"#;
+    space.graph(
+        targets,
+        &["push"],
+        expect![[r#"
+            first, streamed
+            image: layer base, hidden
+            image, streamed; from: image: layer base
+            image: docker; from: image
+            push: clean tree, hidden; from: image
+            push; from: image; after: first, push: clean tree
+            push: refs; from: push
+            asked for: push, push: refs
+        "#]],
+    );
+    let held = space.analyze(targets, &["all"]).unwrap();
+    let names: Vec<String> = held.held[0].made.iter().map(|id| held.graph.node(*id).key.to_string()).collect();
+    let [one] = held.held.as_slice() else { panic!("one step is held") };
+    assert_eq!((held.graph.node(one.step).key.to_string(), names), ("push".to_owned(), vec!["image".to_owned()]));
+}
+
+#[test]
+fn a_release_waits_for_the_rules() {
+    Space::new().graph(
+        r#""rel": Release(builds: ["server"], created: Epoch, policy: (clean_tree: true)), "server": GoBuild(packages: ["."]),"#,
+        &["rel"],
+        expect![[r#"
+            go modules, hidden
+            server (linux/amd64) as `server`; on a miss: go modules
+            rel: archive (linux/amd64); from: server (linux/amd64)
+            rel: checksums, hidden; from: rel: archive (linux/amd64)
+            rel: clean tree, hidden; from: rel: archive (linux/amd64), rel: checksums
+            rel; from: rel: archive (linux/amd64), rel: checksums; after: rel: clean tree
+            asked for: rel: archive (linux/amd64), rel: checksums, rel
+        "#]],
+    );
+}
+
+#[test]
+fn policies_that_can_not_be() {
+    let space = Space::new();
+    let check = |fields: &str, expected| {
+        let text = format!("\"rel\": Release(builds: [\"server\"], {fields}), \"server\": GoBuild(packages: [\".\"]),");
+        refused(&space, &text, "rel", expected);
+    };
+    check(
+        "gate: Off, policy: (verified: true)",
+        expect![[r#"
+        input: `verified: true` wants a second build, and `gate: Off` leaves it out
+        at: (verified: true)
+        hint: leave one of them out"#]],
+    );
+    check(
+        "policy: true",
+        expect![[r#"
+        input: expected rules in parentheses, `(clean_tree: true)`, found `true`
+        at: true"#]],
+    );
+    check(
+        "policy: (clean: true)",
+        expect![[r#"
+        input: unknown field `clean` in `policy`
+        at: clean
+        hint: `policy` has: clean_tree, verified"#]],
+    );
+}
