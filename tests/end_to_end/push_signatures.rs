@@ -20,7 +20,7 @@ const SIGN: &str =
 const FORMS: [&str; 2] = ["--new-bundle-format=true", "--new-bundle-format=false"];
 
 /// Runs cosign; returns whether it succeeded, and what it said.
-fn cosign(directory: &Path, arguments: &[&str]) -> (bool, String) {
+pub fn cosign(directory: &Path, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new("cosign");
     command.args(arguments).current_dir(directory).env("COSIGN_PASSWORD", PASSWORD);
     // Nothing is asked of the network: keys of Sigstore are not needed.
@@ -30,7 +30,7 @@ fn cosign(directory: &Path, arguments: &[&str]) -> (bool, String) {
 }
 
 /// Makes a pair of keys, `<name>.key` and `<name>.pub`; returns the private one.
-fn key_pair(directory: &Path, name: &str) -> String {
+pub fn key_pair(directory: &Path, name: &str) -> String {
     let (is_made, said) = cosign(directory, &["generate-key-pair", "--output-key-prefix", name]);
     assert!(is_made, "{said}");
     std::fs::read_to_string(directory.join(format!("{name}.key"))).unwrap()

@@ -36,10 +36,17 @@ const BUILD_FILE: &str = r#"(
 
 /// A repository with a tagged commit. The program imports nothing: it is compiled from nothing again and again.
 pub fn tagged() -> TestSpace {
+    tagged_with(&|build_file| build_file)
+}
+
+/// The same with another build.ron.
+pub fn tagged_with(edit: &dyn Fn(String) -> String) -> TestSpace {
     let space = TestSpace::empty().with_shared_go();
     space.write("go.mod", "module example.com/small\n\ngo 1.22\n");
     space.write("main.go", "package main\n\nvar version string\n\nfunc main() { println(version) }\n");
-    space.write("build.ron", BUILD_FILE);
+    space.write("build.ron", &edit(BUILD_FILE.to_owned()));
+    let key = repository().join("crates/signatures/src/fixtures/rfc6979.pub");
+    space.write("cosign.pub", &fs::read_to_string(key).unwrap());
     space.write("build.lock", &fs::read_to_string(repository().join("build.lock")).unwrap());
     space.write("LICENSE", "free\n");
     space.write(".gitignore", ".rondel/\ndist/\n");
@@ -309,4 +316,34 @@ fn hostile_provenances_are_refused() {
 
         --- exit code 2
     "#]].assert_eq(&all);
+}
+
+/// Signatures are checked with the public key of the checkout, and no private one is asked for.
+#[test]
+fn a_signed_release_is_rebuilt_without_its_key() {
+    let sign = "provenance: true, sign: Sign(key: Secret(\"SIGNING_KEY\"), public_key: \"cosign.pub\"),";
+    let mut space = tagged_with(&|text| text.replace("provenance: true,", sign));
+    let key = repository().join("crates/signatures/src/fixtures/rfc6979.pkcs8.pem");
+    space.set("SIGNING_KEY", &fs::read_to_string(key).unwrap());
+    space.ok(&["release"]);
+    let published = space.root().join("dist/release");
+    let place = published.display().to_string();
+    let other = cloned(&space);
+    let run = other.run(&["rebuild", &place]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for name in
+        ["artifacts.json", "small_1.2.3_linux_amd64.tar.gz.sigstore.json", "small_1.2.3_provenance.json.sigstore.json"]
+    {
+        assert!(run.stderr.contains(&format!("Identical {name}")), "{name}: {}", run.stderr);
+    }
+    assert!(run.stderr.contains("9 of 9 are what `release` makes of the commit"), "{}", run.stderr);
+    // Another signature, and one of something else.
+    let bundle = published.join("small_1.2.3_linux_amd64.tar.gz.sigstore.json");
+    let other_bundle = published.join("small_1.2.3_checksums.txt.sigstore.json");
+    fs::copy(&other_bundle, &bundle).unwrap();
+    let run = other.run(&["rebuild", &place]);
+    run.fails(
+        1,
+        &["`small_1.2.3_linux_amd64.tar.gz.sigstore.json` is no signature of the `small_1.2.3_linux_amd64.tar.gz`"],
+    );
 }

@@ -33,6 +33,7 @@ mod parameters;
 mod policy;
 mod publish;
 mod published_image;
+mod published_layout;
 mod published_signatures;
 mod push;
 mod refusals;

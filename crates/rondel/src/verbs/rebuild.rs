@@ -1,6 +1,7 @@
 //! `rebuild`: builds again what somebody published, from this checkout and the provenance beside it, and compares.
 
 mod bundled;
+mod image;
 mod plan;
 mod published_files;
 mod reference;
@@ -80,8 +81,9 @@ impl Verb for Rebuild {
         let exit = match &reference {
             Reference::Release(directory) => release::rebuild_directory(&run, directory)?,
             Reference::File(path) => release::rebuild_file(&run, path)?,
-            Reference::Layout(_) | Reference::LayoutArchive(_) | Reference::Image(_) => {
-                return Err(Failure::usage("images can't be rebuilt yet"));
+            Reference::Image(reference) => image::rebuild(&run, reference)?,
+            Reference::Layout(_) | Reference::LayoutArchive(_) => {
+                return Err(Failure::usage("layouts can't be rebuilt yet"));
             }
         };
         run.sink.finished(exit, begun.elapsed());
