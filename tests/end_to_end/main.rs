@@ -13,6 +13,7 @@ mod base_image;
 mod bases;
 mod bases_in_docker;
 mod bases_of_registries;
+mod bundles;
 mod cache;
 mod clean;
 mod command_line;
