@@ -13,14 +13,14 @@ use crate::push_documents::oras;
 use crate::push_evidence::evident;
 use crate::space::{TestSpace, repository};
 
-const PASSWORD: &str = "a password of the test";
+pub const PASSWORD: &str = "a password of the test";
 const SIGN: &str =
     r#"sign: Sign(key: Secret("COSIGN_PRIVATE_KEY"), password: Secret("COSIGN_PASSWORD"), public_key: "cosign.pub")"#;
 /// The two forms of cosign, by its option.
 const FORMS: [&str; 2] = ["--new-bundle-format=true", "--new-bundle-format=false"];
 
 /// Runs cosign; returns whether it succeeded, and what it said.
-fn cosign(directory: &Path, arguments: &[&str]) -> (bool, String) {
+pub fn cosign(directory: &Path, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new("cosign");
     command.args(arguments).current_dir(directory).env("COSIGN_PASSWORD", PASSWORD);
     // Nothing is asked of the network: keys of Sigstore are not needed.
@@ -30,7 +30,7 @@ fn cosign(directory: &Path, arguments: &[&str]) -> (bool, String) {
 }
 
 /// Makes a pair of keys, `<name>.key` and `<name>.pub`; returns the private one.
-fn key_pair(directory: &Path, name: &str) -> String {
+pub fn key_pair(directory: &Path, name: &str) -> String {
     let (is_made, said) = cosign(directory, &["generate-key-pair", "--output-key-prefix", name]);
     assert!(is_made, "{said}");
     std::fs::read_to_string(directory.join(format!("{name}.key"))).unwrap()
@@ -67,7 +67,7 @@ fn images(registry: &Registry, repository: &str) -> Vec<String> {
     digests.map(|digest| format!("{name}@{digest}")).to_vec()
 }
 
-fn only_questions(registry: &Registry, before: usize) {
+pub fn only_questions(registry: &Registry, before: usize) {
     let asked = counts(registry, before);
     assert!(asked.keys().all(|request| request.starts_with("HEAD") || request.starts_with("GET")), "{asked:?}");
 }
