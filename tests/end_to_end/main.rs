@@ -78,6 +78,7 @@ mod push_evidence;
 mod push_pulled;
 mod push_signatures;
 mod rebuild;
+mod rebuild_attest;
 mod rebuild_image;
 mod release;
 mod release_texts;

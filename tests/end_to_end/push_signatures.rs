@@ -13,7 +13,7 @@ use crate::push_documents::oras;
 use crate::push_evidence::evident;
 use crate::space::{TestSpace, repository};
 
-const PASSWORD: &str = "a password of the test";
+pub const PASSWORD: &str = "a password of the test";
 const SIGN: &str =
     r#"sign: Sign(key: Secret("COSIGN_PRIVATE_KEY"), password: Secret("COSIGN_PASSWORD"), public_key: "cosign.pub")"#;
 /// The two forms of cosign, by its option.
@@ -67,7 +67,7 @@ fn images(registry: &Registry, repository: &str) -> Vec<String> {
     digests.map(|digest| format!("{name}@{digest}")).to_vec()
 }
 
-fn only_questions(registry: &Registry, before: usize) {
+pub fn only_questions(registry: &Registry, before: usize) {
     let asked = counts(registry, before);
     assert!(asked.keys().all(|request| request.starts_with("HEAD") || request.starts_with("GET")), "{asked:?}");
 }

@@ -13,6 +13,7 @@ mod provenance;
 mod rpm;
 mod spdx;
 mod statement;
+mod summary;
 mod system_packages;
 
 pub use attestation::{SIGNED, statement};
@@ -23,4 +24,5 @@ pub use licences::{LICENCES_FORMAT, is_licence_file, licence_of_files, licence_o
 pub use provenance::{Material, Provenance, Subject, without_userinfo};
 pub use spdx::spdx_document;
 pub use statement::{STATEMENT_MAX, StatedBuild, Statement, StatementError};
+pub use summary::VerificationSummary;
 pub use system_packages::{OsRelease, SYSTEM_PACKAGES_FORMAT, SystemPackages, is_package_database};

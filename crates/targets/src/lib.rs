@@ -22,6 +22,7 @@ mod go_choice;
 mod go_variables;
 mod go_version;
 mod image;
+mod image_attestation;
 mod kinds;
 mod known_modules;
 mod late_texts;

@@ -43,7 +43,7 @@ impl PublishedImage {
         fs::create_dir_all(directory.join("blobs/sha256")).map_err(|error| StepError::unwritable(directory, &error))?;
         let mut download = Download { image: self, registry, watcher, is_known, directory, bytes: 0 };
         let wrong = |error: rondel_oci::DocumentError| StepError::input(format!("`{}`: {error}", self.reference));
-        let digest = self.digest_of_top(registry, &download.watcher)?;
+        let digest = self.top(registry, &download.watcher)?;
         match Document::parse(&digest.media_type, &digest.bytes).map_err(wrong)? {
             Document::Manifest { config, layers } => download.manifest(&digest, &config, &layers)?,
             Document::Index(entries) => {
@@ -66,7 +66,7 @@ impl PublishedImage {
     }
 
     /// Returns what the reference leads to, which is still what it was.
-    fn digest_of_top(&self, registry: &Registry, watcher: &Watcher<'_>) -> Result<FetchedDocument, StepError> {
+    pub(crate) fn top(&self, registry: &Registry, watcher: &Watcher<'_>) -> Result<FetchedDocument, StepError> {
         let found = registry.document(&self.reference, watcher).map_err(step_error)?;
         match found.digest.oci() == self.digest {
             true => Ok(found),

@@ -403,6 +403,11 @@ impl Sink for Human {
         self.remark("Bundled", &format!("{path}: {} files, {size}, {}", bundle.files, bundle.digest.oci()));
     }
 
+    fn attested(&self, place: &str, bytes: u64) {
+        let what = if bytes == 0 { "was there".to_owned() } else { format!("{bytes} bytes") };
+        self.remark("Attested", &without_control_sequences(&format!("{place}: {what}")));
+    }
+
     fn auditing(&self, start: &AuditStart) {
         let rate = start.rate.as_ref().map(|rate| format!("{rate}, ")).unwrap_or_default();
         let (chosen, stored, seed) = (start.chosen, start.stored, start.seed);

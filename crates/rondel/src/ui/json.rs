@@ -168,6 +168,10 @@ impl Sink for Json {
         }));
     }
 
+    fn attested(&self, place: &str, bytes: u64) {
+        self.write(&json!({"event": "attested", "place": place, "bytes": bytes}));
+    }
+
     fn auditing(&self, start: &AuditStart) {
         self.write(
             &json!({"event": "audit_started", "stored": start.stored, "chosen": start.chosen, "rate": start.rate, "seed": start.seed}),

@@ -171,6 +171,9 @@ pub(crate) trait Sink: Sync {
     /// A bundle was written.
     fn bundled(&self, bundle: &Bundled<'_>);
 
+    /// A verification summary is at this place; so many bytes of it were written or sent.
+    fn attested(&self, place: &str, bytes: u64);
+
     /// An audit of stored results begins.
     fn auditing(&self, start: &AuditStart);
 

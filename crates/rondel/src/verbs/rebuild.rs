@@ -1,5 +1,6 @@
 //! `rebuild`: builds again what somebody published, from this checkout and the provenance beside it, and compares.
 
+mod attest;
 mod bundled;
 mod image;
 mod plan;
@@ -7,6 +8,7 @@ mod published_files;
 mod reference;
 mod release;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -33,6 +35,10 @@ options! {
         provenance: Option<String> = option("provenance").value("PATH"),
         /// go on although the checkout is not the commit of the provenance
         other_sources: bool = option("other-sources"),
+        /// if all is the same, sign a verification summary and put it beside the release or attach it to the image
+        attest: bool = option("attest"),
+        /// the private key for --attest (default: the text in COSIGN_PRIVATE_KEY)
+        key: Option<String> = option("key").value("PATH"),
         ..analysis: AnalysisOptions,
         ..build: BuildOptions,
     }
@@ -104,6 +110,8 @@ struct Run<'a> {
 #[derive(Debug, Default)]
 struct Outcome {
     compared: Vec<Verified>,
+    /// Name and SHA-256 of the artefacts that are the same, in hexadecimal.
+    same: BTreeSet<(String, String)>,
     /// What nothing can be said of, each with why.
     unproven: Vec<(String, String)>,
 }
@@ -120,7 +128,7 @@ impl Run<'_> {
         plan: &Plan,
         signatures: Option<&Path>,
         compare: &dyn Fn(&SecondBuild) -> Result<Outcome, Failure>,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<(Exit, BTreeSet<(String, String)>), Failure> {
         let session = self.session;
         check_kinds(session, std::slice::from_ref(&plan.target))?;
         let options = AnalysisOptions { set: plan.set.clone(), ..self.call.options.analysis.clone() };
@@ -140,9 +148,9 @@ impl Run<'_> {
         let second =
             SecondBuild::run_with(&runner, (self.call.global, &options), &asked, platforms, known, signatures)?;
         if exit_of(&second.summary) != Exit::Done {
-            return Ok(exit_of(&second.summary));
+            return Ok((exit_of(&second.summary), BTreeSet::new()));
         }
-        let Outcome { compared, unproven } = compare(&second)?;
+        let Outcome { compared, same, unproven } = compare(&second)?;
         compared.iter().for_each(|one| self.sink.verified(one));
         let different = compared.iter().filter(|one| one.difference.is_some()).count();
         self.sink.rebuilt(&RebuildSummary {
@@ -153,6 +161,7 @@ impl Run<'_> {
             variations: &second.place.variations,
             took: self.begun.elapsed(),
         });
-        Ok(if different == 0 && !compared.is_empty() { Exit::Done } else { Exit::Different })
+        let is_proven = different == 0 && !compared.is_empty();
+        Ok((if is_proven { Exit::Done } else { Exit::Different }, same))
     }
 }

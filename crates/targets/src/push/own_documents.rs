@@ -226,9 +226,14 @@ fn document(signed: &Signed, bundle: &OutputUse, sign: &Sign, signer: &Signer) -
         platform: signed.platform.clone(),
         origin: DocumentOrigin::Output(bundle.clone()),
         span: sign.public_key.span,
-        annotations: BTreeMap::from([
-            (BUNDLE_CONTENT.to_owned(), "dsse-envelope".to_owned()),
-            (BUNDLE_PREDICATE.to_owned(), signed.what.predicate_type().to_owned()),
-        ]),
+        annotations: bundle_annotations(signed.what.predicate_type()),
     }
+}
+
+/// Returns what the manifest of a bundle around a statement says of it.
+pub(crate) fn bundle_annotations(predicate_type: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (BUNDLE_CONTENT.to_owned(), "dsse-envelope".to_owned()),
+        (BUNDLE_PREDICATE.to_owned(), predicate_type.to_owned()),
+    ])
 }

@@ -7,10 +7,11 @@ use rondel_buildfile::TargetKind;
 use rondel_cas::{Digest, Entry, TemporaryDirectory};
 use rondel_diff::{Difference, diff_json, diff_layouts, read_layout};
 use rondel_engine::Artefact;
-use rondel_evidence::{STATEMENT_MAX, Statement};
+use rondel_evidence::{STATEMENT_MAX, Statement, VerificationSummary};
 use rondel_names::ImageReference;
 use rondel_targets::{KnownKeys, PublishedDocument, PublishedImage, Registries};
 
+use super::attest::Attester;
 use super::plan::Plan;
 use super::published_files::read_statement;
 use super::{Outcome, Run};
@@ -40,8 +41,8 @@ pub(super) fn rebuild(run: &Run<'_>, reference: &ImageReference) -> Result<Exit,
     let keys = KnownKeys::of(&run.session.file, &run.session.root);
     let image = PublishedImage::read(&registries, reference, &keys, &say).map_err(failure)?;
     let published = Published { image, registries };
-    let statement = match run.provenance_path() {
-        Some(path) => read_statement(&path)?,
+    let (statement, input) = match run.provenance_path() {
+        Some(path) => (read_statement(&path)?, Digest::of_file(&path).ok()),
         None => published.provenance()?,
     };
     let hash = published.image.digest.trim_start_matches("sha256:");
@@ -51,13 +52,30 @@ pub(super) fn rebuild(run: &Run<'_>, reference: &ImageReference) -> Result<Exit,
     }
     let stated = statement.build().map_err(|error| Failure::usage(format!("the provenance can't be used: {error}")))?;
     let plan = Plan::of(run, &stated, &|target| matches!(target.kind, TargetKind::Image(_)))?;
-    run.rebuild(&plan, None, &|built| {
+    let attester = Attester::of(run, &plan)?;
+    let (exit, subjects) = run.rebuild(&plan, None, &|built| {
         let (layout, documents) = made(built, run, &plan)?;
         let mut outcome = Outcome::default();
         outcome.compared.push(published.compare(run, built, &layout)?);
+        let name = format!("{}/{}", reference.registry(), reference.repository());
+        outcome.same.insert((name, hash.to_owned()));
         published.documents(&documents, &statement, &mut outcome)?;
         Ok(outcome)
-    })
+    })?;
+    if let Some(attester) = attester.filter(|_| exit == Exit::Done) {
+        let provenance = ("provenance".to_owned(), input);
+        let summary = VerificationSummary { subjects, resource: purl(reference, &published.image.digest), provenance };
+        attester.attach(run, (&published.image, &published.registries), &summary, &say)?;
+    }
+    Ok(exit)
+}
+
+/// Returns the package URL of an image.
+fn purl(reference: &ImageReference, digest: &str) -> String {
+    let encoded = |text: &str| text.replace(':', "%3A").replace('/', "%2F");
+    let repository = format!("{}/{}", reference.registry(), reference.repository());
+    let name = repository.rsplit('/').next().unwrap_or_default();
+    format!("pkg:oci/{name}@{}?repository_url={}", encoded(digest), encoded(&repository))
 }
 
 /// Returns the layout that was built, and the documents beside it, each by its path from there.
@@ -80,15 +98,16 @@ fn made(built: &SecondBuild, run: &Run<'_>, plan: &Plan) -> Result<(PathBuf, BTr
 }
 
 impl Published {
-    /// Returns the one provenance of the image that Rondel has written, also if it is there in several forms.
-    fn provenance(&self) -> Result<Statement, Failure> {
+    /// Returns the one provenance of the image that Rondel has written, also if it is there in several forms, and the digest of
+    /// one of them.
+    fn provenance(&self) -> Result<(Statement, Option<Digest>), Failure> {
         let image = &self.image;
         let mut all: Vec<&PublishedDocument> = image.documents.iter().collect();
         if image.documents.iter().all(|document| !is_statement(document)) {
             all.extend(image.platforms.iter().flat_map(|platform| &platform.documents));
         }
         let hash = image.digest.trim_start_matches("sha256:");
-        let mut found: Vec<Statement> = Vec::new();
+        let (mut found, mut inputs): (Vec<Statement>, Vec<Digest>) = (Vec::new(), Vec::new());
         for document in all.into_iter().filter(|document| is_statement(document)).take(PROVENANCES_MAX) {
             if document.contents.is_some_and(|contents| contents.size() > STATEMENT_MAX) {
                 continue;
@@ -96,12 +115,17 @@ impl Published {
             let bytes = image.contents(document, &self.registries, &say).map_err(failure)?;
             let Ok(statement) = Statement::parse(&bytes) else { continue };
             let is_about = statement.subjects.iter().any(|(_, subject)| subject == hash);
-            if is_about && statement.build().is_ok() && !found.contains(&statement) {
-                found.push(statement);
+            if is_about && statement.build().is_ok() {
+                inputs.extend(document.contents);
+                if !found.contains(&statement) {
+                    found.push(statement);
+                }
             }
         }
+        // Their order in the list is the registry's.
+        inputs.sort_by_key(Digest::hex);
         match found.len() {
-            1 => Ok(found.remove(0)),
+            1 => Ok((found.remove(0), inputs.first().copied())),
             0 => Err(Failure::usage(format!("`{}` has no provenance that Rondel has written", image.reference)).hint(
                 "`provenance: true` of a `Push` attaches one; of an image for one platform, name that by its digest",
             )),

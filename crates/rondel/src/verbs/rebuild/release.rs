@@ -1,14 +1,15 @@
 //! `rebuild` of the directory of a release, or of one of its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{TargetKind, TargetName};
 use rondel_cas::{CONTENTS_MAX, Digest, Entry, open_at_most};
 use rondel_diff::{Difference, Traces, diff_files};
 use rondel_engine::Artefact;
-use rondel_evidence::Statement;
+use rondel_evidence::{Statement, VerificationSummary};
 
+use super::attest::Attester;
 use super::published_files::{PublishedFiles, provenance_in, read_statement};
 use super::{Outcome, Run, plan::Plan};
 use crate::build_diff::unreadable;
@@ -26,7 +27,8 @@ pub(super) fn rebuild_directory(run: &Run<'_>, directory: &Path) -> Result<Exit,
     let statement = read_statement(&provenance)?;
     let published = PublishedFiles::list(directory)?;
     let plan = plan(run, &statement)?;
-    run.rebuild(&plan, Some(directory), &|built| {
+    let attester = Attester::of(run, &plan)?;
+    let (exit, same) = run.rebuild(&plan, Some(directory), &|built| {
         let made = made_files(built, run, &plan.target)?;
         let traces = built.place.traces(run.session);
         let mut outcome = Outcome::default();
@@ -42,8 +44,13 @@ pub(super) fn rebuild_directory(run: &Run<'_>, directory: &Path) -> Result<Exit,
         }
         let others = published.others.iter().map(|name| (shown(name), "it is no file".to_owned()));
         outcome.unproven.extend(others);
+        outcome.same = same(&outcome.compared);
         Ok(outcome)
-    })
+    })?;
+    if let Some(attester) = attester.filter(|_| exit == Exit::Done) {
+        attester.write(run, directory, None, &summary(run, same, &provenance)?)?;
+    }
+    Ok(exit)
 }
 
 /// Rebuilds one file, by the provenance beside it.
@@ -58,7 +65,8 @@ pub(super) fn rebuild_file(run: &Run<'_>, path: &Path) -> Result<Exit, Failure> 
     let is_named = |name: &str| statement.subjects.iter().any(|(subject, _)| subject == name);
     let name = if is_named(&own) { own } else { renamed.unwrap_or(own) };
     let plan = plan(run, &statement)?;
-    run.rebuild(&plan, Some(directory), &|built| {
+    let attester = Attester::of(run, &plan)?;
+    let (exit, same) = run.rebuild(&plan, Some(directory), &|built| {
         let made = made_files(built, run, &plan.target)?;
         let Some(artefact) = made.get(&name) else {
             let files: Vec<&str> = made.keys().map(String::as_str).collect();
@@ -68,8 +76,30 @@ pub(super) fn rebuild_file(run: &Run<'_>, path: &Path) -> Result<Exit, Failure> 
         let compared = vec![compare(&name, path, artefact, &built.place.traces(run.session))?];
         let others = made.len() - 1;
         let unproven = vec![(format!("{others} other files of the release"), "one was asked about".to_owned())];
-        Ok(Outcome { compared, unproven: if others > 0 { unproven } else { Vec::new() } })
-    })
+        let same = same(&compared);
+        Ok(Outcome { compared, same, unproven: if others > 0 { unproven } else { Vec::new() } })
+    })?;
+    if let Some(attester) = attester.filter(|_| exit == Exit::Done) {
+        let file = path.file_name().and_then(|name| name.to_str());
+        attester.write(run, directory, file, &summary(run, same, &provenance)?)?;
+    }
+    Ok(exit)
+}
+
+/// Returns the files that are the same, each with its SHA-256.
+fn same(compared: &[Verified]) -> BTreeSet<(String, String)> {
+    let same = compared.iter().filter(|one| one.difference.is_none());
+    same.filter_map(|one| Some((one.label.clone(), one.summary.strip_prefix("sha256:")?.to_owned()))).collect()
+}
+
+fn summary(
+    run: &Run<'_>,
+    subjects: BTreeSet<(String, String)>,
+    provenance: &Path,
+) -> Result<VerificationSummary, Failure> {
+    let name = provenance.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let resource = format!("pkg:generic/{}", run.session.file.project.value);
+    Ok(VerificationSummary { subjects, resource, provenance: (name, Some(digest_of(provenance)?)) })
 }
 
 fn plan(run: &Run<'_>, statement: &Statement) -> Result<Plan, Failure> {
