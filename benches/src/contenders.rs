@@ -82,11 +82,6 @@ impl Lab {
             .current_dir(repository)
             .status()?;
         ensure!(cargo.success(), "cargo build failed");
-        let cargo = Command::new("cargo")
-            .args(["build", "--quiet", "--release", "--package", "rondel"])
-            .current_dir(repository)
-            .status()?;
-        ensure!(cargo.success(), "cargo build --release failed");
         let root = repository.join("target/bench");
         let _ = fs::remove_dir_all(root.join("trees"));
         let cache = root.join("cache");
@@ -111,6 +106,16 @@ impl Lab {
         warm.run().context("the sample does not build")?;
         lab.start_registry(repository)?;
         Ok(lab)
+    }
+
+    /// Builds the program as `cargo install` does, and returns its path.
+    pub fn optimised(&self) -> Result<PathBuf> {
+        let cargo = Command::new("cargo")
+            .args(["build", "--quiet", "--release", "--package", "rondel"])
+            .current_dir(self.repository())
+            .status()?;
+        ensure!(cargo.success(), "cargo build --release failed");
+        Ok(self.repository().join("target/release/rondel"))
     }
 
     fn tree(&self, name: &str, repository: &Path) -> Result<PathBuf> {

@@ -19,12 +19,12 @@ const FILES_PER_DIRECTORY: usize = 50;
 
 /// Measures both sizes.
 pub(crate) fn inputs(lab: &Lab, rounds: usize) -> Result<()> {
+    let optimised = lab.optimised()?.display().to_string();
     for count in [10_000, 100_000] {
         let tree = lab.root.join(format!("inputs-{count}"));
         let files = generate(&tree, count)?;
         let environment = environment(lab, &tree);
         let xtask = lab.rondel.display().to_string();
-        let optimised = lab.repository().join("target/release/rondel").display().to_string();
         let rondel =
             |name: &str, program: &str| Contender::new(name, &tree, &[program, "--quiet", "x"], environment.clone());
         let mut contenders = vec![rondel("rondel, as cargo xtask", &xtask), rondel("rondel, optimised", &optimised)];

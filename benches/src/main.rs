@@ -1,6 +1,6 @@
-//! Side-by-side measurements against what a user would run instead: bare `go build`, ko, BuildKit.
+//! Side-by-side measurements against what a user would run instead: bare `go build`, ko, BuildKit, GoReleaser.
 //!
-//! `cargo run --release -p rondel-benches [scale|inputs|steps|tests|bases|push] [ROUNDS]`. All contenders take turns in one run on copies of
+//! `cargo run --release -p rondel-benches [scale|inputs|steps|tests|bases|push|release] [ROUNDS] [warm]`. All contenders take turns in one run on copies of
 //! the sample service, each warm, so noise affects all alike; the ratios count, not the times. A contender that is not
 //! on this machine is left out and named.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a bench starts programs and prints")]
@@ -11,6 +11,7 @@ mod generated;
 mod go_test;
 mod inputs;
 mod push;
+mod release;
 mod scale;
 mod statistics;
 mod steps;
@@ -26,7 +27,7 @@ fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let mode = words
         .first()
-        .filter(|word| ["scale", "inputs", "steps", "tests", "bases", "push"].contains(&word.as_str()))
+        .filter(|word| ["scale", "inputs", "steps", "tests", "bases", "push", "release"].contains(&word.as_str()))
         .cloned();
     if mode.is_some() {
         words.remove(0);
@@ -39,6 +40,7 @@ fn main() -> Result<()> {
         Some("steps") => return steps::steps(&lab, rounds),
         Some("bases") => return bases::bases(&lab, rounds),
         Some("push") => return push::push(&lab, rounds),
+        Some("release") => return release::release(&lab, rounds, words.iter().any(|word| word == "warm")),
         Some("tests") => return go_test::go_test(&lab, rounds),
         Some(_) => return inputs::inputs(&lab, rounds),
         None => {}
