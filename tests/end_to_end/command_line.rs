@@ -23,6 +23,7 @@ fn the_list_has_targets_and_verbs() {
           show         each variable with its value and where it came from
           graph        the steps as a graph: Mermaid, DOT or JSON
           verify       build again in other surroundings and compare; or compare with a file or layout
+          bundle       write one file from which a target can be built again without a network
           rebuild      build a published release or image again from this checkout, and compare
           inspect      what an executable or image is made of, and how it was made
           init         write build.ron and Cargo's files for a Go repository

@@ -105,7 +105,7 @@ fn an_image_of_a_changed_tree_is_not_sent() {
 fn an_image_that_is_not_proven_is_not_sent() {
     let place = TestSpace::empty();
     let registry = Registry::start(&place.beside("registry"));
-    let space = pushing_with(&registry, "(verified: true)").may_differ();
+    let space = pushing_with(&registry, "(verified: true), provenance: true").may_differ();
     space.replace("build.ron", "File(\"own\")", "Output(\"made\")");
     space.replace(
         "build.ron",

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::base_image::Registry;
 use crate::bases_in_docker::examples;
-use crate::push::{counts, crane};
+use crate::push::{counts, crane, pushing};
 use crate::push_documents::oras;
 use crate::push_evidence::evident;
 use crate::space::{TestSpace, repository};
@@ -267,6 +267,28 @@ fn signatures_of_some_platforms() {
             assert!(is_right, "{form} {image}: {said}");
         }
     }
+}
+
+/// What is pushed is built a second time before; the signatures are not, which are the push's own.
+#[test]
+#[cfg_attr(not(has_registry), ignore = "no registry with crane")]
+#[cfg_attr(not(has_cosign), ignore = "no cosign")]
+fn a_verified_push_is_signed() {
+    let place = TestSpace::empty();
+    let registry = Registry::start(&place.beside("registry"));
+    let mut space = pushing(&registry, "Static", "[\"ADDRESS/team/app:1\"]");
+    let fields = format!("sbom: true, provenance: true, policy: (verified: true), {SIGN}, refs:");
+    space.replace("build.ron", "refs:", &fields);
+    let private = key_pair(&space.beside(""), "cosign");
+    space.write("cosign.pub", &std::fs::read_to_string(space.beside("cosign.pub")).unwrap());
+    space.set("COSIGN_PRIVATE_KEY", &private);
+    space.set("COSIGN_PASSWORD", PASSWORD);
+    space.ok(&["push"]);
+    let image = images(&registry, "team/app").remove(0);
+    let (is_right, said) = verify(&space.beside(""), "cosign.pub", FORMS[0], &image);
+    assert!(is_right, "{said}");
+    space.unset("COSIGN_PRIVATE_KEY");
+    assert_eq!(space.outcomes(&["push"])["push"], "cached");
 }
 
 /// What is signed, where it goes and the public key decide whether something is signed; the private key and its form do not.

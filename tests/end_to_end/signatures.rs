@@ -78,8 +78,8 @@ fn signing(ran: &BTreeMap<String, String>) -> Vec<&str> {
 
 #[test]
 fn a_release_is_signed_once() {
-    let mut space = space("gate: Off,");
-    let run = space.ok(&["release", "--verbose"]);
+    let mut space = space("gate: Off, publish: [Directory(\"out\")],");
+    let run = space.ok(&["release", "--publish", "--verbose"]);
     let first = files(&space);
     let names: Vec<&str> = first.keys().map(String::as_str).collect();
     assert_eq!(
@@ -100,7 +100,12 @@ fn a_release_is_signed_once() {
     let list: Value = serde_json::from_slice(&first["artifacts.json"]).unwrap();
     let of_kind = |kind: &str| list["artifacts"].as_array().unwrap().iter().filter(|line| line["kind"] == kind).count();
     assert_eq!((of_kind("signature"), of_kind("attestation")), (4, 1));
+    for (name, bytes) in &first {
+        assert!(space.bytes(&format!("out/{name}")) == *bytes, "{name} was published");
+    }
     no_secret(&space, &[run]);
+    let audited = space.audit_all(&["release"]);
+    assert_eq!(audited.iter().filter(|step| step.contains("signature")).count(), 4, "{audited:?}");
 
     // Nothing is signed again, and what is lost comes from the cache: without the private key.
     space.unset("COSIGN_PRIVATE_KEY").unset("COSIGN_PASSWORD");
@@ -108,6 +113,9 @@ fn a_release_is_signed_once() {
     space.remove("dist");
     assert!(space.ran(&["release"]).is_empty());
     assert!(files(&space) == first);
+    // What can't be signed again is no difference.
+    let run = space.run(&["cache", "audit", "release", "--seed", "1"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
     // A change is signed where it is.
     space.set("COSIGN_PRIVATE_KEY", &fixture("cosign.key")).set("COSIGN_PASSWORD", PASSWORD);
     space.replace("build.ron", "description: \"x\"", "description: \"y\"");

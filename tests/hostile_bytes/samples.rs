@@ -64,6 +64,19 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
                 [sample("rpmdb.sqlite"), sample("rpmdb.sqlite-wal")].concat(),
             ]
         }
+        "signatures" => {
+            let fixtures = repository.join("crates/signatures/src/fixtures");
+            let names = ["cosign.pub", "rfc6979.sec1.pem", "rfc6979.pkcs8.pem", "blob.sigstore.json", "blob.att.json"];
+            let mut samples: Vec<Vec<u8>> =
+                names.iter().map(|name| std::fs::read(fixtures.join(name)).unwrap()).collect();
+            let payload = rondel_signatures::simple_signing::payload("registry.example/app", &Digest::of(b""));
+            // As cosign's, with parameters that take no time: {"kdf":{"name":"scrypt","params":{"N":2,"r":1,"p":1}, …
+            let encrypted = "eyJrZGYiOnsibmFtZSI6InNjcnlwdCIsInBhcmFtcyI6eyJOIjoyLCJyIjoxLCJwIjoxfSwic2FsdCI6IiJ9LCJjaXBoZXIiOnsibmFtZSI6Im5hY2wvc2VjcmV0Ym94Iiwibm9uY2UiOiJBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQSJ9LCJjaXBoZXJ0ZXh0IjoiQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE9In0=";
+            let label = "ENCRYPTED SIGSTORE PRIVATE KEY";
+            samples.push(format!("-----BEGIN {label}-----\n{encrypted}\n-----END {label}-----\n").into_bytes());
+            samples.push(payload);
+            samples
+        }
         other => panic!("no samples for {other}"),
     }
 }
@@ -102,6 +115,13 @@ pub fn check() {
         let files = std::collections::BTreeMap::from([(path.to_owned(), sample.clone())]);
         assert!(!rondel_evidence::SystemPackages::read(&files).unwrap().packages.is_empty(), "{path}");
     }
+    let signed = of("signatures");
+    let key = rondel_signatures::PublicKey::from_pem(std::str::from_utf8(&signed[0]).unwrap()).unwrap();
+    let bundle = |place: usize| rondel_signatures::bundle::Bundle::from_json(&signed[place]).unwrap();
+    assert_eq!(bundle(3).verify_message(b"hello\n", &key), Ok(()));
+    assert!(bundle(4).envelope().unwrap().verify(rondel_signatures::dsse::IN_TOTO, &key).is_ok());
+    let encrypted = rondel_signatures::PrivateKey::from_pem(std::str::from_utf8(&signed[5]).unwrap(), Some("x"));
+    assert_eq!(encrypted.err(), Some(rondel_signatures::KeyError::WrongPassword));
     of("action_result");
     of("closure");
     let (sample, clock) = (directory_of("closure").join("sample"), StatSnapshot::open(&directory.join("clock")));

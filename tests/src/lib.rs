@@ -10,7 +10,7 @@ use rondel_cas::decode_digest;
 use rondel_cas::messages::{Action, Command, Directory, encode_digest};
 use rondel_cas::{Cache, Digest, Tree};
 use rondel_golang::{ArchiveKind, ClosureQuery};
-use rondel_oci::{Artifact, ArtifactManifest, Referrer, Subject, list_with};
+use rondel_oci::{Artifact, ArtifactManifest, Referrer, SignatureLayer, SignatureTag, Subject, list_with};
 use rondel_tree::{GlobSet, StatSnapshot};
 
 /// A reader of bytes, which may use a directory of its own.
@@ -32,6 +32,7 @@ pub const ENTRY_POINTS: &[(&str, EntryPoint)] = &[
     ("repository", repository),
     ("image_documents", image_documents),
     ("package_databases", package_databases),
+    ("signatures", signatures),
 ];
 
 /// Calls the entry point `name` with a directory of its own.
@@ -206,6 +207,15 @@ fn layer(bytes: &[u8], directory: &Path) {
 /// Reads a manifest of a document about an image, and adds to a list of them.
 fn image_documents(bytes: &[u8], _: &Path) {
     let _ = ArtifactManifest::parse(bytes);
+    let signature = SignatureLayer {
+        media_type: "text/plain".to_owned(),
+        contents: b"notes".to_vec(),
+        annotations: Default::default(),
+    };
+    let signature = std::slice::from_ref(&signature);
+    if let Ok(Some(tag)) = SignatureTag::with(Some(bytes), signature) {
+        assert_eq!(SignatureTag::with(Some(&tag.manifest), signature).unwrap(), None, "a signature is added once");
+    }
     let own = Artifact {
         artifact_type: "text/plain".to_owned(),
         name: "notes".to_owned(),
@@ -269,6 +279,35 @@ fn package_databases(bytes: &[u8], _: &Path) {
         ("var/lib/rpm/rpmdb.sqlite".to_owned(), database.to_vec()),
         ("var/lib/rpm/rpmdb.sqlite-wal".to_owned(), log.to_vec()),
     ]));
+}
+
+/// Keys, and what is signed. What is believed was signed, and a key that is read is a whole one.
+fn signatures(bytes: &[u8], _: &Path) {
+    use rondel_signatures::{PrivateKey, PublicKey, bundle::Bundle, dsse, simple_signing};
+    let text = String::from_utf8_lossy(bytes);
+    let password = text.contains("SIGSTORE").then_some("x");
+    if let Ok(key) = PrivateKey::from_pem(&text, password) {
+        assert_eq!(key.public_key().verify(b"x", &key.sign(b"x")), Ok(()));
+    }
+    let read = PublicKey::from_pem(&text).or_else(|_| PublicKey::from_der(bytes));
+    if let Ok(key) = &read {
+        assert_eq!(PublicKey::from_der(&key.to_der()).as_ref(), Ok(key));
+        assert_eq!(PublicKey::from_pem(&key.to_pem()).as_ref(), Ok(key));
+        assert!(key.verify(bytes, bytes).is_err());
+    }
+    let key = PublicKey::from_pem(include_str!("../../crates/signatures/src/fixtures/rfc6979.pub")).expect("a key");
+    let envelope = dsse::Envelope::from_json(bytes).ok();
+    let bundle = Bundle::from_json(bytes).ok();
+    for envelope in [envelope.as_ref(), bundle.as_ref().and_then(Bundle::envelope)].into_iter().flatten() {
+        // The samples are signed by another key.
+        assert!(envelope.verify(dsse::IN_TOTO, &key).is_err());
+    }
+    if let Some(bundle) = &bundle {
+        assert!(bundle.verify_message(b"hello\n", &key).is_err());
+        assert_eq!(Bundle::from_json(&bundle.to_json()).as_ref(), Ok(bundle));
+    }
+    assert!(simple_signing::check(bytes, "sha256:0").is_err());
+    assert!(simple_signing::verify(bytes, &text, &key).is_err());
 }
 
 fn sound_packages(files: &BTreeMap<String, Vec<u8>>) {

@@ -49,7 +49,6 @@ rondel-tree = { opt-level = 2, codegen-units = 1 }
 fast-glob = { opt-level = 3, codegen-units = 1 }
 rondel-closure = { opt-level = 2, codegen-units = 1 }
 rondel-codec = { opt-level = 3, codegen-units = 1 }
-rondel-signatures = { opt-level = 2, codegen-units = 1 }
 ";
 
 const MAIN: &str = "\

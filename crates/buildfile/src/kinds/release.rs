@@ -104,6 +104,10 @@ impl Kind for Release {
             let message = "`verified: true` wants a second build, and `gate: Off` leaves it out";
             diagnostics.push(Diagnostic::new(policy.span, message).hint("leave one of them out"));
         }
+        if let Some(key) = self.policy.as_ref().and_then(|policy| policy.value.signed_base.as_ref()) {
+            let message = "a `Release` lies on no image, so `signed_base` asks for nothing";
+            diagnostics.push(Diagnostic::new(key.span, message).hint("write it into the `policy` of a `Push`"));
+        }
         let count = self.platforms.as_ref().unwrap_or(platforms).len();
         if count > 1 && !name.tells_platforms_apart() {
             let message = format!("`{}` is the same for several platforms", name.text().value);

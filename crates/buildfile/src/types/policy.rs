@@ -5,6 +5,7 @@ use crate::field::{FieldType, Visitor};
 use crate::reader::Reader;
 use crate::record::{Record, record};
 use crate::shape::{Default, Shape, paragraph};
+use crate::types::SourcePath;
 use crate::value::Value;
 
 record! {
@@ -16,6 +17,8 @@ record! {
         /// It was the same when it was built a second time in other surroundings, as `verify` does. What was proven before, by the
         /// same keys, is not built again.
         verified: bool = false,
+        /// The image of a registry that it lies on is signed, as cosign does it, by the key of this file: `"cosign.pub"`. For a `Push`.
+        signed_base: Option<SourcePath> = None,
     }
 }
 

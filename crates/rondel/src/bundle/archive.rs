@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use rondel_cas::{CONTENTS_MAX, Digest, Hasher, RelativePath, SMALL_MAX, TemporaryFile, open_at_most};
+use rondel_cas::{CONTENTS_MAX, Digest, Hasher, RelativePath, SMALL_MAX, TemporaryFile, open_at_most, sweep_abandoned};
 use rondel_oci::{Compression, LayerEntry, LayerSource, decompressed, write_tar};
 
 use super::description::{DESCRIPTION, Description, FORMAT, Part};
@@ -50,6 +50,7 @@ pub(super) fn write(
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
+    sweep_abandoned(parent);
     let mut file = TemporaryFile::new_in(parent)?;
     let written = write_tar(&entries, 0, file.file(), COMPRESSION, threads)?;
     file.persist(path)?;
@@ -253,7 +254,7 @@ mod tests {
 
         /// Returns a few files, one of them with a name that fits into no header.
         fn parts(&self) -> BTreeMap<RelativePath, (PathBuf, Part)> {
-            let long = format!("source/{}/long.go", "d/".repeat(80) + &"x".repeat(110));
+            let long = format!("source/{}/{}/long.go", "d".repeat(90), "x".repeat(170));
             let mut parts = BTreeMap::new();
             for (index, (name, text)) in
                 [("source/build.ron", "()"), ("source/a.go", "package a"), (&*long, "package long")].iter().enumerate()
@@ -354,7 +355,7 @@ mod tests {
         };
         assert_eq!(space.read(&path), "fine");
         let whole = contents(&out);
-        for at in 0..bytes.len() {
+        for at in (0..bytes.len()).step_by(3) {
             let mut copy = bytes.clone();
             copy[at] ^= 0x10;
             fs::write(&damaged, &copy).unwrap();

@@ -8,6 +8,7 @@ use rondel_engine::{Graph, NodeId, Shown as StepShown, Summary, entry_text};
 use rondel_process::Cancellation;
 use rondel_targets::{Analysis, GitNotes, Request};
 
+use super::contents::Declared;
 use super::description::{Description, ExpectedStep};
 use super::scope::{check_analysis, check_targets};
 use crate::build_diff::summary_of;
@@ -76,6 +77,13 @@ impl ClosedBuild {
         };
         let analysis = session.analyze_request(&request)?;
         check_analysis(&session, &analysis)?;
+        let declared = Declared::of(&session, &analysis)?;
+        if let Some(name) = description.environment.keys().find(|name| !declared.environment.contains_key(*name)) {
+            let name = name.escape_debug();
+            return Err(Failure::usage(format!(
+                "the bundle has a value of `{name}`, which its build.ron does not name"
+            )));
+        }
         let mut workspace = session.workspace();
         workspace.perturbation = PERTURBATION.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let runner = Runner { context, options: caller.options, cancellation: caller.cancellation, session: &session };

@@ -6,14 +6,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondel_buildfile::{Created, Image, Release, Target, TargetKind, Text, TextSource, Visitor};
+use rondel_buildfile::{Created, Image, Release, TargetKind, Text, TextSource, Visitor};
 use rondel_cas::{Cache, Digest, RelativePath, SMALL_MAX, STORE_FORMAT, TemporaryFile, copy_file, read_at_most};
 use rondel_engine::{Summary, counted_mode};
 use rondel_golang::{DownloadSettings, GoDirectories, SdkPlace, is_sdk_program};
 use rondel_targets::Analysis;
 
-use super::description::{GO, IMAGES, MODULES, Part, SOURCE};
-use super::scope::bases;
+use super::description::{GO, IMAGES, MODULE_FILES, MODULES, Part, SOURCE};
+use super::scope::{bases, targets};
 use super::scratch::{Scratch, downloads};
 use crate::exit::Failure;
 use crate::program;
@@ -33,8 +33,9 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    /// Looks through the targets that are built, and the variables that they use. What is beside them stays out of a bundle.
-    pub fn of(session: &Session<'_>, targets: &[&Target]) -> Result<Declared, Failure> {
+    /// Looks through the targets that are built, and the variables that they and their files use. What is beside them stays
+    /// out of a bundle.
+    pub fn of(session: &Session<'_>, analysis: &Analysis) -> Result<Declared, Failure> {
         #[derive(Default)]
         struct Names<'a> {
             variables: BTreeSet<&'a str>,
@@ -55,11 +56,14 @@ impl Declared {
             }
         }
         let mut names = Names::default();
+        let targets = targets(session, &analysis.graph);
+        let of_texts = targets.iter().flat_map(|target| session.file.variables_of(target));
+        let of_files = analysis.variables.iter().map(|variable| variable.name.clone());
+        for variable in of_texts.chain(of_files) {
+            names.text(&session.file.vars[&variable].text);
+        }
         for target in targets {
             target.visit(&mut names);
-            for variable in session.file.variables_of(target) {
-                names.text(&session.file.vars[&variable].text);
-            }
             if let TargetKind::Image(Image { created: Created::Environment(name), .. })
             | TargetKind::Release(Release { created: Created::Environment(name), .. }) = &target.kind
             {
@@ -266,12 +270,13 @@ pub(super) fn modules(scratch: &Scratch) -> Result<Parts, Failure> {
                 open.push(path);
                 continue;
             }
-            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            let file = entry.file_name();
+            let file = file.to_str().unwrap_or_default();
             let is_version = path.parent().is_some_and(|parent| parent.ends_with("@v"));
-            if !(is_version && ["info", "mod", "zip"].contains(&ending)) {
+            if !(is_version && MODULE_FILES.iter().any(|end| file.ends_with(end))) {
                 continue;
             }
-            if ending == "info" {
+            if file.ends_with(".info") {
                 shorten_info(&path).map_err(|error| unreadable(&path, &error))?;
             }
             let below = path.strip_prefix(&top).ok().and_then(Path::to_str).unwrap_or_default();

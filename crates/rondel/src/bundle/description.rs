@@ -22,6 +22,9 @@ pub(super) const IMAGES: &str = "images/sha256";
 pub(super) const MODULES: &str = "modules";
 pub(super) const SOURCE: &str = "source";
 
+/// Endings of the files of a module.
+pub(super) const MODULE_FILES: [&str; 3] = [".info", ".mod", ".zip"];
+
 /// A description.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -183,6 +186,12 @@ impl Description {
             if !has_place {
                 return Err(bad("a bundle has no such file"));
             }
+            // Go believes what it has noted beside a module; and what a `.git` or `.rondel` says is nobody's source.
+            let is_module = |name: &str| name.contains("/@v/") && MODULE_FILES.iter().any(|end| name.ends_with(end));
+            let is_state = |part: &str| matches!(part, ".git" | ".rondel");
+            if is_below(MODULES, name) && !is_module(name) || name.split('/').any(is_state) {
+                return Err(bad("a bundle has no such file"));
+            }
             let part = Part::parse(text).ok_or_else(|| bad("its digest, size and permissions can't be read"))?;
             if let Part::Link { target } = &part
                 && !(is_below(SOURCE, name) && stays_below(SOURCE, name, target))
@@ -279,13 +288,15 @@ pub(super) mod tests {
             outcome(&described(&[build, ("/etc/passwd", &part)])),
             outcome(&described(&[build, ("sourcery/x", &part)])),
             outcome(&described(&[build, ("bundle.json", &part)])),
+            outcome(&described(&[build, ("modules/x/@v/v1.0.0.ziphash", &part)])),
+            outcome(&described(&[build, ("source/.rondel/bases.1", &part)])),
             outcome(&described(&[build, ("source/x", "7/7 644")])),
             outcome(&described(&[build, ("source/x", &part.replace("644", "4755"))])),
             outcome(&described(&[build, ("source/build.ron/x", &part)])),
             outcome(&described(&[build, ("source/l", "link to /etc")])),
             outcome(&described(&[build, ("source/d/l", "link to ../../go")])),
             outcome(&described(&[build, ("source/d/l", "link to ../l/../../go")])),
-            outcome(&described(&[build, ("modules/l", "link to x")])),
+            outcome(&described(&[build, ("modules/x/@v/l.zip", "link to x")])),
             outcome(&described(&[("source/build.ron", "link to x")])),
             outcome(&described(&[build]).replace(&Platform::host().to_string(), "plan9/amd64")),
         ];
@@ -297,13 +308,15 @@ pub(super) mod tests {
             the bundle's `bundle.json` can't be used: `/etc/passwd`: it is no path in a bundle
             the bundle's `bundle.json` can't be used: `sourcery/x`: a bundle has no such file
             the bundle's `bundle.json` can't be used: `bundle.json`: a bundle has no such file
+            the bundle's `bundle.json` can't be used: `modules/x/@v/v1.0.0.ziphash`: a bundle has no such file
+            the bundle's `bundle.json` can't be used: `source/.rondel/bases.1`: a bundle has no such file
             the bundle's `bundle.json` can't be used: `source/x`: its digest, size and permissions can't be read
             the bundle's `bundle.json` can't be used: `source/x`: its digest, size and permissions can't be read
             the bundle's `bundle.json` can't be used: `source/build.ron` is a file, and the directory of others
             the bundle's `bundle.json` can't be used: `source/l`: the link leads out of the sources
             the bundle's `bundle.json` can't be used: `source/d/l`: the link leads out of the sources
             the bundle's `bundle.json` can't be used: `source/d/l`: the link leads out of the sources
-            the bundle's `bundle.json` can't be used: `modules/l`: the link leads out of the sources
+            the bundle's `bundle.json` can't be used: `modules/x/@v/l.zip`: the link leads out of the sources
             the bundle's `bundle.json` can't be used: it has no build.ron
             the bundle is for machines of plan9/amd64, and this one is linux/amd64"#]]
         .assert_eq(&refused.join("\n"));

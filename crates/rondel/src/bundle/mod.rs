@@ -45,7 +45,7 @@ pub(crate) fn make(
     let request = Request { notes: notes.clone(), platforms: options.platforms(), ..session.request(options, asked) };
     let analysis = session.analyze_request(&request)?;
     scope::check_analysis(session, &analysis)?;
-    let declared = Declared::of(session, &scope::targets(session, &analysis.graph))?;
+    let declared = Declared::of(session, &analysis)?;
     caller.start(&session.file.project.value, words);
     let (context, options_of_build) = (caller.context, caller.options);
     let runner = Runner { context, options: options_of_build, cancellation: caller.cancellation, session };

@@ -77,6 +77,10 @@ fn check_target(session: &Session<'_>, target: &Target) -> Result<(), Failure> {
         return Err(Failure::usage(format!("`{name}` can't be bundled: `{word}` needs more of the machine than Go"))
             .hint("bundle what is made without it: `GoBuild`, `Image`, `Release`, `Template` and `Resolve`"));
     }
+    if target.kind().signing_key().is_some() {
+        let message = format!("`{name}` can't be bundled: it is signed with a key, and a bundle holds none");
+        return Err(Failure::usage(message).hint("bundle what it is made of, or a target without `sign`"));
+    }
     let needs = target.needs(&session.file.platforms);
     match needs.iter().find(|need| need.is_required() && **need != rondel_buildfile::Need::Go) {
         None => Ok(()),

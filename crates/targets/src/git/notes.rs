@@ -46,6 +46,11 @@ impl GitNotes {
         self.0.as_ref().map(|notes| notes.answers.lock().expect("no panic while locked").clone()).unwrap_or_default()
     }
 
+    /// Returns true if answers are written down. A step that is up to date asks then, too, what it would ask if it ran.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.0.as_ref().is_some_and(|notes| !notes.is_given)
+    }
+
     /// Returns the answer to a question: the one that was noted, or else that of `ask`.
     pub(crate) fn answer(&self, question: &str, ask: impl FnOnce() -> Option<String>) -> Option<String> {
         let Some(notes) = &self.0 else { return ask() };
@@ -80,6 +85,7 @@ mod tests {
         assert_eq!(taken.answer("HEAD", || Some("abc".to_owned())).as_deref(), Some("abc"));
         assert_eq!(taken.answer("shallow", || None), None);
         let given = GitNotes::given(taken.answers());
+        assert!(taken.is_taken() && !given.is_taken() && !GitNotes::default().is_taken());
         let ask = || -> Option<String> { panic!("a repository was asked") };
         assert_eq!(given.answer("HEAD", ask).as_deref(), Some("abc"));
         assert_eq!((given.answer("shallow", ask), given.answer("tags", ask)), (None, None));

@@ -47,9 +47,12 @@ impl Analyze for Push {
         };
         let own = own_documents(analyzer, pushed, (layout, &to), &mut upstream)?;
         documents.extend(own.documents);
-        let made = upstream.clone();
+        // Signatures follow from what is signed, and are the push's own: nobody can build them a second time without pushing.
+        let is_made = |node: &NodeId| analyzer.graph.node(*node).key.target.as_ref() != Some(name);
+        let made: Vec<NodeId> = upstream.iter().copied().filter(is_made).collect();
         let files = documents.iter().filter_map(DeclaredDocument::file).cloned().collect();
-        let rules = add_policy(analyzer, self.policy.as_ref(), &Subject { target, made: made.clone(), files })?;
+        let subject = Subject { target, made: made.clone(), files, image: Some((image, &platforms)) };
+        let rules = add_policy(analyzer, self.policy.as_ref(), &subject)?;
         let deps = Deps { order_only: [deps.order_only, rules].concat(), ..deps };
         let (registries, offline) = (analyzer.registries(), analyzer.request.offline);
         let step = analyzer.step(&|| {
@@ -65,6 +68,9 @@ impl Analyze for Push {
         })?;
         let push = analyzer.add(target, StepKey::main(name), deps, upstream, Shown::OnFailure, step);
         if self.policy.as_ref().is_some_and(|policy| policy.value.verified) {
+            // Its own steps sign what is proven, and can't be asked for without sending it.
+            let graph = &analyzer.graph;
+            let made = made.into_iter().filter(|node| graph.node(*node).key.target.as_ref() != Some(name)).collect();
             analyzer.held.push(HeldStep { target: name.clone(), step: push, made });
         }
         let pushed = Some(ImageIdentity::Push { push, layout });

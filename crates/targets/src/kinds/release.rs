@@ -43,7 +43,7 @@ impl Analyze for Release {
         artifacts.extend(add_formula(analyzer, (target, self), &artifacts)?);
         artifacts.extend(add_changelog(analyzer, (target, self))?);
         let mut ends: Vec<NodeId> = artifacts.iter().map(|artifact| artifact.node).collect();
-        let subject = Subject { target, made: ends.clone(), files: Vec::new() };
+        let subject = Subject { target, made: ends.clone(), files: Vec::new(), image: None };
         let rules = add_policy(analyzer, self.policy.as_ref(), &subject)?;
         ends.push(list(analyzer, (target, self), artifacts, rules)?);
         Ok(TargetNodes::ends(ends))

@@ -83,8 +83,8 @@ fn output((node, place): (NodeId, &RelativePath), of: &Target, upstream: &mut Ve
 }
 
 impl Pushed<'_> {
-    /// Returns what the index is called in this run, and so a document about it: a runner of some platforms does not know the
-    /// index that the name will lead to, and says the same of each of its images.
+    /// Returns what provenance is attached to: the index (`None`). A runner of some platforms does not know the index that the
+    /// name will lead to, so there it is the image of each.
     fn subjects(&self) -> Vec<Option<Platform>> {
         match self.is_partial {
             true => self.platforms.iter().cloned().map(Some).collect(),

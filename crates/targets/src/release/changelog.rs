@@ -27,6 +27,9 @@ impl Step for ChangelogStep {
 
     fn prepare(&self, _context: &Query<'_>) -> Result<Prepared<Range>, StepError> {
         let range = self.history.since(&self.since, self.with_pre_releases).map_err(unanswered)?;
+        if self.history.notes.is_taken() {
+            self.history.commits(&range, COMMITS_MAX).map_err(unanswered)?;
+        }
         let destination = self.out.join(&self.name);
         let mut spec = ActionSpec {
             arguments: vec!["changelog".to_owned()],

@@ -51,6 +51,31 @@ fn a_push_attaches_documents_of_its_image() {
     "#]]);
 }
 
+/// All that is attached is signed by one step, and the push waits for it.
+#[test]
+#[cfg(feature = "signing")]
+fn a_push_waits_for_its_signatures() {
+    let space = Space::new();
+    space.write("cosign.pub", include_str!("../../../signatures/src/fixtures/cosign.pub"));
+    let targets = r#""image": Image(base: Static, entrypoint: ["/x"], provenance: true),
+        "push": Push(image: "image", to: ["r.example/a:1", "r.example/b:1"], sbom: true,
+            sign: Sign(key: KeyFile("cosign.key"), public_key: "cosign.pub")),"#;
+    space.graph(
+        targets,
+        &["push"],
+        expect![[r#"
+        image: layer base, hidden
+        image, streamed; from: image: layer base
+        image: docker; from: image
+        image: sbom (linux/amd64), hidden; from: image
+        image: provenance, hidden; from: image, image: layer base
+        push: signatures, hidden; from: image, image: sbom (linux/amd64)
+        push; from: image, image: sbom (linux/amd64), push: signatures
+        asked for: push
+    "#]],
+    );
+}
+
 #[test]
 fn documents_that_can_not_be() {
     let space = Space::new();

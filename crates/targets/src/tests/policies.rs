@@ -5,6 +5,9 @@ use expect_test::expect;
 use super::Space;
 use super::refusals::refused;
 
+/// A public key of cosign.
+const KEY: &str = include_str!("../../../signatures/src/fixtures/cosign.pub");
+
 #[test]
 fn what_is_sent_waits_for_the_rules() {
     let space = Space::new();
@@ -63,6 +66,13 @@ fn policies_that_can_not_be() {
         hint: leave one of them out"#]],
     );
     check(
+        "policy: (signed_base: \"cosign.pub\")",
+        expect![[r#"
+        input: a `Release` lies on no image, so `signed_base` asks for nothing
+        at: "cosign.pub"
+        hint: write it into the `policy` of a `Push`"#]],
+    );
+    check(
         "policy: true",
         expect![[r#"
         input: expected rules in parentheses, `(clean_tree: true)`, found `true`
@@ -71,8 +81,58 @@ fn policies_that_can_not_be() {
     check(
         "policy: (clean: true)",
         expect![[r#"
-        input: unknown field `clean` in `policy`
-        at: clean
-        hint: `policy` has: clean_tree, verified"#]],
+            input: unknown field `clean` in `policy`
+            at: clean
+            hint: `policy` has: clean_tree, verified, signed_base"#]],
+    );
+}
+
+#[test]
+fn bases_that_nobody_signs() {
+    let space = Space::new();
+    space.write("cosign.pub", KEY);
+    let push = |base: &str| {
+        format!(
+            r#""image": Image(base: {base}, entrypoint: ["/x"]), "below": Image(base: From("r.example/base:1"), entrypoint: ["/x"]),
+            "layout": Image(base: Layout("base"), entrypoint: ["/x"]),
+            "push": Push(image: "image", to: ["r.example/a:1"], policy: (signed_base: "cosign.pub")),"#
+        )
+    };
+    // The base of a base is what counts, and the static one is Rondel's own.
+    let steps = |base: &str| {
+        let found = space.analyze(&push(base), &["push"]).unwrap();
+        let names = found.graph.nodes().map(|(_, node)| node.key.to_string());
+        names.filter(|name| name.contains("signed")).collect::<Vec<_>>()
+    };
+    assert_eq!(steps("Static"), Vec::<String>::new());
+    assert_eq!(steps("From(\"r.example/base:1\")"), ["push: signed base (linux/amd64)"]);
+    assert_eq!(steps("From(Output(\"below\"))"), ["push: signed base (linux/amd64)"]);
+    refused(
+        &space,
+        &push("Layout(\"base\")"),
+        "push",
+        expect![[r#"
+        input: `image` lies on the layout `base`, and nothing says who made that
+        at: "cosign.pub"
+        hint: use `base: From("registry.example/base:1")`, or leave out `signed_base`"#]],
+    );
+    refused(
+        &space,
+        &push("From(Output(\"layout\"))"),
+        "push",
+        expect![[r#"
+        input: `layout` lies on the layout `base`, and nothing says who made that
+        at: "cosign.pub"
+        hint: use `base: From("registry.example/base:1")`, or leave out `signed_base`"#]],
+    );
+    space.write("cosign.pub", "no key");
+    refused(
+        &space,
+        &push("From(\"r.example/base:1\")"),
+        "push",
+        expect![[r#"
+        input: `cosign.pub` is no public key that a base could be signed with: there is no PEM in it (`-----BEGIN …-----`)
+        at: "cosign.pub"
+        hint: name the `cosign.pub` of whoever makes the base"#]],
     );
 }
