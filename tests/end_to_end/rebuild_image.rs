@@ -25,8 +25,11 @@ fn rebuilt(registry: &Registry) {
     let other = cloned(&space);
     let run = other.run(&["rebuild", &name]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    let shown = |text: &str| told(&text.replace(&registry.address, "HOST"), Path::new("/nowhere"));
+    // Also a line without indentation: `expect!` takes away what all lines have.
+    let shown =
+        |text: &str| format!("told:\n{}", told(&text.replace(&registry.address, "HOST"), Path::new("/nowhere")));
     expect![[r#"
+        told:
           Rebuilding image of the commit COMMIT, in other surroundings and from an empty cache
                Taken channel = `none`, of the provenance
            Identical HOST/team/app:1.2.3: [DIGEST]
@@ -50,6 +53,7 @@ fn rebuilt(registry: &Registry) {
     let run = other.run(&["rebuild", &name, "--other-sources"]);
     assert_eq!(run.code, 4, "{}", run.stderr);
     expect![[r#"
+        told:
           Rebuilding image, in other surroundings and from an empty cache
                Taken channel = `none`, of the provenance
            Different HOST/team/app:1.2.3: linux/amd64, layer 1 (files of image), entry own, line 1
