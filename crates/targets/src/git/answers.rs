@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{Describe, GitQuery};
 use rondel_cas::{SMALL_MAX, read_text_at_most};
+use rondel_evidence::without_userinfo;
 
 use super::notes::GitNotes;
 use super::repository::{Found, Repository, find};
@@ -90,10 +91,13 @@ impl<'a> GitAnswers<'a> {
         answer.lines().map(str::to_owned).collect()
     }
 
-    /// Returns the address of `origin`, as the repository's own configuration has it.
+    /// Returns the address of `origin`, as the repository's own configuration has it, but for user and password. `None` for a
+    /// place on this machine.
     pub fn remote(&self) -> Option<String> {
         let repository = self.repository()?;
         let read = || remote_of(&read_text_at_most(&repository.common.join("config"), SMALL_MAX).ok()?);
+        // It may hold a password, which is nobody else's.
+        let read = || without_userinfo(&read()?);
         repository.notes.answer("remote", read)
     }
 
