@@ -57,7 +57,7 @@ impl Verb for Rebuild {
         forms: &["PATH", "REFERENCE"],
         needed: "a release or an image",
         docs: &[
-            ("PATH", "the directory of a release, one of its files, or an OCI layout, also as a tar; or a bundle"),
+            ("PATH", "the directory of a release, one of its files, or a bundle"),
             ("REFERENCE", "an image in a registry: `registry.example/team/app:1`"),
         ],
     };
@@ -88,8 +88,10 @@ impl Verb for Rebuild {
             Reference::Release(directory) => release::rebuild_directory(&run, directory)?,
             Reference::File(path) => release::rebuild_file(&run, path)?,
             Reference::Image(reference) => image::rebuild(&run, reference)?,
-            Reference::Layout(_) | Reference::LayoutArchive(_) => {
-                return Err(Failure::usage("layouts can't be rebuilt yet"));
+            Reference::Layout(path) => {
+                let message = format!("`{}` is an image without the documents about it", path.display());
+                return Err(Failure::usage(message)
+                    .hint("`verify PATH TARGET` builds the target and compares it with an OCI layout"));
             }
         };
         run.sink.finished(exit, begun.elapsed());

@@ -17,10 +17,8 @@ pub(super) enum Reference {
     Release(PathBuf),
     /// One file of a release.
     File(PathBuf),
-    /// A directory with an OCI layout.
+    /// An OCI layout, as a directory or a tar.
     Layout(PathBuf),
-    /// A tar of an OCI layout.
-    LayoutArchive(PathBuf),
     /// An image in a registry.
     Image(ImageReference),
 }
@@ -42,7 +40,7 @@ impl Reference {
                 Failure::usage(message).hint("an image in a registry is named with its host: `ghcr.io/you/app:1`")
             );
         }
-        Ok(if is_tar(&path) { Reference::LayoutArchive(path) } else { Reference::File(path) })
+        Ok(if is_tar(&path) { Reference::Layout(path) } else { Reference::File(path) })
     }
 }
 
