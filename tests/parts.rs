@@ -26,7 +26,7 @@ pub const PARTS: &[Part] = &[
     part("has_busybox", "static busybox", || Path::new("/bin/busybox").exists()),
     part("has_cc", "C compiler named `cc`", || has_program("cc")),
     part("has_compose", "`docker compose` with its images (see tests/images)", has_compose),
-    part("has_cosign", "cosign (see .ci/run)", || has_program("cosign")),
+    part("has_cosign", "cosign", || has_program("cosign")),
     part("has_crane", "crane", || has_program("crane")),
     part("has_docker", "Docker daemon", has_docker),
     part("has_docker_command", "`docker` command", || has_program("docker")),

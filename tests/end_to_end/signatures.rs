@@ -310,7 +310,7 @@ fn the_page_is_true_with_cosign() {
 }
 
 #[test]
-#[cfg_attr(not(has_openssl), ignore = "no openssl")]
+#[cfg_attr(not(has_openssl), ignore = "no openssl with python3")]
 fn the_page_is_true_with_openssl() {
     let (space, page) = page();
     let directory = space.root().join("dist/release");
