@@ -190,29 +190,32 @@ fn what_makes_the_files_again() {
 
 #[test]
 fn what_does_not_build_the_same_twice_is_no_release() {
-    let space = space(&FIELDS.replace("gate: Off, ", "").replace("\"windows/amd64\"", "\"linux/arm64\""));
-    let run = space.ok(&["rel"]);
+    // Under another name than build.ron, which the provenance holds too.
+    let space =
+        space(&FIELDS.replace("gate: Off, ", "provenance: true, ").replace("\"windows/amd64\"", "\"linux/arm64\""));
+    fs::rename(space.root().join("build.ron"), space.root().join("small.ron")).unwrap();
+    let run = space.ok(&["--file", "small.ron", "rel"]);
     assert!(run.stderr.contains("Verifying by a second build") && run.stderr.contains("identical"), "{}", run.stderr);
-    let again = space.ok(&["rel"]);
+    let again = space.ok(&["--file", "small.ron", "rel"]);
     assert!(!again.stderr.contains("Verifying") && again.stderr.contains("Verified rel before"), "{}", again.stderr);
     // Another checkout has the same keys and results, so the same proof.
     let mut other = TestSpace::empty();
     crate::space::copy(&space.root(), &other.root(), &|name| !matches!(name, ".rondel" | "dist"));
     other.set("RONDEL_CACHE_DIR", &space.cache().display().to_string());
-    let run = other.ok(&["rel"]);
+    let run = other.ok(&["--file", "small.ron", "rel"]);
     assert!(run.stderr.contains("Verified rel before"), "{}", run.stderr);
     // A command that gives other bytes each time.
-    space.replace("build.ron", "cp go.mod completions.bash", "date +%s%N > completions.bash");
-    let failed = space.run(&["rel"]);
+    space.replace("small.ron", "cp go.mod completions.bash", "date +%s%N > completions.bash");
+    let failed = space.run(&["--file", "small.ron", "rel"]);
     failed.fails(4, &["Different made", "completions.bash", "1 of "]);
     // It was not proven.
-    space.run(&["rel"]).fails(4, &["Different made"]);
-    let events = space.run(&["rel", "--events", "json"]);
+    space.run(&["--file", "small.ron", "rel"]).fails(4, &["Different made"]);
+    let events = space.run(&["--file", "small.ron", "rel", "--events", "json"]);
     let last = events.events().pop().unwrap();
     assert_eq!((last["outcome"].as_str(), last["exit_code"].as_i64()), (Some("different"), Some(4)));
-    space.replace("build.ron", "created: Epoch", "created: Epoch, gate: Off");
-    space.ok(&["rel"]);
-    assert!(space.ok(&["plan", "rel"]).stdout.contains("gate: Off"));
+    space.replace("small.ron", "created: Epoch", "created: Epoch, gate: Off");
+    space.ok(&["--file", "small.ron", "rel"]);
+    assert!(space.ok(&["--file", "small.ron", "plan", "rel"]).stdout.contains("gate: Off"));
 }
 
 #[test]

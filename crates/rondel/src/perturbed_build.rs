@@ -29,6 +29,7 @@ type Perturbation = (String, String);
 /// The surroundings of the second build; removed when dropped.
 pub(crate) struct PerturbedBuild {
     copy: TreeCopy,
+    build_file: String,
     /// Directory of the copied build.ron.
     pub root: PathBuf,
     /// A cache of its own: Go's build cache is empty, toolchain and modules are shared through links.
@@ -55,6 +56,7 @@ impl PerturbedBuild {
         };
         let copy = TreeCopy::make(session, sources, made, Looks::Others).map_err(failed)?;
         let mut place = PerturbedBuild {
+            build_file: session.build_file().to_owned(),
             root: copy.root.clone(),
             cache: copy.beside("cache"),
             environment: BTreeMap::new(),
@@ -70,6 +72,7 @@ impl PerturbedBuild {
     /// Returns stores and directories of the second build.
     pub fn workspace(&self) -> Workspace {
         let mut workspace = Workspace::open(&self.root, &self.cache);
+        workspace.build_file.clone_from(&self.build_file);
         workspace.perturbation.clone_from(&self.perturbation);
         workspace
     }

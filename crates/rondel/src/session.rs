@@ -142,10 +142,14 @@ impl<'c> Session<'c> {
     /// Returns the stores of this workspace and the directories of a copy of it.
     pub fn workspace_in(&self, root: &Path) -> Workspace {
         let mut workspace = Workspace::open(root, &self.cache);
-        let name = Path::new(&self.name).file_name().and_then(|name| name.to_str());
-        workspace.build_file = name.unwrap_or("build.ron").to_owned();
+        workspace.build_file = self.build_file().to_owned();
         workspace.declared = Some(self.declared());
         workspace
+    }
+
+    /// Returns the name of build.ron, which `--file` can change.
+    pub fn build_file(&self) -> &str {
+        Path::new(&self.name).file_name().and_then(|name| name.to_str()).unwrap_or("build.ron")
     }
 
     /// Returns all targets, each with its platforms if build.ron lists them.

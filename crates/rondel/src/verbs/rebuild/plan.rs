@@ -99,7 +99,7 @@ fn check_commit(session: &Session<'_>, stated: &StatedBuild) -> Result<(), Failu
 
 /// Returns an error if build.ron and build.lock are not those of the provenance.
 fn check_declared(session: &Session<'_>, stated: &StatedBuild) -> Result<(), Failure> {
-    let name = std::path::Path::new(&session.name).file_name().and_then(|name| name.to_str()).unwrap_or("build.ron");
+    let name = session.build_file();
     for file in [name, LOCK] {
         let path = session.root.join(file);
         let here = match path.is_file() {
