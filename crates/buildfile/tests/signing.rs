@@ -114,10 +114,10 @@ fn files_of_private_keys() {
     let keys = |head: &str, key: &str| {
         let sign = format!("Sign(key: {key}, public_key: \"cosign.pub\")");
         let text = format!("(format: 1, project: \"p\", {head}{})", release(&sign));
-        BuildFile::parse(&text, "0.1.0").unwrap().private_keys(Path::new("/work"))
+        BuildFile::parse(&text, "0.1.0").unwrap().private_keys(Path::new("/project"))
     };
-    assert_eq!(keys("", "KeyFile(\"keys/cosign.key\")"), [PathBuf::from("/work/keys/cosign.key")]);
-    assert_eq!(keys("root: \"sub\", ", "KeyFile(\"cosign.key\")"), [PathBuf::from("/work/sub/cosign.key")]);
+    assert_eq!(keys("", "KeyFile(\"keys/cosign.key\")"), [PathBuf::from("/project/keys/cosign.key")]);
+    assert_eq!(keys("root: \"sub\", ", "KeyFile(\"cosign.key\")"), [PathBuf::from("/project/sub/cosign.key")]);
     assert_eq!(keys("root: \"sub\", ", "KeyFile(\"/run/cosign.key\")"), [PathBuf::from("/run/cosign.key")]);
     assert!(keys("", "Secret(\"K\")").is_empty());
 }
