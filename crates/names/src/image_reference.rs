@@ -70,6 +70,11 @@ impl ImageReference {
         &self.repository
     }
 
+    /// Returns registry and repository: `docker.io/library/alpine`.
+    pub fn full_repository(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
+    }
+
     /// Returns the tag, if there is one.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()

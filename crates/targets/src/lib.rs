@@ -23,6 +23,7 @@ mod go_variables;
 mod go_version;
 mod image;
 mod image_attestation;
+mod image_signature;
 mod kinds;
 mod known_modules;
 mod late_texts;

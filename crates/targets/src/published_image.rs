@@ -11,6 +11,7 @@ use rondel_process::Cancellation;
 use rondel_registry::{FetchedDocument, Registry, RegistryError, Watcher};
 use serde_json::Value;
 
+use crate::image_signature::under_cosign_tag;
 use crate::published_signatures::{KnownKeys, SignedBy, is_signature};
 use crate::registries::{Registries, step_error};
 
@@ -259,9 +260,7 @@ impl Asker<'_> {
     fn tagged(&mut self, subject: &str) -> Result<Vec<PublishedDocument>, StepError> {
         let mut found = Vec::new();
         for ending in COSIGN_TAGS {
-            let (registry, repository) = (self.reference.registry(), self.reference.repository());
-            let name = format!("{registry}/{repository}:{}.{ending}", subject.replace(':', "-"));
-            let Ok(name) = ImageReference::new(&name) else { continue };
+            let Some(name) = under_cosign_tag(self.reference, subject, ending) else { continue };
             match self.registry.document(&name, &self.watcher) {
                 Ok(document) => found.extend(self.files(&document, Found::Tag(subject))),
                 Err(RegistryError::NotFound(_)) => {}

@@ -6,9 +6,10 @@ use rondel_buildfile::BuildFile;
 use rondel_cas::{SMALL_MAX, read_text_at_most};
 use rondel_oci::ArtifactFile;
 use rondel_signatures::bundle::{self, Bundle};
-use rondel_signatures::dsse::{self, Envelope, IN_TOTO};
+use rondel_signatures::dsse::{self, Envelope};
 use rondel_signatures::{PublicKey, simple_signing};
-use serde_json::Value;
+
+use crate::image_signature::{is_about, is_simple};
 
 /// The public keys that `sign` of build.ron names, each with its file.
 #[derive(Clone, Debug, Default)]
@@ -57,19 +58,4 @@ impl KnownKeys {
             None => SignedBy { fingerprint: bundle.as_ref().and_then(Bundle::key_fingerprint), file: None },
         }
     }
-}
-
-fn is_simple(file: &ArtifactFile, payload: &[u8], subject: &str, key: &PublicKey) -> bool {
-    let signature = file.annotations.get(simple_signing::SIGNATURE_ANNOTATION);
-    signature.is_some_and(|signature| {
-        simple_signing::verify(payload, signature, key).is_ok() && simple_signing::check(payload, subject).is_ok()
-    })
-}
-
-fn is_about(envelope: &Envelope, subject: &str, key: &PublicKey) -> bool {
-    let Ok(payload) = envelope.verify(IN_TOTO, key) else { return false };
-    let statement: Value = serde_json::from_slice(&payload).unwrap_or_default();
-    let subjects = statement["subject"].as_array().into_iter().flatten();
-    let wanted = subject.strip_prefix("sha256:");
-    wanted.is_some() && subjects.into_iter().any(|one| one["digest"]["sha256"].as_str() == wanted)
 }

@@ -2,14 +2,13 @@
 //! held against the key: nothing of it is believed before.
 
 use rondel_cas::Digest;
-use rondel_evidence::SIGNED;
 use rondel_names::ImageReference;
 use rondel_oci::{ArtifactFile, ArtifactManifest};
 use rondel_registry::{Registry, RegistryError, Watcher};
 use rondel_signatures::bundle::{self, Bundle};
-use rondel_signatures::dsse::{Envelope, IN_TOTO};
 use rondel_signatures::{PublicKey, simple_signing};
-use serde_json::Value;
+
+use crate::image_signature::{is_simple, signs, under_cosign_tag};
 
 /// Maximum size of a signature in bytes.
 const SIGNATURE_MAX: u64 = 1 << 20;
@@ -33,6 +32,20 @@ pub(super) struct Search {
     pub failures: Vec<String>,
 }
 
+impl Search {
+    /// Returns what was found. A failure is noted and the search goes on, unless it was interrupted.
+    fn keep<T>(&mut self, found: Result<T, RegistryError>) -> Result<Option<T>, RegistryError> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(RegistryError::Interrupted) => Err(RegistryError::Interrupted),
+            Err(error) => {
+                self.failures.push(error.to_string());
+                Ok(None)
+            }
+        }
+    }
+}
+
 /// Who looks for signatures of one key in the repository of an image.
 pub(super) struct Seeker<'a> {
     pub registry: &'a Registry,
@@ -48,38 +61,19 @@ impl Seeker<'_> {
     }
 
     fn under_tag(&self, signed: &Signed<'_>, search: &mut Search) -> Result<bool, RegistryError> {
-        let (registry, repository) = (self.reference.registry(), self.reference.repository());
-        let name = format!("{registry}/{repository}:sha256-{}.sig", signed.digest.hex());
-        let Ok(name) = ImageReference::new(&name) else { return Ok(false) };
-        match self.registry.document(&name, &self.watcher) {
-            Ok(found) => self.in_manifest(&found.bytes, signed, search),
-            Err(RegistryError::NotFound(_)) => Ok(false),
-            Err(RegistryError::Interrupted) => Err(RegistryError::Interrupted),
-            Err(error) => {
-                search.failures.push(error.to_string());
-                Ok(false)
-            }
-        }
+        let Some(name) = under_cosign_tag(self.reference, &signed.digest.oci(), "sig") else { return Ok(false) };
+        let found = match self.registry.document(&name, &self.watcher) {
+            Err(RegistryError::NotFound(_)) => return Ok(false),
+            found => search.keep(found)?,
+        };
+        found.map_or(Ok(false), |found| self.in_manifest(&found.bytes, signed, search))
     }
 
     fn among_documents(&self, signed: &Signed<'_>, search: &mut Search) -> Result<bool, RegistryError> {
-        let list = match self.registry.referrers(self.reference, &signed.digest.oci(), &self.watcher) {
-            Err(RegistryError::Interrupted) => return Err(RegistryError::Interrupted),
-            Err(error) => {
-                search.failures.push(error.to_string());
-                return Ok(false);
-            }
-            Ok(list) => list,
-        };
-        for referrer in list.iter().take(DOCUMENTS_MAX) {
-            let found = match self.registry.document_of(self.reference, &referrer.digest, &self.watcher) {
-                Err(RegistryError::Interrupted) => return Err(RegistryError::Interrupted),
-                Err(error) => {
-                    search.failures.push(error.to_string());
-                    continue;
-                }
-                Ok(found) => found,
-            };
+        let list = self.registry.referrers(self.reference, &signed.digest.oci(), &self.watcher);
+        for referrer in search.keep(list)?.iter().flatten().take(DOCUMENTS_MAX) {
+            let found = self.registry.document_of(self.reference, &referrer.digest, &self.watcher);
+            let Some(found) = search.keep(found)? else { continue };
             if self.in_manifest(&found.bytes, signed, search)? {
                 return Ok(true);
             }
@@ -95,14 +89,8 @@ impl Seeker<'_> {
                 && file.digest.size() <= SIGNATURE_MAX
         };
         for file in manifest.files.iter().filter(is_signature).take(SIGNATURES_MAX) {
-            let contents = match self.registry.small_blob(self.reference, &file.digest, &self.watcher) {
-                Err(RegistryError::Interrupted) => return Err(RegistryError::Interrupted),
-                Err(error) => {
-                    search.failures.push(error.to_string());
-                    continue;
-                }
-                Ok(contents) => contents,
-            };
+            let contents = self.registry.small_blob(self.reference, &file.digest, &self.watcher);
+            let Some(contents) = search.keep(contents)? else { continue };
             if is_signed(file, &contents, signed, self.key) {
                 return Ok(true);
             }
@@ -112,27 +100,15 @@ impl Seeker<'_> {
     }
 }
 
-/// Returns true if a file is a signature of `signed` by `key`. An attestation about it is none, whoever made it.
+/// Returns true if a file is a signature of `signed` that `key` has made. Attestations do not count.
 fn is_signed(file: &ArtifactFile, contents: &[u8], signed: &Signed<'_>, key: &PublicKey) -> bool {
+    let subject = signed.digest.oci();
     if file.media_type == simple_signing::MEDIA_TYPE {
-        let signature = file.annotations.get(simple_signing::SIGNATURE_ANNOTATION);
-        return signature.is_some_and(|signature| {
-            simple_signing::verify(contents, signature, key).is_ok()
-                && simple_signing::check(contents, &signed.digest.oci()).is_ok()
-        });
+        return is_simple(file, contents, &subject, key);
     }
     let Ok(bundle) = Bundle::from_json(contents) else { return false };
     match bundle.envelope() {
-        Some(envelope) => is_statement(envelope, signed, key),
+        Some(envelope) => signs(envelope, &subject, key),
         None => bundle.verify_message(signed.bytes, key).is_ok(),
     }
-}
-
-fn is_statement(envelope: &Envelope, signed: &Signed<'_>, key: &PublicKey) -> bool {
-    let Ok(payload) = envelope.verify(IN_TOTO, key) else { return false };
-    let statement: Value = serde_json::from_slice(&payload).unwrap_or_default();
-    let subjects = statement["subject"].as_array().into_iter().flatten();
-    let hex = signed.digest.hex();
-    statement["predicateType"].as_str() == Some(SIGNED)
-        && subjects.into_iter().any(|one| one["digest"]["sha256"].as_str() == Some(hex.as_str()))
 }

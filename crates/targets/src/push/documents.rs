@@ -236,7 +236,7 @@ impl DocumentPlace<'_> {
     }
 
     fn repository(&self) -> String {
-        format!("{}/{}", self.to.registry(), self.to.repository())
+        self.to.full_repository()
     }
 
     fn attach_lacking(

@@ -17,7 +17,7 @@ use crate::image::facts::index_of;
 use crate::nodes::Deps;
 use crate::push::documents::{DeclaredDocument, DocumentOrigin};
 use crate::push::signature_tags::DeclaredTags;
-use crate::push::signed::{OLD, PushSignStep, Signed, SignedContents, repository_of};
+use crate::push::signed::{OLD, PushSignStep, Signed, SignedContents};
 use crate::signing::Signer;
 
 /// The annotation for the type of a statement, as BuildKit has it.
@@ -160,7 +160,7 @@ fn add_signatures(
     let signed = signed(pushed, made, &mut inputs);
     let out = path(&format!(".rondel/out/signatures/{name}"))?;
     let step = analyzer.step(&|| {
-        let mut repositories: Vec<String> = to(analyzer)?.iter().map(repository_of).collect();
+        let mut repositories: Vec<String> = to(analyzer)?.iter().map(ImageReference::full_repository).collect();
         repositories.sort();
         repositories.dedup();
         Ok(Box::new(PushSignStep {

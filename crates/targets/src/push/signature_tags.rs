@@ -13,9 +13,10 @@ use rondel_registry::{Placed, Registry};
 use rondel_signatures::bundle::Bundle;
 use rondel_signatures::{dsse, simple_signing};
 
+use crate::image_signature::cosign_tag;
 use crate::push::at_once::{Watch, at_once};
 use crate::push::documents::{DOCUMENT_MAX, subject_of};
-use crate::push::signed::{Signed, SignedContents, repository_of};
+use crate::push::signed::{Signed, SignedContents};
 use crate::registries::step_error;
 
 /// How often a tag is set that others set at the same time.
@@ -65,8 +66,8 @@ impl DeclaredTags {
                     SignedContents::Image => ("sig", signature(&old, to, &subject.digest)?),
                     SignedContents::Bill(..) | SignedContents::Provenance(_) => ("att", attestation(signed, bundle)?),
                 };
-                let name = format!("{}.{ending}", subject.digest.oci().replace(':', "-"));
-                let tag = tags.entry((repository_of(to), name.clone()));
+                let name = cosign_tag(&subject.digest.oci(), ending);
+                let tag = tags.entry((to.full_repository(), name.clone()));
                 let tag = tag.or_insert_with(|| Tag { to, name, layers: Vec::new() });
                 if !tag.layers.contains(&layer) {
                     tag.layers.push(layer);
@@ -82,7 +83,7 @@ fn signature(
     to: &ImageReference,
     digest: &Digest,
 ) -> Result<SignatureLayer, StepError> {
-    let repository = repository_of(to);
+    let repository = to.full_repository();
     let name = format!("{repository}@{}", digest.oci());
     let signature = old.get(&name).ok_or_else(|| unsound("one is missing"))?;
     Ok(SignatureLayer {
@@ -117,7 +118,7 @@ pub(crate) fn lack(
     let watch = Watch::new(context);
     let wanted = at_once(tags, &watch, |tag| tag.wanted(registry, &watch))?;
     let lacking = tags.iter().zip(wanted).find(|(_, wanted)| wanted.is_some() || context.is_forced());
-    Ok(lacking.map(|(tag, _)| format!("{} lacks signatures under `{}`", repository_of(tag.to), tag.name)))
+    Ok(lacking.map(|(tag, _)| format!("{} lacks signatures under `{}`", tag.to.full_repository(), tag.name)))
 }
 
 /// Sets the tags that lack something.
@@ -130,7 +131,7 @@ pub(crate) fn set_tags(
     let watch = Watch::new(context);
     let mut counts: BTreeMap<String, (usize, usize, u64)> = BTreeMap::new();
     for tag in tags {
-        let count = counts.entry(repository_of(tag.to)).or_default();
+        let count = counts.entry(tag.to.full_repository()).or_default();
         let (blobs, bytes, was_set) = tag.set(registry, scratch, context, &watch)?;
         *count = (count.0 + usize::from(was_set), count.1 + blobs, count.2 + bytes);
     }
@@ -146,7 +147,7 @@ impl Tag<'_> {
         let destination = registry.destination(self.to, Vec::new());
         let there = registry.document_there(&destination, &self.name, &watch.watcher()).map_err(step_error)?;
         SignatureTag::with(there.as_ref().map(|there| there.bytes.as_slice()), &self.layers).map_err(|error| {
-            let message = format!("`{}:{}` can't take signatures: {error}", repository_of(self.to), self.name);
+            let message = format!("`{}:{}` can't take signatures: {error}", self.to.full_repository(), self.name);
             StepError::environment(message).hint("remove the tag")
         })
     }
@@ -189,7 +190,7 @@ impl Tag<'_> {
             put.map_err(step_error)?;
             was_set = true;
         }
-        let message = format!("`{}:{}` is set by others again and again", repository_of(self.to), self.name);
+        let message = format!("`{}:{}` is set by others again and again", self.to.full_repository(), self.name);
         Err(StepError::environment(message).hint("run again"))
     }
 }

@@ -11,7 +11,6 @@ use rondel_engine::{
     ActionSpec, Job, OutputKind, OutputSpec, OutputUse, Prepared, Query, Report, Step, StepContext, StepError,
 };
 use rondel_evidence::{BillForm, Provenance, SIGNED, Subject, statement};
-use rondel_names::ImageReference;
 use rondel_signatures::{dsse, simple_signing};
 use serde_json::{Value, json};
 
@@ -74,11 +73,6 @@ impl SignedContents {
             SignedContents::Bill(_, document) | SignedContents::Provenance(document) => Some(document),
         }
     }
-}
-
-/// Returns the name of a repository, as cosign signs it.
-pub(super) fn repository_of(to: &ImageReference) -> String {
-    format!("{}/{}", to.registry(), to.repository())
 }
 
 impl PushSignStep {

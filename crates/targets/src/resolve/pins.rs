@@ -109,7 +109,7 @@ impl Pins {
             }
         }
         for other in others {
-            let name = format!("{}/{}", other.to.registry(), other.to.repository());
+            let name = other.to.full_repository();
             let tag = other.to.tag().unwrap_or(LATEST).to_owned();
             if pins.names.contains_key(&name) {
                 pins.others.entry(name).or_default().push((tag, other.target.clone()));
@@ -286,7 +286,7 @@ fn meant<'c>(candidates: &'c [Candidate], tag: Option<&str>) -> (Vec<&'c Candida
 
 /// Returns registry and repository.
 fn canonical(name: &str) -> Option<String> {
-    ImageReference::new(name).ok().map(|reference| format!("{}/{}", reference.registry(), reference.repository()))
+    ImageReference::new(name).ok().map(|reference| reference.full_repository())
 }
 
 /// Returns a reference without tag and digest, as it is written, and the tag if it is known. Tag and digest may also be

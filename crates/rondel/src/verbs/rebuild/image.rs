@@ -57,7 +57,7 @@ pub(super) fn rebuild(run: &Run<'_>, reference: &ImageReference) -> Result<Exit,
         let (layout, documents) = made(built, run, &plan)?;
         let mut outcome = Outcome::default();
         outcome.compared.push(published.compare(run, built, &layout)?);
-        let name = format!("{}/{}", reference.registry(), reference.repository());
+        let name = reference.full_repository();
         outcome.same.insert((name, hash.to_owned()));
         published.documents(&documents, &statement, &mut outcome)?;
         Ok(outcome)
@@ -73,7 +73,7 @@ pub(super) fn rebuild(run: &Run<'_>, reference: &ImageReference) -> Result<Exit,
 /// Returns the package URL of an image.
 fn purl(reference: &ImageReference, digest: &str) -> String {
     let encoded = |text: &str| text.replace(':', "%3A").replace('/', "%2F");
-    let repository = format!("{}/{}", reference.registry(), reference.repository());
+    let repository = reference.full_repository();
     let name = repository.rsplit('/').next().unwrap_or_default();
     format!("pkg:oci/{name}@{}?repository_url={}", encoded(digest), encoded(&repository))
 }
