@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rondel_names::TargetName;
+
 use crate::event::NodeId;
 use crate::step::AnyStep;
 use crate::step_key::StepKey;
@@ -150,6 +152,11 @@ impl Graph {
     /// Returns the node of this key.
     pub fn find(&self, key: &StepKey) -> Option<NodeId> {
         self.nodes.iter().position(|node| node.key == *key)
+    }
+
+    /// Returns the targets that have nodes.
+    pub fn targets(&self) -> BTreeSet<&TargetName> {
+        self.nodes.iter().filter_map(|node| node.key.target.as_ref()).collect()
     }
 
     /// Returns the nodes for changes.

@@ -46,6 +46,15 @@ pub struct Summary {
     pub interrupted: bool,
 }
 
+impl Summary {
+    fn add(&mut self, id: NodeId, state: StepState) {
+        self.outcomes.insert(id, state.outcome());
+        if let StepState::Done(result) = state {
+            self.results.insert(id, result.result);
+        }
+    }
+}
+
 /// A build that has not begun.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
@@ -223,10 +232,7 @@ impl Build<'_> {
     fn so_far(&self) -> Summary {
         let mut summary = Summary::default();
         for (id, state) in self.states.finished() {
-            summary.outcomes.insert(id, state.outcome());
-            if let StepState::Done(result) = state {
-                summary.results.insert(id, result.result);
-            }
+            summary.add(id, state);
         }
         summary
     }
@@ -255,10 +261,7 @@ impl Build<'_> {
             stale::clean(workspace, graph, roots, &places.collect(), &|text| emit(Event::Warning { text }));
         }
         for (id, state) in finished {
-            summary.outcomes.insert(id, state.outcome());
-            if let StepState::Done(result) = state {
-                summary.results.insert(id, result.result);
-            }
+            summary.add(id, state);
         }
         summary
     }

@@ -17,8 +17,11 @@ const NOT_OF_THE_SDK: &[&str] = &["api", "doc", "misc", "test", ".git"];
 /// Depth at which links among directories must be a loop.
 const DEPTH_MAX: usize = 40;
 
+/// Sees one file: its path relative to GOROOT, its place, and what it looks like.
+type Visit<'a> = dyn FnMut(&str, &Path, &Metadata) -> io::Result<()> + 'a;
+
 /// Returns true if the file at `path` (relative to GOROOT) is part of the identity.
-pub(crate) fn counts(path: &str) -> bool {
+fn counts(path: &str) -> bool {
     !NOT_OF_THE_SDK.contains(&path.split('/').next().unwrap_or(path))
 }
 
@@ -38,8 +41,23 @@ pub(crate) fn identity_of_directory(
     digest: &dyn Fn(&Path, &Metadata) -> io::Result<Digest>,
 ) -> io::Result<Digest> {
     let mut tree = Tree::new();
-    add_directory(&mut tree, root, "", 0, digest)?;
+    each_file(root, &mut |path, place, metadata| {
+        insert(&mut tree, path, digest(place, metadata)?);
+        Ok(())
+    })?;
     tree.root_digest().map_err(io::Error::other)
+}
+
+/// Returns the identity of a toolchain with these files, each with its digest.
+pub fn identity_of_files<'a>(files: impl Iterator<Item = (&'a RelativePath, Digest)>) -> io::Result<Digest> {
+    let mut tree = Tree::new();
+    files.for_each(|(path, digest)| insert(&mut tree, path.as_str(), digest));
+    tree.root_digest().map_err(io::Error::other)
+}
+
+/// Calls `visit` with each file that counts: its path, its place, and what it looks like. Links are followed.
+pub(crate) fn each_file(root: &Path, visit: &mut Visit<'_>) -> io::Result<()> {
+    visit_directory(root, "", 0, visit)
 }
 
 /// Returns the identity of the installed toolchain at `root`. What its files look like is compared on all cores; the
@@ -75,13 +93,7 @@ pub(crate) fn identity_of_installed(
     Ok(identity)
 }
 
-fn add_directory(
-    tree: &mut Tree,
-    root: &Path,
-    directory: &str,
-    depth: usize,
-    digest: &dyn Fn(&Path, &Metadata) -> io::Result<Digest>,
-) -> io::Result<()> {
+fn visit_directory(root: &Path, directory: &str, depth: usize, visit: &mut Visit<'_>) -> io::Result<()> {
     if depth > DEPTH_MAX {
         return Err(io::Error::other(format!("links in `{directory}` make a loop")));
     }
@@ -98,9 +110,9 @@ fn add_directory(
             false => entry.metadata()?,
         };
         if metadata.is_dir() {
-            add_directory(tree, root, &path, depth + 1, digest)?;
+            visit_directory(root, &path, depth + 1, visit)?;
         } else if metadata.is_file() {
-            insert(tree, &path, digest(&entry.path(), &metadata)?);
+            visit(&path, &entry.path(), &metadata)?;
         }
     }
     Ok(())

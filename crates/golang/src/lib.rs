@@ -70,6 +70,7 @@ pub use executable_diff::executable_differences;
 pub use executable_names::{ExecutableNames, executable_name};
 pub use go_list::list_arguments;
 pub use go_mod::{GoMod, go_version_of, needs_newer};
+pub use identity::identity_of_files;
 pub use local_modules::{lexically, takes_packages_from};
 pub use module_cache::{Tampered, module_sums, remove_module, tampered_module};
 pub use module_files::ModuleFiles;

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rondel_cas::{Digest, RelativePath};
 use rondel_names::Platform;
 
-use crate::identity::{counts, identity_of_directory};
+use crate::identity::{each_file, identity_of_directory};
 use crate::provision::IDENTITY_FILE;
-
-/// Maximum depth of directories; links can make loops.
-const DEPTH_MAX: usize = 40;
 
 /// The place of one toolchain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +36,10 @@ impl SdkPlace {
     /// Returns the files that its identity covers, each with its place. Links are followed.
     pub fn files(&self) -> io::Result<BTreeMap<RelativePath, PathBuf>> {
         let mut files = BTreeMap::new();
-        add_files(&self.root(), "", 0, &mut files)?;
+        each_file(&self.root(), &mut |path, place, _| {
+            files.insert(RelativePath::new(path).map_err(io::Error::other)?, place.to_owned());
+            Ok(())
+        })?;
         Ok(files)
     }
 
@@ -57,33 +57,6 @@ impl SdkPlace {
 /// Returns true for a file of an SDK that is a program.
 pub fn is_sdk_program(path: &str) -> bool {
     path.starts_with("bin/") || path.starts_with("pkg/tool/")
-}
-
-fn add_files(
-    root: &Path,
-    directory: &str,
-    depth: usize,
-    files: &mut BTreeMap<RelativePath, PathBuf>,
-) -> io::Result<()> {
-    if depth > DEPTH_MAX {
-        return Err(io::Error::other(format!("links in `{directory}` make a loop")));
-    }
-    for entry in fs::read_dir(root.join(directory))? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_str().ok_or_else(|| io::Error::other("a name that is not UTF-8"))?;
-        let path = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
-        if !counts(&path) {
-            continue;
-        }
-        let metadata = fs::metadata(entry.path())?;
-        if metadata.is_dir() {
-            add_files(root, &path, depth + 1, files)?;
-        } else if metadata.is_file() {
-            files.insert(RelativePath::new(&path).map_err(io::Error::other)?, entry.path());
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

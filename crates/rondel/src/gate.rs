@@ -5,7 +5,6 @@
 //! A proof is a result without outputs in the store, under a key of its own: so it is shared by all checkouts of a user,
 //! and collected with the rest.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use rondel_buildfile::TargetName;
@@ -16,9 +15,9 @@ use rondel_targets::{Analysis, PlatformChoice};
 use crate::asked::Asked;
 use crate::cli::groups::{AnalysisOptions, GlobalOptions};
 use crate::exit::{Exit, Failure};
-use crate::runner::{Runner, exit_of};
-use crate::second_build::{SecondBuild, artefacts_of, check_kinds, sources_of};
-use crate::ui::{Sink, VerifySummary};
+use crate::runner::Runner;
+use crate::second_build::{SecondBuild, artefacts_of, check_kinds, sources_of, summarise, unfinished};
+use crate::ui::Sink;
 
 /// What a proof means. A change of that changes the text.
 const FORMAT: &str = "rondel-proof-1";
@@ -111,7 +110,7 @@ impl Gate<'_> {
 
     /// Returns the releases of this run that want a proof.
     fn releases(&self, graph: &Graph) -> Vec<TargetName> {
-        let names: BTreeSet<&TargetName> = graph.nodes().filter_map(|(_, node)| node.key.target.as_ref()).collect();
+        let names = graph.targets();
         let targets = self.runner.session.file.targets.iter();
         let gated = targets.filter(|target| target.kind().is_gated() && names.contains(&target.name.value));
         gated.map(|target| target.name.value.clone()).collect()
@@ -126,21 +125,14 @@ impl Gate<'_> {
         made.extend(session.own_paths());
         let platforms = claim.platforms.clone();
         let second = SecondBuild::run(self.runner, self.options, &asked, platforms, (&sources, &made))?;
-        match exit_of(&second.summary) {
-            Exit::Done => {}
-            Exit::StepFailed => {
-                self.sink.second_build_failed();
-                return Ok(Exit::Different);
-            }
-            other => return Ok(other),
+        if let Some(exit) = unfinished(&second.summary, self.sink) {
+            return Ok(exit);
         }
         let steps = second.compare(session, (&analyzed.graph, first))?;
-        let different = steps.iter().filter(|step| step.difference.is_some()).count();
         steps.iter().filter(|step| step.difference.is_some()).for_each(|step| self.sink.verified(step));
-        let (variations, took) = (&second.place.variations, begun.elapsed());
-        self.sink.verify_summary(&VerifySummary { steps: steps.len(), different, variations, took });
-        if different > 0 {
-            return Ok(Exit::Different);
+        let exit = summarise(&steps, &second.place.variations, begun.elapsed(), self.sink);
+        if exit != Exit::Done {
+            return Ok(exit);
         }
         let again = |key: &StepKey| {
             let twin = second.analysis.graph.find(key);

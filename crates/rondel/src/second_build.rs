@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rondel_buildfile::{Makes, Platform, TargetName};
 use rondel_engine::{Graph, Summary};
@@ -11,12 +12,12 @@ use rondel_targets::{Analysis, PlatformChoice, Request};
 use crate::asked::Asked;
 use crate::build_diff::diff_graphs;
 use crate::cli::groups::{AnalysisOptions, GlobalOptions};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::needs::missing;
 use crate::perturbed_build::{PerturbedBuild, with_other_umask};
-use crate::runner::Runner;
+use crate::runner::{Runner, exit_of};
 use crate::session::Session;
-use crate::ui::{Shown, Verified, sink};
+use crate::ui::{Shown, Sink, Verified, VerifySummary, sink};
 
 /// A second build that has ended, well or not.
 pub(crate) struct SecondBuild {
@@ -73,6 +74,26 @@ impl SecondBuild {
     }
 }
 
+/// Returns how it ends if a second build has not ended well. A failure in it alone is a difference: the step depends on
+/// something undeclared.
+pub(crate) fn unfinished(summary: &Summary, sink: &dyn Sink) -> Option<Exit> {
+    match exit_of(summary) {
+        Exit::Done => None,
+        Exit::StepFailed => {
+            sink.second_build_failed();
+            Some(Exit::Different)
+        }
+        other => Some(other),
+    }
+}
+
+/// Sums up what was compared, and returns how it ends.
+pub(crate) fn summarise(steps: &[Verified], variations: &[String], took: Duration, sink: &dyn Sink) -> Exit {
+    let different = steps.iter().filter(|step| step.difference.is_some()).count();
+    sink.verify_summary(&VerifySummary { steps: steps.len(), different, variations, took });
+    if different == 0 { Exit::Done } else { Exit::Different }
+}
+
 /// Returns an error if a target starts something or promises no identical bytes, or if none makes files.
 pub(crate) fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Result<(), Failure> {
     let mut open: Vec<&TargetName> = targets.iter().collect();
@@ -107,7 +128,7 @@ pub(crate) fn check_kinds(session: &Session<'_>, targets: &[TargetName]) -> Resu
 
 /// Returns an error if a step sends something elsewhere. Files name targets too, so the graph is asked and not build.ron.
 pub(crate) fn check_publishing(session: &Session<'_>, graph: &Graph) -> Result<(), Failure> {
-    let names: BTreeSet<&TargetName> = graph.nodes().filter_map(|(_, node)| node.key.target.as_ref()).collect();
+    let names = graph.targets();
     let mut targets = session.file.targets.iter().filter(|target| names.contains(&target.name.value));
     match targets.find(|target| target.only_sends()) {
         Some(target) => {

@@ -13,6 +13,7 @@ use super::description::{Description, ExpectedStep};
 use super::scope::{check_analysis, check_targets};
 use crate::build_diff::summary_of;
 use crate::cli::groups::{BuildOptions, GlobalOptions};
+use crate::cli::verb::Call;
 use crate::exit::Failure;
 use crate::perturbed_build::with_other_umask;
 use crate::runner::Runner;
@@ -29,7 +30,16 @@ pub(crate) struct Caller<'a> {
     pub sink: &'a dyn Sink,
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
+    /// Returns who called a verb.
+    pub fn of<O>(
+        call: &Call<'a, O>,
+        options: &'a BuildOptions,
+        (cancellation, sink): (&'a Cancellation, &'a dyn Sink),
+    ) -> Caller<'a> {
+        Caller { context: call.context, global: call.global, options, cancellation, sink }
+    }
+
     /// Starts the output: the command line has no errors left.
     pub fn start(&self, project: &str, words: &[String]) {
         signals::forward_to(self.cancellation);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rondel_buildfile::{Created, Image, Release, TargetKind, Text, TextSource, Visitor};
 use rondel_cas::{Cache, Digest, RelativePath, SMALL_MAX, STORE_FORMAT, TemporaryFile, copy_file, read_at_most};
 use rondel_engine::{Summary, counted_mode};
-use rondel_golang::{DownloadSettings, GoDirectories, SdkPlace, is_sdk_program};
+use rondel_golang::{DownloadSettings, GoDirectories, SdkPlace, identity_of_files, is_sdk_program, lexically};
 use rondel_targets::Analysis;
 
 use super::description::{GO, IMAGES, MODULE_FILES, MODULES, Part, SOURCE};
@@ -104,7 +104,7 @@ impl Sources {
         files.insert(session.context.directory.join(&session.name));
         let modules = analysis.go.iter().flat_map(|go| go.module_files());
         files.extend(modules.chain([session.root.join("build.lock")]).filter(|path| path.is_file()));
-        let files: BTreeSet<PathBuf> = files.iter().map(|path| lexical(path)).collect();
+        let files: BTreeSet<PathBuf> = files.iter().map(|path| lexically(path)).collect();
         let base = files.iter().fold(session.root.clone(), |base, path| {
             let above = base.ancestors().find(|above| path.starts_with(above));
             above.map_or_else(|| PathBuf::from("/"), Path::to_owned)
@@ -114,11 +114,11 @@ impl Sources {
 
     /// Returns a path as the bundle has it.
     pub fn name(&self, path: &Path) -> Result<String, Failure> {
-        let name = lexical(path).strip_prefix(&self.base).ok().and_then(|path| path.to_str().map(str::to_owned));
+        let name = lexically(path).strip_prefix(&self.base).ok().and_then(|path| path.to_str().map(str::to_owned));
         name.ok_or_else(|| Failure::usage(format!("`{}` has no name in a bundle", path.display())))
     }
 
-    /// Copies them into the scratch directory, and returns what is there.
+    /// Copies the sources into the scratch directory, and returns the copies.
     pub fn copy(&self, scratch: &Scratch) -> Result<Parts, Failure> {
         if self.base.parent().is_none() {
             return Err(Failure::usage("the sources have no directory in common, and can't be bundled"));
@@ -153,11 +153,6 @@ impl Sources {
         let is_inner = target.components().all(|part| matches!(part, std::path::Component::Normal(_)));
         (is_inner && self.files.contains(&path.with_file_name(&target))).then(|| target.to_str().map(str::to_owned))?
     }
-}
-
-/// Returns the path without `.` and `..`.
-fn lexical(path: &Path) -> PathBuf {
-    rondel_golang::lexically(path)
 }
 
 /// Returns the permissions of a source: those that were set on purpose, or ordinary ones.
@@ -301,17 +296,21 @@ fn shorten_info(path: &Path) -> io::Result<()> {
     fs::write(path, serde_json::Value::Object(short).to_string())
 }
 
-/// Returns the files of a toolchain.
-pub(super) fn toolchain(sdk: &SdkPlace) -> Result<Parts, Failure> {
+/// Returns the files of a toolchain, and its identity.
+pub(super) fn toolchain(sdk: &SdkPlace) -> Result<(Parts, Digest), Failure> {
     let root = sdk.root();
     let files = sdk.files().map_err(|error| unreadable(&root, &error))?;
-    let of_file = |(path, place): (RelativePath, PathBuf)| {
+    let mut parts = Parts::new();
+    let mut digests = Vec::with_capacity(files.len());
+    for (path, place) in files {
         let mode = if is_sdk_program(path.as_str()) { 0o755 } else { 0o644 };
         let digest = Digest::of_file(&place).map_err(|error| unreadable(&place, &error))?;
         let name = RelativePath::new(&format!("{GO}/{}/{path}", sdk.name())).expect("a path in a path");
-        Ok((name, (place, Part::File { digest, mode })))
-    };
-    files.into_iter().map(of_file).collect()
+        parts.insert(name, (place, Part::File { digest, mode }));
+        digests.push((path, digest));
+    }
+    let identity = identity_of_files(digests.iter().map(|(path, digest)| (path, *digest)));
+    Ok((parts, identity.map_err(|error| unreadable(&root, &error))?))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {

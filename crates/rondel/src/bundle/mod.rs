@@ -10,7 +10,7 @@ mod scratch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rondel_buildfile::Platform;
 use rondel_cas::Digest;
@@ -18,11 +18,13 @@ use rondel_golang::SdkPlace;
 use rondel_targets::{Analysis, GitNotes, Request};
 
 use crate::VERSION;
+use crate::asked::Asked;
 use crate::cli::groups::AnalysisOptions;
 use crate::exit::{Exit, Failure};
 use crate::runner::{Runner, exit_of};
+use crate::second_build::{summarise, unfinished};
 use crate::session::Session;
-use crate::ui::{Bundled, Verified, VerifySummary};
+use crate::ui::Bundled;
 use closed_build::ClosedBuild;
 use contents::{Declared, Parts, Sources};
 use description::{BundleRequest, BundledGo, Description, FORMAT};
@@ -35,11 +37,11 @@ pub(crate) use closed_build::Caller;
 pub(crate) fn make(
     caller: &Caller<'_>,
     session: &Session<'_>,
+    asked: Asked,
     (words, options): (&[String], &AnalysisOptions),
     path: &Path,
 ) -> Result<Exit, Failure> {
     check_place(path)?;
-    let asked = session.asked(words)?;
     scope::check_targets(session, &asked.targets)?;
     let notes = GitNotes::taken();
     let request = Request { notes: notes.clone(), platforms: options.platforms(), ..session.request(options, asked) };
@@ -112,26 +114,15 @@ fn report(
     built: &ClosedBuild,
     begun: Instant,
 ) -> Result<Exit, Failure> {
-    match exit_of(&built.summary) {
-        Exit::Done => {}
-        Exit::StepFailed => {
-            caller.sink.second_build_failed();
-            return Ok(Exit::Different);
-        }
-        other => return Ok(other),
+    if let Some(exit) = unfinished(&built.summary, caller.sink) {
+        return Ok(exit);
     }
     let steps = built.compare(&description.expected);
-    Ok(show(caller, &steps, begun.elapsed()))
-}
-
-fn show(caller: &Caller<'_>, steps: &[Verified], took: Duration) -> Exit {
-    let different = steps.iter().filter(|step| step.difference.is_some()).count();
     steps.iter().for_each(|step| caller.sink.verified(step));
     let variations =
         ["no cache", "no network", "no program of this machine", "another directory, HOME, umask and locale"];
     let variations = variations.map(str::to_owned);
-    caller.sink.verify_summary(&VerifySummary { steps: steps.len(), different, variations: &variations, took });
-    if different == 0 { Exit::Done } else { Exit::Different }
+    Ok(summarise(&steps, &variations, begun.elapsed(), caller.sink))
 }
 
 /// Refuses a place where something else stands.
@@ -154,8 +145,8 @@ fn shown(analysis: &Analysis) -> BTreeMap<String, Vec<String>> {
 fn add_toolchains(analysis: &Analysis, description: &mut Description, parts: &mut Parts) -> Result<(), Failure> {
     let places: BTreeSet<SdkPlace> = analysis.go.iter().filter_map(|go| go.sdk_place()).collect();
     for sdk in places.iter().filter(|sdk| sdk.root().is_dir()) {
-        parts.extend(contents::toolchain(sdk)?);
-        let identity = identity_of(sdk)?;
+        let (files, identity) = contents::toolchain(sdk)?;
+        parts.extend(files);
         let (version, host) = (sdk.version.clone(), sdk.host.to_string());
         description.toolchains.insert(sdk.name(), BundledGo { version, host, identity });
     }

@@ -29,7 +29,7 @@ pub(super) fn check_targets(session: &Session<'_>, asked: &[TargetName]) -> Resu
 
 /// Returns the targets that have steps, also those that only files name.
 pub(super) fn targets<'s>(session: &'s Session<'_>, graph: &Graph) -> Vec<&'s Target> {
-    let names: BTreeSet<&TargetName> = graph.nodes().filter_map(|(_, node)| node.key.target.as_ref()).collect();
+    let names = graph.targets();
     session.file.targets.iter().filter(|target| names.contains(&target.name.value)).collect()
 }
 

@@ -50,19 +50,13 @@ impl Verb for Bundle {
         settle(&session, &asked.targets, call.options.build.yes)?;
         session.prepare_seal()?;
         let sink = sink(call.context, call.global, &call.options.build, Shown::AsUsual);
-        let caller = Caller {
-            context: call.context,
-            global: call.global,
-            options: &call.options.build,
-            cancellation: &cancellation,
-            sink: sink.as_ref(),
-        };
+        let caller = Caller::of(call, &call.options.build, (&cancellation, sink.as_ref()));
         let path = match (&call.options.output, asked.targets.first()) {
             (Some(path), _) => call.context.directory.join(path),
             (None, Some(first)) => session.root.join(format!("dist/{first}.bundle.tar.zst")),
             (None, None) => PathBuf::new(),
         };
-        let exit = make(&caller, &session, (call.words, &call.options.analysis), &path)?;
+        let exit = make(&caller, &session, asked, (call.words, &call.options.analysis), &path)?;
         sink.finished(exit, begun.elapsed());
         Ok(exit)
     }

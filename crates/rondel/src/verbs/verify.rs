@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rondel_engine::Summary;
 use rondel_process::Cancellation;
 use rondel_targets::PlatformChoice;
 
@@ -19,10 +18,12 @@ use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
 use crate::perturbed_build::PerturbedBuild;
 use crate::runner::{Runner, exit_of};
-use crate::second_build::{SecondBuild, artefacts_of, check_kinds, check_publishing, sources_of};
+use crate::second_build::{
+    SecondBuild, artefacts_of, check_kinds, check_publishing, sources_of, summarise, unfinished,
+};
 use crate::session::Session;
 use crate::signals;
-use crate::ui::{Shown, Sink, Verified, VerifySummary, sink};
+use crate::ui::{Shown, Sink, Verified, sink};
 
 options! {
     /// Options of `verify`.
@@ -109,26 +110,9 @@ impl Run<'_> {
         SecondBuild::run(&self.runner(), (global, analysis), asked, platforms, known)
     }
 
-    /// Reports a failure in the second build only: the step depends on something undeclared.
-    fn second_failed(&self, summary: &Summary) -> Exit {
-        let exit = exit_of(summary);
-        if exit != Exit::StepFailed {
-            return exit;
-        }
-        self.sink.second_build_failed();
-        Exit::Different
-    }
-
     fn report(&self, steps: &[Verified], place: &PerturbedBuild) -> Exit {
-        let different = steps.iter().filter(|step| step.difference.is_some()).count();
         steps.iter().for_each(|step| self.sink.verified(step));
-        self.sink.verify_summary(&VerifySummary {
-            steps: steps.len(),
-            different,
-            variations: &place.variations,
-            took: self.begun.elapsed(),
-        });
-        if different == 0 { Exit::Done } else { Exit::Different }
+        summarise(steps, &place.variations, self.begun.elapsed(), self.sink.as_ref())
     }
 }
 
@@ -148,8 +132,8 @@ fn verify(run: &Run<'_>) -> Result<Exit, Failure> {
     let (sources, mut made) = (sources_of(&first), artefacts_of(&first));
     made.extend(session.own_paths());
     let second = run.second_build(&asked, analysis.platforms(), (&sources, &made))?;
-    if exit_of(&second.summary) != Exit::Done {
-        return Ok(run.second_failed(&second.summary));
+    if let Some(exit) = unfinished(&second.summary, run.sink.as_ref()) {
+        return Ok(exit);
     }
     let steps = second.compare(session, (&analyzed.graph, &first))?;
     Ok(run.report(&steps, &second.place))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rondel_buildfile::{Image, Origin, Platform, Target};
 use rondel_cas::RelativePath;
-use rondel_engine::{Graph, NodeId, Shown, StepKey};
+use rondel_engine::{NodeId, Shown, StepKey};
 
 use crate::analyzer::{Analyzed, Analyzer, path};
 use crate::evidence::{BaseMaterial, ImageBillsStep, ImageProvenanceStep, Recipe, forms, stated};
@@ -102,7 +102,7 @@ fn add_provenance(
     (layout, out): (NodeId, &RelativePath),
 ) -> Analyzed<NodeId> {
     let mut inputs = vec![layout];
-    inputs.extend(makers(&analyzer.graph, layout));
+    inputs.extend(analyzer.graph.made_from(&analyzer.graph.node(layout).inputs));
     let before_bills = inputs.len();
     for (platform, _) in bases {
         for bill in executable_bills(analyzer, (target, image), platform)? {
@@ -139,15 +139,4 @@ fn add_provenance(
         }))
     })?;
     Ok(analyzer.add(target, provenance_key(target), Deps::default(), inputs, Shown::Never, step))
-}
-
-/// Returns the steps whose results a step is made from, also by others, but for itself.
-fn makers(graph: &Graph, node: NodeId) -> BTreeSet<NodeId> {
-    let (mut found, mut open) = (BTreeSet::new(), graph.node(node).inputs.clone());
-    while let Some(node) = open.pop() {
-        if found.insert(node) {
-            open.extend(&graph.node(node).inputs);
-        }
-    }
-    found
 }

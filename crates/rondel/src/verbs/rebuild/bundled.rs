@@ -22,13 +22,7 @@ pub(super) fn run(call: &Call<'_, Options>, path: &Path) -> Result<Exit, Failure
     let begun = Instant::now();
     let cancellation = Cancellation::new();
     let sink = sink(call.context, call.global, &call.options.build, Shown::AsUsual);
-    let caller = Caller {
-        context: call.context,
-        global: call.global,
-        options: &call.options.build,
-        cancellation: &cancellation,
-        sink: sink.as_ref(),
-    };
+    let caller = Caller::of(call, &call.options.build, (&cancellation, sink.as_ref()));
     let exit = rebuild(&caller, path)?;
     sink.finished(exit, begun.elapsed());
     Ok(exit)

@@ -13,8 +13,7 @@ use crate::asked::Asked;
 use crate::build_diff::unreadable;
 use crate::exit::{Exit, Failure};
 use crate::program;
-use crate::runner::exit_of;
-use crate::second_build::{SecondBuild, check_kinds, planned_sources};
+use crate::second_build::{SecondBuild, check_kinds, planned_sources, unfinished};
 use crate::session::Session;
 use crate::ui::Verified;
 
@@ -42,8 +41,8 @@ pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Resu
     run.start();
     let asked = Asked::of(vec![target.clone()]);
     let second = run.second_build(&asked, choice, (&sources, &session.own_paths().collect()))?;
-    if exit_of(&second.summary) != Exit::Done {
-        return Ok(run.second_failed(&second.summary));
+    if let Some(exit) = unfinished(&second.summary, run.sink.as_ref()) {
+        return Ok(exit);
     }
     let SecondBuild { place, analysis, summary } = &second;
     let difference = diff_artefact(path, is_layout, &target, &analysis.graph, summary, &place.traces(session))?;
