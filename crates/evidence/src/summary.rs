@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rondel_cas::Digest;
 use serde_json::json;
 
-/// Who verifies: whoever ran `rebuild`; the key of the signature says who that is.
+/// The verifier is the person who ran `rebuild`. The key of the signature tells who it was.
 const VERIFIER: &str = "urn:rondel:verifier:rebuild";
 /// What was demanded: docs/rebuilding.md.
 const POLICY: &str = "urn:rondel:policy:rebuilt:1";

@@ -1,6 +1,6 @@
 //! Parts of bytes that may be too short, and numbers of either byte order in them.
 
-/// Maximum number of packages, and of rows that tell of something else.
+/// Maximum number of rows, whether or not they hold a package.
 const PACKAGES_MAX: usize = 100_000;
 
 /// The order of the bytes of a number.
@@ -52,7 +52,7 @@ impl Budget {
         Budget { bytes, packages: PACKAGES_MAX }
     }
 
-    /// Takes a package, or a row that tells of something else.
+    /// Counts a row of so many bytes, whether or not it holds a package.
     pub fn take(&mut self, bytes: usize) -> Result<(), String> {
         let left = self.bytes.checked_sub(bytes);
         self.bytes = left.ok_or("the database is damaged: its packages are larger than the file")?;

@@ -23,7 +23,7 @@ const PASSWORD: &str = "COSIGN_PASSWORD";
 /// Ending of a summary's file.
 const ENDING: &str = ".sigstore.json";
 
-/// The key of whoever attests.
+/// The private key that signs the summary.
 pub(super) struct Attester {
     key: PrivateKey,
     /// Name of the summary: rebuilders with other keys have other files.
