@@ -12,7 +12,7 @@ const ENTRY: &str = r#"{"schema_version": "1.3.1", "id": "GO-2026-9001", "modifi
     "database_specific": {"url": "https://example.com/GO-2026-9001"}}"#;
 
 /// A module that calls a function of another one, and a database that knows something about it.
-fn vulnerable() -> TestSpace {
+pub fn vulnerable() -> TestSpace {
     let mut space = TestSpace::empty().with_shared_go();
     space.set("GOPROXY", goproxy());
     space.write("go.mod", "module example.com/x\n\ngo 1.22\n\nrequire golang.org/x/mod v0.17.0\n");

@@ -96,3 +96,4 @@ mod toolchain;
 mod variables;
 mod verify;
 mod versions;
+mod vulnerabilities;

@@ -14,7 +14,7 @@ use crate::push_evidence::evident;
 use crate::space::{TestSpace, repository};
 
 pub const PASSWORD: &str = "a password of the test";
-const SIGN: &str =
+pub const SIGN: &str =
     r#"sign: Sign(key: Secret("COSIGN_PRIVATE_KEY"), password: Secret("COSIGN_PASSWORD"), public_key: "cosign.pub")"#;
 /// The two forms of cosign, by its option.
 const FORMS: [&str; 2] = ["--new-bundle-format=true", "--new-bundle-format=false"];
@@ -52,7 +52,7 @@ fn verify(directory: &Path, key: &str, form: &str, name: &str) -> (bool, String)
     cosign(directory, &["verify", "--key", key, "--insecure-ignore-tlog", form, name])
 }
 
-fn verify_attestation(directory: &Path, key: &str, (form, kind): (&str, &str), name: &str) -> (bool, String) {
+pub fn verify_attestation(directory: &Path, key: &str, (form, kind): (&str, &str), name: &str) -> (bool, String) {
     let arguments = ["verify-attestation", "--key", key, "--insecure-ignore-tlog", form, "--type", kind, name];
     cosign(directory, &arguments)
 }

@@ -115,7 +115,7 @@ fn what_each_kind_needs() {
         golangci: [Go]
         generate: [Go]
         pack: [Program("tar")]
-        release: []
+        release: [Program("govulncheck")]
         manifest: []
         pinned: []
         hello: [Program("sh")]
@@ -252,7 +252,7 @@ fn what_a_visitor_sees() {
         golangci:  text path:.golangci.yml text text text
         generate:  text text path:kind_string.go path:tools
         pack:  text text text text server:Output lint:Output image:Output path:pack.tar text image:Digest text text server:Output
-        release:  server:Executables text generate:Output text path:deploy/preinst text text text text text text text text text text text path:deploy/policy.yaml path:deploy/council.service text path:deploy/preinst text text text text path:cmd text text path:cosign.pub text text text text text text text text text path:dist/release
+        release:  server:Executables text generate:Output text path:deploy/preinst text text text text text text text text text text text path:deploy/policy.yaml path:deploy/council.service text path:deploy/preinst text text text text path:cmd text text path:cosign.pub path:vulndb text text text text text text text text text text path:dist/release
         manifest:  path:deploy/app.yaml.in path:deploy.yaml
         pinned:  image:Digest path:pinned
         hello:  text image:Digest

@@ -97,7 +97,7 @@ fn reference(position: usize) -> String {
 }
 
 /// Returns the UUID of a text: version 8 of RFC 9562, whose bits are the maker's own, here those of the SHA-256.
-fn uuid_of(contents: &[u8]) -> String {
+pub(crate) fn uuid_of(contents: &[u8]) -> String {
     let digest = Digest::of(contents);
     let mut bytes: [u8; 16] = digest.hash()[..16].try_into().expect("16 of 32 bytes");
     bytes[6] = bytes[6] & 0x0f | 0x80;

@@ -55,6 +55,7 @@ mod test_results;
 mod test_sources;
 mod toolchain;
 mod unpack;
+mod vulnerabilities;
 
 pub use bill::{Executable, bill_of, purl};
 pub use build_info::{BuildInfo, EXECUTABLE_MAX, ModuleVersion};
@@ -91,8 +92,10 @@ pub use steps::go_mod_download::GoModDownloadStep;
 pub use steps::go_mod_tidy::GoModTidyStep;
 pub use steps::probe::{PROBE_PATH, ProbeStep};
 pub use steps::published_tool::PublishedToolStep;
+pub use steps::scan::ScanStep;
 pub use steps::test_setup::{Benchmarks, Fuzzing, GoTestStep, TestOrder, TestOutputs};
 pub use support::{GoRequest, GoSupport, GoVersion};
 pub use test_patterns::selects_directory;
 pub use toolchain::{GoPin, Toolchain, installed_version, is_untouched, system_toolchain};
 pub use unpack::{ArchiveKind, unpack};
+pub use vulnerabilities::{Reach, VULNERABILITIES_FORMAT, Vulnerability};

@@ -50,6 +50,7 @@ impl Gate<'_> {
         }
         let is_of = |name: Option<&TargetName>| name.is_some_and(|name| releases.contains(name));
         let own = analyzed.graph.nodes().filter(|(_, node)| is_of(node.key.target.as_ref()));
+        let own = own.filter(|(id, _)| !analyzed.rules.contains(id));
         let nodes = own.map(|(id, _)| id).collect();
         let (shown, platforms) = (releases.clone(), self.options.1.platforms());
         self.pass_claim(analyzed, first, workspace, Claim { shown, targets: releases, nodes, platforms })

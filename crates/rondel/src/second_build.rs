@@ -55,6 +55,7 @@ impl SecondBuild {
             cache: place.cache.clone(),
             environment: &place.environment,
             platforms,
+            asks_policies: false,
             threads: 1,
             signatures: signatures.map(Path::to_owned),
             ..session.request(options, asked.clone())

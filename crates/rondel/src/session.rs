@@ -201,6 +201,7 @@ impl<'c> Session<'c> {
             root: self.root.clone(),
             repository: self.root.clone(),
             notes: GitNotes::default(),
+            asks_policies: true,
             cache: self.cache.clone(),
             program: self.program_directory(),
             environment: &self.context.environment,

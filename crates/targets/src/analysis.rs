@@ -1,6 +1,6 @@
 //! Analysis: the wanted targets of build.ron become a graph of steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rondel_buildfile::{TargetName, suggest};
@@ -26,6 +26,8 @@ pub struct Analysis {
     pub ends: BTreeMap<TargetName, Vec<NodeId>>,
     /// Steps that send something, and begin only when what they send is proven by a second build.
     pub held: Vec<HeldStep>,
+    /// Steps of policies, which look whether something may go out. Where it is built a second time they are not there.
+    pub rules: BTreeSet<NodeId>,
     /// Members of groups that are left out, as they are for other machines.
     pub left_out: Vec<TargetName>,
     /// The Go of each module that has steps.
@@ -74,6 +76,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
         for held in &mut analyzer.held {
             held.made.iter_mut().chain([&mut held.step]).for_each(|id| *id = places[*id]);
         }
+        analyzer.rules = analyzer.rules.iter().map(|id| places[*id]).collect();
     }
     let roots = request.targets.iter().flat_map(|name| ends[name].iter().copied()).collect();
     Ok(Analysis {
@@ -85,6 +88,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
         roots,
         ends,
         held: analyzer.held,
+        rules: analyzer.rules,
         left_out: analyzer.left_out,
         notes: analyzer.notes,
     })

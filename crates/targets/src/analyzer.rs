@@ -21,6 +21,7 @@ use crate::git::WorkTrees;
 use crate::known_modules::KnownModules;
 use crate::nodes::{Deps, HeldStep, MadeOutput, Program, TargetNodes};
 use crate::orders::{Cleaning, Order};
+use crate::policy::ScanRequest;
 use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
 use crate::tag_texts::{tag_text, wrong_tag};
@@ -59,6 +60,19 @@ pub(crate) trait Analyze {
         reader: (&Target, Span),
     ) -> Analyzed<Option<NodeId>> {
         let _ = (analyzer, target, platform, reader);
+        Ok(None)
+    }
+
+    /// The step that looks for known vulnerabilities in what its executables for `platform` are made of, if they are of a language
+    /// for which Rondel does. The step belongs to the target whose policy asks.
+    fn scan_node(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        platform: &Platform,
+        request: &ScanRequest<'_>,
+    ) -> Analyzed<Option<NodeId>> {
+        let _ = (analyzer, target, platform, request);
         Ok(None)
     }
 
@@ -120,6 +134,8 @@ pub(crate) struct Analyzer<'a> {
     trees: OnceCell<Arc<WorkTrees>>,
     /// Steps that wait for a proof.
     pub(crate) held: Vec<HeldStep>,
+    /// Steps that look whether something may go out, and make nothing of it.
+    pub(crate) rules: BTreeSet<NodeId>,
     /// Groups whose members run in order.
     pub(crate) orders: Vec<Order>,
     pub(crate) cleanings: Vec<Cleaning>,
@@ -154,6 +170,7 @@ impl<'a> Analyzer<'a> {
             whole: BTreeSet::new(),
             trees: OnceCell::new(),
             held: Vec::new(),
+            rules: BTreeSet::new(),
             orders: Vec::new(),
             cleanings: Vec::new(),
             left_out: Vec::new(),

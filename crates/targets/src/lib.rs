@@ -51,6 +51,7 @@ mod tool_fields;
 mod tools;
 mod variables;
 mod variant;
+mod vulnerability_database;
 mod working_tree;
 
 #[cfg(all(test, unix))]

@@ -41,6 +41,8 @@ pub struct Request<'a> {
     pub version_mode: VersionMode,
     /// The platforms asked for.
     pub platforms: PlatformChoice,
+    /// False where something is built again to be compared: what `policy` says is about what goes out, and changes no byte of it.
+    pub asks_policies: bool,
     /// Arguments after `--`.
     pub arguments: Vec<String>,
     /// A directory with signatures that others have made: those of a release are checked and taken from there, and none is

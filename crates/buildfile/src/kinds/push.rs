@@ -42,7 +42,7 @@ impl Kind for Push {
     }
 
     fn needs(&self) -> Vec<Need> {
-        Vec::new()
+        Policy::needs(self.policy.as_ref())
     }
 
     fn has_digest(&self) -> bool {

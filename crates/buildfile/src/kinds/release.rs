@@ -67,7 +67,7 @@ impl Kind for Release {
     }
 
     fn needs(&self) -> Vec<Need> {
-        Vec::new()
+        Policy::needs(self.policy.as_ref())
     }
 
     fn is_gated(&self) -> bool {

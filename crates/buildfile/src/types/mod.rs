@@ -67,7 +67,7 @@ pub use packages::{
     ReleasePackage, RpmPackage, RpmScripts,
 };
 pub use parameters::{Param, ParameterName, Params};
-pub use policy::Policy;
+pub use policy::{AcceptedVulnerabilities, NoKnownVulnerability, Policy, VulnerabilityName};
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
 pub use signing::Sign;

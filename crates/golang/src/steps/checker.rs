@@ -183,6 +183,19 @@ impl Step for CheckerStep {
     }
 
     fn run(&self, prepared: &Prepared<Option<Closure>>, job: &Job<'_>) -> Result<Report, StepError> {
+        let line = self.command(prepared, job)?;
+        job.run(&line).map_err(|error| error.hint(self.hint))?;
+        Ok(Report::default())
+    }
+}
+
+impl CheckerStep {
+    /// Returns the command, once all that it needs is there.
+    pub(crate) fn command(
+        &self,
+        prepared: &Prepared<Option<Closure>>,
+        job: &Job<'_>,
+    ) -> Result<CommandLine, StepError> {
         job.prerequisites()?;
         let toolchain = self.go.toolchain(job)?;
         if let Some(closure) = &prepared.findings {
@@ -209,8 +222,6 @@ impl Step for CheckerStep {
             }
         };
         let program = self.program.place(job, &self.search_path, self.go.module())?;
-        let line = CommandLine::new(program, self.go.module()).arguments(arguments).environment(environment);
-        job.run(&line).map_err(|error| error.hint(self.hint))?;
-        Ok(Report::default())
+        Ok(CommandLine::new(program, self.go.module()).arguments(arguments).environment(environment))
     }
 }

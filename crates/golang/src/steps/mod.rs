@@ -10,6 +10,7 @@ pub(crate) mod go_mod_tidy;
 pub(crate) mod go_test;
 pub(crate) mod probe;
 pub(crate) mod published_tool;
+pub(crate) mod scan;
 pub(crate) mod test_benchmarks;
 pub(crate) mod test_reports;
 pub(crate) mod test_run;

@@ -83,6 +83,7 @@ impl ClosedBuild {
         let request = Request {
             notes: GitNotes::given(description.git.clone()),
             platforms: options.platforms(),
+            asks_policies: false,
             ..session.request(&options, asked)
         };
         let analysis = session.analyze_request(&request)?;

@@ -44,7 +44,12 @@ pub(crate) fn make(
     check_place(path)?;
     scope::check_targets(session, &asked.targets)?;
     let notes = GitNotes::taken();
-    let request = Request { notes: notes.clone(), platforms: options.platforms(), ..session.request(options, asked) };
+    let request = Request {
+        notes: notes.clone(),
+        platforms: options.platforms(),
+        asks_policies: false,
+        ..session.request(options, asked)
+    };
     let analysis = session.analyze_request(&request)?;
     scope::check_analysis(session, &analysis)?;
     let declared = Declared::of(session, &analysis)?;

@@ -14,6 +14,7 @@ use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
 use crate::evidence::{ExecutableBillsStep, forms};
 use crate::go_variables::refuse_own;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
+use crate::policy::{ScanRequest, add_scan};
 
 impl Analyze for GoBuild {
     fn analyze(
@@ -69,6 +70,23 @@ impl Analyze for GoBuild {
     ) -> Analyzed<Option<NodeId>> {
         let node = self.output_node(analyzer, target, platform, reader)?;
         bill(analyzer, (target, self), platform, node).map(Some)
+    }
+
+    fn scan_node(
+        &self,
+        analyzer: &mut Analyzer<'_>,
+        target: &Target,
+        platform: &Platform,
+        request: &ScanRequest<'_>,
+    ) -> Analyzed<Option<NodeId>> {
+        let go = analyzer.go_in(self.module.as_ref())?;
+        let foreign = analyzer.made_by_others(target)?;
+        let settings = self.on(platform);
+        add_scan(analyzer, request, (target, self.module.as_ref(), platform), &|analyzer, key| {
+            let packages = packages(analyzer, (self, &settings), Arc::clone(&go), key)?;
+            Ok(GoPackages { foreign: foreign.clone(), ..packages })
+        })
+        .map(Some)
     }
 
     fn output_node(
@@ -147,19 +165,10 @@ fn builds(
         let settings = build.on(platform);
         check_settings(&settings, platform, &go)?;
         let step = analyzer.step(&|| {
-            let env = analyzer.variables.pairs(&settings.env)?;
             let step = GoBuildStep {
                 packages: GoPackages {
-                    go: Arc::clone(&go),
-                    key: key.clone(),
-                    platform: platform.clone(),
-                    patterns: analyzer.packages(module, &build.packages)?,
-                    tags: analyzer.variables.tags(settings.tags)?,
-                    c: if settings.cgo { Some(CSupport::find(&go, platform, &env)?) } else { None },
-                    env,
-                    race: false,
-                    scope: Scope::Build,
                     foreign: foreign.clone(),
+                    ..packages(analyzer, (build, &settings), Arc::clone(&go), key.clone())?
                 },
                 names: names(build),
                 ldflags: analyzer.variables.texts(settings.ldflags)?,
@@ -184,6 +193,29 @@ fn builds(
         nodes.insert(platform.clone(), node);
     }
     Ok(nodes)
+}
+
+/// Returns what is built for the platform of `key`.
+fn packages(
+    analyzer: &Analyzer<'_>,
+    (build, settings): (&GoBuild, &GoBuildSettings<'_>),
+    go: Arc<GoSupport>,
+    key: StepKey,
+) -> Analyzed<GoPackages> {
+    let platform = key.platform.clone().expect("a build is for a platform");
+    let env = analyzer.variables.pairs(&settings.env)?;
+    Ok(GoPackages {
+        patterns: analyzer.packages(build.module.as_ref(), &build.packages)?,
+        tags: analyzer.variables.tags(settings.tags)?,
+        c: if settings.cgo { Some(CSupport::find(&go, &platform, &env)?) } else { None },
+        go,
+        key,
+        platform,
+        env,
+        race: false,
+        scope: Scope::Build,
+        foreign: Vec::new(),
+    })
 }
 
 fn sbom(

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use rondel_buildfile::{GoVulncheck, Target, TextSource, VulnerabilityDatabase};
-use rondel_engine::{DeclaredInputs, OutputRole, Shown, StepKey, UserError};
+use rondel_buildfile::{GoVulncheck, Target, TextSource};
+use rondel_engine::{OutputRole, Shown, StepKey, UserError};
 use rondel_golang::{CheckedCode, CheckerStep, GoPackages, Scope};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::nodes::{Deps, TargetNodes};
 use crate::tool_fields::program_source;
+use crate::vulnerability_database::DatabaseUse;
 
 impl Analyze for GoVulncheck {
     fn analyze(
@@ -25,17 +26,8 @@ impl Analyze for GoVulncheck {
         let program = program_source(analyzer, module, &self.tool, "govulncheck", &mut upstream)?;
         let tags = analyzer.variables.tags(&self.tags)?;
         let mut arguments = vec![format!("-scan={}", self.scan.flag())];
-        let (files, always) = match &self.db {
-            VulnerabilityDatabase::Directory(path) => {
-                let directory = path.value.trim_start_matches("./").trim_end_matches('/');
-                arguments.insert(0, format!("-db=file://{}/{directory}", CheckerStep::ROOT));
-                (Some(DeclaredInputs::new([format!("{directory}/**")], analyzer.left_out(target))), None)
-            }
-            VulnerabilityDatabase::Url(url) => {
-                arguments.insert(0, format!("-db={url}"));
-                (None, Some(format!("the database `{url}` can change at any time")))
-            }
-        };
+        let database = DatabaseUse::of(analyzer, target, &self.db);
+        arguments.insert(0, database.argument);
         let code = match &self.binary {
             Some(binary) => {
                 let TextSource::Output(output) = &binary.source else {
@@ -65,10 +57,10 @@ impl Analyze for GoVulncheck {
             search_path: analyzer.request.environment.get("PATH").cloned().unwrap_or_default(),
             arguments,
             code,
-            files,
+            files: database.files,
             configuration: None,
             directories: Vec::new(),
-            always,
+            always: database.always,
             fixes: false,
             hint: "it exits with 3 for a vulnerability: raise the version that go.mod requires, or that of Go",
         };

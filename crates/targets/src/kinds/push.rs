@@ -139,6 +139,7 @@ fn documents(
             name: attachment.name.as_ref().map(|name| name.as_str().to_owned()),
             platform: platform.map(|platform| platform.value.clone()),
             origin,
+            is_left_out_if_empty: false,
             span,
             annotations: BTreeMap::new(),
         });

@@ -7,7 +7,7 @@ use rondel_engine::{Node, NodeId, Shown, StepKey};
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output};
 use crate::created::created_s;
 use crate::nodes::{Deps, MadeOutput, TargetNodes};
-use crate::policy::{Subject, add_policy};
+use crate::policy::{Subject, add_policy, add_vulnerabilities_of_release};
 use crate::release::{
     ArchiveStep, Artifact, ArtifactKind, ArtifactsStep, ChecksumsStep, ReleaseNames, add_bills, add_changelog,
     add_formula, add_packages, add_provenance, add_signatures, builds, check_release, path_of,
@@ -44,7 +44,8 @@ impl Analyze for Release {
         artifacts.extend(add_changelog(analyzer, (target, self))?);
         let mut ends: Vec<NodeId> = artifacts.iter().map(|artifact| artifact.node).collect();
         let subject = Subject { target, made: ends.clone(), files: Vec::new(), image: None };
-        let rules = add_policy(analyzer, self.policy.as_ref(), &subject)?;
+        let mut rules = add_policy(analyzer, self.policy.as_ref(), &subject)?;
+        rules.extend(add_vulnerabilities_of_release(analyzer, (target, self), &platforms)?);
         ends.push(list(analyzer, (target, self), artifacts, rules)?);
         Ok(TargetNodes::ends(ends))
     }

@@ -2,22 +2,37 @@
 
 mod clean_tree;
 mod image_signatures;
+mod scans;
 mod signed_base;
+mod vulnerabilities;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rondel_buildfile::{Base, Platform, Policy, RegistryReference, SourcePath, Span, Spanned, Target, TargetKind};
+use rondel_buildfile::{
+    Base, NoKnownVulnerability, Platform, Policy, RegistryReference, Release, SourcePath, Span, Spanned, Target,
+    TargetKind,
+};
 use rondel_cas::RelativePath;
-use rondel_engine::{NodeId, StepKey, UserError};
+use rondel_engine::{NodeId, Shown, StepKey, UserError};
+use rondel_names::ImageReference;
+use rondel_oci::created_text;
 use rondel_signatures::PublicKey;
 
-use crate::analyzer::{Analyzed, Analyzer};
+use crate::analyzer::{Analyzed, Analyzer, path};
+use crate::created::created_s;
 use crate::git::WorkTrees;
+use crate::nodes::Deps;
+use crate::push::{Destinations, Pushed};
 use crate::request::VersionMode;
 use clean_tree::CleanTreeStep;
+use scans::{Scan, scans_of_builds, scans_of_image};
 use signed_base::SignedBaseStep;
+use vulnerabilities::VulnerabilitiesStep;
+
+pub(crate) use scans::{ScanRequest, add_scan};
+pub(crate) use vulnerabilities::ImageStatements;
 
 /// What a policy is about.
 pub(crate) struct Subject<'a> {
@@ -36,7 +51,7 @@ pub(crate) fn add_policy(
     policy: Option<&Spanned<Policy>>,
     subject: &Subject<'_>,
 ) -> Analyzed<Vec<NodeId>> {
-    let Some(policy) = policy else { return Ok(Vec::new()) };
+    let Some(policy) = policy.filter(|_| analyzer.request.asks_policies) else { return Ok(Vec::new()) };
     let mut nodes = Vec::new();
     if policy.value.clean_tree {
         let files = subject.files.iter().map(|file| file.below(&analyzer.root));
@@ -48,6 +63,88 @@ pub(crate) fn add_policy(
         nodes.extend(add_signed_base(analyzer, key, subject.target, image)?);
     }
     Ok(nodes)
+}
+
+/// Returns the rule about vulnerabilities, if it is there and asked for.
+fn rule<'a>(analyzer: &Analyzer<'_>, policy: Option<&'a Spanned<Policy>>) -> Option<&'a Spanned<NoKnownVulnerability>> {
+    policy.filter(|_| analyzer.request.asks_policies)?.value.no_known_vulnerability.as_ref()
+}
+
+/// Adds the steps that look for known vulnerabilities in what a release is made of. Returns the one that judges.
+pub(crate) fn add_vulnerabilities_of_release(
+    analyzer: &mut Analyzer<'_>,
+    (target, release): (&Target, &Release),
+    platforms: &[Platform],
+) -> Analyzed<Option<NodeId>> {
+    let Some(rule) = rule(analyzer, release.policy.as_ref()) else { return Ok(None) };
+    let request = ScanRequest { target, rule: &rule.value };
+    let scans = scans_of_builds(analyzer, &request, &release.builds, platforms)?;
+    add_judge(analyzer, (target, rule), scans, None, &|_| Ok(None)).map(Some)
+}
+
+/// Adds the steps that look for known vulnerabilities in what an image is made of. Returns the one that judges, and makes a document
+/// for each platform, and the directory of these.
+pub(crate) fn add_vulnerabilities_of_image(
+    analyzer: &mut Analyzer<'_>,
+    pushed: Pushed<'_>,
+    (layout, to): (NodeId, &Destinations<'_>),
+) -> Analyzed<Option<(NodeId, RelativePath)>> {
+    let Some(rule) = rule(analyzer, pushed.push.policy.as_ref()) else { return Ok(None) };
+    let request = ScanRequest { target: pushed.target, rule: &rule.value };
+    let mut scans = Vec::new();
+    for platform in pushed.platforms {
+        scans.extend(scans_of_image(analyzer, &request, pushed.image, platform)?);
+    }
+    let name = &pushed.target.name.value;
+    let out = path(&format!(".rondel/out/openvex/{name}"))?;
+    let node = add_judge(analyzer, (pushed.target, rule), scans, Some(layout), &|analyzer| {
+        let TargetKind::Image(image) = &pushed.image.kind else { return Ok(None) };
+        let mut repositories: Vec<String> = to(analyzer)?.iter().map(ImageReference::full_repository).collect();
+        repositories.sort();
+        repositories.dedup();
+        Ok(Some(ImageStatements {
+            image: pushed.image.name.value.to_string(),
+            repositories,
+            layout: pushed.layout.clone(),
+            platforms: pushed.platforms.to_vec(),
+            author: analyzer.request.file.project.value.clone(),
+            time: created_text(created_s(analyzer, &image.created)?),
+            out: out.clone(),
+        }))
+    })?;
+    Ok(Some((node, out)))
+}
+
+/// Adds the step that holds findings against the rule.
+fn add_judge(
+    analyzer: &mut Analyzer<'_>,
+    (target, rule): (&Target, &Spanned<NoKnownVulnerability>),
+    scans: Vec<Scan>,
+    layout: Option<NodeId>,
+    statements: &dyn Fn(&Analyzer<'_>) -> Analyzed<Option<ImageStatements>>,
+) -> Analyzed<NodeId> {
+    let name = &target.name.value;
+    if scans.is_empty() {
+        let message = format!("`no_known_vulnerability` looks at what `GoBuild` makes, and `{name}` has nothing of it");
+        return Err(UserError::input(message)
+            .at(rule.span)
+            .hint("leave the rule out, or take executables of a `GoBuild`"));
+    }
+    let upstream = scans.iter().map(|scan| scan.node).chain(layout).collect();
+    let step = analyzer.step(&|| {
+        Ok(Box::new(VulnerabilitiesStep {
+            target: name.clone(),
+            scanned: scans.iter().map(|scan| (scan.build.clone(), scan.platform.clone())).collect(),
+            reachable_only: rule.value.reachable_only,
+            accepted: rule.value.accepted.iter().map(|(name, reason)| (name.value.clone(), reason.clone())).collect(),
+            statements: statements(analyzer)?,
+            span: rule.span,
+        }))
+    })?;
+    let key = StepKey::of(name, "no known vulnerability");
+    let node = analyzer.add(target, key, Deps::default(), upstream, Shown::Never, step);
+    analyzer.rules.insert(node);
+    Ok(node)
 }
 
 /// Adds the step that compares the sources with their commit.

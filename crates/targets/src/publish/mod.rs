@@ -6,7 +6,7 @@ mod forge_step;
 mod made;
 mod places;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rondel_buildfile::{PublishTo, Release, Target, TargetKind, TargetName};
@@ -65,6 +65,7 @@ pub fn publish(
         roots,
         ends: BTreeMap::new(),
         held: Vec::new(),
+        rules: BTreeSet::new(),
         left_out: Vec::new(),
         notes: Vec::new(),
     })

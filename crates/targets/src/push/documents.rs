@@ -29,6 +29,8 @@ pub(crate) struct DeclaredDocument {
     /// `None` for the index.
     pub platform: Option<Platform>,
     pub origin: DocumentOrigin,
+    /// True if a file without contents is no document.
+    pub is_left_out_if_empty: bool,
     pub span: Span,
     /// What else its manifest says of it.
     pub annotations: BTreeMap<String, String>,
@@ -119,6 +121,9 @@ pub(crate) fn read_documents(
     let (mut found, mut known) = (Vec::new(), BTreeSet::new());
     for one in declared {
         let document = one.read(context)?;
+        if one.is_left_out_if_empty && document.contents.is_empty() {
+            continue;
+        }
         if !known.insert((document.platform.clone(), document.name.clone(), document.media_type.clone())) {
             let message =
                 format!("two documents of one image are `{}` of the type `{}`", document.name, document.media_type);

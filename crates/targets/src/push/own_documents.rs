@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rondel_buildfile::{Platform, Push, Sign, Target};
+use rondel_buildfile::{Platform, Push, Sign, Target, TargetName};
 use rondel_cas::RelativePath;
 use rondel_engine::{NodeId, OutputRole, OutputUse, Shown, StepKey};
-use rondel_evidence::{BillForm, Provenance};
+use rondel_evidence::{BillForm, Provenance, VulnerabilityStatements};
 use rondel_names::ImageReference;
 use rondel_signatures::bundle;
 
@@ -15,6 +15,7 @@ use crate::evidence::forms;
 use crate::image::evidence::{bills_directory, bills_key, provenance_file, provenance_key};
 use crate::image::facts::index_of;
 use crate::nodes::Deps;
+use crate::policy::{ImageStatements, add_vulnerabilities_of_image};
 use crate::push::documents::{DeclaredDocument, DocumentOrigin};
 use crate::push::signature_tags::DeclaredTags;
 use crate::push::signed::{OLD, PushSignStep, Signed, SignedContents};
@@ -49,8 +50,17 @@ struct OwnDocument {
     node: NodeId,
     place: RelativePath,
     platform: Option<Platform>,
-    /// Form of a bill of materials; `None` for provenance.
-    form: Option<BillForm>,
+    kind: OwnKind,
+    /// The target that makes it.
+    of: TargetName,
+}
+
+/// What a document is.
+#[derive(Clone, Copy)]
+enum OwnKind {
+    Bill(BillForm),
+    /// A statement of in-toto, by the type of its predicate.
+    Statement(&'static str),
 }
 
 /// What a push attaches of its own.
@@ -63,20 +73,23 @@ pub(crate) struct OwnDocuments {
 
 impl OwnDocument {
     fn media_type(&self) -> &'static str {
-        self.form.map_or(Provenance::MEDIA_TYPE, BillForm::media_type)
+        match self.kind {
+            OwnKind::Bill(form) => form.media_type(),
+            OwnKind::Statement(_) => Provenance::MEDIA_TYPE,
+        }
     }
 
     /// Returns its use by a step with these upstream steps.
-    fn used(&self, pushed: Pushed<'_>, upstream: &mut Vec<NodeId>) -> OutputUse {
-        output((self.node, &self.place), pushed.image, upstream)
+    fn used(&self, upstream: &mut Vec<NodeId>) -> OutputUse {
+        output((self.node, &self.place), &self.of, upstream)
     }
 }
 
-fn output((node, place): (NodeId, &RelativePath), of: &Target, upstream: &mut Vec<NodeId>) -> OutputUse {
+fn output((node, place): (NodeId, &RelativePath), of: &TargetName, upstream: &mut Vec<NodeId>) -> OutputUse {
     OutputUse {
         role: OutputRole::Input,
         upstream: vec![index_of(node, upstream)],
-        target: of.name.value.to_string(),
+        target: of.to_string(),
         place: Some(place.clone()),
         may_be_empty: false,
     }
@@ -94,8 +107,13 @@ impl Pushed<'_> {
 }
 
 /// Returns the documents that the image makes and the push attaches.
-fn made(analyzer: &Analyzer<'_>, pushed: Pushed<'_>) -> Analyzed<Vec<OwnDocument>> {
+fn made(
+    analyzer: &Analyzer<'_>,
+    pushed: Pushed<'_>,
+    vulnerabilities: Option<&(NodeId, RelativePath)>,
+) -> Analyzed<Vec<OwnDocument>> {
     let mut found = Vec::new();
+    let of = &pushed.image.name.value;
     let node = |key: &StepKey| analyzer.graph.find(key).expect("the image makes what its pushes attach");
     for platform in pushed.platforms {
         for form in forms(&pushed.push.sbom) {
@@ -104,7 +122,8 @@ fn made(analyzer: &Analyzer<'_>, pushed: Pushed<'_>) -> Analyzed<Vec<OwnDocument
                 node: node(&bills_key(pushed.image, platform)),
                 place: bills_directory(pushed.layout)?.join(&file),
                 platform: Some(platform.clone()),
-                form: Some(form),
+                kind: OwnKind::Bill(form),
+                of: of.clone(),
             });
         }
     }
@@ -113,7 +132,17 @@ fn made(analyzer: &Analyzer<'_>, pushed: Pushed<'_>) -> Analyzed<Vec<OwnDocument
             node: node(&provenance_key(pushed.image)),
             place: provenance_file(pushed.layout)?,
             platform,
-            form: None,
+            kind: OwnKind::Statement(Provenance::PREDICATE),
+            of: of.clone(),
+        });
+    }
+    for (platform, (node, out)) in pushed.platforms.iter().flat_map(|one| vulnerabilities.map(|made| (one, made))) {
+        found.push(OwnDocument {
+            node: *node,
+            place: out.join(&ImageStatements::file(platform)?),
+            platform: Some(platform.clone()),
+            kind: OwnKind::Statement(VulnerabilityStatements::PREDICATE),
+            of: pushed.target.name.value.clone(),
         });
     }
     Ok(found)
@@ -126,16 +155,20 @@ pub(crate) fn own_documents(
     (layout, to): (NodeId, &Destinations<'_>),
     upstream: &mut Vec<NodeId>,
 ) -> Analyzed<OwnDocuments> {
-    let made = made(analyzer, pushed)?;
+    let vulnerabilities = add_vulnerabilities_of_image(analyzer, pushed, (layout, to))?;
+    let made = made(analyzer, pushed, vulnerabilities.as_ref())?;
     let mut own = OwnDocuments::default();
     for document in &made {
-        let is_statement = document.form.is_none();
-        let predicate = is_statement.then(|| (PREDICATE.to_owned(), Provenance::PREDICATE.to_owned()));
+        let predicate = match document.kind {
+            OwnKind::Bill(_) => None,
+            OwnKind::Statement(predicate) => Some((PREDICATE.to_owned(), predicate.to_owned())),
+        };
         own.documents.push(DeclaredDocument {
             media_type: document.media_type().to_owned(),
             name: None,
             platform: document.platform.clone(),
-            origin: DocumentOrigin::Output(document.used(pushed, upstream)),
+            origin: DocumentOrigin::Output(document.used(upstream)),
+            is_left_out_if_empty: true,
             span: pushed.push.image.span,
             annotations: predicate.into_iter().collect(),
         });
@@ -176,11 +209,11 @@ fn add_signatures(
     let node = analyzer.add(pushed.target, key, Deps::default(), inputs, Shown::Never, step);
     let mut bundles = Vec::with_capacity(signed.len());
     for one in signed {
-        let bundle = output((node, &out.join(&path(&one.file)?)), pushed.target, upstream);
+        let bundle = output((node, &out.join(&path(&one.file)?)), name, upstream);
         own.documents.push(document(&one, &bundle, sign, &signer));
         bundles.push((one, bundle));
     }
-    let old = output((node, &out.join(&path(OLD)?)), pushed.target, upstream);
+    let old = output((node, &out.join(&path(OLD)?)), name, upstream);
     own.tags = Some(DeclaredTags { old, signed: bundles });
     Ok(())
 }
@@ -200,16 +233,17 @@ fn signed(pushed: Pushed<'_>, made: &[OwnDocument], inputs: &mut Vec<NodeId>) ->
     });
     let mut signed: Vec<Signed> = images.collect();
     for document in made {
-        let used = document.used(pushed, inputs);
-        // The name of a bill has its platform. One statement may be about several images.
-        let of = document.platform.as_ref().filter(|_| document.form.is_none());
-        let of = of.map(|platform| format!("{}.", platform.directory_name())).unwrap_or_default();
+        let used = document.used(inputs);
+        let name = document.place.file_name();
+        // One statement may be about several images. The names of other documents have their platform.
+        let of = document.platform.as_ref().map(Platform::directory_name).filter(|of| !name.starts_with(of.as_str()));
+        let of = of.map(|of| format!("{of}.")).unwrap_or_default();
         signed.push(Signed {
-            file: format!("{of}{}{BUNDLE}", document.place.file_name()),
+            file: format!("{of}{name}{BUNDLE}"),
             platform: document.platform.clone(),
-            what: match document.form {
-                Some(form) => SignedContents::Bill(form, used),
-                None => SignedContents::Provenance(used),
+            what: match document.kind {
+                OwnKind::Bill(form) => SignedContents::Bill(form, used),
+                OwnKind::Statement(predicate) => SignedContents::Statement(predicate, used),
             },
         });
     }
@@ -225,6 +259,7 @@ fn document(signed: &Signed, bundle: &OutputUse, sign: &Sign, signer: &Signer) -
         name: Some(format!("{stem}.{}{BUNDLE}", &key[..12])),
         platform: signed.platform.clone(),
         origin: DocumentOrigin::Output(bundle.clone()),
+        is_left_out_if_empty: true,
         span: sign.public_key.span,
         annotations: bundle_annotations(signed.what.predicate_type()),
     }

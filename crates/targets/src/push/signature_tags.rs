@@ -64,7 +64,9 @@ impl DeclaredTags {
                 let Some(subject) = subject_of(signed.platform.as_ref(), index, entries) else { continue };
                 let (ending, layer) = match signed.what {
                     SignedContents::Image => ("sig", signature(&old, to, &subject.digest)?),
-                    SignedContents::Bill(..) | SignedContents::Provenance(_) => ("att", attestation(signed, bundle)?),
+                    // There was nothing to sign.
+                    SignedContents::Statement(..) if bundle.is_empty() => continue,
+                    SignedContents::Bill(..) | SignedContents::Statement(..) => ("att", attestation(signed, bundle)?),
                 };
                 let name = cosign_tag(&subject.digest.oci(), ending);
                 let tag = tags.entry((to.full_repository(), name.clone()));

@@ -10,7 +10,7 @@ use rondel_cas::{Digest, RelativePath};
 use rondel_engine::{
     ActionSpec, Job, OutputKind, OutputSpec, OutputUse, Prepared, Query, Report, Step, StepContext, StepError,
 };
-use rondel_evidence::{BillForm, Provenance, SIGNED, Subject, statement};
+use rondel_evidence::{BillForm, SIGNED, Subject, statement};
 use rondel_signatures::{dsse, simple_signing};
 use serde_json::{Value, json};
 
@@ -53,8 +53,8 @@ pub(crate) enum SignedContents {
     Image,
     /// A bill of materials.
     Bill(BillForm, OutputUse),
-    /// A statement as it is.
-    Provenance(OutputUse),
+    /// A statement as it is, by the type of its predicate. An empty file is none.
+    Statement(&'static str, OutputUse),
 }
 
 impl SignedContents {
@@ -63,14 +63,14 @@ impl SignedContents {
         match self {
             SignedContents::Image => SIGNED,
             SignedContents::Bill(form, _) => form.predicate_type(),
-            SignedContents::Provenance(_) => Provenance::PREDICATE,
+            SignedContents::Statement(predicate, _) => predicate,
         }
     }
 
     fn document(&self) -> Option<&OutputUse> {
         match self {
             SignedContents::Image => None,
-            SignedContents::Bill(_, document) | SignedContents::Provenance(document) => Some(document),
+            SignedContents::Bill(_, document) | SignedContents::Statement(_, document) => Some(document),
         }
     }
 }
@@ -99,7 +99,7 @@ impl PushSignStep {
         let predicate_type = signed.what.predicate_type();
         match &signed.what {
             SignedContents::Image => Ok(statement(subject, predicate_type, json!({}))),
-            SignedContents::Provenance(document) => document.contents(context, DOCUMENT_MAX),
+            SignedContents::Statement(_, document) => document.contents(context, DOCUMENT_MAX),
             SignedContents::Bill(_, document) => {
                 let bytes = document.contents(context, DOCUMENT_MAX)?;
                 let bill: Value = serde_json::from_slice(&bytes)
@@ -155,7 +155,9 @@ impl Step for PushSignStep {
         let subjects = self.subjects(context)?;
         for (signed, subject) in self.signed.iter().zip(&subjects) {
             let statement = self.statement(signed, subject, context)?;
-            write(&signed.file, &self.signer.sign_statement(dsse::IN_TOTO, &statement)?.to_json())?;
+            let is_none = statement.is_empty();
+            let bundle = (!is_none).then(|| self.signer.sign_statement(dsse::IN_TOTO, &statement)).transpose()?;
+            write(&signed.file, &bundle.map(|bundle| bundle.to_json()).unwrap_or_default())?;
         }
         write(OLD, &self.old(&subjects)?)?;
         Ok(Report::default())

@@ -117,6 +117,7 @@ impl Space {
             root: self.root.clone(),
             repository: self.root.clone(),
             notes: crate::GitNotes::default(),
+            asks_policies: true,
             cache: self.cache.clone().unwrap_or_else(|| self.root.join("cache")),
             program: Some(self.root.join("target")),
             environment: &self.environment,

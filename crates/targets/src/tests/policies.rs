@@ -52,6 +52,43 @@ fn a_release_waits_for_the_rules() {
 }
 
 #[test]
+fn what_is_looked_at_for_vulnerabilities() {
+    let targets = r#""x": GoBuild(packages: ["."]), "y": GoBuild(packages: ["./y"]), "z": GoBuild(packages: ["./z"]),
+        "below": Image(base: Static, files: {"/y": Output("y"), "/own": File("build.ron")}),
+        "image": Image(base: From(Output("below")), files: {"/x": Output("x")}, created: Epoch),
+        "push": Push(image: "image", to: ["r.example/a:1"], policy: (no_known_vulnerability: (db: "vulndb", tool: Output("z")))),"#;
+    let space = Space::new();
+    let found = space.analyze(targets, &["push"]).unwrap();
+    let names: Vec<String> = found.rules.iter().map(|id| found.graph.node(*id).key.to_string()).collect();
+    let judge = found.graph.nodes().find(|(_, node)| node.key.to_string() == "push: no known vulnerability").unwrap().1;
+    let inputs: Vec<String> = judge.inputs.iter().map(|id| found.graph.node(*id).key.to_string()).collect();
+    expect![[r#"
+        push: vulnerabilities of x (linux/amd64), push: vulnerabilities of y (linux/amd64), push: no known vulnerability
+        push: vulnerabilities of x (linux/amd64), push: vulnerabilities of y (linux/amd64), image"#]]
+    .assert_eq(&format!("{}\n{}", names.join(", "), inputs.join(", ")));
+    refused(
+        &space,
+        r#""image": Image(base: Static, files: {"/own": File("build.ron")}, entrypoint: ["/own"]),
+        "push": Push(image: "image", to: ["r.example/a:1"], policy: (no_known_vulnerability: ())),"#,
+        "push",
+        expect![[r#"
+            input: `no_known_vulnerability` looks at what `GoBuild` makes, and `push` has nothing of it
+            at: ()
+            hint: leave the rule out, or take executables of a `GoBuild`"#]],
+    );
+    let wrong = r#""rel": Release(builds: ["x"], policy: (no_known_vulnerability: (accepted: {"GO 1": "x"}))), "x": GoBuild(packages: ["."]),"#;
+    refused(
+        &space,
+        wrong,
+        "rel",
+        expect![[r#"
+        input: `GO 1` is no name of a vulnerability
+        at: "GO 1"
+        hint: write "GO-2025-0001", or a name of CVE or GHSA"#]],
+    );
+}
+
+#[test]
 fn policies_that_can_not_be() {
     let space = Space::new();
     let check = |fields: &str, expected| {
@@ -83,7 +120,7 @@ fn policies_that_can_not_be() {
         expect![[r#"
             input: unknown field `clean` in `policy`
             at: clean
-            hint: `policy` has: clean_tree, verified, signed_base"#]],
+            hint: `policy` has: clean_tree, verified, signed_base, no_known_vulnerability"#]],
     );
 }
 

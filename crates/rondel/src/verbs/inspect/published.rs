@@ -126,7 +126,7 @@ fn names(documents: &[&PublishedDocument]) -> String {
     documents.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns true if a document has this name, type or beginning of a digest, or is of the kind `sbom` or `provenance`.
+/// Returns true if a document has this name, type or beginning of a digest, or is of the kind `sbom`, `provenance` or `vex`.
 fn is_called(document: &PublishedDocument, wanted: &str) -> bool {
     let digests = [Some(document.manifest.clone()), document.contents.map(|digest| digest.oci())];
     let is_begin = |digest: &String| {
@@ -140,6 +140,7 @@ fn is_called(document: &PublishedDocument, wanted: &str) -> bool {
         || match wanted {
             "sbom" => ["spdx", "cyclonedx", "syft"].iter().any(|word| kind.contains(word)),
             "provenance" => kind.contains("slsa.dev/provenance") || name.contains("provenance"),
+            "vex" => kind.contains("openvex"),
             _ => false,
         }
 }
@@ -253,6 +254,7 @@ mod tests {
             documents: vec![
                 one(None, "application/vnd.in-toto+json", Some("https://slsa.dev/provenance/v1"), b"1"),
                 one(None, "application/vnd.in-toto+json", Some("https://spdx.dev/Document"), b"2"),
+                one(None, "application/vnd.in-toto+json", Some("https://openvex.dev/ns"), b"6"),
             ],
         };
         let image = PublishedImage {
@@ -277,6 +279,7 @@ mod tests {
         assert_eq!(of_platform("sbom", "linux/amd64").unwrap(), of(b"2"));
         assert!(of_platform("a.txt", "linux/amd64").is_err() && of_platform("sbom", "linux/arm").is_err());
         assert_eq!(chosen("provenance").unwrap(), of(b"1"));
+        assert_eq!(chosen("vex").unwrap(), of(b"6"));
         assert_eq!(chosen("a.txt").unwrap(), of(b"4"));
         assert_eq!(chosen("application/spdx+json").unwrap(), of(b"3"));
         assert_eq!(chosen(&of(b"2").oci()[..20]).unwrap(), of(b"2"));
