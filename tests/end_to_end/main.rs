@@ -93,6 +93,7 @@ mod stamps;
 mod tasks;
 mod tidy;
 mod toolchain;
+mod unlike_machines;
 mod variables;
 mod verify;
 mod versions;

@@ -63,7 +63,7 @@ pub use plan::{Hit, Known, Planned, known, plan, planned_sources, question};
 pub use reason::Reason;
 pub use record::{LastRun, StepRecord, read_record, read_record_file, records};
 pub use rondel_cas::{Metadata, MetadataType};
-pub use rondel_tree::{counted_mode, set_process_umask};
+pub use rondel_tree::{counted_mode, mode_under, set_process_umask};
 pub use scheduler::{BuildOptions, Run, Summary, build};
 pub use seal::Seal;
 pub use state_directory::not_own;

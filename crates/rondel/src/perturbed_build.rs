@@ -23,6 +23,9 @@ const CLOCKS: &[&str] = &[
     "/usr/lib/faketime/libfaketimeMT.so.1",
 ];
 
+/// The umask of the second build. It is not a private one: what is private then, nobody else's build would call ordinary.
+const OTHER_UMASK: u32 = 0o002;
+
 /// A variable and its value in the second build.
 type Perturbation = (String, String);
 
@@ -54,7 +57,7 @@ impl PerturbedBuild {
             Failure::environment(format!("failed to prepare the second build below `{}`: {error}", all.display()))
                 .hint("verify needs room for a copy of the tree and a cold build")
         };
-        let copy = TreeCopy::make(session, sources, made, Looks::Others).map_err(failed)?;
+        let copy = TreeCopy::make(session, sources, made, Looks::OfUmask(OTHER_UMASK)).map_err(failed)?;
         let mut place = PerturbedBuild {
             build_file: session.build_file().to_owned(),
             root: copy.root.clone(),
@@ -156,9 +159,9 @@ impl PerturbedBuild {
     }
 }
 
-/// Runs with another umask. It is not a private one: what is private then, nobody else's build would call ordinary.
+/// Runs with another umask.
 pub(crate) fn with_other_umask<T>(run: impl FnOnce() -> T) -> T {
-    let former = set_process_umask(0o002);
+    let former = set_process_umask(OTHER_UMASK);
     let result = run();
     set_process_umask(former);
     result

@@ -7,6 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rondel_cas::{TemporaryDirectory, copy_file, par_chunks, sweep_abandoned};
+#[cfg(unix)]
+use rondel_engine::mode_under;
 
 use crate::session::Session;
 
@@ -18,8 +20,8 @@ const NO_SOURCES: &[&str] = &[".git", ".rondel"];
 pub(crate) enum Looks {
     /// With the same permissions.
     Same,
-    /// As another umask leaves them.
-    Others,
+    /// As this umask leaves them. Permissions that were set on purpose count, so they stay.
+    OfUmask(u32),
 }
 
 /// A copy of the tree.
@@ -104,11 +106,10 @@ fn copy(from: &Path, to: &Path, index: usize, looks: Looks) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As the other umask leaves them. Permissions that were set on purpose count, so they stay.
-        let mode = match (looks, metadata.permissions().mode() & 0o777) {
-            (Looks::Others, 0o644) => 0o664,
-            (Looks::Others, 0o755) => 0o775,
-            (Looks::Others | Looks::Same, mode) => mode,
+        let mode = metadata.permissions().mode();
+        let mode = match looks {
+            Looks::OfUmask(umask) => mode_under(mode, umask),
+            Looks::Same => mode & 0o777,
         };
         fs::set_permissions(to, fs::Permissions::from_mode(mode))?;
     }

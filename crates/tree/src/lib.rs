@@ -17,7 +17,7 @@ pub use fingerprint::{FINGERPRINT_LENGTH, Fingerprint};
 pub use globs::{GlobSet, literal_glob};
 pub use link_way::LinkWay;
 pub use listing::{BEHIND_LINK, Listing};
-pub use modes::{counted_mode, kept_mode, process_umask, set_process_umask};
+pub use modes::{counted_mode, kept_mode, mode_under, process_umask, set_process_umask};
 pub use mtime_boundary::{MTIME_BOUNDARY_LENGTH, MtimeBoundary};
 pub use snapshot::StatSnapshot;
 pub use walk::WalkError;

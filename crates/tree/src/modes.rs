@@ -85,6 +85,22 @@ pub fn counted_mode(bits: u32) -> Option<UnixMode> {
     UnixMode::new(bits & 0o777)?.unless_ordinary_file(bits & 0o100 != 0)
 }
 
+/// Returns the permission bits of an input file where the umask is `other`. Bits that say nothing are those that the other umask
+/// leaves; any others were set on purpose, and stay.
+pub fn mode_under(bits: u32, other: u32) -> u32 {
+    mode_moved(bits, process_umask(), other)
+}
+
+fn mode_moved(bits: u32, umask: u32, other: u32) -> u32 {
+    let bits = bits & 0o777;
+    let is_executable = bits & 0o100 != 0;
+    let ordinary = if is_executable { UnixMode::EXECUTABLE } else { UnixMode::PLAIN };
+    match is_by_umask(bits, umask) || bits == ordinary {
+        true => (if is_executable { 0o777 } else { 0o666 }) & !other,
+        false => bits,
+    }
+}
+
 /// Returns the permission bits that an output of a command keeps. Bits that only the umask has chosen become ordinary
 /// ones, unless they keep others out: then nobody knows what was meant, and what is private stays private.
 pub fn kept_mode(bits: u32, is_directory: bool) -> u32 {
@@ -119,6 +135,23 @@ mod tests {
             (0o400, 0o077, false),
         ] {
             assert_eq!(is_by_umask(bits, umask), is_by, "{bits:o} {umask:o}");
+        }
+    }
+
+    #[test]
+    fn bits_under_another_umask() {
+        for (bits, umask, moved) in [
+            (0o644, 0o022, 0o664),
+            (0o755, 0o022, 0o775),
+            (0o600, 0o077, 0o664),
+            (0o100_700, 0o077, 0o775),
+            (0o640, 0o027, 0o664),
+            (0o644, 0o077, 0o664),
+            (0o600, 0o022, 0o600),
+            (0o400, 0o077, 0o400),
+            (0o775, 0o022, 0o775),
+        ] {
+            assert_eq!(mode_moved(bits, umask, 0o002), moved, "{bits:o} {umask:o}");
         }
     }
 

@@ -83,12 +83,11 @@ impl<'a> GitAnswers<'a> {
         self.uses_mode.get()
     }
 
-    /// Returns the tags of HEAD itself.
-    pub fn tags_here(&self) -> Vec<String> {
-        let Some(repository) = self.repository() else { return Vec::new() };
+    /// Returns the tags of HEAD itself, or `None` if git does not tell.
+    pub fn tags_here(&self) -> Option<Vec<String>> {
+        let repository = self.repository()?;
         let words = ["for-each-ref", "--format=%(refname:strip=2)", "--points-at=HEAD", "refs/tags/"];
-        let answer = self.text(repository, &words).unwrap_or_default();
-        answer.lines().map(str::to_owned).collect()
+        Some(self.text(repository, &words)?.lines().map(str::to_owned).collect())
     }
 
     /// Returns the address of `origin`, as the repository's own configuration has it, but for user and password. `None` for a

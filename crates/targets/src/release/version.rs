@@ -63,7 +63,7 @@ pub(crate) fn check_publishing(mode: VersionMode, span: Span) -> Analyzed<()> {
 pub(crate) fn tag_here(analyzer: &Analyzer<'_>, version: &str) -> Option<String> {
     let git = analyzer.variables.repository();
     let prefix = git.version_prefix();
-    git.tags_here().into_iter().find(|tag| is_tag_of(tag, prefix.as_deref(), version))
+    git.tags_here()?.into_iter().find(|tag| is_tag_of(tag, prefix.as_deref(), version))
 }
 
 /// Returns true if a tag has this version: with or without `v`, and with a path before it (`cli/v1.2.3`).
@@ -79,8 +79,8 @@ fn is_tag_of(tag: &str, prefix: Option<&str>, version: &str) -> bool {
 struct State {
     mode: VersionMode,
     commit: Option<String>,
-    /// The tags of HEAD.
-    tags: Vec<String>,
+    /// The tags of HEAD; `None` if git does not tell.
+    tags: Option<Vec<String>>,
     /// What `Git(Version)` was asked for, if the version is its answer.
     prefix: Option<String>,
 }
@@ -122,11 +122,16 @@ impl State {
     /// Checks that HEAD has the tag of the version.
     fn check_tag(&self, version: &SemanticVersion, commit: &str) -> Result<(), UserError> {
         let text = version.to_string();
-        if self.tags.iter().any(|tag| is_tag_of(tag, self.prefix.as_deref(), &text)) {
+        let Some(tags) = &self.tags else {
+            let message = format!("git does not say which tags the commit `{}` has", short(commit));
+            return Err(UserError::environment(message)
+                .hint("the program `git` has to be on PATH; `--snapshot` builds a release to try out"));
+        };
+        if tags.iter().any(|tag| is_tag_of(tag, self.prefix.as_deref(), &text)) {
             return Ok(());
         }
         let commit = short(commit);
-        let tags: Vec<String> = self.tags.iter().take(3).map(|tag| format!("`{}`", tag.escape_debug())).collect();
+        let tags: Vec<String> = tags.iter().take(3).map(|tag| format!("`{}`", tag.escape_debug())).collect();
         let has = match tags.as_slice() {
             [] => "has no tag".to_owned(),
             tags => format!("has {}", tags.join(", ")),
@@ -163,7 +168,7 @@ mod tests {
         State {
             mode: VersionMode::Tag,
             commit: Some("0123456789".repeat(4)),
-            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()),
             prefix: None,
         }
     }
@@ -225,6 +230,15 @@ mod tests {
         .assert_eq(&refused.join("\n"));
         let none = tagged.check(&SemanticVersion::new("1.2.3").unwrap(), &|| None).unwrap_err();
         expect!["git does not say which files the commit `0123456` has"].assert_eq(&none.message);
+    }
+
+    /// Without git a commit that has its tag is none that lacks it.
+    #[test]
+    fn tags_that_nobody_tells() {
+        let without_git = State { tags: None, ..state(&[]) };
+        let refused = without_git.check(&SemanticVersion::new("1.2.3").unwrap(), &|| None).unwrap_err();
+        expect!["git does not say which tags the commit `0123456` has"].assert_eq(&refused.message);
+        assert_eq!(checked(&State { mode: VersionMode::Snapshot, ..without_git }, "1.2.3", &[]), "fine");
     }
 
     #[test]
