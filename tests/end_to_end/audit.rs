@@ -254,6 +254,25 @@ fn a_share_by_a_seed_and_a_limit_of_time() {
 }
 
 #[test]
+fn what_former_audits_found_is_left_out() {
+    let space = slow();
+    let (found, _) = audit(&space, &[], 0);
+    let keys: String = found.values().map(|event| format!("{}\n", event["key"].as_str().unwrap())).collect();
+    let file = space.beside("keys");
+    fs::write(&file, keys).unwrap();
+    let file = file.display().to_string();
+    let (again, summary) = audit(&space, &["--except", &file], 0);
+    assert!(again.is_empty() && summary["checked"] == 0, "{again:?}");
+    // Another command, another key.
+    space.replace("build.ron", "echo 3 > out/3", "echo three > out/3");
+    space.ok(&["all", "-j8"]);
+    assert_eq!(outcomes(&audit(&space, &["--except", &file], 0).0), ["t3: same"]);
+    fs::write(space.beside("keys"), "t3\n").unwrap();
+    space.run(&["cache", "audit", "--except", &file]).fails(2, &["--except", "has no key in line 1", "sha256:"]);
+    space.run(&["cache", "audit", "--except", "nothing"]).fails(2, &["--except: `nothing` can't be read"]);
+}
+
+#[test]
 fn ctrl_c_reports_what_was_checked_so_far() {
     let space = slow();
     let mut child = space.command(&["cache", "audit", "--events", "json", "-j1"]);

@@ -90,6 +90,7 @@ mod signatures;
 mod signed_base;
 mod space;
 mod stamps;
+mod suite_audit;
 mod tasks;
 mod tidy;
 mod toolchain;

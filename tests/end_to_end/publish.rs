@@ -268,7 +268,7 @@ fn the_tag_is_that_of_the_commit() {
 #[test]
 fn what_the_gate_refuses_is_not_published() {
     let server = ForgeServer::start(Dialect::GitHub);
-    let space = releasing(&server, GITHUB);
+    let space = releasing(&server, GITHUB).may_differ();
     space.replace("build.ron", "gate: Off,", "archives: (files: [Output(\"made\")]),");
     let made =
         "\"made\": Shell(script: \"date +%s%N > made.txt\", inputs: [], outputs: [\"made.txt\"]),\n        \"release\"";

@@ -11,6 +11,8 @@ use std::sync::{Mutex, OnceLock};
 use expect_test::Expect;
 use serde_json::Value;
 
+use crate::suite_audit;
+
 /// The workspace of the repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository")
@@ -22,6 +24,8 @@ pub struct TestSpace {
     environment: BTreeMap<String, String>,
     /// True if it has steps that are not reproducible, as a test wants them.
     may_differ: bool,
+    /// The options of its runs that decide which results they have: an audit in the end takes the same.
+    options: Mutex<BTreeSet<Vec<String>>>,
 }
 
 /// What a run printed and how it ended.
@@ -95,7 +99,7 @@ impl TestSpace {
             }
         }
         environment.insert("GOPROXY".to_owned(), goproxy().to_owned());
-        TestSpace { directory, environment, may_differ: false }
+        TestSpace { directory, environment, may_differ: false, options: Mutex::default() }
     }
 
     /// The small module and its build.ron, with the toolchain and Go's build cache shared among all tests.
@@ -270,6 +274,7 @@ impl TestSpace {
     }
 
     fn started(&self, mut command: Command, arguments: &[&str]) -> Command {
+        self.options.lock().unwrap().insert(suite_audit::options_of(arguments));
         command.args(arguments).current_dir(self.root()).env_clear().envs(&self.environment);
         command.stdin(Stdio::null());
         command
@@ -305,25 +310,6 @@ impl TestSpace {
         self
     }
 
-    /// Audits what a test has left, and adds a line about it to `log`: for an audit of the whole suite's results. None may
-    /// differ.
-    fn audit_into(&self, log: &Path) {
-        if !self.root().join(".rondel").is_dir() {
-            return;
-        }
-        let run = self.run(&["cache", "audit", "--seed", "1", "--events", "json"]);
-        let events: Vec<Value> = run.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let Some(end) = events.iter().find(|event| event["event"] == "audit_finished") else { return };
-        let unlike = events.iter().filter(|event| event["event"] == "audited" && event["outcome"] != "same");
-        let unlike: Vec<String> = unlike.map(Value::to_string).collect();
-        let test = std::thread::current().name().unwrap_or_default().to_owned();
-        let line =
-            format!("{test} {} {} {} {}\n", end["checked"], end["differed"], end["not_checked"], unlike.join(" "));
-        let file = fs::File::options().append(true).create(true).open(log);
-        std::io::Write::write_all(&mut file.unwrap(), line.as_bytes()).unwrap();
-        assert!(self.may_differ || end["differed"] == 0, "an audit of what the test has left: {unlike:#?}");
-    }
-
     /// Runs with events and expects success; how each step ended, by its label.
     pub fn outcomes(&self, arguments: &[&str]) -> BTreeMap<String, String> {
         let run = self.ok(&[&["--events", "json"], arguments].concat());
@@ -350,7 +336,8 @@ impl TestSpace {
 impl Drop for TestSpace {
     fn drop(&mut self) {
         if let Some(log) = std::env::var_os("RONDEL_TEST_AUDIT").filter(|_| !std::thread::panicking()) {
-            self.audit_into(Path::new(&log));
+            let options = std::mem::take(&mut *self.options.lock().unwrap());
+            suite_audit::audit(self, &options, self.may_differ, Path::new(&log));
         }
         // Read-only directories of Go's module cache, if a test had one of its own.
         let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&self.directory).output();

@@ -165,6 +165,7 @@ fn help_of_verbs_with_verbs() {
               --rate PERCENT       take this share of the stored results (default: all)
               --time TIME          begin no step after this time: 60s, 5m (default: no limit)
               --seed N             choose and order by this number (default: another one each time, which is printed)
+              --except FILE        leave out the results whose keys are in this file, one a line: those of former audits
           -j, --jobs N             run up to N steps at once (default: number of cores)
               --events json        print one JSON object a line on standard output
               --platform OS/ARCH   build for this platform (may be repeated)

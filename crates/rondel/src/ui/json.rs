@@ -186,7 +186,8 @@ impl Sink for Json {
             AuditOutcome::NotChecked(why) => ("not_checked", &nothing, why.as_str()),
         };
         self.write(&json!({
-            "event": "audited", "step": audited.label, "outcome": outcome, "text": with_program(text),
+            "event": "audited", "step": audited.label, "key": audited.key.oci(), "outcome": outcome,
+            "text": with_program(text),
             "place": difference.place, "what": difference.what,
         }));
     }

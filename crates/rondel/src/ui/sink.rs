@@ -103,6 +103,8 @@ pub(crate) enum AuditOutcome {
 #[derive(Debug)]
 pub(crate) struct Audited {
     pub label: String,
+    /// The key of the result.
+    pub key: Digest,
     pub is_hidden: bool,
     pub outcome: AuditOutcome,
 }

@@ -148,8 +148,10 @@ fn verify(sink: &dyn Sink) {
 }
 
 fn audit(sink: &dyn Sink) {
-    let audited =
-        |label: &str, is_hidden: bool, outcome: AuditOutcome| Audited { label: label.to_owned(), is_hidden, outcome };
+    let audited = |label: &str, is_hidden: bool, outcome: AuditOutcome| {
+        let (label, key) = (label.to_owned(), Digest::of(label.as_bytes()));
+        Audited { label, key, is_hidden, outcome }
+    };
     let difference = Difference {
         place: vec!["out\u{1b}[2J".to_owned(), "line 1".to_owned()],
         what: vec!["`a` and `b`".to_owned()],
@@ -345,14 +347,14 @@ fn an_audit_as_json() {
         Shown::AsUsual,
         audit,
         expect![[r#"
-        {"chosen":4,"event":"audit_started","rate":"1%","seed":7,"stored":370}
-        {"event":"audited","outcome":"same","place":[],"step":"server","text":"sha256:9b70","what":[]}
-        {"event":"audited","outcome":"same","place":[],"step":"deps","text":"sha256:9b70","what":[]}
-        {"event":"audited","outcome":"different","place":["out\u001b[2J","line 1"],"step":"clock","text":"","what":["`a` and `b`"]}
-        {"event":"audited","outcome":"not_checked","place":[],"step":"loaded","text":"two\nlines: `rondel lock`","what":[]}
-        {"checked":3,"differed":1,"event":"audit_finished","not_checked":1,"not_reached":2}
-        {"duration_ms":1390,"event":"finished","exit_code":4,"outcome":"different"}
-    "#]],
+            {"chosen":4,"event":"audit_started","rate":"1%","seed":7,"stored":370}
+            {"event":"audited","key":"sha256:b3eacd33433b31b5252351032c9b3e7a2e7aa7738d5decdf0dd6c62680853c06","outcome":"same","place":[],"step":"server","text":"sha256:9b70","what":[]}
+            {"event":"audited","key":"sha256:f93464a48a2b9281080b555fac1081b1852154552800cbc6a2440ad1e3629033","outcome":"same","place":[],"step":"deps","text":"sha256:9b70","what":[]}
+            {"event":"audited","key":"sha256:d8198efa3604d164853468608c55efa148bc56e3564d5a30232bf98b8ab43aeb","outcome":"different","place":["out\u001b[2J","line 1"],"step":"clock","text":"","what":["`a` and `b`"]}
+            {"event":"audited","key":"sha256:2cab953f2b3607b36259abeb3703329d6b301b31277402ebf9f2b3b93e31dd53","outcome":"not_checked","place":[],"step":"loaded","text":"two\nlines: `rondel lock`","what":[]}
+            {"checked":3,"differed":1,"event":"audit_finished","not_checked":1,"not_reached":2}
+            {"duration_ms":1390,"event":"finished","exit_code":4,"outcome":"different"}
+        "#]],
     );
 }
 

@@ -9,13 +9,13 @@ use std::time::Instant;
 use rondel_buildfile::{Makes, Platform, Target, TargetName};
 use rondel_diff::{Difference, Traces, diff_json};
 use rondel_engine::{
-    Artefact, Audit, AuditMark, Event, Known, Node, NodeId, Shown as StepShown, StepError, UpstreamResult, Verdict,
-    Workspace, clear_mark, forget_result, known, mark_step,
+    Artefact, Audit, AuditMark, Event, Hit, Known, Node, NodeId, Shown as StepShown, StepError, UpstreamResult,
+    Verdict, Workspace, clear_mark, forget_result, known, mark_step,
 };
 use rondel_process::{Cancellation, Redactor};
 use rondel_targets::{Analysis, Request};
 
-use super::sampling::{Rate, Seed, TimeLimit, choose};
+use super::sampling::{Except, Rate, Seed, TimeLimit, choose};
 use crate::asked::Asked;
 use crate::build_diff::{diff_artefacts, diff_results, summary_of};
 use crate::cli::groups::{AnalysisOptions, BuildOptions, Events, Jobs};
@@ -39,6 +39,8 @@ options! {
         time: Option<TimeLimit> = option("time").value("TIME"),
         /// choose and order by this number (default: another one each time, which is printed)
         seed: Option<Seed> = option("seed").value("N"),
+        /// leave out the results whose keys are in this file, one a line: those of former audits
+        except: Except = option("except").value("FILE"),
         /// run up to N steps at once (default: number of cores)
         jobs: Jobs = option("jobs").short('j').value("N"),
         /// print one JSON object a line on standard output
@@ -102,17 +104,18 @@ fn audit(
     let seed = options.seed.unwrap_or_else(Seed::random);
     let (outside, inside): (Vec<NodeId>, Vec<NodeId>) =
         known.hits.keys().partition(|id| acts_outside(session, analyzed.graph.node(**id)));
-    let keyed: Vec<_> = inside.iter().map(|id| (*id, known.hits[id].action)).collect();
+    let keyed = inside.iter().map(|id| (*id, known.hits[id].action));
+    let keyed: Vec<_> = keyed.filter(|(_, key)| !options.except.contains(key)).collect();
     let chosen = choose(&keyed, options.rate, seed);
     let cancellation = Cancellation::new();
     signals::forward_to(&cancellation);
     sink.started(&session.file.project.value, call.words);
     left_out.iter().for_each(|text| sink.event(&analyzed.graph, &Event::Warning { text: text.clone() }));
-    sink.auditing(&AuditStart { chosen: chosen.len(), stored: inside.len(), rate: options.rate.words(), seed: seed.0 });
+    sink.auditing(&AuditStart { chosen: chosen.len(), stored: keyed.len(), rate: options.rate.words(), seed: seed.0 });
     let run = Run { session, call, sink, workspace: &workspace, analyzed: &analyzed, known: &known, begun };
     for id in &outside {
         let why = "it acts outside of the tree".to_owned();
-        sink.audited(&audited(analyzed.graph.node(*id), AuditOutcome::NotChecked(why)));
+        sink.audited(&audited(analyzed.graph.node(*id), &known.hits[id], AuditOutcome::NotChecked(why)));
     }
     let counts = match chosen.is_empty() {
         true => Counts::default(),
@@ -189,8 +192,8 @@ fn acts_outside(session: &Session<'_>, node: &Node) -> bool {
     })
 }
 
-fn audited(node: &Node, outcome: AuditOutcome) -> Audited {
-    Audited { label: node.key.to_string(), is_hidden: node.shown == StepShown::Never, outcome }
+fn audited(node: &Node, hit: &Hit, outcome: AuditOutcome) -> Audited {
+    Audited { label: node.key.to_string(), key: hit.action, is_hidden: node.shown == StepShown::Never, outcome }
 }
 
 /// One audit of chosen steps.
@@ -307,10 +310,10 @@ impl Run<'_> {
                     self.warn(format!("`{}` was not marked: {error}", node.key));
                 }
                 let difference = Difference { place: mark.place, what: mark.what };
-                return self.sink.audited(&audited(node, AuditOutcome::Different(difference)));
+                return self.sink.audited(&audited(node, hit, AuditOutcome::Different(difference)));
             }
         }
-        self.sink.audited(&audited(node, outcome));
+        self.sink.audited(&audited(node, hit, outcome));
     }
 }
 

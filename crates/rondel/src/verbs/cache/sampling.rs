@@ -1,9 +1,11 @@
 //! Which stored results an audit takes, and in which order: by a number that is printed, so that another audit can take the
 //! same ones. Knows no steps.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rondel_cas::Digest;
+use rondel_cas::{Digest, read_at_most};
 
 use crate::cli::option::OptionValue;
 use crate::exit::Failure;
@@ -97,6 +99,37 @@ impl OptionValue for Seed {
     }
 }
 
+/// Keys of results that are left out: the value of `--except`, which is a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Except(BTreeSet<String>);
+
+/// Number of bytes of the largest file of keys: a million of them.
+const KEYS_MAX: u64 = 72_000_000;
+
+impl Except {
+    pub fn contains(&self, key: &Digest) -> bool {
+        self.0.contains(&key.oci())
+    }
+}
+
+impl OptionValue for Except {
+    fn accept(&mut self, option: &str, value: &str) -> Result<(), Failure> {
+        let unreadable = |why: String| Failure::usage(format!("{option}: `{}` {why}", value.escape_debug()));
+        let bytes = read_at_most(Path::new(value), KEYS_MAX);
+        let bytes = bytes.map_err(|error| unreadable(format!("can't be read: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|_| unreadable("is no text".to_owned()))?;
+        for (index, line) in text.lines().enumerate() {
+            let hex = line.strip_prefix("sha256:").filter(|hex| hex.len() == 64);
+            if !hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+                let wrong = unreadable(format!("has no key in line {}", index + 1));
+                return Err(wrong.hint("a line is a key as `cache audit --events json` has it: `sha256:…`"));
+            }
+            self.0.insert(line.to_owned());
+        }
+        Ok(())
+    }
+}
+
 /// Returns the chosen ones of `all`, which have these keys, in the order of the audit.
 pub(crate) fn choose<T: Clone>(all: &[(T, Digest)], rate: Rate, seed: Seed) -> Vec<T> {
     let rank = |key: &Digest| Digest::of(format!("{} {}", seed.0, key.hex()).as_bytes()).hex();
@@ -107,6 +140,8 @@ pub(crate) fn choose<T: Clone>(all: &[(T, Digest)], rate: Rate, seed: Seed) -> V
 
 #[cfg(test)]
 mod tests {
+    use rondel_cas::TemporaryDirectory;
+
     use super::*;
 
     fn rate(text: &str) -> Option<Rate> {
@@ -143,6 +178,25 @@ mod tests {
         for text in ["", "s", "0s", "5 parsec", "-1s", "99999999999999999999s"] {
             assert_eq!(time(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn keys_that_are_left_out() {
+        let directory = TemporaryDirectory::new_in(&std::env::temp_dir()).unwrap();
+        let file = directory.path().join("keys");
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            let mut except = Except::default();
+            except.accept("--except", &file.display().to_string()).map(|()| except)
+        };
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let except = read(&format!("{}\n", one.oci())).ok().unwrap();
+        assert!(except.contains(&one) && !except.contains(&other));
+        assert_eq!(read("").ok(), Some(Except::default()));
+        for text in ["sha256:12\n", &one.hex(), &format!("{}\n\n", one.oci()), &format!("sha256:{}", "g".repeat(64))] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert!(Except::default().accept("--except", "/nonexistent/keys").is_err());
     }
 
     #[test]
