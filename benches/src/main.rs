@@ -1,6 +1,6 @@
 //! Side-by-side measurements against what a user would run instead: bare `go build`, ko, BuildKit, GoReleaser.
 //!
-//! `cargo run --release -p rondel-benches [scale|inputs|steps|tests|bases|push|release] [ROUNDS] [warm]`. All contenders take turns in one run on copies of
+//! `cargo run --release -p rondel-benches [scale|inputs|steps|tests|bases|push|release] [ROUNDS] [warm|cold]`. All contenders take turns in one run on copies of
 //! the sample service, each warm, so noise affects all alike; the ratios count, not the times. A contender that is not
 //! on this machine is left out and named.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a bench starts programs and prints")]
@@ -40,7 +40,15 @@ fn main() -> Result<()> {
         Some("steps") => return steps::steps(&lab, rounds),
         Some("bases") => return bases::bases(&lab, rounds),
         Some("push") => return push::push(&lab, rounds),
-        Some("release") => return release::release(&lab, rounds, words.iter().any(|word| word == "warm")),
+        Some("release") => {
+            let has = |wanted: &str| words.iter().any(|word| word == wanted);
+            let part = match (has("warm"), has("cold")) {
+                (true, _) => release::Part::Warm,
+                (false, true) => release::Part::Cold,
+                (false, false) => release::Part::All,
+            };
+            return release::release(&lab, rounds, part);
+        }
         Some("tests") => return go_test::go_test(&lab, rounds),
         Some(_) => return inputs::inputs(&lab, rounds),
         None => {}

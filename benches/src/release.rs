@@ -88,8 +88,19 @@ struct Place<'l> {
     caches: PathBuf,
 }
 
-/// Measures all of it; if `is_warm`, without what begins from nothing and takes half an hour.
-pub(crate) fn release(lab: &Lab, rounds: usize, is_warm: bool) -> Result<()> {
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of it, for an hour.
+    All,
+    /// What begins from nothing is left out.
+    Warm,
+    /// Only what begins from nothing: a release, and its gate.
+    Cold,
+}
+
+/// Measures a part of it.
+pub(crate) fn release(lab: &Lab, rounds: usize, part: Part) -> Result<()> {
     let version = Command::new("goreleaser").arg("--version").output().context("no goreleaser on this machine")?;
     let version = String::from_utf8_lossy(&version.stdout);
     let version = version.lines().find_map(|line| line.strip_prefix("GitVersion:")).unwrap_or("of unknown version");
@@ -97,13 +108,24 @@ pub(crate) fn release(lab: &Lab, rounds: usize, is_warm: bool) -> Result<()> {
     let place = Place::new(lab, "release", "here", None)?;
     let with_bills = Command::new(SBOM_PROGRAM).arg("version").output().is_ok();
     let sides = [place.goreleaser("repeatable"), place.rondel("release")];
-    if is_warm {
+    if part == Part::Warm {
         sides.iter().try_for_each(|side| side.run().map(drop))?;
     } else {
         println!("from nothing: empty Go build cache and nothing stored, modules and toolchain there; without bills");
         table(&cold(&place, sides, rounds.min(3))?);
     }
+    if part != Part::Cold {
+        from_something(lab, &place, rounds, part == Part::Warm, with_bills)?;
+    }
+    if part != Part::Warm {
+        println!("\nRondel from nothing, without its gate and with it");
+        table(&cold(&place, [place.rondel("release"), place.rondel("gated")], 1)?);
+    }
+    Ok(())
+}
 
+/// Measures a second run, one after an edit, and which files are the same elsewhere.
+fn from_something(lab: &Lab, place: &Place, rounds: usize, is_warm: bool, with_bills: bool) -> Result<()> {
     let mut pairs = vec![("without bills", "repeatable", "release")];
     match with_bills {
         true => pairs.push(("with bills of materials (CycloneDX)", "with-bills", "with-bills")),
@@ -118,13 +140,7 @@ pub(crate) fn release(lab: &Lab, rounds: usize, is_warm: bool) -> Result<()> {
         table(&turns(&[&goreleaser, &rondel], rounds, &edited)?);
     }
     println!("\nthe same files after a second run, in another directory and with other caches");
-    elsewhere(lab, &place, with_bills, is_warm)?;
-    if is_warm {
-        return Ok(());
-    }
-    println!("\nRondel from nothing, without its gate and with it");
-    table(&cold(&place, [place.rondel("release"), place.rondel("gated")], 1)?);
-    Ok(())
+    elsewhere(lab, place, with_bills, is_warm)
 }
 
 /// Two sides in turns, each from nothing.
