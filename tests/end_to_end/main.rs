@@ -88,6 +88,7 @@ mod scheduling;
 mod server;
 mod signatures;
 mod signed_base;
+mod slips;
 mod space;
 mod stamps;
 mod suite_audit;

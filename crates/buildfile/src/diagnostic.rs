@@ -46,6 +46,14 @@ impl Diagnostic {
         self.hint = Some(hint.into());
         self
     }
+
+    /// Adds a hint if there is one.
+    pub(crate) fn hint_of(self, hint: Option<String>) -> Diagnostic {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
 }
 
 /// Returns the form for people: message, `file:line:column`, the line with the span underlined, the hint.

@@ -125,7 +125,8 @@ impl Reader<'_> {
             return;
         }
         let message = format!("`{}` needs the field `{name}`", fields.owner);
-        self.report(Diagnostic::new(fields.span, message));
+        let hint = (name == "format").then(|| "write `format: 1`".to_owned());
+        self.report(Diagnostic::new(fields.span, message).hint_of(hint));
     }
 
     /// Reports the fields that the record does not have.
@@ -157,7 +158,7 @@ impl Reader<'_> {
     /// Returns a string unchanged.
     pub fn string(&mut self, value: Value<'_>, expected: &str) -> Option<Spanned<String>> {
         if !value.is_string() {
-            self.report(value.unexpected(expected));
+            self.report(value.unexpected(expected).hint_of(value.in_quotes()));
             return None;
         }
         let text: String = self.kept(value.parse(expected))?;

@@ -236,6 +236,11 @@ fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target> {
         return None;
     };
     let alone = kind.alone.filter(|_| call.arguments.is_some_and(|arguments| !arguments.is_named()));
+    if let Some(error) = call.arguments.filter(|_| alone.is_none()).and_then(|arguments| without_name(kind, arguments))
+    {
+        reader.report(error);
+        return None;
+    }
     let mut fields = match (alone, call.arguments) {
         (Some(field), Some(arguments)) => only_field(reader, kind, field, arguments)?,
         _ => reader.fields(call.name, call.name_span, call.arguments)?,
@@ -256,6 +261,28 @@ fn target(reader: &mut Reader<'_>, entry: Named<'_>) -> Option<Target> {
     let kind = (kind.read)(reader, &mut fields);
     reader.finish(fields);
     Some(Target { name, common: common?, limits: limits?, kind: kind? })
+}
+
+/// Returns the error for values in parentheses that have no names: `Exec("go vet")`.
+fn without_name(kind: &KindEntry, arguments: Value<'_>) -> Option<Diagnostic> {
+    let values = arguments.positional().ok().filter(|_| !arguments.is_named())?;
+    let first = values.first()?;
+    let fields = (kind.fields)();
+    let field = fields.iter().find(|field| field.default.is_none()).or(fields.first())?;
+    let text = first.written();
+    let is_list = matches!(&field.shape, Shape::List { .. });
+    let value = match (is_list && first.is_string(), field.name) {
+        (true, "command") => {
+            let words = text.trim_matches('"').split_whitespace().map(|word| format!("\"{word}\""));
+            format!("[{}]", words.collect::<Vec<_>>().join(", "))
+        }
+        (true, _) => format!("[{text}]"),
+        (false, _) => text.to_owned(),
+    };
+    let shell =
+        (field.name == "command" && first.is_string()).then(|| format!(", or a line of shell: `Shell({text})`"));
+    let hint = format!("write `{}({}: {value})`{}", kind.word, field.name, shell.unwrap_or_default());
+    Some(Diagnostic::new(first.span(), format!("`{}` has fields with names", kind.word)).hint(hint))
 }
 
 /// Reads `Shell("…")` as `Shell(script: "…")`.

@@ -10,6 +10,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::{Diagnostic, Span};
 
+/// What to write instead of a map in other brackets.
+const MAP_HINT: &str = "a map is written in braces: `{\"name\": value}`";
+
 /// One value of the file, unparsed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value<'a> {
@@ -77,7 +80,8 @@ impl<'a> Value<'a> {
 
     pub fn list(&self, expected: &str) -> Result<Vec<Value<'a>>, Diagnostic> {
         if !self.text.starts_with('[') {
-            return Err(self.unexpected(expected));
+            let error = self.unexpected(expected);
+            return Err(if self.is_string() { error.hint(format!("write a list: `[{}]`", self.text)) } else { error });
         }
         let raw: Vec<&'a RawValue> = self.parse(expected)?;
         Ok(raw.into_iter().map(|raw| self.child(raw.get_ron())).collect())
@@ -86,7 +90,8 @@ impl<'a> Value<'a> {
     /// Returns the entries of `{ "key": value }`, keys read as strings; duplicates are kept.
     pub fn map(&self, expected: &str) -> Result<Vec<Named<'a>>, Diagnostic> {
         if !self.text.starts_with('{') {
-            return Err(self.unexpected(expected));
+            let is_other = self.text.starts_with(['[', '(']);
+            return Err(self.unexpected(expected).hint_of(is_other.then(|| MAP_HINT.to_owned())));
         }
         let RawMap(raw) = self.parse(expected)?;
         let mut entries = Vec::with_capacity(raw.len());
@@ -95,7 +100,7 @@ impl<'a> Value<'a> {
             let name: String = if key.is_string() {
                 key.parse("a string")?
             } else {
-                return Err(key.unexpected("a string as key"));
+                return Err(key.unexpected("a string as key").hint_of(key.in_quotes()));
             };
             entries.push(Named { name, name_span: key.span(), value: self.child(value.get_ron()) });
         }
@@ -137,6 +142,35 @@ impl<'a> Value<'a> {
     /// Returns true if the parentheses hold `name: value` pairs (or nothing).
     pub fn is_named(&self) -> bool {
         self.fields().is_ok()
+    }
+
+    /// Returns what to write for a word, or for a text in other quotes, that should be a string.
+    pub fn in_quotes(&self) -> Option<String> {
+        let word = self.text.trim_matches('\'');
+        let is_word = word.starts_with(|first: char| first.is_ascii_alphabetic())
+            && word.chars().all(|part| part.is_ascii_alphanumeric() || "_-./:".contains(part));
+        is_word.then(|| format!("texts have double quotes: `\"{word}\"`"))
+    }
+
+    /// Returns the text as it is written.
+    pub fn written(&self) -> &'a str {
+        self.text
+    }
+
+    /// Returns what to write, if it can be told from what stands where `ron` does not go on.
+    fn syntax_hint(&self, place: usize) -> Option<&'static str> {
+        let (before, after) = (self.source[..place].trim_end(), self.source.get(place..)?.trim_start());
+        let follows_name = before.ends_with(|last: char| last.is_ascii_alphanumeric() || last == '_');
+        match after.chars().next()? {
+            ':' if before.ends_with('"') => Some(MAP_HINT),
+            // `ron` takes the first letter for a character.
+            _ if before.chars().rev().take(2).any(|part| part == '\'') => Some("texts have double quotes: `\"…\"`"),
+            _ if before.ends_with('#') => Some("a comment begins with `//`"),
+            '=' => Some("between a name and its value is a colon: `name: value`"),
+            '[' | '{' if follows_name => Some("what belongs to a name is in parentheses: `Name([…])`"),
+            ',' if before.ends_with(',') => Some("remove one of the two commas"),
+            _ => None,
+        }
     }
 
     /// Returns the error "expected …, found …".
@@ -184,7 +218,7 @@ impl<'a> Value<'a> {
             | Error::InvalidValueForType { .. } => return self.unexpected(expected),
             other => format!("{} (expected {expected})", lower_first(&other.to_string())),
         };
-        Diagnostic::new(span, message)
+        Diagnostic::new(span, message).hint_of(self.syntax_hint(start).map(str::to_owned))
     }
 }
 

@@ -535,11 +535,13 @@ fn modules_that_can_not_be() {
     vet(
         r#"examples"#,
         expect![[r#"
-        error: expected the directory of a module, found `examples`
-         --> build.ron:5:30
-          |
-        5 | packages: ["./..."], module: examples)},
-          |                              ^^^^^^^^
-    "#]],
+            error: expected the directory of a module, found `examples`
+             --> build.ron:5:30
+              |
+            5 | packages: ["./..."], module: examples)},
+              |                              ^^^^^^^^
+
+            hint: texts have double quotes: `"examples"`
+        "#]],
     );
 }

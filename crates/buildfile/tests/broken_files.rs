@@ -94,6 +94,8 @@ fn wrong_type() {
               |
             4 |     targets: {"server": GoBuild(packages: "./x")},
               |                                           ^^^^^
+
+            hint: write a list: `["./x"]`
         "#]],
     );
 }
@@ -190,6 +192,8 @@ fn no_format() {
           |
         1 | (project: "p", targets: {})
           | ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+        hint: write `format: 1`
     "#]]
     .assert_eq(&messages("(project: \"p\", targets: {})"));
 }

@@ -143,6 +143,8 @@ fn what_can_not_be_left_out() {
               |
             4 | ), "/c": Directory(exclude: []), "/d": Output("t", exclude: "x")})},
               |                                                             ^^^
+
+            hint: write a list: `["x"]`
         "#]],
     );
 }
@@ -206,6 +208,8 @@ fn names_of_layers() {
               |
             4 | "), "/c": Directory(layer: "a/b"), "/d": Output("t", layer: web)})},
               |                                                             ^^^
+
+            hint: texts have double quotes: `"web"`
         "#]],
     );
 }

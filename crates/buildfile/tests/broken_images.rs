@@ -41,46 +41,48 @@ fn health_checks_that_can_not_be() {
     check(
         &format!("targets: {{{}}}", images.join(", ")),
         expect![[r#"
-        error: the command is empty
-         --> build.ron:5:43
-          |
-        5 | "i0": Image(base: Static, health: Command([])),
-          |                                           ^^
-        error: expected a list of texts, found `"/app health"`
-         --> build.ron:6:43
-          |
-        6 | "i1": Image(base: Static, health: Command("/app health")),
-          |                                           ^^^^^^^^^^^^^
-        error: `Command` takes one list of texts
-         --> build.ron:7:35
-          |
-        7 | "i2": Image(base: Static, health: Command(["/app"], ["x"])),
-          |                                   ^^^^^^^^^^^^^^^^^^^^^^^^
-        error: there is no variable `no`
-         --> build.ron:8:52
-          |
-        8 | "i3": Image(base: Static, health: Command(["/app", "{no}"], interval_s: 0, port: 1)),
-          |                                                    ^^^^^^
+            error: the command is empty
+             --> build.ron:5:43
+              |
+            5 | "i0": Image(base: Static, health: Command([])),
+              |                                           ^^
+            error: expected a list of texts, found `"/app health"`
+             --> build.ron:6:43
+              |
+            6 | "i1": Image(base: Static, health: Command("/app health")),
+              |                                           ^^^^^^^^^^^^^
 
-        hint: declare it under `vars`, or write `{{no}}` for a literal brace
-        error: expected between 1 and 86400 seconds
-         --> build.ron:8:73
-          |
-        8 | base: Static, health: Command(["/app", "{no}"], interval_s: 0, port: 1)),
-          |                                                             ^
-        error: unknown field `port` in `Command`
-         --> build.ron:8:76
-          |
-        8 | e: Static, health: Command(["/app", "{no}"], interval_s: 0, port: 1)),
-          |                                                             ^^^^
+            hint: write a list: `["/app health"]`
+            error: `Command` takes one list of texts
+             --> build.ron:7:35
+              |
+            7 | "i2": Image(base: Static, health: Command(["/app"], ["x"])),
+              |                                   ^^^^^^^^^^^^^^^^^^^^^^^^
+            error: there is no variable `no`
+             --> build.ron:8:52
+              |
+            8 | "i3": Image(base: Static, health: Command(["/app", "{no}"], interval_s: 0, port: 1)),
+              |                                                    ^^^^^^
 
-        hint: `Command` has: interval_s, timeout_s, retries, start_period_s
-        error: expected `Http(port: 8080, path: "/health")` or `Command(["/app", "health"])`, found `Tcp(port: 1)`
-         --> build.ron:9:35
-          |
-        9 | "i4": Image(base: Static, health: Tcp(port: 1))},
-          |                                   ^^^^^^^^^^^^
-    "#]],
+            hint: declare it under `vars`, or write `{{no}}` for a literal brace
+            error: expected between 1 and 86400 seconds
+             --> build.ron:8:73
+              |
+            8 | base: Static, health: Command(["/app", "{no}"], interval_s: 0, port: 1)),
+              |                                                             ^
+            error: unknown field `port` in `Command`
+             --> build.ron:8:76
+              |
+            8 | e: Static, health: Command(["/app", "{no}"], interval_s: 0, port: 1)),
+              |                                                             ^^^^
+
+            hint: `Command` has: interval_s, timeout_s, retries, start_period_s
+            error: expected `Http(port: 8080, path: "/health")` or `Command(["/app", "health"])`, found `Tcp(port: 1)`
+             --> build.ron:9:35
+              |
+            9 | "i4": Image(base: Static, health: Tcp(port: 1))},
+              |                                   ^^^^^^^^^^^^
+        "#]],
     );
 }
 

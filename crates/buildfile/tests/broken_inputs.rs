@@ -111,6 +111,8 @@ fn outputs_of_nothing() {
               |
             4 | ": Exec(command: [Output("gen", "a", "b"), Output(), Output(gen)])},
               |                                                             ^^^
+
+            hint: texts have double quotes: `"gen"`
         "#]],
     );
 }

@@ -228,6 +228,8 @@ fn aliases_that_clash() {
               |
             7 |           "more": Exec(command: ["x"], group: " ", aliases: "m"),
               |                                                             ^^^
+
+            hint: write a list: `["m"]`
         "#]],
     );
 }

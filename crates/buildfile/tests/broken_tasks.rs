@@ -44,6 +44,8 @@ fn files_of_variables() {
               |
             4 | ptional(), Optional, File("z")]), "b": Shell("x", env_file: ".env")},
               |                                                             ^^^^^^
+
+            hint: write a list: `[".env"]`
         "#]],
     );
 }
@@ -251,6 +253,8 @@ fn sets_with_mistakes() {
               |
             4 | Set("a")], "more": [Set("wbe")], "out": [File("x")], "one": "x"},
               |                                                             ^^^
+
+            hint: write a list: `["x"]`
             error: there is no set `none` in `sets`
              --> build.ron:5:60
               |
@@ -318,6 +322,8 @@ fn removals_of_targets_that_are_not_there() {
               |
             4 | , aliases: ["m"]), "clean": Clean(["mak", "m"]), "b": Clean("make"), "c": Clean([1], polo: "x"), "d": Clean(target: ["make"])},
               |                                                             ^^^^^^
+
+            hint: write a list: `["make"]`
             error: expected the name of a target, found `1`
              --> build.ron:4:113
               |
@@ -404,6 +410,8 @@ fn machines_that_nobody_has() {
               |
             5 |             "c": Shell("x", platforms_of_host: "linux"), "d": Shell("x", platforms_of_host: ["", "linux/"])},
               |                                                ^^^^^^^
+
+            hint: write a list: `["linux"]`
             error: `` is no platform that Go knows
              --> build.ron:5:94
               |

@@ -12,6 +12,7 @@ use rondel_targets::{Analysis, GitNotes, PlatformChoice, Request, analyze};
 use crate::VERSION;
 use crate::asked::Asked;
 use crate::cli::groups::{AnalysisOptions, Color};
+use crate::cli::slips;
 use crate::exit::Failure;
 use crate::program;
 
@@ -168,19 +169,27 @@ impl<'c> Session<'c> {
 
     /// Returns the targets that the words name, and the values of their parameters, checked.
     pub fn asked(&self, words: &[String]) -> Result<Asked, Failure> {
-        Asked::read(&self.file, words, &|word| self.unknown_target(word, &[]))
+        Asked::read(&self.file, words, &|word| self.unknown_target(word, &[], words))
     }
 
-    /// Returns the error for a word that is no target; `others` are the other words that may stand there.
-    pub fn unknown_target(&self, word: &str, others: &[&str]) -> Failure {
+    /// Returns the error for a word that is no target; `others` are the other words that may stand there, `words` all that were
+    /// given.
+    pub fn unknown_target(&self, word: &str, others: &[&str], words: &[String]) -> Failure {
         let targets = self.file.targets.iter();
         let mut names: Vec<&str> = targets.clone().map(|target| target.name.value.as_str()).collect();
         names.extend(targets.flat_map(|target| &target.common.aliases).map(|alias| alias.value.as_str()));
-        names.extend(others.iter().copied());
-        let near = suggest(word, names);
         let failure = Failure::usage(format!("there is no target `{}`", word.escape_debug()));
         let program = program::name();
-        match near {
+        let after = words.iter().position(|other| other == word).map_or(words, |place| &words[place + 1..]);
+        if let Some(hint) = slips::word(&self.file, word, after) {
+            return failure.hint(hint);
+        }
+        let near = suggest(word, names.iter().copied());
+        if let Some(hint) = slips::missing_kind(word).filter(|_| near.is_none()) {
+            return failure.hint(hint);
+        }
+        names.extend(others.iter().copied());
+        match near.or_else(|| slips::nearest(word, &names)) {
             Some(near) => failure.hint(format!("did you mean `{near}`? `{program}` lists all targets")),
             None => failure.hint(format!("`{program}` lists all targets")),
         }

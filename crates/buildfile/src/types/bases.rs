@@ -73,7 +73,8 @@ impl FieldType for Base {
                 SourcePath::read(reader, argument).map(Base::Layout)
             }
             _ => {
-                reader.report(value.unexpected(EXPECTED));
+                let image = value.is_string().then(|| format!("write `From({})`", value.written()));
+                reader.report(value.unexpected(EXPECTED).hint_of(image));
                 None
             }
         }

@@ -235,7 +235,8 @@ impl FieldType for Spanned<FileSource> {
             return Some(Spanned { value: FileSource::plain(Origin::Directory, attributes?), span });
         }
         let Some((name, Some(arguments))) = call.map(|call| (call.name, call.arguments)) else {
-            reader.report(value.unexpected(EXPECTED));
+            let file = value.is_string().then(|| format!("for a file of the tree write `File({})`", value.written()));
+            reader.report(value.unexpected(EXPECTED).hint_of(file));
             return None;
         };
         let value = if name == "Link" {

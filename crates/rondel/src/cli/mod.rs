@@ -7,6 +7,7 @@ pub(crate) mod complete;
 pub(crate) mod groups;
 pub(crate) mod help;
 pub(crate) mod option;
+pub(crate) mod slips;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -102,9 +103,15 @@ pub(crate) fn read(verbs: &'static Verbs, arguments: &[OsString]) -> Result<Line
 fn unknown_option(written: &str, specs: &[OptionSpec]) -> Failure {
     let failure = Failure::usage(format!("there is no option `{}`", written.escape_debug()));
     let program = program::name();
+    if let Some(hint) = slips::option(written) {
+        return failure.hint(hint);
+    }
     match suggest(written.trim_start_matches('-'), specs.iter().map(|spec| spec.long)) {
         Some(near) => failure.hint(format!("did you mean `--{near}`? `{program} --help` lists all")),
-        None => failure.hint(format!("`{program} --help` lists all options")),
+        None => failure.hint(match slips::like_option(written) {
+            Some(hint) => hint,
+            None => format!("`{program} --help` lists all options"),
+        }),
     }
 }
 
@@ -170,6 +177,10 @@ fn foreign_option(verbs: &'static Verbs, name: &str, entry: &Entry, long: &str) 
         false => (format!("`{name}`"), format!("{name} --help")),
     };
     let failure = Failure::usage(format!("{subject} has no option `--{long}`"));
+    // What others have by the same name is another thing.
+    if let Some(hint) = slips::option(&format!("--{long}")) {
+        return failure.hint(hint);
+    }
     let near = suggest(long, (entry.specs)().iter().map(|spec| spec.long)).map(str::to_owned);
     let near = near.map(|near| format!("did you mean `--{near}`? ")).unwrap_or_default();
     failure.hint(format!(

@@ -102,7 +102,7 @@ fn an_option_that_a_verb_does_not_have_is_an_error() {
             hint: did you mean `--force`? `rondel --help` lists all
             $ plan image -x
             error: there is no option `-x`
-            hint: `rondel --help` lists all options
+            hint: `--verbose` shows each command; `rondel why TARGET` says why a step ran
             $ plan image --offline=yes
             error: unexpected argument for option '--offline': "yes"
             hint: `rondel --help` lists all options

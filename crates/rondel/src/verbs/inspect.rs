@@ -122,7 +122,7 @@ fn places(session: &Session<'_>, word: &str) -> Result<Vec<PathBuf>, Failure> {
     let target = session.target(word);
     let Some(target) = target else {
         let path = session.context.directory.join(word);
-        return if path.exists() { Ok(vec![path]) } else { Err(session.unknown_target(word, &[])) };
+        return if path.exists() { Ok(vec![path]) } else { Err(session.unknown_target(word, &[], &[])) };
     };
     match target.makes() {
         Makes::Executables | Makes::ImageLayout => {}

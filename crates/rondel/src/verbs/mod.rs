@@ -86,7 +86,7 @@ pub(crate) fn dispatch(context: &ProcessContext, global: &GlobalOptions, line: &
         let session = session?;
         // Values without a target: the error says so.
         session.asked(&line.words.iter().filter(|word| is_value(word)).cloned().collect::<Vec<_>>())?;
-        return Err(unknown_word(&session, named.map_or(first, String::as_str)));
+        return Err(unknown_word(&session, named.map_or(first, String::as_str), &line.words));
     };
     if std::ptr::eq(entry, &VERBS.build) {
         return run(context, line, VERBS.build.name, entry, &line.words, session);
@@ -140,7 +140,7 @@ fn unknown_subverb(entry: &Entry, word: Option<&String>) -> Failure {
 }
 
 /// Returns the error for a first word that is neither target nor verb.
-fn unknown_word(session: &Session<'_>, word: &str) -> Failure {
+fn unknown_word(session: &Session<'_>, word: &str, words: &[String]) -> Failure {
     let verbs: Vec<&str> = VERBS.visible().map(|entry| entry.name).collect();
-    session.unknown_target(word, &verbs)
+    session.unknown_target(word, &verbs, words)
 }

@@ -26,7 +26,7 @@ pub(super) fn verify(run: &Run<'_>, path: &Path, named: Option<&String>) -> Resu
     let is_layout = path.is_dir();
     let (platforms, what) = if is_layout { platforms_of_layout(path)? } else { platform_of_file(path)? };
     let target = match named {
-        Some(name) if crate::asked::is_value(name) => return Err(session.unknown_target(name, &[])),
+        Some(name) if crate::asked::is_value(name) => return Err(session.unknown_target(name, &[], &[])),
         Some(name) => session.asked(std::slice::from_ref(name))?.targets.remove(0),
         None => target_of(session, path, is_layout)?,
     };
