@@ -172,6 +172,11 @@ impl TestSpace {
         self
     }
 
+    /// The value of a variable of the environment, if it is set.
+    pub fn known_variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str)
+    }
+
     /// The value of a variable of the environment.
     pub fn variable(&self, name: &str) -> &str {
         &self.environment[name]

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rondel_buildfile::{TargetName, suggest};
-use rondel_engine::{Graph, NodeId, UserError};
+use rondel_engine::{Graph, NodeId, Pool, UserError};
 use rondel_golang::GoSupport;
 
 use crate::analyzer::Analyzer;
@@ -68,7 +69,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
         return Err(UserError::input(format!("`{option}` changes nothing here: no version is `Git(Version)`"))
             .hint("write `\"version\": Git(Version)` in `vars`, or leave the option out"));
     }
-    analyzer.limit();
+    limit(&mut analyzer);
     let mut ends = analyzer.ends();
     if request.is_ordered && !(analyzer.orders.is_empty() && analyzer.cleanings.is_empty()) {
         let places = orders::apply(&analyzer.orders, &analyzer.cleanings, &mut analyzer.graph)?;
@@ -92,4 +93,21 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
         left_out: analyzer.left_out,
         notes: analyzer.notes,
     })
+}
+
+/// Gives the nodes of each target its pool, its retries and its timeout.
+fn limit(analyzer: &mut Analyzer<'_>) {
+    let file = analyzer.request.file;
+    for node in analyzer.graph.nodes_mut() {
+        let Some(target) = file.targets.iter().find(|target| Some(&target.name.value) == node.key.target.as_ref())
+        else {
+            continue;
+        };
+        node.pool = target.limits.pool.as_ref().map(|pool| {
+            let declared = file.pools.iter().find(|(name, _)| name.value == pool.value);
+            Pool { name: pool.value.clone(), depth: declared.map_or(1, |(_, depth)| depth.get()) }
+        });
+        node.retries = target.limits.retries.get();
+        node.timeout = target.limits.timeout_s.map(|seconds| Duration::from_secs(seconds.get()));
+    }
 }

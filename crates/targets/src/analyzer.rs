@@ -5,23 +5,21 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rondel_buildfile::{
     BuildFile, HealthCheck, Output, OutputReference, Platform, Platforms, Span, Spanned, Target, TargetKind,
     TargetName, Text, suggest,
 };
 use rondel_cas::RelativePath;
-use rondel_engine::{AnyStep, Graph, Node, NodeId, PROGRAM, Pool, Shown, StepKey, UserError};
+use rondel_engine::{AnyStep, Graph, Node, NodeId, PROGRAM, Shown, StepKey, UserError};
 
 use crate::base::{BaseRequest, Bases};
 use crate::dirty::DirtyStep;
 use crate::docker::Docker;
 use crate::git::WorkTrees;
 use crate::known_modules::KnownModules;
-use crate::nodes::{Deps, HeldStep, MadeOutput, Program, TargetNodes};
+use crate::nodes::{Deps, HeldStep, MadeOutput, Program, ScanRequest, TargetNodes};
 use crate::orders::{Cleaning, Order};
-use crate::policy::ScanRequest;
 use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
 use crate::tag_texts::{tag_text, wrong_tag};
@@ -189,23 +187,6 @@ impl<'a> Analyzer<'a> {
     /// Returns the last steps of each analyzed target.
     pub(crate) fn ends(&self) -> BTreeMap<TargetName, Vec<NodeId>> {
         self.done.iter().map(|(name, nodes)| (name.clone(), nodes.ends.clone())).collect()
-    }
-
-    /// Gives the nodes of each target its pool, its retries and its timeout.
-    pub(crate) fn limit(&mut self) {
-        let targets = &self.request.file.targets;
-        for node in self.graph.nodes_mut() {
-            let Some(target) = targets.iter().find(|target| Some(&target.name.value) == node.key.target.as_ref())
-            else {
-                continue;
-            };
-            node.pool = target.limits.pool.as_ref().map(|pool| {
-                let declared = self.request.file.pools.iter().find(|(name, _)| name.value == pool.value);
-                Pool { name: pool.value.clone(), depth: declared.map_or(1, |(_, depth)| depth.get()) }
-            });
-            node.retries = target.limits.retries.get();
-            node.timeout = target.limits.timeout_s.map(|seconds| Duration::from_secs(seconds.get()));
-        }
     }
 
     /// The target of this name.

@@ -1,6 +1,6 @@
 //! The steps of a target as analysis knows them: the ones it ends with, and their results for others.
 
-use rondel_buildfile::TargetName;
+use rondel_buildfile::{NoKnownVulnerability, Target, TargetName};
 use rondel_cas::RelativePath;
 use rondel_engine::NodeId;
 
@@ -81,6 +81,14 @@ pub(crate) struct MadeOutput {
     pub place: Option<RelativePath>,
     /// True if the place is a declared directory.
     pub may_be_empty: bool,
+}
+
+/// Who wants a scan for known vulnerabilities.
+pub(crate) struct ScanRequest<'a> {
+    /// The target whose policy it is.
+    pub target: &'a Target,
+    /// What the policy says.
+    pub rule: &'a NoKnownVulnerability,
 }
 
 /// An executable that a `GoBuild` makes and an image holds.

@@ -74,7 +74,7 @@ const KINDS: &[(&[&str], &[&str])] = &[
 ];
 
 fn filled(hint: &str) -> String {
-    hint.replace("{}", &program::name())
+    hint.replace("{}", program::name())
 }
 
 /// Returns what an option of another tool is here.

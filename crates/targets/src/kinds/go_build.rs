@@ -13,8 +13,8 @@ use rondel_golang::{self as golang, BillStep, CSupport, GoBuildStep, GoPackages,
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
 use crate::evidence::{ExecutableBillsStep, forms};
 use crate::go_variables::refuse_own;
-use crate::nodes::{Deps, MadeOutput, TargetNodes};
-use crate::policy::{ScanRequest, add_scan};
+use crate::nodes::{Deps, MadeOutput, ScanRequest, TargetNodes};
+use crate::policy::add_scan;
 
 impl Analyze for GoBuild {
     fn analyze(

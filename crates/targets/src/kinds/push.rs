@@ -8,7 +8,7 @@ use rondel_names::ImageReference;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, only_output, path};
 use crate::nodes::{Deps, HeldStep, ImageIdentity, ImageSource, Program, TargetNodes};
-use crate::policy::{Subject, add_policy};
+use crate::policy::{Subject, add_policy, add_vulnerabilities_of_image};
 use crate::push::{DeclaredDocument, DocumentOrigin, PushStep, Pushed, RefsStep, own_documents};
 use crate::release::check_publishing;
 use crate::source_files::SourceFiles;
@@ -45,7 +45,8 @@ impl Analyze for Push {
         let to = |analyzer: &Analyzer<'_>| -> Analyzed<Vec<ImageReference>> {
             Ok(destinations(self, analyzer)?.into_iter().map(|(to, _)| to).collect())
         };
-        let own = own_documents(analyzer, pushed, (layout, &to), &mut upstream)?;
+        let statements = add_vulnerabilities_of_image(analyzer, pushed, (layout, &to))?;
+        let own = own_documents(analyzer, pushed, (layout, &to), statements, &mut upstream)?;
         documents.extend(own.documents);
         // Signatures follow from what is signed, and are the push's own: nobody can build them a second time without pushing.
         let is_made = |node: &NodeId| analyzer.graph.node(*node).key.target.as_ref() != Some(name);

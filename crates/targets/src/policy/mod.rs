@@ -16,6 +16,7 @@ use rondel_buildfile::{
 };
 use rondel_cas::RelativePath;
 use rondel_engine::{NodeId, Shown, StepKey, UserError};
+use rondel_evidence::VulnerabilityStatements;
 use rondel_names::ImageReference;
 use rondel_oci::created_text;
 use rondel_signatures::PublicKey;
@@ -23,16 +24,15 @@ use rondel_signatures::PublicKey;
 use crate::analyzer::{Analyzed, Analyzer, path};
 use crate::created::created_s;
 use crate::git::WorkTrees;
-use crate::nodes::Deps;
-use crate::push::{Destinations, Pushed};
+use crate::nodes::{Deps, ScanRequest};
+use crate::push::{Destinations, Pushed, StatementOfPush};
 use crate::request::VersionMode;
 use clean_tree::CleanTreeStep;
 use scans::{Scan, scans_of_builds, scans_of_image};
 use signed_base::SignedBaseStep;
-use vulnerabilities::VulnerabilitiesStep;
+use vulnerabilities::{ImageStatements, VulnerabilitiesStep};
 
-pub(crate) use scans::{ScanRequest, add_scan};
-pub(crate) use vulnerabilities::ImageStatements;
+pub(crate) use scans::add_scan;
 
 /// What a policy is about.
 pub(crate) struct Subject<'a> {
@@ -82,14 +82,14 @@ pub(crate) fn add_vulnerabilities_of_release(
     add_judge(analyzer, (target, rule), scans, None, &|_| Ok(None)).map(Some)
 }
 
-/// Adds the steps that look for known vulnerabilities in what an image is made of. Returns the one that judges, and makes a document
-/// for each platform, and the directory of these.
+/// Adds the steps that look for known vulnerabilities in what an image is made of. One of them judges, and makes a document
+/// for each platform: they are returned.
 pub(crate) fn add_vulnerabilities_of_image(
     analyzer: &mut Analyzer<'_>,
     pushed: Pushed<'_>,
     (layout, to): (NodeId, &Destinations<'_>),
-) -> Analyzed<Option<(NodeId, RelativePath)>> {
-    let Some(rule) = rule(analyzer, pushed.push.policy.as_ref()) else { return Ok(None) };
+) -> Analyzed<Vec<StatementOfPush>> {
+    let Some(rule) = rule(analyzer, pushed.push.policy.as_ref()) else { return Ok(Vec::new()) };
     let request = ScanRequest { target: pushed.target, rule: &rule.value };
     let mut scans = Vec::new();
     for platform in pushed.platforms {
@@ -112,7 +112,12 @@ pub(crate) fn add_vulnerabilities_of_image(
             out: out.clone(),
         }))
     })?;
-    Ok(Some((node, out)))
+    let statement = |platform: &Platform| {
+        let place = out.join(&ImageStatements::file(platform)?);
+        let predicate = VulnerabilityStatements::PREDICATE;
+        Ok(StatementOfPush { node, place, platform: platform.clone(), predicate })
+    };
+    pushed.platforms.iter().map(statement).collect()
 }
 
 /// Adds the step that holds findings against the rule.

@@ -1,22 +1,13 @@
 //! Scans of Go builds for known vulnerabilities: which builds an image or a release holds, and the step of each.
 
-use rondel_buildfile::{
-    Base, ExecutablesReference, ModuleDirectory, NoKnownVulnerability, Origin, Platform, Target, TargetKind,
-};
+use rondel_buildfile::{Base, ExecutablesReference, ModuleDirectory, Origin, Platform, Target, TargetKind};
 use rondel_engine::{NodeId, Shown, StepKey};
 use rondel_golang::{CheckedCode, CheckerStep, GoPackages, ScanStep};
 
 use crate::analyzer::{Analyzed, Analyzer};
-use crate::nodes::Deps;
+use crate::nodes::{Deps, ScanRequest};
 use crate::tool_fields::program_source;
 use crate::vulnerability_database::DatabaseUse;
-
-/// Who wants a scan.
-pub(crate) struct ScanRequest<'a> {
-    /// The target whose policy it is.
-    pub target: &'a Target,
-    pub rule: &'a NoKnownVulnerability,
-}
 
 /// A scan in the graph.
 pub(super) struct Scan {

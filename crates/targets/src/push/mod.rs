@@ -15,6 +15,6 @@ pub use step::PushMetadata;
 
 pub(crate) use content::read_index;
 pub(crate) use documents::{DeclaredDocument, DocumentOrigin};
-pub(crate) use own_documents::{Destinations, Pushed, bundle_annotations, own_documents};
+pub(crate) use own_documents::{Destinations, Pushed, StatementOfPush, bundle_annotations, own_documents};
 pub(crate) use refs::RefsStep;
 pub(crate) use step::PushStep;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rondel_buildfile::{Platform, Push, Sign, Target, TargetName};
 use rondel_cas::RelativePath;
 use rondel_engine::{NodeId, OutputRole, OutputUse, Shown, StepKey};
-use rondel_evidence::{BillForm, Provenance, VulnerabilityStatements};
+use rondel_evidence::{BillForm, Provenance};
 use rondel_names::ImageReference;
 use rondel_signatures::bundle;
 
@@ -15,7 +15,6 @@ use crate::evidence::forms;
 use crate::image::evidence::{bills_directory, bills_key, provenance_file, provenance_key};
 use crate::image::facts::index_of;
 use crate::nodes::Deps;
-use crate::policy::{ImageStatements, add_vulnerabilities_of_image};
 use crate::push::documents::{DeclaredDocument, DocumentOrigin};
 use crate::push::signature_tags::DeclaredTags;
 use crate::push::signed::{OLD, PushSignStep, Signed, SignedContents};
@@ -44,6 +43,16 @@ pub(crate) struct Pushed<'a> {
 
 /// Returns where a push goes.
 pub(crate) type Destinations<'a> = dyn Fn(&Analyzer<'_>) -> Analyzed<Vec<ImageReference>> + 'a;
+
+/// A statement of in-toto about the image of a platform that a step of the push makes.
+pub(crate) struct StatementOfPush {
+    pub node: NodeId,
+    /// Its file, relative to the workspace.
+    pub place: RelativePath,
+    pub platform: Platform,
+    /// The type of its predicate.
+    pub predicate: &'static str,
+}
 
 /// A document that the image makes.
 struct OwnDocument {
@@ -107,11 +116,7 @@ impl Pushed<'_> {
 }
 
 /// Returns the documents that the image makes and the push attaches.
-fn made(
-    analyzer: &Analyzer<'_>,
-    pushed: Pushed<'_>,
-    vulnerabilities: Option<&(NodeId, RelativePath)>,
-) -> Analyzed<Vec<OwnDocument>> {
+fn made(analyzer: &Analyzer<'_>, pushed: Pushed<'_>, statements: Vec<StatementOfPush>) -> Analyzed<Vec<OwnDocument>> {
     let mut found = Vec::new();
     let of = &pushed.image.name.value;
     let node = |key: &StepKey| analyzer.graph.find(key).expect("the image makes what its pushes attach");
@@ -136,15 +141,13 @@ fn made(
             of: of.clone(),
         });
     }
-    for (platform, (node, out)) in pushed.platforms.iter().flat_map(|one| vulnerabilities.map(|made| (one, made))) {
-        found.push(OwnDocument {
-            node: *node,
-            place: out.join(&ImageStatements::file(platform)?),
-            platform: Some(platform.clone()),
-            kind: OwnKind::Statement(VulnerabilityStatements::PREDICATE),
-            of: pushed.target.name.value.clone(),
-        });
-    }
+    found.extend(statements.into_iter().map(|StatementOfPush { node, place, platform, predicate }| OwnDocument {
+        node,
+        place,
+        platform: Some(platform),
+        kind: OwnKind::Statement(predicate),
+        of: pushed.target.name.value.clone(),
+    }));
     Ok(found)
 }
 
@@ -153,10 +156,10 @@ pub(crate) fn own_documents(
     analyzer: &mut Analyzer<'_>,
     pushed: Pushed<'_>,
     (layout, to): (NodeId, &Destinations<'_>),
+    statements: Vec<StatementOfPush>,
     upstream: &mut Vec<NodeId>,
 ) -> Analyzed<OwnDocuments> {
-    let vulnerabilities = add_vulnerabilities_of_image(analyzer, pushed, (layout, to))?;
-    let made = made(analyzer, pushed, vulnerabilities.as_ref())?;
+    let made = made(analyzer, pushed, statements)?;
     let mut own = OwnDocuments::default();
     for document in &made {
         let predicate = match document.kind {
