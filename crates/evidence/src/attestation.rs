@@ -19,6 +19,13 @@ pub fn statement(subject: &Subject, predicate_type: &str, predicate: Value) -> V
     serde_json::to_vec(&statement).expect("plain data")
 }
 
+/// Returns the package URL of an image in a repository (`registry.example/team/app`), by its digest (`sha256:…`).
+pub fn image_purl(repository: &str, digest: &str) -> String {
+    let encoded = |text: &str| text.replace(':', "%3A").replace('/', "%2F");
+    let name = repository.rsplit('/').next().unwrap_or_default();
+    format!("pkg:oci/{name}@{}?repository_url={}", encoded(digest), encoded(repository))
+}
+
 impl BillForm {
     /// Returns the type of a statement that has a bill of this form as its predicate.
     pub fn predicate_type(self) -> &'static str {

@@ -18,7 +18,7 @@ mod statement;
 mod summary;
 mod system_packages;
 
-pub use attestation::{SIGNED, statement};
+pub use attestation::{SIGNED, image_purl, statement};
 pub use bill::{BILL_FORMAT, Bill, BillForm, Component, ComponentKind, Fact, Relation};
 pub use cyclonedx::cyclonedx_document;
 pub use expression::{and_expression, is_expression};

@@ -69,9 +69,6 @@ impl Analyze for Push {
         })?;
         let push = analyzer.add(target, StepKey::main(name), deps, upstream, Shown::OnFailure, step);
         if self.policy.as_ref().is_some_and(|policy| policy.value.verified) {
-            // Its own steps sign what is proven, and can't be asked for without sending it.
-            let graph = &analyzer.graph;
-            let made = made.into_iter().filter(|node| graph.node(*node).key.target.as_ref() != Some(name)).collect();
             analyzer.held.push(HeldStep { target: name.clone(), step: push, made });
         }
         let pushed = Some(ImageIdentity::Push { push, layout });

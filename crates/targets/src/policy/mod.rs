@@ -51,7 +51,7 @@ pub(crate) fn add_policy(
     policy: Option<&Spanned<Policy>>,
     subject: &Subject<'_>,
 ) -> Analyzed<Vec<NodeId>> {
-    let Some(policy) = policy.filter(|_| analyzer.request.asks_policies) else { return Ok(Vec::new()) };
+    let Some(policy) = asked(analyzer, policy) else { return Ok(Vec::new()) };
     let mut nodes = Vec::new();
     if policy.value.clean_tree {
         let files = subject.files.iter().map(|file| file.below(&analyzer.root));
@@ -65,9 +65,14 @@ pub(crate) fn add_policy(
     Ok(nodes)
 }
 
+/// Returns the policy, if this run asks for any.
+fn asked<'a>(analyzer: &Analyzer<'_>, policy: Option<&'a Spanned<Policy>>) -> Option<&'a Spanned<Policy>> {
+    policy.filter(|_| analyzer.request.asks_policies)
+}
+
 /// Returns the rule about vulnerabilities, if it is there and asked for.
 fn rule<'a>(analyzer: &Analyzer<'_>, policy: Option<&'a Spanned<Policy>>) -> Option<&'a Spanned<NoKnownVulnerability>> {
-    policy.filter(|_| analyzer.request.asks_policies)?.value.no_known_vulnerability.as_ref()
+    asked(analyzer, policy)?.value.no_known_vulnerability.as_ref()
 }
 
 /// Adds the steps that look for known vulnerabilities in what a release is made of. Returns the one that judges.

@@ -9,7 +9,9 @@ use rondel_cas::{Digest, MEMORY_MAX, RelativePath, read_at_most};
 use rondel_engine::{
     ActionSpec, Job, OutputKind, OutputSpec, Prepared, Query, Report, Step, StepContext, StepError, UserError,
 };
-use rondel_evidence::{Subject, VulnerabilityStatement, VulnerabilityStatements, VulnerabilityStatus, statement};
+use rondel_evidence::{
+    Subject, VulnerabilityStatement, VulnerabilityStatements, VulnerabilityStatus, image_purl, statement,
+};
 use rondel_golang::{Reach, VULNERABILITIES_FORMAT, Vulnerability};
 
 use crate::base::layout::find;
@@ -91,8 +93,8 @@ impl VulnerabilitiesStep {
 
     /// Returns the reason for which a vulnerability does not count, if build.ron gives one for any of its names.
     fn accepted(&self, vulnerability: &Vulnerability) -> Option<&String> {
-        let names = [&vulnerability.id].into_iter().chain(&vulnerability.aliases);
-        names.filter_map(|name| self.accepted.get(name)).next()
+        let mut names = [&vulnerability.id].into_iter().chain(&vulnerability.aliases);
+        names.find_map(|name| self.accepted.get(name))
     }
 
     fn counts(&self, vulnerability: &Vulnerability) -> bool {
@@ -144,7 +146,11 @@ impl VulnerabilitiesStep {
                 let statements = VulnerabilityStatements {
                     author: images.author.clone(),
                     time: images.time.clone(),
-                    products: images.repositories.iter().map(|repository| purl(repository, &digest)).collect(),
+                    products: images
+                        .repositories
+                        .iter()
+                        .map(|repository| image_purl(repository, &digest.oci()))
+                        .collect(),
                     digest,
                     statements: parts.into_values().map(|one| self.statement(one)).collect(),
                 };
@@ -172,13 +178,6 @@ impl VulnerabilitiesStep {
             status,
         }
     }
-}
-
-/// Returns the package URL of an image in a repository.
-fn purl(repository: &str, digest: &Digest) -> String {
-    let name = repository.rsplit('/').next().unwrap_or(repository);
-    let escaped = repository.replace(':', "%3A").replace('/', "%2F");
-    format!("pkg:oci/{name}@sha256%3A{}?repository_url={escaped}", digest.hex())
 }
 
 /// Returns a vulnerability in words.

@@ -7,7 +7,7 @@ use rondel_buildfile::TargetKind;
 use rondel_cas::{Digest, Entry, TemporaryDirectory};
 use rondel_diff::{Difference, diff_json, diff_layouts, read_layout};
 use rondel_engine::Artefact;
-use rondel_evidence::{STATEMENT_MAX, Statement, VerificationSummary};
+use rondel_evidence::{STATEMENT_MAX, Statement, VerificationSummary, image_purl};
 use rondel_names::ImageReference;
 use rondel_targets::{KnownKeys, PublishedDocument, PublishedImage, Registries};
 
@@ -64,18 +64,14 @@ pub(super) fn rebuild(run: &Run<'_>, reference: &ImageReference) -> Result<Exit,
     })?;
     if let Some(attester) = attester.filter(|_| exit == Exit::Done) {
         let provenance = ("provenance".to_owned(), input);
-        let summary = VerificationSummary { subjects, resource: purl(reference, &published.image.digest), provenance };
+        let summary = VerificationSummary {
+            subjects,
+            resource: image_purl(&reference.full_repository(), &published.image.digest),
+            provenance,
+        };
         attester.attach(run, (&published.image, &published.registries), &summary, &say)?;
     }
     Ok(exit)
-}
-
-/// Returns the package URL of an image.
-fn purl(reference: &ImageReference, digest: &str) -> String {
-    let encoded = |text: &str| text.replace(':', "%3A").replace('/', "%2F");
-    let repository = reference.full_repository();
-    let name = repository.rsplit('/').next().unwrap_or_default();
-    format!("pkg:oci/{name}@{}?repository_url={}", encoded(digest), encoded(&repository))
 }
 
 /// Returns the layout that was built, and the documents beside it, each by its path from there.
