@@ -90,8 +90,9 @@ impl<'a> Value<'a> {
     /// Returns the entries of `{ "key": value }`, keys read as strings; duplicates are kept.
     pub fn map(&self, expected: &str) -> Result<Vec<Named<'a>>, Diagnostic> {
         if !self.text.starts_with('{') {
-            let is_other = self.text.starts_with(['[', '(']);
-            return Err(self.unexpected(expected).hint_of(is_other.then(|| MAP_HINT.to_owned())));
+            // Nothing is said twice: some callers expect a map that they show.
+            let needs_hint = self.text.starts_with(['[', '(']) && !expected.contains("`{");
+            return Err(self.unexpected(expected).hint_of(needs_hint.then(|| MAP_HINT.to_owned())));
         }
         let RawMap(raw) = self.parse(expected)?;
         let mut entries = Vec::with_capacity(raw.len());
