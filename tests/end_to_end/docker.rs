@@ -137,7 +137,8 @@ fn a_port_that_is_taken_and_a_container_that_dies() {
     let _guard = daemon();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let space = council(listener.local_addr().unwrap().port());
-    space.run(&["run"]).fails(1, &["is taken: stop the program that listens there"]);
+    let own = format!("(process {})", std::process::id());
+    space.run(&["run"]).fails(1, &["is taken: ", &own, "listens there; stop it, or publish another port"]);
     assert_eq!(containers(), "");
     drop(listener);
     space.replace(
@@ -214,7 +215,7 @@ fn compose_brings_all_services_up_and_down() {
     let port = free_port();
     let space = council(port);
     let run = space.ok(&["up"]);
-    for service in ["backend: healthy", "postgres: healthy", "redis: healthy"] {
+    for service in [&format!("backend healthy at http://127.0.0.1:{port}"), "postgres healthy", "redis healthy"] {
         assert!(run.stderr.contains(service), "{service}\n{}", run.stderr);
     }
     let health = get(port, "/api/v1/health").unwrap();
@@ -235,6 +236,6 @@ fn compose_brings_all_services_up_and_down() {
     // A service that dies is named, with its last lines.
     space.replace("examples/council/docker-compose.yml", "redis://redis:6379/0", "nonsense://");
     let run = space.run(&["up"]);
-    run.fails(1, &["backend: ", "--- backend (", "REDIS_URL", "error: up: `docker compose"]);
+    run.fails(1, &["up: backend ", "--- backend (", "REDIS_URL", "error: up: `docker compose"]);
     space.ok(&["down"]);
 }

@@ -152,7 +152,7 @@ fn no_docker() {
     let mut bare =
         TestSpace::with_targets(r#""run": DockerRun(image: "i"), "i": Image(base: Static, entrypoint: ["/x"])"#);
     bare.set("PATH", "/nonexistent");
-    bare.run(&["run"]).fails(3, &["`docker` was not found on PATH"]);
+    bare.run(&["run"]).fails(3, &["neither `docker` nor `podman` was found on PATH"]);
 }
 
 #[test]

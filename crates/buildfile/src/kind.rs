@@ -170,6 +170,16 @@ pub trait Kind: Declared {
     /// Returns its needs on this machine.
     fn needs(&self) -> Vec<Need>;
 
+    /// Returns true if what it starts stays when the command that started it ends.
+    fn stays(&self) -> bool {
+        false
+    }
+
+    /// Returns what is asked before it runs, as it destroys what nothing brings back.
+    fn question(&self) -> Option<String> {
+        None
+    }
+
     /// Returns its needs on this machine for one of its platforms, beside those.
     fn needs_on(&self, _platform: &Platform) -> Vec<Need> {
         Vec::new()

@@ -370,6 +370,6 @@ fn damaged_files_never_panic() {
 fn a_file_that_uses_everything() {
     let text = include_str!("everything.ron");
     let file = BuildFile::parse(text, "0.1.0").map_err(|_| messages(text)).unwrap();
-    assert_eq!(file.targets.len(), 34);
+    assert_eq!(file.targets.len(), 38);
     assert_eq!(file.targets[0].name.value.as_str(), "deps");
 }

@@ -187,8 +187,8 @@ fn defaults_hold_where_a_target_says_nothing() {
     let mut lines = String::new();
     for target in &file.targets {
         let process = match &target.kind {
-            rondel_buildfile::TargetKind::Exec(exec) => &exec.process,
-            rondel_buildfile::TargetKind::Shell(shell) => &shell.process,
+            rondel_buildfile::TargetKind::Exec(exec) => &exec.fields,
+            rondel_buildfile::TargetKind::Shell(shell) => &shell.fields,
             other => panic!("{other:?}"),
         };
         let env: Vec<String> = process

@@ -62,6 +62,10 @@ fn what_each_kind_makes_and_where() {
         on-a-layout: ImageLayout, directory dist/on-a-layout
         docker-image: DaemonImage
         run: Processes
+        serve: Processes
+        front: Processes
+        queue: Processes
+        database: Processes
         up: Processes
         down: Processes
         test: Nothing, file sub/coverage.out, file sub/coverage.html, file sub/report.xml
@@ -103,6 +107,10 @@ fn what_each_kind_needs() {
         on-a-layout: []
         docker-image: [DockerDaemon, DockerCommand, Buildx]
         run: [DockerDaemon, DockerCommand]
+        serve: []
+        front: [Program("npm")]
+        queue: [Program("redis-server")]
+        database: [Program("postgres")]
         up: [DockerDaemon, DockerCommand, Compose]
         down: [DockerDaemon, DockerCommand, Compose]
         test: [Go, CCompiler { command: None, platform: None, because: "race: true" }]
@@ -144,6 +152,10 @@ fn where_each_kind_is_listed() {
         on-a-layout: build, Image
         docker-image: build, DockerBuild
         run: run, DockerRun
+        serve: run, Process
+        front: run, Process
+        queue: run, Process
+        database: run, Process
         up: run, ComposeUp
         down: run, ComposeDown
         test: check, GoTest
@@ -239,8 +251,12 @@ fn what_a_visitor_sees() {
         on-another:  on-alpine:Image text
         on-a-layout:  path:images/base text text text
         docker-image:  path:Dockerfile path:. text text text
-        run:  image:Image text text text text text text text text
-        up:  path:docker-compose.yml image:Image text text
+        run:  image:Image text text text text text text text text text text text text text text
+        serve:  text server:Output text text lint:Output text text path:.env path:.env.local path:web path:tools
+        front:  text text text
+        queue:  text
+        database:  text text
+        up:  path:docker-compose.yml image:Image text text text
         down:  path:docker-compose.yml text text
         test:  text text text text text path:coverage.out path:coverage.html path:report.xml text text server:Output lint:Output
         speed:  path:./examples/ text text text

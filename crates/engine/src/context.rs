@@ -232,8 +232,8 @@ impl StepContext<'_> {
         Ok(captured.map_err(|error| self.with_whole_timeout(error))?)
     }
 
-    /// Emits the command, and adds the workspace's extra variables to it.
-    fn announce(&self, line: &CommandLine) -> CommandLine {
+    /// Emits a command that the caller runs itself, and returns it with the workspace's extra variables.
+    pub fn announce(&self, line: &CommandLine) -> CommandLine {
         let mut line = line.clone();
         for (name, value) in &self.workspace.perturbation {
             if !line.environment.iter().any(|(other, _)| other == name) {

@@ -215,6 +215,15 @@ impl InputSet {
         }
     }
 
+    /// Calls `visit` with each directory that decides what the inputs are: those that were listed, and those that hold one. A directory
+    /// may be visited more than once.
+    pub fn each_place_to_watch(&self, visit: &mut dyn FnMut(&Path)) {
+        self.each_place(&mut |place| visit(place.parent().unwrap_or(place)));
+        let known = self.known.iter().map(|(_, known)| known).chain(&self.opened);
+        known.for_each(|known| known.each_directory(&mut |path, _| visit(path)));
+        self.elsewhere.iter().for_each(|(path, _)| visit(path));
+    }
+
     /// Returns a number that changes when the stat data of any input changes, contents the same or not.
     pub fn stat_digest(&self) -> u64 {
         self.stat_digest.wrapping_add(self.known.as_ref().map_or(0, |(_, known)| known.stat_digest()))

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Time for a group to end after SIGTERM before it gets SIGKILL: everything ends within a second.
+/// Time for a group to end after SIGTERM before it gets SIGKILL, unless said otherwise: everything ends within a second.
 const GRACE: Duration = Duration::from_millis(700);
 
 /// A cancellation flag. It is cheap to clone; all clones are the same flag.
@@ -15,6 +15,8 @@ pub struct Cancellation {
 
 #[derive(Default)]
 struct Shared {
+    /// Time between the two signals; `GRACE` if there is none.
+    grace: Option<Duration>,
     raised: AtomicBool,
     receivers: Mutex<Vec<Receiver>>,
     finishing: AtomicUsize,
@@ -58,20 +60,25 @@ impl Cancellation {
         Cancellation::default()
     }
 
+    /// Returns a flag that is not raised, whose programs have `grace` to end after SIGTERM.
+    pub fn with_grace(grace: Duration) -> Cancellation {
+        Cancellation { shared: Arc::new(Shared { grace: Some(grace), ..Shared::default() }) }
+    }
+
     /// Returns true if the build was asked to stop.
     pub fn is_raised(&self) -> bool {
         self.shared.raised.load(Ordering::SeqCst)
     }
 
-    /// Asks all running programs to end (SIGTERM), and kills them (SIGKILL) 0.7 s later. A second call kills them at
-    /// once.
+    /// Asks all running programs to end (SIGTERM), and kills them (SIGKILL) 0.7 s later, or after the flag's own time. A
+    /// second call kills them at once.
     pub fn cancel(&self) {
         let again = self.shared.raised.swap(true, Ordering::SeqCst);
         self.signal_all(again);
         if !again {
             let this = self.clone();
             std::thread::spawn(move || {
-                std::thread::sleep(GRACE);
+                std::thread::sleep(this.shared.grace.unwrap_or(GRACE));
                 this.signal_all(true);
             });
         }

@@ -4,7 +4,10 @@
 
 mod cancellation;
 mod command_line;
+mod detached;
 mod foreground;
+mod identity;
+mod listeners;
 mod orphans;
 mod redaction;
 mod run;
@@ -15,10 +18,13 @@ mod user;
 pub(crate) use cancellation::Receiver;
 pub use cancellation::{Cancellation, Finishing};
 pub use command_line::{CommandLine, quote};
+pub use detached::{Detached, leave_session, start_detached};
 pub use foreground::{is_at_terminal, run_in_foreground};
+pub use identity::ProcessIdentity;
+pub use listeners::{Listener, listener_at};
 pub use orphans::{become_subreaper, inherit_lock, kill_lock_holders, kill_orphans};
 pub use redaction::Redactor;
-pub use run::{Captured, Finished, ProcessError, Stream, capture, capture_redacted, run};
+pub use run::{Captured, Finished, ProcessError, Stream, capture, capture_redacted, run, run_and_tell};
 pub use sandbox::{Sandbox, SandboxSupport, sandbox_support};
 pub use tool::{ToolMissing, find_tool};
 pub use user::effective_user;

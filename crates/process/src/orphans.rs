@@ -10,6 +10,9 @@
 use std::fs::File;
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
+use crate::detached::is_detached;
+
 /// Makes orphaned descendants children of this process. Does nothing on systems that can't.
 pub fn become_subreaper() {
     #[cfg(target_os = "linux")]
@@ -19,7 +22,7 @@ pub fn become_subreaper() {
     }
 }
 
-/// Ends every remaining child. Called when no child is wanted any more.
+/// Ends every remaining child, other than those that were started to stay. Called when no child is wanted any more.
 pub fn kill_orphans() {
     #[cfg(target_os = "linux")]
     {
@@ -27,7 +30,8 @@ pub fn kill_orphans() {
         let own = getpid();
         // An orphan's own children become ours when it dies, hence the rounds.
         for _ in 0..20 {
-            let strays = children_of(own.as_raw_nonzero().get());
+            let mut strays = children_of(own.as_raw_nonzero().get());
+            strays.retain(|pid| !is_detached(*pid));
             if strays.is_empty() {
                 return;
             }

@@ -110,7 +110,18 @@ pub fn run(
     redactor: &Redactor,
     on_line: &(dyn Fn(Stream, &str) + Sync),
 ) -> Result<Finished, ProcessError> {
-    supervise(line, cancellation, &|stream, mut pipe| {
+    run_and_tell(line, cancellation, redactor, &|_| {}, on_line)
+}
+
+/// Runs a program as `run` does, and tells its number, which is that of its group, once it has started.
+pub fn run_and_tell(
+    line: &CommandLine,
+    cancellation: &Cancellation,
+    redactor: &Redactor,
+    on_start: &dyn Fn(u32),
+    on_line: &(dyn Fn(Stream, &str) + Sync),
+) -> Result<Finished, ProcessError> {
+    supervise(line, cancellation, on_start, &|stream, mut pipe| {
         let mut lines = RedactedLines::new(redactor, LINE_MAX);
         let mut buffer = vec![0_u8; 16 * 1024];
         while let Ok(count @ 1..) = pipe.read(&mut buffer) {
@@ -133,7 +144,7 @@ pub fn capture_redacted(
 ) -> Result<Captured, ProcessError> {
     let stdout = Mutex::new(Vec::new());
     let stderr = Mutex::new(Vec::new());
-    let finished = supervise(line, cancellation, &|stream, mut pipe| {
+    let finished = supervise(line, cancellation, &|_| {}, &|stream, mut pipe| {
         let mut buffer = vec![0_u8; 64 * 1024];
         while let Ok(count @ 1..) = pipe.read(&mut buffer) {
             match stream {
@@ -189,6 +200,7 @@ where
 fn supervise(
     line: &CommandLine,
     cancellation: &Cancellation,
+    on_start: &dyn Fn(u32),
     drain: &(dyn Fn(Stream, Box<dyn Read + Send>) + Sync),
 ) -> Result<Finished, ProcessError> {
     if cancellation.is_raised() {
@@ -211,6 +223,7 @@ fn supervise(
     let mut child = child.map_err(start_error)?;
     let group = Receiver::Group(child.id());
     cancellation.register(group);
+    on_start(child.id());
     // It holds the writing end of a pipe for both.
     drop(command);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

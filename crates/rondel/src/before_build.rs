@@ -24,11 +24,10 @@ pub(crate) fn settle(session: &Session<'_>, asked: &[TargetName], yes: bool) -> 
     if yes {
         return Ok(());
     }
-    let questions = targets.iter().filter_map(|target| Some((*target, target.common.confirm.as_deref()?)));
-    for (target, question) in questions {
-        confirm(target, question)?;
-    }
-    Ok(())
+    targets.iter().try_for_each(|target| {
+        let own = || target.kind().question();
+        target.common.confirm.clone().or_else(own).map_or(Ok(()), |question| confirm(target, &question))
+    })
 }
 
 /// Returns the targets of these names and all that they run, in the order of build.ron.

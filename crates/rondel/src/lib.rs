@@ -24,6 +24,7 @@ mod signals;
 mod tree_copy;
 mod ui;
 mod verbs;
+mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -37,11 +38,21 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn main() -> ExitCode {
     install_panic_message();
     signals::survive_size_limits();
+    if std::env::args_os().nth(1).is_some_and(|word| word == rondel_supervise::SUPERVISE) {
+        return ExitCode::from(supervise().code());
+    }
     signals::listen();
     rondel_process::become_subreaper();
     let exit = catch_unwind(AssertUnwindSafe(run)).unwrap_or(Exit::StepFailed);
     rondel_process::kill_orphans();
     ExitCode::from(exit.code())
+}
+
+/// Keeps a service in the background, as the Rondel that started this process says.
+fn supervise() -> Exit {
+    let cancellation = signals::stop_on_request();
+    let (input, output) = (std::io::stdin().lock(), std::io::stdout());
+    if rondel_supervise::supervise(input, output, &cancellation) { Exit::Done } else { Exit::StepFailed }
 }
 
 fn run() -> Exit {

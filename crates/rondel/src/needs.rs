@@ -69,6 +69,7 @@ pub(crate) fn check(session: &Session<'_>, need: &Need) -> Result<String, String
             }
         }
         Need::DockerCommand => program("docker")
+            .or_else(|_| program("podman"))
             .map(|docker| format!("docker at {}", docker.display()))
             .map_err(|_| "docker: DockerBuild, DockerRun and Compose need the command".to_owned()),
         Need::Buildx => plugin(

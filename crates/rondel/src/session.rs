@@ -222,6 +222,7 @@ impl<'c> Session<'c> {
             platforms: PlatformChoice::Own,
             arguments: Vec::new(),
             signatures: None,
+            kept: None,
             seal: Seal::of(&self.root.join(".rondel")),
             offline: analysis.offline,
             locked: analysis.locked,

@@ -52,6 +52,16 @@ pub(crate) fn listen() {
     });
 }
 
+/// Returns a flag that SIGTERM and its like raise. Nothing else happens: a service has its own time to end.
+pub(crate) fn stop_on_request() -> Cancellation {
+    let cancellation = Cancellation::new();
+    let raised = cancellation.clone();
+    if let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]) {
+        std::thread::spawn(move || signals.forever().for_each(|_| raised.cancel()));
+    }
+    cancellation
+}
+
 /// Lets signals raise `cancellation` first.
 pub(crate) fn forward_to(cancellation: &Cancellation) {
     *BUILD.lock().expect("no panic while locked") = Some(cancellation.clone());

@@ -22,6 +22,7 @@ use crate::nodes::{Deps, HeldStep, MadeOutput, Program, ScanRequest, TargetNodes
 use crate::orders::{Cleaning, Order};
 use crate::registries::Registries;
 use crate::request::{PlatformChoice, Request};
+use crate::running::Running;
 use crate::tag_texts::{tag_text, wrong_tag};
 use crate::variables::Variables;
 use rondel_golang::PROBE_PATH;
@@ -104,6 +105,12 @@ pub(crate) trait Analyze {
     /// True if it, and what it names, is made for all platforms.
     fn wants_all_platforms(&self) -> bool {
         false
+    }
+
+    /// What it has started, for those who ask later.
+    fn running(&self, analyzer: &Analyzer<'_>, target: &Target) -> Analyzed<Option<Box<dyn Running>>> {
+        let _ = (analyzer, target);
+        Ok(None)
     }
 
     /// The health check that its image brings.

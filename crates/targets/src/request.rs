@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rondel_engine::Seal;
+use rondel_supervise::Proxies;
 
 use crate::git::GitNotes;
 use rondel_buildfile::{BuildFile, LockFile, Platform, TargetName, VariableName};
@@ -48,6 +49,9 @@ pub struct Request<'a> {
     /// A directory with signatures that others have made: those of a release are checked and taken from there, and none is
     /// made.
     pub signatures: Option<PathBuf>,
+    /// What holds the addresses of services, for a Rondel that exchanges them again and again: they stay when a build ends, and who
+    /// asks for this stops them.
+    pub kept: Option<Proxies>,
     /// Seals values of environment files for keys.
     pub seal: Seal,
     /// True to never use the network.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rondel_buildfile::{ModuleDirectory, Part, Process, Text, TextSource};
+use rondel_buildfile::{CommandFields, ModuleDirectory, Part, Text, TextSource};
 use rondel_engine::{NodeId, OutputRole, UserError};
 use rondel_golang::{GoSupport, GoVersion, ProgramSource};
 use rondel_process::find_tool;
@@ -22,14 +22,14 @@ pub(crate) struct DeclaredTools {
 /// Reads the `tools` of a target; adds the steps that build the module's own to `inputs`.
 pub(crate) fn declared_tools(
     analyzer: &mut Analyzer<'_>,
-    process: &Process,
+    fields: &CommandFields,
     inputs: &mut Vec<NodeId>,
 ) -> Analyzed<DeclaredTools> {
     let mut declared = DeclaredTools { named: Vec::new(), built: Vec::new(), has_go: false };
-    for word in &process.tools {
+    for word in &fields.tools {
         if let TextSource::Tool { name, tags } = &word.source {
             declared.built.push(inputs.len());
-            inputs.push(analyzer.tool(process.module.as_ref(), name, tags).map_err(|error| error.at(word.span))?);
+            inputs.push(analyzer.tool(fields.module.as_ref(), name, tags).map_err(|error| error.at(word.span))?);
             continue;
         }
         let name = analyzer.variables.text(word).map_err(|error| error.at(word.span))?;
@@ -88,7 +88,7 @@ pub(crate) fn program_source(
 /// Returns the project's Go for the PATH of a command that declares nothing of it, and whether its text names it.
 pub(crate) fn own_go(
     analyzer: &mut Analyzer<'_>,
-    process: &Process,
+    fields: &CommandFields,
     words: &[&Text],
 ) -> Option<(Arc<GoSupport>, bool)> {
     let is_word = |text: &str| {
@@ -108,7 +108,7 @@ pub(crate) fn own_go(
         | TextSource::Match { .. }
         | TextSource::Secret { .. } => false,
     };
-    let go = if process.module.is_some() { analyzer.go_in(process.module.as_ref()) } else { analyzer.go() };
+    let go = if fields.module.is_some() { analyzer.go_in(fields.module.as_ref()) } else { analyzer.go() };
     let go = go.ok()?;
     // The installed Go is on the caller's PATH anyway.
     (go.version != GoVersion::System).then(|| (go, words.iter().any(names_go)))

@@ -17,7 +17,9 @@ kind! {
         wait_timeout_s: Seconds = Seconds(120),
         /// Variables that the compose file may interpolate; `Secret` is allowed.
         env: ProcessEnvironment = ProcessEnvironment::default(),
-        /// `--project-name`; the project's name if left out.
+        /// Profiles of the file whose services start too.
+        profiles: Vec<Text> = Vec::new(),
+        /// `--project-name`; `COMPOSE_PROJECT_NAME` of the caller, else the project's name, if left out.
         project_name: Option<Text> = None,
     }
 }
@@ -25,6 +27,10 @@ kind! {
 impl Kind for ComposeUp {
     fn makes(&self) -> Makes {
         Makes::Processes
+    }
+
+    fn stays(&self) -> bool {
+        true
     }
 
     fn needs(&self) -> Vec<Need> {

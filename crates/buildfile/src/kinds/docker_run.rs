@@ -1,9 +1,9 @@
 //! `DockerRun`: fields and needs of one kind.
 
 use crate::health::Health;
-use crate::kinds::process::refuse_beside;
+use crate::kinds::command::refuse_beside;
 use crate::record::kind;
-use crate::types::{EnvFile, Flag, ImageReference, ProcessEnvironment, Seconds};
+use crate::types::{EnvFile, Flag, HeldAddress, ImageReference, PidsLimit, ProcessEnvironment, Seconds, SecretFiles};
 use crate::{Diagnostic, Kind, Makes, Need, Platforms, Text};
 
 kind! {
@@ -28,16 +28,36 @@ kind! {
         env_file: Vec<EnvFile> = Vec::new(),
         /// `--volume`: `"data:/data"`.
         volumes: Vec<Text> = Vec::new(),
+        /// Files with secrets, readable in the container as `/run/secrets/<name>`: `{"db_password": Secret("DB_PASSWORD")}`. They
+        /// lie in the memory of this machine, in no image and no variable, until the container is stopped.
+        secrets: SecretFiles = SecretFiles::default(),
+        /// `--tmpfs`: places in memory that can be written, beside `/tmp`: `["/run", "/var/cache:size=64m"]`.
+        tmpfs: Vec<Text> = Vec::new(),
         /// `--network`.
         network: Option<Text> = None,
+        /// Further networks that it joins before it starts. They exist already.
+        networks: Vec<Text> = Vec::new(),
+        /// `--memory`: `"256m"`; no limit if left out.
+        memory: Option<Text> = None,
+        /// `--cpus`: `"1.5"`; no limit if left out.
+        cpus: Option<Text> = None,
+        /// `--pids-limit`: how many processes and threads it may have; Docker's own limit if left out.
+        pids_limit: Option<PidsLimit> = None,
         /// Mounts the image read-only.
         read_only: bool = true,
         /// Capabilities of the process.
         cap_add: Vec<Text> = Vec::new(),
+        /// Lets the process gain rights by programs with set-user-ID, which is refused otherwise (`no-new-privileges`).
+        new_privileges: bool = false,
+        /// Gives the container a process 1 of its own, which reaps orphans and passes signals on.
+        init: bool = false,
         /// Replaces the image's own check: requested from this machine through a published port.
         health: Option<Health> = None,
         /// Seconds for the container to become healthy.
         health_timeout_s: Seconds = Seconds(60),
+        /// The address that the container is reached at, which `watch` holds while the container is exchanged: `"127.0.0.1:8080"`. Who
+        /// connects meanwhile waits, and a request that is under way ends first. What comes goes to the first place of `publish`.
+        proxy: Option<HeldAddress> = None,
         /// Leaves the container running in the background once it is healthy.
         detach: bool = false,
         /// Gives the container the terminal, as `docker run --interactive --tty` does; without a terminal, what is piped in.
@@ -55,6 +75,10 @@ impl Kind for DockerRun {
         &self.env_file
     }
 
+    fn stays(&self) -> bool {
+        self.detach
+    }
+
     fn needs(&self) -> Vec<Need> {
         vec![Need::DockerDaemon, Need::DockerCommand]
     }
@@ -65,5 +89,9 @@ impl Kind for DockerRun {
             (self.health.is_some(), "health", "its user sees whether it works"),
         ];
         refuse_beside(&self.interactive, "container", &refused, diagnostics);
+        if let Some(held) = self.proxy.as_ref().filter(|_| self.publish.is_empty()) {
+            let message = "a `proxy` has to know where the container is on this machine";
+            diagnostics.push(Diagnostic::new(held.span(), message).hint("add `publish: [\"8081:8080\"]`"));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `Exec`: fields, outputs and needs of one kind.
 
-use crate::kinds::Process;
+use crate::kinds::CommandFields;
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::{Command, EnvFile, ModuleDirectory};
@@ -12,17 +12,17 @@ kind! {
         /// Program and arguments. `go` is the project's own toolchain. A program is keyed by its contents.
         /// `Tool("name")` is allowed: a command that the module depends on.
         command: Command,
-        ..process: Process,
+        ..fields: CommandFields,
     }
 }
 
 impl Kind for Exec {
     fn makes(&self) -> Makes {
-        self.process.makes()
+        self.fields.makes()
     }
 
     fn env_files(&self) -> &[EnvFile] {
-        &self.process.env_file
+        &self.fields.env_file
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -36,7 +36,7 @@ impl Kind for Exec {
             Some(program) if !program.contains('/') => needs.push(Need::Program(program.to_owned())),
             Some(_) | None => {}
         }
-        needs.extend(self.process.tool_needs());
+        needs.extend(self.fields.tool_needs());
         needs.dedup();
         needs
     }
@@ -46,19 +46,19 @@ impl Kind for Exec {
     }
 
     fn module(&self) -> Option<&ModuleDirectory> {
-        self.process.module.as_ref()
+        self.fields.module.as_ref()
     }
 
     fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
-        self.process.check(diagnostics);
+        self.fields.check(diagnostics);
     }
 
     fn unchecked(&self) -> Option<&'static str> {
-        self.process.unchecked()
+        self.fields.unchecked()
     }
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
-        self.process.places(places)
+        self.fields.places(places)
     }
 }
 

@@ -5,9 +5,9 @@ use crate::record::{Declaration, Record};
 use crate::shape::{Field, paragraph};
 use crate::{Group, Kind};
 
-mod process;
+mod command;
 
-pub use process::Process;
+pub use command::CommandFields;
 pub use push::{DESTINATION_HINT, destination};
 
 /// Calls the macro `$callback` with all kinds, as `module: Type,`. The module is the file of the kind, here and in the
@@ -30,6 +30,7 @@ macro_rules! for_each_kind {
             push: Push,
             release: Release,
             docker_run: DockerRun,
+            process: Process,
             compose_up: ComposeUp,
             compose_down: ComposeDown,
             template: TemplateFile,

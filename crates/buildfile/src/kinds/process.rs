@@ -1,112 +1,110 @@
-//! The fields shared by `Exec` and `Shell`: the inputs, outputs and environment of a command.
+//! `Process`: fields and needs of one kind.
 
-use crate::record::record;
+use crate::kinds::CommandFields;
+use crate::record::kind;
 use crate::types::{
-    CommandEnvironment, EnvFile, EnvironmentName, Flag, InputSource, ModuleDirectory, OutPath, Sandbox, SourcePath,
+    Command, CommandEnvironment, EnvFile, EnvironmentName, Flag, HeldAddress, InputSource, ModuleDirectory, Ready,
+    Restart, Sandbox, Seconds, SourcePath,
 };
-use crate::{CommandWord, Diagnostic, Makes, Need, Output, Places, TextSource};
+use crate::{CommandWord, Diagnostic, Kind, Makes, Need, Platforms, TextSource};
 
-record! {
-    /// Inputs, outputs and environment of a command.
-    Process = "a command" {
-        /// Globs of the files that the command reads, and outputs of targets; without the field it always runs.
-        /// `.git`, Rondel's own files, outputs of the command itself, and `dist/<target>` of targets that it does not
-        /// wait for are no inputs. A link among the inputs counts by its text and by its target file. If an input is a
-        /// link to a directory outside the inputs, the step always runs and reports why; `!path` leaves the link out.
-        inputs: Option<Vec<InputSource>> = None,
-        /// Files that the command makes, relative to `root`. A path that ends with `/` is a directory; empty
-        /// directories below it are kept.
-        outputs: Vec<OutPath> = Vec::new(),
-        /// Environment of the command, which is in the key. The environment is closed: the command sees `PATH`, `HOME`,
-        /// `LANG=C.UTF-8`, these, and those of `pass_env`. `Secret` is allowed; since its value is in no key, the
-        /// command then always runs, unless `secret_is_not_keyed` is set.
+kind! {
+    /// Runs a program of this machine that goes on until it is stopped: a server, the dev server of a front end. With `detach` it is
+    /// ready before what waits for it begins. SIGTERM stops it with all that it has started, and SIGKILL when its time is over.
+    /// `status`, `logs`, `stop` and `restart` know it.
+    Process in Group::Run {
+        /// Program and arguments. `[Output("server"), "--listen", "127.0.0.1:8080"]` runs what a target makes.
+        command: Command,
+        /// Files that it reads when it starts, and outputs of targets. If one of them changes, a process in the background is started
+        /// anew; so it is if its program, its arguments or its variables change. Without any change it goes on as it is.
+        inputs: Vec<InputSource> = Vec::new(),
+        /// Environment of the process. It sees `PATH`, `HOME`, `LANG=C.UTF-8`, these, and those of `pass_env`. `Secret` is
+        /// allowed; a process in the background with one is then started anew by each run.
         env: CommandEnvironment = CommandEnvironment::default(),
         /// Files of variables in the syntax of `docker run --env-file`: `[".env", Optional(".env.local")]`. A later one goes
-        /// before an earlier one, and `env` before all. Their values are not shown; what is used of them is in the key, sealed.
+        /// before an earlier one, and `env` before all. Their values are not shown.
         env_file: Vec<EnvFile> = Vec::new(),
-        /// Says that the result is the same with any value of the secrets, as with a token for a download. The step is
-        /// then up to date by its key, which holds their names.
-        secret_is_not_keyed: bool = false,
-        /// Variables passed from the caller. Only their names are in the key: they are for access to the world, not for
-        /// results.
+        /// Variables passed from the caller.
         pass_env: Vec<EnvironmentName> = Vec::new(),
-        /// Directory where the command starts, below `root`; `root` itself if left out.
+        /// Directory where it starts, below `root`; `root` itself if left out.
         dir: Option<SourcePath> = None,
-        /// Directory of the module whose commands `Tool("name")` means, and whose Go `go` is, below `root`: `"tools"`. Without
-        /// the field it is `root`. `dir` stays as it is.
+        /// Directory of the module whose commands `Tool("name")` means, and whose Go `go` is, below `root`.
         module: Option<ModuleDirectory> = None,
-        /// Programs that the command starts, keyed by contents: names on the caller's `PATH`, `Tool("name")` of the
-        /// module, `go` and `gofmt` of the project's own toolchain, or absolute paths. A path that ends with `/` is a
-        /// directory with all below it. With `inputs`, `PATH` holds these and the base set of a POSIX shell, nothing
-        /// else. Without `inputs`, the command sees the caller's `PATH`, the project's own Go first.
-        tools: Vec<CommandWord> = Vec::new(),
-        /// Lets a command with `inputs` use the network. What it fetches is in no key.
-        network: bool = false,
-        /// Prints what the command writes to its standard output on that of Rondel, as it is, if the target was asked for:
-        /// `$(cargo xtask -q version)` is then a text. The rest stays on standard error.
-        capture: bool = false,
-        /// Gives the command the terminal: standard input, output and error are the user's, Ctrl-C is the command's, and
-        /// nothing else runs beside it. For `psql`, debuggers and prompts. It always runs; its exit code is that of Rondel.
-        interactive: Flag = Flag::default(),
-        /// `On`: a command with `inputs` can read only these, its outputs and tools, `$TMPDIR`, `$HOME` (both empty and
-        /// its own), and the system's libraries, on a Linux with Landlock. `Off`: it can read what the user can.
-        sandbox: Sandbox = Sandbox::On,
+        /// When it is ready. Without the field it is ready once it has run for half a second.
+        ready: Option<Ready> = None,
+        /// Seconds for it to become ready.
+        ready_timeout_s: Seconds = Seconds(60),
+        /// Leaves it running in the background once it is ready, with its output in `.rondel/processes.1/<target>.log`. Without the
+        /// field it runs until Ctrl-C.
+        detach: bool = false,
+        /// The address that it is reached at, which Rondel holds while the process is exchanged: `"127.0.0.1:8080"`. Who connects
+        /// meanwhile waits, and a request that is under way ends first. The process itself listens at the port of `ready`.
+        proxy: Option<HeldAddress> = None,
+        /// Seconds between SIGTERM and SIGKILL when it is stopped.
+        grace_s: Seconds = Seconds(10),
+        /// What happens when it ends by itself after it was ready.
+        restart: Restart = Restart::Never,
     }
 }
 
 impl Process {
-    /// Returns files, if they depend on declared inputs alone.
-    pub(crate) fn makes(&self) -> Makes {
-        match (&self.inputs, self.outputs.len()) {
-            (None, _) | (_, 0) => Makes::Nothing,
-            (Some(_), count) => Makes::Files { count },
+    /// Returns the fields that it shares with other commands.
+    pub fn fields(&self) -> CommandFields {
+        CommandFields {
+            inputs: (!self.inputs.is_empty()).then(|| self.inputs.clone()),
+            outputs: Vec::new(),
+            env: self.env.clone(),
+            env_file: self.env_file.clone(),
+            secret_is_not_keyed: false,
+            pass_env: self.pass_env.clone(),
+            dir: self.dir.clone(),
+            module: self.module.clone(),
+            tools: Vec::new(),
+            network: true,
+            capture: false,
+            interactive: Flag::default(),
+            sandbox: Sandbox::Off,
         }
-    }
-
-    /// Returns the needs of `tools`.
-    pub(crate) fn tool_needs(&self) -> Vec<Need> {
-        let need = |word: &CommandWord| match (&word.source, word.as_literal()) {
-            (TextSource::Tool { .. }, _) | (_, Some("go" | "gofmt")) => Some(Need::Go),
-            (_, Some(name)) if !name.contains('/') => Some(Need::Program(name.to_owned())),
-            (_, _) => None,
-        };
-        self.tools.iter().filter_map(need).collect()
-    }
-
-    /// Reports what an interactive command can't have.
-    pub(crate) fn check(&self, diagnostics: &mut Vec<Diagnostic>) {
-        let refused = [
-            (self.inputs.is_some(), "inputs", "what somebody types is in no key, so that it always runs"),
-            (!self.outputs.is_empty(), "outputs", "what it makes depends on what somebody types"),
-            (self.capture, "capture", "its standard output is the user's already"),
-        ];
-        refuse_beside(&self.interactive, "command", &refused, diagnostics);
-    }
-
-    /// Returns what Rondel does not check, in words.
-    pub(crate) fn unchecked(&self) -> Option<&'static str> {
-        match self.sandbox {
-            Sandbox::On => None,
-            Sandbox::Off => Some("sandbox: Off"),
-        }
-    }
-
-    pub(crate) fn places<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
-        self.outputs.iter().map(|output| places.path(output)).collect()
     }
 }
 
-/// Reports the fields that an `interactive` command or container can't have beside it: whether each is there, its name, and
-/// why.
-pub(crate) fn refuse_beside(
-    interactive: &Flag,
-    what: &str,
-    fields: &[(bool, &str, &str)],
-    diagnostics: &mut Vec<Diagnostic>,
-) {
-    for (_, field, why) in fields.iter().filter(|(is_there, ..)| *is_there && interactive.value) {
-        let message = format!("an interactive {what} has no `{field}`: {why}");
-        let hint = format!("remove `{field}`, or `interactive`");
-        diagnostics.push(Diagnostic::new(interactive.span, message).hint(hint));
+impl Kind for Process {
+    fn makes(&self) -> Makes {
+        Makes::Processes
+    }
+
+    fn env_files(&self) -> &[EnvFile] {
+        &self.env_file
+    }
+
+    fn stays(&self) -> bool {
+        self.detach
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let is_tool = |word: &CommandWord| matches!(word.source, TextSource::Tool { .. });
+        if self.command.iter().any(is_tool) || self.command[0].as_literal() == Some("go") {
+            return vec![Need::Go];
+        }
+        Need::of_program(&self.command[0]).into_iter().collect()
+    }
+
+    fn module(&self) -> Option<&ModuleDirectory> {
+        self.module.as_ref()
+    }
+
+    fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(held) = &self.proxy else { return };
+        let (message, hint) = match self.ready.as_ref().map(Ready::port) {
+            Some(Some(port)) if port != held.address().port() => return,
+            Some(Some(_)) => {
+                ("the process and its `proxy` have the same port", "let the process listen at another one")
+            }
+            Some(None) | None => (
+                "a `proxy` has to know the port of the process",
+                "write `ready: Port(8081)` or `ready: Http(port: 8081, path: \"/health\")`",
+            ),
+        };
+        diagnostics.push(Diagnostic::new(held.span(), message).hint(hint));
     }
 }

@@ -1,6 +1,6 @@
 //! `Shell`: fields, outputs and needs of one kind.
 
-use crate::kinds::Process;
+use crate::kinds::CommandFields;
 use crate::places::Places;
 use crate::record::kind;
 use crate::types::{EnvFile, ModuleDirectory};
@@ -12,38 +12,38 @@ kind! {
     Shell(script) in Group::Other {
         /// The script, word for word. `{version}` in it is an error if `version` is a variable.
         script: Script,
-        ..process: Process,
+        ..fields: CommandFields,
     }
 }
 
 impl Kind for Shell {
     fn makes(&self) -> Makes {
-        self.process.makes()
+        self.fields.makes()
     }
 
     fn env_files(&self) -> &[EnvFile] {
-        &self.process.env_file
+        &self.fields.env_file
     }
 
     fn needs(&self) -> Vec<Need> {
         let mut needs = vec![Need::Program("sh".to_owned())];
-        needs.extend(self.process.tool_needs());
+        needs.extend(self.fields.tool_needs());
         needs
     }
 
     fn module(&self) -> Option<&ModuleDirectory> {
-        self.process.module.as_ref()
+        self.fields.module.as_ref()
     }
 
     fn check(&self, _platforms: &Platforms, diagnostics: &mut Vec<Diagnostic>) {
-        self.process.check(diagnostics);
+        self.fields.check(diagnostics);
     }
 
     fn unchecked(&self) -> Option<&'static str> {
-        self.process.unchecked()
+        self.fields.unchecked()
     }
 
     fn outputs<'a>(&'a self, places: &Places<'a>) -> Vec<Output<'a>> {
-        self.process.places(places)
+        self.fields.places(places)
     }
 }

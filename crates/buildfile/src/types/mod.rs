@@ -26,7 +26,9 @@ mod packages;
 mod parameters;
 mod policy;
 mod publishing;
+mod readiness;
 mod references;
+mod secret_files;
 mod signing;
 mod signing_keys;
 mod stamps;
@@ -59,7 +61,9 @@ pub use maps::{
     ProcessEnvironment, Programs, Registries, RegistryHost, RequiredPrograms, Service, ServiceImages, SetName, Sets,
     TextMap, ToolName, UserName, Users, VariableOfEnvironment,
 };
-pub use numbers::{Percent, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel};
+pub use numbers::{
+    Percent, PidsLimit, PoolDepth, PortNumber, Retries, Seconds, ShuffleSeed, TestCount, TestParallel, ZstdLevel,
+};
 pub use outputs::InputSource;
 pub use package_parts::{InstalledDirectory, InstalledPath, OwnerName, PackageScript, PackageSource};
 pub use packages::{
@@ -69,7 +73,9 @@ pub use packages::{
 pub use parameters::{Param, ParameterName, Params};
 pub use policy::{AcceptedVulnerabilities, NoKnownVulnerability, Policy, VulnerabilityName};
 pub use publishing::{ForgeRelease, ForgeToken, GitHubRelease, GiteaRelease, Prerelease, PublishTo};
+pub use readiness::{HeldAddress, Ready, Restart};
 pub use references::{Alias, CleanedTarget, DigestReference, ExecutablesReference, ImageReference, LayoutReference};
+pub use secret_files::{SecretFileName, SecretFiles};
 pub use signing::Sign;
 pub use signing_keys::{KeyPassword, SigningKey};
 pub use stamps::{StampedVariable, Stamps};

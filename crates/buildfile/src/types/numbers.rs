@@ -69,6 +69,10 @@ number! {
     PortNumber: u16 = 1..=65_535, "a port between 1 and 65535", "expected a port between 1 and 65535, found `0`"
 }
 number! {
+    /// How many processes and threads a container may have.
+    PidsLimit: u32 = 1..=4_194_304, "a number of processes", "expected between 1 and 4194304 processes"
+}
+number! {
     /// How often each test runs.
     TestCount: u32 = 1..=10_000, "how often each test runs", "expected between 1 and 10000 times"
 }

@@ -19,6 +19,11 @@ pub(crate) enum Shown {
     AsUsual,
     /// Only warnings and errors.
     FailuresOnly,
+    /// What has changed since the last build, of many one after the other.
+    Watching {
+        /// True for the first.
+        is_first: bool,
+    },
 }
 
 /// The comparison of one step's two results.

@@ -13,11 +13,17 @@ mod list;
 mod lock;
 mod lock_bases;
 mod lock_tools;
+mod logs;
 mod plan;
 mod rebuild;
+mod restart;
 mod schema;
 mod show;
+mod started;
+mod status;
+mod stop;
 mod verify;
+mod watch;
 mod why;
 
 use crate::asked::is_value;
@@ -37,6 +43,11 @@ const LIST: &[Entry] = &[
     Entry::of::<list::List>(),
     Entry::of::<plan::Plan>(),
     Entry::of::<why::Why>(),
+    Entry::of::<watch::Watch>(),
+    Entry::of::<status::Status>(),
+    Entry::of::<logs::Logs>(),
+    Entry::of::<stop::Stop>(),
+    Entry::of::<restart::Restart>(),
     Entry::of::<show::Show>(),
     Entry::of::<graph::ShowGraph>(),
     Entry::of::<verify::Verify>(),

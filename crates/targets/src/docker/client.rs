@@ -23,6 +23,8 @@ pub struct Docker {
     /// The daemon's socket, if there is one.
     pub socket: Option<DockerSocket>,
     plugin_directories: Vec<PathBuf>,
+    /// True if it is podman, which takes the same words.
+    is_podman: bool,
 }
 
 /// Deadline of a question to the command. Where the daemon is elsewhere, nothing else ends it.
@@ -46,12 +48,14 @@ const PASSED: &[&str] = &[
 ];
 
 impl Docker {
-    /// Finds the command; `directory` is its working directory.
+    /// Finds the command, or podman's where there is none; `directory` is its working directory.
     pub fn find(environment: &BTreeMap<String, String>, directory: &Path) -> Result<Docker, UserError> {
         let path = environment.get("PATH").map_or("", String::as_str);
-        let program = find_tool("docker", path, directory).map_err(|_| {
-            UserError::environment("`docker` was not found on PATH")
-                .hint("install Docker; an `Image` target is built without it")
+        let found = find_tool("docker", path, directory);
+        let is_podman = found.is_err();
+        let program = found.or_else(|_| find_tool("podman", path, directory)).map_err(|_| {
+            UserError::environment("neither `docker` nor `podman` was found on PATH")
+                .hint("install one of them; an `Image` target is built without")
         })?;
         let mut closed = Environment::new();
         for name in PASSED {
@@ -68,8 +72,15 @@ impl Docker {
         for directory in ["/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec", "/opt/homebrew/lib"] {
             plugin_directories.push(Path::new(directory).join("docker/cli-plugins"));
         }
-        let socket = DockerSocket::find(environment);
-        Ok(Docker { program, environment: closed, directory: directory.to_owned(), socket, plugin_directories })
+        let socket = if is_podman { None } else { DockerSocket::find(environment) };
+        Ok(Docker {
+            is_podman,
+            program,
+            environment: closed,
+            directory: directory.to_owned(),
+            socket,
+            plugin_directories,
+        })
     }
 
     /// Returns `docker …`, in the directory given to `find`.
@@ -113,7 +124,9 @@ impl Docker {
                 Err(error) => Err(unreachable(&format!(": `{}`: {error}", socket.path().display()))),
             },
             None => {
-                let captured = context.try_capture(&self.question(["version", "--format", "{{.Server.Version}}"]))?;
+                // Podman needs no server.
+                let version = if self.is_podman { "{{.Client.Version}}" } else { "{{.Server.Version}}" };
+                let captured = context.try_capture(&self.question(["version", "--format", version]))?;
                 if captured.finished.status.success() {
                     Ok(())
                 } else {

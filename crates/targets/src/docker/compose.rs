@@ -66,10 +66,15 @@ pub(crate) fn compose(
     Ok(Compose {
         docker: analyzer.docker()?,
         file: path,
-        project_name: analyzer
-            .variables
-            .optional(project_name)?
-            .unwrap_or_else(|| analyzer.request.file.project.value.clone()),
+        project_name: project_name_of(analyzer, project_name)?,
         env: analyzer.variables.environment(env)?,
     })
+}
+
+/// Returns the name of the project: as written, or as the caller's environment has it, as for `docker compose` itself.
+pub(crate) fn project_name_of(analyzer: &Analyzer<'_>, written: Option<&Text>) -> Analyzed<String> {
+    let request = analyzer.request;
+    let of_caller = || request.environment.get("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty()).cloned();
+    let own = || request.file.project.value.clone();
+    Ok(analyzer.variables.optional(written)?.or_else(of_caller).unwrap_or_else(own))
 }

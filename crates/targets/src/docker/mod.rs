@@ -3,6 +3,7 @@
 pub(crate) mod build_context;
 mod client;
 pub(crate) mod compose;
+pub(crate) mod container_labels;
 pub(crate) mod context_memory;
 pub(crate) mod dockerfile;
 pub(crate) mod dockerfile_reads;
@@ -12,6 +13,7 @@ mod ignore_pattern;
 mod loading;
 mod regex;
 mod socket;
+pub(crate) mod taken_port;
 
 pub use client::Docker;
 pub(crate) use socket::DockerImage;

@@ -36,7 +36,8 @@ impl Step for ComposeDownStep {
 
     fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         self.compose.require(context)?;
-        let mut arguments = vec!["down".to_owned(), "--remove-orphans".to_owned()];
+        // Services of all profiles, also those that nothing names now.
+        let mut arguments = vec!["--profile=*".to_owned(), "down".to_owned(), "--remove-orphans".to_owned()];
         if self.volumes {
             arguments.push("--volumes".to_owned());
         }

@@ -1,16 +1,22 @@
 //! `ComposeUp`: the services of a compose file, with the images made here.
 
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use rondel_buildfile::{ComposeUp, Target};
 use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey};
-use serde_json::{Value, json};
+use rondel_process::{Cancellation, Stream, capture};
+use serde_json::json;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
-use crate::docker::compose::{Compose, compose};
+use crate::docker::compose::{Compose, compose, project_name_of};
+use crate::docker::taken_port::taken_port;
 use crate::image::load::{health_of, image_in_docker};
 use crate::image::metadata::{ServicesMetadata, image_of};
 use crate::nodes::{Deps, TargetNodes};
+use crate::running::{Running, RunningPart, Services, objects, service_of};
 
 impl Analyze for ComposeUp {
     fn analyze(
@@ -31,6 +37,7 @@ impl Analyze for ComposeUp {
             compose,
             name: target.name.value.to_string(),
             images,
+            profiles: analyzer.variables.texts(&self.profiles)?,
             wait: self.wait,
             wait_timeout_s: self.wait_timeout_s.get(),
         };
@@ -43,6 +50,11 @@ impl Analyze for ComposeUp {
             Box::new(step),
         )))
     }
+
+    fn running(&self, analyzer: &Analyzer<'_>, _target: &Target) -> Analyzed<Option<Box<dyn Running>>> {
+        let project = project_name_of(analyzer, self.project_name.as_ref())?;
+        Ok(Some(Box::new(Services { docker: analyzer.docker()?, project })))
+    }
 }
 
 pub(crate) struct ComposeUpStep {
@@ -51,6 +63,7 @@ pub(crate) struct ComposeUpStep {
     pub name: String,
     /// Service, index of its image among the inputs, and the image's health check.
     pub images: Vec<(String, usize, Option<Vec<String>>)>,
+    pub profiles: Vec<String>,
     pub wait: bool,
     pub wait_timeout_s: u64,
 }
@@ -81,34 +94,59 @@ impl ComposeUpStep {
         if services.is_empty() { "services: {}\n".to_owned() } else { text }
     }
 
-    /// Returns a line for each service, from `docker compose ps`.
-    fn report(&self, context: &StepContext<'_>, overrides: &Path) -> Result<Vec<(String, String)>, StepError> {
+    /// Returns how each service is, from `docker compose ps`.
+    fn services(&self, overrides: &Path, cancellation: &Cancellation) -> Option<Vec<RunningPart>> {
         let arguments = ["ps", "--all", "--format", "json"].map(str::to_owned);
-        let captured = context.capture(&self.compose.line(Some(overrides), &arguments))?;
-        let text = String::from_utf8_lossy(&captured.stdout);
-        // Older releases print one array, newer ones an object a line.
-        let mut objects: Vec<Value> = Vec::new();
-        for value in serde_json::Deserializer::from_str(&text).into_iter::<Value>().map_while(Result::ok) {
-            match value {
-                Value::Array(list) => objects.extend(list),
-                other => objects.push(other),
-            }
-        }
-        let of = |object: &Value, key: &str| object[key].as_str().unwrap_or_default().to_owned();
-        let line = |object: &Value| {
-            let (state, health, code) =
-                (of(object, "State"), of(object, "Health"), object["ExitCode"].as_i64().unwrap_or(0));
-            let detail = match (state.as_str(), health.as_str()) {
-                ("running", "") => "running".to_owned(),
-                ("running", health) => health.to_owned(),
-                (state, _) => format!("{state}, exit status {code}"),
-            };
-            (of(object, "Service"), detail)
-        };
-        let mut lines: Vec<(String, String)> = objects.iter().map(line).collect();
-        lines.sort();
-        Ok(lines)
+        let captured = capture(&self.compose.line(Some(overrides), &arguments), cancellation).ok()?;
+        let text = String::from_utf8_lossy(&captured.stdout).into_owned();
+        let mut services: Vec<RunningPart> = objects(&text).iter().map(service_of).collect();
+        services.sort_by(|one, other| one.part.cmp(&other.part));
+        Some(services)
     }
+
+    /// Starts the services. Meanwhile one line says how they are, in place of what compose prints.
+    fn start(&self, context: &StepContext<'_>, overrides: &Path) -> Result<(), StepError> {
+        let mut arguments: Vec<String> = self.profiles.iter().map(|profile| format!("--profile={profile}")).collect();
+        arguments.extend(["up".to_owned(), "--detach".to_owned()]);
+        if self.wait {
+            arguments.extend(["--wait".to_owned(), format!("--wait-timeout={}", self.wait_timeout_s)]);
+        }
+        let printed: Mutex<Vec<String>> = Mutex::default();
+        let (alive, ended) = channel::<()>();
+        let outcome = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while ended.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                    let services = self.services(overrides, context.cancellation).unwrap_or_default();
+                    if !services.is_empty() {
+                        context.progress(&states(&services), 0, 0);
+                    }
+                }
+            });
+            let see = |_: Stream, line: &str| printed.lock().expect("no panic while locked").push(line.to_owned());
+            let outcome = context.run_unseen(&self.compose.line(Some(overrides), &arguments), &see);
+            drop(alive);
+            outcome
+        });
+        outcome.map_err(|error| match error {
+            StepError::Command { summary, status, hint, .. } => {
+                let output = printed.into_inner().expect("no panic while locked");
+                let output = output[output.len().saturating_sub(PRINTED_MAX)..].to_vec();
+                StepError::Command { summary, status, output, told: 0, hint }
+            }
+            other => other,
+        })
+    }
+}
+
+/// How often the services are asked how they are.
+const INTERVAL: Duration = Duration::from_millis(700);
+/// How many lines of compose are shown if it fails.
+const PRINTED_MAX: usize = 60;
+
+/// `backend starting, db healthy`
+fn states(services: &[RunningPart]) -> String {
+    let one = |service: &RunningPart| format!("{} {}", service.part.as_deref().unwrap_or_default(), service.state);
+    services.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 impl Step for ComposeUpStep {
@@ -123,31 +161,30 @@ impl Step for ComposeUpStep {
         let overrides = context.workspace.state.join("out").join(&self.name).join("compose-override.yml");
         rondel_cas::write_atomically(&context.workspace.scratch(), &overrides, self.overrides(context).as_bytes())
             .map_err(|error| StepError::unwritable(&overrides, &error))?;
-        let mut arguments = vec!["up".to_owned(), "--detach".to_owned()];
-        if self.wait {
-            arguments.extend(["--wait".to_owned(), format!("--wait-timeout={}", self.wait_timeout_s)]);
-        }
-        let outcome = context.run(&self.compose.line(Some(&overrides), &arguments));
+        let outcome = self.start(context, &overrides);
         if matches!(outcome, Err(StepError::Interrupted)) {
             return Err(StepError::Interrupted);
         }
-        let services = self.report(context, &overrides)?;
-        for (service, state) in &services {
-            context.note(format!("{service}: {state}"));
+        let services = self.services(&overrides, context.cancellation).unwrap_or_default();
+        for service in &services {
+            let name = service.part.as_deref().unwrap_or_default();
+            let place = if service.addresses.is_empty() { "" } else { " at " };
+            context.note(format!("{name} {}{place}{}", service.state, service.addresses.join(", ")));
         }
-        if let Err(StepError::Command { summary, status, mut output, told, .. }) = outcome {
-            for (service, state) in
-                services.iter().filter(|(_, state)| !matches!(state.as_str(), "healthy" | "running"))
-            {
-                output.push(format!("--- {service} ({state}), last lines:"));
-                let arguments =
-                    ["logs", "--no-color", "--no-log-prefix", "--tail=20", service.as_str()].map(str::to_owned);
+        if let Err(StepError::Command { summary, status, mut output, told, hint }) = outcome {
+            let is_well = |service: &&RunningPart| matches!(service.state.as_str(), "healthy" | "running");
+            for service in services.iter().filter(|service| !is_well(service)) {
+                let name = service.part.as_deref().unwrap_or_default();
+                output.push(format!("--- {name} ({}), last lines:", service.state));
+                let arguments = ["logs", "--no-color", "--no-log-prefix", "--tail=20", name].map(str::to_owned);
                 let captured = context.try_capture(&self.compose.line(Some(&overrides), &arguments))?;
                 output.extend(String::from_utf8_lossy(&captured.stdout).lines().map(|line| context.redact(line)));
             }
-            return Err(StepError::Command { summary, status, output, told, hint: None });
+            let hint = hint.or_else(|| taken_port(&output));
+            return Err(StepError::Command { summary, status, output, told, hint });
         }
         outcome?;
-        Ok(Report::of(Metadata::of(&ServicesMetadata(services.into_iter().collect()))))
+        let states = services.into_iter().filter_map(|service| Some((service.part?, service.state)));
+        Ok(Report::of(Metadata::of(&ServicesMetadata(states.collect()))))
     }
 }

@@ -1,21 +1,30 @@
 //! `DockerRun`: a container from an image made here, healthy before it counts as running.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rondel_buildfile::{DockerRun, Health, Target};
+use rondel_buildfile::{DockerRun, Health, HeldAddress, Target};
 use rondel_engine::{
     EnvironmentValue, Freshness, Job, Metadata, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey,
 };
 use rondel_golang::PROBE_PATH;
-use rondel_process::{Cancellation, CommandLine, Stream, capture, is_at_terminal, run};
+use rondel_process::{Cancellation, CommandLine, Stream, capture, is_at_terminal, listener_at, run};
+use rondel_supervise::{Proxies, Proxy, http_answers};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::docker::Docker;
+use crate::docker::container_labels::ContainerLabels;
+use crate::docker::taken_port::taken_port;
 use crate::image::load::{ContainerHealth, health_of, image_in_docker};
 use crate::image::metadata::{ContainerMetadata, image_of};
 use crate::nodes::{Deps, TargetNodes};
+use crate::running::{Containers, Running};
+
+mod settings;
+
+use settings::{ContainerSettings, on_loopback};
 
 impl Analyze for DockerRun {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
@@ -24,61 +33,88 @@ impl Analyze for DockerRun {
         let own_health = health_of(analyzer, &self.image.value)?;
         let mut args = analyzer.variables.texts(&self.args)?;
         args.extend(analyzer.arguments(wanted));
+        let variables = &analyzer.variables;
+        let settings = ContainerSettings {
+            labels: labels(analyzer, target),
+            args,
+            user: variables.optional(self.user.as_ref())?,
+            publish: variables.texts(&self.publish)?,
+            host_gateway: self.host_gateway,
+            env: variables.with_files(&self.env_file, variables.environment(&self.env)?)?,
+            secrets: secrets(variables.environment(&self.secrets)?),
+            volumes: variables.texts(&self.volumes)?,
+            tmpfs: variables.texts(&self.tmpfs)?,
+            network: variables.optional(self.network.as_ref())?,
+            networks: variables.texts(&self.networks)?,
+            memory: variables.optional(self.memory.as_ref())?,
+            cpus: variables.optional(self.cpus.as_ref())?,
+            pids_limit: self.pids_limit.map(|limit| limit.get()),
+            read_only: self.read_only,
+            cap_add: variables.texts(&self.cap_add)?,
+            new_privileges: self.new_privileges,
+            init: self.init,
+            is_interactive: self.interactive.value,
+        };
         let step = DockerRunStep {
             docker,
-            project: analyzer.request.file.project.value.clone(),
             target: target.name.value.to_string(),
-            workspace: rondel_cas::Digest::of(analyzer.request.root.to_string_lossy().as_bytes()).short(),
-            args,
-            user: analyzer.variables.optional(self.user.as_ref())?,
-            publish: analyzer.variables.texts(&self.publish)?,
-            host_gateway: self.host_gateway,
-            env: analyzer.variables.with_files(&self.env_file, analyzer.variables.environment(&self.env)?)?,
-            volumes: analyzer.variables.texts(&self.volumes)?,
-            network: analyzer.variables.optional(self.network.as_ref())?,
-            read_only: self.read_only,
-            cap_add: analyzer.variables.texts(&self.cap_add)?,
+            settings,
             health: self.health.clone(),
             own_health,
             health_timeout: Duration::from_secs(self.health_timeout_s.get()),
-            detach: self.detach,
-            is_interactive: self.interactive.value,
+            detach: self.detach || analyzer.request.kept.is_some(),
+            proxy: self.proxy.as_ref().map(HeldAddress::address),
+            kept: analyzer.request.kept.clone(),
         };
         let key = StepKey::main(&target.name.value);
         let shown = if self.interactive.value { Shown::Foreground } else { Shown::Streamed };
         Ok(TargetNodes::end(analyzer.add(target, key, deps, vec![image], shown, Box::new(step))))
     }
+
+    fn running(&self, analyzer: &Analyzer<'_>, target: &Target) -> Analyzed<Option<Box<dyn Running>>> {
+        Ok(Some(Box::new(Containers { docker: analyzer.docker()?, labels: labels(analyzer, target) })))
+    }
+}
+
+/// Returns what marks the containers of a target.
+fn labels(analyzer: &Analyzer<'_>, target: &Target) -> ContainerLabels {
+    let request = analyzer.request;
+    ContainerLabels::new(&request.file.project.value, target.name.value.as_str(), &request.root)
+}
+
+/// Returns name and contents of each file, whether its contents are a secret or not.
+fn secrets(entries: Vec<(String, EnvironmentValue)>) -> Vec<(String, String)> {
+    let value = |value| match value {
+        EnvironmentValue::Plain(value) | EnvironmentValue::Secret(value) | EnvironmentValue::Sealed { value, .. } => {
+            value
+        }
+    };
+    entries.into_iter().map(|(name, text)| (name, value(text))).collect()
 }
 
 pub(crate) struct DockerRunStep {
     pub docker: Docker,
-    pub project: String,
     pub target: String,
-    /// Separates the containers of one checkout from those of another.
-    pub workspace: String,
-    pub args: Vec<String>,
-    pub user: Option<String>,
-    pub publish: Vec<String>,
-    pub host_gateway: bool,
-    pub env: Vec<(String, EnvironmentValue)>,
-    pub volumes: Vec<String>,
-    pub network: Option<String>,
-    pub read_only: bool,
-    pub cap_add: Vec<String>,
+    pub settings: ContainerSettings,
     /// Health check from the host, through a published port.
     pub health: Option<Health>,
     /// The image's own check.
     pub own_health: Option<ContainerHealth>,
     pub health_timeout: Duration,
     pub detach: bool,
-    /// True if the container has the terminal.
-    pub is_interactive: bool,
+    /// The address that is held for it.
+    pub proxy: Option<SocketAddr>,
+    /// What this Rondel holds itself, if it exchanges the container again and again.
+    pub kept: Option<Proxies>,
 }
 
 /// Interval between health checks while waiting.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(150);
 /// Minimum life of a container without a health check before it counts as running.
 const MIN_LIFE: Duration = Duration::from_secs(1);
+
+/// The longest wait for requests that are under way when the container is exchanged.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// State of a container after the wait for its health.
 enum Life {
@@ -89,70 +125,42 @@ enum Life {
 }
 
 impl DockerRunStep {
-    fn labels(&self) -> [String; 3] {
-        [
-            format!("rondel.project={}", self.project),
-            format!("rondel.target={}", self.target),
-            format!("rondel.workspace={}", self.workspace),
-        ]
-    }
-
-    fn line(&self, image: &str) -> CommandLine {
-        let words: &[&str] = match (self.is_interactive, is_at_terminal()) {
-            (false, _) => &["run", "--detach", "--init=false"],
-            (true, false) => &["run", "--rm", "--interactive", "--init=false"],
-            (true, true) => &["run", "--rm", "--interactive", "--tty", "--init=false"],
-        };
-        let mut arguments: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let mut flag = |name: &str, value: &str| arguments.push(format!("--{name}={value}"));
-        for label in self.labels() {
-            flag("label", &label);
-        }
-        if let Some(user) = &self.user {
-            flag("user", user);
-        }
-        if self.read_only {
-            flag("read-only", "true");
-            flag("tmpfs", "/tmp");
-        }
-        flag("cap-drop", "ALL");
-        for capability in &self.cap_add {
-            flag("cap-add", capability);
-        }
-        flag("security-opt", "no-new-privileges");
-        for port in &self.publish {
-            flag("publish", &on_loopback(port));
-        }
-        if self.host_gateway {
-            flag("add-host", "host.docker.internal:host-gateway");
-        }
-        if let Some(network) = &self.network {
-            flag("network", network);
-        }
-        for volume in &self.volumes {
-            flag("volume", volume);
-        }
-        let mut secrets = Vec::new();
-        for (name, value) in &self.env {
-            match value {
-                EnvironmentValue::Plain(value) => flag("env", &format!("{name}={value}")),
-                EnvironmentValue::Secret(value) | EnvironmentValue::Sealed { value, .. } => {
-                    flag("env", name);
-                    secrets.push((name.clone(), value.clone()));
-                }
-            }
-        }
-        arguments.push(image.to_owned());
-        arguments.extend(self.args.iter().cloned());
-        let mut line = self.docker.command(arguments);
-        line.secret_names = secrets.iter().map(|(name, _)| name.clone()).collect();
-        line.environment(secrets)
-    }
-
     /// Returns the command that lists the containers of this target, running or not.
     fn list_line(&self) -> CommandLine {
-        let filters = self.labels().map(|label| format!("--filter=label={label}"));
-        self.docker.command(["ps", "--all", "--quiet"]).arguments(filters)
+        self.docker.command(["ps", "--all", "--quiet"]).arguments(self.settings.labels.filters())
+    }
+
+    /// Returns the running container that was started from what the key is of.
+    fn running_with(&self, key: &str) -> Option<String> {
+        let words = ["--filter=status=running".to_owned(), format!("--filter=label=rondel.key={key}")];
+        let captured = capture(&self.list_line().arguments(words), &Cancellation::new()).ok()?;
+        let listed = String::from_utf8_lossy(&captured.stdout).into_owned();
+        Some(listed.split_whitespace().next()?.to_owned())
+    }
+
+    /// Returns where the container itself is on this machine.
+    fn own_address(&self) -> Option<SocketAddr> {
+        let entry = on_loopback(self.settings.publish.first()?);
+        entry.rsplit_once(':')?.0.replace("0.0.0.0", "127.0.0.1").parse().ok()
+    }
+
+    /// Holds the address of the container, and waits for the requests that are under way.
+    fn hold(&self) -> Result<Option<Arc<Proxy>>, StepError> {
+        let Some(address) = self.proxy else { return Ok(None) };
+        let proxy = match &self.kept {
+            Some(kept) => kept.at(address),
+            // Nobody would hold it when this ends.
+            None if self.detach => return Ok(None),
+            None => Proxy::start(address).map(Arc::new),
+        };
+        let proxy = proxy.map_err(|error| {
+            let holder = listener_at(address.port()).map(|holder| format!("{holder} listens there"));
+            let why = holder.unwrap_or_else(|| error.to_string());
+            StepError::environment(format!("`{}` can't hold `{address}`: {why}", self.target))
+                .hint("stop it, or hold another address")
+        })?;
+        proxy.hold(DRAIN);
+        Ok(Some(proxy))
     }
 
     /// Removes containers of this target that an earlier run left behind.
@@ -165,28 +173,33 @@ impl DockerRunStep {
         Ok(())
     }
 
+    /// Starts the container and returns its ID. With further networks it is made first, and joins them before it starts.
     fn start(&self, context: &StepContext<'_>, image: &str) -> Result<String, StepError> {
-        let line = self.line(image);
-        match context.capture(&line) {
-            Ok(captured) => Ok(String::from_utf8_lossy(&captured.stdout).trim().to_owned()),
-            Err(StepError::Command { summary, status, output, .. }) => {
-                let text = output.join("\n");
-                let taken =
-                    ["port is already allocated", "address already in use"].iter().any(|words| text.contains(words));
-                let hint = if taken {
-                    Some(format!(
-                        "a port of `publish` ({}) is taken: stop the program that listens there, or publish another one",
-                        self.publish.join(", ")
-                    ))
-                } else {
-                    None
-                };
-                // `docker run` leaves the container that it could not start.
-                let _ = self.reap_quietly();
-                Err(StepError::Command { summary, status, output, told: 0, hint })
+        let line = |words: &[&str]| self.settings.line(&self.docker, words, image).map_err(secrets_failure);
+        let networks = &self.settings.networks;
+        let begin = || -> Result<String, StepError> {
+            let words: &[&str] = if networks.is_empty() { &["run", "--detach"] } else { &["create"] };
+            let made = context.capture(&line(words)?)?;
+            let id = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+            for network in networks {
+                context.capture(&self.docker.command(["network", "connect", network, &id]))?;
             }
-            Err(error) => Err(error),
-        }
+            if !networks.is_empty() {
+                context.capture(&self.docker.command(["start", &id]))?;
+            }
+            Ok(id)
+        };
+        begin().map_err(|error| {
+            // `docker run` leaves the container that it could not start.
+            let _ = self.reap_quietly();
+            match error {
+                StepError::Command { summary, status, output, .. } => {
+                    let hint = taken_port(&output);
+                    StepError::Command { summary, status, output, told: 0, hint }
+                }
+                other => other,
+            }
+        })
     }
 
     fn reap_quietly(&self) -> Option<()> {
@@ -195,6 +208,7 @@ impl DockerRunStep {
         for id in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
             capture(&self.docker.command(["rm", "--force", "--volumes", id]), &fresh).ok()?;
         }
+        self.settings.labels.remove_secrets();
         Some(())
     }
 
@@ -219,7 +233,9 @@ impl DockerRunStep {
     /// Runs one health check; returns `None` if there is none.
     fn is_healthy(&self, id: &str) -> Option<bool> {
         if let Some(health) = &self.health {
-            return Some(self.published(health.port.get()).is_some_and(|address| ask(&address, health.path.as_str())));
+            return Some(
+                self.published(health.port.get()).is_some_and(|address| is_answered(&address, health.path.as_str())),
+            );
         }
         let health = self.own_health.as_ref()?;
         let line = self.docker.command(["exec", id]).arguments(&health.command);
@@ -231,7 +247,7 @@ impl DockerRunStep {
     /// Returns the address on the host of the container's `port`.
     fn published(&self, port: u16) -> Option<String> {
         let wanted = port.to_string();
-        self.publish.iter().find_map(|entry| {
+        self.settings.publish.iter().find_map(|entry| {
             let entry = on_loopback(entry);
             let (host, container) = entry.rsplit_once(':')?;
             (container.split('/').next() == Some(&wanted)).then(|| host.replace("0.0.0.0", "127.0.0.1"))
@@ -349,39 +365,62 @@ impl DockerRunStep {
         if capture(&self.docker.command(["rm", "--force", "--volumes", id]), &fresh).is_err() {
             context.warn(format!("the container {id} was not removed; the next run does it"));
         }
+        self.settings.labels.remove_secrets();
     }
 }
 
 impl Step for DockerRunStep {
     type Findings = ();
 
-    fn prepare(&self, _query: &Query<'_>) -> Result<Prepared, StepError> {
-        Ok(Prepared::unkeyed(Freshness::always("it starts a container")))
+    fn prepare(&self, query: &Query<'_>) -> Result<Prepared, StepError> {
+        let always = |why: &str| Ok(Prepared::unkeyed(Freshness::always(why)));
+        // A question starts no program, and Docker's command is one.
+        if !self.detach || self.settings.is_interactive || query.is_question() {
+            return always("it starts a container");
+        }
+        let Some(key) = image_of(query, 0).and_then(|image| self.settings.key(&image.image_id)) else {
+            return always("it has a secret, which nothing keeps");
+        };
+        Ok(Prepared::unkeyed(match self.running_with(&key) {
+            Some(id) => Freshness::UpToDate(Metadata::of(&ContainerMetadata { container: id })),
+            None => Freshness::not_present("no container runs that was started from the same"),
+        }))
     }
 
     fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         self.docker.require_daemon(context)?;
         let image = image_of(context, 0).map(|image| image.image_id).unwrap_or_default();
-        if self.user.is_none() {
+        if self.settings.user.is_none() {
             let user = self.docker.image(context, &image)?.map(|image| image.user).unwrap_or_default();
             if matches!(user.split(':').next(), None | Some("" | "0" | "root")) {
                 return Err(StepError::input(format!("`{}` would run as root", self.target))
                     .hint("give it `user: \"10001:10001\"`, or the image a user"));
             }
         }
+        let held = self.hold()?;
         self.reap(context)?;
-        if self.is_interactive {
-            let outcome = context.run_in_foreground(&self.line(&image));
+        if self.settings.is_interactive {
+            let words: &[&str] = if is_at_terminal() {
+                &["run", "--rm", "--interactive", "--tty"]
+            } else {
+                &["run", "--rm", "--interactive"]
+            };
+            let line = self.settings.line(&self.docker, words, &image).map_err(secrets_failure)?;
+            let outcome = context.run_in_foreground(&line);
             if context.cancellation.is_raised() {
                 let _finishing = context.cancellation.finishing();
                 let _ = self.reap_quietly();
             }
+            self.settings.labels.remove_secrets();
             return outcome.map(|()| Report::default());
         }
         let id = self.start(context, &image)?;
         let outcome = self.wait_until_healthy(context, &id);
         let metadata = Metadata::of(&ContainerMetadata { container: id.chars().take(12).collect() });
         // A container that has ended is not left behind, and what it printed is shown.
+        if let (Some(held), Some(own), Ok(Life::Running)) = (&held, self.own_address(), &outcome) {
+            held.open(own);
+        }
         if self.detach && matches!(outcome, Ok(Life::Running)) {
             return Ok(Report::of(metadata));
         }
@@ -391,33 +430,11 @@ impl Step for DockerRunStep {
     }
 }
 
-/// Publishes `8080:8080` on loopback; `0.0.0.0:8080:8080` is for the world.
-fn on_loopback(port: &str) -> String {
-    if port.matches(':').count() == 1 { format!("127.0.0.1:{port}") } else { port.to_owned() }
+/// Returns true if a GET request to the address on this machine is answered with 2xx.
+fn is_answered(address: &str, path: &str) -> bool {
+    address.parse().is_ok_and(|address| http_answers(address, path))
 }
 
-/// Sends an HTTP/1.0 GET; returns true if it succeeds.
-fn ask(address: &str, path: &str) -> bool {
-    let Ok(address) = address.parse() else { return false };
-    let answer = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
-        let mut head = [0_u8; 12];
-        stream.read_exact(&mut head)?;
-        Ok(head.starts_with(b"HTTP/1.") && head[9] == b'2')
-    };
-    answer().unwrap_or(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::on_loopback;
-
-    #[test]
-    fn ports_are_on_loopback_unless_said_otherwise() {
-        assert_eq!(on_loopback("8080:80"), "127.0.0.1:8080:80");
-        assert_eq!(on_loopback("0.0.0.0:8080:80"), "0.0.0.0:8080:80");
-        assert_eq!(on_loopback("80"), "80");
-    }
+fn secrets_failure(error: io::Error) -> StepError {
+    StepError::environment(format!("the secrets of the container can't be written: {error}"))
 }

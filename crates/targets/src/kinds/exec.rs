@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rondel_buildfile::{Exec, InputSource, Process, Sandbox, Target, Text, TextSource};
+use rondel_buildfile::{CommandFields, Exec, InputSource, Sandbox, Target, Text, TextSource};
 use rondel_cas::RelativePath;
 use rondel_engine::{EnvironmentValue, OutputKind, OutputRole, OutputUse, Shown, StepKey, UserError};
 use rondel_process::find_tool;
@@ -14,15 +14,17 @@ use crate::late_texts::{LateSources, LateTexts};
 use crate::nodes::{Deps, TargetNodes};
 use crate::tool_fields::{DeclaredTools, declared_tools, own_go};
 
+mod service;
 mod step;
 
+pub(crate) use service::ServicePlan;
 use step::ExecStep;
 
 impl Analyze for Exec {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
         let arguments = analyzer.arguments(wanted);
         let words: Vec<&Text> = self.command.iter().map(|word| &**word).collect();
-        command(analyzer, target, Words::Command(&words), &self.process, deps, (arguments, wanted))
+        command(analyzer, target, Words::Command(&words), &self.fields, deps, (arguments, wanted), None)
     }
 }
 
@@ -55,48 +57,50 @@ impl Words<'_> {
     }
 }
 
-/// Returns the step of a command or script; `arguments` are those after `--`.
+/// Returns the step of a command or script; `arguments` are those after `--`. With a `service` it is a program that goes on.
 pub(crate) fn command(
     analyzer: &mut Analyzer<'_>,
     target: &Target,
     words: Words<'_>,
-    process: &Process,
+    fields: &CommandFields,
     deps: Deps,
     (arguments, wanted): (Vec<String>, bool),
+    service: Option<ServicePlan>,
 ) -> Analyzed<TargetNodes> {
     let (mut tools, mut inputs) = (Vec::new(), Vec::new());
-    let sources = process.inputs.as_deref();
+    let sources = fields.inputs.as_deref();
     for (position, word) in words.texts().iter().enumerate() {
         if let TextSource::Tool { name, tags } = &word.source {
             tools.push((position, inputs.len()));
-            inputs.push(analyzer.tool(process.module.as_ref(), name, tags).map_err(|error| error.at(word.span))?);
+            inputs.push(analyzer.tool(fields.module.as_ref(), name, tags).map_err(|error| error.at(word.span))?);
         }
     }
+    let is_service = service.is_some();
     let starts_go = !words.is_script() && words.texts()[0].as_literal() == Some("go");
-    let programs = declared_tools(analyzer, process, &mut inputs)?;
+    let programs = declared_tools(analyzer, fields, &mut inputs)?;
     let go = if starts_go || !tools.is_empty() || !programs.built.is_empty() || programs.has_go {
-        let go = analyzer.go_in(process.module.as_ref())?;
+        let go = analyzer.go_in(fields.module.as_ref())?;
         let platform = go.own_platform()?;
         Some((go, platform))
     } else {
         None
     };
-    let own_go = if go.is_none() { own_go(analyzer, process, words.texts()) } else { None };
+    let own_go = if go.is_none() { own_go(analyzer, fields, words.texts()) } else { None };
     let request = analyzer.request;
     let search_path = request.environment.get("PATH").cloned().unwrap_or_default();
     let directory =
-        process.dir.as_ref().map_or_else(|| analyzer.root.clone(), |directory| analyzer.root.join(&directory.value));
-    let outputs_used = analyzer.output_uses(sources, words.texts(), &process.env, &mut inputs)?;
-    let variables = process.env.iter().map(|(_, text)| &**text);
+        fields.dir.as_ref().map_or_else(|| analyzer.root.clone(), |directory| analyzer.root.join(&directory.value));
+    let outputs_used = analyzer.output_uses(sources, words.texts(), &fields.env, &mut inputs)?;
+    let variables = fields.env.iter().map(|(_, text)| &**text);
     let late_sources = analyzer.late_sources(words.texts().iter().copied().chain(variables), &mut inputs)?;
     let declared = match sources {
         Some(sources) => Some(analyzer.declared_inputs(target, Some(sources))?),
         None => None,
     };
     let outputs = outputs_of(analyzer, target)?;
-    let downloads = if go.is_some() { analyzer.downloads(process.module.as_ref(), &deps)? } else { deps.on_miss };
+    let downloads = if go.is_some() { analyzer.downloads(fields.module.as_ref(), &deps)? } else { deps.on_miss };
     let step = analyzer.step(&|| {
-        let (mut command, late) = command_words(analyzer, words, process, &late_sources)?;
+        let (mut command, late) = command_words(analyzer, words, fields, &late_sources)?;
         command.extend(arguments.iter().cloned());
         // A program by name must exist before anything runs; a path may be the output of another step.
         let is_tool = tools.iter().any(|(position, _)| *position == 0)
@@ -107,19 +111,19 @@ pub(crate) fn command(
                 error.hint("install it, or correct `command`")
             })?;
         }
-        let is_closed = process.inputs.is_some() && arguments.is_empty();
-        let closed = is_closed.then(|| closed(analyzer, target, process, &programs, &directory));
+        let is_closed = fields.inputs.is_some() && arguments.is_empty() && service.is_none();
+        let closed = is_closed.then(|| closed(analyzer, target, fields, &programs, &directory));
         Ok(Box::new(ExecStep {
             root: analyzer.root.clone(),
             directory: directory.clone(),
-            directory_key: process.dir.as_ref().map_or_else(|| ".".to_owned(), |path| path.value.clone()),
+            directory_key: fields.dir.as_ref().map_or_else(|| ".".to_owned(), |path| path.value.clone()),
             command,
             inputs: declared.clone(),
             outputs_used: outputs_used.clone(),
             late,
             outputs: outputs.clone(),
-            env: environment_of(analyzer, process)?,
-            passed: passed_variables(process, request.environment),
+            env: environment_of(analyzer, fields)?,
+            passed: passed_variables(fields, request.environment),
             path: search_path.clone(),
             home: request.environment.get("HOME").cloned(),
             tools: tools.clone(),
@@ -127,25 +131,29 @@ pub(crate) fn command(
             own_go: own_go.clone(),
             closed,
             has_arguments: !arguments.is_empty(),
-            secret_is_not_keyed: process.secret_is_not_keyed,
-            is_captured: process.capture,
-            is_interactive: process.interactive.value,
+            secret_is_not_keyed: fields.secret_is_not_keyed,
+            is_captured: fields.capture,
+            is_interactive: fields.interactive.value,
+            service: service.clone(),
         }))
     })?;
     let deps = Deps { order_only: deps.order_only, on_miss: downloads };
     let key = StepKey::main(&target.name.value);
-    Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, shown(process, wanted), step)))
+    // Who keeps a service shows its lines, also those after this step.
+    let is_kept = is_service && analyzer.request.kept.is_some();
+    let shown = if is_kept { Shown::OnFailure } else { shown(fields, wanted) };
+    Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, shown, step)))
 }
 
 /// Returns the variables of a command whose values are known now.
-fn environment_of(analyzer: &Analyzer<'_>, process: &Process) -> Analyzed<Vec<(String, EnvironmentValue)>> {
-    let own = analyzer.variables.known_environment(&process.env)?;
-    analyzer.variables.of_process(&process.env_file, own)
+fn environment_of(analyzer: &Analyzer<'_>, fields: &CommandFields) -> Analyzed<Vec<(String, EnvironmentValue)>> {
+    let own = analyzer.variables.known_environment(&fields.env)?;
+    analyzer.variables.of_process(&fields.env_file, own)
 }
 
 /// Returns how much of the step is shown.
-fn shown(process: &Process, wanted: bool) -> Shown {
-    match (process.interactive.value, process.capture && wanted) {
+fn shown(fields: &CommandFields, wanted: bool) -> Shown {
+    match (fields.interactive.value, fields.capture && wanted) {
         (true, _) => Shown::Foreground,
         (false, true) => Shown::Answer,
         (false, false) => Shown::Streamed,
@@ -153,9 +161,9 @@ fn shown(process: &Process, wanted: bool) -> Shown {
 }
 
 /// Returns the variables that are passed from the caller.
-fn passed_variables(process: &Process, caller: &BTreeMap<String, String>) -> Vec<(String, Option<String>)> {
-    let mut names: Vec<&str> = process.pass_env.iter().map(|name| name.value.as_str()).collect();
-    if process.interactive.value {
+fn passed_variables(fields: &CommandFields, caller: &BTreeMap<String, String>) -> Vec<(String, Option<String>)> {
+    let mut names: Vec<&str> = fields.pass_env.iter().map(|name| name.value.as_str()).collect();
+    if fields.interactive.value {
         names.extend(OF_TERMINAL);
     }
     names.into_iter().map(|name| (name.to_owned(), caller.get(name).cloned())).collect()
@@ -176,11 +184,11 @@ fn outputs_of(analyzer: &Analyzer<'_>, target: &Target) -> Analyzed<Vec<(Relativ
 fn closed(
     analyzer: &Analyzer<'_>,
     target: &Target,
-    process: &Process,
+    fields: &CommandFields,
     declared: &DeclaredTools,
     directory: &Path,
 ) -> Closed {
-    let globs = process.inputs.iter().flatten().filter_map(|source| match source {
+    let globs = fields.inputs.iter().flatten().filter_map(|source| match source {
         InputSource::Glob(glob) => Some(glob.value.as_str()),
         InputSource::Output(_) => None,
     });
@@ -188,8 +196,8 @@ fn closed(
         key: StepKey::main(&target.name.value),
         tools: declared.named.clone(),
         built: declared.built.clone(),
-        is_checked: process.sandbox == Sandbox::On,
-        network: process.network,
+        is_checked: fields.sandbox == Sandbox::On,
+        network: fields.network,
         listable: searched_directories(globs).iter().map(|place| analyzer.root.join(place)).collect(),
         search_path: analyzer.request.environment.get("PATH").cloned().unwrap_or_default(),
         root: analyzer.root.clone(),
@@ -203,7 +211,7 @@ fn closed(
 fn command_words(
     analyzer: &Analyzer<'_>,
     words: Words<'_>,
-    process: &Process,
+    fields: &CommandFields,
     sources: &LateSources,
 ) -> Analyzed<(Vec<String>, LateTexts)> {
     let word = |text: &&Text| match &text.source {
@@ -218,7 +226,7 @@ fn command_words(
         | TextSource::Secret { .. } => analyzer.variables.text(text).map_err(|error| error.at(text.span)),
     };
     let command: Vec<String> = words.texts().iter().map(word).collect::<Analyzed<_>>()?;
-    let late = LateTexts::new(words.texts(), &process.env, &analyzer.variables, sources)?;
+    let late = LateTexts::new(words.texts(), &fields.env, &analyzer.variables, sources)?;
     if words.is_script() {
         // A script has no late words.
         return Ok(([SHELL.map(str::to_owned).to_vec(), command].concat(), late));

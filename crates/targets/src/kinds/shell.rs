@@ -8,6 +8,6 @@ use crate::nodes::{Deps, TargetNodes};
 
 impl Analyze for Shell {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
-        exec::command(analyzer, target, Words::Script(&self.script), &self.process, deps, (Vec::new(), wanted))
+        exec::command(analyzer, target, Words::Script(&self.script), &self.fields, deps, (Vec::new(), wanted), None)
     }
 }

@@ -129,6 +129,7 @@ impl Space {
             platforms: self.platforms.clone(),
             arguments: self.arguments.clone(),
             signatures: None,
+            kept: None,
             seal: Seal::of(&self.root.join(".rondel")),
             offline: true,
             locked: false,

@@ -12,6 +12,7 @@ use rondel_engine::{
 use rondel_golang::{GoSupport, INDEX_OFF};
 use rondel_process::{CommandLine, find_tool};
 
+use super::service::ServicePlan;
 use crate::closed::{Closed, Surroundings, output_directories};
 use crate::late_texts::LateTexts;
 use crate::tools::Tools;
@@ -51,6 +52,8 @@ pub(crate) struct ExecStep {
     pub is_captured: bool,
     /// True if the command has the terminal.
     pub is_interactive: bool,
+    /// How it is kept running, if it is a program that goes on.
+    pub service: Option<ServicePlan>,
 }
 
 impl ExecStep {
@@ -127,11 +130,11 @@ impl ExecStep {
     }
 
     /// Returns the output that is the program, if it is one.
-    fn own_program(&self) -> Option<&OutputUse> {
+    pub(super) fn own_program(&self) -> Option<&OutputUse> {
         self.outputs_used.iter().find(|output| output.role == OutputRole::Argument(0))
     }
 
-    fn program(&self, context: &StepContext<'_>) -> Result<PathBuf, StepError> {
+    pub(super) fn program(&self, context: &StepContext<'_>) -> Result<PathBuf, StepError> {
         if let Some(output) = self.own_program() {
             return output.path(context);
         }
@@ -146,7 +149,7 @@ impl ExecStep {
     }
 
     /// Adds the identities of the programs that run.
-    fn identities(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(), StepError> {
+    pub(super) fn identities(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(), StepError> {
         if let Some((go, _)) = &self.go {
             spec.tools.insert("go".to_owned(), go.identity(context)?);
         }
@@ -166,11 +169,16 @@ impl ExecStep {
 
     /// Returns the programs that a step with a key sees.
     fn programs(&self, context: &StepContext<'_>, closed: &Closed) -> Result<Tools, StepError> {
+        self.programs_with(context, &closed.tools)
+    }
+
+    /// Returns the program that it starts, if it is one of the machine, and `others`.
+    pub(super) fn programs_with(&self, context: &StepContext<'_>, others: &[String]) -> Result<Tools, StepError> {
         let is_built = self.own_program().is_some()
             || self.tools.iter().any(|(position, _)| *position == 0)
             || (self.go.is_some() && self.command[0] == "go");
         let started = if is_built { None } else { Some((self.command[0].as_str(), self.program(context)?)) };
-        Tools::find(&closed.tools, started, &self.path, &self.directory)
+        Tools::find(others, started, &self.path, &self.directory)
     }
 
     /// Returns the PATH of a step that always runs: the project's own Go, then the caller's.
@@ -233,6 +241,9 @@ impl Step for ExecStep {
             output.add_to(context, &mut spec)?;
         }
         spec.outputs = self.tree_outputs();
+        if let Some(service) = &self.service {
+            return self.prepare_service(service, context, spec);
+        }
         let Some(inputs) = &self.inputs else {
             spec.outputs.clear();
             let why = if self.is_interactive { "it is interactive" } else { "it declares no inputs" };
@@ -292,6 +303,9 @@ impl Step for ExecStep {
         line.secret_names = environment.secret_names();
         line.is_merged = !self.is_captured;
         line.sandbox = around.as_ref().and_then(|around| around.sandbox.clone());
+        if let Some(service) = &self.service {
+            return service.run(&line, spec, context);
+        }
         let outcome = if self.is_interactive { context.run_in_foreground(&line) } else { context.run(&line) };
         outcome.map_err(|error| match (self.missing_proxy(&error, around.as_ref()), &self.closed, &around) {
             (Some(hint), _, _) => error.hint(hint),

@@ -1,0 +1,50 @@
+//! Programs that go on when Rondel ends: started, and spared when Rondel ends what is left of its children.
+
+use std::io;
+use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::sync::Mutex;
+
+use crate::{CommandLine, ProcessError};
+
+/// Numbers of the programs that this process has started to stay.
+static DETACHED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// A program that was started to stay.
+#[derive(Debug)]
+pub struct Detached {
+    /// Its number.
+    pub pid: u32,
+    /// Its standard input; it ends when this is dropped.
+    pub stdin: ChildStdin,
+    /// Its standard output. When this is dropped, the program's writes fail.
+    pub stdout: ChildStdout,
+}
+
+/// Starts a program that goes on when Rondel ends. Its standard error is dropped. It calls [`leave_session`] itself.
+pub fn start_detached(line: &CommandLine) -> Result<Detached, ProcessError> {
+    let start_error = |source: io::Error| ProcessError::Start { program: line.program.display().to_string(), source };
+    let mut command = line.to_command().map_err(|error| start_error(io::Error::other(error)))?;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut detached = DETACHED.lock().expect("no panic while locked");
+    let mut child = command.spawn().map_err(start_error)?;
+    detached.push(child.id());
+    let lost = || start_error(io::Error::other("its pipes are missing"));
+    let (stdin, stdout) = (child.stdin.take().ok_or_else(lost)?, child.stdout.take().ok_or_else(lost)?);
+    Ok(Detached { pid: child.id(), stdin, stdout })
+}
+
+/// Returns true for a program that was started to stay.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_detached(pid: i32) -> bool {
+    let detached = DETACHED.lock().expect("no panic while locked");
+    u32::try_from(pid).is_ok_and(|pid| detached.contains(&pid))
+}
+
+/// Leaves the terminal and the session of whoever started this process: Ctrl-C there does not reach it any more.
+pub fn leave_session() {
+    #[cfg(unix)]
+    {
+        // It fails for the leader of a group, which is alone already.
+        let _ = rustix::process::setsid();
+    }
+}

@@ -1,0 +1,45 @@
+//! `restart`: ends what targets have started, and starts it again. What they are made from is built first, if it has changed.
+
+use crate::cli::groups::{AnalysisOptions, BuildOptions};
+use crate::cli::option::options;
+use crate::cli::verb::{Arguments, Call, Verb};
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+use crate::ui::print_line;
+use crate::verbs::build::{Build, Options as BuildTargets};
+use crate::verbs::stop::stop;
+
+options! {
+    /// Options of `restart`.
+    struct Options {
+        ..analysis: AnalysisOptions,
+        ..build: BuildOptions,
+    }
+}
+
+/// Stops targets and runs them.
+pub(crate) struct Restart;
+
+impl Verb for Restart {
+    const NAME: &'static str = "restart";
+    const ABOUT: &'static str = "ends what targets have started, and starts it again";
+    const ARGUMENTS: Arguments = Arguments::TARGETS;
+    const TAKES_REST: bool = true;
+    const EXAMPLE: &'static str = "restart server";
+    type Options = Options;
+
+    fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
+        let session = session?;
+        stop(&session, call.words, &|text| {
+            if !call.global.quiet {
+                print_line(text);
+            }
+        })?;
+        let Options { analysis, build } = call.options.clone();
+        let options = BuildTargets { publish: false, analysis, build };
+        Build::run(
+            Ok(session),
+            &Call { context: call.context, global: call.global, options, words: call.words, rest: call.rest },
+        )
+    }
+}

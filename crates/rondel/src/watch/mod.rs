@@ -1,0 +1,225 @@
+//! `watch`: builds targets again whenever something that they are made from changes. Processes and containers among them go on
+//! until what replaces them is made.
+//!
+//! What is told of changes is a hint only. Each build looks at everything itself, and runs what is affected. So a hint too many
+//! costs a look, and one that was lost is made good by the next.
+
+mod keys;
+mod news;
+mod places;
+mod started;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rondel_engine::{Outcome, Summary};
+use rondel_process::Cancellation;
+use rondel_supervise::Proxies;
+use rondel_targets::Request;
+use rondel_watch::{Changes, Watcher};
+
+use crate::before_build::settle;
+use crate::cli::groups::{AnalysisOptions, BuildOptions, GlobalOptions};
+use crate::exit::{Exit, Failure};
+use crate::runner::{Runner, prepare};
+use crate::session::{ProcessContext, Session};
+use crate::signals;
+use crate::ui::{Shown, print_failure, print_line, sink, without_control_sequences};
+use keys::Keys;
+use news::{News, Told};
+use started::Started;
+
+/// How often keys and signals are looked at.
+const INTERVAL: Duration = Duration::from_millis(50);
+/// How long a change of git's own files is waited for: it holds this lock while it writes others.
+const GIT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is watched, and how it is built.
+pub(crate) struct Watch<'a> {
+    pub context: &'a ProcessContext,
+    pub global: &'a GlobalOptions,
+    pub analysis: &'a AnalysisOptions,
+    pub build: &'a BuildOptions,
+    /// The targets, as they were named.
+    pub words: &'a [String],
+    /// Words after `--`.
+    pub rest: &'a [String],
+}
+
+/// What a watch knows from one build to the next.
+struct State {
+    watcher: Watcher,
+    news: News,
+    places: BTreeSet<PathBuf>,
+    proxies: Proxies,
+    started: Started,
+    cancellation: Cancellation,
+    builds: u32,
+}
+
+/// What makes the next build begin.
+enum Next {
+    Build,
+    Quit,
+}
+
+impl Watch<'_> {
+    /// Builds until somebody quits. `session` is that of the first build.
+    pub fn run(&self, session: Session<'_>) -> Result<Exit, Failure> {
+        session.require_cache()?;
+        let asked = session.asked(self.words)?;
+        settle(&session, &asked.targets, self.build.yes)?;
+        let cancellation = Cancellation::new();
+        signals::forward_to(&cancellation);
+        let mut state = State {
+            watcher: Watcher::new(),
+            news: News::default(),
+            places: BTreeSet::new(),
+            proxies: Proxies::default(),
+            started: Started::default(),
+            cancellation,
+            builds: 0,
+        };
+        let keys = Keys::open();
+        let root = session.root.clone();
+        let mut session = Some(Ok(session));
+        loop {
+            let opened = session.take().unwrap_or_else(|| Session::open(self.context, self.global.file.as_deref()));
+            if let Err(failure) = opened.and_then(|session| self.build_once(&session, &mut state)) {
+                // Nothing was built, since build.ron is wrong for example: the next change may mend it.
+                print_failure(&failure, self.context.wants_color(self.global.color));
+                self.set_places(&mut state, &root, None, &[root.join(".rondel"), root.join("dist")]);
+            }
+            state.builds += 1;
+            match self.wait(&mut state, keys.as_ref(), &root) {
+                Next::Build => {}
+                Next::Quit => break,
+            }
+        }
+        drop(keys);
+        self.end(&state, &root)
+    }
+
+    /// Builds once, and starts what goes on.
+    fn build_once(&self, session: &Session<'_>, state: &mut State) -> Result<(), Failure> {
+        session.prepare_seal()?;
+        let asked = session.asked(self.words)?;
+        let request = Request {
+            platforms: self.analysis.platforms(),
+            arguments: self.rest.to_vec(),
+            kept: Some(state.proxies.clone()),
+            ..session.request(self.analysis, asked)
+        };
+        let analyzed = session.analyze_request(&request)?;
+        let workspace = session.workspace();
+        prepare(&workspace)?;
+        let own = own_places(session);
+        state.news.set_own(own.clone());
+        if state.builds == 0 {
+            // What changes while the first build runs is not lost.
+            self.set_places(state, &session.root, None, &own);
+        }
+        state.started.follow(session, &analyzed, self.context.wants_color(self.global.color));
+        let shown = Shown::Watching { is_first: state.builds == 0 };
+        let sink = sink(self.context, self.global, self.build, shown);
+        let runner = Runner { context: self.context, options: self.build, cancellation: &state.cancellation, session };
+        let summary = runner.run(&analyzed, &workspace, sink.as_ref())?;
+        self.set_places(state, &session.root, Some(&summary), &own);
+        self.tell(state, &summary);
+        Ok(())
+    }
+
+    fn set_places(&self, state: &mut State, root: &Path, summary: Option<&Summary>, own: &[PathBuf]) {
+        let is_own = |place: &Path| own.iter().any(|own| place.starts_with(own));
+        state.places = places::to_watch(root, summary, &state.places, &is_own);
+        if let Some(why) = state.watcher.watch(&state.places) {
+            self.say(&format!("warning: changes are looked for every half second: {why}"));
+        }
+    }
+
+    /// Says what is watched, after a build in which something ran.
+    fn tell(&self, state: &State, summary: &Summary) {
+        let has_run = summary.outcomes.values().any(|outcome| matches!(outcome, Outcome::Ran | Outcome::Failed));
+        if (has_run || state.builds == 0) && !state.cancellation.is_raised() {
+            let count = state.watcher.count();
+            let directories = if count == 1 { "directory" } else { "directories" };
+            let how = if state.watcher.looks() { ", by looking" } else { "" };
+            self.say(&format!("{:>12} {count} {directories}{how} (r: again, q: quit)", "Watching"));
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if !self.global.quiet {
+            print_line(text);
+        }
+    }
+
+    /// Waits until something is news, or somebody presses a key.
+    fn wait(&self, state: &mut State, keys: Option<&Keys>, root: &Path) -> Next {
+        let mut told = Told::InBuild;
+        loop {
+            if state.cancellation.is_raised() {
+                return Next::Quit;
+            }
+            match keys.and_then(Keys::next) {
+                Some('q') => return Next::Quit,
+                Some('r') => return Next::Build,
+                Some(_) | None => {}
+            }
+            let patience = if told == Told::InBuild { Duration::ZERO } else { INTERVAL };
+            let mut changes = state.watcher.wait(patience);
+            if !changes.is_empty() {
+                wait_for_git(&mut state.watcher, &mut changes, root);
+                let warn = |path: &Path| {
+                    let path = path.strip_prefix(root).unwrap_or(path).display().to_string();
+                    let path = without_control_sequences(&path);
+                    self.say(&format!("warning: each build writes `{path}` anew: it makes no build begin any more"));
+                };
+                match state.news.of(&changes, told, &warn) {
+                    Some(news) if news.is_empty() => {}
+                    Some(_) | None => return Next::Build,
+                }
+            }
+            told = Told::Between;
+        }
+    }
+
+    /// Stops what stays only as long as somebody watches.
+    fn end(&self, state: &State, root: &Path) -> Result<Exit, Failure> {
+        let _finishing = state.cancellation.finishing();
+        state.started.end();
+        let session = Session::open(self.context, self.global.file.as_deref());
+        // With a build.ron that is wrong nothing tells what that is, and `stop` does it later.
+        let Ok(session) = session else {
+            self.say(&format!(
+                "warning: `{}` can't be read: what was started goes on",
+                root.join("build.ron").display()
+            ));
+            return Ok(Exit::Done);
+        };
+        started::stop(&session, &state.started, &|text| self.say(text));
+        Ok(if state.cancellation.is_raised() { Exit::Interrupted } else { Exit::Done })
+    }
+}
+
+/// Returns the places in the workspace that only Rondel and Cargo write.
+fn own_places(session: &Session<'_>) -> Vec<PathBuf> {
+    let mut own = vec![session.root.join(".rondel"), session.root.join(".git"), session.root.join("dist")];
+    own.extend(session.own_paths());
+    let targets = session.file.targets.iter();
+    own.extend(
+        targets.flat_map(|target| session.file.outputs_of(target)).map(|output| session.root.join(&output.path)),
+    );
+    own
+}
+
+/// Waits while git exchanges files, so that a checkout is one change.
+fn wait_for_git(watcher: &mut Watcher, changes: &mut Changes, root: &Path) {
+    let lock = root.ancestors().map(|above| above.join(".git/index.lock"));
+    let Some(lock) = lock.into_iter().find(|lock| lock.parent().is_some_and(Path::is_dir)) else { return };
+    let begun = std::time::Instant::now();
+    while lock.exists() && begun.elapsed() < GIT_PATIENCE {
+        changes.add(watcher.wait(Duration::from_millis(20)));
+    }
+}

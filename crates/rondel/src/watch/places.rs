@@ -1,0 +1,62 @@
+//! Which directories are watched: exactly those that decide inputs, with the ones above them. While a step has failed whose inputs are
+//! not known, those of the whole tree.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rondel_engine::{Outcome, Summary};
+
+/// The most directories of a tree that are looked for.
+const DIRECTORIES_MAX: usize = 50_000;
+
+/// Returns the directories to watch after a build. `former` are those before it; `is_own` tells what Rondel writes itself.
+pub(crate) fn to_watch(
+    root: &Path,
+    summary: Option<&Summary>,
+    former: &BTreeSet<PathBuf>,
+    is_own: &dyn Fn(&Path) -> bool,
+) -> BTreeSet<PathBuf> {
+    let mut places = BTreeSet::from([root.to_owned()]);
+    let mut add = |place: &Path| {
+        if !is_own(place) && !places.contains(place) {
+            places.insert(place.to_owned());
+        }
+    };
+    let is_known = |outcome: &Outcome| matches!(outcome, Outcome::Ran | Outcome::Cached | Outcome::Restored);
+    let is_whole =
+        summary.is_some_and(|summary| summary.failures.is_empty() && summary.outcomes.values().all(is_known));
+    for result in summary.iter().flat_map(|summary| summary.results.values()) {
+        result.sources.inputs.each_place_to_watch(&mut add);
+    }
+    if !is_whole {
+        former.iter().for_each(|place| add(place));
+        below(root, is_own, &mut add);
+    }
+    // A directory that is new comes to be in one above.
+    for place in places.clone() {
+        let above = place.ancestors().skip(1).take_while(|above| above.starts_with(root));
+        places.extend(above.map(Path::to_owned));
+    }
+    places
+}
+
+/// Visits the directories below `root` that may hold sources.
+fn below(root: &Path, is_own: &dyn Fn(&Path) -> bool, visit: &mut dyn FnMut(&Path)) {
+    let mut open = vec![root.to_owned()];
+    let mut count = 0;
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let is_hidden = entry.file_name().to_str().is_some_and(|name| name == ".git" || name == "node_modules");
+            if count < DIRECTORIES_MAX
+                && !is_hidden
+                && entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && !is_own(&path)
+            {
+                count += 1;
+                visit(&path);
+                open.push(path);
+            }
+        }
+    }
+}

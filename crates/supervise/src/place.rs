@@ -1,0 +1,55 @@
+//! `Place`: where the record, the log and the lock of a service are.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Where the record, the log and the lock of a service are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// `.rondel`.
+    state: PathBuf,
+    /// Name of the files, without an ending.
+    name: String,
+}
+
+/// The directory below `.rondel`; the number is that of the record's form.
+const DIRECTORY: &str = "processes.1";
+
+impl Place {
+    /// Returns the place of a service in `.rondel`, the directory `state`.
+    pub fn new(state: &Path, name: &str) -> Place {
+        // No name of a target holds `%`.
+        Place { state: state.to_owned(), name: name.replace('/', "%") }
+    }
+
+    /// Returns the directory of all.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.state.join(DIRECTORY)
+    }
+
+    /// Returns the directory for unfinished files.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.state.join("tmp")
+    }
+
+    /// Returns the path of the record.
+    pub(crate) fn record(&self) -> PathBuf {
+        self.directory().join(format!("{}.json", self.name))
+    }
+
+    /// Returns the path of the file that a supervisor holds locked.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.directory().join(format!("{}.lock", self.name))
+    }
+
+    /// Returns the path of the log.
+    pub fn log(&self) -> PathBuf {
+        self.directory().join(format!("{}.log", self.name))
+    }
+
+    /// Returns the path of what was the log before it became too long, or before the last start.
+    pub(crate) fn former_log(&self) -> PathBuf {
+        self.directory().join(format!("{}.log.1", self.name))
+    }
+}

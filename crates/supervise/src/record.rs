@@ -1,0 +1,148 @@
+//! `Record`: which processes a service is, and how it is, for whoever asks later. It holds no environment and no arguments.
+
+use std::io;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rondel_cas::{SMALL_MAX, read_at_most, write_atomically};
+use rondel_process::ProcessIdentity;
+use serde::{Deserialize, Serialize};
+
+use crate::place::Place;
+
+/// How a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It has started, and is not ready.
+    Starting,
+    /// It is ready.
+    Ready,
+    /// It ended, and starts again after a pause.
+    Restarting,
+    /// It ended by itself.
+    Ended,
+}
+
+/// What is written down about a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name.
+    pub name: String,
+    /// Digest of everything that it was started from; empty if that is not known.
+    pub key: String,
+    /// How it is.
+    pub phase: Phase,
+    /// How it ended, in words; empty while it runs.
+    pub status: String,
+    /// How often it has started again.
+    pub restarts: u32,
+    /// Seconds from 1970 to the beginning of the phase.
+    pub since: u64,
+    /// Where it answers.
+    pub address: Option<String>,
+    /// True if its supervisor stays when the Rondel that started it ends.
+    pub is_detached: bool,
+    /// Seconds between SIGTERM and SIGKILL.
+    pub grace_s: u64,
+    supervisor: Process,
+    program: Option<Process>,
+}
+
+/// A process, in its written form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Process {
+    pid: u32,
+    start: String,
+    boot: String,
+}
+
+impl Process {
+    fn of(identity: ProcessIdentity) -> Process {
+        Process { pid: identity.pid, start: identity.start, boot: identity.boot }
+    }
+
+    fn identity(&self) -> ProcessIdentity {
+        ProcessIdentity { pid: self.pid, start: self.start.clone(), boot: self.boot.clone() }
+    }
+}
+
+impl Record {
+    /// Returns the record of a service that this process supervises, and that has not started.
+    pub(crate) fn own(name: &str, key: &str, is_detached: bool, grace_s: u64) -> Record {
+        let pid = std::process::id();
+        let nobody = ProcessIdentity { pid, start: String::new(), boot: String::new() };
+        Record {
+            name: name.to_owned(),
+            key: key.to_owned(),
+            phase: Phase::Starting,
+            status: String::new(),
+            restarts: 0,
+            since: now(),
+            address: None,
+            is_detached,
+            grace_s,
+            supervisor: Process::of(ProcessIdentity::of(pid).unwrap_or(nobody)),
+            program: None,
+        }
+    }
+
+    /// Reads the record at a place. `None` if there is none, or one that nobody can read.
+    pub fn read(place: &Place) -> Option<Record> {
+        Record::at(&place.record())
+    }
+
+    fn at(path: &Path) -> Option<Record> {
+        serde_json::from_slice(&read_at_most(path, SMALL_MAX).ok()?).ok()
+    }
+
+    /// Writes the record.
+    pub(crate) fn write(&self, place: &Place) -> io::Result<()> {
+        let bytes = serde_json::to_vec(self).expect("numbers and texts");
+        write_atomically(&place.scratch(), &place.record(), &bytes)
+    }
+
+    /// Begins a phase.
+    pub(crate) fn enter(&mut self, phase: Phase, status: &str) {
+        (self.phase, self.since) = (phase, now());
+        status.clone_into(&mut self.status);
+    }
+
+    /// Takes the program that has started.
+    pub(crate) fn started(&mut self, pid: u32) {
+        self.program = ProcessIdentity::of(pid).map(Process::of);
+    }
+
+    /// Returns the supervisor.
+    pub fn supervisor(&self) -> ProcessIdentity {
+        self.supervisor.identity()
+    }
+
+    /// Returns the program that was started last.
+    pub fn program(&self) -> Option<ProcessIdentity> {
+        self.program.as_ref().map(Process::identity)
+    }
+
+    /// Returns true while the supervisor or the program runs.
+    pub fn is_running(&self) -> bool {
+        self.supervisor().is_running() && self.phase != Phase::Ended
+            || self.program().is_some_and(|program| program.is_running())
+    }
+
+    /// Returns true if it runs and is ready.
+    pub fn is_ready(&self) -> bool {
+        self.phase == Phase::Ready
+            && self.supervisor().is_running()
+            && self.program().is_some_and(|program| program.is_running())
+    }
+
+    /// Returns true if the supervisor was killed and the program goes on without one.
+    pub fn is_orphaned(&self) -> bool {
+        !self.supervisor().is_running() && self.program().is_some_and(|program| program.is_running())
+    }
+}
+
+/// Returns the seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}

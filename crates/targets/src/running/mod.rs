@@ -1,0 +1,64 @@
+//! What targets have started and nobody has stopped: how it is, what it prints, its end. For the verbs `status`, `logs`, `stop` and
+//! `restart`, which ask processes, containers and compose projects alike.
+
+mod containers;
+mod processes;
+mod services;
+
+use rondel_engine::UserError;
+use rondel_process::Cancellation;
+
+pub(crate) use containers::{Containers, objects};
+pub(crate) use processes::Processes;
+pub(crate) use services::{Services, service_of};
+
+/// How one thing is that a target has started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningPart {
+    /// Its name within the target: a service of a compose file; `None` for the only one.
+    pub part: Option<String>,
+    /// How it is, in a word or two: `ready`, `healthy`, `exit status 3`.
+    pub state: String,
+    /// True if it runs.
+    pub is_running: bool,
+    /// How long it has been so, in words; empty if that is not known.
+    pub since: String,
+    /// Where it answers on this machine.
+    pub addresses: Vec<String>,
+    /// What it is: `process 123`, `container 0123456789ab`.
+    pub what: String,
+}
+
+/// Calls with each line: the part that it is of, and the text.
+pub type SeeLine<'a> = &'a (dyn Fn(Option<&str>, &str) + Sync);
+
+/// How lines of logs are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct LogQuery {
+    /// How many of the last lines; all if there is no number.
+    pub tail: Option<usize>,
+    /// True if it goes on with what is printed from now on.
+    pub follow: bool,
+}
+
+/// What one target has started.
+pub trait Running: Send + Sync {
+    /// Returns how each part is. Empty if nothing is known of any.
+    fn parts(&self) -> Result<Vec<RunningPart>, UserError>;
+
+    /// Stops all parts and removes what is left of them. Returns what was stopped, in words.
+    fn stop(&self) -> Result<Vec<String>, UserError>;
+
+    /// Calls `see` with the lines of all parts. With `follow` it ends when all parts have ended.
+    fn logs(&self, query: LogQuery, see: SeeLine<'_>, cancellation: &Cancellation) -> Result<(), UserError>;
+}
+
+/// `12s`, `3m05s`, `2h10m`, `3d4h`
+pub(crate) fn time_text(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}

@@ -1,0 +1,124 @@
+//! Containers that go on: their limits, their secrets, what is asked about them, and what is exchanged below a held address.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::docker::{daemon, docker, free_port, get, wait_for};
+use crate::space::TestSpace;
+
+/// An image of busybox that serves its environment, started in the background.
+fn served(name: &str, port: u16, more: &str) -> TestSpace {
+    let mut space = TestSpace::with_targets(&format!(
+        r#""image": Image(base: Static, files: {{"/bin/busybox": File("box", mode: 0o755), "/start": File("start", mode: 0o755)}},
+            tags: ["{name}:1"], platforms: ["linux/amd64"], entrypoint: ["/bin/busybox", "sh", "/start"], user: "65532:65532"),
+        "run": DockerRun(image: "image", publish: ["{port}:8080"], detach: true, health: Http(port: 8080, path: "/"){more})"#
+    ));
+    std::fs::copy("/bin/busybox", space.root().join("box")).unwrap();
+    space.write(
+        "start",
+        "b=/bin/busybox\n$b mkdir -p /tmp/w\n$b cat /run/secrets/key > /tmp/w/index.html 2>/dev/null || echo none > /tmp/w/index.html\n\
+         echo serving\n$b touch /scratch/x && echo scratch is writable\nexec $b httpd -f -p 8080 -h /tmp/w\n",
+    );
+    space.unset("DOCKER_HOST");
+    space
+}
+
+fn container(target: &str) -> String {
+    docker(&[
+        "ps",
+        "--quiet",
+        "--filter",
+        "label=rondel.project=t",
+        "--filter",
+        &format!("label=rondel.target={target}"),
+    ])
+}
+
+#[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn a_container_in_the_background_stays_until_it_changes() {
+    let _guard = daemon();
+    let port = free_port();
+    let space = served("rondel-test-stays", port, "");
+    space.ok(&["run"]);
+    let first = container("run");
+    assert!(!first.is_empty());
+    assert!(space.ran(&["run"]).is_empty());
+    let known: Value = serde_json::from_str(&space.ok(&["status", "--format", "json"]).stdout).unwrap();
+    let part = &known["targets"][0]["parts"][0];
+    assert_eq!(part["state"], "running");
+    assert_eq!(part["addresses"][0], format!("127.0.0.1:{port}"));
+    assert!(space.ok(&["logs", "run"]).stdout.contains("serving\n"));
+    // Its settings, and its image.
+    space.replace("build.ron", "detach: true", "memory: \"64m\", cpus: \"0.5\", pids_limit: 40, init: true, new_privileges: true, tmpfs: [\"/scratch:mode=1777\"], detach: true");
+    assert_eq!(space.ran(&["run"])["run"], "no container runs that was started from the same");
+    let second = container("run");
+    assert_ne!(second, first);
+    let facts = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} {{.HostConfig.Init}} {{.HostConfig.SecurityOpt}} {{.HostConfig.ReadonlyRootfs}}";
+    assert_eq!(docker(&["inspect", "--format", facts, &second]), "67108864 500000000 40 true <no value> true");
+    wait_for("its line", || space.ok(&["logs", "run"]).stdout.contains("scratch is writable"));
+    space.append("start", "# changed\n");
+    assert!(space.ran(&["run"]).contains_key("run"));
+    assert!(!container("run").is_empty() && container("run") != second);
+    // One that died is in no way up to date, and neither is one that somebody removed.
+    docker(&["kill", &container("run")]);
+    assert!(space.ok(&["status"]).stdout.contains("ended: exit status 137"));
+    assert!(space.ran(&["run"]).contains_key("run"));
+    let run = space.ok(&["stop", "run"]);
+    assert!(run.stderr.contains("Stopped run: container "), "{}", run.stderr);
+    assert_eq!(container("run"), "");
+    assert!(space.ok(&["status"]).stdout.contains("not running"));
+    docker(&["rmi", "--force", "rondel-test-stays:1"]);
+}
+
+/// A secret is a file in the container, and nowhere else that outlives it.
+#[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn secrets_as_files() {
+    let _guard = daemon();
+    let port = free_port();
+    let mut space = served("rondel-test-secret", port, ", secrets: {\"key\": Secret(\"KEY\")}");
+    let canary = "c4n4ry-1n-4-f1l3";
+    space.set("KEY", canary);
+    let run = space.ok(&["-v", "run"]);
+    assert!(!run.stderr.contains(canary), "{}", run.stderr);
+    assert!(get(port, "/").unwrap().contains(canary));
+    let id = container("run");
+    assert!(!docker(&["inspect", &id]).contains(canary));
+    let found =
+        Command::new("grep").args(["-r", "-a", "-l", canary]).arg(space.root()).arg(space.cache()).output().unwrap();
+    assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
+    let memory = || Command::new("grep").args(["-r", "-l", canary, "/dev/shm"]).output().unwrap().stdout;
+    assert!(!memory().is_empty());
+    // Nobody else can enter its directory.
+    let path = String::from_utf8(memory()).unwrap();
+    let directory = std::path::Path::new(path.trim()).parent().unwrap().to_owned();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(directory).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o700);
+    assert!(space.ran(&["run"]).contains_key("run"), "with a secret it is always started anew");
+    space.ok(&["stop"]);
+    assert!(memory().is_empty());
+    docker(&["rmi", "--force", "rondel-test-secret:1"]);
+}
+
+/// A container of a Rondel that was killed is found again.
+#[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn what_a_killed_run_has_left() {
+    let _guard = daemon();
+    let port = free_port();
+    let space = served("rondel-test-left", port, "");
+    space.replace("build.ron", "detach: true, ", "");
+    let mut rondel = space.start(&["run"]);
+    wait_for("the container", || get(port, "/").is_some());
+    rondel.kill().unwrap();
+    rondel.wait().unwrap();
+    assert!(space.ok(&["status"]).stdout.contains("running"));
+    assert!(space.ok(&["stop"]).stderr.contains("Stopped run: container "));
+    assert!(container("run").is_empty());
+    docker(&["rmi", "--force", "rondel-test-left:1"]);
+}

@@ -1,0 +1,260 @@
+//! `Process`, and the verbs about what goes on: `status`, `logs`, `stop`, `restart`.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::docker::{free_port, get, wait_for};
+use crate::space::{Run, TestSpace};
+
+/// A server of files, ready when it answers.
+fn server(port: u16, more: &str) -> TestSpace {
+    let space = TestSpace::with_targets(&format!(
+        r#""web": Process(command: ["python3", "-u", "-m", "http.server", "--bind", "127.0.0.1", "{port}"], dir: "site", inputs: ["site/*.html"],
+            ready: Http(port: {port}, path: "/index.html"), detach: true{more}),
+        "all": Group(["web"])"#
+    ));
+    space.write("site/index.html", "hello\n");
+    space
+}
+
+/// The record of a process.
+fn record(space: &TestSpace, name: &str) -> Value {
+    serde_json::from_str(&space.read(&format!(".rondel/processes.1/{name}.json"))).unwrap()
+}
+
+fn pid(space: &TestSpace, name: &str, of: &str) -> u64 {
+    record(space, name)[of]["pid"].as_u64().unwrap()
+}
+
+fn is_alive(pid: u64) -> bool {
+    // A zombie, which its parent has not asked about yet, is over.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+fn signal(name: &str, pid: u64) {
+    assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
+}
+
+fn status(space: &TestSpace) -> Value {
+    let run = space.ok(&["status", "--format", "json"]);
+    serde_json::from_str::<Value>(&run.stdout).unwrap()["targets"][0].clone()
+}
+
+#[test]
+fn a_process_goes_on_and_is_started_anew_when_it_has_changed() {
+    let port = free_port();
+    let space = server(port, "");
+    assert!(space.ok(&["status"]).stdout.contains("web  not running"));
+    let run = space.ok(&["web"]);
+    assert!(
+        run.stderr.contains("web: ready after ") && run.stderr.contains(&format!("http://127.0.0.1:{port}/index.html"))
+    );
+    let (first, supervisor) = (pid(&space, "web", "program"), pid(&space, "web", "supervisor"));
+    assert!(is_alive(first) && is_alive(supervisor));
+    assert!(get(port, "/index.html").unwrap().ends_with("hello\n"));
+    let known = status(&space);
+    assert_eq!((&known["target"], &known["parts"][0]["state"]), (&Value::from("web"), &Value::from("ready")));
+    // Nothing has changed.
+    assert!(space.ran(&["web"]).is_empty());
+    assert_eq!(pid(&space, "web", "program"), first);
+    // What it reads has, and what it is started with.
+    space.write("site/index.html", "changed\n");
+    assert_eq!(space.ran(&["all"])["web"], "what runs was started from something else");
+    let second = pid(&space, "web", "program");
+    assert!(second != first && !is_alive(first) && !is_alive(supervisor));
+    space.replace("build.ron", "\"-u\", ", "\"-u\", \"-B\", ");
+    space.ran(&["web"]);
+    assert!(pid(&space, "web", "program") != second);
+    space.ran(&["web"]);
+    space.replace("build.ron", "dir: \"site\"", "env: {\"A\": \"b\"}, dir: \"site\"");
+    assert!(space.ran(&["web"]).contains_key("web") && space.ran(&["web"]).is_empty());
+    // The log is that of the last start, and what it prints comes as it is printed.
+    get(port, "/missing");
+    wait_for("the line", || space.ok(&["logs", "web"]).stdout.contains("/missing"));
+    assert_eq!(space.ok(&["logs", "--tail", "1", "web"]).stdout.lines().count(), 1);
+    let third = pid(&space, "web", "program");
+    let run = space.ok(&["restart", "web"]);
+    assert!(run.stderr.contains(&format!("Stopped web: process {third}")), "{}", run.stderr);
+    assert!(pid(&space, "web", "program") != third && !is_alive(third));
+    let last = pid(&space, "web", "program");
+    space.ok(&["stop"]);
+    assert!(!is_alive(last) && get(port, "/index.html").is_none());
+    assert!(space.ok(&["stop"]).stderr.contains("Stopped nothing"));
+    assert!(!space.exists(".rondel/processes.1/web.json"));
+}
+
+#[test]
+fn it_starts_again_after_a_failure_and_not_after_a_stop() {
+    let port = free_port();
+    let space = server(port, ", restart: OnFailure, grace_s: 2");
+    space.ok(&["web"]);
+    for count in 1..=2 {
+        signal("-KILL", pid(&space, "web", "program"));
+        wait_for("the restart", || {
+            record(&space, "web")["restarts"] == count && record(&space, "web")["phase"] == "ready"
+        });
+        assert!(get(port, "/index.html").is_some());
+    }
+    assert!(space.ok(&["status"]).stdout.contains(", 2 restarts"));
+    let supervisor = pid(&space, "web", "supervisor");
+    space.ok(&["stop", "web"]);
+    assert!(!is_alive(supervisor));
+    assert!(space.ok(&["status", "web"]).stdout.contains("not running"));
+}
+
+/// Nothing but the processes of the record is ever signalled, whoever dies.
+#[test]
+fn a_dead_supervisor_and_a_number_that_is_given_again() {
+    let port = free_port();
+    let space = server(port, "");
+    space.ok(&["web"]);
+    let program = pid(&space, "web", "program");
+    signal("-KILL", pid(&space, "web", "supervisor"));
+    wait_for("its end", || status(&space)["parts"][0]["state"] == "ready, without its supervisor");
+    assert!(is_alive(program));
+    space.ok(&["stop", "web"]);
+    assert!(!is_alive(program));
+    // A record whose numbers belong to a stranger by now.
+    space.ok(&["web"]);
+    let stranger = Command::new("sleep").arg("1000").spawn().unwrap();
+    let number = u64::from(stranger.id());
+    let mut forged = record(&space, "web");
+    let supervisor = pid(&space, "web", "supervisor");
+    signal("-TERM", supervisor);
+    wait_for("its end", || !is_alive(supervisor));
+    for of in ["program", "supervisor"] {
+        forged[of]["pid"] = Value::from(number);
+    }
+    space.write(".rondel/processes.1/web.json", &forged.to_string());
+    assert_eq!(status(&space)["parts"][0]["state"], "killed");
+    assert!(space.ok(&["stop"]).stderr.contains("Stopped nothing"));
+    assert!(is_alive(number));
+    // Nor does a start end it.
+    space.write(".rondel/processes.1/web.json", &forged.to_string());
+    space.ok(&["web"]);
+    assert!(is_alive(number));
+    space.ok(&["stop"]);
+    signal("-KILL", number);
+    // What nobody can read is no record.
+    space.write(".rondel/processes.1/web.json", "{");
+    assert!(space.ok(&["status"]).stdout.contains("not running"));
+}
+
+#[test]
+fn processes_that_do_not_become_ready() {
+    let port = free_port();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let space = TestSpace::with_targets(&format!(
+        r#"
+        "dies": Process(command: ["sh", "-c", "echo oops; exit 7"], detach: true, ready: Line("never")),
+        "late": Process(command: ["sh", "-c", "trap 'echo asked; exit 0' TERM; echo here; while :; do sleep 0.1; done"], ready: Line("never"), ready_timeout_s: 1, detach: true),
+        "done": Process(command: ["true"], ready: Command(["false"]), detach: true),
+        "taken": Process(command: ["sleep", "100"], ready: Port({port}), detach: true),
+        "none": Process(command: ["./absent"], detach: true),
+        "line": Process(command: ["sh", "-c", "echo before; echo is listening; sleep 1000"], ready: Line("listening"), detach: true),
+        "command": Process(command: ["sh", "-c", "sleep 0.3; touch made; sleep 1000"], ready: Command(["test", "-e", "made"]), detach: true),
+        "#
+    ));
+    space.run(&["dies"]).fails(1, &["dies | oops", "ended with exit status 7"]);
+    space.run(&["late"]).fails(1, &["late | here", "late | asked", "it was not ready within 1 s"]);
+    space.run(&["done"]).fails(1, &["it ended with 0 before it was ready"]);
+    let own = std::process::id();
+    space
+        .run(&["taken"])
+        .fails(1, &[&format!("port {port} is taken: "), &format!("(process {own}) listens there"), "stop it"]);
+    space.run(&["none"]).fails(3, &["`./absent` was not found"]);
+    drop(taken);
+    let run = space.ok(&["line", "command"]);
+    assert!(
+        run.stderr.contains("line: ready after 0.0 s") || run.stderr.contains("line: ready after 0.1 s"),
+        "{}",
+        run.stderr
+    );
+    assert!(space.exists("made"));
+    // Several logs have their names before them.
+    let logs = space.ok(&["logs", "line", "command", "dies"]).stdout;
+    assert!(logs.contains("line    | is listening\n") && logs.contains("dies    | oops\n"), "{logs}");
+    let states = space.ok(&["status"]).stdout;
+    for line in ["dies     ended: exit status 7", "late     ended: it was not ready within 1 s", "line     ready"] {
+        assert!(states.contains(line), "{line}\n{states}");
+    }
+    space.ok(&["stop"]);
+}
+
+/// The whole group ends: what ignores SIGTERM after its time, and what the program has started.
+#[test]
+fn the_whole_group_ends() {
+    let space = TestSpace::with_targets(
+        r#""stubborn": Process(command: ["sh", "-c", "trap '' TERM; sleep 1234 & echo $! > child; while :; do sleep 0.1; done"], detach: true, grace_s: 1)"#,
+    );
+    space.ok(&["stubborn"]);
+    let program = pid(&space, "stubborn", "program");
+    let child: u64 = space.read("child").trim().parse().unwrap();
+    assert!(is_alive(program) && is_alive(child));
+    space.ok(&["stop"]);
+    assert!(!is_alive(program) && !is_alive(child));
+}
+
+/// In the foreground it lives as long as Rondel, and others see it.
+#[test]
+fn in_the_foreground() {
+    let port = free_port();
+    let space = server(port, "");
+    space.replace("build.ron", ", detach: true", "");
+    let rondel = space.start(&["web"]);
+    wait_for("the server", || get(port, "/index.html").is_some());
+    wait_for("its record", || status(&space)["parts"][0]["state"] == "ready");
+    let program = pid(&space, "web", "program");
+    space.run(&["web"]).fails(3, &["`web` runs in the foreground of another Rondel", "stop web"]);
+    get(port, "/missing");
+    wait_for("the line", || space.ok(&["logs", "web"]).stdout.contains("/missing"));
+    signal("-INT", u64::from(rondel.id()));
+    let run = Run::of(rondel.wait_with_output().unwrap());
+    run.fails(130, &["web: ready after ", "web | "]);
+    assert!(!is_alive(program) && !space.exists(".rondel/processes.1/web.json"));
+    // `stop` is Ctrl-C from elsewhere.
+    let rondel = space.start(&["web"]);
+    wait_for("its record", || {
+        space.exists(".rondel/processes.1/web.json") && status(&space)["parts"][0]["state"] == "ready"
+    });
+    space.ok(&["stop", "web"]);
+    assert_eq!(rondel.wait_with_output().unwrap().status.code(), Some(130));
+    assert!(get(port, "/index.html").is_none());
+}
+
+/// A secret is in the process and nowhere else: not in the log, the record, or the arguments of the supervisor.
+#[test]
+fn secrets_of_processes() {
+    let mut space = TestSpace::with_targets(
+        r#""job": Process(command: ["sh", "-c", "echo key $KEY; test \"$KEY\" = c4n4ry-0f-pr0c355 && echo known; sleep 1000"],
+            env: {"KEY": Secret("KEY")}, ready: Line("known"), detach: true)"#,
+    );
+    let canary = "c4n4ry-0f-pr0c355";
+    space.replace("build.ron", canary, "'c4n4ry'-0f-pr0c355");
+    space.set("KEY", canary);
+    let run = space.ok(&["-v", "job"]);
+    assert!(run.stderr.contains("job | key ***") && !run.stderr.contains(canary), "{}", run.stderr);
+    let supervisor = pid(&space, "job", "supervisor");
+    for file in ["cmdline", "environ"] {
+        let bytes = std::fs::read(format!("/proc/{supervisor}/{file}")).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains(canary), "{file}");
+    }
+    let found = Command::new("grep").args(["-r", "-a", "-l", canary]).arg(space.root()).output().unwrap();
+    assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
+    // What it was started from is not known, so it starts anew.
+    assert!(space.ran(&["job"])["job"].contains("a secret"));
+    space.ok(&["stop"]);
+    assert!(!is_alive(supervisor));
+}
+
+#[test]
+fn words_that_start_nothing() {
+    let space = TestSpace::with_targets(r#""a": Shell("true")"#);
+    for verb in ["status", "logs", "stop"] {
+        space.run(&[verb]).fails(2, &["no target of build.ron starts something that goes on", "`Process`"]);
+        space.run(&[verb, "a"]).fails(2, &["`a` starts nothing that goes on"]);
+    }
+    space.run(&["restart", "a"]).fails(2, &["`a` starts nothing that goes on"]);
+}

@@ -1,0 +1,296 @@
+//! `watch`: what makes a build begin, what does not, and what goes on meanwhile.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::docker::{free_port, get, wait_for};
+use crate::space::TestSpace;
+
+/// A watch that runs, and all that it has said.
+struct Watching {
+    child: Child,
+    said: Arc<Mutex<String>>,
+}
+
+impl Watching {
+    fn start(space: &TestSpace, targets: &[&str]) -> Watching {
+        let mut child = space.command(&[&["watch"], targets].concat()).stderr(Stdio::piped()).spawn().unwrap();
+        let (said, lines) = (Arc::new(Mutex::new(String::new())), BufReader::new(child.stderr.take().unwrap()));
+        let heard = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                heard.lock().unwrap().push_str(&format!("{line}\n"));
+            }
+        });
+        let watching = Watching { child, said };
+        watching.hears("Watching ", 1);
+        watching
+    }
+
+    fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Waits until it has said something so many times.
+    fn hears(&self, text: &str, count: usize) {
+        let begun = Instant::now();
+        while self.said().matches(text).count() < count {
+            assert!(begun.elapsed() < Duration::from_secs(90), "`{text}` was not said {count} times:\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn ends(mut self) -> String {
+        assert!(Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(130));
+        self.said()
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the copy holds; while it is made there is none.
+fn output(space: &TestSpace) -> String {
+    std::fs::read_to_string(space.root().join("out")).unwrap_or_default()
+}
+
+const COPY: &str = r#"
+    "copy": Shell("cat in/* > out; echo copied", inputs: ["in/*.txt"], outputs: ["out"]),
+    "other": Shell("cat more/*", inputs: ["more/**"]),
+    "writes": Shell("date +%N > in/stamp.txt"),
+    "all": Group(["copy", "other"]),
+"#;
+
+#[test]
+fn only_what_is_affected_runs_and_own_outputs_change_nothing() {
+    let space = TestSpace::with_targets(COPY);
+    space.write("in/a.txt", "1\n");
+    space.write("more/x", "x\n");
+    space.write("unrelated/y", "y\n");
+    let watching = Watching::start(&space, &["all"]);
+    let runs = |target: &str| watching.said().matches(&format!("Running {target}: ")).count();
+    assert_eq!((runs("copy"), runs("other")), (1, 1));
+    space.write("in/a.txt", "2\n");
+    watching.hears("Running copy: in/a.txt changed", 1);
+    wait_for("the output", || output(&space) == "2\n");
+    // By another name, as editors save; a file more; a new directory.
+    space.write("in/.a.new", "3\n");
+    std::fs::rename(space.root().join("in/.a.new"), space.root().join("in/a.txt")).unwrap();
+    wait_for("the output", || output(&space) == "3\n");
+    space.write("in/b.txt", "4\n");
+    wait_for("the output", || output(&space) == "3\n4\n");
+    space.write("more/deep/er/z", "z\n");
+    watching.hears("Running other: ", 2);
+    std::fs::remove_dir_all(space.root().join("more/deep")).unwrap();
+    watching.hears("Running other: ", 3);
+    // build.ron itself, with a mistake and without.
+    space.replace("build.ron", "echo copied", "echo copied again\", inptus: [\"");
+    watching.hears("unknown field `inptus`", 1);
+    space.replace("build.ron", "\", inptus: [\"", "");
+    watching.hears("copied again", 1);
+    let before = watching.said();
+    // The same contents, and what no target reads.
+    space.write("in/a.txt", "3\n");
+    space.write("unrelated/y", "yy\n");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(watching.said(), before);
+    watching.ends();
+}
+
+/// A command that writes what is an input would build for ever.
+#[test]
+fn no_build_goes_round_in_circles() {
+    let space = TestSpace::with_targets(COPY);
+    space.write("in/a.txt", "1\n");
+    let watching = Watching::start(&space, &["writes", "copy"]);
+    watching.hears("warning: each build writes `in/stamp.txt` anew", 1);
+    let count = watching.said().matches("Running writes: ").count();
+    assert!(count <= 6, "{}", watching.said());
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(watching.said().matches("Running writes: ").count(), count);
+    // What somebody else writes still counts.
+    space.write("in/a.txt", "2\n");
+    watching.hears("Running writes: ", count + 1);
+    watching.ends();
+}
+
+/// A checkout of thousands of files is one change.
+#[test]
+fn a_checkout_is_one_change() {
+    let space = TestSpace::with_targets(r#""count": Shell("ls in | wc -l", inputs: ["in/*"])"#);
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=t", "-c", "user.email=t@example.com"]).args(arguments).current_dir(space.root());
+        assert!(command.output().unwrap().status.success(), "{arguments:?}");
+    };
+    space.write("in/0", "0");
+    space.write(".gitignore", ".rondel\n");
+    git(&["init", "--quiet"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "-m", "one"]);
+    for number in 0..3000 {
+        space.write(&format!("in/{number}"), &number.to_string());
+    }
+    git(&["checkout", "--quiet", "-b", "many"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "-m", "many"]);
+    git(&["checkout", "--quiet", "-"]);
+    git(&["checkout", "--quiet", "master"]);
+    let watching = Watching::start(&space, &["count"]);
+    watching.hears("count | 1", 1);
+    git(&["checkout", "--quiet", "many"]);
+    watching.hears("count | 3000", 1);
+    git(&["checkout", "--quiet", "master"]);
+    watching.hears("count | 1\n", 2);
+    let said = watching.ends();
+    // Few builds, however many files: a slow machine may see git at work once.
+    assert!(said.matches("Running count: ").count() <= 5, "{said}");
+}
+
+/// A server of Go that says its version, and takes a while for each answer.
+fn server(port: u16) -> TestSpace {
+    let space = TestSpace::with_targets(&format!(
+        r#""server": GoBuild(packages: ["."], platforms: ["linux/amd64"]),
+        "serve": Process(command: [Output("server"), "127.0.0.1:{}"], ready: Http(port: {}, path: "/health"), proxy: "127.0.0.1:{port}")"#,
+        port + 1,
+        port + 1
+    ))
+    .with_shared_go();
+    space.write("go.mod", "module example.com/t\n\ngo 1.22\n");
+    space.write(
+        "main.go",
+        r#"package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+const version = "v0"
+
+func main() {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/health", func(w http.ResponseWriter, r *http.Request) {})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(2 * time.Millisecond)
+		fmt.Fprint(w, version)
+	})
+	server := &http.Server{Addr: os.Args[1], Handler: mux}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	go func() { <-stop; server.Shutdown(context.Background()) }()
+	fmt.Println("serving", version)
+	if err := server.ListenAndServe(); err != http.ErrServerClosed {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+"#,
+    );
+    space
+}
+
+/// Clients that ask as fast as they get answers, half of them on one connection.
+struct Load {
+    ends: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+    threads: Vec<std::thread::JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    fn start(port: u16) -> Load {
+        let (ends, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let threads = (0..4).map(|number| {
+            let (ends, asked) = (Arc::clone(&ends), Arc::clone(&asked));
+            std::thread::spawn(move || {
+                let (mut failures, mut kept) = (Vec::new(), None);
+                while !ends.load(Ordering::SeqCst) {
+                    let connection = if number % 2 == 0 { kept.take() } else { None };
+                    match ask(connection, port) {
+                        Ok(connection) => kept = Some(connection),
+                        Err(error) => failures.push(error.to_string()),
+                    }
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(6));
+                }
+                failures
+            })
+        });
+        let threads = threads.collect();
+        Load { ends, asked, threads }
+    }
+
+    /// Returns the number of requests and what failed.
+    fn end(self) -> (usize, Vec<String>) {
+        self.ends.store(true, Ordering::SeqCst);
+        let failures = self.threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        (self.asked.load(Ordering::SeqCst), failures)
+    }
+}
+
+/// Sends one request and reads its answer, which has to be 200.
+fn ask(connection: Option<TcpStream>, port: u16) -> std::io::Result<TcpStream> {
+    let mut stream = connection.map_or_else(|| TcpStream::connect(("127.0.0.1", port)), Ok)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")?;
+    let (mut read, mut buffer) = (Vec::new(), [0; 1024]);
+    loop {
+        let text = String::from_utf8_lossy(&read).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
+            if length.is_some_and(|length| body.len() >= length) {
+                let is_good = head.starts_with("HTTP/1.1 200 ") && body.starts_with('v');
+                return if is_good { Ok(stream) } else { Err(std::io::Error::other(text)) };
+            }
+        }
+        match stream.read(&mut buffer)? {
+            0 => return Err(std::io::Error::other("the connection broke off")),
+            count => read.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+/// Edits under load, some of which do not compile: no request fails, and the old process answers until the new one does.
+#[test]
+fn edits_drop_no_request() {
+    let port = free_port();
+    let space = server(port);
+    let watching = Watching::start(&space, &["serve"]);
+    let answer = || get(port, "/").unwrap_or_default();
+    assert!(answer().ends_with("v0"), "{}\n{}", answer(), watching.said());
+    let load = Load::start(port);
+    for edit in 1..=6 {
+        space.replace("main.go", &format!("\"v{}\"", edit - 1), &format!("\"v{edit}\""));
+        wait_for("the edit", || answer().ends_with(&format!("v{edit}")));
+        if edit % 3 == 0 {
+            space.append("main.go", "broken\n");
+            watching.hears("Failed server", edit / 3);
+            assert!(answer().ends_with(&format!("v{edit}")), "the old one goes on");
+            space.replace("main.go", "broken\n", "");
+        }
+    }
+    let (asked, failures) = load.end();
+    assert!(failures.is_empty() && asked > 200, "{} of {asked}: {:?}", failures.len(), failures.first());
+    wait_for("its line", || watching.said().contains("serve | serving v6"));
+    let program = serde_json::from_str::<serde_json::Value>(&space.read(".rondel/processes.1/serve.json")).unwrap();
+    let pid = program["program"]["pid"].as_u64().unwrap();
+    let said = watching.ends();
+    assert!(said.contains("Stopped serve: process") && !said.contains("address already in use"), "{said}");
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    assert!(get(port, "/").is_none());
+}
