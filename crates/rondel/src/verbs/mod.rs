@@ -15,6 +15,7 @@ mod lock_bases;
 mod lock_tools;
 mod plan;
 mod rebuild;
+mod report;
 mod schema;
 mod show;
 mod verify;
@@ -39,6 +40,7 @@ const LIST: &[Entry] = &[
     Entry::of::<why::Why>(),
     Entry::of::<show::Show>(),
     Entry::of::<graph::ShowGraph>(),
+    Entry::of::<report::Report>(),
     Entry::of::<verify::Verify>(),
     Entry::of::<bundle::Bundle>(),
     Entry::of::<rebuild::Rebuild>(),
