@@ -100,13 +100,10 @@ class Browser:
         self.input, from_browser = os.pipe()
 
         def arrange():
-            # The browser reads from 3 and writes to 4. Copies first: either may be the other's number.
+            # The browser reads from 3 and writes to 4. Copies first: a pipe may have the other's number.
             one, two = os.dup(to_browser), os.dup(from_browser)
-            spare = [os.dup(one) for _ in range(4)]
-            one, two = os.dup(one), os.dup(two)
             os.dup2(one, 3)
             os.dup2(two, 4)
-            del spare
 
         arguments = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe",
                      "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",

@@ -92,7 +92,8 @@ fn a_build_for_nothing_tells_what_it_saved_and_the_trend_has_both() {
 /// A step that keeps its results itself: its time is that of its last run.
 #[test]
 fn tests_are_told_by_package_also_when_nothing_runs() {
-    let space = TestSpace::with_targets(r#""test": GoTest(packages: ["./..."])"#);
+    let mut space = TestSpace::with_targets(r#""test": GoTest(packages: ["./..."])"#).with_shared_go();
+    space.set("PATH", &std::env::var("PATH").unwrap());
     space.write("go.mod", "module example.com/m\n\ngo 1.22\n");
     let test = |name: &str, body: &str| {
         let text = format!(
@@ -125,7 +126,7 @@ fn an_image_has_its_layers_also_when_nothing_runs() {
     for _ in 0..2 {
         let page = page(&space);
         let images = section(&page, "images");
-        assert!(images.contains("in layers") && images.contains("MiB"), "{images}");
+        assert!(images.contains("in layers") && images.contains("KiB"), "{images}");
         assert!(images.contains("outputs <span") && images.contains("sha256:"), "{images}");
         space.ok(&["image"]);
     }
@@ -165,7 +166,7 @@ fn secrets_are_neither_in_the_record_nor_on_the_page() {
     let mut space = TestSpace::with_targets(
         r#"
     "leak": Exec(command: ["sh", "-c", "echo token $TOKEN; echo $TOKEN >&2; exit 1"], env: {"TOKEN": Secret("TOKEN")}),
-    "said": Exec(command: ["sh", "-c", "echo said {word}"], parameters: {"word": Text("x")}, env: {"TOKEN": Secret("TOKEN")})"#,
+    "said": Exec(command: ["sh", "-c", "echo said {word}"], params: {"word": Param(default: "x")}, env: {"TOKEN": Secret("TOKEN")})"#,
     );
     space.set("TOKEN", "hunter2-and-more");
     space.run(&["leak"]).fails(1, &["token"]);
@@ -241,11 +242,13 @@ fn the_page_holds_in_a_browser() {
         })
         .collect();
     let names: Vec<String> = (0..997).map(|number| format!("\"step-{number}\"")).collect();
-    let space = TestSpace::with_targets(&format!(
-        "{long}    \"tests\": GoTest(packages: [\"./...\"]),\n    \"image\": Image(base: Scratch, entrypoint: [\"/x\"], files: {{\"/x\": File(\"in\")}}),\n    \"broken-with-a-name-that-is-rather-long-for-a-narrow-screen\": Exec(command: [\"sh\", \"-c\", \"echo {}; exit 1\"]),\n    \"all\": Group(targets: [\"tests\", \"image\", \"broken-with-a-name-that-is-rather-long-for-a-narrow-screen\", {}])",
+    let mut space = TestSpace::with_targets(&format!(
+        "{long}    \"tests\": GoTest(packages: [\"./...\"]),\n    \"image\": Image(base: Static, entrypoint: [\"/x\"], files: {{\"/x\": File(\"in\")}}),\n    \"broken-with-a-name-that-is-rather-long-for-a-narrow-screen\": Exec(command: [\"sh\", \"-c\", \"echo {}; exit 1\"]),\n    \"all\": Group(targets: [\"tests\", \"image\", \"broken-with-a-name-that-is-rather-long-for-a-narrow-screen\", {}])",
         "word".repeat(80),
         names.join(", ")
-    ));
+    ))
+    .with_shared_go();
+    space.set("PATH", &std::env::var("PATH").unwrap());
     space.write("in", "1\n");
     space.write("go.mod", "module example.com/m\n\ngo 1.22\n");
     space.write("a/a_test.go", "package a\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) {}\n");

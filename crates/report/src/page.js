@@ -55,14 +55,19 @@
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const all = !internal || internal.checked;
     let count = 0;
+    const counts = { "": 0, ran: 0, failed: 0, known: 0, skipped: 0 };
     rows.forEach((row, index) => {
-      const shown =
-        is_of_state(row) &&
-        (all || !("internal" in row.dataset)) &&
-        words.every((word) => texts[index].includes(word));
+      const matches =
+        (all || !("internal" in row.dataset)) && words.every((word) => texts[index].includes(word));
+      if (matches) {
+        counts[""] += 1;
+        counts[row.dataset.state === "restored" ? "known" : row.dataset.state] += 1;
+      }
+      const shown = matches && is_of_state(row);
       if (row.hidden === shown) row.hidden = !shown;
       if (shown) count += 1;
     });
+    for (const chip of chips) chip.querySelector("b").textContent = counts[chip.dataset.state];
     found.textContent = `${count} of ${rows.length} steps`;
   };
   search.addEventListener("input", filter);
@@ -121,6 +126,8 @@
       search.blur();
     } else if (event.key === "Enter") {
       const first = [...list.children].find((row) => !row.hidden);
+      // The key is not for the step that has the focus then.
+      event.preventDefault();
       if (first) open(first);
     }
   });

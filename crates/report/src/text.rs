@@ -53,7 +53,8 @@ pub(crate) fn duration(us: u64) -> String {
     let ms = us as f64 / 1000.0;
     let seconds = us / 1_000_000;
     match us {
-        0..=9_949 => format!("{ms:.1} ms"),
+        0 => "0 ms".to_owned(),
+        1..=9_949 => format!("{ms:.1} ms"),
         9_950..=999_499 => format!("{ms:.0} ms"),
         999_500..=59_994_999 => format!("{:.2} s", ms / 1000.0),
         59_995_000..=3_599_999_999 => format!("{} min {:02} s", seconds.max(60) / 60, seconds.max(60) % 60),
@@ -119,7 +120,7 @@ mod tests {
     fn numbers_for_people() {
         let texts = [0, 400, 9_949, 12_300, 999_499, 999_500, 59_994_999, 59_995_000, 123_000_000, 3_720_000_000];
         let wanted = [
-            "0.0 ms",
+            "0 ms",
             "0.4 ms",
             "9.9 ms",
             "12 ms",

@@ -101,8 +101,8 @@ pub(crate) struct Row {
     /// Left end and width of its bar, in percent of the run.
     pub left: f64,
     pub width: f64,
-    /// Share of the run's duration, in percent.
-    pub share: f64,
+    /// Share of the run's duration, as text.
+    pub percent: String,
     pub kept: String,
     /// Share of the longest duration that a kept result saved.
     pub kept_share: f64,
@@ -236,7 +236,7 @@ fn facts(runs: &[Run], run: &Run, path_us: u64) -> Vec<Fact> {
         |(ms, count)| format!("median of {}: {}", number(count, "earlier run", "earlier runs"), duration(ms * 1000)),
     );
     let whole_us = run.duration_ms.saturating_mul(1000);
-    let path = format!("{:.0} % of the run; more cores save at most the rest", share(path_us, whole_us).min(100.0));
+    let path = format!("{:.0} % of the run", share(path_us, whole_us).min(100.0));
     let fact = |name, value, note, class| Fact { name, value, note, class };
     let count = |count: usize| count.to_string();
     let failure = if failed > 0 { "failed" } else { "" };
@@ -347,18 +347,26 @@ fn row(id: usize, step: &Step, is_critical: bool, whole_us: u64, most_ms: u64) -
         duration_us: step.duration_us,
         left: share(step.start_us, whole_us),
         width: share(step.duration_us, whole_us),
-        share: share(step.duration_us, whole_us),
+        percent: format!("{:.1} %", share(step.duration_us, whole_us)),
         kept: step.kept_ms.map(|ms| duration(ms.saturating_mul(1000))).unwrap_or_default(),
         kept_share: share(step.kept_ms.unwrap_or(0), most_ms),
         waits_left_out: waits.len().saturating_sub(2 * FEW),
         waits_for: waits.into_iter().take(2 * FEW).collect(),
-        facts: step.facts.iter().map(|(name, value)| (plain(name).replace('_', " "), plain(value))).collect(),
+        facts: step.facts.iter().map(|(name, value)| fact_text(name, value)).collect(),
         outputs: step.outputs.iter().map(|output| (plain(&output.path), bytes(output.size))).collect(),
         outputs_left_out: (step.output_count as usize).saturating_sub(step.outputs.len()),
         message: plain(&error.message),
         hint: plain(&error.hint),
         log: plain(&step.log),
         log_left_out: step.log_left_out,
+    }
+}
+
+/// Returns a fact for people.
+fn fact_text(name: &str, value: &str) -> (String, String) {
+    match (name.strip_suffix("_bytes"), value.parse()) {
+        (Some(name), Ok(size)) => (plain(name).replace('_', " "), bytes(size)),
+        _ => (plain(name).replace('_', " "), plain(value)),
     }
 }
 
