@@ -17,6 +17,9 @@ const FEW: usize = 12;
 /// Number of ticks of the axis of time.
 const TICKS: u64 = 4;
 
+/// Time before the first step from which it is named, in microseconds.
+const BEFORE_US: u64 = 100_000;
+
 /// The last run.
 #[derive(Debug, Serialize)]
 pub(crate) struct View {
@@ -29,6 +32,8 @@ pub(crate) struct View {
     pub warnings: Vec<String>,
     pub lanes: Vec<Vec<usize>>,
     pub ticks: Vec<Tick>,
+    /// When the first step began, if that took long; else empty.
+    pub before: String,
     pub path: Vec<usize>,
     pub path_left_out: usize,
     pub causes: Vec<Cause>,
@@ -196,6 +201,7 @@ impl View {
             ticks: (0..=TICKS)
                 .map(|tick| Tick { at: 100.0 / TICKS as f64 * tick as f64, text: duration(whole_us * tick / TICKS) })
                 .collect(),
+            before: before(run, whole_us),
             path_left_out: path.len() - shown.len(),
             path: shown,
             causes,
@@ -219,6 +225,13 @@ fn whole_us(run: &Run) -> u64 {
     ends.max().unwrap_or(0).max(run.duration_ms.saturating_mul(1000)).max(1)
 }
 
+/// Returns the time before the first step, if it is worth a word.
+fn before(run: &Run, whole_us: u64) -> String {
+    let starts = run.steps.iter().filter(|step| step.end != End::Skipped).map(|step| step.start_us);
+    let first = starts.min().unwrap_or(0);
+    if first >= BEFORE_US && share(first, whole_us) >= 5.0 { duration(first) } else { String::new() }
+}
+
 fn share(part: u64, whole: u64) -> f64 {
     (part as f64 / whole.max(1) as f64 * 10_000.0).round() / 100.0
 }
@@ -232,7 +245,7 @@ fn facts(runs: &[Run], run: &Run, path_us: u64) -> Vec<Fact> {
     let (ran, failed) = (run.count(|end| end == End::Ran), run.count(|end| end == End::Failed));
     let (known, restored) = (run.count(End::has_used_a_result), run.count(|end| end == End::Restored));
     let median = median_of_same(runs).map_or_else(
-        || "no earlier run to compare with".to_owned(),
+        || "no earlier good run of the same".to_owned(),
         |(ms, count)| format!("median of {}: {}", number(count, "earlier run", "earlier runs"), duration(ms * 1000)),
     );
     let whole_us = run.duration_ms.saturating_mul(1000);
