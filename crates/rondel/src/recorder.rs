@@ -155,9 +155,10 @@ impl Recording<'_> {
         let Seen { steps, warnings } = self.seen.into_inner().expect("no panic while locked");
         let mut state = self.recorder.lock();
         let run = &mut state.run;
+        let redact = |text: &mut String| *text = self.redactor.apply(text);
         run.warnings.extend(warnings);
-        // A parameter can have the value of a secret.
-        run.words.iter_mut().for_each(|word| *word = self.redactor.apply(word));
+        // A parameter can have the value of a secret, and so can an argument that has changed.
+        run.words.iter_mut().chain(&mut run.warnings).for_each(redact);
         let wanted = self.graph.reachable(roots);
         let mut places = vec![0; self.graph.len()];
         for (id, seen) in steps.into_iter().enumerate().filter(|(id, _)| wanted.contains(id)) {
@@ -165,6 +166,7 @@ impl Recording<'_> {
             let node = self.graph.node(id);
             let of = |ids: &[NodeId]| ids.iter().map(|id| places[*id]).collect::<Vec<u32>>();
             let mut step = recorded(seen, self.begun);
+            step.reasons.iter_mut().chain(step.facts.values_mut()).for_each(redact);
             step.title.clone_from(&node.title);
             step.kind = node.kind.to_owned();
             step.target = node.key.target_text().to_owned();
