@@ -251,6 +251,7 @@ fn the_page_holds_in_a_browser() {
     let steps = record["steps"].as_array_mut().unwrap();
     for number in steps.len()..1000 {
         let mut step = steps[0].clone();
+        step["is_internal"] = false.into();
         step["title"] = format!("step {number}").into();
         step["end"] = ["ran", "up_to_date", "restored", "skipped"][number % 4].into();
         step["start_us"] = (number * 1000).into();
