@@ -25,6 +25,7 @@ pub const PARTS: &[Part] = &[
     part("has_buildx", "Docker with buildx", || has_docker() && succeeds("docker", &["buildx", "version"])),
     part("has_busybox", "static busybox", || Path::new("/bin/busybox").exists()),
     part("has_cc", "C compiler named `cc`", || has_program("cc")),
+    part("has_chromium", "chromium with python3", || has_program("chromium") && has_program("python3")),
     part("has_compose", "`docker compose` with its images (see tests/images)", has_compose),
     part("has_cosign", "cosign", || has_program("cosign")),
     part("has_crane", "crane", || has_program("crane")),

@@ -85,6 +85,7 @@ mod rebuild_image;
 mod release;
 mod release_texts;
 mod replay;
+mod report;
 mod sandbox;
 mod scheduling;
 mod server;

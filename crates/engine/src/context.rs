@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rondel_cas::{Digest, Entry, Metadata, RelativePath};
+use rondel_cas::{Digest, Entry, Metadata, MetadataType, RelativePath};
 use rondel_process::{
     Cancellation, Captured, CommandLine, ProcessError, Redactor, Stream, capture_redacted, run, run_in_foreground,
 };
@@ -137,6 +137,11 @@ impl StepContext<'_> {
     /// Emits a warning for people; the build continues.
     pub fn warn(&self, text: impl Into<String>) {
         (self.emit)(Event::Warning { text: self.redactor.apply(&text.into()) });
+    }
+
+    /// Emits what the step says of itself before it ends.
+    pub fn reported<T: MetadataType>(&self, value: &T) {
+        (self.emit)(Event::Reported { node: self.node, metadata: Metadata::of(value) });
     }
 
     /// Emits the progress of long work, in bytes.

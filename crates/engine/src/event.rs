@@ -57,6 +57,13 @@ pub enum Event {
         /// One line.
         text: String,
     },
+    /// What a step says of itself before it ends, well or not: how each package of tests went.
+    Reported {
+        /// The step.
+        node: NodeId,
+        /// Typed, as `Finished` has it.
+        metadata: Metadata,
+    },
     /// Something is wrong but the build continues.
     Warning {
         /// What is wrong.
@@ -76,6 +83,8 @@ pub enum Event {
         outputs: Vec<OutputReport>,
         /// Metadata that the step reported.
         metadata: Metadata,
+        /// Duration of the run that made the result, if one was used that was there.
+        kept: Option<Duration>,
     },
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct StepResult {
     pub result: UpstreamResult,
     /// All places that the step has outputs in, if it was made by its key.
     pub places: Option<Vec<RelativePath>>,
+    /// Milliseconds that a stored result took when it was made.
+    pub kept_ms: Option<u64>,
 }
 
 /// Runs one step if needed.
@@ -54,13 +56,14 @@ fn execute_prepared(
             reasons: Vec::new(),
             result: UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() },
             places: None,
+            kept_ms: None,
         }),
         Freshness::UpToDate(_) => always(node, context, prepared, vec![Reason::Forced]),
         Freshness::Run(reasons) => always(node, context, prepared, reasons.clone()),
         Freshness::Skip(why) => {
             let reasons = vec![Reason::Always { why: why.clone() }];
             let result = UpstreamResult::default();
-            Ok(StepResult { outcome: Outcome::Skipped, reasons, result, places: None })
+            Ok(StepResult { outcome: Outcome::Skipped, reasons, result, places: None, kept_ms: None })
         }
     }
 }
@@ -189,9 +192,9 @@ fn hit(
         output_log::replay(context, &result);
     }
     let artefacts = artefacts(context, spec, &result.outputs);
-    let metadata = result.metadata;
+    let (metadata, kept_ms) = (result.metadata, Some(result.duration_ms));
     let result = UpstreamResult { artefacts, metadata, action: Some(*key), ..UpstreamResult::default() };
-    StepResult { outcome, reasons: Vec::new(), result, places: Some(places(spec)) }
+    StepResult { outcome, reasons: Vec::new(), result, places: Some(places(spec)), kept_ms }
 }
 
 /// Returns the destinations of all outputs.
@@ -251,7 +254,7 @@ fn run(
     let last_run = Some(last_run(begun, &reasons, Some(*key)));
     let record = StepRecord { action: Some(*key), members, last_run, is_unkept: !is_kept, ..StepRecord::default() };
     store_record(node, context, record);
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: Some(places(prepared.spec())) })
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: Some(places(prepared.spec())), kept_ms: None })
 }
 
 fn run_in(
@@ -421,7 +424,7 @@ fn always(
     let last_run = Some(last_run(begun, &reasons, None));
     store_record(node, context, StepRecord { members: spec.members(), last_run, ..StepRecord::default() });
     let result = UpstreamResult { artefacts, metadata, ..UpstreamResult::default() };
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: None })
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: None, kept_ms: None })
 }
 
 /// Moves the outputs of a step whose result is not stored to their places, and returns them.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rondel_cas::{Entry, Metadata};
 use rondel_process::{Cancellation, Redactor};
@@ -86,6 +86,8 @@ struct Build<'a> {
     failures: Mutex<Vec<(NodeId, StepError)>>,
     /// Durations of the steps that ran.
     durations: Mutex<Durations>,
+    /// Durations of earlier runs.
+    known: Durations,
 }
 
 /// Ready and waiting steps.
@@ -188,6 +190,7 @@ impl Run<'_> {
             states: States::new(self.graph.len()),
             failures: Mutex::default(),
             durations: Mutex::default(),
+            known: durations::read(&self.workspace.state),
         };
         put_back_abandoned(self.workspace, self.cancellation, self.emit);
         let demanded = self.graph.demanded(self.roots);
@@ -267,7 +270,7 @@ impl Build<'_> {
     }
 
     fn run_all(&self, demanded: &BTreeSet<NodeId>) {
-        let paths = critical_paths(self.graph, &durations::read(&self.workspace.state));
+        let paths = critical_paths(self.graph, &self.known);
         let mut order = Order { dependents: BTreeMap::new(), paths };
         let mut queue = Queue {
             ready: BinaryHeap::new(),
@@ -413,12 +416,26 @@ impl Build<'_> {
             StepState::Done(result) => (self.output_reports(result), result.result.metadata.clone()),
             StepState::Stopped(_) => (Vec::new(), Metadata::default()),
         };
+        let kept = self.kept(id, &state);
         if state.outcome() == Outcome::Ran {
             let (name, duration) = (self.graph.node(id).key.file_name(), duration.as_millis() as u64);
             self.durations.lock().expect("no panic while locked").insert(name, duration);
         }
-        (self.emit)(Event::Finished { node: id, outcome: state.outcome(), reasons, duration, outputs, metadata });
+        let outcome = state.outcome();
+        (self.emit)(Event::Finished { node: id, outcome, reasons, duration, outputs, metadata, kept });
         state
+    }
+
+    /// Returns how long it took to make the result that was used. Of steps that keep results of their own: their last run.
+    fn kept(&self, id: NodeId, state: &StepState) -> Option<Duration> {
+        let StepState::Done(result) = state else { return None };
+        match result.outcome {
+            Outcome::Cached | Outcome::Restored => {
+                let last_run = || self.known.get(&self.graph.node(id).key.file_name()).copied();
+                result.kept_ms.or_else(last_run).map(Duration::from_millis)
+            }
+            Outcome::Ran | Outcome::Failed | Outcome::Interrupted | Outcome::Skipped => None,
+        }
     }
 
     fn output_reports(&self, result: &StepResult) -> Vec<OutputReport> {

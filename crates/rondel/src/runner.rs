@@ -11,6 +11,7 @@ use crate::background_gc::{BackgroundGc, limit};
 use crate::cli::groups::BuildOptions;
 use crate::exit::{Exit, Failure};
 use crate::members::unfinished_groups;
+use crate::recorder::Recorder;
 use crate::session::{ProcessContext, Session};
 use crate::ui::Sink;
 
@@ -21,6 +22,8 @@ pub(crate) struct Runner<'a> {
     pub cancellation: &'a Cancellation,
     /// For the places of errors.
     pub session: &'a Session<'a>,
+    /// Keeps what happens, for `report`.
+    pub recorder: Option<&'a Recorder>,
 }
 
 impl Runner<'_> {
@@ -41,12 +44,16 @@ impl Runner<'_> {
         let begun = Instant::now();
         prepare(workspace)?;
         let redactor = Redactor::new(analyzed.secrets.iter().cloned());
+        let recorded = self.recorder.map(|recorder| recorder.begin(&analyzed.graph, &redactor, &workspace.state));
         let background_gc = BackgroundGc::new(&workspace.cache, limit(self.context)?);
         let emit = |event: Event| {
             if matches!(event, Event::Started { .. }) {
                 background_gc.step_began();
             }
             sink.event(&analyzed.graph, &event);
+            if let Some(recorded) = &recorded {
+                recorded.event(event);
+            }
         };
         analyzed.warnings.iter().for_each(|text| emit(Event::Warning { text: text.clone() }));
         let options = EngineOptions {
@@ -72,12 +79,18 @@ impl Runner<'_> {
             let (name, text) = (&self.session.name, &self.session.text);
             let place = span.map(|span| render_place(name, text, span)).unwrap_or_default();
             sink.failure(&analyzed.graph, *node, error, &place);
+            if let Some(recorded) = &recorded {
+                recorded.failure(*node, error, &place);
+            }
         }
         if !summary.failures.is_empty() || summary.interrupted {
             let file = &self.session.file;
             for (group, members) in unfinished_groups(file, &analyzed.graph, &analyzed.ends, &summary) {
                 sink.members(group, &members);
             }
+        }
+        if let Some(recorded) = recorded {
+            recorded.end(roots);
         }
         let exit = match exit_of(&summary) {
             Exit::Done => proven?,

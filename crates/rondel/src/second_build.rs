@@ -65,6 +65,7 @@ impl SecondBuild {
         check_publishing(session, &analysis.graph)?;
         let workspace = place.workspace();
         let quiet = sink(runner.context, global, runner.options, Shown::FailuresOnly);
+        let runner = Runner { recorder: None, ..*runner };
         let summary = with_other_umask(|| runner.run(&analysis, &workspace, quiet.as_ref()))?;
         Ok(SecondBuild { place, analysis, summary })
     }

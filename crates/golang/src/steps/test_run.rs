@@ -21,6 +21,7 @@ use crate::test_reads::{Sights, TestPlace, TestReads, device_of, for_people};
 use crate::test_report::{PackageReport, Verdict, slow_tests};
 use crate::test_results::{TestResults, WrittenReports};
 use crate::test_sources::unlogged;
+use crate::tests_metadata::TestsMetadata;
 use crate::toolchain::Toolchain;
 
 /// A run about to start.
@@ -88,6 +89,7 @@ impl TestRun<'_> {
         let outcome = self.job.run_unseen(&line, &|stream, line| screen.see(stream, line));
         let (mut reports, loose) = screen.finish();
         self.add_profiles(&mut reports)?;
+        self.job.reported(&TestsMetadata::of(reports.values(), &redact));
         if let Some(slow) = slow_tests(reports.values()) {
             self.job.note(slow);
         }

@@ -97,7 +97,13 @@ impl ClosedBuild {
         }
         let mut workspace = session.workspace();
         workspace.perturbation = PERTURBATION.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let runner = Runner { context, options: caller.options, cancellation: caller.cancellation, session: &session };
+        let runner = Runner {
+            context,
+            options: caller.options,
+            cancellation: caller.cancellation,
+            session: &session,
+            recorder: None,
+        };
         let summary = with_other_umask(|| runner.run(&analysis, &workspace, sink))?;
         Ok(ClosedBuild { analysis, summary })
     }

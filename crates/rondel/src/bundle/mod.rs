@@ -55,7 +55,8 @@ pub(crate) fn make(
     let declared = Declared::of(session, &analysis)?;
     caller.start(&session.file.project.value, words);
     let (context, options_of_build) = (caller.context, caller.options);
-    let runner = Runner { context, options: options_of_build, cancellation: caller.cancellation, session };
+    let runner =
+        Runner { context, options: options_of_build, cancellation: caller.cancellation, session, recorder: None };
     let first = runner.run(&analysis, &session.workspace(), caller.sink)?;
     if exit_of(&first) != Exit::Done {
         return Ok(exit_of(&first));

@@ -43,6 +43,7 @@ fn help_of_the_program() {
           why          why a target's steps ran the last time
           show         each variable with its value and where it came from
           graph        the steps as a graph: Mermaid, DOT or JSON
+          report       an HTML page of the last run: time, causes, output, tests, layers, earlier runs
           verify       build again in other surroundings and compare; or compare with a file or layout
           bundle       write one file from which a target can be built again without a network
           rebuild      build a published release or image again from this checkout, and compare
@@ -283,6 +284,7 @@ fn candidates_of_words() {
         why	why a target's steps ran the last time
         show	each variable with its value and where it came from
         graph	the steps as a graph: Mermaid, DOT or JSON
+        report	an HTML page of the last run: time, causes, output, tests, layers, earlier runs
         verify	build again in other surroundings and compare; or compare with a file or layout
         bundle	write one file from which a target can be built again without a network
         rebuild	build a published release or image again from this checkout, and compare

@@ -289,7 +289,7 @@ impl Sink for Human {
             Event::Finished { node, outcome, reasons, duration, metadata, .. } => {
                 self.step_finished(graph, *node, (*outcome, *duration), reasons, metadata);
             }
-            Event::Command { .. } => {}
+            Event::Command { .. } | Event::Reported { .. } => {}
         }
     }
 

@@ -74,8 +74,10 @@ impl Sink for Json {
             Event::Note { node, text } => {
                 json!({"event": "note", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "text": with_program(text)})
             }
+            // Of tests, the lines for people say the same; a program reads JUnit's form.
+            Event::Reported { .. } => return,
             Event::Warning { text } => json!({"event": "warning", "text": with_program(text)}),
-            Event::Finished { node, outcome, reasons, duration, outputs, metadata } => {
+            Event::Finished { node, outcome, reasons, duration, outputs, metadata, kept: _ } => {
                 let outputs: Vec<Value> = outputs
                     .iter()
                     .map(|output| json!({"path": output.path, "digest": output.digest.oci(), "size": output.digest.size()}))

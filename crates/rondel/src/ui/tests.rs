@@ -51,7 +51,7 @@ fn graph() -> Graph {
 
 fn finished(node: usize, outcome: Outcome, reasons: Vec<Reason>) -> Event {
     let duration = Duration::from_millis(12);
-    Event::Finished { node, outcome, reasons, duration, outputs: Vec::new(), metadata: Metadata::default() }
+    Event::Finished { node, outcome, reasons, duration, outputs: Vec::new(), metadata: Metadata::default(), kept: None }
 }
 
 /// Plays a build with every kind of event.
@@ -93,6 +93,7 @@ fn play(sink: &dyn Sink) {
             duration: Duration::from_millis(1),
             outputs: vec![output],
             metadata: Metadata::of(&image),
+            kept: Some(Duration::from_millis(900)),
         },
     ] {
         sink.event(&graph, &event);

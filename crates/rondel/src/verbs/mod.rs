@@ -16,6 +16,7 @@ mod lock_tools;
 mod logs;
 mod plan;
 mod rebuild;
+mod report;
 mod restart;
 mod schema;
 mod show;
@@ -50,6 +51,7 @@ const LIST: &[Entry] = &[
     Entry::of::<restart::Restart>(),
     Entry::of::<show::Show>(),
     Entry::of::<graph::ShowGraph>(),
+    Entry::of::<report::Report>(),
     Entry::of::<verify::Verify>(),
     Entry::of::<bundle::Bundle>(),
     Entry::of::<rebuild::Rebuild>(),

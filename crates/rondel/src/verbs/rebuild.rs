@@ -145,7 +145,7 @@ impl Run<'_> {
         self.sink.started(&session.file.project.value, self.call.words);
         self.sink.rebuilding(&plan.start());
         let (context, build) = (self.call.context, &self.call.options.build);
-        let runner = Runner { context, options: build, cancellation: self.cancellation, session };
+        let runner = Runner { context, options: build, cancellation: self.cancellation, session, recorder: None };
         let known = (&sources, &session.own_paths().collect());
         let second =
             SecondBuild::run_with(&runner, (self.call.global, &options), &asked, platforms, known, signatures)?;

@@ -89,7 +89,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn runner(&self) -> Runner<'_> {
         let (context, options) = (self.call.context, &self.call.options.build);
-        Runner { context, options, cancellation: self.cancellation, session: self.session }
+        Runner { context, options, cancellation: self.cancellation, session: self.session, recorder: None }
     }
 
     /// Starts the output: the command line has no errors left.

@@ -121,7 +121,9 @@ impl ServicePlan {
                 drop(tail);
                 context.output(Stream::Stdout, &line);
             }
-            Event::Ready { after_ms } => context.note(ready_text(&service, self.proxy, Duration::from_millis(after_ms))),
+            Event::Ready { after_ms } => {
+                context.note(ready_text(&service, self.proxy, Duration::from_millis(after_ms)))
+            }
             Event::Restarts { status, count } => {
                 context.warn(format!("`{}` ended ({status}): restart {count}", self.name))
             }
