@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rondel_cas::{Entry, Metadata};
 use rondel_process::{Cancellation, Redactor};
@@ -84,6 +84,8 @@ struct Build<'a> {
     emit: &'a (dyn Fn(Event) + Sync),
     states: States,
     failures: Mutex<Vec<(NodeId, StepError)>>,
+    /// Durations of earlier runs.
+    known: Durations,
     /// Durations of the steps that ran.
     durations: Mutex<Durations>,
 }
@@ -187,6 +189,7 @@ impl Run<'_> {
             emit: self.emit,
             states: States::new(self.graph.len()),
             failures: Mutex::default(),
+            known: durations::read(&self.workspace.state),
             durations: Mutex::default(),
         };
         put_back_abandoned(self.workspace, self.cancellation, self.emit);
@@ -267,7 +270,7 @@ impl Build<'_> {
     }
 
     fn run_all(&self, demanded: &BTreeSet<NodeId>) {
-        let paths = critical_paths(self.graph, &durations::read(&self.workspace.state));
+        let paths = critical_paths(self.graph, &self.known);
         let mut order = Order { dependents: BTreeMap::new(), paths };
         let mut queue = Queue {
             ready: BinaryHeap::new(),
@@ -403,7 +406,18 @@ impl Build<'_> {
 
     fn skip(&self, id: NodeId, because: NodeId) -> StepState {
         let why = format!("`{}` failed", self.graph.node(because).key);
-        self.finish(id, StepState::Stopped(Outcome::Skipped), vec![Reason::Always { why }], Instant::now())
+        self.finish(id, StepState::Stopped(Outcome::NotRun), vec![Reason::Always { why }], Instant::now())
+    }
+
+    /// Returns what a run took whose result stands for one now. Of a step that no store has, the last run here counts.
+    fn saved(&self, id: NodeId, state: &StepState) -> Duration {
+        match (state, state.outcome()) {
+            (StepState::Done(result), Outcome::Cached | Outcome::Restored) => result.saved.unwrap_or_else(|| {
+                let last = self.known.get(&self.graph.node(id).key.file_name());
+                last.copied().map_or(Duration::ZERO, Duration::from_millis)
+            }),
+            _ => Duration::ZERO,
+        }
     }
 
     /// Ends a step: the one place that records and reports it.
@@ -417,7 +431,8 @@ impl Build<'_> {
             let (name, duration) = (self.graph.node(id).key.file_name(), duration.as_millis() as u64);
             self.durations.lock().expect("no panic while locked").insert(name, duration);
         }
-        (self.emit)(Event::Finished { node: id, outcome: state.outcome(), reasons, duration, outputs, metadata });
+        let (outcome, saved) = (state.outcome(), self.saved(id, &state));
+        (self.emit)(Event::Finished { node: id, outcome, reasons, duration, saved, outputs, metadata });
         state
     }
 

@@ -17,6 +17,7 @@ mod needs;
 mod perturbed_build;
 mod program;
 mod publication;
+mod relative;
 mod runner;
 mod second_build;
 mod session;

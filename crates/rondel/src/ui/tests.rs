@@ -17,7 +17,7 @@ use rondel_targets::ImageMetadata;
 
 use crate::exit::Exit;
 use crate::ui::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, Human, Json, Printer, Shown, Sink, Verbosity, Verified,
+    AuditOutcome, AuditStart, AuditSummary, Audited, BuildEnd, Human, Json, Printer, Shown, Sink, Verbosity, Verified,
     VerifySummary,
 };
 
@@ -36,7 +36,7 @@ impl Step for Unused {
     }
 }
 
-fn graph() -> Graph {
+pub(super) fn graph() -> Graph {
     let mut graph = Graph::new();
     let mut add = |key: StepKey, shown: StepShown| {
         graph.add(Node { shown, ..Node::new(key, "Exec", Box::new(Unused)) });
@@ -49,9 +49,15 @@ fn graph() -> Graph {
     graph
 }
 
-fn finished(node: usize, outcome: Outcome, reasons: Vec<Reason>) -> Event {
+pub(super) fn finished(node: usize, outcome: Outcome, reasons: Vec<Reason>) -> Event {
     let duration = Duration::from_millis(12);
-    Event::Finished { node, outcome, reasons, duration, outputs: Vec::new(), metadata: Metadata::default() }
+    let saved = if outcome == Outcome::Restored { Duration::from_secs(38) } else { Duration::ZERO };
+    Event::Finished { node, outcome, reasons, duration, saved, outputs: Vec::new(), metadata: Metadata::default() }
+}
+
+/// The end of a build that ran so long.
+pub(super) fn end(exit: Exit, ms: u64, notes: &[String]) -> BuildEnd<'_> {
+    BuildEnd { exit, took: Duration::from_millis(ms), notes, is_container_removed: false }
 }
 
 /// Plays a build with every kind of event.
@@ -60,7 +66,7 @@ fn play(sink: &dyn Sink) {
     let changed = |path: &str| Reason::InputChanged { path: path.to_owned(), old: "1".to_owned(), new: "2".to_owned() };
     sink.started("council", &["image".to_owned()]);
     let image = ImageMetadata {
-        digest: "sha256:5900".to_owned(),
+        digest: format!("sha256:5900{}", "0123456789".repeat(6)),
         image_id: "sha256:1200".to_owned(),
         size_bytes: 4_823_449,
         platforms: vec!["linux/amd64".to_owned()],
@@ -74,7 +80,7 @@ fn play(sink: &dyn Sink) {
         Event::Progress { node: 0, message: "fetching Go".to_owned(), done: 1 << 20, total: 2 << 20 },
         finished(0, Outcome::Ran, vec![Reason::NoPrevious]),
         Event::Started { node: 1, reasons: vec![changed("a.go"), changed("b\u{1b}[2J.go"), changed("c.go")] },
-        Event::Command { node: 1, line: "go build ./x".to_owned() },
+        Event::Command { node: 1, line: "go build ./x".to_owned(), directory: "/w".into() },
         Event::Output { node: 1, stream: Stream::Stderr, line: "# compiled".to_owned(), is_replayed: false },
         finished(1, Outcome::Ran, vec![changed("a.go")]),
         Event::Started { node: 3, reasons: vec![Reason::Forced] },
@@ -91,13 +97,14 @@ fn play(sink: &dyn Sink) {
             outcome: Outcome::Cached,
             reasons: Vec::new(),
             duration: Duration::from_millis(1),
+            saved: Duration::from_millis(600),
             outputs: vec![output],
             metadata: Metadata::of(&image),
         },
     ] {
         sink.event(&graph, &event);
     }
-    sink.built(&graph, Exit::Done, Duration::from_millis(37_520), &["linux/amd64; 1 more".to_owned()]);
+    sink.built(&graph, &end(Exit::Done, 37_520, &["linux/amd64; 1 more".to_owned()]));
     sink.finished(Exit::Done, Duration::from_millis(37_521));
 }
 
@@ -110,8 +117,9 @@ fn fail(sink: &dyn Sink) {
         &Event::Output { node: 1, stream: Stream::Stderr, line: "a.go:1: wrong".to_owned(), is_replayed: false },
     );
     sink.event(&graph, &finished(1, Outcome::Failed, vec![Reason::Forced]));
+    sink.event(&graph, &finished(2, Outcome::NotRun, vec![Reason::Always { why: "`server` failed".to_owned() }]));
     let error = StepError::Command {
-        summary: "go build".to_owned(),
+        summary: "go build -trimpath -buildvcs=false -pgo=auto -o out -- ./cmd/server".to_owned(),
         status: "exit code 1".to_owned(),
         output: vec!["a.go:1: wrong".to_owned(), "the rest".to_owned()],
         told: 1,
@@ -119,7 +127,7 @@ fn fail(sink: &dyn Sink) {
     };
     sink.failure(&graph, 1, &error, "");
     sink.failure(&graph, 2, &StepError::Interrupted, "");
-    sink.built(&graph, Exit::StepFailed, Duration::from_millis(5), &[]);
+    sink.built(&graph, &end(Exit::StepFailed, 3140, &[]));
     sink.finished(Exit::StepFailed, Duration::from_millis(5));
 }
 
@@ -172,7 +180,7 @@ fn audit(sink: &dyn Sink) {
     sink.finished(Exit::Different, Duration::from_millis(1_390));
 }
 
-fn printer(seen: &Arc<Mutex<String>>, end: &'static str) -> Printer {
+pub(super) fn printer(seen: &Arc<Mutex<String>>, end: &'static str) -> Printer {
     let seen = Arc::clone(seen);
     Box::new(move |text: &str| {
         let mut seen = seen.lock().unwrap();
@@ -181,8 +189,16 @@ fn printer(seen: &Arc<Mutex<String>>, end: &'static str) -> Printer {
     })
 }
 
-const PLAIN: Verbosity =
-    Verbosity { quiet: false, verbose: false, answers: true, bars: false, steps: true, color: false };
+pub(super) const PLAIN: Verbosity = Verbosity {
+    quiet: false,
+    verbose: false,
+    answers: true,
+    bars: false,
+    heartbeats: false,
+    steps: true,
+    color: false,
+    service: None,
+};
 
 fn human(verbosity: Verbosity, play: fn(&dyn Sink), expected: Expect) {
     let seen = Arc::default();
