@@ -257,7 +257,7 @@ fn interruption_leaves_nothing_behind() {
     std::thread::sleep(Duration::from_millis(800));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let run = Run::of(child.wait_with_output().unwrap());
-    run.fails(130, &["interrupted"]);
+    run.fails(130, &["Stopped after "]);
     let left = Command::new("pgrep").args(["-f", &format!("sleep {marker}")]).stdout(Stdio::null()).status().unwrap();
     assert!(!left.success(), "a process was left");
     assert_eq!(space.read("out"), "former\n");

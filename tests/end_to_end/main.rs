@@ -85,6 +85,7 @@ mod release_texts;
 mod replay;
 mod sandbox;
 mod scheduling;
+mod screen;
 mod server;
 mod signatures;
 mod signed_base;

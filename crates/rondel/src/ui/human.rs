@@ -10,61 +10,20 @@ use rondel_diff::Difference;
 use rondel_engine::{Event, Graph, NodeId, Outcome, PROGRAM, Reason, Shown as StepShown, StepError};
 use rondel_process::Stream;
 
-use crate::cli::groups::{GlobalOptions, Progress};
 use crate::exit::Exit;
 use crate::program::with_program;
-use crate::session::ProcessContext;
-use crate::ui::groups::Service;
 use crate::ui::lines::Lines;
 use crate::ui::paths::Paths;
 use crate::ui::progress::Live;
+use crate::ui::rebuilds::{rebuilt_text, short};
 use crate::ui::results::{Ends, short_command, shortened};
 use crate::ui::ticker::Ticker;
+use crate::ui::verbosity::Verbosity;
 use crate::ui::{
     AuditOutcome, AuditStart, AuditSummary, Audited, BuildEnd, BuildStart, Bundled, MemberState, Printer, RebuildStart,
-    RebuildSummary, SECOND_BUILD_FAILED, Shown, Sink, Verified, VerifySummary, bytes_text, duration_text, highlight,
+    RebuildSummary, SECOND_BUILD_FAILED, Sink, Verified, VerifySummary, bytes_text, duration_text, highlight,
     print_answer, reason_text, screen, with_hint, without_control_sequences,
 };
-
-/// Amount of output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verbosity {
-    pub quiet: bool,
-    pub verbose: bool,
-    /// True if answers of steps go to standard output.
-    pub answers: bool,
-    /// True for lines at the end of the terminal that change.
-    pub bars: bool,
-    /// True for a line from time to time of a step that runs long.
-    pub heartbeats: bool,
-    pub steps: bool,
-    pub color: bool,
-    /// The service whose logs fold output of steps.
-    pub service: Option<Service>,
-}
-
-impl Verbosity {
-    /// Returns the amount for the options and the terminal.
-    pub fn of(context: &ProcessContext, global: &GlobalOptions, shown: Shown) -> Verbosity {
-        let is_silent = shown == Shown::FailuresOnly;
-        let terminal = screen::is_terminal() && context.get("TERM") != Some("dumb");
-        let bars = match global.progress {
-            Progress::Auto => terminal && !global.quiet,
-            Progress::Bar => terminal,
-            Progress::Plain | Progress::None => false,
-        };
-        Verbosity {
-            quiet: global.quiet || is_silent,
-            answers: !is_silent,
-            verbose: global.verbose && !is_silent,
-            bars,
-            heartbeats: !bars && !global.quiet && global.progress != Progress::None,
-            steps: global.progress != Progress::None && !is_silent,
-            color: context.wants_color(global.color),
-            service: Service::of(context).filter(|_| !bars),
-        }
-    }
-}
 
 /// Interval at which live lines are drawn.
 const DRAW: Duration = Duration::from_millis(120);
@@ -211,8 +170,8 @@ impl Human {
         let mut state = self.state.lock().expect("no panic while locked");
         if is_printed {
             state.speaks(node);
-            let line = format!("{:>12} {}", format!("{} |", step.title), state.seen(node, line));
             drop(state);
+            let line = format!("{:>12} {}", format!("{} |", step.title), without_control_sequences(line));
             self.lines.print_in_group(node, &step.title, &line);
         } else {
             let kept = state.kept.entry(node).or_default();
@@ -280,8 +239,10 @@ impl Human {
     ) -> Vec<String> {
         let (told, rest) = output.split_at(told.min(output.len()));
         let kept = state.kept.get(&node).map_or(told, Vec::as_slice);
-        // A log that folds output hides it; and between its lines may stand those of others.
-        let is_apart = state.interrupted.contains(&node) || self.verbosity.service.is_some();
+        // A log that folds output hides it; between its lines may stand those of others; paths in it may be of elsewhere.
+        let is_apart = state.interrupted.contains(&node)
+            || self.verbosity.service.is_some()
+            || told.iter().any(|line| state.seen(node, line) != without_control_sequences(line));
         let earlier = match self.streams(shown) {
             _ if told.is_empty() => &[],
             true if is_apart => told,
@@ -410,7 +371,15 @@ impl Sink for Human {
                 end.notes.iter().for_each(|note| self.step_line("Platform", "2", note));
                 self.step_line("Finished", "1;32", &state.ends.success(graph, end.took));
             }
-            Exit::Interrupted => self.line(&format!("{:>12} {}", "Stopped", state.ends.stop(end))),
+            Exit::Interrupted => {
+                // The terminal shows the key; only a program that had the terminal may have left words before it.
+                let begin = match (self.verbosity.bars, state.ends.has_left_terminal(graph)) {
+                    (false, _) => "",
+                    (true, false) => "\r\x1b[K",
+                    (true, true) => "\n",
+                };
+                self.line(&format!("{begin}{:>12} {}", "Stopped", state.ends.stop(end)));
+            }
             Exit::StepFailed | Exit::Configuration | Exit::Environment | Exit::Program(_) => {
                 self.step_line("Failed", "1;31", &state.ends.failure(graph, end));
             }
@@ -518,26 +487,4 @@ impl Sink for Human {
     }
 
     fn finished(&self, _: Exit, _: Duration) {}
-}
-
-/// Returns what a rebuild has proven, and what not.
-fn rebuilt_text(summary: &RebuildSummary<'_>) -> String {
-    let RebuildSummary { start, same, different, unproven, took, .. } = summary;
-    let sources = match start.commit {
-        Some(commit) => format!("the commit {}", short(commit)),
-        None => "these sources, whose commit is not proven".to_owned(),
-    };
-    let (total, took) = (same + different, duration_text(*took));
-    let mut text = match different {
-        0 => format!("in {took}: {same} of {total} are what `{}` makes of {sources}", start.target),
-        _ => format!("in {took}: {different} of {total} are not what `{}` makes of {sources}", start.target),
-    };
-    if !unproven.is_empty() {
-        text.push_str(&format!("; {} not proven", unproven.len()));
-    }
-    text
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..12).unwrap_or(commit)
 }

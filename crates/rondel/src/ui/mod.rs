@@ -12,6 +12,7 @@ mod paths;
 mod progress;
 #[cfg(test)]
 mod progress_tests;
+mod rebuilds;
 mod results;
 mod safe_text;
 mod screen;
@@ -20,9 +21,10 @@ mod sink;
 mod tests;
 mod ticker;
 mod times;
+mod verbosity;
 mod working;
 
-pub(crate) use human::{Human, Verbosity};
+pub(crate) use human::Human;
 pub(crate) use json::Json;
 pub(crate) use paths::Paths;
 pub(crate) use safe_text::without_control_sequences;
@@ -31,6 +33,7 @@ pub(crate) use sink::{
     RebuildSummary, Shown, Sink, Verified, VerifySummary,
 };
 pub(crate) use times::duration_text;
+pub(crate) use verbosity::Verbosity;
 pub(crate) use working::Working;
 
 use std::io::{IsTerminal, Write};

@@ -46,6 +46,12 @@ impl Ends {
         self.results.values().any(|(outcome, _)| *outcome == wanted)
     }
 
+    /// Returns true if a step was stopped that had the terminal.
+    pub fn has_left_terminal(&self, graph: &Graph) -> bool {
+        let is_foreground = |node: &NodeId| graph.node(*node).shown == StepShown::Foreground;
+        self.results.iter().any(|(node, (outcome, _))| *outcome == Outcome::Interrupted && is_foreground(node))
+    }
+
     fn count(&self, graph: &Graph, wanted: &[Outcome]) -> usize {
         let is_shown = |node: &NodeId| graph.node(*node).shown != StepShown::Never;
         self.results.iter().filter(|(node, (outcome, _))| wanted.contains(outcome) && is_shown(node)).count()

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use rondel_buildfile::{Platform, Target, TargetName};
-use rondel_engine::{Event, NodeId, Planned, Shown, audit_mark, plan as plan_graph};
+use rondel_engine::{Event, Forecast, NodeId, Planned, Shown, audit_mark, plan as plan_graph};
 
 use crate::before_build::for_other_machines;
 use crate::cli::groups::AnalysisOptions;
@@ -13,7 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::needs::missing;
 use crate::program::with_program;
 use crate::session::Session;
-use crate::ui::{highlight, print_data, print_line, reason_text, without_control_sequences};
+use crate::ui::{duration_text, highlight, print_data, print_line, reason_text, without_control_sequences};
 use crate::verbs::show::as_text;
 
 options! {
@@ -52,6 +52,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         _ => {}
     });
     let notes = notes.into_inner().expect("no panic while locked");
+    let forecast = Forecast::of(&analyzed.graph, &analyzed.roots, &workspace.state, 1);
     let mut text = String::new();
     for (id, state) in &planned {
         let node = analyzed.graph.node(*id);
@@ -76,8 +77,11 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         let unchecked =
             unchecked(session, node.key.target.as_ref()).map(|what| format!(" ({what})")).unwrap_or_default();
+        let would_run = matches!(state, Planned::Run(_) | Planned::Depends(_));
+        let last = forecast.last(*id).filter(|_| would_run);
+        let last = last.map(|last| format!(" (last {})", duration_text(last))).unwrap_or_default();
         let mark = audit_mark(&workspace.state, &node.key).map_or("", |_| " (not reproducible)");
-        text.push_str(&format!("{word:<11} {}{unchecked}{mark}{detail}\n", node.title));
+        text.push_str(&format!("{word:<11} {}{last}{unchecked}{mark}{detail}\n", node.title));
         for (_, note) in notes.iter().filter(|(node, _)| call.global.verbose && node == id) {
             text.push_str(&format!("{:<11}   {}\n", "", without_control_sequences(&note.replace('\n', "\\n"))));
         }
