@@ -111,8 +111,7 @@ fn what_is_piped_in_comes_through() {
         2 is none
         got 3
         --- stderr
-        error: ask: `sh -eu -c 'for n in 0 1 2; do if test -t $n; then echo $n is a terminal; else echo $n is none; fi; done
-                IFS= read -r code; echo "got $code"; exit $code'` ended with exit status 3
+        error: ask: `sh -eu -c 'for n in 0 1 2; do if test -t $n; then echo $n i…` ended with exit status 3
         --- exit code 3
     "#]]);
     piped(&["ask", "--events", "json"], "0\n").check(expect![[r#"

@@ -94,7 +94,10 @@ fn a_terminal_shows_what_runs_and_nothing_wraps() {
         for line in frames.iter().flatten() {
             assert!(line.chars().count() < columns, "{columns}: {line}");
         }
-        let head = frames.iter().find(|frame| frame[0].starts_with("[0/1] slow 1s (last 1s)")).expect(&screen);
+        let head = frames
+            .iter()
+            .find(|frame| frame[0].starts_with("[0/1] slow 1s (last ") && frame[0].contains('│'))
+            .expect(&screen);
         // What it printed last is on its line; all that it printed stands above.
         assert!(head[0].contains(" │ line ") && (columns == 40) == head[0].ends_with('…'), "{head:?}");
         // The rest is known of the last time.

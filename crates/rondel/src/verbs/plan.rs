@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use rondel_buildfile::{Platform, Target, TargetName};
-use rondel_engine::{Event, Forecast, NodeId, Planned, Shown, audit_mark, plan as plan_graph};
+use rondel_engine::{Event, Forecast, NodeId, Planned, Reason, Shown, audit_mark, plan as plan_graph};
+use rondel_golang::is_unlisted;
 
 use crate::before_build::for_other_machines;
 use crate::cli::groups::AnalysisOptions;
@@ -65,7 +66,8 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         let (word, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
-            Planned::Run(reasons) => ("run", reasons.iter().map(reason_text).collect::<Vec<_>>().join(", ")),
+            Planned::Run(reasons) if is_unlisted(reasons) => ("unknown", words_of(reasons) + UNLISTED),
+            Planned::Run(reasons) => ("run", words_of(reasons)),
             Planned::Depends(on) => {
                 ("depends", format!("on the outputs of {}", on.iter().map(title).collect::<Vec<_>>().join(", ")))
             }
@@ -112,6 +114,13 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     }
     print_data(&text);
     Ok(Exit::Done)
+}
+
+/// What is added to the reason of a step that may be found in the store.
+const UNLISTED: &str = ", and it runs unless their result is stored";
+
+fn words_of(reasons: &[Reason]) -> String {
+    reasons.iter().map(reason_text).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns what is not checked for a target, as build.ron says it.

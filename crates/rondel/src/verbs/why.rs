@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rondel_engine::{AuditMark, Planned, Reason, Shown, StepRecord, audit_mark, plan, read_record, read_record_file};
+use rondel_golang::is_unlisted;
 use serde_json::{Value, json};
 
 use crate::cli::groups::{AnalysisOptions, TextOrJson};
@@ -90,6 +91,7 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
         let (state, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("stored, not in place", String::new()),
+            Planned::Run(reasons) if is_unlisted(reasons) => ("unknown", with_values(reasons, "    ")),
             Planned::Run(reasons) => ("would run", with_values(reasons, "    ")),
             Planned::Depends(_) => ("waits for steps that would run", String::new()),
             Planned::Skip(why) => ("passed over", format!("    {why}\n")),
