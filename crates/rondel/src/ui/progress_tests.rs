@@ -177,11 +177,11 @@ fn output_that_others_stand_in_is_shown_together_in_the_end() {
         PLAIN,
         expect![[r#"
                  Running serve: forced
-                   serve | one
-                   serve | two
+                 serve | one
+                 serve | two
                  Running server: forced
                     Done server in 12 ms
-                   serve | three
+                 serve | three
                   Failed serve
             error: serve: `serve` ended with exit status 1
               one
@@ -199,13 +199,13 @@ fn groups_of_a_log_hold_output_of_one_step() {
         expect![[r#"
                  Running serve: forced
             ::group::serve: output
-                   serve | one
-                   serve | two
+                 serve | one
+                 serve | two
             ::endgroup::
                  Running server: forced
                     Done server in 12 ms
             ::group::serve: output
-                   serve | three
+                 serve | three
             ::endgroup::
                   Failed serve
             error: serve: `serve` ended with exit status 1

@@ -218,20 +218,20 @@ fn a_build_for_people() {
         PLAIN,
         play,
         expect![[r#"
-        warning: build.lock does not pin Go (run `rondel lock`)
-             Working fetching Go: 1.0 MiB of 2.0 MiB
-             Running server: a.go changed, b.go changed (and 1 more)
-                Done server in 12 ms
-             Running serve: forced
-             serve | {this program} is what a child prints
-                Note serve: listens on 8080; `rondel down` stops it
-            Restored serve from the cache in 12 ms
-          Up to date image
-               Image image sha256:5900 4.6 MiB linux/amd64
-                     council:v1, council:latest
-            Platform linux/amd64; 1 more
-            Finished in 37.52 s: 1 ran, 2 up to date
-    "#]],
+            warning: build.lock does not pin Go (run `rondel lock`)
+                 Working fetching Go: 1.0 MiB of 2.0 MiB
+                 Running server: a.go changed, b.go changed (and 1 more)
+                    Done server in 12 ms
+                 Running serve: forced
+                 serve | {this program} is what a child prints
+                    Note serve: listens on 8080; `rondel down` stops it
+                Restored serve from the cache in 12 ms
+              Up to date image
+                   Image image sha256:590001234567 4.6 MiB linux/amd64
+                         council:v1, council:latest
+                Platform linux/amd64; 1 more
+                Finished in 38 s: 1 ran, 2 up to date, 39 s saved
+        "#]],
     );
 }
 
@@ -254,10 +254,10 @@ fn a_build_with_all_said() {
                     Note serve: listens on 8080; `rondel down` stops it
                 Restored serve from the cache in 12 ms
               Up to date image
-                   Image image sha256:5900 4.6 MiB linux/amd64
+                   Image image sha256:5900012345678901234567890123456789012345678901234567890123456789 4.6 MiB linux/amd64
                          council:v1, council:latest
                 Platform linux/amd64; 1 more
-                Finished in 37.52 s: 1 ran, 2 up to date
+                Finished in 38 s: 1 ran, 2 up to date, 39 s saved
         "#]],
     );
 }
@@ -279,25 +279,27 @@ fn a_failure_for_people() {
         PLAIN,
         fail,
         expect![[r#"
-             Running server: forced
-              Failed server
-          a.go:1: wrong
-          the rest
-        error: server: `go build` ended with exit code 1
+                 Running server: forced
+                  Failed server
+                 Not run image: `server` failed
+            error: server: `go build …` ended with exit code 1
 
-        hint: run `rondel lock`
-    "#]],
+            hint: run `rondel lock`
+              a.go:1: wrong
+              the rest
+                  Failed build (exit 1): 1 failed, 1 not run (image), 3.1 s
+        "#]],
     );
     human(
         Verbosity { color: true, quiet: true, ..PLAIN },
         fail,
         expect![[r#"
-          a.go:1: wrong
-          the rest
-        [1;31merror:[0m server: `go build` ended with exit code 1
+            [1;31merror:[0m server: `go build …` ended with exit code 1
 
-        [1;36mhint:[0m run `rondel lock`
-    "#]],
+            [1;36mhint:[0m run `rondel lock`
+              a.go:1: wrong
+              the rest
+        "#]],
     );
 }
 
@@ -384,16 +386,16 @@ fn a_build_as_json() {
             {"event":"warning","text":"build.lock does not pin Go (run `rondel lock`)"}
             {"event":"step_started","reasons":[{"kind":"no_previous","text":"first build"}],"step":"server: deps","target":"server"}
             {"done_bytes":1048576,"event":"progress","message":"fetching Go","step":"server: deps","target":"server","total_bytes":2097152}
-            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"ran","outputs":[],"reason":"first build","reasons":[{"kind":"no_previous","text":"first build"}],"restored":false,"step":"server: deps","target":"server"}
+            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"ran","outputs":[],"reason":"first build","reasons":[{"kind":"no_previous","text":"first build"}],"restored":false,"saved_ms":0,"step":"server: deps","target":"server"}
             {"event":"step_started","reasons":[{"kind":"input_changed","new":"2","old":"1","path":"a.go","text":"a.go changed"},{"kind":"input_changed","new":"2","old":"1","path":"b\u001b[2J.go","text":"b\u001b[2J.go changed"},{"kind":"input_changed","new":"2","old":"1","path":"c.go","text":"c.go changed"}],"step":"server","target":"server"}
             {"event":"command","line":"go build ./x","step":"server","target":"server"}
             {"event":"output","line":"# compiled","step":"server","stream":"stderr","target":"server"}
-            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"ran","outputs":[],"reason":"a.go changed","reasons":[{"kind":"input_changed","new":"2","old":"1","path":"a.go","text":"a.go changed"}],"restored":false,"step":"server","target":"server"}
+            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"ran","outputs":[],"reason":"a.go changed","reasons":[{"kind":"input_changed","new":"2","old":"1","path":"a.go","text":"a.go changed"}],"restored":false,"saved_ms":0,"step":"server","target":"server"}
             {"event":"step_started","reasons":[{"kind":"forced","text":"forced"}],"step":"serve","target":"serve"}
             {"event":"output","line":"{this program} is what a child prints","step":"serve","stream":"stdout","target":"serve"}
             {"event":"note","step":"serve","target":"serve","text":"listens on 8080; `rondel down` stops it"}
-            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"cached","outputs":[],"reason":null,"reasons":[],"restored":true,"step":"serve","target":"serve"}
-            {"duration_ms":1,"event":"step_finished","facts":{"digest":"sha256:5900","image_id":"sha256:1200","platforms":"linux/amd64","size_bytes":"4823449","tags":"council:v1 council:latest"},"outcome":"cached","outputs":[{"digest":"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","path":"dist/image/index.json","size":1}],"reason":null,"reasons":[],"restored":false,"step":"image","target":"image"}
+            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"cached","outputs":[],"reason":null,"reasons":[],"restored":true,"saved_ms":38000,"step":"serve","target":"serve"}
+            {"duration_ms":1,"event":"step_finished","facts":{"digest":"sha256:5900012345678901234567890123456789012345678901234567890123456789","image_id":"sha256:1200","platforms":"linux/amd64","size_bytes":"4823449","tags":"council:v1 council:latest"},"outcome":"cached","outputs":[{"digest":"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","path":"dist/image/index.json","size":1}],"reason":null,"reasons":[],"restored":false,"saved_ms":600,"step":"image","target":"image"}
             {"duration_ms":37521,"event":"finished","exit_code":0,"outcome":"ok"}
         "##]],
     );
@@ -405,14 +407,15 @@ fn a_failure_as_json() {
         Shown::AsUsual,
         fail,
         expect![[r#"
-        {"event":"started","project":"council","schema":1,"targets":["server"]}
-        {"event":"step_started","reasons":[{"kind":"forced","text":"forced"}],"step":"server","target":"server"}
-        {"event":"output","line":"a.go:1: wrong","step":"server","stream":"stderr","target":"server"}
-        {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"failed","outputs":[],"reason":"forced","reasons":[{"kind":"forced","text":"forced"}],"restored":false,"step":"server","target":"server"}
-        {"event":"error","hint":"run `rondel lock`","message":"`go build` ended with exit code 1","output":["a.go:1: wrong","the rest"],"step":"server","target":"server"}
-        {"event":"error","hint":null,"message":"interrupted","output":[],"step":"image","target":"image"}
-        {"duration_ms":5,"event":"finished","exit_code":1,"outcome":"failed"}
-    "#]],
+            {"event":"started","project":"council","schema":1,"targets":["server"]}
+            {"event":"step_started","reasons":[{"kind":"forced","text":"forced"}],"step":"server","target":"server"}
+            {"event":"output","line":"a.go:1: wrong","step":"server","stream":"stderr","target":"server"}
+            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"failed","outputs":[],"reason":"forced","reasons":[{"kind":"forced","text":"forced"}],"restored":false,"saved_ms":0,"step":"server","target":"server"}
+            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"skipped","outputs":[],"reason":"`server` failed","reasons":[{"kind":"always","text":"`server` failed","why":"`server` failed"}],"restored":false,"saved_ms":0,"step":"image","target":"image"}
+            {"event":"error","hint":"run `rondel lock`","message":"`go build -trimpath -buildvcs=false -pgo=auto -o out -- ./cmd/server` ended with exit code 1","output":["a.go:1: wrong","the rest"],"step":"server","target":"server"}
+            {"event":"error","hint":null,"message":"interrupted","output":[],"step":"image","target":"image"}
+            {"duration_ms":5,"event":"finished","exit_code":1,"outcome":"failed"}
+        "#]],
     );
 }
 
@@ -437,10 +440,10 @@ fn a_second_build_shows_failures_only() {
         Shown::FailuresOnly,
         fail,
         expect![[r#"
-        {"event":"error","hint":"run `rondel lock`","message":"`go build` ended with exit code 1","output":["a.go:1: wrong","the rest"],"step":"server","target":"server"}
-        {"event":"error","hint":null,"message":"interrupted","output":[],"step":"image","target":"image"}
-        {"duration_ms":5,"event":"finished","exit_code":1,"outcome":"failed"}
-    "#]],
+            {"event":"error","hint":"run `rondel lock`","message":"`go build -trimpath -buildvcs=false -pgo=auto -o out -- ./cmd/server` ended with exit code 1","output":["a.go:1: wrong","the rest"],"step":"server","target":"server"}
+            {"event":"error","hint":null,"message":"interrupted","output":[],"step":"image","target":"image"}
+            {"duration_ms":5,"event":"finished","exit_code":1,"outcome":"failed"}
+        "#]],
     );
     json(
         Shown::FailuresOnly,
