@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use rondel_buildfile::{Platform, Target, TargetName};
-use rondel_engine::{Event, Forecast, NodeId, Planned, Reason, Shown, audit_mark, plan as plan_graph};
+use rondel_engine::{Event, Forecast, Graph, NodeId, Planned, Reason, Shown, audit_mark, plan as plan_graph};
 use rondel_golang::is_unlisted;
 
 use crate::before_build::for_other_machines;
@@ -62,15 +62,12 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         if node.shown == Shown::Never && !call.global.verbose && !is_unknown {
             continue;
         }
-        let title = |id: &usize| analyzed.graph.node(*id).title.clone();
         let (word, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
             Planned::Run(reasons) if is_unlisted(reasons) => ("unknown", words_of(reasons) + UNLISTED),
             Planned::Run(reasons) => ("run", words_of(reasons)),
-            Planned::Depends(on) => {
-                ("depends", format!("on the outputs of {}", on.iter().map(title).collect::<Vec<_>>().join(", ")))
-            }
+            Planned::Depends(on) => ("depends", format!("on the outputs of {}", titles(&analyzed.graph, on))),
             Planned::Skip(why) => ("skip", why.clone()),
             Planned::OnDemand => ("on demand", "only if a step that needs it runs".to_owned()),
             Planned::Unknown(error) => ("unknown", error.to_string()),
@@ -118,6 +115,10 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
 
 /// What is added to the reason of a step that may be found in the store.
 const UNLISTED: &str = ", and it runs unless their result is stored";
+
+fn titles(graph: &Graph, ids: &[NodeId]) -> String {
+    ids.iter().map(|id| graph.node(*id).title.as_str()).collect::<Vec<_>>().join(", ")
+}
 
 fn words_of(reasons: &[Reason]) -> String {
     reasons.iter().map(reason_text).collect::<Vec<_>>().join(", ")
