@@ -11,7 +11,7 @@ use expect_test::expect;
 use rondel_cas::{Cache, Digest, Entry};
 use serde_json::Value;
 
-use crate::space::{Run, TestSpace, copy, repository};
+use crate::space::{Run, TestSpace, copy, normalised, repository};
 
 /// A clock, what is made of it, and a step that always makes the same.
 const CLOCK: &str = r#"
@@ -75,7 +75,8 @@ fn a_step_that_is_not_reproducible_is_named_removed_and_marked() {
     assert_eq!(fs::read_dir(space.cache().join("verify")).unwrap().count(), 0, "the copy is gone");
     // It is marked, and its result is gone.
     let plan = space.ok(&["plan", "clock", "count"]).stdout;
-    assert_eq!(plan, "run         clock (not reproducible): its stored result is gone\nup to date  count\n");
+    let plan = normalised(&plan);
+    assert_eq!(plan, "run         clock (last [T]) (not reproducible): its stored result is gone\nup to date  count\n");
     let why = space.ok(&["why", "clock"]).stdout;
     assert!(why.contains("  an audit found it not reproducible: out/clock, line 1: `"), "{why}");
     let why: Value = serde_json::from_str(&space.ok(&["why", "clock", "--format", "json"]).stdout).unwrap();
@@ -334,7 +335,8 @@ fn a_test_that_fails_at_times_is_forgotten() {
     let (found, _) = audit(&space, &[], 4);
     assert_eq!(outcomes(&found), ["test: different"]);
     assert!(found["test"]["what"][0].as_str().unwrap().contains("now it fails"), "{found:?}");
-    assert!(space.ok(&["plan", "test"]).stdout.contains("run         test (not reproducible)"));
+    let plan = normalised(&space.ok(&["plan", "test"]).stdout);
+    assert!(plan.contains("run         test (last [T]) (not reproducible)"), "{plan}");
     assert_eq!(space.ran(&["test"]).len(), 1, "its passes are forgotten");
     assert!(space.ran(&["test"]).is_empty());
     space.audit_all(&[]);

@@ -121,7 +121,8 @@ fn the_program_is_called_as_it_was_started() {
     assert!(String::from_utf8_lossy(&help.stdout).starts_with("usage: cargo xtask cache gc [OPTIONS]\n"));
     let hint = |name: &str| {
         let run = as_xtask(&[name, "--locked", "b"]);
-        String::from_utf8_lossy(&run.stderr).lines().last().unwrap_or_default().to_owned()
+        let lines = String::from_utf8_lossy(&run.stderr).into_owned();
+        lines.lines().find(|line| line.starts_with("hint:")).unwrap_or_default().to_owned()
     };
     assert_eq!(hint("xtask"), "hint: run `cargo xtask lock` and commit build.lock");
     assert_eq!(hint("/usr/bin/rondel"), "hint: run `rondel lock` and commit build.lock");

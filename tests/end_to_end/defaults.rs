@@ -159,8 +159,9 @@ fn targets_of_other_machines() {
         --- stderr
              Running fails: it declares no inputs
               Failed fails
-        error: fails: `sh -eu -c 'exit 1'` ended with exit status 1
                Group with-failure: fails failed
+        error: fails: `sh -eu -c 'exit 1'` ended with exit status 1
+              Failed build (exit 1): 1 failed, [T]
         --- exit code 1
     "#]]);
 }

@@ -334,6 +334,6 @@ fn ctrl_c_ends_a_wait_for_a_silent_daemon() {
     let child = space.start(&["image"]);
     let connection = listener.accept().unwrap();
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    Run::of(child.wait_with_output().unwrap()).fails(130, &["interrupted"]);
+    Run::of(child.wait_with_output().unwrap()).fails(130, &["Stopped after "]);
     drop(connection);
 }

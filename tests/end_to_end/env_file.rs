@@ -38,7 +38,7 @@ fn a_step_runs_again_for_another_value() {
     assert!(space.ran(&["kept"]).is_empty());
     space.replace(".env", "canary-one", "canary-two");
     space.ok(&["plan", "kept"]).check(expect![[r#"
-        run         kept: TOKEN changed
+        run         kept (last [T]): TOKEN changed
     "#]]);
     assert_eq!(space.ran(&["kept"])["kept"], "TOKEN changed");
     space.write(".env.local", "EXTRA=canary-extra\nPORT=9090\n");

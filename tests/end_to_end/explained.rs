@@ -78,7 +78,7 @@ fn questions_of_a_go_build() {
     space.append("greet/greet.go", "\n// changed\n");
     let before = everything(&space);
     space.ok(&["plan", "image"]).check(expect![[r#"
-        run         server: greet/greet.go changed
+        run         server (last [T]): greet/greet.go changed
         depends     image: on the outputs of image: layer base, image: layer files, image: layer outputs (linux/amd64)
         depends     image: docker: on the outputs of image
     "#]]);
@@ -97,44 +97,34 @@ fn questions_of_a_go_build() {
               was [DIGEST], 228 bytes
               is  [DIGEST], 240 bytes
           depends on 4 inputs, 20 variables, 1 tool, 1 setting, 10 arguments
-            argument go
-            argument build
-            argument -trimpath
-            argument -buildvcs=false
-            argument -pgo=auto
-            argument -ldflags=-buildid= -s -w -X main.version=v1
-            argument -o
-            argument {out}/
-            argument --
-            argument ./cmd/small
-            environment CGO_ENABLED 0
-            environment GO111MODULE on
-            environment GOAMD64 v1
-            environment GOARCH amd64
-            environment GOENV off
-            environment GOEXPERIMENT 
-            environment GOFLAGS -buildvcs=false
-            environment GOOS linux
-            environment GOPROXY off
-            environment GOTELEMETRY off
-            environment GOTOOLCHAIN local
-            environment GOWORK off
-            environment LC_ALL C
-            environment TZ UTC
-            setting platform linux/amd64
-            tool go go1.22.12 [DIGEST]
-            input cmd/small/main.go [DIGEST]
-            input go.mod [DIGEST]
-            input greet/greet.go [DIGEST]
-            input greet/text/hello.txt [DIGEST]
-            output small 
     "#]]);
+    // What it depends on is listed on request.
+    let all = space.ok(&["why", "server", "--all"]).stdout;
+    let listed = ["    argument build\n", "    environment GOOS linux\n", "    tool go go1.22.12", "    input go.mod "];
+    assert!(listed.iter().all(|line| all.contains(line)), "{all}");
     let verbose = space.ok(&["why", "server", "--verbose"]).stdout;
     for words in
         ["    input go.mod ", "    tool go go1.22.12", "    environment GOOS linux", "    environment HOME @located"]
     {
         assert!(verbose.contains(words), "{words}\n{verbose}");
     }
+}
+
+/// Where `go list` was never asked, a plan does not say that a step runs: another checkout may have made its result.
+#[test]
+fn a_plan_of_packages_that_were_never_listed() {
+    let space = TestSpace::small();
+    let expected = "its packages are listed when it is built, and it runs unless their result is stored\n";
+    let plan = |space: &TestSpace| space.ok(&["plan", "server"]).stdout;
+    assert_eq!(plan(&space), format!("unknown     server: {expected}"));
+    assert!(space.ok(&["why", "server"]).stdout.contains("server (linux/amd64): unknown\n    its packages are listed"));
+    space.ok(&["server"]);
+    assert_eq!(plan(&space), "up to date  server\n");
+    let mut other = space.clone_elsewhere();
+    other.set("RONDEL_CACHE_DIR", &space.cache().display().to_string());
+    assert_eq!(plan(&other), format!("unknown     server: {expected}"));
+    assert_eq!(other.outcomes(&["server"])["server (linux/amd64)"], "cached");
+    assert_eq!(plan(&other), "up to date  server\n");
 }
 
 #[test]
@@ -156,7 +146,7 @@ fn plan_says_what_then_happens() {
     space.ok(&["plan", "all"]).check(expect![[r#"
         up to date  first
         restore     second: its stored result is put back in place
-        run         never: c changed
+        run         never (last [T]): c changed
     "#]]);
     let outcomes = space.outcomes(&["all"]);
     assert_eq!(outcomes["never"], "ran");
@@ -188,43 +178,16 @@ fn why_tells_all_that_changed_the_cause_first() {
               is  y
             arguments changed from `cat a/* > first.out` to `cat a/* >  first.out`
           depends on 2 inputs, 5 variables, 2 tools, 1 setting, 3 arguments
-            argument sh
-            argument -c
-            argument cat a/* > first.out
-            environment LANG C.UTF-8
-            environment MODE y
-            setting directory .
-            tool sh [DIGEST]
-            tool the base programs [DIGEST]
-            input a/one [DIGEST]
-            input a/three [DIGEST]
-            output first.out 
         second: up to date
           last run [T] ago, [T], because
             first.out changed
               was [DIGEST], 4 bytes
               is  [DIGEST], 6 bytes
           depends on 2 inputs, 4 variables, 2 tools, 1 setting, 3 arguments
-            argument sh
-            argument -c
-            argument cat b first.out > second.out
-            environment LANG C.UTF-8
-            setting directory .
-            tool sh [DIGEST]
-            tool the base programs [DIGEST]
-            input b [DIGEST]
-            input first.out [DIGEST]
-            output second.out 
         never: up to date
           last run [T] ago, [T], because
             first build
           depends on 1 input, 4 variables, 2 tools, 1 setting, 1 argument
-            argument true
-            environment LANG C.UTF-8
-            setting directory .
-            tool the base programs [DIGEST]
-            tool true [DIGEST]
-            input c [DIGEST]
     "#]]);
     let why = space.ok(&["why", "all"]).stdout;
     // Old and new digest and size.

@@ -18,9 +18,10 @@ fn a_compile_error_is_shown_once() {
         --- stderr
              Running server: greet/greet.go changed
               Failed server
+        error: server: `go build …` ended with exit status 1
           # example.com/small/greet
           greet/greet.go:17:17: undefined: undefined
-        error: server: `go build -overlay=[ROOT]/.rondel/go-overlays/[HASH].json -trimpath -buildvcs=false -pgo=auto '-ldflags=-buildid= -s -w -X main.version=v1' -o [ROOT]/.rondel/staging/[TMP]/ -- ./cmd/small` ended with exit status 1
+              Failed build (exit 1): 1 failed, 2 not run (image, image: docker), [T]
         --- exit code 1
     "#]]);
     assert!(
@@ -47,6 +48,7 @@ fn a_package_without_main_is_no_command() {
         error: server: `server (linux/amd64)` names no command: no package main in ./greet
 
         hint: point `packages` at a package with `func main`
+              Failed build (exit 2): 1 failed, [T]
         --- exit code 2
     "#]]);
 }
@@ -220,6 +222,7 @@ fn a_failed_command_leaves_the_former_output() {
              Running gen: in changed
               Failed gen
         error: gen: `sh -c 'cat in > out; test -s in'` ended with exit status 1
+              Failed build (exit 1): 1 failed, [T]
         --- exit code 1
     "#]]);
     assert_eq!(space.read("out"), "good\n");
@@ -235,8 +238,9 @@ fn after_a_failure_the_rest_stops() {
         --- stderr
              Running bad: it declares no inputs
               Failed bad
-        error: bad: `false` ended with exit status 1
                Group all: bad failed; next, good did not run
+        error: bad: `false` ended with exit status 1
+              Failed build (exit 1): 1 failed, 2 not run (next, good), [T]
         --- exit code 1
     "#]]);
     assert!(!space.exists("ran") && !space.exists("next"));
@@ -257,7 +261,7 @@ fn interruption_leaves_nothing_behind() {
     std::thread::sleep(Duration::from_millis(800));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let run = Run::of(child.wait_with_output().unwrap());
-    run.fails(130, &["interrupted"]);
+    run.fails(130, &["Stopped after "]);
     let left = Command::new("pgrep").args(["-f", &format!("sleep {marker}")]).stdout(Stdio::null()).status().unwrap();
     assert!(!left.success(), "a process was left");
     assert_eq!(space.read("out"), "former\n");

@@ -68,10 +68,10 @@ fn ctrl_c_is_the_commands() {
     let space = TestSpace::with_targets(ASK);
     let (code, screen) = at_terminal(&space, "trap", "ready", "\u{3}");
     assert!(code == 7 && screen.contains("caught"), "{code} {screen}");
-    assert!(screen.contains("ended with exit status 7") && !screen.contains("interrupted"), "{screen}");
+    assert!(screen.contains("ended with exit status 7") && !screen.contains("Stopped"), "{screen}");
     // A program that Ctrl-C ends is an interrupted build.
     let (code, screen) = at_terminal(&space, "plain", "ready", "\u{3}");
-    assert!(code == 130 && screen.contains("interrupted; the former outputs are untouched"), "{code} {screen}");
+    assert!(code == 130 && screen.contains("\n     Stopped after "), "{code} {screen}");
     let (code, screen) = at_terminal(&space, "quit", "ready", "\u{1c}");
     assert!(code == 8 && screen.contains("quit"), "{code} {screen}");
 }
@@ -111,8 +111,7 @@ fn what_is_piped_in_comes_through() {
         2 is none
         got 3
         --- stderr
-        error: ask: `sh -eu -c 'for n in 0 1 2; do if test -t $n; then echo $n is a terminal; else echo $n is none; fi; done
-                IFS= read -r code; echo "got $code"; exit $code'` ended with exit status 3
+        error: ask: `sh -eu -c 'for n in 0 1 2; do if test -t $n; then echo $n i…` ended with exit status 3
         --- exit code 3
     "#]]);
     piped(&["ask", "--events", "json"], "0\n").check(expect![[r#"

@@ -88,6 +88,7 @@ mod replay;
 mod report;
 mod sandbox;
 mod scheduling;
+mod screen;
 mod server;
 mod signatures;
 mod signed_base;

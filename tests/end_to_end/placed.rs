@@ -38,6 +38,7 @@ fn sources_in_the_place_of_an_output() {
         error: image: `internal` is an output of this step, and holds what neither Rondel nor the step made: `internal/deep/er.go` and 1 more
 
         hint: nothing was changed; move the files away, or give the target a directory of its own
+              Failed build (exit 1): 1 failed, 1 not run (image: docker), [T]
         --- exit code 1
     "#]]);
     assert_eq!(space.read("internal/new.go"), "package internal\n");

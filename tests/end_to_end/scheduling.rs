@@ -104,6 +104,7 @@ fn retries_only_where_declared() {
                 Note hopeless: try 1 of 2 failed (`sh -eu -c 'echo try >> hopeless.log; exit 3'` ended with exit status 3); trying again
               Failed hopeless
         error: hopeless: `sh -eu -c 'echo try >> hopeless.log; exit 3'` ended with exit status 3
+              Failed build (exit 1): 1 failed, [T]
         --- exit code 1
     "#]]);
     assert_eq!(space.read("hopeless.log").lines().count(), 2);
@@ -112,6 +113,7 @@ fn retries_only_where_declared() {
              Running once: it declares no inputs
               Failed once
         error: once: `sh -eu -c 'echo try >> once.log; exit 3'` ended with exit status 3
+              Failed build (exit 1): 1 failed, [T]
         --- exit code 1
     "#]]);
     assert_eq!(space.read("once.log").lines().count(), 1);

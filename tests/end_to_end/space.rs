@@ -400,7 +400,9 @@ pub fn normalised(text: &str) -> String {
     let text = without_numbered(text, &space, "[BESIDE]").replace("[BESIDE]/work", "[ROOT]");
     let text = without_digests(&without_numbered(&text, ".rondel-tmp-", "[TMP]"));
     let text = without_overlays(&text);
-    text.split_inclusive('\n').map(without_amounts).collect()
+    let text: String = text.split_inclusive('\n').map(without_amounts).collect();
+    // What was saved is as long as a run was once, and is not said of less than a second.
+    text.replace(" up to date, [T] saved\n", " up to date\n")
 }
 
 /// An overlay of the go command is named by its contents, which hold the workspace's place.

@@ -120,7 +120,7 @@ fn results_of_several_values_are_kept_side_by_side() {
     // The default is the same value.
     ends("Up to date config", &["config"]);
     space.ok(&["plan", "config", "env=c"]).check(expect![[r#"
-        run         config: ENV changed from `dev` to `c`
+        run         config (last [T]): ENV changed from `dev` to `c`
     "#]]);
 }
 
@@ -241,7 +241,8 @@ fn a_failure_tells_what_became_of_the_other_members() {
     let last = |words: &[&str]| {
         let run = space.run(words);
         assert_eq!(run.code, 1, "{}", run.stderr);
-        run.stderr.lines().last().unwrap_or_default().trim().to_owned()
+        let line = run.stderr.lines().find(|line| line.trim().starts_with("Group "));
+        line.unwrap_or_default().trim().to_owned()
     };
     assert_eq!(last(&["all"]), "Group all: one ran; two failed; three did not run");
     assert_eq!(last(&["all", "--keep-going"]), "Group all: one ran; two failed; three did not run");

@@ -249,7 +249,11 @@ impl StepContext<'_> {
             let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             line.timeout = Some(line.timeout.map_or(left, |own| own.min(left)));
         }
-        (self.emit)(Event::Command { node: self.node, line: self.redactor.apply(&line.to_shell()) });
+        (self.emit)(Event::Command {
+            node: self.node,
+            line: self.redactor.apply(&line.to_shell()),
+            directory: line.directory.clone(),
+        });
         line
     }
 

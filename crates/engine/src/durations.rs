@@ -3,9 +3,10 @@
 //! `.rondel/durations` has a line for each step: milliseconds, a tabulator, the file name of its key. Losing it costs
 //! order, nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use rondel_cas::{MEMORY_MAX, read_text_at_most, write_atomically};
 
@@ -55,6 +56,63 @@ pub(crate) fn critical_paths(graph: &Graph, known: &Durations) -> Vec<u64> {
         }
     }
     paths
+}
+
+/// What is known before a build of how long its steps take.
+#[derive(Debug, Default)]
+pub struct Forecast {
+    /// The steps that the build always needs, each with those that it waits for.
+    steps: BTreeMap<NodeId, Vec<NodeId>>,
+    /// Duration of the last run of each step that ran here, needed or not.
+    last: BTreeMap<NodeId, Duration>,
+    jobs: usize,
+}
+
+impl Forecast {
+    /// Returns the forecast of a build of `roots`, with `jobs` steps at once.
+    pub fn of(graph: &Graph, roots: &[NodeId], state: &Path, jobs: usize) -> Forecast {
+        let known = read(state);
+        let last = |(id, node): (NodeId, &crate::graph::Node)| {
+            Some((id, Duration::from_millis(*known.get(&node.key.file_name())?)))
+        };
+        let demanded = graph.demanded(roots);
+        let waits_for = |id: &NodeId| {
+            let node = graph.node(*id);
+            let before = node.inputs.iter().chain(&node.after).chain(&node.on_miss);
+            before.filter(|other| demanded.contains(other)).copied().collect()
+        };
+        let steps = demanded.iter().map(|id| (*id, waits_for(id))).collect();
+        Forecast { steps, last: graph.nodes().filter_map(last).collect(), jobs: jobs.max(1) }
+    }
+
+    /// Returns the steps that the build always needs.
+    pub fn steps(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.steps.keys().copied()
+    }
+
+    /// Returns what the step took when it ran the last time.
+    pub fn last(&self, id: NodeId) -> Option<Duration> {
+        self.last.get(&id).copied()
+    }
+
+    /// Returns the time until all has ended, as if every step that is left ran: the longest chain of them, or the work for
+    /// all jobs if that is longer. `running` says since when steps run. `None` if nothing is known of those that are left.
+    pub fn rest(&self, ended: &BTreeSet<NodeId>, running: &BTreeMap<NodeId, Duration>) -> Option<Duration> {
+        let left: Vec<NodeId> = self.steps().filter(|id| !ended.contains(id)).collect();
+        let known: Vec<Duration> = left.iter().filter_map(|id| self.last(*id)).collect();
+        let mean = known.iter().sum::<Duration>().checked_div(u32::try_from(known.len()).ok()?)?;
+        let mut ends: BTreeMap<NodeId, Duration> = BTreeMap::new();
+        let mut work = Duration::ZERO;
+        // Dependencies have smaller numbers than the node.
+        for id in left {
+            let begin = self.steps[&id].iter().filter_map(|before| ends.get(before)).max().copied().unwrap_or_default();
+            let own = self.last(id).unwrap_or(mean).saturating_sub(running.get(&id).copied().unwrap_or_default());
+            work += own;
+            ends.insert(id, begin + own);
+        }
+        let path = ends.values().max().copied().unwrap_or_default();
+        Some(path.max(work / u32::try_from(self.jobs).unwrap_or(u32::MAX)))
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +187,37 @@ mod tests {
         assert_eq!(critical_paths(&graph, &Durations::new()), [1000, 1000, 3000, 2000, 2000, 1000]);
         let durations = known(&[("short", 100), ("middle", 300)]);
         assert_eq!(critical_paths(&graph, &durations), [100, 300, 600, 400, 400, 200]);
+    }
+
+    #[test]
+    fn the_rest_is_the_longest_chain_or_all_the_work() {
+        let graph = chain();
+        let state = std::env::temp_dir().join(format!("rondel-forecast-{}", std::process::id()));
+        fs::create_dir_all(&state).unwrap();
+        let roots: Vec<NodeId> = (0..graph.len()).collect();
+        let seconds =
+            |seconds: &[f64]| seconds.iter().map(|seconds| Duration::from_secs_f64(*seconds)).sum::<Duration>();
+        let (nothing, none) = (BTreeSet::new(), BTreeMap::new());
+        assert_eq!(Forecast::of(&graph, &roots, &state, 8).rest(&nothing, &none), None, "nothing ever ran");
+        let durations =
+            [("short", 1000), ("middle", 2000), ("head", 500), ("tail", 6000), ("more", 9000), ("last", 500)];
+        add(&state, &known(&durations)).unwrap();
+        let of = |jobs| Forecast::of(&graph, &roots, &state, jobs);
+        assert_eq!(of(8).rest(&nothing, &none), Some(seconds(&[0.5, 9.0, 0.5])));
+        assert_eq!(of(1).rest(&nothing, &none), Some(seconds(&[1.0, 2.0, 0.5, 6.0, 9.0, 0.5])));
+        // `short`, `middle` and `head` have ended, and `more` has run for 4 s of its 9.
+        let (ended, running) = (BTreeSet::from([0, 1, 2]), BTreeMap::from([(4, Duration::from_secs(4))]));
+        assert_eq!(of(8).rest(&ended, &running), Some(seconds(&[6.0, 0.5])));
+        assert_eq!(of(1).rest(&ended, &running), Some(seconds(&[6.0, 5.0, 0.5])));
+        // What takes longer than the last time has no time left that anybody knows of.
+        let late = BTreeMap::from([(3, Duration::from_secs(60)), (4, Duration::from_secs(60))]);
+        assert_eq!(of(8).rest(&ended, &late), Some(seconds(&[0.5])));
+        assert_eq!(of(8).rest(&roots.iter().copied().collect(), &none), None);
+        // A step that nobody knows takes the mean of the others that are left.
+        fs::write(state.join("durations"), format!("4000\t{}\n", key("last").file_name())).unwrap();
+        assert_eq!(of(8).rest(&ended, &none), Some(seconds(&[4.0, 4.0])));
+        assert_eq!((of(8).last(5), of(8).last(0)), (Some(Duration::from_secs(4)), None));
+        fs::remove_dir_all(state).unwrap();
     }
 
     #[test]

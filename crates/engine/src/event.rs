@@ -27,6 +27,8 @@ pub enum Event {
         node: NodeId,
         /// Command line that can be pasted into a shell; secrets are hidden.
         line: String,
+        /// The directory that it runs in: paths in its output are relative to it.
+        directory: PathBuf,
     },
     /// A line of a command's output, without secrets.
     Output {
@@ -79,12 +81,12 @@ pub enum Event {
         reasons: Vec<Reason>,
         /// Duration, with the lookup.
         duration: Duration,
+        /// What a run took whose result is used now; zero if the step ran, or if nobody knows.
+        saved: Duration,
         /// The outputs, made now or found in place.
         outputs: Vec<OutputReport>,
         /// Metadata that the step reported.
         metadata: Metadata,
-        /// Duration of the run that made the result, if one was used that was there.
-        kept: Option<Duration>,
     },
 }
 
@@ -101,8 +103,10 @@ pub enum Outcome {
     Failed,
     /// It was stopped because the user asked to.
     Interrupted,
-    /// It was not needed, or could not run because another step failed.
+    /// It was not needed.
     Skipped,
+    /// It could not run, because a step that it depends on did not end well.
+    NotRun,
 }
 
 /// One output, for reports.

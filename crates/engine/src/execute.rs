@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rondel_cas::{ActionResult, BlobError, CacheError, Digest, Metadata, OutputEntry, RelativePath, remove_tree};
 
@@ -29,10 +29,10 @@ pub(crate) struct StepResult {
     pub outcome: Outcome,
     pub reasons: Vec<Reason>,
     pub result: UpstreamResult,
+    /// What the run took that made the result, where the store says so: for a step that did not run.
+    pub saved: Option<Duration>,
     /// All places that the step has outputs in, if it was made by its key.
     pub places: Option<Vec<RelativePath>>,
-    /// Milliseconds that a stored result took when it was made.
-    pub kept_ms: Option<u64>,
 }
 
 /// Runs one step if needed.
@@ -55,15 +55,15 @@ fn execute_prepared(
             outcome: Outcome::Cached,
             reasons: Vec::new(),
             result: UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() },
+            saved: None,
             places: None,
-            kept_ms: None,
         }),
         Freshness::UpToDate(_) => always(node, context, prepared, vec![Reason::Forced]),
         Freshness::Run(reasons) => always(node, context, prepared, reasons.clone()),
         Freshness::Skip(why) => {
             let reasons = vec![Reason::Always { why: why.clone() }];
             let result = UpstreamResult::default();
-            Ok(StepResult { outcome: Outcome::Skipped, reasons, result, places: None, kept_ms: None })
+            Ok(StepResult { outcome: Outcome::Skipped, reasons, result, saved: None, places: None })
         }
     }
 }
@@ -192,9 +192,10 @@ fn hit(
         output_log::replay(context, &result);
     }
     let artefacts = artefacts(context, spec, &result.outputs);
-    let (metadata, kept_ms) = (result.metadata, Some(result.duration_ms));
+    let saved = Some(Duration::from_millis(result.duration_ms)).filter(|saved| !saved.is_zero());
+    let metadata = result.metadata;
     let result = UpstreamResult { artefacts, metadata, action: Some(*key), ..UpstreamResult::default() };
-    StepResult { outcome, reasons: Vec::new(), result, places: Some(places(spec)), kept_ms }
+    StepResult { outcome, reasons: Vec::new(), result, saved, places: Some(places(spec)) }
 }
 
 /// Returns the destinations of all outputs.
@@ -254,7 +255,7 @@ fn run(
     let last_run = Some(last_run(begun, &reasons, Some(*key)));
     let record = StepRecord { action: Some(*key), members, last_run, is_unkept: !is_kept, ..StepRecord::default() };
     store_record(node, context, record);
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: Some(places(prepared.spec())), kept_ms: None })
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result, saved: None, places: Some(places(prepared.spec())) })
 }
 
 fn run_in(
@@ -424,7 +425,7 @@ fn always(
     let last_run = Some(last_run(begun, &reasons, None));
     store_record(node, context, StepRecord { members: spec.members(), last_run, ..StepRecord::default() });
     let result = UpstreamResult { artefacts, metadata, ..UpstreamResult::default() };
-    Ok(StepResult { outcome: Outcome::Ran, reasons, result, places: None, kept_ms: None })
+    Ok(StepResult { outcome: Outcome::Ran, reasons, result, saved: None, places: None })
 }
 
 /// Moves the outputs of a step whose result is not stored to their places, and returns them.

@@ -51,6 +51,7 @@ pub use audit_mark::{AuditMark, audit_mark, clear_mark, mark_step};
 pub use clean::Cleanable;
 pub use context::{Artefact, Sources, StepContext, UpstreamResult};
 pub use declared_inputs::{DeclaredInputs, LeftOut, Owner};
+pub use durations::Forecast;
 pub use environment::{Class, Environment, EnvironmentValue};
 pub use error::{Category, PROGRAM, StepError, UserError};
 pub use event::{Event, NodeId, Outcome, OutputReport};

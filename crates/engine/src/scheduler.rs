@@ -84,10 +84,10 @@ struct Build<'a> {
     emit: &'a (dyn Fn(Event) + Sync),
     states: States,
     failures: Mutex<Vec<(NodeId, StepError)>>,
-    /// Durations of the steps that ran.
-    durations: Mutex<Durations>,
     /// Durations of earlier runs.
     known: Durations,
+    /// Durations of the steps that ran.
+    durations: Mutex<Durations>,
 }
 
 /// Ready and waiting steps.
@@ -189,8 +189,8 @@ impl Run<'_> {
             emit: self.emit,
             states: States::new(self.graph.len()),
             failures: Mutex::default(),
-            durations: Mutex::default(),
             known: durations::read(&self.workspace.state),
+            durations: Mutex::default(),
         };
         put_back_abandoned(self.workspace, self.cancellation, self.emit);
         let demanded = self.graph.demanded(self.roots);
@@ -406,7 +406,18 @@ impl Build<'_> {
 
     fn skip(&self, id: NodeId, because: NodeId) -> StepState {
         let why = format!("`{}` failed", self.graph.node(because).key);
-        self.finish(id, StepState::Stopped(Outcome::Skipped), vec![Reason::Always { why }], Instant::now())
+        self.finish(id, StepState::Stopped(Outcome::NotRun), vec![Reason::Always { why }], Instant::now())
+    }
+
+    /// Returns what a run took whose result stands for one now. Of a step that no store has, the last run here counts.
+    fn saved(&self, id: NodeId, state: &StepState) -> Duration {
+        match (state, state.outcome()) {
+            (StepState::Done(result), Outcome::Cached | Outcome::Restored) => result.saved.unwrap_or_else(|| {
+                let last = self.known.get(&self.graph.node(id).key.file_name());
+                last.copied().map_or(Duration::ZERO, Duration::from_millis)
+            }),
+            _ => Duration::ZERO,
+        }
     }
 
     /// Ends a step: the one place that records and reports it.
@@ -416,26 +427,13 @@ impl Build<'_> {
             StepState::Done(result) => (self.output_reports(result), result.result.metadata.clone()),
             StepState::Stopped(_) => (Vec::new(), Metadata::default()),
         };
-        let kept = self.kept(id, &state);
         if state.outcome() == Outcome::Ran {
             let (name, duration) = (self.graph.node(id).key.file_name(), duration.as_millis() as u64);
             self.durations.lock().expect("no panic while locked").insert(name, duration);
         }
-        let outcome = state.outcome();
-        (self.emit)(Event::Finished { node: id, outcome, reasons, duration, outputs, metadata, kept });
+        let (outcome, saved) = (state.outcome(), self.saved(id, &state));
+        (self.emit)(Event::Finished { node: id, outcome, reasons, duration, saved, outputs, metadata });
         state
-    }
-
-    /// Returns how long it took to make the result that was used. Of steps that keep results of their own: their last run.
-    fn kept(&self, id: NodeId, state: &StepState) -> Option<Duration> {
-        let StepState::Done(result) = state else { return None };
-        match result.outcome {
-            Outcome::Cached | Outcome::Restored => {
-                let last_run = || self.known.get(&self.graph.node(id).key.file_name()).copied();
-                result.kept_ms.or_else(last_run).map(Duration::from_millis)
-            }
-            Outcome::Ran | Outcome::Failed | Outcome::Interrupted | Outcome::Skipped => None,
-        }
     }
 
     fn output_reports(&self, result: &StepResult) -> Vec<OutputReport> {

@@ -20,6 +20,7 @@ struct Shared {
     raised: AtomicBool,
     receivers: Mutex<Vec<Receiver>>,
     finishing: AtomicUsize,
+    finished: AtomicUsize,
     foreground: AtomicUsize,
 }
 
@@ -50,6 +51,9 @@ pub struct Finishing {
 
 impl Drop for Finishing {
     fn drop(&mut self) {
+        if self.shared.raised.load(Ordering::SeqCst) {
+            self.shared.finished.fetch_add(1, Ordering::SeqCst);
+        }
         self.shared.finishing.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -93,6 +97,11 @@ impl Cancellation {
     /// Returns true while such work goes on.
     pub fn is_finishing(&self) -> bool {
         self.shared.finishing.load(Ordering::SeqCst) > 0
+    }
+
+    /// Returns true if such work was done after the build was cancelled.
+    pub fn has_finished(&self) -> bool {
+        self.shared.finished.load(Ordering::SeqCst) > 0
     }
 
     /// Marks a program that has the terminal.

@@ -18,6 +18,7 @@ mod perturbed_build;
 mod program;
 mod publication;
 mod recorder;
+mod relative;
 mod runner;
 mod second_build;
 mod session;

@@ -48,9 +48,8 @@ fn own_steps(file: &BuildFile, graph: &Graph, name: &TargetName, ends: &[NodeId]
 }
 
 fn state(steps: &BTreeSet<NodeId>, summary: &Summary) -> MemberState {
-    // A step that another's failure kept from beginning is passed over, and has no result.
-    let is_kept = |id: &NodeId, outcome: Outcome| outcome == Outcome::Skipped && !summary.results.contains_key(id);
-    let outcome = |id: &NodeId| summary.outcomes.get(id).copied().filter(|outcome| !is_kept(id, *outcome));
+    // A step that another's failure kept from beginning is passed over.
+    let outcome = |id: &NodeId| summary.outcomes.get(id).copied().filter(|outcome| *outcome != Outcome::NotRun);
     let ended: Vec<Outcome> = steps.iter().filter_map(outcome).collect();
     let has = |wanted: Outcome| ended.contains(&wanted);
     if has(Outcome::Failed) {

@@ -124,13 +124,14 @@ impl Recording<'_> {
                     failed_tests: package.failed_tests,
                 }));
             }
-            Event::Finished { node, outcome, reasons, duration, outputs, metadata, kept } => {
+            Event::Finished { node, outcome, reasons, duration, saved, outputs, metadata } => {
                 let step = &mut seen.steps[node];
                 if !reasons.is_empty() {
                     step.reasons = reasons;
                 }
                 step.ended = Some((outcome, now));
-                (step.duration, step.kept, step.outputs, step.metadata) = (duration, kept, outputs, metadata);
+                (step.duration, step.kept, step.outputs, step.metadata) =
+                    (duration, Some(saved).filter(|saved| !saved.is_zero()), outputs, metadata);
             }
             // A command's line has variables of the user's, among them addresses with passwords that nobody declared.
             Event::Command { .. } | Event::Progress { .. } => {}
@@ -221,6 +222,6 @@ fn end_of(outcome: Outcome) -> End {
         Outcome::Restored => End::Restored,
         Outcome::Failed => End::Failed,
         Outcome::Interrupted => End::Interrupted,
-        Outcome::Skipped => End::Skipped,
+        Outcome::Skipped | Outcome::NotRun => End::Skipped,
     }
 }

@@ -1,9 +1,10 @@
 //! `Runner`: runs a graph and shows it, with its errors at the end. It does not know what the graph is for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rondel_buildfile::{Span, render_place};
-use rondel_engine::{BuildOptions as EngineOptions, Event, NodeId, Run, StepError, Summary, Workspace};
+use rondel_engine::{BuildOptions as EngineOptions, Event, Forecast, NodeId, Run, StepError, Summary, Workspace};
 use rondel_process::{Cancellation, Redactor};
 use rondel_targets::Analysis;
 
@@ -13,7 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::members::unfinished_groups;
 use crate::recorder::Recorder;
 use crate::session::{ProcessContext, Session};
-use crate::ui::Sink;
+use crate::ui::{BuildEnd, BuildStart, Paths, Sink};
 
 /// Runs graphs: the one way, for builds and for `verify`.
 pub(crate) struct Runner<'a> {
@@ -46,7 +47,11 @@ impl Runner<'_> {
         let redactor = Redactor::new(analyzed.secrets.iter().cloned());
         let recorded = self.recorder.map(|recorder| recorder.begin(&analyzed.graph, &redactor, &workspace.state));
         let background_gc = BackgroundGc::new(&workspace.cache, limit(self.context)?);
+        let is_warned = AtomicBool::new(false);
         let emit = |event: Event| {
+            if matches!(event, Event::Warning { .. }) && self.cancellation.is_raised() {
+                is_warned.store(true, Ordering::Relaxed);
+            }
             if matches!(event, Event::Started { .. }) {
                 background_gc.step_began();
             }
@@ -55,15 +60,17 @@ impl Runner<'_> {
                 recorded.event(event);
             }
         };
+        let (graph, roots, cancellation) = (&analyzed.graph, analyzed.roots.as_slice(), self.cancellation);
+        let jobs = self.options.jobs.number();
+        sink.building(BuildStart {
+            graph,
+            forecast: Forecast::of(graph, roots, &workspace.state, jobs),
+            paths: Paths::new(&self.context.directory, &workspace.root, &self.session.root),
+        });
         analyzed.warnings.iter().for_each(|text| emit(Event::Warning { text: text.clone() }));
-        let options = EngineOptions {
-            jobs: self.options.jobs.number(),
-            keep_going: self.options.keep_going,
-            force: self.options.force,
-        };
+        let options = EngineOptions { jobs, keep_going: self.options.keep_going, force: self.options.force };
         let _running = workspace.store.begin_build();
         let _alive = workspace.keep_alive();
-        let (graph, roots, cancellation) = (&analyzed.graph, analyzed.roots.as_slice(), self.cancellation);
         let run = Run { graph, roots, workspace, options, cancellation, redactor: &redactor, emit: &emit };
         let held: Vec<NodeId> = analyzed.held.iter().map(|held| held.step).collect();
         let mut proven = Ok(Exit::Done);
@@ -96,7 +103,9 @@ impl Runner<'_> {
             Exit::Done => proven?,
             other => other,
         };
-        sink.built(&analyzed.graph, exit, begun.elapsed(), &analyzed.notes);
+        // What is finished after a stop is the removal of containers; one that fails is a warning.
+        let is_container_removed = self.cancellation.has_finished() && !is_warned.into_inner();
+        sink.built(graph, &BuildEnd { exit, took: begun.elapsed(), notes: &analyzed.notes, is_container_removed });
         Ok((summary, exit))
     }
 }

@@ -15,6 +15,7 @@ use crate::cli::groups::{AnalysisOptions, Color};
 use crate::cli::slips;
 use crate::exit::Failure;
 use crate::program;
+use crate::relative::relative;
 
 /// Arguments, environment and directory of the process.
 pub(crate) struct ProcessContext {
@@ -88,7 +89,7 @@ pub(crate) struct Session<'c> {
     pub context: &'c ProcessContext,
     pub file: BuildFile,
     pub text: String,
-    /// Display name: relative to the current directory, if it is below.
+    /// Display name: relative to the current directory.
     pub name: String,
     pub lock: LockFile,
     pub root: PathBuf,
@@ -103,7 +104,7 @@ impl<'c> Session<'c> {
             Some(file) => context.directory.join(file),
             None => find_upwards(&context.directory)?,
         };
-        let name = path.strip_prefix(&context.directory).unwrap_or(&path).display().to_string();
+        let name = relative(&path, &context.directory).display().to_string();
         let bytes = read_at_most(&path, rondel_buildfile::SIZE_MAX as u64)
             .map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("`{name}` is not valid UTF-8")))?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rondel_process::Cancellation;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::ui::print_error_line;
+use crate::ui::{leave_screen, print_error_line};
 
 /// Time from the first signal to the end of the process, whatever hangs.
 const LEAVE_AFTER: Duration = Duration::from_millis(950);
@@ -69,10 +69,15 @@ pub(crate) fn forward_to(cancellation: &Cancellation) {
 
 fn leave_soon(cancellation: &Cancellation) {
     let begun = Instant::now();
-    std::thread::sleep(LEAVE_AFTER);
-    while cancellation.is_finishing() && begun.elapsed() < FINISH_WITHIN {
+    let mut until = begun + LEAVE_AFTER;
+    // After the stop of a container, what waited for it has the same time again to say so.
+    while Instant::now() < until {
         std::thread::sleep(Duration::from_millis(20));
+        if cancellation.is_finishing() && begun.elapsed() < FINISH_WITHIN {
+            until = Instant::now() + LEAVE_AFTER;
+        }
     }
+    leave_screen();
     print_error_line("interrupted; something did not stop by itself. The former outputs are untouched");
     leave();
 }
@@ -88,6 +93,7 @@ pub(crate) fn survive_size_limits() {
 
 #[allow(clippy::disallowed_methods, reason = "the user wants to leave, whatever hangs")]
 fn leave() {
+    leave_screen();
     // A killed process can still be in a system call that does not end: nobody waits for it.
     let (ended, wait) = channel();
     std::thread::spawn(move || {

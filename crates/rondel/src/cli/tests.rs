@@ -93,7 +93,7 @@ fn an_option_that_a_verb_does_not_have_is_an_error() {
             hint: builds, `plan`, `why`, `show`, `graph`, `verify`, `bundle`, `rebuild` and `cache audit` have it; `rondel doctor --help` has the options of `doctor`
             $ cache stats --all
             error: `cache stats` has no option `--all`
-            hint: `cache clean` has it; `rondel cache stats --help` has the options of `cache stats`
+            hint: `why` and `cache clean` have it; `rondel cache stats --help` has the options of `cache stats`
             $ lock --all-platforms
             error: `lock` has no option `--all-platforms`
             hint: builds, `plan`, `why`, `show`, `graph`, `verify`, `bundle`, `rebuild` and `cache audit` have it; `rondel lock --help` has the options of `lock`

@@ -1,76 +1,40 @@
-//! Progress for people: live bars on a terminal, one line a step elsewhere.
+//! Progress for people: live lines on a terminal, one line a step elsewhere.
 
-use std::collections::BTreeMap;
-use std::io::IsTerminal;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rondel_buildfile::TargetName;
 use rondel_diff::Difference;
-use rondel_engine::{Event, Graph, Metadata, NodeId, Outcome, PROGRAM, Reason, Shown as StepShown, StepError};
+use rondel_engine::{Event, Graph, NodeId, Outcome, PROGRAM, Reason, Shown as StepShown, StepError};
 use rondel_process::Stream;
-use rondel_targets::{ImageMetadata, PublishedMetadata, PushMetadata};
 
-use crate::cli::groups::{GlobalOptions, Progress};
 use crate::exit::Exit;
 use crate::program::with_program;
-use crate::session::ProcessContext;
+use crate::ui::lines::Lines;
+use crate::ui::progress::Live;
+use crate::ui::rebuilds::{rebuilt_text, short};
+use crate::ui::results::{Ends, short_command, shortened};
+use crate::ui::state::State;
+use crate::ui::ticker::Ticker;
+use crate::ui::verbosity::Verbosity;
 use crate::ui::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Printer, RebuildStart, RebuildSummary,
-    SECOND_BUILD_FAILED, Shown, Sink, Verified, VerifySummary, bytes_text, duration_text, highlight, print_answer,
-    reason_text, with_hint, without_control_sequences,
+    AuditOutcome, AuditStart, AuditSummary, Audited, BuildEnd, BuildStart, Bundled, MemberState, Printer, RebuildStart,
+    RebuildSummary, SECOND_BUILD_FAILED, Sink, Verified, VerifySummary, bytes_text, duration_text, highlight,
+    print_answer, reason_text, screen, with_hint, without_control_sequences,
 };
 
-/// Amount of output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verbosity {
-    pub quiet: bool,
-    pub verbose: bool,
-    /// True if answers of steps go to standard output.
-    pub answers: bool,
-    pub bars: bool,
-    pub steps: bool,
-    pub color: bool,
-}
-
-impl Verbosity {
-    /// Returns the amount for the options and the terminal.
-    pub fn of(context: &ProcessContext, global: &GlobalOptions, shown: Shown) -> Verbosity {
-        let is_silent = shown == Shown::FailuresOnly;
-        let terminal = std::io::stderr().is_terminal();
-        Verbosity {
-            quiet: global.quiet || is_silent,
-            answers: !is_silent,
-            verbose: global.verbose && !is_silent,
-            bars: match global.progress {
-                _ if is_silent => false,
-                Progress::Auto => terminal && !global.quiet,
-                Progress::Bar => true,
-                Progress::Plain | Progress::None => false,
-            },
-            steps: global.progress != Progress::None && !is_silent,
-            color: context.wants_color(global.color),
-        }
-    }
-}
+/// Interval at which live lines are drawn.
+const DRAW: Duration = Duration::from_millis(120);
+/// Interval at which signs of life are looked for.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Shows builds to people.
 pub(crate) struct Human {
-    print: Printer,
     verbosity: Verbosity,
-    bars: MultiProgress,
+    lines: Arc<Lines>,
+    live: Arc<Mutex<Live>>,
     state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    bars: BTreeMap<NodeId, ProgressBar>,
-    /// Output of steps that show it only if they fail.
-    kept: BTreeMap<NodeId, Vec<String>>,
-    /// Last shown quarter of a download, without bars.
-    quarters: BTreeMap<NodeId, u64>,
-    results: BTreeMap<NodeId, (Outcome, Metadata)>,
+    _ticker: Option<Ticker>,
 }
 
 /// Maximum number of output lines kept for the report of a failure.
@@ -79,15 +43,35 @@ const KEPT_MAX: usize = 2000;
 impl Human {
     /// Prints lines with `print`, without their newline.
     pub fn new(verbosity: Verbosity, print: Printer) -> Human {
-        let bars = MultiProgress::new();
-        if !verbosity.bars {
-            bars.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        Human { print, verbosity, bars, state: Mutex::default() }
+        let lines = Arc::new(Lines::new(print, verbosity.service));
+        let live: Arc<Mutex<Live>> = Arc::default();
+        let ticker = match (verbosity.bars, verbosity.heartbeats) {
+            (true, _) => {
+                let live = Arc::clone(&live);
+                Some(Ticker::every(DRAW, move || draw(&live)))
+            }
+            (false, true) => {
+                let (live, lines) = (Arc::clone(&live), Arc::clone(&lines));
+                Some(Ticker::every(LOOK, move || {
+                    let due = live.lock().expect("no panic while locked").heartbeats(Instant::now());
+                    due.iter().for_each(|text| lines.print(&format!("{:>12} running {text}", "Still")));
+                }))
+            }
+            (false, false) => None,
+        };
+        Human { verbosity, lines, live, state: Mutex::default(), _ticker: ticker }
     }
 
     fn line(&self, text: &str) {
-        self.bars.suspend(|| (self.print)(text));
+        self.lines.print(text);
+    }
+
+    /// Changes what runs, and shows it.
+    fn live(&self, change: impl FnOnce(&mut Live)) {
+        change(&mut self.live.lock().expect("no panic while locked"));
+        if self.verbosity.bars {
+            draw(&self.live);
+        }
     }
 
     /// Prints `   Running server: why`, the verb right-aligned in a column, in colour.
@@ -99,6 +83,20 @@ impl Human {
         let verb = if self.verbosity.color { format!("\x1b[{code}m{padded}\x1b[0m") } else { padded };
         // It holds file names, which can hold anything.
         self.line(&format!("{verb} {}", without_control_sequences(&text.replace('\n', "\\n"))));
+    }
+
+    /// Empties the screen below a watch when the first step of a build begins: what stood there is of the build before.
+    fn begin_screen(&self) {
+        let mut state = self.state.lock().expect("no panic while locked");
+        if self.verbosity.clears && !std::mem::replace(&mut state.has_begun, true) {
+            screen::clear();
+        }
+    }
+
+    /// Prints such a line of one step.
+    fn node_line(&self, node: NodeId, verb: &str, code: &str, text: &str) {
+        self.state.lock().expect("no panic while locked").speaks(node);
+        self.step_line(verb, code, text);
     }
 
     /// Prints a line of `verify`, which `--progress none` does not silence.
@@ -118,61 +116,39 @@ impl Human {
         }
     }
 
-    fn bar(&self, node: NodeId, message: &str, total: u64) -> ProgressBar {
-        let mut state = self.state.lock().expect("no panic while locked");
-        let bar = state.bars.entry(node).or_insert_with(|| {
-            let bar = self.bars.add(ProgressBar::new_spinner());
-            let style = ProgressStyle::with_template("{spinner:>12} {msg} {elapsed}").expect("a constant template");
-            bar.set_style(style);
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        let length = bar.length().unwrap_or(0);
-        if total > 0 && length != total {
-            bar.set_length(total);
-            bar.set_style(
-                ProgressStyle::with_template("{bar:>12} {msg} {bytes}/{total_bytes} {eta}")
-                    .expect("a constant template"),
-            );
-        } else if total == 0 && length > 0 {
-            bar.unset_length();
-            bar.set_style(ProgressStyle::with_template("{spinner:>12} {msg} {elapsed}").expect("a constant template"));
-        }
-        bar.set_message(message.to_owned());
-        bar.clone()
-    }
-
-    fn progress(&self, node: NodeId, message: &str, done: u64, total: u64) {
-        self.bar(node, message, total).set_position(done);
+    fn progress(&self, graph: &Graph, node: NodeId, message: &str, (done, total): (u64, u64)) {
+        let amount =
+            if total == 0 { String::new() } else { format!(": {} of {}", bytes_text(done), bytes_text(total)) };
+        let text = format!("{message}{amount}");
+        self.live(|live| live.say(graph, node, text.clone(), Instant::now()));
         if self.verbosity.bars {
             return;
         }
         let quarter = (done * 4).checked_div(total).unwrap_or(0);
         let key = quarter + 1;
-        let mut state = self.state.lock().expect("no panic while locked");
-        let is_news = state.quarters.get(&node) != Some(&key);
-        state.quarters.insert(node, key);
-        drop(state);
-        if is_news && total == 0 {
-            self.step_line("Working", "1;36", message);
-        } else if is_news {
-            self.step_line("Working", "1;36", &format!("{message}: {} of {}", bytes_text(done), bytes_text(total)));
+        let former = self.state.lock().expect("no panic while locked").quarters.insert(node, key);
+        if former != Some(key) {
+            self.node_line(node, "Working", "1;36", &text);
         }
     }
 
     fn output(&self, graph: &Graph, node: NodeId, stream: Stream, line: &str) {
         let step = graph.node(node);
         if step.shown == StepShown::Answer && stream == Stream::Stdout && self.verbosity.answers {
-            return self.bars.suspend(|| print_answer(line));
+            return print_answer(line);
         }
-        let line = without_control_sequences(line);
-        if self.streams(step.shown) {
-            self.line(&format!("{:>12} {line}", format!("{} |", step.title)));
+        let is_printed = self.streams(step.shown);
+        self.live.lock().expect("no panic while locked").line(node, line, is_printed, Instant::now());
+        let mut state = self.state.lock().expect("no panic while locked");
+        if is_printed {
+            state.speaks(node);
+            drop(state);
+            let line = format!("{:>12} {}", format!("{} |", step.title), without_control_sequences(line));
+            self.lines.print_in_group(node, &step.title, &line);
         } else {
-            let mut state = self.state.lock().expect("no panic while locked");
             let kept = state.kept.entry(node).or_default();
             if kept.len() < KEPT_MAX {
-                kept.push(line);
+                kept.push(line.to_owned());
             }
         }
     }
@@ -186,81 +162,86 @@ impl Human {
         (is_streamed && !self.verbosity.quiet) || self.verbosity.verbose
     }
 
-    fn step_finished(
-        &self,
-        graph: &Graph,
-        node: NodeId,
-        (outcome, duration): (Outcome, Duration),
-        reasons: &[Reason],
-        metadata: &Metadata,
-    ) {
+    fn step_finished(&self, graph: &Graph, node: NodeId, outcome: Outcome, duration: Duration, reasons: &[Reason]) {
         let step = graph.node(node);
         let mut state = self.state.lock().expect("no panic while locked");
-        if let Some(bar) = state.bars.remove(&node) {
-            bar.finish_and_clear();
-        }
         if outcome != Outcome::Failed {
             state.kept.remove(&node);
         }
-        state.results.insert(node, (outcome, metadata.clone()));
+        let is_stopping = state.ends.has(Outcome::Interrupted);
         drop(state);
+        self.live(|live| live.end(node));
         if step.shown == StepShown::Never && !self.verbosity.verbose && outcome != Outcome::Failed {
             return;
         }
         let why = reasons.first().map(reason_text).unwrap_or_default();
         let took = duration_text(duration);
+        let line = |verb: &str, code: &str, text: &str| self.node_line(node, verb, code, text);
         match outcome {
-            Outcome::Ran => self.step_line("Done", "1;32", &format!("{} in {took}", step.title)),
-            Outcome::Cached => self.step_line("Up to date", "32", &step.title),
-            Outcome::Restored => {
-                self.step_line("Restored", "1;32", &format!("{} from the cache in {took}", step.title))
-            }
-            Outcome::Failed => self.step_line("Failed", "1;31", &step.title),
-            Outcome::Interrupted => self.step_line("Stopped", "1;33", &step.title),
-            Outcome::Skipped => self.step_line("Not needed", "2", &format!("{}: {why}", step.title)),
+            Outcome::Ran => line("Done", "1;32", &format!("{} in {took}", step.title)),
+            Outcome::Cached if self.verbosity.changes_only => {}
+            Outcome::Cached => line("Up to date", "32", &step.title),
+            Outcome::Restored => line("Restored", "1;32", &format!("{} from the cache in {took}", step.title)),
+            Outcome::Failed => line("Failed", "1;31", &step.title),
+            // One line says it of all of them, in the end.
+            Outcome::Interrupted if !self.verbosity.verbose => {}
+            Outcome::NotRun if is_stopping && !self.verbosity.verbose => {}
+            Outcome::Interrupted => line("Stopped", "1;33", &step.title),
+            Outcome::Skipped => line("Not needed", "2", &format!("{}: {why}", step.title)),
+            Outcome::NotRun => line("Not run", "1;33", &format!("{}: {why}", step.title)),
         }
     }
 
-    /// Prints the last lines of a build: images, and how many steps ran.
-    fn summary(&self, graph: &Graph, took: Duration, notes: &[String]) {
-        let state = self.state.lock().expect("no panic while locked");
-        for (node, (outcome, metadata)) in &state.results {
-            let image = metadata.get::<ImageMetadata>().filter(|image| !image.digest.is_empty());
-            let (Some(image), false) = (image, *outcome == Outcome::Failed) else { continue };
-            let (title, size) = (&graph.node(*node).title, bytes_text(image.size_bytes));
-            let text = format!("{title} {} {size} {}", image.digest, image.platforms.join(" "));
-            self.step_line("Image", "1;35", &text);
-            if !image.tags.is_empty() {
-                self.step_line("", "0", &image.tags.join(", "));
-            }
+    /// Prints the errors of steps, each with the output that belongs to it last.
+    fn print_failures(&self) {
+        let failures = std::mem::take(&mut self.state.lock().expect("no panic while locked").failures);
+        for (message, output) in failures {
+            self.line(&highlight(&message, self.verbosity.color));
+            output.iter().for_each(|line| self.line(&format!("  {line}")));
         }
-        for (_, metadata) in state.results.values() {
-            let Some(pushed) = metadata.get::<PushMetadata>() else { continue };
-            pushed.references.iter().for_each(|reference| self.step_line("Pushed", "1;35", reference));
-            pushed.attached.iter().for_each(|document| self.step_line("Attached", "1;35", document));
-        }
-        for (_, metadata) in state.results.values() {
-            if let Some(published) = metadata.get::<PublishedMetadata>() {
-                self.step_line("Published", "1;35", &published.place);
-            }
-        }
-        let count = |wanted: &[Outcome]| {
-            state
-                .results
-                .iter()
-                .filter(|(node, (outcome, _))| wanted.contains(outcome) && graph.node(**node).shown != StepShown::Never)
-                .count()
-        };
-        for note in notes {
-            self.step_line("Platform", "2", note);
-        }
-        let (ran, cached) = (count(&[Outcome::Ran]), count(&[Outcome::Cached, Outcome::Restored]));
-        self.step_line("Finished", "1;32", &format!("in {}: {ran} ran, {cached} up to date", duration_text(took)));
     }
+
+    /// Returns what a failed step printed that does not stand together on the screen yet. `told` lines of the error's tail
+    /// were shown or kept as they came.
+    fn output_of(
+        &self,
+        state: &State,
+        node: NodeId,
+        shown: StepShown,
+        (output, told): (&[String], usize),
+    ) -> Vec<String> {
+        let (told, rest) = output.split_at(told.min(output.len()));
+        let kept = state.kept.get(&node).map_or(told, Vec::as_slice);
+        // A log that folds output hides it; between its lines may stand those of others; paths in it may be of elsewhere.
+        let is_apart = state.interrupted.contains(&node)
+            || self.verbosity.service.is_some()
+            || told.iter().any(|line| state.seen(node, line) != without_control_sequences(line));
+        let earlier = match self.streams(shown) {
+            _ if told.is_empty() => &[],
+            true if is_apart => told,
+            true => &[],
+            false => kept,
+        };
+        earlier.iter().chain(rest).map(|line| state.seen(node, line)).collect()
+    }
+}
+
+/// Draws what runs now.
+fn draw(live: &Mutex<Live>) {
+    // Two threads draw in the order in which they asked.
+    let live = live.lock().expect("no panic while locked");
+    screen::show(live.frame(screen::size(), Instant::now()));
 }
 
 impl Sink for Human {
     fn started(&self, _: &str, _: &[String]) {}
+
+    fn building(&self, start: BuildStart<'_>) {
+        let mut state = self.state.lock().expect("no panic while locked");
+        *state = State { paths: Some(start.paths), ends: Ends::of(start.graph, &start.forecast), ..State::default() };
+        drop(state);
+        self.live(|live| live.expect(start.graph, start.forecast));
+    }
 
     fn event(&self, graph: &Graph, event: &Event) {
         match event {
@@ -269,27 +250,39 @@ impl Sink for Human {
                 let shown: Vec<String> = reasons.iter().take(2).map(reason_text).collect();
                 let more = if reasons.len() > 2 { format!(" (and {} more)", reasons.len() - 2) } else { String::new() };
                 if step.shown != StepShown::Never || self.verbosity.verbose {
-                    self.step_line("Running", "1;36", &format!("{}: {}{more}", step.title, shown.join(", ")));
+                    self.begin_screen();
+                    self.node_line(*node, "Running", "1;36", &format!("{}: {}{more}", step.title, shown.join(", ")));
                 }
-                if step.shown != StepShown::Foreground {
-                    self.bar(*node, &step.title, 0);
+                self.live(|live| live.begin(graph, *node, Instant::now()));
+            }
+            Event::Command { node, line, directory } => {
+                let mut state = self.state.lock().expect("no panic while locked");
+                state.directories.insert(*node, directory.clone());
+                drop(state);
+                if self.verbosity.verbose {
+                    self.line(&format!("{:>12} {line}", "$"));
                 }
             }
-            Event::Command { line, .. } if self.verbosity.verbose => self.line(&format!("{:>12} {line}", "$")),
+            // It was shown when it was printed.
+            Event::Output { is_replayed: true, .. } if self.verbosity.changes_only => {}
             Event::Output { node, stream, line, .. } => self.output(graph, *node, *stream, line),
-            Event::Progress { node, message, done, total } => self.progress(*node, message, *done, *total),
+            Event::Progress { node, message, done, total } => self.progress(graph, *node, message, (*done, *total)),
             Event::Note { node, text } => {
-                let text = format!("{}: {}", graph.node(*node).title, without_control_sequences(&with_program(text)));
-                self.step_line("Note", "1;34", &text);
+                let text = without_control_sequences(&with_program(text));
+                let text = format!("{}: {}", graph.node(*node).title, shortened(&text, self.verbosity.verbose));
+                self.node_line(*node, "Note", "1;34", &text);
             }
             Event::Warning { text } => {
                 let text = without_control_sequences(&with_program(text));
                 self.line(&highlight(&format!("warning: {text}"), self.verbosity.color));
             }
-            Event::Finished { node, outcome, reasons, duration, metadata, .. } => {
-                self.step_finished(graph, *node, (*outcome, *duration), reasons, metadata);
+            Event::Finished { node, outcome, reasons, duration, saved, metadata, .. } => {
+                let mut state = self.state.lock().expect("no panic while locked");
+                state.ends.add(*node, *outcome, *saved, metadata.clone());
+                drop(state);
+                self.step_finished(graph, *node, *outcome, *duration, reasons);
             }
-            Event::Command { .. } | Event::Reported { .. } => {}
+            Event::Reported { .. } => {}
         }
     }
 
@@ -299,22 +292,28 @@ impl Sink for Human {
             return;
         }
         let step = graph.node(node);
-        let mut text = String::new();
-        if let StepError::Command { output, told, .. } = error {
-            let state = self.state.lock().expect("no panic while locked");
-            // Output shown as it came is not repeated; kept output is longer than the error's tail.
-            let shown_as_it_came = self.streams(step.shown);
-            let (told, rest) = output.split_at((*told).min(output.len()));
-            let kept = state.kept.get(&node).map_or(told, Vec::as_slice);
-            let earlier = if shown_as_it_came || told.is_empty() { &[] } else { kept };
-            for line in earlier.iter().chain(rest) {
-                text.push_str(&format!("  {}\n", without_control_sequences(line)));
+        let mut state = self.state.lock().expect("no panic while locked");
+        let output = match error {
+            StepError::Command { output, told, .. } => self.output_of(&state, node, step.shown, (output, *told)),
+            StepError::Foreground { .. } | StepError::User(_) | StepError::Interrupted => Vec::new(),
+        };
+        let message = match error {
+            StepError::Command { summary, status, .. } | StepError::Foreground { summary, status, .. }
+                if !self.verbosity.verbose =>
+            {
+                format!("`{}` ended with {status}", short_command(summary))
             }
-        }
-        let message = format!("error: {}: {error}\n{place}", step.title);
-        let message = with_program(&message).lines().map(without_control_sequences).collect::<Vec<_>>().join("\n");
-        text.push_str(&with_hint(&message, error.hint_text()));
-        self.line(&highlight(&text, self.verbosity.color));
+            error => error.to_string(),
+        };
+        let message = format!("error: {}: {message}\n{place}", step.title);
+        let user = |line: &str| match &state.paths {
+            // Only absolute paths in it are of files: the others are as build.ron has them.
+            Some(paths) => paths.absolute_seen_in(line),
+            None => line.to_owned(),
+        };
+        let message = with_program(&message).lines().map(without_control_sequences).collect::<Vec<_>>();
+        let message = message.iter().map(|line| user(line)).collect::<Vec<_>>().join("\n");
+        state.failures.push((with_hint(&message, error.hint_text()), output));
     }
 
     fn members(&self, group: &TargetName, members: &[(TargetName, MemberState)]) {
@@ -337,11 +336,35 @@ impl Sink for Human {
         self.line(&format!("{:>12} {group}: {}", "Group", parts.join("; ")));
     }
 
-    fn built(&self, graph: &Graph, exit: Exit, took: Duration, notes: &[String]) {
-        match exit {
-            Exit::Done => self.summary(graph, took, notes),
-            Exit::Interrupted => self.line("interrupted; the former outputs are untouched"),
-            Exit::StepFailed | Exit::Configuration | Exit::Environment | Exit::Different | Exit::Program(_) => {}
+    fn built(&self, graph: &Graph, end: &BuildEnd<'_>) {
+        self.live(Live::finish);
+        self.print_failures();
+        let state = self.state.lock().expect("no panic while locked");
+        match end.exit {
+            Exit::Done => {
+                for (verb, text) in state.ends.made(graph, self.verbosity.verbose) {
+                    self.step_line(verb, if verb.is_empty() { "0" } else { "1;35" }, &text);
+                }
+                end.notes.iter().for_each(|note| self.step_line("Platform", "2", note));
+                // Of a look that found nothing to do, nothing is said.
+                let is_news = state.ends.has(Outcome::Ran) || state.ends.has(Outcome::Restored);
+                if is_news || !self.verbosity.changes_only {
+                    self.step_line("Finished", "1;32", &state.ends.success(graph, end.took));
+                }
+            }
+            Exit::Interrupted => {
+                // The terminal shows the key; only a program that had the terminal may have left words before it.
+                let begin = match (self.verbosity.bars, state.ends.has_left_terminal(graph)) {
+                    (false, _) => "",
+                    (true, false) => "\r\x1b[K",
+                    (true, true) => "\n",
+                };
+                self.line(&format!("{begin}{:>12} {}", "Stopped", state.ends.stop(end)));
+            }
+            Exit::StepFailed | Exit::Configuration | Exit::Environment | Exit::Program(_) => {
+                self.step_line("Failed", "1;31", &state.ends.failure(graph, end));
+            }
+            Exit::Different => {}
         }
     }
 
@@ -445,26 +468,4 @@ impl Sink for Human {
     }
 
     fn finished(&self, _: Exit, _: Duration) {}
-}
-
-/// Returns what a rebuild has proven, and what not.
-fn rebuilt_text(summary: &RebuildSummary<'_>) -> String {
-    let RebuildSummary { start, same, different, unproven, took, .. } = summary;
-    let sources = match start.commit {
-        Some(commit) => format!("the commit {}", short(commit)),
-        None => "these sources, whose commit is not proven".to_owned(),
-    };
-    let (total, took) = (same + different, duration_text(*took));
-    let mut text = match different {
-        0 => format!("in {took}: {same} of {total} are what `{}` makes of {sources}", start.target),
-        _ => format!("in {took}: {different} of {total} are not what `{}` makes of {sources}", start.target),
-    };
-    if !unproven.is_empty() {
-        text.push_str(&format!("; {} not proven", unproven.len()));
-    }
-    text
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..12).unwrap_or(commit)
 }

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::exit::Exit;
 use crate::program::with_program;
 use crate::ui::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, Printer, RebuildStart, RebuildSummary,
-    Shown, Sink, Verified, VerifySummary, reason_text,
+    AuditOutcome, AuditStart, AuditSummary, Audited, BuildEnd, BuildStart, Bundled, MemberState, Printer, RebuildStart,
+    RebuildSummary, Shown, Sink, Verified, VerifySummary, reason_text,
 };
 
 /// Version of the events.
@@ -47,6 +47,8 @@ impl Sink for Json {
         }
     }
 
+    fn building(&self, _: BuildStart<'_>) {}
+
     fn event(&self, graph: &Graph, event: &Event) {
         if self.shown == Shown::FailuresOnly && !matches!(event, Event::Warning { .. }) {
             return;
@@ -56,7 +58,7 @@ impl Sink for Json {
             Event::Started { node, reasons } => json!({
                 "event": "step_started", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "reasons": reasons_json(reasons),
             }),
-            Event::Command { node, line } => {
+            Event::Command { node, line, .. } => {
                 json!({"event": "command", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "line": line})
             }
             Event::Output { node, stream, line, is_replayed } => {
@@ -77,7 +79,7 @@ impl Sink for Json {
             // Of tests, the lines for people say the same; a program reads JUnit's form.
             Event::Reported { .. } => return,
             Event::Warning { text } => json!({"event": "warning", "text": with_program(text)}),
-            Event::Finished { node, outcome, reasons, duration, outputs, metadata, kept: _ } => {
+            Event::Finished { node, outcome, reasons, duration, saved, outputs, metadata } => {
                 let outputs: Vec<Value> = outputs
                     .iter()
                     .map(|output| json!({"path": output.path, "digest": output.digest.oci(), "size": output.digest.size()}))
@@ -91,6 +93,7 @@ impl Sink for Json {
                     "reason": reasons.first().map(reason_text),
                     "reasons": reasons_json(reasons),
                     "duration_ms": duration.as_millis() as u64,
+                    "saved_ms": saved.as_millis() as u64,
                     "outputs": outputs,
                     "facts": metadata.facts(),
                 })
@@ -125,7 +128,7 @@ impl Sink for Json {
     }
 
     /// Does nothing: programs add up `step_finished` themselves.
-    fn built(&self, _: &Graph, _: Exit, _: Duration, _: &[String]) {}
+    fn built(&self, _: &Graph, _: &BuildEnd<'_>) {}
 
     fn unpublished(&self, _: &[TargetName]) {}
 
@@ -219,7 +222,7 @@ fn outcome_text(outcome: Outcome) -> &'static str {
         Outcome::Ran => "ran",
         Outcome::Cached | Outcome::Restored => "cached",
         Outcome::Failed | Outcome::Interrupted => "failed",
-        Outcome::Skipped => "skipped",
+        Outcome::Skipped | Outcome::NotRun => "skipped",
     }
 }
 

@@ -3,20 +3,39 @@
 //! People read standard error; standard output is for data (lists, graphs, events), so that it can be piped. A failed
 //! write (a closed pipe) is not an error: nothing is left to report it to.
 
+mod columns;
+mod groups;
 mod human;
 mod json;
+mod lines;
+mod paths;
+mod progress;
+#[cfg(test)]
+mod progress_tests;
+mod rebuilds;
+mod results;
 mod safe_text;
+mod screen;
 mod sink;
+mod state;
 #[cfg(test)]
 mod tests;
+mod ticker;
+mod times;
+mod verbosity;
+mod working;
 
-pub(crate) use human::{Human, Verbosity};
+pub(crate) use human::Human;
 pub(crate) use json::Json;
+pub(crate) use paths::Paths;
 pub(crate) use safe_text::without_control_sequences;
 pub(crate) use sink::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, Bundled, MemberState, RebuildStart, RebuildSummary, Shown, Sink,
-    Verified, VerifySummary,
+    AuditOutcome, AuditStart, AuditSummary, Audited, BuildEnd, BuildStart, Bundled, MemberState, RebuildStart,
+    RebuildSummary, Shown, Sink, Verified, VerifySummary,
 };
+pub(crate) use times::duration_text;
+pub(crate) use verbosity::Verbosity;
+pub(crate) use working::Working;
 
 use std::io::{IsTerminal, Write};
 
@@ -58,8 +77,11 @@ pub(crate) fn print_answer(line: &str) {
 
 /// Writes to standard output.
 pub(crate) fn print_data(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let write = || {
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    };
+    if std::io::stdout().is_terminal() { screen::beside(write) } else { write() }
 }
 
 /// Returns the number of columns of standard output; `None` if it is no terminal.
@@ -84,7 +106,12 @@ pub(crate) fn data_colors(context: &ProcessContext, color: Color) -> bool {
 
 /// Writes a line to standard error.
 pub(crate) fn print_line(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    screen::print(text);
+}
+
+/// Removes the lines that show progress, before the process leaves at once.
+pub(crate) fn leave_screen() {
+    screen::leave();
 }
 
 /// Writes `error: …`.
@@ -156,13 +183,4 @@ pub(crate) fn bytes_text(bytes: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
-}
-
-/// `1.23 s` or `12 ms`
-pub(crate) fn duration_text(duration: std::time::Duration) -> String {
-    if duration.as_millis() < 1000 {
-        format!("{} ms", duration.as_millis())
-    } else {
-        format!("{:.2} s", duration.as_secs_f64())
-    }
 }

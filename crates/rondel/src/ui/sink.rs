@@ -8,9 +8,10 @@ use std::time::Duration;
 use rondel_buildfile::TargetName;
 use rondel_cas::Digest;
 use rondel_diff::Difference;
-use rondel_engine::{Event, Graph, NodeId, StepError};
+use rondel_engine::{Event, Forecast, Graph, NodeId, StepError};
 
 use crate::exit::Exit;
+use crate::ui::paths::Paths;
 
 /// How much of a build is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,24 @@ pub(crate) enum Shown {
         /// True for the first.
         is_first: bool,
     },
+}
+
+/// The beginning of a build.
+pub(crate) struct BuildStart<'a> {
+    pub graph: &'a Graph,
+    pub forecast: Forecast,
+    pub paths: Paths,
+}
+
+/// The end of a build.
+#[derive(Debug)]
+pub(crate) struct BuildEnd<'a> {
+    pub exit: Exit,
+    pub took: Duration,
+    /// Remarks of the analysis.
+    pub notes: &'a [String],
+    /// True if the build was stopped, and a container with it.
+    pub is_container_removed: bool,
 }
 
 /// The comparison of one step's two results.
@@ -139,6 +158,9 @@ pub(crate) trait Sink: Sync {
     /// A build of these targets starts.
     fn started(&self, project: &str, targets: &[String]);
 
+    /// The steps of a build are known, and none has begun.
+    fn building(&self, start: BuildStart<'_>);
+
     /// An event in a build of `graph`.
     fn event(&self, graph: &Graph, event: &Event);
 
@@ -148,8 +170,8 @@ pub(crate) trait Sink: Sync {
     /// The members of a group, of which some did not end well. After the errors.
     fn members(&self, group: &TargetName, members: &[(TargetName, MemberState)]);
 
-    /// The end of a build. `notes` are remarks of the analysis.
-    fn built(&self, graph: &Graph, exit: Exit, took: Duration, notes: &[String]);
+    /// The end of a build.
+    fn built(&self, graph: &Graph, end: &BuildEnd<'_>);
 
     /// These releases go somewhere with `--publish`, and it was not given.
     fn unpublished(&self, releases: &[TargetName]);

@@ -17,7 +17,7 @@ use rondel_targets::ImageMetadata;
 
 use crate::exit::Exit;
 use crate::ui::{
-    AuditOutcome, AuditStart, AuditSummary, Audited, Human, Json, Printer, Shown, Sink, Verbosity, Verified,
+    AuditOutcome, AuditStart, AuditSummary, Audited, BuildEnd, Human, Json, Printer, Shown, Sink, Verbosity, Verified,
     VerifySummary,
 };
 
@@ -36,7 +36,7 @@ impl Step for Unused {
     }
 }
 
-fn graph() -> Graph {
+pub(super) fn graph() -> Graph {
     let mut graph = Graph::new();
     let mut add = |key: StepKey, shown: StepShown| {
         graph.add(Node { shown, ..Node::new(key, "Exec", Box::new(Unused)) });
@@ -49,9 +49,15 @@ fn graph() -> Graph {
     graph
 }
 
-fn finished(node: usize, outcome: Outcome, reasons: Vec<Reason>) -> Event {
+pub(super) fn finished(node: usize, outcome: Outcome, reasons: Vec<Reason>) -> Event {
     let duration = Duration::from_millis(12);
-    Event::Finished { node, outcome, reasons, duration, outputs: Vec::new(), metadata: Metadata::default(), kept: None }
+    let saved = if outcome == Outcome::Restored { Duration::from_secs(38) } else { Duration::ZERO };
+    Event::Finished { node, outcome, reasons, duration, saved, outputs: Vec::new(), metadata: Metadata::default() }
+}
+
+/// The end of a build that ran so long.
+pub(super) fn end(exit: Exit, ms: u64, notes: &[String]) -> BuildEnd<'_> {
+    BuildEnd { exit, took: Duration::from_millis(ms), notes, is_container_removed: false }
 }
 
 /// Plays a build with every kind of event.
@@ -60,7 +66,7 @@ fn play(sink: &dyn Sink) {
     let changed = |path: &str| Reason::InputChanged { path: path.to_owned(), old: "1".to_owned(), new: "2".to_owned() };
     sink.started("council", &["image".to_owned()]);
     let image = ImageMetadata {
-        digest: "sha256:5900".to_owned(),
+        digest: format!("sha256:5900{}", "0123456789".repeat(6)),
         image_id: "sha256:1200".to_owned(),
         size_bytes: 4_823_449,
         platforms: vec!["linux/amd64".to_owned()],
@@ -74,7 +80,7 @@ fn play(sink: &dyn Sink) {
         Event::Progress { node: 0, message: "fetching Go".to_owned(), done: 1 << 20, total: 2 << 20 },
         finished(0, Outcome::Ran, vec![Reason::NoPrevious]),
         Event::Started { node: 1, reasons: vec![changed("a.go"), changed("b\u{1b}[2J.go"), changed("c.go")] },
-        Event::Command { node: 1, line: "go build ./x".to_owned() },
+        Event::Command { node: 1, line: "go build ./x".to_owned(), directory: "/w".into() },
         Event::Output { node: 1, stream: Stream::Stderr, line: "# compiled".to_owned(), is_replayed: false },
         finished(1, Outcome::Ran, vec![changed("a.go")]),
         Event::Started { node: 3, reasons: vec![Reason::Forced] },
@@ -91,14 +97,14 @@ fn play(sink: &dyn Sink) {
             outcome: Outcome::Cached,
             reasons: Vec::new(),
             duration: Duration::from_millis(1),
+            saved: Duration::from_millis(600),
             outputs: vec![output],
             metadata: Metadata::of(&image),
-            kept: Some(Duration::from_millis(900)),
         },
     ] {
         sink.event(&graph, &event);
     }
-    sink.built(&graph, Exit::Done, Duration::from_millis(37_520), &["linux/amd64; 1 more".to_owned()]);
+    sink.built(&graph, &end(Exit::Done, 37_520, &["linux/amd64; 1 more".to_owned()]));
     sink.finished(Exit::Done, Duration::from_millis(37_521));
 }
 
@@ -111,8 +117,9 @@ fn fail(sink: &dyn Sink) {
         &Event::Output { node: 1, stream: Stream::Stderr, line: "a.go:1: wrong".to_owned(), is_replayed: false },
     );
     sink.event(&graph, &finished(1, Outcome::Failed, vec![Reason::Forced]));
+    sink.event(&graph, &finished(2, Outcome::NotRun, vec![Reason::Always { why: "`server` failed".to_owned() }]));
     let error = StepError::Command {
-        summary: "go build".to_owned(),
+        summary: "go build -trimpath -buildvcs=false -pgo=auto -o out -- ./cmd/server".to_owned(),
         status: "exit code 1".to_owned(),
         output: vec!["a.go:1: wrong".to_owned(), "the rest".to_owned()],
         told: 1,
@@ -120,7 +127,7 @@ fn fail(sink: &dyn Sink) {
     };
     sink.failure(&graph, 1, &error, "");
     sink.failure(&graph, 2, &StepError::Interrupted, "");
-    sink.built(&graph, Exit::StepFailed, Duration::from_millis(5), &[]);
+    sink.built(&graph, &end(Exit::StepFailed, 3140, &[]));
     sink.finished(Exit::StepFailed, Duration::from_millis(5));
 }
 
@@ -173,7 +180,7 @@ fn audit(sink: &dyn Sink) {
     sink.finished(Exit::Different, Duration::from_millis(1_390));
 }
 
-fn printer(seen: &Arc<Mutex<String>>, end: &'static str) -> Printer {
+pub(super) fn printer(seen: &Arc<Mutex<String>>, end: &'static str) -> Printer {
     let seen = Arc::clone(seen);
     Box::new(move |text: &str| {
         let mut seen = seen.lock().unwrap();
@@ -182,8 +189,18 @@ fn printer(seen: &Arc<Mutex<String>>, end: &'static str) -> Printer {
     })
 }
 
-const PLAIN: Verbosity =
-    Verbosity { quiet: false, verbose: false, answers: true, bars: false, steps: true, color: false };
+pub(super) const PLAIN: Verbosity = Verbosity {
+    quiet: false,
+    verbose: false,
+    answers: true,
+    bars: false,
+    heartbeats: false,
+    steps: true,
+    color: false,
+    service: None,
+    changes_only: false,
+    clears: false,
+};
 
 fn human(verbosity: Verbosity, play: fn(&dyn Sink), expected: Expect) {
     let seen = Arc::default();
@@ -203,20 +220,20 @@ fn a_build_for_people() {
         PLAIN,
         play,
         expect![[r#"
-        warning: build.lock does not pin Go (run `rondel lock`)
-             Working fetching Go: 1.0 MiB of 2.0 MiB
-             Running server: a.go changed, b.go changed (and 1 more)
-                Done server in 12 ms
-             Running serve: forced
-             serve | {this program} is what a child prints
-                Note serve: listens on 8080; `rondel down` stops it
-            Restored serve from the cache in 12 ms
-          Up to date image
-               Image image sha256:5900 4.6 MiB linux/amd64
-                     council:v1, council:latest
-            Platform linux/amd64; 1 more
-            Finished in 37.52 s: 1 ran, 2 up to date
-    "#]],
+            warning: build.lock does not pin Go (run `rondel lock`)
+                 Working fetching Go: 1.0 MiB of 2.0 MiB
+                 Running server: a.go changed, b.go changed (and 1 more)
+                    Done server in 12 ms
+                 Running serve: forced
+                 serve | {this program} is what a child prints
+                    Note serve: listens on 8080; `rondel down` stops it
+                Restored serve from the cache in 12 ms
+              Up to date image
+                   Image image sha256:590001234567 4.6 MiB linux/amd64
+                         council:v1, council:latest
+                Platform linux/amd64; 1 more
+                Finished in 38 s: 1 ran, 2 up to date, 39 s saved
+        "#]],
     );
 }
 
@@ -239,10 +256,10 @@ fn a_build_with_all_said() {
                     Note serve: listens on 8080; `rondel down` stops it
                 Restored serve from the cache in 12 ms
               Up to date image
-                   Image image sha256:5900 4.6 MiB linux/amd64
+                   Image image sha256:5900012345678901234567890123456789012345678901234567890123456789 4.6 MiB linux/amd64
                          council:v1, council:latest
                 Platform linux/amd64; 1 more
-                Finished in 37.52 s: 1 ran, 2 up to date
+                Finished in 38 s: 1 ran, 2 up to date, 39 s saved
         "#]],
     );
 }
@@ -264,25 +281,27 @@ fn a_failure_for_people() {
         PLAIN,
         fail,
         expect![[r#"
-             Running server: forced
-              Failed server
-          a.go:1: wrong
-          the rest
-        error: server: `go build` ended with exit code 1
+                 Running server: forced
+                  Failed server
+                 Not run image: `server` failed
+            error: server: `go build …` ended with exit code 1
 
-        hint: run `rondel lock`
-    "#]],
+            hint: run `rondel lock`
+              a.go:1: wrong
+              the rest
+                  Failed build (exit 1): 1 failed, 1 not run (image), 3.1 s
+        "#]],
     );
     human(
         Verbosity { color: true, quiet: true, ..PLAIN },
         fail,
         expect![[r#"
-          a.go:1: wrong
-          the rest
-        [1;31merror:[0m server: `go build` ended with exit code 1
+            [1;31merror:[0m server: `go build …` ended with exit code 1
 
-        [1;36mhint:[0m run `rondel lock`
-    "#]],
+            [1;36mhint:[0m run `rondel lock`
+              a.go:1: wrong
+              the rest
+        "#]],
     );
 }
 
@@ -369,16 +388,16 @@ fn a_build_as_json() {
             {"event":"warning","text":"build.lock does not pin Go (run `rondel lock`)"}
             {"event":"step_started","reasons":[{"kind":"no_previous","text":"first build"}],"step":"server: deps","target":"server"}
             {"done_bytes":1048576,"event":"progress","message":"fetching Go","step":"server: deps","target":"server","total_bytes":2097152}
-            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"ran","outputs":[],"reason":"first build","reasons":[{"kind":"no_previous","text":"first build"}],"restored":false,"step":"server: deps","target":"server"}
+            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"ran","outputs":[],"reason":"first build","reasons":[{"kind":"no_previous","text":"first build"}],"restored":false,"saved_ms":0,"step":"server: deps","target":"server"}
             {"event":"step_started","reasons":[{"kind":"input_changed","new":"2","old":"1","path":"a.go","text":"a.go changed"},{"kind":"input_changed","new":"2","old":"1","path":"b\u001b[2J.go","text":"b\u001b[2J.go changed"},{"kind":"input_changed","new":"2","old":"1","path":"c.go","text":"c.go changed"}],"step":"server","target":"server"}
             {"event":"command","line":"go build ./x","step":"server","target":"server"}
             {"event":"output","line":"# compiled","step":"server","stream":"stderr","target":"server"}
-            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"ran","outputs":[],"reason":"a.go changed","reasons":[{"kind":"input_changed","new":"2","old":"1","path":"a.go","text":"a.go changed"}],"restored":false,"step":"server","target":"server"}
+            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"ran","outputs":[],"reason":"a.go changed","reasons":[{"kind":"input_changed","new":"2","old":"1","path":"a.go","text":"a.go changed"}],"restored":false,"saved_ms":0,"step":"server","target":"server"}
             {"event":"step_started","reasons":[{"kind":"forced","text":"forced"}],"step":"serve","target":"serve"}
             {"event":"output","line":"{this program} is what a child prints","step":"serve","stream":"stdout","target":"serve"}
             {"event":"note","step":"serve","target":"serve","text":"listens on 8080; `rondel down` stops it"}
-            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"cached","outputs":[],"reason":null,"reasons":[],"restored":true,"step":"serve","target":"serve"}
-            {"duration_ms":1,"event":"step_finished","facts":{"digest":"sha256:5900","image_id":"sha256:1200","platforms":"linux/amd64","size_bytes":"4823449","tags":"council:v1 council:latest"},"outcome":"cached","outputs":[{"digest":"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","path":"dist/image/index.json","size":1}],"reason":null,"reasons":[],"restored":false,"step":"image","target":"image"}
+            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"cached","outputs":[],"reason":null,"reasons":[],"restored":true,"saved_ms":38000,"step":"serve","target":"serve"}
+            {"duration_ms":1,"event":"step_finished","facts":{"digest":"sha256:5900012345678901234567890123456789012345678901234567890123456789","image_id":"sha256:1200","platforms":"linux/amd64","size_bytes":"4823449","tags":"council:v1 council:latest"},"outcome":"cached","outputs":[{"digest":"sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","path":"dist/image/index.json","size":1}],"reason":null,"reasons":[],"restored":false,"saved_ms":600,"step":"image","target":"image"}
             {"duration_ms":37521,"event":"finished","exit_code":0,"outcome":"ok"}
         "##]],
     );
@@ -390,14 +409,15 @@ fn a_failure_as_json() {
         Shown::AsUsual,
         fail,
         expect![[r#"
-        {"event":"started","project":"council","schema":1,"targets":["server"]}
-        {"event":"step_started","reasons":[{"kind":"forced","text":"forced"}],"step":"server","target":"server"}
-        {"event":"output","line":"a.go:1: wrong","step":"server","stream":"stderr","target":"server"}
-        {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"failed","outputs":[],"reason":"forced","reasons":[{"kind":"forced","text":"forced"}],"restored":false,"step":"server","target":"server"}
-        {"event":"error","hint":"run `rondel lock`","message":"`go build` ended with exit code 1","output":["a.go:1: wrong","the rest"],"step":"server","target":"server"}
-        {"event":"error","hint":null,"message":"interrupted","output":[],"step":"image","target":"image"}
-        {"duration_ms":5,"event":"finished","exit_code":1,"outcome":"failed"}
-    "#]],
+            {"event":"started","project":"council","schema":1,"targets":["server"]}
+            {"event":"step_started","reasons":[{"kind":"forced","text":"forced"}],"step":"server","target":"server"}
+            {"event":"output","line":"a.go:1: wrong","step":"server","stream":"stderr","target":"server"}
+            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"failed","outputs":[],"reason":"forced","reasons":[{"kind":"forced","text":"forced"}],"restored":false,"saved_ms":0,"step":"server","target":"server"}
+            {"duration_ms":12,"event":"step_finished","facts":{},"outcome":"skipped","outputs":[],"reason":"`server` failed","reasons":[{"kind":"always","text":"`server` failed","why":"`server` failed"}],"restored":false,"saved_ms":0,"step":"image","target":"image"}
+            {"event":"error","hint":"run `rondel lock`","message":"`go build -trimpath -buildvcs=false -pgo=auto -o out -- ./cmd/server` ended with exit code 1","output":["a.go:1: wrong","the rest"],"step":"server","target":"server"}
+            {"event":"error","hint":null,"message":"interrupted","output":[],"step":"image","target":"image"}
+            {"duration_ms":5,"event":"finished","exit_code":1,"outcome":"failed"}
+        "#]],
     );
 }
 
@@ -422,10 +442,10 @@ fn a_second_build_shows_failures_only() {
         Shown::FailuresOnly,
         fail,
         expect![[r#"
-        {"event":"error","hint":"run `rondel lock`","message":"`go build` ended with exit code 1","output":["a.go:1: wrong","the rest"],"step":"server","target":"server"}
-        {"event":"error","hint":null,"message":"interrupted","output":[],"step":"image","target":"image"}
-        {"duration_ms":5,"event":"finished","exit_code":1,"outcome":"failed"}
-    "#]],
+            {"event":"error","hint":"run `rondel lock`","message":"`go build -trimpath -buildvcs=false -pgo=auto -o out -- ./cmd/server` ended with exit code 1","output":["a.go:1: wrong","the rest"],"step":"server","target":"server"}
+            {"event":"error","hint":null,"message":"interrupted","output":[],"step":"image","target":"image"}
+            {"duration_ms":5,"event":"finished","exit_code":1,"outcome":"failed"}
+        "#]],
     );
     json(
         Shown::FailuresOnly,

@@ -9,12 +9,13 @@ use rondel_buildfile::{GoChoice, LockFile, LockedGo, Need, Platform};
 use rondel_golang::{GoPin, GoSupport, GoVersion, later_patches};
 use rondel_targets::{WantedGo, all_go_of_file, module_directory, newest_pinned, unpinned_go};
 
+use crate::cli::groups::GlobalOptions;
 use crate::cli::option::{OptionValue, choice, option, options};
 use crate::cli::verb::{Call, Verb};
 use crate::exit::{Exit, Failure};
 use crate::program;
 use crate::session::Session;
-use crate::ui::{bytes_text, print_line};
+use crate::ui::{Working, bytes_text, print_line};
 use crate::verbs::lock_bases::{failure, lock_bases};
 use crate::verbs::lock_tools::lock_tools;
 
@@ -60,26 +61,28 @@ impl Verb for Lock {
     type Options = Options;
 
     fn run(session: Result<Session<'_>, Failure>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
-        lock(&session?, &call.options, call.global.quiet)
+        lock(&session?, &call.options, call.global)
     }
 }
 
 /// Pins what has no pin yet.
 pub(super) fn lock_anew(session: &Session<'_>, quiet: bool) -> Result<(), Failure> {
-    lock(session, &Options::default(), quiet).map(drop)
+    lock(session, &Options::default(), &GlobalOptions { quiet, ..GlobalOptions::default() }).map(drop)
 }
 
-fn lock(session: &Session<'_>, options: &Options, quiet: bool) -> Result<Exit, Failure> {
+fn lock(session: &Session<'_>, options: &Options, global: &GlobalOptions) -> Result<Exit, Failure> {
     session.require_cache()?;
     let mut lock = session.lock.clone();
     let workspace = session.workspace();
     workspace.prepare()?;
-    lock_go(session, options, quiet, &mut lock)?;
+    let working = Working::new(session.context, global);
+    lock_go(session, options, (global.quiet, &working), &mut lock)?;
     let moves = |what| options.update.0.contains(&what);
     // Any Go will do: it is not started.
     let any_go = || go_of(session, options, "");
-    lock_tools(session, moves(Update::Tools), &any_go, &mut lock)?;
-    lock_bases(session, moves(Update::Base), options.offline, &workspace, &mut lock)?;
+    lock_tools(session, moves(Update::Tools), &any_go, &working, &mut lock)?;
+    lock_bases(session, moves(Update::Base), options.offline, (&workspace, &working), &mut lock)?;
+    drop(working);
     let path = session.root.join("build.lock");
     if lock == LockFile::empty() && !path.exists() {
         return Ok(Exit::Done);
@@ -98,7 +101,12 @@ fn is_without_go(session: &Session<'_>) -> bool {
 }
 
 /// Pins the Go of the file.
-fn lock_go(session: &Session<'_>, options: &Options, quiet: bool, lock: &mut LockFile) -> Result<(), Failure> {
+fn lock_go(
+    session: &Session<'_>,
+    options: &Options,
+    (quiet, working): (bool, &Working),
+    lock: &mut LockFile,
+) -> Result<(), Failure> {
     let moves = options.update.0.contains(&Update::Go);
     // With `--update base` or `tools` alone, a Go that is pinned in one form is pinned.
     let moves_others_only = !options.update.0.is_empty() && !moves;
@@ -111,6 +119,7 @@ fn lock_go(session: &Session<'_>, options: &Options, quiet: bool, lock: &mut Loc
         all_go_of_file(&session.file, &session.root).map_err(|error| in_build_file(error.at(session.file.go.span)))?;
     let mut versions: Vec<String> = Vec::new();
     for wanted in &all {
+        working.on("releases of Go");
         let version = match wanted {
             WantedGo::Installed => {
                 print_line("`go: System` uses the installed Go: there is nothing to pin");
@@ -128,7 +137,7 @@ fn lock_go(session: &Session<'_>, options: &Options, quiet: bool, lock: &mut Loc
             },
         };
         if !versions.contains(&version) {
-            pin_go(session, options, quiet, &version, lock)?;
+            pin_go(session, options, (quiet, working), &version, lock)?;
             versions.push(version);
         }
     }
@@ -142,7 +151,7 @@ fn lock_go(session: &Session<'_>, options: &Options, quiet: bool, lock: &mut Loc
 fn pin_go(
     session: &Session<'_>,
     options: &Options,
-    quiet: bool,
+    (quiet, working): (bool, &Working),
     version: &str,
     lock: &mut LockFile,
 ) -> Result<(), Failure> {
@@ -158,7 +167,11 @@ fn pin_go(
             print_line(&format!("{:>12} Go {version} for {name}", "Unchanged"));
             continue;
         }
-        let progress = |message: &str, done: u64, total: u64| show(&shown, quiet, message, done, total);
+        working.on(&format!("Go {version} for {name}"));
+        let progress = |message: &str, done: u64, total: u64| {
+            working.on(&amounts(message, done, total));
+            working.is_live() || show(&shown, quiet, message, done, total)
+        };
         let (seen, missing) = go.pins(&host, moves, &progress).map_err(failure)?;
         let former = former_pin(&session.lock, &version, &name);
         let pin = merged(&version, &name, seen, pinned.get(&name), moves)?;
@@ -228,10 +241,14 @@ fn hosts(session: &Session<'_>, platforms: &[Platform]) -> Vec<Platform> {
 fn show(shown: &Cell<u64>, quiet: bool, message: &str, done: u64, total: u64) -> bool {
     let quarter = (done * 4).checked_div(total).unwrap_or(0);
     if shown.replace(quarter) != quarter && !quiet {
-        let size = if total == 0 { String::new() } else { format!(": {} of {}", bytes_text(done), bytes_text(total)) };
-        print_line(&format!("{:>12} {message}{size}", "Working"));
+        print_line(&format!("{:>12} {}", "Working", amounts(message, done, total)));
     }
     true
+}
+
+fn amounts(message: &str, done: u64, total: u64) -> String {
+    let size = if total == 0 { String::new() } else { format!(": {} of {}", bytes_text(done), bytes_text(total)) };
+    format!("{message}{size}")
 }
 
 /// Returns the present pin of the host, for any version.

@@ -9,7 +9,7 @@ use rondel_targets::{BaseRequest, Bases, Registries, declared_bases};
 
 use crate::exit::Failure;
 use crate::session::Session;
-use crate::ui::{bytes_text, print_line};
+use crate::ui::{Working, bytes_text, print_line};
 
 /// Pins the bases of all targets in `lock`. Existing pins are kept, unless `moves` is set. Pins that no target needs are
 /// removed.
@@ -17,7 +17,7 @@ pub(super) fn lock_bases(
     session: &Session<'_>,
     moves: bool,
     offline: bool,
-    workspace: &Workspace,
+    (workspace, working): (&Workspace, &Working),
     lock: &mut LockFile,
 ) -> Result<(), Failure> {
     let bases = Bases::new(&BaseRequest {
@@ -40,6 +40,7 @@ pub(super) fn lock_bases(
                     former.clone()
                 }
                 former => {
+                    working.on(&format!("{name} for {place}"));
                     let say = |text: String| print_line(&format!("{:>12} {text}", "Note"));
                     let found = bases.look(&reference, &platform, &workspace.results, &say).map_err(failure)?;
                     report(&name, &place, former, &found);

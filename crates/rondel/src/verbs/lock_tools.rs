@@ -7,7 +7,7 @@ use rondel_golang::{GoSupport, PublishedTool};
 
 use crate::exit::Failure;
 use crate::session::Session;
-use crate::ui::print_line;
+use crate::ui::{Working, print_line};
 use crate::verbs::lock_bases::failure;
 
 /// Pins the tools of all targets. Existing pins are kept, unless `moves` is set. Pins that no target needs are removed.
@@ -15,6 +15,7 @@ pub(super) fn lock_tools(
     session: &Session<'_>,
     moves: bool,
     go: &dyn Fn() -> Result<GoSupport, Failure>,
+    working: &Working,
     lock: &mut LockFile,
 ) -> Result<(), Failure> {
     let mut pinned: BTreeMap<String, LockedTool> = BTreeMap::new();
@@ -31,6 +32,7 @@ pub(super) fn lock_tools(
             support = Some(go()?);
         }
         let go = support.as_ref().expect("made above");
+        working.on(name);
         let found = go.look_up_tool(tool, &|_, _| true).map_err(failure)?;
         let found = LockedTool { module: found.module, sum: found.sum };
         match former {

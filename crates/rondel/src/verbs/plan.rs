@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use rondel_buildfile::{Platform, Target, TargetName};
-use rondel_engine::{Event, NodeId, Planned, Shown, audit_mark, plan as plan_graph};
+use rondel_engine::{Event, Forecast, Graph, NodeId, Planned, Reason, Shown, audit_mark, plan as plan_graph};
+use rondel_golang::is_unlisted;
 
 use crate::before_build::for_other_machines;
 use crate::cli::groups::AnalysisOptions;
@@ -13,7 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::needs::missing;
 use crate::program::with_program;
 use crate::session::Session;
-use crate::ui::{highlight, print_data, print_line, reason_text, without_control_sequences};
+use crate::ui::{duration_text, highlight, print_data, print_line, reason_text, without_control_sequences};
 use crate::verbs::show::as_text;
 
 options! {
@@ -52,6 +53,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         _ => {}
     });
     let notes = notes.into_inner().expect("no panic while locked");
+    let forecast = Forecast::of(&analyzed.graph, &analyzed.roots, &workspace.state, 1);
     let mut text = String::new();
     for (id, state) in &planned {
         let node = analyzed.graph.node(*id);
@@ -60,14 +62,12 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         if node.shown == Shown::Never && !call.global.verbose && !is_unknown {
             continue;
         }
-        let title = |id: &usize| analyzed.graph.node(*id).title.clone();
         let (word, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
-            Planned::Run(reasons) => ("run", reasons.iter().map(reason_text).collect::<Vec<_>>().join(", ")),
-            Planned::Depends(on) => {
-                ("depends", format!("on the outputs of {}", on.iter().map(title).collect::<Vec<_>>().join(", ")))
-            }
+            Planned::Run(reasons) if is_unlisted(reasons) => ("unknown", words_of(reasons) + UNLISTED),
+            Planned::Run(reasons) => ("run", words_of(reasons)),
+            Planned::Depends(on) => ("depends", format!("on the outputs of {}", titles(&analyzed.graph, on))),
             Planned::Skip(why) => ("skip", why.clone()),
             Planned::OnDemand => ("on demand", "only if a step that needs it runs".to_owned()),
             Planned::Unknown(error) => ("unknown", error.to_string()),
@@ -76,8 +76,11 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         let unchecked =
             unchecked(session, node.key.target.as_ref()).map(|what| format!(" ({what})")).unwrap_or_default();
+        let would_run = matches!(state, Planned::Run(_) | Planned::Depends(_));
+        let last = forecast.last(*id).filter(|_| would_run);
+        let last = last.map(|last| format!(" (last {})", duration_text(last))).unwrap_or_default();
         let mark = audit_mark(&workspace.state, &node.key).map_or("", |_| " (not reproducible)");
-        text.push_str(&format!("{word:<11} {}{unchecked}{mark}{detail}\n", node.title));
+        text.push_str(&format!("{word:<11} {}{last}{unchecked}{mark}{detail}\n", node.title));
         for (_, note) in notes.iter().filter(|(node, _)| call.global.verbose && node == id) {
             text.push_str(&format!("{:<11}   {}\n", "", without_control_sequences(&note.replace('\n', "\\n"))));
         }
@@ -108,6 +111,17 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     }
     print_data(&text);
     Ok(Exit::Done)
+}
+
+/// What is added to the reason of a step that may be found in the store.
+const UNLISTED: &str = ", and it runs unless their result is stored";
+
+fn titles(graph: &Graph, ids: &[NodeId]) -> String {
+    ids.iter().map(|id| graph.node(*id).title.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn words_of(reasons: &[Reason]) -> String {
+    reasons.iter().map(reason_text).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns what is not checked for a target, as build.ron says it.

@@ -2,9 +2,10 @@
 //! `--against`, all differences from another record.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rondel_engine::{AuditMark, Planned, Reason, Shown, StepRecord, audit_mark, plan, read_record, read_record_file};
+use rondel_golang::is_unlisted;
 use serde_json::{Value, json};
 
 use crate::cli::groups::{AnalysisOptions, TextOrJson};
@@ -12,7 +13,7 @@ use crate::cli::option::{option, options};
 use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::ui::{print_data, reason_text, without_control_sequences};
+use crate::ui::{duration_text, print_data, reason_text, without_control_sequences};
 
 /// Maximum number of inputs that are listed.
 const FEW: usize = 12;
@@ -22,6 +23,8 @@ options! {
     struct Options {
         /// show what differs from another run: a record, or a directory of records
         against: Option<String> = option("against").value("RECORD"),
+        /// list what each step depends on too
+        all: bool = option("all"),
         /// print the causes as
         format: TextOrJson = option("format").value("FORMAT"),
         ..analysis: AnalysisOptions,
@@ -88,6 +91,7 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
         let (state, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("stored, not in place", String::new()),
+            Planned::Run(reasons) if is_unlisted(reasons) => ("unknown", with_values(reasons, "    ")),
             Planned::Run(reasons) => ("would run", with_values(reasons, "    ")),
             Planned::Depends(_) => ("waits for steps that would run", String::new()),
             Planned::Skip(why) => ("passed over", format!("    {why}\n")),
@@ -102,13 +106,13 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
         return against_record(session, options.format, records, against);
     }
     match options.format {
-        TextOrJson::Text => all.iter().for_each(|step| print_data(&as_text(step, call.global.verbose))),
+        TextOrJson::Text => all.iter().for_each(|step| print_data(&as_text(step, options.all, call.global.verbose))),
         TextOrJson::Json => print_data(&format!("{}\n", json!(all.iter().map(as_json).collect::<Vec<Value>>()))),
     }
     Ok(Exit::Done)
 }
 
-fn as_text(explained: &Explanation, verbose: bool) -> String {
+fn as_text(explained: &Explanation, is_all: bool, verbose: bool) -> String {
     let mut text = format!("{}: {}\n{}", explained.step, explained.state, explained.detail);
     if let Some(mark) = &explained.mark {
         let difference = without_control_sequences(&mark.summary());
@@ -119,7 +123,8 @@ fn as_text(explained: &Explanation, verbose: bool) -> String {
         Some(run) => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
             let ago = age(now.saturating_sub(run.at_s));
-            text.push_str(&format!("  last run {ago} ago, {} ms, because\n", run.duration_ms));
+            let took = duration_text(Duration::from_millis(run.duration_ms));
+            text.push_str(&format!("  last run {ago} ago, {took}, because\n"));
             text.push_str(&with_values(&run.reasons, "    "));
         }
     }
@@ -127,6 +132,9 @@ fn as_text(explained: &Explanation, verbose: bool) -> String {
     if !counts.is_empty() {
         let words: Vec<String> = counts.iter().map(|(count, word)| format!("{count} {word}")).collect();
         text.push_str(&format!("  depends on {}\n", words.join(", ")));
+    }
+    if !is_all && !verbose {
+        return text;
     }
     let inputs = counts.iter().find(|(_, word)| *word == "inputs").map_or(0, |(count, _)| *count);
     for line in explained.record.describe() {

@@ -22,7 +22,8 @@ use rondel_watch::{Changes, Watcher};
 use crate::before_build::settle;
 use crate::cli::groups::{AnalysisOptions, BuildOptions, GlobalOptions};
 use crate::exit::{Exit, Failure};
-use crate::runner::{Runner, prepare};
+use crate::recorder::Recorder;
+use crate::runner::{Runner, exit_of, prepare};
 use crate::session::{ProcessContext, Session};
 use crate::signals;
 use crate::ui::{Shown, print_failure, print_line, sink, without_control_sequences};
@@ -123,8 +124,18 @@ impl Watch<'_> {
         state.started.follow(session, &analyzed, self.context.wants_color(self.global.color));
         let shown = Shown::Watching { is_first: state.builds == 0 };
         let sink = sink(self.context, self.global, self.build, shown);
-        let runner = Runner { context: self.context, options: self.build, cancellation: &state.cancellation, session };
+        let recorder = Recorder::new(&session.file.project.value, self.words, self.build.jobs.number());
+        let runner = Runner {
+            context: self.context,
+            options: self.build,
+            cancellation: &state.cancellation,
+            session,
+            recorder: Some(&recorder),
+        };
         let summary = runner.run(&analyzed, &workspace, sink.as_ref())?;
+        if has_run(&summary) {
+            recorder.save(exit_of(&summary));
+        }
         self.set_places(state, &session.root, Some(&summary), &own);
         self.tell(state, &summary);
         Ok(())
@@ -140,8 +151,7 @@ impl Watch<'_> {
 
     /// Says what is watched, after a build in which something ran.
     fn tell(&self, state: &State, summary: &Summary) {
-        let has_run = summary.outcomes.values().any(|outcome| matches!(outcome, Outcome::Ran | Outcome::Failed));
-        if (has_run || state.builds == 0) && !state.cancellation.is_raised() {
+        if (has_run(summary) || state.builds == 0) && !state.cancellation.is_raised() {
             let count = state.watcher.count();
             let directories = if count == 1 { "directory" } else { "directories" };
             let how = if state.watcher.looks() { ", by looking" } else { "" };
@@ -201,6 +211,11 @@ impl Watch<'_> {
         started::stop(&session, &state.started, &|text| self.say(text));
         Ok(if state.cancellation.is_raised() { Exit::Interrupted } else { Exit::Done })
     }
+}
+
+/// Returns true if a step was needed.
+fn has_run(summary: &Summary) -> bool {
+    summary.outcomes.values().any(|outcome| matches!(outcome, Outcome::Ran | Outcome::Failed))
 }
 
 /// Returns the places in the workspace that only Rondel and Cargo write.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rondel_buildfile::{CommandFields, Exec, InputSource, Sandbox, Target, Text, TextSource};
 use rondel_cas::RelativePath;
-use rondel_engine::{EnvironmentValue, OutputKind, OutputRole, OutputUse, Shown, StepKey, UserError};
+use rondel_engine::{EnvironmentValue, NodeId, OutputKind, OutputRole, OutputUse, Shown, StepKey, UserError};
 use rondel_process::find_tool;
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer, output_path, path};
@@ -27,6 +27,9 @@ impl Analyze for Exec {
         command(analyzer, target, Words::Command(&words), &self.fields, deps, (arguments, wanted), None)
     }
 }
+
+/// Words of a command that are tools, and the upstream step of each.
+type ToolPlaces = Vec<(usize, usize)>;
 
 /// The words before a script.
 const SHELL: [&str; 3] = ["sh", "-eu", "-c"];
@@ -67,14 +70,8 @@ pub(crate) fn command(
     (arguments, wanted): (Vec<String>, bool),
     service: Option<ServicePlan>,
 ) -> Analyzed<TargetNodes> {
-    let (mut tools, mut inputs) = (Vec::new(), Vec::new());
     let sources = fields.inputs.as_deref();
-    for (position, word) in words.texts().iter().enumerate() {
-        if let TextSource::Tool { name, tags } = &word.source {
-            tools.push((position, inputs.len()));
-            inputs.push(analyzer.tool(fields.module.as_ref(), name, tags).map_err(|error| error.at(word.span))?);
-        }
-    }
+    let (tools, mut inputs) = tools_among(analyzer, words, fields)?;
     let is_service = service.is_some();
     let starts_go = !words.is_script() && words.texts()[0].as_literal() == Some("go");
     let programs = declared_tools(analyzer, fields, &mut inputs)?;
@@ -139,10 +136,8 @@ pub(crate) fn command(
     })?;
     let deps = Deps { order_only: deps.order_only, on_miss: downloads };
     let key = StepKey::main(&target.name.value);
-    // Who keeps a service shows its lines, also those after this step.
     let is_kept = is_service && analyzer.request.kept.is_some();
-    let shown = if is_kept { Shown::OnFailure } else { shown(fields, wanted) };
-    Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, shown, step)))
+    Ok(TargetNodes::end(analyzer.add(target, key, deps, inputs, shown(fields, wanted, is_kept), step)))
 }
 
 /// Returns the variables of a command whose values are known now.
@@ -151,9 +146,26 @@ fn environment_of(analyzer: &Analyzer<'_>, fields: &CommandFields) -> Analyzed<V
     analyzer.variables.of_process(&fields.env_file, own)
 }
 
-/// Returns how much of the step is shown.
-fn shown(fields: &CommandFields, wanted: bool) -> Shown {
+/// Returns the words that are tools, with the place of each among the steps that build them, and these steps.
+fn tools_among(
+    analyzer: &mut Analyzer<'_>,
+    words: Words<'_>,
+    fields: &CommandFields,
+) -> Analyzed<(ToolPlaces, Vec<NodeId>)> {
+    let (mut tools, mut inputs) = (ToolPlaces::new(), Vec::new());
+    for (position, word) in words.texts().iter().enumerate() {
+        if let TextSource::Tool { name, tags } = &word.source {
+            tools.push((position, inputs.len()));
+            inputs.push(analyzer.tool(fields.module.as_ref(), name, tags).map_err(|error| error.at(word.span))?);
+        }
+    }
+    Ok((tools, inputs))
+}
+
+/// Returns how much of the step is shown. Who keeps a service shows its lines, also those after the step.
+fn shown(fields: &CommandFields, wanted: bool, is_kept: bool) -> Shown {
     match (fields.interactive.value, fields.capture && wanted) {
+        (false, _) if is_kept => Shown::OnFailure,
         (true, _) => Shown::Foreground,
         (false, true) => Shown::Answer,
         (false, false) => Shown::Streamed,

@@ -261,7 +261,7 @@ fn a_test_is_keyed_by_all_files() {
         "test",
         Vec::new(),
         expect![[r#"
-            runs: the packages are not known yet
+            runs: its packages are listed when it is built
             arguments ["go", "test", "-buildvcs=false", "-tags=a", "-run=X", "./..."]
             environment B=c
             environment CGO_ENABLED=0
@@ -298,7 +298,7 @@ fn a_test_has_the_flags_that_count() {
         "test",
         Vec::new(),
         expect![[r#"
-        runs: the packages are not known yet
+        runs: its packages are listed when it is built
         arguments ["go", "test", "-buildvcs=false", "-count=2", "-parallel=3", "-shuffle=7", "-cover", "./..."]
         environment CGO_ENABLED=0
         environment GO111MODULE=on
@@ -436,7 +436,7 @@ fn a_build_without_a_known_closure_would_ask_go() {
         "server (linux/amd64)",
         Vec::new(),
         expect![[r#"
-            runs: the packages are not known yet
+            runs: its packages are listed when it is built
         "#]],
     );
 }
