@@ -118,7 +118,7 @@ fn a_dead_supervisor_and_a_number_that_is_given_again() {
     assert!(!is_alive(program));
     // A record whose numbers belong to a stranger by now.
     space.ok(&["web"]);
-    let stranger = Command::new("sleep").arg("1000").spawn().unwrap();
+    let mut stranger = Command::new("sleep").arg("1000").spawn().unwrap();
     let number = u64::from(stranger.id());
     let mut forged = record(&space, "web");
     let supervisor = pid(&space, "web", "supervisor");
@@ -136,7 +136,8 @@ fn a_dead_supervisor_and_a_number_that_is_given_again() {
     space.ok(&["web"]);
     assert!(is_alive(number));
     space.ok(&["stop"]);
-    signal("-KILL", number);
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
     // What nobody can read is no record.
     space.write(".rondel/processes.1/web.json", "{");
     assert!(space.ok(&["status"]).stdout.contains("not running"));

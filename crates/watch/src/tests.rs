@@ -7,6 +7,9 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What is done to a file, in words and in deed.
+type Change<'a> = (&'a str, &'a dyn Fn(&Path));
+
 struct Place(PathBuf);
 
 impl Place {
@@ -46,7 +49,7 @@ fn whatever_an_editor_does() {
         assert_eq!(watcher.watch(&place.set(&["a"])), None);
         assert!(watcher.wait(Duration::ZERO).is_empty());
         let file = place.path("a/file");
-        let changes: [(&str, &dyn Fn(&Path)); 5] = [
+        let changes: [Change<'_>; 5] = [
             ("in place", &|path| fs::write(path, "22").unwrap()),
             ("by another name", &|path| {
                 fs::write(path.with_extension("tmp"), "333").unwrap();

@@ -81,7 +81,7 @@ fn an_option_that_a_verb_does_not_have_is_an_error() {
         expect![[r#"
             $ plan image --format json
             error: `plan` has no option `--format`
-            hint: `list`, `why`, `show`, `graph`, `inspect` and `cache stats` have it; `rondel plan --help` has the options of `plan`
+            hint: `list`, `why`, `status`, `show`, `graph`, `inspect` and `cache stats` have it; `rondel plan --help` has the options of `plan`
             $ list --max 5GiB
             error: `list` has no option `--max`
             hint: `cache gc` has it; `rondel list --help` has the options of `list`
@@ -90,13 +90,13 @@ fn an_option_that_a_verb_does_not_have_is_an_error() {
             hint: `why` has it; `rondel --help` has the options of a build
             $ doctor --set a=b
             error: `doctor` has no option `--set`
-            hint: builds, `plan`, `why`, `show`, `graph`, `verify`, `bundle`, `rebuild` and `cache audit` have it; `rondel doctor --help` has the options of `doctor`
+            hint: builds, `plan`, `why`, `watch`, `restart`, `show`, `graph`, `verify`, `bundle`, `rebuild` and `cache audit` have it; `rondel doctor --help` has the options of `doctor`
             $ cache stats --all
             error: `cache stats` has no option `--all`
             hint: `why` and `cache clean` have it; `rondel cache stats --help` has the options of `cache stats`
             $ lock --all-platforms
             error: `lock` has no option `--all-platforms`
-            hint: builds, `plan`, `why`, `show`, `graph`, `verify`, `bundle`, `rebuild` and `cache audit` have it; `rondel lock --help` has the options of `lock`
+            hint: builds, `plan`, `why`, `watch`, `restart`, `show`, `graph`, `verify`, `bundle`, `rebuild` and `cache audit` have it; `rondel lock --help` has the options of `lock`
             $ plan image --fore
             error: there is no option `--fore`
             hint: did you mean `--force`? `rondel --help` lists all
