@@ -1,6 +1,6 @@
 //! Side-by-side measurements against what a user would run instead: bare `go build`, ko, BuildKit, GoReleaser.
 //!
-//! `cargo run --release -p rondel-benches [scale|inputs|steps|tests|bases|push|release] [ROUNDS] [warm|cold]`. All contenders take turns in one run on copies of
+//! `cargo run --release -p rondel-benches [scale|inputs|steps|tests|bases|push|release|watch] [ROUNDS] [warm|cold]`. All contenders take turns in one run on copies of
 //! the sample service, each warm, so noise affects all alike; the ratios count, not the times. A contender that is not
 //! on this machine is left out and named.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a bench starts programs and prints")]
@@ -15,6 +15,7 @@ mod release;
 mod scale;
 mod statistics;
 mod steps;
+mod watch;
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +28,7 @@ fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let mode = words
         .first()
-        .filter(|word| ["scale", "inputs", "steps", "tests", "bases", "push", "release"].contains(&word.as_str()))
+        .filter(|word| ["scale", "inputs", "steps", "tests", "bases", "push", "release", "watch"].contains(&word.as_str()))
         .cloned();
     if mode.is_some() {
         words.remove(0);
@@ -40,6 +41,7 @@ fn main() -> Result<()> {
         Some("steps") => return steps::steps(&lab, rounds),
         Some("bases") => return bases::bases(&lab, rounds),
         Some("push") => return push::push(&lab, rounds),
+        Some("watch") => return watch::watch(&lab, rounds),
         Some("release") => {
             let has = |wanted: &str| words.iter().any(|word| word == wanted);
             let part = match (has("warm"), has("cold")) {

@@ -20,6 +20,11 @@ fn the_list_has_targets_and_verbs() {
           list         every target with its description
           plan         what would run and why; changes nothing
           why          why a target's steps ran the last time
+          watch        builds targets again whenever something that they are made from changes
+          status       processes, containers and services that targets have started
+          logs         what processes, containers and services have printed
+          stop         ends processes, containers and services that targets have started
+          restart      ends what targets have started, and starts it again
           show         each variable with its value and where it came from
           graph        the steps as a graph: Mermaid, DOT or JSON
           report       an HTML page of the last run: time, causes, output, tests, layers, earlier runs

@@ -51,7 +51,7 @@ fn a_command_runs_again_when_the_image_is_another_one() {
     let second = digest(&space);
     space.ok(&["plan", "deploy"]).check(expect![[r#"
         up to date  image
-        run         deploy: DIGEST changed from `[DIGEST]` to `[DIGEST]`, arguments changed from `r.example/app@[DIGEST]` to `r.example/app@[DIGEST]`
+        run         deploy (last [T]): DIGEST changed from `[DIGEST]` to `[DIGEST]`, arguments changed from `r.example/app@[DIGEST]` to `r.example/app@[DIGEST]`
     "#]]);
     space.ok(&["deploy"]);
     assert_eq!(space.read("out"), format!("r.example/app@{second} {second}\n"));
@@ -93,7 +93,7 @@ fn a_template_has_values_in_place_of_names() {
     assert_eq!(space.ran(&["use"]), std::collections::BTreeMap::new());
     space.ok(&["plan", "manifest", "--set", "version=v2"]).check(expect![[r#"
         up to date  image
-        run         manifest: {version} changed from `v1` to `v2`
+        run         manifest (last [T]): {version} changed from `v1` to `v2`
     "#]]);
     // A script stays one.
     make_executable(&space.root().join("deploy/app.yaml.in"));
@@ -154,7 +154,7 @@ fn names_of_images_are_pinned() {
     space.ok(&["image"]);
     space.ok(&["plan", "pinned"]).check(expect![[r#"
         up to date  image
-        run         pinned: image docker.io/library/app changed from `[DIGEST]` to `[DIGEST]`, image r.example/app changed from `[DIGEST]` to `[DIGEST]`
+        run         pinned (last [T]): image docker.io/library/app changed from `[DIGEST]` to `[DIGEST]`, image r.example/app changed from `[DIGEST]` to `[DIGEST]`
     "#]]);
     space.write("deploy/kustomization.yaml", "images:\n- newName: app\n- name: app\n");
     let run = space.ok(&["pinned"]);

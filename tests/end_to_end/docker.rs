@@ -231,11 +231,11 @@ fn compose_brings_all_services_up_and_down() {
         "label=com.docker.compose.service=backend",
     ]);
     assert_eq!(docker(&["inspect", "--format", "{{.Image}}", &id]), made);
-    space.ok(&["down"]);
+    space.ok(&["down", "--yes"]);
     assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project=rondel-test"]), "");
     // A service that dies is named, with its last lines.
     space.replace("examples/council/docker-compose.yml", "redis://redis:6379/0", "nonsense://");
     let run = space.run(&["up"]);
     run.fails(1, &["up: backend ", "--- backend (", "REDIS_URL", "error: up: `docker compose"]);
-    space.ok(&["down"]);
+    space.ok(&["down", "--yes"]);
 }
