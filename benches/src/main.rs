@@ -28,7 +28,9 @@ fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let mode = words
         .first()
-        .filter(|word| ["scale", "inputs", "steps", "tests", "bases", "push", "release", "watch"].contains(&word.as_str()))
+        .filter(|word| {
+            ["scale", "inputs", "steps", "tests", "bases", "push", "release", "watch"].contains(&word.as_str())
+        })
         .cloned();
     if mode.is_some() {
         words.remove(0);

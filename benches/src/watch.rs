@@ -68,7 +68,8 @@ impl Drop for Watching {
 /// Measures `rounds` edits.
 pub(crate) fn watch(lab: &Lab, rounds: usize) -> Result<()> {
     let bare = tree(lab, "bare", 18_300)?;
-    let bare = Contender::new("bare go build", &bare, &["go", "build", "-o", "out", "."], lab.go_environment("watch-go"));
+    let bare =
+        Contender::new("bare go build", &bare, &["go", "build", "-o", "out", "."], lab.go_environment("watch-go"));
     let mut watching = vec![rondel(lab, "rondel", false)?, rondel(lab, "rondel with a proxy", true)?];
     for other in [air(lab)?, wgo(lab)?] {
         match other {
@@ -106,7 +107,8 @@ pub(crate) fn watch(lab: &Lab, rounds: usize) -> Result<()> {
 
 /// Edits, and builds that fail, below a load; then restarts without one.
 fn under_load(watching: &Watching, rounds: usize) -> Result<()> {
-    let (ends, asked, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (ends, asked, failed) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
             let (ends, asked, failed) = (Arc::clone(&ends), Arc::clone(&asked), Arc::clone(&failed));
@@ -142,7 +144,10 @@ fn under_load(watching: &Watching, rounds: usize) -> Result<()> {
     ends.store(true, Ordering::SeqCst);
     clients.into_iter().for_each(|client| drop(client.join()));
     let (asked, failed) = (asked.load(Ordering::SeqCst), failed.load(Ordering::SeqCst));
-    println!("{edits} edits and {} failing builds below a load: {failed} of {asked} requests failed", edits.div_ceil(5));
+    println!(
+        "{edits} edits and {} failing builds below a load: {failed} of {asked} requests failed",
+        edits.div_ceil(5)
+    );
     let begun = Instant::now();
     for restart in 0..RESTARTS {
         set_version(&watching.tree, 10_000 + restart)?;

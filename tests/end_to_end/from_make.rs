@@ -283,7 +283,8 @@ fn the_database_is_migrated_seeded_and_asked() {
 
     let run = space.ok(&["logs"]);
     assert!(run.stderr.contains("backend-1") && run.stderr.contains("listening"), "{}", run.stderr);
-    space.ok(&["down"]);
+    space.run(&["down"]).fails(2, &["The volumes of `compose.yaml` are removed, with all data in them."]);
+    space.ok(&["down", "--yes"]);
     assert_eq!(
         docker(&["ps", "--all", "--quiet", "--filter", &format!("label=com.docker.compose.project={PROJECT}")]),
         ""

@@ -239,7 +239,7 @@ fn a_flood_of_output() {
            "failing": Shell(script: "yes {line} | head -c 380000000; exit 3")"#
     ));
     for arguments in [&["endless", "--progress", "none"][..], &["failing", "--quiet"]] {
-        let script = "ulimit -v 350000 && { \"$0\" \"$@\"; echo status $?; } 2>&1 | tail -c 100000";
+        let script = "ulimit -v 350000 && { \"$0\" \"$@\"; echo status $?; } 2>&1 | tail -c 1000000";
         let run = Run::of(space.under("sh", &["-c", script], arguments).output().unwrap());
         let status = if arguments[0] == "failing" { "status 1" } else { "status 0" };
         assert_eq!(run.stdout.lines().last(), Some(status), "{arguments:?}: {:.2000}", run.stdout);

@@ -150,7 +150,10 @@ fn a_push_that_fails_sets_no_name() {
     }
     space.run(&["push", "--offline"]).fails(3, &["--offline forbids to ask it"]);
     let plan = space.ok(&["plan", "push"]).stdout;
-    assert!(plan.contains("push: registries are asked what they have"), "{plan}");
+    assert!(
+        plan.contains("run         push (last ") && plan.contains(": registries are asked what they have"),
+        "{plan}"
+    );
 }
 
 #[test]

@@ -5,13 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rondel_engine::{ActionSpec, EnvironmentValue, Freshness, Job, Prepared, Query, Report, StepContext, StepError};
+use rondel_engine::{ActionSpec, Job, Report, StepContext, StepError};
 use rondel_process::{CommandLine, Stream, listener_at};
 use rondel_supervise::{
     End, Event, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, run_here, start_in_background, stop,
 };
-
-use super::step::ExecStep;
 
 /// How a program is kept running.
 #[derive(Clone)]
@@ -39,53 +37,14 @@ const TAIL_LINES: usize = 50;
 /// The longest wait for requests that are under way when the service is exchanged.
 const DRAIN: Duration = Duration::from_secs(5);
 
-impl ExecStep {
-    /// Prepares a program that goes on. In the background it stays if it was started from the same.
-    pub(super) fn prepare_service(
-        &self,
-        service: &ServicePlan,
-        context: &Query<'_>,
-        mut spec: ActionSpec,
-    ) -> Result<Prepared, StepError> {
-        let always = |spec, why: &str| Ok(Prepared { spec, freshness: Freshness::always(why), findings: () });
-        if !service.is_detached {
-            return always(spec, "it runs until it is stopped");
-        }
-        if self.has_arguments {
-            return always(spec, "it was given arguments");
-        }
-        if self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_))) {
-            return always(spec, "its environment holds a secret, which nothing keeps");
-        }
-        self.identities(context, &mut spec)?;
-        spec.tools.extend(self.programs_with(context, &[])?.identities(&context.workspace.snapshot)?);
-        if let Some(inputs) = &self.inputs {
-            spec.inputs = inputs.hash(&self.root, &context.workspace.snapshot)?;
-        }
-        // What it reads otherwise can't be told, and was not declared.
-        if let Some(why) = spec.inputs.blind_spot() {
-            return always(spec, &why);
-        }
-        let key = key_of(&spec)?;
-        let freshness = match Record::read(&service.place(context)) {
-            Some(record) if record.is_ready() && record.key == key => {
-                Freshness::UpToDate(rondel_engine::Metadata::default())
-            }
-            Some(record) if record.is_running() => Freshness::not_present("what runs was started from something else"),
-            Some(_) | None => Freshness::not_present("it does not run"),
-        };
-        Ok(Prepared { spec, freshness, findings: () })
-    }
-}
-
 /// Returns the digest of everything that a program is started from.
-fn key_of(spec: &ActionSpec) -> Result<String, StepError> {
+pub(super) fn key_of(spec: &ActionSpec) -> Result<String, StepError> {
     let digest = spec.digest().map_err(|error| StepError::failed(error.to_string()))?;
     Ok(digest.to_string())
 }
 
 impl ServicePlan {
-    fn place(&self, context: &StepContext<'_>) -> Place {
+    pub(super) fn place(&self, context: &StepContext<'_>) -> Place {
         Place::new(&context.workspace.state, &self.name)
     }
 

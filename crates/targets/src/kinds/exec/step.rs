@@ -11,8 +11,9 @@ use rondel_engine::{
 };
 use rondel_golang::{GoSupport, INDEX_OFF};
 use rondel_process::{CommandLine, find_tool};
+use rondel_supervise::Record;
 
-use super::service::ServicePlan;
+use super::service::{ServicePlan, key_of};
 use crate::closed::{Closed, Surroundings, output_directories};
 use crate::late_texts::LateTexts;
 use crate::tools::Tools;
@@ -130,11 +131,11 @@ impl ExecStep {
     }
 
     /// Returns the output that is the program, if it is one.
-    pub(super) fn own_program(&self) -> Option<&OutputUse> {
+    fn own_program(&self) -> Option<&OutputUse> {
         self.outputs_used.iter().find(|output| output.role == OutputRole::Argument(0))
     }
 
-    pub(super) fn program(&self, context: &StepContext<'_>) -> Result<PathBuf, StepError> {
+    fn program(&self, context: &StepContext<'_>) -> Result<PathBuf, StepError> {
         if let Some(output) = self.own_program() {
             return output.path(context);
         }
@@ -149,7 +150,7 @@ impl ExecStep {
     }
 
     /// Adds the identities of the programs that run.
-    pub(super) fn identities(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(), StepError> {
+    fn identities(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(), StepError> {
         if let Some((go, _)) = &self.go {
             spec.tools.insert("go".to_owned(), go.identity(context)?);
         }
@@ -173,7 +174,7 @@ impl ExecStep {
     }
 
     /// Returns the program that it starts, if it is one of the machine, and `others`.
-    pub(super) fn programs_with(&self, context: &StepContext<'_>, others: &[String]) -> Result<Tools, StepError> {
+    fn programs_with(&self, context: &StepContext<'_>, others: &[String]) -> Result<Tools, StepError> {
         let is_built = self.own_program().is_some()
             || self.tools.iter().any(|(position, _)| *position == 0)
             || (self.go.is_some() && self.command[0] == "go");
@@ -223,6 +224,45 @@ impl ExecStep {
 
     fn is_directory(&self, path: &RelativePath) -> bool {
         self.outputs.iter().any(|(other, _, kind)| other == path && *kind == OutputKind::Directory)
+    }
+}
+
+impl ExecStep {
+    /// Prepares a program that goes on. In the background it stays if it was started from the same.
+    fn prepare_service(
+        &self,
+        service: &ServicePlan,
+        context: &Query<'_>,
+        mut spec: ActionSpec,
+    ) -> Result<Prepared, StepError> {
+        let always = |spec, why: &str| Ok(Prepared { spec, freshness: Freshness::always(why), findings: () });
+        if !service.is_detached {
+            return always(spec, "it runs until it is stopped");
+        }
+        if self.has_arguments {
+            return always(spec, "it was given arguments");
+        }
+        if self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_))) {
+            return always(spec, "its environment holds a secret, which nothing keeps");
+        }
+        self.identities(context, &mut spec)?;
+        spec.tools.extend(self.programs_with(context, &[])?.identities(&context.workspace.snapshot)?);
+        if let Some(inputs) = &self.inputs {
+            spec.inputs = inputs.hash(&self.root, &context.workspace.snapshot)?;
+        }
+        // What it reads otherwise can't be told, and was not declared.
+        if let Some(why) = spec.inputs.blind_spot() {
+            return always(spec, &why);
+        }
+        let key = key_of(&spec)?;
+        let freshness = match Record::read(&service.place(context)) {
+            Some(record) if record.is_ready() && record.key == key => {
+                Freshness::UpToDate(rondel_engine::Metadata::default())
+            }
+            Some(record) if record.is_running() => Freshness::not_present("what runs was started from something else"),
+            Some(_) | None => Freshness::not_present("it does not run"),
+        };
+        Ok(Prepared { spec, freshness, findings: () })
     }
 }
 
