@@ -1,3 +1,5 @@
+//! What a watcher tells of real changes, notified and looking.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
