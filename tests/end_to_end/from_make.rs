@@ -256,7 +256,7 @@ fn the_database_is_migrated_seeded_and_asked() {
     let _guard = daemon();
     let space = sample();
     let run = space.ok(&["up"]);
-    for service in ["backend: healthy", "postgres: healthy", "redis: healthy"] {
+    for service in ["backend healthy", "postgres healthy", "redis healthy"] {
         assert!(run.stderr.contains(service), "{service}\n{}", run.stderr);
     }
     assert!(answers(port(&space), "\"postgres\":\"up\""));

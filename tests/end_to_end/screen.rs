@@ -48,63 +48,38 @@ fn at_terminal(space: &TestSpace, columns: usize, words: &str, key: Option<(&str
         keys.write_all(key.as_bytes()).unwrap();
     }
     screen.read_to_end(&mut seen).unwrap();
-    (child.wait().unwrap().code().unwrap(), String::from_utf8_lossy(&seen).replace("\r\n", "\n"))
+    (child.wait().unwrap().code().unwrap(), String::from_utf8_lossy(&seen).replace('\r', ""))
 }
 
-/// The heads that were drawn at the end of the screen, as often as that was done, and lines below them.
-fn drawn(screen: &str, columns: usize) -> Vec<String> {
-    let pieces = screen.split(['\n', '\r', '\x1b']).map(|piece| piece.strip_prefix("[2K").unwrap_or(piece));
-    // A line that is filled to the last column has no end of its own.
-    let rows = pieces.flat_map(|piece| {
-        let letters: Vec<char> = piece.chars().collect();
-        letters.chunks(columns).map(|row| row.iter().collect::<String>().trim_end().to_owned()).collect::<Vec<_>>()
-    });
-    rows.filter(|piece| piece.starts_with("[0/") || piece.starts_with("      about ")).collect()
+/// The lines that were drawn at the end of the screen, as often as that was done.
+fn frames(screen: &str) -> Vec<Vec<&str>> {
+    let drawn = screen.split("\x1b[?7l").skip(1).map(|part| part.split("\x1b[?7h").next().unwrap());
+    drawn.map(|frame| frame.lines().collect()).collect()
 }
 
-/// What stands on a screen of so many columns in the end: a small terminal of endless height.
-fn left(screen: &str, columns: usize) -> String {
-    let (mut rows, mut row, mut column) = (vec![Vec::<char>::new()], 0, 0);
-    let mut rest = screen.chars().peekable();
-    while let Some(next) = rest.next() {
-        match next {
-            '\n' => (row, column) = (row + 1, 0),
-            '\r' => column = 0,
-            '\x1b' => {
-                rest.next_if_eq(&'[');
-                let mut number = String::new();
-                while let Some(digit) = rest.next_if(|part| part.is_ascii_digit() || matches!(part, '?' | ';')) {
-                    number.push(digit);
-                }
-                let count = number.parse().unwrap_or(1);
-                match rest.next() {
-                    Some('A') => row -= count.min(row),
-                    Some('B') => row += count,
-                    Some('K') if number == "2" => rows[row].clear(),
-                    Some('K') => rows[row].truncate(column),
-                    Some('J') => {
-                        rows[row].truncate(column);
-                        rows.truncate(row + 1);
-                    }
-                    _ => {}
-                }
-            }
-            letter => {
-                if column == columns {
-                    (row, column) = (row + 1, 0);
-                    rows.resize(rows.len().max(row + 1), Vec::new());
-                }
-                let line = &mut rows[row];
-                line.resize(line.len().max(column + 1), ' ');
-                line[column] = letter;
-                column += 1;
-            }
-        }
-        rows.resize(rows.len().max(row + 1), Vec::new());
+/// What stands on the screen in the end.
+fn left(screen: &str) -> String {
+    let mut lines: Vec<String> = vec![String::new()];
+    let mut rest = screen.to_owned();
+    for mode in ["\x1b[?7l", "\x1b[?7h", "\x1b[K"] {
+        rest = rest.replace(mode, "");
     }
-    let lines: Vec<String> =
-        rows.into_iter().map(|row| row.into_iter().collect::<String>().trim_end().to_owned()).collect();
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        push(&mut lines, before);
+        let (count, after) = after.split_once('A').expect("only moves up and erasures are left");
+        let up: usize = count.parse().unwrap();
+        lines.truncate(lines.len() - up);
+        *lines.last_mut().unwrap() = String::new();
+        rest = after.strip_prefix("\x1b[J").unwrap().to_owned();
+    }
+    push(&mut lines, &rest);
     lines.join("\n")
+}
+
+fn push(lines: &mut Vec<String>, text: &str) {
+    let mut parts = text.split('\n');
+    lines.last_mut().unwrap().push_str(parts.next().unwrap_or_default());
+    lines.extend(parts.map(str::to_owned));
 }
 
 #[test]
@@ -115,15 +90,20 @@ fn a_terminal_shows_what_runs_and_nothing_wraps() {
         space.write("in", "changed\n");
         let (code, screen) = at_terminal(&space, columns, "slow", None);
         assert_eq!(code, 0, "{screen}");
-        let drawn = drawn(&screen, columns);
-        for line in &drawn {
-            assert!(line.chars().count() <= columns, "{columns}: {line}");
+        let frames = frames(&screen);
+        for line in frames.iter().flatten() {
+            assert!(line.chars().count() < columns, "{columns}: {line}");
         }
-        let head =
-            drawn.iter().find(|line| line.starts_with("[0/1] slow 1s (last ") && line.contains('│')).expect(&screen);
+        let head = frames
+            .iter()
+            .find(|frame| frame[0].starts_with("[0/1] slow 1s (last ") && frame[0].contains('│'))
+            .expect(&screen);
         // What it printed last is on its line; all that it printed stands above.
-        assert!(head.contains(" │ line ") && (columns == 40) == head.ends_with('…'), "{head:?}");
-        let left = left(&screen, columns);
+        assert!(head[0].contains(" │ line ") && (columns == 40) == head[0].ends_with('…'), "{head:?}");
+        // The rest is known of the last time.
+        let first = frames.iter().find(|frame| frame[0].contains("slow 0s")).expect(&screen);
+        assert!(first.last().unwrap().starts_with("      about ") || first.len() == 1, "{first:?}");
+        let left = left(&screen);
         assert!(!left.contains("[0/1]") && left.matches("of a text").count() == 6, "{left}");
         assert!(left.trim_end().lines().last().unwrap().contains("Finished in"), "{left}");
     }
@@ -134,7 +114,7 @@ fn ctrl_c_leaves_one_line() {
     let space = space();
     let (code, screen) = at_terminal(&space, 80, "slow", Some(("line 2", "\u{3}")));
     assert_eq!(code, 130, "{screen}");
-    let left = left(&screen, 80);
+    let left = left(&screen);
     let lines: Vec<&str> = left.trim().lines().map(str::trim).collect();
     assert!(lines[0] == "Running slow: first build" && !left.contains("[0/1]"), "{left}");
     let others = lines.iter().filter(|line| !line.starts_with("slow | "));
@@ -160,7 +140,7 @@ fn ctrl_c_says_that_a_container_was_removed() {
     let (code, screen) = at_terminal(&space, 80, "serve", Some(("| ready", "\u{3}")));
     assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", "label=rondel.target=serve"]), "");
     docker(&["rmi", "--force", "rondel-test-screen:1"]);
-    let left = left(&screen, 80);
+    let left = left(&screen);
     let last = left.trim_end().lines().last().unwrap();
     assert!(code == 130 && last.contains("Stopped after ") && last.ends_with("; container removed"), "{code} {left}");
 }

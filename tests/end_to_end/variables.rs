@@ -192,7 +192,7 @@ fn a_value_counts_wherever_it_comes_from() {
     assert_eq!(space.read("out"), "1\n");
     space.write("VERSION", "v2.0.0\n");
     space.ok(&["plan", "x", "y"]).check(expect![[r#"
-        run         x: arguments changed from `1` to `2`
+        run         x (last [T]): arguments changed from `1` to `2`
         up to date  y
     "#]]);
     space.ok(&["x"]);

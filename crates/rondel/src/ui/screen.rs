@@ -1,27 +1,15 @@
 //! Standard error, and the lines at its end that change while a build runs.
 //!
-//! `indicatif` draws these lines below all others. Whatever is printed goes above them. A failed write is not an error, here as
-//! elsewhere.
+//! A terminal shows these lines below all others. Whatever is printed goes above them: they are erased, and drawn again
+//! after it. A failed write is not an error, here as elsewhere.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{LazyLock, Mutex};
+use std::sync::Mutex;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::ui::columns::width_of;
 
 /// Lines that stand at the end of the terminal now.
-static LIVE: LazyLock<Mutex<Live>> = LazyLock::new(Mutex::default);
-
-struct Live {
-    all: MultiProgress,
-    /// One for each line.
-    lines: Vec<ProgressBar>,
-}
-
-impl Default for Live {
-    fn default() -> Live {
-        Live { all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), lines: Vec::new() }
-    }
-}
+static LIVE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Size assumed of a terminal that does not say its own.
 const USUAL: Size = Size { columns: 80, rows: 24 };
@@ -53,54 +41,75 @@ pub(crate) fn is_terminal() -> bool {
 /// Replaces the live lines; without any, nothing of them is left.
 pub(crate) fn show(lines: Vec<String>) {
     let mut live = LIVE.lock().expect("no panic while locked");
-    while live.lines.len() > lines.len() {
-        live.remove_last();
+    if live.is_empty() && lines.is_empty() {
+        return;
     }
-    while live.lines.len() < lines.len() {
-        let line = live.all.add(ProgressBar::new_spinner());
-        line.set_style(ProgressStyle::with_template("{msg}").expect("a constant template"));
-        live.lines.push(line);
-    }
-    for (line, text) in live.lines.iter().zip(lines) {
-        line.set_message(text);
-        line.tick();
-    }
-}
-
-impl Live {
-    fn remove_last(&mut self) {
-        if let Some(line) = self.lines.pop() {
-            line.finish_and_clear();
-            self.all.remove(&line);
-        }
-    }
+    let text = format!("{}{}", erasure(&live, size().columns), drawing(&lines));
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    *live = lines;
 }
 
 /// Prints whole lines above the live ones.
 pub(crate) fn print(text: &str) {
-    beside(|| {
-        let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
-    });
+    let live = LIVE.lock().expect("no panic while locked");
+    let text = match live.is_empty() {
+        true => format!("{text}\n"),
+        false => format!("{}{text}\n{}", erasure(&live, size().columns), drawing(&live)),
+    };
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Does `work`, which writes to the same terminal by another way, without the live lines.
 pub(crate) fn beside<T>(work: impl FnOnce() -> T) -> T {
     let live = LIVE.lock().expect("no panic while locked");
-    if live.lines.is_empty() { work() } else { live.all.suspend(work) }
+    if live.is_empty() {
+        return work();
+    }
+    let _ = std::io::stderr().lock().write_all(erasure(&live, size().columns).as_bytes());
+    let done = work();
+    let _ = std::io::stderr().lock().write_all(drawing(&live).as_bytes());
+    done
 }
 
 /// Removes the live lines for good, if nobody is writing: before the process leaves at once.
 pub(crate) fn leave() {
-    if let Ok(mut live) = LIVE.try_lock() {
-        while !live.lines.is_empty() {
-            live.remove_last();
-        }
+    if let Ok(mut live) = LIVE.try_lock()
+        && !live.is_empty()
+    {
+        let _ = std::io::stderr().lock().write_all(erasure(&live, size().columns).as_bytes());
+        live.clear();
     }
 }
 
 /// Empties the screen, and puts the next line at its top. What was there can still be scrolled back to.
 pub(crate) fn clear() {
-    beside(|| {
-        let _ = std::io::stderr().lock().write_all(b"\x1b[H\x1b[2J");
-    });
+    beside(|| drop(std::io::stderr().lock().write_all(b"\x1b[H\x1b[2J")));
+}
+
+/// Moves to the first row of the lines, and erases all from there. A terminal that has become narrower has given a long
+/// line several rows.
+fn erasure(lines: &[String], columns: usize) -> String {
+    let rows: usize = lines.iter().map(|line| width_of(line).div_ceil(columns.max(1)).max(1)).sum();
+    if rows == 0 { String::new() } else { format!("\x1b[{rows}A\r\x1b[J") }
+}
+
+/// Writes the lines, cut by the terminal where it counts columns otherwise.
+fn drawing(lines: &[String]) -> String {
+    if lines.is_empty() { String::new() } else { format!("\x1b[?7l{}\n\x1b[?7h", lines.join("\n")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_drawn_is_erased() {
+        let lines = ["[1/2] server".to_owned(), "x".repeat(50), String::new()];
+        assert_eq!(drawing(&lines[..1]), "\x1b[?7l[1/2] server\n\x1b[?7h");
+        assert_eq!(drawing(&[]), "");
+        assert_eq!(erasure(&lines, 80), "\x1b[3A\r\x1b[J");
+        // The terminal was made narrower in between.
+        assert_eq!(erasure(&lines, 20), "\x1b[5A\r\x1b[J");
+        assert_eq!(erasure(&[], 80), "");
+    }
 }

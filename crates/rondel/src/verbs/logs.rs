@@ -16,7 +16,7 @@ options! {
         /// go on with what is printed from now on, until everything has ended
         follow: bool = option("follow").short('f'),
         /// print the last N lines of each only
-        tail: LineCount = option("tail").short('n').value("N"),
+        tail: LineCount = option("tail").value("N"),
     }
 }
 

@@ -1,3 +1,5 @@
+//! A proxy between real sockets, and the framing of messages.
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
