@@ -98,7 +98,7 @@ fn only_what_is_affected_runs_and_own_outputs_change_nothing() {
     space.replace("build.ron", "echo copied", "echo copied again\", inptus: [\"");
     watching.hears("error: expected `,`", 1);
     space.replace("build.ron", "\", inptus: [\"", "");
-    watching.hears("copied again", 1);
+    watching.hears("Finished in", 6);
     let before = watching.said();
     // The same contents, and what no target reads.
     space.write("in/a.txt", "3\n");
@@ -289,7 +289,7 @@ fn edits_drop_no_request() {
     }
     let (asked, failures) = load.end();
     assert!(failures.is_empty() && asked > 200, "{} of {asked}: {:?}", failures.len(), failures.first());
-    wait_for("its line", || watching.said().contains("serve | serving v6"));
+
     let program = serde_json::from_str::<serde_json::Value>(&space.read(".rondel/processes.1/serve.json")).unwrap();
     let pid = program["program"]["pid"].as_u64().unwrap();
     let said = watching.ends();
