@@ -40,7 +40,7 @@ pub(crate) fn is_detached(pid: i32) -> bool {
     u32::try_from(pid).is_ok_and(|pid| detached.contains(&pid))
 }
 
-/// Leaves the terminal and the session of whoever started this process: Ctrl-C there does not reach it any more.
+/// Leaves the terminal and the session of whoever started this process, so that Ctrl-C there no longer reaches it.
 pub fn leave_session() {
     #[cfg(unix)]
     {

@@ -25,7 +25,7 @@ pub use probe::http_answers;
 pub use proxies::Proxies;
 pub use proxy::Proxy;
 pub use record::{Phase, Record};
-pub use run::{End, run_here};
+pub use run::{DRAIN, End, run_here};
 pub use service::{Ready, Service};
 pub use stop::{Stopped, stop};
 

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Life after which a service is taken for a sound one: its next restart has the first pause.
 const SOUND_LIFE: Duration = Duration::from_secs(60);
 /// The longest wait for requests that are under way when a service is stopped.
-pub(crate) const DRAIN: Duration = Duration::from_secs(5);
+pub const DRAIN: Duration = Duration::from_secs(5);
 /// Interval at which a request to stop is noticed.
 const STOP_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -157,7 +157,7 @@ impl Supervised<'_> {
     fn run_once(&self) -> Run {
         let own = Cancellation::with_grace(self.service.grace);
         let begun = Instant::now();
-        let (saw_line, is_over, started) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU32::new(0));
+        let (saw_line, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
         let wanted = match &self.service.ready {
             Some(Ready::Line(text)) => Some(text.as_str()),
             _ => None,
@@ -183,7 +183,6 @@ impl Supervised<'_> {
                 }
             };
             let on_start = |pid| {
-                started.store(pid, Ordering::SeqCst);
                 self.note(|record| {
                     record.enter(Phase::Starting, "");
                     record.started(pid);

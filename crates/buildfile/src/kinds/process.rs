@@ -15,11 +15,11 @@ kind! {
     Process in Group::Run {
         /// Program and arguments. `[Output("server"), "--listen", "127.0.0.1:8080"]` runs what a target makes.
         command: Command,
-        /// Files that it reads when it starts, and outputs of targets. If one of them changes, a process in the background is started
-        /// anew; so it is if its program, its arguments or its variables change. Without any change it goes on as it is.
+        /// Files that it reads when it starts, and outputs of targets. A process in the background is started again when one of them
+        /// changes, or its program, its arguments or its variables. Otherwise it keeps running.
         inputs: Vec<InputSource> = Vec::new(),
         /// Environment of the process. It sees `PATH`, `HOME`, `LANG=C.UTF-8`, these, and those of `pass_env`. `Secret` is
-        /// allowed; a process in the background with one is then started anew by each run.
+        /// allowed; each run then starts a process in the background again.
         env: CommandEnvironment = CommandEnvironment::default(),
         /// Files of variables in the syntax of `docker run --env-file`: `[".env", Optional(".env.local")]`. A later one goes
         /// before an earlier one, and `env` before all. Their values are not shown.

@@ -1,8 +1,8 @@
 //! `watch`: builds targets again whenever something that they are made from changes. Processes and containers among them go on
 //! until what replaces them is made.
 //!
-//! What is told of changes is a hint only. Each build looks at everything itself, and runs what is affected. So a hint too many
-//! costs a look, and one that was lost is made good by the next.
+//! A notification is only a hint. Each build looks at everything itself and runs what is affected. So a hint too many costs one
+//! look, and the next build makes up for a lost one.
 
 mod keys;
 mod news;
@@ -184,7 +184,7 @@ impl Watch<'_> {
                 let warn = |path: &Path| {
                     let path = path.strip_prefix(root).unwrap_or(path).display().to_string();
                     let path = without_control_sequences(&path);
-                    self.say(&format!("warning: each build writes `{path}` anew: it makes no build begin any more"));
+                    self.say(&format!("warning: each build writes `{path}` anew: its changes are ignored from now on"));
                 };
                 match state.news.of(&changes, told, &warn) {
                     Some(news) if news.is_empty() => {}

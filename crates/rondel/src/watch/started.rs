@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rondel_buildfile::{Makes, TargetName};
+use rondel_buildfile::TargetName;
 use rondel_process::Cancellation;
 use rondel_targets::{Analysis, LogQuery, Running, running_targets};
 
@@ -76,7 +76,7 @@ pub(crate) fn stop(session: &Session<'_>, started: &Started, tell: &dyn Fn(&str)
     let file = &session.file;
     let ends = |name: &TargetName| {
         let target = file.targets.iter().find(|target| target.name.value == *name);
-        target.is_some_and(|target| target.kind().makes() == Makes::Processes && !target.kind().stays())
+        target.is_some_and(|target| !target.kind().stays())
     };
     let names: Vec<TargetName> = started.names.iter().filter(|name| ends(name)).cloned().collect();
     for target in running_targets(&session.request(&analysis, Asked::of(names))) {

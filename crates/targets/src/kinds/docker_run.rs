@@ -10,8 +10,8 @@ use rondel_engine::{
     EnvironmentValue, Freshness, Job, Metadata, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey,
 };
 use rondel_golang::PROBE_PATH;
-use rondel_process::{Cancellation, CommandLine, Stream, capture, is_at_terminal, listener_at, run};
-use rondel_supervise::{Proxies, Proxy, http_answers};
+use rondel_process::{Cancellation, CommandLine, Stream, capture, is_at_terminal, run};
+use rondel_supervise::{DRAIN, Proxies, Proxy, http_answers};
 
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::docker::Docker;
@@ -20,7 +20,7 @@ use crate::docker::taken_port::taken_port;
 use crate::image::load::{ContainerHealth, health_of, image_in_docker};
 use crate::image::metadata::{ContainerMetadata, image_of};
 use crate::nodes::{Deps, TargetNodes};
-use crate::running::{Containers, Running};
+use crate::running::{Containers, Running, hold, short_id};
 
 mod settings;
 
@@ -113,9 +113,6 @@ const HEALTH_INTERVAL: Duration = Duration::from_millis(150);
 /// Minimum life of a container without a health check before it counts as running.
 const MIN_LIFE: Duration = Duration::from_secs(1);
 
-/// The longest wait for requests that are under way when the container is exchanged.
-const DRAIN: Duration = Duration::from_secs(5);
-
 /// State of a container after the wait for its health.
 enum Life {
     /// It is healthy, or has no health check and runs.
@@ -140,8 +137,7 @@ impl DockerRunStep {
 
     /// Returns where the container itself is on this machine.
     fn own_address(&self) -> Option<SocketAddr> {
-        let entry = on_loopback(self.settings.publish.first()?);
-        entry.rsplit_once(':')?.0.replace("0.0.0.0", "127.0.0.1").parse().ok()
+        places(self.settings.publish.first()?)?.0.parse().ok()
     }
 
     /// Holds the address of the container, and waits for the requests that are under way.
@@ -153,21 +149,14 @@ impl DockerRunStep {
             None if self.detach => return Ok(None),
             None => Proxy::start(address).map(Arc::new),
         };
-        let proxy = proxy.map_err(|error| {
-            let holder = listener_at(address.port()).map(|holder| format!("{holder} listens there"));
-            let why = holder.unwrap_or_else(|| error.to_string());
-            StepError::environment(format!("`{}` can't hold `{address}`: {why}", self.target))
-                .hint("stop it, or hold another address")
-        })?;
-        proxy.hold(DRAIN);
-        Ok(Some(proxy))
+        hold(&self.target, address, proxy, DRAIN).map(Some)
     }
 
     /// Removes containers of this target that an earlier run left behind.
     fn reap(&self, context: &StepContext<'_>) -> Result<(), StepError> {
         let listed = context.capture(&self.list_line())?;
         for id in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
-            context.note(format!("removing the container {} of an earlier run", &id[..id.len().min(12)]));
+            context.note(format!("removing the container {} of an earlier run", short_id(id)));
             context.capture(&self.docker.command(["rm", "--force", "--volumes", id]))?;
         }
         Ok(())
@@ -248,9 +237,8 @@ impl DockerRunStep {
     fn published(&self, port: u16) -> Option<String> {
         let wanted = port.to_string();
         self.settings.publish.iter().find_map(|entry| {
-            let entry = on_loopback(entry);
-            let (host, container) = entry.rsplit_once(':')?;
-            (container.split('/').next() == Some(&wanted)).then(|| host.replace("0.0.0.0", "127.0.0.1"))
+            let (host, container) = places(entry)?;
+            (container.split('/').next() == Some(&wanted)).then_some(host)
         })
     }
 
@@ -416,7 +404,7 @@ impl Step for DockerRunStep {
         }
         let id = self.start(context, &image)?;
         let outcome = self.wait_until_healthy(context, &id);
-        let metadata = Metadata::of(&ContainerMetadata { container: id.chars().take(12).collect() });
+        let metadata = Metadata::of(&ContainerMetadata { container: short_id(&id).to_owned() });
         // A container that has ended is not left behind, and what it printed is shown.
         if let (Some(held), Some(own), Ok(Life::Running)) = (&held, self.own_address(), &outcome) {
             held.open(own);
@@ -428,6 +416,13 @@ impl Step for DockerRunStep {
         self.stop(context, &id);
         outcome.map(|()| Report::of(metadata))
     }
+}
+
+/// Returns where a port of `publish` is reached on this machine, and the port in the container.
+fn places(entry: &str) -> Option<(String, String)> {
+    let entry = on_loopback(entry);
+    let (host, container) = entry.rsplit_once(':')?;
+    Some((host.replace("0.0.0.0", "127.0.0.1"), container.to_owned()))
 }
 
 /// Returns true if a GET request to the address on this machine is answered with 2xx.

@@ -80,7 +80,7 @@ impl Container {
             is_running: self.state == "running",
             since: up.map(|up| up.split(" (").next().unwrap_or(up)).unwrap_or_default().to_owned(),
             addresses: addresses(&self.ports),
-            what: format!("container {}", short(&self.id)),
+            what: format!("container {}", short_id(&self.id)),
         }
     }
 }
@@ -100,7 +100,8 @@ impl Containers {
     }
 }
 
-fn short(id: &str) -> &str {
+/// Returns the first digits of a container's ID, as people know it.
+pub(crate) fn short_id(id: &str) -> &str {
     &id[..id.len().min(12)]
 }
 
@@ -115,7 +116,7 @@ impl Running for Containers {
             answer(&self.docker.command(["stop", "--time", "10", &id]))?;
             // One that removes itself is gone.
             let _ = answer(&self.docker.command(["rm", "--force", "--volumes", &id]));
-            stopped.push(format!("container {}", short(&id)));
+            stopped.push(format!("container {}", short_id(&id)));
         }
         self.labels.remove_secrets();
         Ok(stopped)

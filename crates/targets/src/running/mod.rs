@@ -2,13 +2,15 @@
 //! `restart`, which ask processes, containers and compose projects alike.
 
 mod containers;
+mod held;
 mod processes;
 mod services;
 
 use rondel_engine::UserError;
 use rondel_process::Cancellation;
 
-pub(crate) use containers::{Containers, objects};
+pub(crate) use containers::{Containers, objects, short_id};
+pub(crate) use held::hold;
 pub(crate) use processes::Processes;
 pub(crate) use services::{Services, service_of};
 

@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rondel_engine::{ActionSpec, Job, Report, StepContext, StepError};
-use rondel_process::{CommandLine, Stream, listener_at};
+use rondel_process::{CommandLine, Stream};
 use rondel_supervise::{
-    End, Event, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, run_here, start_in_background, stop,
+    DRAIN, End, Event, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, run_here,
+    start_in_background, stop,
 };
+
+use crate::running::hold;
 
 /// How a program is kept running.
 #[derive(Clone)]
@@ -34,8 +37,6 @@ pub(crate) struct ServicePlan {
 
 /// Number of lines kept for the report of a failure.
 const TAIL_LINES: usize = 50;
-/// The longest wait for requests that are under way when the service is exchanged.
-const DRAIN: Duration = Duration::from_secs(5);
 
 /// Returns the digest of everything that a program is started from.
 pub(super) fn key_of(spec: &ActionSpec) -> Result<String, StepError> {
@@ -122,14 +123,7 @@ impl ServicePlan {
     /// Holds the address of the service, and waits for the requests that are under way. `None` if its supervisor does that.
     fn hold(&self) -> Result<Option<Arc<Proxy>>, StepError> {
         let (Some(proxies), Some(address)) = (&self.kept, self.proxy) else { return Ok(None) };
-        let proxy = proxies.at(address).map_err(|error| {
-            let holder = listener_at(address.port()).map(|holder| format!("{holder} listens there"));
-            let why = holder.unwrap_or_else(|| error.to_string());
-            StepError::environment(format!("`{}` can't hold `{address}`: {why}", self.name))
-                .hint("stop it, or hold another address")
-        })?;
-        proxy.hold(self.grace.min(DRAIN));
-        Ok(Some(proxy))
+        hold(&self.name, address, proxies.at(address), self.grace.min(DRAIN)).map(Some)
     }
 
     /// Ends what an earlier run of the target has left in the background.
