@@ -36,7 +36,7 @@ fn finish(children: Vec<Child>) -> Vec<Run> {
 }
 
 /// Two and ten at once, on one target and on different ones, in one workspace and in two that share a cache, while the
-/// cache is collected to nothing over and over.
+/// cache is collected to nothing over and over, and verified.
 #[test]
 fn at_once_and_while_the_cache_is_collected() {
     const COUNT: usize = 6;
@@ -53,8 +53,9 @@ fn at_once_and_while_the_cache_is_collected() {
             let target = format!("t{}", number % COUNT);
             children.push(space.start(&[if number % 2 == 0 { "all" } else { &target }, "-j2"]));
         }
-        let collectors: Vec<Child> =
+        let mut collectors: Vec<Child> =
             (0..8).map(|limit| space.start(&["cache", "gc", "--max", &format!("{}", limit * 20_000)])).collect();
+        collectors.extend((0..2).map(|_| space.start(&["cache", "verify"])));
         for run in finish(children).into_iter().chain(finish(collectors)) {
             assert_eq!(run.code, 0, "{}", run.stderr);
         }

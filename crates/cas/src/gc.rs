@@ -195,10 +195,14 @@ impl Store {
         if since.is_some_and(|since| used >= since) {
             return Removal::Held;
         }
-        match fs::symlink_metadata(path) {
-            Err(_) => Removal::NotThere,
-            Ok(metadata) if modified(&metadata) != used => Removal::Held,
-            Ok(_) => fs::remove_file(path).map_or(Removal::Stuck, |()| Removal::Done),
+        match fs::symlink_metadata(path).map(|metadata| modified(&metadata) == used) {
+            Ok(false) => Removal::Held,
+            // Another collector may be faster, before either of the two calls.
+            is_old => match is_old.and_then(|_| fs::remove_file(path)) {
+                Ok(()) => Removal::Done,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Removal::NotThere,
+                Err(_) => Removal::Stuck,
+            },
         }
     }
 
@@ -219,10 +223,7 @@ impl Store {
                 }
                 // Another process has removed it meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                _ => {
-                    verified.damaged_blobs += 1;
-                    fs::remove_file(path)?;
-                }
+                _ => verified.damaged_blobs += remove_if_there(path)?,
             }
         }
         for (path, _) in files_in(&self.root.join("ac"))? {
@@ -233,12 +234,19 @@ impl Store {
             });
             if whole {
                 verified.results += 1;
-            } else if path.exists() {
-                verified.damaged_results += 1;
-                fs::remove_file(path)?;
+            } else {
+                verified.damaged_results += remove_if_there(&path)?;
             }
         }
         Ok(verified)
+    }
+}
+
+/// Removes a file. Returns how many were removed: none where another process was faster.
+fn remove_if_there(path: &Path) -> io::Result<u64> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        removal => removal.map(|()| 1),
     }
 }
 
