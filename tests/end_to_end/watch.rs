@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::docker::{free_port, get, wait_for};
+use crate::docker::{daemon, docker, free_port, get, wait_for};
 use crate::space::TestSpace;
 
 /// A watch that runs, and all that it has said.
@@ -289,7 +289,10 @@ fn edits_drop_no_request() {
     }
     let (asked, failures) = load.end();
     assert!(failures.is_empty() && asked > 200, "{} of {asked}: {:?}", failures.len(), failures.first());
-
+    for edit in 0..=6 {
+        wait_for("its line", || watching.said().contains(&format!("serve | serving v{edit}\n")));
+        assert_eq!(watching.said().matches(&format!("serving v{edit}\n")).count(), 1, "{}", watching.said());
+    }
     let program = serde_json::from_str::<serde_json::Value>(&space.read(".rondel/processes.1/serve.json")).unwrap();
     let pid = program["program"]["pid"].as_u64().unwrap();
     let said = watching.ends();
@@ -297,4 +300,72 @@ fn edits_drop_no_request() {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
     assert!(get(port, "/").is_none());
+}
+
+/// From nine to five: services up, a watch, edits below a load, one that breaks a test, one that does not compile, down; nothing goes on,
+/// and nothing is left behind.
+#[test]
+#[cfg_attr(not(has_compose), ignore = "no `docker compose` with its images (see tests/images)")]
+fn the_whole_day() {
+    let _guard = daemon();
+    let port = free_port();
+    let mut space = server(port);
+    space.unset("DOCKER_HOST");
+    space.replace(
+        "build.ron",
+        "targets: {",
+        "targets: {\"up\": ComposeUp(file: \"compose.yml\"), \"down\": ComposeDown(file: \"compose.yml\", volumes: true), \
+         \"test\": GoTest(packages: [\"./...\"]),",
+    );
+    space.replace("build.ron", "project: \"t\"", "project: \"rondel-test-day\"");
+    space.write(
+        "compose.yml",
+        "services:\n  redis:\n    image: redis:7-alpine\n    volumes: [\"data:/data\"]\n    healthcheck: {test: [\"CMD\", \"redis-cli\", \"ping\"], interval: 1s}\n\
+         volumes:\n  data: {}\n",
+    );
+    space.write(
+        "main_test.go",
+        "package main\n\nimport \"testing\"\n\nfunc TestVersion(t *testing.T) {\n\tif version == \"bad\" {\n\t\tt.Fatal(\"a bad version\")\n\t}\n}\n",
+    );
+    let before = names_in(&space);
+    assert!(space.ok(&["up"]).stderr.contains("redis healthy"));
+    let watching = Watching::start(&space, &["serve", "test"]);
+    let answer = || get(port, "/").unwrap_or_default();
+    let load = Load::start(port);
+    space.replace("main.go", "\"v0\"", "\"v1\"");
+    wait_for("the edit", || answer().ends_with("v1"));
+    // An edit that breaks a test is told, and the next one mends it. So it is with one that does not compile.
+    space.replace("main.go", "\"v1\"", "\"bad\"");
+    watching.hears("a bad version", 1);
+    space.replace("main.go", "\"bad\"", "\"v2\"");
+    wait_for("the edit", || answer().ends_with("v2"));
+    space.append("main.go", "broken\n");
+    watching.hears("Failed server", 1);
+    assert!(answer().ends_with("v2"));
+    space.replace("main.go", "broken\n", "");
+    space.replace("main.go", "\"v2\"", "\"v3\"");
+    wait_for("the edit", || answer().ends_with("v3"));
+    let states = space.ok(&["status"]).stdout;
+    assert!(states.contains("serve     ready") && states.contains("up/redis  healthy"), "{states}");
+    assert!(space.ok(&["logs", "serve"]).stdout.contains("serving v3"));
+    let (asked, failures) = load.end();
+    // What a bad version answers begins with no `v`: those alone are not as they should be.
+    let wrong: Vec<&String> = failures.iter().filter(|failure| !failure.ends_with("bad")).collect();
+    assert!(wrong.is_empty() && asked > 100, "{} of {asked}: {:?}", wrong.len(), wrong.first());
+    watching.ends();
+    space.ok(&["test"]);
+    space.ok(&["down", "--yes"]);
+    let states = space.ok(&["status"]).stdout;
+    assert!(states.lines().all(|line| line.contains("not running")), "{states}");
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", "label=com.docker.compose.project=rondel-test-day"]), "");
+    assert!(get(port, "/").is_none() && get(port + 1, "/").is_none());
+    let left: Vec<String> = names_in(&space).into_iter().filter(|name| !before.contains(name)).collect();
+    assert_eq!(left, [".rondel", "dist"]);
+}
+
+fn names_in(space: &TestSpace) -> Vec<String> {
+    let entries = std::fs::read_dir(space.root()).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }

@@ -19,7 +19,7 @@ mod stop;
 
 pub use background::{StartError, Started, start_in_background, supervise};
 pub use events::Event;
-pub use log::{LOG_MAX, follow, last_lines};
+pub use log::{LOG_MAX, LogReader, last_lines};
 pub use place::Place;
 pub use probe::http_answers;
 pub use proxies::Proxies;

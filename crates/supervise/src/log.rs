@@ -1,7 +1,7 @@
 //! The log of a service: its lines, without secrets, in a file that does not grow for ever.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -54,16 +54,102 @@ impl Log {
     }
 }
 
-/// Returns the last lines of the log, at most `count`; all if there is no count. Those of the log that was put aside come first,
-/// if there are too few.
-pub fn last_lines(place: &Place, count: Option<usize>) -> io::Result<Vec<String>> {
-    let mut lines = lines_of(&place.log())?;
+/// A reader of a log, also of those that follow it once it is put aside.
+pub struct LogReader {
+    place: Place,
+    /// Held open: so its number is not given to another one, and what was added before it was put aside can be read after.
+    file: Option<File>,
+    /// What was read of a line whose end was not written yet.
+    rest: Vec<u8>,
+}
+
+impl LogReader {
+    /// Returns a reader that begins with the present log.
+    pub fn new(place: &Place) -> LogReader {
+        LogReader { place: place.clone(), file: None, rest: Vec::new() }
+    }
+
+    /// Calls `see` with each line that was added since the last call.
+    pub fn read(&mut self, see: &mut dyn FnMut(&str)) -> io::Result<()> {
+        loop {
+            let Some(mut file) = self.open()? else { return Ok(()) };
+            // Asked first: nothing is added to a log once it is put aside.
+            let is_present = match fs::symlink_metadata(self.place.log()) {
+                Ok(present) => is_same(&file.metadata()?, &present),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+                Err(error) => return Err(error),
+            };
+            (&mut file).take(2 * LOG_MAX).read_to_end(&mut self.rest)?;
+            let whole = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            String::from_utf8_lossy(&self.rest[..whole]).lines().for_each(&mut *see);
+            self.rest.drain(..whole);
+            if is_present {
+                self.file = Some(file);
+                return Ok(());
+            }
+            self.end(see);
+        }
+    }
+
+    /// Calls `see` with each line that is added, until `goes_on` says no.
+    pub fn follow(&mut self, goes_on: &dyn Fn() -> bool, see: &mut dyn FnMut(&str)) -> io::Result<()> {
+        loop {
+            // Asked first: what is written before the end is read after it.
+            let is_last = !goes_on();
+            self.read(see)?;
+            if is_last {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn open(&mut self) -> io::Result<Option<File>> {
+        match self.file.take() {
+            Some(file) => Ok(Some(file)),
+            None => match open_regular(&self.place.log()) {
+                Ok((file, _)) => Ok(Some(file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// Takes what is left as a line: its writer was killed.
+    fn end(&mut self, see: &mut dyn FnMut(&str)) {
+        if !self.rest.is_empty() {
+            see(&String::from_utf8_lossy(&self.rest));
+            self.rest.clear();
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    one.created().ok() == other.created().ok()
+}
+
+/// Returns the last lines of the log, at most `count`, and the reader of what is added after them; all if there is no count. Those
+/// of the log that was put aside come first, if there are too few.
+pub fn last_lines(place: &Place, count: Option<usize>) -> io::Result<(Vec<String>, LogReader)> {
+    let mut lines = Vec::new();
+    let mut reader = LogReader::new(place);
+    reader.read(&mut |line| lines.push(line.to_owned()))?;
+    reader.end(&mut |line| lines.push(line.to_owned()));
     if count.is_some_and(|count| lines.len() < count) && is_long(&place.former_log()) {
-        let former = lines_of(&place.former_log())?;
+        let mut bytes = Vec::new();
+        open_regular(&place.former_log())?.0.take(2 * LOG_MAX).read_to_end(&mut bytes)?;
+        let former = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
         lines = [former, lines].concat();
     }
     let excess = count.map_or(0, |count| lines.len().saturating_sub(count));
-    Ok(lines.split_off(excess))
+    Ok((lines.split_off(excess), reader))
 }
 
 /// Returns true if the log was put aside since it had become too long. One of an earlier start is not of this one.
@@ -71,38 +157,40 @@ fn is_long(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.len() >= LOG_MAX)
 }
 
-fn lines_of(path: &Path) -> io::Result<Vec<String>> {
-    let mut bytes = Vec::new();
-    match open_regular(path) {
-        Ok((file, _)) => file.take(2 * LOG_MAX).read_to_end(&mut bytes)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Calls `see` with each line that is added to the log, from its present end on, until `goes_on` says no.
-pub fn follow(place: &Place, goes_on: &dyn Fn() -> bool, see: &mut dyn FnMut(&str)) -> io::Result<()> {
-    let mut at = fs::symlink_metadata(place.log()).map_or(0, |metadata| metadata.len());
-    let mut rest = Vec::new();
-    loop {
-        // Asked first: what is written before the end is read after it.
-        let is_last = !goes_on();
-        let length = fs::symlink_metadata(place.log()).map_or(0, |metadata| metadata.len());
-        // A shorter one is another file.
-        at = if length < at { 0 } else { at };
-        if length > at {
-            let (mut file, _) = open_regular(&place.log())?;
-            file.seek(SeekFrom::Start(at))?;
-            at += file.take(LOG_MAX).read_to_end(&mut rest)? as u64;
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                see(&String::from_utf8_lossy(&rest[..end]));
-                rest.drain(..=end);
-            }
-        }
-        if is_last {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(50));
+    /// Nothing is lost and nothing comes twice, however often a log is put aside, and however long the next one is.
+    #[test]
+    fn a_reader_goes_on_with_the_next_log() {
+        let state = std::env::temp_dir().join(format!("rondel-log-{}", std::process::id()));
+        let place = Place::new(&state, "a");
+        let mut seen = Vec::new();
+        let mut reader = LogReader::new(&place);
+        reader.read(&mut |_| panic!("there is no log")).unwrap();
+        let mut read = |seen: &mut Vec<String>| reader.read(&mut |line| seen.push(line.to_owned())).unwrap();
+        let first = Log::begin(&place).unwrap();
+        first.line("1");
+        read(&mut seen);
+        first.line("2");
+        // Longer than what was read of the one before.
+        let second = Log::begin(&place).unwrap();
+        second.line("the third line");
+        read(&mut seen);
+        read(&mut seen);
+        second.line("4");
+        second.open.lock().unwrap().0.write_all(b"killed in the mid").unwrap();
+        read(&mut seen);
+        assert_eq!(seen, ["1", "2", "the third line", "4"]);
+        drop(Log::begin(&place).unwrap());
+        read(&mut seen);
+        assert_eq!(seen[4..], ["killed in the mid"]);
+        let (last, mut reader) = last_lines(&place, Some(1)).unwrap();
+        assert!(last.is_empty());
+        Log::begin(&place).unwrap().line("6");
+        reader.follow(&|| false, &mut |line| seen.push(line.to_owned())).unwrap();
+        assert_eq!(seen[5..], ["6"]);
+        fs::remove_dir_all(state).unwrap();
     }
 }

@@ -10,6 +10,8 @@ use rondel_watch::Changes;
 const SIZE_MAX: u64 = 8 * 1024 * 1024;
 /// How often in a row a file may change while a build runs, and cause the next, before it is left out.
 const OWN_WRITES_MAX: u32 = 3;
+/// How often in a row a file that looks as before may cause the next build, since this one may have read something else of it.
+const SAME_MAX: u32 = 1;
 
 /// What is known of files that have changed before.
 #[derive(Default)]
@@ -18,8 +20,15 @@ pub(crate) struct News {
     own: Vec<PathBuf>,
     known: BTreeMap<PathBuf, Option<Digest>>,
     /// How often in a row each file changed while a build ran.
-    in_builds: BTreeMap<PathBuf, u32>,
+    in_builds: BTreeMap<PathBuf, InBuilds>,
     left_out: BTreeSet<PathBuf>,
+}
+
+/// How often in a row a file was written while a build ran.
+#[derive(Clone, Copy, Default)]
+struct InBuilds {
+    changed: u32,
+    same: u32,
 }
 
 /// When changes were told.
@@ -46,7 +55,11 @@ impl News {
         let mut news = BTreeSet::new();
         for path in changes.paths() {
             let is_own = self.own.iter().any(|own| path.starts_with(own)) || self.left_out.contains(path);
-            if !is_own && self.is_new(path) && self.counts(path, told, warn) {
+            if is_own {
+                continue;
+            }
+            let is_new = self.is_new(path);
+            if self.counts(path, is_new, told, warn) {
                 news.insert(path.clone());
             }
         }
@@ -73,14 +86,18 @@ impl News {
         }
     }
 
-    /// Returns false for a file that each build writes anew.
-    fn counts(&mut self, path: &Path, told: Told, warn: &dyn Fn(&Path)) -> bool {
+    /// Returns false for a file that looks as before, and for one that each build writes anew.
+    fn counts(&mut self, path: &Path, is_new: bool, told: Told, warn: &dyn Fn(&Path)) -> bool {
         if told == Told::Between {
-            return true;
+            return is_new;
         }
         let count = self.in_builds.entry(path.to_owned()).or_default();
-        *count += 1;
-        if *count > OWN_WRITES_MAX {
+        if !is_new {
+            count.same += 1;
+            return count.same <= SAME_MAX;
+        }
+        count.changed += 1;
+        if count.changed > OWN_WRITES_MAX {
             self.left_out.insert(path.to_owned());
             warn(path);
             return false;
@@ -98,4 +115,35 @@ fn looks(metadata: &std::fs::Metadata, bytes: &[u8]) -> Digest {
 #[cfg(not(unix))]
 fn looks(_metadata: &std::fs::Metadata, bytes: &[u8]) -> Digest {
     Digest::of(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rondel_watch::Watcher;
+
+    use super::*;
+
+    /// A build may have read what a file held for a moment: that it looks as before is then no reason to do nothing.
+    #[test]
+    fn what_was_otherwise_for_a_moment_while_a_build_ran() {
+        let root = std::env::temp_dir().join(format!("rondel-news-{}", std::process::id()));
+        std::fs::create_dir_all(&root).unwrap();
+        let (file, mut watcher, mut news) = (root.join("file"), Watcher::new(), News::default());
+        watcher.watch(&BTreeSet::from([root.clone()]));
+        let mut told = |told: Told, texts: &[&str]| {
+            texts.iter().for_each(|text| std::fs::write(&file, text).unwrap());
+            let changes = watcher.wait(Duration::from_secs(5));
+            news.of(&changes, told, &|_| panic!("it is not left out")).unwrap().len()
+        };
+        assert_eq!(told(Told::Between, &["a"]), 1);
+        assert_eq!(told(Told::Between, &["b", "a"]), 0);
+        assert_eq!(told(Told::InBuild, &["b", "a"]), 1);
+        // The look after that found nothing: whoever writes the same each time does not build for ever.
+        assert_eq!(told(Told::InBuild, &["a"]), 0);
+        assert_eq!(told(Told::Between, &["c"]), 1);
+        assert_eq!(told(Told::InBuild, &["c"]), 1);
+        std::fs::remove_dir_all(root).unwrap();
+    }
 }

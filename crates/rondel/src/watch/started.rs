@@ -1,27 +1,21 @@
 //! Processes and containers below a watch: what they print is shown as it comes, and they end with the watch.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::mpsc::{Sender, channel};
 
 use rondel_buildfile::TargetName;
 use rondel_process::Cancellation;
-use rondel_targets::{Analysis, LogQuery, Running, running_targets};
+use rondel_targets::{Analysis, Running, running_targets};
 
 use crate::asked::Asked;
 use crate::cli::groups::AnalysisOptions;
 use crate::session::Session;
 use crate::ui::{print_line, without_control_sequences};
 
-/// How often it is looked whether something else was started.
-const INTERVAL: Duration = Duration::from_millis(50);
-
 /// What goes on below a watch.
 #[derive(Default)]
 pub(crate) struct Started {
     names: BTreeSet<TargetName>,
-    is_over: Arc<AtomicBool>,
     cancellation: Cancellation,
 }
 
@@ -41,32 +35,31 @@ impl Started {
             if let Ok(running) = target.running
                 && self.names.insert(target.name.clone())
             {
-                let (is_over, cancellation) = (Arc::clone(&self.is_over), self.cancellation.clone());
+                let cancellation = self.cancellation.clone();
                 let name = target.name.to_string();
-                std::thread::spawn(move || show(&name, running.as_ref(), color, &is_over, &cancellation));
+                let (begun, has_begun) = channel();
+                std::thread::spawn(move || show(&name, running.as_ref(), color, &begun, &cancellation));
+                // Before anything is started. One that can't be shown says why.
+                let _ = has_begun.recv();
             }
         }
     }
 
     /// Shows nothing more.
     pub fn end(&self) {
-        self.is_over.store(true, Ordering::SeqCst);
         self.cancellation.cancel();
     }
 }
 
 /// Shows what one target prints, each time that it was started.
-fn show(name: &str, running: &dyn Running, color: bool, is_over: &AtomicBool, cancellation: &Cancellation) {
+fn show(name: &str, running: &dyn Running, color: bool, begun: &Sender<()>, cancellation: &Cancellation) {
     let prefix = if color { format!("\x1b[36m{name:>12} |\x1b[0m") } else { format!("{name:>12} |") };
     let see = |_: Option<&str>, text: &str| print_line(&format!("{prefix} {}", without_control_sequences(text)));
-    let mut last = String::new();
-    while !is_over.load(Ordering::SeqCst) {
-        let part = running.parts().ok().and_then(|parts| parts.into_iter().next());
-        if let Some(part) = part.filter(|part| part.is_running && part.what != last && !part.what.is_empty()) {
-            last = part.what;
-            let _ = running.logs(LogQuery { tail: None, follow: true }, &see, cancellation);
-        }
-        std::thread::sleep(INTERVAL);
+    let begun = || {
+        let _ = begun.send(());
+    };
+    if let Err(error) = running.from_now_on(&begun, &see, cancellation) {
+        print_line(&format!("warning: what `{name}` prints is not shown any more: {error}"));
     }
 }
 

@@ -8,11 +8,15 @@ mod services;
 
 use rondel_engine::UserError;
 use rondel_process::Cancellation;
+use std::time::Duration;
 
 pub(crate) use containers::{Containers, objects, short_id};
 pub(crate) use held::hold;
 pub(crate) use processes::Processes;
 pub(crate) use services::{Services, service_of};
+
+/// How often it is looked whether something else was started.
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// How one thing is that a target has started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +57,25 @@ pub trait Running: Send + Sync {
 
     /// Calls `see` with the lines of all parts. With `follow` it ends when all parts have ended.
     fn logs(&self, query: LogQuery, see: SeeLine<'_>, cancellation: &Cancellation) -> Result<(), UserError>;
+
+    /// Calls `see` with what is printed from now on, each time that it is started, until `cancellation` is raised. Calls `begun` once
+    /// nothing is missed any more.
+    fn from_now_on(&self, begun: &dyn Fn(), see: SeeLine<'_>, cancellation: &Cancellation) -> Result<(), UserError> {
+        let present = || self.parts().ok().and_then(|parts| parts.into_iter().next()).map(|part| part.what);
+        let mut last = present();
+        let mut tail = Some(0);
+        begun();
+        while !cancellation.is_raised() {
+            let now = present().filter(|what| !what.is_empty());
+            if now.is_some() && (now != last || tail.is_some()) {
+                tail = if now == last { tail } else { None };
+                self.logs(LogQuery { tail, follow: true }, see, cancellation)?;
+                (last, tail) = (now, None);
+            }
+            std::thread::sleep(INTERVAL);
+        }
+        Ok(())
+    }
 }
 
 /// `12s`, `3m05s`, `2h10m`, `3d4h`

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_engine::UserError;
 use rondel_process::Cancellation;
-use rondel_supervise::{Phase, Place, Record, Stopped, follow, last_lines, stop};
+use rondel_supervise::{LogReader, Phase, Place, Record, Stopped, last_lines, stop};
 
 use super::{LogQuery, Running, RunningPart, SeeLine, time_text};
 
@@ -64,13 +64,22 @@ impl Running for Processes {
     }
 
     fn logs(&self, query: LogQuery, see: SeeLine<'_>, cancellation: &Cancellation) -> Result<(), UserError> {
-        let lines = last_lines(&self.place, query.tail).map_err(|error| self.unreadable(&error))?;
+        let (lines, mut reader) = last_lines(&self.place, query.tail).map_err(|error| self.unreadable(&error))?;
         lines.iter().for_each(|line| see(None, line));
         if !query.follow {
             return Ok(());
         }
         let goes_on =
             || !cancellation.is_raised() && Record::read(&self.place).is_some_and(|record| record.is_running());
-        follow(&self.place, &goes_on, &mut |line| see(None, line)).map_err(|error| self.unreadable(&error))
+        reader.follow(&goes_on, &mut |line| see(None, line)).map_err(|error| self.unreadable(&error))
+    }
+
+    fn from_now_on(&self, begun: &dyn Fn(), see: SeeLine<'_>, cancellation: &Cancellation) -> Result<(), UserError> {
+        let mut reader = LogReader::new(&self.place);
+        // What was printed before is known.
+        let read = reader.read(&mut |_| {});
+        begun();
+        read.and_then(|()| reader.follow(&|| !cancellation.is_raised(), &mut |line| see(None, line)))
+            .map_err(|error| self.unreadable(&error))
     }
 }
