@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -32,8 +33,15 @@ pub fn council(port: u16) -> TestSpace {
     space
 }
 
+/// Returns a port that nothing listens on, each time another one, below those that the system gives to whoever connects.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::SeqCst).wrapping_add((std::process::id() % 10_000) as u16) % 10_000;
+        if TcpListener::bind(("127.0.0.1", 20_000 + number)).is_ok() {
+            return 20_000 + number;
+        }
+    }
 }
 
 pub fn get(port: u16, path: &str) -> Option<String> {

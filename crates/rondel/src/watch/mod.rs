@@ -11,7 +11,7 @@ mod started;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use rondel_engine::{Outcome, Summary};
 use rondel_process::Cancellation;
@@ -57,6 +57,8 @@ struct State {
     started: Started,
     cancellation: Cancellation,
     builds: u32,
+    /// When the steps of the last build had ended.
+    ended: SystemTime,
 }
 
 /// What makes the next build begin.
@@ -81,6 +83,7 @@ impl Watch<'_> {
             started: Started::default(),
             cancellation,
             builds: 0,
+            ended: SystemTime::now(),
         };
         let keys = Keys::open();
         let root = session.root.clone();
@@ -132,7 +135,9 @@ impl Watch<'_> {
             session,
             recorder: Some(&recorder),
         };
-        let summary = runner.run(&analyzed, &workspace, sink.as_ref())?;
+        let summary = runner.run(&analyzed, &workspace, sink.as_ref());
+        state.ended = SystemTime::now();
+        let summary = summary?;
         if has_run(&summary) {
             recorder.save(exit_of(&summary));
         }
@@ -167,7 +172,8 @@ impl Watch<'_> {
 
     /// Waits until something is news, or somebody presses a key.
     fn wait(&self, state: &mut State, keys: Option<&Keys>, root: &Path) -> Next {
-        let mut told = Told::InBuild;
+        let mut told = Told::InBuild(state.ended);
+        let mut begins: Option<Instant> = None;
         loop {
             if state.cancellation.is_raised() {
                 return Next::Quit;
@@ -177,18 +183,24 @@ impl Watch<'_> {
                 Some('r') => return Next::Build,
                 Some(_) | None => {}
             }
-            let patience = if told == Told::InBuild { Duration::ZERO } else { INTERVAL };
+            if begins.is_some_and(|begins| Instant::now() >= begins) {
+                return Next::Build;
+            }
+            let patience = if told == Told::Between { INTERVAL } else { Duration::ZERO };
             let mut changes = state.watcher.wait(patience);
             if !changes.is_empty() {
                 wait_for_git(&mut state.watcher, &mut changes, root);
                 let warn = |path: &Path| {
                     let path = path.strip_prefix(root).unwrap_or(path).display().to_string();
                     let path = without_control_sequences(&path);
-                    self.say(&format!("warning: each build writes `{path}` anew: its changes are ignored from now on"));
+                    self.say(&format!(
+                        "warning: `{path}` was written during each of the last builds; they wait longer and longer for it now\n                         hint: a step that writes what it reads never comes to an end: let it write somewhere else"
+                    ));
                 };
                 match state.news.of(&changes, told, &warn) {
-                    Some(news) if news.is_empty() => {}
-                    Some(_) | None => return Next::Build,
+                    Some(Duration::ZERO) => return Next::Build,
+                    Some(delay) => begins = Some(Instant::now() + delay),
+                    None => {}
                 }
             }
             told = Told::Between;
@@ -233,7 +245,7 @@ fn own_places(session: &Session<'_>) -> Vec<PathBuf> {
 fn wait_for_git(watcher: &mut Watcher, changes: &mut Changes, root: &Path) {
     let lock = root.ancestors().map(|above| above.join(".git/index.lock"));
     let Some(lock) = lock.into_iter().find(|lock| lock.parent().is_some_and(Path::is_dir)) else { return };
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while lock.exists() && begun.elapsed() < GIT_PATIENCE {
         changes.add(watcher.wait(Duration::from_millis(20)));
     }

@@ -1,16 +1,22 @@
-//! Which of the changes that were told are news: contents decide, and what Rondel or its steps write themselves is none for ever.
+//! Which of the changes that were told are news: contents decide. What Rondel writes itself is none for ever. What is written during
+//! each build may be written by its steps, and begins the next one later and later; whoever edits that fast loses nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rondel_cas::{Digest, read_at_most};
 use rondel_watch::Changes;
 
 /// Largest file whose contents are compared, in bytes. A larger one counts as changed.
 const SIZE_MAX: u64 = 8 * 1024 * 1024;
-/// How often in a row a file may change while a build runs, and cause the next, before it is left out.
-const OWN_WRITES_MAX: u32 = 3;
-/// How often in a row a file that looks as before may cause the next build, since this one may have read something else of it.
+/// How often in a row a file may change while a build runs, and begin the next one at once.
+const AT_ONCE_MAX: u32 = 3;
+/// How long the next build waits after that. It doubles each time.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// The longest time that it waits.
+const LONGEST_DELAY: Duration = Duration::from_secs(30);
+/// How often in a row a file that looks as before may begin the next build, since this one may have read something else of it.
 const SAME_MAX: u32 = 1;
 
 /// What is known of files that have changed before.
@@ -19,9 +25,9 @@ pub(crate) struct News {
     /// Places that are never news.
     own: Vec<PathBuf>,
     known: BTreeMap<PathBuf, Option<Digest>>,
-    /// How often in a row each file changed while a build ran.
+    /// How often in a row each file was written while a build ran.
     in_builds: BTreeMap<PathBuf, InBuilds>,
-    left_out: BTreeSet<PathBuf>,
+    warned: BTreeSet<PathBuf>,
 }
 
 /// How often in a row a file was written while a build ran.
@@ -36,8 +42,8 @@ struct InBuilds {
 pub(crate) enum Told {
     /// While nothing was built.
     Between,
-    /// While a build ran, which may have made them itself.
-    InBuild,
+    /// While a build ran, whose steps may have made them. They had ended at this time.
+    InBuild(SystemTime),
 }
 
 impl News {
@@ -46,33 +52,37 @@ impl News {
         self.own = own;
     }
 
-    /// Returns the files that are news, and calls `warn` with each that is left out from now on. `None` if everything may be.
-    pub fn of(&mut self, changes: &Changes, told: Told, warn: &dyn Fn(&Path)) -> Option<BTreeSet<PathBuf>> {
+    /// Returns how long the next build waits: not at all for most, some time if only files have changed that each build changes.
+    /// `None` if nothing is news. Calls `warn` once with each such file.
+    pub fn of(&mut self, changes: &Changes, told: Told, warn: &dyn Fn(&Path)) -> Option<Duration> {
         if changes.is_everything() {
             self.known.clear();
-            return None;
+            return Some(Duration::ZERO);
         }
-        let mut news = BTreeSet::new();
+        let mut shortest: Option<Duration> = None;
         for path in changes.paths() {
-            let is_own = self.own.iter().any(|own| path.starts_with(own)) || self.left_out.contains(path);
-            if is_own {
+            if self.own.iter().any(|own| path.starts_with(own)) {
                 continue;
             }
-            let is_new = self.is_new(path);
-            if self.counts(path, is_new, told, warn) {
-                news.insert(path.clone());
-            }
+            let metadata = std::fs::symlink_metadata(path).ok();
+            let is_new = self.is_new(path, metadata.as_ref());
+            let delay = if told.may_be_of_a_step(metadata.as_ref()) {
+                self.delay(path, is_new, warn)
+            } else {
+                is_new.then_some(Duration::ZERO)
+            };
+            shortest = shortest.into_iter().chain(delay).min();
         }
-        if told == Told::Between {
+        if told == Told::Between && shortest.is_some() {
             self.in_builds.clear();
         }
-        Some(news)
+        shortest
     }
 
-    fn is_new(&mut self, path: &Path) -> bool {
-        let now = std::fs::symlink_metadata(path).ok().map(|metadata| {
+    fn is_new(&mut self, path: &Path, metadata: Option<&std::fs::Metadata>) -> bool {
+        let now = metadata.map(|metadata| {
             if metadata.is_file() {
-                read_at_most(path, SIZE_MAX).ok().map(|bytes| looks(&metadata, &bytes))
+                read_at_most(path, SIZE_MAX).ok().map(|bytes| looks(metadata, &bytes))
             } else {
                 None
             }
@@ -86,23 +96,31 @@ impl News {
         }
     }
 
-    /// Returns false for a file that looks as before, and for one that each build writes anew.
-    fn counts(&mut self, path: &Path, is_new: bool, told: Told, warn: &dyn Fn(&Path)) -> bool {
-        if told == Told::Between {
-            return is_new;
-        }
+    /// Returns how long the next build waits for a file that was written while one ran. `None` if it need not be.
+    fn delay(&mut self, path: &Path, is_new: bool, warn: &dyn Fn(&Path)) -> Option<Duration> {
         let count = self.in_builds.entry(path.to_owned()).or_default();
         if !is_new {
             count.same += 1;
-            return count.same <= SAME_MAX;
+            return (count.same <= SAME_MAX).then_some(Duration::ZERO);
         }
         count.changed += 1;
-        if count.changed > OWN_WRITES_MAX {
-            self.left_out.insert(path.to_owned());
-            warn(path);
-            return false;
+        if count.changed <= AT_ONCE_MAX {
+            return Some(Duration::ZERO);
         }
-        true
+        if self.warned.insert(path.to_owned()) {
+            warn(path);
+        }
+        let doubled = 2_u32.saturating_pow(count.changed - AT_ONCE_MAX - 1);
+        Some(FIRST_DELAY.saturating_mul(doubled).min(LONGEST_DELAY))
+    }
+}
+
+impl Told {
+    /// Returns true if a step of the build may have written the file.
+    fn may_be_of_a_step(self, metadata: Option<&std::fs::Metadata>) -> bool {
+        let Told::InBuild(ended) = self else { return false };
+        // Nothing tells when a file was removed.
+        metadata.and_then(|metadata| metadata.modified().ok()).is_none_or(|written| written <= ended)
     }
 }
 
@@ -132,18 +150,49 @@ mod tests {
         std::fs::create_dir_all(&root).unwrap();
         let (file, mut watcher, mut news) = (root.join("file"), Watcher::new(), News::default());
         watcher.watch(&BTreeSet::from([root.clone()]));
-        let mut told = |told: Told, texts: &[&str]| {
+        let mut told = |ended: Option<SystemTime>, texts: &[&str]| {
             texts.iter().for_each(|text| std::fs::write(&file, text).unwrap());
             let changes = watcher.wait(Duration::from_secs(5));
-            news.of(&changes, told, &|_| panic!("it is not left out")).unwrap().len()
+            let told = ended.map_or(Told::Between, Told::InBuild);
+            news.of(&changes, told, &|_| panic!("it is not each build"))
         };
-        assert_eq!(told(Told::Between, &["a"]), 1);
-        assert_eq!(told(Told::Between, &["b", "a"]), 0);
-        assert_eq!(told(Told::InBuild, &["b", "a"]), 1);
+        let (at_once, later) = (Some(Duration::ZERO), Some(SystemTime::now() + Duration::from_secs(3600)));
+        assert_eq!(told(None, &["a"]), at_once);
+        assert_eq!(told(None, &["b", "a"]), None);
+        assert_eq!(told(later, &["b", "a"]), at_once);
         // The look after that found nothing: whoever writes the same each time does not build for ever.
-        assert_eq!(told(Told::InBuild, &["a"]), 0);
-        assert_eq!(told(Told::Between, &["c"]), 1);
-        assert_eq!(told(Told::InBuild, &["c"]), 1);
+        assert_eq!(told(later, &["a"]), None);
+        assert_eq!(told(None, &["c"]), at_once);
+        assert_eq!(told(later, &["c"]), at_once);
+        // After its steps, so none of them has written it.
+        let earlier = Some(SystemTime::now() - Duration::from_secs(3600));
+        assert_eq!(told(earlier, &["d", "c"]), None);
+        assert_eq!(told(earlier, &["d"]), at_once);
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    /// Whoever edits during each build waits a little; nothing is lost, and one edit between two builds ends it.
+    #[test]
+    fn what_each_build_writes_waits_longer_and_longer() {
+        let root = std::env::temp_dir().join(format!("rondel-news-each-{}", std::process::id()));
+        std::fs::create_dir_all(&root).unwrap();
+        let (mut watcher, mut news, warned) = (Watcher::new(), News::default(), std::cell::Cell::new(0));
+        watcher.watch(&BTreeSet::from([root.clone()]));
+        let later = Told::InBuild(SystemTime::now() + Duration::from_secs(3600));
+        let mut number = 0;
+        let mut write = |told: Told, names: &[&str]| {
+            number += 1;
+            names.iter().for_each(|name| std::fs::write(root.join(name), number.to_string()).unwrap());
+            let delay = news.of(&watcher.wait(Duration::from_secs(5)), told, &|_| warned.set(warned.get() + 1));
+            delay.unwrap().as_secs()
+        };
+        let delays: Vec<u64> = (0..10).map(|_| write(later, &["file"])).collect();
+        assert_eq!(delays, [0, 0, 0, 1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(write(later, &["file", "other"]), 0);
+        assert_eq!(write(later, &["file"]), 30);
+        assert_eq!(write(Told::Between, &["file"]), 0);
+        assert_eq!(write(later, &["file"]), 0);
+        assert_eq!(warned.get(), 1);
         std::fs::remove_dir_all(root).unwrap();
     }
 }
