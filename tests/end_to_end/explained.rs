@@ -246,6 +246,41 @@ fn why_against_a_record_from_elsewhere() {
     space.run(&["why", "first", "--against", "nowhere"]).fails(2, &["failed to read the record `nowhere`"]);
 }
 
+/// A workspace that never built a step asks the results of all others; the one with the fewest differences answers.
+#[test]
+fn why_finds_the_nearest_result_of_any_workspace() {
+    let space = space();
+    for (a, b) in [("1\n", "b\n"), ("2\n", "other b\n")] {
+        space.write("a/one", a);
+        space.write("b", b);
+        space.ok(&["all"]);
+    }
+    let mut other = TestSpace::empty();
+    copy(&space.root(), &other.root(), &|name| name != ".rondel" && !name.ends_with(".out"));
+    let cache = space.cache().display().to_string();
+    other.set("RONDEL_CACHE_DIR", &cache);
+    other.write("a/one", "1\n");
+    other.write("a/new", "new\n");
+    other.ok(&["why", "first"]).check(expect![[r#"
+        first: would run
+            first build
+          it has not run in this workspace
+          the nearest stored result, made [T] ago, differs:
+            a/new is new
+              is  [DIGEST], 4 bytes
+    "#]]);
+    let told: Value = serde_json::from_str(&other.ok(&["why", "first", "--format", "json"]).stdout).unwrap();
+    assert_eq!(told[0]["nearest"]["differences"][0]["path"], "a/new");
+    // What the step was compared with anyway is not told twice.
+    space.write("a/one", "3\n");
+    assert!(!space.ok(&["why", "first"]).stdout.contains("nearest"));
+    // Going back halfway: an earlier result is nearer than the last one.
+    space.write("a/one", "1\n");
+    space.write("a/two", "two\n");
+    let why = space.ok(&["why", "first"]).stdout;
+    assert!(why.contains("nearest stored result") && !why[why.find("nearest").unwrap()..].contains("a/one"), "{why}");
+}
+
 #[test]
 fn graph_marks_what_is_cached_and_what_changed() {
     let space = space();

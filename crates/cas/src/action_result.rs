@@ -14,7 +14,7 @@ use crate::wire::{Message, Value, each_field, set};
 use crate::{Digest, Entry, RelativePath, Tree, TreeError};
 
 /// Type name of our message in a `google.protobuf.Any`: `StepMetadata { action_digest = 1, target = 2, kind = 3,
-/// duration_ms = 4, type_name = 5, value = 6, line_order = 7 }`.
+/// duration_ms = 4, type_name = 5, value = 6, line_order = 7, description_digest = 8 }`.
 const STEP_METADATA: &str = "type.googleapis.com/rondel.StepMetadata";
 
 /// One output of an action: a path relative to the action's output root.
@@ -49,6 +49,8 @@ pub struct ActionResult {
     pub target: String,
     /// Kind of that target.
     pub kind: String,
+    /// A blob that says what its action depends on, for explanations; `None` if there is none.
+    pub description: Option<Digest>,
 }
 
 /// REAPI `OutputDirectory { path = 1, tree_digest = 3, is_topologically_sorted = 4, root_directory_digest = 5 }`.
@@ -138,6 +140,9 @@ impl ActionResult {
         message.text(5, &self.metadata.type_name);
         message.text(6, &self.metadata.value);
         message.text(7, &self.line_order);
+        if let Some(description) = &self.description {
+            message.bytes(8, &encode_digest(description));
+        }
         message.0
     }
 }
@@ -213,7 +218,7 @@ impl StoredActionResult {
     pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
         let files = self.rest.outputs.iter().filter_map(|output| output.entry.contents());
         let trees = self.output_directories.iter().map(|directory| &directory.tree_digest);
-        files.chain(trees).chain(&self.rest.stdout).chain(&self.rest.stderr)
+        files.chain(trees).chain(&self.rest.stdout).chain(&self.rest.stderr).chain(&self.rest.description)
     }
 }
 
@@ -286,6 +291,7 @@ fn step_metadata(message: &[u8], result: &mut ActionResult) -> Result<Digest, De
         5 => set(&mut type_name, "type_name", value.text("type_name")?.to_owned()),
         6 => set(&mut content, "value", value.bytes("value")?.to_vec()),
         7 => set(&mut line_order, "line_order", value.text("line_order")?.to_owned()),
+        8 => set(&mut result.description, "description_digest", decode_digest(value.bytes("description_digest")?)?),
         _ => Ok(()),
     })?;
     result.target = target.unwrap_or_default();
@@ -328,6 +334,7 @@ pub(crate) mod tests {
             duration_ms: 7,
             target: "server".to_owned(),
             kind: "GoBuild".to_owned(),
+            description: Some(Digest::of(b"inputs")),
         }
     }
 
@@ -350,7 +357,7 @@ pub(crate) mod tests {
     #[test]
     fn golden_message() {
         let (message, trees) = result().encode(&Digest::of(b"action")).unwrap();
-        expect!["sha256:76c71f7e5ffed961b45bb2d8f766367643489557c52334e5c6aa2f30fc9da1db"]
+        expect!["sha256:e6700164f5340b2779fac1e8b668140eaa6a2efee431256639a3d111730cf31f"]
             .assert_eq(&Digest::of(&message).oci());
         expect!["sha256:eee9a4ee3d58a747391994632ab4c732f82eef78cbefa2f2f5e9db82ee923820"]
             .assert_eq(&Digest::of(&trees.concat()).oci());

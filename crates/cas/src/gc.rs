@@ -137,6 +137,18 @@ impl Store {
         Ok(results)
     }
 
+    /// Returns what the results of a target depend on, as `ActionResult::description` says it: when each was last used or stored, and
+    /// the text. Unordered.
+    pub fn descriptions(&self, target: &str, kind: &str) -> io::Result<Vec<(SystemTime, Vec<u8>)>> {
+        let store = BlobStore::new(&self.root);
+        let description = |(path, metadata): (PathBuf, Metadata)| {
+            let result = read_result(&path)?.rest;
+            let is_of = result.target == target && result.kind == kind;
+            Some((modified(&metadata), store.peek(&result.description.filter(|_| is_of)?)?))
+        };
+        Ok(files_in(&self.root.join("ac"))?.into_iter().filter_map(description).collect())
+    }
+
     /// Removes results, least recently used first, and blobs that only they name, until at most `limit` bytes are left.
     /// Calls `stop` now and then; stopping early is safe.
     pub fn gc(&self, limit: u64, stop: &dyn Fn() -> bool) -> io::Result<GcOutcome> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rondel_cas::{ActionResult, BlobError, CacheError, Digest, Metadata, OutputEntry, RelativePath, remove_tree};
@@ -18,7 +19,7 @@ use crate::materialize::{self, RestoreError};
 use crate::output_log::{self, StoredLog};
 use crate::place::{Staged, adopt, look_at_former, place};
 use crate::reason::{Reason, differences};
-use crate::record::{LastRun, StepRecord, last_action, read_record, write_record};
+use crate::record::{LastRun, StepRecord, last_action, read_record, record_text, write_record};
 use crate::retry::attempt;
 use crate::step::{Freshness, PreparedAction, Query, TreeAccess};
 use crate::storing::store_outputs;
@@ -240,22 +241,32 @@ fn run(
     let begun = Instant::now();
     let staging = workspace.new_staging().map_err(|source| StepError::unwritable(&workspace.state, &source))?;
     // The record is made while the step runs: with many inputs it takes a while.
-    let (outcome, members) = std::thread::scope(|scope| {
-        let members = scope.spawn(|| {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
             look_at_former(workspace, node, prepared.spec());
-            members.unwrap_or_else(|| prepared.spec().members())
+            let members = members.unwrap_or_else(|| prepared.spec().members());
+            let record = StepRecord { action: Some(*key), members, ..StepRecord::default() };
+            sender.send(record).expect("it is received below")
         });
-        let outcome = with_former(node, context, prepared.spec(), |former| {
-            run_in(node, context, prepared, key, &staging, begun, former)
-        });
-        (outcome, members.join().expect("naming members does not panic"))
+        with_former(node, context, prepared.spec(), |former| {
+            let begin = Begin { staging: &staging, at: begun, reasons: &reasons, record: &receiver };
+            run_in(node, context, prepared, key, &begin, former)
+        })
     });
     remove_tree(&staging);
-    let (result, is_kept) = outcome?;
-    let last_run = Some(last_run(begun, &reasons, Some(*key)));
-    let record = StepRecord { action: Some(*key), members, last_run, is_unkept: !is_kept, ..StepRecord::default() };
+    let (result, record) = outcome?;
     store_record(node, context, record);
     Ok(StepResult { outcome: Outcome::Ran, reasons, result, saved: None, places: Some(places(prepared.spec())) })
+}
+
+/// The beginning of a run.
+struct Begin<'a> {
+    staging: &'a Path,
+    at: Instant,
+    reasons: &'a [Reason],
+    /// Gets the record of the step, once, without its run.
+    record: &'a Receiver<StepRecord>,
 }
 
 fn run_in(
@@ -263,11 +274,10 @@ fn run_in(
     context: &StepContext<'_>,
     prepared: &dyn PreparedAction,
     key: &Digest,
-    staging: &Path,
-    begun: Instant,
+    begin: &Begin<'_>,
     former: Option<&mut Former<'_>>,
-) -> Result<(UpstreamResult, bool), StepError> {
-    let spec = prepared.spec();
+) -> Result<(UpstreamResult, StepRecord), StepError> {
+    let (spec, staging) = (prepared.spec(), begin.staging);
     let workspace = context.workspace;
     // A change while the step runs must look different afterwards, even if it is undone.
     workspace.snapshot.wait_until_after(spec.inputs.newest_ns());
@@ -289,7 +299,12 @@ fn run_in(
         context.warn(format!("{what} while `{}` ran: its result is used but not cached", node.key));
     }
     let log = if kept { log.store(context) } else { StoredLog::default() };
+    let last_run = Some(last_run(begin.at, begin.reasons, Some(*key)));
+    let mut record = StepRecord { last_run, ..begin.record.recv().expect("naming members does not panic") };
+    // Without it, only an explanation is missing.
+    let describe = || workspace.results.put_bytes(record_text(&node.key, &record).as_bytes()).ok();
     let result = ActionResult {
+        description: if kept { describe() } else { None },
         stdout: log.stdout,
         stderr: log.stderr,
         line_order: log.line_order,
@@ -297,7 +312,7 @@ fn run_in(
         directories: materialize::output_directories(spec),
         exit_code: 0,
         metadata: report.metadata,
-        duration_ms: begun.elapsed().as_millis() as u64,
+        duration_ms: begin.at.elapsed().as_millis() as u64,
         target: node.key.target_text().to_owned(),
         kind: node.kind.to_owned(),
     };
@@ -311,7 +326,8 @@ fn run_in(
     let artefacts = artefacts(context, spec, &result.outputs);
     let metadata = result.metadata;
     let action = kept.then_some(*key);
-    Ok((UpstreamResult { artefacts, metadata, action, ..UpstreamResult::default() }, kept))
+    record.is_unkept = !kept;
+    Ok((UpstreamResult { artefacts, metadata, action, ..UpstreamResult::default() }, record))
 }
 
 /// Returns what differs from the step's key, in words.

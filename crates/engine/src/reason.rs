@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::action::{MemberKind, Members};
+use crate::value_words::{difference, in_words};
 
 /// One cause of a run, with old and new value where they exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +113,22 @@ impl fmt::Display for Reason {
                 write!(formatter, "{name} changed to `{}`", shown(new))
             }
             Reason::EnvironmentChanged { name, old, new } => write!(formatter, "{name} {}", change(old, new)),
-            Reason::SettingChanged { name, old, new } => write!(formatter, "{name} {}", change(old, new)),
+            Reason::SettingChanged { name, old: Some(old), new: Some(new) } => {
+                match difference(old, new, &|text| format!("`{}`", shown(text))) {
+                    Some(difference) => write!(formatter, "{name}: {difference}"),
+                    None => {
+                        write!(
+                            formatter,
+                            "{name} changed from `{}` to `{}`",
+                            shown(&in_words(old)),
+                            shown(&in_words(new))
+                        )
+                    }
+                }
+            }
+            Reason::SettingChanged { name, old, new } => {
+                write!(formatter, "{name} {}", change(old, &new.as_deref().map(in_words)))
+            }
             Reason::ToolChanged { name, old, new } => write!(formatter, "the tool {name} {}", change(old, new)),
             Reason::OutputsChanged => formatter.write_str("its declared outputs changed"),
             Reason::OutputMissing { path } => write!(formatter, "{path} is missing"),

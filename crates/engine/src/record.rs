@@ -128,17 +128,17 @@ pub(crate) fn last_action(state: &Path, step: &StepKey) -> Option<Digest> {
 /// Returns the record of the step, or an empty one if none can be read.
 pub fn read_record(state: &Path, step: &StepKey) -> StepRecord {
     let text = read_text_at_most(&record_path(state, step), MEMORY_MAX).unwrap_or_default();
-    parse(&text).unwrap_or_default()
+    parse_record(&text).unwrap_or_default()
 }
 
 /// Returns the record in a file, which may come from another machine.
 pub fn read_record_file(path: &Path) -> std::io::Result<StepRecord> {
     let no_record = || std::io::Error::other("it is not a record of a step, or it is damaged");
-    parse(&read_text_at_most(path, MEMORY_MAX)?).ok_or_else(no_record)
+    parse_record(&read_text_at_most(path, MEMORY_MAX)?).ok_or_else(no_record)
 }
 
 /// Returns `None` for anything torn, flipped or foreign: an explanation made of it would not be true.
-fn parse(text: &str) -> Option<StepRecord> {
+pub(crate) fn parse_record(text: &str) -> Option<StepRecord> {
     let (whole, checksum) = text.strip_suffix('\n')?.rsplit_once("\n# ")?;
     let whole = &text[..=whole.len()];
     if Digest::of(whole.as_bytes()).hex() != checksum {
@@ -158,6 +158,11 @@ fn parse(text: &str) -> Option<StepRecord> {
 
 /// Stores the record. A failure is only worth a warning.
 pub(crate) fn write_record(state: &Path, step: &StepKey, record: &StepRecord) -> std::io::Result<()> {
+    write_atomically(&state.join("tmp"), &record_path(state, step), record_text(step, record).as_bytes())
+}
+
+/// Returns the contents of a record's file.
+pub(crate) fn record_text(step: &StepKey, record: &StepRecord) -> String {
     let is_input = |kind: &MemberKind| *kind == MemberKind::Input;
     let others = record.members.iter().filter(|((kind, _), _)| !is_input(kind));
     let members = others.map(|((kind, name), value)| (*kind, name.clone(), value.clone())).collect();
@@ -172,7 +177,7 @@ pub(crate) fn write_record(state: &Path, step: &StepKey, record: &StepRecord) ->
         text.push('\n');
     }
     text.push_str(&format!("# {}\n", Digest::of(text.as_bytes()).hex()));
-    write_atomically(&state.join("tmp"), &record_path(state, step), text.as_bytes())
+    text
 }
 
 /// Escapes the separators, which names and link texts may hold.

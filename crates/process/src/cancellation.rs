@@ -1,8 +1,8 @@
 //! `Cancellation`: one flag for a whole build, and the processes that end when it is raised.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 /// Time for a group to end after SIGTERM before it gets SIGKILL, unless said otherwise: everything ends within a second.
 const GRACE: Duration = Duration::from_millis(700);
@@ -18,6 +18,9 @@ struct Shared {
     /// Time between the two signals; `GRACE` if there is none.
     grace: Option<Duration>,
     raised: AtomicBool,
+    /// Whoever waits for it is woken by this.
+    waiting: Mutex<()>,
+    woken: Condvar,
     receivers: Mutex<Vec<Receiver>>,
     finishing: AtomicUsize,
     finished: AtomicUsize,
@@ -78,6 +81,7 @@ impl Cancellation {
     /// second call kills them at once.
     pub fn cancel(&self) {
         let again = self.shared.raised.swap(true, Ordering::SeqCst);
+        self.wake();
         self.signal_all(again);
         if !again {
             let this = self.clone();
@@ -85,6 +89,31 @@ impl Cancellation {
                 std::thread::sleep(this.shared.grace.unwrap_or(GRACE));
                 this.signal_all(true);
             });
+        }
+    }
+
+    /// Waits until the build is asked to stop, at most for `time`. Returns true if it was.
+    pub fn wait(&self, time: Duration) -> bool {
+        let begun = Instant::now();
+        self.wait_while(&|| begun.elapsed() < time, time);
+        self.is_raised()
+    }
+
+    /// Waits until the build is asked to stop, or until `is_over` is set and `wake` called after that.
+    pub fn wait_unless(&self, is_over: &AtomicBool) {
+        self.wait_while(&|| !is_over.load(Ordering::SeqCst), Duration::from_secs(60));
+    }
+
+    /// Lets all who wait look again whether what they wait for is over.
+    pub fn wake(&self) {
+        let _waiting = self.shared.waiting.lock().expect("no panic while locked");
+        self.shared.woken.notify_all();
+    }
+
+    fn wait_while(&self, goes_on: &dyn Fn() -> bool, at_most: Duration) {
+        let mut waiting = self.shared.waiting.lock().expect("no panic while locked");
+        while !self.is_raised() && goes_on() {
+            waiting = self.shared.woken.wait_timeout(waiting, at_most).expect("no panic while locked").0;
         }
     }
 

@@ -13,8 +13,10 @@ use crate::service::{Ready, Service};
 
 /// The shortest life of a service that says nothing of its readiness.
 const MIN_LIFE: Duration = Duration::from_millis(500);
-/// Interval between two questions at first. It doubles up to the other.
+/// Interval between two questions at first. It doubles up to the other: after each question that starts a program, and after a second
+/// of those that do not.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const OFTEN: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest that one question may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -49,7 +51,8 @@ pub(crate) fn wait_until_ready(service: &Service, saw_line: &AtomicBool, ended: 
         if begun.elapsed() > service.ready_timeout {
             return Probed::TimedOut;
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        let is_cheap = !matches!(service.ready, Some(Ready::Command(_)));
+        pause = if is_cheap && begun.elapsed() < OFTEN { pause } else { (pause * 2).min(LONGEST_PAUSE) };
     }
 }
 
@@ -109,6 +112,6 @@ pub(crate) fn require_free_port(service: &Service, cancellation: &Cancellation) 
             let holder = listener_at(port).map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
             return Err(format!("port {port} is taken: {holder} listens there"));
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(FIRST_PAUSE);
     }
 }

@@ -23,8 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const SOUND_LIFE: Duration = Duration::from_secs(60);
 /// The longest wait for requests that are under way when a service is stopped.
 pub const DRAIN: Duration = Duration::from_secs(5);
-/// Interval at which a request to stop is noticed.
-const STOP_INTERVAL: Duration = Duration::from_millis(20);
+/// Interval at which the end of a program that was asked to stop is noticed.
+const STOP_INTERVAL: Duration = Duration::from_millis(2);
 
 /// How a service ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,6 +192,7 @@ impl Supervised<'_> {
             // What comes now waits for the next start.
             self.proxy.as_ref().map(|proxy| proxy.hold(Duration::ZERO));
             is_over.store(true, Ordering::SeqCst);
+            self.cancellation.wake();
             drop(alive);
             let probed = prober.join().unwrap_or(Probed::Ended);
             Run { finished, probed, life: begun.elapsed() }
@@ -209,24 +210,21 @@ impl Supervised<'_> {
 
     /// Stops the program when the supervision is to end.
     fn pass_stop_on(&self, own: &Cancellation, is_over: &AtomicBool) {
-        let mut finishing = None;
+        self.cancellation.wait_unless(is_over);
+        if is_over.load(Ordering::SeqCst) {
+            return;
+        }
+        let _finishing = self.cancellation.finishing();
+        self.proxy.as_ref().map(|proxy| proxy.hold(self.service.grace.min(DRAIN)));
+        own.cancel();
         while !is_over.load(Ordering::SeqCst) {
-            if self.cancellation.is_raised() && finishing.is_none() {
-                finishing = Some(self.cancellation.finishing());
-                self.proxy.as_ref().map(|proxy| proxy.hold(self.service.grace.min(DRAIN)));
-                own.cancel();
-            }
             std::thread::sleep(STOP_INTERVAL);
         }
     }
 
     /// Waits; returns false if the supervision is to end.
     fn wait(&self, time: Duration) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < time && !self.cancellation.is_raised() {
-            std::thread::sleep(STOP_INTERVAL.min(time));
-        }
-        !self.cancellation.is_raised()
+        !self.cancellation.wait(time)
     }
 
     /// Changes the record. A disk that is full does not end a service.

@@ -20,7 +20,7 @@ pub enum Stopped {
 /// Time that a supervisor has beyond that of its program.
 const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(3);
 /// Interval at which the end is noticed.
-const INTERVAL: Duration = Duration::from_millis(10);
+const INTERVAL: Duration = Duration::from_millis(2);
 
 /// Stops the service at a place, if it runs, and removes its record. Its log stays.
 pub fn stop(place: &Place) -> io::Result<Stopped> {

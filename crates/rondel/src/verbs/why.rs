@@ -1,10 +1,13 @@
-//! `why`: the causes of the last run of each step of a target. For a step that is up to date, its dependencies; with
-//! `--against`, all differences from another record.
+//! `why`: the causes of the last run of each step of a target. For a step that would run, how it differs from the nearest stored
+//! result; with `--against`, all differences from another record.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rondel_engine::{AuditMark, Planned, Reason, Shown, StepRecord, audit_mark, plan, read_record, read_record_file};
+use rondel_engine::{
+    AuditMark, Known, Nearest, Node, Planned, Reason, Shown, StepRecord, Workspace, audit_mark, in_words, known,
+    nearest, question, read_record, read_record_file,
+};
 use rondel_golang::is_unlisted;
 use serde_json::{Value, json};
 
@@ -65,6 +68,8 @@ struct Explanation {
     record: StepRecord,
     /// What an audit found out about it.
     mark: Option<AuditMark>,
+    /// For a step that would run: the nearest stored result, if it is not that of the last run here.
+    nearest: Option<Nearest>,
 }
 
 fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
@@ -80,14 +85,18 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
     let targets = session.asked(words)?;
     let analyzed = session.analyze(&options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
-    let planned = plan(&analyzed.graph, &analyzed.roots, &workspace, &|_| {});
+    let known = known(&analyzed.graph, &analyzed.roots, &workspace, &|_| {});
     let mut all = Vec::new();
-    for (id, state) in &planned {
+    for (id, state) in &known.planned {
         let node = analyzed.graph.node(*id);
         let record = read_record(&workspace.state, &node.key);
         if node.shown == Shown::Never && !call.global.verbose && record.last_run.is_none() {
             continue;
         }
+        let nearest = match state {
+            Planned::Run(_) => nearest_elsewhere(node, &known, &workspace, &record),
+            _ => None,
+        };
         let (state, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("stored, not in place", String::new()),
@@ -99,7 +108,7 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
             Planned::Unknown(error) => ("unknown", format!("    {error}\n")),
         };
         let mark = audit_mark(&workspace.state, &node.key);
-        all.push(Explanation { step: node.key.to_string(), state, detail, record, mark });
+        all.push(Explanation { step: node.key.to_string(), state, detail, record, mark, nearest });
     }
     if let Some(against) = &options.against {
         let records = all.into_iter().map(|explained| (explained.step, explained.record)).collect();
@@ -112,6 +121,14 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
+/// Returns the nearest stored result, unless it is what the step here was compared with.
+fn nearest_elsewhere(node: &Node, known: &Known, workspace: &Workspace, record: &StepRecord) -> Option<Nearest> {
+    let upstream = node.inputs.iter().map(|id| known.results.get(id).cloned().unwrap_or_default()).collect();
+    let prepared = question(node, workspace, upstream).ok()?;
+    let found = nearest(&workspace.store, node, &*prepared)?;
+    (found.record.action != record.action && !found.differences.is_empty()).then_some(found)
+}
+
 fn as_text(explained: &Explanation, is_all: bool, verbose: bool) -> String {
     let mut text = format!("{}: {}\n{}", explained.step, explained.state, explained.detail);
     if let Some(mark) = &explained.mark {
@@ -121,12 +138,16 @@ fn as_text(explained: &Explanation, is_all: bool, verbose: bool) -> String {
     match &explained.record.last_run {
         None => text.push_str("  it has not run in this workspace\n"),
         Some(run) => {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            let ago = age(now.saturating_sub(run.at_s));
+            let ago = ago(run.at_s);
             let took = duration_text(Duration::from_millis(run.duration_ms));
             text.push_str(&format!("  last run {ago} ago, {took}, because\n"));
             text.push_str(&with_values(&run.reasons, "    "));
         }
+    }
+    if let Some(nearest) = &explained.nearest {
+        let made = nearest.record.last_run.as_ref().map(|run| format!(", made {} ago,", ago(run.at_s)));
+        text.push_str(&format!("  the nearest stored result{} differs:\n", made.unwrap_or_default()));
+        text.push_str(&with_values(&nearest.differences, "    "));
     }
     let counts = explained.record.counts();
     if !counts.is_empty() {
@@ -155,6 +176,11 @@ fn as_json(explained: &Explanation) -> Value {
         "state": explained.state,
         "last_run": explained.record.last_run,
         "depends_on": explained.record.describe(),
+        "nearest": explained.nearest.as_ref().map(|nearest| json!({
+            "action": nearest.record.action,
+            "last_run": nearest.record.last_run,
+            "differences": nearest.differences,
+        })),
         "not_reproducible": explained.mark.as_ref().map(|mark| json!({"place": mark.place, "what": mark.what})),
     })
 }
@@ -252,8 +278,14 @@ fn readable(value: &str) -> String {
     let (digest, rest) = value.split_once(' ').unwrap_or((value, ""));
     match digest.parse::<rondel_cas::Digest>() {
         Ok(digest) => format!("{}, {} bytes {rest}", digest.oci(), digest.size()).trim_end().to_owned(),
-        Err(_) => value.strip_prefix('=').unwrap_or(value).to_owned(),
+        Err(_) => in_words(value.strip_prefix('=').unwrap_or(value)),
     }
+}
+
+/// Returns how long ago a time is that is given in seconds since 1970.
+fn ago(at_s: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    age(now.saturating_sub(at_s))
 }
 
 fn age(seconds: u64) -> String {

@@ -58,7 +58,7 @@ fn show(name: &str, running: &dyn Running, color: bool, begun: &Sender<()>, canc
     let begun = || {
         let _ = begun.send(());
     };
-    if let Err(error) = running.from_now_on(&begun, &see, cancellation) {
+    if let Err(error) = running.see_new_lines(&begun, &see, cancellation) {
         print_line(&format!("warning: what `{name}` prints is not shown any more: {error}"));
     }
 }

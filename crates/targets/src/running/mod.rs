@@ -60,7 +60,7 @@ pub trait Running: Send + Sync {
 
     /// Calls `see` with what is printed from now on, each time that it is started, until `cancellation` is raised. Calls `begun` once
     /// nothing is missed any more.
-    fn from_now_on(&self, begun: &dyn Fn(), see: SeeLine<'_>, cancellation: &Cancellation) -> Result<(), UserError> {
+    fn see_new_lines(&self, begun: &dyn Fn(), see: SeeLine<'_>, cancellation: &Cancellation) -> Result<(), UserError> {
         let present = || self.parts().ok().and_then(|parts| parts.into_iter().next()).map(|part| part.what);
         let mut last = present();
         let mut tail = Some(0);

@@ -74,7 +74,7 @@ impl Running for Processes {
         reader.follow(&goes_on, &mut |line| see(None, line)).map_err(|error| self.unreadable(&error))
     }
 
-    fn from_now_on(&self, begun: &dyn Fn(), see: SeeLine<'_>, cancellation: &Cancellation) -> Result<(), UserError> {
+    fn see_new_lines(&self, begun: &dyn Fn(), see: SeeLine<'_>, cancellation: &Cancellation) -> Result<(), UserError> {
         let mut reader = LogReader::new(&self.place);
         // What was printed before is known.
         let read = reader.read(&mut |_| {});
