@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
+use std::time::Instant;
 
 use expect_test::Expect;
 use serde_json::Value;
@@ -26,6 +28,7 @@ pub struct TestSpace {
     may_differ: bool,
     /// The options of its runs that decide which results they have: an audit in the end takes the same.
     options: Mutex<BTreeSet<Vec<String>>>,
+    begun: Instant,
 }
 
 /// What a run printed and how it ended.
@@ -98,8 +101,7 @@ impl TestSpace {
                 environment.insert(name.to_owned(), value);
             }
         }
-        environment.insert("GOPROXY".to_owned(), goproxy().to_owned());
-        TestSpace { directory, environment, may_differ: false, options: Mutex::default() }
+        TestSpace { directory, environment, may_differ: false, options: Mutex::default(), begun: Instant::now() }
     }
 
     /// The small module and its build.ron, with the toolchain and Go's build cache shared among all tests.
@@ -340,6 +342,11 @@ impl TestSpace {
 
 impl Drop for TestSpace {
     fn drop(&mut self) {
+        if let Some(log) = std::env::var_os("RONDEL_TEST_TIMES") {
+            let line = format!("{:.1}\t{}\n", self.begun.elapsed().as_secs_f64(), suite_audit::current_test());
+            let file = fs::OpenOptions::new().create(true).append(true).open(log);
+            file.and_then(|mut file| file.write_all(line.as_bytes())).unwrap();
+        }
         if let Some(log) = std::env::var_os("RONDEL_TEST_AUDIT").filter(|_| !std::thread::panicking()) {
             let options = std::mem::take(&mut *self.options.lock().unwrap());
             suite_audit::audit(self, &options, self.may_differ, Path::new(&log));

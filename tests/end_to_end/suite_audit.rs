@@ -149,7 +149,7 @@ fn stored_keys(space: &TestSpace) -> BTreeSet<String> {
 }
 
 /// Returns the name of the test that this thread runs.
-fn current_test() -> String {
+pub fn current_test() -> String {
     std::thread::current().name().unwrap_or_default().to_owned()
 }
 

@@ -53,6 +53,15 @@ impl Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_some()) {
+            return;
+        }
+        // It ends what it has started, also where a test has failed.
+        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        let begun = Instant::now();
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) && begun.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
