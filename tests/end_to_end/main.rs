@@ -35,6 +35,7 @@ mod executables;
 mod explained;
 mod failures;
 mod faults;
+mod first_compile;
 #[path = "../forge_server/mod.rs"]
 mod forge_server;
 mod from_make;

@@ -356,7 +356,7 @@ impl GoSupport {
         }
     }
 
-    /// The user's settings; where they name no proxy, what an installed `go env` says.
+    /// The user's settings; where they name no proxy, what an installed `go env` says, and then the toolchain that Rondel has fetched.
     fn effective_settings(&self) -> DownloadSettings {
         let mut settings = self.settings.lock().expect("no panic while locked");
         if settings.proxies().is_none()
@@ -368,6 +368,12 @@ impl GoSupport {
             {
                 settings.fill_in(&String::from_utf8_lossy(&captured.stdout));
             }
+        }
+        if settings.proxies().is_none()
+            && let Some(version) = self.version()
+            && let Ok(Some(found)) = self.provision_for(version, &self.host, &DownloadSettings::default()).installed()
+        {
+            settings.fill_in(&read_text_at_most(&found.toolchain.root.join("go.env"), SMALL_MAX).unwrap_or_default());
         }
         settings.clone()
     }

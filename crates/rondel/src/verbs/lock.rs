@@ -78,8 +78,9 @@ fn lock(session: &Session<'_>, options: &Options, global: &GlobalOptions) -> Res
     let working = Working::new(session.context, global);
     lock_go(session, options, (global.quiet, &working), &mut lock)?;
     let moves = |what| options.update.0.contains(&what);
-    // Any Go will do: it is not started.
-    let any_go = || go_of(session, options, "");
+    // Any Go will do: it is not started, and tells only which proxies it asks where nobody has said so.
+    let version = lock.go.keys().next_back().cloned().unwrap_or_default();
+    let any_go = || go_of(session, options, &version);
     lock_tools(session, moves(Update::Tools), &any_go, &working, &mut lock)?;
     lock_bases(session, moves(Update::Base), options.offline, (&workspace, &working), &mut lock)?;
     drop(working);
