@@ -26,6 +26,7 @@ COPY --from=build /out/council /app/council
 ";
 
 /// One way to build, with a copy of the sample of its own.
+#[derive(Clone)]
 pub(crate) struct Contender {
     pub name: String,
     /// Root of the Go module.
@@ -64,6 +65,12 @@ impl Contender {
         let seconds = begun.elapsed().as_secs_f64();
         ensure!(output.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&output.stderr));
         Ok(seconds)
+    }
+
+    /// Returns its program with other words, in the same place.
+    pub fn with_words(&self, words: &[&str]) -> Command {
+        let command = std::iter::once(self.command[0].clone()).chain(words.iter().map(|&word| word.to_owned()));
+        Contender { command: command.collect(), ..self.clone() }.command()
     }
 
     fn command(&self) -> Command {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use sha2::{Digest as _, Sha256};
@@ -53,6 +53,8 @@ pub(crate) fn inputs(lab: &Lab, rounds: usize) -> Result<()> {
         }
         table(&samples);
 
+        with_a_watch(&contenders[0], count, rounds)?;
+
         println!("\n{count} files, hashed from nothing (the snapshot is gone)");
         let mut samples = vec![
             Samples::new("read + SHA-256, two threads"),
@@ -75,6 +77,29 @@ pub(crate) fn inputs(lab: &Lab, rounds: usize) -> Result<()> {
         fs::remove_file(tree.join(".rondel/snapshot.3"))?;
         lab.memory_of(&contenders[0])?;
     }
+    Ok(())
+}
+
+/// The same no-op while a `watch` of the tree is there.
+fn with_a_watch(contender: &Contender, count: usize, rounds: usize) -> Result<()> {
+    let mut watch = contender.with_words(&["watch", "x"]).stderr(Stdio::null()).spawn()?;
+    std::thread::sleep(Duration::from_secs(2));
+    // It is told twice what a look finds, before it vouches for it.
+    for _ in 0..3 {
+        contender.run()?;
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    println!("\n{count} files, nothing changed, with a `watch` of the tree");
+    let mut samples = vec![Samples::new("rondel, as cargo xtask")];
+    for round in 0..=rounds {
+        let time = contender.run()?;
+        if round > 0 {
+            samples[0].push(time);
+        }
+    }
+    table(&samples);
+    Command::new("kill").args(["-INT", &watch.id().to_string()]).status()?;
+    watch.wait()?;
     Ok(())
 }
 

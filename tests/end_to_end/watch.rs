@@ -1,5 +1,6 @@
 //! `watch`: what makes a build begin, what does not, and what goes on meanwhile.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -134,6 +135,51 @@ fn no_build_goes_round_in_circles() {
     space.write("in/a.txt", "2\n");
     wait_for("the output", || output(&space).starts_with("2\n"));
     watching.ends();
+}
+
+/// Other builds ask a watch before they look at inputs. What they say is what a look finds, whatever was edited.
+#[test]
+fn builds_that_ask_a_watch_say_what_a_look_finds() {
+    let space = TestSpace::with_targets(
+        r#""copy": Exec(command: ["sh", "-c", "cat in/*/* > out"], inputs: ["in/**"], outputs: ["out"]),
+           "other": Exec(command: ["true"], inputs: ["build.ron"])"#,
+    );
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    for number in 0..40 {
+        files.insert(format!("in/{}/{number}", number % 4), format!("{number}\n"));
+    }
+    files.iter().for_each(|(path, text)| space.write(path, text));
+    let watching = Watching::start(&space, &["other"]);
+    assert!(space.exists(".rondel/vouch.1"));
+    let mut seen = BTreeSet::from([files.clone()]);
+    assert_eq!(space.outcomes(&["copy"])["copy"], "ran");
+    for round in 0..120 {
+        // Most of the time nothing: then somebody vouches for it.
+        let path = format!("in/{}/{}", round % 4, round % 40);
+        match round % 8 {
+            0 => {
+                files.insert(path.clone(), format!("{}\n", round % 24));
+                // As editors save.
+                space.write("saved", &files[&path]);
+                std::fs::rename(space.root().join("saved"), space.root().join(&path)).unwrap();
+            }
+            3 if files.remove(&path).is_some() => space.remove(&path),
+            6 => {
+                files.insert(path.clone(), "in place\n".to_owned());
+                space.write(&path, "in place\n");
+            }
+            _ => {}
+        }
+        let outcome = space.outcomes(&["copy"])["copy"].clone();
+        assert_eq!(outcome == "ran", seen.insert(files.clone()), "{round}: {outcome}");
+        assert_eq!(space.read("out"), files.values().map(String::as_str).collect::<String>(), "{round}");
+    }
+    // What somebody removed comes back, also where all inputs are vouched for.
+    space.remove("out");
+    assert_eq!(space.outcomes(&["copy"])["copy"], "cached");
+    assert!(space.exists("out"));
+    watching.ends();
+    assert!(!space.exists(".rondel/vouch.1"));
 }
 
 /// A checkout of thousands of files is one change.

@@ -11,7 +11,8 @@ use rondel_names::suggest;
 use rondel_tree::{GlobSet, StatSnapshot};
 
 use crate::error::{StepError, UserError};
-use crate::inputs::{InputSet, hash_inputs};
+use crate::hash_inputs::hash_inputs;
+use crate::inputs::InputSet;
 
 /// Globs, in the order of build.ron, and paths that none of them matches. All are relative to the project.
 #[derive(Clone, Debug)]

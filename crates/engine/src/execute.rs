@@ -38,10 +38,36 @@ pub(crate) struct StepResult {
 
 /// Runs one step if needed.
 pub(crate) fn execute(node: &Node, context: &StepContext<'_>, force: bool) -> Result<StepResult, StepError> {
-    let mut prepared = node.step.prepare(&Query { context })?;
+    let mut prepared = prepare(node, context, force)?;
     let mut result = execute_prepared(node, context, &*prepared, force)?;
     result.result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
     Ok(result)
+}
+
+/// Prepares a step. What others vouch for is believed of a step for which there is nothing to do. Once there is something to do for one, everybody looks:
+/// what runs is never judged by hearsay.
+fn prepare(node: &Node, context: &StepContext<'_>, force: bool) -> Result<Box<dyn PreparedAction>, StepError> {
+    let (query, snapshot) = (Query { context }, &context.workspace.snapshot);
+    let prepared = node.step.prepare(&query);
+    if snapshot.vouch().is_none() {
+        return prepared;
+    }
+    let is_done = |prepared: &dyn PreparedAction| match prepared.freshness() {
+        _ if force => false,
+        Freshness::UpToDate(_) | Freshness::Skip(_) => true,
+        Freshness::Run(_) => false,
+        Freshness::ByKey => {
+            let key = prepared.spec().digest();
+            key.is_ok_and(|key| matches!(lookup(node, &query, prepared, &key), Lookup::InPlace(_)))
+        }
+    };
+    match prepared {
+        Ok(prepared) if is_done(&*prepared) => Ok(prepared),
+        Ok(_) | Err(_) => {
+            snapshot.rely_on_nobody();
+            node.step.prepare(&query)
+        }
+    }
 }
 
 fn execute_prepared(

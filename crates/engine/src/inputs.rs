@@ -6,9 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rondel_cas::messages::{Directory, DirectoryNode};
 use rondel_cas::{Digest, Entry, PathError, RelativePath, Tree, TreeError};
-use rondel_tree::{BEHIND_LINK, Fingerprint, GlobSet, LinkWay, Listing, StatSnapshot, WalkError};
+use rondel_tree::{BEHIND_LINK, Fingerprint, LinkWay, Listing, StatSnapshot};
 
 use crate::error::StepError;
 
@@ -51,9 +50,9 @@ pub trait KnownInputs: Send + Sync {
 }
 
 /// Inputs found by a walk, and the prefix of their names in the key.
-struct Listed {
-    listing: Listing,
-    prefix: Option<RelativePath>,
+pub(crate) struct Listed {
+    pub listing: Listing,
+    pub prefix: Option<RelativePath>,
 }
 
 impl KnownInputs for Listed {
@@ -75,45 +74,6 @@ impl KnownInputs for Listed {
     fn newest_ns(&self) -> i128 {
         self.listing.newest_ns()
     }
-}
-
-/// Hashes all matching files below `root`. `prefix` goes before their names in the key.
-pub fn hash_inputs(
-    globs: &GlobSet,
-    root: &Path,
-    prefix: Option<&RelativePath>,
-    snapshot: &StatSnapshot,
-) -> Result<InputSet, StepError> {
-    let listing = snapshot.list(root, globs).map_err(|error| match error {
-        WalkError::Io { path, source } => StepError::unreadable(&path, &source),
-        WalkError::Name(error) => not_text(error),
-    })?;
-    let mut digest = listing.root_digest();
-    let mut path = prefix.cloned();
-    while let Some(directory) = path {
-        let of = |digest| vec![DirectoryNode { name: directory.file_name(), digest }];
-        digest = digest.map(|digest| Directory { directories: of(digest), ..Directory::default() }.digest());
-        path = directory.parent();
-    }
-    let blind_spot = blind_spot(&listing, globs, root);
-    let idle_glob = listing.idle_glob(globs).map(str::to_owned);
-    // Also where nothing matches: a file that came and went must show.
-    let inputs = InputSet::known(digest, Arc::new(Listed { listing, prefix: prefix.cloned() }));
-    Ok(InputSet { blind_spot, idle_glob, ..inputs })
-}
-
-/// Returns the first link to a directory whose files are not all inputs themselves.
-fn blind_spot(listing: &Listing, globs: &GlobSet, root: &Path) -> Option<String> {
-    let mut links = listing.links_to_directories().peekable();
-    links.peek()?;
-    let root = root.canonicalize().ok()?;
-    let is_seen = |place: &Path| {
-        let target = place.canonicalize().ok();
-        target.is_some_and(|target| {
-            target.strip_prefix(&root).is_ok_and(|path| path.to_str().is_some_and(|path| globs.covers(path)))
-        })
-    };
-    links.find(|(_, place)| !is_seen(place)).map(|(path, _)| path)
 }
 
 /// Returns all files and links below `root`, sorted, without the directories that `skip` names.
@@ -141,6 +101,16 @@ impl InputSet {
     /// Returns the inputs whose tree has the digest `root`, or none if there is no tree.
     pub fn known(root: Option<Digest>, inputs: Arc<dyn KnownInputs>) -> InputSet {
         InputSet { known: Some((root, inputs)), ..InputSet::default() }
+    }
+
+    /// Adds a link to a directory that is not walked, and a glob that counts for nothing, if there are any.
+    pub(crate) fn with_doubts(self, blind_spot: Option<String>, idle_glob: Option<String>) -> InputSet {
+        InputSet { blind_spot, idle_glob, ..self }
+    }
+
+    /// Returns that link.
+    pub(crate) fn blind_link(&self) -> Option<&str> {
+        self.blind_spot.as_deref()
     }
 
     /// Returns why a step may read more than these inputs: a link among them leads to a directory that is not walked. A
@@ -205,6 +175,16 @@ impl InputSet {
             })),
         }
         all.into_iter()
+    }
+
+    /// Calls `visit` with each input whose tree is hashed, in any order.
+    pub(crate) fn each_known(&self, visit: &mut dyn FnMut(&Input)) {
+        self.known.iter().for_each(|(_, known)| known.each(&mut |input| visit(&input)));
+    }
+
+    /// Returns the last change of these inputs, without their directories, in nanoseconds since 1970.
+    pub(crate) fn newest_known_ns(&self) -> i128 {
+        self.known.as_ref().map_or(0, |(_, known)| known.newest_ns())
     }
 
     /// Calls `visit` with the place of each input; a place may be visited twice.

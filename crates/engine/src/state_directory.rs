@@ -27,6 +27,7 @@ pub(crate) fn claim(state: &Path) -> Result<(), UserError> {
                 // What steps make is swept, never written through.
                 Ok(kind) if kind.is_dir() && depth == 0 && is_scratch(&path) => {}
                 Ok(kind) if kind.is_dir() => open.push((path, depth + 1)),
+                Ok(kind) if depth == 0 && is_socket(kind) => {}
                 _ => {
                     let message =
                         format!("`{}` is a link or a special file, and Rondel makes none there", path.display());
@@ -36,6 +37,17 @@ pub(crate) fn claim(state: &Path) -> Result<(), UserError> {
         }
     }
     Ok(())
+}
+
+/// Returns true for a socket: that of a `watch`. Nothing is ever written through one by its name alone.
+#[cfg(unix)]
+fn is_socket(kind: fs::FileType) -> bool {
+    std::os::unix::fs::FileTypeExt::is_socket(&kind)
+}
+
+#[cfg(not(unix))]
+fn is_socket(_kind: fs::FileType) -> bool {
+    false
 }
 
 /// Returns true for directories of unfinished work and of files of users, which may hold links.

@@ -26,6 +26,8 @@ mod signals;
 mod tree_copy;
 mod ui;
 mod verbs;
+#[cfg(target_os = "linux")]
+mod vouch;
 mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

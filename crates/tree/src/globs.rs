@@ -117,6 +117,13 @@ impl GlobSet {
         GlobSet { patterns: patterns.collect(), excluded }
     }
 
+    /// Returns all that it is made of, as texts: the globs as written, and the excluded paths.
+    pub fn texts(&self) -> [Vec<String>; 2] {
+        let glob =
+            |pattern: &Pattern| if pattern.is_positive { pattern.text.clone() } else { format!("!{}", pattern.text) };
+        [self.patterns.iter().map(glob).collect(), self.excluded.iter().map(ToString::to_string).collect()]
+    }
+
     /// Returns the globs without `!`, each by itself.
     pub(crate) fn positive(&self) -> impl Iterator<Item = OneGlob<'_>> {
         self.patterns.iter().filter(|pattern| pattern.is_positive).map(OneGlob)

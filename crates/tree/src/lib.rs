@@ -11,6 +11,7 @@ mod modes;
 mod mtime_boundary;
 mod snapshot;
 mod snapshot_file;
+mod vouch;
 mod walk;
 
 pub use fingerprint::{FINGERPRINT_LENGTH, Fingerprint};
@@ -20,4 +21,5 @@ pub use listing::{BEHIND_LINK, Listing};
 pub use modes::{counted_mode, kept_mode, mode_under, process_umask, set_process_umask};
 pub use mtime_boundary::{MTIME_BOUNDARY_LENGTH, MtimeBoundary};
 pub use snapshot::StatSnapshot;
+pub use vouch::Vouch;
 pub use walk::WalkError;

@@ -10,8 +10,9 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use crate::Vouch;
 use crate::fingerprint::{Fingerprint, Kind};
 use crate::mtime_boundary::MtimeBoundary;
 use crate::snapshot_file::{Block, Draft, DraftEntry, SNAPSHOT_FORMAT, SnapshotFile};
@@ -29,10 +30,13 @@ pub struct StatSnapshot {
     begun: OnceLock<MtimeBoundary>,
     /// The latest boundary of anything here.
     latest: Mutex<Option<MtimeBoundary>>,
-    stored: SnapshotFile,
+    /// Read once it is needed.
+    stored: OnceLock<SnapshotFile>,
     /// True if a clock went back since the file was stored.
     is_distrusted: AtomicBool,
     updates: Mutex<Updates>,
+    /// Who is asked before a look.
+    vouch: Mutex<Option<Arc<dyn Vouch>>>,
 }
 
 /// New records of this process.
@@ -46,21 +50,49 @@ struct Updates {
 }
 
 impl StatSnapshot {
-    /// Reads the snapshot at `file`. A missing, torn or foreign one is empty.
+    /// Returns the snapshot at `file`. A missing, torn or foreign one is empty.
     ///
     /// The version is in the file's name: a Rondel of another version has a file of its own.
     pub fn open(file: &Path) -> StatSnapshot {
-        let file = file.with_extension(SNAPSHOT_FORMAT);
-        let stored = read_at_most(&file, SNAPSHOT_MAX).ok().and_then(SnapshotFile::decode).unwrap_or_default();
         StatSnapshot {
-            file,
+            file: file.with_extension(SNAPSHOT_FORMAT),
             clock: Mutex::default(),
             begun: OnceLock::new(),
-            latest: Mutex::new(stored.boundary),
-            stored,
+            latest: Mutex::default(),
+            stored: OnceLock::new(),
             is_distrusted: AtomicBool::new(false),
             updates: Mutex::default(),
+            vouch: Mutex::default(),
         }
+    }
+
+    /// Returns the file that it is kept in.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Asks somebody before each look from now on.
+    pub fn rely_on(&self, vouch: Arc<dyn Vouch>) {
+        *self.vouch.lock().expect("no panic while locked") = Some(vouch);
+    }
+
+    /// Asks nobody any more.
+    pub fn rely_on_nobody(&self) {
+        *self.vouch.lock().expect("no panic while locked") = None;
+    }
+
+    /// Returns who is asked before a look.
+    pub fn vouch(&self) -> Option<Arc<dyn Vouch>> {
+        self.vouch.lock().expect("no panic while locked").clone()
+    }
+
+    /// Returns what earlier processes have recorded. Their boundary is the first that is known.
+    fn read(&self) -> &SnapshotFile {
+        self.stored.get_or_init(|| {
+            let stored = read_at_most(&self.file, SNAPSHOT_MAX).ok().and_then(SnapshotFile::decode).unwrap_or_default();
+            *self.latest.lock().expect("no panic while locked") = stored.boundary;
+            stored
+        })
     }
 
     /// Lets the snapshot read the file system's clock by making short-lived files in `directory`. Without it, less is
@@ -72,6 +104,7 @@ impl StatSnapshot {
     /// Returns the boundary now: changes before it differ from all later ones. It is taken before the first byte is
     /// read, so a change during the read is younger.
     pub fn mtime_boundary(&self) -> MtimeBoundary {
+        self.read();
         let directory = self.clock.lock().expect("no panic while locked").clone();
         let now = MtimeBoundary::now(directory.as_deref());
         let mut latest = self.latest.lock().expect("no panic while locked");
@@ -96,7 +129,7 @@ impl StatSnapshot {
     /// Returns the records of earlier processes, if they can be believed.
     fn stored(&self) -> Option<&SnapshotFile> {
         self.begun();
-        (!self.is_distrusted.load(Ordering::SeqCst)).then_some(&self.stored)
+        (!self.is_distrusted.load(Ordering::SeqCst)).then(|| self.read())
     }
 
     /// Waits until the file system's clock has moved on from `newest_ns`, the last change of some files. From then on
@@ -194,10 +227,14 @@ impl StatSnapshot {
 
     /// Saves new records. Drops records of directories that are gone.
     pub fn save(&self) -> io::Result<()> {
+        let is_empty = |updates: &Updates| updates.directories.is_empty() && updates.files.is_empty();
+        if is_empty(&self.updates.lock().expect("no panic while locked")) {
+            return Ok(());
+        }
         let stored = self.stored();
         let boundary = self.latest.lock().expect("no panic while locked").unwrap_or_else(|| self.begun());
         let mut updates = self.updates.lock().expect("no panic while locked");
-        if updates.is_saved || (updates.directories.is_empty() && updates.files.is_empty()) {
+        if updates.is_saved || is_empty(&updates) {
             return Ok(());
         }
         let files = std::mem::take(&mut updates.files);

@@ -8,8 +8,12 @@ mod changes;
 #[cfg(target_os = "linux")]
 mod notify;
 mod poll;
+#[cfg(target_os = "linux")]
+mod vouch;
 
 pub use changes::Changes;
+#[cfg(target_os = "linux")]
+pub use vouch::{Key, Voucher, Vouching};
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -72,6 +72,10 @@ fn build(session: &Session<'_>, call: &Call<'_, Options>, recorder: &Recorder) -
     let cancellation = Cancellation::new();
     signals::forward_to(&cancellation);
     prepare(&workspace)?;
+    #[cfg(target_os = "linux")]
+    if !call.options.publish {
+        crate::vouch::rely_on_watch(&workspace);
+    }
     let sink = sink(call.context, call.global, &call.options.build, Shown::AsUsual);
     sink.started(&session.file.project.value, &names);
     let runner = Runner {

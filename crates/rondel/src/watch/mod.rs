@@ -85,6 +85,10 @@ impl Watch<'_> {
             builds: 0,
             ended: SystemTime::now(),
         };
+        session.workspace().prepare()?;
+        // As long as it is here, a build of this workspace asks it before it looks.
+        #[cfg(target_os = "linux")]
+        let _vouching = rondel_watch::Vouching::start(&session.root.join(".rondel"));
         let keys = Keys::open();
         let root = session.root.clone();
         let mut session = Some(Ok(session));

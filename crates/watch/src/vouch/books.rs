@@ -1,0 +1,355 @@
+//! `Books`: which directories are watched, what has happened in them, and what was found.
+//!
+//! Moments are numbers that grow with what happens. A finding holds if each of its directories was watched before the look began, and
+//! nothing has happened there since.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+
+use super::writers::has_writers;
+use super::{Key, protocol::Answer, read_proc};
+
+/// What is told of a directory: names that come, go and move, and what changes in its files under their names here.
+const DIRECTORY: WatchFlags = WatchFlags::CREATE
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::MODIFY)
+    .union(WatchFlags::ATTRIB)
+    .union(WatchFlags::MOVE)
+    .union(WatchFlags::DELETE_SELF)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::ONLYDIR);
+/// What is told of a file, under whatever name. That it gets another name is told of the file alone, and so is what is written under that one. Who opens
+/// it may map it, and what is written to a mapping is not told.
+const FILE: WatchFlags = WatchFlags::MODIFY
+    .union(WatchFlags::CLOSE_WRITE)
+    .union(WatchFlags::ATTRIB)
+    .union(WatchFlags::OPEN)
+    .union(WatchFlags::DELETE_SELF)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::DONT_FOLLOW);
+
+/// File systems on which this kernel sees every change: ext2 to ext4, XFS, Btrfs, tmpfs, F2FS, ZFS, bcachefs. By their numbers in statfs(2).
+const KNOWN: &[u64] = &[0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0xF2F5_2010, 0x2FC1_2FC1, 0xCA45_1A4E];
+
+/// The most findings. One more, and all are forgotten.
+const FINDINGS_MAX: usize = 256;
+/// The most opened files that are looked at for one answer.
+const OPENED_MAX: usize = 5000;
+
+/// What a file looks like from outside: device, number, mode, links, owner, size, and the times of contents and status.
+type Look = [i128; 8];
+/// Place of the file's number in it.
+const NUMBER: usize = 1;
+
+struct Directory {
+    path: PathBuf,
+    /// `None` once the directory is gone.
+    watch: Option<i32>,
+    /// When the youngest watch of it and of its files began.
+    watched_since: u64,
+    /// When something last happened in it.
+    changed: u64,
+    /// What its files looked like when the last finding was kept; `None` if something has happened since.
+    looks: Option<HashMap<OsString, Look>>,
+    /// Files that are looked at for each answer: they were opened since.
+    opened: HashSet<OsString>,
+}
+
+/// What a watch is of.
+enum Watched {
+    /// A directory, by its place in the list.
+    Directory(usize),
+    /// A file, by all its names here.
+    File(Vec<(usize, OsString)>),
+}
+
+struct Finding {
+    bytes: Vec<u8>,
+    /// When the look began.
+    since: u64,
+    /// Places in the list of directories.
+    places: Vec<usize>,
+}
+
+/// The books of a resident watcher.
+pub(super) struct Books {
+    queue: OwnedFd,
+    now: u64,
+    directories: Vec<Directory>,
+    by_path: HashMap<PathBuf, usize>,
+    by_watch: HashMap<i32, Watched>,
+    findings: HashMap<Key, Finding>,
+    /// How many watches it may have.
+    watches_max: usize,
+    /// True once it was too much: another try would end the same way.
+    has_given_up: bool,
+}
+
+impl Books {
+    /// Returns empty ones; `None` where the kernel has no queue left for this user.
+    pub fn new() -> Option<Books> {
+        let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
+        let (directories, now) = (Vec::new(), 1);
+        let (by_path, by_watch, findings) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let limit = read_proc(Path::new("/proc/sys/fs/inotify/max_user_watches")).ok()?;
+        // Editors need some too.
+        let watches_max = String::from_utf8_lossy(&limit).trim().parse::<usize>().ok()? / 4 * 3;
+        Some(Books { queue, now, directories, by_path, by_watch, findings, watches_max, has_given_up: false })
+    }
+
+    /// Forgets everything, since it may be wrong from now on.
+    pub fn forget(&mut self) -> bool {
+        Books::new().is_some_and(|books| {
+            // Moments go on: one of an earlier answer is never a later one.
+            *self = Books { now: self.now + 1, ..books };
+            true
+        })
+    }
+
+    /// Returns the queue of notifications, to wait for them.
+    pub fn queue(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
+    }
+
+    /// Takes down everything that was told until now.
+    pub fn drain(&mut self) {
+        let moment = self.now + 1;
+        let mut buffer = [MaybeUninit::uninit(); 64 * 1024];
+        let mut told = Vec::new();
+        let mut reader = inotify::Reader::new(&self.queue, &mut buffer);
+        while let Ok(event) = reader.next() {
+            let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()).to_owned());
+            told.push((event.wd(), event.events(), name));
+        }
+        if told.is_empty() {
+            return;
+        }
+        self.now = moment;
+        for (watch, events, name) in told {
+            if events.contains(ReadFlags::QUEUE_OVERFLOW) {
+                (0..self.directories.len()).for_each(|place| self.happened(place));
+                continue;
+            }
+            let is_gone = events.contains(ReadFlags::IGNORED) || events.contains(ReadFlags::UNMOUNT);
+            match self.by_watch.get(&watch) {
+                Some(Watched::Directory(place)) => {
+                    let place = *place;
+                    self.happened(place);
+                    let is_new = events.contains(ReadFlags::CREATE) || events.contains(ReadFlags::MOVED_TO);
+                    if let Some(name) = name.filter(|_| is_new && !events.contains(ReadFlags::ISDIR)) {
+                        // At once: the next look may begin in a moment, and counts only if it began after this.
+                        self.watch_file(place, name);
+                    }
+                    if is_gone {
+                        self.by_watch.remove(&watch);
+                        self.directories[place].watch = None;
+                        self.by_path.remove(&self.directories[place].path);
+                    }
+                }
+                Some(Watched::File(names)) if events.contains(ReadFlags::OPEN) => {
+                    for (place, name) in names {
+                        self.directories[*place].opened.insert(name.clone());
+                    }
+                }
+                Some(Watched::File(names)) => {
+                    let places: Vec<usize> = names.iter().map(|(place, _)| *place).collect();
+                    places.into_iter().for_each(|place| self.happened(place));
+                    if is_gone {
+                        self.by_watch.remove(&watch);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn happened(&mut self, place: usize) {
+        let directory = &mut self.directories[place];
+        (directory.changed, directory.looks) = (self.now, None);
+    }
+
+    /// Watches a file under a name. Returns false if it can't be.
+    fn watch_file(&mut self, place: usize, name: OsString) -> bool {
+        let path = self.directories[place].path.join(&name);
+        let watch = match inotify::add_watch(&self.queue, &path, FILE) {
+            Ok(watch) => watch,
+            // It has gone again, which was told.
+            Err(rustix::io::Errno::NOENT) => return true,
+            Err(_) => return false,
+        };
+        let is_new = !self.by_watch.contains_key(&watch);
+        match self.by_watch.entry(watch).or_insert_with(|| Watched::File(Vec::new())) {
+            Watched::File(names) if names.iter().any(|known| known.0 == place && known.1 == name) => {}
+            Watched::File(names) => names.push((place, name)),
+            // The name is that of a directory by now.
+            Watched::Directory(_) => {}
+        }
+        if is_new {
+            self.now += 1;
+            self.directories[place].watched_since = self.now;
+        }
+        self.by_watch.len() <= self.watches_max
+    }
+
+    /// Returns what was found under a key, if it holds still.
+    pub fn find(&mut self, key: &Key) -> Answer {
+        self.drain();
+        let holds = self.findings.get(key).is_some_and(|finding| self.holds(finding));
+        match self.findings.get(key).filter(|_| holds) {
+            Some(finding) => Answer::Found(finding.bytes.clone()),
+            None => {
+                self.findings.remove(key);
+                Answer::Unknown { now: self.now }
+            }
+        }
+    }
+
+    fn holds(&self, finding: &Finding) -> bool {
+        let mut opened = 0;
+        finding.places.iter().all(|place| {
+            let directory = &self.directories[*place];
+            opened += directory.opened.len();
+            opened <= OPENED_MAX && self.is_quiet(*place, finding.since) && directory.looks_the_same()
+        })
+    }
+
+    /// Returns true if a directory was watched at a moment, and nothing has happened in it since.
+    fn is_quiet(&self, place: usize, since: u64) -> bool {
+        let directory = &self.directories[place];
+        directory.watch.is_some() && directory.watched_since <= since && directory.changed <= since
+    }
+
+    /// Keeps a finding, if everything is right for that. Else the directories are watched from now on, and the next one is kept.
+    pub fn keep(&mut self, key: Key, since: u64, bytes: Vec<u8>, places: &BTreeSet<PathBuf>) {
+        self.drain();
+        self.findings.remove(&key);
+        if self.has_given_up {
+            return;
+        }
+        let Some(places) = places.iter().map(|path| self.place_of(path)).collect::<Option<Vec<usize>>>() else {
+            return;
+        };
+        if !places.iter().all(|place| self.look_in(*place)) {
+            // Too many, or nobody may read them: nothing is vouched for, and the memory is given back.
+            self.forget();
+            self.has_given_up = true;
+            return;
+        }
+        if !places.iter().all(|place| self.is_quiet(*place, since)) {
+            return;
+        }
+        let looks = places.iter().flat_map(|place| &self.directories[*place].looks).flat_map(HashMap::values);
+        // By their numbers, since a file may be open under another name.
+        let files: HashSet<i128> = looks.map(|look| look[NUMBER]).collect();
+        if has_writers(&|number| files.contains(&number)) {
+            return;
+        }
+        for place in &places {
+            // Who has opened them before can't write to them: there are no writers.
+            self.directories[*place].opened.clear();
+        }
+        // What happened meanwhile makes it worth nothing.
+        self.drain();
+        let is_whole = places.iter().all(|place| self.directories[*place].looks.is_some());
+        let finding = Finding { bytes, since, places };
+        if is_whole && self.holds(&finding) {
+            if self.findings.len() >= FINDINGS_MAX {
+                self.findings.clear();
+            }
+            self.findings.insert(key, finding);
+        }
+    }
+
+    /// Takes down what the files of a directory look like, if that is not known, and watches each of them. Returns false if that can't be.
+    fn look_in(&mut self, place: usize) -> bool {
+        if self.directories[place].looks.is_some() || self.directories[place].watch.is_none() {
+            return true;
+        }
+        let mut looks = HashMap::new();
+        let Ok(entries) = fs::read_dir(&self.directories[place].path) else { return true };
+        for entry in entries.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            // Watched first: a change after that is told, and one before it is in the look.
+            if !self.watch_file(place, entry.file_name()) {
+                return false;
+            }
+            if let Some(look) = look_at(&entry.path()) {
+                looks.insert(entry.file_name(), look);
+            }
+        }
+        self.directories[place].looks = Some(looks);
+        true
+    }
+
+    /// Returns the place of a directory in the list, which is watched from now on if it was not; `None` if it can't be, or if its
+    /// changes are not all told.
+    fn place_of(&mut self, path: &Path) -> Option<usize> {
+        if let Some(place) = self.by_path.get(path) {
+            return Some(*place);
+        }
+        // A link on the way could lead elsewhere without a word.
+        if !is_known(path) || fs::canonicalize(path).ok()? != path {
+            return None;
+        }
+        let watch = inotify::add_watch(&self.queue, path, DIRECTORY).ok()?;
+        let place = self.directories.len();
+        self.now += 1;
+        self.directories.push(Directory {
+            path: path.to_owned(),
+            watch: Some(watch),
+            watched_since: self.now,
+            changed: self.now,
+            looks: None,
+            opened: HashSet::new(),
+        });
+        // A directory of several names has one watch: the first of them.
+        if self.by_watch.insert(watch, Watched::Directory(place)).is_some() {
+            self.forget();
+            return None;
+        }
+        self.by_path.insert(path.to_owned(), place);
+        Some(place)
+    }
+}
+
+impl Directory {
+    fn looks_the_same(&self) -> bool {
+        let look = |name: &OsString| self.looks.as_ref().and_then(|looks| looks.get(name));
+        self.opened.iter().all(|name| look(name).is_some() && look(name) == look_at(&self.path.join(name)).as_ref())
+    }
+}
+
+fn look_at(path: &Path) -> Option<Look> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    let time = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+    Some([
+        metadata.dev().into(),
+        metadata.ino().into(),
+        metadata.mode().into(),
+        metadata.nlink().into(),
+        i128::from(metadata.uid()) << 32 | i128::from(metadata.gid()),
+        metadata.len().into(),
+        time(metadata.mtime(), metadata.mtime_nsec()),
+        time(metadata.ctime(), metadata.ctime_nsec()),
+    ])
+}
+
+fn is_known(directory: &Path) -> bool {
+    // The width of the field differs from machine to machine.
+    #[allow(
+        clippy::cast_sign_loss,
+        clippy::unnecessary_cast,
+        reason = "a number with 32 bits, on some machines in a signed field"
+    )]
+    rustix::fs::statfs(directory).is_ok_and(|system| KNOWN.contains(&(system.f_type as u64 & 0xFFFF_FFFF)))
+}

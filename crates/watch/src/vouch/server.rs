@@ -1,0 +1,134 @@
+//! The resident side: a thread that answers on the socket until it is dropped.
+
+use std::fs;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::books::Books;
+use super::client::connect;
+use super::protocol::{Answer, Question};
+use super::{SOCKET, View, open_directory, open_proc, socket_path};
+
+/// The longest that it waits for the rest of a question.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How often it looks whether it is to end, if nobody asks.
+const INTERVAL: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// A resident watcher that vouches for findings, until this is dropped.
+pub struct Vouching {
+    ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    state: PathBuf,
+    /// Device and number of the socket.
+    own: (u64, u64),
+}
+
+impl Vouching {
+    /// Begins, with a socket in the directory `state`. Returns `None` if another one answers there, or if the system lacks what it needs: then everybody looks,
+    /// as without it.
+    pub fn start(state: &Path) -> Option<Vouching> {
+        let (view, books, mounts) = (View::own()?, Books::new()?, open_proc(Path::new("/proc/self/mountinfo")).ok()?);
+        let directory = open_directory(state)?;
+        let path = socket_path(&directory);
+        if connect(state).is_some() {
+            return None;
+        }
+        // What a killed one has left.
+        if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
+            fs::remove_file(&path).ok()?;
+        }
+        let listener = UnixListener::bind(&path).ok()?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).ok()?;
+        listener.set_nonblocking(true).ok()?;
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        let ends = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&ends);
+        let thread = std::thread::spawn(move || Resident { view, books, mounts, listener }.answer(&is_over));
+        let own = (metadata.dev(), metadata.ino());
+        Some(Vouching { ends, thread: Some(thread), state: state.to_owned(), own })
+    }
+}
+
+impl Drop for Vouching {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::SeqCst);
+        // Wakes it.
+        let _ = connect(&self.state);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        let path = self.state.join(SOCKET);
+        if fs::symlink_metadata(&path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.own) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+struct Resident {
+    view: View,
+    books: Books,
+    /// It is readable with priority once something was mounted or unmounted.
+    mounts: fs::File,
+    listener: UnixListener,
+}
+
+impl Resident {
+    fn answer(mut self, ends: &AtomicBool) {
+        while !ends.load(Ordering::SeqCst) {
+            let queue = self.books.queue();
+            let mut waits = [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(&queue, PollFlags::IN)];
+            let _ = poll(&mut waits, Some(&INTERVAL));
+            // Also while nobody asks: the queue holds only so much.
+            self.books.drain();
+            while let Ok((stream, _)) = self.listener.accept() {
+                self.one(stream);
+            }
+        }
+    }
+
+    /// Answers one question. Whoever sends nonsense, or nothing in time, gets no answer.
+    fn one(&mut self, mut stream: UnixStream) {
+        let is_ours =
+            rustix::net::sockopt::socket_peercred(&stream).is_ok_and(|peer| peer.uid == rustix::process::geteuid());
+        let is_ready = stream.set_nonblocking(false).is_ok()
+            && stream.set_read_timeout(Some(PATIENCE)).is_ok()
+            && stream.set_write_timeout(Some(PATIENCE)).is_ok();
+        if !is_ours || !is_ready {
+            return;
+        }
+        let mut reader = std::io::BufReader::with_capacity(64 * 1024, (&stream).take(QUESTION_MAX));
+        let Ok((view, question)) = Question::receive(&mut reader) else { return };
+        if view != self.view || (self.have_mounts_changed() && !self.books.forget()) {
+            return;
+        }
+        let answer = match question {
+            Question::Find { key } => self.books.find(&key),
+            Question::Keep { key, since, finding, places } => {
+                // Nobody waits for what it costs.
+                let _ = Answer::Noted.send(&mut stream);
+                self.books.keep(key, since, finding, &places);
+                return;
+            }
+        };
+        let _ = answer.send(&mut stream);
+    }
+
+    /// Returns true once for each change of the mounts: a directory may be another one since.
+    fn have_mounts_changed(&self) -> bool {
+        let mounts = self.mounts.as_fd();
+        let mut wait = [PollFd::new(&mounts, PollFlags::PRI)];
+        poll(&mut wait, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|count| count > 0)
+    }
+}
+
+/// Longest question in bytes.
+const QUESTION_MAX: u64 = 256 << 20;

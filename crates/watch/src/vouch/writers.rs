@@ -1,0 +1,80 @@
+//! Whether a process can write to files without a notification: by a shared mapping, which it has or can still make from a descriptor
+//! that is open for writing. Of processes of other users nothing is known; what they write by calls is notified as all else.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+
+use super::read_proc;
+
+/// Returns true if a process has a file open for writing, or mapped so that it could be, whose number is one that concerns. Also where that
+/// can't be known at all. (Devices are not compared: that they have one number each is not so on every file system.)
+pub(super) fn has_writers(concerns: &dyn Fn(i128) -> bool) -> bool {
+    let Ok(processes) = fs::read_dir("/proc") else { return true };
+    let mut is_any_known = false;
+    for process in processes.flatten() {
+        let is_process = process.file_name().as_bytes().iter().all(u8::is_ascii_digit);
+        if !is_process {
+            continue;
+        }
+        // It ends meanwhile, or is another user's.
+        let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
+        is_any_known = true;
+        for descriptor in descriptors.flatten() {
+            let number = fs::metadata(descriptor.path()).map(|metadata| metadata.ino().into());
+            if number.is_ok_and(concerns) {
+                let about = process.path().join("fdinfo").join(descriptor.file_name());
+                if read_proc(&about).is_ok_and(|text| is_for_writing(&String::from_utf8_lossy(&text))) {
+                    return true;
+                }
+            }
+        }
+        let maps = read_proc(&process.path().join("maps")).unwrap_or_default();
+        if String::from_utf8_lossy(&maps).lines().any(|line| is_written_mapping(line, concerns)) {
+            return true;
+        }
+    }
+    !is_any_known
+}
+
+/// `flags: 0100002` is open(2)'s, in octal; the lowest two bits are those of the access.
+fn is_for_writing(fdinfo: &str) -> bool {
+    let flags = fdinfo.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags.is_none_or(|flags| u64::from_str_radix(flags.trim(), 8).is_ok_and(|flags| flags & 3 != 0))
+}
+
+/// `7f1c-7f1d rw-s 00000000 fe:00 1234   /path`, see proc_pid_maps(5).
+fn is_written_mapping(line: &str, concerns: &dyn Fn(i128) -> bool) -> bool {
+    let mut words = line.split(' ');
+    // Also one that is only read: it can be made writable.
+    let is_shared = words.nth(1).is_some_and(|access| access.ends_with('s'));
+    is_shared && words.nth(2).is_some_and(|number| number.parse().is_ok_and(concerns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_write() {
+        for (text, expected) in [
+            ("pos:\t0\nflags:\t0100002\n", true),
+            ("flags:\t0100000\n", false),
+            ("flags:\t02100001\n", true),
+            ("", true),
+        ] {
+            assert_eq!(is_for_writing(text), expected, "{text}");
+        }
+        let concerns = |number: i128| number == 1234;
+        for (line, expected) in [
+            ("7f1c-7f1d rw-s 00000000 fe:00 1234                       /tree/a b", true),
+            ("7f1c-7f1d r--s 00000000 fe:00 1234                       /tree/a", true),
+            ("7f1c-7f1d r--p 00000000 fe:00 1234                       /tree/a", false),
+            ("7f1c-7f1d rw-s 00000000 fe:00 12345                      /tree/a", false),
+            ("7f1c-7f1d rw-p 00000000 00:00 0 ", false),
+            ("", false),
+        ] {
+            assert_eq!(is_written_mapping(line, &concerns), expected, "{line}");
+        }
+    }
+}
