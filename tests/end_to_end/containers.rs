@@ -122,3 +122,46 @@ fn what_a_killed_run_has_left() {
     assert!(container("run").is_empty());
     docker(&["rmi", "--force", "rondel-test-left:1"]);
 }
+
+/// Podman does the same where there is no `docker`, with a store and settings of its own.
+#[test]
+#[cfg_attr(not(has_podman), ignore = "no podman")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn podman_where_there_is_no_docker() {
+    let port = free_port();
+    let mut space = served("rondel-test-podman-run", port, "");
+    let programs = space.beside("programs");
+    std::fs::create_dir(&programs).unwrap();
+    for program in std::fs::read_dir("/usr/bin").unwrap().flatten().filter(|program| program.file_name() != "docker") {
+        std::os::unix::fs::symlink(program.path(), programs.join(program.file_name())).unwrap();
+    }
+    let (store, settings) = (space.beside("storage.conf"), space.beside("containers.conf"));
+    let (kept, running) = (space.beside("kept").display().to_string(), space.beside("running").display().to_string());
+    let text = format!("[storage]\ndriver = \"vfs\"\ngraphroot = \"{kept}\"\nrunroot = \"{running}\"\n");
+    std::fs::write(&store, text).unwrap();
+    // Limits that also somebody without all rights may set.
+    let text = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n[engine]\ncgroup_manager = \"cgroupfs\"\n";
+    std::fs::write(&settings, text).unwrap();
+    space.set("PATH", &format!("{}:/usr/sbin:/sbin", programs.display()));
+    space.set("CONTAINERS_STORAGE_CONF", &store.display().to_string());
+    space.set("CONTAINERS_CONF", &settings.display().to_string());
+    let verbose = space.ok(&["-v", "run"]).stderr;
+    assert!(verbose.contains("podman run"), "{verbose}");
+    assert!(get(port, "/").unwrap().contains("none"));
+    assert!(space.ran(&["run"]).is_empty());
+    let part = || -> Value {
+        let known: Value = serde_json::from_str(&space.ok(&["status", "--format", "json"]).stdout).unwrap();
+        known["targets"][0]["parts"][0].clone()
+    };
+    let first = part();
+    assert_eq!((first["state"].as_str(), first["running"].as_bool()), (Some("running"), Some(true)), "{first}");
+    assert_eq!(first["addresses"][0], format!("127.0.0.1:{port}"));
+    assert!(space.ok(&["logs", "run"]).stdout.contains("serving\n"));
+    space.append("start", "# changed\n");
+    assert!(space.ran(&["run"]).contains_key("run"));
+    assert_ne!(part()["what"], first["what"]);
+    assert!(space.ok(&["stop", "run"]).stderr.contains("Stopped run: container "));
+    assert!(get(port, "/").is_none() && space.ok(&["status"]).stdout.contains("not running"));
+    let words = ["--root", &kept, "--runroot", &running, "rmi", "--all", "--force"];
+    Command::new("podman").args(words).status().unwrap();
+}

@@ -9,6 +9,15 @@ use crate::{CommandLine, ProcessError};
 /// Numbers of the programs that this process has started to stay.
 static DETACHED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
+/// Names of programs that others start to stay.
+static STAYING: Mutex<&[&str]> = Mutex::new(&[]);
+
+/// Spares programs of these names, as the kernel calls them, when Rondel ends what is left of its children: whoever has no daemon starts
+/// some that hold its containers.
+pub fn let_stay(names: &'static [&'static str]) {
+    *STAYING.lock().expect("no panic while locked") = names;
+}
+
 /// A program that was started to stay.
 #[derive(Debug)]
 pub struct Detached {
@@ -37,7 +46,15 @@ pub fn start_detached(line: &CommandLine) -> Result<Detached, ProcessError> {
 #[cfg(target_os = "linux")]
 pub(crate) fn is_detached(pid: i32) -> bool {
     let detached = DETACHED.lock().expect("no panic while locked");
-    u32::try_from(pid).is_ok_and(|pid| detached.contains(&pid))
+    u32::try_from(pid).is_ok_and(|pid| detached.contains(&pid)) || is_staying(pid)
+}
+
+#[cfg(target_os = "linux")]
+#[allow(clippy::disallowed_methods, reason = "only a file of `/proc` is read")]
+fn is_staying(pid: i32) -> bool {
+    let names = *STAYING.lock().expect("no panic while locked");
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    !names.is_empty() && name.is_ok_and(|name| names.contains(&name.trim_end()))
 }
 
 /// Leaves the terminal and the session of whoever started this process, so that Ctrl-C there no longer reaches it.

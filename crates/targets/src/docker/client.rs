@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rondel_cas::Digest;
 use rondel_engine::{Class, Environment, StepError, UserError};
-use rondel_process::{CommandLine, find_tool};
+use rondel_process::{CommandLine, find_tool, let_stay};
 
 use super::loading::ImageStore;
 use super::socket::{DockerImage, DockerSocket};
@@ -37,7 +37,16 @@ const PASSED: &[&str] = &[
     "DOCKER_CONFIG",
     "DOCKER_TLS_VERIFY",
     "DOCKER_CERT_PATH",
+    "CONTAINER_HOST",
+    "CONTAINER_CONNECTION",
+    "CONTAINER_SSHKEY",
+    "CONTAINERS_CONF",
+    "CONTAINERS_CONF_OVERRIDE",
+    "CONTAINERS_STORAGE_CONF",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
     "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
     "SSH_AUTH_SOCK",
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -45,6 +54,25 @@ const PASSED: &[&str] = &[
     "http_proxy",
     "https_proxy",
     "no_proxy",
+];
+
+/// Programs of podman that hold containers and their networks: the monitor, and those of rootless containers.
+const HOLDERS: [&str; 8] =
+    ["conmon", "aardvark-dns", "slirp4netns", "pasta", "pasta.avx2", "rootlessport", "catatonit", "podman"];
+
+/// Those of them that decide which daemon, or which store of podman's, is meant.
+const LEADS: &[&str] = &[
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "CONTAINER_HOST",
+    "CONTAINER_CONNECTION",
+    "CONTAINERS_CONF",
+    "CONTAINERS_CONF_OVERRIDE",
+    "CONTAINERS_STORAGE_CONF",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "HOME",
 ];
 
 impl Docker {
@@ -73,6 +101,10 @@ impl Docker {
             plugin_directories.push(Path::new(directory).join("docker/cli-plugins"));
         }
         let socket = if is_podman { None } else { DockerSocket::find(environment) };
+        if is_podman {
+            // It has no daemon: a container is held by programs that outlive the command.
+            let_stay(&HOLDERS);
+        }
         Ok(Docker {
             is_podman,
             program,
@@ -97,9 +129,7 @@ impl Docker {
 
     /// Returns what leads to the daemon, as a short digest.
     pub fn endpoint(&self) -> String {
-        let leads = |(name, _): &(String, String)| {
-            ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "HOME"].contains(&name.as_str())
-        };
+        let leads = |(name, _): &(String, String)| LEADS.contains(&name.as_str());
         let variables = self.environment.for_process().into_iter().filter(leads);
         let text: Vec<String> = variables.map(|(name, value)| format!("{name}={value}")).collect();
         Digest::of(text.join("\n").as_bytes()).short()

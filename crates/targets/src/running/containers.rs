@@ -94,9 +94,18 @@ impl Containers {
         let container = |line: &str| {
             let mut words = line.split('\t').map(str::to_owned);
             let mut next = || words.next().unwrap_or_default();
-            Container { id: next(), state: next(), status: next(), ports: next() }
+            let (id, state) = (next(), state_word(&next()));
+            Container { id, state, status: next(), ports: next() }
         };
         Ok(answer.lines().map(container).collect())
+    }
+}
+
+/// Podman says `Up 2 minutes` for Docker's `running`, and `Exited (3) …` for its `exited`.
+fn state_word(state: &str) -> String {
+    match state.split(' ').next().unwrap_or(state) {
+        "Up" => "running".to_owned(),
+        word => word.to_lowercase(),
     }
 }
 
@@ -135,7 +144,19 @@ impl Running for Containers {
 
 #[cfg(test)]
 mod tests {
-    use super::addresses;
+    use super::{addresses, state_word};
+
+    #[test]
+    fn states_of_docker_and_podman() {
+        for (state, expected) in [
+            ("running", "running"),
+            ("Up 2 minutes", "running"),
+            ("Exited (3) 5 seconds ago", "exited"),
+            ("Created", "created"),
+        ] {
+            assert_eq!(state_word(state), expected);
+        }
+    }
 
     #[test]
     fn published_places() {
