@@ -51,6 +51,8 @@ const NUMBER: usize = 1;
 
 struct Directory {
     path: PathBuf,
+    /// Device and number.
+    number: (u64, u64),
     /// `None` once the directory is gone.
     watch: Option<i32>,
     /// When the youngest watch of it and of its files began.
@@ -105,13 +107,14 @@ impl Books {
         Some(Books { queue, now, directories, by_path, by_watch, findings, watches_max, has_given_up: false })
     }
 
-    /// Forgets everything, since it may be wrong from now on.
-    pub fn forget(&mut self) -> bool {
-        Books::new().is_some_and(|books| {
+    /// Forgets everything, since it may be wrong from now on. Where the kernel gives no other queue, nothing is vouched for any more.
+    pub fn forget(&mut self) {
+        self.findings.clear();
+        match Books::new() {
             // Moments go on: one of an earlier answer is never a later one.
-            *self = Books { now: self.now + 1, ..books };
-            true
-        })
+            Some(books) => *self = Books { now: self.now + 1, has_given_up: self.has_given_up, ..books },
+            None => self.has_given_up = true,
+        }
     }
 
     /// Returns the queue of notifications, to wait for them.
@@ -133,25 +136,36 @@ impl Books {
             return;
         }
         self.now = moment;
+        if told.iter().any(|(_, events, _)| events.contains(ReadFlags::QUEUE_OVERFLOW)) {
+            // Also that a watch has ended may be among what was lost.
+            return self.forget();
+        }
         for (watch, events, name) in told {
-            if events.contains(ReadFlags::QUEUE_OVERFLOW) {
-                (0..self.directories.len()).for_each(|place| self.happened(place));
-                continue;
-            }
-            let is_gone = events.contains(ReadFlags::IGNORED) || events.contains(ReadFlags::UNMOUNT);
+            let any = |flags: ReadFlags| events.intersects(flags);
             match self.by_watch.get(&watch) {
                 Some(Watched::Directory(place)) => {
                     let place = *place;
                     self.happened(place);
-                    let is_new = events.contains(ReadFlags::CREATE) || events.contains(ReadFlags::MOVED_TO);
-                    if let Some(name) = name.filter(|_| is_new && !events.contains(ReadFlags::ISDIR)) {
-                        // At once: the next look may begin in a moment, and counts only if it began after this.
-                        self.watch_file(place, name);
-                    }
-                    if is_gone {
-                        self.by_watch.remove(&watch);
-                        self.directories[place].watch = None;
-                        self.by_path.remove(&self.directories[place].path);
+                    // What is there under these names from now on is something else, and so is all below.
+                    match name {
+                        Some(name)
+                            if any(ReadFlags::ISDIR)
+                                && any(ReadFlags::DELETE | ReadFlags::MOVED_FROM | ReadFlags::MOVED_TO) =>
+                        {
+                            self.leave(&self.directories[place].path.join(name));
+                        }
+                        Some(name) if any(ReadFlags::CREATE | ReadFlags::MOVED_TO) && !any(ReadFlags::ISDIR) => {
+                            // At once: the next look may begin in a moment, and counts only if it began after this.
+                            self.watch_file(place, name);
+                        }
+                        None if any(ReadFlags::DELETE_SELF
+                            | ReadFlags::MOVE_SELF
+                            | ReadFlags::IGNORED
+                            | ReadFlags::UNMOUNT) =>
+                        {
+                            self.leave(&self.directories[place].path.clone());
+                        }
+                        Some(_) | None => {}
                     }
                 }
                 Some(Watched::File(names)) if events.contains(ReadFlags::OPEN) => {
@@ -162,11 +176,24 @@ impl Books {
                 Some(Watched::File(names)) => {
                     let places: Vec<usize> = names.iter().map(|(place, _)| *place).collect();
                     places.into_iter().for_each(|place| self.happened(place));
-                    if is_gone {
+                    if any(ReadFlags::IGNORED | ReadFlags::UNMOUNT) {
                         self.by_watch.remove(&watch);
                     }
                 }
                 None => {}
+            }
+        }
+    }
+
+    /// Ends the watches of a directory that is no longer what its path leads to, and of all below.
+    fn leave(&mut self, path: &Path) {
+        let places: Vec<usize> =
+            self.by_path.extract_if(|known, _| known.starts_with(path)).map(|(_, place)| place).collect();
+        for place in places {
+            self.happened(place);
+            if let Some(watch) = self.directories[place].watch.take() {
+                self.by_watch.remove(&watch);
+                let _ = inotify::remove_watch(&self.queue, watch);
             }
         }
     }
@@ -234,6 +261,10 @@ impl Books {
         if self.has_given_up {
             return;
         }
+        if self.directories.len() > 2 * self.by_path.len() + 1000 {
+            // Most of them are gone.
+            self.forget();
+        }
         let Some(places) = places.iter().map(|path| self.place_of(path)).collect::<Option<Vec<usize>>>() else {
             return;
         };
@@ -294,8 +325,13 @@ impl Books {
     /// Returns the place of a directory in the list, which is watched from now on if it was not; `None` if it can't be, or if its
     /// changes are not all told.
     fn place_of(&mut self, path: &Path) -> Option<usize> {
-        if let Some(place) = self.by_path.get(path) {
-            return Some(*place);
+        let metadata = fs::symlink_metadata(path).ok()?;
+        let number = (metadata.dev(), metadata.ino());
+        if let Some(place) = self.by_path.get(path).copied() {
+            if self.directories[place].number == number {
+                return Some(place);
+            }
+            self.leave(path);
         }
         // A link on the way could lead elsewhere without a word.
         if !is_known(path) || fs::canonicalize(path).ok()? != path {
@@ -306,6 +342,7 @@ impl Books {
         self.now += 1;
         self.directories.push(Directory {
             path: path.to_owned(),
+            number,
             watch: Some(watch),
             watched_since: self.now,
             changed: self.now,

@@ -107,7 +107,10 @@ impl Resident {
         }
         let mut reader = std::io::BufReader::with_capacity(64 * 1024, (&stream).take(QUESTION_MAX));
         let Ok((view, question)) = Question::receive(&mut reader) else { return };
-        if view != self.view || (self.have_mounts_changed() && !self.books.forget()) {
+        if self.have_mounts_changed() {
+            self.books.forget();
+        }
+        if view != self.view {
             return;
         }
         let answer = match question {

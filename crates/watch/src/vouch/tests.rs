@@ -131,6 +131,49 @@ fn edit(tree: &Tree, random: &mut Random) {
     let _ = fs::create_dir_all(tree.path("tree/a"));
 }
 
+/// A directory that takes another one's path is another one, at once and after that.
+#[test]
+fn a_directory_that_takes_the_place_of_another() {
+    let tree = Tree::new("exchanged");
+    let _vouching = Vouching::start(&tree.path("state")).unwrap();
+    fs::create_dir_all(tree.path("tree/a/deep")).unwrap();
+    fs::write(tree.path("tree/a/deep/1"), "1").unwrap();
+    tree.settle();
+    let held = fs::File::options().read(true).open(tree.path("tree/b")).unwrap();
+    let exchanges: [&dyn Fn(); 4] = [
+        &|| {
+            fs::rename(tree.path("tree/a"), tree.path("elsewhere/a")).unwrap();
+            fs::create_dir_all(tree.path("tree/a/deep")).unwrap();
+        },
+        &|| {
+            fs::rename(tree.path("tree/a/deep"), tree.path("elsewhere/deep")).unwrap();
+            fs::rename(tree.path("elsewhere/a/deep"), tree.path("tree/a/deep")).unwrap();
+        },
+        // Somebody is in it, so its watch goes on.
+        &|| {
+            fs::remove_dir_all(tree.path("tree/b")).unwrap();
+            fs::create_dir_all(tree.path("tree/b")).unwrap();
+        },
+        // One above all that is watched below.
+        &|| {
+            fs::rename(tree.path("tree"), tree.path("elsewhere/tree")).unwrap();
+            fs::create_dir_all(tree.path("tree/a/deep")).unwrap();
+            fs::create_dir_all(tree.path("tree/b")).unwrap();
+        },
+    ];
+    for (number, exchange) in exchanges.into_iter().enumerate() {
+        exchange();
+        assert!(tree.ask().is_none(), "{number}");
+        tree.settle();
+        for name in ["tree/a/deep/new", "tree/b/new"] {
+            fs::write(tree.path(name), number.to_string()).unwrap();
+            assert!(tree.ask().is_none(), "{number}: {name}");
+            tree.settle();
+        }
+    }
+    drop(held);
+}
+
 /// Ten thousand edits, each followed by a question, with nothing in between at times, and storms that no queue holds.
 #[test]
 fn what_is_vouched_for_is_what_a_look_finds() {
