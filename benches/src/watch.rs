@@ -38,7 +38,7 @@ const version = "0"
 func main() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "v"+version+"!") })
-	server := &http.Server{Addr: "127.0.0.1:PORT", Handler: mux}
+	server := &http.Server{Addr: "ADDRESS", Handler: mux}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go func() { <-stop; server.Shutdown(context.Background()) }()
@@ -67,11 +67,11 @@ impl Drop for Watching {
 
 /// Measures `rounds` edits.
 pub(crate) fn watch(lab: &Lab, rounds: usize) -> Result<()> {
-    let bare = tree(lab, "bare", 18_300)?;
+    let bare = tree(lab, "bare", "127.0.0.1:18300")?;
     let bare =
         Contender::new("bare go build", &bare, &["go", "build", "-o", "out", "."], lab.go_environment("watch-go"));
     let mut watching = vec![rondel(lab, "rondel", false)?, rondel(lab, "rondel with a proxy", true)?];
-    for other in [air(lab)?, wgo(lab)?] {
+    for other in [container(lab)?, air(lab)?, wgo(lab)?] {
         match other {
             Ok(other) => watching.push(other),
             Err(name) => println!("{name} is not here"),
@@ -159,11 +159,11 @@ fn under_load(watching: &Watching, rounds: usize) -> Result<()> {
     Ok(())
 }
 
-fn tree(lab: &Lab, name: &str, port: u16) -> Result<PathBuf> {
+fn tree(lab: &Lab, name: &str, address: &str) -> Result<PathBuf> {
     let tree = lab.root.join("trees/watch").join(name);
     fs::create_dir_all(&tree)?;
     fs::write(tree.join("go.mod"), "module example.com/t\n\ngo 1.22\n")?;
-    fs::write(tree.join("main.go"), SERVER.replace("PORT", &port.to_string()))?;
+    fs::write(tree.join("main.go"), SERVER.replace("ADDRESS", address))?;
     Ok(tree)
 }
 
@@ -176,16 +176,34 @@ fn start(name: &'static str, tree: PathBuf, port: u16, command: &mut Command) ->
 
 fn rondel(lab: &Lab, name: &'static str, has_proxy: bool) -> Result<Watching> {
     let (port, own) = if has_proxy { (18_302, 18_303) } else { (18_301, 18_301) };
-    let tree = tree(lab, name, own)?;
+    let tree = tree(lab, name, &format!("127.0.0.1:{own}"))?;
     let proxy = if has_proxy { format!(", proxy: \"127.0.0.1:{port}\"") } else { String::new() };
     let targets = format!(
         "\"server\": GoBuild(packages: [\".\"]), \"serve\": Process(command: [Output(\"server\")], ready: Port({own}){proxy})"
     );
+    start_rondel(lab, name, tree, &targets, port)
+}
+
+fn start_rondel(lab: &Lab, name: &'static str, tree: PathBuf, targets: &str, port: u16) -> Result<Watching> {
     fs::write(tree.join("build.ron"), format!("(format: 1, project: \"t\", go: System, targets: {{{targets}}})\n"))?;
     let mut command = Command::new(&lab.rondel);
     command.args(["watch", "serve"]).env_clear().envs(lab.go_environment("watch-go"));
     command.env("RONDEL_CACHE_DIR", lab.root.join("watch-cache"));
     start(name, tree, port, &mut command)
+}
+
+/// The same server as a container, from an image that is made anew.
+fn container(lab: &Lab) -> Result<Result<Watching, &'static str>> {
+    let docker = Command::new("docker").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !docker.is_ok_and(|status| status.success()) {
+        return Ok(Err("a Docker daemon"));
+    }
+    let tree = tree(lab, "container", ":8080")?;
+    let targets = "\"server\": GoBuild(packages: [\".\"], platforms: [\"linux/amd64\"]), \
+         \"image\": Image(base: Static, files: {\"/server\": Output(\"server\")}, entrypoint: [\"/server\"], \
+         tags: [\"rondel-bench-watch:1\"]), \
+         \"serve\": DockerRun(image: \"image\", publish: [\"18306:8080\"], health: Http(port: 8080, path: \"/\"))";
+    start_rondel(lab, "rondel, a container", tree, targets, 18_306).map(Ok)
 }
 
 fn is_here(program: &str) -> bool {
@@ -197,7 +215,7 @@ fn air(lab: &Lab) -> Result<Result<Watching, &'static str>> {
     if !is_here("air") {
         return Ok(Err("air"));
     }
-    let tree = tree(lab, "air", 18_304)?;
+    let tree = tree(lab, "air", "127.0.0.1:18304")?;
     let settings = "[build]\ncmd = \"go build -o ./tmp/main .\"\nbin = \"./tmp/main\"\ndelay = 0\nsend_interrupt = true\nexclude_dir = [\"tmp\"]\n";
     fs::write(tree.join(".air.toml"), settings)?;
     let mut command = Command::new("air");
@@ -209,7 +227,7 @@ fn wgo(lab: &Lab) -> Result<Result<Watching, &'static str>> {
     if !is_here("wgo") {
         return Ok(Err("wgo"));
     }
-    let tree = tree(lab, "wgo", 18_305)?;
+    let tree = tree(lab, "wgo", "127.0.0.1:18305")?;
     let mut command = Command::new("wgo");
     command.args(["-debounce", "10ms", "run", "."]).env_clear().envs(lab.go_environment("watch-go"));
     start("wgo", tree, 18_305, &mut command).map(Ok)
