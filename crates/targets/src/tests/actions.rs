@@ -459,6 +459,13 @@ fn what_starts_something_has_no_key() {
     space.action(text, "image", "image", Vec::new(), expect![[r#"
         by its key
         arguments ["docker", "build", "--tag", "x:latest"]
+        environment CONTAINERS_CONF@passed
+        environment CONTAINERS_CONF_OVERRIDE@passed
+        environment CONTAINERS_STORAGE_CONF@passed
+        environment CONTAINER_CONNECTION@passed
+        environment CONTAINER_HOST@passed
+        environment CONTAINER_SSHKEY@passed
+        environment DBUS_SESSION_BUS_ADDRESS@passed
         environment DOCKER_CERT_PATH@passed
         environment DOCKER_CONFIG@passed
         environment DOCKER_CONTEXT@passed
@@ -470,6 +477,8 @@ fn what_starts_something_has_no_key() {
         environment NO_PROXY@passed
         environment PATH@located
         environment SSH_AUTH_SOCK@passed
+        environment XDG_CONFIG_HOME@passed
+        environment XDG_DATA_HOME@passed
         environment XDG_RUNTIME_DIR@passed
         environment http_proxy@passed
         environment https_proxy@passed
