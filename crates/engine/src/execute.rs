@@ -169,6 +169,12 @@ fn keyed(
         return run(node, context, prepared, &key, vec![Reason::Forced], None);
     }
     let mut found = lookup(node, &query, prepared, &key);
+    if !matches!(found, Lookup::InPlace(_)) && context.workspace.snapshot.vouch().is_some() {
+        // An output has gone since the step was prepared.
+        context.workspace.snapshot.rely_on_nobody();
+        let looked = node.step.prepare(&query)?;
+        return execute_prepared(node, context, &*looked, force);
+    }
     let mut _lock = None;
     if !matches!(found, Lookup::InPlace(_)) {
         _lock = lock_step(node, context)?;

@@ -8,7 +8,7 @@ use rondel_cas::{Digest, Entry, RelativePath};
 use rondel_tree::{Fingerprint, GlobSet, Listing, StatSnapshot, process_umask};
 use serde::{Deserialize, Serialize};
 
-use crate::inputs::{InputSet, KnownInputs, Listed};
+use crate::inputs::{Input, InputSet, KnownInputs, Listed};
 
 /// What a look at inputs has found, and what all that is not a list needs to know.
 #[derive(Serialize, Deserialize)]
@@ -32,16 +32,16 @@ pub(crate) struct Look<'a> {
 
 impl Look<'_> {
     /// Returns the name of its finding: everything that decides what is found, but the files.
-    fn key(&self) -> Digest {
+    fn key(&self) -> Option<Digest> {
         let prefix = self.prefix.map(ToString::to_string);
         let umask = process_umask();
-        let words = serde_json::json!(["inputs 1", self.root, self.globs.texts(), prefix, umask, own_program()]);
-        Digest::of(words.to_string().as_bytes())
+        let words = serde_json::json!(["inputs 1", self.root, self.globs.texts(), prefix, umask, own_program()?]);
+        Some(Digest::of(words.to_string().as_bytes()))
     }
 
     /// Returns the inputs, if somebody vouches for them.
     pub fn vouched_for(&self) -> Option<InputSet> {
-        let found = self.snapshot.vouch()?.find(&self.key())?;
+        let found = self.snapshot.vouch()?.find(&self.key()?)?;
         let finding: Finding = serde_json::from_slice(&found).ok()?;
         let inputs = Vouched {
             globs: self.globs.clone(),
@@ -80,11 +80,13 @@ impl Look<'_> {
             idle_glob: inputs.idle_glob().map(str::to_owned),
         };
         let bytes = serde_json::to_vec(&finding).expect("numbers and texts");
-        vouch.keep(&self.key(), bytes, places);
+        if let Some(key) = self.key() {
+            vouch.keep(&key, bytes, places);
+        }
     }
 }
 
-/// Which program looks: another one may look otherwise.
+/// Which program looks: another one may look otherwise. `None` where that can't be known, since its file has gone for example.
 fn own_program() -> Option<[i128; 3]> {
     #[cfg(unix)]
     {
@@ -118,10 +120,21 @@ impl Vouched {
     }
 }
 
+fn now_ns() -> u128 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_nanos())
+}
+
 impl KnownInputs for Vouched {
-    fn each(&self, visit: &mut dyn FnMut(crate::inputs::Input)) {
-        if let Some(listed) = self.listed() {
-            listed.each(visit);
+    fn each(&self, visit: &mut dyn FnMut(Input)) {
+        match self.listed() {
+            Some(listed) => listed.each(visit),
+            // It can't be read any more. Nothing has this key: whoever makes one of it finds nothing, and looks.
+            None => visit(Input {
+                path: RelativePath::new("inputs that can't be listed").expect("a plain name"),
+                absolute: self.root.clone(),
+                entry: Entry::file(Digest::of(&now_ns().to_le_bytes()), false),
+            }),
         }
     }
 

@@ -11,8 +11,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::io::Errno;
 
 use super::writers::has_writers;
 use super::{Key, protocol::Answer, read_proc};
@@ -36,18 +38,25 @@ const FILE: WatchFlags = WatchFlags::MODIFY
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::DONT_FOLLOW);
 
-/// File systems on which this kernel sees every change: ext2 to ext4, XFS, Btrfs, tmpfs, F2FS, ZFS, bcachefs. By their numbers in statfs(2).
-const KNOWN: &[u64] = &[0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0xF2F5_2010, 0x2FC1_2FC1, 0xCA45_1A4E];
+/// File systems on which this kernel sees every change: ext2 to ext4, XFS, Btrfs, tmpfs, F2FS, bcachefs. (Not ZFS:
+/// a rollback exchanges what is below.) By their numbers in statfs(2).
+const KNOWN: &[u64] = &[0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0xF2F5_2010, 0xCA45_1A4E];
 
 /// The most findings. One more, and all are forgotten.
 const FINDINGS_MAX: usize = 256;
+/// The most directories that are gone and still in the list.
+const GONE_MAX: usize = 1000;
+/// Time in nanoseconds within which a file can change without looking different: some ticks of a coarse clock.
+const TICK_NS: i128 = 100_000_000;
 /// The most opened files that are looked at for one answer.
 const OPENED_MAX: usize = 5000;
 
 /// What a file looks like from outside: device, number, mode, links, owner, size, and the times of contents and status.
 type Look = [i128; 8];
-/// Place of the file's number in it.
+/// Places in it: of the device, of the file's number, of the last change of its status.
+const DEVICE: usize = 0;
 const NUMBER: usize = 1;
+const CHANGED: usize = 7;
 
 struct Directory {
     path: PathBuf,
@@ -59,8 +68,10 @@ struct Directory {
     watched_since: u64,
     /// When something last happened in it.
     changed: u64,
-    /// What its files looked like when the last finding was kept; `None` if something has happened since.
+    /// What its files looked like when the last finding was kept; `None` if something has happened since, or if one can't be watched.
     looks: Option<HashMap<OsString, Look>>,
+    /// When that was, in nanoseconds since 1970.
+    looked_ns: i128,
     /// Files that are looked at for each answer: they were opened since.
     opened: HashSet<OsString>,
 }
@@ -91,30 +102,67 @@ pub(super) struct Books {
     findings: HashMap<Key, Finding>,
     /// How many watches it may have.
     watches_max: usize,
-    /// True once it was too much: another try would end the same way.
+    /// How often all was forgotten.
+    forgotten: u64,
+    /// True if something is not as it should be: all is forgotten before the next answer.
+    is_doubtful: bool,
+    /// True once there were too many files, also for books that had nothing else in them.
     has_given_up: bool,
+}
+
+/// Whether a file is watched.
+enum Watching {
+    Yes,
+    /// It can't be: nothing is vouched for in its directory.
+    No,
+    /// There are too many.
+    Full,
 }
 
 impl Books {
     /// Returns empty ones; `None` where the kernel has no queue left for this user.
     pub fn new() -> Option<Books> {
         let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
-        let (directories, now) = (Vec::new(), 1);
+        // One of another watch is never a later one: it counts on from the time since the machine started, in nanoseconds.
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let now = u64::try_from(time.tv_sec).ok()? * 1_000_000_000 + u64::try_from(time.tv_nsec).ok()?;
+        let directories = Vec::new();
         let (by_path, by_watch, findings) = (HashMap::new(), HashMap::new(), HashMap::new());
         let limit = read_proc(Path::new("/proc/sys/fs/inotify/max_user_watches")).ok()?;
         // Editors need some too.
         let watches_max = String::from_utf8_lossy(&limit).trim().parse::<usize>().ok()? / 4 * 3;
-        Some(Books { queue, now, directories, by_path, by_watch, findings, watches_max, has_given_up: false })
+        Some(Books {
+            queue,
+            now,
+            directories,
+            by_path,
+            by_watch,
+            findings,
+            watches_max,
+            forgotten: 0,
+            is_doubtful: false,
+            has_given_up: false,
+        })
     }
 
     /// Forgets everything, since it may be wrong from now on. Where the kernel gives no other queue, nothing is vouched for any more.
     pub fn forget(&mut self) {
         self.findings.clear();
+        self.forgotten += 1;
         match Books::new() {
             // Moments go on: one of an earlier answer is never a later one.
-            Some(books) => *self = Books { now: self.now + 1, has_given_up: self.has_given_up, ..books },
+            Some(books) => {
+                let now = books.now.max(self.now + 1);
+                *self = Books { now, forgotten: self.forgotten, has_given_up: self.has_given_up, ..books };
+            }
             None => self.has_given_up = true,
         }
+    }
+
+    /// Returns the numbers of directories in the list and of watches.
+    #[cfg(test)]
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.directories.len(), self.by_watch.len())
     }
 
     /// Returns the queue of notifications, to wait for them.
@@ -176,12 +224,17 @@ impl Books {
                 Some(Watched::File(names)) => {
                     let places: Vec<usize> = names.iter().map(|(place, _)| *place).collect();
                     places.into_iter().for_each(|place| self.happened(place));
-                    if any(ReadFlags::IGNORED | ReadFlags::UNMOUNT) {
+                    if any(ReadFlags::MOVE_SELF | ReadFlags::IGNORED | ReadFlags::UNMOUNT) {
+                        // Where it is now, if that is here, it is watched anew.
                         self.by_watch.remove(&watch);
+                        let _ = inotify::remove_watch(&self.queue, watch);
                     }
                 }
                 None => {}
             }
+        }
+        if std::mem::take(&mut self.is_doubtful) {
+            self.forget();
         }
     }
 
@@ -203,27 +256,28 @@ impl Books {
         (directory.changed, directory.looks) = (self.now, None);
     }
 
-    /// Watches a file under a name. Returns false if it can't be.
-    fn watch_file(&mut self, place: usize, name: OsString) -> bool {
+    /// Watches a file under a name.
+    fn watch_file(&mut self, place: usize, name: OsString) -> Watching {
         let path = self.directories[place].path.join(&name);
         let watch = match inotify::add_watch(&self.queue, &path, FILE) {
             Ok(watch) => watch,
             // It has gone again, which was told.
-            Err(rustix::io::Errno::NOENT) => return true,
-            Err(_) => return false,
+            Err(Errno::NOENT) => return Watching::Yes,
+            Err(Errno::NOSPC | Errno::NOMEM) => return Watching::Full,
+            Err(_) => return Watching::No,
         };
-        let is_new = !self.by_watch.contains_key(&watch);
         match self.by_watch.entry(watch).or_insert_with(|| Watched::File(Vec::new())) {
             Watched::File(names) if names.iter().any(|known| known.0 == place && known.1 == name) => {}
-            Watched::File(names) => names.push((place, name)),
-            // The name is that of a directory by now.
-            Watched::Directory(_) => {}
+            Watched::File(names) => {
+                // Also where it was watched under another name: what was told until now was told of a directory that may be none any more.
+                names.push((place, name));
+                self.now += 1;
+                self.directories[place].watched_since = self.now;
+            }
+            // The name is that of a directory by now, whose watch is that of a file since this.
+            Watched::Directory(_) => self.is_doubtful = true,
         }
-        if is_new {
-            self.now += 1;
-            self.directories[place].watched_since = self.now;
-        }
-        self.by_watch.len() <= self.watches_max
+        if self.by_watch.len() <= self.watches_max { Watching::Yes } else { Watching::Full }
     }
 
     /// Returns what was found under a key, if it holds still.
@@ -261,17 +315,17 @@ impl Books {
         if self.has_given_up {
             return;
         }
-        if self.directories.len() > 2 * self.by_path.len() + 1000 {
-            // Most of them are gone.
+        if self.directories.len() > 2 * self.by_path.len() + GONE_MAX {
             self.forget();
         }
+        let is_first = self.directories.is_empty();
         let Some(places) = places.iter().map(|path| self.place_of(path)).collect::<Option<Vec<usize>>>() else {
             return;
         };
         if !places.iter().all(|place| self.look_in(*place)) {
-            // Too many, or nobody may read them: nothing is vouched for, and the memory is given back.
+            // Too many. Other findings may have had most of them; if there are none, another try would end the same way.
             self.forget();
-            self.has_given_up = true;
+            self.has_given_up = is_first;
             return;
         }
         if !places.iter().all(|place| self.is_quiet(*place, since)) {
@@ -288,7 +342,11 @@ impl Books {
             self.directories[*place].opened.clear();
         }
         // What happened meanwhile makes it worth nothing.
+        let forgotten = self.forgotten;
         self.drain();
+        if self.forgotten != forgotten {
+            return;
+        }
         let is_whole = places.iter().all(|place| self.directories[*place].looks.is_some());
         let finding = Finding { bytes, since, places };
         if is_whole && self.holds(&finding) {
@@ -299,26 +357,35 @@ impl Books {
         }
     }
 
-    /// Takes down what the files of a directory look like, if that is not known, and watches each of them. Returns false if that can't be.
+    /// Takes down what the files of a directory look like, if that is not known, and watches each of them. Returns false if there are
+    /// too many.
     fn look_in(&mut self, place: usize) -> bool {
         if self.directories[place].looks.is_some() || self.directories[place].watch.is_none() {
             return true;
         }
         let mut looks = HashMap::new();
+        let device = i128::from(self.directories[place].number.0);
         let Ok(entries) = fs::read_dir(&self.directories[place].path) else { return true };
         for entry in entries.flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
             // Watched first: a change after that is told, and one before it is in the look.
-            if !self.watch_file(place, entry.file_name()) {
-                return false;
+            match self.watch_file(place, entry.file_name()) {
+                Watching::Yes => {}
+                Watching::No => return true,
+                Watching::Full => return false,
             }
-            if let Some(look) = look_at(&entry.path()) {
-                looks.insert(entry.file_name(), look);
+            match look_at(&entry.path()) {
+                // One that is mounted there may be of a file system that does not tell everything.
+                Some(look) if look[DEVICE] != device => return true,
+                Some(look) => drop(looks.insert(entry.file_name(), look)),
+                None => {}
             }
         }
-        self.directories[place].looks = Some(looks);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+        let directory = &mut self.directories[place];
+        (directory.looks, directory.looked_ns) = (Some(looks), i128::try_from(now).unwrap_or(0));
         true
     }
 
@@ -347,6 +414,7 @@ impl Books {
             watched_since: self.now,
             changed: self.now,
             looks: None,
+            looked_ns: 0,
             opened: HashSet::new(),
         });
         // A directory of several names has one watch: the first of them.
@@ -362,7 +430,11 @@ impl Books {
 impl Directory {
     fn looks_the_same(&self) -> bool {
         let look = |name: &OsString| self.looks.as_ref().and_then(|looks| looks.get(name));
-        self.opened.iter().all(|name| look(name).is_some() && look(name) == look_at(&self.path.join(name)).as_ref())
+        self.opened.iter().all(|name| {
+            look(name).is_some_and(|look| {
+                look[CHANGED] + TICK_NS < self.looked_ns && Some(look) == look_at(&self.path.join(name)).as_ref()
+            })
+        })
     }
 }
 

@@ -38,7 +38,8 @@ impl Voucher {
         match self.ask(&Question::Find { key: *key }) {
             Some(Answer::Found(finding)) => Some(finding),
             Some(Answer::Unknown { now }) => {
-                moments.insert(*key, now);
+                // Of two looks at once, the moment of the first holds for both.
+                moments.entry(*key).or_insert(now);
                 None
             }
             Some(Answer::Noted) | None => {

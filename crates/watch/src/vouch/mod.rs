@@ -72,4 +72,6 @@ fn open_directory(path: &Path) -> Option<OwnedFd> {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

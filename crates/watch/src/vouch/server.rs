@@ -1,7 +1,7 @@
 //! The resident side: a thread that answers on the socket until it is dropped.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -18,7 +18,7 @@ use super::client::connect;
 use super::protocol::{Answer, Question};
 use super::{SOCKET, View, open_directory, open_proc, socket_path};
 
-/// The longest that it waits for the rest of a question.
+/// The longest that it waits for a whole question.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How often it looks whether it is to end, if nobody asks.
 const INTERVAL: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -26,7 +26,7 @@ const INTERVAL: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// A resident watcher that vouches for findings, until this is dropped.
 pub struct Vouching {
     ends: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
     state: PathBuf,
     /// Device and number of the socket.
     own: (u64, u64),
@@ -54,7 +54,7 @@ impl Vouching {
         let is_over = Arc::clone(&ends);
         let thread = std::thread::spawn(move || Resident { view, books, mounts, listener }.answer(&is_over));
         let own = (metadata.dev(), metadata.ino());
-        Some(Vouching { ends, thread: Some(thread), state: state.to_owned(), own })
+        Some(Vouching { ends, thread, state: state.to_owned(), own })
     }
 }
 
@@ -63,8 +63,10 @@ impl Drop for Vouching {
         self.ends.store(true, Ordering::SeqCst);
         // Wakes it.
         let _ = connect(&self.state);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let begun = Instant::now();
+        // It ends with this process at the latest.
+        while !self.thread.is_finished() && begun.elapsed() < 2 * PATIENCE {
+            std::thread::sleep(Duration::from_millis(2));
         }
         let path = self.state.join(SOCKET);
         if fs::symlink_metadata(&path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.own) {
@@ -89,8 +91,11 @@ impl Resident {
             let _ = poll(&mut waits, Some(&INTERVAL));
             // Also while nobody asks: the queue holds only so much.
             self.books.drain();
-            while let Ok((stream, _)) = self.listener.accept() {
-                self.one(stream);
+            match self.listener.accept() {
+                Ok((stream, _)) => self.one(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // There are no descriptors left, for example.
+                Err(_) => std::thread::sleep(PATIENCE),
             }
         }
     }
@@ -99,13 +104,12 @@ impl Resident {
     fn one(&mut self, mut stream: UnixStream) {
         let is_ours =
             rustix::net::sockopt::socket_peercred(&stream).is_ok_and(|peer| peer.uid == rustix::process::geteuid());
-        let is_ready = stream.set_nonblocking(false).is_ok()
-            && stream.set_read_timeout(Some(PATIENCE)).is_ok()
-            && stream.set_write_timeout(Some(PATIENCE)).is_ok();
+        let is_ready = stream.set_nonblocking(false).is_ok() && stream.set_write_timeout(Some(PATIENCE)).is_ok();
         if !is_ours || !is_ready {
             return;
         }
-        let mut reader = std::io::BufReader::with_capacity(64 * 1024, (&stream).take(QUESTION_MAX));
+        let in_time = InTime { stream: &stream, until: Instant::now() + PATIENCE };
+        let mut reader = std::io::BufReader::with_capacity(64 * 1024, in_time.take(QUESTION_MAX));
         let Ok((view, question)) = Question::receive(&mut reader) else { return };
         if self.have_mounts_changed() {
             self.books.forget();
@@ -135,3 +139,21 @@ impl Resident {
 
 /// Longest question in bytes.
 const QUESTION_MAX: u64 = 256 << 20;
+
+/// A stream that is read up to a moment: whoever sends a byte now and then does not keep everybody else waiting.
+struct InTime<'a> {
+    stream: &'a UnixStream,
+    until: Instant,
+}
+
+impl Read for InTime<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        let mut stream = self.stream;
+        stream.read(buffer)
+    }
+}

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use super::*;
 
 /// Directories of a tree: on a file system in memory if there is one, since not every other one is known for its notifications.
-struct Tree(PathBuf);
+pub(super) struct Tree(PathBuf);
 
 impl Tree {
-    fn new(name: &str) -> Tree {
+    pub fn new(name: &str) -> Tree {
         let memory = Path::new("/dev/shm");
         let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let root = base.join(format!("rondel-vouch-{}-{name}", std::process::id()));
@@ -25,16 +25,16 @@ impl Tree {
         Tree(root)
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.0.join(path)
     }
 
-    fn voucher(&self) -> Voucher {
+    pub fn voucher(&self) -> Voucher {
         Voucher::at(&self.path("state")).expect("somebody answers")
     }
 
     /// Looks at everything, as whoever asks would: names, kinds, permissions, contents. Also returns the directories.
-    fn look(&self) -> (Vec<u8>, BTreeSet<PathBuf>) {
+    pub fn look(&self) -> (Vec<u8>, BTreeSet<PathBuf>) {
         let (mut found, mut open, mut places) = (BTreeSet::new(), vec![self.path("tree")], BTreeSet::new());
         while let Some(directory) = open.pop() {
             for entry in fs::read_dir(&directory).unwrap().flatten() {
@@ -52,7 +52,7 @@ impl Tree {
     }
 
     /// Asks, and tells what a look has found if there was no answer.
-    fn ask(&self) -> Option<Vec<u8>> {
+    pub fn ask(&self) -> Option<Vec<u8>> {
         let voucher = self.voucher();
         let answer = voucher.find(&[7; 32]);
         if answer.is_none() {
@@ -63,7 +63,7 @@ impl Tree {
     }
 
     /// Asks until there is an answer.
-    fn settle(&self) {
+    pub fn settle(&self) {
         for _ in 0..200 {
             if self.ask().is_some() {
                 return;
@@ -200,6 +200,8 @@ fn what_is_vouched_for_is_what_a_look_finds() {
 #[test]
 fn opened_files_are_looked_at_and_mapped_ones_not_vouched_for() {
     let tree = Tree::new("opened");
+    // Of younger files it is not believed that they look the same.
+    std::thread::sleep(std::time::Duration::from_millis(200));
     let _vouching = Vouching::start(&tree.path("state")).unwrap();
     tree.settle();
     // Whoever reads changes nothing.

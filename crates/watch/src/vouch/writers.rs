@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use super::read_proc;
 
@@ -20,14 +20,18 @@ pub(super) fn has_writers(concerns: &dyn Fn(i128) -> bool) -> bool {
         // It ends meanwhile, or is another user's.
         let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
         is_any_known = true;
+        let mut count = 0;
         for descriptor in descriptors.flatten() {
-            let number = fs::metadata(descriptor.path()).map(|metadata| metadata.ino().into());
-            if number.is_ok_and(concerns) {
-                let about = process.path().join("fdinfo").join(descriptor.file_name());
-                if read_proc(&about).is_ok_and(|text| is_for_writing(&String::from_utf8_lossy(&text))) {
-                    return true;
-                }
+            count += 1;
+            // Its file is not asked: a file system that does not answer would hold whoever asks.
+            let about = read_proc(&process.path().join("fdinfo").join(descriptor.file_name()));
+            if about.is_ok_and(|about| is_for_writing(&String::from_utf8_lossy(&about), concerns)) {
+                return true;
             }
+        }
+        if count == 0 && has_other_threads(&process.path()) {
+            // Its first thread has ended, and shows nothing of what the others have.
+            return true;
         }
         let maps = read_proc(&process.path().join("maps")).unwrap_or_default();
         if String::from_utf8_lossy(&maps).lines().any(|line| is_written_mapping(line, concerns)) {
@@ -37,10 +41,17 @@ pub(super) fn has_writers(concerns: &dyn Fn(i128) -> bool) -> bool {
     !is_any_known
 }
 
-/// `flags: 0100002` is open(2)'s, in octal; the lowest two bits are those of the access.
-fn is_for_writing(fdinfo: &str) -> bool {
-    let flags = fdinfo.lines().find_map(|line| line.strip_prefix("flags:"));
-    flags.is_none_or(|flags| u64::from_str_radix(flags.trim(), 8).is_ok_and(|flags| flags & 3 != 0))
+fn has_other_threads(process: &Path) -> bool {
+    fs::read_dir(process.join("task")).is_ok_and(|threads| threads.count() > 1)
+}
+
+/// `flags: 0100002` is open(2)'s, in octal; the lowest two bits are those of the access. `ino: 1234` is the file's number, which Linux tells since
+/// 5.14: without it, it may be any file.
+fn is_for_writing(fdinfo: &str, concerns: &dyn Fn(i128) -> bool) -> bool {
+    let field = |name: &str| fdinfo.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let is_writable =
+        field("flags:").is_none_or(|flags| u64::from_str_radix(flags, 8).is_ok_and(|flags| flags & 3 != 0));
+    is_writable && field("ino:").is_none_or(|number| number.parse().is_ok_and(concerns))
 }
 
 /// `7f1c-7f1d rw-s 00000000 fe:00 1234   /path`, see proc_pid_maps(5).
@@ -57,15 +68,16 @@ mod tests {
 
     #[test]
     fn what_can_write() {
+        let concerns = |number: i128| number == 1234;
         for (text, expected) in [
-            ("pos:\t0\nflags:\t0100002\n", true),
-            ("flags:\t0100000\n", false),
+            ("pos:\t0\nflags:\t0100002\nmnt_id:\t27\nino:\t1234\n", true),
+            ("flags:\t0100002\nino:\t12345\n", false),
+            ("flags:\t0100000\nino:\t1234\n", false),
             ("flags:\t02100001\n", true),
             ("", true),
         ] {
-            assert_eq!(is_for_writing(text), expected, "{text}");
+            assert_eq!(is_for_writing(text, &concerns), expected, "{text}");
         }
-        let concerns = |number: i128| number == 1234;
         for (line, expected) in [
             ("7f1c-7f1d rw-s 00000000 fe:00 1234                       /tree/a b", true),
             ("7f1c-7f1d r--s 00000000 fe:00 1234                       /tree/a", true),
