@@ -101,6 +101,7 @@ impl TestSpace {
                 environment.insert(name.to_owned(), value);
             }
         }
+        environment.insert("GOPROXY".to_owned(), goproxy().to_owned());
         TestSpace { directory, environment, may_differ: false, options: Mutex::default(), begun: Instant::now() }
     }
 
