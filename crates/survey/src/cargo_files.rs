@@ -41,7 +41,7 @@ ruzstd = { opt-level = 2, codegen-units = 1 }
 rustls-pki-types = { opt-level = 2, codegen-units = 1 }
 sha2 = { opt-level = 3, codegen-units = 1 }
 flate2 = { opt-level = 3, codegen-units = 1 }
-miniz_oxide = { opt-level = 3, codegen-units = 1 }
+zlib-rs = { opt-level = 3, codegen-units = 1 }
 crc32fast = { opt-level = 3, codegen-units = 1 }
 digest = { opt-level = 3, codegen-units = 1 }
 block-buffer = { opt-level = 3, codegen-units = 1 }
