@@ -192,7 +192,7 @@ fn start_rondel(lab: &Lab, name: &'static str, tree: PathBuf, targets: &str, por
     start(name, tree, port, &mut command)
 }
 
-/// The same server as a container, from an image that is made anew.
+/// The same server in a container. Each edit makes a new image.
 fn container(lab: &Lab) -> Result<Result<Watching, &'static str>> {
     let docker = Command::new("docker").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !docker.is_ok_and(|status| status.success()) {

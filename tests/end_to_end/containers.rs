@@ -24,6 +24,12 @@ fn served(name: &str, port: u16, more: &str) -> TestSpace {
     space
 }
 
+/// What `status` says of the first target.
+fn part(space: &TestSpace) -> Value {
+    let known: Value = serde_json::from_str(&space.ok(&["status", "--format", "json"]).stdout).unwrap();
+    known["targets"][0]["parts"][0].clone()
+}
+
 fn container(target: &str) -> String {
     docker(&[
         "ps",
@@ -46,8 +52,7 @@ fn a_container_in_the_background_stays_until_it_changes() {
     let first = container("run");
     assert!(!first.is_empty());
     assert!(space.ran(&["run"]).is_empty());
-    let known: Value = serde_json::from_str(&space.ok(&["status", "--format", "json"]).stdout).unwrap();
-    let part = &known["targets"][0]["parts"][0];
+    let part = part(&space);
     assert_eq!(part["state"], "running");
     assert_eq!(part["addresses"][0], format!("127.0.0.1:{port}"));
     assert!(space.ok(&["logs", "run"]).stdout.contains("serving\n"));
@@ -149,17 +154,13 @@ fn podman_where_there_is_no_docker() {
     assert!(verbose.contains("podman run"), "{verbose}");
     assert!(get(port, "/").unwrap().contains("none"));
     assert!(space.ran(&["run"]).is_empty());
-    let part = || -> Value {
-        let known: Value = serde_json::from_str(&space.ok(&["status", "--format", "json"]).stdout).unwrap();
-        known["targets"][0]["parts"][0].clone()
-    };
-    let first = part();
+    let first = part(&space);
     assert_eq!((first["state"].as_str(), first["running"].as_bool()), (Some("running"), Some(true)), "{first}");
     assert_eq!(first["addresses"][0], format!("127.0.0.1:{port}"));
     assert!(space.ok(&["logs", "run"]).stdout.contains("serving\n"));
     space.append("start", "# changed\n");
     assert!(space.ran(&["run"]).contains_key("run"));
-    assert_ne!(part()["what"], first["what"]);
+    assert_ne!(part(&space)["what"], first["what"]);
     assert!(space.ok(&["stop", "run"]).stderr.contains("Stopped run: container "));
     assert!(get(port, "/").is_none() && space.ok(&["status"]).stdout.contains("not running"));
     let words = ["--root", &kept, "--runroot", &running, "rmi", "--all", "--force"];

@@ -45,8 +45,13 @@ impl Watching {
         }
     }
 
+    fn interrupt(&self) -> bool {
+        let kill = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        kill.is_ok_and(|status| status.success())
+    }
+
     fn ends(mut self) -> String {
-        assert!(Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap().success());
+        assert!(self.interrupt());
         assert_eq!(self.child.wait().unwrap().code(), Some(130));
         self.said()
     }
@@ -58,7 +63,7 @@ impl Drop for Watching {
             return;
         }
         // It ends what it has started, also where a test has failed.
-        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        self.interrupt();
         let begun = Instant::now();
         while self.child.try_wait().is_ok_and(|status| status.is_none()) && begun.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(20));

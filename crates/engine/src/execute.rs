@@ -38,36 +38,52 @@ pub(crate) struct StepResult {
 
 /// Runs one step if needed.
 pub(crate) fn execute(node: &Node, context: &StepContext<'_>, force: bool) -> Result<StepResult, StepError> {
-    let mut prepared = prepare(node, context, force)?;
-    let mut result = execute_prepared(node, context, &*prepared, force)?;
+    let (query, snapshot) = (Query { context }, &context.workspace.snapshot);
+    let mut prepared = node.step.prepare(&query);
+    let mut result = None;
+    if snapshot.vouch().is_some() {
+        // What others vouch for is believed of a step for which there is nothing to do. Once there is, everybody looks.
+        result = prepared.as_ref().ok().filter(|_| !force).and_then(|prepared| standing(node, &query, &**prepared));
+        if result.is_none() {
+            snapshot.rely_on_nobody();
+            prepared = node.step.prepare(&query);
+        }
+    }
+    let mut prepared = prepared?;
+    let mut result = match result {
+        Some(result) => result,
+        None => execute_prepared(node, context, &*prepared, force)?,
+    };
     result.result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
     Ok(result)
 }
 
-/// Prepares a step. What others vouch for is believed of a step for which there is nothing to do. Once there is something to do for one, everybody looks:
-/// what runs is never judged by hearsay.
-fn prepare(node: &Node, context: &StepContext<'_>, force: bool) -> Result<Box<dyn PreparedAction>, StepError> {
-    let (query, snapshot) = (Query { context }, &context.workspace.snapshot);
-    let prepared = node.step.prepare(&query);
-    if snapshot.vouch().is_none() {
-        return prepared;
-    }
-    let is_done = |prepared: &dyn PreparedAction| match prepared.freshness() {
-        _ if force => false,
-        Freshness::UpToDate(_) | Freshness::Skip(_) => true,
-        Freshness::Run(_) => false,
+/// Returns the outcome of a step for which there is nothing to do; `None` if there is something.
+fn standing(node: &Node, query: &Query<'_>, prepared: &dyn PreparedAction) -> Option<StepResult> {
+    match prepared.freshness() {
+        Freshness::UpToDate(metadata) => Some(up_to_date(metadata)),
+        Freshness::Skip(why) => Some(skipped(why)),
+        Freshness::Run(_) => None,
         Freshness::ByKey => {
-            let key = prepared.spec().digest();
-            key.is_ok_and(|key| matches!(lookup(node, &query, prepared, &key), Lookup::InPlace(_)))
-        }
-    };
-    match prepared {
-        Ok(prepared) if is_done(&*prepared) => Ok(prepared),
-        Ok(_) | Err(_) => {
-            snapshot.rely_on_nobody();
-            node.step.prepare(&query)
+            let key = prepared.spec().digest().ok()?;
+            match lookup(node, query, prepared, &key) {
+                Lookup::InPlace(result) => {
+                    Some(hit(node, query.context, prepared.spec(), &key, result, Outcome::Cached))
+                }
+                Lookup::Cached(_) | Lookup::Miss(..) => None,
+            }
         }
     }
+}
+
+fn up_to_date(metadata: &Metadata) -> StepResult {
+    let result = UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() };
+    StepResult { outcome: Outcome::Cached, reasons: Vec::new(), result, saved: None, places: None }
+}
+
+fn skipped(why: &str) -> StepResult {
+    let reasons = vec![Reason::Always { why: why.to_owned() }];
+    StepResult { outcome: Outcome::Skipped, reasons, result: UpstreamResult::default(), saved: None, places: None }
 }
 
 fn execute_prepared(
@@ -78,20 +94,10 @@ fn execute_prepared(
 ) -> Result<StepResult, StepError> {
     match prepared.freshness() {
         Freshness::ByKey => keyed(node, context, prepared, force),
-        Freshness::UpToDate(metadata) if !force => Ok(StepResult {
-            outcome: Outcome::Cached,
-            reasons: Vec::new(),
-            result: UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() },
-            saved: None,
-            places: None,
-        }),
+        Freshness::UpToDate(metadata) if !force => Ok(up_to_date(metadata)),
         Freshness::UpToDate(_) => always(node, context, prepared, vec![Reason::Forced]),
         Freshness::Run(reasons) => always(node, context, prepared, reasons.clone()),
-        Freshness::Skip(why) => {
-            let reasons = vec![Reason::Always { why: why.clone() }];
-            let result = UpstreamResult::default();
-            Ok(StepResult { outcome: Outcome::Skipped, reasons, result, saved: None, places: None })
-        }
+        Freshness::Skip(why) => Ok(skipped(why)),
     }
 }
 
@@ -169,12 +175,6 @@ fn keyed(
         return run(node, context, prepared, &key, vec![Reason::Forced], None);
     }
     let mut found = lookup(node, &query, prepared, &key);
-    if !matches!(found, Lookup::InPlace(_)) && context.workspace.snapshot.vouch().is_some() {
-        // An output has gone since the step was prepared.
-        context.workspace.snapshot.rely_on_nobody();
-        let looked = node.step.prepare(&query)?;
-        return execute_prepared(node, context, &*looked, force);
-    }
     let mut _lock = None;
     if !matches!(found, Lookup::InPlace(_)) {
         _lock = lock_step(node, context)?;

@@ -129,7 +129,7 @@ impl KnownInputs for Vouched {
     fn each(&self, visit: &mut dyn FnMut(Input)) {
         match self.listed() {
             Some(listed) => listed.each(visit),
-            // It can't be read any more. Nothing has this key: whoever makes one of it finds nothing, and looks.
+            // They can't be read any more. A key made of this input is found nowhere, so the step looks again.
             None => visit(Input {
                 path: RelativePath::new("inputs that can't be listed").expect("a plain name"),
                 absolute: self.root.clone(),

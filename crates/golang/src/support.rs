@@ -373,7 +373,7 @@ impl GoSupport {
             && let Some(version) = self.version()
             && let Ok(Some(found)) = self.provision_for(version, &self.host, &DownloadSettings::default()).installed()
         {
-            settings.fill_in(&read_text_at_most(&found.toolchain.root.join("go.env"), SMALL_MAX).unwrap_or_default());
+            settings.fill_in(&go_env_of(&found.toolchain));
         }
         settings.clone()
     }
@@ -381,7 +381,7 @@ impl GoSupport {
     /// How a download runs: the user's settings, and the toolchain's own where there are none.
     pub(crate) fn download_environment(&self, toolchain: &Toolchain) -> Vec<(String, String)> {
         let mut settings = self.effective_settings();
-        settings.fill_in(&read_text_at_most(&toolchain.root.join("go.env"), SMALL_MAX).unwrap_or_default());
+        settings.fill_in(&go_env_of(toolchain));
         settings.for_process()
     }
 
@@ -467,4 +467,9 @@ impl GoSupport {
         files.dedup();
         files
     }
+}
+
+/// Returns the defaults that a toolchain brings along.
+fn go_env_of(toolchain: &Toolchain) -> String {
+    read_text_at_most(&toolchain.root.join("go.env"), SMALL_MAX).unwrap_or_default()
 }

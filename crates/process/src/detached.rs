@@ -12,8 +12,8 @@ static DETACHED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 /// Names of programs that others start to stay.
 static STAYING: Mutex<&[&str]> = Mutex::new(&[]);
 
-/// Spares programs of these names, as the kernel calls them, when Rondel ends what is left of its children: whoever has no daemon starts
-/// some that hold its containers.
+/// Spares programs with these names (those of the kernel) when Rondel ends what is left of its children. Podman has no daemon: programs
+/// that it starts keep its containers running.
 pub fn let_stay(names: &'static [&'static str]) {
     *STAYING.lock().expect("no panic while locked") = names;
 }

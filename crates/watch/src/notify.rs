@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use crate::changes::Changes;
 
 /// What is told of a directory: names that come, go and move, contents and permissions of files.
-const FLAGS: WatchFlags = WatchFlags::CREATE
+pub(crate) const DIRECTORY: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::DELETE)
     .union(WatchFlags::MODIFY)
     .union(WatchFlags::CLOSE_WRITE)
@@ -61,7 +61,7 @@ impl Notify {
             return Err(format!("the file system of `{}` tells of no changes that others make", directory.display()));
         }
         // Also for one that is watched: it may be another directory of the same name by now.
-        match inotify::add_watch(&self.queue, directory, FLAGS) {
+        match inotify::add_watch(&self.queue, directory, DIRECTORY) {
             Ok(watch) => {
                 if let Some(former) = self.watches.insert(directory.to_owned(), watch).filter(|former| *former != watch)
                 {
@@ -120,11 +120,16 @@ impl Notify {
 }
 
 fn is_silent(directory: &Path) -> bool {
+    file_system(directory).is_some_and(|number| SILENT.contains(&number))
+}
+
+/// Returns the number of the file system that a directory is on, see statfs(2).
+pub(crate) fn file_system(directory: &Path) -> Option<u64> {
     // The width of the field differs from machine to machine.
     #[allow(
         clippy::cast_sign_loss,
         clippy::unnecessary_cast,
         reason = "a number with 32 bits, on some machines in a signed field"
     )]
-    rustix::fs::statfs(directory).is_ok_and(|system| SILENT.contains(&(system.f_type as u64 & 0xFFFF_FFFF)))
+    rustix::fs::statfs(directory).ok().map(|system| system.f_type as u64 & 0xFFFF_FFFF)
 }

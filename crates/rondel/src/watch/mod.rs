@@ -55,6 +55,9 @@ struct State {
     places: BTreeSet<PathBuf>,
     proxies: Proxies,
     started: Started,
+    /// As long as it is here, a build of this workspace asks it before it looks.
+    #[cfg(target_os = "linux")]
+    vouching: Option<rondel_watch::Vouching>,
     cancellation: Cancellation,
     builds: u32,
     /// When the steps of the last build had ended.
@@ -81,14 +84,12 @@ impl Watch<'_> {
             places: BTreeSet::new(),
             proxies: Proxies::default(),
             started: Started::default(),
+            #[cfg(target_os = "linux")]
+            vouching: None,
             cancellation,
             builds: 0,
             ended: SystemTime::now(),
         };
-        session.workspace().prepare()?;
-        // As long as it is here, a build of this workspace asks it before it looks.
-        #[cfg(target_os = "linux")]
-        let _vouching = rondel_watch::Vouching::start(&session.root.join(".rondel"));
         let keys = Keys::open();
         let root = session.root.clone();
         let mut session = Some(Ok(session));
@@ -122,6 +123,10 @@ impl Watch<'_> {
         let analyzed = session.analyze_request(&request)?;
         let workspace = session.workspace();
         prepare(&workspace)?;
+        #[cfg(target_os = "linux")]
+        if state.vouching.is_none() {
+            state.vouching = rondel_watch::Vouching::start(&workspace.state);
+        }
         let own = own_places(session);
         state.news.set_own(own.clone());
         if state.builds == 0 {

@@ -1,5 +1,5 @@
-//! Which of the changes that were told are news: contents decide. What Rondel writes itself is none for ever. What is written during
-//! each build may be written by its steps, and begins the next one later and later; whoever edits that fast loses nothing.
+//! Which of the reported changes are news: contents decide. What Rondel writes itself is never news. A file that changes during each build may be
+//! written by a step, so the next build begins later each time. No edit is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

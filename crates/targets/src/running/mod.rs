@@ -6,9 +6,10 @@ mod held;
 mod processes;
 mod services;
 
+use std::time::Duration;
+
 use rondel_engine::UserError;
 use rondel_process::Cancellation;
-use std::time::Duration;
 
 pub(crate) use containers::{Containers, objects, short_id};
 pub(crate) use held::hold;
@@ -62,15 +63,16 @@ pub trait Running: Send + Sync {
     /// nothing is missed any more.
     fn see_new_lines(&self, begun: &dyn Fn(), see: SeeLine<'_>, cancellation: &Cancellation) -> Result<(), UserError> {
         let present = || self.parts().ok().and_then(|parts| parts.into_iter().next()).map(|part| part.what);
-        let mut last = present();
-        let mut tail = Some(0);
+        let first = present();
+        let mut seen = None;
         begun();
         while !cancellation.is_raised() {
             let now = present().filter(|what| !what.is_empty());
-            if now.is_some() && (now != last || tail.is_some()) {
-                tail = if now == last { tail } else { None };
+            if now.is_some() && now != seen {
+                // What the first one has printed before is known.
+                let tail = if seen.is_none() && now == first { Some(0) } else { None };
                 self.logs(LogQuery { tail, follow: true }, see, cancellation)?;
-                (last, tail) = (now, None);
+                seen = now;
             }
             std::thread::sleep(INTERVAL);
         }

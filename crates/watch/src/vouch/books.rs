@@ -18,16 +18,8 @@ use rustix::io::Errno;
 
 use super::writers::has_writers;
 use super::{Key, protocol::Answer, read_proc};
+use crate::notify::{DIRECTORY, file_system};
 
-/// What is told of a directory: names that come, go and move, and what changes in its files under their names here.
-const DIRECTORY: WatchFlags = WatchFlags::CREATE
-    .union(WatchFlags::DELETE)
-    .union(WatchFlags::MODIFY)
-    .union(WatchFlags::ATTRIB)
-    .union(WatchFlags::MOVE)
-    .union(WatchFlags::DELETE_SELF)
-    .union(WatchFlags::MOVE_SELF)
-    .union(WatchFlags::ONLYDIR);
 /// What is told of a file, under whatever name. That it gets another name is told of the file alone, and so is what is written under that one. Who opens
 /// it may map it, and what is written to a mapping is not told.
 const FILE: WatchFlags = WatchFlags::MODIFY
@@ -283,10 +275,9 @@ impl Books {
     /// Returns what was found under a key, if it holds still.
     pub fn find(&mut self, key: &Key) -> Answer {
         self.drain();
-        let holds = self.findings.get(key).is_some_and(|finding| self.holds(finding));
-        match self.findings.get(key).filter(|_| holds) {
-            Some(finding) => Answer::Found(finding.bytes.clone()),
-            None => {
+        match self.findings.get(key) {
+            Some(finding) if self.holds(finding) => Answer::Found(finding.bytes.clone()),
+            _ => {
                 self.findings.remove(key);
                 Answer::Unknown { now: self.now }
             }
@@ -401,7 +392,7 @@ impl Books {
             self.leave(path);
         }
         // A link on the way could lead elsewhere without a word.
-        if !is_known(path) || fs::canonicalize(path).ok()? != path {
+        if !file_system(path).is_some_and(|number| KNOWN.contains(&number)) || fs::canonicalize(path).ok()? != path {
             return None;
         }
         let watch = inotify::add_watch(&self.queue, path, DIRECTORY).ok()?;
@@ -451,14 +442,4 @@ fn look_at(path: &Path) -> Option<Look> {
         time(metadata.mtime(), metadata.mtime_nsec()),
         time(metadata.ctime(), metadata.ctime_nsec()),
     ])
-}
-
-fn is_known(directory: &Path) -> bool {
-    // The width of the field differs from machine to machine.
-    #[allow(
-        clippy::cast_sign_loss,
-        clippy::unnecessary_cast,
-        reason = "a number with 32 bits, on some machines in a signed field"
-    )]
-    rustix::fs::statfs(directory).is_ok_and(|system| KNOWN.contains(&(system.f_type as u64 & 0xFFFF_FFFF)))
 }

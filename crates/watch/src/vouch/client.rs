@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::protocol::{Answer, Question};
-use super::{Key, SOCKET, View, open_directory, socket_path};
+use super::{Key, SOCKET, View, is_own_peer, open_directory, socket_path};
 
 /// The longest that an answer is waited for. A look of one's own would not take much longer.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -81,8 +81,7 @@ pub(super) fn connect(state: &Path) -> Option<UnixStream> {
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).ok()?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(&path).ok()?).ok()?;
     let stream = UnixStream::from(socket);
-    let peer = rustix::net::sockopt::socket_peercred(&stream).ok()?;
-    if peer.uid != rustix::process::geteuid() {
+    if !is_own_peer(&stream) {
         return None;
     }
     stream.set_nonblocking(false).ok()?;

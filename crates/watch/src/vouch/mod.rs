@@ -9,13 +9,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
 mod books;
 mod client;
-
 mod protocol;
 mod server;
 mod writers;
@@ -63,6 +63,11 @@ const PROC_MAX: u64 = 16 << 20;
 /// the directory is.
 fn socket_path(directory: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(SOCKET)
+}
+
+/// Returns true if the other side of a connection is this process's user.
+fn is_own_peer(stream: &UnixStream) -> bool {
+    rustix::net::sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid == rustix::process::geteuid())
 }
 
 /// Opens a directory, which is no link.

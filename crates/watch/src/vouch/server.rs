@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::books::Books;
 use super::client::connect;
 use super::protocol::{Answer, Question};
-use super::{SOCKET, View, open_directory, open_proc, socket_path};
+use super::{SOCKET, View, is_own_peer, open_directory, open_proc, socket_path};
 
 /// The longest that it waits for a whole question.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -102,10 +102,8 @@ impl Resident {
 
     /// Answers one question. Whoever sends nonsense, or nothing in time, gets no answer.
     fn one(&mut self, mut stream: UnixStream) {
-        let is_ours =
-            rustix::net::sockopt::socket_peercred(&stream).is_ok_and(|peer| peer.uid == rustix::process::geteuid());
         let is_ready = stream.set_nonblocking(false).is_ok() && stream.set_write_timeout(Some(PATIENCE)).is_ok();
-        if !is_ours || !is_ready {
+        if !is_own_peer(&stream) || !is_ready {
             return;
         }
         let in_time = InTime { stream: &stream, until: Instant::now() + PATIENCE };
