@@ -1,7 +1,7 @@
 //! Base images for tests, written by hand as OCI layouts, and a real registry (CNCF distribution) on loopback.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -246,9 +246,28 @@ impl Registry {
         self.directory.join("log")
     }
 
+    /// The log with all that was answered. A registry writes a line after its answer is gone, so a request of our own is what
+    /// says that the lines before it are there.
+    fn log_so_far(&self) -> String {
+        static ASKED: AtomicU32 = AtomicU32::new(0);
+        let path = format!("/v2/asked-{}/tags/list", ASKED.fetch_add(1, Ordering::Relaxed));
+        let mut text = fs::read_to_string(self.log()).unwrap_or_default();
+        let Ok(mut stream) = TcpStream::connect(&self.address) else { return text };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        let mut answer = Vec::new();
+        let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
+        let begun = Instant::now();
+        // One with TLS answers in HTTP/1.0 that this is no TLS, and logs nothing.
+        while answer.starts_with(b"HTTP/1.1") && !text.contains(&path) && begun.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(20));
+            text = fs::read_to_string(self.log()).unwrap_or_default();
+        }
+        text
+    }
+
     /// The requests for manifests and blobs so far: `GET /v2/…`.
     pub fn requests(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.log()).unwrap_or_default();
+        let text = self.log_so_far();
         // The one writes it as web servers do, the other alone.
         let lines = text.lines().map(|line| line.split('"').nth(1).unwrap_or(line));
         let asked = |line: &&str| ["/manifests/", "/blobs/", "/referrers/"].iter().any(|part| line.contains(part));
