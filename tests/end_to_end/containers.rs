@@ -18,7 +18,8 @@ fn served(name: &str, port: u16, more: &str) -> TestSpace {
     space.write(
         "start",
         "b=/bin/busybox\n$b mkdir -p /tmp/w\n$b cat /run/secrets/key > /tmp/w/index.html 2>/dev/null || echo none > /tmp/w/index.html\n\
-         echo serving\n$b touch /scratch/x && echo scratch is writable\nexec $b httpd -f -p 8080 -h /tmp/w\n",
+         echo serving\n$b touch /scratch/x && echo scratch is writable\n\
+         trap '$b touch /kept/ended; exit 0' TERM\n$b httpd -f -p 8080 -h /tmp/w &\nwait\n",
     );
     space.unset("DOCKER_HOST");
     space
@@ -109,6 +110,33 @@ fn secrets_as_files() {
     docker(&["rmi", "--force", "rondel-test-secret:1"]);
 }
 
+/// The one before ends by itself, and only once Docker has taken the settings of the next one.
+#[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn the_next_container_is_made_before_the_last_one_ends() {
+    let _guard = daemon();
+    let port = free_port();
+    let space = served("rondel-test-next", port, ", volumes: [\"KEPT:/kept\"], memory: \"64m\"");
+    let kept = space.beside("kept");
+    std::fs::create_dir(&kept).unwrap();
+    std::fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    space.replace("build.ron", "KEPT", &kept.display().to_string());
+    space.ok(&["run"]);
+    let first = container("run");
+    space.replace("build.ron", "64m", "1k");
+    space.run(&["run"]).fails(1, &["emory limit"]);
+    assert_eq!(container("run"), first);
+    assert!(get(port, "/").is_some() && !kept.join("ended").exists());
+    space.replace("build.ron", "1k", "65m");
+    assert!(!space.ok(&["run"]).stderr.contains("was killed"));
+    let second = container("run");
+    assert!(second != first && second.lines().count() == 1, "{second}");
+    assert!(get(port, "/").is_some() && kept.join("ended").exists());
+    space.ok(&["stop"]);
+    docker(&["rmi", "--force", "rondel-test-next:1"]);
+}
+
 /// A container of a Rondel that was killed is found again.
 #[test]
 #[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
@@ -151,7 +179,7 @@ fn podman_where_there_is_no_docker() {
     space.set("CONTAINERS_STORAGE_CONF", &store.display().to_string());
     space.set("CONTAINERS_CONF", &settings.display().to_string());
     let verbose = space.ok(&["-v", "run"]).stderr;
-    assert!(verbose.contains("podman run"), "{verbose}");
+    assert!(verbose.contains("podman create") && verbose.contains("podman start"), "{verbose}");
     assert!(get(port, "/").unwrap().contains("none"));
     assert!(space.ran(&["run"]).is_empty());
     let first = part(&space);

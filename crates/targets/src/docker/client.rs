@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rondel_cas::Digest;
 use rondel_engine::{Class, Environment, StepError, UserError};
-use rondel_process::{CommandLine, find_tool, let_stay};
+use rondel_process::{Cancellation, CommandLine, capture, find_tool, let_stay};
 
 use super::loading::ImageStore;
 use super::socket::{DockerImage, DockerSocket};
@@ -209,5 +209,28 @@ impl Docker {
             digests: serde_json::from_str(next()).unwrap_or_default(),
             layers: Vec::new(),
         }))
+    }
+
+    /// Returns whether a container is running, and its exit code.
+    pub fn state_of_container(&self, id: &str) -> (bool, String) {
+        let is_id = id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if let Some(socket) = self.socket.as_ref().filter(|_| is_id)
+            && let Ok((200, body)) = socket.get(&format!("/containers/{id}/json"), &|| true)
+            && let Ok(value) = serde_json::from_slice::<serde_json::Value>(&body)
+            && let (Some(is_running), Some(code)) =
+                (value["State"]["Running"].as_bool(), value["State"]["ExitCode"].as_i64())
+        {
+            let out_of_memory = if value["State"]["OOMKilled"] == true { " (out of memory)" } else { "" };
+            return (is_running, format!("{code}{out_of_memory}"));
+        }
+        let form = "{{.State.Running}} {{.State.ExitCode}}{{if .State.OOMKilled}} (out of memory){{end}}";
+        match capture(&self.question(["inspect", "--format", form, id]), &Cancellation::new()) {
+            Ok(captured) if captured.finished.status.success() => {
+                let text = String::from_utf8_lossy(&captured.stdout).trim().to_owned();
+                let (running, code) = text.split_once(' ').unwrap_or((&text, ""));
+                (running == "true", code.to_owned())
+            }
+            _ => (false, "unknown".to_owned()),
+        }
     }
 }

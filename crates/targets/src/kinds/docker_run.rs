@@ -16,12 +16,12 @@ use rondel_supervise::{DRAIN, Proxies, Proxy, http_answers};
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::docker::Docker;
 use crate::docker::container_labels::ContainerLabels;
-use crate::docker::taken_port::taken_port;
 use crate::image::load::{ContainerHealth, health_of, image_in_docker};
 use crate::image::metadata::{ContainerMetadata, image_of};
 use crate::nodes::{Deps, TargetNodes};
 use crate::running::{Containers, Running, hold, short_id};
 
+mod exchange;
 mod settings;
 
 use settings::{ContainerSettings, on_loopback};
@@ -108,8 +108,8 @@ pub(crate) struct DockerRunStep {
     pub kept: Option<Proxies>,
 }
 
-/// Interval between health checks while waiting.
-const HEALTH_INTERVAL: Duration = Duration::from_millis(150);
+/// The first pause between two health checks, each twice as long as the one before, and the longest.
+const HEALTH_PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(150)];
 /// Minimum life of a container without a health check before it counts as running.
 const MIN_LIFE: Duration = Duration::from_secs(1);
 
@@ -152,73 +152,6 @@ impl DockerRunStep {
         hold(&self.target, address, proxy, DRAIN).map(Some)
     }
 
-    /// Removes containers of this target that an earlier run left behind.
-    fn reap(&self, context: &StepContext<'_>) -> Result<(), StepError> {
-        let listed = context.capture(&self.list_line())?;
-        for id in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
-            context.note(format!("removing the container {} of an earlier run", short_id(id)));
-            context.capture(&self.docker.command(["rm", "--force", "--volumes", id]))?;
-        }
-        Ok(())
-    }
-
-    /// Starts the container and returns its ID. With further networks it is made first, and joins them before it starts.
-    fn start(&self, context: &StepContext<'_>, image: &str) -> Result<String, StepError> {
-        let line = |words: &[&str]| self.settings.line(&self.docker, words, image).map_err(secrets_failure);
-        let networks = &self.settings.networks;
-        let begin = || -> Result<String, StepError> {
-            let words: &[&str] = if networks.is_empty() { &["run", "--detach"] } else { &["create"] };
-            let made = context.capture(&line(words)?)?;
-            let id = String::from_utf8_lossy(&made.stdout).trim().to_owned();
-            for network in networks {
-                context.capture(&self.docker.command(["network", "connect", network, &id]))?;
-            }
-            if !networks.is_empty() {
-                context.capture(&self.docker.command(["start", &id]))?;
-            }
-            Ok(id)
-        };
-        begin().map_err(|error| {
-            // `docker run` leaves the container that it could not start.
-            let _ = self.reap_quietly();
-            match error {
-                StepError::Command { summary, status, output, .. } => {
-                    let hint = taken_port(&output);
-                    StepError::Command { summary, status, output, told: 0, hint }
-                }
-                other => other,
-            }
-        })
-    }
-
-    fn reap_quietly(&self) -> Option<()> {
-        let fresh = Cancellation::new();
-        let listed = capture(&self.list_line(), &fresh).ok()?;
-        for id in String::from_utf8_lossy(&listed.stdout).split_whitespace() {
-            capture(&self.docker.command(["rm", "--force", "--volumes", id]), &fresh).ok()?;
-        }
-        self.settings.labels.remove_secrets();
-        Some(())
-    }
-
-    /// Returns whether it is running, and its exit code.
-    fn state(&self, id: &str) -> (bool, String) {
-        let line = self.docker.command([
-            "inspect",
-            "--format",
-            "{{.State.Running}} {{.State.ExitCode}}{{if .State.OOMKilled}} (out of memory){{end}}",
-            id,
-        ]);
-        match capture(&line, &Cancellation::new()) {
-            Ok(captured) if captured.finished.status.success() => {
-                let text = String::from_utf8_lossy(&captured.stdout).trim().to_owned();
-                let (running, code) = text.split_once(' ').unwrap_or((&text, ""));
-                (running == "true", code.to_owned())
-            }
-            _ => (false, "unknown".to_owned()),
-        }
-    }
-
     /// Runs one health check; returns `None` if there is none.
     fn is_healthy(&self, id: &str) -> Option<bool> {
         if let Some(health) = &self.health {
@@ -245,13 +178,14 @@ impl DockerRunStep {
     /// Waits until the container is healthy or has ended; an exit status other than 0 is an error.
     fn wait_until_healthy(&self, context: &StepContext<'_>, id: &str) -> Result<Life, StepError> {
         let begun = Instant::now();
+        let [mut pause, longest] = HEALTH_PAUSES;
         loop {
             if context.cancellation.is_raised() {
                 return Err(StepError::Interrupted);
             }
             // Health is asked first: a container that ends in between is then seen as ended, not as unhealthy.
             let health = self.is_healthy(id);
-            let (running, code) = self.state(id);
+            let (running, code) = self.docker.state_of_container(id);
             match health {
                 _ if !running && code == "0" => return Ok(Life::Ended),
                 _ if !running => {
@@ -268,8 +202,9 @@ impl DockerRunStep {
                     return Ok(Life::Running);
                 }
                 _ if begun.elapsed() > self.health_timeout => return Err(self.unhealthy(id)),
-                _ => std::thread::sleep(HEALTH_INTERVAL),
+                _ => std::thread::sleep(pause),
             }
+            pause = longest.min(pause * 2);
         }
     }
 
@@ -337,7 +272,7 @@ impl DockerRunStep {
         if context.cancellation.is_raised() {
             return Err(StepError::Interrupted);
         }
-        match self.state(id) {
+        match self.docker.state_of_container(id) {
             (true, _) => Err(StepError::environment("the connection to the container was lost")
                 .hint(waited.stderr.trim().to_owned())),
             (false, code) if code == "0" => Ok(()),
@@ -386,8 +321,8 @@ impl Step for DockerRunStep {
             }
         }
         let held = self.hold()?;
-        self.reap(context)?;
         if self.settings.is_interactive {
+            self.remove(context, &self.listed(context)?)?;
             let words: &[&str] = if is_at_terminal() {
                 &["run", "--rm", "--interactive", "--tty"]
             } else {
@@ -397,17 +332,23 @@ impl Step for DockerRunStep {
             let outcome = context.run_in_foreground(&line);
             if context.cancellation.is_raised() {
                 let _finishing = context.cancellation.finishing();
-                let _ = self.reap_quietly();
+                let _ = self.remove_quietly(&[]);
             }
             self.settings.labels.remove_secrets();
             return outcome.map(|()| Report::default());
         }
-        let id = self.start(context, &image)?;
+        let (id, former) = self.exchange(context, &image)?;
         let outcome = self.wait_until_healthy(context, &id);
         let metadata = Metadata::of(&ContainerMetadata { container: short_id(&id).to_owned() });
         // A container that has ended is not left behind, and what it printed is shown.
         if let (Some(held), Some(own), Ok(Life::Running)) = (&held, self.own_address(), &outcome) {
             held.open(own);
+        }
+        // Whoever waits for the new one does not wait for this.
+        if self.remove(context, &former).is_err() {
+            context.warn(
+                "the container of an earlier run has stopped and was not removed; the next run does it".to_owned(),
+            );
         }
         if self.detach && matches!(outcome, Ok(Life::Running)) {
             return Ok(Report::of(metadata));
