@@ -80,6 +80,8 @@ pub(crate) fn watch(lab: &Lab, rounds: usize) -> Result<()> {
     println!("from a saved edit to its answer, {rounds} rounds in turns");
     let mut samples = vec![Samples::new(&bare.name)];
     samples.extend(watching.iter().map(|watching| Samples::new(watching.name)));
+    let docker = docker_is_here().then_some(DockerAlone);
+    samples.extend(docker.iter().map(|_| Samples::new("docker: stop, rm, run")));
     for watching in &watching {
         wait_for(watching.port, "v0!")?;
     }
@@ -93,6 +95,10 @@ pub(crate) fn watch(lab: &Lab, rounds: usize) -> Result<()> {
             set_version(&watching.tree, round + 1)?;
             wait_for_version(watching.port, round + 1)?;
             seconds.push(begun.elapsed().as_secs_f64());
+        }
+        if let Some(docker) = &docker {
+            std::thread::sleep(Duration::from_millis(1500));
+            seconds.push(docker.exchange()?);
         }
         // The first round is not counted.
         if round > 0 {
@@ -194,16 +200,53 @@ fn start_rondel(lab: &Lab, name: &'static str, tree: PathBuf, targets: &str, por
 
 /// The same server in a container. Each edit makes a new image.
 fn container(lab: &Lab) -> Result<Result<Watching, &'static str>> {
-    let docker = Command::new("docker").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !docker.is_ok_and(|status| status.success()) {
+    if !docker_is_here() {
         return Ok(Err("a Docker daemon"));
     }
     let tree = tree(lab, "container", ":8080")?;
     let targets = "\"server\": GoBuild(packages: [\".\"], platforms: [\"linux/amd64\"]), \
          \"image\": Image(base: Static, files: {\"/server\": Output(\"server\")}, entrypoint: [\"/server\"], \
          tags: [\"rondel-bench-watch:1\"]), \
-         \"serve\": DockerRun(image: \"image\", publish: [\"18306:8080\"], health: Http(port: 8080, path: \"/\"))";
-    start_rondel(lab, "rondel, a container", tree, targets, 18_306).map(Ok)
+         \"serve\": DockerRun(image: \"image\", publish: [\"18306:8080\"], health: Http(port: 8080, path: \"/\"), \
+         proxy: \"127.0.0.1:18307\")";
+    start_rondel(lab, "rondel, a container", tree, targets, 18_307).map(Ok)
+}
+
+fn docker_is_here() -> bool {
+    let docker = Command::new("docker").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    docker.is_ok_and(|status| status.success())
+}
+
+/// What Docker itself takes to put a container of the same image in the place of another one: no build, and nothing is loaded.
+struct DockerAlone;
+
+impl DockerAlone {
+    const NAME: &str = "rondel-bench-alone";
+    const PORT: u16 = 18_308;
+
+    fn docker(words: &[&str]) -> bool {
+        let docker = Command::new("docker").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        docker.is_ok_and(|status| status.success())
+    }
+
+    /// Returns how long it took until an answer, in seconds.
+    fn exchange(&self) -> Result<f64> {
+        let begun = Instant::now();
+        Self::docker(&["stop", Self::NAME]);
+        Self::docker(&["rm", Self::NAME]);
+        let publish = format!("127.0.0.1:{}:8080", Self::PORT);
+        let runs =
+            Self::docker(&["run", "--detach", "--name", Self::NAME, "--publish", &publish, "rondel-bench-watch:1"]);
+        ensure!(runs, "docker run failed");
+        wait_for(Self::PORT, "!")?;
+        Ok(begun.elapsed().as_secs_f64())
+    }
+}
+
+impl Drop for DockerAlone {
+    fn drop(&mut self) {
+        Self::docker(&["rm", "--force", Self::NAME]);
+    }
 }
 
 fn is_here(program: &str) -> bool {

@@ -114,7 +114,8 @@ fn questions_of_a_go_build() {
 #[test]
 fn a_plan_of_packages_that_were_never_listed() {
     let space = TestSpace::small();
-    let expected = "its packages are listed when it is built, and it runs unless their result is stored\n";
+    let unless = ", and it runs unless it is up to date or stored then\n";
+    let expected = format!("its packages are listed when it is built{unless}");
     let plan = |space: &TestSpace| space.ok(&["plan", "server"]).stdout;
     assert_eq!(plan(&space), format!("unknown     server: {expected}"));
     assert!(space.ok(&["why", "server"]).stdout.contains("server (linux/amd64): unknown\n    its packages are listed"));
@@ -125,6 +126,14 @@ fn a_plan_of_packages_that_were_never_listed() {
     assert_eq!(plan(&other), format!("unknown     server: {expected}"));
     assert_eq!(other.outcomes(&["server"])["server (linux/amd64)"], "cached");
     assert_eq!(plan(&other), "up to date  server\n");
+    // Neither where what was listed last is no answer any more: here another file, and back.
+    let file = "cmd/small/more.go";
+    space.write(file, "package main\n\nimport _ \"time/tzdata\"\n");
+    assert_eq!(space.outcomes(&["server"])["server (linux/amd64)"], "ran");
+    space.remove(file);
+    let text = plan(&space);
+    assert!(text.starts_with("unknown ") && text.contains(file) && text.ends_with(unless), "{text}");
+    assert_eq!(space.outcomes(&["server"])["server (linux/amd64)"], "cached");
 }
 
 #[test]

@@ -78,6 +78,10 @@ pub enum Reason {
     NotPresent {
         what: String,
     },
+    /// Of a question: only a build may start the program that tells whether the step has to run.
+    Undecided {
+        why: String,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -93,7 +97,7 @@ impl fmt::Display for Reason {
             Reason::ResultGone => formatter.write_str("its stored result is gone"),
             Reason::NotKept => formatter.write_str("its last result was used but not cached"),
             Reason::Forced => formatter.write_str("forced"),
-            Reason::Always { why } => formatter.write_str(why),
+            Reason::Always { why } | Reason::Undecided { why } => formatter.write_str(why),
             Reason::InputChanged { path, .. } => write!(formatter, "{path} changed"),
             Reason::InputAdded { path, .. } => write!(formatter, "{path} is new"),
             Reason::InputRemoved { path, .. } => write!(formatter, "{path} is gone"),
@@ -145,14 +149,16 @@ fn shown(value: &str) -> String {
     if short.len() < value.len() { format!("{short}…") } else { short }
 }
 
-/// Returns the differences between two keys: causes first (files, then upstream results), then the rest.
+/// Returns the differences between two keys: causes first (files, then settings in words, then upstream results), then the rest.
 pub(crate) fn differences(old: &Members, new: &Members) -> Vec<Reason> {
-    let mut reasons = Vec::new();
-    for kind in
-        [MemberKind::Input, MemberKind::Upstream, MemberKind::Environment, MemberKind::Tool, MemberKind::Setting]
-    {
+    let (settings, followed): (Vec<Reason>, Vec<Reason>) =
+        named_differences(MemberKind::Setting, old, new).into_iter().partition(is_in_words);
+    let mut reasons = named_differences(MemberKind::Input, old, new);
+    reasons.extend(settings);
+    for kind in [MemberKind::Upstream, MemberKind::Environment, MemberKind::Tool] {
         reasons.extend(named_differences(kind, old, new));
     }
+    reasons.extend(followed);
     let of = |members: &Members, kind: MemberKind| -> Vec<String> {
         members
             .iter()
@@ -165,6 +171,16 @@ pub(crate) fn differences(old: &Members, new: &Members) -> Vec<Reason> {
         reasons.push(Reason::OutputsChanged);
     }
     reasons
+}
+
+/// Returns true if people write such values. A digest follows from other contents, which have a reason of their own.
+fn is_in_words(reason: &Reason) -> bool {
+    let Reason::SettingChanged { old, new, .. } = reason else { return true };
+    let is_digest = |value: &String| {
+        let digits = value.strip_prefix("sha256:").unwrap_or(value).bytes();
+        digits.take_while(u8::is_ascii_hexdigit).count() == 64
+    };
+    !old.iter().chain(new).any(is_digest)
 }
 
 fn named_differences(kind: MemberKind, old: &Members, new: &Members) -> Vec<Reason> {
@@ -230,4 +246,36 @@ fn differing(old: &[String], new: &[String]) -> Vec<(Option<String>, Option<Stri
     let (old, new) = (&old[..old.len() - end], &new[..new.len() - end]);
     let pairs = (0..old.len().max(new.len())).map(|index| (old.get(index).cloned(), new.get(index).cloned()));
     pairs.filter(|(old, new)| old != new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_wrote_comes_before_what_follows_from_it() {
+        let members = |values: &[(MemberKind, &str, &str)]| -> Members {
+            let member =
+                |(kind, name, value): &(MemberKind, &str, &str)| ((*kind, (*name).to_owned()), (*value).to_owned());
+            values.iter().map(member).collect()
+        };
+        let (one, other) = (format!("sha256:{:064}", 1), format!("{:064}/7", 2));
+        let of = |setting: &str, digest: &str, file: &str| {
+            members(&[
+                (MemberKind::Setting, "diff ID 1", digest),
+                (MemberKind::Setting, "health", setting),
+                (MemberKind::Upstream, "layer", digest),
+                (MemberKind::Input, "a.txt", file),
+            ])
+        };
+        let texts = |old: &Members, new: &Members| -> Vec<String> {
+            differences(old, new)
+                .iter()
+                .map(|reason| reason.to_string().split(' ').next().unwrap().to_owned())
+                .collect()
+        };
+        assert_eq!(texts(&of("a", &one, "1"), &of("b", &other, "2")), ["a.txt", "health", "layer", "diff"]);
+        assert_eq!(texts(&of("a", &one, "1"), &of("a", &other, "1")), ["layer", "diff"]);
+        assert_eq!(texts(&members(&[]), &of("a", &one, "1")), ["a.txt", "health", "layer", "diff"]);
+    }
 }

@@ -154,6 +154,11 @@ impl Freshness {
         Freshness::Run(vec![Reason::NotPresent { what: what.into() }])
     }
 
+    /// Returns that a question can't tell whether the step runs, with the reason in words.
+    pub fn undecided(why: impl Into<String>) -> Freshness {
+        Freshness::Run(vec![Reason::Undecided { why: why.into() }])
+    }
+
     /// Returns `ByKey` if everything readable through these inputs is in the key; otherwise the step always runs.
     pub fn of(inputs: &InputSet) -> Freshness {
         inputs.blind_spot().map_or(Freshness::ByKey, Freshness::always)

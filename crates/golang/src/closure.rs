@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rondel_cas::{Digest, Entry, Hasher, MEMORY_MAX, RelativePath, Tree, read_at_most, write_atomically};
 use rondel_closure::{ClosureFile, FileRole, FileState, Revalidation, SourceFile, WatchedDirectory, read_all};
-use rondel_engine::{Input, InputSet, KnownInputs, Reason, StepError, entry_text};
+use rondel_engine::{Input, InputSet, KnownInputs, StepError, entry_text};
 use rondel_tree::{Fingerprint, LinkWay, MtimeBoundary, StatSnapshot};
 use serde::{Deserialize, Serialize};
 
@@ -66,11 +66,6 @@ pub struct Closure {
 
 /// Why a question does not know the inputs: `go list` was never asked here.
 const UNLISTED: &str = "its packages are listed when it is built";
-
-/// Returns true for a step whose inputs are not known without asking `go list`. It may run, or be found in the store.
-pub fn is_unlisted(reasons: &[Reason]) -> bool {
-    matches!(reasons, [Reason::NotPresent { what } | Reason::Always { why: what }] if what == UNLISTED)
-}
 
 impl Closure {
     /// Returns the stored closure, if it still answers `query`; else the reason in words. `snapshot` gives the time.

@@ -62,7 +62,7 @@ pub use bill::{Executable, bill_of, purl};
 pub use build_info::{BuildInfo, EXECUTABLE_MAX, ModuleVersion};
 pub use c_compiler::{CDriver, CIdentity, NoIdentity, c_identity};
 pub use cgo::CSupport;
-pub use closure::{AskPkgConfig, Closure, is_unlisted, key_path};
+pub use closure::{AskPkgConfig, Closure, key_path};
 pub use closure_query::{ClosureQuery, Scope};
 pub use cross_compiler::{CrossPrefix, NATIVE_C_COMPILERS, split_command};
 pub use directives::{Directive, GeneratorProgram, SourceLines, is_fixed_version};

@@ -174,7 +174,7 @@ impl GoPackages {
         let identity = self.go.identity(query)?;
         let mut closure = match self.closure(query, former, &identity)? {
             Ok(closure) => closure,
-            Err(why) => return Ok(Prepared::unkeyed(Freshness::not_present(why)).with(None)),
+            Err(why) => return Ok(Prepared::unkeyed(Freshness::undecided(why)).with(None)),
         };
         let mut spec = ActionSpec { environment: self.environment(Path::new("/")), ..ActionSpec::default() };
         describe(&mut spec, &closure)?;
@@ -186,7 +186,7 @@ impl GoPackages {
             match c.identity(query, &closure.c_directories)? {
                 Ok(identity) => spec.tools.insert("C compiler".to_owned(), identity),
                 Err(what) => {
-                    return Ok(Prepared { spec, freshness: Freshness::not_present(what), findings: Some(closure) });
+                    return Ok(Prepared { spec, freshness: Freshness::undecided(what), findings: Some(closure) });
                 }
             };
         }

@@ -237,7 +237,7 @@ impl Step for GoTestStep {
             Ok(found) => found,
             Err(what) => {
                 spec.outputs = self.outputs();
-                return Ok(Prepared { spec, freshness: Freshness::not_present(what), findings: None });
+                return Ok(Prepared { spec, freshness: Freshness::undecided(what), findings: None });
             }
         };
         spec.outputs = self.outputs();

@@ -342,15 +342,16 @@ impl Sink for Human {
         let state = self.state.lock().expect("no panic while locked");
         match end.exit {
             Exit::Done => {
+                // Of a look that found nothing to do, nothing is said: whoever keeps a watch's words in the tree would else wake it.
+                let is_news = state.ends.has(Outcome::Ran) || state.ends.has(Outcome::Restored);
+                if !is_news && self.verbosity.changes_only {
+                    return;
+                }
                 for (verb, text) in state.ends.made(graph, self.verbosity.verbose) {
                     self.step_line(verb, if verb.is_empty() { "0" } else { "1;35" }, &text);
                 }
                 end.notes.iter().for_each(|note| self.step_line("Platform", "2", note));
-                // Of a look that found nothing to do, nothing is said.
-                let is_news = state.ends.has(Outcome::Ran) || state.ends.has(Outcome::Restored);
-                if is_news || !self.verbosity.changes_only {
-                    self.step_line("Finished", "1;32", &state.ends.success(graph, end.took));
-                }
+                self.step_line("Finished", "1;32", &state.ends.success(graph, end.took));
             }
             Exit::Interrupted => {
                 // The terminal shows the key; only a program that had the terminal may have left words before it.

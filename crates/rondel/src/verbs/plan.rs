@@ -4,7 +4,6 @@ use std::sync::Mutex;
 
 use rondel_buildfile::{Platform, Target, TargetName};
 use rondel_engine::{Event, Forecast, Graph, NodeId, Planned, Reason, Shown, audit_mark, plan as plan_graph};
-use rondel_golang::is_unlisted;
 
 use crate::before_build::for_other_machines;
 use crate::cli::groups::AnalysisOptions;
@@ -65,7 +64,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         let (word, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
-            Planned::Run(reasons) if is_unlisted(reasons) => ("unknown", words_of(reasons) + UNLISTED),
+            Planned::Run(reasons) if is_undecided(reasons) => ("unknown", words_of(reasons) + UNDECIDED),
             Planned::Run(reasons) => ("run", words_of(reasons)),
             Planned::Depends(on) => ("depends", format!("on the outputs of {}", titles(&analyzed.graph, on))),
             Planned::Skip(why) => ("skip", why.clone()),
@@ -113,8 +112,13 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// What is added to the reason of a step that may be found in the store.
-const UNLISTED: &str = ", and it runs unless their result is stored";
+/// What is added to the reason of a step that may be up to date, or be found in the store.
+const UNDECIDED: &str = ", and it runs unless it is up to date or stored then";
+
+/// Returns true if only a build can tell whether a step runs.
+pub(crate) fn is_undecided(reasons: &[Reason]) -> bool {
+    matches!(reasons, [Reason::Undecided { .. }])
+}
 
 fn titles(graph: &Graph, ids: &[NodeId]) -> String {
     ids.iter().map(|id| graph.node(*id).title.as_str()).collect::<Vec<_>>().join(", ")

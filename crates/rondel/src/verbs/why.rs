@@ -8,7 +8,6 @@ use rondel_engine::{
     AuditMark, Known, Nearest, Node, Planned, Reason, Shown, StepRecord, Workspace, audit_mark, in_words, known,
     nearest, question, read_record, read_record_file,
 };
-use rondel_golang::is_unlisted;
 use serde_json::{Value, json};
 
 use crate::cli::groups::{AnalysisOptions, TextOrJson};
@@ -17,6 +16,7 @@ use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::ui::{duration_text, print_data, reason_text, without_control_sequences};
+use crate::verbs::plan::is_undecided;
 
 /// Maximum number of inputs that are listed.
 const FEW: usize = 12;
@@ -100,7 +100,7 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
         let (state, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("stored, not in place", String::new()),
-            Planned::Run(reasons) if is_unlisted(reasons) => ("unknown", with_values(reasons, "    ")),
+            Planned::Run(reasons) if is_undecided(reasons) => ("unknown", with_values(reasons, "    ")),
             Planned::Run(reasons) => ("would run", with_values(reasons, "    ")),
             Planned::Depends(_) => ("waits for steps that would run", String::new()),
             Planned::Skip(why) => ("passed over", format!("    {why}\n")),

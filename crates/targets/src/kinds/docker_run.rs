@@ -297,13 +297,16 @@ impl Step for DockerRunStep {
 
     fn prepare(&self, query: &Query<'_>) -> Result<Prepared, StepError> {
         let always = |why: &str| Ok(Prepared::unkeyed(Freshness::always(why)));
-        // A question starts no program, and Docker's command is one.
-        if !self.detach || self.settings.is_interactive || query.is_question() {
+        if !self.detach || self.settings.is_interactive {
             return always("it starts a container");
         }
         let Some(key) = image_of(query, 0).and_then(|image| self.settings.key(&image.image_id)) else {
             return always("it has a secret, which nothing keeps");
         };
+        // A question starts no program, and Docker's command is one.
+        if query.is_question() {
+            return Ok(Prepared::unkeyed(Freshness::undecided("only a build asks Docker for its containers")));
+        }
         Ok(Prepared::unkeyed(match self.running_with(&key) {
             Some(id) => Freshness::UpToDate(Metadata::of(&ContainerMetadata { container: id })),
             None => Freshness::not_present("no container runs that was started from the same"),
