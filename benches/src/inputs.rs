@@ -64,7 +64,7 @@ pub(crate) fn inputs(lab: &Lab, rounds: usize) -> Result<()> {
         for round in 0..=rounds {
             let mut times = vec![on_two_threads(&files, |file| drop(fs::read(file).map(Sha256::digest)))];
             for contender in &contenders[..2] {
-                fs::remove_file(tree.join(".rondel/snapshot.3"))?;
+                fs::remove_file(tree.join(".rondel/snapshot.4"))?;
                 times.push(contender.run()?);
             }
             if round > 0 {
@@ -74,7 +74,7 @@ pub(crate) fn inputs(lab: &Lab, rounds: usize) -> Result<()> {
         table(&samples);
         println!("\nmemory");
         lab.memory_of(&contenders[0])?;
-        fs::remove_file(tree.join(".rondel/snapshot.3"))?;
+        fs::remove_file(tree.join(".rondel/snapshot.4"))?;
         lab.memory_of(&contenders[0])?;
     }
     Ok(())

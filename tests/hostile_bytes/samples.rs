@@ -194,8 +194,10 @@ fn snapshot() -> Vec<u8> {
     let snapshot = StatSnapshot::open(&directory.join("sample"));
     snapshot.list(&directory.join("tree"), &GlobSet::everything(Vec::new())).unwrap();
     snapshot.save().unwrap();
-    let bytes = std::fs::read(directory.join("sample.3")).unwrap();
-    bytes[b"rondel-snapshot 3\n".len() + 32..].to_vec()
+    let bytes = std::fs::read(directory.join("sample.4")).unwrap();
+    let (length, rest) = bytes[b"rondel-snapshot 4\n".len() + 32..].split_at(8);
+    let (head, blocks) = rest.split_at(u64::from_le_bytes(length.try_into().unwrap()) as usize);
+    [&[0], &head[..24], blocks].concat()
 }
 
 fn closure() -> Vec<u8> {

@@ -163,7 +163,7 @@ impl World {
             // them.
             19 if !self.is_stormy && !self.is_deadly => self.spoil_blob(),
             20 => {
-                let what = *self.chance.of(&["snapshot.3", "actions.3", "durations", "placed.1", ""]);
+                let what = *self.chance.of(&["snapshot.4", "actions.3", "durations", "placed.1", ""]);
                 self.note(format!("removed .rondel/{what}"));
                 let path = self.root().join(".rondel").join(what);
                 let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
@@ -184,7 +184,7 @@ impl World {
                 self.count("losses of state");
             }
             _ => {
-                let path = self.root().join(".rondel/snapshot.3");
+                let path = self.root().join(".rondel/snapshot.4");
                 if let Ok(mut bytes) = fs::read(&path)
                     && !bytes.is_empty()
                 {

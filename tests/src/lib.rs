@@ -105,18 +105,46 @@ fn messages(bytes: &[u8], _: &Path) {
     }
 }
 
-/// Reads the blocks of a snapshot, with a valid checksum.
+/// Reads the blocks of a snapshot behind a head that fits them; after an odd first byte, a head alone. All checksums are valid.
 fn snapshot(body: &[u8], directory: &Path) {
-    let parts: Vec<u8> = body.chunks(1 << 20).flat_map(|piece| *Digest::of(piece).hash()).collect();
-    let mut bytes = b"rondel-snapshot 3\n".to_vec();
-    bytes.extend_from_slice(Digest::of(&parts).hash());
-    bytes.extend_from_slice(body);
-    put(&directory.join("snapshot.3"), &bytes);
+    let (head, blocks) = match body.split_first() {
+        Some((first, head)) if first % 2 == 1 => (head.to_vec(), &[][..]),
+        Some((_, body)) => head_of(body),
+        None => (Vec::new(), &[][..]),
+    };
+    let mut bytes = b"rondel-snapshot 4\n".to_vec();
+    bytes.extend_from_slice(Digest::of(&head).hash());
+    bytes.extend_from_slice(&(head.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(blocks);
+    put(&directory.join("snapshot.4"), &bytes);
     put(&directory.join("tree/a/file"), b"contents");
     let snapshot = StatSnapshot::open(&directory.join("snapshot"));
     let listing = snapshot.list(&directory.join("tree"), &GlobSet::everything(Vec::new())).expect("the tree is sound");
     listing.each(&mut |_, _, _| {});
     let _ = snapshot.save();
+}
+
+/// Returns the head for a boundary with blocks behind it, and the blocks.
+fn head_of(body: &[u8]) -> (Vec<u8>, &[u8]) {
+    let (boundary, blocks) = body.split_at(body.len().min(24));
+    let (mut head, mut rest) = (boundary.to_vec(), blocks);
+    while !rest.is_empty() {
+        let number = |at: usize| {
+            rest.get(at..at + 4).map_or(0, |part| u32::from_le_bytes(part.try_into().expect("four bytes")) as usize)
+        };
+        let (block, after) = match number(0) {
+            length if (1..=rest.len()).contains(&length) => rest.split_at(length),
+            _ => (rest, &[][..]),
+        };
+        let path = block.get(68..).and_then(|tail| tail.get(..number(4))).unwrap_or_default();
+        head.extend_from_slice(&(block.len() as u32).to_le_bytes());
+        head.extend_from_slice(&(path.len() as u32).to_le_bytes());
+        head.extend_from_slice(Digest::of(block).hash());
+        head.extend_from_slice(path);
+        rest = after;
+    }
+    (head, blocks)
 }
 
 fn record(body: &[u8], directory: &Path) {

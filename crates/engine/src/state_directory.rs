@@ -86,7 +86,7 @@ mod tests {
         assert!(error.message.ends_with("is a symbolic link, and nothing is written through it"), "{error}");
         fs::remove_file(&state).unwrap();
         claim(&state).unwrap();
-        for link in ["locks/step/m", "out", "snapshot.3", "tmp"] {
+        for link in ["locks/step/m", "out", "snapshot.4", "tmp"] {
             let link = state.join(link);
             fs::create_dir_all(link.parent().unwrap()).unwrap();
             symlink(&victim, &link).unwrap();

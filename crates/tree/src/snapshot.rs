@@ -16,10 +16,7 @@ use crate::Vouch;
 use crate::fingerprint::{Fingerprint, Kind};
 use crate::mtime_boundary::MtimeBoundary;
 use crate::snapshot_file::{Block, Draft, DraftEntry, SNAPSHOT_FORMAT, SnapshotFile};
-use rondel_cas::{Digest, read_at_most, write_atomically};
-
-/// Limit of the stored snapshot: some ten million files.
-const SNAPSHOT_MAX: u64 = 2 << 30;
+use rondel_cas::{Digest, write_atomically};
 
 /// Digests by absolute path. Shared by threads; saved once at the end.
 pub struct StatSnapshot {
@@ -89,7 +86,7 @@ impl StatSnapshot {
     /// Returns what earlier processes have recorded. Their boundary is the first that is known.
     fn read(&self) -> &SnapshotFile {
         self.stored.get_or_init(|| {
-            let stored = read_at_most(&self.file, SNAPSHOT_MAX).ok().and_then(SnapshotFile::decode).unwrap_or_default();
+            let stored = SnapshotFile::open(&self.file).unwrap_or_default();
             *self.latest.lock().expect("no panic while locked") = stored.boundary;
             stored
         })
@@ -254,7 +251,7 @@ impl StatSnapshot {
         blocks.extend(fresh);
         blocks.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
         let scratch = self.file.parent().unwrap_or(Path::new(".")).join("tmp");
-        let bytes = SnapshotFile::encode(&boundary, blocks.iter().map(|(_, block)| block.bytes()));
+        let bytes = SnapshotFile::encode(&boundary, &blocks);
         write_atomically(&scratch, &self.file, &bytes)?;
         updates.is_saved = true;
         Ok(())

@@ -1,8 +1,10 @@
-//! The stat snapshot on disk: one block a directory, one record of fixed size a name, read at once and used in place.
+//! The stat snapshot on disk: one block a directory, one record of fixed size a name, read when it is asked for and used in place. A build that
+//! looks at few directories of a large tree reads the blocks of those.
 //!
 //! ```text
-//! file    mark, SHA-256 of the SHA-256s of each MiB of the rest, the latest boundary (24), then the blocks, sorted by
-//! path
+//! file    mark, SHA-256 of the head, u64 length of the head, head, blocks
+//! head    the latest boundary (24), then a line a block, sorted by path
+//! line    u32 length of the block, u32 length of the path, SHA-256 of the block, path
 //! block   u32 length of all of it; u32 length of the path; u32 number of records; u32 length of the names;
 //!         fingerprint of the directory (44); i64 boundary, 0 if its names are not all here;
 //!         path; records, sorted by name; names
@@ -10,31 +12,33 @@
 //!         u8 1 if there is a digest, whose size is the fingerprint's
 //! ```
 //!
-//! Numbers are little-endian. A file that does not match its checksum is no snapshot. No contents can make a reader
-//! leave its block.
+//! Numbers are little-endian. A file whose head does not match its checksum is no snapshot, and a block that does not match its own is as one
+//! that was never written. No contents can make a reader leave its block.
 
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::fingerprint::{FINGERPRINT_LENGTH, Fingerprint, Kind};
 use crate::mtime_boundary::{MTIME_BOUNDARY_LENGTH, MtimeBoundary};
-use rondel_cas::{Digest, par_chunks};
+use rondel_cas::{Digest, open_at_most};
 
 /// Version of the format described above.
-pub(crate) const SNAPSHOT_FORMAT: &str = "3";
-const MAGIC: &[u8] = b"rondel-snapshot 3\n";
+pub(crate) const SNAPSHOT_FORMAT: &str = "4";
+const MAGIC: &[u8] = b"rondel-snapshot 4\n";
+/// Limit of the stored snapshot, in bytes: some ten million files.
+const SNAPSHOT_MAX: u64 = 2 << 30;
+/// Length of what is before the head.
+const BEGIN: usize = MAGIC.len() + 32 + 8;
+/// Length of a line without its path.
+const LINE: usize = 4 + 4 + 32;
 const HEADER: usize = 16 + FINGERPRINT_LENGTH + 8;
 const RECORD: usize = FINGERPRINT_LENGTH + 8 + 32 + 8;
-const PIECE: usize = 1 << 20;
 
 /// One directory of a snapshot, in memory.
 #[derive(Clone, Debug)]
-pub(crate) enum Block {
-    /// A part of the file.
-    InFile { bytes: Arc<Vec<u8>>, from: usize, to: usize },
-    /// Made in this process.
-    Fresh(Arc<[u8]>),
-}
+pub(crate) struct Block(Arc<[u8]>);
 
 /// One name of a directory.
 #[derive(Clone, Copy, Debug)]
@@ -62,11 +66,15 @@ fn number(bytes: &[u8], at: usize) -> usize {
 }
 
 impl Block {
+    /// Returns the block, if its lengths are those of its parts.
+    fn of(bytes: Vec<u8>) -> Option<Block> {
+        let (path, records, names) = (number(&bytes, 4), number(&bytes, 8), number(&bytes, 12));
+        let is_sound = number(&bytes, 0) == bytes.len() && bytes.len() == HEADER + path + records * RECORD + names;
+        is_sound.then(|| Block(bytes.into()))
+    }
+
     pub fn bytes(&self) -> &[u8] {
-        match self {
-            Block::InFile { bytes, from, to } => &bytes[*from..*to],
-            Block::Fresh(bytes) => bytes,
-        }
+        &self.0
     }
 
     /// Returns the number of names.
@@ -195,84 +203,110 @@ impl Draft {
         for entry in &self.entries {
             bytes.extend_from_slice(entry.name.as_bytes());
         }
-        Some(Block::Fresh(bytes.into()))
+        Some(Block(bytes.into()))
     }
 }
 
-/// A snapshot as read from disk.
+/// A snapshot on disk. The file is open: another process that saves a newer one takes nothing away.
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotFile {
-    bytes: Arc<Vec<u8>>,
     /// The latest boundary of its records; `None` of an empty one.
     pub boundary: Option<MtimeBoundary>,
-    /// Start of each block, in the order of their paths.
-    begins: Vec<u32>,
+    head: Vec<u8>,
+    lines: Vec<Line>,
+    file: Option<Mutex<File>>,
+}
+
+/// Where a block is.
+#[derive(Debug)]
+struct Line {
+    /// Start of its line in the head.
+    at: usize,
+    /// Start of the block in the file.
+    begin: u64,
+    /// The block, once it was read; `None` if it is damaged.
+    read: OnceLock<Option<Block>>,
 }
 
 impl SnapshotFile {
-    /// Reads a file's contents; returns `None` for anything torn, flipped or foreign.
-    pub fn decode(bytes: Vec<u8>) -> Option<SnapshotFile> {
-        let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_at_checked(32)?;
-        if body.len() > u32::MAX as usize || checksum_of(body) != checksum {
+    /// Opens a file; returns `None` for anything torn or foreign, or with a damaged head.
+    pub fn open(path: &Path) -> Option<SnapshotFile> {
+        let (mut file, metadata) = open_at_most(path, SNAPSHOT_MAX).ok()?;
+        let mut begin = [0; BEGIN];
+        file.read_exact(&mut begin).ok()?;
+        let (checksum, length) = begin.strip_prefix(MAGIC)?.split_at_checked(32)?;
+        let length = u64::from_le_bytes(length.try_into().ok()?);
+        let body = length.checked_add(BEGIN as u64).filter(|body| *body <= metadata.len())?;
+        let mut head = Vec::with_capacity(usize::try_from(length).ok()?);
+        (&mut file).take(length).read_to_end(&mut head).ok()?;
+        if head.len() as u64 != length || Digest::of(&head).hash() != checksum {
             return None;
         }
-        let boundary = Some(MtimeBoundary::from_bytes(body.first_chunk::<MTIME_BOUNDARY_LENGTH>()?));
-        let (mut begins, mut place) = (Vec::new(), MAGIC.len() + 32 + MTIME_BOUNDARY_LENGTH);
-        while place < bytes.len() {
-            let length = number(&bytes, place);
-            let (path, records, names) =
-                (number(&bytes, place + 4), number(&bytes, place + 8), number(&bytes, place + 12));
-            if length != HEADER + path + records * RECORD + names || length > bytes.len() - place {
-                return None;
-            }
-            begins.push(place as u32);
-            place += length;
+        let boundary = Some(MtimeBoundary::from_bytes(head.first_chunk::<MTIME_BOUNDARY_LENGTH>()?));
+        let (mut lines, mut at, mut begin) = (Vec::new(), MTIME_BOUNDARY_LENGTH, body);
+        while at < head.len() {
+            lines.push(Line { at, begin, read: OnceLock::new() });
+            begin += number(&head, at) as u64;
+            at += LINE + number(&head, at + 4);
         }
-        Some(SnapshotFile { bytes: Arc::new(bytes), boundary, begins })
+        (at == head.len() && begin == metadata.len()).then(|| SnapshotFile {
+            boundary,
+            head,
+            lines,
+            file: Some(Mutex::new(file)),
+        })
     }
 
     /// Returns the file's contents: these blocks, by path.
-    pub fn encode<'b>(boundary: &MtimeBoundary, blocks: impl Iterator<Item = &'b [u8]>) -> Vec<u8> {
+    pub fn encode(boundary: &MtimeBoundary, blocks: &[(&str, Block)]) -> Vec<u8> {
+        let mut head = boundary.to_bytes().to_vec();
+        for (path, block) in blocks {
+            head.extend_from_slice(&block.bytes()[..4]);
+            head.extend_from_slice(&(path.len() as u32).to_le_bytes());
+            head.extend_from_slice(Digest::of(block.bytes()).hash());
+            head.extend_from_slice(path.as_bytes());
+        }
         let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&[0; 32]);
-        bytes.extend_from_slice(&boundary.to_bytes());
-        blocks.for_each(|block| bytes.extend_from_slice(block));
-        let (head, body) = bytes.split_at_mut(MAGIC.len() + 32);
-        head[MAGIC.len()..].copy_from_slice(&checksum_of(body));
+        bytes.extend_from_slice(Digest::of(&head).hash());
+        bytes.extend_from_slice(&(head.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&head);
+        blocks.iter().for_each(|(_, block)| bytes.extend_from_slice(block.bytes()));
         bytes
     }
 
-    fn path(&self, begin: u32) -> &[u8] {
-        let begin = begin as usize + HEADER;
-        let length = number(&self.bytes, begin - HEADER + 4);
-        self.bytes.get(begin..begin + length).unwrap_or(&[])
+    fn path(&self, line: &Line) -> &[u8] {
+        let begin = line.at + LINE;
+        self.head.get(begin..begin + number(&self.head, line.at + 4)).unwrap_or(&[])
     }
 
-    fn block(&self, begin: u32) -> Block {
-        let from = begin as usize;
-        Block::InFile { bytes: Arc::clone(&self.bytes), from, to: from + number(&self.bytes, from) }
+    fn block(&self, line: &Line) -> Option<Block> {
+        line.read.get_or_init(|| self.read(line).ok().flatten()).clone()
+    }
+
+    /// Reads a block. One that is not as it was written is as none.
+    fn read(&self, line: &Line) -> io::Result<Option<Block>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        let mut bytes = vec![0; number(&self.head, line.at)];
+        {
+            let mut file = file.lock().expect("no panic while locked");
+            file.seek(SeekFrom::Start(line.begin))?;
+            file.read_exact(&mut bytes)?;
+        }
+        let is_whole = self.head.get(line.at + 8..line.at + LINE) == Some(Digest::of(&bytes).hash());
+        Ok(if is_whole { Block::of(bytes) } else { None })
     }
 
     /// Returns the block of a directory.
     pub fn find(&self, directory: &Path) -> Option<Block> {
         let wanted = directory.to_str()?.as_bytes();
-        let index = self.begins.binary_search_by(|begin| self.path(*begin).cmp(wanted)).ok()?;
-        Some(self.block(self.begins[index]))
+        let index = self.lines.binary_search_by(|line| self.path(line).cmp(wanted)).ok()?;
+        self.block(&self.lines[index])
     }
 
     /// Returns all blocks and their paths, sorted.
     pub fn blocks(&self) -> impl Iterator<Item = (&str, Block)> {
-        self.begins.iter().filter_map(|begin| Some((std::str::from_utf8(self.path(*begin)).ok()?, self.block(*begin))))
+        self.lines.iter().filter_map(|line| Some((std::str::from_utf8(self.path(line)).ok()?, self.block(line)?)))
     }
-}
-
-/// Returns the checksum of pieces, so that all cores share the work.
-fn checksum_of(body: &[u8]) -> [u8; 32] {
-    let pieces: Vec<&[u8]> = body.chunks(PIECE).collect();
-    let parts = par_chunks(&pieces, body.len() / 4096, |part| {
-        part.iter().flat_map(|piece| *Digest::of(piece).hash()).collect::<Vec<u8>>()
-    });
-    *Digest::of(&parts.concat()).hash()
 }
 
 #[cfg(test)]
@@ -295,13 +329,23 @@ mod tests {
     }
 
     fn file() -> Vec<u8> {
-        let blocks: Vec<Block> = ["/a", "/a/b", "/c"].map(|path| draft(path).encode().unwrap()).into();
-        SnapshotFile::encode(&MtimeBoundary::now(None), blocks.iter().map(Block::bytes))
+        let blocks = ["/a", "/a/b", "/c"].map(|path| (path, draft(path).encode().unwrap()));
+        SnapshotFile::encode(&MtimeBoundary::now(None), &blocks)
+    }
+
+    /// Opens a file with these contents.
+    fn opened(name: &str, bytes: &[u8]) -> Option<SnapshotFile> {
+        let path = std::env::temp_dir().join(format!("rondel-snapshot-file-{name}-{}", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        let opened = SnapshotFile::open(&path);
+        // It is open, and its name is not needed.
+        let _ = std::fs::remove_file(path);
+        opened
     }
 
     #[test]
     fn round_trip() {
-        let stored = SnapshotFile::decode(file()).unwrap();
+        let stored = opened("round", &file()).unwrap();
         let paths: Vec<&str> = stored.blocks().map(|(path, _)| path).collect();
         assert_eq!(paths, ["/a", "/a/b", "/c"]);
         assert!(stored.find(Path::new("/b")).is_none());
@@ -315,32 +359,43 @@ mod tests {
         assert_eq!(block.draft(Path::new("/a/b")).encode().unwrap().bytes(), block.bytes());
     }
 
-    /// A file torn or flipped anywhere is no snapshot.
+    /// A file that is torn, or flipped before its blocks, is no snapshot. One with a flipped block has the others.
     #[test]
-    fn damage_empties_it() {
+    fn damage_is_as_nothing() {
         let good = file();
         for length in 0..good.len() {
-            assert!(SnapshotFile::decode(good[..length].to_vec()).is_none(), "cut at {length}");
+            assert!(opened("torn", &good[..length]).is_none(), "cut at {length}");
         }
+        assert!(opened("longer", &[&good[..], b"x"].concat()).is_none());
+        let whole = opened("whole", &good).unwrap();
+        let blocks = whole.lines[0].begin as usize;
         for index in 0..good.len() {
             let mut bad = good.clone();
             bad[index] ^= 0x10;
-            assert!(SnapshotFile::decode(bad).is_none(), "flipped at {index}");
+            match opened("flipped", &bad) {
+                None => assert!(index < blocks, "flipped at {index}"),
+                Some(stored) => assert!(index >= blocks && stored.blocks().count() == 2, "flipped at {index}"),
+            }
         }
     }
 
     /// A writer who can compute a checksum can write anything: still no reader leaves a block or panics.
     #[test]
-    fn a_hostile_file_with_a_sound_checksum() {
+    fn a_hostile_file_with_sound_checksums() {
         let good = file();
-        let body = MAGIC.len() + 32;
-        for index in body..good.len() {
+        let whole = opened("sound", &good).unwrap();
+        for index in MAGIC.len() + 32..good.len() {
             for value in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut bad = good.clone();
                 bad[index] = value;
-                let checksum = checksum_of(&bad[body..]);
-                bad[MAGIC.len()..body].copy_from_slice(&checksum);
-                let Some(stored) = SnapshotFile::decode(bad) else { continue };
+                for line in &whole.lines {
+                    let (begin, at) = (line.begin as usize, BEGIN + line.at);
+                    let hash = *Digest::of(&bad[begin..begin + number(&good, at)]).hash();
+                    bad[at + 8..at + LINE].copy_from_slice(&hash);
+                }
+                let head = Digest::of(&bad[BEGIN..whole.lines[0].begin as usize]);
+                bad[MAGIC.len()..MAGIC.len() + 32].copy_from_slice(head.hash());
+                let Some(stored) = opened("hostile", &bad) else { continue };
                 for (path, block) in stored.blocks() {
                     let _ = (block.own(), block.find("alpha"), block.draft(Path::new(path)).encode());
                     let records = (0..block.len().min(1000)).filter(|index| block.record(*index).known().is_some());
