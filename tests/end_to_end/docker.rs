@@ -1,5 +1,6 @@
 //! What needs a real Docker daemon. Public images are stand-ins where none can be pulled (tests/images).
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -222,6 +223,15 @@ fn compose_brings_all_services_up_and_down() {
     let _guard = daemon();
     let port = free_port();
     let space = council(port);
+    let events = space.ok(&["--events", "json", "up"]).events();
+    // How each is, as it changes.
+    let states: BTreeSet<String> = events
+        .iter()
+        .filter(|event| event["event"] == "parts" && event["target"] == "up")
+        .flat_map(|event| event["parts"].as_array().unwrap())
+        .map(|part| format!("{} {}", part["name"].as_str().unwrap(), part["state"].as_str().unwrap()))
+        .collect();
+    assert!(states.contains("postgres healthy") && states.len() > 3, "{states:?}");
     let run = space.ok(&["up"]);
     for service in [&format!("backend healthy at http://127.0.0.1:{port}"), "postgres healthy", "redis healthy"] {
         assert!(run.stderr.contains(service), "{service}\n{}", run.stderr);

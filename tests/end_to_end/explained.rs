@@ -110,20 +110,20 @@ fn questions_of_a_go_build() {
     }
 }
 
-/// Where `go list` was never asked, a plan does not say that a step runs: another checkout may have made its result.
+/// Where `go list` was never asked, a plan asks it: another checkout may have made the result.
 #[test]
 fn a_plan_of_packages_that_were_never_listed() {
     let space = TestSpace::small();
-    let unless = ", and it runs unless it is up to date or stored then\n";
-    let expected = format!("its packages are listed when it is built{unless}");
     let plan = |space: &TestSpace| space.ok(&["plan", "server"]).stdout;
-    assert_eq!(plan(&space), format!("unknown     server: {expected}"));
-    assert!(space.ok(&["why", "server"]).stdout.contains("server (linux/amd64): unknown\n    its packages are listed"));
+    assert_eq!(plan(&space), "run         server: first build\n");
+    assert!(space.ok(&["why", "server"]).stdout.contains("server (linux/amd64): would run\n    first build"));
+    assert!(space.ok(&["list", "--status"]).stdout.contains("its packages are listed when it is built"));
     space.ok(&["server"]);
     assert_eq!(plan(&space), "up to date  server\n");
     let mut other = space.clone_elsewhere();
     other.set("RONDEL_CACHE_DIR", &space.cache().display().to_string());
-    assert_eq!(plan(&other), format!("unknown     server: {expected}"));
+    assert_eq!(plan(&other), "restore     server: its stored result is put back in place\n");
+    assert!(!other.exists(".rondel"));
     assert_eq!(other.outcomes(&["server"])["server (linux/amd64)"], "cached");
     assert_eq!(plan(&other), "up to date  server\n");
     // Neither where what was listed last is no answer any more: here another file, and back.
@@ -131,8 +131,7 @@ fn a_plan_of_packages_that_were_never_listed() {
     space.write(file, "package main\n\nimport _ \"time/tzdata\"\n");
     assert_eq!(space.outcomes(&["server"])["server (linux/amd64)"], "ran");
     space.remove(file);
-    let text = plan(&space);
-    assert!(text.starts_with("unknown ") && text.contains(file) && text.ends_with(unless), "{text}");
+    assert_eq!(plan(&space), "restore     server: its stored result is put back in place\n");
     assert_eq!(space.outcomes(&["server"])["server (linux/amd64)"], "cached");
 }
 

@@ -11,7 +11,7 @@ use rondel_process::{
 };
 
 use crate::error::StepError;
-use crate::event::{Event, NodeId};
+use crate::event::{Event, NodeId, Part};
 use crate::inputs::InputSet;
 use crate::own_writes::Reach;
 use crate::workspace::Workspace;
@@ -67,6 +67,8 @@ pub(crate) enum Purpose {
     Build,
     /// For an answer: nothing is started and nothing written.
     Question,
+    /// For an answer that may wait: programs that list inputs may be started where they are here already.
+    Plan,
 }
 
 /// The context of a step.
@@ -95,9 +97,14 @@ pub struct StepContext<'a> {
 }
 
 impl StepContext<'_> {
-    /// Returns true if nothing may be started and nothing written.
+    /// Returns true if nothing may be written, and nothing started but what `may_ask` allows.
     pub fn is_question(&self) -> bool {
-        self.purpose == Purpose::Question
+        self.purpose != Purpose::Build
+    }
+
+    /// Returns true if programs may be started that only list inputs.
+    pub fn may_ask(&self) -> bool {
+        self.purpose != Purpose::Question
     }
 
     /// Returns true if everything runs, whatever is known (`--force`).
@@ -147,6 +154,11 @@ impl StepContext<'_> {
     /// Emits the progress of long work, in bytes.
     pub fn progress(&self, message: &str, done: u64, total: u64) {
         (self.emit)(Event::Progress { node: self.node, message: message.to_owned(), done, total });
+    }
+
+    /// Emits how the parts of the step are.
+    pub fn parts(&self, parts: Vec<Part>) {
+        (self.emit)(Event::Parts { node: self.node, parts });
     }
 
     /// Emits a line of output that did not come from a command started here.

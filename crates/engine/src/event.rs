@@ -11,6 +11,19 @@ use crate::reason::Reason;
 /// Index of a node in its graph.
 pub type NodeId = usize;
 
+/// A part of what a step starts: a service of a compose project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// How it is, in a word or two: `starting`, `healthy`.
+    pub state: String,
+    /// True if that is how it should be.
+    pub is_well: bool,
+    /// Where it answers; empty if nowhere.
+    pub place: String,
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -51,6 +64,13 @@ pub enum Event {
         done: u64,
         /// Bytes in total; 0 if unknown.
         total: u64,
+    },
+    /// How the parts of a step are, in place of what was said of them before.
+    Parts {
+        /// The step.
+        node: NodeId,
+        /// All of them, in the order to show them in.
+        parts: Vec<Part>,
     },
     /// A note for people: where a server listens, that an image was loaded.
     Note {

@@ -1,4 +1,4 @@
-//! Planning: finds what a build would do, without running or writing anything.
+//! Planning: finds what a build would do, without running a step or writing anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -36,6 +36,15 @@ pub enum Planned {
     Unknown(StepError),
 }
 
+/// What may be done to find out what would happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing is started.
+    Nothing,
+    /// Programs that only list inputs are started where they are here already: `go list`. It takes as long as they do.
+    Programs,
+}
+
 /// A stored result that a build would use.
 #[derive(Clone, Debug)]
 pub struct Hit {
@@ -63,14 +72,15 @@ pub fn plan(
     graph: &Graph,
     roots: &[NodeId],
     workspace: &Workspace,
+    asks: Asks,
     warn: &(dyn Fn(Event) + Sync),
 ) -> BTreeMap<NodeId, Planned> {
-    known(graph, roots, workspace, warn).planned
+    known(graph, roots, workspace, asks, warn).planned
 }
 
 /// Returns the source files that `roots` are made from, as far as they are known without running anything.
 pub fn planned_sources(graph: &Graph, roots: &[NodeId], workspace: &Workspace) -> BTreeSet<PathBuf> {
-    known(graph, roots, workspace, &|_| {}).sources()
+    known(graph, roots, workspace, Asks::Nothing, &|_| {}).sources()
 }
 
 impl Known {
@@ -87,7 +97,13 @@ impl Known {
 }
 
 /// Returns what is known of each node that `roots` may need.
-pub fn known(graph: &Graph, roots: &[NodeId], workspace: &Workspace, warn: &(dyn Fn(Event) + Sync)) -> Known {
+pub fn known(
+    graph: &Graph,
+    roots: &[NodeId],
+    workspace: &Workspace,
+    asks: Asks,
+    warn: &(dyn Fn(Event) + Sync),
+) -> Known {
     let Known { mut planned, mut results, mut hits } = Known::default();
     let demanded = graph.demanded(roots);
     let (cancellation, redactor) = (Cancellation::new(), Redactor::default());
@@ -111,7 +127,7 @@ pub fn known(graph: &Graph, roots: &[NodeId], workspace: &Workspace, warn: &(dyn
             cancellation: &cancellation,
             upstream: node.inputs.iter().map(result_of).collect(),
             sources: node.inputs.iter().chain(&node.after).map(|other| result_of(other).sources).collect(),
-            purpose: Purpose::Question,
+            purpose: if asks == Asks::Programs { Purpose::Plan } else { Purpose::Question },
             own_writes: workspace.own_writes.count(),
             deadline: None,
             node: id,

@@ -32,7 +32,7 @@ pub(crate) struct ClosureRequest<'a> {
 
 impl GoSupport {
     /// The closure that is asked for: that of `former` or of an earlier run, if it still holds; else asked of `go`. A
-    /// question that would have to ask gets the reason why instead.
+    /// question that may not ask, or gets no answer, gets the reason why instead.
     pub(crate) fn closure(
         &self,
         context: &StepContext<'_>,
@@ -49,11 +49,26 @@ impl GoSupport {
             Err(why) => why,
         };
         if context.is_question() {
-            return Ok(Err(why));
+            let may_ask = context.may_ask() && readable::check(&self.module_files()).is_ok();
+            let toolchain = if may_ask { self.installed(context)? } else { None };
+            // A build downloads modules first. Without them `go list` can't tell.
+            let asked = toolchain.map(|toolchain| self.ask_go(context, request, &toolchain));
+            return Ok(asked.and_then(Result::ok).ok_or(why));
         }
         readable::check(&self.module_files())?;
         context.prerequisites()?;
         let toolchain = self.toolchain(context)?;
+        self.ask_go(context, request, &toolchain).map(Ok)
+    }
+
+    /// Asks `go list`.
+    fn ask_go(
+        &self,
+        context: &StepContext<'_>,
+        request: &ClosureRequest<'_>,
+        toolchain: &Toolchain,
+    ) -> Result<Closure, StepError> {
+        let query = &request.query;
         if !self.has_go_work
             && let Some(unused) = self
                 .module
@@ -64,7 +79,7 @@ impl GoSupport {
             let unused = unused.strip_prefix(&self.workspace).unwrap_or(&unused).display().to_string();
             context.note(format!("`{unused}` is not used; `go_work: \"…\"` in build.ron builds with it"));
         }
-        let environment = (request.environment)(&toolchain);
+        let environment = (request.environment)(toolchain);
         let pkg_config = |names: &BTreeSet<String>| ask_pkg_config(context, &environment, &self.module, names);
         let line = CommandLine::new(toolchain.go(), &self.module)
             .arguments(list_arguments(query, &request.flags))
@@ -80,7 +95,7 @@ impl GoSupport {
             let closure = Closure::from_list(query, &captured.stdout, &outside, snapshot, &pkg_config)
                 .map_err(|error| self.with_missing_modules(error))?;
             if !closure.is_younger_than(&before) || last.is_some_and(|last| closure.looks_like(&last)) {
-                return Ok(Ok(closure));
+                return Ok(closure);
             }
             last = Some(closure);
         }

@@ -134,7 +134,7 @@ impl Recording<'_> {
                     (duration, Some(saved).filter(|saved| !saved.is_zero()), outputs, metadata);
             }
             // A command's line has variables of the user's, among them addresses with passwords that nobody declared.
-            Event::Command { .. } | Event::Progress { .. } => {}
+            Event::Command { .. } | Event::Progress { .. } | Event::Parts { .. } => {}
         }
     }
 

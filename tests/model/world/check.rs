@@ -173,7 +173,7 @@ impl World {
     fn check_plan(&mut self, expected: &[Expected]) {
         let (graph, ids) = self.graph(None, None);
         let workspace = Workspace::open(&self.root(), &self.cache());
-        let planned = plan(&graph, &ids, &workspace, &|_| {});
+        let planned = plan(&graph, &ids, &workspace, rondel_engine::Asks::Nothing, &|_| {});
         for (index, id) in ids.iter().enumerate() {
             let outcome = expected[index].outcome;
             let agrees = match &planned[id] {

@@ -267,6 +267,7 @@ impl Sink for Human {
             Event::Output { is_replayed: true, .. } if self.verbosity.changes_only => {}
             Event::Output { node, stream, line, .. } => self.output(graph, *node, *stream, line),
             Event::Progress { node, message, done, total } => self.progress(graph, *node, message, (*done, *total)),
+            Event::Parts { node, parts } => self.live(|live| live.set_parts(graph, *node, parts, Instant::now())),
             Event::Note { node, text } => {
                 let text = without_control_sequences(&with_program(text));
                 let text = format!("{}: {}", graph.node(*node).title, shortened(&text, self.verbosity.verbose));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rondel_buildfile::TargetName;
 use rondel_diff::Difference;
-use rondel_engine::{Event, Graph, NodeId, Outcome, Reason, StepError};
+use rondel_engine::{Event, Graph, NodeId, Outcome, Part, Reason, StepError};
 use rondel_process::Stream;
 use serde_json::{Value, json};
 
@@ -73,6 +73,10 @@ impl Sink for Json {
                 "event": "progress", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "message": message,
                 "done_bytes": done, "total_bytes": total,
             }),
+            Event::Parts { node, parts } => {
+                let part = |part: &Part| json!({"name": part.name, "state": part.state, "place": part.place});
+                json!({"event": "parts", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "parts": parts.iter().map(part).collect::<Vec<Value>>()})
+            }
             Event::Note { node, text } => {
                 json!({"event": "note", "target": step(node).key.target_text(), "step": step(node).key.to_string(), "text": with_program(text)})
             }

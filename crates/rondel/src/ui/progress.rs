@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use rondel_engine::{Forecast, Graph, NodeId, Shown as StepShown};
+use rondel_engine::{Forecast, Graph, NodeId, Part, Shown as StepShown};
 
 use crate::ui::columns::{cut, plain, width_of};
 use crate::ui::screen::Size;
@@ -17,6 +17,8 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(30);
 const LINES: usize = 4;
 /// Number of steps with a line of their own.
 const STEPS: usize = 5;
+/// Number of parts below a step.
+const PARTS: usize = 12;
 /// The shortest rest that is worth a line.
 const REST_LEAST: Duration = Duration::from_secs(2);
 
@@ -31,6 +33,8 @@ struct Running {
     message: String,
     /// Its last lines, unless they are printed as they come.
     lines: VecDeque<String>,
+    /// A line for each of its parts, if it has some.
+    parts: Vec<String>,
 }
 
 /// The steps of a build that run, and those that have ended.
@@ -69,6 +73,7 @@ impl Live {
             seen: now,
             message: String::new(),
             lines: VecDeque::new(),
+            parts: Vec::new(),
         });
     }
 
@@ -77,6 +82,14 @@ impl Live {
         self.begin(graph, id, now);
         if let Some(running) = self.running.get_mut(&id) {
             running.message = message;
+        }
+    }
+
+    /// Notes how the parts of a step are.
+    pub fn set_parts(&mut self, graph: &Graph, id: NodeId, parts: &[Part], now: Instant) {
+        self.begin(graph, id, now);
+        if let Some(running) = self.running.get_mut(&id) {
+            running.parts = table(parts);
         }
     }
 
@@ -128,7 +141,7 @@ impl Live {
             let last = last_text(self.forecast.last(**id));
             let begin = if index == 0 { &head } else { &indent };
             lines.push(format!("{begin}{} {took}{last}{detail}", running.title));
-            lines.extend(running.lines.iter().map(|line| format!("{indent}  {line}")));
+            lines.extend(running.parts.iter().chain(&running.lines).map(|line| format!("{indent}  {line}")));
         }
         if let Some(more) = steps.len().checked_sub(STEPS).filter(|more| *more > 0) {
             lines.push(format!("{indent}and {more} more"));
@@ -158,4 +171,28 @@ impl Live {
         }
         lines
     }
+}
+
+/// Returns a line for each part. Of many, those come first that are not well, and the others are counted.
+fn table(parts: &[Part]) -> Vec<String> {
+    let mut parts: Vec<&Part> = parts.iter().collect();
+    let mut left_out = Vec::new();
+    if parts.len() > PARTS {
+        parts.sort_by_key(|part| part.is_well);
+        left_out = parts.split_off(PARTS - 1);
+    }
+    let cells = |part: &&Part| [&part.name, &part.state, &part.place].map(|text| plain(text));
+    let rows: Vec<[String; 3]> = parts.iter().map(cells).collect();
+    let widest = |column: usize| rows.iter().map(|row| width_of(&row[column])).max().unwrap_or(0);
+    let (names, states) = (widest(0), widest(1));
+    let padded = |text: &str, width: usize| format!("{text}{}", " ".repeat(width.saturating_sub(width_of(text))));
+    let line = |[name, state, place]: &[String; 3]| {
+        format!("{}  {}  {place}", padded(name, names), padded(state, states)).trim_end().to_owned()
+    };
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    if !left_out.is_empty() {
+        let well = left_out.iter().filter(|part| part.is_well).count();
+        lines.push(format!("and {} more, {well} of them well", left_out.len()));
+    }
+    lines
 }

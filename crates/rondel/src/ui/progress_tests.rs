@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use expect_test::{Expect, expect};
-use rondel_engine::{Event, Forecast, Outcome, StepError};
+use rondel_engine::{Event, Forecast, Outcome, Part, StepError};
 use rondel_process::Stream;
 
 use crate::exit::Exit;
@@ -51,6 +51,73 @@ fn shown(live: &Live, columns: usize, now: Instant, expected: Expect) {
     let lines = live.frame(Size { columns, rows: 24 }, now);
     lines.iter().for_each(|line| assert!(width_of(line) < columns, "{line}"));
     expected.assert_eq(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+}
+
+/// A table in place, which says of many parts first what is not well.
+#[test]
+fn parts_are_a_table_in_place() {
+    let (graph, begun) = (graph(), Instant::now());
+    let part = |(name, state, place): (&str, &str, &str)| Part {
+        name: name.to_owned(),
+        state: state.to_owned(),
+        is_well: state == "healthy",
+        place: place.to_owned(),
+    };
+    let mut live = Live::default();
+    live.expect(&graph, Forecast::default());
+    live.set_parts(&graph, 3, &[("db", "starting", "")].map(part), begun);
+    let three = [
+        ("backend", "starting", "http://127.0.0.1:8080"),
+        ("db", "healthy", "127.0.0.1:5432"),
+        ("queue\x1b[2J", "exited", ""),
+    ];
+    live.set_parts(&graph, 3, &three.map(part), begun);
+    shown(
+        &live,
+        60,
+        begun + seconds(2),
+        expect![[r#"
+        [0/1] serve 2s
+                backend  starting  http://127.0.0.1:8080
+                db       healthy   127.0.0.1:5432
+                queue    exited
+    "#]],
+    );
+    shown(
+        &live,
+        24,
+        begun + seconds(2),
+        expect![[r#"
+        [0/1] serve 2s
+                backend  start…
+                db       healt…
+                queue    exited
+    "#]],
+    );
+    let names: Vec<String> = (10..40).map(|number| format!("service-{number}")).collect();
+    let state = |name: &str| if name.ends_with('7') { "starting" } else { "healthy" };
+    let many: Vec<Part> = names.iter().map(|name| part((name.as_str(), state(name), ""))).collect();
+    live.set_parts(&graph, 3, &many, begun);
+    shown(
+        &live,
+        60,
+        begun + seconds(2),
+        expect![[r#"
+        [0/1] serve 2s
+                service-17  starting
+                service-27  starting
+                service-37  starting
+                service-10  healthy
+                service-11  healthy
+                service-12  healthy
+                service-13  healthy
+                service-14  healthy
+                service-15  healthy
+                service-16  healthy
+                service-18  healthy
+                and 19 more, 19 of them well
+    "#]],
+    );
 }
 
 #[test]

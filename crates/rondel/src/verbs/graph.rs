@@ -1,6 +1,6 @@
 //! `graph`: the steps and their dependencies, as Mermaid, DOT or JSON.
 
-use rondel_engine::{Graph, NodeId, Planned, plan};
+use rondel_engine::{Asks, Graph, NodeId, Planned, plan};
 use serde_json::json;
 
 use crate::cli::groups::AnalysisOptions;
@@ -48,7 +48,7 @@ impl Verb for ShowGraph {
 fn graph(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
     let targets = if call.words.is_empty() { session.all_targets() } else { session.asked(call.words)? };
     let analyzed = session.analyze(&call.options.analysis, call.rest, targets)?;
-    let planned = plan(&analyzed.graph, &analyzed.roots, &session.workspace(), &|_| {});
+    let planned = plan(&analyzed.graph, &analyzed.roots, &session.workspace(), Asks::Nothing, &|_| {});
     let state = |id: &NodeId| match planned.get(id) {
         Some(Planned::UpToDate | Planned::Restore) => "cached",
         Some(Planned::Run(_)) => "changed",

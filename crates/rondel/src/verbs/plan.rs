@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use rondel_buildfile::{Platform, Target, TargetName};
-use rondel_engine::{Event, Forecast, Graph, NodeId, Planned, Reason, Shown, audit_mark, plan as plan_graph};
+use rondel_engine::{Asks, Event, Forecast, Graph, NodeId, Planned, Reason, Shown, audit_mark, plan as plan_graph};
 
 use crate::before_build::for_other_machines;
 use crate::cli::groups::AnalysisOptions;
@@ -46,7 +46,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     let workspace = session.workspace();
     let color = call.context.wants_color(call.global.color);
     let notes: Mutex<Vec<(NodeId, String)>> = Mutex::default();
-    let planned = plan_graph(&analyzed.graph, &analyzed.roots, &workspace, &|event| match event {
+    let planned = plan_graph(&analyzed.graph, &analyzed.roots, &workspace, Asks::Programs, &|event| match event {
         Event::Warning { text } => print_line(&highlight(&format!("warning: {}", with_program(&text)), color)),
         Event::Note { node, text } => notes.lock().expect("no panic while locked").push((node, text)),
         _ => {}

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rondel_engine::{
-    AuditMark, Known, Nearest, Node, Planned, Reason, Shown, StepRecord, Workspace, audit_mark, in_words, known,
+    Asks, AuditMark, Known, Nearest, Node, Planned, Reason, Shown, StepRecord, Workspace, audit_mark, in_words, known,
     nearest, question, read_record, read_record_file,
 };
 use serde_json::{Value, json};
@@ -85,7 +85,7 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
     let targets = session.asked(words)?;
     let analyzed = session.analyze(&options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
-    let known = known(&analyzed.graph, &analyzed.roots, &workspace, &|_| {});
+    let known = known(&analyzed.graph, &analyzed.roots, &workspace, Asks::Programs, &|_| {});
     let mut all = Vec::new();
     for (id, state) in &known.planned {
         let node = analyzed.graph.node(*id);

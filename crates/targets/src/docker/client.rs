@@ -186,7 +186,7 @@ impl Docker {
                 _ => StepError::environment(format!("the Docker daemon can't be asked: {error}")),
             });
         }
-        if context.is_question() {
+        if !context.may_ask() {
             return Ok(None);
         }
         let captured = context.try_capture(&self.question([

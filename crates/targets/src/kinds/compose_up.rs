@@ -6,7 +6,9 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use rondel_buildfile::{ComposeUp, Target};
-use rondel_engine::{Freshness, Job, Metadata, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey};
+use rondel_engine::{
+    Freshness, Job, Metadata, Part, Prepared, Query, Report, Shown, Step, StepContext, StepError, StepKey,
+};
 use rondel_process::{Cancellation, Stream, capture};
 use serde_json::json;
 
@@ -104,7 +106,7 @@ impl ComposeUpStep {
         Some(services)
     }
 
-    /// Starts the services. Meanwhile one line says how they are, in place of what compose prints.
+    /// Starts the services. Meanwhile a table says how they are, in place of what compose prints.
     fn start(&self, context: &StepContext<'_>, overrides: &Path) -> Result<(), StepError> {
         let mut arguments: Vec<String> = self.profiles.iter().map(|profile| format!("--profile={profile}")).collect();
         arguments.extend(["up".to_owned(), "--detach".to_owned()]);
@@ -115,10 +117,12 @@ impl ComposeUpStep {
         let (alive, ended) = channel::<()>();
         let outcome = std::thread::scope(|scope| {
             scope.spawn(move || {
+                let mut told = Vec::new();
                 while ended.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
                     let services = self.services(overrides, context.cancellation).unwrap_or_default();
-                    if !services.is_empty() {
-                        context.progress(&states(&services), 0, 0);
+                    if services != told {
+                        context.parts(services.iter().map(row).collect());
+                        told = services;
                     }
                 }
             });
@@ -143,10 +147,18 @@ const INTERVAL: Duration = Duration::from_millis(700);
 /// How many lines of compose are shown if it fails.
 const PRINTED_MAX: usize = 60;
 
-/// `backend starting, db healthy`
-fn states(services: &[RunningPart]) -> String {
-    let one = |service: &RunningPart| format!("{} {}", service.part.as_deref().unwrap_or_default(), service.state);
-    services.iter().map(one).collect::<Vec<_>>().join(", ")
+/// Returns true if a service is as it should be.
+fn is_well(service: &RunningPart) -> bool {
+    matches!(service.state.as_str(), "healthy" | "running")
+}
+
+fn row(service: &RunningPart) -> Part {
+    Part {
+        name: service.part.clone().unwrap_or_default(),
+        state: service.state.clone(),
+        is_well: is_well(service),
+        place: service.addresses.join(", "),
+    }
 }
 
 impl Step for ComposeUpStep {
@@ -172,7 +184,6 @@ impl Step for ComposeUpStep {
             context.note(format!("{name} {}{place}{}", service.state, service.addresses.join(", ")));
         }
         if let Err(StepError::Command { summary, status, mut output, told, hint }) = outcome {
-            let is_well = |service: &&RunningPart| matches!(service.state.as_str(), "healthy" | "running");
             for service in services.iter().filter(|service| !is_well(service)) {
                 let name = service.part.as_deref().unwrap_or_default();
                 output.push(format!("--- {name} ({}), last lines:", service.state));

@@ -304,7 +304,7 @@ impl Step for DockerRunStep {
             return always("it has a secret, which nothing keeps");
         };
         // A question starts no program, and Docker's command is one.
-        if query.is_question() {
+        if !query.may_ask() {
             return Ok(Prepared::unkeyed(Freshness::undecided("only a build asks Docker for its containers")));
         }
         Ok(Prepared::unkeyed(match self.running_with(&key) {

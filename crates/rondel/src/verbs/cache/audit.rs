@@ -9,7 +9,7 @@ use std::time::Instant;
 use rondel_buildfile::{Makes, Platform, Target, TargetName};
 use rondel_diff::{Difference, Traces, diff_json};
 use rondel_engine::{
-    Artefact, Audit, AuditMark, Event, Hit, Known, Node, NodeId, Shown as StepShown, StepError, UpstreamResult,
+    Artefact, Asks, Audit, AuditMark, Event, Hit, Known, Node, NodeId, Shown as StepShown, StepError, UpstreamResult,
     Verdict, Workspace, clear_mark, forget_result, known, mark_step,
 };
 use rondel_process::{Cancellation, Redactor};
@@ -100,7 +100,7 @@ fn audit(
     let workspace = session.workspace();
     workspace.prepare()?;
     let _running = workspace.store.begin_build();
-    let known = known(&analyzed.graph, &analyzed.roots, &workspace, &|_| {});
+    let known = known(&analyzed.graph, &analyzed.roots, &workspace, Asks::Nothing, &|_| {});
     let seed = options.seed.unwrap_or_else(Seed::random);
     let (outside, inside): (Vec<NodeId>, Vec<NodeId>) =
         known.hits.keys().partition(|id| acts_outside(session, analyzed.graph.node(**id)));

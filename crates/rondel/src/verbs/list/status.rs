@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rondel_buildfile::{Platform, Target};
-use rondel_engine::{NodeId, Planned, Reason, Workspace, plan};
+use rondel_engine::{Asks, NodeId, Planned, Reason, Workspace, plan};
 use rondel_targets::{Analysis, Request};
 
 use crate::asked::Asked;
@@ -115,7 +115,7 @@ fn of_analysis(
     let names = targets.iter().map(|target| target.name.value.clone()).collect();
     let request = Request { is_ordered: false, ..session.request(&options, Asked::of(names)) };
     let analyzed = session.analyze_request(&request)?;
-    let planned = plan(&analyzed.graph, &analyzed.roots, workspace, &|_| {});
+    let planned = plan(&analyzed.graph, &analyzed.roots, workspace, Asks::Nothing, &|_| {});
     Ok(analyzed.ends.iter().map(|(name, ends)| (name.to_string(), of_steps(&analyzed, ends, &planned))).collect())
 }
 
