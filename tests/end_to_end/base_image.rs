@@ -255,6 +255,7 @@ impl Registry {
         let Ok(mut stream) = TcpStream::connect(&self.address) else { return text };
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
         let mut answer = Vec::new();
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
         let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
         let begun = Instant::now();
         // One with TLS answers in HTTP/1.0 that this is no TLS, and logs nothing.

@@ -8,7 +8,7 @@ use crate::docker::{daemon, docker, free_port, get, wait_for};
 use crate::space::TestSpace;
 
 /// An image of busybox that serves its environment, started in the background.
-fn served(name: &str, port: u16, more: &str) -> TestSpace {
+pub fn served(name: &str, port: u16, more: &str) -> TestSpace {
     let mut space = TestSpace::with_targets(&format!(
         r#""image": Image(base: Static, files: {{"/bin/busybox": File("box", mode: 0o755), "/start": File("start", mode: 0o755)}},
             tags: ["{name}:1"], platforms: ["linux/amd64"], entrypoint: ["/bin/busybox", "sh", "/start"], user: "65532:65532"),
@@ -53,6 +53,8 @@ fn a_container_in_the_background_stays_until_it_changes() {
     let first = container("run");
     assert!(!first.is_empty());
     assert!(space.ok(&["plan", "run"]).stdout.contains("up to date  run\n"));
+    let listed = space.ok(&["list", "--status", "--format", "json"]).stdout;
+    assert!(listed.contains("run: only a build asks Docker"), "{listed}");
     assert!(space.ran(&["run"]).is_empty());
     let part = part(&space);
     assert_eq!(part["state"], "running");
@@ -136,6 +138,27 @@ fn the_next_container_is_made_before_the_last_one_ends() {
     assert!(get(port, "/").is_some() && kept.join("ended").exists());
     space.ok(&["stop"]);
     docker(&["rmi", "--force", "rondel-test-next:1"]);
+}
+
+/// Whoever stops while the next one is not ready yet leaves neither of them.
+#[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn an_interrupted_exchange_leaves_nothing() {
+    let _guard = daemon();
+    let port = free_port();
+    let space = served("rondel-test-interrupted", port, ", memory: \"64m\"");
+    space.ok(&["run"]);
+    let first = container("run");
+    space.replace("build.ron", "path: \"/\"", "path: \"/nothing\"");
+    space.replace("build.ron", "64m", "65m");
+    let mut rondel = space.start(&["run"]);
+    wait_for("the next container", || !container("run").is_empty() && container("run") != first);
+    Command::new("kill").args(["-INT", &rondel.id().to_string()]).status().unwrap();
+    assert_eq!(rondel.wait().unwrap().code(), Some(130));
+    let label = ["ps", "--all", "--quiet", "--filter", "label=rondel.target=run", "--filter", "label=rondel.project=t"];
+    assert_eq!(docker(&label), "");
+    docker(&["rmi", "--force", "rondel-test-interrupted:1"]);
 }
 
 /// A container of a Rondel that was killed is found again.

@@ -117,7 +117,9 @@ fn a_plan_of_packages_that_were_never_listed() {
     let plan = |space: &TestSpace| space.ok(&["plan", "server"]).stdout;
     assert_eq!(plan(&space), "run         server: first build\n");
     assert!(space.ok(&["why", "server"]).stdout.contains("server (linux/amd64): would run\n    first build"));
-    assert!(space.ok(&["list", "--status"]).stdout.contains("its packages are listed when it is built"));
+    assert!(
+        space.ok(&["list", "--status", "--format", "json"]).stdout.contains("its packages are listed when it is built")
+    );
     space.ok(&["server"]);
     assert_eq!(plan(&space), "up to date  server\n");
     let mut other = space.clone_elsewhere();

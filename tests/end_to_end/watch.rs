@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::containers::served;
 use crate::docker::{daemon, docker, free_port, get, wait_for};
 use crate::space::TestSpace;
 
@@ -137,6 +138,31 @@ fn only_what_is_affected_runs_and_own_outputs_change_nothing() {
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(watching.said(), before);
     watching.ends();
+}
+
+/// Below a held address, settings that Docker refuses hold up no request, and neither does a container that went on before.
+#[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn what_docker_refuses_holds_up_no_request() {
+    let _guard = daemon();
+    let (own, held) = (free_port(), free_port());
+    let space = served("rondel-test-held", own, &format!(", proxy: \"127.0.0.1:{held}\", memory: \"64m\""));
+    space.ok(&["run"]);
+    assert!(get(own, "/").is_some() && get(held, "/").is_none());
+    let watching = Watching::start(&space, &["run"]);
+    assert!(get(held, "/").is_some());
+    space.replace("build.ron", "64m", "1k");
+    watching.hears("emory limit", 1);
+    assert!(get(held, "/").is_some());
+    space.replace("build.ron", "1k", "64m");
+    watching.settled();
+    assert!(get(held, "/").is_some());
+    space.replace("build.ron", "64m", "65m");
+    watching.hears("Done run", 1);
+    assert!(get(held, "/").is_some());
+    watching.ends();
+    docker(&["rmi", "--force", "rondel-test-held:1"]);
 }
 
 /// A command that writes what is an input would build without a pause.

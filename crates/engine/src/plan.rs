@@ -37,12 +37,23 @@ pub enum Planned {
 }
 
 /// What may be done to find out what would happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
+#[derive(Clone, Copy)]
+pub enum Asks<'a> {
     /// Nothing is started.
     Nothing,
-    /// Programs that only list inputs are started where they are here already: `go list`. It takes as long as they do.
-    Programs,
+    /// Programs that only list are started where they are here already, such as `go list`, until this is raised. It takes as long as
+    /// they do.
+    Programs(&'a Cancellation),
+}
+
+impl<'a> Asks<'a> {
+    /// Returns what a step is prepared for, and what stops it: `nobody` where nothing is started.
+    fn purpose(self, nobody: &'a Cancellation) -> (Purpose, &'a Cancellation) {
+        match self {
+            Asks::Nothing => (Purpose::Question, nobody),
+            Asks::Programs(cancellation) => (Purpose::Plan, cancellation),
+        }
+    }
 }
 
 /// A stored result that a build would use.
@@ -72,7 +83,7 @@ pub fn plan(
     graph: &Graph,
     roots: &[NodeId],
     workspace: &Workspace,
-    asks: Asks,
+    asks: Asks<'_>,
     warn: &(dyn Fn(Event) + Sync),
 ) -> BTreeMap<NodeId, Planned> {
     known(graph, roots, workspace, asks, warn).planned
@@ -101,12 +112,13 @@ pub fn known(
     graph: &Graph,
     roots: &[NodeId],
     workspace: &Workspace,
-    asks: Asks,
+    asks: Asks<'_>,
     warn: &(dyn Fn(Event) + Sync),
 ) -> Known {
     let Known { mut planned, mut results, mut hits } = Known::default();
     let demanded = graph.demanded(roots);
-    let (cancellation, redactor) = (Cancellation::new(), Redactor::default());
+    let (nobody, redactor) = (Cancellation::new(), Redactor::default());
+    let (purpose, cancellation) = asks.purpose(&nobody);
     for id in graph.reachable(roots) {
         let node = graph.node(id);
         if !demanded.contains(&id) {
@@ -124,10 +136,10 @@ pub fn known(
         let result_of = |other: &NodeId| results.get(other).cloned().unwrap_or_default();
         let context = StepContext {
             workspace,
-            cancellation: &cancellation,
+            cancellation,
             upstream: node.inputs.iter().map(result_of).collect(),
             sources: node.inputs.iter().chain(&node.after).map(|other| result_of(other).sources).collect(),
-            purpose: if asks == Asks::Programs { Purpose::Plan } else { Purpose::Question },
+            purpose,
             own_writes: workspace.own_writes.count(),
             deadline: None,
             node: id,
@@ -193,18 +205,39 @@ pub fn question(
     with_question(workspace, upstream, |query| node.step.prepare(query))
 }
 
+/// Prepares one step as `known` does, given the upstream results.
+pub fn asked(
+    node: &Node,
+    workspace: &Workspace,
+    upstream: Vec<UpstreamResult>,
+    asks: Asks<'_>,
+) -> Result<Box<dyn PreparedAction>, StepError> {
+    with_context(workspace, upstream, asks, |query| node.step.prepare(query))
+}
+
 /// Asks a step something, given the upstream results.
 pub(crate) fn with_question<T>(
     workspace: &Workspace,
     upstream: Vec<UpstreamResult>,
     ask: impl FnOnce(&Query<'_>) -> T,
 ) -> T {
+    with_context(workspace, upstream, Asks::Nothing, ask)
+}
+
+fn with_context<T>(
+    workspace: &Workspace,
+    upstream: Vec<UpstreamResult>,
+    asks: Asks<'_>,
+    ask: impl FnOnce(&Query<'_>) -> T,
+) -> T {
+    let nobody = Cancellation::new();
+    let (purpose, cancellation) = asks.purpose(&nobody);
     let context = StepContext {
         workspace,
-        cancellation: &Cancellation::new(),
+        cancellation,
         upstream,
         sources: Vec::new(),
-        purpose: Purpose::Question,
+        purpose,
         own_writes: workspace.own_writes.count(),
         deadline: None,
         node: 0,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rondel_engine::{StepContext, StepError, StepKey};
 use rondel_process::CommandLine;
@@ -49,16 +50,32 @@ impl GoSupport {
             Err(why) => why,
         };
         if context.is_question() {
-            let may_ask = context.may_ask() && readable::check(&self.module_files()).is_ok();
-            let toolchain = if may_ask { self.installed(context)? } else { None };
-            // A build downloads modules first. Without them `go list` can't tell.
-            let asked = toolchain.map(|toolchain| self.ask_go(context, request, &toolchain));
-            return Ok(asked.and_then(Result::ok).ok_or(why));
+            return self.ask_for_plan(context, request, why);
         }
         readable::check(&self.module_files())?;
         context.prerequisites()?;
         let toolchain = self.toolchain(context)?;
         self.ask_go(context, request, &toolchain).map(Ok)
+    }
+
+    /// Asks `go list` for a plan, or returns why it can't be asked.
+    fn ask_for_plan(
+        &self,
+        context: &StepContext<'_>,
+        request: &ClosureRequest<'_>,
+        why: String,
+    ) -> Result<Result<Closure, String>, StepError> {
+        // With `--locked` a build looks at the toolchain before it starts it. In a workspace of modules, `go list` may write go.work.sum.
+        if !context.may_ask() || self.locked || self.has_go_work || readable::check(&self.module_files()).is_err() {
+            return Ok(Err(why));
+        }
+        let Some(toolchain) = self.installed(context)? else { return Ok(Err(why)) };
+        match self.ask_go(context, request, &toolchain) {
+            Ok(closure) => Ok(Ok(closure)),
+            Err(StepError::Interrupted) => Err(StepError::Interrupted),
+            // A build downloads modules first. Without them `go list` can't tell.
+            Err(_) => Ok(Err(format!("{why} (`go list` does not tell before)"))),
+        }
     }
 
     /// Asks `go list`.
@@ -84,6 +101,7 @@ impl GoSupport {
         let line = CommandLine::new(toolchain.go(), &self.module)
             .arguments(list_arguments(query, &request.flags))
             .environment(environment.clone());
+        let line = CommandLine { timeout: context.is_question().then_some(PLAN_TIMEOUT), ..line };
         let outside = [toolchain.root.clone(), self.directories.module_cache.clone()];
         let snapshot = &context.workspace.snapshot;
         // What changes between the reading of `go list` and ours would be taken for what `go list` has seen. So it is
@@ -131,6 +149,8 @@ impl GoSupport {
     }
 }
 
+/// How long a plan waits for `go list`.
+const PLAN_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often `go list` is asked while the sources change.
 const LISTS_MAX: usize = 20;
 

@@ -245,9 +245,13 @@ impl SnapshotFile {
         let boundary = Some(MtimeBoundary::from_bytes(head.first_chunk::<MTIME_BOUNDARY_LENGTH>()?));
         let (mut lines, mut at, mut begin) = (Vec::new(), MTIME_BOUNDARY_LENGTH, body);
         while at < head.len() {
+            let (length, path) = (number(&head, at), number(&head, at + 4));
+            if length < HEADER {
+                return None;
+            }
             lines.push(Line { at, begin, read: OnceLock::new() });
-            begin += number(&head, at) as u64;
-            at += LINE + number(&head, at + 4);
+            begin += length as u64;
+            at = at.checked_add(LINE)?.checked_add(path)?;
         }
         (at == head.len() && begin == metadata.len()).then(|| SnapshotFile {
             boundary,

@@ -179,7 +179,7 @@ impl Human {
         let line = |verb: &str, code: &str, text: &str| self.node_line(node, verb, code, text);
         match outcome {
             Outcome::Ran => line("Done", "1;32", &format!("{} in {took}", step.title)),
-            Outcome::Cached if self.verbosity.changes_only => {}
+            Outcome::Cached | Outcome::Skipped if self.verbosity.changes_only => {}
             Outcome::Cached => line("Up to date", "32", &step.title),
             Outcome::Restored => line("Restored", "1;32", &format!("{} from the cache in {took}", step.title)),
             Outcome::Failed => line("Failed", "1;31", &step.title),

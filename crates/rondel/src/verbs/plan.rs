@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use rondel_buildfile::{Platform, Target, TargetName};
 use rondel_engine::{Asks, Event, Forecast, Graph, NodeId, Planned, Reason, Shown, audit_mark, plan as plan_graph};
+use rondel_process::Cancellation;
 
 use crate::before_build::for_other_machines;
 use crate::cli::groups::AnalysisOptions;
@@ -13,6 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::needs::missing;
 use crate::program::with_program;
 use crate::session::Session;
+use crate::signals;
 use crate::ui::{duration_text, highlight, print_data, print_line, reason_text, without_control_sequences};
 use crate::verbs::show::as_text;
 
@@ -46,11 +48,17 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     let workspace = session.workspace();
     let color = call.context.wants_color(call.global.color);
     let notes: Mutex<Vec<(NodeId, String)>> = Mutex::default();
-    let planned = plan_graph(&analyzed.graph, &analyzed.roots, &workspace, Asks::Programs, &|event| match event {
-        Event::Warning { text } => print_line(&highlight(&format!("warning: {}", with_program(&text)), color)),
-        Event::Note { node, text } => notes.lock().expect("no panic while locked").push((node, text)),
-        _ => {}
-    });
+    let cancellation = Cancellation::new();
+    signals::forward_to(&cancellation);
+    let planned =
+        plan_graph(&analyzed.graph, &analyzed.roots, &workspace, Asks::Programs(&cancellation), &|event| match event {
+            Event::Warning { text } => print_line(&highlight(&format!("warning: {}", with_program(&text)), color)),
+            Event::Note { node, text } => notes.lock().expect("no panic while locked").push((node, text)),
+            _ => {}
+        });
+    if cancellation.is_raised() {
+        return Ok(Exit::Interrupted);
+    }
     let notes = notes.into_inner().expect("no panic while locked");
     let forecast = Forecast::of(&analyzed.graph, &analyzed.roots, &workspace.state, 1);
     let mut text = String::new();
@@ -61,16 +69,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         if node.shown == Shown::Never && !call.global.verbose && !is_unknown {
             continue;
         }
-        let (word, detail) = match state {
-            Planned::UpToDate => ("up to date", String::new()),
-            Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
-            Planned::Run(reasons) if is_undecided(reasons) => ("unknown", words_of(reasons) + UNDECIDED),
-            Planned::Run(reasons) => ("run", words_of(reasons)),
-            Planned::Depends(on) => ("depends", format!("on the outputs of {}", titles(&analyzed.graph, on))),
-            Planned::Skip(why) => ("skip", why.clone()),
-            Planned::OnDemand => ("on demand", "only if a step that needs it runs".to_owned()),
-            Planned::Unknown(error) => ("unknown", error.to_string()),
-        };
+        let (word, detail) = words_for(state, &analyzed.graph);
         let detail = without_control_sequences(&detail.replace('\n', "\\n"));
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         let unchecked =
@@ -110,6 +109,20 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
     }
     print_data(&text);
     Ok(Exit::Done)
+}
+
+/// Returns the word for a state, and what there is to say of it.
+fn words_for(state: &Planned, graph: &Graph) -> (&'static str, String) {
+    match state {
+        Planned::UpToDate => ("up to date", String::new()),
+        Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
+        Planned::Run(reasons) if is_undecided(reasons) => ("unknown", words_of(reasons) + UNDECIDED),
+        Planned::Run(reasons) => ("run", words_of(reasons)),
+        Planned::Depends(on) => ("depends", format!("on the outputs of {}", titles(graph, on))),
+        Planned::Skip(why) => ("skip", why.clone()),
+        Planned::OnDemand => ("on demand", "only if a step that needs it runs".to_owned()),
+        Planned::Unknown(error) => ("unknown", error.to_string()),
+    }
 }
 
 /// What is added to the reason of a step that may be up to date, or be found in the store.

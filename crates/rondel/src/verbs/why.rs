@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rondel_engine::{
-    Asks, AuditMark, Known, Nearest, Node, Planned, Reason, Shown, StepRecord, Workspace, audit_mark, in_words, known,
-    nearest, question, read_record, read_record_file,
+    Asks, AuditMark, Freshness, Known, Nearest, Node, Planned, Reason, Shown, StepRecord, Workspace, asked, audit_mark,
+    in_words, known, nearest, read_record, read_record_file,
 };
+use rondel_process::Cancellation;
 use serde_json::{Value, json};
 
 use crate::cli::groups::{AnalysisOptions, TextOrJson};
@@ -15,6 +16,7 @@ use crate::cli::option::{option, options};
 use crate::cli::verb::{Arguments, Call, Holds, Verb};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
+use crate::signals;
 use crate::ui::{duration_text, print_data, reason_text, without_control_sequences};
 use crate::verbs::plan::is_undecided;
 
@@ -85,7 +87,10 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
     let targets = session.asked(words)?;
     let analyzed = session.analyze(&options.analysis, call.rest, targets)?;
     let workspace = session.workspace();
-    let known = known(&analyzed.graph, &analyzed.roots, &workspace, Asks::Programs, &|_| {});
+    let cancellation = Cancellation::new();
+    signals::forward_to(&cancellation);
+    let asks = Asks::Programs(&cancellation);
+    let known = known(&analyzed.graph, &analyzed.roots, &workspace, asks, &|_| {});
     let mut all = Vec::new();
     for (id, state) in &known.planned {
         let node = analyzed.graph.node(*id);
@@ -94,7 +99,7 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
             continue;
         }
         let nearest = match state {
-            Planned::Run(_) => nearest_elsewhere(node, &known, &workspace, &record),
+            Planned::Run(_) => nearest_elsewhere(node, &known, &workspace, &record, asks),
             _ => None,
         };
         let (state, detail) = match state {
@@ -122,9 +127,19 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
 }
 
 /// Returns the nearest stored result, unless it is what the step here was compared with.
-fn nearest_elsewhere(node: &Node, known: &Known, workspace: &Workspace, record: &StepRecord) -> Option<Nearest> {
+fn nearest_elsewhere(
+    node: &Node,
+    known: &Known,
+    workspace: &Workspace,
+    record: &StepRecord,
+    asks: Asks<'_>,
+) -> Option<Nearest> {
     let upstream = node.inputs.iter().map(|id| known.results.get(id).cloned().unwrap_or_default()).collect();
-    let prepared = question(node, workspace, upstream).ok()?;
+    let prepared = asked(node, workspace, upstream, asks).ok()?;
+    // Where only a build can tell what it depends on, there is nothing to compare.
+    if matches!(prepared.freshness(), Freshness::Run(reasons) if is_undecided(reasons)) {
+        return None;
+    }
     let found = nearest(&workspace.store, node, &*prepared)?;
     (found.record.action != record.action && !found.differences.is_empty()).then_some(found)
 }

@@ -119,10 +119,11 @@ impl ComposeUpStep {
             scope.spawn(move || {
                 let mut told = Vec::new();
                 while ended.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    let services = self.services(overrides, context.cancellation).unwrap_or_default();
-                    if services != told {
-                        context.parts(services.iter().map(row).collect());
-                        told = services;
+                    let Some(services) = self.services(overrides, context.cancellation) else { continue };
+                    let rows: Vec<Part> = services.iter().map(row).collect();
+                    if rows != told {
+                        context.parts(rows.clone());
+                        told = rows;
                     }
                 }
             });

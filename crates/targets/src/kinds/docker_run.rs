@@ -24,6 +24,7 @@ use crate::running::{Containers, Running, hold, short_id};
 mod exchange;
 mod settings;
 
+use exchange::Exchanged;
 use settings::{ContainerSettings, on_loopback};
 
 impl Analyze for DockerRun {
@@ -110,6 +111,8 @@ pub(crate) struct DockerRunStep {
 
 /// The first pause between two health checks, each twice as long as the one before, and the longest.
 const HEALTH_PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(150)];
+/// Deadline of the question which containers run. Where the daemon is elsewhere, nothing else ends it.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Minimum life of a container without a health check before it counts as running.
 const MIN_LIFE: Duration = Duration::from_secs(1);
 
@@ -127,12 +130,22 @@ impl DockerRunStep {
         self.docker.command(["ps", "--all", "--quiet"]).arguments(self.settings.labels.filters())
     }
 
-    /// Returns the running container that was started from what the key is of.
-    fn running_with(&self, key: &str) -> Option<String> {
+    /// Returns the running container that was started from what the key is of; or why Docker does not say.
+    fn running_with(&self, key: &str, timeout: Option<Duration>) -> Result<Option<String>, String> {
         let words = ["--filter=status=running".to_owned(), format!("--filter=label=rondel.key={key}")];
-        let captured = capture(&self.list_line().arguments(words), &Cancellation::new()).ok()?;
+        let line = CommandLine { timeout, ..self.list_line().arguments(words) };
+        let captured = capture(&line, &Cancellation::new()).map_err(|error| error.to_string())?;
+        if !captured.finished.status.success() {
+            return Err(captured.stderr.lines().next().unwrap_or("it fails").trim().to_owned());
+        }
         let listed = String::from_utf8_lossy(&captured.stdout).into_owned();
-        Some(listed.split_whitespace().next()?.to_owned())
+        Ok(listed.split_whitespace().next().map(str::to_owned))
+    }
+
+    /// Lets requests through to a container that goes on, where this Rondel holds an address for it. Returns false if it can't.
+    fn let_through(&self) -> bool {
+        let (Some(kept), Some(address), Some(own)) = (&self.kept, self.proxy, self.own_address()) else { return true };
+        kept.at(address).map(|proxy| proxy.open(own)).is_ok()
     }
 
     /// Returns where the container itself is on this machine.
@@ -307,9 +320,16 @@ impl Step for DockerRunStep {
         if !query.may_ask() {
             return Ok(Prepared::unkeyed(Freshness::undecided("only a build asks Docker for its containers")));
         }
-        Ok(Prepared::unkeyed(match self.running_with(&key) {
-            Some(id) => Freshness::UpToDate(Metadata::of(&ContainerMetadata { container: id })),
-            None => Freshness::not_present("no container runs that was started from the same"),
+        let timeout = query.is_question().then_some(LIST_TIMEOUT);
+        Ok(Prepared::unkeyed(match self.running_with(&key, timeout) {
+            Ok(Some(id)) if self.let_through() => {
+                Freshness::UpToDate(Metadata::of(&ContainerMetadata { container: id }))
+            }
+            Ok(Some(_)) => Freshness::not_present("the address of its proxy is not held"),
+            Ok(None) => Freshness::not_present("no container runs that was started from the same"),
+            Err(why) if query.is_question() => Freshness::undecided(format!("Docker does not say what runs: {why}")),
+            // What is wrong with Docker, `run` says.
+            Err(_) => Freshness::not_present("Docker does not say what runs"),
         }))
     }
 
@@ -323,8 +343,8 @@ impl Step for DockerRunStep {
                     .hint("give it `user: \"10001:10001\"`, or the image a user"));
             }
         }
-        let held = self.hold()?;
         if self.settings.is_interactive {
+            let _held = self.hold()?;
             self.remove(context, &self.listed(context)?)?;
             let words: &[&str] = if is_at_terminal() {
                 &["run", "--rm", "--interactive", "--tty"]
@@ -340,7 +360,7 @@ impl Step for DockerRunStep {
             self.settings.labels.remove_secrets();
             return outcome.map(|()| Report::default());
         }
-        let (id, former) = self.exchange(context, &image)?;
+        let Exchanged { id, former, held } = self.exchange(context, &image)?;
         let outcome = self.wait_until_healthy(context, &id);
         let metadata = Metadata::of(&ContainerMetadata { container: short_id(&id).to_owned() });
         // A container that has ended is not left behind, and what it printed is shown.
@@ -348,11 +368,7 @@ impl Step for DockerRunStep {
             held.open(own);
         }
         // Whoever waits for the new one does not wait for this.
-        if self.remove(context, &former).is_err() {
-            context.warn(
-                "the container of an earlier run has stopped and was not removed; the next run does it".to_owned(),
-            );
-        }
+        self.remove_former(context, &former);
         if self.detach && matches!(outcome, Ok(Life::Running)) {
             return Ok(Report::of(metadata));
         }

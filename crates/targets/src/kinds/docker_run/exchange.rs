@@ -1,10 +1,12 @@
 //! How a container takes the place of an earlier one. It is made beside the earlier one, which is stopped only then: settings that Docker refuses
-//! stop nothing. When the earlier one goes away, nobody waits for that any more.
+//! stop nothing and hold up no request. When the earlier one goes away, nobody waits for that any more.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rondel_engine::{StepContext, StepError};
 use rondel_process::{Cancellation, capture};
+use rondel_supervise::Proxy;
 
 use super::{DockerRunStep, secrets_failure};
 use crate::docker::taken_port::taken_port;
@@ -12,6 +14,15 @@ use crate::running::short_id;
 
 /// How long a container has to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// A container that was started.
+pub(super) struct Exchanged {
+    pub id: String,
+    /// Those before it, which have stopped.
+    pub former: Vec<String>,
+    /// What holds its address.
+    pub held: Option<Arc<Proxy>>,
+}
 
 impl DockerRunStep {
     /// Returns the containers of this target, running or not.
@@ -29,10 +40,10 @@ impl DockerRunStep {
         Ok(())
     }
 
-    /// Starts a container in place of those of earlier runs. Returns it, and those that have stopped.
-    pub(super) fn exchange(&self, context: &StepContext<'_>, image: &str) -> Result<(String, Vec<String>), StepError> {
+    /// Starts a container in place of those of earlier runs.
+    pub(super) fn exchange(&self, context: &StepContext<'_>, image: &str) -> Result<Exchanged, StepError> {
         let former = self.listed(context)?;
-        let begin = || -> Result<String, StepError> {
+        let make = || -> Result<String, StepError> {
             let line = self.settings.line(&self.docker, &["create"], image).map_err(secrets_failure)?;
             let made = context.capture(&line)?;
             let id = String::from_utf8_lossy(&made.stdout).trim().to_owned();
@@ -41,7 +52,8 @@ impl DockerRunStep {
             }
             Ok(id)
         };
-        let id = begin().map_err(|error| self.not_started(error, &former))?;
+        let made = make().and_then(|id| Ok((id, self.hold()?)));
+        let (id, held) = made.map_err(|error| self.not_started(context, error, &former))?;
         for id in &former {
             context.note(format!("removing the container {} of an earlier run", short_id(id)));
         }
@@ -49,31 +61,57 @@ impl DockerRunStep {
             self.stop_all(context, &former)?;
             context.capture(&self.docker.command(["start", &id]))
         };
-        start().map_err(|error| self.not_started(error, &[]))?;
-        Ok((id, former))
+        start().map_err(|error| self.not_started(context, error, &[]))?;
+        Ok(Exchanged { id, former, held })
     }
 
-    /// Gives containers time to end by themselves.
+    /// Gives containers time to end by themselves, also where the build is cancelled meanwhile.
     fn stop_all(&self, context: &StepContext<'_>, ids: &[String]) -> Result<(), StepError> {
         if ids.is_empty() {
             return Ok(());
         }
+        let _finishing = context.cancellation.finishing();
         let (begun, seconds) = (Instant::now(), GRACE.as_secs().to_string());
         let words = ["stop", "--time", &seconds].into_iter().chain(ids.iter().map(String::as_str));
-        let stopped = context.try_capture(&self.docker.command(words))?;
+        let stopped = capture(&context.announce(&self.docker.command(words)), &Cancellation::new());
+        if context.cancellation.is_raised() {
+            return Err(StepError::Interrupted);
+        }
         if begun.elapsed() >= GRACE {
             let text = "did not end by SIGTERM and was killed; `init: true` passes signals on to what ignores them as the first process";
             context.warn(format!("the container of `{}` {text}", self.target));
         }
-        if !stopped.finished.status.success() {
+        if !stopped.is_ok_and(|stopped| stopped.finished.status.success()) {
             // One that is gone, or half removed: there is nothing to wait for.
             self.remove(context, ids)?;
         }
         Ok(())
     }
 
+    /// Removes those that an exchange has stopped, also where the build was cancelled meanwhile.
+    pub(super) fn remove_former(&self, context: &StepContext<'_>, former: &[String]) {
+        if former.is_empty() {
+            return;
+        }
+        let _finishing = context.cancellation.finishing();
+        let words = ["rm", "--force", "--volumes"].into_iter().chain(former.iter().map(String::as_str));
+        let removed = capture(&context.announce(&self.docker.command(words)), &Cancellation::new());
+        if !removed.is_ok_and(|removed| removed.finished.status.success()) {
+            // They may have been gone before, since `stop` did not know them.
+            let listed =
+                capture(&self.list_line(), &Cancellation::new()).map(|listed| listed.stdout).unwrap_or_default();
+            let listed = String::from_utf8_lossy(&listed).into_owned();
+            for id in listed.split_whitespace().filter(|id| former.iter().any(|former| former == id)) {
+                context.warn(format!(
+                    "the container {id} has stopped and was not removed: `docker rm --volumes {id}` does it"
+                ));
+            }
+        }
+    }
+
     /// Removes what could not be started, and all that is not in `kept`. Returns the error, with who holds a port that is taken.
-    fn not_started(&self, error: StepError, kept: &[String]) -> StepError {
+    fn not_started(&self, context: &StepContext<'_>, error: StepError, kept: &[String]) -> StepError {
+        let _finishing = context.cancellation.finishing();
         let _ = self.remove_quietly(kept);
         match error {
             StepError::Command { summary, status, output, .. } => {
