@@ -162,6 +162,9 @@ fn what_docker_refuses_holds_up_no_request() {
     watching.hears("Done run", 1);
     assert!(get(held, "/").is_some());
     watching.ends();
+    // It has `detach: true`, so it goes on.
+    assert!(get(own, "/").is_some());
+    space.ok(&["stop"]);
     docker(&["rmi", "--force", "rondel-test-held:1"]);
 }
 
