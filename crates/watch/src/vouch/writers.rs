@@ -25,7 +25,8 @@ pub(super) fn has_writers(concerns: &dyn Fn(i128) -> bool) -> bool {
             count += 1;
             // Its file is not asked: a file system that does not answer would hold whoever asks.
             let about = read_proc(&process.path().join("fdinfo").join(descriptor.file_name()));
-            if about.is_ok_and(|about| is_for_writing(&String::from_utf8_lossy(&about), concerns)) {
+            let is_writer = about.is_ok_and(|about| is_for_writing(&String::from_utf8_lossy(&about), concerns));
+            if is_writer && !is_no_file(&descriptor.path()) {
                 return true;
             }
         }
@@ -39,6 +40,13 @@ pub(super) fn has_writers(concerns: &dyn Fn(i128) -> bool) -> bool {
         }
     }
     !is_any_known
+}
+
+/// Returns true for a pipe, a socket and the like, whose numbers are counted on and on and come to be those of files. Of a file, the link has the path.
+fn is_no_file(descriptor: &Path) -> bool {
+    let kinds = ["pipe:[", "socket:[", "anon_inode:"];
+    let text = fs::read_link(descriptor);
+    text.is_ok_and(|text| kinds.iter().any(|kind| text.as_os_str().as_bytes().starts_with(kind.as_bytes())))
 }
 
 fn has_other_threads(process: &Path) -> bool {
@@ -65,6 +73,21 @@ fn is_written_mapping(line: &str, concerns: &dyn Fn(i128) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A pipe of this process whose number is that of a file, as far as the question goes.
+    #[test]
+    fn pipes_write_to_no_file() {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::MetadataExt;
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let path = std::env::temp_dir().join(format!("rondel-writers-{}", std::process::id()));
+        let file = fs::File::create(&path).unwrap();
+        let number = |descriptor: i32| fs::metadata(format!("/proc/self/fd/{descriptor}")).unwrap().ino();
+        let is_written = |number: u64| has_writers(&|other| other == i128::from(number));
+        assert!(!is_written(number(writer.as_raw_fd())));
+        assert!(is_written(number(file.as_raw_fd())));
+        fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn what_can_write() {
