@@ -66,7 +66,7 @@ pub use kept::keep_file;
 pub use moving::copy_tree;
 pub use nearest::{Nearest, nearest};
 pub use output_use::{OutputRole, OutputUse};
-pub use plan::{Asks, Hit, Known, Planned, asked, known, plan, planned_sources, question};
+pub use plan::{Asks, Hit, Known, Planned, known, plan, planned_sources, question};
 pub use reason::Reason;
 pub use record::{LastRun, StepRecord, read_record, read_record_file, records};
 pub use rondel_cas::{Metadata, MetadataType};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rondel_cas::{ActionResult, Digest};
 use rondel_process::{Cancellation, Redactor};
 
-use crate::action::OutputSpec;
+use crate::action::{ActionSpec, OutputSpec};
 use crate::context::{Purpose, Sources, StepContext, UpstreamResult};
 use crate::error::StepError;
 use crate::event::{Event, NodeId};
@@ -46,16 +46,6 @@ pub enum Asks<'a> {
     Programs(&'a Cancellation),
 }
 
-impl<'a> Asks<'a> {
-    /// Returns what a step is prepared for, and what stops it: `nobody` where nothing is started.
-    fn purpose(self, nobody: &'a Cancellation) -> (Purpose, &'a Cancellation) {
-        match self {
-            Asks::Nothing => (Purpose::Question, nobody),
-            Asks::Programs(cancellation) => (Purpose::Plan, cancellation),
-        }
-    }
-}
-
 /// A stored result that a build would use.
 #[derive(Clone, Debug)]
 pub struct Hit {
@@ -76,6 +66,8 @@ pub struct Known {
     pub results: BTreeMap<NodeId, UpstreamResult>,
     /// Those of them that are stored under a key.
     pub hits: BTreeMap<NodeId, Hit>,
+    /// What those depend on that would run.
+    pub specs: BTreeMap<NodeId, ActionSpec>,
 }
 
 /// Returns what would happen to each node that `roots` may need.
@@ -115,25 +107,28 @@ pub fn known(
     asks: Asks<'_>,
     warn: &(dyn Fn(Event) + Sync),
 ) -> Known {
-    let Known { mut planned, mut results, mut hits } = Known::default();
+    let mut known = Known::default();
     let demanded = graph.demanded(roots);
     let (nobody, redactor) = (Cancellation::new(), Redactor::default());
-    let (purpose, cancellation) = asks.purpose(&nobody);
+    let (purpose, cancellation) = match asks {
+        Asks::Nothing => (Purpose::Question, &nobody),
+        Asks::Programs(cancellation) => (Purpose::Plan, cancellation),
+    };
     for id in graph.reachable(roots) {
         let node = graph.node(id);
         if !demanded.contains(&id) {
-            planned.insert(id, Planned::OnDemand);
+            known.planned.insert(id, Planned::OnDemand);
             continue;
         }
         let unfinished = |other: &&NodeId| {
-            !matches!(planned.get(other), Some(Planned::UpToDate | Planned::Restore | Planned::Skip(_)))
+            !matches!(known.planned.get(other), Some(Planned::UpToDate | Planned::Restore | Planned::Skip(_)))
         };
         let pending: Vec<NodeId> = node.inputs.iter().chain(&node.after).filter(unfinished).copied().collect();
         if !pending.is_empty() {
-            planned.insert(id, Planned::Depends(pending));
+            known.planned.insert(id, Planned::Depends(pending));
             continue;
         }
-        let result_of = |other: &NodeId| results.get(other).cloned().unwrap_or_default();
+        let result_of = |other: &NodeId| known.results.get(other).cloned().unwrap_or_default();
         let context = StepContext {
             workspace,
             cancellation,
@@ -149,35 +144,52 @@ pub fn known(
             emit: warn,
             prerequisites: &|| Ok(()),
         };
-        let (state, result, hit) = plan_one(graph, id, &context);
-        planned.insert(id, state);
-        results.insert(id, result);
-        hits.extend(hit.map(|hit| (id, hit)));
+        let one = plan_one(node, &context);
+        known.planned.insert(id, one.planned);
+        known.results.insert(id, one.result);
+        known.hits.extend(one.hit.map(|hit| (id, hit)));
+        known.specs.extend(one.spec.map(|spec| (id, spec)));
     }
-    Known { planned, results, hits }
+    known
 }
 
-fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, UpstreamResult, Option<Hit>) {
-    let node = graph.node(id);
+/// What is known of one node.
+struct One {
+    planned: Planned,
+    result: UpstreamResult,
+    hit: Option<Hit>,
+    spec: Option<ActionSpec>,
+}
+
+impl One {
+    fn of(planned: Planned) -> One {
+        One { planned, result: UpstreamResult::default(), hit: None, spec: None }
+    }
+}
+
+fn plan_one(node: &Node, context: &StepContext<'_>) -> One {
     let query = Query { context };
-    let nothing = UpstreamResult::default();
     let mut prepared = match node.step.prepare(&query) {
         Ok(prepared) => prepared,
-        Err(error) => return (Planned::Unknown(error), nothing, None),
+        Err(error) => return One::of(Planned::Unknown(error)),
     };
     let key = match prepared.freshness() {
         Freshness::ByKey => prepared.spec().digest(),
         Freshness::UpToDate(metadata) => {
             let action = prepared.spec().digest().ok().filter(|_| node.step.keeps_results());
             let hit = action.map(|action| Hit { action, outputs: Vec::new(), is_kept_by_step: true });
-            return (Planned::UpToDate, UpstreamResult { metadata: metadata.clone(), ..nothing }, hit);
+            let result = UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() };
+            return One { result, hit, ..One::of(Planned::UpToDate) };
         }
-        Freshness::Run(reasons) => return (Planned::Run(reasons.clone()), nothing, None),
-        Freshness::Skip(why) => return (Planned::Skip(why.clone()), nothing, None),
+        Freshness::Run(reasons) => {
+            let spec = Some(prepared.spec().clone());
+            return One { spec, ..One::of(Planned::Run(reasons.clone())) };
+        }
+        Freshness::Skip(why) => return One::of(Planned::Skip(why.clone())),
     };
     let key = match key {
         Ok(key) => key,
-        Err(error) => return (Planned::Unknown(StepError::failed(error.to_string())), nothing, None),
+        Err(error) => return One::of(Planned::Unknown(StepError::failed(error.to_string()))),
     };
     let found = lookup(node, &query, &*prepared, &key);
     let stored = |result: &ActionResult| {
@@ -185,15 +197,16 @@ fn plan_one(graph: &Graph, id: NodeId, context: &StepContext<'_>) -> (Planned, U
         let metadata = result.metadata.clone();
         UpstreamResult { artefacts, metadata, action: Some(key), ..UpstreamResult::default() }
     };
-    let (state, mut result) = match found {
+    let (planned, mut result) = match found {
         Lookup::InPlace(result) => (Planned::UpToDate, stored(&result)),
         Lookup::Cached(result) => (Planned::Restore, stored(&result)),
-        Lookup::Miss(reasons, _) => (Planned::Run(reasons), nothing),
+        Lookup::Miss(reasons, _) => (Planned::Run(reasons), UpstreamResult::default()),
     };
-    let is_hit = matches!(state, Planned::UpToDate | Planned::Restore);
+    let is_hit = matches!(planned, Planned::UpToDate | Planned::Restore);
     let hit = is_hit.then(|| Hit { action: key, outputs: prepared.spec().outputs.clone(), is_kept_by_step: false });
+    let spec = (!is_hit).then(|| prepared.spec().clone());
     result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
-    (state, result, hit)
+    One { planned, result, hit, spec }
 }
 
 /// Prepares one step, given the upstream results. Starts and writes nothing.
@@ -205,39 +218,18 @@ pub fn question(
     with_question(workspace, upstream, |query| node.step.prepare(query))
 }
 
-/// Prepares one step as `known` does, given the upstream results.
-pub fn asked(
-    node: &Node,
-    workspace: &Workspace,
-    upstream: Vec<UpstreamResult>,
-    asks: Asks<'_>,
-) -> Result<Box<dyn PreparedAction>, StepError> {
-    with_context(workspace, upstream, asks, |query| node.step.prepare(query))
-}
-
 /// Asks a step something, given the upstream results.
 pub(crate) fn with_question<T>(
     workspace: &Workspace,
     upstream: Vec<UpstreamResult>,
     ask: impl FnOnce(&Query<'_>) -> T,
 ) -> T {
-    with_context(workspace, upstream, Asks::Nothing, ask)
-}
-
-fn with_context<T>(
-    workspace: &Workspace,
-    upstream: Vec<UpstreamResult>,
-    asks: Asks<'_>,
-    ask: impl FnOnce(&Query<'_>) -> T,
-) -> T {
-    let nobody = Cancellation::new();
-    let (purpose, cancellation) = asks.purpose(&nobody);
     let context = StepContext {
         workspace,
-        cancellation,
+        cancellation: &Cancellation::new(),
         upstream,
         sources: Vec::new(),
-        purpose,
+        purpose: Purpose::Question,
         own_writes: workspace.own_writes.count(),
         deadline: None,
         node: 0,

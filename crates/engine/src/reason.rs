@@ -84,6 +84,13 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// Returns true if only a build can tell whether a step runs.
+    pub fn are_undecided(reasons: &[Reason]) -> bool {
+        matches!(reasons, [Reason::Undecided { .. }])
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_sealed = |value: &Option<String>| value.as_ref().is_some_and(|value| value.starts_with('#'));

@@ -16,7 +16,7 @@
 //! that was never written. No contents can make a reader leave its block.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -284,20 +284,18 @@ impl SnapshotFile {
     }
 
     fn block(&self, line: &Line) -> Option<Block> {
-        line.read.get_or_init(|| self.read(line).ok().flatten()).clone()
+        line.read.get_or_init(|| self.read(line)).clone()
     }
 
     /// Reads a block. One that is not as it was written is as none.
-    fn read(&self, line: &Line) -> io::Result<Option<Block>> {
-        let Some(file) = &self.file else { return Ok(None) };
+    fn read(&self, line: &Line) -> Option<Block> {
         let mut bytes = vec![0; number(&self.head, line.at)];
-        {
-            let mut file = file.lock().expect("no panic while locked");
-            file.seek(SeekFrom::Start(line.begin))?;
-            file.read_exact(&mut bytes)?;
-        }
+        let mut file = self.file.as_ref()?.lock().expect("no panic while locked");
+        file.seek(SeekFrom::Start(line.begin)).ok()?;
+        file.read_exact(&mut bytes).ok()?;
+        drop(file);
         let is_whole = self.head.get(line.at + 8..line.at + LINE) == Some(Digest::of(&bytes).hash());
-        Ok(if is_whole { Block::of(bytes) } else { None })
+        if is_whole { Block::of(bytes) } else { None }
     }
 
     /// Returns the block of a directory.

@@ -343,7 +343,7 @@ impl Sink for Human {
         let state = self.state.lock().expect("no panic while locked");
         match end.exit {
             Exit::Done => {
-                // Of a look that found nothing to do, nothing is said: whoever keeps a watch's words in the tree would else wake it.
+                // A round with nothing to do prints nothing. Its output may go to a file of the tree, which would start the next round.
                 let is_news = state.ends.has(Outcome::Ran) || state.ends.has(Outcome::Restored);
                 if !is_news && self.verbosity.changes_only {
                     return;

@@ -116,7 +116,7 @@ fn words_for(state: &Planned, graph: &Graph) -> (&'static str, String) {
     match state {
         Planned::UpToDate => ("up to date", String::new()),
         Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
-        Planned::Run(reasons) if is_undecided(reasons) => ("unknown", words_of(reasons) + UNDECIDED),
+        Planned::Run(reasons) if Reason::are_undecided(reasons) => ("unknown", words_of(reasons) + UNDECIDED),
         Planned::Run(reasons) => ("run", words_of(reasons)),
         Planned::Depends(on) => ("depends", format!("on the outputs of {}", titles(graph, on))),
         Planned::Skip(why) => ("skip", why.clone()),
@@ -127,11 +127,6 @@ fn words_for(state: &Planned, graph: &Graph) -> (&'static str, String) {
 
 /// What is added to the reason of a step that may be up to date, or be found in the store.
 const UNDECIDED: &str = ", and it runs unless it is up to date or stored then";
-
-/// Returns true if only a build can tell whether a step runs.
-pub(crate) fn is_undecided(reasons: &[Reason]) -> bool {
-    matches!(reasons, [Reason::Undecided { .. }])
-}
 
 fn titles(graph: &Graph, ids: &[NodeId]) -> String {
     ids.iter().map(|id| graph.node(*id).title.as_str()).collect::<Vec<_>>().join(", ")

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rondel_engine::{
-    Asks, AuditMark, Freshness, Known, Nearest, Node, Planned, Reason, Shown, StepRecord, Workspace, asked, audit_mark,
-    in_words, known, nearest, read_record, read_record_file,
+    ActionSpec, Asks, AuditMark, Nearest, Node, Planned, Reason, Shown, StepRecord, Workspace, audit_mark, in_words,
+    known, nearest, read_record, read_record_file,
 };
 use rondel_process::Cancellation;
 use serde_json::{Value, json};
@@ -18,7 +18,6 @@ use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::signals;
 use crate::ui::{duration_text, print_data, reason_text, without_control_sequences};
-use crate::verbs::plan::is_undecided;
 
 /// Maximum number of inputs that are listed.
 const FEW: usize = 12;
@@ -89,8 +88,7 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
     let workspace = session.workspace();
     let cancellation = Cancellation::new();
     signals::forward_to(&cancellation);
-    let asks = Asks::Programs(&cancellation);
-    let known = known(&analyzed.graph, &analyzed.roots, &workspace, asks, &|_| {});
+    let known = known(&analyzed.graph, &analyzed.roots, &workspace, Asks::Programs(&cancellation), &|_| {});
     let mut all = Vec::new();
     for (id, state) in &known.planned {
         let node = analyzed.graph.node(*id);
@@ -99,13 +97,16 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
             continue;
         }
         let nearest = match state {
-            Planned::Run(_) => nearest_elsewhere(node, &known, &workspace, &record, asks),
+            // Where only a build can tell what it depends on, there is nothing to compare.
+            Planned::Run(reasons) if !Reason::are_undecided(reasons) => {
+                known.specs.get(id).and_then(|spec| nearest_elsewhere(node, spec, &workspace, &record))
+            }
             _ => None,
         };
         let (state, detail) = match state {
             Planned::UpToDate => ("up to date", String::new()),
             Planned::Restore => ("stored, not in place", String::new()),
-            Planned::Run(reasons) if is_undecided(reasons) => ("unknown", with_values(reasons, "    ")),
+            Planned::Run(reasons) if Reason::are_undecided(reasons) => ("unknown", with_values(reasons, "    ")),
             Planned::Run(reasons) => ("would run", with_values(reasons, "    ")),
             Planned::Depends(_) => ("waits for steps that would run", String::new()),
             Planned::Skip(why) => ("passed over", format!("    {why}\n")),
@@ -127,20 +128,8 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
 }
 
 /// Returns the nearest stored result, unless it is what the step here was compared with.
-fn nearest_elsewhere(
-    node: &Node,
-    known: &Known,
-    workspace: &Workspace,
-    record: &StepRecord,
-    asks: Asks<'_>,
-) -> Option<Nearest> {
-    let upstream = node.inputs.iter().map(|id| known.results.get(id).cloned().unwrap_or_default()).collect();
-    let prepared = asked(node, workspace, upstream, asks).ok()?;
-    // Where only a build can tell what it depends on, there is nothing to compare.
-    if matches!(prepared.freshness(), Freshness::Run(reasons) if is_undecided(reasons)) {
-        return None;
-    }
-    let found = nearest(&workspace.store, node, &*prepared)?;
+fn nearest_elsewhere(node: &Node, spec: &ActionSpec, workspace: &Workspace, record: &StepRecord) -> Option<Nearest> {
+    let found = nearest(&workspace.store, node, spec)?;
     (found.record.action != record.action && !found.differences.is_empty()).then_some(found)
 }
 

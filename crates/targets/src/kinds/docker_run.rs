@@ -297,8 +297,9 @@ impl DockerRunStep {
         // The build may be cancelled: these commands must still run, as long as Docker gives the container to stop.
         let _finishing = context.cancellation.finishing();
         let fresh = Cancellation::new();
-        let _ = capture(&self.docker.command(["stop", "--time", "10", id]), &fresh);
-        if capture(&self.docker.command(["rm", "--force", "--volumes", id]), &fresh).is_err() {
+        let ids = [id.to_owned()];
+        let _ = capture(&self.stop_line(&ids), &fresh);
+        if capture(&self.remove_line(&ids), &fresh).is_err() {
             context.warn(format!("the container {id} was not removed; the next run does it"));
         }
         self.settings.labels.remove_secrets();
@@ -345,7 +346,7 @@ impl Step for DockerRunStep {
         }
         if self.settings.is_interactive {
             let _held = self.hold()?;
-            self.remove(context, &self.listed(context)?)?;
+            self.reap(context)?;
             let words: &[&str] = if is_at_terminal() {
                 &["run", "--rm", "--interactive", "--tty"]
             } else {

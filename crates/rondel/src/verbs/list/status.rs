@@ -11,7 +11,6 @@ use crate::cli::groups::AnalysisOptions;
 use crate::exit::Failure;
 use crate::session::Session;
 use crate::ui::reason_text;
-use crate::verbs::plan::is_undecided;
 
 /// The state of a target with all that it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +125,7 @@ fn of_steps(analyzed: &Analysis, ends: &[NodeId], planned: &BTreeMap<NodeId, Pla
     for id in analyzed.graph.demanded(ends) {
         let title = &analyzed.graph.node(id).title;
         let other = match planned.get(&id) {
-            Some(Planned::Run(reasons)) if is_undecided(reasons) => {
+            Some(Planned::Run(reasons)) if Reason::are_undecided(reasons) => {
                 Status::Unknown(format!("{title}: {}", reasons.first().map(reason_text).unwrap_or_default()))
             }
             Some(Planned::Run(reasons)) if reasons.iter().all(|reason| matches!(reason, Reason::Always { .. })) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rondel_engine::{StepContext, StepError};
-use rondel_process::{Cancellation, capture};
+use rondel_process::{Cancellation, Captured, CommandLine, capture};
 use rondel_supervise::Proxy;
 
 use super::{DockerRunStep, secrets_failure};
@@ -26,18 +26,33 @@ pub(super) struct Exchanged {
 
 impl DockerRunStep {
     /// Returns the containers of this target, running or not.
-    pub(super) fn listed(&self, context: &StepContext<'_>) -> Result<Vec<String>, StepError> {
-        let listed = context.capture(&self.list_line())?;
-        Ok(String::from_utf8_lossy(&listed.stdout).split_whitespace().map(str::to_owned).collect())
+    fn listed(&self, context: &StepContext<'_>) -> Result<Vec<String>, StepError> {
+        context.capture(&self.list_line()).map(|listed| ids_of(&listed))
     }
 
-    /// Removes containers of this target.
-    pub(super) fn remove(&self, context: &StepContext<'_>, ids: &[String]) -> Result<(), StepError> {
-        if !ids.is_empty() {
-            let words = ["rm", "--force", "--volumes"].into_iter().chain(ids.iter().map(String::as_str));
-            context.capture(&self.docker.command(words))?;
+    /// As `listed`, also while a build is cancelled.
+    fn listed_quietly(&self) -> Option<Vec<String>> {
+        capture(&self.list_line(), &Cancellation::new()).ok().map(|listed| ids_of(&listed))
+    }
+
+    /// Returns the command that stops containers and gives them time for it.
+    pub(super) fn stop_line(&self, ids: &[String]) -> CommandLine {
+        self.docker.command(["stop", "--time", &GRACE.as_secs().to_string()]).arguments(ids.iter().cloned())
+    }
+
+    /// Returns the command that removes containers, with their anonymous volumes.
+    pub(super) fn remove_line(&self, ids: &[String]) -> CommandLine {
+        self.docker.command(["rm", "--force", "--volumes"]).arguments(ids.iter().cloned())
+    }
+
+    /// Removes the containers of earlier runs.
+    pub(super) fn reap(&self, context: &StepContext<'_>) -> Result<(), StepError> {
+        let former = self.listed(context)?;
+        if former.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        tell(context, &former);
+        context.capture(&self.remove_line(&former)).map(drop)
     }
 
     /// Starts a container in place of those of earlier runs.
@@ -54,9 +69,7 @@ impl DockerRunStep {
         };
         let made = make().and_then(|id| Ok((id, self.hold()?)));
         let (id, held) = made.map_err(|error| self.not_started(context, error, &former))?;
-        for id in &former {
-            context.note(format!("removing the container {} of an earlier run", short_id(id)));
-        }
+        tell(context, &former);
         let start = || {
             self.stop_all(context, &former)?;
             context.capture(&self.docker.command(["start", &id]))
@@ -71,9 +84,8 @@ impl DockerRunStep {
             return Ok(());
         }
         let _finishing = context.cancellation.finishing();
-        let (begun, seconds) = (Instant::now(), GRACE.as_secs().to_string());
-        let words = ["stop", "--time", &seconds].into_iter().chain(ids.iter().map(String::as_str));
-        let stopped = capture(&context.announce(&self.docker.command(words)), &Cancellation::new());
+        let begun = Instant::now();
+        let stopped = capture(&context.announce(&self.stop_line(ids)), &Cancellation::new());
         if context.cancellation.is_raised() {
             return Err(StepError::Interrupted);
         }
@@ -83,7 +95,7 @@ impl DockerRunStep {
         }
         if !stopped.is_ok_and(|stopped| stopped.finished.status.success()) {
             // One that is gone, or half removed: there is nothing to wait for.
-            self.remove(context, ids)?;
+            context.capture(&self.remove_line(ids))?;
         }
         Ok(())
     }
@@ -94,14 +106,10 @@ impl DockerRunStep {
             return;
         }
         let _finishing = context.cancellation.finishing();
-        let words = ["rm", "--force", "--volumes"].into_iter().chain(former.iter().map(String::as_str));
-        let removed = capture(&context.announce(&self.docker.command(words)), &Cancellation::new());
+        let removed = capture(&context.announce(&self.remove_line(former)), &Cancellation::new());
         if !removed.is_ok_and(|removed| removed.finished.status.success()) {
             // They may have been gone before, since `stop` did not know them.
-            let listed =
-                capture(&self.list_line(), &Cancellation::new()).map(|listed| listed.stdout).unwrap_or_default();
-            let listed = String::from_utf8_lossy(&listed).into_owned();
-            for id in listed.split_whitespace().filter(|id| former.iter().any(|former| former == id)) {
+            for id in self.listed_quietly().unwrap_or_default().iter().filter(|id| former.contains(id)) {
                 context.warn(format!(
                     "the container {id} has stopped and was not removed: `docker rm --volumes {id}` does it"
                 ));
@@ -124,15 +132,23 @@ impl DockerRunStep {
 
     /// Removes the containers of this target that are not in `kept`, also while a build is cancelled.
     pub(super) fn remove_quietly(&self, kept: &[String]) -> Option<()> {
-        let fresh = Cancellation::new();
-        let listed = capture(&self.list_line(), &fresh).ok()?;
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        for id in listed.split_whitespace().filter(|id| !kept.iter().any(|kept| kept == id)) {
-            capture(&self.docker.command(["rm", "--force", "--volumes", id]), &fresh).ok()?;
+        for id in self.listed_quietly()?.into_iter().filter(|id| !kept.contains(id)) {
+            capture(&self.remove_line(&[id]), &Cancellation::new()).ok()?;
         }
         if kept.is_empty() {
             self.settings.labels.remove_secrets();
         }
         Some(())
+    }
+}
+
+/// Returns what `docker ps --quiet` lists.
+fn ids_of(listed: &Captured) -> Vec<String> {
+    String::from_utf8_lossy(&listed.stdout).split_whitespace().map(str::to_owned).collect()
+}
+
+fn tell(context: &StepContext<'_>, former: &[String]) {
+    for id in former {
+        context.note(format!("removing the container {} of an earlier run", short_id(id)));
     }
 }
