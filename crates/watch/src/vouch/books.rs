@@ -157,6 +157,11 @@ impl Books {
         (self.directories.len(), self.by_watch.len())
     }
 
+    /// Returns true if a path leads to a watched directory, or into one.
+    pub fn concern(&self, path: &Path) -> bool {
+        self.by_path.keys().any(|known| are_related(known, path))
+    }
+
     /// Returns the queue of notifications, to wait for them.
     pub fn queue(&self) -> BorrowedFd<'_> {
         self.queue.as_fd()
@@ -416,6 +421,11 @@ impl Books {
         self.by_path.insert(path.to_owned(), place);
         Some(place)
     }
+}
+
+/// Returns true if one of both is below the other.
+pub(super) fn are_related(one: &Path, other: &Path) -> bool {
+    one.starts_with(other) || other.starts_with(one)
 }
 
 impl Directory {

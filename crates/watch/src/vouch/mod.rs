@@ -16,6 +16,7 @@ use rustix::fs::{Mode, OFlags};
 
 mod books;
 mod client;
+mod mounts;
 mod protocol;
 mod server;
 mod writers;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -13,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::books::Books;
+use super::books::{Books, are_related};
 use super::client::connect;
+use super::mounts::Mounts;
 use super::protocol::{Answer, Question};
-use super::{SOCKET, View, is_own_peer, open_directory, open_proc, socket_path};
+use super::{SOCKET, View, is_own_peer, open_directory, socket_path};
 
 /// The longest that it waits for a whole question.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -36,7 +36,7 @@ impl Vouching {
     /// Begins, with a socket in the directory `state`. Returns `None` if another one answers there, or if the system lacks what it needs: then everybody looks,
     /// as without it.
     pub fn start(state: &Path) -> Option<Vouching> {
-        let (view, books, mounts) = (View::own()?, Books::new()?, open_proc(Path::new("/proc/self/mountinfo")).ok()?);
+        let (view, books, mounts) = (View::own()?, Books::new()?, Mounts::read()?);
         let directory = open_directory(state)?;
         let path = socket_path(&directory);
         if connect(state).is_some() {
@@ -78,8 +78,7 @@ impl Drop for Vouching {
 struct Resident {
     view: View,
     books: Books,
-    /// It is readable with priority once something was mounted or unmounted.
-    mounts: fs::File,
+    mounts: Mounts,
     listener: UnixListener,
 }
 
@@ -109,7 +108,8 @@ impl Resident {
         let in_time = InTime { stream: &stream, until: Instant::now() + PATIENCE };
         let mut reader = std::io::BufReader::with_capacity(64 * 1024, in_time.take(QUESTION_MAX));
         let Ok((view, question)) = Question::receive(&mut reader) else { return };
-        if self.have_mounts_changed() {
+        // A directory may be another one since.
+        if self.mounts.have_changed(&|path| self.books.concern(path)) {
             self.books.forget();
         }
         if view != self.view {
@@ -120,18 +120,13 @@ impl Resident {
             Question::Keep { key, since, finding, places } => {
                 // Nobody waits for what it costs.
                 let _ = Answer::Noted.send(&mut stream);
-                self.books.keep(key, since, finding, &places);
+                if !self.mounts.have_upper(&|upper| places.iter().any(|place| are_related(place, upper))) {
+                    self.books.keep(key, since, finding, &places);
+                }
                 return;
             }
         };
         let _ = answer.send(&mut stream);
-    }
-
-    /// Returns true once for each change of the mounts: a directory may be another one since.
-    fn have_mounts_changed(&self) -> bool {
-        let mounts = self.mounts.as_fd();
-        let mut wait = [PollFd::new(&mounts, PollFlags::PRI)];
-        poll(&mut wait, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|count| count > 0)
     }
 }
 
