@@ -232,6 +232,72 @@ fn builds_that_ask_a_watch_say_what_a_look_finds() {
     assert!(!space.exists(".rondel/vouch.1"));
 }
 
+/// So do builds of Go packages: what decides which files belong to them is vouched for too.
+#[test]
+fn packages_of_go_that_a_watch_vouches_for() {
+    let mut space = TestSpace::with_targets(
+        r#""m": GoBuild(packages: ["."], platforms: ["linux/amd64"]), "other": Exec(command: ["true"], inputs: ["build.ron"])"#,
+    );
+    space.set("PATH", &std::env::var("PATH").unwrap());
+    let value = |number: u32| format!("package a\n\nvar N = {number}\n");
+    let main = "package main\n\nimport (\n\t\"embed\"\n\n\t\"example.com/m/a\"\n)\n\n//go:embed assets\nvar files embed.FS\n\nfunc main() \
+                {\n\tlist, _ := files.ReadDir(\"assets\")\n\tprintln(a.N, len(list))\n}\n";
+    let files = [
+        ("go.mod", "module example.com/m\n\ngo 1.22\n"),
+        ("main.go", main),
+        ("a/a.go", &value(10)),
+        ("a/b_plan9.go", "package a\n\nfunc init() { N++ }\n"),
+        ("seldom.go", "package main\n"),
+        ("assets/one", ""),
+    ];
+    files.iter().for_each(|(path, text)| space.write(path, text));
+    let at = |path: &str| space.root().join(path);
+    let build = || space.outcomes(&["m"])["m (linux/amd64)"].clone();
+    let watching = Watching::start(&space, &["other"]);
+    assert_eq!(build(), "ran");
+    let kept = space.beside("kept.go");
+    type Edit<'a> = (&'a dyn Fn() -> std::io::Result<()>, &'a str, &'a str);
+    let edits: &[Edit<'_>] = &[
+        (&|| Ok(()), "10 1", "cached"),
+        (&|| Ok(space.write("a/a.go", &value(20))), "20 1", "ran"),
+        (&|| Ok(space.write("a/c.go", "package a\n\nfunc init() { N += 2 }\n")), "22 1", "ran"),
+        (&|| std::fs::hard_link(at("a/a.go"), &kept), "22 1", "cached"),
+        // Through a name outside of the tree.
+        (&|| std::fs::write(&kept, value(30)), "32 1", "ran"),
+        (&|| Ok(space.remove("a/c.go")), "30 1", "ran"),
+        (&|| Ok(space.write("assets/two", "")), "30 2", "ran"),
+        (&|| Ok(space.write("assets/deep/three", "")), "30 3", "ran"),
+        (&|| std::fs::rename(at("a/b_plan9.go"), at("a/b_linux.go")), "31 3", "ran"),
+        (&|| std::fs::rename(at("a"), at("former")), "", ""),
+        (&|| Ok(space.write("a/a.go", &value(20))), "20 3", "ran"),
+        (&|| std::fs::remove_dir_all(at("assets/deep")), "20 2", "ran"),
+        (&|| Ok(space.write("a/go.mod", "module example.com/m/a\n")), "", ""),
+        (&|| Ok(space.remove("a/go.mod")), "20 2", "cached"),
+        (&|| Ok(space.write("unrelated/x.go", "package unrelated\n")), "20 2", "cached"),
+        (&|| Ok(space.write("go.mod", "module example.com/m\n\ngo 1.21\n")), "20 2", "ran"),
+    ];
+    for (number, (edit, printed, outcome)) in edits.iter().enumerate() {
+        edit().unwrap();
+        if printed.is_empty() {
+            space.run(&["m"]).fails(1, &["a"]);
+            continue;
+        }
+        assert_eq!(build(), *outcome, "{number}");
+        let output = Command::new(at("dist/m/linux_amd64/m")).output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap().trim(), *printed, "{number}");
+        // The first has nobody to ask, and tells what it has found.
+        assert_eq!([build(), build()], ["cached", "cached"], "{number}");
+    }
+    let calls = space.beside("calls");
+    let traced =
+        space.under("strace", &["-f", "-e", "trace=file", "-o", &calls.display().to_string()], &["m"]).output();
+    assert!(traced.unwrap().status.success());
+    let calls = std::fs::read_to_string(calls).unwrap();
+    let stats = |name: &str| calls.contains(&format!("\"{name}\","));
+    assert!(stats("arena.go") && !stats("seldom.go"), "nobody vouched for the packages");
+    watching.ends();
+}
+
 /// A checkout of thousands of files is one change.
 #[test]
 fn a_checkout_is_one_change() {

@@ -77,4 +77,5 @@ pub use state_directory::not_own;
 pub use step::{AnyStep, Freshness, Job, Prepared, PreparedAction, Query, Report, Step, TreeAccess};
 pub use step_key::{Role, StepKey};
 pub use value_words::in_words;
+pub use vouched::finding_key;
 pub use workspace::{DeclaredTargets, Workspace};

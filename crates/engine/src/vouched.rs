@@ -35,8 +35,7 @@ impl Look<'_> {
     fn key(&self) -> Option<Digest> {
         let prefix = self.prefix.map(ToString::to_string);
         let umask = process_umask();
-        let words = serde_json::json!(["inputs 1", self.root, self.globs.texts(), prefix, umask, own_program()?]);
-        Some(Digest::of(words.to_string().as_bytes()))
+        finding_key(&serde_json::json!(["inputs 1", self.root, self.globs.texts(), prefix, umask]))
     }
 
     /// Returns the inputs, if somebody vouches for them.
@@ -84,6 +83,13 @@ impl Look<'_> {
             vouch.keep(&key, bytes, places);
         }
     }
+}
+
+/// Returns the name of a finding: `words` are everything that decides what is found, but the files and the program that looks. `None` where the latter
+/// can't be told.
+pub fn finding_key(words: &serde_json::Value) -> Option<Digest> {
+    let words = serde_json::json!([words, own_program()?]);
+    Some(Digest::of(words.to_string().as_bytes()))
 }
 
 /// Which program looks: another one may look otherwise. `None` where that can't be known, since its file has gone for example.

@@ -18,6 +18,7 @@ use crate::closure_query::{ClosureQuery, Scope};
 use crate::go_list::{Gathered, gather};
 use crate::index_shield::{are_real, may_shield, source_directories};
 use crate::test_packages::TestPackage;
+use crate::vouched_closure::ClosureFinding;
 
 /// Returns directories of headers and libraries, and the files that say so, for names of pkg-config.
 pub type AskPkgConfig<'a> = dyn Fn(&BTreeSet<String>) -> Result<(Vec<PathBuf>, Vec<PathBuf>), StepError> + 'a;
@@ -70,20 +71,34 @@ const UNLISTED: &str = "its packages are listed when it is built";
 impl Closure {
     /// Returns the stored closure, if it still answers `query`; else the reason in words. `snapshot` gives the time.
     pub fn recall(file: &Path, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
-        let stored = read_at_most(file, MEMORY_MAX).ok().and_then(|bytes| ClosureFile::decode(&bytes));
-        let read = stored.and_then(|stored| Some((serde_json::from_slice(&stored.header).ok()?, stored)));
-        let (header, mut stored) = read.ok_or(UNLISTED)?;
+        let bytes = read_at_most(file, MEMORY_MAX).map_err(|_| UNLISTED)?;
+        let read =
+            ClosureFile::decode(&bytes).and_then(|stored| Some((serde_json::from_slice(&stored.header).ok()?, stored)));
+        let (header, mut stored): (Header, ClosureFile) = read.ok_or(UNLISTED)?;
         // After a clock went back, times occur a second time.
         stored.boundary = stored.boundary.filter(|before| !snapshot.begun().went_back_since(before));
-        Closure::of(stored, header, &query.base, false).again(query, snapshot)
+        let finding = ClosureFinding::of(&bytes, query, snapshot);
+        let closure = Closure::of(stored, header, &query.base, false);
+        if finding.as_ref().is_some_and(|finding| closure.answers(query) && finding.holds()) {
+            return Ok(closure);
+        }
+        let closure = closure.again(query, snapshot)?;
+        if let Some(finding) = finding.filter(|_| !closure.is_worth_storing) {
+            finding.tell(&closure.stored);
+        }
+        Ok(closure)
+    }
+
+    fn answers(&self, query: &ClosureQuery) -> bool {
+        self.header.query == query.digest().to_string()
     }
 
     /// Compares the closure with the tree again. Returns it if it still answers `query`; else the reason in words.
     pub fn again(self, query: &ClosureQuery, snapshot: &StatSnapshot) -> Result<Closure, String> {
-        let Closure { mut stored, mut header, is_worth_storing: was_worth, .. } = self;
-        if header.query != query.digest().to_string() {
+        if !self.answers(query) {
             return Err("the query for the packages changed".to_owned());
         }
+        let Closure { mut stored, mut header, is_worth_storing: was_worth, .. } = self;
         let is_worth_storing = match stored.revalidate(&query.base, snapshot) {
             Revalidation::Unchanged { is_worth_storing } => is_worth_storing || was_worth,
             Revalidation::ContentsOnly => {

@@ -56,6 +56,7 @@ mod test_sources;
 mod tests_metadata;
 mod toolchain;
 mod unpack;
+mod vouched_closure;
 mod vulnerabilities;
 
 pub use bill::{Executable, bill_of, purl};
