@@ -1,5 +1,5 @@
-//! Whether a process can write to files without a notification: by a shared mapping, which it has or can still make from a descriptor
-//! that is open for writing. Of processes of other users nothing is known; what they write by calls is notified as all else.
+//! Whether somebody can write to files without a notification: a process by a shared mapping, which it has or can still make from a descriptor
+//! that is open for writing, or a device whose blocks a file holds. Of processes of other users nothing is known; what they write by calls is notified as all else.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -10,6 +10,9 @@ use super::read_proc;
 /// Returns true if a process has a file open for writing, or mapped so that it could be, whose number is one that concerns. Also where that
 /// can't be known at all. (Devices are not compared: that they have one number each is not so on every file system.)
 pub(super) fn has_writers(concerns: &dyn Fn(i128) -> bool) -> bool {
+    if has_block_devices(concerns) {
+        return true;
+    }
     let Ok(processes) = fs::read_dir("/proc") else { return true };
     let mut is_any_known = false;
     for process in processes.flatten() {
@@ -40,6 +43,20 @@ pub(super) fn has_writers(concerns: &dyn Fn(i128) -> bool) -> bool {
         }
     }
     !is_any_known
+}
+
+/// Returns true if a loop device writes to one of the files, such as the image of a disk: that is told of the device's files alone. Who may not know the
+/// name of its file is not told either; it may be any.
+fn has_block_devices(concerns: &dyn Fn(i128) -> bool) -> bool {
+    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::fs::MetadataExt;
+    fs::read_dir("/sys/block").into_iter().flatten().flatten().any(|device| {
+        let Ok(mut name) = read_proc(&device.path().join("loop/backing_file")) else { return false };
+        let is_read_only = read_proc(&device.path().join("ro")).is_ok_and(|text| text.starts_with(b"1"));
+        name.truncate(name.trim_ascii_end().len());
+        let file = fs::metadata(std::ffi::OsString::from_vec(name));
+        !is_read_only && file.map_or(true, |file| concerns(file.ino().into()))
+    })
 }
 
 /// Returns true for a pipe, a socket and the like, whose numbers are counted on and on and come to be those of files. Of a file, the link has the path.
