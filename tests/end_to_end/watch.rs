@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::containers::served;
 use crate::docker::{daemon, docker, free_port, get, wait_for};
-use crate::space::TestSpace;
+use crate::space::{TestSpace, make_executable};
 
 /// A watch that runs, and all that it has said.
 struct Watching {
@@ -295,6 +295,56 @@ fn packages_of_go_that_a_watch_vouches_for() {
     let calls = std::fs::read_to_string(calls).unwrap();
     let stats = |name: &str| calls.contains(&format!("\"{name}\","));
     assert!(stats("arena.go") && !stats("seldom.go"), "nobody vouched for the packages");
+    watching.ends();
+}
+
+/// What is no input makes a build begin too: files of variables and of the environment, git's branch, a program, what a link leads to.
+#[test]
+fn all_that_a_step_is_made_of_makes_a_build_begin() {
+    let space = TestSpace::with_targets(
+        r#""file": Shell("echo $V", env: {"V": "{version}"}, inputs: ["src/**"]),
+           "branch": Shell("echo $V", env: {"V": "{commit}"}, inputs: ["src/**"]),
+           "variables": Shell("echo $E", env_file: ["dev.env", Optional("own.env")], inputs: ["src/**"]),
+           "program": Exec(command: ["tool/own"], inputs: ["src/**"]),
+           "link": Shell("cat web/*", inputs: ["web/**"]),
+           "by-hand": Shell("cat dist/hand/*", inputs: ["dist/hand/**"]),
+           "all": Group(["file", "branch", "variables", "program", "link", "by-hand"])"#,
+    );
+    space.replace(
+        "build.ron",
+        "project:",
+        "vars: {\"version\": File(\"conf/V\"), \"commit\": Git(Commit, \"none\")}, project:",
+    );
+    for (path, text) in [("conf/V", "1"), ("dev.env", "E=1"), ("tool/own", "#!/bin/sh\necho 1\n"), ("src/s", "")] {
+        space.write(path, text);
+    }
+    for (path, text) in [("deep/behind", "1"), ("dist/hand/h", "1"), (".gitignore", ".rondel\n"), ("web/own", "1")] {
+        space.write(path, text);
+    }
+    make_executable(&space.root().join("tool/own"));
+    std::os::unix::fs::symlink("../deep/behind", space.root().join("web/link")).unwrap();
+    let commit = || {
+        let line = "git -c user.name=n -c user.email=e commit -q --allow-empty -m x";
+        assert!(Command::new("sh").args(["-c", line]).current_dir(space.root()).status().unwrap().success());
+    };
+    assert!(Command::new("git").args(["init", "-q"]).current_dir(space.root()).status().unwrap().success());
+    commit();
+    let watching = Watching::start(&space, &["all"]);
+    let edits: [(&str, &dyn Fn()); 7] = [
+        ("file", &|| space.write("conf/V", "2")),
+        ("branch", &commit),
+        ("variables", &|| space.write("dev.env", "E=2")),
+        ("variables", &|| space.write("own.env", "E=3")),
+        ("program", &|| space.write("tool/own", "#!/bin/sh\necho 2\n")),
+        ("link", &|| space.write("deep/behind", "2")),
+        ("by-hand", &|| space.write("dist/hand/h", "2")),
+    ];
+    for (target, edit) in edits {
+        let begun = format!("Running {target}: ");
+        let count = watching.settled().matches(&begun).count();
+        edit();
+        watching.hears(&begun, count + 1);
+    }
     watching.ends();
 }
 

@@ -95,6 +95,26 @@ pub struct InputSet {
     /// Where the others came from: it knows their directories.
     opened: Vec<Arc<dyn KnownInputs>>,
     newest_ns: i128,
+    /// Files that are no inputs, and whose change is one of the step: its programs.
+    beside: Vec<PathBuf>,
+}
+
+/// The longest chain of links, as Linux has it.
+const LINKS_MAX: usize = 40;
+
+/// Calls `visit` with the directory of each file that the link at `path` leads to, one after the other.
+fn each_place_on_the_way(path: &Path, visit: &mut dyn FnMut(&Path)) {
+    let mut link = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = fs::read_link(&link) else { return };
+        let Some(directory) = link.parent() else { return };
+        let next = directory.join(target);
+        let (Some(name), Some(parent)) = (next.file_name(), next.parent()) else { return };
+        // Without links and `..` of its own.
+        let Ok(real) = fs::canonicalize(parent) else { return visit(parent) };
+        visit(&real);
+        link = real.join(name);
+    }
 }
 
 impl InputSet {
@@ -195,10 +215,28 @@ impl InputSet {
         }
     }
 
-    /// Calls `visit` with each directory that decides what the inputs are: those that were listed, and those that hold one. A directory
-    /// may be visited more than once.
+    /// Adds files that are no inputs, and whose change is one of the step.
+    pub fn watch_beside(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        self.beside.extend(files);
+    }
+
+    /// Calls `visit` with each directory that decides what the step is made of: those that were listed, those that hold an input or a
+    /// program, and those that links lead to. A directory may be visited more than once.
     pub fn each_place_to_watch(&self, visit: &mut dyn FnMut(&Path)) {
-        self.each_place(&mut |place| visit(place.parent().unwrap_or(place)));
+        let mut of_input = |place: &Path, entry: &Entry| {
+            visit(place.parent().unwrap_or(place));
+            if matches!(entry, Entry::Symlink { .. }) {
+                each_place_on_the_way(place, visit);
+            }
+        };
+        match &self.known {
+            Some((_, known)) => known.each(&mut |input| of_input(&input.absolute, &input.entry)),
+            None => self.inputs.values().for_each(|(place, entry)| of_input(place, entry)),
+        }
+        for file in &self.beside {
+            visit(file.parent().unwrap_or(file));
+            each_place_on_the_way(file, visit);
+        }
         let known = self.known.iter().map(|(_, known)| known).chain(&self.opened);
         known.for_each(|known| known.each_directory(&mut |path, _| visit(path)));
         self.elsewhere.iter().for_each(|(path, _)| visit(path));

@@ -1,6 +1,7 @@
 //! Analysis: the wanted targets of build.ron become a graph of steps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub struct Analysis {
     pub notes: Vec<String>,
     /// What is odd but no error.
     pub warnings: Vec<String>,
+    /// Files that values came from, and those that were missing. A name `*` stands for all in its directory.
+    pub seen: BTreeSet<PathBuf>,
 }
 
 /// Analyzes the wanted targets and all that they need.
@@ -83,6 +86,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Analysis, UserError> {
     Ok(Analysis {
         variables: used_variables(&analyzer.variables, request),
         secrets: analyzer.variables.secrets(),
+        seen: analyzer.variables.files_seen(),
         warnings: [analyzer.variables.warnings(), analyzer.warnings].concat(),
         go: analyzer.modules.goes.into_values().collect(),
         graph: analyzer.graph,

@@ -6,6 +6,7 @@
 mod analysis;
 mod analyzer;
 mod base;
+mod base_programs;
 mod checkout;
 mod closed;
 mod created;

@@ -1,6 +1,8 @@
 //! Files of the tree that analysis reads for a value, `File("VERSION")` and `Match("version.go", "…")`. They lie in the
 //! workspace, and no target makes them. Knows nothing of variables.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,8 @@ pub(crate) struct SourceFiles<'a> {
     workspace: PathBuf,
     /// Directory of the project.
     root: PathBuf,
+    /// What was looked for, there or not.
+    seen: RefCell<BTreeSet<PathBuf>>,
 }
 
 /// A value and its place.
@@ -37,7 +41,12 @@ pub(crate) fn only_line(text: &str) -> Result<&str, usize> {
 impl<'a> SourceFiles<'a> {
     pub fn new(file: &'a BuildFile, workspace: &Path) -> SourceFiles<'a> {
         let root = file.root.as_ref().map_or_else(|| workspace.to_owned(), |path| workspace.join(&path.value));
-        SourceFiles { file, workspace: workspace.to_owned(), root }
+        SourceFiles { file, workspace: workspace.to_owned(), root, seen: RefCell::default() }
+    }
+
+    /// Returns the files that values came from, and those that were missing: absolute, and where links among them lead.
+    pub fn seen(&self) -> BTreeSet<PathBuf> {
+        self.seen.borrow().clone()
     }
 
     /// Returns the one line of a file, without its end.
@@ -85,13 +94,16 @@ impl<'a> SourceFiles<'a> {
 
     /// Returns true if there is something at `path`.
     pub fn is_there(&self, path: &str) -> bool {
-        RelativePath::new(path).is_ok_and(|path| path.below(&self.root).symlink_metadata().is_ok())
+        let place = RelativePath::new(path).map(|path| path.below(&self.root));
+        self.seen.borrow_mut().extend(place.clone());
+        place.is_ok_and(|place| place.symlink_metadata().is_ok())
     }
 
     /// Returns the text of a file of the tree.
     pub fn read(&self, path: &str) -> Result<String, UserError> {
         let relative = RelativePath::new(path).map_err(|error| UserError::input(error.to_string()))?;
         let place = relative.below(&self.root);
+        self.seen.borrow_mut().insert(place.clone());
         if let Some(target) = self.maker(&place) {
             let message = format!("`{path}` is made by `{target}`, and `File` and `Match` are for files of the tree");
             return Err(UserError::input(message).hint(format!("write `Output(\"{target}\")`, which then runs first")));
@@ -111,6 +123,7 @@ impl<'a> SourceFiles<'a> {
             let message = format!("`{path}` leads out of the workspace, to `{}`", real.display());
             return Err(UserError::input(message).hint("copy it into the workspace"));
         }
+        self.seen.borrow_mut().insert(real.clone());
         read_text_at_most(&real, SMALL_MAX).map_err(unreadable)
     }
 

@@ -1,7 +1,8 @@
 //! Values of texts: templates, the environment, git, files. Evaluated only if a wanted target uses them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use rondel_buildfile::{
     BuildFile, EnvFile, GitQuery, Part, Span, Template, Text, TextSource, VariableName, VariableUse, wrong_tag,
@@ -432,6 +433,13 @@ impl<'a> Variables<'a> {
         }
         drop(seen);
         Ok(Answer::Value(value))
+    }
+
+    /// Returns the files that values came from, in the tree and in git's repository.
+    pub fn files_seen(&self) -> BTreeSet<PathBuf> {
+        let mut seen = self.sources.seen();
+        seen.extend(self.git.seen());
+        seen
     }
 
     /// Returns what is known of the repository.

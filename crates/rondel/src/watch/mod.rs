@@ -98,7 +98,8 @@ impl Watch<'_> {
             if let Err(failure) = opened.and_then(|session| self.build_once(&session, &mut state)) {
                 // Nothing was built, since build.ron is wrong for example: the next change may mend it.
                 print_failure(&failure, self.context.wants_color(self.global.color));
-                self.set_places(&mut state, &root, None, &[root.join(".rondel"), root.join("dist")]);
+                let own = [root.join(".rondel"), root.join("dist")];
+                self.set_places(&mut state, &root, (None, &BTreeSet::new()), &own);
             }
             state.builds += 1;
             match self.wait(&mut state, keys.as_ref(), &root) {
@@ -131,7 +132,7 @@ impl Watch<'_> {
         state.news.set_own(own.clone());
         if state.builds == 0 {
             // What changes while the first build runs is not lost.
-            self.set_places(state, &session.root, None, &own);
+            self.set_places(state, &session.root, (None, &analyzed.seen), &own);
         }
         state.started.follow(session, &analyzed, self.context.wants_color(self.global.color));
         let shown = Shown::Watching { is_first: state.builds == 0 };
@@ -150,14 +151,22 @@ impl Watch<'_> {
         if has_run(&summary) {
             recorder.save(exit_of(&summary));
         }
-        self.set_places(state, &session.root, Some(&summary), &own);
+        self.set_places(state, &session.root, (Some(&summary), &analyzed.seen), &own);
         self.tell(state, &summary);
         Ok(())
     }
 
-    fn set_places(&self, state: &mut State, root: &Path, summary: Option<&Summary>, own: &[PathBuf]) {
+    /// `built` is the last build with the files that values came from.
+    fn set_places(
+        &self,
+        state: &mut State,
+        root: &Path,
+        built: (Option<&Summary>, &BTreeSet<PathBuf>),
+        own: &[PathBuf],
+    ) {
         let is_own = |place: &Path| own.iter().any(|own| place.starts_with(own));
-        state.places = places::to_watch(root, summary, &state.places, &is_own);
+        let known = places::Known { root, summary: built.0, seen: built.1, former: &state.places };
+        state.places = places::to_watch(&known, &is_own);
         if let Some(why) = state.watcher.watch(&state.places) {
             self.say(&format!("warning: changes are looked for every half second: {why}"));
         }
@@ -241,7 +250,7 @@ fn has_run(summary: &Summary) -> bool {
 
 /// Returns the places in the workspace that only Rondel and Cargo write.
 fn own_places(session: &Session<'_>) -> Vec<PathBuf> {
-    let mut own = vec![session.root.join(".rondel"), session.root.join(".git"), session.root.join("dist")];
+    let mut own = vec![session.root.join(".rondel")];
     own.extend(session.own_paths());
     let targets = session.file.targets.iter();
     own.extend(

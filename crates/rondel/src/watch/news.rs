@@ -61,7 +61,7 @@ impl News {
         }
         let mut shortest: Option<Duration> = None;
         for path in changes.paths() {
-            if self.own.iter().any(|own| path.starts_with(own)) {
+            if self.own.iter().any(|own| path.starts_with(own)) || is_for_git_alone(path) {
                 continue;
             }
             let metadata = std::fs::symlink_metadata(path).ok();
@@ -124,6 +124,21 @@ impl Told {
     }
 }
 
+/// Returns true for a file of a repository that no value depends on: all but HEAD, branches and tags. Editors ask git all the time, and git writes its index
+/// then.
+fn is_for_git_alone(path: &Path) -> bool {
+    let mut parts =
+        path.components().skip_while(|part| part.as_os_str() != ".git").skip(1).map(|part| part.as_os_str());
+    let is_lock = path.extension().is_some_and(|ending| ending == "lock");
+    match parts.next() {
+        // Not in a repository, or the directory itself.
+        None => path.file_name().is_some_and(|name| name == ".git") && path.is_dir(),
+        // A further work tree has its own HEAD, in `worktrees/NAME`.
+        Some(first) if first == "worktrees" => is_lock || parts.nth(1).is_none_or(|name| name != "HEAD"),
+        Some(first) => is_lock || (first != "HEAD" && first != "packed-refs" && first != "refs"),
+    }
+}
+
 #[cfg(unix)]
 fn looks(metadata: &std::fs::Metadata, bytes: &[u8]) -> Digest {
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
@@ -142,6 +157,28 @@ mod tests {
     use rondel_watch::Watcher;
 
     use super::*;
+
+    #[test]
+    fn what_of_git_is_news() {
+        for (path, expected) in [
+            ("/w/.git/HEAD", false),
+            ("/w/.git/HEAD.lock", true),
+            ("/w/.git/index", true),
+            ("/w/.git/index.lock", true),
+            ("/w/.git/refs/heads/main", false),
+            ("/w/.git/refs/heads/main.lock", true),
+            ("/w/.git/refs/tags/v1", false),
+            ("/w/.git/packed-refs", false),
+            ("/w/.git/objects/ab", true),
+            ("/w/.git/worktrees/other/HEAD", false),
+            ("/w/.git/worktrees/other/index", true),
+            ("/w/.github/HEAD", false),
+            ("/w/go.mod", false),
+            ("/w/vendor/yarn.lock", false),
+        ] {
+            assert_eq!(is_for_git_alone(Path::new(path)), expected, "{path}");
+        }
+    }
 
     /// A build may have read what a file held for a moment: that it looks as before is then no reason to do nothing.
     #[test]

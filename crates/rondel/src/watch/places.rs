@@ -1,4 +1,4 @@
-//! Which directories are watched: exactly those that decide inputs, with the ones above them. While a step has failed whose inputs are
+//! Which directories are watched: exactly those that decide inputs and the values of variables, with the ones above them. While a step has failed whose inputs are
 //! not known, those of the whole tree.
 
 use std::collections::BTreeSet;
@@ -9,14 +9,26 @@ use rondel_engine::{Outcome, Summary};
 /// The most directories of a tree that are looked for.
 const DIRECTORIES_MAX: usize = 50_000;
 
-/// Returns the directories to watch after a build. `former` are those before it; `is_own` tells what Rondel writes itself.
-pub(crate) fn to_watch(
-    root: &Path,
-    summary: Option<&Summary>,
-    former: &BTreeSet<PathBuf>,
-    is_own: &dyn Fn(&Path) -> bool,
-) -> BTreeSet<PathBuf> {
+/// What decides the places to watch.
+pub(crate) struct Known<'a> {
+    /// Directory of build.ron.
+    pub root: &'a Path,
+    /// The last build, if there was one.
+    pub summary: Option<&'a Summary>,
+    /// Files that values came from.
+    pub seen: &'a BTreeSet<PathBuf>,
+    /// The places before that build.
+    pub former: &'a BTreeSet<PathBuf>,
+}
+
+/// Returns the directories to watch after a build. `is_own` tells what Rondel writes itself.
+pub(crate) fn to_watch(known: &Known<'_>, is_own: &dyn Fn(&Path) -> bool) -> BTreeSet<PathBuf> {
+    let Known { root, summary, seen, former } = *known;
     let mut places = BTreeSet::from([root.to_owned()]);
+    for file in seen {
+        let there = file.ancestors().skip(1).find(|place| place.is_dir());
+        places.extend(there.map(Path::to_owned));
+    }
     let mut add = |place: &Path| {
         if !is_own(place) && !places.contains(place) {
             places.insert(place.to_owned());

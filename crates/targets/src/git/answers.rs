@@ -11,7 +11,7 @@ use rondel_evidence::without_userinfo;
 use super::notes::GitNotes;
 use super::repository::{Found, Repository, find};
 use super::version::Asker;
-use super::{ask, head_commit, is_shallow, untagged_commit};
+use super::{ask, current_branch, head_commit, is_shallow, untagged_commit};
 use crate::request::VersionMode;
 
 /// Digits of a description where nothing is said.
@@ -53,6 +53,14 @@ impl<'a> GitAnswers<'a> {
     /// Returns what is odd about the answers, such as a shallow clone.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.borrow().clone()
+    }
+
+    /// Returns the files of the repository that an answer depends on, if git was asked: what HEAD is, and all branches and tags.
+    pub fn seen(&self) -> Vec<PathBuf> {
+        let Some(repository) = self.repository.get().and_then(Found::repository) else { return Vec::new() };
+        let branch = current_branch(repository).map(|name| repository.common.join(name));
+        let shared = ["packed-refs", "refs/tags/*", "refs/heads/*"].map(|name| repository.common.join(name));
+        shared.into_iter().chain(branch).chain([repository.git.join("HEAD")]).collect()
     }
 
     /// Returns git's answer. What differs from step to step is not part of it: `Dirty`, and the suffix of `Describe`.

@@ -106,6 +106,13 @@ pub(crate) fn head_commit(repository: &Repository) -> Option<String> {
     repository.notes.answer("HEAD", || read_head(repository))
 }
 
+/// Returns the name of the branch that is checked out, as `refs/heads/main`.
+fn current_branch(repository: &Repository) -> Option<String> {
+    let head = read_text_at_most(&repository.git.join("HEAD"), SMALL_MAX).ok()?;
+    let name = head.trim().strip_prefix("ref: ")?;
+    (name.starts_with("refs/heads/") && !name.contains("..")).then(|| name.to_owned())
+}
+
 fn read_head(repository: &Repository) -> Option<String> {
     let head = read_text_at_most(&repository.git.join("HEAD"), SMALL_MAX).ok()?;
     let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -68,6 +68,7 @@ pub fn publish(
         rules: BTreeSet::new(),
         left_out: Vec::new(),
         notes: Vec::new(),
+        seen: BTreeSet::new(),
     })
 }
 

@@ -149,8 +149,8 @@ impl ExecStep {
             .map_err(|error| StepError::environment(error.to_string()).hint("install it, or correct `command`"))
     }
 
-    /// Adds the identities of the programs that run.
-    fn identities(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<(), StepError> {
+    /// Adds the identities of the programs that run. Returns where those are that somebody may exchange.
+    fn identities(&self, context: &StepContext<'_>, spec: &mut ActionSpec) -> Result<Vec<PathBuf>, StepError> {
         if let Some((go, _)) = &self.go {
             spec.tools.insert("go".to_owned(), go.identity(context)?);
         }
@@ -158,14 +158,15 @@ impl ExecStep {
             let slot = RelativePath::new(&format!("tool/{position}")).expect("a number");
             spec.upstream.insert(slot, self.tool(context, *index)?.entry.clone());
         }
-        let Some(closed) = &self.closed else { return Ok(()) };
+        let Some(closed) = &self.closed else { return Ok(Vec::new()) };
         for index in &closed.built {
             let tool = self.tool(context, *index)?;
             spec.upstream.insert(tools_slot().join(&tool.name), tool.entry.clone());
         }
         closed.settings(spec);
-        spec.tools.extend(self.programs(context, closed)?.identities(&context.workspace.snapshot)?);
-        Ok(())
+        let programs = self.programs(context, closed)?;
+        spec.tools.extend(programs.identities(&context.workspace.snapshot)?);
+        Ok(programs.of_others())
     }
 
     /// Returns the programs that a step with a key sees.
@@ -246,10 +247,12 @@ impl ExecStep {
             return always(spec, "its environment holds a secret, which nothing keeps");
         }
         self.identities(context, &mut spec)?;
-        spec.tools.extend(self.programs_with(context, &[])?.identities(&context.workspace.snapshot)?);
+        let programs = self.programs_with(context, &[])?;
+        spec.tools.extend(programs.identities(&context.workspace.snapshot)?);
         if let Some(inputs) = &self.inputs {
             spec.inputs = inputs.hash(&self.root, &context.workspace.snapshot)?;
         }
+        spec.inputs.watch_beside(programs.of_others());
         // What it reads otherwise can't be told, and was not declared.
         if let Some(why) = spec.inputs.blind_spot() {
             return always(spec, &why);
@@ -293,8 +296,9 @@ impl Step for ExecStep {
             spec.outputs.clear();
             return Ok(Prepared { spec, freshness: Freshness::always("it was given arguments"), findings: () });
         }
-        self.identities(context, &mut spec)?;
+        let programs = self.identities(context, &mut spec)?;
         spec.inputs = inputs.hash(&self.root, &context.workspace.snapshot)?;
+        spec.inputs.watch_beside(programs);
         let has_secret = self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_)));
         let freshness = if has_secret && !self.secret_is_not_keyed {
             Freshness::always("its environment holds a secret, which is in no key")
