@@ -144,7 +144,7 @@ fn the_next_container_is_made_before_the_last_one_ends() {
 #[test]
 #[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
 #[cfg_attr(not(has_busybox), ignore = "no static busybox")]
-fn an_interrupted_exchange_leaves_nothing() {
+fn an_exchange_in_vain_leaves_the_earlier_one() {
     let _guard = daemon();
     let port = free_port();
     let space = served("rondel-test-interrupted", port, ", memory: \"64m\"");
@@ -157,8 +157,42 @@ fn an_interrupted_exchange_leaves_nothing() {
     Command::new("kill").args(["-INT", &rondel.id().to_string()]).status().unwrap();
     assert_eq!(rondel.wait().unwrap().code(), Some(130));
     let label = ["ps", "--all", "--quiet", "--filter", "label=rondel.target=run", "--filter", "label=rondel.project=t"];
-    assert_eq!(docker(&label), "");
+    assert_eq!([docker(&label), container("run")], [first.clone(), first.clone()]);
+    // One that never becomes healthy, and one whose port is taken.
+    space.replace("build.ron", "detach: true", "health_timeout_s: 2, detach: true");
+    space.run(&["run"]).fails(1, &["did not become healthy", "goes on"]);
+    assert_eq!([docker(&label), container("run")], [first.clone(), first.clone()]);
+    let other = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let taken = other.local_addr().unwrap().port();
+    space.replace("build.ron", &format!("{port}:"), &format!("{taken}:"));
+    space.run(&["run"]).fails(1, &["is taken", "goes on"]);
+    assert_eq!([docker(&label), container("run")], [first.clone(), first]);
+    space.ok(&["stop"]);
     docker(&["rmi", "--force", "rondel-test-interrupted:1"]);
+}
+
+/// Two at once start one container, and what runs in the foreground of one is not ended by the other.
+#[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn two_that_start_the_same_container() {
+    let _guard = daemon();
+    let port = free_port();
+    let space = served("rondel-test-two", port, "");
+    space.ok(&["image"]);
+    let mut both = [space.start(&["run"]), space.start(&["run"])];
+    assert!(both.iter_mut().all(|rondel| rondel.wait().unwrap().success()));
+    assert_eq!(container("run").lines().count(), 1);
+    space.ok(&["stop"]);
+    space.replace("build.ron", "detach: true, ", "");
+    let mut first = space.start(&["run"]);
+    wait_for("the container", || get(port, "/").is_some());
+    space.run(&["run"]).fails(3, &["runs in the foreground of another Rondel", "stop run"]);
+    assert!(get(port, "/").is_some());
+    Command::new("kill").args(["-INT", &first.id().to_string()]).status().unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(130));
+    assert!(container("run").is_empty());
+    docker(&["rmi", "--force", "rondel-test-two:1"]);
 }
 
 /// A container of a Rondel that was killed is found again.

@@ -22,12 +22,29 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const ORPHAN_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A lock, held until this is dropped.
-pub(crate) struct Lock(File);
+pub struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // Surviving children have the lock too: closing the file would leave it to them.
         let _ = self.0.unlock();
+    }
+}
+
+impl StepContext<'_> {
+    /// Waits until no other Rondel of this workspace holds the lock `name`, which says what is done alone, and takes it. `None` where the file system
+    /// has no locks.
+    pub fn lock(&self, name: &str, what: &str) -> Result<Option<Lock>, StepError> {
+        wait_for_one(&[lock_path(&self.workspace.state, "alone", name)], what, self)
+    }
+
+    /// Returns true if a living process of this workspace holds the lock `name`.
+    pub fn is_locked(&self, name: &str) -> bool {
+        let path = lock_path(&self.workspace.state, "alone", name);
+        let Ok(file) = File::open(&path) else { return false };
+        let is_held = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        // What a killed Rondel has left holds it too, until the next one that wants it ends that.
+        is_held && kill_lock_holders(&path, false).is_empty()
     }
 }
 

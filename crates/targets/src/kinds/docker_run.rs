@@ -336,33 +336,32 @@ impl Step for DockerRunStep {
 
     fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         self.docker.require_daemon(context)?;
+        let [starting, foreground] = ["start", "foreground"].map(|what| format!("container {} {what}", self.target));
+        let must_wait = context.is_locked(&starting);
+        let turn = context.lock(&starting, "another Rondel that starts this container")?;
+        if context.is_locked(&foreground) {
+            let text = format!("`{}` runs in the foreground of another Rondel", self.target);
+            let stop = format!("`{} stop {}`", rondel_engine::PROGRAM, self.target);
+            return Err(StepError::environment(text).hint(format!("stop it there with Ctrl-C, or with {stop}")));
+        }
         let image = image_of(context, 0).map(|image| image.image_id).unwrap_or_default();
-        if self.settings.user.is_none() {
-            let user = self.docker.image(context, &image)?.map(|image| image.user).unwrap_or_default();
-            if matches!(user.split(':').next(), None | Some("" | "0" | "root")) {
-                return Err(StepError::input(format!("`{}` would run as root", self.target))
-                    .hint("give it `user: \"10001:10001\"`, or the image a user"));
-            }
-        }
+        self.require_user(context, &image)?;
+        let _alone = if self.detach { None } else { context.lock(&foreground, "another Rondel")? };
         if self.settings.is_interactive {
-            let _held = self.hold()?;
-            self.reap(context)?;
-            let words: &[&str] = if is_at_terminal() {
-                &["run", "--rm", "--interactive", "--tty"]
-            } else {
-                &["run", "--rm", "--interactive"]
-            };
-            let line = self.settings.line(&self.docker, words, &image).map_err(secrets_failure)?;
-            let outcome = context.run_in_foreground(&line);
-            if context.cancellation.is_raised() {
-                let _finishing = context.cancellation.finishing();
-                let _ = self.remove_quietly(&[]);
-            }
-            self.settings.labels.remove_secrets();
-            return outcome.map(|()| Report::default());
+            drop(turn);
+            return self.interact(context, &image);
         }
-        let Exchanged { id, former, held } = self.exchange(context, &image)?;
-        let outcome = self.wait_until_healthy(context, &id);
+        if must_wait && let Some(id) = self.started_by_others(&image) {
+            context.note("another Rondel has started it");
+            return Ok(Report::of(Metadata::of(&ContainerMetadata { container: id })));
+        }
+        let exchanged = self.exchange(context, &image)?;
+        let outcome = self.wait_until_healthy(context, &exchanged.id);
+        if let (Err(_), [_, ..]) = (&outcome, exchanged.stopped.as_slice()) {
+            self.go_back(context, &exchanged);
+            return outcome.map(|_| Report::default());
+        }
+        let Exchanged { id, former, held, .. } = exchanged;
         let metadata = Metadata::of(&ContainerMetadata { container: short_id(&id).to_owned() });
         // A container that has ended is not left behind, and what it printed is shown.
         if let (Some(held), Some(own), Ok(Life::Running)) = (&held, self.own_address(), &outcome) {
@@ -370,12 +369,53 @@ impl Step for DockerRunStep {
         }
         // Whoever waits for the new one does not wait for this.
         self.remove_former(context, &former);
+        drop(turn);
         if self.detach && matches!(outcome, Ok(Life::Running)) {
             return Ok(Report::of(metadata));
         }
         let outcome = outcome.and_then(|_| self.follow(context, &id));
         self.stop(context, &id);
         outcome.map(|()| Report::of(metadata))
+    }
+}
+
+impl DockerRunStep {
+    /// Refuses an image that would run as root, unless that was asked for.
+    fn require_user(&self, context: &StepContext<'_>, image: &str) -> Result<(), StepError> {
+        if self.settings.user.is_some() {
+            return Ok(());
+        }
+        let user = self.docker.image(context, image)?.map(|image| image.user).unwrap_or_default();
+        if matches!(user.split(':').next(), None | Some("" | "0" | "root")) {
+            return Err(StepError::input(format!("`{}` would run as root", self.target))
+                .hint("give it `user: \"10001:10001\"`, or the image a user"));
+        }
+        Ok(())
+    }
+
+    /// Runs the container at the terminal, until it ends.
+    fn interact(&self, context: &StepContext<'_>, image: &str) -> Result<Report, StepError> {
+        let _held = self.hold()?;
+        self.reap(context)?;
+        let words: &[&str] = if is_at_terminal() {
+            &["run", "--rm", "--interactive", "--tty"]
+        } else {
+            &["run", "--rm", "--interactive"]
+        };
+        let line = self.settings.line(&self.docker, words, image).map_err(secrets_failure)?;
+        let outcome = context.run_in_foreground(&line);
+        if context.cancellation.is_raised() {
+            let _finishing = context.cancellation.finishing();
+            let _ = self.remove_quietly(&[]);
+        }
+        self.settings.labels.remove_secrets();
+        outcome.map(|()| Report::default())
+    }
+
+    /// Returns the container that was started meanwhile from the same as this step would start it from.
+    fn started_by_others(&self, image: &str) -> Option<String> {
+        let key = self.settings.key(image).filter(|_| self.detach)?;
+        self.running_with(&key, None).ok().flatten().filter(|_| self.let_through())
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a container takes the place of an earlier one. It is made beside the earlier one, which is stopped only then: settings that Docker refuses
-//! stop nothing and hold up no request. When the earlier one goes away, nobody waits for that any more.
+//! stop nothing and hold up no request. Where the next one does not start or does not become healthy, the earlier one is started again. When the earlier
+//! one goes away, nobody waits for that any more.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ pub(super) struct Exchanged {
     pub id: String,
     /// Those before it, which have stopped.
     pub former: Vec<String>,
+    /// Those of them that ran.
+    pub stopped: Vec<String>,
     /// What holds its address.
     pub held: Option<Arc<Proxy>>,
 }
@@ -70,12 +73,42 @@ impl DockerRunStep {
         let made = make().and_then(|id| Ok((id, self.hold()?)));
         let (id, held) = made.map_err(|error| self.not_started(context, error, &former))?;
         tell(context, &former);
+        let stopped: Vec<String> = former.iter().filter(|id| self.docker.state_of_container(id).0).cloned().collect();
         let start = || {
             self.stop_all(context, &former)?;
             context.capture(&self.docker.command(["start", &id]))
         };
-        start().map_err(|error| self.not_started(context, error, &[]))?;
-        Ok(Exchanged { id, former, held })
+        if let Err(error) = start() {
+            let error = self.not_started(context, error, &former);
+            self.start_again(context, &stopped, held.as_deref());
+            return Err(error);
+        }
+        Ok(Exchanged { id, former, stopped, held })
+    }
+
+    /// Starts those again that an exchange has stopped in vain, also where the build was cancelled meanwhile.
+    fn start_again(&self, context: &StepContext<'_>, stopped: &[String], held: Option<&Proxy>) {
+        let _finishing = context.cancellation.finishing();
+        for id in stopped {
+            let started = capture(&context.announce(&self.docker.command(["start", id])), &Cancellation::new());
+            if started.is_ok_and(|started| started.finished.status.success()) {
+                context.note(format!("the container {} of the earlier run goes on", short_id(id)));
+            } else {
+                context.warn(format!("the container {id} of an earlier run was stopped, and can't be started again"));
+            }
+        }
+        if let (Some(held), Some(own), [_, ..]) = (held, self.own_address(), stopped) {
+            held.open(own);
+        }
+    }
+
+    /// Gives up a container that did not become what it should, and goes back to those before it. Secrets stay where they are: those use them.
+    pub(super) fn go_back(&self, context: &StepContext<'_>, exchanged: &Exchanged) {
+        let _finishing = context.cancellation.finishing();
+        let new = [exchanged.id.clone()];
+        let _ = capture(&self.stop_line(&new), &Cancellation::new());
+        let _ = capture(&self.remove_line(&new), &Cancellation::new());
+        self.start_again(context, &exchanged.stopped, exchanged.held.as_deref());
     }
 
     /// Gives containers time to end by themselves, also where the build is cancelled meanwhile.
