@@ -195,6 +195,46 @@ fn two_that_start_the_same_container() {
     docker(&["rmi", "--force", "rondel-test-two:1"]);
 }
 
+/// Services of another target and of the user are in the same project, and are left alone.
+#[test]
+#[cfg_attr(not(has_docker), ignore = "no Docker daemon")]
+#[cfg_attr(not(has_busybox), ignore = "no static busybox")]
+fn services_of_others_stay() {
+    let _guard = daemon();
+    let space = served("rondel-test-services", free_port(), "");
+    let more = "\"run\": ComposeUp(file: \"one.yml\", wait: false), \"two\": ComposeUp(file: \"two.yml\", wait: false), \
+                \"down\": ComposeDown(file: \"two.yml\"), \"unused\": DockerRun(image";
+    space.replace("build.ron", "\"run\": DockerRun(image", more);
+    for (file, service, more) in
+        [("one", "first", ""), ("two", "second", ", container_name: by-own-name"), ("own", "third", "")]
+    {
+        let service = format!("  {service}: {{image: \"rondel-test-services:1\"{more}}}\n");
+        space.write(&format!("{file}.yml"), &format!("services:\n{service}"));
+    }
+    space.ok(&["image"]);
+    let compose = |words: &[&str]| {
+        let line = [&["compose", "-p", "t", "-f"], words].concat();
+        assert!(Command::new("docker").args(line).current_dir(space.root()).output().unwrap().status.success());
+    };
+    let running = || {
+        let text = docker(&["ps", "--filter", "label=com.docker.compose.project=t", "--format", "{{.Names}}"]);
+        text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    };
+    compose(&["own.yml", "up", "-d"]);
+    space.ok(&["run", "two"]);
+    assert_eq!(running(), ["by-own-name", "t-first-1", "t-third-1"]);
+    let status = space.ok(&["status"]).stdout;
+    assert!(status.contains("run/first") && status.contains("two/second") && !status.contains("third"), "{status}");
+    wait_for("a line", || space.ok(&["logs", "two"]).stdout.contains("second | serving"));
+    assert!(!space.ok(&["logs", "run"]).stdout.contains("second"));
+    assert!(space.ok(&["stop", "run"]).stderr.contains("Stopped run: first"));
+    assert_eq!(running(), ["by-own-name", "t-third-1"]);
+    space.ok(&["down"]);
+    assert_eq!(running(), ["t-third-1"]);
+    compose(&["own.yml", "down"]);
+    docker(&["rmi", "--force", "rondel-test-services:1"]);
+}
+
 /// A container of a Rondel that was killed is found again.
 #[test]
 #[cfg_attr(not(has_docker), ignore = "no Docker daemon")]

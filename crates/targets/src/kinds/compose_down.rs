@@ -6,6 +6,7 @@ use rondel_engine::{Freshness, Job, Prepared, Query, Report, Shown, Step, StepEr
 use crate::analyzer::{Analyze, Analyzed, Analyzer};
 use crate::docker::compose::{Compose, compose};
 use crate::nodes::{Deps, TargetNodes};
+use crate::running::Services;
 
 impl Analyze for ComposeDown {
     fn analyze(
@@ -36,12 +37,18 @@ impl Step for ComposeDownStep {
 
     fn run(&self, _prepared: &Prepared, context: &Job<'_>) -> Result<Report, StepError> {
         self.compose.require(context)?;
-        // Services of all profiles, also those that nothing names now.
-        let mut arguments = vec!["--profile=*".to_owned(), "down".to_owned(), "--remove-orphans".to_owned()];
-        if self.volumes {
-            arguments.push("--volumes".to_owned());
-        }
+        let services = Services {
+            docker: self.compose.docker.clone(),
+            project: self.compose.project_name.clone(),
+            file: self.compose.file.clone(),
+        };
+        let listed = || services.listed().map_err(|error| StepError::environment(error.to_string()));
+        // Services of all profiles, also those that the file does not name any more; not those of other files.
+        let mut arguments = vec!["--profile=*".to_owned(), "down".to_owned()];
+        arguments.extend((listed()?.others == 0).then(|| "--remove-orphans".to_owned()));
+        arguments.extend(self.volumes.then(|| "--volumes".to_owned()));
         context.run(&self.compose.line(None, &arguments))?;
+        services.end().map_err(|error| StepError::environment(error.to_string()))?;
         Ok(Report::default())
     }
 }

@@ -18,7 +18,7 @@ use crate::docker::taken_port::taken_port;
 use crate::image::load::{health_of, image_in_docker};
 use crate::image::metadata::{ServicesMetadata, image_of};
 use crate::nodes::{Deps, TargetNodes};
-use crate::running::{Running, RunningPart, Services, objects, service_of};
+use crate::running::{Listed, Running, RunningPart, Services};
 
 impl Analyze for ComposeUp {
     fn analyze(
@@ -55,7 +55,8 @@ impl Analyze for ComposeUp {
 
     fn running(&self, analyzer: &Analyzer<'_>, _target: &Target) -> Analyzed<Option<Box<dyn Running>>> {
         let project = project_name_of(analyzer, self.project_name.as_ref())?;
-        Ok(Some(Box::new(Services { docker: analyzer.docker()?, project })))
+        let file = analyzer.root.join(&self.file.value);
+        Ok(Some(Box::new(Services { docker: analyzer.docker()?, project, file })))
     }
 }
 
@@ -100,10 +101,7 @@ impl ComposeUpStep {
     fn services(&self, overrides: &Path, cancellation: &Cancellation) -> Option<Vec<RunningPart>> {
         let arguments = ["ps", "--all", "--format", "json"].map(str::to_owned);
         let captured = capture(&self.compose.line(Some(overrides), &arguments), cancellation).ok()?;
-        let text = String::from_utf8_lossy(&captured.stdout).into_owned();
-        let mut services: Vec<RunningPart> = objects(&text).iter().map(service_of).collect();
-        services.sort_by(|one, other| one.part.cmp(&other.part));
-        Some(services)
+        Some(Listed::of(&String::from_utf8_lossy(&captured.stdout), &self.compose.file).parts())
     }
 
     /// Starts the services. Meanwhile a table says how they are, in place of what compose prints.
@@ -174,8 +172,17 @@ impl Step for ComposeUpStep {
         let overrides = context.workspace.state.join("out").join(&self.name).join("compose-override.yml");
         rondel_cas::write_atomically(&context.workspace.scratch(), &overrides, self.overrides(context).as_bytes())
             .map_err(|error| StepError::unwritable(&overrides, &error))?;
+        // Two at once would both make the network.
+        let project = format!("compose {}", self.compose.project_name);
+        let turn = context.lock(&project, "another target that starts services of the same project")?;
         let outcome = self.start(context, &overrides);
+        drop(turn);
         if matches!(outcome, Err(StepError::Interrupted)) {
+            let _finishing = context.cancellation.finishing();
+            if self.services(&overrides, &Cancellation::new()).is_some_and(|services| !services.is_empty()) {
+                let stop = format!("`{} stop {}` ends them", rondel_engine::PROGRAM, self.name);
+                context.warn(format!("services that were started go on: {stop}"));
+            }
             return Err(StepError::Interrupted);
         }
         let services = self.services(&overrides, context.cancellation).unwrap_or_default();

@@ -11,10 +11,10 @@ use std::time::Duration;
 use rondel_engine::UserError;
 use rondel_process::Cancellation;
 
-pub(crate) use containers::{Containers, objects, short_id};
+pub(crate) use containers::{Containers, short_id};
 pub(crate) use held::hold;
 pub(crate) use processes::Processes;
-pub(crate) use services::{Services, service_of};
+pub(crate) use services::{Listed, Services};
 
 /// How often it is looked whether something else was started.
 const INTERVAL: Duration = Duration::from_millis(200);
