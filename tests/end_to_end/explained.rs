@@ -79,7 +79,7 @@ fn questions_of_a_go_build() {
     let before = everything(&space);
     space.ok(&["plan", "image"]).check(expect![[r#"
         run         server (last [T]): greet/greet.go changed
-        depends     image: on the outputs of image: layer base, image: layer files, image: layer outputs (linux/amd64)
+        depends     image: on the outputs of image: layer base (first build), image: layer files (first build), server
         depends     image: docker: on the outputs of image
     "#]]);
     for question in [&["why", "image"][..], &["graph", "image"], &["list"], &["doctor"], &["cache", "stats"]] {
@@ -135,6 +135,43 @@ fn a_plan_of_packages_that_were_never_listed() {
     space.remove(file);
     assert_eq!(plan(&space), "restore     server: its stored result is put back in place\n");
     assert_eq!(space.outcomes(&["server"])["server (linux/amd64)"], "cached");
+}
+
+/// What a step reads may be put back in place before it: then what lies there now says nothing. A step without a line of its own tells why it would run.
+#[test]
+fn a_plan_where_something_is_put_back_first() {
+    let space = TestSpace::with_targets(
+        r#""gen": Shell("echo $WHO > out.txt", inputs: [], outputs: ["out.txt"], env: {"WHO": "{who}"}),
+           "use": Shell("wc -c out.txt > n.txt", inputs: ["out.txt"], outputs: ["n.txt"], after: ["gen"]),
+           "other": Shell("wc -c in/* > o.txt", inputs: ["in/*"], outputs: ["o.txt"], after: ["gen"]),
+           "image": Image(base: Static, files: {"/in": File("in/file")}, entrypoint: ["/in"], platforms: ["linux/amd64"])"#,
+    );
+    space.replace("build.ron", "project:", "vars: {\"who\": \"a\"}, project:");
+    space.write("in/file", "1");
+    space.ok(&["gen"]);
+    space.ok(&["--set", "who=bbb", "use"]);
+    space.ok(&["other"]);
+    space.ok(&["--set", "who=bbb", "gen"]);
+    let check = |outcome: &str, other: &str| {
+        let plan = space.ok(&["plan", "use", "other"]).stdout;
+        let lines = ["restore     gen: ", "depends     use", &format!("{other}  other")];
+        assert!(lines.iter().all(|line| plan.contains(line)) && !plan.contains("run  "), "{plan}");
+        let status = space.ok(&["list", "--status"]).stdout;
+        let of_use = status.lines().find(|line| line.contains("  use  ")).unwrap();
+        assert!(of_use.contains("unknown"), "{status}");
+        let outcomes = space.outcomes(&["use", "other"]);
+        assert_eq!([outcomes["use"].as_str(), outcomes["other"].as_str()], [outcome, "cached"]);
+    };
+    check("ran", "up to date");
+    space.write("out.txt", "edited");
+    check("cached", "up to date");
+    space.remove("out.txt");
+    // Nobody knows whether a file that is not there would match.
+    check("cached", "depends   ");
+    space.ok(&["image"]);
+    space.write("in/file", "2");
+    let plan = space.ok(&["plan", "image"]).stdout;
+    assert!(plan.contains("(in/file changed)"), "{plan}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Planning: finds what a build would do, without running a step or writing anything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rondel_cas::{ActionResult, Digest};
@@ -13,6 +13,7 @@ use crate::error::StepError;
 use crate::event::{Event, NodeId};
 use crate::execute::{Lookup, artefacts, lookup};
 use crate::graph::{Graph, Node};
+use crate::inputs::InputSet;
 use crate::reason::Reason;
 use crate::step::{Freshness, PreparedAction, Query};
 use crate::workspace::Workspace;
@@ -108,6 +109,7 @@ pub fn known(
     warn: &(dyn Fn(Event) + Sync),
 ) -> Known {
     let mut known = Known::default();
+    let mut restored = Restored::default();
     let demanded = graph.demanded(roots);
     let (nobody, redactor) = (Cancellation::new(), Redactor::default());
     let (purpose, cancellation) = match asks {
@@ -144,7 +146,7 @@ pub fn known(
             emit: warn,
             prerequisites: &|| Ok(()),
         };
-        let one = plan_one(node, &context);
+        let one = restored.change(id, node, workspace, plan_one(node, &context));
         known.planned.insert(id, one.planned);
         known.results.insert(id, one.result);
         known.hits.extend(one.hit.map(|hit| (id, hit)));
@@ -159,16 +161,67 @@ struct One {
     result: UpstreamResult,
     hit: Option<Hit>,
     spec: Option<ActionSpec>,
+    /// True if it runs whatever lies in the tree.
+    runs_always: bool,
 }
 
 impl One {
     fn of(planned: Planned) -> One {
-        One { planned, result: UpstreamResult::default(), hit: None, spec: None }
+        One { planned, result: UpstreamResult::default(), hit: None, spec: None, runs_always: false }
     }
+}
+
+/// Steps whose stored results would be put back in place, and the places, for each step that they come before.
+#[derive(Default)]
+struct Restored(BTreeMap<NodeId, BTreeMap<NodeId, Vec<PathBuf>>>);
+
+impl Restored {
+    /// Takes down what is known of a node. It is judged by what lies in the tree now: where a step that it comes after would put something there
+    /// first, that says nothing.
+    fn change(&mut self, id: NodeId, node: &Node, workspace: &Workspace, one: One) -> One {
+        let of = |others: &[NodeId]| -> BTreeMap<NodeId, Vec<PathBuf>> {
+            others
+                .iter()
+                .filter_map(|other| self.0.get(other))
+                .flatten()
+                .map(|(id, places)| (*id, places.clone()))
+                .collect()
+        };
+        let (before, mut all) = (of(&node.after), of(&node.inputs));
+        let is_read = |places: &Vec<PathBuf>| {
+            matches!(one.planned, Planned::Unknown(_))
+                || places.iter().any(|place| may_read(&one.result.sources.inputs, place))
+        };
+        let on: Vec<NodeId> = before.iter().filter(|(_, places)| is_read(places)).map(|(id, _)| *id).collect();
+        all.extend(before);
+        if let (Planned::Restore, Some(hit)) = (&one.planned, &one.hit) {
+            let places = hit.outputs.iter().map(|output| output.destination.below(&workspace.root));
+            all.insert(id, places.collect());
+        }
+        self.0.insert(id, all);
+        if on.is_empty() || one.runs_always { one } else { One::of(Planned::Depends(on)) }
+    }
+}
+
+/// Returns true if what comes to be at `place` may be one of these inputs. A file that is there is one already, or matches no glob. (Of a Go file,
+/// its first lines decide.)
+fn may_read(inputs: &InputSet, place: &Path) -> bool {
+    if place.is_file() && place.extension().is_none_or(|ending| ending != "go") {
+        let mut reads = false;
+        inputs.each_place(&mut |input| reads |= input == place);
+        return reads;
+    }
+    let directory = place.ancestors().skip(1).find(|above| above.is_dir()).unwrap_or(place);
+    let mut reads = false;
+    inputs.each_place_to_watch(&mut |watched| reads |= watched == directory || watched.starts_with(place));
+    reads
 }
 
 fn plan_one(node: &Node, context: &StepContext<'_>) -> One {
     let query = Query { context };
+    let sources = |prepared: &mut dyn PreparedAction| {
+        Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() })
+    };
     let mut prepared = match node.step.prepare(&query) {
         Ok(prepared) => prepared,
         Err(error) => return One::of(Planned::Unknown(error)),
@@ -178,12 +231,13 @@ fn plan_one(node: &Node, context: &StepContext<'_>) -> One {
         Freshness::UpToDate(metadata) => {
             let action = prepared.spec().digest().ok().filter(|_| node.step.keeps_results());
             let hit = action.map(|action| Hit { action, outputs: Vec::new(), is_kept_by_step: true });
-            let result = UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() };
+            let mut result = UpstreamResult { metadata: metadata.clone(), ..UpstreamResult::default() };
+            result.sources = sources(&mut *prepared);
             return One { result, hit, ..One::of(Planned::UpToDate) };
         }
         Freshness::Run(reasons) => {
-            let spec = Some(prepared.spec().clone());
-            return One { spec, ..One::of(Planned::Run(reasons.clone())) };
+            let (spec, runs_always) = (Some(prepared.spec().clone()), !Reason::are_undecided(reasons));
+            return One { spec, runs_always, ..One::of(Planned::Run(reasons.clone())) };
         }
         Freshness::Skip(why) => return One::of(Planned::Skip(why.clone())),
     };
@@ -205,8 +259,8 @@ fn plan_one(node: &Node, context: &StepContext<'_>) -> One {
     let is_hit = matches!(planned, Planned::UpToDate | Planned::Restore);
     let hit = is_hit.then(|| Hit { action: key, outputs: prepared.spec().outputs.clone(), is_kept_by_step: false });
     let spec = (!is_hit).then(|| prepared.spec().clone());
-    result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
-    One { planned, result, hit, spec }
+    result.sources = sources(&mut *prepared);
+    One { result, hit, spec, ..One::of(planned) }
 }
 
 /// Prepares one step, given the upstream results. Starts and writes nothing.

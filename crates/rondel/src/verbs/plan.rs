@@ -1,5 +1,6 @@
 //! `plan`: the steps that would run, and why. Writes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use rondel_buildfile::{Platform, Target, TargetName};
@@ -69,7 +70,7 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
         if node.shown == Shown::Never && !call.global.verbose && !is_unknown {
             continue;
         }
-        let (word, detail) = words_for(state, &analyzed.graph);
+        let (word, detail) = words_for(state, &analyzed.graph, &planned);
         let detail = without_control_sequences(&detail.replace('\n', "\\n"));
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         let unchecked =
@@ -112,13 +113,17 @@ fn plan(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure
 }
 
 /// Returns the word for a state, and what there is to say of it.
-fn words_for(state: &Planned, graph: &Graph) -> (&'static str, String) {
+fn words_for(state: &Planned, graph: &Graph, all: &BTreeMap<NodeId, Planned>) -> (&'static str, String) {
     match state {
         Planned::UpToDate => ("up to date", String::new()),
         Planned::Restore => ("restore", "its stored result is put back in place".to_owned()),
         Planned::Run(reasons) if Reason::are_undecided(reasons) => ("unknown", words_of(reasons) + UNDECIDED),
         Planned::Run(reasons) => ("run", words_of(reasons)),
-        Planned::Depends(on) => ("depends", format!("on the outputs of {}", titles(graph, on))),
+        Planned::Depends(on) => {
+            let causes: BTreeSet<String> = on.iter().flat_map(|id| causes(*id, graph, all)).collect();
+            let causes: Vec<String> = causes.into_iter().collect();
+            ("depends", format!("on the outputs of {}", causes.join(", ")))
+        }
         Planned::Skip(why) => ("skip", why.clone()),
         Planned::OnDemand => ("on demand", "only if a step that needs it runs".to_owned()),
         Planned::Unknown(error) => ("unknown", error.to_string()),
@@ -128,8 +133,14 @@ fn words_for(state: &Planned, graph: &Graph) -> (&'static str, String) {
 /// What is added to the reason of a step that may be up to date, or be found in the store.
 const UNDECIDED: &str = ", and it runs unless it is up to date or stored then";
 
-fn titles(graph: &Graph, ids: &[NodeId]) -> String {
-    ids.iter().map(|id| graph.node(*id).title.as_str()).collect::<Vec<_>>().join(", ")
+/// Returns the title of a step that others depend on. One that has no line of its own comes with why it would run, or is left out for what it depends on.
+fn causes(id: NodeId, graph: &Graph, all: &BTreeMap<NodeId, Planned>) -> Vec<String> {
+    let node = graph.node(id);
+    match all.get(&id).filter(|_| node.shown == Shown::Never) {
+        Some(Planned::Run(reasons)) => vec![format!("{} ({})", node.title, words_of(reasons))],
+        Some(Planned::Depends(on)) => on.iter().flat_map(|other| causes(*other, graph, all)).collect(),
+        _ => vec![node.title.clone()],
+    }
 }
 
 fn words_of(reasons: &[Reason]) -> String {

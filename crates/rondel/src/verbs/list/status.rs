@@ -136,6 +136,11 @@ fn of_steps(analyzed: &Analysis, ends: &[NodeId], planned: &BTreeMap<NodeId, Pla
             }
             Some(Planned::Unknown(error)) => Status::Unknown(format!("{title}: {error}")),
             Some(Planned::Restore) => Status::Stored,
+            // What it reads is not there yet, or is something else now.
+            Some(Planned::Depends(on)) if on.iter().all(|id| matches!(planned.get(id), Some(Planned::Restore))) => {
+                let first: Vec<&str> = on.iter().map(|id| analyzed.graph.node(*id).title.as_str()).collect();
+                Status::Unknown(format!("{title}: {} is put back in place first", first.join(", ")))
+            }
             Some(Planned::UpToDate | Planned::Skip(_) | Planned::OnDemand | Planned::Depends(_)) | None => continue,
         };
         if weight(&other) > weight(&status) {
