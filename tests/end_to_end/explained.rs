@@ -137,6 +137,30 @@ fn a_plan_of_packages_that_were_never_listed() {
     assert_eq!(space.outcomes(&["server"])["server (linux/amd64)"], "cached");
 }
 
+/// A run that failed is the last one too; after it the last success is told.
+#[test]
+fn why_of_a_run_that_failed() {
+    let space = TestSpace::with_targets(r#""x": Shell("test $(cat f) = ok", inputs: ["f"])"#);
+    space.write("f", "bad");
+    space.run(&["x"]).fails(1, &[]);
+    let why = || space.ok(&["why", "x"]).stdout;
+    let said = why();
+    assert!(
+        said.contains(" ago failed after ") && said.contains("exit status 1; it ran because\n    first build"),
+        "{said}"
+    );
+    assert!(said.contains("no run of it has succeeded") && !said.contains("it has not run"), "{said}");
+    space.write("f", "ok");
+    space.ok(&["x"]);
+    assert!(!why().contains("failed") && why().contains("last run "));
+    space.write("f", "worse");
+    space.run(&["x"]).fails(1, &[]);
+    let said = why();
+    assert!(said.contains("it ran because\n    f changed") && said.contains("last success "), "{said}");
+    let known: serde_json::Value = serde_json::from_str(&space.ok(&["why", "x", "--format", "json"]).stdout).unwrap();
+    assert_eq!(known[0]["last_failure"]["reasons"][0], "f changed");
+}
+
 /// What a step reads may be put back in place before it: then what lies there now says nothing. A step without a line of its own tells why it would run.
 #[test]
 fn a_plan_where_something_is_put_back_first() {

@@ -9,6 +9,7 @@ use rondel_engine::{
     known, nearest, read_record, read_record_file,
 };
 use rondel_process::Cancellation;
+use rondel_report::{End, Run, read_runs};
 use serde_json::{Value, json};
 
 use crate::cli::groups::{AnalysisOptions, TextOrJson};
@@ -67,10 +68,52 @@ struct Explanation {
     state: &'static str,
     detail: String,
     record: StepRecord,
+    /// The last run here, if it failed.
+    failed: Option<FailedRun>,
     /// What an audit found out about it.
     mark: Option<AuditMark>,
     /// For a step that would run: the nearest stored result, if it is not that of the last run here.
     nearest: Option<Nearest>,
+}
+
+/// A run of a step that did not succeed.
+struct FailedRun {
+    /// Seconds since 1970.
+    at_s: u64,
+    took: Duration,
+    was_stopped: bool,
+    reasons: Vec<String>,
+    message: String,
+}
+
+impl FailedRun {
+    /// Returns that of a node, if its last run failed. `runs` are the recorded ones, the latest first.
+    fn last<'a>(node: &Node, runs: impl Iterator<Item = &'a Run>) -> Option<FailedRun> {
+        let target = node.key.target.as_ref().map(ToString::to_string).unwrap_or_default();
+        let steps = runs.filter_map(|run| {
+            Some((run, run.steps.iter().find(|step| step.title == node.title && step.target == target)?))
+        });
+        let (run, step) = steps.filter(|(_, step)| step.end != End::Skipped).next()?;
+        let was_stopped = step.end == End::Interrupted;
+        (was_stopped || step.end == End::Failed).then(|| FailedRun {
+            at_s: (run.started_ms + step.start_us / 1000) / 1000,
+            took: Duration::from_micros(step.duration_us),
+            was_stopped,
+            reasons: step.reasons.clone(),
+            message: step.error.as_ref().and_then(|error| error.message.lines().next()).unwrap_or_default().to_owned(),
+        })
+    }
+
+    fn as_text(&self) -> String {
+        let how = if self.was_stopped { "was stopped" } else { "failed" };
+        let mut text = format!("  last run {} ago {how} after {}", ago(self.at_s), duration_text(self.took));
+        text.push_str(if self.message.is_empty() { "" } else { ": " });
+        text.push_str(&format!("{}; it ran because\n", without_control_sequences(&self.message)));
+        for reason in &self.reasons {
+            text.push_str(&format!("    {}\n", without_control_sequences(reason)));
+        }
+        text
+    }
 }
 
 fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure> {
@@ -89,11 +132,13 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
     let cancellation = Cancellation::new();
     signals::forward_to(&cancellation);
     let known = known(&analyzed.graph, &analyzed.roots, &workspace, Asks::Programs(&cancellation), &|_| {});
+    let runs = read_runs(&workspace.state).runs;
     let mut all = Vec::new();
     for (id, state) in &known.planned {
         let node = analyzed.graph.node(*id);
         let record = read_record(&workspace.state, &node.key);
-        if node.shown == Shown::Never && !call.global.verbose && record.last_run.is_none() {
+        let failed = FailedRun::last(node, runs.iter().rev());
+        if node.shown == Shown::Never && !call.global.verbose && record.last_run.is_none() && failed.is_none() {
             continue;
         }
         let nearest = match state {
@@ -114,7 +159,7 @@ fn why(session: &Session<'_>, call: &Call<'_, Options>) -> Result<Exit, Failure>
             Planned::Unknown(error) => ("unknown", format!("    {error}\n")),
         };
         let mark = audit_mark(&workspace.state, &node.key);
-        all.push(Explanation { step: node.key.to_string(), state, detail, record, mark, nearest });
+        all.push(Explanation { step: node.key.to_string(), state, detail, record, failed, mark, nearest });
     }
     if let Some(against) = &options.against {
         let records = all.into_iter().map(|explained| (explained.step, explained.record)).collect();
@@ -139,12 +184,15 @@ fn as_text(explained: &Explanation, is_all: bool, verbose: bool) -> String {
         let difference = without_control_sequences(&mark.summary());
         text.push_str(&format!("  an audit found it not reproducible: {difference}\n"));
     }
+    text.push_str(&explained.failed.as_ref().map(FailedRun::as_text).unwrap_or_default());
     match &explained.record.last_run {
+        None if explained.failed.is_some() => text.push_str("  no run of it has succeeded in this workspace\n"),
         None => text.push_str("  it has not run in this workspace\n"),
         Some(run) => {
             let ago = ago(run.at_s);
             let took = duration_text(Duration::from_millis(run.duration_ms));
-            text.push_str(&format!("  last run {ago} ago, {took}, because\n"));
+            let which = if explained.failed.is_some() { "last success" } else { "last run" };
+            text.push_str(&format!("  {which} {ago} ago, {took}, because\n"));
             text.push_str(&with_values(&run.reasons, "    "));
         }
     }
@@ -179,6 +227,13 @@ fn as_json(explained: &Explanation) -> Value {
         "step": explained.step,
         "state": explained.state,
         "last_run": explained.record.last_run,
+        "last_failure": explained.failed.as_ref().map(|failed| json!({
+            "at_s": failed.at_s,
+            "duration_ms": failed.took.as_millis() as u64,
+            "was_stopped": failed.was_stopped,
+            "reasons": failed.reasons,
+            "message": failed.message,
+        })),
         "depends_on": explained.record.describe(),
         "nearest": explained.nearest.as_ref().map(|nearest| json!({
             "action": nearest.record.action,
