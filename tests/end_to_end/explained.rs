@@ -137,6 +137,18 @@ fn a_plan_of_packages_that_were_never_listed() {
     assert_eq!(space.outcomes(&["server"])["server (linux/amd64)"], "cached");
 }
 
+/// A run with words of the command line is no measure for those without.
+#[test]
+fn the_cause_after_a_run_with_arguments() {
+    let space = TestSpace::with_targets(r#""x": Exec(command: ["echo", "a"], inputs: ["f"])"#);
+    space.write("f", "1");
+    space.ok(&["x"]);
+    space.write("f", "2");
+    space.ok(&["x", "--", "b"]);
+    assert!(space.ok(&["plan", "x"]).stdout.contains(": f changed"));
+    assert_eq!(space.ran(&["x"])["x"], "f changed");
+}
+
 /// A run that failed is the last one too; after it the last success is told.
 #[test]
 fn why_of_a_run_that_failed() {

@@ -253,6 +253,9 @@ fn last_run(begun: Instant, reasons: &[Reason], action: Option<Digest>) -> LastR
 }
 
 fn store_record(node: &Node, context: &StepContext<'_>, record: StepRecord) {
+    if record.last_run.as_ref().is_some_and(|run| run.reasons.iter().any(Reason::is_of_arguments)) {
+        return; // The next run without such words is compared with the last one without.
+    }
     if let Err(error) = write_record(&context.workspace.state, &node.key, &record) {
         context.warn(format!("the record of `{}` was not written: {error}", node.key));
     }

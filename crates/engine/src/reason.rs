@@ -85,6 +85,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Why a step with words of the command line runs: they are in no key.
+    pub const GIVEN_ARGUMENTS: &str = "it was given arguments";
+
+    /// Returns true for that reason.
+    pub(crate) fn is_of_arguments(&self) -> bool {
+        matches!(self, Reason::Always { why } if why == Reason::GIVEN_ARGUMENTS)
+    }
+
     /// Returns true if only a build can tell whether a step runs.
     pub fn are_undecided(reasons: &[Reason]) -> bool {
         matches!(reasons, [Reason::Undecided { .. }])

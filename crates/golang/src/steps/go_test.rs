@@ -99,7 +99,7 @@ impl GoTestStep {
             return Some("its environment holds a secret, which is in no key".to_owned());
         }
         if !self.arguments.is_empty() {
-            return Some("it was given arguments".to_owned());
+            return Some(Reason::GIVEN_ARGUMENTS.to_owned());
         }
         if self.benchmarks.is_some() {
             return Some("benchmarks measure this machine as it is now".to_owned());

@@ -7,7 +7,7 @@ use rondel_buildfile::Platform;
 use rondel_cas::RelativePath;
 use rondel_engine::{
     ActionSpec, Artefact, Class, DeclaredInputs, Environment, EnvironmentValue, Freshness, Job, OutputKind, OutputRole,
-    OutputSpec, OutputUse, Prepared, Query, Report, Step, StepContext, StepError, TreeAccess, copy_tree,
+    OutputSpec, OutputUse, Prepared, Query, Reason, Report, Step, StepContext, StepError, TreeAccess, copy_tree,
 };
 use rondel_golang::{GoSupport, INDEX_OFF};
 use rondel_process::{CommandLine, find_tool};
@@ -241,7 +241,7 @@ impl ExecStep {
             return always(spec, "it runs until it is stopped");
         }
         if self.has_arguments {
-            return always(spec, "it was given arguments");
+            return Ok(Prepared { spec, freshness: Freshness::always(Reason::GIVEN_ARGUMENTS), findings: () });
         }
         if self.env.iter().any(|(_, value)| matches!(value, EnvironmentValue::Secret(_))) {
             return always(spec, "its environment holds a secret, which nothing keeps");
@@ -294,7 +294,7 @@ impl Step for ExecStep {
         };
         if self.has_arguments {
             spec.outputs.clear();
-            return Ok(Prepared { spec, freshness: Freshness::always("it was given arguments"), findings: () });
+            return Ok(Prepared { spec, freshness: Freshness::always(Reason::GIVEN_ARGUMENTS), findings: () });
         }
         let programs = self.identities(context, &mut spec)?;
         spec.inputs = inputs.hash(&self.root, &context.workspace.snapshot)?;
