@@ -1,6 +1,7 @@
 //! The request to the analysis, and its errors.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use rondel_engine::Seal;
@@ -60,6 +61,15 @@ pub struct Request<'a> {
     pub locked: bool,
     /// Threads for work inside a step.
     pub threads: usize,
+}
+
+impl Request<'_> {
+    /// Returns what holds the address of a service, and takes down that it is that of one.
+    pub(crate) fn kept_for(&self, address: Option<SocketAddr>) -> Option<Proxies> {
+        let kept = self.kept.clone()?;
+        address.iter().for_each(|address| kept.want(*address));
+        Some(kept)
+    }
 }
 
 /// `--snapshot`, `--nightly`, or neither: what `Git(Version)` answers, and what a release asks of the tree.

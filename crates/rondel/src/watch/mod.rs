@@ -122,6 +122,7 @@ impl Watch<'_> {
             ..session.request(self.analysis, asked)
         };
         let analyzed = session.analyze_request(&request)?;
+        state.proxies.let_others_go();
         let workspace = session.workspace();
         prepare(&workspace)?;
         #[cfg(target_os = "linux")]

@@ -18,7 +18,7 @@ impl Analyze for Process {
             ready_timeout: Duration::from_secs(self.ready_timeout_s.get()),
             is_detached: self.detach || analyzer.request.kept.is_some(),
             proxy: self.proxy.as_ref().map(HeldAddress::address),
-            kept: analyzer.request.kept.clone(),
+            kept: analyzer.request.kept_for(self.proxy.as_ref().map(HeldAddress::address)),
             grace: Duration::from_secs(self.grace_s.get()),
             restarts: self.restart == Restart::OnFailure,
         };
