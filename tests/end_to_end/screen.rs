@@ -145,6 +145,16 @@ fn ctrl_c_says_that_a_container_was_removed() {
     assert!(code == 130 && last.contains("Stopped after ") && last.ends_with("; container removed"), "{code} {left}");
 }
 
+/// A process that is stopped leaves nothing behind to remove.
+#[test]
+fn ctrl_c_of_a_process_speaks_of_no_container() {
+    let space = TestSpace::with_targets(r#""serve": Process(command: ["sh", "-c", "echo ready; exec sleep 60"])"#);
+    let (code, screen) = at_terminal(&space, 80, "serve", Some(("| ready", "\u{3}")));
+    let left = left(&screen);
+    let last = left.trim_end().lines().last().unwrap();
+    assert!(code == 130 && last.contains("Stopped after ") && last.ends_with('s'), "{code} {left}");
+}
+
 #[test]
 fn a_log_says_that_a_step_still_runs() {
     let space = TestSpace::with_targets(r#""long": Exec(command: ["sleep", "33"])"#);

@@ -23,7 +23,7 @@ struct Shared {
     woken: Condvar,
     receivers: Mutex<Vec<Receiver>>,
     finishing: AtomicUsize,
-    finished: AtomicUsize,
+    removed: AtomicUsize,
     foreground: AtomicUsize,
 }
 
@@ -52,11 +52,17 @@ pub struct Finishing {
     shared: Arc<Shared>,
 }
 
+impl Finishing {
+    /// Notes that so many containers were removed, if the build was cancelled before.
+    pub fn note_removed(&self, containers: usize) {
+        if self.shared.raised.load(Ordering::SeqCst) {
+            self.shared.removed.fetch_add(containers, Ordering::SeqCst);
+        }
+    }
+}
+
 impl Drop for Finishing {
     fn drop(&mut self) {
-        if self.shared.raised.load(Ordering::SeqCst) {
-            self.shared.finished.fetch_add(1, Ordering::SeqCst);
-        }
         self.shared.finishing.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -128,9 +134,9 @@ impl Cancellation {
         self.shared.finishing.load(Ordering::SeqCst) > 0
     }
 
-    /// Returns true if such work was done after the build was cancelled.
-    pub fn has_finished(&self) -> bool {
-        self.shared.finished.load(Ordering::SeqCst) > 0
+    /// Returns the number of containers that such work has removed since the build was cancelled.
+    pub fn removed_containers(&self) -> usize {
+        self.shared.removed.load(Ordering::SeqCst)
     }
 
     /// Marks a program that has the terminal.
@@ -180,4 +186,21 @@ impl Receiver {
     /// Sends nothing.
     #[cfg(not(unix))]
     pub fn signal(self, _kill: bool) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_removed_after_the_stop_counts() {
+        let cancellation = Cancellation::new();
+        cancellation.finishing().note_removed(1);
+        cancellation.cancel();
+        drop(cancellation.finishing());
+        assert_eq!(cancellation.removed_containers(), 0);
+        cancellation.finishing().note_removed(2);
+        assert_eq!(cancellation.removed_containers(), 2);
+        assert!(!cancellation.is_finishing());
+    }
 }

@@ -1,6 +1,5 @@
 //! `Runner`: runs a graph and shows it, with its errors at the end. It does not know what the graph is for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rondel_buildfile::{Span, render_place};
@@ -47,11 +46,7 @@ impl Runner<'_> {
         let redactor = Redactor::new(analyzed.secrets.iter().cloned());
         let recorded = self.recorder.map(|recorder| recorder.begin(&analyzed.graph, &redactor, &workspace.state));
         let background_gc = BackgroundGc::new(&workspace.cache, limit(self.context)?);
-        let is_warned = AtomicBool::new(false);
         let emit = |event: Event| {
-            if matches!(event, Event::Warning { .. }) && self.cancellation.is_raised() {
-                is_warned.store(true, Ordering::Relaxed);
-            }
             if matches!(event, Event::Started { .. }) {
                 background_gc.step_began();
             }
@@ -103,9 +98,8 @@ impl Runner<'_> {
             Exit::Done => proven?,
             other => other,
         };
-        // What is finished after a stop is the removal of containers; one that fails is a warning.
-        let is_container_removed = self.cancellation.has_finished() && !is_warned.into_inner();
-        sink.built(graph, &BuildEnd { exit, took: begun.elapsed(), notes: &analyzed.notes, is_container_removed });
+        let removed_containers = self.cancellation.removed_containers();
+        sink.built(graph, &BuildEnd { exit, took: begun.elapsed(), notes: &analyzed.notes, removed_containers });
         Ok((summary, exit))
     }
 }

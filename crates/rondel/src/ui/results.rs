@@ -114,7 +114,11 @@ impl Ends {
 
     /// `after 11 s; container removed`
     pub fn stop(&self, end: &BuildEnd<'_>) -> String {
-        let removed = if end.is_container_removed { "; container removed" } else { "" };
+        let removed = match end.removed_containers {
+            0 => String::new(),
+            1 => "; container removed".to_owned(),
+            count => format!("; {count} containers removed"),
+        };
         format!("after {}{removed}", rough_text(end.took))
     }
 }
@@ -156,6 +160,7 @@ pub(crate) fn short_command(summary: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Exit;
 
     #[test]
     fn digests_of_images_are_short_unless_all_is_wanted() {
@@ -165,6 +170,17 @@ mod tests {
         // A reference is taken whole, and what is no digest stays.
         assert_eq!(shortened(&format!("a/b@{digest}"), false), format!("a/b@{digest}"));
         assert_eq!(shortened("sha256:12 sha256: x", false), "sha256:12 sha256: x");
+    }
+
+    #[test]
+    fn a_stop_names_what_was_removed() {
+        let stop = |removed_containers| {
+            let took = Duration::from_secs(11);
+            Ends::default().stop(&BuildEnd { exit: Exit::Interrupted, took, notes: &[], removed_containers })
+        };
+        assert_eq!(stop(0), "after 11 s");
+        assert_eq!(stop(1), "after 11 s; container removed");
+        assert_eq!(stop(2), "after 11 s; 2 containers removed");
     }
 
     #[test]

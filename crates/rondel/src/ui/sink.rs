@@ -41,8 +41,8 @@ pub(crate) struct BuildEnd<'a> {
     pub took: Duration,
     /// Remarks of the analysis.
     pub notes: &'a [String],
-    /// True if the build was stopped, and a container with it.
-    pub is_container_removed: bool,
+    /// Number of containers that were removed since the build was stopped.
+    pub removed_containers: usize,
 }
 
 /// The comparison of one step's two results.

@@ -57,7 +57,7 @@ pub(super) fn finished(node: usize, outcome: Outcome, reasons: Vec<Reason>) -> E
 
 /// The end of a build that ran so long.
 pub(super) fn end(exit: Exit, ms: u64, notes: &[String]) -> BuildEnd<'_> {
-    BuildEnd { exit, took: Duration::from_millis(ms), notes, is_container_removed: false }
+    BuildEnd { exit, took: Duration::from_millis(ms), notes, removed_containers: 0 }
 }
 
 /// Plays a build with every kind of event.

@@ -295,12 +295,13 @@ impl DockerRunStep {
 
     fn stop(&self, context: &StepContext<'_>, id: &str) {
         // The build may be cancelled: these commands must still run, as long as Docker gives the container to stop.
-        let _finishing = context.cancellation.finishing();
+        let finishing = context.cancellation.finishing();
         let fresh = Cancellation::new();
         let ids = [id.to_owned()];
         let _ = capture(&self.stop_line(&ids), &fresh);
-        if capture(&self.remove_line(&ids), &fresh).is_err() {
-            context.warn(format!("the container {id} was not removed; the next run does it"));
+        match capture(&self.remove_line(&ids), &fresh) {
+            Ok(removed) => finishing.note_removed(usize::from(removed.finished.status.success())),
+            Err(_) => context.warn(format!("the container {id} was not removed; the next run does it")),
         }
         self.settings.labels.remove_secrets();
     }
@@ -405,8 +406,8 @@ impl DockerRunStep {
         let line = self.settings.line(&self.docker, words, image).map_err(secrets_failure)?;
         let outcome = context.run_in_foreground(&line);
         if context.cancellation.is_raised() {
-            let _finishing = context.cancellation.finishing();
-            let _ = self.remove_quietly(&[]);
+            let finishing = context.cancellation.finishing();
+            finishing.note_removed(self.remove_quietly(&[]));
         }
         self.settings.labels.remove_secrets();
         outcome.map(|()| Report::default())

@@ -138,9 +138,11 @@ impl DockerRunStep {
         if former.is_empty() {
             return;
         }
-        let _finishing = context.cancellation.finishing();
+        let finishing = context.cancellation.finishing();
         let removed = capture(&context.announce(&self.remove_line(former)), &Cancellation::new());
-        if !removed.is_ok_and(|removed| removed.finished.status.success()) {
+        if removed.is_ok_and(|removed| removed.finished.status.success()) {
+            finishing.note_removed(former.len());
+        } else {
             // They may have been gone before, since `stop` did not know them.
             for id in self.listed_quietly().unwrap_or_default().iter().filter(|id| former.contains(id)) {
                 context.warn(format!(
@@ -152,8 +154,8 @@ impl DockerRunStep {
 
     /// Removes what could not be started, and all that is not in `kept`. Returns the error, with who holds a port that is taken.
     fn not_started(&self, context: &StepContext<'_>, error: StepError, kept: &[String]) -> StepError {
-        let _finishing = context.cancellation.finishing();
-        let _ = self.remove_quietly(kept);
+        let finishing = context.cancellation.finishing();
+        finishing.note_removed(self.remove_quietly(kept));
         match error {
             StepError::Command { summary, status, output, .. } => {
                 let hint = taken_port(&output);
@@ -163,15 +165,22 @@ impl DockerRunStep {
         }
     }
 
-    /// Removes the containers of this target that are not in `kept`, also while a build is cancelled.
-    pub(super) fn remove_quietly(&self, kept: &[String]) -> Option<()> {
-        for id in self.listed_quietly()?.into_iter().filter(|id| !kept.contains(id)) {
-            capture(&self.remove_line(&[id]), &Cancellation::new()).ok()?;
+    /// Removes the containers of this target that are not in `kept`, also while a build is cancelled. Returns how many were
+    /// removed.
+    pub(super) fn remove_quietly(&self, kept: &[String]) -> usize {
+        let Some(listed) = self.listed_quietly() else { return 0 };
+        let mut count = 0;
+        for id in listed.into_iter().filter(|id| !kept.contains(id)) {
+            match capture(&self.remove_line(&[id]), &Cancellation::new()) {
+                Ok(removed) => count += usize::from(removed.finished.status.success()),
+                // Docker's command can't be started: the secrets stay with the containers.
+                Err(_) => return count,
+            }
         }
         if kept.is_empty() {
             self.settings.labels.remove_secrets();
         }
-        Some(())
+        count
     }
 }
 
