@@ -227,6 +227,10 @@ fn a_page_goes_where_it_is_asked_for() {
     let space = TestSpace::with_targets(r#""a": Exec(command: ["true"])"#);
     space.ok(&["a"]);
     assert_eq!(space.ok(&["report", "-o", "page.html"]).stdout, "page.html\n");
+    std::os::unix::fs::symlink("/proc/self/fd/1", space.root().join("link")).unwrap();
+    let run = space.ok(&["report", "-o", "link"]);
+    assert!(run.stdout.starts_with("<!") && run.stdout.trim_end().ends_with("</html>"), "{}", run.stdout);
+    assert!(space.root().join("link").is_symlink());
     assert!(space.read("page.html").starts_with("<!doctype html>"));
     assert!(!space.exists(".rondel/report.html"));
 }

@@ -17,6 +17,7 @@ mod hashing;
 mod last_use;
 pub mod messages;
 mod metadata;
+mod named;
 mod own_directory;
 mod parallel;
 mod regular;
@@ -38,6 +39,7 @@ pub use digest::{Digest, DigestParseError, Hasher};
 pub use gc::{GcOutcome, RunningBuild, Store, StoredResult, VerifyOutcome};
 pub use hashing::{HashingReader, HashingWriter};
 pub use metadata::{Metadata, MetadataType};
+pub use named::{is_written_through, write_named};
 pub use own_directory::{DirectoryError, bears_mark, claim_cache, owner_other_than_user, require_own_directory};
 pub use parallel::{par_chunks, par_map};
 pub use regular::{

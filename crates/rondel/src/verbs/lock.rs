@@ -88,7 +88,7 @@ fn lock(session: &Session<'_>, options: &Options, global: &GlobalOptions) -> Res
     if lock == LockFile::empty() && !path.exists() {
         return Ok(Exit::Done);
     }
-    rondel_cas::write_atomically(&workspace.scratch(), &path, lock.render().as_bytes())
+    rondel_cas::write_named(&workspace.scratch(), &path, lock.render().as_bytes())
         .map_err(|error| Failure::environment(format!("failed to write `{}`: {error}", path.display())))?;
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rondel_cas::write_atomically;
+use rondel_cas::{is_written_through, write_named};
 use rondel_diff::read_layout;
 use rondel_report::{Image, Layer, Records, Step, page, read_runs};
 use serde_json::{Value, json};
@@ -60,6 +60,10 @@ impl Verb for Report {
             None => state.join(PAGE),
         };
         write(&state, &path, &page)?;
+        if is_written_through(&path) {
+            // It may lead to standard output, where the page ends.
+            return Ok(Exit::Done);
+        }
         let shown = path.strip_prefix(&call.context.directory).unwrap_or(&path);
         print_data(&format!("{}\n", shown.display()));
         Ok(Exit::Done)
@@ -67,11 +71,15 @@ impl Verb for Report {
 }
 
 fn write(state: &Path, path: &Path, page: &str) -> Result<(), Failure> {
+    let failed = |error| Failure::environment(format!("failed to write `{}`: {error}", path.display()));
+    if is_written_through(path) {
+        return write_named(state, path, page.as_bytes()).map_err(failed);
+    }
     // A rename needs the same file system, which only the page's own directory is for sure.
     let beside = if path.starts_with(state) { state.join("tmp") } else { path.parent().unwrap_or(state).to_owned() };
     let known = beside.parent().is_some_and(Path::is_dir);
-    let written = if known { write_atomically(&beside, path, page.as_bytes()) } else { Err(not_there(&beside)) };
-    written.map_err(|error| Failure::environment(format!("failed to write `{}`: {error}", path.display())))
+    let written = if known { write_named(&beside, path, page.as_bytes()) } else { Err(not_there(&beside)) };
+    written.map_err(failed)
 }
 
 fn not_there(directory: &Path) -> std::io::Error {

@@ -101,9 +101,9 @@ impl Changes {
         if read_text_at_most(&path, SMALL_MAX)? != former {
             return Err(io::Error::other("it has changed meanwhile"));
         }
-        let permissions = path.symlink_metadata()?.permissions();
+        let permissions = path.metadata()?.permissions();
         let directory = path.parent().unwrap_or(&self.top);
-        rondel_cas::write_atomically(directory, &path, change.text.as_bytes())?;
+        rondel_cas::write_named(directory, &path, change.text.as_bytes())?;
         fs::set_permissions(path, permissions)
     }
 
