@@ -174,6 +174,10 @@ fn processes_that_do_not_become_ready() {
         run.stderr
     );
     assert!(space.exists("made"));
+    // They end with their reader.
+    let piped = "timeout 20 \"$0\" \"$@\" | head -1; exit ${PIPESTATUS[0]}";
+    let run = Run::of(space.under("bash", &["-c", piped], &["logs", "-f", "line", "command"]).output().unwrap());
+    assert!(run.code == 0 && run.stdout.lines().count() == 1 && run.stderr.is_empty(), "{} {}", run.code, run.stderr);
     // Several logs have their names before them.
     let logs = space.ok(&["logs", "line", "command", "dies"]).stdout;
     assert!(logs.contains("line    | is listening\n") && logs.contains("dies    | oops\n"), "{logs}");

@@ -242,10 +242,20 @@ fn nobody_reads_and_the_exit_code_is_right() {
         run.code
     };
     for redirection in [">/dev/full 2>/dev/full", ">&- 2>&-", "2>/dev/full", "2>&-", ">/dev/full", ">&-"] {
-        for (words, code) in [(&["slow"][..], 0), (&["fails"], 1), (&["fails", "--events", "json"], 1), (&["list"], 0)]
+        // Data that is not written is a failure, unless nobody is there to read it.
+        let lost = if redirection.starts_with(">/dev/full") { 3 } else { 0 };
+        for (words, code) in
+            [(&["slow"][..], 0), (&["fails"], 1), (&["fails", "--events", "json"], 1), (&["list"], lost)]
         {
             assert_eq!(shell(&format!("\"$0\" \"$@\" {redirection}"), words), code, "{redirection} {words:?}");
         }
+    }
+    for words in [&["schema"][..], &["graph"], &["report", "-o", "-"], &["plan", "slow"], &["slow", "--events", "json"]]
+    {
+        let output = space.under("sh", &["-c", "exec \"$0\" \"$@\" >/dev/full"], words).output().unwrap();
+        let run = Run::of(output);
+        run.fails(3, &["error: failed to write to standard output: No space left on device"]);
+        assert_eq!(run.stderr.matches("error: ").count(), 1, "{words:?}: {}", run.stderr);
     }
     let piped = "\"$0\" \"$@\" 2>&1 | head -1 >/dev/null; exit ${PIPESTATUS[0]}";
     assert_eq!((shell(piped, &["slow", "--force"]), shell(piped, &["fails"])), (0, 1));

@@ -68,6 +68,7 @@ fn run() -> Exit {
         verbs::dispatch(&context, &global, &line)
     });
     match outcome {
+        Ok(Exit::Done) if ui::is_data_lost() => Exit::Environment,
         Ok(exit) => exit,
         Err(failure) => {
             ui::print_failure(&failure, color);

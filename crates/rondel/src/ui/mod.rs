@@ -1,9 +1,10 @@
 //! All output.
 //!
 //! People read standard error; standard output is for data (lists, graphs, events), so that it can be piped. A failed
-//! write (a closed pipe) is not an error: nothing is left to report it to.
+//! write to standard error is not an error: nothing is left to report it to.
 
 mod columns;
+mod data;
 mod groups;
 mod human;
 mod json;
@@ -25,6 +26,7 @@ mod times;
 mod verbosity;
 mod working;
 
+pub(crate) use data::{is_data_lost, is_reader_gone, print_bytes};
 pub(crate) use human::Human;
 pub(crate) use json::Json;
 pub(crate) use paths::Paths;
@@ -37,7 +39,7 @@ pub(crate) use times::duration_text;
 pub(crate) use verbosity::Verbosity;
 pub(crate) use working::Working;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use rondel_engine::{Reason, UserError};
 
@@ -77,11 +79,7 @@ pub(crate) fn print_answer(line: &str) {
 
 /// Writes to standard output.
 pub(crate) fn print_data(text: &str) {
-    let write = || {
-        let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    };
-    if std::io::stdout().is_terminal() { screen::beside(write) } else { write() }
+    print_bytes(text.as_bytes());
 }
 
 /// Returns the number of columns of standard output; `None` if it is no terminal.

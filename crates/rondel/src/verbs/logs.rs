@@ -1,5 +1,8 @@
 //! `logs`: what processes, containers and services have printed.
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
 use rondel_process::Cancellation;
 use rondel_targets::{LogQuery, RunningTarget};
 
@@ -7,7 +10,7 @@ use crate::cli::option::{OptionValue, option, options};
 use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::ui::{data_colors, print_answer};
+use crate::ui::{data_colors, is_reader_gone, print_answer};
 use crate::verbs::started;
 
 options! {
@@ -32,6 +35,9 @@ impl OptionValue for LineCount {
     }
 }
 
+/// Interval at which a reader that has gone away is looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Colours of the names before lines, one after the other.
 const COLORS: [&str; 6] = ["36", "33", "32", "35", "34", "31"];
 
@@ -54,13 +60,25 @@ impl Verb for Logs {
             color: data_colors(call.context, call.global.color),
             width: targets.iter().map(|target| target.name.as_str().len()).max().unwrap_or(0),
         };
+        let cancellation = Cancellation::new();
         let outcomes: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
+            let (_running, is_over) = channel::<()>();
+            if query.follow {
+                let cancellation = &cancellation;
+                scope.spawn(move || {
+                    while is_over.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                        if is_reader_gone() {
+                            return cancellation.cancel();
+                        }
+                    }
+                });
+            }
             let threads: Vec<_> = targets
                 .iter()
                 .enumerate()
                 .map(|(place, target)| {
-                    let printer = &printer;
-                    let print = move || printer.print(place, target, query);
+                    let (printer, cancellation) = (&printer, &cancellation);
+                    let print = move || printer.print(place, target, query, cancellation);
                     // What has ended is printed in the order of build.ron.
                     if query.follow { Ok(scope.spawn(print)) } else { Err(print()) }
                 })
@@ -84,7 +102,13 @@ struct Printer {
 }
 
 impl Printer {
-    fn print(&self, place: usize, target: &RunningTarget, query: LogQuery) -> Result<(), Failure> {
+    fn print(
+        &self,
+        place: usize,
+        target: &RunningTarget,
+        query: LogQuery,
+        cancellation: &Cancellation,
+    ) -> Result<(), Failure> {
         let see = |part: Option<&str>, text: &str| {
             let name = match part {
                 Some(part) if self.is_single => part.to_owned(),
@@ -99,7 +123,7 @@ impl Printer {
             self.line(&name, text);
         };
         let running = target.running.as_ref().map_err(|error| Failure::from(error.clone()))?;
-        Ok(running.logs(query, &see, &Cancellation::new())?)
+        Ok(running.logs(query, &see, cancellation)?)
     }
 
     /// Prints a line; what the program itself wrote moves no cursor.

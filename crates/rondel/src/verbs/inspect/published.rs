@@ -1,7 +1,7 @@
 //! The part of `inspect` that asks registries: what an image is made of there, and the documents about it. All texts come
 //! from outside.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use rondel_names::{ImageReference, Platform};
 use rondel_targets::{KnownKeys, PublishedDocument, PublishedImage, PublishedPlatform, Registries};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::exit::Failure;
 use crate::session::{ProcessContext, Session};
-use crate::ui::{print_line, without_control_sequences};
+use crate::ui::{print_bytes, print_line, without_control_sequences};
 use crate::verbs::lock_bases::failure;
 
 /// Returns the image that a word names, if it is one of a registry: it begins with a host, or ends with a digest. A path
@@ -64,10 +64,8 @@ impl Asked {
         let image = self.read(reference)?;
         let document = chosen(&image, wanted, platforms)?;
         let bytes = image.contents(document, &self.registries, &say).map_err(failure)?;
-        let mut stdout = std::io::stdout().lock();
         // In a pipe they are the bytes of the digest; a terminal obeys no document.
-        let shown = if stdout.is_terminal() { on_terminal(&bytes)? } else { bytes };
-        let _ = stdout.write_all(&shown).and_then(|()| stdout.flush());
+        print_bytes(&if std::io::stdout().is_terminal() { on_terminal(&bytes)? } else { bytes });
         Ok(())
     }
 
