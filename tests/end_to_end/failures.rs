@@ -347,6 +347,15 @@ fn output_of_children_cannot_act_on_the_terminal() {
 }
 
 #[test]
+fn a_colour_that_is_left_on_ends_with_its_line() {
+    let mut space = TestSpace::with_targets(r#""evil": Shell("printf '\\033[8mhidden\\n'; exit 1")"#);
+    space.run(&["evil"]).fails(1, &["evil | \u{1b}[8mhidden\u{1b}[0m\n"]);
+    space.run(&["evil", "--color", "never"]).fails(1, &["evil | hidden\n"]);
+    space.set("NO_COLOR", "1");
+    space.run(&["evil"]).fails(1, &["evil | hidden\n"]);
+}
+
+#[test]
 fn the_repositorys_own_file_is_sound() {
     let space = TestSpace::empty();
     fs::copy(repository().join("build.ron"), space.root().join("build.ron")).unwrap();

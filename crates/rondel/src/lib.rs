@@ -65,6 +65,9 @@ fn run() -> Exit {
     let outcome = cli::read(&verbs::VERBS, &context.arguments).and_then(|line| {
         let global = line.global()?;
         color = context.wants_color(global.color);
+        if context.forbids_color(global.color) {
+            ui::drop_colors();
+        }
         verbs::dispatch(&context, &global, &line)
     });
     match outcome {

@@ -60,6 +60,15 @@ impl ProcessContext {
         }
     }
 
+    /// Returns true if nobody wants colours, not even those of other programs.
+    pub fn forbids_color(&self, color: Color) -> bool {
+        match color {
+            Color::Auto => self.get("NO_COLOR").is_some(),
+            Color::Always => false,
+            Color::Never => true,
+        }
+    }
+
     /// Returns `$RONDEL_CACHE_DIR`, else the platform's cache directory.
     pub fn cache_directory(&self) -> Result<PathBuf, Failure> {
         let chosen = if let Some(directory) = self.get("RONDEL_CACHE_DIR") {

@@ -3,6 +3,7 @@
 //! People read standard error; standard output is for data (lists, graphs, events), so that it can be piped. A failed
 //! write to standard error is not an error: nothing is left to report it to.
 
+mod attributes;
 mod columns;
 mod data;
 mod groups;
@@ -30,7 +31,7 @@ pub(crate) use data::{is_data_lost, is_reader_gone, print_bytes};
 pub(crate) use human::Human;
 pub(crate) use json::Json;
 pub(crate) use paths::Paths;
-pub(crate) use safe_text::without_control_sequences;
+pub(crate) use safe_text::{drop_colors, without_control_sequences};
 pub(crate) use sink::{
     AuditOutcome, AuditStart, AuditSummary, Audited, BuildEnd, BuildStart, Bundled, MemberState, RebuildStart,
     RebuildSummary, Shown, Sink, Verified, VerifySummary,

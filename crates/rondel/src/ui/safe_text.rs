@@ -1,8 +1,37 @@
-//! Output of children on our terminal: colours pass, other control sequences don't.
+//! Output of children on our terminal: colours pass to the end of their line, other control sequences don't.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::ui::attributes::Attributes;
+
+/// True if nobody wants colours, of whomever.
+static DROPS_COLORS: AtomicBool = AtomicBool::new(false);
+
+/// Lets no colours pass from here on.
+pub(crate) fn drop_colors() {
+    DROPS_COLORS.store(true, Ordering::Relaxed);
+}
 
 /// Returns `line` with colours (SGR sequences) and without other control sequences: no moved cursor, no cleared screen,
-/// no changed title, no clipboard (OSC 52).
+/// no changed title, no clipboard (OSC 52). A colour that is left on ends with the line.
 pub(crate) fn without_control_sequences(line: &str) -> String {
+    safe(line, !DROPS_COLORS.load(Ordering::Relaxed))
+}
+
+fn safe(line: &str, keeps_colors: bool) -> String {
+    let mut attributes = Attributes::default();
+    let mut result = stripped(line, &mut |parameters| {
+        attributes.apply(parameters);
+        keeps_colors
+    });
+    if keeps_colors && attributes.are_on() {
+        result.push_str("\x1b[0m");
+    }
+    result
+}
+
+/// Returns `line` without control sequences, except for the colours whose parameters `keeps` is true of.
+fn stripped(line: &str, keeps: &mut dyn FnMut(&str) -> bool) -> String {
     let mut result = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(index) = rest.find(|character: char| character.is_control() && character != '\t') {
@@ -18,6 +47,7 @@ pub(crate) fn without_control_sequences(line: &str) -> String {
             let parameters = &body[..end];
             if body.as_bytes()[end] == b'm'
                 && parameters.bytes().all(|byte| byte.is_ascii_digit() || byte == b';' || byte == b':')
+                && keeps(parameters)
             {
                 result.push_str(&format!("\x1b[{parameters}m"));
             }
@@ -38,7 +68,23 @@ pub(crate) fn without_control_sequences(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_control_sequences as safe;
+    fn safe(line: &str) -> String {
+        super::safe(line, true)
+    }
+
+    #[test]
+    fn a_colour_ends_with_its_line() {
+        assert_eq!(safe("\x1b[8mhidden"), "\x1b[8mhidden\x1b[0m");
+        assert_eq!(safe("\x1b[38;5;0mblack"), "\x1b[38;5;0mblack\x1b[0m");
+        assert_eq!(safe("\x1b[31mred\x1b]0;endless"), "\x1b[31mred\x1b[0m");
+        assert_eq!(safe("\x1b[31;1mred\x1b[39;22m"), "\x1b[31;1mred\x1b[39;22m");
+        assert_eq!(safe("\x1b[31mred\x1b[m"), "\x1b[31mred\x1b[m");
+    }
+
+    #[test]
+    fn without_colours_none_pass() {
+        assert_eq!(super::safe("a\x1b[31mred\x1b[0m \x1b[8mb", false), "ared b");
+    }
 
     #[test]
     fn colours_pass_and_nothing_else() {

@@ -10,7 +10,7 @@ use crate::cli::option::{OptionValue, option, options};
 use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::ui::{data_colors, is_reader_gone, print_answer};
+use crate::ui::{data_colors, is_reader_gone, print_answer, print_data, without_control_sequences};
 use crate::verbs::started;
 
 options! {
@@ -128,7 +128,9 @@ impl Printer {
 
     /// Prints a line; what the program itself wrote moves no cursor.
     fn line(&self, name: &str, text: &str) {
-        let text = if self.color { crate::ui::without_control_sequences(text) } else { text.to_owned() };
-        crate::ui::print_data(&format!("{name} {text}\n"));
+        match self.color {
+            true => print_data(&format!("{name} {}\n", without_control_sequences(text))),
+            false => print_answer(&format!("{name} {text}")),
+        }
     }
 }
