@@ -21,6 +21,7 @@ mod image_layout;
 mod image_path;
 mod kind;
 mod kinds;
+mod list_hint;
 mod lock;
 mod options;
 mod places;

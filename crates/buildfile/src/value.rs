@@ -8,6 +8,7 @@ use std::fmt;
 use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::list_hint::list_hint;
 use crate::{Diagnostic, Span};
 
 /// What to write instead of a map in other brackets.
@@ -81,7 +82,9 @@ impl<'a> Value<'a> {
     pub fn list(&self, expected: &str) -> Result<Vec<Value<'a>>, Diagnostic> {
         if !self.text.starts_with('[') {
             let error = self.unexpected(expected);
-            return Err(if self.is_string() { error.hint(format!("write a list: `[{}]`", self.text)) } else { error });
+            // Names of files may hold blanks.
+            let are_words = !["glob", "path", "file"].iter().any(|word| expected.contains(word));
+            return Err(if self.is_string() { error.hint(list_hint(self.text, are_words)) } else { error });
         }
         let raw: Vec<&'a RawValue> = self.parse(expected)?;
         Ok(raw.into_iter().map(|raw| self.child(raw.get_ron())).collect())

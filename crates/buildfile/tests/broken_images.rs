@@ -52,7 +52,7 @@ fn health_checks_that_can_not_be() {
             6 | "i1": Image(base: Static, health: Command("/app health")),
               |                                           ^^^^^^^^^^^^^
 
-            hint: write a list: `["/app health"]`
+            hint: write a list: `["/app", "health"]`
             error: `Command` takes one list of texts
              --> build.ron:7:35
               |

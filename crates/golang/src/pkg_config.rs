@@ -18,7 +18,8 @@ pub(crate) fn ask_pkg_config(
     let value = |name: &str| environment.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
     let program = value("PKG_CONFIG").filter(|name| !name.is_empty()).unwrap_or("pkg-config");
     let program = find_tool(program, value("PATH").unwrap_or(""), directory).map_err(|error| {
-        StepError::environment(error.to_string()).hint("a `#cgo pkg-config:` line needs it: install pkg-config")
+        let hint = error.hint("a `#cgo pkg-config:` line needs it: install pkg-config");
+        StepError::environment(error.to_string()).hint(hint)
     })?;
     let ask = |arguments: &[&str], names: &[&str]| {
         let arguments = arguments.iter().chain(&["--"]).chain(names).copied();

@@ -21,8 +21,9 @@ impl ProgramSource {
     /// Returns the place of the program.
     pub fn place(&self, context: &StepContext<'_>, search_path: &str, directory: &Path) -> Result<PathBuf, StepError> {
         match self {
-            ProgramSource::Found(name) => find_tool(name, search_path, directory)
-                .map_err(|error| StepError::environment(error.to_string()).hint("install it, or correct `tool`")),
+            ProgramSource::Found(name) => find_tool(name, search_path, directory).map_err(|error| {
+                StepError::environment(error.to_string()).hint(error.hint("install it, or correct `tool`"))
+            }),
             ProgramSource::Built(index) => Ok(built(context, *index)?.path.clone()),
             ProgramSource::Made(output) => output.path(context),
         }

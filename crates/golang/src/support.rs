@@ -181,8 +181,8 @@ impl GoSupport {
 
     fn system(&self, context: &StepContext<'_>) -> Result<Toolchain, StepError> {
         let program = find_tool("go", self.search_path(), &self.module).map_err(|error| {
-            StepError::environment(error.to_string())
-                .hint("install Go, or write `go: Version(\"…\")` and Rondel fetches it")
+            let hint = error.hint("install Go, or write `go: Version(\"…\")` and Rondel fetches it");
+            StepError::environment(error.to_string()).hint(hint)
         })?;
         system_toolchain(&program, &context.workspace.snapshot, &self.directories.identities, !context.is_question())
             .map_err(StepError::environment)

@@ -113,7 +113,11 @@ impl<'c> Session<'c> {
             Some(file) => context.directory.join(file),
             None => find_upwards(&context.directory)?,
         };
-        let name = relative(&path, &context.directory).display().to_string();
+        let name = match relative(&path, &context.directory).display().to_string() {
+            // The directory itself.
+            name if name.is_empty() => ".".to_owned(),
+            name => name,
+        };
         let bytes = read_at_most(&path, rondel_buildfile::SIZE_MAX as u64)
             .map_err(|error| Failure::usage(format!("failed to read `{name}`: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("`{name}` is not valid UTF-8")))?;

@@ -44,7 +44,9 @@ pub(crate) fn declared_tools(
         if !name.contains('/') {
             let path = analyzer.request.environment.get("PATH").map_or("", String::as_str);
             find_tool(&name, path, &analyzer.root).map_err(|error| {
-                UserError::environment(error.to_string()).at(word.span).hint("install it, or correct `tools`")
+                UserError::environment(error.to_string())
+                    .at(word.span)
+                    .hint(error.hint("install it, or correct `tools`"))
             })?;
         }
         declared.named.push(name);
@@ -78,7 +80,9 @@ pub(crate) fn program_source(
             let name = analyzer.variables.text(word).map_err(|error| error.at(word.span))?;
             let path = analyzer.request.environment.get("PATH").map_or("", String::as_str);
             find_tool(&name, path, &analyzer.root).map_err(|error| {
-                UserError::environment(error.to_string()).at(word.span).hint("install it, or correct the field")
+                UserError::environment(error.to_string())
+                    .at(word.span)
+                    .hint(error.hint("install it, or correct the field"))
             })?;
             Ok(ProgramSource::Found(name))
         }

@@ -68,7 +68,7 @@ impl Tools {
                 tools.add(&name_of(path), path.to_owned(), name);
             } else {
                 let found = find_tool(name, search_path, directory).map_err(|error| {
-                    StepError::environment(error.to_string()).hint("install it, or correct `tools`")
+                    StepError::environment(error.to_string()).hint(error.hint("install it, or correct `tools`"))
                 })?;
                 tools.add(name, found, name);
             }
@@ -97,7 +97,7 @@ impl Tools {
                 Some(name) => {
                     let found = find_tool(&name, search_path, directory).map_err(|error| {
                         let what = format!("{error}, and `{}` names it as its interpreter", script.display());
-                        StepError::environment(what).hint(format!("install `{name}`"))
+                        StepError::environment(what).hint(error.hint(format!("install `{name}`")))
                     })?;
                     self.add(&name, found.clone(), &name);
                     found

@@ -1,6 +1,7 @@
 //! Lists with a rule for the whole: not empty, no duplicates.
 
 use crate::field::{FieldType, Visitor};
+use crate::list_hint::shell_hint;
 use crate::reader::Reader;
 use crate::shape::{Default, Shape};
 use crate::text::CommandWord;
@@ -179,7 +180,26 @@ macro_rules! non_empty {
     };
 }
 
-non_empty!(Command of CommandWord, "commands", "texts, tools or outputs");
+impl FieldType for Command {
+    const PLURAL: &'static str = "commands";
+
+    fn read(reader: &mut Reader<'_>, value: Value<'_>) -> Option<Command> {
+        if let Some(hint) = value.is_string().then(|| shell_hint(value.written())).flatten() {
+            reader.report(value.unexpected("a list of texts").hint(hint));
+            return None;
+        }
+        non_empty(reader, value).map(Command)
+    }
+
+    fn shape() -> Shape {
+        Shape::non_empty_list(CommandWord::shape(), "texts, tools or outputs")
+    }
+
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
+        self.0.visit(visitor);
+    }
+}
+
 non_empty!(Destinations of Text, "lists of names of images", "names of images");
 non_empty!(Globs of Glob, "lists of globs", "globs");
 non_empty!(Images of DigestReference, "lists of target names", "target names");

@@ -18,7 +18,7 @@ mod service;
 mod step;
 
 pub(crate) use service::ServicePlan;
-use step::ExecStep;
+use step::{ExecStep, missing_hint};
 
 impl Analyze for Exec {
     fn analyze(&self, analyzer: &mut Analyzer<'_>, target: &Target, deps: Deps, wanted: bool) -> Analyzed<TargetNodes> {
@@ -104,8 +104,8 @@ pub(crate) fn command(
             || outputs_used.iter().any(|output| output.role == OutputRole::Argument(0));
         if !starts_go && !is_tool && !command[0].contains('/') {
             find_tool(&command[0], &search_path, &directory).map_err(|error| {
-                let error = UserError::environment(error.to_string()).at(target.name.span);
-                error.hint("install it, or correct `command`")
+                let hint = missing_hint(&error, &command[0]);
+                UserError::environment(error.to_string()).at(target.name.span).hint(hint)
             })?;
         }
         let is_closed = fields.inputs.is_some() && arguments.is_empty() && service.is_none();

@@ -10,7 +10,7 @@ use rondel_engine::{
     OutputSpec, OutputUse, Prepared, Query, Reason, Report, Step, StepContext, StepError, TreeAccess, copy_tree,
 };
 use rondel_golang::{GoSupport, INDEX_OFF};
-use rondel_process::{CommandLine, find_tool};
+use rondel_process::{CommandLine, ToolMissing, find_tool};
 use rondel_supervise::Record;
 
 use super::service::{ServicePlan, key_of};
@@ -146,7 +146,7 @@ impl ExecStep {
             return Ok(go.toolchain(context)?.go());
         }
         find_tool(&self.command[0], &self.path, &self.directory)
-            .map_err(|error| StepError::environment(error.to_string()).hint("install it, or correct `command`"))
+            .map_err(|error| StepError::environment(error.to_string()).hint(missing_hint(&error, &self.command[0])))
     }
 
     /// Adds the identities of the programs that run. Returns where those are that somebody may exchange.
@@ -374,3 +374,13 @@ impl Step for ExecStep {
 fn tools_slot() -> RelativePath {
     RelativePath::new("tools").expect("a name")
 }
+
+/// Returns what helps where the program of a command is missing.
+pub(super) fn missing_hint(error: &ToolMissing, program: &str) -> String {
+    let words: Vec<String> = program.split_whitespace().map(|word| format!("\"{word}\"")).collect();
+    if words.len() > 1 {
+        return format!("each word is a text of its own: `[{}]`", words.join(", "));
+    }
+    error.hint("install it, or correct `command`")
+}
+
