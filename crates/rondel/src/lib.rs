@@ -74,7 +74,7 @@ fn run() -> Exit {
         Ok(Exit::Done) if ui::is_data_lost() => Exit::Environment,
         Ok(exit) => exit,
         Err(failure) => {
-            ui::print_failure(&failure, color);
+            ui::print_failure(&context, &failure, color);
             failure.exit()
         }
     }

@@ -3,6 +3,7 @@
 //! Their groups neither nest nor overlap. So a group holds output of one step that nothing else stands between: any other
 //! line ends it, and further output of the step begins another.
 
+use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::session::ProcessContext;
@@ -22,6 +23,22 @@ impl Service {
             (_, Some("true")) => Some(Service::GitLab),
             (_, _) => None,
         }
+    }
+
+    /// Returns lines, none of which the service takes for a command.
+    pub fn inert(self, text: &str) -> Cow<'_, str> {
+        let is_command = |line: &str| line.trim_start().starts_with("::") || line.contains("##[");
+        if self != Service::GitHub || !text.lines().any(is_command) {
+            return Cow::Borrowed(text);
+        }
+        let lines = text.split('\n').map(|line| {
+            let words = line.trim_start();
+            let indent = &line[..line.len() - words.len()];
+            let mark = if words.starts_with("::") { "| " } else { "" };
+            // The older form is a command anywhere in a line.
+            format!("{indent}{mark}{}", words.replace("##[", "## ["))
+        });
+        Cow::Owned(lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// Returns the line that begins the group of this number.
@@ -47,4 +64,17 @@ fn name(number: usize) -> String {
 
 fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_program_is_a_command() {
+        let text = "error: x\n  ::stop-commands::x\n\t::add-mask::a\n::y\na ::b\nz ##[add-mask]a\n";
+        let shown = "error: x\n  | ::stop-commands::x\n\t| ::add-mask::a\n| ::y\na ::b\nz ## [add-mask]a\n";
+        assert_eq!(Service::GitHub.inert(text), shown);
+        assert_eq!(Service::GitLab.inert(text), text);
+    }
 }

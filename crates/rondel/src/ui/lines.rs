@@ -31,7 +31,7 @@ impl Lines {
     pub fn print(&self, line: &str) {
         let mut group = self.group.lock().expect("no panic while locked");
         self.close(&mut group);
-        (self.print)(line);
+        self.print_inert(line);
     }
 
     /// Prints a line of a step's output.
@@ -45,7 +45,12 @@ impl Lines {
                 (self.print)(&service.begin(group.number, &format!("{title}: output")));
             }
         }
-        (self.print)(line);
+        self.print_inert(line);
+    }
+
+    /// Prints text of whomever, which the service must not obey.
+    fn print_inert(&self, text: &str) {
+        (self.print)(&self.service.map_or(text.into(), |service| service.inert(text)));
     }
 
     fn close(&self, group: &mut Group) {

@@ -119,26 +119,28 @@ pub(crate) fn print_error_line(text: &str) {
 }
 
 /// Prints why nothing was built.
-pub(crate) fn print_failure(failure: &Failure, color: bool) {
+pub(crate) fn print_failure(context: &ProcessContext, failure: &Failure, color: bool) {
+    let service = groups::Service::of(context);
+    let print = |text: &str| print_line(&service.map_or(text.into(), |service| service.inert(text)));
     match failure {
         Failure::BuildFile { name, text, diagnostics } => {
             for diagnostic in diagnostics.iter().take(50) {
                 let mut diagnostic = diagnostic.clone();
                 diagnostic.hint = diagnostic.hint.map(|hint| with_program(&hint).into_owned());
                 let shown = rondel_buildfile::render(name, text, &diagnostic);
-                print_line(&highlight(&shown, color));
+                print(&highlight(&shown, color));
             }
             let count = diagnostics.len();
             if count > 1 {
-                print_line(&format!("{count} mistakes in {name}; nothing was run"));
+                print(&format!("{count} mistakes in {name}; nothing was run"));
             }
         }
         Failure::User(UserError { message, hint, .. }) => {
-            print_line(&highlight(&with_hint(&format!("error: {message}"), hint.as_deref()), color));
+            print(&highlight(&with_hint(&format!("error: {message}"), hint.as_deref()), color));
         }
         Failure::Other(error) => {
             let causes: Vec<String> = error.chain().skip(1).map(|cause| format!("  caused by: {cause}")).collect();
-            print_line(&highlight(&[vec![format!("error: {error}")], causes].concat().join("\n"), color));
+            print(&highlight(&[vec![format!("error: {error}")], causes].concat().join("\n"), color));
         }
     }
 }

@@ -11,6 +11,7 @@ use rondel_process::Stream;
 use crate::exit::Exit;
 use crate::ui::columns::width_of;
 use crate::ui::groups::Service;
+use crate::ui::lines::Lines;
 use crate::ui::progress::Live;
 use crate::ui::screen::Size;
 use crate::ui::tests::{PLAIN, end, finished, graph, printer};
@@ -282,6 +283,9 @@ fn groups_of_a_log_hold_output_of_one_step() {
                   Failed build (exit 1): 1 failed, 1 not run (image), 1.0 s
         "#]],
     );
+    let seen = Arc::default();
+    Lines::new(printer(&seen, "\n"), Some(Service::GitHub)).print("  ::stop-commands::x");
+    assert_eq!(*seen.lock().unwrap(), "  | ::stop-commands::x\n");
     let (begin, end) = (Service::GitLab.begin(7, "serve: output"), Service::GitLab.end(7));
     assert!(begin.starts_with("\x1b[0Ksection_start:") && begin.ends_with("_7\r\x1b[0Kserve: output"), "{begin:?}");
     assert!(end.starts_with("\x1b[0Ksection_end:") && end.ends_with("_7\r\x1b[0K"), "{end:?}");

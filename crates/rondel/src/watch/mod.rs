@@ -97,7 +97,7 @@ impl Watch<'_> {
             let opened = session.take().unwrap_or_else(|| Session::open(self.context, self.global.file.as_deref()));
             if let Err(failure) = opened.and_then(|session| self.build_once(&session, &mut state)) {
                 // Nothing was built, since build.ron is wrong for example: the next change may mend it.
-                print_failure(&failure, self.context.wants_color(self.global.color));
+                print_failure(self.context, &failure, self.context.wants_color(self.global.color));
                 let own = [root.join(".rondel"), root.join("dist")];
                 self.set_places(&mut state, &root, (None, &BTreeSet::new()), &own);
             }
