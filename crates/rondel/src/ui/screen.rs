@@ -6,7 +6,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 
-use crate::ui::columns::width_of;
+use crate::ui::columns::{cut, width_of};
 
 /// Lines that stand at the end of the terminal now.
 static LIVE: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -44,29 +44,26 @@ pub(crate) fn show(lines: Vec<String>) {
     if live.is_empty() && lines.is_empty() {
         return;
     }
-    let text = format!("{}{}", erasure(&live, size().columns), drawing(&lines));
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
-    *live = lines;
+    let _ = std::io::stderr().lock().write_all(exchange(&mut live, lines, "", size().columns).as_bytes());
 }
 
 /// Prints whole lines above the live ones.
 pub(crate) fn print(text: &str) {
-    let live = LIVE.lock().expect("no panic while locked");
-    let text = match live.is_empty() {
-        true => format!("{text}\n"),
-        false => format!("{}{text}\n{}", erasure(&live, size().columns), drawing(&live)),
-    };
+    let mut live = LIVE.lock().expect("no panic while locked");
+    let text = format!("{text}\n");
+    let text = if live.is_empty() { text } else { again(&mut live, &text, size().columns) };
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Does `work`, which writes to the same terminal by another way, without the live lines.
 pub(crate) fn beside<T>(work: impl FnOnce() -> T) -> T {
-    let live = LIVE.lock().expect("no panic while locked");
+    let mut live = LIVE.lock().expect("no panic while locked");
     if live.is_empty() {
         return work();
     }
     let _ = std::io::stderr().lock().write_all(erasure(&live, size().columns).as_bytes());
     let done = work();
+    fit(&mut live, size().columns);
     let _ = std::io::stderr().lock().write_all(drawing(&live).as_bytes());
     done
 }
@@ -84,6 +81,26 @@ pub(crate) fn leave() {
 /// Empties the screen, and puts the next line at its top. What was there can still be scrolled back to.
 pub(crate) fn clear() {
     beside(|| drop(std::io::stderr().lock().write_all(b"\x1b[H\x1b[2J")));
+}
+
+/// Returns what prints `text` in place of the lines that stand there, and draws `lines` below it.
+fn exchange(live: &mut Vec<String>, lines: Vec<String>, text: &str, columns: usize) -> String {
+    let erasure = erasure(live, columns);
+    *live = lines;
+    fit(live, columns);
+    format!("{erasure}{text}{}", drawing(live))
+}
+
+/// Returns what prints `text` above the lines that stand there.
+fn again(live: &mut Vec<String>, text: &str, columns: usize) -> String {
+    let lines = live.clone();
+    exchange(live, lines, text, columns)
+}
+
+/// Cuts the lines to the width that they are drawn at. The terminal would cut them too, and what stands there would take
+/// fewer rows than they seem to.
+fn fit(lines: &mut [String], columns: usize) {
+    lines.iter_mut().filter(|line| width_of(line) >= columns).for_each(|line| *line = cut(line, columns.max(1) - 1));
 }
 
 /// Moves to the first row of the lines, and erases all from there. A terminal that has become narrower has given a long
@@ -111,5 +128,15 @@ mod tests {
         // The terminal was made narrower in between.
         assert_eq!(erasure(&lines, 20), "\x1b[5A\r\x1b[J");
         assert_eq!(erasure(&[], 80), "");
+    }
+
+    #[test]
+    fn lines_that_are_drawn_again_on_a_narrower_terminal_take_a_row_each() {
+        let mut live = Vec::new();
+        assert_eq!(exchange(&mut live, vec!["x".repeat(50)], "", 80), format!("\x1b[?7l{}\n\x1b[?7h", "x".repeat(50)));
+        // What stood there wraps; what is drawn now does not.
+        let cut = format!("{}…", "x".repeat(18));
+        assert_eq!(again(&mut live, "a\n", 20), format!("\x1b[3A\r\x1b[Ja\n\x1b[?7l{cut}\n\x1b[?7h"));
+        assert_eq!(again(&mut live, "b\n", 20), format!("\x1b[1A\r\x1b[Jb\n\x1b[?7l{cut}\n\x1b[?7h"));
     }
 }
