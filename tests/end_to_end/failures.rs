@@ -347,6 +347,20 @@ fn output_of_children_cannot_act_on_the_terminal() {
 }
 
 #[test]
+fn a_step_that_was_stopped_has_a_duration() {
+    let space =
+        TestSpace::with_targets(r#""slow": Exec(command: ["sleep", "20"]), "fails": Shell("sleep 0.1; exit 1")"#);
+    let child = space.start(&["slow", "--events", "json"]);
+    std::thread::sleep(Duration::from_millis(800));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let runs = [Run::of(child.wait_with_output().unwrap()), space.run(&["fails", "--events", "json"])];
+    for run in runs {
+        let finished = run.events().into_iter().find(|event| event["event"] == "step_finished").unwrap();
+        assert!(finished["duration_ms"].as_u64().unwrap() >= 100, "{finished}");
+    }
+}
+
+#[test]
 fn a_colour_that_is_left_on_ends_with_its_line() {
     let mut space = TestSpace::with_targets(r#""evil": Shell("printf '\\033[8mhidden\\n'; exit 1")"#);
     space.run(&["evil"]).fails(1, &["evil | \u{1b}[8mhidden\u{1b}[0m\n"]);

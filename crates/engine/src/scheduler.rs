@@ -397,7 +397,7 @@ impl Build<'_> {
             Err(error) => {
                 let outcome =
                     if matches!(error, StepError::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
-                let state = self.finish(id, StepState::Stopped(outcome), Vec::new(), Instant::now());
+                let state = self.finish(id, StepState::Stopped(outcome), Vec::new(), begun);
                 self.failures.lock().expect("no panic while locked").push((id, error));
                 state
             }

@@ -1,5 +1,7 @@
 //! Columns of a terminal: how many a text takes, and what of it fits.
 
+use crate::ui::safe_text::plain_line;
+
 /// Ranges of characters that take two columns: East Asian scripts and emoji.
 const WIDE: &[(u32, u32)] = &[
     (0x1100, 0x115F),
@@ -30,22 +32,9 @@ fn columns_of(character: char) -> usize {
     }
 }
 
-/// Returns the text without colours, its tabulators as blanks: as many characters as a terminal shows.
+/// Returns the text without control sequences, its tabulators as blanks: as many characters as a terminal shows.
 pub(crate) fn plain(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\t' => result.push_str("    "),
-            '\x1b' => {
-                let mut rest = characters.by_ref().skip_while(|next| *next == '[');
-                rest.find(char::is_ascii_alphabetic);
-            }
-            other if other.is_control() => {}
-            other => result.push(other),
-        }
-    }
-    result
+    plain_line(text).replace('\t', "    ")
 }
 
 /// Returns the text if it takes at most so many columns, else its beginning and `…`.

@@ -20,7 +20,7 @@ use crate::ui::verbosity::Verbosity;
 use crate::ui::{
     AuditOutcome, AuditStart, AuditSummary, Audited, BuildEnd, BuildStart, Bundled, MemberState, Printer, RebuildStart,
     RebuildSummary, SECOND_BUILD_FAILED, Sink, Verified, VerifySummary, bytes_text, duration_text, highlight,
-    print_answer, reason_text, screen, with_hint, without_control_sequences,
+    print_answer, reason_text, screen, shown_line, with_hint, without_control_sequences,
 };
 
 /// Interval at which live lines are drawn.
@@ -143,7 +143,7 @@ impl Human {
         if is_printed {
             state.speaks(node);
             drop(state);
-            let line = format!("{:>12} {}", format!("{} |", step.title), without_control_sequences(line));
+            let line = format!("{:>12} {}", format!("{} |", step.title), shown_line(line));
             self.lines.print_in_group(node, &step.title, &line);
         } else {
             let kept = state.kept.entry(node).or_default();
@@ -215,7 +215,7 @@ impl Human {
         // A log that folds output hides it; between its lines may stand those of others; paths in it may be of elsewhere.
         let is_apart = state.interrupted.contains(&node)
             || self.verbosity.service.is_some()
-            || told.iter().any(|line| state.seen(node, line) != without_control_sequences(line));
+            || told.iter().any(|line| state.seen(node, line) != shown_line(line));
         let earlier = match self.streams(shown) {
             _ if told.is_empty() => &[],
             true if is_apart => told,

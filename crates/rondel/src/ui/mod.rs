@@ -31,7 +31,7 @@ pub(crate) use data::{is_data_lost, is_reader_gone, print_bytes};
 pub(crate) use human::Human;
 pub(crate) use json::Json;
 pub(crate) use paths::Paths;
-pub(crate) use safe_text::{drop_colors, without_control_sequences};
+pub(crate) use safe_text::{drop_colors, shown_line, without_control_sequences};
 pub(crate) use sink::{
     AuditOutcome, AuditStart, AuditSummary, Audited, BuildEnd, BuildStart, Bundled, MemberState, RebuildStart,
     RebuildSummary, Shown, Sink, Verified, VerifySummary,
@@ -72,7 +72,7 @@ pub(crate) fn sink(
 /// Writes a line of a step to standard output: as it is, unless a terminal would act on it.
 pub(crate) fn print_answer(line: &str) {
     if std::io::stdout().is_terminal() {
-        print_data(&format!("{}\n", without_control_sequences(line)));
+        print_data(&format!("{}\n", shown_line(line)));
     } else {
         print_data(&format!("{line}\n"));
     }

@@ -18,6 +18,22 @@ pub(crate) fn without_control_sequences(line: &str) -> String {
     safe(line, !DROPS_COLORS.load(Ordering::Relaxed))
 }
 
+/// Returns a line that a program printed, as a terminal shows it: of text that was drawn several times, each after a
+/// carriage return, the last.
+pub(crate) fn shown_line(line: &str) -> String {
+    without_control_sequences(last_drawn(line))
+}
+
+/// Returns what `shown_line` does, without colours.
+pub(crate) fn plain_line(line: &str) -> String {
+    stripped(last_drawn(line), &mut |_| false)
+}
+
+fn last_drawn(line: &str) -> &str {
+    let line = line.trim_end_matches('\r');
+    line.rsplit_once('\r').map_or(line, |(_, last)| last)
+}
+
 fn safe(line: &str, keeps_colors: bool) -> String {
     let mut attributes = Attributes::default();
     let mut result = stripped(line, &mut |parameters| {
@@ -79,6 +95,13 @@ mod tests {
         assert_eq!(safe("\x1b[31mred\x1b]0;endless"), "\x1b[31mred\x1b[0m");
         assert_eq!(safe("\x1b[31;1mred\x1b[39;22m"), "\x1b[31;1mred\x1b[39;22m");
         assert_eq!(safe("\x1b[31mred\x1b[m"), "\x1b[31mred\x1b[m");
+    }
+
+    #[test]
+    fn progress_in_place_is_not_glued_together() {
+        assert_eq!(super::shown_line("10%\r20%\r\x1b[K30%\r"), "30%");
+        assert_eq!(super::plain_line("\x1b]0;title\x07a\x1b]0;title\x1b\\b \x1b[31mc"), "ab c");
+        assert_eq!(super::plain_line("\r\r"), "");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rondel_engine::NodeId;
 
 use crate::ui::paths::Paths;
 use crate::ui::results::Ends;
-use crate::ui::without_control_sequences;
+use crate::ui::shown_line;
 
 /// What one build has shown so far.
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl State {
 
     /// Returns a line that a step printed, with paths as the user sees them.
     pub fn seen(&self, node: NodeId, line: &str) -> String {
-        let line = without_control_sequences(line);
+        let line = shown_line(line);
         let Some(paths) = &self.paths else { return line };
         let directory = self.directories.get(&node);
         paths.seen_in(&line, directory.map_or_else(|| paths.root(), PathBuf::as_path))

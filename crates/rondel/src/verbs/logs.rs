@@ -1,5 +1,6 @@
 //! `logs`: what processes, containers and services have printed.
 
+use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::cli::option::{OptionValue, option, options};
 use crate::cli::verb::{Arguments, Call, Verb};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::ui::{data_colors, is_reader_gone, print_answer, print_data, without_control_sequences};
+use crate::ui::{data_colors, is_reader_gone, print_answer, print_data, shown_line};
 use crate::verbs::started;
 
 options! {
@@ -129,8 +130,9 @@ impl Printer {
     /// Prints a line; what the program itself wrote moves no cursor.
     fn line(&self, name: &str, text: &str) {
         match self.color {
-            true => print_data(&format!("{name} {}\n", without_control_sequences(text))),
-            false => print_answer(&format!("{name} {text}")),
+            true => print_data(&format!("{name} {}\n", shown_line(text))),
+            false if std::io::stdout().is_terminal() => print_data(&format!("{name} {}\n", shown_line(text))),
+            false => print_data(&format!("{name} {text}\n")),
         }
     }
 }

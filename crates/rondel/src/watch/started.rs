@@ -10,7 +10,7 @@ use rondel_targets::{Analysis, Running, running_targets};
 use crate::asked::Asked;
 use crate::cli::groups::AnalysisOptions;
 use crate::session::Session;
-use crate::ui::{print_line, without_control_sequences};
+use crate::ui::{print_line, shown_line};
 
 /// What goes on below a watch.
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl Started {
 /// Shows what one target prints, each time that it was started.
 fn show(name: &str, running: &dyn Running, color: bool, begun: &Sender<()>, cancellation: &Cancellation) {
     let prefix = if color { format!("\x1b[36m{name:>12} |\x1b[0m") } else { format!("{name:>12} |") };
-    let see = |_: Option<&str>, text: &str| print_line(&format!("{prefix} {}", without_control_sequences(text)));
+    let see = |_: Option<&str>, text: &str| print_line(&format!("{prefix} {}", shown_line(text)));
     let begun = || {
         let _ = begun.send(());
     };
