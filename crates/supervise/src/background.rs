@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use rondel_process::{
-    Cancellation, CommandLine, ProcessError, become_subreaper, kill_orphans, leave_session, start_detached,
+    Cancellation, CommandLine, ProcessError, ProcessIdentity, become_subreaper, kill_orphans, leave_session,
+    start_detached,
 };
 
 use crate::SUPERVISE;
@@ -18,6 +20,8 @@ use crate::service::Service;
 
 /// Largest description of a service, in bytes.
 const SERVICE_MAX: u64 = 64 * 1024 * 1024;
+/// Time that a supervisor has beyond that of its program to end a start.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A service that is ready.
 #[derive(Clone, Copy, Debug)]
@@ -63,18 +67,32 @@ pub fn start_in_background(
     loop {
         if cancellation.is_raised() {
             let _finishing = cancellation.finishing();
-            let _ = crate::stop::stop(&service.place);
+            end_start(service, started.pid, &events);
             return Err(StartError::Interrupted);
         }
         match events.recv_timeout(Duration::from_millis(20)) {
             Ok(Event::Ready { after_ms }) => return Ok(Started { after: Duration::from_millis(after_ms) }),
             Ok(Event::Failed { status }) => return Err(StartError::Failed(status)),
             Ok(event) => see(event),
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
                 return Err(StartError::Failed("its supervisor was killed".to_owned()));
             }
         }
+    }
+}
+
+/// Ends a start that is under way. The supervisor is asked itself, since it may not have written a record yet; `events` ends with it.
+/// One that hangs is killed, with what its record names.
+fn end_start(service: &Service, supervisor: u32, events: &Receiver<Event>) {
+    let identity = ProcessIdentity::of(supervisor);
+    identity.as_ref().map(|identity| identity.signal(false));
+    let until = Instant::now() + service.grace + END_PATIENCE;
+    while events.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
+    identity.filter(ProcessIdentity::is_running).map(|identity| identity.signal(true));
+    // The record may be that of another supervisor, which was first.
+    if Record::read(&service.place).is_some_and(|record| record.supervisor().pid == supervisor) {
+        let _ = crate::stop::stop(&service.place);
     }
 }
 
@@ -133,5 +151,48 @@ fn lock(service: &Service) -> Result<File, String> {
             let who = who.map(|pid| format!(" (process {pid})")).unwrap_or_default();
             Err(format!("another supervisor{who} runs it"))
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::place::Place;
+
+    /// What an interrupted start has left is ended, also where no record tells of it.
+    #[test]
+    fn a_supervisor_without_a_record_is_ended() {
+        let state = std::env::temp_dir().join(format!("rondel-start-{}", std::process::id()));
+        let service = Service {
+            name: "a".to_owned(),
+            place: Place::new(&state, "a"),
+            program: PathBuf::from("/bin/true"),
+            arguments: Vec::new(),
+            directory: PathBuf::from("/"),
+            environment: Vec::new(),
+            secrets: Vec::new(),
+            key: String::new(),
+            ready: None,
+            ready_timeout: Duration::ZERO,
+            grace: Duration::ZERO,
+            restarts: false,
+            proxy: None,
+        };
+        // Of another start, which was first.
+        let other = Record::own("a", "", true, 0);
+        other.write(&service.place).unwrap();
+        for script in ["exec sleep 1000", "trap '' TERM; while :; do read line; done"] {
+            let line = CommandLine::new("/bin/sh", "/").arguments(["-c".to_owned(), script.to_owned()]);
+            let started = start_detached(&line).unwrap();
+            let (_open, events) = std::sync::mpsc::channel();
+            end_start(&service, started.pid, &events);
+            let begun = Instant::now();
+            while ProcessIdentity::of(started.pid).is_some() {
+                assert!(begun.elapsed() < Duration::from_secs(5), "`{script}` goes on");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert_eq!(Record::read(&service.place), Some(other.clone()));
+        }
+        std::fs::remove_dir_all(state).unwrap();
     }
 }
