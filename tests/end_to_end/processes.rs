@@ -263,3 +263,17 @@ fn words_that_start_nothing() {
     }
     space.run(&["restart", "a"]).fails(2, &["`a` starts nothing that goes on"]);
 }
+
+/// What a file of variables says is hidden if it may be a secret, and is no reason to miss a sign of readiness.
+#[test]
+fn values_of_files_in_what_is_printed() {
+    let space = TestSpace::with_targets(
+        r#""serve": Process(command: ["sh", "-c", "echo 10 at :$PORT, $DEBUG, $KEY; exec sleep 1000"], env_file: [".env"], ready: Line("at :8080"), ready_timeout_s: 5, detach: true),
+        "secret": Process(command: ["sh", "-c", "echo the key is $KEY; exec sleep 1000"], env_file: [".env"], ready: Line("key is c4n4ry-0f"), ready_timeout_s: 5, detach: true)"#,
+    );
+    space.write(".env", "PORT=8080\nDEBUG=true\nONE=1\nKEY=c4n4ry-0f-files\n");
+    space.ok(&["serve", "secret"]);
+    assert_eq!(space.ok(&["logs", "serve"]).stdout, "10 at :8080, true, ***\n");
+    assert_eq!(space.ok(&["logs", "secret"]).stdout, "the key is ***\n");
+    space.ok(&["stop"]);
+}

@@ -24,7 +24,7 @@ pub use identity::ProcessIdentity;
 pub use listeners::{Listener, listener_at};
 pub use orphans::{become_subreaper, inherit_lock, kill_lock_holders, kill_orphans};
 pub use redaction::Redactor;
-pub use run::{Captured, Finished, ProcessError, Stream, capture, capture_redacted, run, run_and_tell};
+pub use run::{Captured, Finished, ProcessError, Stream, Told, capture, capture_redacted, run, run_and_tell};
 pub use sandbox::{Sandbox, SandboxSupport, sandbox_support};
 pub use tool::{ToolMissing, find_tool};
 pub use user::effective_user;

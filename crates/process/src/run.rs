@@ -110,24 +110,44 @@ pub fn run(
     redactor: &Redactor,
     on_line: &(dyn Fn(Stream, &str) + Sync),
 ) -> Result<Finished, ProcessError> {
-    run_and_tell(line, cancellation, redactor, &|_| {}, on_line)
+    run_and_tell(line, cancellation, &Told { redactor, on_start: &|_| {}, on_line, on_printed: None })
 }
 
-/// Runs a program as `run` does, and tells its number, which is that of its group, once it has started.
+/// What is told while a program runs.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    /// Takes secrets out of what `on_line` gets.
+    pub redactor: &'a Redactor,
+    /// Called with its number, which is that of its group, once it has started.
+    pub on_start: &'a dyn Fn(u32),
+    /// Called with each line, from two threads.
+    pub on_line: &'a (dyn Fn(Stream, &str) + Sync),
+    /// Called with each line as it was printed, secrets and all, after `on_line`.
+    pub on_printed: Option<&'a (dyn Fn(&str) + Sync)>,
+}
+
+/// Runs a program as `run` does, and tells more of it.
 pub fn run_and_tell(
     line: &CommandLine,
     cancellation: &Cancellation,
-    redactor: &Redactor,
-    on_start: &dyn Fn(u32),
-    on_line: &(dyn Fn(Stream, &str) + Sync),
+    told: &Told<'_>,
 ) -> Result<Finished, ProcessError> {
+    let Told { redactor, on_start, on_line, on_printed } = *told;
+    let nothing = Redactor::default();
     supervise(line, cancellation, on_start, &|stream, mut pipe| {
         let mut lines = RedactedLines::new(redactor, LINE_MAX);
+        let mut printed = on_printed.map(|see| (see, RedactedLines::new(&nothing, LINE_MAX)));
         let mut buffer = vec![0_u8; 16 * 1024];
         while let Ok(count @ 1..) = pipe.read(&mut buffer) {
             lines.push(&buffer[..count], &mut |text| on_line(stream, text));
+            if let Some((see, printed)) = &mut printed {
+                printed.push(&buffer[..count], &mut |text| see(text));
+            }
         }
         lines.finish(&mut |text| on_line(stream, text));
+        if let Some((see, printed)) = printed {
+            printed.finish(&mut |text| see(text));
+        }
     })
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use rondel_process::{Cancellation, Finished, ProcessError, Redactor, listener_at, run_and_tell};
+use rondel_process::{Cancellation, Finished, ProcessError, Redactor, Told, listener_at, run_and_tell};
 
 use crate::events::Event;
 use crate::log::Log;
@@ -178,6 +178,9 @@ impl Supervised<'_> {
             let on_line = |_, text: &str| {
                 self.log.line(text);
                 (self.see)(Event::Line(text.to_owned()));
+            };
+            // What is hidden in the log may be a part of what is waited for.
+            let on_printed = |text: &str| {
                 if wanted.is_some_and(|wanted| text.contains(wanted)) {
                     saw_line.store(true, Ordering::SeqCst);
                 }
@@ -188,7 +191,13 @@ impl Supervised<'_> {
                     record.started(pid);
                 });
             };
-            let finished = run_and_tell(&self.service.line(), &own, &self.redactor, &on_start, &on_line);
+            let told = Told {
+                redactor: &self.redactor,
+                on_start: &on_start,
+                on_line: &on_line,
+                on_printed: wanted.map(|_| &on_printed as &(dyn Fn(&str) + Sync)),
+            };
+            let finished = run_and_tell(&self.service.line(), &own, &told);
             // What comes now waits for the next start.
             self.proxy.as_ref().map(|proxy| proxy.hold(Duration::ZERO));
             is_over.store(true, Ordering::SeqCst);

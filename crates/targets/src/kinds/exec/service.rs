@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rondel_engine::{ActionSpec, Job, Report, StepContext, StepError};
+use rondel_engine::{ActionSpec, EnvironmentValue, Job, Report, StepContext, StepError};
 use rondel_process::{CommandLine, Stream};
 use rondel_supervise::{
     DRAIN, End, Event, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, run_here,
     start_in_background, stop,
 };
 
+use crate::env_file::may_be_secret;
 use crate::running::hold;
 
 /// How a program is kept running.
@@ -44,24 +45,39 @@ pub(super) fn key_of(spec: &ActionSpec) -> Result<String, StepError> {
     Ok(digest.to_string())
 }
 
+/// Returns the values that no log may hold: those of secrets, and those of environment files that may be some.
+pub(super) fn hidden_values(environment: &[(String, EnvironmentValue)]) -> Vec<String> {
+    let hidden = |value: &EnvironmentValue| match value {
+        EnvironmentValue::Secret(value) => Some(value.clone()),
+        EnvironmentValue::Sealed { value, .. } => may_be_secret(value).then(|| value.clone()),
+        EnvironmentValue::Plain(_) => None,
+    };
+    environment.iter().filter_map(|(_, value)| hidden(value)).collect()
+}
+
 impl ServicePlan {
     pub(super) fn place(&self, context: &StepContext<'_>) -> Place {
         Place::new(&context.workspace.state, &self.name)
     }
 
-    /// Starts the program, and in the foreground waits for its end.
-    pub(super) fn run(&self, line: &CommandLine, spec: &ActionSpec, context: &Job<'_>) -> Result<Report, StepError> {
+    /// Starts the program, and in the foreground waits for its end. No log holds one of the `secrets`.
+    pub(super) fn run(
+        &self,
+        line: &CommandLine,
+        secrets: Vec<String>,
+        spec: &ActionSpec,
+        context: &Job<'_>,
+    ) -> Result<Report, StepError> {
         let line = context.announce(line);
         let held = self.hold()?;
         self.end_former(context)?;
-        let secret = |name: &String| line.secret_names.contains(name);
         let service = Service {
             name: self.name.clone(),
             place: self.place(context),
             program: line.program.clone(),
             arguments: line.arguments.clone(),
             directory: line.directory.clone(),
-            secrets: line.environment.iter().filter(|(name, _)| secret(name)).map(|(_, value)| value.clone()).collect(),
+            secrets,
             environment: line.environment.clone(),
             key: if self.is_detached { key_of(spec)? } else { String::new() },
             ready: self.ready.clone(),

@@ -13,7 +13,7 @@ use rondel_golang::{GoSupport, INDEX_OFF};
 use rondel_process::{CommandLine, ToolMissing, find_tool};
 use rondel_supervise::Record;
 
-use super::service::{ServicePlan, key_of};
+use super::service::{ServicePlan, hidden_values, key_of};
 use crate::closed::{Closed, Surroundings, output_directories};
 use crate::late_texts::LateTexts;
 use crate::tools::Tools;
@@ -348,7 +348,7 @@ impl Step for ExecStep {
         line.is_merged = !self.is_captured;
         line.sandbox = around.as_ref().and_then(|around| around.sandbox.clone());
         if let Some(service) = &self.service {
-            return service.run(&line, spec, context);
+            return service.run(&line, hidden_values(&self.env), spec, context);
         }
         let outcome = if self.is_interactive { context.run_in_foreground(&line) } else { context.run(&line) };
         outcome.map_err(|error| match (self.missing_proxy(&error, around.as_ref()), &self.closed, &around) {
