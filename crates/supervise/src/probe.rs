@@ -104,14 +104,41 @@ pub(crate) fn require_free_port(service: &Service, cancellation: &Cancellation) 
     let Some(port) = service.ready.as_ref().and_then(Ready::port) else { return Ok(()) };
     let begun = Instant::now();
     loop {
-        let is_taken = |error: std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
-        if !TcpListener::bind((Ipv4Addr::LOCALHOST, port)).err().is_some_and(is_taken) {
-            return Ok(());
-        }
+        // Each of them is asked for readiness.
+        let Some(taken) = loopbacks(port).into_iter().find(is_taken) else { return Ok(()) };
         if cancellation.is_raised() || begun.elapsed() > PORT_PATIENCE {
             let holder = listener_at(port).map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
-            return Err(format!("port {port} is taken: {holder} listens there"));
+            let place = if taken.is_ipv6() { format!("at {taken}") } else { "there".to_owned() };
+            return Err(format!("port {port} is taken: {holder} listens {place}"));
         }
         std::thread::sleep(FIRST_PAUSE);
+    }
+}
+
+/// Returns true if somebody listens at the address. A system without IPv6 has nobody there.
+fn is_taken(address: &SocketAddr) -> bool {
+    match TcpListener::bind(address) {
+        Ok(_) => false,
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => true,
+        // A port that only the system's own programs may bind, for example, can be answered all the same.
+        Err(_) => TcpStream::connect_timeout(address, PATIENCE).is_ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_taken_on_either_loopback() {
+        for own in [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))] {
+            // A machine without IPv6 has one of them.
+            let Ok(listener) = TcpListener::bind(own) else { continue };
+            let address = listener.local_addr().unwrap();
+            let taken = || loopbacks(address.port()).into_iter().filter(is_taken).collect::<Vec<_>>();
+            assert_eq!(taken(), [address]);
+            drop(listener);
+            assert!(taken().is_empty());
+        }
     }
 }
