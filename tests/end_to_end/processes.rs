@@ -277,3 +277,19 @@ fn values_of_files_in_what_is_printed() {
     assert_eq!(space.ok(&["logs", "secret"]).stdout, "the key is ***\n");
     space.ok(&["stop"]);
 }
+
+/// Who needs a process that another Rondel is starting waits for it.
+#[test]
+fn two_starts_at_once() {
+    let space = TestSpace::with_targets(
+        r#""slow": Process(command: ["sh", "-c", "echo here >> starts; sleep 1; echo is up; exec sleep 1000"], inputs: ["site/*"], ready: Line("is up"), detach: true),
+        "test": Shell("echo tested", after: ["slow"])"#,
+    );
+    let first = space.start(&["test"]);
+    wait_for("the start", || space.exists("starts"));
+    let second = space.ok(&["test"]);
+    assert_eq!(first.wait_with_output().unwrap().status.code(), Some(0));
+    assert_eq!(space.read("starts"), "here\n", "{}", second.stderr);
+    assert!(second.stderr.contains("slow: waiting for another start of it"), "{}", second.stderr);
+    space.ok(&["stop"]);
+}

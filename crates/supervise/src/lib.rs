@@ -16,6 +16,7 @@ mod record;
 mod run;
 mod service;
 mod stop;
+mod turn;
 
 pub use background::{StartError, Started, start_in_background, supervise};
 pub use events::Event;
@@ -28,6 +29,7 @@ pub use record::{Phase, Record};
 pub use run::{DRAIN, End, run_here};
 pub use service::{Ready, Service};
 pub use stop::{Stopped, stop};
+pub use turn::Turn;
 
 /// The first argument of a supervisor in the background. No verb and no target can have this name.
 pub const SUPERVISE: &str = ":supervise";

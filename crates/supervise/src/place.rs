@@ -43,6 +43,11 @@ impl Place {
         self.directory().join(format!("{}.lock", self.name))
     }
 
+    /// Returns the path of the file that whoever starts the service holds locked meanwhile.
+    pub(crate) fn start_lock(&self) -> PathBuf {
+        self.directory().join(format!("{}.start.lock", self.name))
+    }
+
     /// Returns the path of the log.
     pub fn log(&self) -> PathBuf {
         self.directory().join(format!("{}.log", self.name))

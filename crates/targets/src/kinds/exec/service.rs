@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rondel_engine::{ActionSpec, EnvironmentValue, Job, Report, StepContext, StepError};
+use rondel_engine::{ActionSpec, EnvironmentValue, Freshness, Job, Prepared, Reason, Report, StepContext, StepError};
 use rondel_process::{CommandLine, Stream};
 use rondel_supervise::{
-    DRAIN, End, Event, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, run_here,
-    start_in_background, stop,
+    DRAIN, End, Event, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, Turn,
+    run_here, start_in_background, stop,
 };
 
 use crate::env_file::may_be_secret;
@@ -65,10 +65,16 @@ impl ServicePlan {
         &self,
         line: &CommandLine,
         secrets: Vec<String>,
-        spec: &ActionSpec,
+        prepared: &Prepared,
         context: &Job<'_>,
     ) -> Result<Report, StepError> {
         let line = context.announce(line);
+        let turn = self.take_turn(context)?;
+        let key = if self.is_detached { key_of(&prepared.spec)? } else { String::new() };
+        if turn.has_waited && self.is_up(&key, &prepared.freshness, context) {
+            context.note("ready, as another Rondel has started it".to_owned());
+            return Ok(Report::default());
+        }
         let held = self.hold()?;
         self.end_former(context)?;
         let service = Service {
@@ -79,61 +85,33 @@ impl ServicePlan {
             directory: line.directory.clone(),
             secrets,
             environment: line.environment.clone(),
-            key: if self.is_detached { key_of(spec)? } else { String::new() },
+            key,
             ready: self.ready.clone(),
             ready_timeout: self.ready_timeout,
             grace: self.grace,
             restarts: self.restarts,
             proxy: self.proxy.filter(|_| held.is_none()),
         };
-        let tail: Mutex<VecDeque<String>> = Mutex::default();
-        let see = |event: Event| match event {
-            Event::Line(line) => {
-                let mut tail = tail.lock().expect("no panic while locked");
-                if tail.len() == TAIL_LINES {
-                    tail.pop_front();
-                }
-                tail.push_back(line.clone());
-                drop(tail);
-                context.output(Stream::Stdout, &line);
-            }
-            Event::Ready { after_ms } => {
-                context.note(ready_text(&service, self.proxy, Duration::from_millis(after_ms)))
-            }
-            Event::Restarts { status, count } => {
-                context.warn(format!("`{}` ended ({status}): restart {count}", self.name))
-            }
-            Event::Failed { .. } => {}
+        let start = Start { plan: self, service, summary: line.summary(), context, tail: Mutex::default() };
+        if self.is_detached { start.in_background(held) } else { start.in_foreground(turn) }
+    }
+
+    /// Waits until no other Rondel starts it.
+    fn take_turn(&self, context: &Job<'_>) -> Result<Turn, StepError> {
+        let place = self.place(context);
+        let waits = || context.note("waiting for another start of it".to_owned());
+        let turn = Turn::take(&place, context.cancellation, &waits);
+        turn.map_err(|error| StepError::unwritable(&place.log(), &error))?.ok_or(StepError::Interrupted)
+    }
+
+    /// Returns true if what another Rondel has just started is what this one would start. One that is always started anew is not.
+    fn is_up(&self, key: &str, freshness: &Freshness, context: &StepContext<'_>) -> bool {
+        let is_always = match freshness {
+            Freshness::Run(reasons) => reasons.iter().any(|reason| matches!(reason, Reason::Always { .. })),
+            Freshness::ByKey | Freshness::UpToDate(_) | Freshness::Skip(_) => false,
         };
-        let failed = |status: String| {
-            let output = Vec::from(std::mem::take(&mut *tail.lock().expect("no panic while locked")));
-            let hint = status.starts_with("port ").then(|| "stop it, or let this one listen elsewhere".to_owned());
-            let (summary, told) = (line.summary(), output.len());
-            StepError::Command { summary, status, output, told, hint }
-        };
-        if self.is_detached {
-            return match start_in_background(&service, context.cancellation, &see) {
-                Ok(started) => {
-                    if let (Some(held), Some(own)) = (held, service.own_address()) {
-                        held.open(own);
-                    }
-                    context.note(ready_text(&service, self.proxy, started.after));
-                    Ok(Report::default())
-                }
-                Err(StartError::Interrupted) => Err(StepError::Interrupted),
-                Err(StartError::Failed(status)) => Err(failed(status)),
-                Err(StartError::Process(error)) => Err(error.into()),
-                Err(StartError::System(error)) => {
-                    Err(StepError::environment(format!("`{}` did not start: {error}", self.name)))
-                }
-            };
-        }
-        match run_here(&service, context.cancellation, &see) {
-            Ok(End::Done) => Ok(Report::default()),
-            Ok(End::Stopped) => Err(StepError::Interrupted),
-            Ok(End::Failed(status)) => Err(failed(status)),
-            Err(error) => Err(StepError::unwritable(&service.place.log(), &error)),
-        }
+        let record = Record::read(&self.place(context));
+        !is_always && self.is_detached && record.is_some_and(|record| record.is_ready() && record.key == key)
     }
 
     /// Holds the address of the service, and waits for the requests that are under way. `None` if its supervisor does that.
@@ -163,6 +141,80 @@ impl ServicePlan {
             context.warn(format!("`{}` did not end within {} s, and was killed", self.name, record.grace_s));
         }
         Ok(())
+    }
+}
+
+/// A start, and what follows it in the foreground.
+struct Start<'a> {
+    plan: &'a ServicePlan,
+    service: Service,
+    /// The command, for people.
+    summary: String,
+    context: &'a Job<'a>,
+    /// The last lines, for the report of a failure.
+    tail: Mutex<VecDeque<String>>,
+}
+
+impl Start<'_> {
+    fn in_background(&self, held: Option<Arc<Proxy>>) -> Result<Report, StepError> {
+        match start_in_background(&self.service, self.context.cancellation, &|event| self.see(event)) {
+            Ok(started) => {
+                if let (Some(held), Some(own)) = (held, self.service.own_address()) {
+                    held.open(own);
+                }
+                self.context.note(ready_text(&self.service, self.plan.proxy, started.after));
+                Ok(Report::default())
+            }
+            Err(StartError::Interrupted) => Err(StepError::Interrupted),
+            Err(StartError::Failed(status)) => Err(self.failed(status)),
+            Err(StartError::Process(error)) => Err(error.into()),
+            Err(StartError::System(error)) => {
+                Err(StepError::environment(format!("`{}` did not start: {error}", self.plan.name)))
+            }
+        }
+    }
+
+    fn in_foreground(&self, turn: Turn) -> Result<Report, StepError> {
+        let turn = Mutex::new(Some(turn));
+        let see = |event: Event| {
+            // Its record is there, and tells others that it runs.
+            turn.lock().expect("no panic while locked").take();
+            self.see(event);
+        };
+        match run_here(&self.service, self.context.cancellation, &see) {
+            Ok(End::Done) => Ok(Report::default()),
+            Ok(End::Stopped) => Err(StepError::Interrupted),
+            Ok(End::Failed(status)) => Err(self.failed(status)),
+            Err(error) => Err(StepError::unwritable(&self.service.place.log(), &error)),
+        }
+    }
+
+    fn see(&self, event: Event) {
+        match event {
+            Event::Line(line) => {
+                let mut tail = self.tail.lock().expect("no panic while locked");
+                if tail.len() == TAIL_LINES {
+                    tail.pop_front();
+                }
+                tail.push_back(line.clone());
+                drop(tail);
+                self.context.output(Stream::Stdout, &line);
+            }
+            Event::Ready { after_ms } => {
+                self.context.note(ready_text(&self.service, self.plan.proxy, Duration::from_millis(after_ms)));
+            }
+            Event::Restarts { status, count } => {
+                self.context.warn(format!("`{}` ended ({status}): restart {count}", self.plan.name));
+            }
+            Event::Failed { .. } => {}
+        }
+    }
+
+    fn failed(&self, status: String) -> StepError {
+        let output = Vec::from(std::mem::take(&mut *self.tail.lock().expect("no panic while locked")));
+        let hint = status.starts_with("port ").then(|| "stop it, or let this one listen elsewhere".to_owned());
+        let (summary, told) = (self.summary.clone(), output.len());
+        StepError::Command { summary, status, output, told, hint }
     }
 }
 

@@ -348,7 +348,7 @@ impl Step for ExecStep {
         line.is_merged = !self.is_captured;
         line.sandbox = around.as_ref().and_then(|around| around.sandbox.clone());
         if let Some(service) = &self.service {
-            return service.run(&line, hidden_values(&self.env), spec, context);
+            return service.run(&line, hidden_values(&self.env), prepared, context);
         }
         let outcome = if self.is_interactive { context.run_in_foreground(&line) } else { context.run(&line) };
         outcome.map_err(|error| match (self.missing_proxy(&error, around.as_ref()), &self.closed, &around) {
