@@ -142,7 +142,7 @@ pub fn last_lines(place: &Place, count: Option<usize>) -> io::Result<(Vec<String
     let mut reader = LogReader::new(place);
     reader.read(&mut |line| lines.push(line.to_owned()))?;
     reader.end(&mut |line| lines.push(line.to_owned()));
-    if count.is_some_and(|count| lines.len() < count) && is_long(&place.former_log()) {
+    if count.is_none_or(|count| lines.len() < count) && is_long(&place.former_log()) {
         let mut bytes = Vec::new();
         open_regular(&place.former_log())?.0.take(2 * LOG_MAX).read_to_end(&mut bytes)?;
         let former = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
@@ -160,6 +160,24 @@ fn is_long(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// No limit gives no less than any limit.
+    #[test]
+    fn all_lines_are_those_of_both_logs() {
+        let state = std::env::temp_dir().join(format!("rondel-long-log-{}", std::process::id()));
+        let place = Place::new(&state, "a");
+        let log = Log::begin(&place).unwrap();
+        let long = "x".repeat(usize::try_from(LOG_MAX / 2).unwrap());
+        for text in ["1", &long, &long, "4"] {
+            log.line(text);
+        }
+        for count in [None, Some(1000)] {
+            let (lines, _) = last_lines(&place, count).unwrap();
+            assert_eq!((lines.len(), lines[0].as_str(), lines[3].as_str()), (4, "1", "4"), "{count:?}");
+        }
+        assert_eq!(last_lines(&place, Some(1)).unwrap().0, ["4"]);
+        fs::remove_dir_all(state).unwrap();
+    }
 
     /// Nothing is lost and nothing comes twice, however often a log is put aside, and however long the next one is.
     #[test]
