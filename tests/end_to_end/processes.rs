@@ -198,7 +198,8 @@ fn the_whole_group_ends() {
     let program = pid(&space, "stubborn", "program");
     let child: u64 = space.read("child").trim().parse().unwrap();
     assert!(is_alive(program) && is_alive(child));
-    space.ok(&["stop"]);
+    let said = space.ok(&["stop"]).stderr;
+    assert!(said.contains(&format!("process {program}, killed: it did not end within its time")), "{said}");
     assert!(!is_alive(program) && !is_alive(child));
 }
 
@@ -292,4 +293,17 @@ fn two_starts_at_once() {
     assert_eq!(space.read("starts"), "here\n", "{}", second.stderr);
     assert!(second.stderr.contains("slow: waiting for another start of it"), "{}", second.stderr);
     space.ok(&["stop"]);
+}
+
+/// A supervisor does not bring back what somebody has moved away.
+#[test]
+fn a_moved_workspace_stays_away() {
+    let space = TestSpace::with_targets(r#""a": Process(command: ["sleep", "1000"], detach: true)"#);
+    space.ok(&["a"]);
+    let (program, supervisor) = (pid(&space, "a", "program"), pid(&space, "a", "supervisor"));
+    std::fs::rename(space.root().join(".rondel"), space.root().join("moved")).unwrap();
+    signal("-TERM", supervisor);
+    wait_for("its end", || !is_alive(supervisor));
+    assert!(!is_alive(program) && !space.exists(".rondel"));
+    space.remove("moved");
 }

@@ -1,6 +1,6 @@
 //! The log of a service: its lines, without secrets, in a file that does not grow for ever.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rondel_cas::open_regular;
 
-use crate::place::Place;
+use crate::place::{Place, is_same};
 
 /// Size of a log in bytes from which on it is put aside. The one before it is then forgotten.
 pub const LOG_MAX: u64 = 8 * 1024 * 1024;
@@ -122,17 +122,6 @@ impl LogReader {
             self.rest.clear();
         }
     }
-}
-
-#[cfg(unix)]
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-#[cfg(not(unix))]
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    one.created().ok() == other.created().ok()
 }
 
 /// Returns the last lines of the log, at most `count`, and the reader of what is added after them; all if there is no count. Those

@@ -1,5 +1,7 @@
 //! `Place`: where the record, the log and the lock of a service are.
 
+use std::fs::{self, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -57,4 +59,31 @@ impl Place {
     pub(crate) fn former_log(&self) -> PathBuf {
         self.directory().join(format!("{}.log.1", self.name))
     }
+}
+
+/// The directory that a place was in when its service started.
+pub(crate) struct Home(Metadata);
+
+impl Home {
+    /// Returns the present directory of a place.
+    pub fn of(place: &Place) -> io::Result<Home> {
+        fs::symlink_metadata(place.directory()).map(Home)
+    }
+
+    /// Returns true while the place is still in it: the workspace may have been moved, and another one made where it was.
+    pub fn is_there(&self, place: &Place) -> bool {
+        fs::symlink_metadata(place.directory()).is_ok_and(|present| is_same(&self.0, &present))
+    }
+}
+
+/// Returns true if both are of the same file or directory.
+#[cfg(unix)]
+pub(crate) fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    one.created().ok() == other.created().ok()
 }

@@ -45,6 +45,9 @@ pub struct Record {
     pub is_detached: bool,
     /// Seconds between SIGTERM and SIGKILL.
     pub grace_s: u64,
+    /// True if it was stopped, and had to be killed.
+    #[serde(default)]
+    pub was_killed: bool,
     supervisor: Process,
     program: Option<Process>,
 }
@@ -82,6 +85,7 @@ impl Record {
             address: None,
             is_detached,
             grace_s,
+            was_killed: false,
             supervisor: Process::of(ProcessIdentity::of(pid).unwrap_or(nobody)),
             program: None,
         }

@@ -11,6 +11,7 @@ use rondel_process::{Cancellation, Finished, ProcessError, Redactor, Told, liste
 
 use crate::events::Event;
 use crate::log::Log;
+use crate::place::Home;
 use crate::probe::{Probed, require_free_port, wait_until_ready};
 use crate::proxy::Proxy;
 use crate::record::{Phase, Record};
@@ -40,8 +41,10 @@ pub enum End {
 /// Runs a service until it ends or `cancellation` is raised, and tells `see` what happens. Its record is there meanwhile.
 pub fn run_here(service: &Service, cancellation: &Cancellation, see: &(dyn Fn(Event) + Sync)) -> io::Result<End> {
     let end = supervised(service, false, cancellation, see)?;
-    // What ended here has told so.
-    let _ = std::fs::remove_file(service.place.record());
+    // What ended here has told so. Who has asked it to stop from elsewhere reads that it was killed.
+    if Record::read(&service.place).is_some_and(|record| !record.was_killed) {
+        let _ = std::fs::remove_file(service.place.record());
+    }
     Ok(end)
 }
 
@@ -59,7 +62,11 @@ fn unheld(service: &Service, error: &io::Error) -> String {
 struct Supervised<'a> {
     service: &'a Service,
     log: Log,
+    /// Where the record is.
+    home: Home,
     record: Mutex<Record>,
+    /// True once the program had to be killed to stop it.
+    was_killed: AtomicBool,
     cancellation: &'a Cancellation,
     redactor: Redactor,
     /// What holds its address.
@@ -90,14 +97,29 @@ pub(crate) fn supervised(
     record.address = service.address();
     record.write(&service.place)?;
     let redactor = Redactor::new(service.secrets.iter().cloned());
-    let this = Supervised { service, log, record: Mutex::new(record), cancellation, redactor, proxy, see };
+    let this = Supervised {
+        home: Home::of(&service.place)?,
+        was_killed: AtomicBool::new(false),
+        record: Mutex::new(record),
+        service,
+        log,
+        cancellation,
+        redactor,
+        proxy,
+        see,
+    };
     let end = this.until_it_ends();
+    let was_killed = this.was_killed.load(Ordering::SeqCst);
     let status = match &end {
+        End::Stopped if was_killed => "killed, since it did not end within its time",
         End::Stopped => "stopped",
         End::Done => "exit status 0",
         End::Failed(status) => status,
     };
-    this.note(|record| record.enter(Phase::Ended, status));
+    this.note(|record| {
+        record.was_killed = was_killed;
+        record.enter(Phase::Ended, status);
+    });
     Ok(end)
 }
 
@@ -226,9 +248,11 @@ impl Supervised<'_> {
         let _finishing = self.cancellation.finishing();
         self.proxy.as_ref().map(|proxy| proxy.hold(self.service.grace.min(DRAIN)));
         own.cancel();
+        let asked = Instant::now();
         while !is_over.load(Ordering::SeqCst) {
             std::thread::sleep(STOP_INTERVAL);
         }
+        self.was_killed.store(asked.elapsed() >= self.service.grace, Ordering::SeqCst);
     }
 
     /// Waits; returns false if the supervision is to end.
@@ -240,6 +264,9 @@ impl Supervised<'_> {
     fn note(&self, change: impl FnOnce(&mut Record)) {
         let mut record = self.record.lock().expect("no panic while locked");
         change(&mut record);
-        let _ = record.write(&self.service.place);
+        // Nor does it bring back the directory of a workspace that was moved or removed.
+        if self.home.is_there(&self.service.place) {
+            let _ = record.write(&self.service.place);
+        }
     }
 }

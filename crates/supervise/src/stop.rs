@@ -26,14 +26,14 @@ const INTERVAL: Duration = Duration::from_millis(2);
 pub fn stop(place: &Place) -> io::Result<Stopped> {
     let Some(record) = Record::read(place) else { return Ok(Stopped::WasNotRunning) };
     let was_running = record.is_running();
-    let stopped = if was_running { end(&record) } else { Stopped::WasNotRunning };
+    let stopped = if was_running { end(place, &record) } else { Stopped::WasNotRunning };
     match std::fs::remove_file(place.record()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(stopped),
     }
 }
 
-fn end(record: &Record) -> Stopped {
+fn end(place: &Place, record: &Record) -> Stopped {
     let (supervisor, program) = (record.supervisor(), record.program());
     let grace = Duration::from_secs(record.grace_s);
     let runs = || supervisor.is_running() || program.as_ref().is_some_and(|program| program.is_running());
@@ -48,7 +48,9 @@ fn end(record: &Record) -> Stopped {
         wait_while(&|| program.is_running(), grace);
     }
     if !runs() {
-        return Stopped::Ended;
+        // The supervisor has written down how.
+        let last = Record::read(place).filter(|last| last.supervisor() == supervisor);
+        return if last.is_some_and(|last| last.was_killed) { Stopped::Killed } else { Stopped::Ended };
     }
     supervisor.signal(true);
     if let Some(program) = &program {
