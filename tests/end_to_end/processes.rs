@@ -307,3 +307,68 @@ fn a_moved_workspace_stays_away() {
     assert!(!is_alive(program) && !space.exists(".rondel"));
     space.remove("moved");
 }
+
+fn ended(rondel: std::process::Child) -> Run {
+    signal("-INT", u64::from(rondel.id()));
+    Run::of(rondel.wait_with_output().unwrap())
+}
+
+/// The end of a watch stops what the watch has started. `restart` beside it stops nothing.
+#[test]
+fn a_watch_stops_its_own_only() {
+    let port = free_port();
+    let space = server(port, "");
+    space.replace("build.ron", ", detach: true", "");
+    let is_ready = || space.exists(".rondel/processes.1/web.json") && status(&space)["parts"][0]["state"] == "ready";
+    let foreground = space.start(&["web"]);
+    wait_for("the server", is_ready);
+    let program = pid(&space, "web", "program");
+    let second = space.start(&["watch", "web"]);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert!(ended(second).stderr.contains("runs in the foreground of another Rondel"));
+    assert!(is_alive(program) && is_ready());
+    ended(foreground);
+    let watch = space.start(&["watch", "web"]);
+    wait_for("the server", is_ready);
+    let program = pid(&space, "web", "program");
+    let second = space.start(&["watch", "web"]);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    ended(second);
+    assert!(is_alive(program) && is_ready());
+    let holder = watch.id();
+    space.run(&["restart", "web"]).fails(3, &[&format!("a watch (process {holder}) holds `web`")]);
+    assert!(is_alive(program) && is_ready());
+    assert!(ended(watch).stderr.contains(&format!("Stopped web: process {program}")));
+    assert!(!is_alive(program));
+}
+
+/// What runs of a target that was renamed is known, and ends.
+#[test]
+fn a_target_is_renamed_while_it_runs() {
+    let port = free_port();
+    let space = server(port, "");
+    space.ok(&["web"]);
+    let program = pid(&space, "web", "program");
+    space.replace("build.ron", "\"web\": ", "\"site\": ");
+    space.replace("build.ron", "[\"web\"]", "[\"site\"]");
+    let said = space.ok(&["status"]).stdout;
+    assert!(said.contains(&format!("process {program}, of a target that build.ron no longer has")), "{said}");
+    assert!(space.ok(&["logs", "web"]).stdout.contains("/index.html"));
+    space.run(&["restart", "web"]).fails(2, &["there is no target `web`"]);
+    assert!(is_alive(program));
+    let said = space.ok(&["stop", "web"]).stderr;
+    assert!(said.contains(&format!("Stopped web: process {program}, of a target")) && !is_alive(program), "{said}");
+    // Below a watch it ends at once.
+    space.replace("build.ron", ", detach: true", "");
+    let watch = space.start(&["watch", "all"]);
+    wait_for("the server", || space.exists(".rondel/processes.1/site.json") && get(port, "/index.html").is_some());
+    let first = pid(&space, "site", "program");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let text = space.read("build.ron").replace("\"site\": ", "\"home\": ").replace("[\"site\"]", "[\"home\"]");
+    space.write("build.ron", &text);
+    wait_for("the other", || space.exists(".rondel/processes.1/home.json") && get(port, "/index.html").is_some());
+    assert!(!is_alive(first));
+    let second = pid(&space, "home", "program");
+    ended(watch);
+    assert!(!is_alive(second));
+}

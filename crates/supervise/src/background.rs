@@ -176,6 +176,7 @@ mod tests {
             ready_timeout: Duration::ZERO,
             grace: Duration::ZERO,
             restarts: false,
+            holder: None,
             proxy: None,
         };
         // Of another start, which was first.

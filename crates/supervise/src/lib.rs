@@ -25,7 +25,7 @@ pub use place::Place;
 pub use probe::http_answers;
 pub use proxies::Proxies;
 pub use proxy::Proxy;
-pub use record::{Phase, Record};
+pub use record::{Holder, Phase, Record};
 pub use run::{DRAIN, End, run_here};
 pub use service::{Ready, Service};
 pub use stop::{Stopped, stop};

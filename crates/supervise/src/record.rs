@@ -1,7 +1,7 @@
 //! `Record`: which processes a service is, and how it is, for whoever asks later. It holds no environment and no arguments.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_cas::{SMALL_MAX, read_at_most, write_atomically};
@@ -45,6 +45,9 @@ pub struct Record {
     pub is_detached: bool,
     /// Seconds between SIGTERM and SIGKILL.
     pub grace_s: u64,
+    /// The Rondel that holds it, if one does.
+    #[serde(default)]
+    pub holder: Option<Holder>,
     /// True if it was stopped, and had to be killed.
     #[serde(default)]
     pub was_killed: bool,
@@ -70,6 +73,37 @@ impl Process {
     }
 }
 
+/// A Rondel that starts a service again and again, and holds it meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    process: Process,
+    /// True if the service ends when the holder does.
+    pub ends_service: bool,
+}
+
+impl Holder {
+    /// Returns this process as a holder; `None` if the system does not tell who it is.
+    pub fn this(ends_service: bool) -> Option<Holder> {
+        let process = Process::of(ProcessIdentity::of(std::process::id())?);
+        Some(Holder { process, ends_service })
+    }
+
+    /// Returns its process.
+    pub fn process(&self) -> ProcessIdentity {
+        self.process.identity()
+    }
+
+    /// Returns true if it is this process.
+    pub fn is_this(&self) -> bool {
+        self.process.pid == std::process::id() && self.process().is_running()
+    }
+
+    /// Returns true if it is another process, which still runs.
+    pub fn is_another(&self) -> bool {
+        self.process.pid != std::process::id() && self.process().is_running()
+    }
+}
+
 impl Record {
     /// Returns the record of a service that this process supervises, and that has not started.
     pub(crate) fn own(name: &str, key: &str, is_detached: bool, grace_s: u64) -> Record {
@@ -85,6 +119,7 @@ impl Record {
             address: None,
             is_detached,
             grace_s,
+            holder: None,
             was_killed: false,
             supervisor: Process::of(ProcessIdentity::of(pid).unwrap_or(nobody)),
             program: None,
@@ -94,6 +129,20 @@ impl Record {
     /// Reads the record at a place. `None` if there is none, or one that nobody can read.
     pub fn read(place: &Place) -> Option<Record> {
         Record::at(&place.record())
+    }
+
+    /// Reads the records of all services in `.rondel`, the directory `state`, in the order of their names.
+    pub fn all(state: &Path) -> Vec<Record> {
+        let entries = std::fs::read_dir(Place::new(state, "").directory()).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        let is_record = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "json");
+        let records = paths.filter(is_record).filter_map(|path| {
+            // One under the name of another is no record of Rondel's.
+            Record::at(&path).filter(|record| Place::new(state, &record.name).record() == path)
+        });
+        let mut records: Vec<Record> = records.collect();
+        records.sort_by(|one, other| one.name.cmp(&other.name));
+        records
     }
 
     fn at(path: &Path) -> Option<Record> {

@@ -95,6 +95,7 @@ pub(crate) fn supervised(
     };
     let mut record = Record::own(&service.name, &service.key, is_detached, service.grace.as_secs());
     record.address = service.address();
+    record.holder.clone_from(&service.holder);
     record.write(&service.place)?;
     let redactor = Redactor::new(service.secrets.iter().cloned());
     let this = Supervised {

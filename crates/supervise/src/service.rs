@@ -9,6 +9,7 @@ use rondel_process::CommandLine;
 use serde::{Deserialize, Serialize};
 
 use crate::place::Place;
+use crate::record::Holder;
 
 /// A program that goes on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct Service {
     pub grace: Duration,
     /// True if it starts again after a failure.
     pub restarts: bool,
+    /// The Rondel that holds it, if one does.
+    pub holder: Option<Holder>,
     /// The address that its supervisor holds for it, if one does.
     pub proxy: Option<SocketAddr>,
 }

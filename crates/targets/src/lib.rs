@@ -78,5 +78,5 @@ pub use push::PushMetadata;
 pub use registries::Registries;
 pub use request::{ParameterValues, PlatformChoice, Request, VersionMode};
 pub use running::{LogQuery, Running, RunningPart, SeeLine};
-pub use running_targets::{RunningTarget, running_targets};
+pub use running_targets::{RunningTarget, running_targets, undeclared_targets};
 pub use shown_variables::{ShownVariable, show_variables};

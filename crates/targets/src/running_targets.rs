@@ -1,12 +1,15 @@
 //! The targets that start something which goes on, and what each has started.
 
-use rondel_buildfile::{Target, TargetName};
+use std::path::Path;
+
+use rondel_buildfile::{BuildFile, Target, TargetName};
 use rondel_engine::UserError;
+use rondel_supervise::{Place, Record};
 
 use crate::analyzer::Analyzer;
 use crate::kinds;
 use crate::request::Request;
-use crate::running::Running;
+use crate::running::{Processes, Running};
 
 /// A target that starts something.
 pub struct RunningTarget {
@@ -28,6 +31,23 @@ pub fn running_targets(request: &Request<'_>) -> Vec<RunningTarget> {
     };
     let targets = request.file.targets.iter().filter(|target| wanted.contains(&&target.name.value));
     targets.filter_map(one).collect()
+}
+
+/// Returns what runs of `Process` targets that build.ron no longer has: renamed ones, for example.
+pub fn undeclared_targets(file: &BuildFile, root: &Path) -> Vec<RunningTarget> {
+    let kind = "Process";
+    let state = root.join(".rondel");
+    let is_declared =
+        |name: &str| file.targets.iter().any(|target| target.name.value.as_str() == name && target.kind.word() == kind);
+    let records = Record::all(&state).into_iter();
+    let gone = records.filter(|record| record.is_running() && !is_declared(&record.name));
+    let one = |record: Record| {
+        let name = TargetName::new(&record.name).ok()?;
+        let place = Place::new(&state, &record.name);
+        let running = Processes { place, name: record.name, is_declared: false };
+        Some(RunningTarget { name, kind, running: Ok(Box::new(running)) })
+    };
+    gone.filter_map(one).collect()
 }
 
 /// Returns the targets asked for, and the members of groups.

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use rondel_buildfile::TargetName;
 use rondel_process::Cancellation;
-use rondel_targets::{Analysis, Running, running_targets};
+use rondel_targets::{Analysis, Running, RunningTarget, running_targets, undeclared_targets};
 
 use crate::asked::Asked;
 use crate::cli::groups::AnalysisOptions;
@@ -25,6 +25,8 @@ impl Started {
         let built: BTreeSet<&TargetName> =
             analyzed.graph.nodes().filter_map(|(_, node)| node.key.target.as_ref()).collect();
         let new: Vec<TargetName> = built.into_iter().filter(|name| !self.names.contains(*name)).cloned().collect();
+        // Their addresses may be those of what this build starts.
+        stop_undeclared(session, &print_line);
         let analysis = AnalysisOptions::default();
         for target in running_targets(&session.request(&analysis, Asked::of(new))) {
             let kind = session.file.targets.iter().find(|other| other.name.value == target.name);
@@ -63,7 +65,7 @@ fn show(name: &str, running: &dyn Running, color: bool, begun: &Sender<()>, canc
     }
 }
 
-/// Stops what a watch has started, other than what stays by itself.
+/// Stops what a watch has started, other than what stays by itself, and nothing that somebody else has.
 pub(crate) fn stop(session: &Session<'_>, started: &Started, tell: &dyn Fn(&str)) {
     let analysis = AnalysisOptions::default();
     let file = &session.file;
@@ -73,10 +75,23 @@ pub(crate) fn stop(session: &Session<'_>, started: &Started, tell: &dyn Fn(&str)
     };
     let names: Vec<TargetName> = started.names.iter().filter(|name| ends(name)).cloned().collect();
     for target in running_targets(&session.request(&analysis, Asked::of(names))) {
-        let stopped = target.running.and_then(|running| running.stop());
-        match stopped {
-            Ok(stopped) => stopped.iter().for_each(|what| tell(&format!("{:>12} {}: {what}", "Stopped", target.name))),
-            Err(error) => tell(&format!("warning: `{}` goes on: {error}", target.name)),
-        }
+        stop_one(target, tell);
+    }
+    stop_undeclared(session, tell);
+}
+
+/// Stops what a watch has started for targets that build.ron no longer has.
+fn stop_undeclared(session: &Session<'_>, tell: &dyn Fn(&str)) {
+    for target in undeclared_targets(&session.file, &session.root) {
+        stop_one(target, tell);
+    }
+}
+
+/// Stops a target, unless somebody else has started what runs of it.
+fn stop_one(target: RunningTarget, tell: &dyn Fn(&str)) {
+    let stopped = target.running.and_then(|running| if running.is_own() { running.stop() } else { Ok(Vec::new()) });
+    match stopped {
+        Ok(stopped) => stopped.iter().for_each(|what| tell(&format!("{:>12} {}: {what}", "Stopped", target.name))),
+        Err(error) => tell(&format!("warning: `{}` goes on: {error}", target.name)),
     }
 }

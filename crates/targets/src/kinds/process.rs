@@ -17,6 +17,7 @@ impl Analyze for Process {
             ready: self.ready.as_ref().map(|ready| readiness(analyzer, ready)).transpose()?,
             ready_timeout: Duration::from_secs(self.ready_timeout_s.get()),
             is_detached: self.detach || analyzer.request.kept.is_some(),
+            stays: self.detach,
             proxy: self.proxy.as_ref().map(HeldAddress::address),
             kept: analyzer.request.kept_for(self.proxy.as_ref().map(HeldAddress::address)),
             grace: Duration::from_secs(self.grace_s.get()),
@@ -30,7 +31,7 @@ impl Analyze for Process {
     fn running(&self, analyzer: &Analyzer<'_>, target: &Target) -> Analyzed<Option<Box<dyn Running>>> {
         let name = target.name.value.to_string();
         let place = Place::new(&analyzer.request.root.join(".rondel"), &name);
-        Ok(Some(Box::new(Processes { place, name })))
+        Ok(Some(Box::new(Processes { place, name, is_declared: true })))
     }
 }
 

@@ -53,6 +53,16 @@ pub trait Running: Send + Sync {
     /// Returns how each part is. Empty if nothing is known of any.
     fn parts(&self) -> Result<Vec<RunningPart>, UserError>;
 
+    /// Returns true if it ends with this Rondel, and no other one that still runs has started it.
+    fn is_own(&self) -> bool {
+        true
+    }
+
+    /// Returns the number of another Rondel that holds it: it would not be the same beside that one.
+    fn other_holder(&self) -> Option<u32> {
+        None
+    }
+
     /// Stops all parts and removes what is left of them. Returns what was stopped, in words.
     fn stop(&self) -> Result<Vec<String>, UserError>;
 

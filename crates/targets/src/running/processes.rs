@@ -5,9 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondel_engine::UserError;
 use rondel_process::Cancellation;
-use rondel_supervise::{LogReader, Phase, Place, Record, Stopped, last_lines, stop};
+use rondel_supervise::{Holder, LogReader, Phase, Place, Record, Stopped, last_lines, stop};
 
 use super::{LogQuery, Running, RunningPart, SeeLine, time_text};
+
+/// What is said of a process whose target is gone.
+const UNDECLARED: &str = ", of a target that build.ron no longer has";
 
 /// The process of one target.
 pub(crate) struct Processes {
@@ -15,6 +18,8 @@ pub(crate) struct Processes {
     pub place: Place,
     /// Name of the target.
     pub name: String,
+    /// False if build.ron has no such target any more.
+    pub is_declared: bool,
 }
 
 impl Processes {
@@ -41,6 +46,9 @@ impl Running for Processes {
         if record.restarts > 0 {
             what.push_str(&format!(", {} restart{}", record.restarts, if record.restarts == 1 { "" } else { "s" }));
         }
+        if !self.is_declared {
+            what.push_str(UNDECLARED);
+        }
         Ok(vec![RunningPart {
             part: None,
             state,
@@ -51,9 +59,23 @@ impl Running for Processes {
         }])
     }
 
+    fn is_own(&self) -> bool {
+        let holder = Record::read(&self.place).and_then(|record| record.holder);
+        // What a killed Rondel has left is whose finds it.
+        holder.is_some_and(|holder| holder.ends_service && !holder.is_another())
+    }
+
+    fn other_holder(&self) -> Option<u32> {
+        let record = Record::read(&self.place).filter(Record::is_running)?;
+        record.holder.filter(Holder::is_another).map(|holder| holder.process().pid)
+    }
+
     fn stop(&self) -> Result<Vec<String>, UserError> {
         let pid = Record::read(&self.place).and_then(|record| record.program()).map(|program| program.pid);
-        let what = pid.map_or_else(|| "process".to_owned(), |pid| format!("process {pid}"));
+        let mut what = pid.map_or_else(|| "process".to_owned(), |pid| format!("process {pid}"));
+        if !self.is_declared {
+            what.push_str(UNDECLARED);
+        }
         let stopped = stop(&self.place)
             .map_err(|error| UserError::environment(format!("`{}` could not be stopped: {error}", self.name)))?;
         Ok(match stopped {

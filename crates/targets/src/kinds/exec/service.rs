@@ -8,7 +8,7 @@ use std::time::Duration;
 use rondel_engine::{ActionSpec, EnvironmentValue, Freshness, Job, Prepared, Reason, Report, StepContext, StepError};
 use rondel_process::{CommandLine, Stream};
 use rondel_supervise::{
-    DRAIN, End, Event, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, Turn,
+    DRAIN, End, Event, Holder, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, Turn,
     run_here, start_in_background, stop,
 };
 
@@ -24,8 +24,10 @@ pub(crate) struct ServicePlan {
     pub ready: Option<Ready>,
     /// The longest that it may take to become ready.
     pub ready_timeout: Duration,
-    /// True if it stays when Rondel ends.
+    /// True if it has a supervisor of its own.
     pub is_detached: bool,
+    /// True if it stays when a Rondel that exchanges it again and again ends.
+    pub stays: bool,
     /// The address that is held for it.
     pub proxy: Option<SocketAddr>,
     /// What this Rondel holds itself, if it exchanges the service again and again.
@@ -90,6 +92,7 @@ impl ServicePlan {
             ready_timeout: self.ready_timeout,
             grace: self.grace,
             restarts: self.restarts,
+            holder: self.kept.as_ref().filter(|_| held.is_some() || !self.stays).and_then(|_| Holder::this(!self.stays)),
             proxy: self.proxy.filter(|_| held.is_none()),
         };
         let start = Start { plan: self, service, summary: line.summary(), context, tail: Mutex::default() };
