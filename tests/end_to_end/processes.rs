@@ -283,7 +283,7 @@ fn values_of_files_in_what_is_printed() {
 #[test]
 fn two_starts_at_once() {
     let space = TestSpace::with_targets(
-        r#""slow": Process(command: ["sh", "-c", "echo here >> starts; sleep 1; echo is up; exec sleep 1000"], inputs: ["site/*"], ready: Line("is up"), detach: true),
+        r#""slow": Process(command: ["sh", "-c", "echo here >> starts; sleep 1; echo is up; exec sleep 1000"], inputs: ["build.ron"], ready: Line("is up"), detach: true),
         "test": Shell("echo tested", after: ["slow"])"#,
     );
     let first = space.start(&["test"]);
@@ -371,4 +371,21 @@ fn a_target_is_renamed_while_it_runs() {
     let second = pid(&space, "home", "program");
     ended(watch);
     assert!(!is_alive(second));
+}
+
+/// A process below a watch that ends by itself is told of, once.
+#[test]
+fn a_watch_tells_of_an_end() {
+    let space = TestSpace::with_targets(
+        r#""a": Process(command: ["sh", "-c", "echo up; while test ! -e gone; do sleep 0.1; done; exit 7"], inputs: ["build.ron"], ready: Line("up"))"#,
+    );
+    let watch = space.start(&["watch", "a"]);
+    wait_for("it", || space.exists(".rondel/processes.1/a.json") && record(&space, "a")["phase"] == "ready");
+    space.write("gone", "");
+    wait_for("its end", || record(&space, "a")["phase"] == "ended");
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    let said = ended(watch).stderr;
+    let log = space.root().join(".rondel/processes.1/a.log");
+    let line = format!("warning: `a` ended by itself: exit status 7; its log is {}\n", log.display());
+    assert_eq!(said.matches(&line).count(), 1, "{said}");
 }

@@ -48,6 +48,9 @@ pub struct Record {
     /// The Rondel that holds it, if one does.
     #[serde(default)]
     pub holder: Option<Holder>,
+    /// True if it was ready and has ended by itself.
+    #[serde(default)]
+    pub ended_itself: bool,
     /// True if it was stopped, and had to be killed.
     #[serde(default)]
     pub was_killed: bool,
@@ -120,6 +123,7 @@ impl Record {
             is_detached,
             grace_s,
             holder: None,
+            ended_itself: false,
             was_killed: false,
             supervisor: Process::of(ProcessIdentity::of(pid).unwrap_or(nobody)),
             program: None,

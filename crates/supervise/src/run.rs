@@ -65,6 +65,8 @@ struct Supervised<'a> {
     /// Where the record is.
     home: Home,
     record: Mutex<Record>,
+    /// True once it was ready.
+    was_ready: AtomicBool,
     /// True once the program had to be killed to stop it.
     was_killed: AtomicBool,
     cancellation: &'a Cancellation,
@@ -100,6 +102,7 @@ pub(crate) fn supervised(
     let redactor = Redactor::new(service.secrets.iter().cloned());
     let this = Supervised {
         home: Home::of(&service.place)?,
+        was_ready: AtomicBool::new(false),
         was_killed: AtomicBool::new(false),
         record: Mutex::new(record),
         service,
@@ -119,6 +122,7 @@ pub(crate) fn supervised(
     };
     this.note(|record| {
         record.was_killed = was_killed;
+        record.ended_itself = end != End::Stopped && this.was_ready.load(Ordering::SeqCst);
         record.enter(Phase::Ended, status);
     });
     Ok(end)
@@ -235,6 +239,7 @@ impl Supervised<'_> {
         if let (Some(proxy), Some(own)) = (&self.proxy, self.service.own_address()) {
             proxy.open(own);
         }
+        self.was_ready.store(true, Ordering::SeqCst);
         self.note(|record| record.enter(Phase::Ready, ""));
         let after_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         (self.see)(Event::Ready { after_ms });

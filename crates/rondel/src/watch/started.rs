@@ -1,7 +1,9 @@
 //! Processes and containers below a watch: what they print is shown as it comes, and they end with the watch.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use rondel_buildfile::TargetName;
 use rondel_process::Cancellation;
@@ -12,10 +14,15 @@ use crate::cli::groups::AnalysisOptions;
 use crate::session::Session;
 use crate::ui::{print_line, shown_line};
 
+/// Interval at which an end is noticed.
+const INTERVAL: Duration = Duration::from_millis(200);
+
 /// What goes on below a watch.
 #[derive(Default)]
 pub(crate) struct Started {
     names: BTreeSet<TargetName>,
+    /// Those whose ends are told.
+    noticed: BTreeSet<TargetName>,
     cancellation: Cancellation,
 }
 
@@ -29,16 +36,20 @@ impl Started {
         stop_undeclared(session, &print_line);
         let analysis = AnalysisOptions::default();
         for target in running_targets(&session.request(&analysis, Asked::of(new))) {
+            let Ok(running) = target.running.map(Arc::<dyn Running>::from) else { continue };
+            let name = target.name.to_string();
+            if self.noticed.insert(target.name.clone()) {
+                let (name, running, cancellation) = (name.clone(), Arc::clone(&running), self.cancellation.clone());
+                let first = running.own_end();
+                std::thread::spawn(move || notice_ends(&name, running.as_ref(), first, &cancellation));
+            }
             let kind = session.file.targets.iter().find(|other| other.name.value == target.name);
             // Services have a log of their own, and many lines.
             if kind.is_none_or(|kind| kind.kind().stays()) {
                 continue;
             }
-            if let Ok(running) = target.running
-                && self.names.insert(target.name.clone())
-            {
+            if self.names.insert(target.name.clone()) {
                 let cancellation = self.cancellation.clone();
-                let name = target.name.to_string();
                 let (begun, has_begun) = channel();
                 std::thread::spawn(move || show(&name, running.as_ref(), color, &begun, &cancellation));
                 // Before anything is started. One that can't be shown says why.
@@ -50,6 +61,17 @@ impl Started {
     /// Shows nothing more.
     pub fn end(&self) {
         self.cancellation.cancel();
+    }
+}
+
+/// Tells each time that what a target has started ends by itself. `last` is the end that is known.
+fn notice_ends(name: &str, running: &dyn Running, mut last: Option<(u64, String)>, cancellation: &Cancellation) {
+    while !cancellation.wait(INTERVAL) {
+        let end = running.own_end().filter(|end| last.as_ref() != Some(end));
+        if let Some((when, how)) = end {
+            print_line(&without_control_sequences(&format!("warning: `{name}` ended by itself: {how}")));
+            last = Some((when, how));
+        }
     }
 }
 

@@ -63,6 +63,11 @@ pub trait Running: Send + Sync {
         None
     }
 
+    /// Returns how it has ended by itself after it was ready, in words, with when: two ends are never equal.
+    fn own_end(&self) -> Option<(u64, String)> {
+        None
+    }
+
     /// Stops all parts and removes what is left of them. Returns what was stopped, in words.
     fn stop(&self) -> Result<Vec<String>, UserError>;
 

@@ -70,6 +70,12 @@ impl Running for Processes {
         record.holder.filter(Holder::is_another).map(|holder| holder.process().pid)
     }
 
+    fn own_end(&self) -> Option<(u64, String)> {
+        let record = Record::read(&self.place).filter(|record| record.phase == Phase::Ended && record.ended_itself)?;
+        let when = record.since << 32 | u64::from(record.supervisor().pid);
+        Some((when, format!("{}; its log is {}", record.status, self.place.log().display())))
+    }
+
     fn stop(&self) -> Result<Vec<String>, UserError> {
         let pid = Record::read(&self.place).and_then(|record| record.program()).map(|program| program.pid);
         let mut what = pid.map_or_else(|| "process".to_owned(), |pid| format!("process {pid}"));
