@@ -19,6 +19,8 @@ pub(crate) use cancellation::Receiver;
 pub use cancellation::{Cancellation, Finishing};
 pub use command_line::{CommandLine, quote};
 pub use detached::{Detached, leave_session, let_stay, start_detached};
+#[cfg(unix)]
+pub use foreground::keep_terminal_modes;
 pub use foreground::{is_at_terminal, run_in_foreground};
 pub use identity::ProcessIdentity;
 pub use listeners::{Listener, listener_at};
