@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rondel_cas::open_regular;
 use rondel_process::{Cancellation, inherit_lock, kill_lock_holders};
 
 use crate::context::StepContext;
@@ -41,7 +42,7 @@ impl StepContext<'_> {
     /// Returns true if a living process of this workspace holds the lock `name`.
     pub fn is_locked(&self, name: &str) -> bool {
         let path = lock_path(&self.workspace.state, "alone", name);
-        let Ok(file) = File::open(&path) else { return false };
+        let Ok((file, _)) = open_regular(&path) else { return false };
         let is_held = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
         // What a killed Rondel has left holds it too, until the next one that wants it ends that.
         is_held && kill_lock_holders(&path, false).is_empty()

@@ -30,8 +30,9 @@ pub(crate) fn plain_line(line: &str) -> String {
 }
 
 fn last_drawn(line: &str) -> &str {
-    let line = line.trim_end_matches('\r');
-    line.rsplit_once('\r').map_or(line, |(_, last)| last)
+    // What only moves the cursor, or rings, leaves on the screen what was there.
+    let draws = |text: &&str| !stripped(text, &mut |_| false).is_empty();
+    line.rsplit('\r').find(draws).unwrap_or_default()
 }
 
 fn safe(line: &str, keeps_colors: bool) -> String {

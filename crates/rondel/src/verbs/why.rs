@@ -90,10 +90,10 @@ impl FailedRun {
     /// Returns that of a node, if its last run failed. `runs` are the recorded ones, the latest first.
     fn last<'a>(node: &Node, runs: impl Iterator<Item = &'a Run>) -> Option<FailedRun> {
         let target = node.key.target.as_ref().map(ToString::to_string).unwrap_or_default();
-        let steps = runs.filter_map(|run| {
+        let mut steps = runs.filter_map(|run| {
             Some((run, run.steps.iter().find(|step| step.title == node.title && step.target == target)?))
         });
-        let (run, step) = steps.filter(|(_, step)| step.end != End::Skipped).next()?;
+        let (run, step) = steps.find(|(_, step)| step.end != End::Skipped)?;
         let was_stopped = step.end == End::Interrupted;
         (was_stopped || step.end == End::Failed).then(|| FailedRun {
             at_s: (run.started_ms + step.start_us / 1000) / 1000,

@@ -12,7 +12,7 @@ use rondel_targets::{Analysis, Running, RunningTarget, running_targets, undeclar
 use crate::asked::Asked;
 use crate::cli::groups::AnalysisOptions;
 use crate::session::Session;
-use crate::ui::{print_line, shown_line};
+use crate::ui::{print_line, shown_line, without_control_sequences};
 
 /// Interval at which an end is noticed.
 const INTERVAL: Duration = Duration::from_millis(200);

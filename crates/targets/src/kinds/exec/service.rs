@@ -8,8 +8,8 @@ use std::time::Duration;
 use rondel_engine::{ActionSpec, EnvironmentValue, Freshness, Job, Prepared, Reason, Report, StepContext, StepError};
 use rondel_process::{CommandLine, Stream};
 use rondel_supervise::{
-    DRAIN, End, Event, Holder, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, Turn,
-    run_here, start_in_background, stop,
+    DRAIN, End, Event, Holder, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, Turn, run_here,
+    start_in_background, stop,
 };
 
 use crate::env_file::may_be_secret;
@@ -92,7 +92,11 @@ impl ServicePlan {
             ready_timeout: self.ready_timeout,
             grace: self.grace,
             restarts: self.restarts,
-            holder: self.kept.as_ref().filter(|_| held.is_some() || !self.stays).and_then(|_| Holder::this(!self.stays)),
+            holder: self
+                .kept
+                .as_ref()
+                .filter(|_| held.is_some() || !self.stays)
+                .and_then(|_| Holder::this(!self.stays)),
             proxy: self.proxy.filter(|_| held.is_none()),
         };
         let start = Start { plan: self, service, summary: line.summary(), context, tail: Mutex::default() };

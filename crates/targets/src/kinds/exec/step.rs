@@ -383,4 +383,3 @@ pub(super) fn missing_hint(error: &ToolMissing, program: &str) -> String {
     }
     error.hint("install it, or correct `command`")
 }
-
