@@ -6,9 +6,9 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use super::chunks::Meter;
-use super::framing::{Body, Head, head_length, may_be_response, response};
+use super::framing::{Body, HEAD_MAX, Head, head_length, may_be_response, response};
 use super::shared::{Kept, Shared, UnderWay};
-use super::side::{HEAD_MAX, LINGER, Side};
+use super::side::{LINGER, Side};
 use super::tunnel::tunnel;
 use super::upload::{Upload, Uploaded};
 use super::wait::{Watch, wait};

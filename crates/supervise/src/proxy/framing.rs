@@ -1,7 +1,8 @@
 //! Where the head of a message of HTTP/1 ends, and what it says of its body (RFC 9112, sections 2 and 6). Where servers disagree
 //! it says nothing, and what follows is passed on as bytes. Does no reading itself.
 
-use super::side::HEAD_MAX;
+/// The longest head. Servers take a megabyte at most.
+pub(crate) const HEAD_MAX: usize = 1024 * 1024 + 64 * 1024;
 
 /// How long a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

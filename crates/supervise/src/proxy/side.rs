@@ -6,10 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::framing::head_length;
+use super::framing::{HEAD_MAX, head_length};
 
-/// The longest head. Servers take a megabyte at most.
-pub(crate) const HEAD_MAX: usize = 1024 * 1024 + 64 * 1024;
 /// Time for a connection to a service that is ready. Its queue may be short, and the system tries again after 1, 3 and 7 s.
 const CONNECT: Duration = Duration::from_secs(30);
 /// Time in which a client that was hung up on can end its side.
