@@ -389,3 +389,32 @@ fn a_watch_tells_of_an_end() {
     let line = format!("warning: `a` ended by itself: exit status 7; its log is {}\n", log.display());
     assert_eq!(said.matches(&line).count(), 1, "{said}");
 }
+
+/// What a watch leaves running has an address that the watch held. A build holds it again, and so does the next watch.
+#[test]
+fn the_address_of_what_a_watch_has_left() {
+    let (port, own) = (free_port(), free_port());
+    let space = server(own, &format!(", proxy: \"127.0.0.1:{port}\""));
+    let answers = || get(port, "/index.html").is_some_and(|answer| answer.ends_with("hello\n"));
+    let watched = |edit: &dyn Fn()| {
+        let watch = space.start(&["watch", "web"]);
+        wait_for("the proxy", answers);
+        edit();
+        assert_eq!(ended(watch).code, 130);
+    };
+    watched(&|| ());
+    assert!(is_alive(pid(&space, "web", "program")) && get(port, "/").is_none());
+    assert_eq!(space.ran(&["web"])["web"], "the address of its proxy is not held");
+    assert!(answers() && space.ran(&["web"]).is_empty());
+    // A supervisor that holds it itself gives way to a watch, once there is something to do.
+    let former = pid(&space, "web", "program");
+    watched(&|| {
+        space.write("site/other.html", "");
+        let record = space.root().join(".rondel/processes.1/web.json");
+        // There is none for a moment.
+        let is_next =
+            || std::fs::read_to_string(&record).is_ok_and(|text| !text.contains(&format!("\"pid\":{former},")));
+        wait_for("the next one", || is_next() && answers());
+    });
+    space.ok(&["stop"]);
+}

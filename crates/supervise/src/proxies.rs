@@ -27,6 +27,11 @@ impl Proxies {
         self.held.lock().expect("no panic while locked").retain(|address, _| wanted.contains(address));
     }
 
+    /// Returns true if the address is one of them.
+    pub fn hold(&self, address: SocketAddr) -> bool {
+        self.held.lock().expect("no panic while locked").contains_key(&address)
+    }
+
     /// Returns the proxy of an address, which is held from then on.
     pub fn at(&self, address: SocketAddr) -> io::Result<Arc<Proxy>> {
         let mut held = self.held.lock().expect("no panic while locked");

@@ -1,7 +1,7 @@
 //! Programs that go on: how one is kept running, and whether the one that runs is what build.ron says.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -77,7 +77,14 @@ impl ServicePlan {
             context.note("ready, as another Rondel has started it".to_owned());
             return Ok(Report::default());
         }
-        let held = self.hold()?;
+        let held = match self.hold() {
+            // The supervisor of an earlier run holds the address itself.
+            Err(_) if Record::read(&self.place(context)).is_some_and(|record| record.is_running()) => {
+                self.end_former(context)?;
+                self.hold()?
+            }
+            held => held?,
+        };
         self.end_former(context)?;
         let service = Service {
             name: self.name.clone(),
@@ -119,6 +126,20 @@ impl ServicePlan {
         };
         let record = Record::read(&self.place(context));
         !is_always && self.is_detached && record.is_some_and(|record| record.is_ready() && record.key == key)
+    }
+
+    /// Returns true if somebody holds the address of what runs. This Rondel does from now on if nobody did and it exchanges services: the one that
+    /// started it may have been such a one, and has ended.
+    pub(super) fn is_reached(&self) -> bool {
+        let Some(address) = self.proxy else { return true };
+        let Some(proxies) = &self.kept else { return TcpListener::bind(address).is_err() };
+        let own = self.ready.as_ref().and_then(Ready::port).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        if let (false, Some(own)) = (proxies.hold(address), own)
+            && let Ok(proxy) = proxies.at(address)
+        {
+            proxy.open(own);
+        }
+        true
     }
 
     /// Holds the address of the service, and waits for the requests that are under way. `None` if its supervisor does that.
