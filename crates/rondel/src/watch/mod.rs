@@ -149,6 +149,7 @@ impl Watch<'_> {
         let summary = runner.run(&analyzed, &workspace, sink.as_ref());
         state.ended = SystemTime::now();
         let summary = summary?;
+        state.started.note(&analyzed, &summary);
         if has_run(&summary) {
             recorder.save(exit_of(&summary));
         }

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use rondel_buildfile::TargetName;
+use rondel_engine::{Outcome, Summary};
 use rondel_process::Cancellation;
 use rondel_targets::{Analysis, Running, RunningTarget, running_targets, undeclared_targets};
 
@@ -23,6 +24,8 @@ pub(crate) struct Started {
     names: BTreeSet<TargetName>,
     /// Those whose ends are told.
     noticed: BTreeSet<TargetName>,
+    /// Those that a build has started, or found as they should be.
+    made: BTreeSet<TargetName>,
     cancellation: Cancellation,
 }
 
@@ -56,6 +59,12 @@ impl Started {
                 let _ = has_begun.recv();
             }
         }
+    }
+
+    /// Takes down what a build has started. Where it was refused, what runs is somebody else's.
+    pub fn note(&mut self, analyzed: &Analysis, summary: &Summary) {
+        let done = summary.outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Ran | Outcome::Cached));
+        self.made.extend(done.filter_map(|(id, _)| analyzed.graph.node(*id).key.target.clone()));
     }
 
     /// Shows nothing more.
@@ -95,7 +104,7 @@ pub(crate) fn stop(session: &Session<'_>, started: &Started, tell: &dyn Fn(&str)
         let target = file.targets.iter().find(|target| target.name.value == *name);
         target.is_some_and(|target| !target.kind().stays())
     };
-    let names: Vec<TargetName> = started.names.iter().filter(|name| ends(name)).cloned().collect();
+    let names: Vec<TargetName> = started.made.iter().filter(|name| ends(name)).cloned().collect();
     for target in running_targets(&session.request(&analysis, Asked::of(names))) {
         stop_one(target, tell);
     }
