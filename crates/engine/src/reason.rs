@@ -103,7 +103,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_sealed = |value: &Option<String>| value.as_ref().is_some_and(|value| value.starts_with('#'));
         let change = |old: &Option<String>, new: &Option<String>| match (old, new) {
-            (Some(old), Some(new)) => format!("changed from `{}` to `{}`", shown(old), shown(new)),
+            (Some(old), Some(new)) => format!("changed {}", from_to(old, new)),
             (None, Some(new)) => format!("is new (`{}`)", shown(new)),
             _ => "is gone".to_owned(),
         };
@@ -119,7 +119,7 @@ impl fmt::Display for Reason {
             Reason::UpstreamChanged { path, new: None, old: Some(_) } => write!(formatter, "{path} is gone"),
             Reason::UpstreamChanged { path, .. } => write!(formatter, "{path} was rebuilt"),
             Reason::ArgumentChanged { old, new } => {
-                write!(formatter, "arguments changed from `{}` to `{}`", shown(old), shown(new))
+                write!(formatter, "arguments changed {}", from_to(old, new))
             }
             Reason::EnvironmentChanged { name, old, new } if is_sealed(old) && is_sealed(new) => {
                 write!(formatter, "{name} changed")
@@ -135,14 +135,7 @@ impl fmt::Display for Reason {
             Reason::SettingChanged { name, old: Some(old), new: Some(new) } => {
                 match difference(old, new, &|text| format!("`{}`", shown(text))) {
                     Some(difference) => write!(formatter, "{name}: {difference}"),
-                    None => {
-                        write!(
-                            formatter,
-                            "{name} changed from `{}` to `{}`",
-                            shown(&in_words(old)),
-                            shown(&in_words(new))
-                        )
-                    }
+                    None => write!(formatter, "{name} changed {}", from_to(&in_words(old), &in_words(new))),
                 }
             }
             Reason::SettingChanged { name, old, new } => {
@@ -157,10 +150,27 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Cuts long values: an explanation is one line.
+/// Longest value that is shown whole, in characters: an explanation is one line.
+const SHOWN_MAX: usize = 60;
+/// Longest beginning that two values share and are both shown with, in bytes.
+const SHARED_MAX: usize = 40;
+
+/// Returns both values. Of long ones that begin alike, such as two `PATH`s, the beginning is left out.
+fn from_to(old: &str, new: &str) -> String {
+    let plain = |value: &'_ str| value.strip_prefix('=').unwrap_or(value).to_owned();
+    let (old, new) = (plain(old), plain(new));
+    let shared = old.bytes().zip(new.bytes()).take_while(|(one, other)| one == other).count();
+    // At the end of a part, which is the end of a character too.
+    let begin = old.as_bytes()[..shared].iter().rposition(|byte| b":;, \n".contains(byte)).map_or(0, |place| place + 1);
+    let begin = if shared > SHARED_MAX && old.len().max(new.len()) > SHOWN_MAX { begin } else { 0 };
+    let mark = if begin > 0 { "…" } else { "" };
+    format!("from `{mark}{}` to `{mark}{}`", shown(&old[begin..]), shown(&new[begin..]))
+}
+
+/// Cuts long values.
 fn shown(value: &str) -> String {
     let value = value.strip_prefix('=').unwrap_or(value);
-    let short: String = value.chars().take(60).collect();
+    let short: String = value.chars().take(SHOWN_MAX).collect();
     if short.len() < value.len() { format!("{short}…") } else { short }
 }
 
@@ -266,6 +276,21 @@ fn differing(old: &[String], new: &[String]) -> Vec<(Option<String>, Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_values_are_shown_where_they_differ() {
+        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/home/ö/bin";
+        for (old, new, shown) in [
+            ("a", "b", "from `a` to `b`"),
+            (path, &format!("{path}:/more"), "from `…/home/ö/bin` to `…/home/ö/bin:/more`"),
+            (&format!("{path}:/one"), &format!("{path}:/two"), "from `…/one` to `…/two`"),
+            // Short ones, and those that begin otherwise, are shown from their beginning.
+            ("/usr/bin:/bin", "/usr/bin", "from `/usr/bin:/bin` to `/usr/bin`"),
+            (&format!("1{path}"), "2", "from `1/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/home/ö/b…` to `2`"),
+        ] {
+            assert_eq!(from_to(old, new), shown);
+        }
+    }
 
     #[test]
     fn what_somebody_wrote_comes_before_what_follows_from_it() {

@@ -32,6 +32,9 @@ const KIND: &str = "GoTest";
 pub(crate) struct AllPassed {
     /// Digest of all that they depend on.
     pub whole: String,
+    /// What of that is this machine's, by name: where the tree is, and `PATH`.
+    #[serde(default)]
+    pub machine: BTreeMap<String, String>,
     /// What all of them read.
     pub reads: TestReads,
     pub sights: Sights,

@@ -5,6 +5,7 @@
 //! (`test_log`); it is held against the tree before and after the run. Tests that may read more than the log tells (C code,
 //! child processes) have everything below the root as input, unless `inputs` says what.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rondel_cas::Digest;
@@ -42,7 +43,7 @@ impl GoTestStep {
             ("module", go.module.display().to_string()),
             ("real module", real(&go.module)),
         ] {
-            spec.settings.insert(format!("machine's {name}"), value);
+            spec.settings.insert(format!("{MACHINE}{name}"), value);
         }
     }
 
@@ -133,6 +134,7 @@ impl GoTestStep {
             below_root: earlier.below_root,
             is_contradictory: false,
             inputs,
+            machine: earlier.machine.clone(),
         };
         let mut below_root = earlier.below_root;
         for (index, test) in closure.tests().iter().enumerate() {
@@ -184,6 +186,12 @@ impl GoTestStep {
             Some(reasons) => reasons,
         };
         reasons.extend(sight_differences(&earlier.all.sights, &earlier.sights));
+        for (name, new) in &earlier.machine {
+            if let Some(old) = earlier.all.machine.get(name).filter(|old| *old != new) {
+                let (name, old, new) = (name.clone(), Some(old.clone()), Some(new.clone()));
+                reasons.push(Reason::SettingChanged { name, old, new });
+            }
+        }
         if let Some(why) = earlier.all.reads.blind_spot.as_ref().filter(|_| reasons.is_empty()) {
             reasons.push(Reason::NotPresent { what: format!("a file below the root changed, and {why}") });
         }
@@ -201,12 +209,17 @@ impl GoTestStep {
     }
 }
 
+/// Begins the name of a setting that is of this machine.
+const MACHINE: &str = "machine's ";
+
 /// What was known when all tests had passed, and what is to be seen of it now.
 struct Earlier<'a> {
     all: AllPassed,
     place: TestPlace<'a>,
     sights: Sights,
     below_root: Option<Digest>,
+    /// What is this machine's now, by name.
+    machine: BTreeMap<String, String>,
     /// True if nothing of what the tests read has changed.
     is_same: bool,
 }
@@ -249,6 +262,9 @@ impl Step for GoTestStep {
             return Ok(Prepared { spec, freshness: Freshness::always(why), findings });
         }
         let inputs = digest_of(&shared.inputs)?;
+        let of_machine =
+            |(name, value): (&String, &String)| Some((name.strip_prefix(MACHINE)?.to_owned(), value.clone()));
+        let machine = shared.settings.iter().filter_map(of_machine).collect();
         let shared = shared.digest().map_err(|error| StepError::failed(error.to_string()))?;
         let all = TestResults::of(query, &self.packages.key).all_passed().filter(|_| !query.is_forced());
         let (is_remembered, all) = (all.is_some(), all.unwrap_or_default());
@@ -266,7 +282,7 @@ impl Step for GoTestStep {
             return Ok(Prepared { spec, freshness, findings: None });
         }
         let is_same = sights == all.sights && below_root.map(|digest| digest.to_string()) == all.below_root;
-        let earlier = Earlier { all, place, sights, below_root, is_same: is_same && is_remembered };
+        let earlier = Earlier { all, place, sights, below_root, machine, is_same: is_same && is_remembered };
         let known = self.known(query, &closure, (shared, inputs), &earlier)?;
         let freshness = if known.running(&closure).next().is_some() {
             Freshness::Run(self.reasons(query, &spec, &closure, &known, &earlier))

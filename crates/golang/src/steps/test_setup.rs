@@ -1,6 +1,7 @@
 //! `GoTestStep`: what is tested and how, and what is known of its tests. What is made of that before and during a run stands
 //! in `go_test` and `test_run`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rondel_cas::{Digest, Hasher, RelativePath};
@@ -119,6 +120,8 @@ pub(crate) struct KnownTests {
     pub is_contradictory: bool,
     /// Digest of the declared inputs.
     pub inputs: Digest,
+    /// What is this machine's, by name.
+    pub machine: BTreeMap<String, String>,
 }
 
 impl Benchmarks {
@@ -265,6 +268,7 @@ impl GoTestStep {
         let named = named.filter_map(|(test, report)| Some((test.import_path.clone(), (*report)?)));
         all.reports = named.collect();
         all.written = written.clone();
+        all.machine = known.machine.clone();
         TestResults::of(context, &self.packages.key).remember_all_passed(&all);
         Ok(())
     }
