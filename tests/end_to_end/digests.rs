@@ -32,7 +32,7 @@ fn a_command_runs_again_when_the_image_is_another_one() {
         "script": Shell(script: "echo $REF", env: {"REF": "{image:ref}"})"#,
     );
     space.ok(&["plan", "deploy"]).check(expect![[r#"
-        depends     image: on the outputs of image: layer base, image: layer files
+        depends     image: on the outputs of image: layer base (first build), image: layer files (first build)
         depends     deploy: on the outputs of image
     "#]]);
     assert_eq!(
