@@ -12,8 +12,8 @@ pub fn is_written_through(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
-/// Writes `bytes` to `path`: at once where a regular file or nothing is, through a temporary file in `scratch`, which is a
-/// directory of the same file system; else through what is there.
+/// Writes `bytes` to `path`. A regular file is replaced by a temporary one from `scratch`, a directory of the same file
+/// system. Anything else is opened and written to.
 pub fn write_named(scratch: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_written_through(path) { write_through(path, bytes) } else { write_atomically(scratch, path, bytes) }
 }

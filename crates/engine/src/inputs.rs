@@ -99,21 +99,13 @@ pub struct InputSet {
     beside: Vec<PathBuf>,
 }
 
-/// The longest chain of links, as Linux has it.
-const LINKS_MAX: usize = 40;
-
 /// Calls `visit` with the directory of each file that the link at `path` leads to, one after the other.
 fn each_place_on_the_way(path: &Path, visit: &mut dyn FnMut(&Path)) {
-    let mut link = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        let Ok(target) = fs::read_link(&link) else { return };
-        let Some(directory) = link.parent() else { return };
-        let next = directory.join(target);
-        let (Some(name), Some(parent)) = (next.file_name(), next.parent()) else { return };
-        // Without links and `..` of its own.
-        let Ok(real) = fs::canonicalize(parent) else { return visit(parent) };
-        visit(&real);
-        link = real.join(name);
+    for place in LinkWay::of(path).places {
+        if let Some(directory) = place.parent() {
+            // Without links and `..` of its own.
+            visit(fs::canonicalize(directory).as_deref().unwrap_or(directory));
+        }
     }
 }
 

@@ -146,7 +146,7 @@ pub fn known(
             emit: warn,
             prerequisites: &|| Ok(()),
         };
-        let one = restored.change(id, node, workspace, plan_one(node, &context));
+        let one = restored.change(id, graph, workspace, plan_one(node, &context));
         known.planned.insert(id, one.planned);
         known.results.insert(id, one.result);
         known.hits.extend(one.hit.map(|hit| (id, hit)));
@@ -171,35 +171,29 @@ impl One {
     }
 }
 
-/// Steps whose stored results would be put back in place, and the places, for each step that they come before.
+/// The places where stored results would be put back, for each step that has some.
 #[derive(Default)]
-struct Restored(BTreeMap<NodeId, BTreeMap<NodeId, Vec<PathBuf>>>);
+struct Restored(BTreeMap<NodeId, Vec<PathBuf>>);
 
 impl Restored {
     /// Takes down what is known of a node. It is judged by what lies in the tree now: where a step that it comes after would put something there
     /// first, that says nothing.
-    fn change(&mut self, id: NodeId, node: &Node, workspace: &Workspace, one: One) -> One {
-        let of = |others: &[NodeId]| -> BTreeMap<NodeId, Vec<PathBuf>> {
-            others
-                .iter()
-                .filter_map(|other| self.0.get(other))
-                .flatten()
-                .map(|(id, places)| (*id, places.clone()))
-                .collect()
-        };
-        let (before, mut all) = (of(&node.after), of(&node.inputs));
+    fn change(&mut self, id: NodeId, graph: &Graph, workspace: &Workspace, one: One) -> One {
+        if let (Planned::Restore, Some(hit)) = (&one.planned, &one.hit) {
+            let places = hit.outputs.iter().map(|output| output.destination.below(&workspace.root));
+            self.0.insert(id, places.collect());
+        }
+        let after = &graph.node(id).after;
+        if after.is_empty() || one.runs_always {
+            return one;
+        }
         let is_read = |places: &Vec<PathBuf>| {
             matches!(one.planned, Planned::Unknown(_))
                 || places.iter().any(|place| may_read(&one.result.sources.inputs, place))
         };
-        let on: Vec<NodeId> = before.iter().filter(|(_, places)| is_read(places)).map(|(id, _)| *id).collect();
-        all.extend(before);
-        if let (Planned::Restore, Some(hit)) = (&one.planned, &one.hit) {
-            let places = hit.outputs.iter().map(|output| output.destination.below(&workspace.root));
-            all.insert(id, places.collect());
-        }
-        self.0.insert(id, all);
-        if on.is_empty() || one.runs_always { one } else { One::of(Planned::Depends(on)) }
+        let on: Vec<NodeId> =
+            graph.reachable(after).into_iter().filter(|other| self.0.get(other).is_some_and(is_read)).collect();
+        if on.is_empty() { one } else { One::of(Planned::Depends(on)) }
     }
 }
 

@@ -34,8 +34,8 @@ impl ClosureFinding<'_> {
         self.snapshot.vouch().is_some_and(|vouch| vouch.find(&self.key).is_some())
     }
 
-    /// Tells that a look, which began after `holds`, has found nothing changed and nothing to write down anew. Where links
-    /// are on the way to files, it depends on more than directories.
+    /// Tells that a look has found nothing changed. It began after `holds`, and left the stored closure as it is. With links
+    /// among the files it depends on more than directories, and nothing is told.
     pub(crate) fn tell(&self, closure: &ClosureFile) {
         let has_links = closure.files.iter().filter_map(|file| file.state.as_ref()).any(|state| state.link.is_some());
         if let Some(vouch) = self.snapshot.vouch().filter(|_| !has_links) {

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use crate::place::Place;
 
-    /// What an interrupted start has left is ended, also where no record tells of it.
+    /// An interrupted start leaves no supervisor behind, not even one that has written no record yet.
     #[test]
     fn a_supervisor_without_a_record_is_ended() {
         let state = std::env::temp_dir().join(format!("rondel-start-{}", std::process::id()));

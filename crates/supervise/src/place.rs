@@ -45,7 +45,7 @@ impl Place {
         self.directory().join(format!("{}.lock", self.name))
     }
 
-    /// Returns the path of the file that whoever starts the service holds locked meanwhile.
+    /// Returns the path of a lock. Whoever starts the service holds it.
     pub(crate) fn start_lock(&self) -> PathBuf {
         self.directory().join(format!("{}.start.lock", self.name))
     }

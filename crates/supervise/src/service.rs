@@ -70,6 +70,11 @@ impl Ready {
             Ready::Line(_) | Ready::Command(_) => None,
         }
     }
+
+    /// Returns where the service is itself, for whoever holds an address for it.
+    pub fn own_address(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port()?)))
+    }
 }
 
 impl Service {
@@ -84,7 +89,7 @@ impl Service {
 
     /// Returns where it is itself, for whoever holds an address for it.
     pub fn own_address(&self) -> Option<SocketAddr> {
-        Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.ready.as_ref()?.port()?)))
+        self.ready.as_ref()?.own_address()
     }
 
     /// Returns its command.

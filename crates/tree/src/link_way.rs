@@ -14,6 +14,8 @@ const LINKS_MAX: usize = 40;
 pub struct LinkWay {
     /// The link itself, and those that it leads to.
     pub links: Vec<Fingerprint>,
+    /// Where each of them leads, there or not.
+    pub places: Vec<PathBuf>,
     /// If there is no target: the nearest directory above the place where it would be.
     pub missing_in: Option<(PathBuf, Fingerprint)>,
 }
@@ -29,6 +31,7 @@ impl LinkWay {
                     way.links.push(Fingerprint::of(&metadata));
                     let Ok(target) = fs::read_link(&place) else { break };
                     place = place.parent().unwrap_or(Path::new("/")).join(target);
+                    way.places.push(place.clone());
                 }
                 Ok(_) => break,
                 Err(_) => {

@@ -42,8 +42,8 @@ impl Keys {
         None
     }
 
-    /// Sets the modes of the terminal, unless they are set: a shell sets its own while this is stopped. `None` in the background, where
-    /// the terminal would stop whoever touches it.
+    /// Sets the modes of the terminal, unless they are set: a shell sets its own while this is stopped. `None` in the background: there
+    /// the terminal stops a program that changes it.
     #[cfg(unix)]
     fn listen(&self) -> Option<()> {
         use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};

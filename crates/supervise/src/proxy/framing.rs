@@ -175,7 +175,7 @@ impl Fields {
         self.values("transfer-encoding").flat_map(|value| value.split(',')).map(str::trim).collect()
     }
 
-    /// Returns the length that the fields tell of; `None` within if they tell of none, without if they are at odds.
+    /// Returns the length that the fields give: `Some(None)` if they give none, `None` if they contradict each other.
     fn length(&self) -> Option<Option<u64>> {
         let mut lengths = self.values("content-length");
         let Some(length) = lengths.next() else { return Some(None) };

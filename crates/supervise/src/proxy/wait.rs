@@ -32,7 +32,7 @@ pub(crate) fn wait(first: &TcpStream, second: Option<(&TcpStream, Watch)>, time:
         tv_nsec: time.subsec_nanos().into(),
     });
     let first = PollFd::new(first, PollFlags::IN);
-    // Elsewhere than on Linux, an end that was read already may be told of again and again.
+    // Other systems than Linux may report an end again after it was read.
     let second = second.filter(|(_, watch)| *watch == Watch::Reading || cfg!(target_os = "linux"));
     let Some((second, watch)) = second else {
         let mut all = [first];

@@ -108,20 +108,19 @@ pub(crate) fn head_commit(repository: &Repository) -> Option<String> {
 
 /// Returns the name of the branch that is checked out, as `refs/heads/main`.
 fn current_branch(repository: &Repository) -> Option<String> {
-    let head = read_text_at_most(&repository.git.join("HEAD"), SMALL_MAX).ok()?;
-    let name = head.trim().strip_prefix("ref: ")?;
-    (name.starts_with("refs/heads/") && !name.contains("..")).then(|| name.to_owned())
+    branch_in(&read_text_at_most(&repository.git.join("HEAD"), SMALL_MAX).ok()?).map(str::to_owned)
+}
+
+fn branch_in(head: &str) -> Option<&str> {
+    head.trim().strip_prefix("ref: ").filter(|name| name.starts_with("refs/heads/") && !name.contains(".."))
 }
 
 fn read_head(repository: &Repository) -> Option<String> {
     let head = read_text_at_most(&repository.git.join("HEAD"), SMALL_MAX).ok()?;
     let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let Some(name) = head.trim().strip_prefix("ref: ") else {
+    let Some(name) = branch_in(&head) else {
         return Some(head.trim().to_owned()).filter(|text| is_commit(text));
     };
-    if !name.starts_with("refs/heads/") || name.contains("..") {
-        return None;
-    }
     let commit = match read_text_at_most(&repository.common.join(name), SMALL_MAX) {
         Ok(text) => text.trim().to_owned(),
         Err(_) => {

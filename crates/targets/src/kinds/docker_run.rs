@@ -294,6 +294,12 @@ impl DockerRunStep {
     }
 
     fn stop(&self, context: &StepContext<'_>, id: &str) {
+        self.end(context, id);
+        self.settings.labels.remove_secrets();
+    }
+
+    /// Stops and removes a container. Its secrets stay, as another one may use them.
+    fn end(&self, context: &StepContext<'_>, id: &str) {
         // The build may be cancelled: these commands must still run, as long as Docker gives the container to stop.
         let finishing = context.cancellation.finishing();
         let fresh = Cancellation::new();
@@ -303,7 +309,6 @@ impl DockerRunStep {
             Ok(removed) => finishing.note_removed(usize::from(removed.finished.status.success())),
             Err(_) => context.warn(format!("the container {id} was not removed; the next run does it")),
         }
-        self.settings.labels.remove_secrets();
     }
 }
 

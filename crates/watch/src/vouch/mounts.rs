@@ -108,20 +108,20 @@ mod tests {
     #[test]
     fn what_concerns_a_directory() {
         let concerns =
-            |path: &Path| Path::new("/work/my tree/in").starts_with(path) || path.starts_with("/work/my tree/in");
-        let layers = "lowerdir=/work/my\\040tree/in,workdir=/w";
+            |path: &Path| Path::new("/srv/my tree/in").starts_with(path) || path.starts_with("/srv/my tree/in");
+        let layers = "lowerdir=/srv/my\\040tree/in,workdir=/w";
         for (line, expected) in [
             (
                 "30 22 0:40 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw,lowerdir=/l,upperdir=/u,workdir=/w",
                 false,
             ),
-            ("30 22 0:40 / /work rw - tmpfs tmpfs rw", true),
-            ("30 22 0:40 / /work/my\\040tree/in/deep rw shared:3 - tmpfs tmpfs rw", true),
-            ("30 22 0:40 / /work/mine rw - tmpfs tmpfs rw", false),
-            (&format!("30 22 0:40 / /mnt rw - overlay overlay rw,{layers},upperdir=/work/my\\040tree"), true),
+            ("30 22 0:40 / /srv rw - tmpfs tmpfs rw", true),
+            ("30 22 0:40 / /srv/my\\040tree/in/deep rw shared:3 - tmpfs tmpfs rw", true),
+            ("30 22 0:40 / /srv/mine rw - tmpfs tmpfs rw", false),
+            (&format!("30 22 0:40 / /mnt rw - overlay overlay rw,{layers},upperdir=/srv/my\\040tree"), true),
             (&format!("30 22 0:40 / /mnt rw - overlay overlay rw,{layers},upperdir=/other"), false),
             (&format!("30 22 0:40 / /mnt rw - overlay overlay rw,{layers},upperdir=up"), true),
-            ("30 22 0:40 / /mnt rw - ext4 /dev/upperdir=/work rw", false),
+            ("30 22 0:40 / /mnt rw - ext4 /dev/upperdir=/srv rw", false),
             ("nonsense", true),
         ] {
             let (old, new) = (table(&[ROOT]), table(&[ROOT, line]));

@@ -102,13 +102,9 @@ impl DockerRunStep {
         }
     }
 
-    /// Gives up a container that did not become what it should, and goes back to those before it. Secrets stay where they are: those use them.
+    /// Gives up a container that did not become what it should, and goes back to those before it.
     pub(super) fn go_back(&self, context: &StepContext<'_>, exchanged: &Exchanged) {
-        let finishing = context.cancellation.finishing();
-        let new = [exchanged.id.clone()];
-        let _ = capture(&self.stop_line(&new), &Cancellation::new());
-        let removed = capture(&self.remove_line(&new), &Cancellation::new());
-        finishing.note_removed(usize::from(removed.is_ok_and(|removed| removed.finished.status.success())));
+        self.end(context, &exchanged.id);
         self.start_again(context, &exchanged.stopped, exchanged.held.as_deref());
     }
 

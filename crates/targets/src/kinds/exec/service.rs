@@ -1,7 +1,7 @@
 //! Programs that go on: how one is kept running, and whether the one that runs is what build.ron says.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ impl ServicePlan {
         turn.map_err(|error| StepError::unwritable(&place.log(), &error))?.ok_or(StepError::Interrupted)
     }
 
-    /// Returns true if what another Rondel has just started is what this one would start. One that is always started anew is not.
+    /// Returns true if another Rondel has just started the same. A step that always runs takes nothing over.
     fn is_up(&self, key: &str, freshness: &Freshness, context: &StepContext<'_>) -> bool {
         let is_always = match freshness {
             Freshness::Run(reasons) => reasons.iter().any(|reason| matches!(reason, Reason::Always { .. })),
@@ -133,8 +133,7 @@ impl ServicePlan {
     pub(super) fn is_reached(&self) -> bool {
         let Some(address) = self.proxy else { return true };
         let Some(proxies) = &self.kept else { return TcpListener::bind(address).is_err() };
-        let own = self.ready.as_ref().and_then(Ready::port).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        if let (false, Some(own)) = (proxies.hold(address), own)
+        if let (false, Some(own)) = (proxies.hold(address), self.ready.as_ref().and_then(Ready::own_address))
             && let Ok(proxy) = proxies.at(address)
         {
             proxy.open(own);

@@ -259,12 +259,10 @@ impl ExecStep {
         }
         let key = key_of(&spec)?;
         let freshness = match Record::read(&service.place(context)) {
-            Some(record) if record.is_ready() && record.key == key && service.is_reached() => {
-                Freshness::UpToDate(rondel_engine::Metadata::default())
-            }
-            Some(record) if record.is_ready() && record.key == key => {
-                Freshness::not_present("the address of its proxy is not held")
-            }
+            Some(record) if record.is_ready() && record.key == key => match service.is_reached() {
+                true => Freshness::UpToDate(rondel_engine::Metadata::default()),
+                false => Freshness::not_present("the address of its proxy is not held"),
+            },
             Some(record) if record.is_running() => Freshness::not_present("what runs was started from something else"),
             Some(_) | None => Freshness::not_present("it does not run"),
         };
