@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::base_image::{Form, Registry, distribution, write_layout};
 use crate::bases_in_docker::examples;
-use crate::evidence::{checked, git};
+use crate::evidence::{checked, git, has_a_date};
 use crate::push::{counts, crane, of};
 use crate::push_documents::{types, types_at};
 use crate::space::TestSpace;
@@ -82,9 +82,10 @@ fn sent_once(registry: &Registry, gets: &[(&str, usize)]) {
     assert_eq!(materials[3]["uri"], "git+https://example.com/team/small");
     let steps = definition["internalParameters"]["steps"].as_object().unwrap();
     assert!(steps.contains_key("image") && steps.contains_key("server (linux/arm64)"), "{text}");
-    for private in ["hunter2", "user:", space.root().to_str().unwrap(), "2026", "T00:"] {
+    for private in ["hunter2", "user:", space.root().to_str().unwrap()] {
         assert!(!text.contains(private), "{private}");
     }
+    assert!(!has_a_date(&text), "{text}");
     if cfg!(has_evidence_python) {
         let (is_valid, said) = checked("provenance", &space.root().join("dist/image.provenance.json"));
         assert!(is_valid, "{said}");
