@@ -1,7 +1,7 @@
 //! Faults at every system call that writes: killed, disk full, disk broken, no descriptors left.
 //!
-//! Each sweep runs Rondel under `strace` with a fault at the N-th call of a family, N = 1, 2, 3 … until a run passes
-//! untouched. After each faulty run: outputs are whole, old or new; the next run gives the right result without
+//! Each sweep runs Rondel under `strace` with a fault at the N-th call of a family, until a run passes untouched: N = 1, 2, 3 …
+//! with `RONDEL_TEST_FAULTS=all`, else the first few and then one of five, by a number in that variable. After each faulty run: outputs are whole, old or new; the next run gives the right result without
 //! help, and the one after it finds nothing to do; nothing is left behind that would pile up. (`strace` counts calls
 //! by thread, and the children of a step are struck too.)
 
@@ -26,6 +26,19 @@ const FAMILIES: &[(&str, &[&str])] = &[
 /// A signal came: the call is to be made again.
 const INTERRUPTED: &str = "error=EINTR";
 
+/// So many calls of a family are all struck, whatever part is tried.
+const FIRST: usize = 6;
+/// Of those that come later, one of so many.
+const SHARE: usize = 5;
+
+/// The calls of a family to strike, in order, without end. All of them take half an hour of a core.
+fn places(calls: &str, fault: &str) -> impl Iterator<Item = usize> {
+    let asked = std::env::var("RONDEL_TEST_FAULTS").unwrap_or_default();
+    // Another part for each fault, so that one place meets different ones.
+    let part = asked.parse::<usize>().unwrap_or(0) + calls.len() + fault.len();
+    (1..).filter(move |count| asked == "all" || *count <= FIRST || (count + part).is_multiple_of(SHARE))
+}
+
 /// How often each family and fault was tried.
 type Tried = BTreeMap<String, usize>;
 
@@ -47,7 +60,7 @@ fn struck(space: &TestSpace, calls: &str, fault: &str, count: usize, arguments: 
     (text.contains("(INJECTED)") || text.contains("killed by SIGKILL")).then_some(run)
 }
 
-/// Runs `arguments` with every fault at every place. `before` makes the work that the run has to do (told a number
+/// Runs `arguments` with every fault at the places to try. `before` makes the work that the run has to do (told a number
 /// that is always another), `after` checks what is there then, told whether the run claims to have succeeded.
 fn sweep(
     space: &TestSpace,
@@ -59,7 +72,7 @@ fn sweep(
     let mut number = 0;
     for (calls, faults) in FAMILIES {
         for fault in *faults {
-            for count in 1.. {
+            for count in places(calls, fault) {
                 number += 1;
                 before(space, number);
                 let Some(run) = struck(space, calls, fault, count, arguments) else { break };
@@ -165,7 +178,7 @@ fn interrupted_calls() {
     let (mut tried, mut number) = (Tried::new(), 0);
     for calls in ["openat", "read,pread64,readv", "write,pwrite64,writev", "wait4,waitid,poll,flock", "copy_file_range"]
     {
-        for count in 1.. {
+        for count in places(calls, INTERRUPTED) {
             number += 1;
             space.write("in", &long(number));
             let Some(run) = struck(&space, calls, INTERRUPTED, count, &["make"]) else { break };
