@@ -1,6 +1,8 @@
 //! `Redactor`: takes the values of secrets out of text before it is shown. `RedactedLines` does so for a stream of
 //! bytes, whatever the pieces in which it comes.
 
+use memchr::{memchr, memmem};
+
 /// What stands in place of a secret.
 const MASK: &[u8] = b"***";
 
@@ -46,7 +48,7 @@ impl Redactor {
     fn cover(&self, text: &[u8], covered: &mut [bool]) {
         for value in self.values.iter().map(String::as_bytes) {
             let mut begin = 0;
-            while let Some(found) = find(&text[begin..], value) {
+            while let Some(found) = memmem::find(&text[begin..], value) {
                 let at = begin + found;
                 covered[at..at + value.len()].fill(true);
                 begin = at + 1;
@@ -63,17 +65,6 @@ impl Redactor {
         };
         (from..text.len()).find(begins).unwrap_or(text.len())
     }
-}
-
-fn find(text: &[u8], value: &[u8]) -> Option<usize> {
-    let mut begin = 0;
-    while let Some(found) = text[begin..].iter().position(|byte| *byte == value[0]) {
-        if text[begin + found..].starts_with(value) {
-            return Some(begin + found);
-        }
-        begin += found + 1;
-    }
-    None
 }
 
 /// Appends `text` to `result`, each run of covered bytes as one mask. `is_masked` says whether the text before ended
@@ -121,7 +112,7 @@ impl<'a> RedactedLines<'a> {
 
     /// Takes the next bytes and passes on the lines that they complete.
     pub fn push(&mut self, mut bytes: &[u8], on_line: &mut dyn FnMut(&str)) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr(b'\n', bytes) {
             self.raw.extend_from_slice(&bytes[..end]);
             self.take(self.raw.len(), on_line);
             self.end_line(on_line);
@@ -141,6 +132,22 @@ impl<'a> RedactedLines<'a> {
 
     /// Takes the first `end` bytes; none of them is the beginning of a secret that goes on after `raw`.
     fn take(&mut self, end: usize, on_line: &mut dyn FnMut(&str)) {
+        if self.redactor.values.is_empty() {
+            self.line.extend_from_slice(&self.raw[..end]);
+            self.raw.drain(..end);
+        } else {
+            self.take_covered(end);
+        }
+        while self.line.len() > self.limit {
+            let cut = self.cut();
+            on_line(&String::from_utf8_lossy(&self.line[..cut]));
+            self.line.drain(..cut);
+            self.is_begun = true;
+        }
+    }
+
+    /// Moves the first `end` bytes to the line, with masks in place of secrets.
+    fn take_covered(&mut self, end: usize) {
         let mut covered = vec![false; self.raw.len()];
         let open = self.covered.min(covered.len());
         covered[..open].fill(true);
@@ -149,12 +156,6 @@ impl<'a> RedactedLines<'a> {
         self.raw.drain(..end);
         // Also a secret that ends within the bytes that wait: they are covered even if they begin no other.
         self.covered = covered[end..].iter().take_while(|is_covered| **is_covered).count();
-        while self.line.len() > self.limit {
-            let cut = self.cut();
-            on_line(&String::from_utf8_lossy(&self.line[..cut]));
-            self.line.drain(..cut);
-            self.is_begun = true;
-        }
     }
 
     /// Returns the length of the next piece of a long line: it ends where a character ends.

@@ -30,6 +30,9 @@ pub(crate) fn plain_line(line: &str) -> String {
 }
 
 fn last_drawn(line: &str) -> &str {
+    if is_plain(line) {
+        return line;
+    }
     // What only moves the cursor, or rings, leaves on the screen what was there.
     let draws = |text: &&str| !stripped(text, &mut |_| false).is_empty();
     line.rsplit('\r').find(draws).unwrap_or_default()
@@ -47,8 +50,26 @@ fn safe(line: &str, keeps_colors: bool) -> String {
     result
 }
 
+/// Whether `line` has only printable ASCII: then nothing of it is taken out. Programs print megabytes of such lines, and this
+/// looks at eight bytes at a time.
+fn is_plain(line: &str) -> bool {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
+    let (words, rest) = line.as_bytes().as_chunks::<8>();
+    // The highest bit of a byte of `low` is set if the byte is below a space, of `high` if it is DEL or no ASCII.
+    words.iter().all(|word| {
+        let word = u64::from_ne_bytes(*word);
+        let low = word.wrapping_sub(EACH * 0x20);
+        let high = word.wrapping_add(EACH);
+        (word | low | high) & (EACH * 0x80) == 0
+    }) && rest.iter().all(is_printable)
+}
+
 /// Returns `line` without control sequences, except for the colours whose parameters `keeps` is true of.
 fn stripped(line: &str, keeps: &mut dyn FnMut(&str) -> bool) -> String {
+    if is_plain(line) {
+        return line.to_owned();
+    }
     let mut result = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(index) = rest.find(|character: char| character.is_control() && character != '\t') {
@@ -87,6 +108,17 @@ fn stripped(line: &str, keeps: &mut dyn FnMut(&str) -> bool) -> String {
 mod tests {
     fn safe(line: &str) -> String {
         super::safe(line, true)
+    }
+
+    #[test]
+    fn plain_lines_are_told_from_others() {
+        for byte in 0..=127_u8 {
+            for (before, after) in [(0, 0), (3, 4), (7, 20), (8, 0), (5, 17)] {
+                let line = format!("{}{}{}", "~".repeat(before), byte as char, " ".repeat(after));
+                assert_eq!(super::is_plain(&line), (32..127).contains(&byte), "{line:?}");
+            }
+        }
+        assert!(!super::is_plain("1234567\u{9b}2J") && !super::is_plain("é") && super::is_plain(""));
     }
 
     #[test]
