@@ -22,6 +22,8 @@ pub struct CargoFiles {
     pub manifest: String,
     /// `xtask/src/main.rs`
     pub main: &'static str,
+    /// `xtask/build.rs`
+    pub build_script: &'static str,
     /// `.cargo/config.toml`
     pub config: String,
 }
@@ -60,6 +62,21 @@ fn main() -> std::process::ExitCode {
 }
 ";
 
+/// As in Rondel's own `xtask`, without what its lints ask for: a test compares them.
+const BUILD_SCRIPT: &str = "\
+//! Links `cargo xtask` for one place in memory, as Go links its programs. One that may be loaded anywhere has its 150,000
+//! addresses written anew at each start, which takes longer than all else that `cargo xtask --version` does.
+
+fn main() {
+    println!(\"cargo::rerun-if-changed=build.rs\");
+    let cfg = |name: &str| std::env::var(format!(\"CARGO_CFG_TARGET_{name}\")).unwrap_or_default();
+    // Elsewhere programs have to be like that, or another option says it.
+    if cfg(\"OS\") == \"linux\" && cfg(\"ENV\") == \"gnu\" && !cfg(\"FEATURE\").contains(\"crt-static\") {
+        println!(\"cargo::rustc-link-arg-bins=-no-pie\");
+    }
+}
+";
+
 const ALIAS: &str = "xtask = \"run --quiet --profile xtask --package xtask --\"\n";
 
 impl CargoFiles {
@@ -84,6 +101,7 @@ impl CargoFiles {
                  publish = false\n\n[dependencies]\nrondel = {{ {dependency} }}\n"
             ),
             main: MAIN,
+            build_script: BUILD_SCRIPT,
             config: format!("[alias]\n{ALIAS}"),
         }
     }
@@ -219,6 +237,13 @@ mod tests {
         assert_eq!(lines(PROFILE), lines(&own));
         let own = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cargo/config.toml")).unwrap();
         assert_eq!(CargoFiles::new(&git()).config, own);
+    }
+
+    #[test]
+    fn the_build_script_is_rondels_own() {
+        let own = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/build.rs")).unwrap();
+        let own: String = own.split_inclusive('\n').filter(|line| !line.starts_with("#[allow(")).collect();
+        assert_eq!(BUILD_SCRIPT, own);
     }
 
     #[test]

@@ -198,6 +198,7 @@ fn cargo_files(changes: &mut Changes, source: &RondelSource) -> Result<(), Failu
     }
     changes.create("xtask/Cargo.toml", files.manifest)?;
     changes.create("xtask/src/main.rs", files.main.to_owned())?;
+    changes.create("xtask/build.rs", files.build_script.to_owned())?;
     match changes.former(".cargo/config.toml")? {
         Some(former) => {
             let text = alias_in(&former).map_err(by_hand)?;
