@@ -275,3 +275,23 @@ fn a_child_that_ignores_the_first_request() {
         space.remove("pid");
     }
 }
+
+/// Ctrl-\ ends Rondel as it ends any program, and what it has started with it.
+#[test]
+fn a_quit_leaves_no_child() {
+    let script = "setsid sh -c 'echo $$ > far; exec sleep 100' & trap '' QUIT; echo $$ > near; sleep 100";
+    let space = TestSpace::with_targets(&format!("\"a\": Exec(command: [\"sh\", \"-c\", \"{script}\"])"));
+    let child = space.start(&["a"]);
+    let begun = Instant::now();
+    while !(space.exists("near") && space.exists("far")) {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(Command::new("kill").args(["-QUIT", &child.id().to_string()]).status().unwrap().success());
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(run.code, -1, "{}", run.stderr);
+    for name in ["near", "far"] {
+        let pid = space.read(name);
+        assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "{name} is still there");
+    }
+}

@@ -381,6 +381,8 @@ fn a_watch_tells_of_an_end() {
     );
     let watch = space.start(&["watch", "a"]);
     wait_for("it", || space.exists(".rondel/processes.1/a.json") && record(&space, "a")["phase"] == "ready");
+    // The watch looks once more after its first build, and what has ended until then is started again.
+    std::thread::sleep(std::time::Duration::from_millis(600));
     space.write("gone", "");
     wait_for("its end", || record(&space, "a")["phase"] == "ended");
     std::thread::sleep(std::time::Duration::from_millis(600));
@@ -396,16 +398,22 @@ fn the_address_of_what_a_watch_has_left() {
     let (port, own) = (free_port(), free_port());
     let space = server(own, &format!(", proxy: \"127.0.0.1:{port}\""));
     let answers = || get(port, "/index.html").is_some_and(|answer| answer.ends_with("hello\n"));
+    let is_at = |port: u16| {
+        let status = space.ok(&["status", "web"]).stdout;
+        assert!(status.contains(&format!("127.0.0.1:{port}")), "{port}: {status}");
+    };
     let watched = |edit: &dyn Fn()| {
         let watch = space.start(&["watch", "web"]);
         wait_for("the proxy", answers);
         edit();
         assert_eq!(ended(watch).code, 130);
     };
-    watched(&|| ());
+    watched(&|| is_at(port));
     assert!(is_alive(pid(&space, "web", "program")) && get(port, "/").is_none());
+    is_at(own);
     assert_eq!(space.ran(&["web"])["web"], "the address of its proxy is not held");
     assert!(answers() && space.ran(&["web"]).is_empty());
+    is_at(port);
     // A supervisor that holds it itself gives way to a watch, once there is something to do.
     let former = pid(&space, "web", "program");
     watched(&|| {
@@ -417,4 +425,32 @@ fn the_address_of_what_a_watch_has_left() {
         wait_for("the next one", || is_next() && answers());
     });
     space.ok(&["stop"]);
+}
+
+/// A program whose first thread has ended runs, and holds its port, until the last one does.
+#[test]
+#[cfg_attr(not(has_python3), ignore = "no python3")]
+#[cfg_attr(not(has_x86_64_linux), ignore = "no x86-64 Linux")]
+fn a_program_without_its_first_thread() {
+    let port = free_port();
+    let space = TestSpace::with_targets(&format!(
+        r#""a": Process(command: ["python3", "server.py"], inputs: ["server.py"], ready: Port({port}), detach: true)"#
+    ));
+    space.write(
+        "server.py",
+        &format!(
+            "import ctypes, socketserver, threading\n\
+             server = socketserver.TCPServer(('127.0.0.1', {port}), socketserver.BaseRequestHandler)\n\
+             threading.Thread(target=server.serve_forever).start()\n\
+             ctypes.CDLL(None).syscall(60, 0)\n"
+        ),
+    );
+    space.ok(&["a"]);
+    let program = pid(&space, "a", "program");
+    assert!(!is_alive(program), "its first thread goes on: this tests nothing");
+    let status = space.ok(&["status"]).stdout;
+    assert!(status.contains("ready") && status.contains(&program.to_string()), "{status}");
+    assert!(space.ran(&["a"]).is_empty());
+    space.ok(&["stop"]);
+    assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_ok());
 }

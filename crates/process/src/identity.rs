@@ -60,11 +60,31 @@ impl ProcessIdentity {
 #[allow(clippy::disallowed_methods, reason = "only files of `/proc` are read")]
 fn start_of(pid: u32) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name may hold anything. The state is the first word after it, the start the 20th.
-    let (_, rest) = text.rsplit_once(") ")?;
-    let words: Vec<&str> = rest.split(' ').collect();
-    let is_over = words.first().is_none_or(|state| matches!(*state, "Z" | "X"));
-    words.get(19).filter(|_| !is_over).map(|start| (*start).to_owned())
+    words_of(&text).filter(|words| !is_over(words))?.get(19).map(|start| (*start).to_owned())
+}
+
+/// Returns what follows the name, which may hold anything: first the state, as the 18th the number of threads, as the 20th the start.
+#[cfg(target_os = "linux")]
+fn words_of(stat: &str) -> Option<Vec<&str>> {
+    Some(stat.rsplit_once(") ")?.1.split(' ').collect())
+}
+
+/// Returns true if only the exit status is left. The state is that of the first thread: it may have ended before the others, which
+/// hold files and ports until they do.
+#[cfg(target_os = "linux")]
+fn is_over(words: &[&str]) -> bool {
+    let is_alone = words.get(17).is_none_or(|threads| matches!(*threads, "0" | "1"));
+    words.first().is_none_or(|state| *state == "X" || *state == "Z" && is_alone)
+}
+
+/// Returns true if there is no process with this number, or only its exit status is left. What can't be read is there.
+#[cfg(target_os = "linux")]
+#[allow(clippy::disallowed_methods, reason = "only files of `/proc` are read")]
+pub(crate) fn is_gone(pid: i32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(text) => words_of(&text).is_some_and(|words| is_over(&words)),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -12,6 +12,8 @@ use std::path::Path;
 
 #[cfg(target_os = "linux")]
 use crate::detached::is_detached;
+#[cfg(target_os = "linux")]
+use crate::identity::is_gone;
 
 /// Makes orphaned descendants children of this process. Does nothing on systems that can't.
 pub fn become_subreaper() {
@@ -113,14 +115,4 @@ fn has_inherited_lock(pid: i32, path: &Path) -> bool {
         taker(&text)
     })
     .any(is_gone)
-}
-
-/// Returns true if the process is gone, or only its exit status is left.
-#[cfg(target_os = "linux")]
-fn is_gone(pid: i32) -> bool {
-    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        // The state follows the name, which may hold anything.
-        Ok(text) => text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X'])),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    }
 }

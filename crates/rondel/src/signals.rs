@@ -36,6 +36,7 @@ pub(crate) fn listen() {
                 continue;
             }
             if signal == SIGQUIT {
+                end_children();
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }
             count += 1;
@@ -93,6 +94,12 @@ pub(crate) fn survive_size_limits() {
 
 #[allow(clippy::disallowed_methods, reason = "the user wants to leave, whatever hangs")]
 fn leave() {
+    end_children();
+    std::process::exit(130);
+}
+
+/// Kills what was started, at once.
+fn end_children() {
     leave_screen();
     // A killed process can still be in a system call that does not end: nobody waits for it.
     let (ended, wait) = channel();
@@ -101,5 +108,4 @@ fn leave() {
         let _ = ended.send(());
     });
     let _ = wait.recv_timeout(Duration::from_millis(200));
-    std::process::exit(130);
 }

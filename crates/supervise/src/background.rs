@@ -178,6 +178,7 @@ mod tests {
             restarts: false,
             holder: None,
             proxy: None,
+            held: None,
         };
         // Of another start, which was first.
         let other = Record::own("a", "", true, 0);

@@ -41,6 +41,9 @@ pub struct Record {
     pub since: u64,
     /// Where it answers.
     pub address: Option<String>,
+    /// Where its holder answers for it, as long as there is one.
+    #[serde(default)]
+    pub held: Option<String>,
     /// True if its supervisor stays when the Rondel that started it ends.
     pub is_detached: bool,
     /// Seconds between SIGTERM and SIGKILL.
@@ -120,6 +123,7 @@ impl Record {
             restarts: 0,
             since: now(),
             address: None,
+            held: None,
             is_detached,
             grace_s,
             holder: None,
@@ -168,6 +172,12 @@ impl Record {
     /// Takes the program that has started.
     pub(crate) fn started(&mut self, pid: u32) {
         self.program = ProcessIdentity::of(pid).map(Process::of);
+    }
+
+    /// Returns where it is to be asked now.
+    pub fn place(&self) -> Option<&String> {
+        let is_held = self.holder.as_ref().is_some_and(|holder| holder.process().is_running());
+        self.held.as_ref().filter(|_| is_held).or(self.address.as_ref())
     }
 
     /// Returns the supervisor.

@@ -96,7 +96,7 @@ pub(crate) fn supervised(
         Err(error) => return Ok(End::Failed(unheld(service, &error))),
     };
     let mut record = Record::own(&service.name, &service.key, is_detached, service.grace.as_secs());
-    record.address = service.address();
+    (record.address, record.held) = (service.address(), service.held_address());
     record.holder.clone_from(&service.holder);
     record.write(&service.place)?;
     let redactor = Redactor::new(service.secrets.iter().cloned());

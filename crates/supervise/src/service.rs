@@ -42,6 +42,8 @@ pub struct Service {
     pub holder: Option<Holder>,
     /// The address that its supervisor holds for it, if one does.
     pub proxy: Option<SocketAddr>,
+    /// The address that its holder holds for it, if one does.
+    pub held: Option<SocketAddr>,
 }
 
 /// What tells that a program is ready.
@@ -78,12 +80,20 @@ impl Ready {
 }
 
 impl Service {
-    /// Returns the address that it answers at, for people.
+    /// Returns the address that it answers at, for people: that of its supervisor, if that holds one.
     pub fn address(&self) -> Option<String> {
-        match self.ready.as_ref()? {
-            Ready::Port(port) => Some(format!("127.0.0.1:{port}")),
-            Ready::Http { port, path } => Some(format!("http://127.0.0.1:{port}{path}")),
-            Ready::Line(_) | Ready::Command(_) => None,
+        self.proxy.or_else(|| self.own_address()).map(|at| self.at(at))
+    }
+
+    /// Returns the address that its holder holds for it, for people.
+    pub fn held_address(&self) -> Option<String> {
+        self.held.map(|at| self.at(at))
+    }
+
+    fn at(&self, at: SocketAddr) -> String {
+        match &self.ready {
+            Some(Ready::Http { path, .. }) => format!("http://{at}{path}"),
+            Some(Ready::Port(_) | Ready::Line(_) | Ready::Command(_)) | None => at.to_string(),
         }
     }
 

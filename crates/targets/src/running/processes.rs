@@ -54,7 +54,7 @@ impl Running for Processes {
             state,
             is_running,
             since: time_text(now.saturating_sub(record.since)),
-            addresses: record.address.into_iter().filter(|_| is_running).collect(),
+            addresses: record.place().filter(|_| is_running).cloned().into_iter().collect(),
             what,
         }])
     }

@@ -105,6 +105,7 @@ impl ServicePlan {
                 .filter(|_| held.is_some() || !self.stays)
                 .and_then(|_| Holder::this(!self.stays)),
             proxy: self.proxy.filter(|_| held.is_none()),
+            held: self.proxy.filter(|_| held.is_some()),
         };
         let start = Start { plan: self, service, summary: line.summary(), context, tail: Mutex::default() };
         if self.is_detached { start.in_background(held) } else { start.in_foreground(turn) }
@@ -189,7 +190,7 @@ impl Start<'_> {
                 if let (Some(held), Some(own)) = (held, self.service.own_address()) {
                     held.open(own);
                 }
-                self.context.note(ready_text(&self.service, self.plan.proxy, started.after));
+                self.context.note(ready_text(&self.service, started.after));
                 Ok(Report::default())
             }
             Err(StartError::Interrupted) => Err(StepError::Interrupted),
@@ -228,7 +229,7 @@ impl Start<'_> {
                 self.context.output(Stream::Stdout, &line);
             }
             Event::Ready { after_ms } => {
-                self.context.note(ready_text(&self.service, self.plan.proxy, Duration::from_millis(after_ms)));
+                self.context.note(ready_text(&self.service, Duration::from_millis(after_ms)));
             }
             Event::Restarts { status, count } => {
                 self.context.warn(format!("`{}` ended ({status}): restart {count}", self.plan.name));
@@ -246,8 +247,7 @@ impl Start<'_> {
 }
 
 /// `ready after 0.3 s at http://127.0.0.1:8080/health`
-fn ready_text(service: &Service, held: Option<SocketAddr>, after: Duration) -> String {
-    let held = held.map(|address| address.to_string());
-    let place = held.or_else(|| service.address()).map(|address| format!(" at {address}")).unwrap_or_default();
+fn ready_text(service: &Service, after: Duration) -> String {
+    let place = service.held_address().or_else(|| service.address()).map(|address| format!(" at {address}")).unwrap_or_default();
     format!("ready after {:.1} s{place}", after.as_secs_f64())
 }
