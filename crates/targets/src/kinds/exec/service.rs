@@ -248,6 +248,10 @@ impl Start<'_> {
 
 /// `ready after 0.3 s at http://127.0.0.1:8080/health`
 fn ready_text(service: &Service, after: Duration) -> String {
-    let place = service.held_address().or_else(|| service.address()).map(|address| format!(" at {address}")).unwrap_or_default();
+    let place = service
+        .held_address()
+        .or_else(|| service.address())
+        .map(|address| format!(" at {address}"))
+        .unwrap_or_default();
     format!("ready after {:.1} s{place}", after.as_secs_f64())
 }
