@@ -1,9 +1,9 @@
 //! Faults at every system call that writes: killed, disk full, disk broken, no descriptors left.
 //!
 //! Each sweep runs Rondel under `strace` with a fault at the N-th call of a family, until a run passes untouched: N = 1, 2, 3 …
-//! with `RONDEL_TEST_FAULTS=all`, else the first few and then one of five, by a number in that variable. After each faulty run: outputs are whole, old or new; the next run gives the right result without
-//! help, and the one after it finds nothing to do; nothing is left behind that would pile up. (`strace` counts calls
-//! by thread, and the children of a step are struck too.)
+//! with `RONDEL_TEST_FAULTS=all`, else the first few and then one of five, by a number in that variable. After each faulty run:
+//! outputs are whole, old or new; the next run gives the right result without help, and the one after it finds nothing to do;
+//! nothing is left behind that would pile up. (`strace` counts calls by thread, and the children of a step are struck too.)
 
 use std::collections::BTreeMap;
 use std::fs;

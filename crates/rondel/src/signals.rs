@@ -98,7 +98,7 @@ fn leave() {
     std::process::exit(130);
 }
 
-/// Kills what was started, at once.
+/// Gives the terminal back and kills what was started, at once.
 fn end_children() {
     leave_screen();
     // A killed process can still be in a system call that does not end: nobody waits for it.

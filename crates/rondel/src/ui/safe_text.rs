@@ -21,18 +21,15 @@ pub(crate) fn without_control_sequences(line: &str) -> String {
 /// Returns a line that a program printed, as a terminal shows it: of text that was drawn several times, each after a
 /// carriage return, the last.
 pub(crate) fn shown_line(line: &str) -> String {
-    without_control_sequences(last_drawn(line))
+    if is_plain(line) { line.to_owned() } else { without_control_sequences(last_drawn(line)) }
 }
 
 /// Returns what `shown_line` does, without colours.
 pub(crate) fn plain_line(line: &str) -> String {
-    stripped(last_drawn(line), &mut |_| false)
+    if is_plain(line) { line.to_owned() } else { stripped(last_drawn(line), &mut |_| false) }
 }
 
 fn last_drawn(line: &str) -> &str {
-    if is_plain(line) {
-        return line;
-    }
     // What only moves the cursor, or rings, leaves on the screen what was there.
     let draws = |text: &&str| !stripped(text, &mut |_| false).is_empty();
     line.rsplit('\r').find(draws).unwrap_or_default()
