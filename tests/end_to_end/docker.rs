@@ -46,12 +46,21 @@ pub fn free_port() -> u16 {
 }
 
 pub fn get(port: u16, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer)
+    try_get(port, path).ok()
+}
+
+/// Sends a GET request of HTTP/1.0 and returns the whole answer, or what went wrong and after which time.
+pub fn try_get(port: u16, path: &str) -> Result<String, String> {
+    let begun = Instant::now();
+    let ask = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| format!("connect: {error}"))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(|error| error.to_string())?;
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").map_err(|error| format!("write: {error}"))?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(|error| format!("read: {error}, after {answer:?}"))?;
+        Ok(answer)
+    };
+    ask().map_err(|error: String| format!("{error} ({} ms)", begun.elapsed().as_millis()))
 }
 
 pub fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::containers::served;
-use crate::docker::{daemon, docker, free_port, get, wait_for};
+use crate::docker::{daemon, docker, free_port, get, try_get, wait_for};
 use crate::space::{TestSpace, make_executable};
 
 /// A watch that runs, and all that it has said.
@@ -496,7 +496,9 @@ fn edits_drop_no_request() {
     let space = server(port, own);
     let watching = Watching::start(&space, &["serve"]);
     let answer = || get(port, "/").unwrap_or_default();
-    assert!(answer().ends_with("v0"), "{}\n{}", answer(), watching.said());
+    let first = try_get(port, "/");
+    let log = || space.read(".rondel/processes.1/serve.log");
+    assert!(first.as_ref().is_ok_and(|text| text.ends_with("v0")), "{first:?}\n{}\n{}", log(), watching.said());
     let load = Load::start(port);
     for edit in 1..=6 {
         space.replace("main.go", &format!("\"v{}\"", edit - 1), &format!("\"v{edit}\""));
