@@ -54,7 +54,8 @@ pub fn try_get(port: u16, path: &str) -> Result<String, String> {
     let begun = Instant::now();
     let ask = || {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| format!("connect: {error}"))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(|error| error.to_string())?;
+        // A machine whose disk is busy brings code in late.
+        stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(|error| error.to_string())?;
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").map_err(|error| format!("write: {error}"))?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map_err(|error| format!("read: {error}, after {answer:?}"))?;
