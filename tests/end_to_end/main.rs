@@ -106,3 +106,5 @@ mod verify;
 mod versions;
 mod vulnerabilities;
 mod watch;
+mod watch_holds;
+mod watch_reads;

@@ -8,7 +8,7 @@ use crate::docker::{free_port, get, wait_for};
 use crate::space::{Run, TestSpace};
 
 /// A server of files, ready when it answers.
-fn server(port: u16, more: &str) -> TestSpace {
+pub fn server(port: u16, more: &str) -> TestSpace {
     let space = TestSpace::with_targets(&format!(
         r#""web": Process(command: ["python3", "-u", "-m", "http.server", "--bind", "127.0.0.1", "{port}"], dir: "site", inputs: ["site/*.html"],
             ready: Http(port: {port}, path: "/index.html"), detach: true{more}),
@@ -23,17 +23,17 @@ fn record(space: &TestSpace, name: &str) -> Value {
     serde_json::from_str(&space.read(&format!(".rondel/processes.1/{name}.json"))).unwrap()
 }
 
-fn pid(space: &TestSpace, name: &str, of: &str) -> u64 {
+pub fn pid(space: &TestSpace, name: &str, of: &str) -> u64 {
     record(space, name)[of]["pid"].as_u64().unwrap()
 }
 
-fn is_alive(pid: u64) -> bool {
+pub fn is_alive(pid: u64) -> bool {
     // A zombie, which its parent has not asked about yet, is over.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-fn signal(name: &str, pid: u64) {
+pub fn signal(name: &str, pid: u64) {
     assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
 }
 
@@ -308,7 +308,7 @@ fn a_moved_workspace_stays_away() {
     space.remove("moved");
 }
 
-fn ended(rondel: std::process::Child) -> Run {
+pub fn ended(rondel: std::process::Child) -> Run {
     signal("-INT", u64::from(rondel.id()));
     Run::of(rondel.wait_with_output().unwrap())
 }

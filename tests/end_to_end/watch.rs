@@ -13,13 +13,13 @@ use crate::docker::{daemon, docker, free_port, get, try_get, wait_for};
 use crate::space::{TestSpace, make_executable};
 
 /// A watch that runs, and all that it has said.
-struct Watching {
+pub struct Watching {
     child: Child,
     said: Arc<Mutex<String>>,
 }
 
 impl Watching {
-    fn start(space: &TestSpace, targets: &[&str]) -> Watching {
+    pub fn start(space: &TestSpace, targets: &[&str]) -> Watching {
         let mut child = space.command(&[&["watch"], targets].concat()).stderr(Stdio::piped()).spawn().unwrap();
         let (said, lines) = (Arc::new(Mutex::new(String::new())), BufReader::new(child.stderr.take().unwrap()));
         let heard = Arc::clone(&said);
@@ -33,12 +33,12 @@ impl Watching {
         watching
     }
 
-    fn said(&self) -> String {
+    pub fn said(&self) -> String {
         self.said.lock().unwrap().clone()
     }
 
     /// Waits until it has said something so many times.
-    fn hears(&self, text: &str, count: usize) {
+    pub fn hears(&self, text: &str, count: usize) {
         let begun = Instant::now();
         while self.said().matches(text).count() < count {
             assert!(begun.elapsed() < Duration::from_secs(90), "`{text}` was not said {count} times:\n{}", self.said());
@@ -47,7 +47,7 @@ impl Watching {
     }
 
     /// Waits until the last build is over and no other one follows. Returns all that was said.
-    fn settled(&self) -> String {
+    pub fn settled(&self) -> String {
         let begun = Instant::now();
         let mut said = self.said();
         loop {
@@ -66,7 +66,7 @@ impl Watching {
         kill.is_ok_and(|status| status.success())
     }
 
-    fn ends(mut self) -> String {
+    pub fn ends(mut self) -> String {
         assert!(self.interrupt());
         assert_eq!(self.child.wait().unwrap().code(), Some(130));
         self.said()
@@ -289,12 +289,16 @@ fn packages_of_go_that_a_watch_vouches_for() {
         assert_eq!([build(), build()], ["cached", "cached"], "{number}");
     }
     let calls = space.beside("calls");
-    let traced =
-        space.under("strace", &["-f", "-e", "trace=file", "-o", &calls.display().to_string()], &["m"]).output();
-    assert!(traced.unwrap().status.success());
-    let calls = std::fs::read_to_string(calls).unwrap();
-    let stats = |name: &str| calls.contains(&format!("\"{name}\","));
-    assert!(stats("arena.go") && !stats("seldom.go"), "nobody vouched for the packages");
+    let is_vouched_for = || {
+        let traced =
+            space.under("strace", &["-f", "-e", "trace=file", "-o", &calls.display().to_string()], &["m"]).output();
+        assert!(traced.unwrap().status.success());
+        let calls = std::fs::read_to_string(&calls).unwrap();
+        let stats = |name: &str| calls.contains(&format!("\"{name}\","));
+        stats("arena.go") && !stats("seldom.go")
+    };
+    // A watch that does not answer in time, on a busy machine, is not waited for.
+    assert!((0..5).any(|_| is_vouched_for()), "nobody vouched for the packages");
     watching.ends();
 }
 

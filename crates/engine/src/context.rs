@@ -166,6 +166,17 @@ impl StepContext<'_> {
         (self.emit)(Event::Output { node: self.node, stream, line: self.redactor.apply(line), is_replayed: false });
     }
 
+    /// Returns this for a question about the same step.
+    pub(crate) fn question(&self) -> StepContext<'_> {
+        StepContext {
+            purpose: Purpose::Question,
+            upstream: self.upstream.clone(),
+            sources: self.sources.clone(),
+            prerequisites: &|| Ok(()),
+            ..*self
+        }
+    }
+
     /// Emits a line again that an earlier run of the step has shown, if the step was asked for by name.
     pub fn output_again(&self, line: &str) {
         if self.is_wanted && !self.is_question() {

@@ -68,11 +68,17 @@ impl UserError {
     }
 }
 
+/// Returns what follows the name of a program: how it ended, or why it was given up, which is a sentence of its own.
+pub fn how_it_ended(status: &str) -> String {
+    let is_status = ["exit ", "signal ", "an unknown "].iter().any(|begin| status.starts_with(begin));
+    if is_status { format!("ended with {status}") } else { format!("failed: {status}") }
+}
+
 /// Why a step has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// A command ended badly. What it printed has been shown as it came.
-    #[error("`{summary}` ended with {status}")]
+    #[error("`{summary}` {}", how_it_ended(status))]
     Command {
         /// Short form of the command.
         summary: String,
@@ -86,7 +92,7 @@ pub enum StepError {
         hint: Option<String>,
     },
     /// A program that had the terminal ended badly. What it printed is on the screen.
-    #[error("`{summary}` ended with {status}")]
+    #[error("`{summary}` {}", how_it_ended(status))]
     Foreground {
         /// Short form of the command.
         summary: String,

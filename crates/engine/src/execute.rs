@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rondel_cas::{ActionResult, BlobError, CacheError, Digest, Metadata, OutputEntry, RelativePath, remove_tree};
 
 use crate::action::{ActionSpec, Members, OutputSpec};
-use crate::context::{Artefact, Purpose, Sources, StepContext, UpstreamResult};
+use crate::context::{Artefact, Sources, StepContext, UpstreamResult};
 use crate::entries::exact_entry;
 use crate::error::{Category, StepError};
 use crate::event::{Event, Outcome};
@@ -54,6 +54,10 @@ pub(crate) fn execute(node: &Node, context: &StepContext<'_>, force: bool) -> Re
         Some(result) => result,
         None => execute_prepared(node, context, &*prepared, force)?,
     };
+    if result.outcome == Outcome::Ran && node.step.keeps_results() {
+        // What it reads is known by now. It keeps that itself.
+        prepared = node.step.prepare(&Query { context: &context.question() }).unwrap_or(prepared);
+    }
     result.result.sources = Arc::new(Sources { inputs: prepared.take_inputs(), upstream: context.sources.clone() });
     Ok(result)
 }
@@ -378,14 +382,7 @@ fn changed_meanwhile(
             return Some(format!("`{}` changed", artefact.path.display()));
         }
     }
-    let question = StepContext {
-        purpose: Purpose::Question,
-        upstream: context.upstream.clone(),
-        sources: context.sources.clone(),
-        prerequisites: &|| Ok(()),
-        ..*context
-    };
-    let again = match node.step.review(&Query { context: &question }, prepared) {
+    let again = match node.step.review(&Query { context: &context.question() }, prepared) {
         Ok(again) => again,
         Err(error) => return Some(format!("an input changed ({error})")),
     };

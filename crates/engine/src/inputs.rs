@@ -95,8 +95,10 @@ pub struct InputSet {
     /// Where the others came from: it knows their directories.
     opened: Vec<Arc<dyn KnownInputs>>,
     newest_ns: i128,
-    /// Files that are no inputs, and whose change is one of the step: its programs.
+    /// Files and directories that are no inputs, and whose change is one of the step: its programs, what its tests read.
     beside: Vec<PathBuf>,
+    /// True if it may read anything below the root.
+    is_open: bool,
 }
 
 /// Calls `visit` with the directory of each file that the link at `path` leads to, one after the other.
@@ -207,9 +209,19 @@ impl InputSet {
         }
     }
 
-    /// Adds files that are no inputs, and whose change is one of the step.
+    /// Adds files and directories that are no inputs, and whose change is one of the step.
     pub fn watch_beside(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         self.beside.extend(files);
+    }
+
+    /// Says that the step may read anything below the root, beside these inputs.
+    pub fn watch_everything(&mut self) {
+        self.is_open = true;
+    }
+
+    /// Returns true if it may.
+    pub fn is_everything_watched(&self) -> bool {
+        self.is_open
     }
 
     /// Calls `visit` with each directory that decides what the step is made of: those that were listed, those that hold an input or a
@@ -228,6 +240,9 @@ impl InputSet {
         for file in &self.beside {
             visit(file.parent().unwrap_or(file));
             each_place_on_the_way(file, visit);
+            if file.is_dir() {
+                visit(file);
+            }
         }
         let known = self.known.iter().map(|(_, known)| known).chain(&self.opened);
         known.for_each(|known| known.each_directory(&mut |path, _| visit(path)));

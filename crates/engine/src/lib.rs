@@ -57,7 +57,7 @@ pub use context::{Artefact, Sources, StepContext, UpstreamResult};
 pub use declared_inputs::{DeclaredInputs, LeftOut, Owner};
 pub use durations::Forecast;
 pub use environment::{Class, Environment, EnvironmentValue};
-pub use error::{Category, PROGRAM, StepError, UserError};
+pub use error::{Category, PROGRAM, StepError, UserError, how_it_ended};
 pub use event::{Event, NodeId, Outcome, OutputReport, Part};
 pub use graph::{Graph, Node, Pool, Shown};
 pub use hash_inputs::hash_inputs;

@@ -53,7 +53,8 @@ impl TestPlace<'_> {
         let mut reads = TestReads::default();
         for path in log.opened.iter().map(|path| without_dots(path)) {
             if reads.blind_spot.is_none() && self.may_be_program(&path) {
-                reads.blind_spot = Some(format!("it may start `{}`, whose reads are not seen", path.display()));
+                let program = for_people(&self.text(&path));
+                reads.blind_spot = Some(format!("it may start `{program}`, whose reads are not seen"));
             }
             if self.counts(&path, before) {
                 reads.opened.insert(self.text(&path));
@@ -100,11 +101,13 @@ impl TestPlace<'_> {
                 let is_file = own[1].as_ref().is_ok_and(|metadata| !metadata.is_dir());
                 return is_file && *word == "open" && is_young_itself;
             }
-            // Nothing is known of it but times: its own, and those of the directories that lead to it.
-            let above = path.ancestors().skip(1).take_while(|path| *path != self.workspace && path.parent().is_some());
+            // Nothing is known of it but times: its own, those of the directories that lead to it, and those of links. `lib/../x` does not
+            // lead through what else came to be in the root.
+            let real = real_place(&path);
+            let above = real.ancestors().skip(1).take_while(|path| *path != self.workspace && path.parent().is_some());
             let above = above.filter(|path| !self.temporary.starts_with(path));
             let mut above = above.flat_map(|path| [fs::symlink_metadata(path), fs::metadata(path)]).flatten();
-            let nearest = || path.ancestors().skip(1).find_map(|path| fs::metadata(path).ok());
+            let nearest = || real.ancestors().skip(1).find_map(|path| fs::metadata(path).ok());
             is_young_itself
                 || above.any(|metadata| is_young(&metadata))
                 || (own[0].is_err() && nearest().is_some_and(|metadata| is_young(&metadata)))

@@ -12,6 +12,15 @@ pub struct Listener {
     pub name: String,
 }
 
+impl Listener {
+    /// Returns true if it has the name of the running program.
+    pub fn is_same_program(&self) -> bool {
+        // The kernel keeps the first 15 bytes.
+        let own = std::env::current_exe().ok().and_then(|path| Some(path.file_name()?.as_encoded_bytes().to_owned()));
+        own.is_some_and(|own| own.iter().take(15).eq(self.name.as_bytes().iter().take(15)))
+    }
+}
+
 impl fmt::Display for Listener {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "`{}` (process {})", self.name.escape_debug(), self.pid)

@@ -15,13 +15,16 @@ use rondel_process::{
 use crate::SUPERVISE;
 use crate::events::Event;
 use crate::record::Record;
-use crate::run::{End, supervised};
+use crate::run::{DRAIN, End, supervised};
 use crate::service::Service;
 
 /// Largest description of a service, in bytes.
 const SERVICE_MAX: u64 = 64 * 1024 * 1024;
 /// Time that a supervisor has beyond that of its program to end a start.
 const END_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Interval at which the end of a holder is noticed.
+const HOLDER_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A service that is ready.
 #[derive(Clone, Copy, Debug)]
@@ -87,13 +90,24 @@ pub fn start_in_background(
 fn end_start(service: &Service, supervisor: u32, events: &Receiver<Event>) {
     let identity = ProcessIdentity::of(supervisor);
     identity.as_ref().map(|identity| identity.signal(false));
-    let until = Instant::now() + service.grace + END_PATIENCE;
+    let until = Instant::now() + service.grace.min(DRAIN) + service.grace + END_PATIENCE;
     while events.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
     identity.filter(ProcessIdentity::is_running).map(|identity| identity.signal(true));
     // The record may be that of another supervisor, which was first.
     if Record::read(&service.place).is_some_and(|record| record.supervisor().pid == supervisor) {
         let _ = crate::stop::stop(&service.place);
     }
+}
+
+/// Stops the service once its holder has gone without doing that, since it was killed, or found no record any more.
+fn end_with(holder: ProcessIdentity, cancellation: &Cancellation) {
+    let cancellation = cancellation.clone();
+    std::thread::spawn(move || {
+        while holder.is_running() {
+            std::thread::sleep(HOLDER_INTERVAL);
+        }
+        cancellation.cancel();
+    });
 }
 
 /// Returns the file of the running program, also if another one has taken its name.
@@ -125,6 +139,9 @@ pub fn supervise(input: impl Read, output: impl Write + Send, cancellation: &Can
         Ok(lock) => lock,
         Err(error) => return fail(error),
     };
+    if let Some(holder) = service.holder.clone().filter(|holder| holder.ends_service) {
+        end_with(holder.process(), cancellation);
+    }
     let end = supervised(&service, true, cancellation, &tell);
     kill_orphans();
     drop(lock);

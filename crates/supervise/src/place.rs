@@ -45,9 +45,9 @@ impl Place {
         self.directory().join(format!("{}.lock", self.name))
     }
 
-    /// Returns the path of a lock. Whoever starts the service holds it.
+    /// Returns the path of a lock. Whoever starts the service holds it. With an ending of its own, it is none of a service `NAME.start`.
     pub(crate) fn start_lock(&self) -> PathBuf {
-        self.directory().join(format!("{}.start.lock", self.name))
+        self.directory().join(format!("{}.start", self.name))
     }
 
     /// Returns the path of the log.

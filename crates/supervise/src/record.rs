@@ -1,6 +1,7 @@
 //! `Record`: which processes a service is, and how it is, for whoever asks later. It holds no environment and no arguments.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -178,6 +179,26 @@ impl Record {
     pub fn place(&self) -> Option<&String> {
         let is_held = self.holder.as_ref().is_some_and(|holder| holder.process().is_running());
         self.held.as_ref().filter(|_| is_held).or(self.address.as_ref())
+    }
+
+    /// Returns the address that its holder holds for it.
+    pub fn held_at(&self) -> Option<SocketAddr> {
+        let text = self.held.as_deref()?;
+        text.strip_prefix("http://").unwrap_or(text).split('/').next()?.parse().ok()
+    }
+
+    /// Returns true if its holder is gone, and its supervisor ends it for that.
+    pub fn ends_soon(&self) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.ends_service && !holder.process().is_running())
+    }
+
+    /// Returns true if somebody answers at its address: its supervisor, or the Rondel that holds it.
+    pub fn is_held(&self) -> bool {
+        let is_there = |holder: &Holder| holder.process().is_running();
+        match self.held {
+            Some(_) => self.holder.as_ref().is_some_and(is_there),
+            None => self.supervisor().is_running(),
+        }
     }
 
     /// Returns the supervisor.

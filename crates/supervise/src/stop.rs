@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::place::Place;
 use crate::record::Record;
+use crate::run::DRAIN;
 
 /// What a stop found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,8 @@ fn end(place: &Place, record: &Record) -> Stopped {
     let grace = Duration::from_secs(record.grace_s);
     let runs = || supervisor.is_running() || program.as_ref().is_some_and(|program| program.is_running());
     if supervisor.signal(false) {
-        wait_while(&|| supervisor.is_running(), grace + SUPERVISOR_PATIENCE);
+        // It waits for requests that are under way first.
+        wait_while(&|| supervisor.is_running(), grace.min(DRAIN) + grace + SUPERVISOR_PATIENCE);
     }
     // It is gone, or hangs. A program without a supervisor is asked by whoever stops it.
     if let Some(program) = &program

@@ -3,6 +3,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -134,6 +135,7 @@ pub(crate) struct Analyzer<'a> {
     bases: Option<Arc<Bases>>,
     /// What is pushed in this run, and by which target.
     pub(crate) pushed: BTreeMap<ImageReference, TargetName>,
+    pub(crate) held_addresses: BTreeMap<SocketAddr, TargetName>,
     /// Targets that are made for all their platforms, unless the command line says otherwise.
     whole: BTreeSet<TargetName>,
     trees: OnceCell<Arc<WorkTrees>>,
@@ -172,6 +174,7 @@ impl<'a> Analyzer<'a> {
             registries: None,
             bases: None,
             pushed: BTreeMap::new(),
+            held_addresses: BTreeMap::new(),
             whole: BTreeSet::new(),
             trees: OnceCell::new(),
             held: Vec::new(),
@@ -418,9 +421,8 @@ impl<'a> Analyzer<'a> {
 
     /// Looks for targets of this run that are for all platforms, and so need others for all.
     pub(crate) fn find_whole(&mut self) {
-        let targets = self.request.file.targets.iter();
         let wanted = self.wanted();
-        let named = targets.filter(|target| wanted.contains(&target.name.value));
+        let named = self.request.file.targets.iter().filter(|target| wanted.contains(&target.name.value));
         let publishing = named.filter(|target| (self.behaviour)(&target.kind).wants_all_platforms());
         let mut open = publishing.map(|target| &target.name.value).collect();
         self.whole = self.reach(&mut open, &|target| self.named_by(target)).into_iter().cloned().collect();
@@ -454,10 +456,11 @@ impl<'a> Analyzer<'a> {
         next: &dyn Fn(&'t Target) -> Vec<&'t TargetName>,
     ) -> BTreeSet<&'t TargetName> {
         let mut found = BTreeSet::new();
+        let targets: BTreeMap<&TargetName, &Target> =
+            self.request.file.targets.iter().map(|target| (&target.name.value, target)).collect();
         while let Some(name) = open.pop() {
             if found.insert(name) {
-                let target = self.request.file.targets.iter().find(|target| target.name.value == *name);
-                open.extend(target.map(next).unwrap_or_default());
+                open.extend(targets.get(name).map(|target| next(target)).unwrap_or_default());
             }
         }
         found

@@ -22,6 +22,7 @@ mod go;
 mod go_choice;
 mod go_variables;
 mod go_version;
+mod held_address;
 mod image;
 mod image_attestation;
 mod image_signature;

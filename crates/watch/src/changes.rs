@@ -21,7 +21,7 @@ impl Changes {
     }
 
     /// Adds a path.
-    pub(crate) fn insert(&mut self, path: PathBuf) {
+    pub fn insert(&mut self, path: PathBuf) {
         if self.paths.len() < PATHS_MAX {
             self.paths.insert(path);
         } else {

@@ -185,7 +185,10 @@ impl GoTestStep {
             None => vec![Reason::NoPrevious],
             Some(reasons) => reasons,
         };
-        reasons.extend(sight_differences(&earlier.all.sights, &earlier.sights));
+        let seen = sight_differences(&earlier.all.sights, &earlier.sights);
+        // What was kept of an earlier run tells more than that there is no record of one.
+        reasons.retain(|reason| seen.is_empty() || *reason != Reason::NoPrevious);
+        reasons.extend(seen);
         for (name, new) in &earlier.machine {
             if let Some(old) = earlier.all.machine.get(name).filter(|old| *old != new) {
                 let (name, old, new) = (name.clone(), Some(old.clone()), Some(new.clone()));
@@ -250,6 +253,7 @@ impl Step for GoTestStep {
             Ok(found) => found,
             Err(what) => {
                 spec.outputs = self.outputs();
+                self.watch_reads(&mut spec.inputs, query, None);
                 return Ok(Prepared { spec, freshness: Freshness::undecided(what), findings: None });
             }
         };
@@ -258,6 +262,7 @@ impl Step for GoTestStep {
             spec.settings.insert("exclude".to_owned(), self.exclude.join(" "));
         }
         if let Some(why) = self.always(&closure, &shared.inputs) {
+            self.watch_reads(&mut spec.inputs, query, None);
             let findings = Some(TestFindings { closure, tests: None });
             return Ok(Prepared { spec, freshness: Freshness::always(why), findings });
         }
@@ -269,6 +274,7 @@ impl Step for GoTestStep {
         let all = TestResults::of(query, &self.packages.key).all_passed().filter(|_| !query.is_forced());
         let (is_remembered, all) = (all.is_some(), all.unwrap_or_default());
         let place = self.place(query, &spec.environment);
+        self.watch_reads(&mut spec.inputs, query, Some(&all.reads).filter(|_| is_remembered));
         let sights = place.look(&all.reads);
         let below_root = self.below_root_if(query, &all.reads)?;
         let stale = self.stale_report(query, &all.written);

@@ -273,6 +273,15 @@ impl GoTestStep {
         Ok(())
     }
 
+    /// Adds what the tests read to what a watch looks at. Where that is not known, and no inputs are declared, it may be anything.
+    pub(crate) fn watch_reads(&self, inputs: &mut InputSet, context: &StepContext<'_>, reads: Option<&TestReads>) {
+        if self.inputs.is_none() && reads.is_none_or(|reads| reads.blind_spot.is_some()) {
+            inputs.watch_everything();
+        }
+        let all = reads.iter().flat_map(|reads| reads.opened.iter().chain(&reads.asked));
+        inputs.watch_beside(all.map(|text| context.workspace.root.join(text)));
+    }
+
     /// Returns the digest of all files below the root, if tests with these reads may have read any.
     pub(crate) fn below_root_if(
         &self,

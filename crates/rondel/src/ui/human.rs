@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rondel_buildfile::TargetName;
 use rondel_diff::Difference;
-use rondel_engine::{Event, Graph, NodeId, Outcome, PROGRAM, Reason, Shown as StepShown, StepError};
+use rondel_engine::{Event, Graph, NodeId, Outcome, PROGRAM, Reason, Shown as StepShown, StepError, how_it_ended};
 use rondel_process::Stream;
 
 use crate::exit::Exit;
@@ -302,7 +302,7 @@ impl Sink for Human {
             StepError::Command { summary, status, .. } | StepError::Foreground { summary, status, .. }
                 if !self.verbosity.verbose =>
             {
-                format!("`{}` ended with {status}", short_command(summary))
+                format!("`{}` {}", short_command(summary), how_it_ended(status))
             }
             error => error.to_string(),
         };

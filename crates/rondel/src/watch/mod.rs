@@ -60,8 +60,11 @@ struct State {
     vouching: Option<rondel_watch::Vouching>,
     cancellation: Cancellation,
     builds: u32,
-    /// When the steps of the last build had ended.
+    /// When the last build began, and when its steps had ended.
+    begun: SystemTime,
     ended: SystemTime,
+    /// What has changed during it in directories that are watched only since.
+    unseen: Changes,
 }
 
 /// What makes the next build begin.
@@ -88,7 +91,9 @@ impl Watch<'_> {
             vouching: None,
             cancellation,
             builds: 0,
+            begun: SystemTime::now(),
             ended: SystemTime::now(),
+            unseen: Changes::default(),
         };
         let keys = Keys::open();
         let root = session.root.clone();
@@ -113,6 +118,7 @@ impl Watch<'_> {
 
     /// Builds once, and starts what goes on.
     fn build_once(&self, session: &Session<'_>, state: &mut State) -> Result<(), Failure> {
+        state.begun = SystemTime::now();
         session.prepare_seal()?;
         let asked = session.asked(self.words)?;
         let request = Request {
@@ -135,7 +141,7 @@ impl Watch<'_> {
             // What changes while the first build runs is not lost.
             self.set_places(state, &session.root, (None, &analyzed.seen), &own);
         }
-        state.started.follow(session, &analyzed, self.context.wants_color(self.global.color));
+        state.started.follow(session, &analyzed, &state.proxies, self.context.wants_color(self.global.color));
         let shown = Shown::Watching { is_first: state.builds == 0 };
         let sink = sink(self.context, self.global, self.build, shown);
         let recorder = Recorder::new(&session.file.project.value, self.words, self.build.jobs.number());
@@ -168,8 +174,13 @@ impl Watch<'_> {
     ) {
         let is_own = |place: &Path| own.iter().any(|own| place.starts_with(own));
         let known = places::Known { root, summary: built.0, seen: built.1, former: &state.places };
-        state.places = places::to_watch(&known, &is_own);
-        if let Some(why) = state.watcher.watch(&state.places) {
+        let places = places::to_watch(&known, &is_own);
+        let former = std::mem::replace(&mut state.places, places);
+        let why = state.watcher.watch(&state.places);
+        if !former.is_empty() {
+            state.unseen = places::changed_since(state.begun, state.places.difference(&former), own);
+        }
+        if let Some(why) = why {
             self.say(&format!("warning: changes are looked for every half second: {why}"));
         }
     }
@@ -208,6 +219,7 @@ impl Watch<'_> {
             }
             let patience = if told == Told::Between { INTERVAL } else { Duration::ZERO };
             let mut changes = state.watcher.wait(patience);
+            changes.add(std::mem::take(&mut state.unseen));
             if !changes.is_empty() {
                 wait_for_git(&mut state.watcher, &mut changes, root);
                 let warn = |path: &Path| {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rondel_buildfile::TargetName;
 use rondel_engine::{Outcome, Summary};
 use rondel_process::Cancellation;
+use rondel_supervise::{DRAIN, Place, Proxies, Record};
 use rondel_targets::{Analysis, Running, RunningTarget, running_targets, undeclared_targets};
 
 use crate::asked::Asked;
@@ -31,11 +32,20 @@ pub(crate) struct Started {
 
 impl Started {
     /// Shows from now on what the processes and containers of a build print.
-    pub fn follow(&mut self, session: &Session<'_>, analyzed: &Analysis, color: bool) {
+    pub fn follow(&mut self, session: &Session<'_>, analyzed: &Analysis, proxies: &Proxies, color: bool) {
         let built: BTreeSet<&TargetName> =
             analyzed.graph.nodes().filter_map(|(_, node)| node.key.target.as_ref()).collect();
         let new: Vec<TargetName> = built.into_iter().filter(|name| !self.names.contains(*name)).cloned().collect();
-        // Their addresses may be those of what this build starts.
+        // Their addresses may be those of what this build starts: who asks there waits for that.
+        let state = session.workspace().state;
+        for record in undeclared_targets(&session.file, &session.root)
+            .iter()
+            .filter_map(|target| Record::read(&Place::new(&state, target.name.as_str())))
+        {
+            if let Some(proxy) = record.held_at().filter(|at| proxies.hold(*at)).and_then(|at| proxies.at(at).ok()) {
+                proxy.hold(DRAIN);
+            }
+        }
         stop_undeclared(session, &print_line);
         let analysis = AnalysisOptions::default();
         for target in running_targets(&session.request(&analysis, Asked::of(new))) {

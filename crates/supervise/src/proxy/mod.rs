@@ -17,14 +17,17 @@ mod upload;
 mod wait;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shared::{Present, Shared};
 
 /// How often the listener looks whether it is to end.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Pause before the system is asked for a thread again.
+const NO_THREAD: Duration = Duration::from_millis(20);
 
 /// A held address.
 pub struct Proxy {
@@ -75,17 +78,33 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             continue;
         }
         match listener.accept() {
-            Ok((client, _)) => {
-                let present = Present::new(shared);
-                // Without a thread for it, a client is hung up on.
-                let _ = std::thread::Builder::new().spawn(move || exchange::serve(client, present.shared()));
-            }
+            Ok((client, _)) => start(client, shared),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait::for_client(listener, INTERVAL),
             Err(_) => {
                 shared.end_idle();
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
+    }
+}
+
+/// Serves a client on a thread of its own. Where the system has none just now, it waits for one, and the quiet clients make room one
+/// after the other.
+fn start(client: TcpStream, shared: &Arc<Shared>) {
+    let waiting = Arc::new(Mutex::new(Some((client, Present::new(shared)))));
+    while !shared.is_over() {
+        let own = Arc::clone(&waiting);
+        let serve = move || {
+            let client = own.lock().expect("no panic while locked").take();
+            if let Some((client, present)) = client {
+                exchange::serve(client, present.shared());
+            }
+        };
+        if std::thread::Builder::new().spawn(serve).is_ok() {
+            return;
+        }
+        shared.has_room(0);
+        std::thread::sleep(NO_THREAD);
     }
 }
 

@@ -65,7 +65,7 @@ impl Analyze for DockerRun {
             health_timeout: Duration::from_secs(self.health_timeout_s.get()),
             detach: self.detach || analyzer.request.kept.is_some(),
             proxy: self.proxy.as_ref().map(HeldAddress::address),
-            kept: analyzer.request.kept_for(self.proxy.as_ref().map(HeldAddress::address)),
+            kept: crate::held_address::kept(analyzer, &target.name.value, self.proxy.as_ref())?,
         };
         let key = StepKey::main(&target.name.value);
         let shown = if self.interactive.value { Shown::Foreground } else { Shown::Streamed };

@@ -19,7 +19,7 @@ impl Analyze for Process {
             is_detached: self.detach || analyzer.request.kept.is_some(),
             stays: self.detach,
             proxy: self.proxy.as_ref().map(HeldAddress::address),
-            kept: analyzer.request.kept_for(self.proxy.as_ref().map(HeldAddress::address)),
+            kept: crate::held_address::kept(analyzer, &target.name.value, self.proxy.as_ref())?,
             grace: Duration::from_secs(self.grace_s.get()),
             restarts: self.restart == Restart::OnFailure,
         };

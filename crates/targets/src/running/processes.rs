@@ -44,7 +44,12 @@ impl Running for Processes {
         let program = record.program().filter(|program| program.is_running());
         let mut what = program.map(|program| format!("process {}", program.pid)).unwrap_or_default();
         if record.restarts > 0 {
-            what.push_str(&format!(", {} restart{}", record.restarts, if record.restarts == 1 { "" } else { "s" }));
+            let comma = if what.is_empty() { "" } else { ", " };
+            what.push_str(&format!(
+                "{comma}{} restart{}",
+                record.restarts,
+                if record.restarts == 1 { "" } else { "s" }
+            ));
         }
         if !self.is_declared {
             what.push_str(UNDECLARED);

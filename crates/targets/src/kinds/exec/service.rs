@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rondel_engine::{ActionSpec, EnvironmentValue, Freshness, Job, Prepared, Reason, Report, StepContext, StepError};
-use rondel_process::{CommandLine, Stream};
+use rondel_process::{CommandLine, Stream, listener_at};
 use rondel_supervise::{
     DRAIN, End, Event, Holder, Place, Proxies, Proxy, Ready, Record, Service, StartError, Stopped, Turn, run_here,
     start_in_background, stop,
@@ -129,17 +129,22 @@ impl ServicePlan {
         !is_always && self.is_detached && record.is_some_and(|record| record.is_ready() && record.key == key)
     }
 
-    /// Returns true if somebody holds the address of what runs. This Rondel does from now on if nobody did and it exchanges services: the one that
-    /// started it may have been such a one, and has ended.
-    pub(super) fn is_reached(&self) -> bool {
+    /// Returns true if the address of what runs is held for it. This Rondel does that from now on if nobody did and it exchanges services: the one
+    /// that started it may have been such a one, and has ended.
+    pub(super) fn is_reached(&self, record: &Record) -> bool {
         let Some(address) = self.proxy else { return true };
-        let Some(proxies) = &self.kept else { return TcpListener::bind(address).is_err() };
-        if let (false, Some(own)) = (proxies.hold(address), self.ready.as_ref().and_then(Ready::own_address))
-            && let Ok(proxy) = proxies.at(address)
-        {
-            proxy.open(own);
+        if record.is_held() || self.kept.as_ref().is_some_and(|proxies| proxies.hold(address)) {
+            return true;
         }
-        true
+        let Some(proxies) = &self.kept else {
+            // A watch that came later may hold it.
+            return listener_at(address.port())
+                .map_or_else(|| TcpListener::bind(address).is_err(), |listener| listener.is_same_program());
+        };
+        let own = self.ready.as_ref().and_then(Ready::own_address);
+        // Where somebody else has taken it, the start says who.
+        let held = own.and_then(|own| Some((proxies.at(address).ok()?, own)));
+        held.map(|(proxy, own)| proxy.open(own)).is_some()
     }
 
     /// Holds the address of the service, and waits for the requests that are under way. `None` if its supervisor does that.
@@ -163,6 +168,12 @@ impl ServicePlan {
                 rondel_engine::PROGRAM,
                 self.name
             )));
+        }
+        if let Some(holder) = record.holder.as_ref().filter(|holder| holder.is_another()) {
+            // It would go on to exchange it, and may hold its address.
+            let pid = holder.process().pid;
+            let message = format!("a watch (process {pid}) holds `{}`", self.name);
+            return Err(StepError::environment(message).hint("it is exchanged there; or end that watch first"));
         }
         let stopped = stop(&place).map_err(|error| StepError::unwritable(&place.log(), &error))?;
         if stopped == Stopped::Killed {

@@ -259,7 +259,10 @@ impl ExecStep {
         }
         let key = key_of(&spec)?;
         let freshness = match Record::read(&service.place(context)) {
-            Some(record) if record.is_ready() && record.key == key => match service.is_reached() {
+            Some(record) if record.is_running() && record.ends_soon() => {
+                Freshness::not_present("what runs ends with the watch that has started it")
+            }
+            Some(record) if record.is_ready() && record.key == key => match service.is_reached(&record) {
                 true => Freshness::UpToDate(rondel_engine::Metadata::default()),
                 false => Freshness::not_present("the address of its proxy is not held"),
             },
