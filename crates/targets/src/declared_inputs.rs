@@ -1,6 +1,7 @@
 //! The `inputs` of commands and tests: which paths are Rondel's own and left out, and which globs of build.ron can be
 //! refused before anything runs.
 
+use std::cell::LazyCell;
 use std::path::{Path, PathBuf};
 
 use rondel_buildfile::{InputSource, Output, Target, TargetName};
@@ -90,21 +91,20 @@ impl Analyzer<'_> {
     /// Warns of globs that match what another target of the same run makes, if neither waits for the other. The
     /// contents count as they are, so the next run is right; this one may read the former ones.
     fn warn_of_unordered(&mut self, target: &Target, declared: &DeclaredInputs) {
-        let (wanted, known) = (self.wanted(), self.waited_for(target));
+        let this = &target.name.value;
+        // Both look at the whole graph, and few targets read what others make.
+        let wanted = LazyCell::new(|| self.wanted());
+        let known = LazyCell::new(|| self.waited_for(target));
+        let globs = declared.globs();
         let mut warnings = Vec::new();
-        for other in &self.request.file.targets {
+        for other in self.request.file.targets.iter().filter(|other| other.name.value != *this) {
             let name: &TargetName = &other.name.value;
-            if *name == target.name.value || !wanted.contains(name) || known.contains(name) {
-                continue;
-            }
-            let waits = self.waited_for(other).contains(&target.name.value);
             for output in self.request.file.outputs_of(other).iter().filter(|output| output.written.is_some()) {
                 let Some(path) = self.below_project(output) else { continue };
-                let globs = declared.globs();
                 let reads =
                     if output.is_directory { globs.covers(path.as_str()) } else { globs.matches(path.as_str()) };
-                if reads {
-                    let this = &target.name.value;
+                if reads && wanted.contains(name) && !known.contains(name) {
+                    let waits = self.waited_for(other).contains(this);
                     let after = if waits { String::new() } else { format!("`after: [\"{name}\"]`, or ") };
                     warnings.push(format!(
                         "`{this}` reads `{path}`, which `{name}` makes in the same run, and does not wait for it: \
@@ -113,6 +113,7 @@ impl Analyzer<'_> {
                 }
             }
         }
+        drop((wanted, known));
         self.warnings.extend(warnings);
     }
 
