@@ -293,7 +293,8 @@ pub(crate) fn read_lock(root: &Path) -> Result<LockFile, Failure> {
 }
 
 fn find_upwards(directory: &Path) -> Result<PathBuf, Failure> {
-    let found = directory.ancestors().map(|ancestor| ancestor.join("build.ron")).find(|path| path.is_file());
+    let found =
+        directory.ancestors().map(|ancestor| ancestor.join("build.ron")).find(|path| path.symlink_metadata().is_ok());
     found.ok_or_else(|| {
         Failure::usage(format!("there is no build.ron in `{}` or above", directory.display()))
             .hint(format!("`{} init` writes one for a Go repository; `--file PATH` names another", program::name()))
