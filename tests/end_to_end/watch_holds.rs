@@ -126,3 +126,18 @@ fn names_that_look_like_files_of_others() {
     let run = space.ok(&["stop"]);
     assert_eq!((run.stdout + &run.stderr).matches("Stopped ").count(), names.len());
 }
+
+/// With a build.ron that can't be read a watch still takes its processes along.
+#[test]
+fn a_watch_ends_its_processes_without_build_ron() {
+    let (space, port, _) = held("");
+    space.replace("build.ron", ", detach: true", "");
+    let watching = Watching::start(&space, &["web"]);
+    let program = pid(&space, "web", "program");
+    space.append("build.ron", "wrong");
+    watching.hears("error: ", 1);
+    assert!(get(port, "/index.html").is_some());
+    let watched = watching.ends();
+    assert!(watched.contains("can't be read: processes end, containers go on"), "{watched}");
+    wait_for("its end", || !is_alive(program));
+}

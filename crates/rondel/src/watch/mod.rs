@@ -243,17 +243,18 @@ impl Watch<'_> {
     fn end(&self, state: &State, root: &Path) -> Result<Exit, Failure> {
         let _finishing = state.cancellation.finishing();
         state.started.end();
+        let exit = if state.cancellation.is_raised() { Exit::Interrupted } else { Exit::Done };
         let session = Session::open(self.context, self.global.file.as_deref());
         // With a build.ron that is wrong nothing tells what that is, and `stop` does it later.
         let Ok(session) = session else {
             self.say(&format!(
-                "warning: `{}` can't be read: what was started goes on",
+                "warning: `{}` can't be read: processes end, containers go on",
                 root.join("build.ron").display()
             ));
-            return Ok(Exit::Done);
+            return Ok(exit);
         };
         started::stop(&session, &state.started, &|text| self.say(text));
-        Ok(if state.cancellation.is_raised() { Exit::Interrupted } else { Exit::Done })
+        Ok(exit)
     }
 }
 
