@@ -127,6 +127,20 @@ fn names_that_look_like_files_of_others() {
     assert_eq!((run.stdout + &run.stderr).matches("Stopped ").count(), names.len());
 }
 
+/// An address that comes to be in build.ron, or is another one there, is held from the next run on.
+#[test]
+fn another_address_for_what_runs() {
+    let (port, other, own) = (free_port(), free_port(), free_port());
+    let space = server(own, "");
+    let answers = |port: u16| get(port, "/index.html").is_some_and(|answer| answer.ends_with("hello\n"));
+    space.ok(&["web"]);
+    space.replace("build.ron", "detach: true", &format!("detach: true, proxy: \"127.0.0.1:{port}\""));
+    assert!(space.ran(&["web"]).contains_key("web") && answers(port) && space.ran(&["web"]).is_empty());
+    space.replace("build.ron", &format!("127.0.0.1:{port}\""), &format!("127.0.0.1:{other}\""));
+    assert!(space.ran(&["web"]).contains_key("web") && answers(other) && !answers(port));
+    space.ok(&["stop"]);
+}
+
 /// With a build.ron that can't be read a watch still takes its processes along.
 #[test]
 fn a_watch_ends_its_processes_without_build_ron() {

@@ -183,8 +183,7 @@ impl Record {
 
     /// Returns the address that its holder holds for it.
     pub fn held_at(&self) -> Option<SocketAddr> {
-        let text = self.held.as_deref()?;
-        text.strip_prefix("http://").unwrap_or(text).split('/').next()?.parse().ok()
+        address_in(self.held.as_deref()?)
     }
 
     /// Returns true if its holder is gone, and its supervisor ends it for that.
@@ -192,12 +191,12 @@ impl Record {
         self.holder.as_ref().is_some_and(|holder| holder.ends_service && !holder.process().is_running())
     }
 
-    /// Returns true if somebody answers at its address: its supervisor, or the Rondel that holds it.
-    pub fn is_held(&self) -> bool {
+    /// Returns true if the address is held for it, by its supervisor or by the Rondel that exchanges it.
+    pub fn is_held_at(&self, address: SocketAddr) -> bool {
         let is_there = |holder: &Holder| holder.process().is_running();
-        match self.held {
-            Some(_) => self.holder.as_ref().is_some_and(is_there),
-            None => self.supervisor().is_running(),
+        match self.held_at() {
+            Some(held) => held == address && self.holder.as_ref().is_some_and(is_there),
+            None => self.address.as_deref().and_then(address_in) == Some(address) && self.supervisor().is_running(),
         }
     }
 
@@ -228,6 +227,11 @@ impl Record {
     pub fn is_orphaned(&self) -> bool {
         !self.supervisor().is_running() && self.program().is_some_and(|program| program.is_running())
     }
+}
+
+/// Returns the address in `http://127.0.0.1:8080/health`, or in `127.0.0.1:8080`.
+fn address_in(text: &str) -> Option<SocketAddr> {
+    text.strip_prefix("http://").unwrap_or(text).split('/').next()?.parse().ok()
 }
 
 /// Returns the seconds since 1970.

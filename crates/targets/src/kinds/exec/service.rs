@@ -133,7 +133,7 @@ impl ServicePlan {
     /// that started it may have been such a one, and has ended.
     pub(super) fn is_reached(&self, record: &Record) -> bool {
         let Some(address) = self.proxy else { return true };
-        if record.is_held() || self.kept.as_ref().is_some_and(|proxies| proxies.hold(address)) {
+        if record.is_held_at(address) || self.kept.as_ref().is_some_and(|proxies| proxies.hold(address)) {
             return true;
         }
         let Some(proxies) = &self.kept else {
